@@ -1,0 +1,107 @@
+"""How an opened target is spoken to: what a worker needs and nothing secret.
+
+Values that come from the environment stand here as ${NAME} references; `resolve` reads them in
+the process that sends, so that no key reaches a hand-off file, a manifest or a command line.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import msgspec
+
+from observatory.core.errors import BadInput
+from observatory.core.target import ENVIRONMENT_REFERENCE
+
+
+class KeySource(msgspec.Struct, frozen=True):
+    """Where the key is read from when a connection is used, and the header that carries it."""
+
+    env: str | None = None
+    file: str | None = None
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """One endpoint: address, TLS, references to secrets, limits, and its dialect."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    base_path: str
+    model: str
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    key: KeySource | None = None
+    ca_bundle: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    connect_timeout_s: float = 10.0
+    first_byte_timeout_s: float = 120.0
+    between_events_timeout_s: float = 60.0
+    whole_timeout_s: float = 600.0
+    max_rate_per_s: float | None = None
+    max_concurrency: int | None = None
+    extra_body: dict[str, Any] = {}
+    reasoning_effort: str | None = None
+    stream_usage: bool = True
+    max_tokens_field: str = "max_tokens"
+
+    @property
+    def endpoint(self) -> str:
+        """The URL without credentials and query, for records."""
+        default = 443 if self.scheme == "https" else 80
+        port = "" if self.port == default else f":{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{port}{self.base_path}"
+
+
+def resolve(text: str, where: str, environment: Mapping[str, str] | None = None) -> str:
+    """`text` with every ${NAME} replaced from the environment; BadInput where one is missing."""
+    values = os.environ if environment is None else environment
+
+    def replace(match: Any) -> str:
+        name = match[1]
+        if not values.get(name):
+            raise BadInput(
+                f"the environment variable {name} is not set",
+                where=where,
+                fix=f"export {name}=... before the run",
+            )
+        return str(values[name])
+
+    return ENVIRONMENT_REFERENCE.sub(replace, text)
+
+
+def resolved_headers(connection: Connection) -> dict[str, str]:
+    """All headers with their secrets in place; only for the process that sends, never stored."""
+    headers = {name: resolve(value, f"header {name}") for name, value in connection.headers.items()}
+    key = connection.key
+    if key is not None:
+        if key.env is not None:
+            secret = resolve(f"${{{key.env}}}", "api_key_env")
+        else:
+            try:
+                secret = Path(key.file or "").read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise BadInput(
+                    f"the key file cannot be read: {error.strerror}", where=key.file
+                ) from error
+            if not secret:
+                raise BadInput("the key file is empty", where=key.file)
+        headers[key.header] = key.prefix + secret
+    for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            raise BadInput("a header's value has a line break", where=f"header {name}")
+    return headers
+
+
+def resolved_query(connection: Connection) -> str:
+    """The query string with its secrets in place, with its question mark; "" where there is none."""
+    if not connection.query:
+        return ""
+    pairs = {name: resolve(value, f"query {name}") for name, value in connection.query.items()}
+    return "?" + urlencode(pairs)

@@ -1,0 +1,47 @@
+"""The journal's bytes: frames that can be cut anywhere and read up to the last whole one.
+
+Pure: bytes in, bytes out. A frame is a little-endian length and CRC-32 of the payload, four bytes
+each, then the payload, a msgpack JournalEntry.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+
+import msgspec
+
+from observatory.core.record import JournalEntry
+
+_HEAD = struct.Struct("<II")
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(JournalEntry)
+
+
+def encode_entry(entry: JournalEntry) -> bytes:
+    """One entry as a frame."""
+    payload = _encoder.encode(entry)
+    return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+
+
+def decode_entries(data: bytes) -> Iterator[JournalEntry]:
+    """Every whole entry from the start of a journal's bytes; ends at the first cut or torn frame."""
+    at = 0
+    while at + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, at)
+        payload = data[at + _HEAD.size : at + _HEAD.size + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        yield _decoder.decode(payload)
+        at += _HEAD.size + length
+
+
+def whole_length(data: bytes) -> int:
+    """How many leading bytes of a journal belong to whole frames."""
+    at = 0
+    while at + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, at)
+        end = at + _HEAD.size + length
+        if end > len(data) or zlib.crc32(data[at + _HEAD.size : end]) != checksum:
+            return at
+        at = end
+    return at

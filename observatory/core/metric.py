@@ -1,0 +1,399 @@
+"""The metric table: one row per metric, from which SQL views, terminal and pages are made.
+
+Request-grain SQL is over r (requests), a (the final attempt), f (the first attempt that was sent)
+and g (stages); definitions are those of METRICS.md, kept in docs/metrics.md.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Grain = Literal["attempt", "request", "event", "stage"]
+Better = Literal["lower", "higher", "neither"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """name ends in the unit; sql gives one value a request (None: computed per stage)."""
+
+    name: str
+    title: str
+    unit: str
+    better: Better
+    grain: Grain
+    definition: str
+    source: str
+    sql: str | None = None
+    needs: tuple[str, ...] = ()
+    quantiles: bool = False
+
+
+def _seconds(end: str, start: str) -> str:
+    return f"({end} - {start}) / 1e9"
+
+
+_OURS = "docs/metrics.md"
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        "ttft_s",
+        "Time to first token",
+        "s",
+        "lower",
+        "attempt",
+        "first_token - sent, on the attempt that succeeded",
+        _OURS,
+        _seconds("a.first_token_ns", "a.sent_ns"),
+        ("first_token_ns", "sent_ns"),
+        True,
+    ),
+    Metric(
+        "ttft_connect_s",
+        "Time to first token, connecting included",
+        "s",
+        "lower",
+        "attempt",
+        "first_token - connect_started; equals ttft_s on a reused connection",
+        _OURS,
+        _seconds("a.first_token_ns", "coalesce(a.connect_started_ns, a.sent_ns)"),
+        ("first_token_ns",),
+        True,
+    ),
+    Metric(
+        "ttft_scheduled_s",
+        "Time to first token, as a user waits",
+        "s",
+        "lower",
+        "request",
+        "first_token - scheduled: client queueing and throttling included",
+        _OURS,
+        _seconds("a.first_token_ns", "r.scheduled_ns"),
+        ("first_token_ns", "scheduled_ns"),
+        True,
+    ),
+    Metric(
+        "ttfa_s",
+        "Time to first answer text",
+        "s",
+        "lower",
+        "request",
+        "first_answer - sent (after reasoning)",
+        _OURS,
+        _seconds("a.first_answer_ns", "a.sent_ns"),
+        ("first_answer_ns", "sent_ns"),
+        True,
+    ),
+    Metric(
+        "itl_s",
+        "Inter-token latency",
+        "s",
+        "lower",
+        "event",
+        "gaps between successive text events, pooled over the window; n is requests",
+        _OURS,
+        None,
+        ("event_gap_ns",),
+        True,
+    ),
+    Metric(
+        "tpot_s",
+        "Time per output token",
+        "s",
+        "lower",
+        "request",
+        "(last_token - first_token) / (streamed tokens after the first event); null under 2 tokens",
+        _OURS,
+        "CASE WHEN len(a.event_tokens) > 1 AND a.streamed_tokens > a.event_tokens[1] "
+        "THEN (a.last_token_ns - a.first_token_ns) / 1e9 "
+        "/ (a.streamed_tokens - a.event_tokens[1]) END",
+        ("event_tokens",),
+        True,
+    ),
+    Metric(
+        "e2e_s",
+        "End-to-end latency",
+        "s",
+        "lower",
+        "request",
+        "ended - sent",
+        _OURS,
+        "CASE WHEN r.outcome = 'ok' THEN (a.ended_ns - a.sent_ns) / 1e9 END",
+        ("ended_ns", "sent_ns"),
+        True,
+    ),
+    Metric(
+        "e2e_scheduled_s",
+        "End-to-end latency, as a user waits",
+        "s",
+        "lower",
+        "request",
+        "ended - scheduled",
+        _OURS,
+        "CASE WHEN r.outcome = 'ok' THEN (a.ended_ns - r.scheduled_ns) / 1e9 END",
+        ("ended_ns", "scheduled_ns"),
+        True,
+    ),
+    Metric(
+        "pace_wait_s",
+        "Deliberate pacing wait",
+        "s",
+        "neither",
+        "request",
+        "time a request was held back on purpose (max_rate, token buckets)",
+        _OURS,
+        "r.pace_wait_ns / 1e9",
+        (),
+        True,
+    ),
+    Metric(
+        "sched_lag_s",
+        "Schedule lag",
+        "s",
+        "lower",
+        "request",
+        "first attempt's sent - scheduled - pace_wait_s: the client's own fault",
+        _OURS,
+        "(f.sent_ns - r.scheduled_ns - r.pace_wait_ns) / 1e9",
+        ("sent_ns", "scheduled_ns"),
+        True,
+    ),
+    Metric(
+        "throttle_wait_s",
+        "Throttle wait",
+        "s",
+        "lower",
+        "request",
+        "successful attempt's sent - first attempt's sent",
+        _OURS,
+        "CASE WHEN r.outcome = 'ok' THEN (a.sent_ns - f.sent_ns) / 1e9 END",
+        ("sent_ns",),
+        True,
+    ),
+    Metric(
+        "output_tps_user",
+        "Output tokens a second, one user",
+        "1/s",
+        "higher",
+        "request",
+        "1 / tpot_s",
+        _OURS,
+        "CASE WHEN len(a.event_tokens) > 1 AND a.streamed_tokens > a.event_tokens[1] "
+        "AND a.last_token_ns > a.first_token_ns "
+        "THEN (a.streamed_tokens - a.event_tokens[1]) * 1e9 / (a.last_token_ns - a.first_token_ns) END",
+        ("event_tokens",),
+        True,
+    ),
+    Metric(
+        "output_tps",
+        "Output tokens a second",
+        "1/s",
+        "higher",
+        "stage",
+        "streamed tokens whose arrival falls in the window / window",
+        _OURS,
+    ),
+    Metric(
+        "chars_per_s",
+        "Characters a second",
+        "1/s",
+        "higher",
+        "stage",
+        "streamed characters whose arrival falls in the window / window",
+        _OURS,
+    ),
+    Metric(
+        "request_rate",
+        "Requests a second",
+        "1/s",
+        "higher",
+        "stage",
+        "successes ended in the window / window",
+        _OURS,
+    ),
+    Metric(
+        "attempt_rate",
+        "HTTP tries a second",
+        "1/s",
+        "neither",
+        "stage",
+        "HTTP tries sent in the window / window",
+        _OURS,
+    ),
+    Metric(
+        "goodput_fraction",
+        "Goodput fraction",
+        "1",
+        "higher",
+        "stage",
+        "requests meeting every bound of slo.per_request; errors stay in the denominator",
+        _OURS,
+    ),
+    Metric(
+        "goodput_rps",
+        "Goodput",
+        "1/s",
+        "higher",
+        "stage",
+        "requests meeting every bound of slo.per_request / window",
+        _OURS,
+    ),
+    Metric(
+        "error_rate",
+        "Error rate",
+        "1",
+        "lower",
+        "stage",
+        "failed / ended requests",
+        _OURS,
+    ),
+    Metric(
+        "throttle_rate",
+        "Throttle rate",
+        "1",
+        "lower",
+        "stage",
+        "throttled / all attempts",
+        _OURS,
+    ),
+    Metric(
+        "cpu_util_fraction",
+        "CPU utilisation",
+        "1",
+        "neither",
+        "stage",
+        "share of all cores busy, mean over the window (host collector)",
+        _OURS,
+    ),
+    Metric(
+        "gpu_util_fraction",
+        "GPU utilisation",
+        "1",
+        "neither",
+        "stage",
+        "share of time with any kernel running (NVML): not occupancy",
+        _OURS,
+    ),
+    Metric(
+        "gpu_memory_used_bytes",
+        "GPU memory in use",
+        "B",
+        "neither",
+        "stage",
+        "mean over the window (NVML)",
+        _OURS,
+    ),
+    Metric(
+        "gpu_power_w",
+        "GPU power",
+        "W",
+        "lower",
+        "stage",
+        "mean over the window (NVML)",
+        _OURS,
+    ),
+    Metric(
+        "energy_j",
+        "Energy of the target",
+        "J",
+        "lower",
+        "stage",
+        "energy of subject target in the window",
+        _OURS,
+    ),
+    Metric(
+        "j_per_request",
+        "Energy per request",
+        "J",
+        "lower",
+        "stage",
+        "energy of subject target in the window / requests ended in it",
+        _OURS,
+    ),
+    Metric(
+        "j_per_output_token",
+        "Energy per output token",
+        "J",
+        "lower",
+        "stage",
+        "energy of subject target in the window / streamed tokens arrived in it",
+        _OURS,
+    ),
+    Metric(
+        "tokens_per_j",
+        "Output tokens per joule",
+        "1/J",
+        "higher",
+        "stage",
+        "streamed tokens arrived in the window / energy of subject target in it",
+        _OURS,
+    ),
+    Metric(
+        "shared_host_energy_j",
+        "Energy of the shared host",
+        "J",
+        "lower",
+        "stage",
+        "energy of subject shared_host in the window: engine and client together",
+        _OURS,
+    ),
+    Metric(
+        "cost_usd",
+        "Cost",
+        "USD",
+        "lower",
+        "stage",
+        "billing by tokens: of requests ended in the window; by hours: window x rate",
+        _OURS,
+    ),
+    Metric(
+        "usd_per_1k_requests",
+        "Cost per 1,000 requests",
+        "USD",
+        "lower",
+        "stage",
+        "cost_usd / successes ended in the window x 1,000",
+        _OURS,
+    ),
+    Metric(
+        "usd_per_million_output",
+        "Cost per million output tokens",
+        "USD",
+        "lower",
+        "stage",
+        "cost_usd / billed output tokens of requests ended in the window x 1,000,000",
+        _OURS,
+    ),
+    Metric(
+        "usd_per_1k_characters",
+        "Cost per 1,000 characters of answer",
+        "USD",
+        "lower",
+        "stage",
+        "cost_usd / characters of answers ended in the window x 1,000",
+        _OURS,
+    ),
+    Metric(
+        "usd_per_correct",
+        "Cost per correct answer",
+        "USD",
+        "lower",
+        "stage",
+        "cost_usd / sum of scores of requests ended in the window",
+        _OURS,
+    ),
+    Metric(
+        "score",
+        "Score",
+        "1",
+        "higher",
+        "stage",
+        "mean of the task scorers over requests of the window; failures score 0",
+        _OURS,
+    ),
+)
+
+BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+REQUEST_METRICS: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.sql is not None)
+
+FLOORS: dict[str, int] = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p999": 6636}
+"""Requests below which a percentile is null: MLPerf early stopping, confidence 0.99 (METRICS.md)."""
+QUANTILES: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}

@@ -1,0 +1,108 @@
+"""A run as its folder tells it: the manifest, its status, its verdict, the doubts about it."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from observatory.core.clock import Anchor
+from observatory.core.sample import EnergyRow
+
+MANIFEST_FORMAT = 1
+"""The manifest's number; a reader that knows only lower ones says "too new"."""
+
+RunStatus = Literal["running", "complete", "interrupted", "budget_reached", "crashed"]
+VerdictLevel = Literal["valid", "degraded", "invalid"]
+Severity = Literal["note", "degraded", "invalid"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A doubt about a run: a code, how grave, where, what was seen against which threshold."""
+
+    code: str
+    severity: Severity
+    message: str
+    stage: int | None = None
+    value: float | None = None
+    threshold: float | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a run is worth. codes are of the findings that made it degraded or invalid."""
+
+    level: VerdictLevel
+    codes: list[str]
+    sentence: str
+
+
+class StageTimes(msgspec.Struct, frozen=True):
+    """When a stage really ran, instants from the run's anchor; None where it never came to that."""
+
+    index: int
+    kind: str
+    concurrency: int | None
+    rate_per_s: float | None
+    started: int | None = None
+    steady_started: int | None = None
+    steady_ended: int | None = None
+    ended: int | None = None
+    planned: int | None = None
+    issued: int | None = None
+    recorded: int | None = None
+    not_issued: int | None = None
+    lost_workers: list[str] = []
+
+
+class TargetFacts(msgspec.Struct, frozen=True):
+    """The target as it was opened: no key, no credentials, no query; prices as they were applied."""
+
+    name: str
+    kind: str
+    hosting: str
+    weights: str
+    billing: str
+    model: str | None = None
+    model_reported: str | None = None
+    license: str | None = None
+    tokenizer: str | None = None
+    endpoint: str | None = None
+    emulated: bool = False
+    engine: str | None = None
+    engine_version: str | None = None
+    model_sha256: str | None = None
+    settings: dict[str, Any] = {}
+    price: dict[str, Any] | None = None
+    rate: dict[str, Any] | None = None
+    cost_basis: str | None = None
+    on_this_host: bool = False
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """manifest.json of a run folder. scenario is the resolved scenario without secrets."""
+
+    format: int
+    run_id: str
+    campaign_id: str
+    scenario_name: str
+    scenario: dict[str, Any]
+    seed: int
+    target: TargetFacts
+    comparison_key: str
+    comparison_fields: dict[str, Any]
+    plan_sha256: str
+    anchor: Anchor
+    created_utc: str
+    status: RunStatus
+    stages: list[StageTimes]
+    environment: dict[str, Any]
+    software: dict[str, str]
+    ended_utc: str | None = None
+    status_reason: str | None = None
+    verdict: Verdict | None = None
+    findings: list[Finding] = []
+    energy: list[EnergyRow] = []
+    label: str | None = None
+    publish: bool = False
+    sealed: dict[str, str] = {}
+    """File name -> SHA-256 of every sealed file, set when the folder is sealed."""
+    store_text: bool = False
+    telemetry: dict[str, Any] = {}

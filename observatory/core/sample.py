@@ -1,0 +1,44 @@
+"""What a sensor said, and the energy derived from it: plain rows, units in names."""
+
+from typing import Literal
+
+import msgspec
+
+Subject = Literal["target", "client", "shared_host"]
+Scope = Literal["gpu", "cpu", "memory", "host", "datacentre_overhead"]
+EnergyBasis = Literal["measured", "estimated", "modelled"]
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """One reading. at is nanoseconds from the campaign's anchor.
+
+    sensor: host, process, nvml, codecarbon, sampler, engine. device: "" where there is only one,
+    else e.g. "gpu0" or a process's role (engine, client). metric ends in its unit or is `up`
+    (1 works, 0 does not). value is None where the sensor could not say; reason then says why.
+    """
+
+    at: int
+    sensor: str
+    subject: Subject
+    device: str
+    metric: str
+    value: float | None
+    reason: str | None = None
+
+
+class EnergyRow(msgspec.Struct, frozen=True):
+    """Energy of one subject and scope over one window (instants from the run's anchor)."""
+
+    stage: int
+    subject: Subject
+    scope: Scope
+    basis: EnergyBasis
+    method: str
+    window_start: int
+    window_end: int
+    energy_j: float | None
+    grid_zone: str | None = None
+    grid_kgco2e_per_kwh: float | None = None
+    kgco2e: float | None = None
+    source: str | None = None
+    reason: str | None = None

@@ -1,0 +1,263 @@
+"""What a person asks to be measured: the scenario file's models, strict and unit-carrying.
+
+Reading YAML, resolving target names and giving line numbers is `workload.scenario_files`' part.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from pydantic import Field, field_validator, model_validator
+
+from observatory.core.target import NAME, Strict, Target
+from observatory.core.units import Duration, PositiveDuration, Rate
+
+TaskSet = Literal[
+    "support-tickets", "extraction", "summarisation", "passage-questions", "code", "arithmetic"
+]
+Scorer = Literal["label", "number", "json", "token_f1", "exact", "none"]
+CacheState = Literal["cold", "natural", "warm"]
+
+
+class Sampling(Strict):
+    """How the answer is drawn; sent as it stands."""
+
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    seed: int | None = None
+    stop: list[str] | None = None
+
+
+class WorkloadOptions(Strict):
+    """What every workload says beside its dataset."""
+
+    request: Literal["chat", "completions"] = "chat"
+    stream: bool = True
+    cache: CacheState = Field(
+        default="cold",
+        description="cold: a seeded nonce opens each prompt; natural: as they are; warm: primed first",
+    )
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="output limit; default: the item's own, else 128"
+    )
+    system: str | None = Field(default=None, description="a system message put before each prompt")
+    reasoning_effort: str | None = None
+
+
+class TaskWorkload(WorkloadOptions):
+    """Built-in task sets with reference answers."""
+
+    kind: Literal["tasks"]
+    tasks: list[TaskSet] = Field(min_length=1)
+    items: int | None = Field(
+        default=None, ge=1, description="at most this many items, seeded choice"
+    )
+
+
+class FileWorkload(WorkloadOptions):
+    """Your own requests, from JSONL or CSV (docs/workloads.md)."""
+
+    kind: Literal["file"]
+    path: Path = Field(description="a .jsonl or .csv file, relative to the scenario's file")
+    items: int | None = Field(default=None, ge=1)
+    scorer: Scorer | None = Field(
+        default=None, description="how `expected` is judged; default: by task"
+    )
+
+
+class Uniform(Strict):
+    """Whole tokens between low and high, both included."""
+
+    distribution: Literal["uniform"]
+    low: int = Field(ge=1)
+    high: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.high < self.low:
+            raise ValueError("high is below low")
+        return self
+
+
+class Fixed(Strict):
+    """Always the same number of tokens."""
+
+    distribution: Literal["fixed"]
+    tokens: int = Field(ge=1)
+
+
+class LogNormal(Strict):
+    """Whole tokens, log-normal by median and p95, cut at high."""
+
+    distribution: Literal["lognormal"]
+    median: int = Field(ge=1)
+    p95: int = Field(ge=1)
+    high: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.p95 < self.median or (self.high is not None and self.high < self.median):
+            raise ValueError("median must not exceed p95 or high")
+        return self
+
+
+Lengths = Annotated[Uniform | Fixed | LogNormal, Field(discriminator="distribution")]
+
+
+class SyntheticWorkload(WorkloadOptions):
+    """Seeded text of drawn lengths; lengths are of the words' own approximate tokenisation."""
+
+    kind: Literal["synthetic"]
+    prompt_tokens: Lengths
+    output_tokens: Lengths
+    items: int = Field(default=256, ge=1, description="distinct prompts drawn")
+    ignore_eos: bool = Field(default=False, description="ask the engine to write the full length")
+
+
+Workload = Annotated[TaskWorkload | FileWorkload | SyntheticWorkload, Field(discriminator="kind")]
+
+
+class ClosedArrivals(Strict):
+    """A fixed number of users, each sending its next request when the last one ended."""
+
+    kind: Literal["closed"]
+    think_time: Duration = 0.0
+
+
+class OpenArrivals(Strict):
+    """Requests leave at planned instants, however long the answers take."""
+
+    kind: Literal["constant", "poisson"]
+    max_in_flight: int = Field(
+        default=1024, ge=1, description="above this a due request waits, its clock running"
+    )
+
+
+Arrivals = Annotated[ClosedArrivals | OpenArrivals, Field(discriminator="kind")]
+
+
+class Timing(Strict):
+    """The three parts of a stage."""
+
+    warmup: Duration = 5.0
+    steady: PositiveDuration = 30.0
+    drain: Duration = Field(
+        default=30.0, description="how long open requests are awaited at the end"
+    )
+
+
+class Stage(Strict):
+    """One load level."""
+
+    concurrency: int | None = Field(default=None, ge=1, le=100_000, description="closed loop")
+    rate: Rate | None = Field(default=None, description="open loop, e.g. 2/s")
+    timing: Timing | None = Field(default=None, description="default: the scenario's")
+
+
+class PerRequestSlo(Strict):
+    """Bounds that one request must meet to count as good."""
+
+    ttft: PositiveDuration | None = None
+    tpot: PositiveDuration | None = None
+    e2e: PositiveDuration | None = None
+
+
+class Slo(Strict):
+    """A service-level objective: every bound met, by this share of requests."""
+
+    per_request: PerRequestSlo
+    attainment: float = Field(default=0.99, gt=0, le=1)
+
+
+class Budget(Strict):
+    """Hard caps over a whole run; the worst case of what is in flight counts as spent."""
+
+    usd: float | None = Field(default=None, gt=0)
+    requests: int | None = Field(default=None, ge=1)
+    output_tokens: int | None = Field(default=None, ge=1)
+
+
+class Telemetry(Strict):
+    """The sensors beside the load."""
+
+    interval: PositiveDuration = 1.0
+    country: str = Field(
+        default="USA",
+        pattern=r"^[A-Z]{3}$",
+        description="ISO code of the grid (codecarbon, offline)",
+    )
+    codecarbon: bool = True
+
+
+class Scenario(Strict):
+    """Workload, arrivals, stages, SLO, budget and targets, under a seed."""
+
+    name: str = Field(pattern=NAME)
+    description: str = ""
+    seed: int = Field(default=1, ge=0)
+    workload: Workload
+    arrivals: Arrivals
+    stages: list[Stage] = Field(min_length=1)
+    timing: Timing = Timing()
+    slo: Slo | None = None
+    budget: Budget = Budget()
+    telemetry: Telemetry = Telemetry()
+    targets: list[str | Target] = Field(
+        default=[], description="names of scenarios/targets.yaml, or targets written here"
+    )
+    processes: int = Field(default=1, ge=1, le=64, description="Locust worker processes")
+    store_text: bool = Field(
+        default=False, description="keep prompt and answer text, not only hashes"
+    )
+
+    @field_validator("stages")
+    @classmethod
+    def _one_level_each(cls, stages: list[Stage]) -> list[Stage]:
+        for number, stage in enumerate(stages, start=1):
+            if (stage.concurrency is None) == (stage.rate is None):
+                raise ValueError(f"stage {number}: give concurrency or rate, one of the two")
+        return stages
+
+    @model_validator(mode="after")
+    def _levels_fit_arrivals(self) -> Self:
+        closed = self.arrivals.kind == "closed"
+        for number, stage in enumerate(self.stages, start=1):
+            if closed and stage.rate is not None:
+                raise ValueError(f"stage {number}: arrivals closed takes concurrency, not rate")
+            if not closed and stage.concurrency is not None:
+                raise ValueError(
+                    f"stage {number}: arrivals {self.arrivals.kind} takes rate, not concurrency"
+                )
+        names = [target if isinstance(target, str) else target.name for target in self.targets]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"targets named twice: {', '.join(twice)}")
+        return self
+
+    def timing_of(self, stage: int) -> Timing:
+        """The timing of a stage by its place, from 0."""
+        return self.stages[stage].timing or self.timing
+
+    def comparison_fields(self) -> dict[str, Any]:
+        """What must be equal for two runs to be compared: workload, arrivals, stage levels, SLO."""
+        return {
+            "seed": self.seed,
+            "workload": self.workload.model_dump(mode="json"),
+            "arrivals": self.arrivals.model_dump(mode="json"),
+            "stages": [
+                {
+                    **stage.model_dump(mode="json", exclude={"timing"}),
+                    "timing": self.timing_of(number).model_dump(mode="json"),
+                }
+                for number, stage in enumerate(self.stages)
+            ],
+            "slo": self.slo.model_dump(mode="json") if self.slo else None,
+        }
+
+
+def comparison_key(scenario: Scenario, items_sha256: str) -> str:
+    """16 hex digits; equal keys mean comparable runs. The items' hash stands for the dataset."""
+    fields = {**scenario.comparison_fields(), "items": items_sha256}
+    return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()[:16]

@@ -1,0 +1,245 @@
+"""What is measured, as a person writes it: strict models, one per kind of target.
+
+This knows nothing of how a target is opened; `endpoints` does.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from observatory.core.units import Duration, PositiveDuration, Rate
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values are not coerced from other types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class TokenPrices(Strict):
+    """Money per million tokens of each kind, in US dollars."""
+
+    input_per_million_usd: float = Field(ge=0)
+    output_per_million_usd: float = Field(ge=0)
+    cached_input_per_million_usd: float | None = Field(default=None, ge=0)
+    source: str = Field(description="where these prices come from, for people to check")
+    basis: Literal["stated", "example"] = Field(
+        default="stated", description="stated: you vouch for them; example: round stand-ins"
+    )
+
+
+class MachineRate(Strict):
+    """Money per hour that the target's accelerators (or its whole machine) cost."""
+
+    usd_per_hour: float = Field(ge=0)
+    source: str = Field(description="where this rate comes from")
+    basis: Literal["stated", "example"] = "stated"
+    owned: bool = Field(default=False, description="owned hardware pays its electricity apart")
+    electricity_usd_per_kwh: float | None = Field(
+        default=None, ge=0, description="the tariff; used only where the hardware is owned"
+    )
+
+    @model_validator(mode="after")
+    def _tariff_needs_ownership(self) -> Self:
+        if self.electricity_usd_per_kwh is not None and not self.owned:
+            raise ValueError(
+                "electricity_usd_per_kwh needs owned: true (a rented hour contains it)"
+            )
+        return self
+
+
+class Timeouts(Strict):
+    """How long each phase of one attempt may take."""
+
+    connect: PositiveDuration = 10.0
+    first_byte: PositiveDuration = 120.0
+    between_events: PositiveDuration = 60.0
+    whole: PositiveDuration = 600.0
+
+
+class HttpOptions(Strict):
+    """What every target spoken to over HTTP takes."""
+
+    headers: dict[str, str] = Field(
+        default={}, description="extra headers; ${NAME} is read from the environment when opened"
+    )
+    query: dict[str, str] = Field(default={}, description="query parameters; ${NAME} as in headers")
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file that TLS is verified against"
+    )
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    extra_body: dict[str, Any] = Field(
+        default={}, description="merged into every request's JSON, e.g. {ignore_eos: true}"
+    )
+    reasoning_effort: str | None = Field(default=None, description="e.g. low, medium, high, none")
+    max_rate: Rate | None = Field(default=None, description="requests a second never exceeded")
+    max_concurrency: int | None = Field(default=None, ge=1, description="in flight, never exceeded")
+    timeouts: Timeouts = Timeouts()
+
+    @field_validator("headers")
+    @classmethod
+    def _no_literal_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if name.lower() in _SECRET_HEADERS and not ENVIRONMENT_REFERENCE.search(value):
+                raise ValueError(
+                    f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+                )
+        return headers
+
+    @model_validator(mode="after")
+    def _certificate_pair(self) -> Self:
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        return self
+
+
+class TargetIdentity(HttpOptions):
+    """What every target states of itself."""
+
+    name: str = Field(pattern=NAME, description="how rows and pages name it")
+    tokenizer: str | None = Field(
+        default=None, description="its tokenizer's name, for per-token figures"
+    )
+    license: str | None = Field(default=None, description="SPDX id or name of the weights' licence")
+
+
+class LlamaCppTarget(TargetIdentity):
+    """llama.cpp through xllamacpp, started and stopped by the observatory on loopback."""
+
+    kind: Literal["llamacpp"]
+    model: str = Field(
+        default="smollm2-135m-instruct-q4_1",
+        description="a name of `observatory model list`, or the path of a GGUF file",
+    )
+    parallel: int = Field(default=4, ge=1, le=256, description="slots served at once (n_parallel)")
+    context: int = Field(default=2048, ge=128, description="tokens of context in each slot")
+    threads: int | None = Field(
+        default=None, ge=1, description="compute threads; default: all cores"
+    )
+    gpu_layers: int = Field(default=0, ge=-1, description="layers put on a GPU; -1 is all")
+    start_timeout: PositiveDuration = 120.0
+    hosting: Literal["self"] = "self"
+    weights: Literal["open", "closed"] = "open"
+    billing: Literal["hours"] = "hours"
+    rate: MachineRate | None = None
+
+
+class UrlTarget(TargetIdentity):
+    """Any OpenAI-compatible endpoint: a team's vLLM, TGI, SGLang, a gateway."""
+
+    kind: Literal["url"]
+    url: str = Field(pattern=r"^https?://", description="base URL up to and with /v1")
+    model: str | None = Field(default=None, description="default: the only model that it lists")
+    api_key_env: str | None = Field(default=None, description="name of the variable with the key")
+    api_key_file: Path | None = Field(default=None, description="file with the key")
+    hosting: Literal["self", "managed"] = "self"
+    weights: Literal["open", "closed"] = "open"
+    billing: Literal["hours", "tokens"] = "hours"
+    rate: MachineRate | None = None
+    price: TokenPrices | Literal["unknown"] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _no_credentials(cls, url: str) -> str:
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(url)
+        if parts.username or parts.password:
+            raise ValueError("credentials must not stand in a URL; use api_key_env or headers")
+        if parts.query or parts.fragment:
+            raise ValueError("put query parameters under query:, not into the URL")
+        if not parts.hostname:
+            raise ValueError("the URL names no host")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _billing_fits(self) -> Self:
+        _one_key_source(self.api_key_env, self.api_key_file)
+        if self.billing == "tokens" and self.rate is not None:
+            raise ValueError("rate is for billing: hours; billing: tokens takes price")
+        if self.billing == "hours" and self.price is not None:
+            raise ValueError("price is for billing: tokens; billing: hours takes rate")
+        return self
+
+
+class ApiTarget(TargetIdentity):
+    """A provider of the catalogue, billed by tokens."""
+
+    kind: Literal["api"]
+    provider: str = Field(description="a provider of the catalogue, e.g. openai")
+    model: str
+    base_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="another base URL"
+    )
+    api_key_env: str | None = Field(
+        default=None, description="default: the provider's usual variable"
+    )
+    api_key_file: Path | None = None
+    hosting: Literal["managed"] = "managed"
+    weights: Literal["open", "closed"] = "closed"
+    billing: Literal["tokens"] = "tokens"
+    price: TokenPrices | Literal["unknown"] | None = Field(
+        default=None, description="default: the price ledger's; unknown: run without a price"
+    )
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        _one_key_source(self.api_key_env, self.api_key_file)
+        return self
+
+
+class LatencyProfile(Strict):
+    """How an emulated endpoint behaves. Log-normal delays given by median and p95."""
+
+    ttft_median: Duration = 0.2
+    ttft_p95: Duration = 0.4
+    inter_token_median: Duration = 0.02
+    inter_token_p95: Duration = 0.04
+    output_tokens_median: int = Field(default=32, ge=1)
+    output_tokens_p95: int = Field(default=64, ge=1)
+    slots: int | None = Field(default=None, ge=1, description="requests served at once; more wait")
+    error_fraction: float = Field(default=0.0, ge=0, le=1, description="answered with HTTP 500")
+    throttle_fraction: float = Field(default=0.0, ge=0, le=1, description="answered with HTTP 429")
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def _p95_above_median(self) -> Self:
+        for stem in ("ttft", "inter_token", "output_tokens"):
+            if getattr(self, f"{stem}_p95") < getattr(self, f"{stem}_median"):
+                raise ValueError(f"{stem}_p95 is below {stem}_median")
+        return self
+
+
+class EmulatedTarget(TargetIdentity):
+    """A seeded stand-in on loopback; everything from it is marked emulated wherever it is shown."""
+
+    kind: Literal["emulated"]
+    profile: LatencyProfile = LatencyProfile()
+    hosting: Literal["self", "managed"] = "managed"
+    weights: Literal["open", "closed"] = "closed"
+    billing: Literal["tokens"] = "tokens"
+    price: TokenPrices | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _says_so(cls, name: str) -> str:
+        if "emulated" not in name:
+            raise ValueError("the name of an emulated target must contain 'emulated'")
+        return name
+
+
+Target = Annotated[
+    LlamaCppTarget | UrlTarget | ApiTarget | EmulatedTarget, Field(discriminator="kind")
+]
+
+
+def _one_key_source(variable: str | None, file: Path | None) -> None:
+    if variable is not None and file is not None:
+        raise ValueError("give api_key_env or api_key_file, not both")

@@ -1,0 +1,118 @@
+"""Units as people write and read them: "30s", "500ms", "2/s" in files, base units inside.
+
+Inside the program a duration is in seconds and a rate per second, both floats.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"^\s*{_NUMBER}\s*([a-z]+)\s*$")
+_RATE = re.compile(rf"^\s*{_NUMBER}\s*/\s*([a-z]+)\s*$")
+_PER = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: object) -> float:
+    """Seconds of a duration such as "500ms", "30s", "5min", "1h"; ValueError says what is allowed."""
+    match = _DURATION.match(text) if isinstance(text, str) else None
+    if match is None or match[2] not in _SECONDS:
+        raise ValueError(
+            f"{text!r} is not a duration: write a number and a unit, one of "
+            f"{', '.join(_SECONDS)}, such as 500ms or 30s"
+        )
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def parse_rate(text: object) -> float:
+    """Events a second of a rate such as "2/s" or "90/min"; ValueError says what is allowed."""
+    match = _RATE.match(text) if isinstance(text, str) else None
+    if match is None or match[2] not in _PER:
+        raise ValueError(
+            f"{text!r} is not a rate: write a number, a slash and a unit, one of "
+            f"{', '.join(_PER)}, such as 2/s or 90/min"
+        )
+    return float(match[1]) / _PER[match[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest exact way to write a duration that parse_duration reads back."""
+    for unit in ("h", "min", "s", "ms", "us"):
+        count = seconds / _SECONDS[unit]
+        if count >= 1 and abs(count - round(count)) < 1e-9:
+            return f"{round(count)}{unit}"
+    return f"{seconds:.12g}s" if "e" not in f"{seconds:.12g}" else f"{seconds:.12f}s"
+
+
+def format_rate(per_second: float) -> str:
+    """A rate as parse_rate reads it back."""
+    return f"{per_second:.12g}/s" if "e" not in f"{per_second:.12g}" else f"{per_second:.12f}/s"
+
+
+def human_seconds(seconds: float | None) -> str:
+    """A latency for reading: three significant digits in us, ms or s; a dash where there is none."""
+    if seconds is None:
+        return "–"
+    magnitude = abs(seconds)
+    if magnitude < 1e-3:
+        return f"{seconds * 1e6:.3g} us"
+    if magnitude < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.3g} s" if magnitude < 100 else f"{seconds:.0f} s"
+
+
+def human_number(value: float | None, digits: int = 3) -> str:
+    """A number for reading, with thousands separators; a dash where there is none."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def _positive(seconds: float) -> float:
+    if seconds <= 0:
+        raise ValueError("must be longer than nothing")
+    return seconds
+
+
+def _duration_schema(description: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*\d+(\.\d+)?\s*(us|ms|s|min|m|h|d)\s*$",
+            "description": description,
+            "examples": ["500ms", "30s", "5min"],
+        }
+    )
+
+
+_write_duration = PlainSerializer(format_duration, return_type=str)
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    _write_duration,
+    _duration_schema("a duration, zero allowed"),
+]
+PositiveDuration = Annotated[
+    float,
+    BeforeValidator(lambda text: _positive(parse_duration(text))),
+    _write_duration,
+    _duration_schema("a duration longer than zero"),
+]
+Rate = Annotated[
+    float,
+    BeforeValidator(parse_rate),
+    Field(gt=0),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*\d+(\.\d+)?\s*/\s*(s|min|m|h)\s*$",
+            "description": "a rate",
+            "examples": ["2/s", "90/min"],
+        }
+    ),
+]

@@ -1,0 +1,83 @@
+"""Where a person's scenarios and results lie, and where the shipped ones do.
+
+A workspace is a folder with scenarios/ (and, once used, results/); without one the shipped
+scenarios are read and results go to ./results.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+RESULTS_VARIABLE = "OBSERVATORY_RESULTS"
+CACHE_VARIABLE = "OBSERVATORY_CACHE"
+SHIPPED = Literal["scenarios", "loadtests", "site"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folders of one piece of work."""
+
+    root: Path
+    results: Path
+
+    @property
+    def scenarios(self) -> tuple[Path, ...]:
+        """Folders searched for scenarios and targets.yaml, the person's own first."""
+        own = self.root / "scenarios"
+        shipped_folder = shipped("scenarios")
+        return (own, shipped_folder) if own.resolve() != shipped_folder.resolve() else (own,)
+
+    @property
+    def runs(self) -> Path:
+        """The folder of run folders."""
+        return self.results / "runs"
+
+    @property
+    def campaigns(self) -> Path:
+        """The folder of what belongs to a campaign while it runs."""
+        return self.results / "campaigns"
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file, derived from the run folders."""
+        return self.results / "observatory.duckdb"
+
+    @property
+    def site_sources(self) -> Path:
+        """The site's templates: the person's own where they exist, else the shipped ones."""
+        own = self.root / "site"
+        return own if (own / "templates").is_dir() else shipped("site")
+
+    @property
+    def site_output(self) -> Path:
+        """Where the site is built."""
+        return self.root / "site" / "dist"
+
+    @property
+    def loadtests(self) -> Path:
+        """The locustfiles: the person's own where they exist, else the shipped ones."""
+        own = self.root / "loadtests"
+        return own if (own / "chat.py").is_file() else shipped("loadtests")
+
+
+def shipped(folder: SHIPPED) -> Path:
+    """A folder that comes with the package: inside a wheel, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    bundled = package / "bundled" / folder
+    return bundled if bundled.is_dir() else package.parent / folder
+
+
+def open_workspace(results: Path | None = None, root: Path | None = None) -> Workspace:
+    """The workspace here; results from the argument, else OBSERVATORY_RESULTS, else ./results."""
+    base = (root or Path.cwd()).resolve()
+    chosen = results or (Path(value) if (value := os.environ.get(RESULTS_VARIABLE)) else None)
+    return Workspace(root=base, results=(chosen or base / "results").resolve())
+
+
+def cache_folder() -> Path:
+    """Where models are kept between runs: OBSERVATORY_CACHE, else the user's cache folder."""
+    if value := os.environ.get(CACHE_VARIABLE):
+        return Path(value)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "inference-observatory"

@@ -1,0 +1,339 @@
+"""The warehouse's tables as data: every column with its type and a comment that gives its unit.
+
+DDL, the data dictionary (docs/schema.md) and ingest are all made from this; nothing is said twice.
+"""
+
+from dataclasses import dataclass
+
+SCHEMA_VERSION = 1
+STORAGE_VERSION = "v1.5.0"
+"""DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: SQL type and what it holds, unit included."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table with its key (columns that identify a row)."""
+
+    name: str
+    comment: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+def _instant(name: str, what: str) -> Column:
+    return Column(
+        name, "BIGINT", f"{what}; nanoseconds from the run's anchor, null if it never happened"
+    )
+
+
+_RUN = Column("run_id", "VARCHAR", "run this row belongs to")
+_STAGE = Column("stage", "INTEGER", "stage of the run, from 0")
+
+RUNS = Table(
+    "runs",
+    "One plan executed on one target. Every run is here, whatever its status or verdict.",
+    ("run_id",),
+    (
+        _RUN,
+        Column("campaign_id", "VARCHAR", "runs of one `run` command, meant to be compared"),
+        Column("scenario", "VARCHAR", "scenario name"),
+        Column("seed", "BIGINT", "seed of the plan"),
+        Column("comparison_key", "VARCHAR", "hash of workload, arrivals, stage levels and SLO"),
+        Column("comparison_fields", "JSON", "the fields behind comparison_key"),
+        Column("plan_sha256", "VARCHAR", "identity of the plan: equal plans send equal requests"),
+        Column("target", "VARCHAR", "target name"),
+        Column("target_kind", "VARCHAR", "llamacpp, vllm, url, api or emulated"),
+        Column("hosting", "VARCHAR", "self or managed"),
+        Column("weights", "VARCHAR", "open or closed"),
+        Column("billing", "VARCHAR", "hours or tokens"),
+        Column(
+            "emulated", "BOOLEAN", "the target is a seeded stand-in: no figure is of a real service"
+        ),
+        Column("model", "VARCHAR", "model as asked for"),
+        Column("model_reported", "VARCHAR", "model as the endpoint reported it"),
+        Column("license", "VARCHAR", "licence of the weights"),
+        Column("tokenizer", "VARCHAR", "tokenizer of per-token figures"),
+        Column("engine", "VARCHAR", "serving engine where known"),
+        Column("engine_version", "VARCHAR", "its version"),
+        Column("endpoint", "VARCHAR", "URL without credentials or query"),
+        Column("target_facts", "JSON", "settings, hashes, price and rate as applied"),
+        Column("status", "VARCHAR", "running, complete, interrupted, budget_reached or crashed"),
+        Column("status_reason", "VARCHAR", "why it ended so"),
+        Column("verdict", "VARCHAR", "valid, degraded or invalid; null before it was judged"),
+        Column("verdict_codes", "VARCHAR[]", "codes of the findings behind the verdict"),
+        Column("verdict_sentence", "VARCHAR", "the verdict in one line"),
+        Column("anchor_unix_ns", "BIGINT", "the run's anchor, Unix time in nanoseconds"),
+        Column("created_at", "TIMESTAMP", "start, UTC"),
+        Column("ended_at", "TIMESTAMP", "end, UTC"),
+        Column("environment", "JSON", "host, CPU, governor, cores, memory, GPU, git state"),
+        Column("software", "JSON", "package versions"),
+        Column("scenario_json", "JSON", "the resolved scenario, without secrets"),
+        Column("label", "VARCHAR", "name given by a person"),
+        Column("publish", "BOOLEAN", "shown on the published site"),
+        Column("folder", "VARCHAR", "run folder's name under results/runs"),
+        Column("manifest_sha256", "VARCHAR", "SHA-256 of the manifest that was ingested"),
+    ),
+)
+
+STAGES = Table(
+    "stages",
+    "One load level of a run, as it really ran.",
+    ("run_id", "stage"),
+    (
+        _RUN,
+        _STAGE,
+        Column("kind", "VARCHAR", "closed, constant, poisson or prime"),
+        Column("concurrency", "INTEGER", "simulated users (closed loop)"),
+        Column("rate_per_s", "DOUBLE", "requests a second asked for (open loop)"),
+        _instant("started_ns", "first user or first slot began"),
+        _instant("steady_start_ns", "start of the steady window"),
+        _instant("steady_end_ns", "end of the steady window"),
+        _instant("ended_ns", "last open request ended or was given up"),
+        Column("planned", "BIGINT", "requests planned (open loop)"),
+        Column("issued", "BIGINT", "requests that workers say they issued"),
+        Column("recorded", "BIGINT", "request records found"),
+        Column("not_issued", "BIGINT", "planned requests that were never sent, each with a reason"),
+        Column("lost_workers", "VARCHAR[]", "workers that died"),
+    ),
+)
+
+REQUESTS = Table(
+    "requests",
+    "One planned request and its outcome; its HTTP tries are in attempts.",
+    ("run_id", "stage", "request"),
+    (
+        _RUN,
+        _STAGE,
+        Column("request", "BIGINT", "place in the stage's order, from 0"),
+        Column("prompt_id", "VARCHAR", "item asked; the cold nonce does not enter it"),
+        Column("prompt_sha256", "VARCHAR", "SHA-256 of the item's body without nonce"),
+        Column("task", "VARCHAR", "task set or the user's task"),
+        Column("conversation", "VARCHAR", "conversation, if any"),
+        Column("turn", "INTEGER", "turn in it, from 0"),
+        Column("worker", "INTEGER", "worker process, from 0"),
+        Column("simulated_user", "INTEGER", "simulated user within the worker"),
+        _instant("scheduled_ns", "intended send (plan), or when the simulated user became free"),
+        _instant("released_ns", "after any pacing wait"),
+        Column("pace_wait_ns", "BIGINT", "deliberate client-side pacing wait, nanoseconds"),
+        Column(
+            "outcome",
+            "VARCHAR",
+            "ok, error, timeout, throttled, refused_by_budget, not_issued, interrupted",
+        ),
+        Column("reason", "VARCHAR", "why it was not issued or not ok"),
+        Column("phase", "VARCHAR", "prime, warmup, steady or drain, by scheduled"),
+        Column(
+            "clock_step", "BOOLEAN", "realtime stepped while it was open: left out of latencies"
+        ),
+        Column("attempts", "INTEGER", "HTTP tries"),
+        Column("score", "DOUBLE", "task scorer's verdict, 0 to 1; null where nothing was expected"),
+        Column("scorer", "VARCHAR", "name of the scorer"),
+        Column("score_note", "VARCHAR", "truncated, refused, empty ... where a guard spoke"),
+        Column("answer_sha256", "VARCHAR", "SHA-256 of the answer text"),
+        Column("answer", "VARCHAR", "answer text, only where the scenario stores text"),
+        Column("reasoning", "VARCHAR", "reasoning text, only where the scenario stores text"),
+        Column("cost_usd", "DOUBLE", "US dollars by billed tokens; null for billing by hours"),
+        Column(
+            "cost_basis", "VARCHAR", "list_price, stated, example, emulated; null without a cost"
+        ),
+    ),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    "One HTTP try of a request, with every instant and every event's arrival.",
+    ("run_id", "stage", "request", "attempt"),
+    (
+        _RUN,
+        _STAGE,
+        Column("request", "BIGINT", "request of the stage"),
+        Column("attempt", "INTEGER", "number of the try, from 0"),
+        Column("final", "BOOLEAN", "the try that succeeded, else the last one"),
+        Column("outcome", "VARCHAR", "outcome of this try"),
+        _instant("connect_started_ns", "connection asked for (name lookup included)"),
+        _instant("resolved_ns", "name resolved"),
+        _instant("connected_ns", "connection ready, TLS included; null on a reused one"),
+        _instant("sent_ns", "just before the request's first byte went to the kernel"),
+        _instant("body_sent_ns", "request's last byte handed over"),
+        _instant("headers_ns", "response head complete"),
+        _instant("first_event_ns", "first event of any kind"),
+        _instant("first_token_ns", "first event with reasoning, content or tool-call text"),
+        _instant("first_reasoning_ns", "first reasoning text"),
+        _instant("first_answer_ns", "first answer text or tool call"),
+        _instant("last_token_ns", "last event with text"),
+        _instant("usage_event_ns", "event that carried usage"),
+        _instant("ended_ns", "response complete, or given up"),
+        Column("http_status", "INTEGER", "HTTP status"),
+        Column(
+            "error_phase", "VARCHAR", "dns, connect, tls, send, headers, first_event, stream, body"
+        ),
+        Column(
+            "error_kind",
+            "VARCHAR",
+            "refused, reset, early_close, timeout, http_status, error_event ...",
+        ),
+        Column("error_text", "VARCHAR", "first 300 characters of the error, keys masked"),
+        Column("retry_after_s", "DOUBLE", "Retry-After, seconds"),
+        Column("rate_limit_headers", "JSON", "rate-limit headers as received"),
+        Column("provider_request_id", "VARCHAR", "the server's own id of the request"),
+        Column("model_reported", "VARCHAR", "model named in the answer"),
+        Column("system_fingerprint", "VARCHAR", "fingerprint named in the answer"),
+        Column("service_tier", "VARCHAR", "service tier named in the answer"),
+        Column("processing_ms", "DOUBLE", "server's own processing-time header, milliseconds"),
+        Column("finish_reason", "VARCHAR", "stop, length, tool_calls, content_filter ..."),
+        Column("bytes_sent", "BIGINT", "bytes of the request"),
+        Column("bytes_received", "BIGINT", "bytes of the response"),
+        Column(
+            "stamp_source",
+            "VARCHAR",
+            "kernel (SO_TIMESTAMPNS) or read (CLOCK_REALTIME at the read)",
+        ),
+        Column("reused_connection", "BOOLEAN", "sent on a connection that was already open"),
+        Column("saw_done", "BOOLEAN", "the stream ended with [DONE]"),
+        Column("prompt_tokens", "BIGINT", "tokens of the prompt, cached ones included"),
+        Column("cached_tokens", "BIGINT", "prompt tokens read from the server's cache"),
+        Column("cache_write_tokens", "BIGINT", "prompt tokens written to it, where reported"),
+        Column("output_tokens", "BIGINT", "billed output tokens, hidden reasoning included"),
+        Column("reasoning_tokens", "BIGINT", "reasoning tokens"),
+        Column("streamed_tokens", "BIGINT", "tokens whose text arrived in events"),
+        Column("output_tokens_from", "VARCHAR", "usage, tokenizer, characters or events"),
+        Column("streamed_tokens_from", "VARCHAR", "usage, tokenizer, characters or events"),
+        Column("tokenizer", "VARCHAR", "tokenizer's name"),
+        Column("answer_characters", "BIGINT", "characters of the answer"),
+        Column("reasoning_characters", "BIGINT", "characters of the reasoning"),
+        Column("tool_calls", "INTEGER", "tool calls in the answer"),
+        Column(
+            "shared_stamps",
+            "INTEGER",
+            "events whose stamp is another segment's: the client was late",
+        ),
+        Column(
+            "event_gap_ns", "BIGINT[]", "gaps between text events, the first from sent; nanoseconds"
+        ),
+        Column("event_tokens", "INTEGER[]", "tokens in each text event; empty where unknown"),
+        Column("event_characters", "INTEGER[]", "characters in each text event"),
+        Column("event_shared", "BOOLEAN[]", "that event shared its stamp"),
+    ),
+)
+
+SAMPLES = Table(
+    "samples",
+    "One reading of one sensor beside the load.",
+    ("run_id", "at_ns", "sensor", "device", "metric"),
+    (
+        _RUN,
+        _instant("at_ns", "reading taken"),
+        Column("stage", "INTEGER", "stage that was running, null between stages"),
+        Column("sensor", "VARCHAR", "host, process, nvml, codecarbon, engine, sampler"),
+        Column("subject", "VARCHAR", "target, client or shared_host"),
+        Column("device", "VARCHAR", "which of several, e.g. gpu0, engine, client"),
+        Column("metric", "VARCHAR", "what was read; its unit ends the name; `up` is 1 or 0"),
+        Column("value", "DOUBLE", "the reading; null where the sensor could not say"),
+        Column("reason", "VARCHAR", "why it could not"),
+    ),
+)
+
+ENERGY = Table(
+    "energy",
+    "Energy of one subject and scope over one window: never mixed silently.",
+    ("run_id", "stage", "subject", "scope", "basis", "method"),
+    (
+        _RUN,
+        _STAGE,
+        Column("subject", "VARCHAR", "target, client or shared_host; only target enters j_per_*"),
+        Column("scope", "VARCHAR", "gpu, cpu, memory, host or datacentre_overhead"),
+        Column("basis", "VARCHAR", "measured, estimated or modelled"),
+        Column("method", "VARCHAR", "e.g. nvml_counter, codecarbon cpu_load, rapl"),
+        _instant("window_start_ns", "start of the window"),
+        _instant("window_end_ns", "end of the window"),
+        Column("energy_j", "DOUBLE", "joules; null where it could not be had, with the reason"),
+        Column("grid_zone", "VARCHAR", "zone of the grid intensity"),
+        Column("grid_kgco2e_per_kwh", "DOUBLE", "grid intensity, kg CO2e per kWh"),
+        Column("kgco2e", "DOUBLE", "kg CO2e"),
+        Column("source", "VARCHAR", "where method and intensity come from"),
+        Column("reason", "VARCHAR", "why a value is missing or doubtful"),
+    ),
+)
+
+PRICES = Table(
+    "prices",
+    "Prices and rates as they were applied to a run.",
+    ("run_id", "kind"),
+    (
+        _RUN,
+        Column(
+            "kind",
+            "VARCHAR",
+            "input, output, cached_input, cache_write (per million tokens) or machine_hour",
+        ),
+        Column("usd", "DOUBLE", "US dollars per million tokens, or per hour"),
+        Column("basis", "VARCHAR", "list_price, stated, example or emulated"),
+        Column("source", "VARCHAR", "where the price comes from"),
+        Column("effective_from", "VARCHAR", "date from which it holds, where the source says"),
+        Column("details", "JSON", "tiers, package version and what else the source gave"),
+    ),
+)
+
+FINDINGS = Table(
+    "findings",
+    "Doubts about a run, each with what was seen and the threshold it was held against.",
+    ("run_id", "code", "stage", "message"),
+    (
+        _RUN,
+        Column("code", "VARCHAR", "code of the check"),
+        Column("severity", "VARCHAR", "note, degraded or invalid"),
+        _STAGE,
+        Column("message", "VARCHAR", "in words"),
+        Column("value", "DOUBLE", "what was seen"),
+        Column("threshold", "DOUBLE", "what it was held against"),
+    ),
+)
+
+STAGE_METRICS = Table(
+    "stage_metrics",
+    "Stage-grain metrics, filled at ingest and refilled by rebuild; stage_summary pivots it.",
+    ("run_id", "stage", "metric", "statistic"),
+    (
+        _RUN,
+        _STAGE,
+        Column("metric", "VARCHAR", "name in the metric table, unit at its end"),
+        Column(
+            "statistic", "VARCHAR", "value, mean, p50, p90, p95, p99, p999, or the same with _ok"
+        ),
+        Column("value", "DOUBLE", "the figure; null below its sample floor or where it has none"),
+        Column("low", "DOUBLE", "lower end of the 95 % interval"),
+        Column(
+            "high", "DOUBLE", "upper end of the 95 % interval; infinite where failures reach it"
+        ),
+        Column("bound", "DOUBLE", "one-sided bound the data support where value is null"),
+        Column("n", "BIGINT", "requests behind it"),
+        Column("needs_n", "BIGINT", "sample floor"),
+        Column(
+            "basis",
+            "VARCHAR",
+            "measured, estimated, modelled, list_price, stated, example, emulated",
+        ),
+        Column("reason", "VARCHAR", "why value is null or doubtful: failures, sample_floor, ..."),
+    ),
+)
+
+TABLES: tuple[Table, ...] = (
+    RUNS,
+    STAGES,
+    REQUESTS,
+    ATTEMPTS,
+    SAMPLES,
+    ENERGY,
+    PRICES,
+    FINDINGS,
+    STAGE_METRICS,
+)
