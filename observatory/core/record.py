@@ -139,12 +139,13 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, tag="request")
 
 
 class WorkerStart(msgspec.Struct, frozen=True, array_like=True, tag="start"):
-    """The first entry of a worker's journal."""
+    """The first entry of a worker's journal; stage_started is the instant all workers count from."""
 
     worker: int
     pid: int
     stage: int
     at: int
+    stage_started: int | None = None
 
 
 class WorkerTick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):

@@ -1,0 +1,39 @@
+# What a newcomer types. Each target does all of its own set-up; docs/development.md says what it takes.
+.PHONY: quickstart test check lock pictures clean help
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+help:  ## Show the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+quickstart: $(VENV)/.ready  ## Measure a real local engine beside an emulated API and build the site.
+	@$(BIN)/observatory run quickstart --publish
+
+test: $(VENV)/.ready-dev  ## Run all tests, live engines and a real browser included.
+	@./.ci/browser
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.ready-dev  ## Static checks: format, lint, types, import contracts.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+pictures: $(VENV)/.ready-dev  ## Make the README's pictures from the last run in results/.
+	@./.ci/browser
+	@$(BIN)/python docs/pictures.py
+
+lock:  ## Resolve the locked requirements anew (needs uv).
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group build -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+clean:  ## Remove the virtual environment (results/ and site/dist stay).
+	rm -rf $(VENV)
+
+$(VENV)/.ready: requirements.lock pyproject.toml .ci/setup
+	@./.ci/setup requirements.lock $@
+
+$(VENV)/.ready-dev: requirements-dev.lock pyproject.toml .ci/setup
+	@./.ci/setup requirements-dev.lock $@

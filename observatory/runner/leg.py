@@ -1,0 +1,220 @@
+"""One stage on one target: a hand-off, a Locust child, its heartbeats, and how it ended.
+
+The child runs in its own session, so that a Ctrl-C in the terminal reaches us alone and we end it
+in order; the kernel kills it if we die.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from observatory.core.errors import EnvironmentFailed
+from observatory.core.record import WorkerEnd
+from observatory.core.run import StageTimes
+from observatory.load.command import locust_command
+from observatory.load.handoff import HANDOFF_VARIABLE, Handoff, write_handoff
+from observatory.runner.ticks import Heartbeats
+
+Outcome = Literal["complete", "interrupted", "budget_reached", "crashed"]
+POLL_S = 0.25
+GRACE_S = 20.0
+"""How much longer than its own stage and drain a child may take before it is ended."""
+STOP_S = 10.0
+"""How long a child that was asked to stop may take to write its last records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What is to run: the hand-off, where its log goes, and where the locustfiles lie."""
+
+    handoff: Handoff
+    log: Path
+    loadtests: Path
+
+    @property
+    def length_s(self) -> float:
+        """Warm-up and steady state, in seconds; the drain comes on top."""
+        stage = self.handoff.stage
+        return stage.warmup_s + stage.steady_s
+
+
+@dataclass(frozen=True, slots=True)
+class LegResult:
+    """How it ended; reason is None where it ended as planned."""
+
+    times: StageTimes
+    ends: list[WorkerEnd]
+    outcome: Outcome
+    reason: str | None
+
+
+def run_leg(
+    leg: Leg,
+    *,
+    stopping: Callable[[], bool],
+    failed: Callable[[], str | None],
+    started: Callable[[int], None],
+    moment: Callable[[Heartbeats, float], None],
+) -> LegResult:
+    """Run it to its end.
+
+    stopping: the person wants to stop. failed: why the target died, else None. started: told the
+    child's process id. moment: told the heartbeats and the seconds since the child began.
+    """
+    journal = Path(leg.handoff.journal)
+    journal.mkdir(parents=True, exist_ok=True)
+    beats = Heartbeats(journal)
+    private = Path(tempfile.mkdtemp(prefix="observatory-"))
+    try:
+        path = write_handoff(private, leg.handoff)
+        child = _start(leg, path)
+        try:
+            started(child.pid)
+            cause = _follow(leg, child, beats, stopping, failed, moment)
+        finally:
+            _end(child)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    beats.read()
+    outcome, reason = _judge(leg, child.returncode, beats, cause)
+    return LegResult(stage_times(leg.handoff, beats), beats.ends, outcome, reason)
+
+
+def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")
+    }
+    environment[HANDOFF_VARIABLE] = str(handoff)
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    leg.log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with leg.log.open("ab") as log:
+            return subprocess.Popen(
+                locust_command(handoff, leg.handoff, leg.loadtests),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise EnvironmentFailed(f"Locust could not be started: {error}") from error
+
+
+def _follow(
+    leg: Leg,
+    child: subprocess.Popen[bytes],
+    beats: Heartbeats,
+    stopping: Callable[[], bool],
+    failed: Callable[[], str | None],
+    moment: Callable[[Heartbeats, float], None],
+) -> tuple[Outcome, str] | None:
+    """Wait for the child; answers why it was ended from outside, None where it ended itself."""
+    began = time.monotonic()
+    limit = leg.length_s + leg.handoff.stage.drain_s + GRACE_S
+    if leg.handoff.stage.kind == "prime":
+        limit += len(leg.handoff.items) * leg.handoff.connection.whole_timeout_s
+    while child.poll() is None:
+        elapsed = time.monotonic() - began
+        beats.read()
+        moment(beats, elapsed)
+        if stopping():
+            return "interrupted", "stopped by the person who ran it"
+        death = failed()
+        if death is not None:
+            return "crashed", death
+        if elapsed > limit:
+            return "crashed", f"the load generator did not end within {limit:.0f} s"
+        try:
+            child.wait(POLL_S)
+        except subprocess.TimeoutExpired:
+            continue
+    return None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the child to stop, then make it; its whole session goes with it."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            pass
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    child.wait()
+
+
+def _judge(
+    leg: Leg, code: int, beats: Heartbeats, cause: tuple[Outcome, str] | None
+) -> tuple[Outcome, str | None]:
+    if cause is not None:
+        return cause
+    reasons = {end.reason: end.detail for end in beats.ends}
+    if "crashed" in reasons:
+        return "crashed", reasons["crashed"] or f"a load worker failed (see {leg.log.name})"
+    if "budget_reached" in reasons:
+        return "budget_reached", reasons["budget_reached"] or "the budget is spent"
+    if "interrupted" in reasons and code != 0:
+        return "interrupted", reasons["interrupted"]
+    if code != 0 or not beats.ends:
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return "crashed", f"the load generator ended with {how}: {_last_line(leg.log)}"
+    return "complete", None
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else f"{log.name} is empty"
+
+
+def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:
+    """When the stage ran, from its workers' own words; None for what never came."""
+    stage = handoff.stage
+    starts = [
+        state.start.stage_started
+        for state in beats.workers.values()
+        if state.start is not None and state.start.stage_started is not None
+    ]
+    began = min(starts) if starts else None
+    last = max(
+        (
+            entry.at
+            for state in beats.workers.values()
+            for entry in (state.end, state.tick)
+            if entry is not None
+        ),
+        default=None,
+    )
+    steady = end = None
+    if began is not None and stage.kind != "prime":
+        steady = began + round(stage.warmup_s * 1e9)
+        end = steady + round(stage.steady_s * 1e9)
+        if last is None or last <= steady:
+            steady = end = None
+        else:
+            end = min(end, last)
+    return StageTimes(
+        index=stage.index,
+        kind=stage.kind,
+        concurrency=stage.concurrency,
+        rate_per_s=stage.rate_per_s,
+        started=began,
+        steady_started=steady,
+        steady_ended=end,
+        ended=last,
+        planned=len(stage.offsets_ns) if stage.offsets_ns is not None else None,
+        issued=beats.count("issued"),
+        recorded=beats.count("recorded"),
+        not_issued=beats.count("not_issued"),
+        lost_workers=[f"worker {number}" for number in beats.silent],
+    )

@@ -1,0 +1,84 @@
+"""Follows the workers' heartbeats while a stage runs: small files, read from where we stopped."""
+
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from observatory.core.journal import decode_entries, whole_length
+from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """The latest of one worker; None for what it has not said yet."""
+
+    start: WorkerStart | None = None
+    tick: WorkerTick | None = None
+    before: WorkerTick | None = None
+    end: WorkerEnd | None = None
+    offset: int = 0
+
+
+@dataclass(slots=True)
+class Heartbeats:
+    """All workers of one stage, by their number."""
+
+    journal: Path
+    workers: dict[int, WorkerState] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Take in what was written since the last call."""
+        for path in sorted(self.journal.glob("worker-*.ticks")):
+            state = self.workers.setdefault(int(path.stem.split("-")[1]), WorkerState())
+            with path.open("rb") as file:
+                file.seek(state.offset)
+                data = file.read()
+            for entry in decode_entries(data):
+                match entry:
+                    case WorkerStart():
+                        state.start = entry
+                    case WorkerTick():
+                        state.before, state.tick = state.tick, entry
+                    case WorkerEnd():
+                        state.end = entry
+                    case _:
+                        pass
+            state.offset += whole_length(data)
+
+    @property
+    def ends(self) -> list[WorkerEnd]:
+        """The workers' last words, of those that had any."""
+        return [state.end for state in self.workers.values() if state.end is not None]
+
+    @property
+    def silent(self) -> list[int]:
+        """Workers that started and never said how they ended."""
+        return sorted(number for number, state in self.workers.items() if state.end is None)
+
+    def count(self, name: str) -> int:
+        """The sum over workers of a count of their latest entry (issued, recorded, errors ...)."""
+        total = 0
+        for state in self.workers.values():
+            latest = state.end if state.end is not None and hasattr(state.end, name) else state.tick
+            total += getattr(latest, name, 0) if latest is not None else 0
+        return total
+
+    def ttft_s(self) -> float | None:
+        """The median of the workers' recent medians, in seconds; for the display alone."""
+        recent = [
+            state.tick.ttft_recent_ns
+            for state in self.workers.values()
+            if state.tick is not None and state.tick.ttft_recent_ns is not None
+        ]
+        return statistics.median(recent) / 1e9 if recent else None
+
+    def tokens_per_s(self) -> float | None:
+        """Streamed tokens a second over the workers' last interval; for the display alone."""
+        rates = [
+            (state.tick.streamed_tokens - state.before.streamed_tokens)
+            * 1e9
+            / (state.tick.at - state.before.at)
+            for state in self.workers.values()
+            if state.tick is not None and state.before is not None and state.tick.at > state.before.at
+        ]
+        return sum(rates) if rates else None
