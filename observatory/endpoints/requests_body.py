@@ -1,0 +1,85 @@
+"""The JSON body of a request, as bytes, cut where a cold prompt's nonce goes.
+
+Pure and light, because workers call it: it knows plans and connections, no socket and no secret.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from observatory.core.connection import Connection
+from observatory.core.errors import BadInput
+from observatory.core.plan import NONCE_SENTINEL, PlanItem
+
+OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
+"""What extra_body must not touch: records and spending caps would no longer be true."""
+
+_encode = msgspec.json.Encoder().encode
+# With its opening quote: a quote inside text is escaped, so that only a string which begins with
+# the sentinel matches, never a text that spells the escape out.
+_SENTINEL = b'"' + _encode(NONCE_SENTINEL)[1:-1]
+
+
+def check_extra_body(extra_body: dict[str, Any], where: str) -> None:
+    """BadInput where extra_body names a field that the observatory itself decides."""
+    taken = [name for name in OURS if name in extra_body]
+    if taken:
+        raise BadInput(
+            f"extra_body must not set {', '.join(taken)}",
+            where=where,
+            fix="the scenario's workload and the target's own fields decide these",
+        )
+
+
+def render(
+    item: PlanItem,
+    connection: Connection,
+    *,
+    request: Literal["chat", "completions"],
+    stream: bool,
+    cache: Literal["cold", "natural", "warm"],
+) -> tuple[bytes, bytes]:
+    """The body's bytes before and after the nonce; (whole, b"") unless cache is cold.
+
+    Precedence, later wins: the item's body; model, output limit and stream, which are ours; the
+    target's reasoning_effort (chat only); the target's extra_body, merged as RFC 7396 merges
+    (objects field by field, null removes, everything else replaces).
+    ValueError where the item does not fit the request type, or is cold without a nonce's place.
+    """
+    asked = "messages" if request == "chat" else "prompt"
+    if asked not in item.body:
+        raise ValueError(f"item {item.prompt_id} has no {asked}, which a {request} request needs")
+    # What is asked stands first, so that the first sentinel is the one that opens it.
+    body: dict[str, Any] = {asked: item.body[asked], "model": connection.model}
+    theirs = {asked, "model", "max_tokens"}
+    body.update((name, value) for name, value in item.body.items() if name not in theirs)
+    # Completions keep the old name everywhere (OpenAI API reference, "Create completion").
+    body[connection.max_tokens_field if request == "chat" else "max_tokens"] = item.max_tokens
+    body["stream"] = stream
+    if stream and connection.stream_usage:
+        body["stream_options"] = {"include_usage": True}
+    if connection.reasoning_effort is not None and request == "chat":
+        body["reasoning_effort"] = connection.reasoning_effort
+    whole = _encode(_merged(body, connection.extra_body))
+    return _split(whole, item) if cache == "cold" else (whole, b"")
+
+
+def _split(whole: bytes, item: PlanItem) -> tuple[bytes, bytes]:
+    before, sentinel, after = whole.partition(_SENTINEL)
+    if not sentinel:
+        raise ValueError(f"item {item.prompt_id} is cold but nothing in it opens with the nonce")
+    return before + b'"', after
+
+
+def _merged(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7396, section 2."""
+    merged = dict(body)
+    for name, value in extra.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict):
+            old = merged.get(name)
+            merged[name] = _merged(old if isinstance(old, dict) else {}, value)
+        else:
+            merged[name] = value
+    return merged
