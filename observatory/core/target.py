@@ -13,6 +13,8 @@ from observatory.core.units import Duration, PositiveDuration, Rate
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
+"""What extra_body must not touch: records and spending caps would no longer be true."""
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
 
 
@@ -76,7 +78,9 @@ class HttpOptions(Strict):
     client_certificate: Path | None = None
     client_key: Path | None = None
     extra_body: dict[str, Any] = Field(
-        default={}, description="merged into every request's JSON, e.g. {ignore_eos: true}"
+        default={},
+        description="merged into every request's JSON (RFC 7396: null removes a field), "
+        "e.g. {ignore_eos: true}",
     )
     reasoning_effort: str | None = Field(default=None, description="e.g. low, medium, high, none")
     max_rate: Rate | None = Field(default=None, description="requests a second never exceeded")
@@ -92,6 +96,16 @@ class HttpOptions(Strict):
                     f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
                 )
         return headers
+
+    @field_validator("extra_body")
+    @classmethod
+    def _leaves_ours_alone(cls, extra_body: dict[str, Any]) -> dict[str, Any]:
+        taken = [name for name in _OURS if name in extra_body]
+        if taken:
+            raise ValueError(
+                f"must not set {', '.join(taken)}: the workload and the target's own fields do"
+            )
+        return extra_body
 
     @model_validator(mode="after")
     def _certificate_pair(self) -> Self:
@@ -139,6 +153,12 @@ class UrlTarget(TargetIdentity):
     model: str | None = Field(default=None, description="default: the only model that it lists")
     api_key_env: str | None = Field(default=None, description="name of the variable with the key")
     api_key_file: Path | None = Field(default=None, description="file with the key")
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens", description="what its chat API calls the output limit"
+    )
+    stream_usage: bool = Field(
+        default=True, description="ask for usage in streams; false where it refuses stream_options"
+    )
     hosting: Literal["self", "managed"] = "self"
     weights: Literal["open", "closed"] = "open"
     billing: Literal["hours", "tokens"] = "hours"
@@ -214,6 +234,10 @@ class LatencyProfile(Strict):
         for stem in ("ttft", "inter_token", "output_tokens"):
             if getattr(self, f"{stem}_p95") < getattr(self, f"{stem}_median"):
                 raise ValueError(f"{stem}_p95 is below {stem}_median")
+            if getattr(self, f"{stem}_median") == 0 < getattr(self, f"{stem}_p95"):
+                raise ValueError(f"a {stem}_median of zero needs a {stem}_p95 of zero")
+        if self.error_fraction + self.throttle_fraction > 1:
+            raise ValueError("error_fraction and throttle_fraction exceed 1 together")
         return self
 
 

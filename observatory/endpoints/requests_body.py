@@ -8,27 +8,12 @@ from typing import Any, Literal
 import msgspec
 
 from observatory.core.connection import Connection
-from observatory.core.errors import BadInput
 from observatory.core.plan import NONCE_SENTINEL, PlanItem
-
-OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
-"""What extra_body must not touch: records and spending caps would no longer be true."""
 
 _encode = msgspec.json.Encoder().encode
 # With its opening quote: a quote inside text is escaped, so that only a string which begins with
 # the sentinel matches, never a text that spells the escape out.
 _SENTINEL = b'"' + _encode(NONCE_SENTINEL)[1:-1]
-
-
-def check_extra_body(extra_body: dict[str, Any], where: str) -> None:
-    """BadInput where extra_body names a field that the observatory itself decides."""
-    taken = [name for name in OURS if name in extra_body]
-    if taken:
-        raise BadInput(
-            f"extra_body must not set {', '.join(taken)}",
-            where=where,
-            fix="the scenario's workload and the target's own fields decide these",
-        )
 
 
 def render(
