@@ -1,7 +1,7 @@
 """The journal's bytes: frames that can be cut anywhere and read up to the last whole one.
 
 Pure: bytes in, bytes out. A frame is a little-endian length and CRC-32 of the payload, four bytes
-each, then the payload, a msgpack JournalEntry.
+each, then the payload: msgpack of a JournalEntry, or of a Sample in a samples journal.
 """
 
 import struct
@@ -11,27 +11,38 @@ from collections.abc import Iterator
 import msgspec
 
 from observatory.core.record import JournalEntry
+from observatory.core.sample import Sample
 
 _HEAD = struct.Struct("<II")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(JournalEntry)
+_sample_decoder = msgspec.msgpack.Decoder(Sample)
 
 
-def encode_entry(entry: JournalEntry) -> bytes:
-    """One entry as a frame."""
+def encode_entry(entry: JournalEntry | Sample) -> bytes:
+    """One entry, or one sample, as a frame."""
     payload = _encoder.encode(entry)
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 def decode_entries(data: bytes) -> Iterator[JournalEntry]:
     """Every whole entry from the start of a journal's bytes; ends at the first cut or torn frame."""
+    return map(_decoder.decode, _payloads(data))
+
+
+def decode_samples(data: bytes) -> Iterator[Sample]:
+    """Every whole sample from the start of a samples journal's bytes, as decode_entries."""
+    return map(_sample_decoder.decode, _payloads(data))
+
+
+def _payloads(data: bytes) -> Iterator[bytes]:
     at = 0
     while at + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, at)
         payload = data[at + _HEAD.size : at + _HEAD.size + length]
         if len(payload) < length or zlib.crc32(payload) != checksum:
             return
-        yield _decoder.decode(payload)
+        yield payload
         at += _HEAD.size + length
 
 
