@@ -56,9 +56,9 @@ def human_seconds(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     magnitude = abs(seconds)
-    if magnitude < 1e-3:
+    if magnitude < 0.9995e-3:
         return f"{seconds * 1e6:.3g} us"
-    if magnitude < 1:
+    if magnitude < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds:.3g} s" if magnitude < 100 else f"{seconds:.0f} s"
 
@@ -67,7 +67,7 @@ def human_number(value: float | None, digits: int = 3) -> str:
     """A number for reading, with thousands separators; a dash where there is none."""
     if value is None:
         return "–"
-    if abs(value) >= 1000:
+    if abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 
