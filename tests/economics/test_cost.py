@@ -1,0 +1,66 @@
+"""What requests and machine time cost: hand-worked figures, and null where a count is missing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.economics.cost import (
+    electricity_cost_usd,
+    electricity_tariff_usd_per_kwh,
+    machine_cost_usd,
+    request_cost_usd,
+)
+from observatory.economics.prices import AppliedPrices, PriceRow
+
+TOKENS = AppliedPrices(
+    [
+        PriceRow("input", 1.0, "example", "here"),
+        PriceRow("output", 4.0, "example", "here"),
+        PriceRow("cached_input", 0.5, "example", "here"),
+    ],
+    "example",
+)
+HOURS = AppliedPrices(
+    [PriceRow("machine_hour", 3.0, "stated", "here", details={"electricity_usd_per_kwh": 0.25})],
+    "stated",
+)
+
+
+def test_each_kind_of_token_is_charged_at_its_own_price() -> None:
+    assert request_cost_usd(TOKENS, 1000, 400, 50) == pytest.approx(0.001)
+
+
+def test_cached_tokens_without_a_price_or_unsaid_are_charged_as_prompt() -> None:
+    plain = AppliedPrices(TOKENS.rows[:2], "example")
+    assert request_cost_usd(plain, 1000, 400, 50) == pytest.approx(0.0012)
+    assert request_cost_usd(TOKENS, 1000, None, 50) == pytest.approx(0.0012)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cached", "output"),
+    [(None, 0, 5), (5, 0, None), (None, None, None), (5, 6, 1), (-1, 0, 1), (1, 0, -1)],
+)
+def test_missing_or_contradicting_counts_have_no_cost(
+    prompt: int | None, cached: int | None, output: int | None
+) -> None:
+    assert request_cost_usd(TOKENS, prompt, cached, output) is None
+
+
+def test_no_price_has_no_cost() -> None:
+    assert request_cost_usd(AppliedPrices(), 1, 0, 1) is None
+    assert request_cost_usd(HOURS, 1, 0, 1) is None
+    assert machine_cost_usd(TOKENS, 3600) is None
+
+
+def test_machine_time_and_electricity() -> None:
+    assert machine_cost_usd(HOURS, 1800) == pytest.approx(1.5)
+    assert electricity_tariff_usd_per_kwh(HOURS) == 0.25
+    assert electricity_tariff_usd_per_kwh(TOKENS) is None
+    assert electricity_cost_usd(7.2e6, 0.25) == pytest.approx(0.5)
+
+
+@given(prompt=st.integers(0, 10**7), cached=st.integers(0, 10**7), output=st.integers(0, 10**6))
+def test_a_cost_never_exceeds_the_cap_prices(prompt: int, cached: int, output: int) -> None:
+    cost = request_cost_usd(TOKENS, prompt, min(cached, prompt), output)
+    assert cost is not None
+    assert 0 <= cost <= (prompt * 1e-6 + output * 4e-6) * (1 + 1e-12)

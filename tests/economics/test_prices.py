@@ -1,0 +1,260 @@
+"""Where a target's prices come from, and what is written down of it."""
+
+import datetime as dt
+from datetime import UTC
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from genai_prices import Usage, calc_price
+from genai_prices import __version__ as ledger_version
+from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
+from genai_prices.types import (
+    ClauseEquals,
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    PriceVariant,
+    Provider,
+    StartDateConstraint,
+    Tier,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from observatory.core.errors import BadInput
+from observatory.core.target import Target
+from observatory.economics.cost import request_cost_usd
+from observatory.economics.prices import AppliedPrices, prices_of
+
+TARGET: TypeAdapter[Any] = TypeAdapter(Target)
+NOON = dt.datetime(2026, 11, 1, 12, tzinfo=UTC)
+STATED = {
+    "input_per_million_usd": 1.0,
+    "output_per_million_usd": 4.0,
+    "source": "contract of 2026",
+}
+
+
+def target(**fields: Any) -> Any:
+    return TARGET.validate_python({"name": "t"} | fields)
+
+
+def api(model: str, **fields: Any) -> Any:
+    return target(kind="api", provider="acme", model=model, **fields)
+
+
+def model(name: str, prices: Any, variants: list[PriceVariant] | None = None) -> ModelInfo:
+    return ModelInfo(
+        id=name, match=ClauseEquals(equals=name), prices=prices, price_variants=variants
+    )
+
+
+def flat(input_usd: str, output_usd: str, **more: Any) -> ModelPrice:
+    return ModelPrice(input_mtok=Decimal(input_usd), output_mtok=Decimal(output_usd), **more)
+
+
+@pytest.fixture
+def ledger() -> Any:
+    """A ledger of one provider whose models have every shape of price."""
+    tiered = ModelPrice(
+        input_mtok=TieredPrices(base=Decimal(2), tiers=[Tier(start=1000, price=Decimal(6))]),
+        output_mtok=TieredPrices(base=Decimal(8), tiers=[Tier(start=1000, price=Decimal(16))]),
+        cache_read_mtok=Decimal("0.5"),
+    )
+    dated = [
+        ConditionalPrice(prices=flat("9", "9")),
+        ConditionalPrice(StartDateConstraint(dt.date(2026, 3, 1)), prices=flat("3", "5")),
+    ]
+    night = TimeOfDateConstraint(dt.time(22), dt.time(6))
+    by_hour = [
+        ConditionalPrice(prices=flat("4", "4")),
+        ConditionalPrice(night, prices=flat("1", "1")),
+    ]
+    priority = PriceVariant({"service_tier": "priority"}, ModelPrice(input_mtok=Decimal(7)))
+    acme = Provider(
+        id="acme",
+        name="Acme",
+        api_pattern="https://acme",
+        models=[
+            model("plain", flat("1", "2", web_searches_kcount=Decimal(10)), [priority]),
+            model("tiered", tiered),
+            model("dated", dated),
+            model("by-hour", by_hour),
+            model("per-request", flat("1", "1", requests_kcount=Decimal(5))),
+            model("embedding", ModelPrice(input_mtok=Decimal(1))),
+            model("cache-writer", flat("3", "15", cache_write_mtok=Decimal("3.75"))),
+        ],
+    )
+    set_custom_snapshot(DataSnapshot(providers=[acme], from_auto_update=False))
+    yield
+    set_custom_snapshot(None)
+
+
+def test_a_stated_price_stands_as_it_was_stated() -> None:
+    prices = prices_of(
+        target(
+            kind="api",
+            provider="openai",
+            model="gpt-4o-mini",
+            price=STATED | {"cached_input_per_million_usd": 0.25},
+        )
+    )
+    assert prices.basis == "stated"
+    assert {row.kind: row.usd for row in prices.rows} == {
+        "input": 1.0,
+        "output": 4.0,
+        "cached_input": 0.25,
+    }
+    assert {row.source for row in prices.rows} == {"contract of 2026"}
+    assert prices.input_usd_per_token == 1e-6
+    assert prices.output_usd_per_token == 4e-6
+    assert prices.cached_usd_per_token == 0.25e-6
+    assert prices.usd_per_hour is None
+
+
+def test_what_an_emulated_target_charges_is_marked_emulated_however_it_was_stated() -> None:
+    emulated = target(kind="emulated", price=STATED | {"basis": "example"}, name="emulated-a")
+    prices = prices_of(emulated)
+    assert prices.basis == "emulated"
+    assert {row.basis for row in prices.rows} == {"emulated"}
+    assert prices.rows[0].details == {"basis_as_stated": "example"}
+    assert prices_of(target(kind="emulated", name="emulated-b")) == AppliedPrices()
+
+
+def test_a_machine_rate_is_one_row_an_hour() -> None:
+    rate = {
+        "usd_per_hour": 2.5,
+        "source": "invoice",
+        "owned": True,
+        "electricity_usd_per_kwh": 0.2,
+    }
+    prices = prices_of(target(kind="llamacpp", rate=rate))
+    [row] = prices.rows
+    assert (row.kind, row.usd, row.basis, row.source) == ("machine_hour", 2.5, "stated", "invoice")
+    assert row.details == {"owned": True, "electricity_usd_per_kwh": 0.2}
+    assert prices.usd_per_hour == 2.5
+    assert prices.input_usd_per_token is None
+    assert prices_of(target(kind="llamacpp")) == AppliedPrices()
+
+
+def test_unknown_is_said_or_it_is_an_error() -> None:
+    url = {"kind": "url", "url": "http://127.0.0.1:1/v1", "billing": "tokens"}
+    assert prices_of(target(**url, price="unknown")) == AppliedPrices()
+    with pytest.raises(BadInput, match="price: unknown"):
+        prices_of(target(**url))
+
+
+def test_an_undated_list_price_says_that_it_is_todays(ledger: None) -> None:
+    prices = prices_of(api("plain"), NOON)
+    row = prices.row("input")
+    assert row is not None
+    assert (prices.basis, row.usd, row.effective_from) == ("list_price", 1.0, None)
+    assert row.source == f"genai-prices {ledger_version}"
+    assert row.details["dated"] is False
+    assert "any date" in row.details["note"]
+    assert row.details["not_counted"] == ["web_searches_kcount"]
+    assert row.details["version"] == ledger_version
+
+
+def test_a_dated_list_price_carries_its_date(ledger: None) -> None:
+    after = prices_of(api("dated"), NOON).row("input")
+    before = prices_of(api("dated"), dt.datetime(2026, 2, 28, tzinfo=UTC)).row("input")
+    assert after is not None
+    assert before is not None
+    assert (after.usd, after.effective_from) == (3.0, "2026-03-01")
+    assert (before.usd, before.effective_from) == (9.0, None)
+    assert "note" not in after.details
+
+
+def test_a_service_tier_in_the_body_is_charged_at_its_price(ledger: None) -> None:
+    prices = prices_of(api("plain", extra_body={"service_tier": "priority"}), NOON)
+    assert {row.kind: row.usd for row in prices.rows} == {"input": 7.0, "output": 2.0}
+    assert prices.rows[0].details["service_tier"] == "priority"
+
+
+def test_a_tier_applies_to_the_whole_prompt_and_the_worst_tier_to_caps(ledger: None) -> None:
+    prices = prices_of(api("tiered"), NOON)
+    assert request_cost_usd(prices, 1000, 400, 10) == pytest.approx(
+        (600 * 2 + 400 * 0.5 + 10 * 8) / 1e6
+    )
+    assert request_cost_usd(prices, 1001, 400, 10) == pytest.approx(
+        (601 * 6 + 400 * 0.5 + 10 * 16) / 1e6
+    )
+    assert prices.input_usd_per_token == 6e-6
+    assert prices.output_usd_per_token == 16e-6
+    row = prices.row("input")
+    assert row is not None
+    assert row.details["tiers"] == [{"above_prompt_tokens": 1000, "usd": 6.0}]
+
+
+def test_a_price_that_changes_with_the_hour_caps_at_the_dearest(ledger: None) -> None:
+    midnight = prices_of(api("by-hour"), dt.datetime(2026, 11, 1, 23, tzinfo=UTC))
+    assert [row.usd for row in midnight.rows] == [1.0, 1.0]
+    assert midnight.input_usd_per_token == 4e-6
+    assert "time of day" in midnight.rows[0].details["note"]
+
+
+def test_tokens_that_fill_a_cache_are_charged_and_capped_at_their_price(ledger: None) -> None:
+    prices = prices_of(api("cache-writer"), NOON)
+    assert request_cost_usd(prices, 100, 20, 0, 30) == pytest.approx((70 * 3 + 30 * 3.75) / 1e6)
+    assert prices.input_usd_per_token == 3.75e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("per-request", "requests_kcount"), ("embedding", "output_mtok"), ("absent", "no price for")],
+)
+def test_a_list_price_that_cannot_be_applied_in_full_is_an_error(
+    ledger: None, name: str, why: str
+) -> None:
+    with pytest.raises(BadInput, match=why) as caught:
+        prices_of(api(name), NOON)
+    assert "price: unknown" in str(caught.value)
+    assert "target t" in str(caught.value)
+
+
+def test_a_manifest_keeps_prices_whole() -> None:
+    prices = prices_of(target(kind="api", provider="openai", model="gpt-4o-mini"), NOON)
+    assert AppliedPrices.from_dict(prices.to_dict()) == prices
+    assert AppliedPrices.from_dict(None) == AppliedPrices()
+    assert AppliedPrices().to_dict() == {"rows": [], "basis": None}
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("openai", "gpt-4o-mini"),
+        ("openai", "gpt-5.2"),
+        ("google", "gemini-2.5-pro"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("deepseek", "deepseek-chat"),
+    ],
+)
+@given(
+    prompt=st.integers(0, 400_000),
+    cached_share=st.floats(0, 1),
+    output=st.integers(0, 30_000),
+)
+def test_costs_equal_the_ledgers_own_arithmetic(
+    provider: str, name: str, prompt: int, cached_share: float, output: int
+) -> None:
+    cached = int(prompt * cached_share)
+    theirs = calc_price(
+        Usage(input_tokens=prompt, output_tokens=output, cache_read_tokens=cached),
+        name,
+        provider_id=provider,
+        genai_request_timestamp=NOON,
+    )
+    prices = prices_of(target(kind="api", provider=provider, model=name), NOON)
+    assert request_cost_usd(prices, prompt, cached, output) == pytest.approx(
+        float(theirs.total_price), rel=1e-12, abs=1e-15
+    )
+    worst_input, worst_output = prices.input_usd_per_token, prices.output_usd_per_token
+    assert worst_input is not None
+    assert worst_output is not None
+    worst = prompt * worst_input + output * worst_output
+    assert float(theirs.total_price) <= worst * (1 + 1e-12)
