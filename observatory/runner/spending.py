@@ -34,7 +34,9 @@ def caps_left(budget: Budget, prices: AppliedPrices, ended: list[WorkerEnd]) -> 
     usd = sum(end.spent_usd for end in ended)
     return Caps(
         requests=None if budget.requests is None else max(0, budget.requests - requests),
-        output_tokens=None if budget.output_tokens is None else max(0, budget.output_tokens - tokens),
+        output_tokens=None
+        if budget.output_tokens is None
+        else max(0, budget.output_tokens - tokens),
         usd=None if budget.usd is None else max(0.0, budget.usd - usd),
         input_usd_per_token=prices.input_usd_per_token or 0.0,
         output_usd_per_token=prices.output_usd_per_token or 0.0,

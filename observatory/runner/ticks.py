@@ -79,6 +79,8 @@ class Heartbeats:
             * 1e9
             / (state.tick.at - state.before.at)
             for state in self.workers.values()
-            if state.tick is not None and state.before is not None and state.tick.at > state.before.at
+            if state.tick is not None
+            and state.before is not None
+            and state.tick.at > state.before.at
         ]
         return sum(rates) if rates else None

@@ -62,7 +62,9 @@ def test_a_child_dies_with_its_parent(tmp_path: object) -> None:
         "env={**os.environ, 'P': str(os.getpid())}); c.stdout.readline(); "
         "print(c.pid, flush=True); os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, timeout=30
+    )
     pid = int(done.stdout)
     for _ in range(200):
         try:

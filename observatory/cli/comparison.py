@@ -1,0 +1,214 @@
+"""What a campaign's end looks like in the terminal: a table per load level, targets side by side.
+
+Every figure has its interval or the reason why it is missing; no winner is named here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from observatory.core.run import StageTimes, Verdict
+from observatory.core.units import human_number, human_seconds
+from observatory.core.workspace import Workspace
+from observatory.runner.campaign import CampaignResult, stage_level
+from observatory.runner.finish import FinishedRun
+
+Row = dict[str, Any]
+LINES: tuple[tuple[str, str, str, str], ...] = (
+    ("TTFT, median", "ttft_s", "p50", "s"),
+    ("TTFT, p90", "ttft_s", "p90", "s"),
+    ("Time per output token, median", "tpot_s", "p50", "s"),
+    ("End to end, median", "e2e_s", "p50", "s"),
+    ("End to end, p90", "e2e_s", "p90", "s"),
+    ("Output tokens per second", "output_tps", "value", ""),
+    ("Requests per second", "request_rate", "value", ""),
+    ("Error rate", "error_rate", "value", "%"),
+    ("Goodput (SLO met)", "goodput_fraction", "value", "%"),
+    ("Score", "score", "mean", ""),
+    ("Cost per 1,000 requests", "usd_per_1k_requests", "value", "$"),
+    ("Energy per request", "j_per_request", "value", "J"),
+)
+_COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
+
+
+def print_result(result: CampaignResult, workspace: Workspace, site: Path | None) -> None:
+    """The tables, the verdicts, and where each thing lies."""
+    console = Console(highlight=False)
+    for index in sorted({stage.index for run in result.runs for stage in run.manifest.stages}):
+        table = _level_table(result.runs, index)
+        if table is not None:
+            console.print(table)
+    for run in result.runs:
+        console.print(_verdict_line(run))
+    if any(run.manifest.target.emulated for run in result.runs):
+        console.print(
+            "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
+            style="dim",
+        )
+    for run in result.runs:
+        if run.ingested.message:
+            console.print(run.ingested.message, style="yellow")
+    if result.error is not None:
+        Console(stderr=True, highlight=False).print(f"observatory: {result.error}", style="red")
+    _print_places(console, result, workspace, site)
+
+
+def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
+    stages = {
+        run.manifest.run_id: stage
+        for run in runs
+        for stage in run.manifest.stages
+        if stage.index == index and stage.kind != "prime"
+    }
+    if not stages:
+        return None
+    table = Table(title=f"Load: {stage_level(next(iter(stages.values())))}", title_justify="left")
+    table.add_column("")
+    for run in runs:
+        name = run.manifest.target.name
+        marked = f"{name}\n(emulated)" if run.manifest.target.emulated else name
+        table.add_column(marked, justify="right")
+    found = [_metrics(run, index) for run in runs]
+    table.add_row("Verdict", *(_badge(run.manifest.verdict) for run in runs))
+    table.add_row(
+        "Requests in the window", *(_requests(run, stages.get(run.manifest.run_id), rows) for run, rows in zip(runs, found, strict=True))
+    )  # fmt: skip
+    for title, metric, statistic, unit in LINES:
+        cells = [cell(rows.get((metric, statistic)), unit) for rows in found]
+        if any(text.plain != "–" for text in cells):
+            table.add_row(title, *cells)
+    return table
+
+
+def _metrics(run: FinishedRun, index: int) -> dict[tuple[str, str], Row]:
+    return {
+        (row["metric"], row["statistic"]): row
+        for row in run.metrics.iter_rows(named=True)
+        if row["stage"] == index
+    }
+
+
+def _requests(run: FinishedRun, stage: StageTimes | None, rows: dict[tuple[str, str], Row]) -> Text:
+    row = rows.get(("e2e_s", "p50")) or rows.get(("ttft_s", "p50"))
+    if stage is None:
+        return Text("not run", style="dim")
+    return Text(human_number(row["n"]) if row is not None and row["n"] is not None else "0")
+
+
+def cell(row: Row | None, unit: str) -> Text:
+    """A figure with its interval and basis, or why there is none."""
+    if row is None:
+        return Text("–", style="dim")
+    if row["value"] is None:
+        return _missing(row, unit)
+    text = Text(_figure(row["value"], unit))
+    if row["low"] is not None and row["high"] is not None:
+        text.append(f"  [{_figure(row['low'], unit)} to {_figure(row['high'], unit)}]", style="dim")
+    if row["basis"] not in (None, "measured"):
+        text.append(f"  {row['basis']}", style="italic dim")
+    return text
+
+
+def _missing(row: Row, unit: str) -> Text:
+    if row["reason"] == "sample_floor":
+        return Text(f"needs {row['needs_n']} requests, has {row['n']}", style="dim")
+    if row["reason"] == "failures":
+        bound = f"> {_figure(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
+        return Text(f"{bound} (failures)", style="red")
+    return Text(f"– {row['reason']}" if row["reason"] else "–", style="dim")
+
+
+def _figure(value: float, unit: str) -> str:
+    if value == float("inf"):
+        return "> timeout"
+    if unit == "s":
+        return human_seconds(value)
+    if unit == "%":
+        return f"{value * 100:.3g} %"
+    if unit == "$":
+        return f"${value:.3g}"
+    return f"{human_number(value)} {unit}".strip()
+
+
+def _badge(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text("not judged", style="dim")
+    return Text(verdict.level, style=_COLOURS[verdict.level])
+
+
+def _verdict_line(run: FinishedRun) -> Text:
+    verdict = run.manifest.verdict
+    line = Text(f"{run.manifest.target.name}: ", style="bold")
+    if run.manifest.status != "complete":
+        reason = f" ({run.manifest.status_reason})" if run.manifest.status_reason else ""
+        line.append(f"{run.manifest.status}{reason}; ", style="red")
+    if verdict is not None:
+        line.append(verdict.sentence, style=_COLOURS[verdict.level])
+    return line
+
+
+def _print_places(
+    console: Console, result: CampaignResult, workspace: Workspace, site: Path | None
+) -> None:
+    console.print()
+    for run in result.runs:
+        console.print(f"run folder   {_short(run.folder)}", soft_wrap=True)
+    console.print(f"database     {_short(workspace.database)}", soft_wrap=True)
+    if site is not None:
+        console.print(f"site         {_short(site / 'index.html')}", soft_wrap=True)
+    console.print("\nTry next:")
+    first = result.runs[0].manifest.run_id if result.runs else "last"
+    console.print(
+        '  observatory sql "select target, count(*), quantile_cont(ttft_s, .5) '
+        'from request_metrics group by all"',
+        soft_wrap=True,
+    )
+    console.print(f"  observatory runs show {first}", soft_wrap=True)
+    console.print("  observatory site serve", soft_wrap=True)
+    console.print(
+        "  observatory run chat-steady --url http://127.0.0.1:8000/v1 --model YOUR-MODEL",
+        soft_wrap=True,
+    )
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def print_json(result: CampaignResult, site: Path | None) -> None:
+    """The same for a script."""
+    print(
+        json.dumps(
+            {
+                "campaign_id": result.campaign_id,
+                "exit_code": int(result.exit_code),
+                "error": str(result.error) if result.error is not None else None,
+                "site": str(site) if site is not None else None,
+                "runs": [
+                    {
+                        "run_id": run.manifest.run_id,
+                        "target": run.manifest.target.name,
+                        "emulated": run.manifest.target.emulated,
+                        "status": run.manifest.status,
+                        "status_reason": run.manifest.status_reason,
+                        "verdict": run.manifest.verdict.level if run.manifest.verdict else None,
+                        "codes": run.manifest.verdict.codes if run.manifest.verdict else [],
+                        "sentence": run.manifest.verdict.sentence if run.manifest.verdict else None,
+                        "folder": str(run.folder),
+                        "ingested": run.ingested.message or "ingested",
+                        "metrics": run.metrics.to_dicts(),
+                    }
+                    for run in result.runs
+                ],
+            },
+            indent=2,
+            default=str,
+        )
+    )

@@ -1,0 +1,66 @@
+"""What a run would do, said before it does it: stages, requests, tokens at the most, money at the most."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from observatory.core.plan import Plan
+from observatory.core.scenario import Scenario
+from observatory.core.target import Target
+
+
+def print_dry_run(
+    scenario: Scenario, folder: Path, targets: list[Target], json_output: bool
+) -> None:
+    """Plan, check the budget, print; nothing is opened and nothing is sent."""
+    from observatory.economics.prices import prices_of
+    from observatory.runner.limits import check_within_limits
+    from observatory.runner.spending import check_may_spend
+    from observatory.workload.planning import make_plan
+
+    plan = make_plan(scenario, folder)
+    rows = []
+    for target in targets:
+        prices = prices_of(target)
+        check_may_spend(target, scenario.budget, prices)
+        check_within_limits(target, plan)
+        rows.append({"target": target.name, "kind": target.kind, "price_basis": prices.basis})
+    facts = _facts(scenario, plan, rows)
+    if json_output:
+        print(json.dumps(facts, indent=2))
+        return
+    print(f"{scenario.name}: {len(plan.items)} items, plan {facts['plan_sha256'][:12]}")
+    for stage in facts["stages"]:
+        planned = stage["requests"] if stage["requests"] is not None else "as many as it takes"
+        print(
+            f"  stage {stage['stage']}: {stage['level']}, {stage['seconds']:g} s, "
+            f"requests: {planned}, at most {stage['max_output_tokens_each']} output tokens each"
+        )
+    for row in rows:
+        print(f"  target {row['target']} ({row['kind']}), prices: {row['price_basis'] or 'none'}")
+    caps = {name: value for name, value in facts["budget"].items() if value is not None}
+    print(f"  budget: {caps or 'none'}")
+    print("Nothing was sent.")
+
+
+def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dict[str, Any]:
+    from observatory.core.plan import plan_sha256
+    from observatory.runner.campaign import stage_level
+
+    return {
+        "scenario": scenario.name,
+        "plan_sha256": plan_sha256(plan),
+        "items": len(plan.items),
+        "targets": targets,
+        "budget": scenario.budget.model_dump(),
+        "stages": [
+            {
+                "stage": stage.index,
+                "level": stage_level(stage),
+                "seconds": stage.warmup_s + stage.steady_s,
+                "requests": len(stage.offsets_ns) if stage.offsets_ns is not None else None,
+                "max_output_tokens_each": max(item.max_tokens for item in plan.items),
+            }
+            for stage in plan.stages
+        ],
+    }

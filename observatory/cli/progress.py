@@ -1,0 +1,99 @@
+"""How progress looks: a live panel on a terminal, a line now and then without one (cron, CI)."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from observatory.core.units import human_number, human_seconds
+from observatory.runner.progress import LegProgress, Observer
+
+LINE_EVERY_S = 10.0
+
+
+@contextmanager
+def open_display() -> Iterator[Observer]:
+    """A display on standard error that fits where it is shown."""
+    if sys.stderr.isatty():
+        with _live() as display:
+            yield display
+    else:
+        yield Lines()
+
+
+class Lines:
+    """Plain lines: every step, and the state of a stage every LINE_EVERY_S."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._stage: tuple[str, int, str] | None = None
+
+    def say(self, text: str) -> None:
+        """One line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def leg(self, progress: LegProgress) -> None:
+        """One line when the part of a stage changes, and every LINE_EVERY_S within it."""
+        now = time.monotonic()
+        stage = (progress.target, progress.stage, progress.part)
+        if stage != self._stage or now - self._last >= LINE_EVERY_S:
+            self._stage, self._last = stage, now
+            self.say(one_line(progress))
+
+
+def label(progress: LegProgress) -> str:
+    """The target's name, saying so where it is emulated."""
+    mark = " (emulated)" if progress.emulated else ""
+    return f"{progress.target}{mark}"
+
+
+def one_line(progress: LegProgress) -> str:
+    """All of it in a line that fits 120 columns."""
+    tokens = human_number(progress.tokens_per_s) if progress.tokens_per_s is not None else "–"
+    return (
+        f"{label(progress)}  stage {progress.stage + 1}/{progress.stages}, {progress.level}, "
+        f"{progress.part} {progress.elapsed_s:.0f}/{progress.length_s:.0f} s  "
+        f"{progress.done} done, {progress.in_flight} open, {progress.errors} errors  "
+        f"TTFT {human_seconds(progress.ttft_s)}  {tokens} tok/s  "
+        f"about {progress.campaign_left_s:.0f} s left"
+    )
+
+
+@contextmanager
+def _live() -> Iterator[Observer]:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(stderr=True)
+
+    class Panel:
+        def say(self, text: str) -> None:
+            console.print(text, style="dim", highlight=False)
+
+        def leg(self, progress: LegProgress) -> None:
+            done = min(progress.elapsed_s, progress.length_s)
+            bar = Table.grid(padding=(0, 1), expand=False)
+            bar.add_row(
+                Text(progress.part, style="cyan"),
+                ProgressBar(total=progress.length_s or 1.0, completed=done, width=32),
+                Text(f"{progress.elapsed_s:.0f} of {progress.length_s:.0f} s"),
+                Text(f"about {progress.campaign_left_s:.0f} s left in all", style="dim"),
+            )
+            facts = Text.assemble(
+                (f"{progress.done}", "bold"), " done   ",
+                f"{progress.in_flight} open   ",
+                (f"{progress.errors} errors", "red" if progress.errors else "dim"), "   TTFT ",
+                (human_seconds(progress.ttft_s), "bold"), "   ",
+                (human_number(progress.tokens_per_s), "bold"), " tokens/s",
+            )  # fmt: skip
+            head = Text.assemble(
+                (label(progress), "bold"),
+                f"  stage {progress.stage + 1} of {progress.stages}, {progress.level}",
+            )
+            live.update(Group(head, bar, facts))
+
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield Panel()

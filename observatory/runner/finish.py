@@ -1,0 +1,77 @@
+"""What becomes of a run when its load is over: sealed, judged, written down, ingested.
+
+Each step leaves the folder readable, so that a death between two of them costs nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from observatory.analysis.judge import judge_run
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.run import Manifest
+from observatory.core.sample import Sample
+from observatory.core.workspace import Workspace
+from observatory.economics.energy import energy_rows
+from observatory.store.run_folder import RunFrames, read_frames, seal, write_manifest
+from observatory.store.warehouse import IngestResult, ingest
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A sealed and judged run with its stage metrics (columns of STAGE_METRICS, without run_id)."""
+
+    folder: Path
+    manifest: Manifest
+    metrics: pl.DataFrame
+    ingested: IngestResult
+
+
+def finish_run(
+    workspace: Workspace, folder: Path, manifest: Manifest, samples_journal: Path | None
+) -> FinishedRun:
+    """Seal, judge and ingest a run whose status and stages are final in `manifest`."""
+    if manifest.ended_utc is None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        manifest = msgspec.structs.replace(manifest, ended_utc=now)
+    write_manifest(folder, manifest)
+    sealed = seal(folder, manifest, samples_journal)
+    frames = read_frames(folder)
+    judged = judge(sealed, frames)
+    write_manifest(folder, judged)
+    metrics = stage_metrics(judged, frames)
+    return FinishedRun(folder, judged, metrics, ingest(workspace, folder, metrics))
+
+
+def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
+    """The manifest with its energy rows, findings and verdict, all functions of the sealed facts."""
+    target = manifest.target
+    energy = energy_rows(
+        samples_of(frames.samples),
+        manifest.stages,
+        target_role=f"engine:{target.name}",
+        on_this_host=target.on_this_host,
+        emulated=target.emulated,
+    )
+    weighed = msgspec.structs.replace(manifest, energy=energy)
+    findings, verdict = judge_run(weighed, frames)
+    return msgspec.structs.replace(weighed, findings=findings, verdict=verdict)
+
+
+def samples_of(frame: pl.DataFrame) -> list[Sample]:
+    """The rows of a samples frame as samples."""
+    return [
+        Sample(
+            at=row["at_ns"],
+            sensor=row["sensor"],
+            subject=row["subject"],
+            device=row["device"],
+            metric=row["metric"],
+            value=row["value"],
+            reason=row["reason"],
+        )
+        for row in frame.iter_rows(named=True)
+    ]

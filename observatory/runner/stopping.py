@@ -1,0 +1,48 @@
+"""A person's wish to stop, taken at a safe moment: at once while nothing runs, in order under load."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from observatory.core.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop:
+    """Whether the person (or cron, or a closing terminal) asked us to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._at_once = False
+
+    @contextmanager
+    def listening(self) -> Iterator["Stop"]:
+        """Take the signals over for as long as a campaign lasts."""
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        for number in _SIGNALS:
+            if before[number] is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While waiting for something slow (an engine, a download): Interrupted is raised there."""
+        if self.asked:
+            raise Interrupted("stopped before the load began")
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        if self._at_once:
+            self._at_once = False
+            raise Interrupted("stopped before the load began")

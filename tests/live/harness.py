@@ -1,0 +1,146 @@
+"""A workspace, the real command, and what is needed to watch and hurt it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+EMULATED = """
+name: {name}
+seed: 3
+workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
+arrivals: {{kind: closed}}
+stages:
+{stages}
+timing: {{warmup: 500ms, steady: {steady}, drain: 3s}}
+telemetry: {{interval: 500ms, codecarbon: false}}
+targets:
+  - kind: emulated
+    name: emulated-a
+    profile: {{ttft_median: 20ms, ttft_p95: 30ms, inter_token_median: 2ms, inter_token_p95: 3ms}}
+    price:
+      input_per_million_usd: 1
+      output_per_million_usd: 2
+      source: round example
+      basis: example
+"""
+
+
+@dataclass
+class Workspace:
+    """A folder to run the command in; every child started is ended with the test, by its id."""
+
+    root: Path
+    environment: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / "scenarios" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def emulated(
+        self, name: str = "short", steady: str = "3s", users: tuple[int, ...] = (2,)
+    ) -> str:
+        stages = "\n".join(f"  - concurrency: {count}" for count in users)
+        self.write(name, EMULATED.format(name=name, steady=steady, stages=stages))
+        return name
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "observatory", *arguments],
+            cwd=self.root,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(child)
+        return child
+
+    def run(self, *arguments: str, code: int = 0, **variables: str) -> str:
+        """Run a verb to its end, check its exit code, answer its standard output."""
+        child = self.start(*arguments, **variables)
+        out, err = child.communicate(timeout=300)
+        assert child.returncode == code, f"exit {child.returncode}, not {code}\n{out}\n{err}"
+        return out if code == 0 else out + err
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = json.loads(self.run("sql", query, "--format", "json"))
+        return rows
+
+    def run_folders(self) -> list[Path]:
+        return sorted((self.results / "runs").glob("*"))
+
+    def manifest(self) -> dict[str, Any]:
+        (folder,) = self.run_folders()
+        facts: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        return facts
+
+
+@contextmanager
+def open_workspace(root: Path) -> Iterator[Workspace]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OBSERVATORY_RESULTS", "LOCUST_", "OPENAI_"))
+    }
+    space = Workspace(root, environment)
+    yield space
+    for child in space.started:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+    """Wait for a condition; the test fails saying what never came."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.05)
+
+
+def descendants(process: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def child_running(process: int, words: str) -> psutil.Process | None:
+    """The descendant whose command line holds `words`, once it is there."""
+    for child in descendants(process):
+        try:
+            if words in " ".join(child.cmdline()):
+                return child
+        except psutil.Error:
+            continue
+    return None
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return all(
+        not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        for process in processes
+    )
+
+
+def records_written(space: Workspace) -> bool:
+    return any(path.stat().st_size > 2000 for path in space.results.rglob("worker-*.requests"))

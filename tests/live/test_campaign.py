@@ -1,0 +1,201 @@
+"""The main job end to end on emulated targets: what is recorded, compared, published, kept secret."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.live.harness import EMULATED, Workspace, descendants, records_written, wait_until
+
+pytestmark = pytest.mark.live
+
+CANARY = "sk-canary-7f3a91c5d2e84b60"
+
+
+def test_a_run_records_every_request_once(workspace: Workspace) -> None:
+    workspace.emulated(steady="4s", users=(1, 3))
+    out = workspace.run("run", "short")
+    assert "(emulated)" in out
+    (row,) = workspace.sql(
+        'select target, count(*) as n, quantile_cont(ttft_s, .5) as "p50" '
+        "from request_metrics group by all"
+    )
+    assert row["target"] == "emulated-a"
+    assert 0.015 < row["p50"] < 0.2
+    stages = workspace.sql("select stage, issued, recorded from stages order by stage")
+    assert [stage["stage"] for stage in stages] == [0, 1]
+    assert all(stage["issued"] == stage["recorded"] > 0 for stage in stages)
+    assert sum(stage["recorded"] for stage in stages) == row["n"]
+    (folder,) = workspace.run_folders()
+    assert not (folder / "journal").exists()
+    assert set(workspace.manifest()["sealed"]) >= {"requests.parquet", "attempts.parquet"}
+
+
+def test_open_loop_keeps_its_plan_and_the_seed_repeats_it(workspace: Workspace) -> None:
+    text = EMULATED.format(name="open", steady="3s", stages="  - rate: 20/s")
+    workspace.write("open", text.replace("{kind: closed}", "{kind: poisson}"))
+    workspace.run("run", "open")
+    workspace.run("run", "open")
+    (row,) = workspace.sql(
+        "select count(distinct plan_sha256) as plans, count(distinct comparison_key) as keys, "
+        "count(*) as runs from runs"
+    )
+    assert (row["plans"], row["keys"], row["runs"]) == (1, 1, 2)
+    stages = workspace.sql("select planned, issued, not_issued, recorded from stages")
+    for stage in stages:
+        assert stage["planned"] == stage["issued"] + stage["not_issued"] == stage["recorded"]
+    (differing,) = workspace.sql(
+        "select count(*) as n from (select stage, request, prompt_id from requests "
+        "group by all having count(*) <> 2)"
+    )
+    assert differing["n"] == 0
+    (spread,) = workspace.sql(
+        "select max(apart) as worst from (select max(r.scheduled_ns - s.started_ns) "
+        "- min(r.scheduled_ns - s.started_ns) as apart from requests r "
+        "join stages s using (run_id, stage) group by r.request)"
+    )
+    assert spread["worst"] == 0
+
+
+def test_a_campaign_interleaves_and_compares_and_publishes(workspace: Workspace) -> None:
+    text = EMULATED.format(
+        name="pair", steady="3s", stages="  - concurrency: 1\n  - concurrency: 2"
+    )
+    second = text.split("targets:\n")[1].replace("emulated-a", "emulated-b")
+    workspace.write("pair", text + second)
+    out = workspace.run("run", "pair", "--publish", "--json")
+    facts = json.loads(out)
+    assert {run["target"] for run in facts["runs"]} == {"emulated-a", "emulated-b"}
+    order = workspace.sql(
+        "select target, stage from stages join runs using (run_id) order by started_ns"
+    )
+    assert [row["target"][-1] for row in order] == ["a", "b", "b", "a"]
+    (same,) = workspace.sql(
+        "select count(distinct comparison_key) as keys, count(distinct anchor_unix_ns) as anchors "
+        "from runs"
+    )
+    assert (same["keys"], same["anchors"]) == (1, 1)
+    compared = workspace.sql("select * from target_comparison")
+    assert len(compared) == 4
+    assert Path(facts["site"], "index.html").is_file()
+
+
+def test_a_reached_budget_ends_the_run_sealed(workspace: Workspace) -> None:
+    workspace.emulated(steady="20s")
+    text = workspace.run("run", "short", "--budget-requests", "7", code=7)
+    assert "budget" in text
+    facts = workspace.manifest()
+    assert facts["status"] == "budget_reached"
+    (row,) = workspace.sql("select count(*) as n from request_metrics where outcome = 'ok'")
+    assert row["n"] == 7
+
+
+def test_a_held_database_does_not_cost_a_run(workspace: Workspace) -> None:
+    workspace.emulated(steady="1s")
+    workspace.run("run", "short")
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True); "
+            "print('held', flush=True); sys.stdin.read()",
+            str(workspace.results / "observatory.duckdb"),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    try:
+        out = workspace.run("run", "short", "--label", "held")
+        assert str(holder.pid) in out
+    finally:
+        holder.communicate("", timeout=30)
+    assert len(workspace.run_folders()) == 2
+    workspace.run("rebuild")
+    (row,) = workspace.sql("select count(*) as n from runs")
+    assert row["n"] == 2
+
+
+def test_it_runs_without_a_terminal_as_under_cron(workspace: Workspace) -> None:
+    workspace.emulated(steady="1s")
+    bare = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+    done = subprocess.run(
+        [sys.executable, "-m", "observatory", "run", "short", "--results", str(workspace.results)],
+        cwd=workspace.root,
+        env=bare,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "steady" in done.stderr
+    assert "\x1b[" not in done.stdout + done.stderr
+
+
+def test_a_key_appears_nowhere_but_in_the_request(workspace: Workspace) -> None:
+    server = workspace.start("emulate", "--port", "0", "--key", CANARY, "--json")
+    assert server.stdout is not None
+    url = json.loads(server.stdout.readline())["url"]
+    workspace.write(
+        "keyed",
+        EMULATED.format(name="keyed", steady="3s", stages="  - concurrency: 1").split("targets:")[
+            0
+        ],
+    )
+    child = workspace.start(
+        "run", "keyed", "--url", url, "--model", "emulated-model", "--api-key-env", "CANARY_KEY",
+        "--publish", CANARY_KEY=CANARY,
+    )  # fmt: skip
+    seen: list[str] = []
+
+    def look() -> None:
+        for process in [*descendants(child.pid)]:
+            try:
+                seen.append(" ".join(process.cmdline()))
+                variable = process.environ().get("OBSERVATORY_HANDOFF")
+                if variable:
+                    seen.append(Path(variable).read_bytes().decode("latin-1"))
+            except Exception:
+                continue
+
+    wait_until(lambda: records_written(workspace) or child.poll() is not None, "first records")
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    watcher.join()
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, out + err
+    assert any("locust" in line for line in seen)
+    assert any("emulated-model" in line for line in seen), "the hand-off was not seen"
+    assert CANARY not in "".join(seen) + out + err
+    (row,) = workspace.sql("select count(*) as n from request_metrics where outcome = 'ok'")
+    assert row["n"] > 0  # the key did reach the endpoint, which accepts no other
+    for path in [*workspace.root.rglob("*")]:
+        if path.is_file():
+            assert CANARY.encode() not in path.read_bytes(), path
+
+
+def test_a_refused_key_is_not_shown_either(workspace: Workspace) -> None:
+    server = workspace.start("emulate", "--port", "0", "--key", "another-key", "--json")
+    assert server.stdout is not None
+    url = json.loads(server.stdout.readline())["url"]
+    workspace.write(
+        "keyed",
+        EMULATED.format(name="keyed", steady="1s", stages="  - concurrency: 1").split("targets:")[
+            0
+        ],
+    )
+    text = workspace.run(
+        "run", "keyed", "--url", url, "--model", "emulated-model", "--api-key-env", "CANARY_KEY",
+        code=4, CANARY_KEY=CANARY,
+    )  # fmt: skip
+    assert "401" in text
+    assert CANARY not in text
+    for path in workspace.root.rglob("*"):
+        if path.is_file():
+            assert CANARY.encode() not in path.read_bytes(), path

@@ -1,0 +1,115 @@
+"""Whatever dies, the records up to that moment are readable, marked, and no process is left."""
+
+import signal
+
+import psutil
+import pytest
+
+from tests.live.harness import (
+    Workspace,
+    child_running,
+    descendants,
+    gone,
+    records_written,
+    wait_until,
+)
+
+pytestmark = pytest.mark.live
+
+
+def _running(workspace: Workspace) -> psutil.Popen:
+    child = workspace.start("run", workspace.emulated(steady="60s"))
+    wait_until(lambda: records_written(workspace) or child.poll() is not None, "first records")
+    assert child.poll() is None, child.communicate()
+    return child
+
+
+def _rows(workspace: Workspace) -> tuple[int, int]:
+    (row,) = workspace.sql(
+        "select count(*) as n, count(*) filter (where outcome = 'ok') as ok from request_metrics"
+    )
+    return row["n"], row["ok"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_a_marked_readable_run_and_no_process(
+    workspace: Workspace, number: signal.Signals
+) -> None:
+    child = _running(workspace)
+    family = descendants(child.pid)
+    assert len(family) >= 3  # emulator, sampler, Locust
+    child.send_signal(number)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 130, out + err
+    wait_until(lambda: gone(family), "the end of every child")
+    facts = workspace.manifest()
+    assert facts["status"] == "interrupted"
+    assert facts["sealed"]
+    rows, ok = _rows(workspace)
+    assert rows >= ok > 0
+    (stage,) = workspace.sql("select issued, recorded from stages")
+    assert stage["issued"] == stage["recorded"] == rows
+
+
+def test_a_stop_while_the_engine_starts_leaves_a_marked_run(workspace: Workspace) -> None:
+    child = workspace.start("run", workspace.emulated(steady="60s"))
+    wait_until(lambda: bool(list(workspace.results.glob("runs/*/manifest.json"))), "a run folder")
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert workspace.manifest()["status"] == "interrupted"
+
+
+def test_a_killed_runner_leaves_no_process_and_its_run_is_recovered(workspace: Workspace) -> None:
+    child = _running(workspace)
+    family = descendants(child.pid)
+    child.kill()
+    child.communicate(timeout=60)
+    wait_until(lambda: gone(family), "the end of every orphan")
+    workspace.run("rebuild")
+    facts = workspace.manifest()
+    assert facts["status"] == "crashed"
+    assert facts["verdict"]["level"] in ("degraded", "invalid")
+    rows, ok = _rows(workspace)
+    assert rows >= ok > 0
+
+
+def test_a_killed_worker_ends_its_run_with_a_clear_line(workspace: Workspace) -> None:
+    child = _running(workspace)
+    worker = child_running(child.pid, "locust")
+    assert worker is not None
+    worker.kill()
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 4, out + err
+    assert "signal 9" in out + err
+    facts = workspace.manifest()
+    assert facts["status"] == "crashed"
+    assert facts["stages"][0]["lost_workers"] == ["worker 0"]
+    assert _rows(workspace)[1] > 0
+
+
+def test_an_engine_that_dies_under_load_ends_its_run_with_a_clear_line(
+    workspace: Workspace,
+) -> None:
+    child = _running(workspace)
+    engine = child_running(child.pid, "emulator")
+    assert engine is not None
+    engine.kill()
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 4, out + err
+    assert "emulated-a" in out + err
+    assert workspace.manifest()["status"] == "crashed"
+    assert _rows(workspace)[1] > 0
+
+
+def test_two_runs_of_a_target_at_once_are_refused(workspace: Workspace) -> None:
+    first = _running(workspace)
+    text = workspace.run("run", "short", code=4)
+    assert "is being measured by process" in text
+    assert first.poll() is None
+    first.kill()
+    first.communicate(timeout=60)
+    workspace.emulated(steady="1s")
+    workspace.run("run", "short", "--label", "after-a-crash")  # the lock went with its holder
+    (row,) = workspace.sql("select count(*) as n from runs where label = 'after-a-crash'")
+    assert row["n"] == 1
