@@ -100,9 +100,11 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "lower",
         "request",
-        "(last_token - first_token) / (streamed tokens after the first event); null under 2 tokens",
+        "(last_token - first_token) / (streamed tokens after the first event), of whole answers; "
+        "null under 2 tokens or where the split is unknown",
         _OURS,
-        "CASE WHEN len(a.event_tokens) > 1 AND a.streamed_tokens > a.event_tokens[1] "
+        "CASE WHEN r.outcome = 'ok' AND len(a.event_tokens) > 1 "
+        "AND a.streamed_tokens > a.event_tokens[1] "
         "THEN (a.last_token_ns - a.first_token_ns) / 1e9 "
         "/ (a.streamed_tokens - a.event_tokens[1]) END",
         ("event_tokens",),
@@ -176,7 +178,8 @@ METRICS: tuple[Metric, ...] = (
         "request",
         "1 / tpot_s",
         _OURS,
-        "CASE WHEN len(a.event_tokens) > 1 AND a.streamed_tokens > a.event_tokens[1] "
+        "CASE WHEN r.outcome = 'ok' AND len(a.event_tokens) > 1 "
+        "AND a.streamed_tokens > a.event_tokens[1] "
         "AND a.last_token_ns > a.first_token_ns "
         "THEN (a.streamed_tokens - a.event_tokens[1]) * 1e9 / (a.last_token_ns - a.first_token_ns) END",
         ("event_tokens",),
@@ -224,7 +227,8 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "higher",
         "stage",
-        "requests meeting every bound of slo.per_request; errors stay in the denominator",
+        "requests meeting every bound of slo.per_request (ttft and e2e as a user waits, from "
+        "scheduled); errors stay in the denominator",
         _OURS,
     ),
     Metric(
@@ -305,7 +309,7 @@ METRICS: tuple[Metric, ...] = (
         "J",
         "lower",
         "stage",
-        "energy of subject target in the window / requests ended in it",
+        "energy of subject target in the window / successes ended in it",
         _OURS,
     ),
     Metric(
