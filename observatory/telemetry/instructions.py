@@ -1,0 +1,57 @@
+"""What the runner tells the sampler: a configuration at its start, then which processes to watch.
+
+The watched processes stand in one small file that is replaced whole, so that a reader never sees
+half of it.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from observatory.core.clock import Anchor
+
+READY = b"ready\n"
+"""Written by the sampler to standard output when its first reading lies in the journal."""
+
+_roles_decoder = msgspec.json.Decoder(dict[str, int])
+
+
+class SamplerConfig(msgspec.Struct, frozen=True):
+    """What a sampler is told at its start. journal and watch are absolute paths."""
+
+    journal: str
+    watch: str
+    anchor: Anchor
+    interval_s: float
+    country: str
+    codecarbon: bool
+    parent: int
+
+
+def write_watch(path: Path, roles: dict[str, int]) -> None:
+    """Replace the file: role -> process id."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.encode(roles))
+    fresh.replace(path)
+
+
+class WatchedRoles:
+    """The roles of a watch file as they are now; read again only when the file was replaced."""
+
+    def __init__(self, path: Path, own: dict[str, int]) -> None:
+        self._path = path
+        self._own = own
+        self._roles = dict(own)
+        self._version: tuple[int, int] | None = None
+
+    def now(self) -> dict[str, int]:
+        """Role -> process id, those given at construction included."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return self._roles
+        version = (status.st_ino, status.st_mtime_ns)
+        if version != self._version:
+            self._roles = {**_roles_decoder.decode(self._path.read_bytes()), **self._own}
+            self._version = version
+        return self._roles

@@ -1,0 +1,129 @@
+"""Our own processes by role: the load generator, the engines, the sampler itself.
+
+A role is a process with everything below it. Its CPU time counts on over children that end and
+over a new process that takes the role, so that a difference over any window is the role's work.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from observatory.core.sample import Sample, Subject
+from observatory.telemetry.sensor import down, up
+
+_FIRST = "first reading: nothing to compare with"
+
+
+@dataclass(slots=True)
+class _Role:
+    spent_s: dict[psutil.Process, float] = field(default_factory=dict)
+    """CPU seconds of every process that was ever of this role (equal: same pid and start)."""
+    last: tuple[int, float] | None = None
+
+
+def subject_of(role: str) -> Subject:
+    """Whose work a role is: engines are the target, all else is the measuring side."""
+    return "target" if role.startswith("engine:") else "client"
+
+
+def tree(pid: int) -> list[int]:
+    """A process and everything below it, itself first; empty where it is gone.
+
+    Reads /proc/PID/task/*/children (CONFIG_PROC_CHILDREN), which costs by the size of the tree and
+    not of the machine; a kernel without it is asked through psutil.
+    """
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        current = waiting.pop()
+        try:
+            tasks = list(Path(f"/proc/{current}/task").iterdir())
+        except OSError:
+            continue
+        found.append(current)
+        try:
+            for task in tasks:
+                waiting.extend(int(child) for child in (task / "children").read_text().split())
+        except FileNotFoundError:
+            if psutil.pid_exists(current) and not _lists_children():
+                return _tree_by_parents(pid)
+        except OSError:
+            continue
+    return found
+
+
+def _lists_children() -> bool:
+    pid = psutil.Process().pid
+    return Path(f"/proc/{pid}/task/{pid}/children").exists()
+
+
+def _tree_by_parents(pid: int) -> list[int]:
+    try:
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return []
+
+
+class ProcessSensor:
+    """cpu_s (cumulative), cpu_cores (busy on average since the last reading), rss_bytes, threads.
+
+    `roles` gives the processes to watch now, by role. rss_bytes is a plain sum over the role's
+    processes: pages that they share count once for each.
+    """
+
+    name = "process"
+
+    def __init__(self, roles: Callable[[], Mapping[str, int]]) -> None:
+        self._roles = roles
+        self._states: dict[str, _Role] = {}
+
+    def read(self, now: int) -> list[Sample]:
+        """The samples of every watched role; `up` = 0 for one whose process has ended."""
+        samples: list[Sample] = []
+        for role, pid in sorted(self._roles().items()):
+            samples += self._read_role(now, role, pid)
+        return samples
+
+    def _read_role(self, now: int, role: str, pid: int) -> list[Sample]:
+        subject = subject_of(role)
+        state = self._states.setdefault(role, _Role())
+        alive = memory = threads = 0
+        for member in tree(pid):
+            try:
+                process = psutil.Process(member)
+                with process.oneshot():
+                    if process.status() == psutil.STATUS_ZOMBIE:
+                        continue
+                    times = process.cpu_times()
+                    memory += process.memory_info().rss
+                    threads += process.num_threads()
+                state.spent_s[process] = times.user + times.system
+                alive += 1
+            except psutil.Error:
+                continue
+        if not alive:
+            state.last = None
+            reason = f"process {pid} has ended"
+            return [down(self.name, now, reason, subject=subject, device=role)]
+        total = sum(state.spent_s.values())
+        cores = _cores_busy(state.last, now, total)
+        state.last = (now, total)
+
+        def sample(metric: str, value: float | None, reason: str | None = None) -> Sample:
+            return Sample(now, self.name, subject, role, metric, value, reason)
+
+        return [
+            up(self.name, now, subject=subject, device=role),
+            sample("cpu_s", total),
+            sample("cpu_cores", cores, None if cores is not None else _FIRST),
+            sample("rss_bytes", float(memory)),
+            sample("threads", float(threads)),
+        ]
+
+
+def _cores_busy(last: tuple[int, float] | None, now: int, total_s: float) -> float | None:
+    if last is None or now <= last[0]:
+        return None
+    return (total_s - last[1]) * 1e9 / (now - last[0])

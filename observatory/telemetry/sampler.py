@@ -1,0 +1,115 @@
+"""The sampler's own process: every sensor once an interval, into one journal of frames.
+
+It shares nothing with the load but the machine, writes what it costs beside what it reads, and ends
+with its parent. Run as `python -m observatory.telemetry.sampler CONFIG.json`.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from observatory.core.journal import encode_entry
+from observatory.core.processes import die_with_parent
+from observatory.core.sample import Sample
+from observatory.telemetry.carbon import CodecarbonSensor
+from observatory.telemetry.deadline import Deadlined
+from observatory.telemetry.host import HostSensor
+from observatory.telemetry.instructions import READY, SamplerConfig, WatchedRoles
+from observatory.telemetry.nvml import NvmlSensor
+from observatory.telemetry.process import ProcessSensor
+
+LONGEST_DEADLINE_S = 1.0
+FIRST_DEADLINE_S = 5.0
+"""nvmlInit takes seconds where the driver's persistence mode is off."""
+
+
+class Sampler:
+    """All sensors of one configuration and the open journal."""
+
+    def __init__(self, config: SamplerConfig) -> None:
+        self._config = config
+        self._journal = os.open(
+            config.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+        )
+        roles = WatchedRoles(Path(config.watch), {"sampler": os.getpid()})
+        self._sensors = [
+            Deadlined(HostSensor()),
+            Deadlined(ProcessSensor(roles.now)),
+            Deadlined(NvmlSensor(roles.now)),
+        ]
+        self._carbon: CodecarbonSensor | None = None
+        if config.codecarbon:
+            self._carbon = CodecarbonSensor(config.country, config.anchor, config.interval_s)
+            self._sensors.append(Deadlined(self._carbon))
+        self._cost: tuple[float, float] | None = None
+
+    def read(self, deadline_s: float | None = None) -> None:
+        """Ask every sensor once and append what they say; deadline of each: half an interval."""
+        if deadline_s is None:
+            deadline_s = min(self._config.interval_s / 2, LONGEST_DEADLINE_S)
+        for sensor in self._sensors:
+            self._append(sensor.read(self._config.anchor.now(), deadline_s))
+        self._append([self._own_share()])
+
+    def finish(self) -> None:
+        """The last reading of every sensor, codecarbon's total included, safe on the disk.
+
+        Sensors read less than half an interval ago are not read again: rates over such a short
+        time are noise.
+        """
+        if self._cost is None or time.monotonic() - self._cost[1] > self._config.interval_s / 2:
+            self.read()
+        if self._carbon is not None:
+            self._append(self._carbon.finish(self._config.anchor.now()))
+        os.fsync(self._journal)
+        os.close(self._journal)
+
+    def _append(self, samples: list[Sample]) -> None:
+        frames = b"".join(encode_entry(sample) for sample in samples)
+        while frames:
+            frames = frames[os.write(self._journal, frames) :]
+
+    def _own_share(self) -> Sample:
+        spent, at = time.process_time(), time.monotonic()
+        before, self._cost = self._cost, (spent, at)
+        value = reason = None
+        if before is None or at <= before[1]:
+            reason = "first reading: nothing to compare with"
+        else:
+            value = (spent - before[0]) / (at - before[1])
+        now = self._config.anchor.now()
+        return Sample(now, "sampler", "client", "", "cpu_fraction", value, reason)
+
+
+def sample_until(stop: threading.Event, sampler: Sampler, interval_s: float) -> None:
+    """Read at start + k x interval; a slot that is already over is left out, not made up for."""
+    started = time.monotonic()
+    slot = 0
+    while not stop.is_set():
+        slot = max(slot, int((time.monotonic() - started) / interval_s)) + 1
+        if stop.wait(started + slot * interval_s - time.monotonic()):
+            return
+        sampler.read()
+
+
+def main(config_path: str) -> None:
+    """Sample until SIGTERM. SIGINT is left to the parent, which decides when sampling is over."""
+    config = msgspec.json.decode(Path(config_path).read_bytes(), type=SamplerConfig)
+    die_with_parent(config.parent)
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    sampler = Sampler(config)
+    sampler.read(FIRST_DEADLINE_S)
+    os.write(sys.stdout.fileno(), READY)
+    sample_until(stop, sampler, config.interval_s)
+    sampler.finish()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,126 @@
+"""The runner's handle on the sampler: start it before the load, name processes, stop it after.
+
+A sampler that dies costs the run its telemetry and nothing else: `alive` says it, nothing raises.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from observatory.core.clock import Anchor
+from observatory.core.scenario import Telemetry
+from observatory.telemetry.instructions import READY, SamplerConfig, write_watch
+
+JOURNAL_FILE = "samples.journal"
+WATCH_FILE = "watch.json"
+READY_WITHIN_S = 20.0
+"""The first reading follows the imports by milliseconds; a cold disk takes seconds."""
+STOP_WITHIN_S = 10.0
+
+
+class SamplerHandle:
+    """A sampler in its own process. Its journal lies in the campaign's folder."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self.journal = folder / JOURNAL_FILE
+        self._log = folder / "sampler.log"
+        self._watch = folder / WATCH_FILE
+        self._roles: dict[str, int] = {}
+        self._process = process
+        self._stopped = False
+        self._trouble: str | None = None
+
+    @property
+    def process_id(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def watch(self, role: str, pid: int) -> None:
+        """Sample this process and all below it as `role`, from the next reading on."""
+        self._roles[role] = pid
+        self._tell()
+
+    def unwatch(self, role: str) -> None:
+        """Sample that role no more."""
+        self._roles.pop(role, None)
+        self._tell()
+
+    def alive(self) -> str | None:
+        """None while it samples as told (or was stopped by us), else what is wrong."""
+        code = self._process.poll()
+        if code is None or self._stopped:
+            return self._trouble
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"the sampler ended with {cause}" + (f": {lines[-1]}" if lines else "")
+
+    def stop(self) -> None:
+        """Take the last reading and end it; killed where it does not end. Harmless when repeated."""
+        if self._process.poll() is None:
+            self._stopped = True
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _tell(self) -> None:
+        try:
+            write_watch(self._watch, self._roles)
+            self._trouble = None
+        except OSError as error:
+            self._trouble = f"{self._watch} could not be written: {error.strerror}"
+
+    def wait_until_ready(self, seconds: float) -> None:
+        """Return when the first reading is in the journal, the sampler died, or time is up."""
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        until = time.monotonic() + seconds
+        said = b""
+        while READY not in said and (left := until - time.monotonic()) > 0:
+            if not select.select([output], [], [], left)[0]:
+                return
+            if not (part := os.read(output, 64)):
+                return
+            said += part
+
+
+def start_sampler(folder: Path, anchor: Anchor, telemetry: Telemetry) -> SamplerHandle:
+    """Start it and wait for its first reading, so that one lies before the load.
+
+    Call from the main thread: the kernel ends the sampler with the thread that started it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    write_watch(folder / WATCH_FILE, {})
+    config = SamplerConfig(
+        journal=str(folder / JOURNAL_FILE),
+        watch=str(folder / WATCH_FILE),
+        anchor=anchor,
+        interval_s=telemetry.interval,
+        country=telemetry.country,
+        codecarbon=telemetry.codecarbon,
+        parent=os.getpid(),
+    )
+    path = folder / "sampler.json"
+    path.write_bytes(msgspec.json.encode(config))
+    with (folder / "sampler.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "observatory.telemetry.sampler", str(path)],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    handle = SamplerHandle(folder, process)
+    handle.wait_until_ready(READY_WITHIN_S)
+    return handle
