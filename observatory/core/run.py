@@ -52,6 +52,18 @@ class StageTimes(msgspec.Struct, frozen=True):
     lost_workers: list[str] = []
 
 
+class SealReport(msgspec.Struct, frozen=True):
+    """What sealing found in the journals.
+
+    torn: journal (path in the run folder) -> bytes after its last whole entry, of those that a
+    death cut. duplicates: records left out because their request had one already.
+    """
+
+    records: int
+    torn: dict[str, int] = {}
+    duplicates: int = 0
+
+
 class TargetFacts(msgspec.Struct, frozen=True):
     """The target as it was opened: no key, no credentials, no query; prices as they were applied."""
 
@@ -104,5 +116,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     publish: bool = False
     sealed: dict[str, str] = {}
     """File name -> SHA-256 of every sealed file, set when the folder is sealed."""
+    seal_report: SealReport | None = None
     store_text: bool = False
     telemetry: dict[str, Any] = {}

@@ -158,6 +158,7 @@ ATTEMPTS = Table(
         Column("request", "BIGINT", "request of the stage"),
         Column("attempt", "INTEGER", "number of the try, from 0"),
         Column("final", "BOOLEAN", "the try that succeeded, else the last one"),
+        Column("first_sent", "BOOLEAN", "the first try of the request that was sent at all"),
         Column("outcome", "VARCHAR", "outcome of this try"),
         _instant("connect_started_ns", "connection asked for (name lookup included)"),
         _instant("resolved_ns", "name resolved"),
@@ -234,11 +235,51 @@ SAMPLES = Table(
         _instant("at_ns", "reading taken"),
         Column("stage", "INTEGER", "stage that was running, null between stages"),
         Column("sensor", "VARCHAR", "host, process, nvml, codecarbon, engine, sampler"),
-        Column("subject", "VARCHAR", "target, client or shared_host"),
-        Column("device", "VARCHAR", "which of several, e.g. gpu0, engine, client"),
+        Column(
+            "subject",
+            "VARCHAR",
+            "target (this run's own), client or shared_host (another target's engine too)",
+        ),
+        Column("device", "VARCHAR", "which of several, e.g. gpu0, engine:<target>, client"),
         Column("metric", "VARCHAR", "what was read; its unit ends the name; `up` is 1 or 0"),
         Column("value", "DOUBLE", "the reading; null where the sensor could not say"),
         Column("reason", "VARCHAR", "why it could not"),
+    ),
+)
+
+TICKS = Table(
+    "ticks",
+    "The load generator's own heartbeat: what each worker process said of itself, once a second.",
+    ("run_id", "stage", "worker", "at_ns", "kind"),
+    (
+        _RUN,
+        _STAGE,
+        Column("worker", "INTEGER", "worker process, from 0"),
+        Column("kind", "VARCHAR", "start, tick or end"),
+        _instant("at_ns", "when it was said"),
+        _instant("stage_started_ns", "instant that all workers of the stage count from (start)"),
+        Column("pid", "BIGINT", "process id (start)"),
+        Column("issued", "BIGINT", "requests issued since the stage began"),
+        Column("recorded", "BIGINT", "requests recorded since the stage began"),
+        Column("not_issued", "BIGINT", "planned requests never sent (end)"),
+        Column("in_flight", "BIGINT", "requests open at that moment"),
+        Column("errors", "BIGINT", "requests failed since the stage began"),
+        Column("cpu_ns", "BIGINT", "CPU time of the process since the worker started, nanoseconds"),
+        Column("loop_lag_ns", "BIGINT", "worst delay of a timer in the last interval, nanoseconds"),
+        Column(
+            "offset_change_ns", "BIGINT", "realtime against monotonic since the anchor, nanoseconds"
+        ),
+        Column("clock_step", "BOOLEAN", "that moved by more than 100 us since the last tick"),
+        Column("decode_queue", "BIGINT", "answers waiting to be decoded"),
+        Column("rss_bytes", "BIGINT", "resident memory, bytes"),
+        Column("streamed_tokens", "BIGINT", "tokens streamed since the stage began"),
+        Column("ttft_recent_ns", "BIGINT", "median of the last interval; for the live display"),
+        Column(
+            "spent_usd", "DOUBLE", "US dollars counted against the cap, in flight at worst case"
+        ),
+        Column("spent_output_tokens", "BIGINT", "output tokens counted against the cap, alike"),
+        Column("reason", "VARCHAR", "complete, interrupted, budget_reached or crashed (end)"),
+        Column("detail", "VARCHAR", "why, in words (end)"),
     ),
 )
 
@@ -332,6 +373,7 @@ TABLES: tuple[Table, ...] = (
     REQUESTS,
     ATTEMPTS,
     SAMPLES,
+    TICKS,
     ENERGY,
     PRICES,
     FINDINGS,

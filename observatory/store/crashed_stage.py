@@ -1,0 +1,92 @@
+"""A stage whose own entry was never written, because the runner died in it: told from journals.
+
+Times and counts come from the workers' words and records, the level from the scenario.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from pydantic import ValidationError
+
+from observatory.core.record import RequestRecord, WorkerEnd, WorkerStart, WorkerTick
+from observatory.core.run import Manifest, StageTimes
+from observatory.core.scenario import Scenario
+from observatory.store.journals import entries, worker_journals
+
+
+@dataclass(slots=True)
+class _Heard:
+    started: list[int] = field(default_factory=list)
+    instants: list[int] = field(default_factory=list)
+    issued: int = 0
+    silent: list[str] = field(default_factory=list)
+    priming: bool = False
+
+
+def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
+    """The stage as far as it came; its steady window ends no later than the last sign of life."""
+    heard = _listen(folder, index)
+    begun = min(heard.started, default=None)
+    ended = max(heard.instants, default=None)
+    bare = StageTimes(
+        index=index,
+        kind="prime" if heard.priming else "unknown",
+        concurrency=None,
+        rate_per_s=None,
+        started=begun,
+        ended=ended,
+        issued=heard.issued,
+        lost_workers=heard.silent,
+    )
+    return bare if heard.priming else _with_level(bare, manifest)
+
+
+def _listen(folder: Path, index: int) -> _Heard:
+    heard = _Heard()
+    for journal in worker_journals(folder, "ticks"):
+        if journal.stage != index:
+            continue
+        latest: WorkerTick | WorkerEnd | None = None
+        for entry in entries(journal.path):
+            if isinstance(entry, WorkerStart):
+                heard.started.append(
+                    entry.at if entry.stage_started is None else entry.stage_started
+                )
+            elif isinstance(entry, WorkerTick | WorkerEnd):
+                latest = entry
+        if latest is not None:
+            heard.instants.append(latest.at)
+            heard.issued += latest.issued
+        if not isinstance(latest, WorkerEnd):
+            heard.silent.append(f"worker {journal.worker}")
+    for journal in worker_journals(folder, "requests"):
+        if journal.stage != index:
+            continue
+        for entry in entries(journal.path):
+            if isinstance(entry, RequestRecord):
+                heard.priming = heard.priming or entry.phase == "prime"
+                heard.instants.extend(a.ended for a in entry.attempts[-1:] if a.ended is not None)
+    return heard
+
+
+def _with_level(stage: StageTimes, manifest: Manifest) -> StageTimes:
+    primed = sum(times.kind == "prime" for times in manifest.stages)
+    place = stage.index - primed
+    try:
+        scenario = Scenario.model_validate(manifest.scenario)
+    except ValidationError:
+        return stage
+    if not 0 <= place < len(scenario.stages):
+        return stage
+    level, timing = scenario.stages[place], scenario.timing_of(place)
+    known = msgspec.structs.replace(
+        stage, kind=scenario.arrivals.kind, concurrency=level.concurrency, rate_per_s=level.rate
+    )
+    if stage.started is None or stage.ended is None:
+        return known
+    steady = stage.started + round(timing.warmup * 1e9)
+    if stage.ended <= steady:
+        return known
+    end = min(steady + round(timing.steady * 1e9), stage.ended)
+    return msgspec.structs.replace(known, steady_started=steady, steady_ended=end)

@@ -1,0 +1,75 @@
+"""The polars side of the schema: the type of every column, and a run's frames as they are read.
+
+The frames' columns are exactly those of store.schema, run_id included.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from observatory.core.errors import EnvironmentFailed
+from observatory.store.schema import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
+
+_TYPES: dict[str, pl.DataType] = {
+    "VARCHAR": pl.String(),
+    "JSON": pl.String(),
+    "BIGINT": pl.Int64(),
+    "INTEGER": pl.Int32(),
+    "DOUBLE": pl.Float64(),
+    "BOOLEAN": pl.Boolean(),
+    "TIMESTAMP": pl.Datetime("us"),
+}
+
+SEALED_TABLES: dict[str, Table] = {
+    "requests.parquet": REQUESTS,
+    "attempts.parquet": ATTEMPTS,
+    "samples.parquet": SAMPLES,
+    "ticks.parquet": TICKS,
+}
+"""The files of a sealed run folder and the table that each holds."""
+
+
+def polars_type(sql_type: str) -> pl.DataType:
+    """The polars type of a column type of store.schema; JSON is its text."""
+    if sql_type.endswith("[]"):
+        return pl.List(polars_type(sql_type[:-2]))
+    return _TYPES[sql_type]
+
+
+def polars_schema(table: Table) -> pl.Schema:
+    """Column names and polars types of a table, in its order."""
+    return pl.Schema({column.name: polars_type(column.type) for column in table.columns})
+
+
+@dataclass(frozen=True, slots=True)
+class RunFrames:
+    """A sealed run's facts, one frame a table of the same name; ticks are the workers' heartbeats."""
+
+    requests: pl.DataFrame
+    attempts: pl.DataFrame
+    samples: pl.DataFrame
+    ticks: pl.DataFrame
+
+
+def read_frames(folder: Path) -> RunFrames:
+    """The frames of a sealed run folder; EnvironmentFailed names a file that cannot be read."""
+    return RunFrames(
+        requests=_read(folder, "requests.parquet"),
+        attempts=_read(folder, "attempts.parquet"),
+        samples=_read(folder, "samples.parquet"),
+        ticks=_read(folder, "ticks.parquet"),
+    )
+
+
+def _read(folder: Path, name: str) -> pl.DataFrame:
+    path = folder / name
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise EnvironmentFailed(
+            f"cannot be read: {str(error).splitlines()[0]}",
+            where=str(path),
+            fix="restore it from a copy; an unsealed run is sealed by the next `observatory run`",
+        ) from error
+    return frame.select(polars_schema(SEALED_TABLES[name]).names())

@@ -1,0 +1,74 @@
+"""manifest.json of a run folder: read with care for its number, written whole or not at all."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.run import MANIFEST_FORMAT, Manifest
+from observatory.store.files import disk_error, replacing
+
+MANIFEST_NAME = "manifest.json"
+OLDEST_FORMAT = 1
+"""The lowest manifest format that this version still reads."""
+
+
+class _Numbered(msgspec.Struct):
+    format: int
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run folder.
+
+    Raises BadInput where its format is too new or too old or the folder is no run folder, and
+    EnvironmentFailed, naming the file, where it is damaged.
+    """
+    return decode_manifest(read_manifest_bytes(folder), folder / MANIFEST_NAME)
+
+
+def read_manifest_bytes(folder: Path) -> bytes:
+    """manifest.json as it lies on disk."""
+    path = folder / MANIFEST_NAME
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadInput("is not a run folder: it has no manifest.json", where=str(folder)) from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def decode_manifest(data: bytes, path: Path) -> Manifest:
+    """A manifest from its bytes; `path` is for the messages of read_manifest."""
+    try:
+        number = msgspec.json.decode(data, type=_Numbered).format
+        if number > MANIFEST_FORMAT:
+            raise BadInput(
+                f"manifest format {number} is too new: this version reads up to {MANIFEST_FORMAT}",
+                where=str(path),
+                fix="update the observatory",
+            )
+        if number < OLDEST_FORMAT:
+            raise BadInput(
+                f"manifest format {number} is too old: this version reads from {OLDEST_FORMAT}",
+                where=str(path),
+                fix="read it with the version that wrote it, which its `software` names",
+            )
+        return msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EnvironmentFailed(
+            f"the manifest is damaged: {error}",
+            where=str(path),
+            fix="restore it from a copy, or remove the folder",
+        ) from error
+
+
+def manifest_sha256(data: bytes) -> str:
+    """The identity of a manifest's bytes, by which ingest knows a run that changed."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace manifest.json atomically and wait until it is on the disk."""
+    with replacing(folder / MANIFEST_NAME) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")

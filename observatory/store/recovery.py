@@ -1,0 +1,113 @@
+"""Runs whose process died: found by their free lock, sealed with what their journals hold."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from observatory.core.errors import ObservatoryError
+from observatory.core.run import Manifest
+from observatory.core.workspace import Workspace
+from observatory.store.crashed_stage import crashed_stage
+from observatory.store.journals import JOURNAL_FOLDER, worker_journals
+from observatory.store.manifest import MANIFEST_NAME, read_manifest
+from observatory.store.run_lock import hold_lock, is_running
+from observatory.store.sealing import seal
+
+CRASH_REASON = "its runner died before the run was over (killed, or the machine went down)"
+SAMPLES_JOURNAL = "samples.journal"
+"""What telemetry calls a campaign's journal, in results/campaigns/<campaign id>."""
+
+Then = Callable[[Path, Manifest], None]
+
+
+def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]:
+    """Seal every run folder that nobody is writing and nobody sealed; says what was saved of each.
+
+    A run that died while it ran gets status crashed; one that died while it was being sealed keeps
+    its own. `then` is called with each folder and manifest while its lock is held (to judge it).
+    What cannot be recovered is named in the answer and left as it is.
+    """
+    said = []
+    for folder in _unsealed(workspace):
+        try:
+            with hold_lock(folder):
+                sentence = _recover(workspace, folder, then)
+        except ObservatoryError as error:
+            sentence = f"{folder.name} could not be recovered: {error}"
+        if sentence is not None:
+            said.append(sentence)
+    _remove_finished_campaigns(workspace)
+    return said
+
+
+def _unsealed(workspace: Workspace) -> Iterator[Path]:
+    if not workspace.runs.is_dir():
+        return
+    for folder in sorted(workspace.runs.iterdir()):
+        if not (folder / MANIFEST_NAME).is_file() or is_running(folder):
+            continue
+        if (folder / JOURNAL_FOLDER).is_dir() or not _is_sealed(folder):
+            yield folder
+
+
+def _is_sealed(folder: Path) -> bool:
+    try:
+        return bool(read_manifest(folder).sealed)
+    except ObservatoryError:
+        return False
+
+
+def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | None:
+    manifest = read_manifest(folder)
+    samples = workspace.campaigns / manifest.campaign_id / SAMPLES_JOURNAL
+    if manifest.sealed:
+        seal(folder, manifest, samples)
+        return None
+    if manifest.status == "running":
+        manifest = _as_crashed(folder, manifest)
+    sealed = seal(folder, manifest, samples)
+    if then is not None:
+        then(folder, sealed)
+    report = sealed.seal_report
+    torn = sum(report.torn.values()) if report else 0
+    cut = f", {torn} bytes of a record that was being written are lost" if torn else ""
+    return (
+        f"{sealed.run_id} was left unsealed ({sealed.status_reason or sealed.status}): "
+        f"{report.records if report else 0} requests saved{cut}"
+    )
+
+
+def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest with its end and the stage that was running, as the journals tell them."""
+    stages = [*manifest.stages]
+    known = {stage.index for stage in stages}
+    for index in sorted({journal.stage for journal in worker_journals(folder, "ticks")} - known):
+        stages.append(crashed_stage(folder, manifest, index))
+    ended = max((stage.ended for stage in stages if stage.ended is not None), default=None)
+    utc = manifest.ended_utc
+    if utc is None and ended is not None:
+        moment = datetime.fromtimestamp((manifest.anchor.realtime_ns + ended) // 10**9, UTC)
+        utc = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return msgspec.structs.replace(
+        manifest, status="crashed", status_reason=CRASH_REASON, stages=stages, ended_utc=utc
+    )
+
+
+def _remove_finished_campaigns(workspace: Workspace) -> None:
+    """Campaign folders (their samples are in the sealed runs) that no unsealed run needs."""
+    if not workspace.campaigns.is_dir():
+        return
+    needed = set()
+    for folder in workspace.runs.iterdir() if workspace.runs.is_dir() else ():
+        try:
+            manifest = read_manifest(folder)
+        except ObservatoryError:
+            continue
+        if not manifest.sealed:
+            needed.add(manifest.campaign_id)
+    for folder in workspace.campaigns.iterdir():
+        if folder.is_dir() and folder.name not in needed:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,158 @@
+"""Run folders under results/runs: made, listed, labelled, found by what a person calls them.
+
+What other rooms need of the store's disk side is imported from here.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError
+from observatory.core.run import Manifest
+from observatory.core.workspace import Workspace
+from observatory.store.files import disk_error, write_text
+from observatory.store.frames import RunFrames, read_frames
+from observatory.store.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from observatory.store.recovery import recover_crashed
+from observatory.store.run_lock import hold_lock, is_running
+from observatory.store.sealing import seal, verify
+
+__all__ = [
+    "RunEntry",
+    "RunFrames",
+    "create_run",
+    "hold_lock",
+    "is_running",
+    "label_of",
+    "list_runs",
+    "read_frames",
+    "read_manifest",
+    "recover_crashed",
+    "resolve_runs",
+    "seal",
+    "set_label",
+    "verify",
+    "write_manifest",
+]
+
+LABEL_NAME = "label"
+LAST = "last"
+_LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One run folder: its manifest, or the problem that keeps it from being read."""
+
+    folder: Path
+    manifest: Manifest | None
+    label: str | None
+    running: bool
+    problem: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.folder.name
+
+    @property
+    def state(self) -> str:
+        """running (a live process writes it), unsealed (none does), else its status."""
+        if self.manifest is None:
+            return "unreadable"
+        if self.running:
+            return "running"
+        return self.manifest.status if self.manifest.sealed else "unsealed"
+
+
+def create_run(workspace: Workspace, manifest: Manifest) -> Path:
+    """Make results/runs/<run_id> with its manifest and the folders journal and logs."""
+    folder = workspace.runs / manifest.run_id
+    try:
+        workspace.runs.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+        (folder / "journal").mkdir()
+        (folder / "logs").mkdir()
+    except FileExistsError as error:
+        raise EnvironmentFailed("exists already", where=str(folder)) from error
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    write_manifest(folder, manifest)
+    return folder
+
+
+def list_runs(workspace: Workspace) -> list[RunEntry]:
+    """Every run folder by time of creation, read from disk: no database is needed."""
+    if not workspace.runs.is_dir():
+        return []
+    entries = [
+        _entry(folder)
+        for folder in sorted(workspace.runs.iterdir())
+        if (folder / MANIFEST_NAME).is_file()
+    ]
+    return sorted(entries, key=lambda entry: (_created(entry), entry.run_id))
+
+
+def _entry(folder: Path) -> RunEntry:
+    try:
+        manifest = read_manifest(folder)
+    except ObservatoryError as error:
+        return RunEntry(folder, None, None, is_running(folder), str(error))
+    return RunEntry(folder, manifest, label_of(folder, manifest), is_running(folder))
+
+
+def _created(entry: RunEntry) -> str:
+    return entry.manifest.created_utc if entry.manifest is not None else ""
+
+
+def label_of(folder: Path, manifest: Manifest) -> str | None:
+    """The run's label: the folder's label file where there is one (empty: none), else as started."""
+    try:
+        return (folder / LABEL_NAME).read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return manifest.label
+    except OSError as error:
+        raise disk_error(error, folder / LABEL_NAME) from error
+
+
+def set_label(folder: Path, label: str | None) -> None:
+    """Give a run a label, or take it away (None); it lives beside the sealed files."""
+    if label is not None:
+        check_label(label)
+    write_text(folder / LABEL_NAME, f"{label or ''}\n")
+
+
+def check_label(label: str) -> None:
+    """BadInput where a label could not be told from other names, or not be typed."""
+    if label == LAST or not _LABEL.match(label):
+        raise BadInput(
+            f"{label!r} cannot be a label",
+            fix="letters, digits, spaces and . _ - (at most 63, not `last`)",
+        )
+
+
+def resolve_runs(workspace: Workspace, text: str) -> list[str]:
+    """The run ids that a person means: a run id, a campaign id, a label, or `last`.
+
+    `last` is the latest campaign: all runs that one `run` command made. BadInput where nothing fits.
+    """
+    entries = list_runs(workspace)
+    readable = [entry for entry in entries if entry.manifest is not None]
+    if not entries:
+        raise BadInput(
+            "there are no runs yet",
+            where=str(workspace.runs),
+            fix="observatory run quickstart, or point --results at another folder",
+        )
+    if text == LAST and readable:
+        text = readable[-1].manifest.campaign_id if readable[-1].manifest else text
+    found = [entry.run_id for entry in entries if entry.run_id == text]
+    found = found or [e.run_id for e in readable if e.manifest and e.manifest.campaign_id == text]
+    found = found or [entry.run_id for entry in readable if entry.label == text]
+    if not found:
+        raise BadInput(
+            f"no run, campaign or label is called {text!r}",
+            where=str(workspace.runs),
+            fix="observatory runs list",
+        )
+    return found

@@ -1,0 +1,52 @@
+"""The lock of a run folder: held by the process that fills it, released by the kernel if it dies."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from observatory.core.errors import EnvironmentFailed
+from observatory.store.files import disk_error
+
+LOCK_NAME = "lock"
+
+
+@contextmanager
+def hold_lock(folder: Path) -> Iterator[None]:
+    """Hold the run's lock; EnvironmentFailed where another holder (of any process) is alive."""
+    path = folder / LOCK_NAME
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(handle, 100, 0).decode(errors="replace").strip()
+            raise EnvironmentFailed(
+                f"the run is being written by {holder or 'another process'}",
+                where=str(folder),
+                fix="wait for it to end, or stop it with Ctrl-C",
+            ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a live process holds the run's lock."""
+    try:
+        handle = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

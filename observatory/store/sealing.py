@@ -1,0 +1,228 @@
+"""Sealing: journals become hashed Parquet, once, whatever dies on the way.
+
+Parquet is written, synced and hashed first, then the manifest names the hashes, and only then are
+the journals removed; a second seal takes up wherever the first one stopped.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from observatory.core.errors import EnvironmentFailed
+from observatory.core.record import RequestRecord, Tokens
+from observatory.core.run import Manifest, SealReport, StageTimes
+from observatory.core.sample import Sample
+from observatory.economics.cost import request_cost_usd
+from observatory.economics.prices import AppliedPrices
+from observatory.store.files import disk_error, sha256_of
+from observatory.store.frames import SEALED_TABLES, polars_schema
+from observatory.store.journals import (
+    JOURNAL_FOLDER,
+    entries,
+    samples,
+    torn_bytes,
+    worker_journals,
+)
+from observatory.store.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
+from observatory.store.table_file import TableFile
+
+SPILL_FOLDER = "sealing"
+RECORDS_A_FRAME = 20_000
+EVENTS_A_FRAME = 500_000
+"""Whichever comes first ends a frame; half a million events are some 100 MB of Python objects."""
+SAMPLES_A_FRAME = 50_000
+SAMPLE_MARGIN_NS = 2_000_000_000
+"""Readings this long before and after a stage belong to the run: an integral needs its ends."""
+
+
+def seal(folder: Path, manifest: Manifest, samples_journal: Path | None) -> Manifest:
+    """Seal a run folder; answers the manifest as it then stands on disk.
+
+    samples_journal holds the whole campaign's samples; those of this run's own stages are kept.
+    Where the folder is sealed already, its files are verified, left-over journals removed and the
+    manifest on disk is the answer. Raises EnvironmentFailed where the disk is full or a journal
+    holds what this version does not know; the journals are then still there.
+    """
+    if (folder / MANIFEST_NAME).is_file() and (standing := read_manifest(folder)).sealed:
+        verify(folder, standing)
+        _remove_journals(folder)
+        return standing
+    spill = folder / SPILL_FOLDER
+    try:
+        shutil.rmtree(spill, ignore_errors=True)
+        spill.mkdir()
+        sealed = _write_tables(folder, manifest, samples_journal, spill)
+        write_manifest(folder, sealed)
+    except pl.exceptions.PolarsError as error:
+        raise EnvironmentFailed(f"sealing failed: {error}", where=str(folder)) from error
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+    _remove_journals(folder)
+    return sealed
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """EnvironmentFailed, naming the file, where a sealed file is missing or has changed."""
+    for name, expected in sorted(manifest.sealed.items()):
+        path = folder / name
+        try:
+            changed = sha256_of(path) != expected
+        except OSError as error:
+            raise disk_error(error, path) from error
+        if changed:
+            raise EnvironmentFailed(
+                "has changed since it was sealed",
+                where=str(path),
+                fix=f"restore it from a copy, or `observatory runs delete {manifest.run_id}`",
+            )
+
+
+def _write_tables(
+    folder: Path, manifest: Manifest, samples_journal: Path | None, spill: Path
+) -> Manifest:
+    tables = {
+        name: TableFile(folder / name, polars_schema(table), spill)
+        for name, table in SEALED_TABLES.items()
+    }
+    tally = _write_records(folder, manifest, tables["requests.parquet"], tables["attempts.parquet"])
+    for journal in worker_journals(folder, "ticks"):
+        frame = ticks_frame(
+            manifest.run_id, journal.stage, journal.worker, list(entries(journal.path))
+        )
+        tables["ticks.parquet"].add(frame)
+        tally.note_torn(folder, journal.path)
+    if samples_journal is not None and samples_journal.is_file():
+        for rows in _chunks(own_samples(samples(samples_journal), manifest), SAMPLES_A_FRAME):
+            tables["samples.parquet"].add(samples_frame(manifest.run_id, rows))
+    for table in tables.values():
+        table.finish()
+    return msgspec.structs.replace(
+        manifest,
+        stages=[
+            msgspec.structs.replace(stage, recorded=tally.records.get(stage.index, 0))
+            for stage in manifest.stages
+        ],
+        sealed={name: sha256_of(folder / name) for name in tables},
+        seal_report=SealReport(
+            records=sum(tally.records.values()), torn=tally.torn, duplicates=tally.duplicates
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    records: dict[int, int] = field(default_factory=dict)
+    torn: dict[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+
+    def note_torn(self, folder: Path, journal: Path) -> None:
+        if count := torn_bytes(journal):
+            self.torn[str(journal.relative_to(folder))] = count
+
+
+def _write_records(
+    folder: Path, manifest: Manifest, requests: TableFile, attempts: TableFile
+) -> _Tally:
+    tally = _Tally()
+    prices = AppliedPrices.from_dict(manifest.target.price)
+    cost = partial(_answer_cost, prices)
+    journals = groupby(worker_journals(folder, "requests"), key=lambda journal: journal.stage)
+    for stage, group in journals:
+        seen = bytearray()
+        for journal in group:
+            for records in _frames_of_records(journal.path):
+                fresh = [record for record in records if _is_first(seen, record.index)]
+                tally.duplicates += len(records) - len(fresh)
+                tally.records[stage] = tally.records.get(stage, 0) + len(fresh)
+                requests.add(requests_frame(manifest.run_id, stage, fresh, cost, prices.basis))
+                attempts.add(attempts_frame(manifest.run_id, stage, fresh))
+            tally.note_torn(folder, journal.path)
+    return tally
+
+
+def _frames_of_records(journal: Path) -> Iterator[list[RequestRecord]]:
+    records: list[RequestRecord] = []
+    events = 0
+    for entry in entries(journal):
+        if not isinstance(entry, RequestRecord):
+            continue
+        records.append(entry)
+        events += sum(len(attempt.event_ns) for attempt in entry.attempts)
+        if len(records) >= RECORDS_A_FRAME or events >= EVENTS_A_FRAME:
+            yield records
+            records, events = [], 0
+    if records:
+        yield records
+
+
+def _is_first(seen: bytearray, index: int) -> bool:
+    """Whether the stage's request `index` comes for the first time; one byte each is remembered."""
+    if index >= len(seen):
+        seen.extend(bytes(index + 1 - len(seen)))
+    first = not seen[index]
+    seen[index] = 1
+    return first
+
+
+def _answer_cost(prices: AppliedPrices, tokens: Tokens) -> float | None:
+    return request_cost_usd(prices, tokens.prompt, tokens.cached, tokens.output, tokens.cache_write)
+
+
+def own_samples(
+    readings: Iterator[Sample], manifest: Manifest
+) -> Iterator[tuple[Sample, int | None]]:
+    """The samples of a run's own stages, each with the stage it was read in (None: in a margin).
+
+    A campaign's samples cover all its targets. An engine of another target is part of the host
+    that this run shares, so its subject becomes shared_host.
+    """
+    own = f"engine:{manifest.target.name}"
+    windows = [_window(stage) for stage in manifest.stages]
+    spans = [
+        (stage.index, *window)
+        for stage, window in zip(manifest.stages, windows, strict=True)
+        if window
+    ]
+    for sample in readings:
+        inside = [index for index, start, end in spans if start <= sample.at <= end]
+        near = inside or any(
+            start - SAMPLE_MARGIN_NS <= sample.at <= end + SAMPLE_MARGIN_NS
+            for _, start, end in spans
+        )
+        if not near:
+            continue
+        foreign = sample.device.startswith("engine:") and sample.device != own
+        kept = msgspec.structs.replace(sample, subject="shared_host") if foreign else sample
+        yield kept, inside[0] if inside else None
+
+
+def _window(stage: StageTimes) -> tuple[int, int] | None:
+    if stage.started is None or stage.ended is None:
+        return None
+    return stage.started, stage.ended
+
+
+def _chunks(
+    rows: Iterator[tuple[Sample, int | None]], size: int
+) -> Iterator[list[tuple[Sample, int | None]]]:
+    chunk: list[tuple[Sample, int | None]] = []
+    for row in rows:
+        chunk.append(row)
+        if len(chunk) >= size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _remove_journals(folder: Path) -> None:
+    shutil.rmtree(folder / JOURNAL_FOLDER, ignore_errors=True)
