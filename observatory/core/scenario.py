@@ -45,6 +45,12 @@ class WorkloadOptions(Strict):
     system: str | None = Field(default=None, description="a system message put before each prompt")
     reasoning_effort: str | None = None
 
+    @model_validator(mode="after")
+    def _reasoning_is_chat(self) -> Self:
+        if self.request == "completions" and self.reasoning_effort is not None:
+            raise ValueError("reasoning_effort is for request: chat; completions do not reason")
+        return self
+
 
 class TaskWorkload(WorkloadOptions):
     """Built-in task sets with reference answers."""
@@ -114,6 +120,12 @@ class SyntheticWorkload(WorkloadOptions):
     output_tokens: Lengths
     items: int = Field(default=256, ge=1, description="distinct prompts drawn")
     ignore_eos: bool = Field(default=False, description="ask the engine to write the full length")
+
+    @model_validator(mode="after")
+    def _one_output_limit(self) -> Self:
+        if self.max_tokens is not None:
+            raise ValueError("max_tokens is drawn from output_tokens here; remove max_tokens")
+        return self
 
 
 Workload = Annotated[TaskWorkload | FileWorkload | SyntheticWorkload, Field(discriminator="kind")]

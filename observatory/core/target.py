@@ -13,6 +13,7 @@ from observatory.core.units import Duration, PositiveDuration, Rate
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
 """What extra_body must not touch: records and spending caps would no longer be true."""
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
@@ -138,6 +139,7 @@ class LlamaCppTarget(TargetIdentity):
         default=None, ge=1, description="compute threads; default: all cores"
     )
     gpu_layers: int = Field(default=0, ge=-1, description="layers put on a GPU; -1 is all")
+    port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
     start_timeout: PositiveDuration = 120.0
     hosting: Literal["self"] = "self"
     weights: Literal["open", "closed"] = "open"
@@ -151,7 +153,9 @@ class UrlTarget(TargetIdentity):
     kind: Literal["url"]
     url: str = Field(pattern=r"^https?://", description="base URL up to and with /v1")
     model: str | None = Field(default=None, description="default: the only model that it lists")
-    api_key_env: str | None = Field(default=None, description="name of the variable with the key")
+    api_key_env: str | None = Field(
+        default=None, pattern=ENVIRONMENT_NAME, description="name of the variable with the key"
+    )
     api_key_file: Path | None = Field(default=None, description="file with the key")
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         default="max_tokens", description="what its chat API calls the output limit"
@@ -199,7 +203,9 @@ class ApiTarget(TargetIdentity):
         default=None, pattern=r"^https?://", description="another base URL"
     )
     api_key_env: str | None = Field(
-        default=None, description="default: the provider's usual variable"
+        default=None,
+        pattern=ENVIRONMENT_NAME,
+        description="name of the variable with the key; default: the provider's usual one",
     )
     api_key_file: Path | None = None
     hosting: Literal["managed"] = "managed"

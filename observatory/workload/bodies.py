@@ -1,0 +1,125 @@
+"""An ask as a plan item: the request's body under a workload's settings, its hashes, its estimates.
+
+Pure. A cold body opens with the nonce's sentinel; prompt_id and sha256 are of the body without it.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from observatory.core.errors import BadInput
+from observatory.core.plan import NONCE_LENGTH, NONCE_SENTINEL, PlanItem
+from observatory.core.scenario import SyntheticWorkload, Workload
+from observatory.workload.asks import DEFAULT_MAX_TOKENS, Ask
+
+_BYTES_PER_TOKEN = 3
+"""English prose has about 4, code 3.5, most else 2 to 4 (docs/workloads.md): an estimate on the
+high side. Where a true upper bound is needed, it is the body's length in bytes."""
+_TEMPLATE_TOKENS = 8
+"""What a chat template adds beyond the messages' own keys and roles, about."""
+
+
+def plan_item(ask: Ask, workload: Workload) -> PlanItem:
+    """The item that asks it; BadInput (with the ask's file and line) where the two do not fit."""
+    max_tokens = workload.max_tokens or ask.max_tokens or DEFAULT_MAX_TOKENS
+    body = {**_question(ask, workload), "max_tokens": max_tokens, **_settings(ask, workload)}
+    try:
+        encoded = msgspec.json.encode(body, order="deterministic")
+    except UnicodeEncodeError as error:
+        raise BadInput("half of a surrogate pair is not text", where=ask.where) from error
+    if msgspec.json.encode(NONCE_SENTINEL)[1:-1] in encoded:
+        raise BadInput("the text has the nonce's control characters in it", where=ask.where)
+    cold = workload.cache == "cold"
+    return PlanItem(
+        prompt_id=ask.prompt_id,
+        sha256=hashlib.sha256(encoded).hexdigest(),
+        body=_with_nonce(body) if cold else body,
+        max_tokens=max_tokens,
+        prompt_tokens_estimate=_estimate(ask, body) + (NONCE_LENGTH if cold else 0),
+        task=ask.task,
+        expected=ask.expected,
+        scorer=ask.scorer,
+        labels=ask.labels,
+        sensitive=ask.sensitive,
+    )
+
+
+def _question(ask: Ask, workload: Workload) -> dict[str, Any]:
+    system = workload.system if workload.system is not None else ask.system
+    if workload.request == "completions":
+        return {"prompt": _plain_prompt(ask, system)}
+    if ask.messages is None:
+        opening = [{"role": "system", "content": system}] if system is not None else []
+        return {"messages": [*opening, {"role": "user", "content": ask.prompt}]}
+    if system is not None and ask.messages[0]["role"] in ("system", "developer"):
+        raise BadInput(
+            "the messages open with a system message and workload.system is set too",
+            where=ask.where,
+            fix="remove one of the two",
+        )
+    opening = [{"role": "system", "content": system}] if system is not None else []
+    return {"messages": [*opening, *ask.messages]}
+
+
+def _plain_prompt(ask: Ask, system: str | None) -> str:
+    """A completions request has no roles: the system text stands above the prompt."""
+    if ask.prompt is None:
+        raise BadInput(
+            "messages cannot be sent as a completions request: only the server knows the template",
+            where=ask.where,
+            fix="write a prompt, or set workload.request to chat",
+        )
+    if ask.tools is not None:
+        raise BadInput(
+            "tools cannot be sent as a completions request",
+            where=ask.where,
+            fix="set workload.request to chat",
+        )
+    return ask.prompt if system is None else f"{system}\n\n{ask.prompt}"
+
+
+def _settings(ask: Ask, workload: Workload) -> dict[str, Any]:
+    """What is sent beside the question; what is not set is not sent."""
+    sampling = workload.sampling
+    settings = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "stop": sampling.stop,
+        "tools": ask.tools,
+        "reasoning_effort": workload.reasoning_effort,
+        "ignore_eos": (isinstance(workload, SyntheticWorkload) and workload.ignore_eos) or None,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _with_nonce(body: dict[str, Any]) -> dict[str, Any]:
+    """The body whose prompt or first message opens with the sentinel, on a line of its own."""
+    if "prompt" in body:
+        return {**body, "prompt": f"{NONCE_SENTINEL}\n{body['prompt']}"}
+    first, *rest = body["messages"]
+    content = first["content"]
+    if isinstance(content, list):
+        opened: Any = [{"type": "text", "text": f"{NONCE_SENTINEL}\n"}, *content]
+    else:
+        opened = f"{NONCE_SENTINEL}\n{content}"
+    return {**body, "messages": [{**first, "content": opened}, *rest]}
+
+
+def _estimate(ask: Ask, body: dict[str, Any]) -> int:
+    """Prompt tokens, template included: near for synthetic text, else on the high side."""
+    beside = _bytes(body.get("messages") or body["prompt"]) + _bytes(ask.tools)
+    if ask.prompt_tokens is None:
+        return -(-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
+    beside -= _bytes(ask.prompt)
+    return ask.prompt_tokens - (-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of all text in a JSON value, keys included."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, dict):
+        return sum(_bytes(key) + _bytes(part) for key, part in value.items())
+    return sum(map(_bytes, value)) if isinstance(value, list) else 0

@@ -1,0 +1,175 @@
+"""A person's own requests, from JSONL or CSV: each row checked, every error with its line.
+
+docs/workloads.md describes the columns; scenario-wide settings are put on later, by planning.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Self, cast, get_args
+
+import msgspec
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from observatory.core.errors import BadInput
+from observatory.core.scenario import FileWorkload, Scorer, TaskSet
+from observatory.core.target import Strict
+from observatory.workload.asks import Ask
+from observatory.workload.complaints import Complaint, complaints_of, refusal
+from observatory.workload.row_files import csv_values, jsonl_values
+from observatory.workload.strict_yaml import Document
+from observatory.workload.tasks import read_task_set
+from observatory.workload.text_files import read_text, shown_path
+
+MAX_ROWS = 200_000
+"""Workers hold every item; a longer file is cut into several."""
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+class Row(Strict):
+    """One request of a file: prompt or messages, and what else is known of it."""
+
+    id: str | None = None
+    prompt: str | None = Field(default=None, min_length=1)
+    messages: list[dict[str, Any]] | None = Field(default=None, min_length=1)
+    tools: list[dict[str, Any]] | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
+    expected: Any = None
+    scorer: Scorer | None = None
+    labels: list[str] | None = Field(default=None, min_length=1)
+    task: str | None = None
+    sensitive: bool = False
+    metadata: Any = Field(default=None, description="yours; neither sent nor stored")
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _number_is_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("messages")
+    @classmethod
+    def _messages_are_sendable(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for place, message in enumerate(messages):
+            _check_message(place, message)
+        return messages
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give prompt or messages, one of the two")
+        if self.scorer is not None and self.scorer != "none" and self.expected is None:
+            raise ValueError(f"scorer {self.scorer} needs expected")
+        if self.labels and isinstance(self.expected, str) and self.expected not in self.labels:
+            raise ValueError(f"expected {self.expected!r} is not one of the labels")
+        return self
+
+
+def file_asks(workload: FileWorkload, folder: Path) -> list[Ask]:
+    """Every row of the workload's file, in its order; BadInput lists every row that is wrong."""
+    path = folder / workload.path.expanduser()
+    if path.suffix not in (".jsonl", ".csv"):
+        raise BadInput(
+            f"{path.suffix or 'a file without ending'} is not read",
+            where=shown_path(path),
+            fix="give a .jsonl or .csv file",
+        )
+    name = shown_path(path)
+    text = read_text(path)
+    schema = Row.model_json_schema()
+    complaints: list[Complaint] = []
+    rows: list[tuple[int, Row]] = []
+    values = (
+        csv_values(name, text, Row.model_fields) if path.suffix == ".csv" else jsonl_values(text)
+    )
+    for line, value in values:
+        if len(rows) == MAX_ROWS:
+            raise BadInput(f"more than {MAX_ROWS:,} requests", where=f"{name}:{line}")
+        if isinstance(value, Complaint):
+            complaints.append(value)
+            continue
+        try:
+            rows.append((line, Row.model_validate(value, strict=True)))
+        except ValidationError as error:
+            document = Document(name, value, {(): line})
+            complaints += complaints_of(error, document, schema)
+    complaints += _repeated_ids(rows)
+    if complaints:
+        raise refusal(name, complaints)
+    if not rows:
+        raise BadInput("has no requests in it", where=name)
+    return _asks(name, rows, workload)
+
+
+def _check_message(place: int, message: dict[str, Any]) -> None:
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise ValueError(f"message {place + 1}: role {role!r} is not one of {', '.join(ROLES)}")
+    if isinstance(content, list):
+        fine = bool(content) and all(isinstance(part, dict) and "type" in part for part in content)
+    elif content is None:
+        fine = role == "assistant" and bool(message.get("tool_calls")) and place > 0
+    else:
+        fine = isinstance(content, str) and (bool(content) or place > 0)
+    if not fine:
+        raise ValueError(f"message {place + 1}: content must be text, or a list of parts with type")
+
+
+def _repeated_ids(rows: list[tuple[int, Row]]) -> list[Complaint]:
+    first: dict[str, int] = {}
+    found = []
+    for line, row in rows:
+        if row.id is not None and first.setdefault(row.id, line) != line:
+            found.append(
+                Complaint(line, "id", f"{row.id!r} is already the id of line {first[row.id]}")
+            )
+    return found
+
+
+def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> list[Ask]:
+    """Rows as asks. A row without an id is known by a hash of what it holds, whatever its line."""
+    taken: set[str] = {row.id for _, row in rows if row.id is not None}
+    asks = []
+    for line, row in rows:
+        prompt_id = row.id or _content_id(row, taken)
+        taken.add(prompt_id)
+        asks.append(
+            Ask(
+                prompt_id=prompt_id,
+                where=f"{name}:{line}",
+                prompt=row.prompt,
+                messages=row.messages,
+                tools=row.tools,
+                max_tokens=row.max_tokens,
+                task=row.task,
+                expected=row.expected,
+                scorer=None if row.expected is None else _scorer(row, workload),
+                labels=row.labels,
+                sensitive=row.sensitive,
+            )
+        )
+    return asks
+
+
+def _content_id(row: Row, taken: set[str]) -> str:
+    content = msgspec.json.encode([row.prompt, row.messages, row.expected], order="deterministic")
+    stem = hashlib.sha256(content).hexdigest()[:12]
+    number, name = 1, stem
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def _scorer(row: Row, workload: FileWorkload) -> str:
+    """The row's scorer, else the scenario's, else its built-in task's, else by what is expected."""
+    chosen = row.scorer or workload.scorer
+    if chosen is not None:
+        return chosen
+    if row.task in get_args(TaskSet):
+        return read_task_set(cast(TaskSet, row.task))[0].scorer
+    expected = row.expected
+    if isinstance(expected, str):
+        return "label" if row.labels else "token_f1"
+    if isinstance(expected, (int, float)) and not isinstance(expected, bool):
+        return "number"
+    several = isinstance(expected, list) and all(isinstance(part, str) for part in expected)
+    return "token_f1" if several else "json"

@@ -1,0 +1,195 @@
+"""Scenario and target files: where they lie, and strict YAML made into core's nouns.
+
+Every refusal is a BadInput that names file and line. Nothing is opened, sent or planned here.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from observatory.core.errors import BadInput
+from observatory.core.scenario import Scenario
+from observatory.core.target import Strict, Target
+from observatory.core.workspace import Workspace
+from observatory.workload.complaints import (
+    Complaint,
+    complaints_of,
+    did_you_mean,
+    refusal,
+)
+from observatory.workload.strict_yaml import Document, read_yaml
+
+TARGETS_FILE = "targets.yaml"
+_FILE_FIELDS = ("ca_bundle", "client_certificate", "client_key", "api_key_file")
+
+
+class TargetsFile(Strict):
+    """Targets that scenarios call by name."""
+
+    targets: list[Target] = Field(description="each with a name and a kind")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedScenario:
+    """A scenario as its file says it, and its targets with names resolved and paths absolute."""
+
+    scenario: Scenario
+    path: Path
+    targets: list[Target]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedScenario:
+    """One file of a scenarios folder: its scenario, or why it cannot be read."""
+
+    name: str
+    path: Path
+    scenario: Scenario | None
+    error: str | None
+
+
+def load_scenario(name: str, workspace: Workspace) -> LoadedScenario:
+    """Read a scenario by its file's name without .yaml, or by its path; BadInput says what is wrong."""
+    path = find_scenario(name, workspace)
+    document = read_yaml(path)
+    scenario = _scenario_of(document)
+    known: dict[str, Target] = {}
+    if any(isinstance(target, str) for target in scenario.targets):
+        known = _targets_of_folders([path.parent, *workspace.scenarios])
+    targets, complaints = [], []
+    for place, target in enumerate(scenario.targets):
+        if not isinstance(target, str):
+            targets.append(_with_absolute_paths(target, path.parent))
+        elif target in known:
+            targets.append(known[target])
+        else:
+            what, fix = _unknown_target(target, known)
+            line = document.line_of(("targets", place))
+            complaints.append(Complaint(line, f"targets[{place}]", what, fix))
+    if complaints:
+        raise refusal(document.name, complaints)
+    return LoadedScenario(scenario, path, targets)
+
+
+def find_scenario(name: str, workspace: Workspace) -> Path:
+    """The file that a name or a path stands for."""
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        if not path.exists():
+            raise BadInput("there is no such scenario file", where=name)
+        return path.resolve()
+    files = _scenario_paths(workspace)
+    if name not in files:
+        raise BadInput(
+            f"there is no scenario {name!r}{did_you_mean(name, files)}",
+            fix=f"known: {', '.join(files) or 'none'}; or give a file's path",
+        )
+    return files[name]
+
+
+def list_scenarios(workspace: Workspace) -> list[ListedScenario]:
+    """Every scenario of the workspace by name; a person's own hides a shipped one of the same name."""
+    listed = []
+    for name, path in _scenario_paths(workspace).items():
+        try:
+            listed.append(ListedScenario(name, path, _scenario_of(read_yaml(path)), None))
+        except BadInput as error:
+            listed.append(ListedScenario(name, path, None, str(error)))
+    return listed
+
+
+def load_targets(workspace: Workspace) -> dict[str, Target]:
+    """All targets of the workspace's targets.yaml files by name, a person's own before shipped ones."""
+    return _targets_of_folders(workspace.scenarios)
+
+
+def pick_target(name: str, own: Iterable[Target], workspace: Workspace) -> Target:
+    """A target by name: of a scenario's `own` first, else of the workspace."""
+    known = {**load_targets(workspace), **{target.name: target for target in own}}
+    if name not in known:
+        what, fix = _unknown_target(name, known)
+        raise BadInput(what, fix=fix)
+    return known[name]
+
+
+def read_targets(path: Path) -> dict[str, Target]:
+    """The targets of one targets.yaml by name, their relative paths made absolute from its folder."""
+    document = read_yaml(path)
+    try:
+        read = TargetsFile.model_validate_json(json.dumps(document.value), strict=True)
+    except ValidationError as error:
+        complaints = complaints_of(error, document, _schema_of(TargetsFile))
+        raise refusal(document.name, complaints) from error
+    targets: dict[str, Target] = {}
+    for place, target in enumerate(read.targets):
+        if target.name in targets:
+            line = document.line_of(("targets", place))
+            raise refusal(
+                document.name,
+                [Complaint(line, f"targets[{place}].name", f"{target.name!r} is named twice")],
+            )
+        targets[target.name] = _with_absolute_paths(target, path.parent)
+    return targets
+
+
+def json_schema(model: type[Strict]) -> str:
+    """The JSON Schema of a file, for editors; the same text for the same models."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _scenario_of(document: Document) -> Scenario:
+    try:
+        return Scenario.model_validate_json(json.dumps(document.value), strict=True)
+    except ValidationError as error:
+        complaints = complaints_of(error, document, _schema_of(Scenario))
+        raise refusal(document.name, complaints) from error
+
+
+@lru_cache(maxsize=4)
+def _schema_of(model: type[Strict]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _scenario_paths(workspace: Workspace) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for folder in workspace.scenarios:
+        for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else []:
+            if path.suffix in (".yaml", ".yml") and path.name != TARGETS_FILE:
+                files.setdefault(path.stem, path)
+    return dict(sorted(files.items()))
+
+
+def _targets_of_folders(folders: Iterable[Path]) -> dict[str, Target]:
+    known: dict[str, Target] = {}
+    for path in dict.fromkeys((folder / TARGETS_FILE).resolve() for folder in folders):
+        if path.is_file():
+            known = {**read_targets(path), **known}
+    return known
+
+
+def _unknown_target(name: str, known: Mapping[str, Target]) -> tuple[str, str]:
+    return (
+        f"there is no target {name!r}{did_you_mean(name, known)}",
+        f"known: {', '.join(sorted(known)) or 'none'}; name it in {TARGETS_FILE} or write it here",
+    )
+
+
+def _with_absolute_paths(target: Target, folder: Path) -> Target:
+    """Relative paths in a file count from that file, whatever folder a command runs in."""
+    changes: dict[str, Any] = {}
+    for field in _FILE_FIELDS:
+        path = getattr(target, field, None)
+        if path is not None:
+            changes[field] = folder / path.expanduser()
+    if target.kind == "llamacpp" and target.model.endswith(".gguf"):
+        changes["model"] = str(folder / Path(target.model).expanduser())
+    return target.model_copy(update=changes)

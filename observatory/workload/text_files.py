@@ -1,0 +1,32 @@
+"""A person's text files: how their paths are shown and their bytes become text."""
+
+from pathlib import Path
+
+from observatory.core.errors import BadInput
+
+
+def shown_path(path: Path) -> str:
+    """A path as a person here would write it: relative where it lies under the current folder."""
+    resolved = path.resolve()
+    here = Path.cwd()
+    return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(path)
+
+
+def read_text(path: Path, max_bytes: int | None = None) -> str:
+    """A file's text, UTF-8 with or without a byte-order mark; BadInput says what is wrong with it."""
+    name = shown_path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=name) from error
+    if max_bytes is not None and len(data) > max_bytes:
+        raise BadInput(f"has {len(data):,} bytes; the most is {max_bytes:,}", where=name)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"is not UTF-8: byte 0x{data[error.start]:02x}",
+            where=f"{name}:{line}",
+            fix="save the file as UTF-8",
+        ) from error
