@@ -9,7 +9,7 @@ from typing import Any
 
 import pynvml
 
-from observatory.core.sample import Sample, Subject
+from observatory.core.sample import Sample
 from observatory.telemetry.process import subject_of, tree
 from observatory.telemetry.sensor import down, up
 
@@ -98,25 +98,37 @@ class NvmlSensor:
         return [up(self.name, now, device=device), *samples]
 
     def _read_roles(self, now: int, gpus: list[Any]) -> list[Sample]:
-        used: dict[int, dict[int, float]] = {}
+        used: dict[int, dict[int, float | None]] = {}
         for index, gpu in enumerate(gpus):
             try:
                 processes = pynvml.nvmlDeviceGetComputeRunningProcesses(gpu)
             except pynvml.NVMLError:
                 continue
             for process in processes:
-                used.setdefault(process.pid, {})[index] = float(process.usedGpuMemory or 0)
+                used.setdefault(process.pid, {})[index] = process.usedGpuMemory
         if not used:
             return []
         samples = []
         for role, pid in sorted(self._roles().items()):
-            totals: dict[int, float] = {}
+            amounts: dict[int, list[float | None]] = {}
             for member in tree(pid):
                 for index, amount in used.get(member, {}).items():
-                    totals[index] = totals.get(index, 0.0) + amount
-            subject: Subject = subject_of(role)
+                    amounts.setdefault(index, []).append(amount)
             samples += [
-                Sample(now, self.name, subject, role, f"gpu{index}_memory_used_bytes", amount)
-                for index, amount in sorted(totals.items())
+                _role_memory(now, role, index, parts) for index, parts in sorted(amounts.items())
             ]
         return samples
+
+
+def _role_memory(now: int, role: str, index: int, parts: list[float | None]) -> Sample:
+    known = [float(part) for part in parts if part is not None]
+    whole = len(known) == len(parts)
+    return Sample(
+        at=now,
+        sensor="nvml",
+        subject=subject_of(role),
+        device=role,
+        metric=f"gpu{index}_memory_used_bytes",
+        value=sum(known) if whole else None,
+        reason=None if whole else "the driver lists the process without its memory",
+    )

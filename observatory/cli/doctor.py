@@ -1,0 +1,175 @@
+"""`observatory doctor`: what is here, what is missing, and the exact fix for each."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from observatory.core.workspace import Workspace
+    from observatory.telemetry.checkup import Check
+
+KEY_VARIABLES = (
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "MISTRAL_API_KEY",
+    "TOGETHER_API_KEY",
+    "FIREWORKS_API_KEY",
+    "GROQ_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "OPENROUTER_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+)
+"""The variables that the providers' own documentation names."""
+
+
+def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> None:
+    """Say what is installed and what is missing, with the fix for each.
+
+    Keys are looked for in the environment and never shown. Exits with 4 where something is missing
+    that the quickstart needs, else with 0.
+
+    Example: observatory doctor --json
+    """
+    from observatory.core.workspace import open_workspace
+    from observatory.telemetry.checkup import machine_checks
+
+    workspace = open_workspace(results)
+    checks = [
+        *package_checks(),
+        *engine_checks(),
+        *key_checks(workspace),
+        *machine_checks(workspace.results),
+    ]
+    fit = not any(check.needed and check.state == "missing" for check in checks)
+    if json_output:
+        _print_json(checks, fit)
+    else:
+        _print_table(checks, fit)
+    if not fit:
+        raise typer.Exit(ExitCode.TARGET_OR_ENVIRONMENT_FAILED)
+
+
+def package_checks() -> list["Check"]:
+    """Python and every package that a run depends on; a missing one has a row of its own."""
+    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.environment import PACKAGES, software_versions
+
+    versions = software_versions()
+    found = ", ".join(f"{name} {version}" for name, version in versions.items())
+    missing = [name for name in PACKAGES if name not in versions]
+    return [
+        Check("packages", "ok", found, needed=True),
+        *(
+            Check(name, "missing", "not installed", f"pip install {PACKAGES[name]}", needed=True)
+            for name in missing
+        ),
+    ]
+
+
+def engine_checks() -> list["Check"]:
+    """The engines that the observatory starts itself, and the model of the quickstart."""
+    import shutil
+    import subprocess
+    import sys
+
+    from observatory.endpoints.models import MODELS, model_path
+    from observatory.telemetry.checkup import Check
+
+    # In a child: a build for another processor ends the process that imports it.
+    tried = subprocess.run(
+        [sys.executable, "-c", "import xllamacpp"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode == 0:
+        llama = Check("llama.cpp", "ok", "xllamacpp can be imported", needed=True)
+    else:
+        last = (tried.stderr.strip().splitlines() or [f"ended with {tried.returncode}"])[-1]
+        fix = "pip install --force-reinstall xllamacpp"
+        llama = Check("llama.cpp", "missing", last, fix, needed=True)
+    checks = [llama]
+    for name in MODELS:
+        path = model_path(name)
+        if path.is_file():
+            checks.append(Check(f"model {name}", "ok", str(path)))
+        else:
+            fix = f"observatory model pull {name} (the quickstart does it by itself)"
+            checks.append(Check(f"model {name}", "missing", "not in the cache", fix))
+    vllm = shutil.which("vllm")
+    if vllm:
+        checks.append(Check("vllm", "ok", vllm))
+    else:
+        fix = "only to serve with vLLM: start it anywhere and measure its URL"
+        checks.append(Check("vllm", "missing", "no `vllm` on the path", fix))
+    return checks
+
+
+def key_checks(
+    workspace: "Workspace", environment: "Mapping[str, str] | None" = None
+) -> list["Check"]:
+    """Which key variables are set: those of the known providers and of targets.yaml; never values."""
+    import os
+
+    from observatory.core.errors import ObservatoryError
+    from observatory.telemetry.checkup import Check
+    from observatory.workload.scenario_files import load_targets
+
+    values = os.environ if environment is None else environment
+    wanted: dict[str, str] = {}
+    checks: list[Check] = []
+    try:
+        for name, target in load_targets(workspace).items():
+            variable = getattr(target, "api_key_env", None)
+            if variable:
+                wanted[variable] = name
+    except ObservatoryError as error:
+        checks.append(Check("targets.yaml", "warning", str(error), "observatory target list"))
+    for variable in dict.fromkeys([*wanted, *KEY_VARIABLES]):
+        if values.get(variable):
+            checks.append(Check(f"key {variable}", "ok", "set"))
+        elif variable in wanted:
+            fix = f"export {variable}=... before a run on {wanted[variable]}"
+            checks.append(Check(f"key {variable}", "missing", "not set", fix))
+    unset = [name for name in KEY_VARIABLES if name not in wanted and not values.get(name)]
+    if unset:
+        checks.append(Check("other provider keys", "ok", f"not set: {', '.join(unset)}"))
+    return checks
+
+
+def _print_json(checks: "list[Check]", fit: bool) -> None:
+    import dataclasses
+    import json
+
+    rows = [dataclasses.asdict(check) for check in checks]
+    typer.echo(json.dumps({"fit_for_quickstart": fit, "checks": rows}, indent=2))
+
+
+def _print_table(checks: "list[Check]", fit: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"ok": "green", "warning": "yellow", "missing": "yellow"}
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", max_width=22)
+    table.add_column(overflow="fold")
+    for check in checks:
+        grave = check.needed and check.state == "missing"
+        said = Text(check.found)
+        if check.fix:
+            said.append(f"\nfix: {check.fix}", style="bold" if grave else "dim")
+        state = Text(check.state, style="bold red" if grave else styles[check.state])
+        table.add_row(state, check.name, said)
+    console = Console()
+    console.print(table)
+    if fit:
+        console.print(
+            "\nThe quickstart can run here: make quickstart, or observatory run quickstart"
+        )
+    else:
+        console.print("\nThe quickstart cannot run here yet: see the fixes in bold.")

@@ -1,0 +1,90 @@
+"""How much of something fell into a window, from readings of a counter or of a rate.
+
+Pure arithmetic over (instant in nanoseconds, value) pairs; where the readings do not bear the
+answer it is null with a reason, and where they bear it only just the reason says so too.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+LEAST_COVERAGE = 0.75
+"""Share of the window that readings must cover (ML.ENERGY's and InferenceX' validity gates)."""
+LONGEST_GAP_NS = 3_000_000_000
+"""Two readings further apart than this do not cover the time between them (same sources)."""
+
+Readings = Sequence[tuple[int, float]]
+"""In the order of their instants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A value, or null; reason says why it is missing or, beside a value, doubtful."""
+
+    value: float | None
+    reason: str | None = None
+
+
+def counted(readings: Readings, start: int, end: int) -> Amount:
+    """What a cumulative counter grew by from start to end, linear between its readings.
+
+    A counter that went back (a driver that was loaded anew) gives null.
+    """
+    near = _near(readings, start, end)
+    for (_, old), (_, new) in pairwise(near):
+        if new < old:
+            return Amount(None, f"the counter went back from {old:.6g} to {new:.6g}")
+
+    def piece(first: tuple[int, float], second: tuple[int, float], low: int, high: int) -> float:
+        return (second[1] - first[1]) * (high - low) / (second[0] - first[0])
+
+    return _add_up(near, start, end, piece)
+
+
+def integrated(readings: Readings, start: int, end: int) -> Amount:
+    """The integral over seconds of a rate from start to end, by trapezoids."""
+
+    def piece(first: tuple[int, float], second: tuple[int, float], low: int, high: int) -> float:
+        slope = (second[1] - first[1]) / (second[0] - first[0])
+        middle = first[1] + slope * ((low + high) / 2 - first[0])
+        return middle * (high - low) / 1e9
+
+    return _add_up(_near(readings, start, end), start, end, piece)
+
+
+def _near(readings: Readings, start: int, end: int) -> Readings:
+    """The readings in the window and the ones next to it."""
+    first = bisect_left(readings, start, key=lambda reading: reading[0])
+    last = bisect_right(readings, end, key=lambda reading: reading[0])
+    return readings[max(first - 1, 0) : last + 1]
+
+
+Piece = Callable[[tuple[int, float], tuple[int, float], int, int], float]
+
+
+def _add_up(readings: Readings, start: int, end: int, piece: Piece) -> Amount:
+    total = 0.0
+    covered = longest_gap = 0
+    reached = start
+    for first, second in pairwise(readings):
+        low, high = max(first[0], start), min(second[0], end)
+        if high <= low or second[0] - first[0] > LONGEST_GAP_NS:
+            continue
+        longest_gap = max(longest_gap, low - reached)
+        total += piece(first, second, low, high)
+        covered += high - low
+        reached = high
+    longest_gap = max(longest_gap, end - reached)
+    if end <= start or covered == 0:
+        return Amount(None, "no readings in the window")
+    if longest_gap > LONGEST_GAP_NS:
+        return Amount(None, f"{longest_gap / 1e9:.1f} s of the window without a reading")
+    coverage = covered / (end - start)
+    if coverage < LEAST_COVERAGE:
+        return Amount(None, f"readings cover only {coverage:.0%} of the window")
+    if covered < end - start:
+        return Amount(
+            total / coverage, f"readings cover {coverage:.1%} of the window; the rest at their mean"
+        )
+    return Amount(total)
