@@ -53,7 +53,10 @@ class RunFrames:
 
 
 def read_frames(folder: Path) -> RunFrames:
-    """The frames of a sealed run folder; EnvironmentFailed names a file that cannot be read."""
+    """The frames of a sealed run folder; a column that its version did not know yet is null.
+
+    EnvironmentFailed names a file that cannot be read.
+    """
     return RunFrames(
         requests=_read(folder, "requests.parquet"),
         attempts=_read(folder, "attempts.parquet"),
@@ -72,4 +75,8 @@ def _read(folder: Path, name: str) -> pl.DataFrame:
             where=str(path),
             fix="restore it from a copy; an unsealed run is sealed by the next `observatory run`",
         ) from error
-    return frame.select(polars_schema(SEALED_TABLES[name]).names())
+    schema = polars_schema(SEALED_TABLES[name])
+    return frame.select(
+        pl.col(column) if column in frame.columns else pl.lit(None, dtype=kind).alias(column)
+        for column, kind in schema.items()
+    )

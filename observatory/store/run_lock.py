@@ -1,9 +1,9 @@
-"""The lock of a run folder: held by the process that fills it, released by the kernel if it dies."""
+"""Locks that the kernel releases when their holder dies; a run folder's is held by its runner."""
 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
@@ -12,10 +12,14 @@ from observatory.store.files import disk_error
 LOCK_NAME = "lock"
 
 
+def hold_lock(folder: Path) -> AbstractContextManager[None]:
+    """Hold a run's lock; EnvironmentFailed where another holder (of any process) is alive."""
+    return exclusive(folder / LOCK_NAME, "the run is being written")
+
+
 @contextmanager
-def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the run's lock; EnvironmentFailed where another holder (of any process) is alive."""
-    path = folder / LOCK_NAME
+def exclusive(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path`; where another does, EnvironmentFailed says `what` by whom."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -26,8 +30,8 @@ def hold_lock(folder: Path) -> Iterator[None]:
         except OSError as error:
             holder = os.pread(handle, 100, 0).decode(errors="replace").strip()
             raise EnvironmentFailed(
-                f"the run is being written by {holder or 'another process'}",
-                where=str(folder),
+                f"{what} by {holder or 'another process'}",
+                where=str(path.parent),
                 fix="wait for it to end, or stop it with Ctrl-C",
             ) from error
         os.ftruncate(handle, 0)

@@ -1,0 +1,172 @@
+"""A sealed run into an open database: its rows as the manifest, the Parquet and the analysis give them.
+
+Replaces whatever the database held of the run, inside the caller's transaction.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import polars as pl
+
+from observatory.core.run import Manifest
+from observatory.economics.prices import AppliedPrices
+from observatory.store.frames import SEALED_TABLES, RunFrames
+from observatory.store.schema import (
+    ENERGY,
+    FINDINGS,
+    PRICES,
+    RUNS,
+    STAGE_METRICS,
+    STAGES,
+    TABLES,
+    Table,
+)
+
+Row = Mapping[str, Any]
+Summarise = Callable[[Manifest, RunFrames], pl.DataFrame]
+"""Makes the stage_metrics of a run (columns of STAGE_METRICS without run_id); analysis' part."""
+
+
+_OF_RUNS = {column.name for column in RUNS.columns}
+
+
+def load_run(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    manifest: Manifest,
+    identity: Row,
+    stage_metrics: pl.DataFrame,
+) -> None:
+    """Put a sealed run into the tables. identity: label and manifest_sha256, as they were read."""
+    remove_run(connection, manifest.run_id)
+    _insert(connection, RUNS, [{**run_row(manifest), **identity, "folder": folder.name}])
+    _insert(connection, STAGES, _stage_rows(manifest))
+    for name, table in SEALED_TABLES.items():
+        _copy(connection, table, folder / name)
+    _insert(connection, ENERGY, _energy_rows(manifest))
+    _insert(connection, PRICES, _price_rows(manifest))
+    _insert(connection, FINDINGS, [msgspec.structs.asdict(f) for f in manifest.findings], manifest)
+    _insert(connection, STAGE_METRICS, stage_metrics.to_dicts(), manifest)
+
+
+def remove_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
+    """Take every row of a run out of the tables."""
+    for table in TABLES:
+        connection.execute(f"DELETE FROM {table.name} WHERE run_id = ?", [run_id])
+
+
+def run_row(manifest: Manifest) -> dict[str, Any]:
+    """The run's row of table runs, but for folder, label and manifest_sha256."""
+    target, verdict = manifest.target, manifest.verdict
+    return {
+        **{
+            name: value
+            for name, value in msgspec.structs.asdict(target).items()
+            if name in _OF_RUNS
+        },
+        "run_id": manifest.run_id,
+        "campaign_id": manifest.campaign_id,
+        "scenario": manifest.scenario_name,
+        "seed": manifest.seed,
+        "comparison_key": manifest.comparison_key,
+        "comparison_fields": _json(manifest.comparison_fields),
+        "plan_sha256": manifest.plan_sha256,
+        "target": target.name,
+        "target_kind": target.kind,
+        "target_facts": _json(target),
+        "status": manifest.status,
+        "status_reason": manifest.status_reason,
+        "verdict": verdict.level if verdict else None,
+        "verdict_codes": verdict.codes if verdict else None,
+        "verdict_sentence": verdict.sentence if verdict else None,
+        "anchor_unix_ns": manifest.anchor.realtime_ns,
+        "created_at": _moment(manifest.created_utc),
+        "ended_at": _moment(manifest.ended_utc),
+        "environment": _json(manifest.environment),
+        "software": _json(manifest.software),
+        "scenario_json": _json(manifest.scenario),
+        "publish": manifest.publish,
+    }
+
+
+def _stage_rows(manifest: Manifest) -> list[Row]:
+    return [
+        {
+            **msgspec.structs.asdict(stage),
+            "run_id": manifest.run_id,
+            "stage": stage.index,
+            "started_ns": stage.started,
+            "steady_start_ns": stage.steady_started,
+            "steady_end_ns": stage.steady_ended,
+            "ended_ns": stage.ended,
+        }
+        for stage in manifest.stages
+    ]
+
+
+def _energy_rows(manifest: Manifest) -> list[Row]:
+    return [
+        {
+            **msgspec.structs.asdict(row),
+            "run_id": manifest.run_id,
+            "window_start_ns": row.window_start,
+            "window_end_ns": row.window_end,
+        }
+        for row in manifest.energy
+    ]
+
+
+def _price_rows(manifest: Manifest) -> list[Row]:
+    return [
+        {
+            **msgspec.structs.asdict(row),
+            "run_id": manifest.run_id,
+            "details": _json(row.details) if row.details else None,
+        }
+        for row in AppliedPrices.from_dict(manifest.target.price).rows
+    ]
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: Iterable[Row],
+    manifest: Manifest | None = None,
+) -> None:
+    """Rows by column name, a list a column; of `manifest` the run_id that they lack is taken."""
+    given = list(rows)
+    if manifest is not None:
+        given = [{**row, "run_id": manifest.run_id} for row in given]
+    if not given:
+        return
+    columns = ", ".join(
+        f"unnest(?::VARCHAR[])::{column.type}"
+        if column.type == "JSON"
+        else f"unnest(?::{column.type}[])"
+        for column in table.columns
+    )
+    values = [[row.get(column.name) for row in given] for column in table.columns]
+    connection.execute(f"INSERT INTO {table.name} SELECT {columns}", values)
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+    """A sealed file into its table; a column that its version did not know yet is null."""
+    described = connection.execute("SELECT name FROM parquet_schema(?)", [str(path)]).fetchall()
+    present = {name for (name,) in described}
+    names = ", ".join(column.name for column in table.columns if column.name in present)
+    connection.execute(
+        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM read_parquet(?)", [str(path)]
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def _moment(utc: str | None) -> datetime | None:
+    """A manifest's UTC text as DuckDB's TIMESTAMP takes it, without a zone."""
+    return None if utc is None else datetime.fromisoformat(utc).replace(tzinfo=None)

@@ -1,0 +1,114 @@
+"""The database again, from the run folders alone: into a new file, which then takes its place."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from observatory.core.errors import EnvironmentFailed, ObservatoryError
+from observatory.core.workspace import Workspace
+from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transaction
+from observatory.store.files import disk_error, sync
+from observatory.store.loading import Summarise, load_run
+from observatory.store.migrations import migrate
+from observatory.store.run_folder import list_runs, read_frames
+from observatory.store.run_lock import exclusive
+from observatory.store.warehouse import read_for_ingest
+
+LOCK_NAME = ".rebuild.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildResult:
+    """The runs that the new database holds; left_out says of each other folder why it does not."""
+
+    ingested: tuple[str, ...]
+    left_out: tuple[str, ...]
+    unsealed: tuple[str, ...]
+
+
+def rebuild(
+    workspace: Workspace,
+    summarise: Summarise,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    wait_s: float = WAIT_S,
+) -> RebuildResult:
+    """Make the database again and put it in place of the old one, which readers may keep open.
+
+    A damaged or changed run is left out and named. Raises DatabaseBusy, with the old database
+    untouched, where another process keeps it open for writing longer than wait_s.
+    """
+    try:
+        workspace.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, workspace.results) from error
+    new = workspace.database.with_name(workspace.database.name + ".new")
+    with exclusive(workspace.results / LOCK_NAME, "the database is being rebuilt"):
+        _remove(new)
+        try:
+            result = _fill(workspace, new, summarise, say)
+            _put_in_place(new, workspace.database, wait_s)
+        finally:
+            _remove(new)
+    return result
+
+
+def _fill(
+    workspace: Workspace, new: Path, summarise: Summarise, say: Callable[[str], None]
+) -> RebuildResult:
+    ingested: list[str] = []
+    left_out: list[str] = []
+    unsealed: list[str] = []
+    with closing(open_file(new, read_only=False)) as connection:
+        migrate(connection, str(new))
+        for entry in list_runs(workspace):
+            if entry.manifest is not None and not entry.manifest.sealed:
+                unsealed.append(entry.run_id)
+                continue
+            say(f"taking in {entry.run_id}")
+            try:
+                manifest, identity = read_for_ingest(entry.folder)
+                frame = summarise(manifest, read_frames(entry.folder))
+            except ObservatoryError as error:
+                left_out.append(str(error))
+                continue
+            with transaction(connection):
+                load_run(connection, entry.folder, manifest, identity, frame)
+            ingested.append(manifest.run_id)
+    return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed))
+
+
+def _put_in_place(new: Path, database: Path, wait_s: float) -> None:
+    """Replace the database while nobody writes it: a reader's connection keeps writers out.
+
+    The old file's write-ahead log goes first, because it would be replayed onto the new file.
+    """
+    with _no_writer(database, wait_s):
+        try:
+            sync(new)
+            _wal(database).unlink(missing_ok=True)
+            new.replace(database)
+            sync(database.parent)
+        except OSError as error:
+            raise disk_error(error, database) from error
+
+
+def _no_writer(database: Path, wait_s: float) -> AbstractContextManager[object]:
+    if not database.exists():
+        return nullcontext()
+    try:
+        return closing(open_file(database, read_only=True, wait_s=wait_s))
+    except DatabaseBusy:
+        raise
+    except EnvironmentFailed:
+        return nullcontext()
+
+
+def _remove(database: Path) -> None:
+    database.unlink(missing_ok=True)
+    _wal(database).unlink(missing_ok=True)
+
+
+def _wal(database: Path) -> Path:
+    return database.with_name(database.name + ".wal")

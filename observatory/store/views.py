@@ -1,0 +1,297 @@
+"""The warehouse's views as data: SQL and comment of every column, from which DDL is made.
+
+Plain SQL only: analysts read the file with DuckDB 1.5 too.
+"""
+
+from dataclasses import dataclass
+
+from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
+from observatory.core.metric import Metric
+from observatory.store.stage_columns import stage_columns
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """One column: its SQL over the view's source, and what it holds, unit included."""
+
+    name: str
+    sql: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One view: its columns over a FROM clause (with what follows it), after any WITH clause."""
+
+    name: str
+    comment: str
+    columns: tuple[ViewColumn, ...]
+    source: str
+    prelude: str = ""
+
+    @property
+    def sql(self) -> str:
+        """CREATE OR REPLACE VIEW."""
+        columns = ",\n  ".join(f"{column.sql} AS {column.name}" for column in self.columns)
+        return f"CREATE OR REPLACE VIEW {self.name} AS\n{self.prelude}SELECT\n  {columns}\n{self.source}"
+
+
+_IDENTITY = (
+    ViewColumn("run_id", "u.run_id", "run"),
+    ViewColumn("campaign_id", "u.campaign_id", "campaign: runs meant to be compared"),
+    ViewColumn("scenario", "u.scenario", "scenario name"),
+    ViewColumn("comparison_key", "u.comparison_key", "only runs with equal keys are compared"),
+    ViewColumn("target", "u.target", "target name"),
+    ViewColumn(
+        "target_label",
+        "CASE WHEN u.emulated THEN u.target || ' (emulated)' ELSE u.target END",
+        "target name for people: an emulated one says so",
+    ),
+    ViewColumn("target_kind", "u.target_kind", "llamacpp, vllm, url, api or emulated"),
+    ViewColumn("hosting", "u.hosting", "self or managed"),
+    ViewColumn("weights", "u.weights", "open or closed"),
+    ViewColumn("billing", "u.billing", "hours or tokens"),
+    ViewColumn("emulated", "u.emulated", "a seeded stand-in: no figure is of a real service"),
+    ViewColumn("model", "u.model", "model as asked for"),
+    ViewColumn("status", "u.status", "how the run ended: complete, interrupted, ..."),
+    ViewColumn("verdict", "u.verdict", "valid, degraded or invalid; null before it was judged"),
+    ViewColumn("label", "u.label", "name given to the run by a person"),
+)
+
+_LEVEL = (
+    ViewColumn("stage", "g.stage", "stage of the run, from 0"),
+    ViewColumn("stage_kind", "g.kind", "closed, constant, poisson or prime"),
+    ViewColumn("concurrency", "g.concurrency", "simulated users (closed loop)"),
+    ViewColumn("rate_per_s", "g.rate_per_s", "requests a second asked for (open loop)"),
+)
+
+
+def _same(alias: str, name: str, comment: str) -> ViewColumn:
+    return ViewColumn(name, f"{alias}.{name}", comment)
+
+
+def _metric_column(metric: Metric) -> ViewColumn:
+    """A latency across a clock step is not one: it is null there."""
+    unit = f", {metric.unit}" if metric.unit != "1" else ""
+    sql = f"CASE WHEN r.clock_step IS NOT TRUE THEN {metric.sql} END"
+    return ViewColumn(metric.name, sql, f"{metric.title}{unit}: {metric.definition}")
+
+
+def _unix(name: str, instant: str, what: str) -> ViewColumn:
+    return ViewColumn(
+        f"{name}_unix_ns", f"u.anchor_unix_ns + {instant}", f"{what}, Unix time in nanoseconds"
+    )
+
+
+REQUEST_METRICS = View(
+    "request_metrics",
+    "One row a request of every run, whatever its status and verdict: identifiers, outcome, tokens, "
+    "cost, score and every metric of a single request.",
+    (
+        *_IDENTITY,
+        *_LEVEL,
+        _same("r", "request", "place in the stage's order, from 0"),
+        _same("r", "prompt_id", "item asked"),
+        _same("r", "task", "task set or the user's task"),
+        _same("r", "conversation", "conversation, if any"),
+        _same("r", "turn", "turn in it, from 0"),
+        _same("r", "worker", "worker process, from 0"),
+        _same("a", "provider_request_id", "the server's own id of the request"),
+        _same("r", "outcome", "ok, error, timeout, throttled, refused_by_budget, not_issued, ..."),
+        _same("r", "reason", "why it was not issued or not ok"),
+        _same("a", "finish_reason", "stop, length, tool_calls, content_filter ..."),
+        _same("a", "http_status", "HTTP status of the final try"),
+        _same("a", "error_phase", "where the final try failed"),
+        _same("a", "error_kind", "how the final try failed"),
+        _same("r", "attempts", "HTTP tries"),
+        _same("r", "phase", "prime, warmup, steady or drain, by scheduled"),
+        ViewColumn(
+            "in_window",
+            "coalesce(r.scheduled_ns >= g.steady_start_ns AND r.scheduled_ns < g.steady_end_ns,"
+            " false)",
+            "scheduled in the steady window: the requests that stage metrics are over",
+        ),
+        _same("r", "clock_step", "realtime stepped while it was open: its latencies are null"),
+        _same("a", "prompt_tokens", "tokens of the prompt, cached ones included"),
+        _same("a", "cached_tokens", "prompt tokens read from the server's cache"),
+        _same("a", "output_tokens", "billed output tokens, hidden reasoning included"),
+        _same("a", "reasoning_tokens", "reasoning tokens"),
+        _same("a", "streamed_tokens", "tokens whose text arrived in events"),
+        _same("a", "output_tokens_from", "usage, tokenizer, characters or events"),
+        _same("a", "streamed_tokens_from", "usage, tokenizer, characters or events"),
+        _same("a", "tokenizer", "tokenizer that counted"),
+        _same("a", "answer_characters", "characters of the answer"),
+        _same("r", "score", "task scorer's verdict, 0 to 1; null where nothing was expected"),
+        _same("r", "scorer", "name of the scorer"),
+        _same("r", "score_note", "truncated, refused, empty ... where a guard spoke"),
+        _same("r", "cost_usd", "US dollars by billed tokens; null for billing by hours"),
+        _same("r", "cost_basis", "list_price, stated, example, emulated; null without a cost"),
+        *(_metric_column(metric) for metric in METRICS_OF_REQUESTS),
+        _unix("scheduled", "r.scheduled_ns", "intended send"),
+        _unix("sent", "a.sent_ns", "first byte of the final try handed to the kernel"),
+        _unix("first_token", "a.first_token_ns", "first text of the answer"),
+        _unix("last_token", "a.last_token_ns", "last text of the answer"),
+        _unix("ended", "a.ended_ns", "answer complete, or given up"),
+    ),
+    """FROM requests r
+JOIN runs u ON u.run_id = r.run_id
+LEFT JOIN stages g ON g.run_id = r.run_id AND g.stage = r.stage
+LEFT JOIN attempts a
+  ON a.run_id = r.run_id AND a.stage = r.stage AND a.request = r.request AND a.final
+LEFT JOIN attempts f
+  ON f.run_id = r.run_id AND f.stage = r.stage AND f.request = r.request AND f.first_sent""",
+)
+
+_WIDE = tuple(_same("m", column.name, column.comment) for column in stage_columns())
+
+
+def _pivot() -> str:
+    columns = []
+    for column in stage_columns():
+        columns.append(
+            f"max({column.field}) FILTER (WHERE metric = '{column.metric.name}'"
+            f" AND statistic = '{column.statistic}') AS {column.name}"
+        )
+    listed = ",\n    ".join(columns)
+    return f"""SELECT run_id, stage,
+    max(n) FILTER (WHERE metric IN ('ttft_s', 'e2e_s')) AS n,
+    max(basis) FILTER (WHERE metric = 'cost_usd') AS cost_basis,
+    max(basis) FILTER (WHERE metric = 'energy_j') AS energy_basis,
+    {listed}
+  FROM stage_metrics GROUP BY run_id, stage"""
+
+
+STAGE_SUMMARY = View(
+    "stage_summary",
+    "One row a stage of every run, whatever its status and verdict: stage_metrics side by side, GPU, "
+    "energy and cost included. Why a figure is missing, and what bound stands in its place, is in "
+    "stage_metrics.",
+    (
+        *_IDENTITY,
+        *_LEVEL,
+        ViewColumn(
+            "window_s",
+            "(g.steady_end_ns - g.steady_start_ns) / 1e9",
+            "length of the steady window, s",
+        ),
+        _same("g", "planned", "requests planned (open loop)"),
+        _same("g", "issued", "requests that workers say they issued"),
+        _same("g", "recorded", "request records found"),
+        _same("g", "not_issued", "planned requests that were never sent"),
+        _same("m", "n", "requests behind the latencies"),
+        _same("m", "cost_basis", "list_price, stated, example or emulated; null without a cost"),
+        _same("m", "energy_basis", "measured, estimated or modelled; null without energy"),
+        *_WIDE,
+    ),
+    f"""FROM stages g
+JOIN runs u ON u.run_id = g.run_id
+LEFT JOIN (
+  {_pivot()}
+) m ON m.run_id = g.run_id AND m.stage = g.stage""",
+)
+
+RUN_SUMMARY = View(
+    "run_summary",
+    "One row a run, whatever its status and verdict.",
+    (
+        *_IDENTITY,
+        ViewColumn("status_reason", "u.status_reason", "why it ended so"),
+        ViewColumn("verdict_sentence", "u.verdict_sentence", "the verdict in one line"),
+        ViewColumn("verdict_codes", "u.verdict_codes", "codes of the findings behind the verdict"),
+        ViewColumn("engine", "u.engine", "serving engine where known"),
+        ViewColumn("engine_version", "u.engine_version", "its version"),
+        ViewColumn("created_at", "u.created_at", "start, UTC"),
+        ViewColumn("ended_at", "u.ended_at", "end, UTC"),
+        ViewColumn("publish", "u.publish", "shown on the published site"),
+        ViewColumn("stages", "coalesce(g.stages, 0)", "stages that ran"),
+        ViewColumn("issued", "g.issued", "requests that workers say they issued"),
+        ViewColumn("requests", "coalesce(r.requests, 0)", "requests recorded"),
+        ViewColumn("ok", "coalesce(r.ok, 0)", "requests answered whole"),
+        ViewColumn("failed", "coalesce(r.failed, 0)", "requests sent that were not answered whole"),
+        ViewColumn("not_sent", "coalesce(r.not_sent, 0)", "requests planned and never sent"),
+        ViewColumn("mean_score", "r.mean_score", "mean score of the requests that have one"),
+        ViewColumn(
+            "spent_usd", "r.spent_usd", "US dollars of all requests; null for billing by hours"
+        ),
+        ViewColumn(
+            "window_cost_usd", "m.cost_usd", "US dollars of the steady windows, tokens or hours"
+        ),
+        ViewColumn("energy_j", "m.energy_j", "joules of subject target in the steady windows"),
+        ViewColumn("findings", "coalesce(d.findings, 0)", "doubts about the run, notes included"),
+    ),
+    """FROM runs u
+LEFT JOIN (
+  SELECT run_id, count(*) AS stages, sum(issued)::BIGINT AS issued FROM stages GROUP BY run_id
+) g ON g.run_id = u.run_id
+LEFT JOIN (
+  SELECT run_id, count(*) AS requests,
+    count(*) FILTER (WHERE outcome = 'ok') AS ok,
+    count(*) FILTER (WHERE outcome IN ('error', 'timeout', 'throttled', 'interrupted')) AS failed,
+    count(*) FILTER (WHERE outcome IN ('refused_by_budget', 'not_issued')) AS not_sent,
+    avg(score) AS mean_score, sum(cost_usd) AS spent_usd
+  FROM requests GROUP BY run_id
+) r ON r.run_id = u.run_id
+LEFT JOIN (
+  SELECT run_id, sum(value) FILTER (WHERE metric = 'cost_usd') AS cost_usd,
+    sum(value) FILTER (WHERE metric = 'energy_j') AS energy_j
+  FROM stage_metrics GROUP BY run_id
+) m ON m.run_id = u.run_id
+LEFT JOIN (
+  SELECT run_id, count(*) AS findings FROM findings GROUP BY run_id
+) d ON d.run_id = u.run_id""",
+)
+
+TARGET_COMPARISON = View(
+    "target_comparison",
+    "One row per comparison_key, target and stage, of the latest campaign with that key. Runs that "
+    "are invalid, or were never judged, are left out and counted.",
+    (
+        *(
+            ViewColumn(column.name, f"s.{column.name}", column.comment)
+            for column in (*_IDENTITY, *_LEVEL)
+        ),
+        _same(
+            "c",
+            "invalid_runs",
+            "runs with this comparison_key, of this campaign or a later one, that are left out",
+        ),
+        *(
+            _same("s", name, comment)
+            for name, comment in (
+                ("window_s", "length of the steady window, s"),
+                ("n", "requests behind the latencies"),
+                ("cost_basis", "list_price, stated, example or emulated; null without a cost"),
+                ("energy_basis", "measured, estimated or modelled; null without energy"),
+            )
+        ),
+        *(ViewColumn(column.name, f"s.{column.name}", column.comment) for column in _WIDE),
+    ),
+    """FROM latest
+JOIN sound ON sound.comparison_key = latest.comparison_key AND sound.campaign_id = latest.campaign_id
+JOIN (
+  SELECT latest.comparison_key, count(*) FILTER (WHERE NOT candidates.sound) AS invalid_runs
+  FROM latest JOIN candidates
+    ON candidates.comparison_key = latest.comparison_key AND candidates.begun >= latest.begun
+  GROUP BY latest.comparison_key
+) c ON c.comparison_key = latest.comparison_key
+JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'""",
+    """WITH candidates AS (
+  SELECT run_id, comparison_key, campaign_id, target, created_at,
+    coalesce(verdict, 'invalid') <> 'invalid' AS sound,
+    min(created_at) OVER (PARTITION BY comparison_key, campaign_id) AS begun
+  FROM runs
+), sound AS (
+  SELECT * FROM candidates WHERE sound
+  QUALIFY row_number() OVER (
+    PARTITION BY comparison_key, campaign_id, target ORDER BY created_at DESC, run_id DESC
+  ) = 1
+), latest AS (
+  SELECT comparison_key, campaign_id, begun FROM sound
+  QUALIFY row_number() OVER (
+    PARTITION BY comparison_key ORDER BY begun DESC, campaign_id DESC
+  ) = 1
+)
+""",
+)
+
+VIEWS: tuple[View, ...] = (REQUEST_METRICS, STAGE_SUMMARY, RUN_SUMMARY, TARGET_COMPARISON)

@@ -1,0 +1,170 @@
+"""The warehouse: sealed runs in, tables and views out. It can be deleted and made again.
+
+An analyst who holds the database open never costs a run: the run waits on disk and is taken in
+by whoever writes next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from observatory.core.errors import BadInput, ObservatoryError
+from observatory.core.run import Manifest
+from observatory.core.workspace import Workspace
+from observatory.store.database import WAIT_S, connect, transaction
+from observatory.store.loading import Row, Summarise, load_run, remove_run
+from observatory.store.manifest import (
+    MANIFEST_NAME,
+    decode_manifest,
+    manifest_sha256,
+    read_manifest_bytes,
+)
+from observatory.store.run_folder import LABEL_NAME, label_of, read_frames, verify
+
+__all__ = [
+    "IngestResult",
+    "Summarise",
+    "connect",
+    "forget_runs",
+    "ingest",
+    "ingest_pending",
+    "pending_runs",
+    "read_for_ingest",
+]
+
+_OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """The runs that were taken in; message says which were not, and why (None: all were)."""
+
+    ingested: tuple[str, ...]
+    message: str | None = None
+
+
+def ingest(
+    workspace: Workspace,
+    folder: Path,
+    stage_metrics: pl.DataFrame | Summarise,
+    *,
+    wait_s: float = WAIT_S,
+) -> IngestResult:
+    """Take a sealed run into the database; a run that is there already is replaced.
+
+    stage_metrics: the run's rows of that table, or the function that makes them; with the function
+    the runs that were waiting on disk are taken in too. Never raises because the database cannot
+    be written: the answer's message then says why, and that the run waits. Raises
+    EnvironmentFailed where a sealed file has changed, BadInput where the folder is not sealed.
+    """
+    manifest, identity = read_for_ingest(folder)
+    if isinstance(stage_metrics, pl.DataFrame):
+        summarise, frame = None, stage_metrics
+    else:
+        summarise, frame = stage_metrics, stage_metrics(manifest, read_frames(folder))
+    try:
+        connection = connect(workspace, read_only=False, wait_s=wait_s)
+    except ObservatoryError as error:
+        return IngestResult((), _waits([manifest.run_id], error))
+    with connection:
+        try:
+            with transaction(connection):
+                load_run(connection, folder, manifest, identity, frame)
+        except _OF_THE_MACHINE as error:
+            return IngestResult((), _waits([manifest.run_id], error))
+        if summarise is None:
+            return IngestResult((manifest.run_id,))
+        others = _take_in_pending(workspace, connection, summarise)
+    return IngestResult((manifest.run_id, *others.ingested), others.message)
+
+
+def ingest_pending(
+    workspace: Workspace, summarise: Summarise, *, wait_s: float = WAIT_S
+) -> IngestResult:
+    """Take in every sealed run that the database lacks or holds in an older state."""
+    try:
+        connection = connect(workspace, read_only=False, wait_s=wait_s)
+    except ObservatoryError as error:
+        return IngestResult((), str(error))
+    with connection:
+        return _take_in_pending(workspace, connection, summarise)
+
+
+def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> list[Path]:
+    """Folders of sealed runs that the database lacks, or holds in an older state."""
+    rows = connection.execute("SELECT run_id, manifest_sha256, label FROM runs").fetchall()
+    known = {run_id: (sha256, label) for run_id, sha256, label in rows}
+    found = []
+    for folder in sorted(workspace.runs.iterdir()) if workspace.runs.is_dir() else ():
+        if not (folder / MANIFEST_NAME).is_file():
+            continue
+        sha256, label = known.get(folder.name, (None, None))
+        data = read_manifest_bytes(folder)
+        unchanged = sha256 == manifest_sha256(data)
+        if unchanged and not (folder / LABEL_NAME).exists():
+            continue
+        try:
+            manifest = decode_manifest(data, folder / MANIFEST_NAME)
+        except ObservatoryError:
+            continue
+        if manifest.sealed and not (unchanged and label == label_of(folder, manifest)):
+            found.append(folder)
+    return found
+
+
+def forget_runs(workspace: Workspace, run_ids: Sequence[str], *, wait_s: float = WAIT_S) -> None:
+    """Take runs out of the database; DatabaseBusy where another process keeps it open."""
+    if not workspace.database.exists():
+        return
+    with (
+        connect(workspace, read_only=False, wait_s=wait_s) as connection,
+        transaction(connection),
+    ):
+        for run_id in run_ids:
+            remove_run(connection, run_id)
+
+
+def read_for_ingest(folder: Path) -> tuple[Manifest, Row]:
+    """A sealed run's manifest, its files verified, and its label and manifest_sha256."""
+    data = read_manifest_bytes(folder)
+    manifest = decode_manifest(data, folder / MANIFEST_NAME)
+    if not manifest.sealed:
+        raise BadInput(
+            "the run is not sealed yet",
+            where=str(folder),
+            fix="let it end; if its process died, the next `observatory run` seals it",
+        )
+    verify(folder, manifest)
+    return manifest, {
+        "label": label_of(folder, manifest),
+        "manifest_sha256": manifest_sha256(data),
+    }
+
+
+def _take_in_pending(
+    workspace: Workspace, connection: duckdb.DuckDBPyConnection, summarise: Summarise
+) -> IngestResult:
+    taken, problems = [], []
+    for folder in pending_runs(workspace, connection):
+        try:
+            manifest, identity = read_for_ingest(folder)
+            frame = summarise(manifest, read_frames(folder))
+            with transaction(connection):
+                load_run(connection, folder, manifest, identity, frame)
+            taken.append(manifest.run_id)
+        except ObservatoryError as error:
+            problems.append(str(error))
+        except _OF_THE_MACHINE as error:
+            problems.append(_waits([folder.name], error))
+    return IngestResult(tuple(taken), "; ".join(problems) or None)
+
+
+def _waits(run_ids: Sequence[str], error: Exception) -> str:
+    reason = str(error).splitlines()[0]
+    return (
+        f"{', '.join(run_ids)}: sealed on disk, waiting for the database ({reason}); "
+        "the next run or `observatory rebuild` takes it in"
+    )
