@@ -1,0 +1,75 @@
+"""The kinds of target, and the file that opens each: one line a kind, imported when it is needed.
+
+A new kind is a model in core.target, a file beside this one, and a line here.
+"""
+
+from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.core.target import (
+    ApiTarget,
+    EmulatedTarget,
+    LlamaCppTarget,
+    Target,
+    UrlTarget,
+)
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect
+from observatory.endpoints.tls import tls_context
+
+__all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target"]
+
+
+def open_target(target: Target, context: OpenContext) -> OpenTarget:
+    """Bring a target up, or find it; the caller closes it.
+
+    BadInput: what its file says cannot be (a key variable that is not set among it). TargetFailed,
+    EnvironmentFailed: it does not come up, or does not answer where it must be asked.
+    """
+    match target:
+        case LlamaCppTarget():
+            from observatory.endpoints.llamacpp import open_llamacpp
+
+            return open_llamacpp(target, context)
+        case UrlTarget():
+            from observatory.endpoints.url import open_url
+
+            return open_url(target)
+        case ApiTarget():
+            from observatory.endpoints.api import open_api
+
+            return open_api(target)
+        case EmulatedTarget():
+            from observatory.endpoints.emulated import open_emulated
+
+            return open_emulated(target, context)
+
+
+def check_inputs(target: Target) -> None:
+    """BadInput for whatever is wrong with a target and can be known before anything is started.
+
+    Variables and key files that are missing, an unknown provider or model, files that are not
+    there or unusable. Nothing is sent, started or fetched; open_target does not need it.
+    """
+    match target:
+        case LlamaCppTarget():
+            from observatory.endpoints.llamacpp import check_model
+
+            check_model(target)
+            connection = _own_connection(target)
+        case UrlTarget():
+            from observatory.endpoints.url import url_connection
+
+            connection = url_connection(target)
+        case ApiTarget():
+            from observatory.endpoints.api import api_connection
+
+            connection = api_connection(target)
+        case EmulatedTarget():
+            connection = _own_connection(target)
+    resolved_headers(connection)
+    resolved_query(connection)
+    if connection.scheme == "https":
+        tls_context(connection)
+
+
+def _own_connection(target: LlamaCppTarget | EmulatedTarget) -> Connection:
+    """What a target that we start ourselves says of HTTP, before it has an address."""
+    return connect(target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="")

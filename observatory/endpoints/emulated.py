@@ -1,0 +1,52 @@
+"""Opens an emulated target: the emulator as a child process on loopback.
+
+It knows how to start it, not how it behaves.
+"""
+
+import os
+import sys
+import time
+from importlib.metadata import version
+
+from observatory.core.target import EmulatedTarget
+from observatory.endpoints.emulator import EMULATED_MODEL, EmulatorConfig
+from observatory.endpoints.emulator_wire import TOKENIZER
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.endpoints.server_child import ServerChild
+
+START_TIMEOUT_S = 30.0
+
+
+def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
+    """Start the target's emulator and await it; TargetFailed where it does not come up."""
+    context.log_folder.mkdir(parents=True, exist_ok=True)
+    config_path = context.log_folder / f"emulator-{target.name}.json"
+    config = EmulatorConfig(profile=target.profile, parent=os.getpid())
+    config_path.write_text(config.model_dump_json(indent=2), encoding="utf-8")
+    child = ServerChild(
+        [sys.executable, "-m", "observatory.endpoints.emulator", str(config_path)],
+        context.log_folder / f"engine-{target.name}.log",
+        f"the emulator of {target.name}",
+    )
+    try:
+        ready = child.wait_ready(time.monotonic() + START_TIMEOUT_S)
+        connection = connect(
+            target,
+            scheme="http",
+            host=ready["host"],
+            port=ready["port"],
+            base_path="/v1",
+            model=EMULATED_MODEL,
+        )
+        facts = facts_of(
+            target,
+            connection,
+            tokenizer=TOKENIZER,
+            engine="observatory-emulator",
+            engine_version=version("inference-observatory"),
+            settings={"profile": target.profile.model_dump(mode="json")},
+        )
+    except BaseException:
+        child.close()
+        raise
+    return OpenTarget(connection, facts, child)

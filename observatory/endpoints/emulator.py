@@ -1,0 +1,118 @@
+"""The emulator as a process: `python -m observatory.endpoints.emulator CONFIG.json`, or in a verb.
+
+It listens on loopback unless it is told otherwise, says on stdout where (one JSON line), and serves
+until it is ended.
+"""
+
+import asyncio
+import ipaddress
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError
+from observatory.core.processes import die_with_parent
+from observatory.core.target import LatencyProfile, Strict
+from observatory.endpoints.emulator_server import Emulator
+from observatory.endpoints.precise_timers import new_precise_loop
+from observatory.endpoints.server_child import ReportChannel
+
+EMULATED_MODEL = "emulated-model"
+
+
+class EmulatorConfig(Strict):
+    """What one emulator serves, and where. Port 0 takes a free one.
+
+    accept_key_env names the variable with the key that requests must carry; without it any key, or
+    none, is accepted. parent is the process that it must not outlive.
+    """
+
+    profile: LatencyProfile = LatencyProfile()
+    host: str = "127.0.0.1"
+    port: int = 0
+    model: str = EMULATED_MODEL
+    accept_key_env: str | None = None
+    allow_other_hosts: bool = False
+    parent: int | None = None
+
+
+def serve(config: EmulatorConfig, ready: Callable[[str, int], None]) -> int:
+    """Serve until SIGINT or SIGTERM; answers how many requests came. ready gets host and port.
+
+    BadInput: a host that is not loopback without allow_other_hosts, a key variable that is not set.
+    EnvironmentFailed: the address cannot be listened on.
+    """
+    _refuse_other_hosts(config)
+    key = None
+    if config.accept_key_env is not None:
+        key = os.environ.get(config.accept_key_env)
+        if not key:
+            raise BadInput(
+                f"the environment variable {config.accept_key_env} is not set",
+                where="accept_key_env",
+                fix=f"export {config.accept_key_env}=...",
+            )
+    emulator = Emulator(config.profile, config.model, key)
+    with asyncio.Runner(loop_factory=new_precise_loop) as runner:
+        runner.run(_serve(emulator, config, ready))
+    return emulator.requests
+
+
+async def _serve(
+    emulator: Emulator, config: EmulatorConfig, ready: Callable[[str, int], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(
+            emulator.connection, config.host, config.port, backlog=4096
+        )
+    except OSError as problem:
+        raise EnvironmentFailed(
+            f"cannot listen: {problem.strerror or problem}",
+            where=f"{config.host}:{config.port}",
+            fix="choose another port, or 0 for a free one",
+        ) from problem
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    ready(config.host, server.sockets[0].getsockname()[1])
+    await stop.wait()
+    server.close()
+
+
+def _refuse_other_hosts(config: EmulatorConfig) -> None:
+    try:
+        loopback = ipaddress.ip_address(config.host).is_loopback
+    except ValueError:
+        loopback = config.host == "localhost"
+    if not loopback and not config.allow_other_hosts:
+        raise BadInput(
+            "this address can be reached from other machines",
+            where=config.host,
+            fix="listen on 127.0.0.1, or allow other hosts on purpose",
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """The child: one argument, the path of a JSON EmulatorConfig. Answers the exit code."""
+    report = ReportChannel()
+    try:
+        config = EmulatorConfig.model_validate_json(Path(arguments[0]).read_bytes())
+    except (OSError, ValidationError, IndexError) as problem:
+        report.failed(f"its configuration cannot be read: {problem}", BadInput.exit_code)
+        return BadInput.exit_code
+    die_with_parent(config.parent)
+    try:
+        serve(config, lambda host, port: report.ready({"host": host, "port": port}))
+    except ObservatoryError as problem:
+        report.failed(str(problem), problem.exit_code)
+        return problem.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,163 @@
+"""An opened target: how it is spoken to, what is known of it, and the server that we started for it.
+
+It knows no kind of target; each kind's file makes one of these.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from observatory.core.connection import Connection, KeySource
+from observatory.core.errors import BadInput
+from observatory.core.run import TargetFacts
+from observatory.core.target import ApiTarget, EmulatedTarget, LlamaCppTarget, Target, UrlTarget
+from observatory.endpoints.server_child import ServerChild
+
+
+@dataclass(frozen=True, slots=True)
+class OpenContext:
+    """Where a server's log goes, and whom to tell what takes long."""
+
+    log_folder: Path
+    say: Callable[[str], None]
+
+
+class OpenTarget:
+    """Closed by leaving its `with` block; close() twice is as good as once.
+
+    To be opened in a thread that lives at least as long (see ServerChild).
+    """
+
+    def __init__(
+        self, connection: Connection, facts: TargetFacts, child: ServerChild | None = None
+    ) -> None:
+        self.connection = connection
+        self.facts = facts
+        self._child = child
+
+    @property
+    def process_id(self) -> int | None:
+        """The server's process id where we started it."""
+        return self._child.process_id if self._child is not None else None
+
+    @property
+    def log_path(self) -> Path | None:
+        """The server's log where we started it."""
+        return self._child.log_path if self._child is not None else None
+
+    def alive(self) -> str | None:
+        """None while nothing is known to be wrong, else how our server ended."""
+        return self._child.alive() if self._child is not None else None
+
+    def close(self) -> None:
+        """End what we started."""
+        if self._child is not None:
+            self._child.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(
+    target: Target,
+    *,
+    scheme: Literal["http", "https"],
+    host: str,
+    port: int,
+    base_path: str,
+    model: str,
+    key: KeySource | None = None,
+    stream_usage: bool = True,
+    max_tokens_field: str = "max_tokens",
+) -> Connection:
+    """The connection to a target at this address, with all that its file says of HTTP.
+
+    BadInput where a file that it names is not there.
+    """
+    return Connection(
+        scheme=scheme,
+        host=host,
+        port=port,
+        base_path=base_path,
+        model=model,
+        headers=dict(target.headers),
+        query=dict(target.query),
+        key=key,
+        ca_bundle=_file(target.name, "ca_bundle", target.ca_bundle),
+        client_certificate=_file(target.name, "client_certificate", target.client_certificate),
+        client_key=_file(target.name, "client_key", target.client_key),
+        connect_timeout_s=target.timeouts.connect,
+        first_byte_timeout_s=target.timeouts.first_byte,
+        between_events_timeout_s=target.timeouts.between_events,
+        whole_timeout_s=target.timeouts.whole,
+        max_rate_per_s=target.max_rate,
+        max_concurrency=target.max_concurrency,
+        extra_body=dict(target.extra_body),
+        reasoning_effort=target.reasoning_effort,
+        stream_usage=stream_usage,
+        max_tokens_field=max_tokens_field,
+    )
+
+
+def facts_of(
+    target: Target, connection: Connection, *, settings: dict[str, Any] | None = None, **known: Any
+) -> TargetFacts:
+    """What is known of a target without its prices' application: no key, credentials or query.
+
+    known: fields of TargetFacts that this kind of target adds or knows better.
+    """
+    stated = {
+        "extra_body": connection.extra_body,
+        "reasoning_effort": connection.reasoning_effort,
+        "max_rate_per_s": connection.max_rate_per_s,
+        "max_concurrency": connection.max_concurrency,
+        "headers": sorted(connection.headers),
+        "query": sorted(connection.query),
+    }
+    price = None if isinstance(target, LlamaCppTarget) else target.price
+    rate = target.rate if isinstance(target, LlamaCppTarget | UrlTarget) else None
+    fields: dict[str, Any] = {
+        "name": target.name,
+        "kind": target.kind,
+        "hosting": target.hosting,
+        "weights": target.weights,
+        "billing": target.billing,
+        "model": connection.model,
+        "license": target.license,
+        "tokenizer": target.tokenizer,
+        "endpoint": connection.endpoint,
+        "emulated": isinstance(target, EmulatedTarget),
+        "settings": {name: value for name, value in stated.items() if value} | (settings or {}),
+        "price": None if price is None or price == "unknown" else price.model_dump(mode="json"),
+        "rate": None if rate is None else rate.model_dump(mode="json"),
+        "on_this_host": not isinstance(target, ApiTarget) and is_loopback(connection.host),
+    }
+    return TargetFacts(**(fields | known))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback, without asking a resolver."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _file(target: str, field: str, path: Path | None) -> str | None:
+    if path is None:
+        return None
+    whole = path.expanduser().resolve()
+    if not whole.is_file():
+        raise BadInput(f"{field}: there is no such file: {path}", where=f"target {target}")
+    return str(whole)

@@ -1,0 +1,93 @@
+"""Opens a URL target: any OpenAI-compatible endpoint that somebody else runs.
+
+Nothing is started; where no model is named, the endpoint is asked which one it has.
+"""
+
+import re
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from pydantic import ValidationError
+
+from observatory.core.connection import Connection, KeySource
+from observatory.core.errors import BadInput
+from observatory.core.target import ApiTarget, UrlTarget
+from observatory.endpoints.check import list_models
+from observatory.endpoints.opened import OpenTarget, connect, facts_of
+
+
+def open_url(target: UrlTarget) -> OpenTarget:
+    """The target as it stands. BadInput: it names no model and lists none or several."""
+    connection = url_connection(target)
+    if target.model is None:
+        connection = msgspec.structs.replace(connection, model=_only_model(target, connection))
+    return OpenTarget(connection, facts_of(target, connection))
+
+
+def url_connection(target: UrlTarget) -> Connection:
+    """How it is spoken to; the model is "" where the target names none."""
+    scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
+    return connect(
+        target,
+        scheme=scheme,
+        host=host,
+        port=port,
+        base_path=base_path,
+        model=target.model or "",
+        key=key_source(target, None),
+        stream_usage=target.stream_usage,
+        max_tokens_field=target.max_tokens_field,
+    )
+
+
+def ad_hoc_target(url: str, model: str | None) -> UrlTarget:
+    """The target of `--url URL --model NAME`, named after its host. BadInput for a bad URL."""
+    _, host, port, _ = address_of(url, "--url")
+    name = re.sub(r"[^a-z0-9._-]+", "-", f"{host}-{port}".lower()).strip("-._")[:64]
+    try:
+        return UrlTarget(kind="url", name=name, url=url, model=model)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadInput(reason, where="--url") from error
+
+
+def address_of(url: str, where: str) -> tuple[Literal["http", "https"], str, int, str]:
+    """Scheme, host, port and path of a base URL; BadInput where it is none."""
+    fix = "write it like http://host:8000/v1"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadInput(f"this is not a URL: {error}", where=where, fix=fix) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput("this is not a URL of http or https", where=where, fix=fix)
+    if not url.isascii() or any(letter.isspace() for letter in url):
+        raise BadInput("the URL has characters that must be escaped", where=where, fix=fix)
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    return (
+        scheme,
+        parts.hostname,
+        port or (443 if scheme == "https" else 80),
+        parts.path.rstrip("/"),
+    )
+
+
+def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> KeySource | None:
+    """Where the target's key comes from; None where it has none."""
+    if target.api_key_file is not None:
+        return KeySource(file=str(target.api_key_file.expanduser().resolve()))
+    variable = target.api_key_env or usual_variable
+    return KeySource(env=variable) if variable is not None else None
+
+
+def _only_model(target: UrlTarget, connection: Connection) -> str:
+    listed = list_models(connection)
+    if listed is not None and len(listed) == 1:
+        return listed[0]
+    found = "no list of models is offered" if listed is None else f"it lists {len(listed)} models"
+    raise BadInput(
+        f"which model is meant? {found}" + (f": {', '.join(listed[:20])}" if listed else ""),
+        where=f"target {target.name}",
+        fix="name one with model: (or --model)",
+    )
