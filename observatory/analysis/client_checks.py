@@ -1,0 +1,226 @@
+"""Doubts about the measuring side: what it lost, delayed, bent or withheld.
+
+Each check takes a window's data and answers with findings; numbers to hold against are in
+thresholds.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from observatory.analysis.frames import CLIENT_LAG_S
+from observatory.analysis.quantiles import lower_bound_rank
+from observatory.analysis.stage_data import StageData
+from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.windows import loaded_stages
+from observatory.core.run import Finding, Manifest, StageTimes
+from observatory.core.units import human_seconds
+from observatory.store.frames import RunFrames
+
+NEVER_SENT = ("not_issued", "refused_by_budget")
+OPEN_LOOP = ("constant", "poisson")
+
+
+def over_limit(code: str, value: float, message: str, stage: int | None) -> Iterator[Finding]:
+    """A finding where a value exceeds a limit of its code."""
+    threshold = THRESHOLDS[code]
+    severity = threshold.severity(value)
+    if severity is not None:
+        yield Finding(code, severity, message, stage, value, threshold.limit(severity))
+
+
+def as_found(code: str, message: str, stage: int | None = None) -> Finding:
+    """A finding of a code that has no number."""
+    severity = THRESHOLDS[code].as_found
+    assert severity is not None
+    return Finding(code, severity, message, stage)
+
+
+def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
+    """Issued against recorded, by stage; in open loop also planned against issued + not issued."""
+    counts = frames.requests.group_by("stage").agg(
+        (~pl.col("outcome").is_in(NEVER_SENT)).sum().alias("sent")
+    )
+    recorded = dict(counts.iter_rows())
+    for stage in manifest.stages:
+        if stage.issued is None:
+            continue
+        found = int(recorded.get(stage.index, 0))
+        lost = abs(stage.issued - found)
+        message = f"{stage.issued} requests were issued and {found} recorded"
+        yield from over_limit("lost_records", lost, message, stage.index)
+        if stage.lost_workers or manifest.status != "complete":
+            continue
+        if stage.planned is not None and stage.not_issued is not None:
+            missing = abs(stage.planned - stage.issued - stage.not_issued)
+            message = (
+                f"{stage.planned} requests were planned, {stage.issued} issued and "
+                f"{stage.not_issued} given up with a reason"
+            )
+            yield from over_limit("lost_records", missing, message, stage.index)
+
+
+def lost_workers(manifest: Manifest) -> Iterator[Finding]:
+    """Worker processes that never said how they ended."""
+    for stage in manifest.stages:
+        if stage.lost_workers:
+            names = ", ".join(stage.lost_workers)
+            yield as_found("lost_worker", f"{names} died and its requests with it", stage.index)
+
+
+def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
+    """The busiest worker's share of a core over the window."""
+    busy = (
+        _heartbeats(data, ticks)
+        .sort("at_ns")
+        .group_by("worker")
+        .agg(
+            (
+                (pl.col("cpu_ns").last() - pl.col("cpu_ns").first())
+                / (pl.col("at_ns").last() - pl.col("at_ns").first())
+            ).alias("busy"),
+            pl.len().alias("ticks"),
+        )
+        .filter(pl.col("ticks") > 1)
+        .sort("busy", descending=True)
+    )
+    if busy.height:
+        share = float(busy.item(0, "busy"))
+        message = f"load worker {busy.item(0, 'worker')} was busy {share:.0%} of the time"
+        yield from over_limit("client_cpu", share, message, data.window.stage)
+
+
+def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
+    """The client's own lateness at p99, of sends and of its event loop, against the median TTFT."""
+    usable = data.counted.filter(~pl.col("clock_step"))
+    ttft = usable.get_column("ttft_s").median()
+    if not isinstance(ttft, float) or ttft <= 0:
+        return
+    lags = np.sort(usable.select(CLIENT_LAG_S).to_series().drop_nulls().to_numpy())
+    rank = lower_bound_rank(len(lags), 0.99)
+    late_s = float(lags[rank - 1]) if rank else 0.0
+    stall_s = stall_p99_s(_heartbeats(data, ticks))
+    worst = max(late_s, stall_s)
+    what = "requests left" if late_s >= stall_s else "the load generator's loop ran"
+    message = (
+        f"{what} {human_seconds(worst)} late at p99, {worst / ttft:.0%} of the median "
+        f"time to first token"
+    )
+    yield from over_limit("client_delay", worst / ttft, message, data.window.stage)
+
+
+def stall_p99_s(heartbeats: pl.DataFrame) -> float:
+    """The delay that 1 % of randomly arriving events met at the least, by the worst worker.
+
+    A tick holds only the worst stall of its interval. An event that arrives at random in an
+    interval of length T meets a delay above x in a stall of length L with probability (L - x) / T:
+    the answer is the x where these sum to 1 % of the time. Shorter stalls beside the worst are not
+    seen, so the true p99 is this or more.
+    """
+    worst = 0.0
+    for (_,), worker in heartbeats.group_by("worker"):
+        ordered = worker.sort("at_ns")
+        if ordered.height < 2:
+            continue
+        span = int(ordered.item(-1, "at_ns")) - int(ordered.item(0, "at_ns"))
+        stalls = ordered.get_column("loop_lag_ns").drop_nulls().to_numpy()[1:]
+        worst = max(worst, _tail_delay_ns(stalls, 0.01 * span) / 1e9)
+    return worst
+
+
+def _tail_delay_ns(stalls: NDArray[np.int64], excess_ns: float) -> float:
+    """The x for which sum(max(stall - x, 0)) is excess_ns; 0 where all stalls sum to less."""
+    ordered = np.sort(stalls)[::-1].astype(np.float64)
+    counts = np.arange(1, len(ordered) + 1)
+    levels = (np.cumsum(ordered) - excess_ns) / counts
+    return max(0.0, float(levels.max())) if len(levels) else 0.0
+
+
+def shared_stamps(data: StageData) -> Iterator[Finding]:
+    """Events that bear another segment's arrival time."""
+    events = int(data.counted.get_column("a_events").sum())
+    if events:
+        share = int(data.counted.get_column("a_shared_events").sum()) / events
+        message = f"{share:.1%} of events bear the arrival time of a later one: the client was late"
+        yield from over_limit("shared_stamps", share, message, data.window.stage)
+
+
+def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
+    """Open loop: the rate at which requests left against the planned one, over the same requests."""
+    if stage.kind not in OPEN_LOOP:
+        return
+    planned = data.requests.filter(
+        data.window.holds("scheduled_ns") & (pl.col("outcome") != "refused_by_budget")
+    )
+    left = planned.filter(pl.col("outcome") != "not_issued").select(
+        pl.coalesce("f_connect_started_ns", "f_sent_ns", "released_ns", "scheduled_ns").alias("at")
+    )
+    asked = _rate(planned.get_column("scheduled_ns"))
+    if asked is None:
+        return
+    offered = _rate(left.get_column("at")) or 0.0
+    share = abs(1 - offered / asked)
+    message = f"requests left at {offered:.4g}/s where {asked:.4g}/s were planned"
+    yield from over_limit("offered_rate", share, message, data.window.stage)
+
+
+def clock_steps(data: StageData) -> Iterator[Finding]:
+    """Requests that the realtime clock stepped under."""
+    stepped = int(data.counted.get_column("clock_step").sum())
+    if stepped:
+        message = (
+            f"the clock stepped while {stepped} requests were open; their latencies are left out"
+        )
+        yield Finding("clock_step", "degraded", message, data.window.stage, stepped, 0)
+
+
+def shared_cores(manifest: Manifest, samples: pl.DataFrame) -> Iterator[Finding]:
+    """The engine on the client's own cores; a note where they were mostly idle."""
+    if not manifest.target.on_this_host or manifest.target.emulated:
+        return
+    cores = manifest.environment.get("cores_usable")
+    message = "the engine and the load generator share " + (
+        f"{cores} cores" if cores else "this host's cores"
+    )
+    busiest = None
+    for stage in loaded_stages(manifest):
+        if stage.steady_started is None or stage.steady_ended is None:
+            continue
+        share = (
+            samples.filter(
+                (pl.col("sensor") == "host")
+                & (pl.col("metric") == "cpu_util_fraction")
+                & pl.col("at_ns").is_between(stage.steady_started, stage.steady_ended)
+            )
+            .get_column("value")
+            .mean()
+        )
+        if isinstance(share, float):
+            busiest = max(share, busiest or 0.0)
+    limit = THRESHOLDS["shared_cores"].degraded
+    if busiest is None:
+        yield Finding("shared_cores", "degraded", message, threshold=limit)
+        return
+    severity = THRESHOLDS["shared_cores"].severity(busiest) or "note"
+    yield Finding("shared_cores", severity, f"{message}, {busiest:.0%} busy", None, busiest, limit)
+
+
+def _heartbeats(data: StageData, ticks: pl.DataFrame) -> pl.DataFrame:
+    return ticks.filter(
+        (pl.col("stage") == data.window.stage)
+        & (pl.col("kind") == "tick")
+        & data.window.holds("at_ns")
+    )
+
+
+def _rate(instants: pl.Series) -> float | None:
+    """Events a second between the first and the last; None for fewer than two."""
+    known = instants.drop_nulls()
+    if len(known) < 2:
+        return None
+    first, last = known.min(), known.max()
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    return (len(known) - 1) * 1e9 / (last - first) if last > first else None

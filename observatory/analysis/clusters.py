@@ -1,0 +1,135 @@
+"""Statistics of observations that come in clusters: gaps of one answer, scores of one prompt.
+
+Pure. Observations of a cluster resemble each other, so the clusters, not the observations, carry
+the evidence: intervals and sample floors count clusters.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
+from observatory.analysis.proportions import wilson
+from observatory.analysis.quantiles import lower_bound_rank
+from observatory.core.metric import FLOORS, QUANTILES
+
+
+class Clustered:
+    """Finite observations with their clusters, and how many infinite ones each cluster adds.
+
+    values and owners have one entry an observation, infinite one a cluster; owners count from 0.
+    Clusters without any observation do not count.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.float64],
+        owners: NDArray[np.int64],
+        infinite: NDArray[np.int64],
+    ) -> None:
+        sizes = np.bincount(owners, minlength=len(infinite)) + infinite
+        self._values = values
+        self._owners = owners
+        self._ordered = np.sort(values)
+        self._sizes = sizes
+        self._infinite = int(infinite.sum())
+        self.clusters = int((sizes > 0).sum())
+        self.observations = int(sizes.sum())
+
+    def at(self, p: float) -> float:
+        """The p-quantile of the pooled observations, as quantiles.rank defines it."""
+        place = max(1, math.ceil(self.observations * p - 1e-9))
+        return float(self._ordered[place - 1]) if place <= len(self._ordered) else math.inf
+
+    def percentile(self, statistic: str, failure_bound: float | None = None) -> Estimate:
+        """A percentile as quantiles.percentile gives it, n and floor in clusters."""
+        p, needs, n = QUANTILES[statistic], FLOORS[statistic], self.clusters
+        if n == 0:
+            return Estimate(n=0, needs_n=needs, reason="no_requests")
+        value = self.at(p)
+        if n < needs:
+            if not lower_bound_rank(n, p):
+                return Estimate(n=n, needs_n=needs, reason="sample_floor")
+            low = self.at(self._share_interval(p, value, 2 * CONFIDENCE - 1)[0])
+            if math.isinf(low):
+                return Estimate(bound=failure_bound, n=n, needs_n=needs, reason="failures")
+            return Estimate(bound=low, n=n, needs_n=needs, reason="sample_floor")
+        if math.isinf(value):
+            return Estimate(bound=failure_bound, n=n, needs_n=needs, reason="failures")
+        below, above = self._share_interval(p, value, CONFIDENCE)
+        return Estimate(value=value, low=self.at(below), high=self.at(above), n=n, needs_n=needs)
+
+    def mean(self) -> Estimate:
+        """The mean of all observations as a ratio of cluster sums, with its linearised interval."""
+        if self.clusters == 0:
+            return absent("no_requests", 0)
+        if self._infinite:
+            return absent("failures", self.clusters)
+        sums = np.bincount(self._owners, self._values, minlength=len(self._sizes)).astype(
+            np.float64
+        )
+        value = float(sums.sum() / self.observations)
+        error = self._ratio_error(sums, value)
+        if error is None:
+            return Estimate(value=value, n=self.clusters)
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1)) * error
+        return Estimate(value=value, low=value - half, high=value + half, n=self.clusters)
+
+    def _ratio_error(self, sums: NDArray[np.float64], ratio: float) -> float | None:
+        """The standard error of sums / sizes between clusters (Cochran, Sampling Techniques, 6.3)."""
+        m = self.clusters
+        if m < 2:
+            return None
+        residuals = (sums - ratio * self._sizes)[self._sizes > 0]
+        return math.sqrt(m / (m - 1) * float((residuals**2).sum())) / self.observations
+
+    def _share_interval(self, p: float, value: float, level: float) -> tuple[float, float]:
+        """The shares between which the one at or below the true p-quantile lies.
+
+        Woodruff's inversion (JASA 47, 1952) with the interval of Korn and Graubard (Survey
+        Methodology 24, 1998): Clopper-Pearson at the sample size that independent observations of
+        the same variance would have. R's survey::svyquantile calls it interval.type = "beta".
+        """
+        n = float(self.clusters)
+        if math.isfinite(value):
+            below = np.bincount(
+                self._owners[self._values <= value], minlength=len(self._sizes)
+            ).astype(np.float64)
+            share = float(below.sum()) / self.observations
+            error = self._ratio_error(below, share)
+            if error and 0 < share < 1:
+                tail = (1 + level) / 2
+                narrowing = stats.t.ppf(tail, max(self.observations - 1, 1)) / stats.t.ppf(
+                    tail, self.clusters - 1
+                )
+                n = min(share * (1 - share) / error**2, self.observations) * float(narrowing) ** 2
+        hits = p * n
+        tail = (1 - level) / 2
+        low = float(stats.beta.ppf(tail, hits, n - hits + 1))
+        high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
+        return low, high
+
+
+def mean_share(values: NDArray[np.float64], owners: NDArray[np.int64]) -> Estimate:
+    """The mean of values between 0 and 1 (scores) that come in clusters (repeated prompts).
+
+    Clustered standard errors as Miller, "Adding error bars to evals" (arXiv 2411.00640), advises;
+    where all values are equal, and none has any spread, Wilson's interval over the clusters.
+    n counts values.
+    """
+    if len(values) == 0:
+        return absent("no_scores", 0)
+    grouped = Clustered(values, owners, np.zeros(int(owners.max()) + 1, dtype=np.int64))
+    estimate = grouped.mean()
+    value = estimate.value
+    assert value is not None
+    if float(values.min()) == float(values.max()) and value in (0.0, 1.0):
+        low, high = wilson(round(value * grouped.clusters), grouped.clusters)
+        return Estimate(value=value, low=low, high=high, n=len(values))
+    if estimate.low is None or estimate.high is None:
+        return Estimate(value=value, n=len(values))
+    return Estimate(
+        value=value, low=max(0.0, estimate.low), high=min(1.0, estimate.high), n=len(values)
+    )

@@ -1,0 +1,31 @@
+"""An estimate: a figure with what it rests on, or the reason why there is none.
+
+Every statistic of `analysis` answers with one; nothing here knows which metric it is of.
+"""
+
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+"""Two-sided level of every interval, one-sided level of every bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """value with its 95 % interval, all in the metric's unit; n requests stand behind it.
+
+    Where value is None, reason says why and bound is what the data still support: with 95 %
+    confidence the figure is at least that. high is infinite where failures reach it.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    n: int | None = None
+    needs_n: int | None = None
+    reason: str | None = None
+
+
+def absent(reason: str, n: int | None = None) -> Estimate:
+    """No figure, and why."""
+    return Estimate(n=n, reason=reason)

@@ -1,0 +1,110 @@
+"""A run's requests as one frame: each with its final attempt and every request-grain metric.
+
+The expressions here say in polars what core.metric.METRICS says in SQL; a test holds the two
+against each other on the same rows.
+"""
+
+import polars as pl
+
+from observatory.store.frames import RunFrames
+
+SECOND_NS = 1e9
+
+COUNTED = ("ok", "error", "timeout", "throttled")
+"""Outcomes that a target is answerable for. The others (interrupted, not_issued,
+refused_by_budget) are left out of every distribution and counted."""
+
+_FINAL = (
+    "connect_started_ns",
+    "sent_ns",
+    "first_event_ns",
+    "first_token_ns",
+    "first_answer_ns",
+    "last_token_ns",
+    "ended_ns",
+    "finish_reason",
+    "prompt_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "streamed_tokens",
+    "output_tokens_from",
+    "streamed_tokens_from",
+    "answer_characters",
+    "reasoning_characters",
+)
+_FIRST_SENT = ("connect_started_ns", "sent_ns")
+
+
+def _seconds(end: str, start: str) -> pl.Expr:
+    return (pl.col(end) - pl.col(start)) / SECOND_NS
+
+
+_OK = pl.col("outcome") == "ok"
+_SPLIT_KNOWN = (pl.col("a_events_with_tokens") > 1) & (
+    pl.col("a_streamed_tokens") > pl.col("a_first_event_tokens")
+)
+_LATER_TOKENS = pl.col("a_streamed_tokens") - pl.col("a_first_event_tokens")
+
+REQUEST_EXPRESSIONS: dict[str, pl.Expr] = {
+    "ttft_s": _seconds("a_first_token_ns", "a_sent_ns"),
+    "ttft_connect_s": (
+        pl.col("a_first_token_ns") - pl.coalesce("a_connect_started_ns", "a_sent_ns")
+    )
+    / SECOND_NS,
+    "ttft_scheduled_s": _seconds("a_first_token_ns", "scheduled_ns"),
+    "ttfa_s": _seconds("a_first_answer_ns", "a_sent_ns"),
+    "tpot_s": pl.when(_OK & _SPLIT_KNOWN).then(
+        _seconds("a_last_token_ns", "a_first_token_ns") / _LATER_TOKENS
+    ),
+    "e2e_s": pl.when(_OK).then(_seconds("a_ended_ns", "a_sent_ns")),
+    "e2e_scheduled_s": pl.when(_OK).then(_seconds("a_ended_ns", "scheduled_ns")),
+    "pace_wait_s": pl.col("pace_wait_ns") / SECOND_NS,
+    "sched_lag_s": (pl.col("f_sent_ns") - pl.col("scheduled_ns") - pl.col("pace_wait_ns"))
+    / SECOND_NS,
+    "throttle_wait_s": pl.when(_OK).then(_seconds("a_sent_ns", "f_sent_ns")),
+    "output_tps_user": pl.when(
+        _OK & _SPLIT_KNOWN & (pl.col("a_last_token_ns") > pl.col("a_first_token_ns"))
+    ).then(_LATER_TOKENS * SECOND_NS / (pl.col("a_last_token_ns") - pl.col("a_first_token_ns"))),
+}
+"""Request-grain metrics over the columns of request_frame, null where they have no value."""
+
+CLIENT_LAG_S = (
+    pl.coalesce("f_connect_started_ns", "f_sent_ns")
+    - pl.col("scheduled_ns")
+    - pl.col("pace_wait_ns")
+) / SECOND_NS
+"""The client's own lateness: sched_lag_s without the time that opening a connection took."""
+
+
+def request_frame(frames: RunFrames) -> pl.DataFrame:
+    """One row a request: its own columns, a_* of its final attempt, f_* of its first sent one.
+
+    Further columns: a_events (text events), a_shared_events (of them with another segment's
+    stamp), attempts_throttled, and one for each of REQUEST_EXPRESSIONS.
+    """
+    key = ["stage", "request"]
+    text_events = pl.col("event_gap_ns").list.len()
+    final = frames.attempts.filter("final").select(
+        *key,
+        *(pl.col(name).alias(f"a_{name}") for name in _FINAL),
+        text_events.alias("a_events"),
+        pl.col("shared_stamps").alias("a_shared_events"),
+        pl.col("event_tokens").list.len().alias("a_events_with_tokens"),
+        pl.col("event_tokens").list.get(0, null_on_oob=True).alias("a_first_event_tokens"),
+    )
+    first = frames.attempts.filter("first_sent").select(
+        *key, *(pl.col(name).alias(f"f_{name}") for name in _FIRST_SENT)
+    )
+    throttled = frames.attempts.group_by(key).agg(
+        (pl.col("outcome") == "throttled").sum().cast(pl.Int64).alias("attempts_throttled"),
+        pl.len().cast(pl.Int64).alias("attempts_recorded"),
+    )
+    joined = (
+        frames.requests.drop("answer", "reasoning")
+        .join(final, on=key, how="left")
+        .join(first, on=key, how="left")
+        .join(throttled, on=key, how="left")
+        .with_columns(pl.col("attempts_throttled", "attempts_recorded").fill_null(0))
+    )
+    return joined.with_columns(**REQUEST_EXPRESSIONS).sort(key)

@@ -1,0 +1,102 @@
+"""What a run is worth: every check over every window, and one line that says why.
+
+A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
+client_checks and service_checks.
+"""
+
+from collections.abc import Iterator
+
+from observatory.analysis import client_checks, service_checks
+from observatory.analysis.client_checks import as_found
+from observatory.analysis.frames import request_frame
+from observatory.analysis.stage_data import StageData, gather
+from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.windows import loaded_stages, window_of
+from observatory.core.run import Finding, Manifest, Severity, StageTimes, Verdict, VerdictLevel
+from observatory.store.frames import RunFrames
+
+__all__ = ["THRESHOLDS", "judge_run"]
+
+_GRAVITY: dict[Severity, int] = {"note": 0, "degraded": 1, "invalid": 2}
+_CODES = list(THRESHOLDS)
+
+
+def judge_run(manifest: Manifest, frames: RunFrames) -> tuple[list[Finding], Verdict]:
+    """The findings, gravest first, and the verdict that they make."""
+    findings = sorted(
+        _findings(manifest, frames),
+        key=lambda f: (-_GRAVITY[f.severity], _CODES.index(f.code), f.stage or 0),
+    )
+    return findings, verdict_of(findings)
+
+
+def verdict_of(findings: list[Finding]) -> Verdict:
+    """The gravest severity, the codes behind it, and a sentence; notes alone leave a run valid."""
+    grave = [finding for finding in findings if finding.severity != "note"]
+    level: VerdictLevel = "valid"
+    if grave:
+        level = "invalid" if any(f.severity == "invalid" for f in grave) else "degraded"
+    codes = list(dict.fromkeys(finding.code for finding in grave))
+    if not grave:
+        notes = dict.fromkeys(f.message for f in findings if f.code in _SAID_BESIDE_VALID)
+        return Verdict(
+            level, codes, "; ".join(["valid: no check found a reason for doubt", *notes])
+        )
+    worst = [finding for finding in grave if finding.severity == level]
+    reasons = [_reason(worst, code) for code in dict.fromkeys(f.code for f in worst)]
+    also = [code for code in codes if all(finding.code != code for finding in worst)]
+    if also:
+        reasons.append(f"also degraded: {', '.join(also)}")
+    return Verdict(level, codes, f"{level}: {'; '.join(reasons)}")
+
+
+_SAID_BESIDE_VALID = ("interrupted", "budget_reached", "emulated")
+
+
+def _reason(findings: list[Finding], code: str) -> str:
+    """One code's worst finding in words, with its stage and how many others there are."""
+    same = [finding for finding in findings if finding.code == code]
+    worst = max(same, key=lambda finding: finding.value or 0.0)
+    where = "" if worst.stage is None else f"stage {worst.stage}: "
+    others = "" if len(same) == 1 else f" and in {len(same) - 1} more"
+    return f"{where}{worst.message}{others} ({code})"
+
+
+def _findings(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
+    yield from _of_run(manifest, frames)
+    requests = request_frame(frames)
+    measured = 0
+    for stage in loaded_stages(manifest):
+        window = window_of(manifest, stage)
+        if window is not None:
+            measured += 1
+            yield from _of_stage(gather(manifest, frames, requests, window), frames, stage)
+        elif manifest.status == "complete":
+            yield as_found("no_requests", "the stage never reached its steady window", stage.index)
+    if not measured and manifest.status != "complete":
+        yield as_found("no_requests", "the run ended before anything was measured")
+
+
+def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
+    if manifest.target.emulated:
+        yield as_found("emulated", "an emulated target: no figure is of a real service")
+    if manifest.status in ("crashed", "interrupted", "budget_reached"):
+        why = f": {manifest.status_reason}" if manifest.status_reason else ""
+        words = manifest.status.replace("_", " ")
+        yield as_found(manifest.status, f"{words}, judged on what it has{why}")
+    yield from client_checks.lost_records(manifest, frames)
+    yield from client_checks.lost_workers(manifest)
+    yield from client_checks.shared_cores(manifest, frames.samples)
+
+
+def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator[Finding]:
+    yield from service_checks.requests_and_errors(data)
+    yield from client_checks.client_cpu(data, frames.ticks)
+    yield from client_checks.client_delay(data, frames.ticks)
+    yield from client_checks.shared_stamps(data)
+    yield from client_checks.offered_rate(data, stage)
+    yield from client_checks.clock_steps(data)
+    yield from service_checks.drift(data)
+    yield from service_checks.token_mismatch(data)
+    yield from service_checks.cache_state(data)
+    yield from service_checks.telemetry_gap(data)

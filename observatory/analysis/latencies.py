@@ -1,0 +1,87 @@
+"""Distributions of the request-grain and event-grain metrics over a stage's window.
+
+A request that failed before the measured instant counts as infinitely slow; statistics that end in
+_ok are over successes only and always come second.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from observatory.analysis.estimate import Estimate, absent
+from observatory.analysis.events import pooled_gaps_s
+from observatory.analysis.quantiles import Values, mean, percentile
+from observatory.analysis.stage_data import StageData
+from observatory.analysis.windows import failure_bound_s
+from observatory.core.metric import BY_NAME, METRICS, QUANTILES, Metric
+
+OF_THE_CLIENT = frozenset({"pace_wait_s", "sched_lag_s"})
+"""What the client itself did: a request that the target failed is no infinity here."""
+
+Row = tuple[str, str, Estimate]
+"""Metric, statistic, estimate."""
+
+
+def latency_rows(data: StageData) -> Iterator[Row]:
+    """p50 ... p999, mean and their _ok variants of every metric with quantiles."""
+    bound_s = failure_bound_s(data.requests, data.window)
+    usable = data.counted.filter(~pl.col("clock_step"))
+    for metric in METRICS:
+        if metric.name == "itl_s":
+            yield from _gap_rows(data, bound_s)
+        elif metric.quantiles:
+            yield from _request_rows(usable, metric, bound_s)
+
+
+def population(usable: pl.DataFrame, metric: Metric) -> tuple[Values, Values]:
+    """Ascending values of a metric over all requests (failures infinite) and over successes only."""
+    succeeded = pl.col("outcome") == "ok"
+    of_ok = usable.filter(succeeded).get_column(metric.name).drop_nulls().to_numpy()
+    reached = usable.filter(~succeeded).get_column(metric.name)
+    lost = 0 if metric.name in OF_THE_CLIENT else reached.null_count()
+    worst = -np.inf if metric.better == "higher" else np.inf
+    everything = np.concatenate([of_ok, reached.drop_nulls().to_numpy(), np.full(lost, worst)])
+    return np.sort(everything), np.sort(of_ok)
+
+
+def _request_rows(usable: pl.DataFrame, metric: Metric, bound_s: float | None) -> Iterator[Row]:
+    everything, of_ok = population(usable, metric)
+    if usable.height and not len(of_ok) and (usable.get_column("outcome") == "ok").any():
+        everything = of_ok  # successes exist and none shows this metric: failures say nothing of it
+    for suffix, values in (("", everything), ("_ok", of_ok)):
+        unobserved = not len(values) and usable.height > 0
+        for statistic in QUANTILES:
+            estimate = percentile(values, statistic, bound_s if metric.better != "higher" else 0.0)
+            if unobserved:
+                estimate = replace(estimate, reason="not_observed")
+            if metric.better == "higher" and estimate.low is not None:
+                estimate = replace(estimate, low=max(0.0, estimate.low))
+            yield metric.name, statistic + suffix, estimate
+        average = absent("not_observed", 0) if unobserved else mean(values)
+        yield metric.name, "mean" + suffix, average
+
+
+def _gap_rows(data: StageData, bound_s: float | None) -> Iterator[Row]:
+    counts, failed = _roles(data)
+    name = BY_NAME["itl_s"].name
+    for suffix, mask in (("", counts), ("_ok", counts & ~failed)):
+        gaps = pooled_gaps_s(data.events, data.window, mask, failed)
+        for statistic in QUANTILES:
+            yield name, statistic + suffix, gaps.percentile(statistic, bound_s)
+        yield name, "mean" + suffix, gaps.mean()
+
+
+def _roles(data: StageData) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """By attempt: is it the final one of a counted request with a sound clock; did that fail."""
+    marks = data.counted.filter(~pl.col("clock_step")).select(
+        "request", (pl.col("outcome") != "ok").alias("failed")
+    )
+    joined = data.attempts.select("request", "final").join(
+        marks, on="request", how="left", maintain_order="left"
+    )
+    failed = joined.get_column("failed")
+    counts = joined.get_column("final") & failed.is_not_null()
+    return counts.to_numpy(), failed.fill_null(False).to_numpy()

@@ -1,0 +1,155 @@
+"""What a stage cost and what it was worth: dollars per request, token, character, correct answer.
+
+Billing by tokens adds up requests that ended in the window; billing by hours charges the window
+itself. A price or a count that is not known makes a missing figure, never zero.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from observatory.analysis.clusters import mean_share
+from observatory.analysis.energy_metrics import BasedRow, energy_of
+from observatory.analysis.estimate import Estimate, absent
+from observatory.analysis.quantiles import mean
+from observatory.analysis.rates import request_rate
+from observatory.analysis.stage_data import Basis, StageData
+from observatory.economics.cost import (
+    electricity_cost_usd,
+    electricity_tariff_usd_per_kwh,
+    machine_cost_usd,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Dollars of a window; reason says why they are missing or doubtful."""
+
+    usd: float | None
+    basis: Basis | None
+    reason: str | None = None
+
+
+def cost_of(data: StageData) -> Cost:
+    """The window's cost by the target's billing."""
+    if data.prices.basis is None:
+        return Cost(None, None, "no_price")
+    if data.prices.usd_per_hour is not None:
+        return _cost_by_hours(data)
+    ended = data.requests.filter(data.window.holds("a_ended_ns"))
+    missing = ended.filter(pl.col("cost_usd").is_null())
+    if (missing.get_column("outcome") == "ok").any():
+        return Cost(None, None, "token_counts_missing")
+    billed_perhaps = missing.filter(pl.col("a_first_event_ns").is_not_null()).height
+    return Cost(
+        float(ended.get_column("cost_usd").sum()),
+        data.prices.basis,
+        "failed_requests_without_usage" if billed_perhaps else None,
+    )
+
+
+def _cost_by_hours(data: StageData) -> Cost:
+    usd = machine_cost_usd(data.prices, data.window.seconds)
+    tariff = electricity_tariff_usd_per_kwh(data.prices)
+    if tariff is None or usd is None:
+        return Cost(usd, data.prices.basis)
+    energy = energy_of(data, "target")
+    if energy.energy_j is None:
+        return Cost(usd, data.prices.basis, "electricity_not_known")
+    basis = data.prices.basis if energy.basis == "measured" else energy.basis
+    return Cost(usd + electricity_cost_usd(energy.energy_j, tariff), basis)
+
+
+def money_metrics(data: StageData) -> Iterator[BasedRow]:
+    """cost_usd and what derives from it."""
+    cost, ended = cost_of(data), data.ended_ok()
+    n = ended.height
+    yield "cost_usd", "value", Estimate(cost.usd, n=n, reason=cost.reason), cost.basis
+    per_thousand = _interval_per_1k(data, cost, _per(cost, n, 1e3, "no_successes", n))
+    yield "usd_per_1k_requests", "value", per_thousand, cost.basis
+    output = ended.get_column("a_output_tokens")
+    tokens = None if output.null_count() else float(output.sum())
+    token_basis = data.tokens_basis("a_output_tokens_from")
+    yield (
+        "usd_per_million_output",
+        "value",
+        _per(cost, tokens, 1e6, "no_tokens", n),
+        token_basis if token_basis == "estimated" and cost.basis else cost.basis,
+    )
+    characters = float(ended.get_column("a_answer_characters").sum())
+    yield (
+        "usd_per_1k_characters",
+        "value",
+        _per(cost, characters, 1e3, "no_characters", n),
+        cost.basis,
+    )
+    scores = ended.get_column("score").drop_nulls()
+    worth = float(scores.sum()) if len(scores) else None
+    correct = _per(cost, worth, 1.0, "none_correct", n, unknown="no_scores")
+    yield "usd_per_correct", "value", correct, cost.basis
+
+
+def score_metrics(data: StageData) -> Iterator[BasedRow]:
+    """The mean score over the window's requests that had an expected answer; failures score 0."""
+    scored = pl.col("score").is_not_null()
+    succeeded = pl.col("outcome") == "ok"
+    of_run = data.run_requests.filter(succeeded)
+    tasks = of_run.filter(scored).get_column("task").fill_null("").unique()
+    unscored_prompts = (
+        of_run.group_by("prompt_id")
+        .agg(scored.any().alias("scored"))
+        .filter(~pl.col("scored"))
+        .get_column("prompt_id")
+    )
+    expected = data.counted.filter(
+        (succeeded & scored)
+        | (
+            ~succeeded
+            & pl.col("task").fill_null("").is_in(tasks.implode())
+            & ~pl.col("prompt_id").is_in(unscored_prompts.implode())
+        )
+    ).select("prompt_id", pl.when(succeeded).then("score").otherwise(0.0).alias("score"))
+    owners = expected.get_column("prompt_id").rank("dense").to_numpy().astype(np.int64) - 1
+    estimate = mean_share(expected.get_column("score").to_numpy().astype(np.float64), owners)
+    yield "score", "value", estimate, data.basis
+
+
+def _per(
+    cost: Cost,
+    amount: float | None,
+    unit: float,
+    empty: str,
+    n: int,
+    unknown: str = "token_counts_missing",
+) -> Estimate:
+    if cost.usd is None:
+        return absent(cost.reason or "no_price", n)
+    if amount is None:
+        return absent(unknown, n)
+    if amount == 0:
+        return absent(empty, n)
+    return Estimate(cost.usd / amount * unit, n=n, reason=cost.reason)
+
+
+def _interval_per_1k(data: StageData, cost: Cost, estimate: Estimate) -> Estimate:
+    """By hours: from the interval of the request rate, since the window's cost is certain.
+
+    By tokens: Student's interval of the requests' costs, where every ended request has one.
+    """
+    if estimate.value is None or cost.usd is None or cost.reason is not None:
+        return estimate
+    if data.prices.usd_per_hour is not None:
+        rate = request_rate(data)
+        if not rate.low or rate.high is None:
+            return estimate
+        per_second = cost.usd / data.window.seconds * 1e3
+        return replace(estimate, low=per_second / rate.high, high=per_second / rate.low)
+    costs = data.ended_ok().get_column("cost_usd").to_numpy()
+    each = mean(costs * 1e3)
+    if each.value is None or each.low is None or each.high is None:
+        return estimate
+    if abs(each.value - estimate.value) > 1e-9 * estimate.value:
+        return estimate
+    return replace(estimate, low=max(0.0, each.low), high=each.high)

@@ -1,0 +1,62 @@
+"""Intervals of shares and of rates over a window. Pure; each cites where its method comes from."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
+
+BATCHES = 10
+"""Parts of a window for batch means: 10 to 30 is enough and robust (Schmeiser, Operations Research
+30, 1982)."""
+MIN_EVENTS = 30
+"""Fewer arrivals than three a batch say nothing about how batches differ: no interval."""
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson, JASA 22, 1927), n > 0.
+
+    Recommended for any n by Brown, Cai and DasGupta, Statistical Science 16, 2001.
+    """
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    share = hits / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def share(hits: int, n: int) -> Estimate:
+    """A share of n requests with its Wilson interval."""
+    if n == 0:
+        return absent("no_requests", 0)
+    low, high = wilson(hits, n)
+    return Estimate(value=hits / n, low=low, high=high, n=n)
+
+
+def batch_sums(
+    instants_ns: NDArray[np.int64], weights: NDArray[np.float64] | None, start_ns: int, end_ns: int
+) -> NDArray[np.float64]:
+    """Sums of weights (None: counts) by BATCHES equal parts of [start_ns, end_ns); shape (BATCHES,)."""
+    inside = (instants_ns >= start_ns) & (instants_ns < end_ns)
+    part = (instants_ns[inside] - start_ns) * BATCHES // (end_ns - start_ns)
+    return np.bincount(
+        part, None if weights is None else weights[inside], minlength=BATCHES
+    ).astype(np.float64)
+
+
+def rate(batches: NDArray[np.float64], seconds: float, n: int, events: int) -> Estimate:
+    """The rate of what batch_sums summed over a window, per second, with a batch-means interval.
+
+    Counts within a closed loop are not independent, so neither Poisson's nor the binomial interval
+    holds; batch means does without (Law, Simulation Modeling and Analysis, 9.5.3). events is how
+    many arrivals there were, n the requests behind them.
+    """
+    value = float(batches.sum()) / seconds
+    if events < MIN_EVENTS:
+        return Estimate(value=value, n=n)
+    each = batches / (seconds / len(batches))
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(batches) - 1))
+    half = quantile * float(each.std(ddof=1)) / math.sqrt(len(batches))
+    return Estimate(value=value, low=max(0.0, value - half), high=value + half, n=n)

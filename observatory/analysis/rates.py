@@ -1,0 +1,117 @@
+"""Stage-grain rates and shares: tokens, requests and attempts a second, goodput, errors.
+
+What arrived or ended in the window counts for throughput, whenever its request began; shares are
+over the requests that the window's distributions are over.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from observatory.analysis.estimate import Estimate, absent
+from observatory.analysis.latencies import Row
+from observatory.analysis.proportions import batch_sums, rate, share
+from observatory.analysis.stage_data import StageData
+from observatory.analysis.windows import Window
+
+
+def rate_rows(data: StageData) -> Iterator[Row]:
+    """The `value` of each rate and share."""
+    yield "output_tps", "value", _arrival_rate(data, data.events.tokens)
+    yield "chars_per_s", "value", _arrival_rate(data, data.events.characters)
+    yield "request_rate", "value", request_rate(data)
+    yield "attempt_rate", "value", _instants_rate(data.window, data.attempts, "sent_ns")
+    fraction = goodput_fraction(data)
+    yield "goodput_fraction", "value", fraction
+    yield "goodput_rps", "value", _goodput_rps(data, fraction)
+    failed = int((data.counted.get_column("outcome") != "ok").sum())
+    yield "error_rate", "value", share(failed, data.counted.height)
+    yield "throttle_rate", "value", _throttle_rate(data)
+
+
+def arrived(data: StageData, weights: NDArray[np.float64], window: Window) -> float | None:
+    """The sum of an event weight (tokens, characters) over arrivals in a window; None: unknown."""
+    total = float(weights[data.events.inside(window)].sum())
+    return None if np.isnan(total) else total
+
+
+def request_rate(data: StageData) -> Estimate:
+    """Successes that ended in the window, per second."""
+    return _instants_rate(data.window, data.ended_ok(), "a_ended_ns")
+
+
+def _arrival_rate(data: StageData, weights: NDArray[np.float64]) -> Estimate:
+    events, window = data.events, data.window
+    inside = events.inside(window)
+    n = int(np.count_nonzero(np.bincount(events.owner[inside], minlength=events.attempts)))
+    if np.isnan(weights[inside]).any():
+        return absent("tokens_unknown", n)
+    batches = batch_sums(events.arrival_ns, weights, window.start_ns, window.end_ns)
+    estimate = rate(batches, window.seconds, n, int(inside.sum()))
+    if weights is events.tokens and events.apportioned:
+        return replace(estimate, reason="shared_out_by_characters")
+    return estimate
+
+
+def _instants_rate(window: Window, frame: pl.DataFrame, instant: str) -> Estimate:
+    instants = frame.get_column(instant).drop_nulls().to_numpy().astype(np.int64)
+    batches = batch_sums(instants, None, window.start_ns, window.end_ns)
+    n = int(batches.sum())
+    return rate(batches, window.seconds, n, n)
+
+
+def goodput_fraction(data: StageData) -> Estimate:
+    """The share of counted requests that succeeded within every bound.
+
+    ttft and e2e are held as a user waits, from `scheduled`. A success whose bound cannot be decided
+    (a stepped clock, an unknown token split) is left out and the reason says so.
+    """
+    if data.slo is None:
+        return absent("no_slo")
+    good = data.counted.select(
+        pl.when(pl.col("outcome") != "ok").then(False).otherwise(_meets(data)).alias("good")
+    ).get_column("good")
+    decided = good.drop_nulls()
+    estimate = share(int(decided.sum()), len(decided))
+    if len(decided) < len(good):
+        return replace(estimate, reason="undecided_left_out")
+    return estimate
+
+
+def _meets(data: StageData) -> pl.Expr:
+    """Whether a success meets the SLO; null where it cannot be said."""
+    assert data.slo is not None
+    no_pace = (
+        (pl.col("a_streamed_tokens") <= 1)
+        | (pl.col("a_events") <= 1)
+        | (pl.col("a_streamed_tokens") <= pl.col("a_first_event_tokens"))
+    ).fill_null(False)
+    bounds = pl.lit(True)
+    if data.slo.ttft is not None:
+        bounds &= pl.col("ttft_scheduled_s") <= data.slo.ttft
+    if data.slo.e2e is not None:
+        bounds &= pl.col("e2e_scheduled_s") <= data.slo.e2e
+    if data.slo.tpot is not None:
+        bounds &= (pl.col("tpot_s") <= data.slo.tpot) | no_pace
+    return pl.when(~pl.col("clock_step")).then(bounds)
+
+
+def _goodput_rps(data: StageData, fraction: Estimate) -> Estimate:
+    """The fraction's requests over the window; its interval takes their number as given."""
+    if fraction.value is None or not fraction.n:
+        return absent(fraction.reason or "no_requests", fraction.n)
+    scale = fraction.n / data.window.seconds
+    return replace(
+        fraction,
+        value=fraction.value * scale,
+        low=None if fraction.low is None else fraction.low * scale,
+        high=None if fraction.high is None else fraction.high * scale,
+    )
+
+
+def _throttle_rate(data: StageData) -> Estimate:
+    throttled = int(data.counted.get_column("attempts_throttled").sum())
+    return share(throttled, int(data.counted.get_column("attempts_recorded").sum()))

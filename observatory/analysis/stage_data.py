@@ -1,0 +1,72 @@
+"""Everything that the metrics of one stage are computed from, gathered once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from observatory.analysis.events import Events, events_of
+from observatory.analysis.windows import Window, counted
+from observatory.core.run import Manifest
+from observatory.core.scenario import PerRequestSlo
+from observatory.economics.prices import AppliedPrices
+from observatory.store.frames import RunFrames
+
+Basis = str
+"""measured, estimated, modelled, list_price, stated, example or emulated."""
+
+
+@dataclass(frozen=True)
+class StageData:
+    """requests: all of the stage, as request_frame; counted: those of the window; attempts: all of
+    the stage, whatever became of their requests; samples and run_requests: all of the run."""
+
+    manifest: Manifest
+    window: Window
+    requests: pl.DataFrame
+    counted: pl.DataFrame
+    attempts: pl.DataFrame
+    samples: pl.DataFrame
+    prices: AppliedPrices
+    slo: PerRequestSlo | None
+    run_requests: pl.DataFrame
+
+    @cached_property
+    def events(self) -> Events:
+        """The text events of all attempts; kept, because they are many."""
+        return events_of(self.attempts)
+
+    @property
+    def basis(self) -> Basis:
+        """The basis of what was timed or counted."""
+        return "emulated" if self.manifest.target.emulated else "measured"
+
+    def tokens_basis(self, column: str) -> Basis:
+        """The basis of a token count, by its *_from column: estimated unless truly counted."""
+        guessed = self.requests.get_column(column).is_in(["characters", "events"]).any()
+        return "estimated" if guessed and not self.manifest.target.emulated else self.basis
+
+    def ended_ok(self, window: Window | None = None) -> pl.DataFrame:
+        """Successes that ended in the window (default: the stage's), whenever they began."""
+        return self.requests.filter(
+            (pl.col("outcome") == "ok") & (window or self.window).holds("a_ended_ns")
+        )
+
+
+def gather(
+    manifest: Manifest, frames: RunFrames, requests: pl.DataFrame, window: Window
+) -> StageData:
+    """The data of a window's stage; requests is request_frame of the whole run."""
+    of_stage = pl.col("stage") == window.stage
+    slo = (manifest.scenario.get("slo") or {}).get("per_request")
+    return StageData(
+        manifest=manifest,
+        window=window,
+        requests=requests.filter(of_stage),
+        counted=counted(requests, window),
+        attempts=frames.attempts.filter(of_stage),
+        samples=frames.samples,
+        prices=AppliedPrices.from_dict(manifest.target.price),
+        slo=PerRequestSlo.model_validate(slo) if slo else None,
+        run_requests=requests,
+    )

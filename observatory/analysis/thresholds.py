@@ -1,0 +1,157 @@
+"""What makes a run doubtful, as data: one row a code, with the evidence behind its numbers.
+
+A value above `degraded` (or `invalid`) is that grave. The checks that find the values are in
+client_checks and service_checks; the verdict is made in judge.
+"""
+
+from dataclasses import dataclass
+
+from observatory.core.run import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """unit is of the numbers; a code without numbers is as grave as `as_found` wherever found."""
+
+    code: str
+    unit: str
+    evidence: str
+    degraded: float | None = None
+    invalid: float | None = None
+    as_found: Severity | None = None
+
+    def severity(self, value: float) -> Severity | None:
+        """How grave a value is; None below all limits."""
+        if self.invalid is not None and value > self.invalid:
+            return "invalid"
+        if self.degraded is not None and value > self.degraded:
+            return "degraded"
+        return None
+
+    def limit(self, severity: Severity) -> float | None:
+        """The number that a value of this severity exceeds."""
+        return self.invalid if severity == "invalid" else self.degraded
+
+
+_ROWS = (
+    Threshold(
+        "lost_records",
+        "requests",
+        "a request that was issued and not recorded could have had any latency, so any loss "
+        "falsifies every distribution",
+        invalid=0,
+    ),
+    Threshold(
+        "lost_worker",
+        "",
+        "a dead worker's slice of the plan was not sent: the load was less than asked for",
+        as_found="degraded",
+    ),
+    Threshold(
+        "no_requests",
+        "",
+        "without a finished request in the window nothing was measured",
+        as_found="invalid",
+    ),
+    Threshold(
+        "client_cpu",
+        "share of a core",
+        "an event loop is one core's work; queueing delay grows as 1/(1 - busy), fivefold at 80 %",
+        degraded=0.80,
+        invalid=0.95,
+    ),
+    Threshold(
+        "client_delay",
+        "share of the stage's p50 TTFT",
+        "p99 of the client's own lateness, held against what it measures: beyond a tenth it "
+        "measures itself",
+        degraded=0.02,
+        invalid=0.10,
+    ),
+    Threshold(
+        "shared_stamps",
+        "share of events",
+        "such events have another segment's arrival time; 1.25 % were seen at 1,000 streams on one "
+        "core, where gaps p99 were already wrong by 10 ms",
+        degraded=0.01,
+        invalid=0.10,
+    ),
+    Threshold(
+        "offered_rate",
+        "share of the planned rate",
+        "a load that was not offered was not withstood",
+        degraded=0.02,
+        invalid=0.10,
+    ),
+    Threshold(
+        "drift",
+        "change between the halves of the window",
+        "percentiles of a window describe a state only if there was one; counted where block "
+        "medians of the halves differ at p < 0.001",
+        degraded=0.10,
+        invalid=0.30,
+    ),
+    Threshold(
+        "token_mismatch",
+        "share of tokens",
+        "two counts of the same answers; one stop token an answer is allowed for",
+        degraded=0.02,
+    ),
+    Threshold(
+        "telemetry_gap",
+        "s",
+        "energy and utilisation over a window need readings in it (ML.ENERGY and InferenceX reject "
+        "longer gaps)",
+        degraded=3.0,
+    ),
+    Threshold(
+        "clock_step",
+        "requests",
+        "realtime moved by more than 100 us while they were open: their latencies are left out",
+        as_found="degraded",
+    ),
+    Threshold(
+        "errors",
+        "share of ended requests",
+        "above 1 % failures reach p99; above half they reach the median, and what remains "
+        "describes the exceptions",
+        degraded=0.01,
+        invalid=0.50,
+    ),
+    Threshold(
+        "cache_state",
+        "share of prompt tokens",
+        "cold prompts share no prefix longer than the chat template; 64 tokens of each prompt are "
+        "allowed for it",
+        degraded=0.02,
+    ),
+    Threshold(
+        "shared_cores",
+        "share of the cores busy",
+        "the engine and the load generator take processor time from each other; with more than "
+        "half of all cores busy, threads of one wait for the other",
+        degraded=0.50,
+    ),
+    Threshold("crashed", "", "the run ended by a failure", as_found="degraded"),
+    Threshold(
+        "interrupted", "", "the run was stopped early and is judged on what it has", as_found="note"
+    ),
+    Threshold(
+        "budget_reached",
+        "",
+        "the run spent its budget and is judged on what it has",
+        as_found="note",
+    ),
+    Threshold(
+        "percentile_floor",
+        "requests",
+        "MLPerf early stopping at confidence 0.99: below it even p90 stands as a bound only",
+        as_found="note",
+    ),
+    Threshold(
+        "emulated", "", "no figure of an emulated target is of a real service", as_found="note"
+    ),
+)
+
+THRESHOLDS: dict[str, Threshold] = {row.code: row for row in _ROWS}
+"""By code, in the order in which a verdict names them."""

@@ -1,0 +1,110 @@
+"""Which part of a stage is measured, and which of its requests count.
+
+The window is the steady part as the scenario cut it: after its warm-up, before its drain, and no
+longer than it really lasted. Whether the window was steady is `judge`'s question.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from observatory.analysis.frames import COUNTED
+from observatory.core.run import Manifest, StageTimes
+from observatory.core.scenario import Timing
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[start_ns, end_ns) of a stage, instants from the run's anchor.
+
+    cut: the stage was stopped before its planned end. drain_s: how long its requests were awaited.
+    """
+
+    stage: int
+    start_ns: int
+    end_ns: int
+    cut: bool
+    drain_s: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    def holds(self, instant: str) -> pl.Expr:
+        """Whether a column's instant falls in it; false for null."""
+        return (
+            pl.col(instant).is_between(self.start_ns, self.end_ns, closed="left").fill_null(False)
+        )
+
+
+def loaded_stages(manifest: Manifest) -> list[StageTimes]:
+    """The stages that put load on the target; priming a cache is not one."""
+    return [stage for stage in manifest.stages if stage.kind != "prime"]
+
+
+def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
+    """The steady window of a stage; None where it never came to that."""
+    start, end = stage.steady_started, stage.steady_ended
+    if start is None or end is None or end <= start:
+        return None
+    timing = _timing(manifest, stage)
+    planned_ns = timing.steady * 1e9
+    return Window(
+        stage=stage.index,
+        start_ns=start,
+        end_ns=end,
+        cut=end - start < planned_ns * (1 - 1e-6),
+        drain_s=timing.drain,
+    )
+
+
+def windows(manifest: Manifest) -> list[Window]:
+    """The windows of all stages that have one."""
+    return [
+        window
+        for stage in loaded_stages(manifest)
+        if (window := window_of(manifest, stage)) is not None
+    ]
+
+
+def counted(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """The rows of request_frame that the window's distributions are over."""
+    return requests.filter(
+        (pl.col("stage") == window.stage)
+        & window.holds("scheduled_ns")
+        & pl.col("outcome").is_in(COUNTED)
+    )
+
+
+def left_out(requests: pl.DataFrame, window: Window) -> dict[str, int]:
+    """How many requests scheduled in the window do not count, by outcome."""
+    rows = requests.filter(
+        (pl.col("stage") == window.stage)
+        & window.holds("scheduled_ns")
+        & ~pl.col("outcome").is_in(COUNTED)
+    )
+    return dict(rows.group_by("outcome").len().sort("outcome").iter_rows())
+
+
+def failure_bound_s(requests: pl.DataFrame, window: Window) -> float | None:
+    """What a failure in the window is known to have exceeded: the timeout.
+
+    The drain limit, or the shortest time after which a request was really given up, if less.
+    """
+    waited = (
+        counted(requests, window)
+        .filter(pl.col("outcome") == "timeout")
+        .select(((pl.col("a_ended_ns") - pl.col("scheduled_ns")) / 1e9).min())
+        .item()
+    )
+    limits = [limit for limit in (window.drain_s, waited) if limit]
+    return min(limits) if limits else None
+
+
+def _timing(manifest: Manifest, stage: StageTimes) -> Timing:
+    """A stage's timing by the manifest's scenario; priming comes before the scenario's stages."""
+    place = [each.index for each in loaded_stages(manifest)].index(stage.index)
+    stages = manifest.scenario.get("stages", [])
+    own = stages[place].get("timing") if place < len(stages) else None
+    return Timing.model_validate(own or manifest.scenario.get("timing") or {})
