@@ -23,6 +23,7 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
     BadInput: what its file says cannot be (a key variable that is not set among it). TargetFailed,
     EnvironmentFailed: it does not come up, or does not answer where it must be asked.
     """
+    check_inputs(target)
     match target:
         case LlamaCppTarget():
             from observatory.endpoints.llamacpp import open_llamacpp
@@ -46,7 +47,8 @@ def check_inputs(target: Target) -> None:
     """BadInput for whatever is wrong with a target and can be known before anything is started.
 
     Variables and key files that are missing, an unknown provider or model, files that are not
-    there or unusable. Nothing is sent, started or fetched; open_target does not need it.
+    there or unusable. Nothing is sent, started or fetched. open_target does this first; where
+    several targets are opened, do it for all of them before the first is.
     """
     match target:
         case LlamaCppTarget():

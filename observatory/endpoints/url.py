@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget
-from observatory.endpoints.check import list_models
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 
 
@@ -82,6 +81,8 @@ def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> Key
 
 
 def _only_model(target: UrlTarget, connection: Connection) -> str:
+    from observatory.endpoints.listing import list_models  # openai takes half a second to import
+
     listed = list_models(connection)
     if listed is not None and len(listed) == 1:
         return listed[0]

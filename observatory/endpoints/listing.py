@@ -1,0 +1,233 @@
+"""Asks an endpoint which models it has, with the openai package, and says clearly why it cannot.
+
+Listing is free everywhere; nothing here ever asks for an answer.
+"""
+
+import logging
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import httpx2
+import msgspec
+import openai
+
+from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.core.errors import BadInput, TargetFailed
+from observatory.endpoints.masking import Masker
+from observatory.endpoints.tls import tls_context
+
+ANSWER_TIMEOUT_S = 30.0
+"""The most that listing models may take, whatever the target's own limits are."""
+PATH_FIX = "is this the base URL of an OpenAI-compatible API? it usually ends in /v1"
+_TRANSPORT_HEADERS = frozenset(
+    [
+        "host",
+        "accept",
+        "accept-encoding",
+        "connection",
+        "user-agent",
+        "content-type",
+        "content-length",
+    ]
+)
+
+
+class _Listed(msgspec.Struct):
+    id: str
+
+
+class _Listing(msgspec.Struct):
+    data: list[_Listed]
+
+
+def list_models(connection: Connection) -> list[str] | None:
+    """The names of the models that an endpoint lists, sorted; None where it offers no list (404).
+
+    BadInput: a key that is missing or refused (401, 403). TargetFailed: it refuses, is not found,
+    fails TLS, times out, redirects, answers something else than a list of models, or fails itself.
+    """
+    headers = resolved_headers(connection)
+    query = resolved_query(connection)
+    masker = Masker([*headers.values(), *query.removeprefix("?").split("&")])
+    try:
+        text, media = _get_models(connection, headers)
+    except openai.APIStatusError as error:
+        if error.status_code == 404:
+            _refuse_wrong_path(connection, error)
+            return None
+        _refused(connection, error, masker)
+    except openai.APITimeoutError as error:
+        raise TargetFailed(
+            f"it did not answer within {_timeout_s(connection):g} s", where=connection.endpoint
+        ) from error
+    except openai.APIConnectionError as error:
+        raise _unreachable(connection, error, masker) from error
+    try:
+        return sorted({model.id for model in msgspec.json.decode(text, type=_Listing).data})
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TargetFailed(
+            f"it answered {_what(text, media)} instead of a list of models",
+            where=f"{connection.endpoint}/models",
+            fix=PATH_FIX,
+        ) from error
+
+
+def _get_models(connection: Connection, headers: Mapping[str, str]) -> tuple[bytes, str]:
+    """The body and media type of GET /models, sent with our headers and with no others.
+
+    The package reads OPENAI_* variables (key, organisation, project, headers) on its own; the
+    transport drops what it adds, so that an ambient key never reaches somebody else's endpoint.
+    """
+    query = httpx2.QueryParams(resolved_query(connection).removeprefix("?"))
+    with (
+        own_transport(connection, headers) as transport,
+        openai.OpenAI(
+            api_key="replaced by the transport",
+            base_url=connection.endpoint,
+            default_query=dict(query),
+            max_retries=0,
+            http_client=transport,
+        ) as client,
+    ):
+        response = client.get("/models", cast_to=httpx2.Response)
+        return response.content, response.headers.get("content-type", "")
+
+
+def own_transport(connection: Connection, headers: Mapping[str, str]) -> httpx2.Client:
+    """A client that sends these headers and, but for what HTTP needs, no others."""
+
+    def only_ours(request: httpx2.Request) -> None:
+        for name in list(request.headers):
+            if name.lower() not in _TRANSPORT_HEADERS:
+                del request.headers[name]
+        request.headers.update(headers)
+
+    # It would write URLs, whose query can hold a key, to wherever logging is pointed.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    return httpx2.Client(
+        verify=tls_context(connection) if connection.scheme == "https" else False,
+        trust_env=False,  # no proxy: the load does not take one either
+        timeout=httpx2.Timeout(_timeout_s(connection), connect=connection.connect_timeout_s),
+        event_hooks={"request": [only_ours]},
+    )
+
+
+def _timeout_s(connection: Connection) -> float:
+    return min(connection.first_byte_timeout_s, ANSWER_TIMEOUT_S)
+
+
+def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> None:
+    """TargetFailed where a 404 means more than that no list of models is offered."""
+    text = error.response.content
+    if "html" in error.response.headers.get("content-type", "") or text.lstrip()[:1] == b"<":
+        raise TargetFailed(
+            "it answered 404 with an HTML page",
+            where=f"{connection.endpoint}/models",
+            fix=PATH_FIX,
+        ) from error
+    if not connection.base_path.endswith("/v1"):
+        nested = msgspec.structs.replace(connection, base_path=connection.base_path + "/v1")
+        if _lists(nested):
+            raise TargetFailed(
+                "it answered 404, but there is a list of models under /v1",
+                where=f"{connection.endpoint}/models",
+                fix=f"use {nested.endpoint}",
+            ) from error
+
+
+def _lists(connection: Connection) -> bool:
+    try:
+        return list_models(connection) is not None
+    except (TargetFailed, BadInput):
+        return False
+
+
+def _refused(connection: Connection, error: openai.APIStatusError, masker: Masker) -> NoReturn:
+    where = f"{connection.endpoint}/models"
+    status = error.status_code
+    said = masker.error(_message(error))
+    if status in (401, 403):
+        key = connection.key
+        source = "no key was sent" if key is None else f"the key of {key.env or key.file} was sent"
+        raise BadInput(
+            f"access was refused with HTTP {status}, {source}{said}",
+            where=where,
+            fix="name its key with api_key_env" if key is None else "check that key and its rights",
+        ) from error
+    if 300 <= status < 400:
+        to = httpx2.URL(error.response.headers.get("location", "")).copy_with(
+            userinfo=b"", query=None
+        )
+        raise TargetFailed(
+            f"it redirects (HTTP {status}) to {to}", where=where, fix="use the final URL"
+        ) from error
+    if status == 429:
+        raise TargetFailed(
+            f"it is throttling already (HTTP 429){said}", where=where, fix="wait, or ask for more"
+        ) from error
+    kind = "it failed itself" if status >= 500 else "it refused"
+    raise TargetFailed(f"{kind} with HTTP {status}{said}", where=where) from error
+
+
+def _message(error: openai.APIStatusError) -> str:
+    """ ": " and what the error's JSON says, in one short line; "" where it says nothing."""
+    body: Any = error.body
+    for _ in range(2):
+        if isinstance(body, dict):
+            body = body.get("message") or body.get("error") or body.get("detail")
+    return f": {' '.join(body.split())[:200]}" if isinstance(body, str) and body else ""
+
+
+def _unreachable(
+    connection: Connection, error: openai.APIConnectionError, masker: Masker
+) -> TargetFailed:
+    where = connection.endpoint
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return TargetFailed(
+                f"its TLS certificate cannot be verified: {cause.verify_message}",
+                where=where,
+                fix="give ca_bundle where its authority is your own",
+            )
+        if isinstance(cause, ssl.SSLError):
+            return TargetFailed(
+                f"TLS failed: {cause.reason or cause}",
+                where=where,
+                fix="is it https at all? does it ask for a client_certificate?",
+            )
+        if isinstance(cause, socket.gaierror):
+            return TargetFailed(
+                f"the name {connection.host!r} cannot be resolved: {cause.strerror}",
+                where=where,
+                fix="check the spelling and this machine's DNS",
+            )
+        if isinstance(cause, ConnectionRefusedError):
+            return TargetFailed(
+                "the connection was refused", where=where, fix="is it running, on this port?"
+            )
+    if isinstance(error.__cause__, httpx2.ConnectError):
+        return TargetFailed(f"it cannot be reached: {masker.error(str(causes[-1]))}", where=where)
+    return TargetFailed(
+        f"it broke the exchange off: {masker.error(str(causes[-1]))}",
+        where=where,
+        fix="is it http or https? is there another service on this port?",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error's causes, the nearest first."""
+    seen: BaseException | None = error.__cause__ or error.__context__
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _what(text: bytes, media: str) -> str:
+    if "html" in media or text.lstrip()[:1] == b"<":
+        return "an HTML page"
+    if not text.strip():
+        return "nothing"
+    return "other JSON" if text.lstrip()[:1] in b"{[" else f"{media or 'something'}"
