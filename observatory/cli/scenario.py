@@ -1,0 +1,188 @@
+"""`observatory scenario`: look at scenario files, check them, plan them; nothing is sent."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from observatory.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from observatory.core.workspace import Workspace
+
+app = typer.Typer(
+    help="List, show, check and plan scenarios.", no_args_is_help=True, rich_markup_mode=None
+)
+NameArgument = Annotated[
+    str, typer.Argument(help="A scenario's name, or the path of its file.", show_default=False)
+]
+
+
+@app.command("list")
+def list_(json_output: JsonOption = False) -> None:
+    """Every scenario of this workspace, the shipped ones included.
+
+    Example: observatory scenario list
+    """
+    from observatory.cli.scenario_views import print_json, print_listing
+    from observatory.core.workspace import open_workspace
+    from observatory.workload.scenario_files import list_scenarios
+
+    listed = list_scenarios(open_workspace())
+    if json_output:
+        print_json(
+            [
+                {
+                    "name": entry.name,
+                    "path": str(entry.path),
+                    "description": entry.scenario.description if entry.scenario else None,
+                    "error": entry.error,
+                }
+                for entry in listed
+            ]
+        )
+    else:
+        print_listing(listed)
+
+
+@app.command()
+def show(name: NameArgument, json_output: JsonOption = False) -> None:
+    """A scenario as it was understood: every default filled in, its targets resolved.
+
+    Example: observatory scenario show quickstart
+    """
+    from observatory.cli.scenario_views import print_json, print_scenario
+    from observatory.core.workspace import open_workspace
+    from observatory.workload.scenario_files import load_scenario
+
+    loaded = load_scenario(name, open_workspace())
+    if json_output:
+        resolved = loaded.scenario.model_copy(update={"targets": list(loaded.targets)})
+        print_json(resolved.model_dump(mode="json"))
+    else:
+        print_scenario(loaded)
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Names or paths of scenarios, or a targets.yaml (default: all of the workspace).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Read scenarios and their datasets, and say everything that is wrong; exit code 2 if anything is.
+
+    Example: observatory scenario check scenarios/chat-steady.yaml
+    """
+    from observatory.core.errors import BadInput
+    from observatory.core.workspace import open_workspace
+
+    workspace = open_workspace()
+    failures = []
+    for name in names or _everything(workspace):
+        try:
+            print(f"{name}: {_checked(name, workspace)}")
+        except BadInput as error:
+            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise BadInput("\n".join(str(error) for error in failures))
+
+
+@app.command()
+def schema(
+    targets: Annotated[
+        bool, typer.Option("--targets", help="The schema of targets.yaml instead.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file.", show_default=False)
+    ] = None,
+) -> None:
+    """The JSON Schema that editors complete and check scenario files with.
+
+    VS Code (with the YAML extension) uses it when a file's first comment says
+    # yaml-language-server: $schema=scenario.schema.json
+
+    Example: observatory scenario schema --out scenarios/scenario.schema.json
+    """
+    from observatory.core.errors import EnvironmentFailed
+    from observatory.core.scenario import Scenario
+    from observatory.workload.scenario_files import TargetsFile, json_schema
+
+    text = json_schema(TargetsFile if targets else Scenario)
+    if out is None:
+        print(text, end="")
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFailed(f"cannot be written: {error.strerror}", where=str(out)) from error
+
+
+@app.command()
+def plan(
+    name: NameArgument,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Another seed than the scenario's.", show_default=False),
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """What a run would ask and when: items, stages, tokens, first offsets, the plan's hash.
+
+    Example: observatory scenario plan chat-steady --seed 7
+    """
+    from observatory.cli.scenario_views import plan_facts, print_json, print_plan
+    from observatory.core.workspace import open_workspace
+    from observatory.workload.planning import make_plan
+    from observatory.workload.scenario_files import load_scenario
+
+    loaded = load_scenario(name, open_workspace())
+    scenario = loaded.scenario
+    if seed is not None:
+        scenario = scenario.model_copy(update={"seed": seed})
+    facts = plan_facts(make_plan(scenario, loaded.path.parent))
+    if json_output:
+        print_json(facts)
+    else:
+        print_plan(facts)
+
+
+def _everything(workspace: "Workspace") -> list[str]:
+    from observatory.workload.scenario_files import TARGETS_FILE, list_scenarios
+
+    files = [str(folder / TARGETS_FILE) for folder in workspace.scenarios]
+    return [
+        *(str(entry.path) for entry in list_scenarios(workspace)),
+        *(file for file in files if Path(file).is_file()),
+    ]
+
+
+def _checked(name: str, workspace: "Workspace") -> str:
+    """What there is to say of one good file; BadInput where it is not good."""
+    from observatory.core.errors import BadInput
+    from observatory.quality.scorers import reference_problem
+    from observatory.workload.planning import make_plan
+    from observatory.workload.scenario_files import TARGETS_FILE, load_scenario, read_targets
+
+    if Path(name).name == TARGETS_FILE:
+        return f"fine; targets: {len(read_targets(Path(name)))}"
+    loaded = load_scenario(name, workspace)
+    plan = make_plan(loaded.scenario, loaded.path.parent)
+    for item in plan.items:
+        if item.scorer is not None and item.expected is not None:
+            problem = reference_problem(item.scorer, item.expected, item.labels)
+            if problem is not None:
+                raise BadInput(
+                    f"{problem}, and cannot be held against by scorer {item.scorer}",
+                    where=f"{name}, item {item.prompt_id}",
+                )
+    return (
+        f"fine; items: {len(plan.items)}, stages: {len(plan.stages)}, "
+        f"targets: {len(loaded.targets)}"
+    )
