@@ -38,23 +38,28 @@ _COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
 def print_result(result: CampaignResult, workspace: Workspace, site: Path | None) -> None:
     """The tables, the verdicts, and where each thing lies."""
     console = Console(highlight=False)
-    for index in sorted({stage.index for run in result.runs for stage in run.manifest.stages}):
-        table = _level_table(result.runs, index)
-        if table is not None:
-            console.print(table)
-    for run in result.runs:
-        console.print(_verdict_line(run))
-    if any(run.manifest.target.emulated for run in result.runs):
-        console.print(
-            "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
-            style="dim",
-        )
+    print_tables(console, result.runs)
     for run in result.runs:
         if run.ingested.message:
             console.print(run.ingested.message, style="yellow")
     if result.error is not None:
         Console(stderr=True, highlight=False).print(f"observatory: {result.error}", style="red")
     _print_places(console, result, workspace, site)
+
+
+def print_tables(console: Console, runs: list[FinishedRun]) -> None:
+    """A table per load level, a line per verdict."""
+    for index in sorted({stage.index for run in runs for stage in run.manifest.stages}):
+        table = _level_table(runs, index)
+        if table is not None:
+            console.print(table)
+    for run in runs:
+        console.print(_verdict_line(run))
+    if any(run.manifest.target.emulated for run in runs):
+        console.print(
+            "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
+            style="dim",
+        )
 
 
 def _level_table(runs: list[FinishedRun], index: int) -> Table | None:

@@ -29,6 +29,7 @@ from observatory.core.target import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import AppliedPrices, prices_of
 from observatory.endpoints.catalogue import OpenContext, OpenTarget, open_target
+from observatory.endpoints.check import check_target
 from observatory.load.handoff import Handoff
 from observatory.runner.finish import FinishedRun, finish_run
 from observatory.runner.leg import Leg, LegResult, run_leg
@@ -198,6 +199,8 @@ def _enlist(campaign: Campaign, stack: ExitStack, target: Target, prices: Applie
 def _open(campaign: Campaign, open_things: ExitStack, member: Member) -> None:
     context = OpenContext(log_folder=member.folder / "logs", say=campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
+    if member.target.kind in ("url", "api"):
+        check_target(opened)
     member.opened = opened
     facts = msgspec.structs.replace(
         opened.facts, price=member.prices.to_dict(), cost_basis=member.prices.basis

@@ -16,7 +16,7 @@ from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.economics.energy import energy_rows
-from observatory.store.run_folder import RunFrames, read_frames, seal, write_manifest
+from observatory.store.run_folder import RunFrames, read_frames, read_manifest, seal, write_manifest
 from observatory.store.warehouse import IngestResult, ingest
 
 
@@ -43,7 +43,19 @@ def finish_run(
     judged = judge(sealed, frames)
     write_manifest(folder, judged)
     metrics = stage_metrics(judged, frames)
-    return FinishedRun(folder, judged, metrics, ingest(workspace, folder, metrics))
+
+    def summarise(other: Manifest, its_frames: RunFrames) -> pl.DataFrame:
+        """This run's rows are there already; ingest also takes in runs that were waiting."""
+        return metrics if other.run_id == judged.run_id else stage_metrics(other, its_frames)
+
+    return FinishedRun(folder, judged, metrics, ingest(workspace, folder, summarise))
+
+
+def reread(folder: Path) -> FinishedRun:
+    """A sealed run as it was when it finished, from its folder alone."""
+    manifest = read_manifest(folder)
+    metrics = stage_metrics(manifest, read_frames(folder))
+    return FinishedRun(folder, manifest, metrics, IngestResult((manifest.run_id,)))
 
 
 def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
