@@ -24,11 +24,16 @@ _NO_CONNECTION: dict[str, Any] = {
     "output_methods": [],
     "emissions_endpoint": None,
     "electricitymaps_api_token": None,
+    "force_carbon_intensity_g_co2e_kwh": 0.0,
     "cloud_provider": None,
     "cloud_region": None,
     "region": None,
 }
-"""Given explicitly, because codecarbon would else take them from the user's configuration file."""
+"""Given explicitly, because codecarbon would else take them from the user's configuration file.
+
+With an intensity given it asks no service for one; its own emissions are not used, because kg CO2e
+are computed from the joules and the grid's intensity (economics.energy).
+"""
 
 
 class _Reasons(logging.Filter):
@@ -104,13 +109,11 @@ class CodecarbonSensor:
 
     def _start(self) -> None:
         try:
-            grid = grid_intensity(self._country)
             logging.getLogger("codecarbon").addFilter(self._reasons)
             from codecarbon import OfflineEmissionsTracker
 
             options: dict[str, Any] = {
                 "country_iso_code": self._country,
-                "force_carbon_intensity_g_co2e_kwh": grid.kgco2e_per_kwh * 1000,
                 "measure_power_secs": self._period_s,
                 "api_call_interval": 1,
                 "output_handlers": [_Output(self._take)],
@@ -123,8 +126,6 @@ class CodecarbonSensor:
             tracker = OfflineEmissionsTracker(**options, **_NO_CONNECTION)
             self._tracker = tracker
             tracker.start()
-        except ObservatoryError as error:
-            self._failure = str(error)
         except Exception as error:  # a foreign library in its own thread: its failure is data
             self._failure = repr(error)
 

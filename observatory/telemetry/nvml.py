@@ -101,7 +101,7 @@ class NvmlSensor:
         used: dict[int, dict[int, float | None]] = {}
         for index, gpu in enumerate(gpus):
             try:
-                processes = pynvml.nvmlDeviceGetComputeRunningProcesses(gpu)
+                processes = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu)
             except pynvml.NVMLError:
                 continue
             for process in processes:

@@ -1,0 +1,286 @@
+"""Energy rows by hand: who, which part of the machine, on which basis, and what is left null."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from observatory.core.run import StageTimes
+from observatory.core.sample import EnergyRow, Sample, Subject
+from observatory.economics.energy import energy_rows
+
+S = 1_000_000_000
+ENGINE = "engine:llama"
+
+
+def _stage(index: int = 0, start: int | None = 10, end: int | None = 40) -> StageTimes:
+    return StageTimes(
+        index=index,
+        kind="closed",
+        concurrency=1,
+        rate_per_s=None,
+        steady_started=None if start is None else start * S,
+        steady_ended=None if end is None else end * S,
+    )
+
+
+def _series(
+    sensor: str,
+    device: str,
+    metric: str,
+    value: Callable[[int], float | None],
+    *,
+    subject: Subject = "shared_host",
+    seconds: Iterable[int] = range(61),
+    reason: str | None = None,
+) -> list[Sample]:
+    return [
+        Sample(second * S, sensor, subject, device, metric, value(second), reason)
+        for second in seconds
+    ]
+
+
+def _host() -> list[Sample]:
+    """10 W of CPU and 20 W of memory; 1.5 cores busy: engine 0.9, client 0.3, sampler 0.03."""
+    return [
+        *_series("codecarbon", "cpu/cpu_load", "energy_j", lambda t: 10.0 * t),
+        *_series("codecarbon", "memory/constant", "energy_j", lambda t: 20.0 * t),
+        Sample(S, "codecarbon", "shared_host", "cpu/cpu_load", "full_load_power_w", 8.0),
+        Sample(S, "codecarbon", "shared_host", "grid/FRA/2023", "kgco2e_per_kwh", 0.06),
+        *_series("host", "", "cpu_busy_s", lambda t: 100 + 1.5 * t),
+        *_series("process", ENGINE, "cpu_s", lambda t: 5 + 0.9 * t, subject="target"),
+        *_series("process", "client", "cpu_s", lambda t: 1 + 0.3 * t, subject="client"),
+        *_series("process", "sampler", "cpu_s", lambda t: 0.03 * t, subject="client"),
+    ]
+
+
+def _rows(samples: list[Sample], *stages: StageTimes, **options: Any) -> list[EnergyRow]:
+    chosen = {"target_role": ENGINE, "on_this_host": True, "emulated": False, **options}
+    return energy_rows(samples, stages or (_stage(),), **chosen)
+
+
+def _row(rows: list[EnergyRow], subject: str, scope: str) -> EnergyRow:
+    (row,) = [row for row in rows if (row.subject, row.scope) == (subject, scope)]
+    return row
+
+
+def test_one_host_without_a_gpu() -> None:
+    rows = _rows(_host())
+    assert [(r.subject, r.scope, r.basis, r.method) for r in rows] == [
+        ("shared_host", "cpu", "estimated", "codecarbon cpu_load"),
+        ("shared_host", "memory", "estimated", "codecarbon ram constant"),
+        ("target", "cpu", "estimated", "codecarbon cpu_load, by share of busy CPU time"),
+        ("client", "cpu", "estimated", "codecarbon cpu_load, by share of busy CPU time"),
+    ]
+    joules = [r.energy_j for r in rows]
+    assert joules == pytest.approx([300, 600, 300 * 0.9 / 1.5, 300 * 0.33 / 1.5])
+    for row in rows:
+        assert (row.window_start, row.window_end, row.reason) == (10 * S, 40 * S, None)
+        assert (row.grid_zone, row.grid_kgco2e_per_kwh) == ("FRA", 0.06)
+        assert row.energy_j is not None
+        assert row.kgco2e == pytest.approx(row.energy_j / 3.6e6 * 0.06)
+    assert _row(rows, "shared_host", "cpu").source == (
+        "codecarbon cpu_load, model of 8 W; grid: codecarbon global_energy_mix.json (2023)"
+    )
+
+
+def test_rapl_is_measured_and_its_shares_are_not() -> None:
+    samples = _series("codecarbon", "cpu/intel_rapl", "energy_j", lambda t: 50.0 * t)
+    samples += [s for s in _host() if s.sensor != "codecarbon"]
+    rows = _rows(samples)
+    assert _row(rows, "shared_host", "cpu").basis == "measured"
+    assert _row(rows, "shared_host", "cpu").method == "codecarbon intel_rapl"
+    assert _row(rows, "target", "cpu").basis == "estimated"
+    assert _row(rows, "target", "cpu").energy_j == pytest.approx(1500 * 0.6)
+
+
+def test_without_a_grid_joules_stand_and_emissions_are_null() -> None:
+    rows = _rows([s for s in _host() if not s.device.startswith("grid/")])
+    assert rows[0].energy_j == pytest.approx(300)
+    assert (rows[0].grid_zone, rows[0].kgco2e) == (None, None)
+
+
+def test_an_emulated_target_has_no_joules() -> None:
+    rows = _rows(_host(), emulated=True)
+    target = [row for row in rows if row.subject == "target"]
+    assert [(r.scope, r.energy_j, r.kgco2e, r.reason) for r in target] == [
+        ("host", None, None, "emulated")
+    ]
+    assert _row(rows, "client", "cpu").energy_j == pytest.approx(66)
+    assert _row(rows, "shared_host", "cpu").energy_j == pytest.approx(300)
+
+
+def test_a_target_elsewhere_leaves_the_client_only() -> None:
+    rows = _rows(_host(), on_this_host=False)
+    assert [(r.subject, r.energy_j is None, r.reason) for r in rows] == [
+        ("target", True, "the target does not run on this host"),
+        ("client", False, None),
+    ]
+
+
+def test_only_stages_with_a_steady_window_have_rows() -> None:
+    rows = _rows(_host(), _stage(0, 10, None), _stage(1, None, None), _stage(2, 20, 50))
+    assert {row.stage for row in rows} == {2}
+
+
+def test_codecarbon_that_never_read_is_null_with_its_own_reason() -> None:
+    samples = [s for s in _host() if s.sensor != "codecarbon"]
+    assert _rows(samples)[0].reason == "codecarbon was not sampled"
+    samples.append(Sample(S, "codecarbon", "shared_host", "", "up", 0.0, "ImportError('x')"))
+    rows = _rows(samples)
+    assert {row.reason for row in rows} == {"ImportError('x')"}
+    assert all(row.energy_j is None for row in rows)
+
+
+def test_an_engine_that_was_not_watched_is_null_and_not_zero() -> None:
+    rows = _rows([s for s in _host() if s.device != ENGINE])
+    target = _row(rows, "target", "cpu")
+    assert target.energy_j is None
+    assert target.reason == f"CPU time of {ENGINE}: no readings in the window"
+    assert _row(rows, "client", "cpu").energy_j == pytest.approx(66)
+
+
+def test_the_measuring_side_is_all_of_it_or_null() -> None:
+    samples = [s for s in _host() if s.device != "sampler"]
+    samples += _series(
+        "process", "sampler", "cpu_s", lambda t: 0.03 * t, subject="client", seconds=range(5)
+    )
+    client = _row(_rows(samples), "client", "cpu")
+    assert (client.energy_j, client.reason) == (
+        None,
+        "CPU time of sampler: no readings in the window",
+    )
+
+
+def test_a_gap_in_the_readings_is_null() -> None:
+    samples = [s for s in _host() if not (s.sensor == "codecarbon" and 20 * S < s.at < 27 * S)]
+    rows = _rows(samples)
+    assert _row(rows, "shared_host", "cpu").energy_j is None
+    assert _row(rows, "shared_host", "cpu").reason == "7.0 s of the window without a reading"
+    assert _row(rows, "target", "cpu").energy_j is None
+
+
+def _gpu(device: str, watts: float, *users: str) -> list[Sample]:
+    samples = [
+        *_series("nvml", device, "gpu_energy_j", lambda t: 1e6 + watts * t),
+        *_series("nvml", device, "gpu_power_w", lambda t: 2 * watts),
+    ]
+    for role in users:
+        metric = f"{device}_memory_used_bytes"
+        samples += _series("nvml", role, metric, lambda t: 1e9, subject="target")
+    return samples
+
+
+def test_gpus_that_the_engine_uses_are_the_targets_and_the_rest_is_apart() -> None:
+    samples = _host() + _gpu("gpu0", 100, ENGINE) + _gpu("gpu1", 200, ENGINE) + _gpu("gpu2", 40)
+    rows = _rows(samples)
+    target, host = _row(rows, "target", "gpu"), _row(rows, "shared_host", "gpu")
+    assert (target.energy_j, target.basis, target.method) == (9000.0, "measured", "nvml_counter")
+    assert target.reason is None
+    assert host.energy_j == pytest.approx(1200)
+
+
+def test_a_gpu_of_two_engines_says_so() -> None:
+    rows = _rows(_host() + _gpu("gpu0", 100, ENGINE, "engine:other"))
+    assert _row(rows, "target", "gpu").energy_j == pytest.approx(3000)
+    assert _row(rows, "target", "gpu").reason == "gpu0 also used by engine:other"
+
+
+def test_a_gpu_that_nobody_is_known_to_use_is_the_hosts() -> None:
+    rows = _rows(_host() + _gpu("gpu0", 100))
+    assert {row.subject for row in rows if row.scope == "gpu"} == {"shared_host"}
+    emulated = _rows(_host() + _gpu("gpu0", 100, ENGINE), emulated=True)
+    assert _row(emulated, "shared_host", "gpu").energy_j == pytest.approx(3000)
+
+
+def test_without_a_counter_power_is_integrated() -> None:
+    samples = _series("nvml", "gpu0", "gpu_power_w", lambda t: 250.0)
+    samples += _series("nvml", "gpu0", "gpu_energy_j", lambda t: None, reason="NVMLError_X")
+    row = _row(_rows(_host() + samples), "shared_host", "gpu")
+    assert (row.energy_j, row.basis, row.method) == (7500.0, "measured", "nvml_power_trapezoid")
+
+
+def test_a_gpu_without_any_power_reading_is_null_with_the_drivers_reason() -> None:
+    samples = _series(
+        "nvml", "gpu0", "gpu_power_w", lambda t: None, reason="NVMLError_NotSupported"
+    )
+    row = _row(_rows(_host() + samples), "shared_host", "gpu")
+    assert (row.energy_j, row.reason) == (None, "gpu0: NVMLError_NotSupported")
+
+
+def test_a_lost_gpu_makes_the_sum_null() -> None:
+    lost = [s for s in _gpu("gpu1", 50, ENGINE) if s.at < 15 * S]
+    row = _row(_rows(_host() + _gpu("gpu0", 100, ENGINE) + lost), "target", "gpu")
+    assert row.energy_j is None
+    assert row.reason == "gpu1: 26.0 s of the window without a reading"
+
+
+def test_codecarbons_gpu_stands_in_only_where_nvml_sees_none() -> None:
+    other = _series("codecarbon", "gpu/driver", "energy_j", lambda t: 70.0 * t)
+    row = _row(_rows(_host() + other), "shared_host", "gpu")
+    assert (row.energy_j, row.basis, row.method) == (2100.0, "measured", "codecarbon driver")
+    both = [r for r in _rows(_host() + other + _gpu("gpu0", 100, ENGINE)) if r.scope == "gpu"]
+    assert [(r.subject, r.method) for r in both] == [("target", "nvml_counter")]
+
+
+def test_the_key_of_the_energy_table_is_unique() -> None:
+    mixed = _series("nvml", "gpu2", "gpu_power_w", lambda t: 10.0)
+    samples = _host() + _gpu("gpu0", 100, ENGINE) + _gpu("gpu1", 50) + mixed
+    rows = _rows(samples, _stage(0, 5, 20), _stage(1, 20, 50))
+    keys = [(r.stage, r.subject, r.scope, r.basis, r.method) for r in rows]
+    assert len(keys) == len(set(keys)) == 2 * 7
+
+
+def test_the_order_of_the_samples_does_not_matter() -> None:
+    samples = _host() + _gpu("gpu0", 100, ENGINE)
+    assert _rows(samples[::-1]) == _rows(samples)
+
+
+@settings(max_examples=50)
+@given(
+    watts=st.lists(st.floats(0, 500), min_size=60, max_size=60),
+    middle=st.integers(11, 39),
+)
+def test_a_window_cut_in_two_adds_up(watts: list[float], middle: int) -> None:
+    def energy(second: int) -> float:
+        return sum(watts[:second])
+
+    samples = _series("codecarbon", "cpu/cpu_load", "energy_j", energy)
+    samples += _series("nvml", "gpu0", "gpu_energy_j", energy)
+    samples += _series("nvml", "gpu0", "gpu_power_w", lambda t: watts[min(t, 59)])
+    samples += _series("nvml", "gpu1", "gpu_power_w", lambda t: watts[min(t, 59)])
+
+    def joules(start: int, end: int) -> dict[tuple[str, str], float]:
+        rows = _rows(samples, _stage(0, start, end))
+        return {(r.scope, r.method): r.energy_j for r in rows if r.energy_j is not None}
+
+    whole, first, second = joules(10, 40), joules(10, middle), joules(middle, 40)
+    assert set(whole) == {
+        ("cpu", "codecarbon cpu_load"),
+        ("gpu", "nvml_counter"),
+        ("gpu", "nvml_power_trapezoid"),
+    }
+    for key, value in whole.items():
+        assert value == pytest.approx(first[key] + second[key], abs=1e-6)
+
+
+@given(
+    engine=st.floats(0, 1), client=st.floats(0, 1), other=st.floats(0, 1), power=st.floats(0.1, 400)
+)
+def test_shares_never_exceed_the_machine(
+    engine: float, client: float, other: float, power: float
+) -> None:
+    samples = [
+        *_series("codecarbon", "cpu/cpu_load", "energy_j", lambda t: power * t),
+        *_series("host", "", "cpu_busy_s", lambda t: (engine + client + other) * t),
+        *_series("process", ENGINE, "cpu_s", lambda t: engine * t, subject="target"),
+        *_series("process", "client", "cpu_s", lambda t: client * t, subject="client"),
+    ]
+    rows = _rows(samples)
+    shares = [_row(rows, subject, "cpu").energy_j for subject in ("target", "client")]
+    whole = _row(rows, "shared_host", "cpu").energy_j
+    assert whole == pytest.approx(30 * power)
+    assert all(share is not None and share >= 0 for share in shares)
+    assert sum(share or 0.0 for share in shares) <= (whole or 0.0) * (1 + 1e-9)
