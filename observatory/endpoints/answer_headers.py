@@ -1,0 +1,83 @@
+"""What is kept of a response's headers. Pure; names come in lower case."""
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.masking import Masker
+
+_REQUEST_IDS = (
+    "x-request-id",
+    "request-id",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-amzn-requestid",
+    "x-correlation-id",
+    "cf-ray",
+)
+_RATE_LIMITS = ("x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "x-rate-limit-")
+_MOST_KEPT = 64
+"""Rate-limit headers kept of one response; a server that sends more means no good."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptHeaders:
+    """The record's header fields."""
+
+    provider_request_id: str | None
+    rate_limit_headers: dict[str, str]
+    retry_after_s: float | None
+    processing_ms: float | None
+
+
+def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> KeptHeaders:
+    """The fields out of one response that was received at `unix_s` (for dates)."""
+    limits = {
+        name: masker.exact(value)[:200]
+        for name, value in response.headers
+        if name.startswith(_RATE_LIMITS) or name in ("retry-after", "retry-after-ms")
+    }
+    found = (response.header(name) for name in _REQUEST_IDS)
+    identifier = next((value for value in found if value), None)
+    return KeptHeaders(
+        provider_request_id=masker.exact(identifier)[:200] if identifier else None,
+        rate_limit_headers=dict(list(limits.items())[:_MOST_KEPT]),
+        retry_after_s=_retry_after(response, unix_s),
+        processing_ms=_number(response.header("openai-processing-ms")),
+    )
+
+
+def _retry_after(response: ResponseReader, unix_s: float) -> float | None:
+    """Seconds to wait: retry-after-ms, else Retry-After as seconds or as a date (RFC 9110, 10.2.3)."""
+    exact = _number(response.header("retry-after-ms"))
+    if exact is not None:
+        return exact / 1000
+    value = response.header("retry-after")
+    if value is None:
+        return None
+    seconds = _number(value)
+    if seconds is not None:
+        return seconds
+    until = _date(value)
+    if until is None:
+        return None
+    # Against the server's own clock where it tells it.
+    date = response.header("date")
+    now = _date(date) if date else None
+    return max(0.0, until - (now if now is not None else unix_s))
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    """A finite number of at least 0."""
+    try:
+        value = float(text) if text is not None else -1.0
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None

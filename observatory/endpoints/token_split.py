@@ -1,0 +1,135 @@
+"""How many tokens an answer has and in which events they came. Pure; the rules are in `count_tokens`."""
+
+from collections.abc import Sequence
+
+from observatory.core.record import Tokens
+from observatory.endpoints.answer_json import Usage
+
+
+def count_tokens(
+    usage: Usage | None,
+    characters: Sequence[int],
+    running: Sequence[int],
+    *,
+    reasoning_streamed: bool,
+) -> tuple[Tokens, list[int]]:
+    """An answer's counts, and the tokens of each text event.
+
+    characters: of each text event. running: the output tokens that usage gave in text events
+    themselves, of those that had it.
+
+    Hidden reasoning is usage's reasoning tokens where no reasoning text was streamed, else 0;
+    visible = output - hidden. Then, the first that fits:
+    - no usable usage: one token an event, streamed = events, from `events`; output likewise;
+    - usage in every event: the differences of its running count, from `usage`;
+    - as many events as visible tokens, or one fewer (the end-of-sequence token has no text): one
+      token an event, streamed = events, from `usage`;
+    - else visible tokens are shared out by characters, cumulatively, so that they are whole and
+      sum to visible, from `characters`.
+    Text is never tokenised here. Negative counts are not believed.
+    """
+    prompt, output, cached, reasoning, written = _reported(usage)
+    events = len(characters)
+    if output is None:
+        streamed_from = "events" if events else None
+        counts = Tokens(
+            prompt=prompt,
+            cached=cached,
+            output=events or None,
+            reasoning=reasoning,
+            streamed=events,
+            output_from="events" if events else None,
+            streamed_from="events" if events else None,
+            cache_write=written,
+        )
+        return counts, [1] * events if streamed_from else []
+    hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
+    visible = output - hidden
+    streamed_from = "usage"
+    split = _by_running(running, hidden) if len(running) == events else None
+    if split is None and events and visible in (events, events + 1):
+        split = [1] * events
+    if split is None and events and visible > 0:
+        split, streamed_from = _by_characters(visible, characters), "characters"
+    if split is None:
+        # Text without a token to its name: usage is wrong, or there is no text.
+        split, streamed_from = [1] * events, "events" if events else "usage"
+    counts = Tokens(
+        prompt=prompt,
+        cached=cached,
+        output=output,
+        reasoning=reasoning,
+        streamed=sum(split),
+        output_from="usage",
+        streamed_from=streamed_from,  # type: ignore[arg-type]
+        cache_write=written,
+    )
+    return counts, split
+
+
+def _by_running(running: Sequence[int], hidden: int) -> list[int] | None:
+    """Differences of a count that every event carried and that never fell, hidden ones taken off."""
+    split: list[int] = []
+    before = hidden
+    for count in running:
+        if count < before:
+            return None
+        split.append(count - before)
+        before = count
+    if len(split) > 1 and running[0] == running[-1]:
+        return None  # the total repeated in every event is no running count
+    return split or None
+
+
+def _by_characters(tokens: int, characters: Sequence[int]) -> list[int]:
+    """Whole tokens in proportion to characters; every prefix is right to less than one token."""
+    total = sum(characters)
+    split: list[int] = []
+    seen = given = 0
+    for count in characters:
+        seen += count
+        due = tokens * seen // total
+        split.append(due - given)
+        given = due
+    return split
+
+
+def _reported(
+    usage: Usage | None,
+) -> tuple[int | None, int | None, int | None, int | None, int | None]:
+    """prompt, output, cached, reasoning and cache-written tokens, under whichever names."""
+    if usage is None:
+        return None, None, None, None, None
+    prompt_parts, output_parts = usage.prompt_tokens_details, usage.completion_tokens_details
+    prompt = _first(usage.prompt_tokens, usage.input_tokens)
+    output = running_output(usage)
+    reasoning = _first(
+        output_parts.reasoning_tokens if output_parts else None, usage.reasoning_tokens
+    )
+    if output is not None and reasoning:
+        apart = usage.total_tokens == (prompt or 0) + output + reasoning
+        if apart or reasoning > output:
+            output += reasoning  # xAI and Gemini count reasoning beside completion_tokens
+    return (
+        prompt,
+        output,
+        _first(
+            prompt_parts.cached_tokens if prompt_parts else None,
+            usage.prompt_cache_hit_tokens,
+            usage.cache_read_input_tokens,
+        ),
+        reasoning,
+        _first(
+            usage.cache_creation_input_tokens,
+            prompt_parts.cache_creation_tokens if prompt_parts else None,
+        ),
+    )
+
+
+def running_output(usage: Usage) -> int | None:
+    """Output tokens so far, as this usage gives them."""
+    return _first(usage.completion_tokens, usage.output_tokens)
+
+
+def _first(*counts: int | None) -> int | None:
+    return next((count for count in counts if count is not None and count >= 0), None)

@@ -1,0 +1,154 @@
+"""The decoder: what one try left behind goes in, its record and its texts come out. Pure.
+
+It takes what real servers send, in any order and cut anywhere, and never raises for what a server
+sent: a broken answer is a record with a phase and a kind, and keeps its partial stream.
+"""
+
+import itertools
+from collections.abc import Generator
+
+from observatory.core.record import Attempt
+from observatory.endpoints.answer_headers import KeptHeaders, kept_headers
+from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.exchange import Answer, Exchange, Fault
+from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.masking import Masker
+from observatory.endpoints.stream_reading import Stamp, read_stream
+from observatory.endpoints.token_split import count_tokens
+from observatory.endpoints.wire_faults import final_fault
+
+ERROR_TEXT_LIMIT = 300
+_NOTHING = KeptHeaders(None, {}, None, None)
+
+
+def decode(exchange: Exchange, *, anchor_unix_ns: int, masker: Masker) -> Answer:
+    """The whole of decode_steps at once."""
+    steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
+
+
+def decode_steps(
+    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker
+) -> Generator[None, None, Answer]:
+    """Decode one try, pausing after every EVENTS_A_STEP events so that nobody's read waits long.
+
+    An event's instant is the stamp of the read that completed it. Of several text events in one
+    read whose bytes had waited as several segments, all but the last share a stamp that is not
+    theirs. token rules: token_split.count_tokens; errors: wire_faults.final_fault.
+    """
+    reading = AnswerReading()
+    response = exchange.response
+    kept = _NOTHING
+    body = b""
+    if response is not None:
+        kept = kept_headers(
+            response, masker, (anchor_unix_ns + (response.headers_at or exchange.sent or 0)) / 1e9
+        )
+        body = b"".join(response.pieces)
+        reading.sort = body_sort(response, body)
+        if response.status is not None and 200 <= response.status < 300:
+            if reading.sort == "stream":
+                yield from read_stream(body, _stamps_by_offset(response), reading)
+            elif reading.sort == "json":
+                stamps = _stamps_by_offset(response)
+                reading.whole_answer(body, next(at for came, at, _ in stamps if came == len(body)))
+    fault = final_fault(exchange, reading, body)
+    return _answer(exchange, reading, kept, fault, masker)
+
+
+def body_sort(response: ResponseReader, body: bytes) -> str:
+    """What a body is: stream, json, or other (HTML, say), by its first bytes, then its type."""
+    if (response.header("content-encoding") or "identity").lower() != "identity":
+        return "compressed"
+    start = body[:256].removeprefix(b"\xef\xbb\xbf").lstrip()[:8]
+    if start.startswith(b"{"):
+        return "json"
+    if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+        return "stream"
+    event_stream = "event-stream" in (response.header("content-type") or "").lower()
+    return "stream" if event_stream and not start.startswith(b"<") else "other"
+
+
+def _stamps_by_offset(response: ResponseReader) -> list[Stamp]:
+    lengths = [0, *itertools.accumulate(map(len, response.pieces))]
+    reads = range(len(response.stamps))
+    return list(zip(map(lengths.__getitem__, response.piece_counts), response.stamps, reads, strict=True))
+
+
+def _answer(
+    exchange: Exchange,
+    reading: AnswerReading,
+    kept: KeptHeaders,
+    fault: Fault | None,
+    masker: Masker,
+) -> Answer:
+    response = exchange.response
+    tokens, split = count_tokens(
+        reading.usage,
+        reading.event_characters,
+        reading.running,
+        reasoning_streamed=bool(reading.reasoning_pieces),
+    )
+    shared = reading.shared(response.merged) if response is not None else []
+    text, reasoning, tool_text = reading.texts()
+    ended = exchange.ended
+    if fault is None and exchange.fault is not None and response is not None:
+        ended = response.stamps[-1]  # whole before the connection failed
+    attempt = Attempt(
+        number=exchange.number,
+        connect_started=exchange.connect_started,
+        resolved=exchange.resolved,
+        connected=exchange.connected,
+        sent=exchange.sent,
+        body_sent=exchange.body_sent,
+        headers=response.headers_at if response is not None else None,
+        first_event=reading.first_event,
+        first_token=reading.event_ns[0] if reading.event_ns else None,
+        first_reasoning=reading.first_reasoning,
+        first_answer=reading.first_answer,
+        last_token=reading.event_ns[-1] if reading.event_ns else None,
+        usage_event=reading.usage_event,
+        ended=ended,
+        http_status=response.status if response is not None else None,
+        outcome=fault.outcome if fault is not None else "ok",
+        error_phase=fault.phase if fault is not None else None,
+        error_kind=fault.kind if fault is not None else None,
+        error_text=_error_text(fault.text, masker) if fault is not None else None,
+        retry_after_s=kept.retry_after_s,
+        rate_limit_headers=kept.rate_limit_headers,
+        provider_request_id=kept.provider_request_id,
+        model_reported=_short(reading.model, masker),
+        system_fingerprint=_short(reading.system_fingerprint, masker),
+        service_tier=_short(reading.service_tier, masker),
+        processing_ms=kept.processing_ms,
+        finish_reason=_short(reading.finish_reason, masker),
+        bytes_sent=exchange.bytes_sent,
+        bytes_received=response.received if response is not None else 0,
+        stamp_source=exchange.stamp_source,
+        reused_connection=exchange.reused,
+        saw_done=reading.saw_done,
+        event_ns=reading.event_ns,
+        event_tokens=split,
+        event_characters=reading.event_characters,
+        event_shared=shared,
+        shared_stamps=sum(shared),
+        tokens=tokens,
+        answer_characters=len(text),
+        reasoning_characters=len(reasoning),
+        tool_calls=len(reading.tools),
+    )
+    return Answer(attempt, text, reasoning, tool_text)
+
+
+def _error_text(text: str, masker: Masker) -> str:
+    return masker.error(text.encode("utf-8", "replace").decode())[:ERROR_TEXT_LIMIT]
+
+
+def _short(text: str | None, masker: Masker) -> str | None:
+    """What a server says of itself, as it may be stored."""
+    return masker.exact(text.encode("utf-8", "replace").decode()[:1000])[:200] if text else None
