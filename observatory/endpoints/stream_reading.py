@@ -67,8 +67,9 @@ def _read_blocks(
                     event = decode(block[6:])
                     [choice] = event.choices
                     field, text = "content", choice.text
-                    if choice.delta is not None:
-                        [(field, text)] = choice.delta.items() if not text else ()
+                    delta = choice.delta
+                    if delta is not None:
+                        [(field, text)] = delta.items()
                 except (ValueError, RecursionError):  # odd types, or not one of each
                     pass
                 else:
@@ -76,6 +77,7 @@ def _read_blocks(
                     if (
                         pieces
                         and text
+                        and (delta is None or choice.text is None)
                         and choice.finish_reason is None
                         and event.usage is None
                         and event.error is None

@@ -2,7 +2,7 @@
 
 import json
 
-from observatory.core.record import ErrorPhase, Outcome
+from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.endpoints.answer_json import read_chunk
 from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.exchange import Exchange, Fault
@@ -43,7 +43,7 @@ def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> F
     if reading.sort == "other":
         if not body.strip():
             return Fault("body", "empty_answer", "the answer has no body")
-        kind = "not_sse" if exchange.streaming else "bad_json"
+        kind: ErrorKind = "not_sse" if exchange.streaming else "bad_json"
         return Fault("body", kind, f"not an API's answer: {_text(body)}")
     if reading.bad_json is not None:
         phase = _phase(reading, early="first_event")
