@@ -98,8 +98,9 @@ def energy_rows(
     on_this_host: bool,
     emulated: bool,
 ) -> list[EnergyRow]:
-    """The energy over each stage's steady window; a stage that had none gives no row.
+    """The energy over each stage's steady window, at most one row a stage, subject and scope.
 
+    A stage without a steady window gives no row.
     On one host: shared_host has whole-machine figures (cpu, memory, and GPUs that the target is not
     known to use); target has its GPUs and its share of the processors' joules; client the share of
     the measuring side. A target elsewhere, or an emulated one, has one null row that says so; a
@@ -144,16 +145,15 @@ class _Ledger:
 
     def add_gpus(self, target_role: str | None) -> None:
         """GPUs that the target holds memory of as the target's, all others as the host's."""
-        parts: dict[tuple[Subject, str], list[_Part]] = {}
+        parts: dict[Subject, list[_Part]] = {}
         for gpu in sorted(self._sensed.gpus):
             users = self._sensed.users(gpu, self._start, self._end)
             subject: Subject = "target" if target_role in users else "shared_host"
             others = users - {target_role}
             shared = subject == "target" and others
             doubt = f"{gpu} also used by {', '.join(sorted(others))}" if shared else None
-            part = self._from_nvml(gpu, doubt)
-            parts.setdefault((subject, part.method), []).append(part)
-        for (subject, _), group in sorted(parts.items()):
+            parts.setdefault(subject, []).append(self._from_nvml(gpu, doubt))
+        for subject, group in sorted(parts.items()):
             self._add(subject, "gpu", _sum(group))
         if not parts and self._sensed.codecarbon("gpu") is not None:
             self._add("shared_host", "gpu", self._from_codecarbon("gpu"))
@@ -252,8 +252,13 @@ class _Ledger:
 
 
 def _sum(parts: list[_Part]) -> _Part:
-    """Parts of one method; null where one of them is, because a sum of the others would mislead."""
+    """All parts; null where one of them is, because a sum of the others would mislead."""
     values = [part.amount.value for part in parts]
     reason = "; ".join(part.amount.reason for part in parts if part.amount.reason) or None
     whole = None if None in values else sum(value for value in values if value is not None)
-    return _Part(Amount(whole, reason), parts[0].basis, parts[0].method, parts[0].source)
+    return _Part(
+        Amount(whole, reason),
+        parts[0].basis,
+        " and ".join(sorted({part.method for part in parts})),
+        " and ".join(sorted({part.source for part in parts})),
+    )

@@ -225,12 +225,19 @@ def test_codecarbons_gpu_stands_in_only_where_nvml_sees_none() -> None:
     assert [(r.subject, r.method) for r in both] == [("target", "nvml_counter")]
 
 
+def test_gpus_with_and_without_a_counter_are_one_row_that_names_both() -> None:
+    plain = _series("nvml", "gpu1", "gpu_power_w", lambda t: 10.0)
+    row = _row(_rows(_host() + _gpu("gpu0", 100) + plain), "shared_host", "gpu")
+    assert row.energy_j == pytest.approx(3300)
+    assert row.method == "nvml_counter and nvml_power_trapezoid"
+
+
 def test_the_key_of_the_energy_table_is_unique() -> None:
     mixed = _series("nvml", "gpu2", "gpu_power_w", lambda t: 10.0)
     samples = _host() + _gpu("gpu0", 100, ENGINE) + _gpu("gpu1", 50) + mixed
     rows = _rows(samples, _stage(0, 5, 20), _stage(1, 20, 50))
     keys = [(r.stage, r.subject, r.scope, r.basis, r.method) for r in rows]
-    assert len(keys) == len(set(keys)) == 2 * 7
+    assert len(keys) == len(set(keys)) == 2 * 6
 
 
 def test_the_order_of_the_samples_does_not_matter() -> None:
@@ -251,6 +258,7 @@ def test_a_window_cut_in_two_adds_up(watts: list[float], middle: int) -> None:
     samples += _series("nvml", "gpu0", "gpu_energy_j", energy)
     samples += _series("nvml", "gpu0", "gpu_power_w", lambda t: watts[min(t, 59)])
     samples += _series("nvml", "gpu1", "gpu_power_w", lambda t: watts[min(t, 59)])
+    samples += _series("nvml", ENGINE, "gpu1_memory_used_bytes", lambda t: 1.0)
 
     def joules(start: int, end: int) -> dict[tuple[str, str], float]:
         rows = _rows(samples, _stage(0, start, end))
