@@ -172,12 +172,14 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """ ": " and what the error's JSON says, in one short line; "" where it says nothing."""
+    """What the error says, in one short line after ": "; "" where it says nothing or shows a page."""
     body: Any = error.body
     for _ in range(2):
         if isinstance(body, dict):
             body = body.get("message") or body.get("error") or body.get("detail")
-    return f": {' '.join(body.split())[:200]}" if isinstance(body, str) and body else ""
+    if not isinstance(body, str) or not body or body.startswith("<"):
+        return ""
+    return f": {' '.join(body.split())[:200]}"
 
 
 def _unreachable(

@@ -1,0 +1,310 @@
+"""What a check says of endpoints that are wrong, each against a small server that is so."""
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observatory.core.errors import BadInput, TargetFailed
+from observatory.core.target import ApiTarget, UrlTarget
+from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.check import TargetCheck, check_target, would_send
+from tests.endpoints.certificates import Certificates, make_certificates
+from tests.endpoints.conftest import Scripted, serving
+
+LISTING = json.dumps({"object": "list", "data": [{"id": "m-1"}, {"id": "m-2"}]}).encode()
+CANARY = "sk-canary-4711-never-show-this"
+
+pytestmark = pytest.mark.usefixtures("no_ambient_openai")
+
+
+def check(url: str, tmp_path: Path, **fields: Any) -> TargetCheck:
+    target = UrlTarget(kind="url", name="t", url=url, **({"model": "m-1"} | fields))
+    with open_target(target, OpenContext(tmp_path, print)) as opened:
+        return check_target(opened)
+
+
+def listing(scripted: Scripted) -> None:
+    scripted.body = LISTING
+    scripted.headers = {"content-type": "application/json"}
+
+
+def test_a_good_endpoint_passes(scripted: Scripted, tmp_path: Path) -> None:
+    listing(scripted)
+    found = check(scripted.url, tmp_path)
+    assert (found.models, found.note) == (["m-1", "m-2"], None)
+    assert found.endpoint == scripted.url
+    assert [(method, path) for method, path, _, _ in scripted.seen] == [("GET", "/v1/models")]
+
+
+def test_only_the_targets_own_headers_and_query_are_sent(
+    scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing(scripted)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.setenv("OPENAI_ORG_ID", CANARY)
+    monkeypatch.setenv("OPENAI_PROJECT_ID", CANARY)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Leak: {CANARY}")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("TEAM", "blue team")
+    check(scripted.url, tmp_path, headers={"X-Team": "${TEAM}"}, query={"v": "${TEAM}"})
+    (_, path, headers, _) = scripted.seen[0]
+    assert path == "/v1/models?v=blue+team"
+    assert headers["X-Team"] == "blue team"
+    assert CANARY not in repr(scripted.seen)
+    assert {name.lower() for name in headers} <= {
+        "host",
+        "accept",
+        "accept-encoding",
+        "connection",
+        "user-agent",
+        "x-team",
+    }
+
+
+def test_the_key_is_sent_and_no_error_repeats_it(
+    scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", CANARY)
+    scripted.status = 401
+    scripted.body = json.dumps({"error": {"message": f"Incorrect key {CANARY}"}}).encode()
+    with pytest.raises(BadInput) as caught:
+        check(scripted.url, tmp_path, api_key_env="SOME_KEY")
+    assert scripted.seen[0][2]["Authorization"] == f"Bearer {CANARY}"
+    assert "HTTP 401" in str(caught.value)
+    assert "the key of SOME_KEY was sent" in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_key_in_a_file_is_sent(scripted: Scripted, tmp_path: Path) -> None:
+    listing(scripted)
+    (tmp_path / "key").write_text(f"{CANARY}\n")
+    check(scripted.url, tmp_path, api_key_file=tmp_path / "key")
+    assert scripted.seen[0][2]["Authorization"] == f"Bearer {CANARY}"
+
+
+def json_error(message: str) -> bytes:
+    return json.dumps({"error": {"message": message}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "fault", "text"),
+    [
+        (401, b"", {}, BadInput, "refused with HTTP 401, no key was sent — name its key"),
+        (403, json_error("not you"), {}, BadInput, "refused with HTTP 403, .*: not you"),
+        (404, b"<html>nginx</html>", {}, TargetFailed, "404 with an HTML page — is this the base"),
+        (404, b'{"detail":"Not Found"}', {}, TargetFailed, "404 to /models and to /chat"),
+        (429, json_error("slow"), {}, TargetFailed, "throttling already .HTTP 429.: slow"),
+        (500, json_error("oh dear"), {}, TargetFailed, "failed itself with HTTP 500: oh dear"),
+        (503, b"<html>down</html>", {}, TargetFailed, "failed itself with HTTP 503$"),
+        (
+            302,
+            b"",
+            {"location": "https://u:p@login.example/x?secret=1"},
+            TargetFailed,
+            r"redirects .HTTP 302. to https://login.example/x — use",
+        ),
+        (200, b"<!doctype html><p>hi", {}, TargetFailed, "an HTML page instead of a list"),
+        (200, b"", {}, TargetFailed, "answered nothing instead of a list"),
+        (200, b'{"status":"ok"}', {}, TargetFailed, "other JSON instead of a list"),
+        (200, b"hello", {"content-type": "text/plain"}, TargetFailed, "text/plain instead"),
+    ],
+)
+def test_each_wrong_answer_has_its_line(
+    scripted: Scripted,
+    tmp_path: Path,
+    status: int,
+    body: bytes,
+    headers: dict[str, str],
+    fault: type[Exception],
+    text: str,
+) -> None:
+    scripted.status, scripted.body, scripted.headers = status, body, headers
+    with pytest.raises(fault, match=text) as caught:
+        check(scripted.url, tmp_path)
+    assert str(caught.value).startswith(scripted.url)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_models_are_named_the_nearest_first(scripted: Scripted, tmp_path: Path) -> None:
+    scripted.body = json.dumps(
+        {"data": [{"id": f"aa-{number:02d}"} for number in range(20)] + [{"id": "llama-3"}]}
+    ).encode()
+    with pytest.raises(BadInput, match=r"'lama3' is not among the 21.*: llama-3, aa-00.*9 more"):
+        check(scripted.url, tmp_path, model="lama3")
+
+
+def test_a_model_that_is_not_named_is_found_or_asked_for(
+    scripted: Scripted, tmp_path: Path
+) -> None:
+    scripted.body = json.dumps({"data": [{"id": "the-only"}]}).encode()
+    assert check(scripted.url, tmp_path, model=None).model == "the-only"
+    listing(scripted)
+    with pytest.raises(BadInput, match=r"which model is meant\? it lists 2 models: m-1, m-2"):
+        check(scripted.url, tmp_path, model=None)
+
+
+def test_an_endpoint_without_a_list_passes_with_a_note(scripted: Scripted, tmp_path: Path) -> None:
+    scripted.by_path = {"/v1/models": (404, b"{}"), "/v1/chat/completions": (400, b"{}")}
+    found = check(scripted.url, tmp_path)
+    assert found.models is None
+    assert found.note is not None
+    assert "offers no list of models (404)" in found.note
+    posted = [body for method, _, _, body in scripted.seen if method == "POST"]
+    assert posted == [b"{}"]
+
+
+def test_nothing_is_posted_where_tokens_are_billed(scripted: Scripted, tmp_path: Path) -> None:
+    scripted.status, scripted.body = 404, b"{}"
+    found = check(scripted.url, tmp_path, billing="tokens", price="unknown")
+    assert found.models is None
+    assert {method for method, _, _, _ in scripted.seen} == {"GET"}
+
+
+def test_a_forgotten_v1_is_found(scripted: Scripted, tmp_path: Path) -> None:
+    scripted.status, scripted.body = 404, b"{}"
+    scripted.by_path = {"/v1/models": (200, LISTING)}
+    with pytest.raises(TargetFailed, match=f"under /v1 — use {scripted.url}$"):
+        check(scripted.url.removesuffix("/v1"), tmp_path)
+
+
+def test_nobody_there_and_no_such_name(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(TargetFailed, match=r"the connection was refused — is it running"):
+        check(f"http://127.0.0.1:{port}/v1", tmp_path)
+    with pytest.raises(TargetFailed, match=r"'nobody.invalid' cannot be resolved"):
+        check("http://nobody.invalid/v1", tmp_path)
+
+
+@contextlib.contextmanager
+def speaking(words: bytes | None) -> Iterator[int]:
+    """A server that says this to whoever connects and closes; None: it stays silent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    if words is None:
+                        held.append(connection)
+                        continue
+                    connection.recv(65_536)
+                    connection.sendall(words)
+                    connection.close()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+def test_a_server_that_speaks_no_http_or_nothing(tmp_path: Path) -> None:
+    with speaking(b"SSH-2.0-OpenSSH_9\r\n") as port:
+        with pytest.raises(TargetFailed, match=r"broke the exchange off.*another service"):
+            check(f"http://127.0.0.1:{port}/v1", tmp_path)
+        with pytest.raises(TargetFailed, match=r"TLS failed: .*is it https at all"):
+            check(f"https://127.0.0.1:{port}/v1", tmp_path)
+    with speaking(None) as port, pytest.raises(TargetFailed, match=r"not answer within 0\.2 s"):
+        check(f"http://127.0.0.1:{port}/v1", tmp_path, timeouts={"first_byte": "200ms"})
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def secured(server: Any, certificates: Certificates, ask_client: bool = False) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.server)
+    if ask_client:
+        context.load_verify_locations(certificates.authority)
+        context.verify_mode = ssl.CERT_REQUIRED
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+
+
+def test_tls_is_verified_and_an_own_authority_is_taken(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    script = Scripted(body=LISTING)
+    with serving(script, lambda server: secured(server, certificates)):
+        url = script.url.replace("http:", "https:")
+        with pytest.raises(TargetFailed, match=r"certificate cannot be verified: .*ca_bundle"):
+            check(url, tmp_path)
+        assert check(url, tmp_path, ca_bundle=certificates.authority).models == ["m-1", "m-2"]
+
+
+def test_a_client_certificate_is_shown(certificates: Certificates, tmp_path: Path) -> None:
+    script = Scripted(body=LISTING)
+    with serving(script, lambda server: secured(server, certificates, ask_client=True)):
+        url = script.url.replace("http:", "https:")
+        authority = {"ca_bundle": certificates.authority}
+        with pytest.raises(TargetFailed, match=r"TLS failed|broke the exchange off"):
+            check(url, tmp_path, **authority)
+        found = check(url, tmp_path, **authority, client_certificate=certificates.client)
+        assert found.models == ["m-1", "m-2"]
+
+
+def test_pem_files_that_cannot_be_used_are_named(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    url = "https://127.0.0.1:1/v1"
+    with pytest.raises(BadInput, match=r"bad\.pem: ca_bundle cannot be used"):
+        check(url, tmp_path, ca_bundle=bad)
+    with pytest.raises(BadInput, match=r"bad\.pem: client_certificate cannot be used"):
+        check(url, tmp_path, client_certificate=bad)
+    with pytest.raises(BadInput, match=r"ca_bundle: there is no such file"):
+        check(url, tmp_path, ca_bundle=tmp_path / "none.pem")
+
+
+def test_what_would_be_sent_names_secrets_and_does_not_show_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_nothing: OpenContext
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    target = ApiTarget(
+        kind="api",
+        name="o",
+        provider="openai",
+        model="gpt-x",
+        headers={"X-Token": "sk-literal-secret-1234567890"},
+        query={"version": "2"},
+    )
+    with open_target(target, start_nothing) as opened:
+        text = would_send(opened.connection)
+    head, _, body = text.partition("\n\n")
+    assert head.splitlines() == [
+        "POST https://api.openai.com/v1/chat/completions?version=2",
+        "content-type: application/json",
+        "X-Token: ***",
+        "Authorization: Bearer ${OPENAI_API_KEY}",
+    ]
+    assert json.loads(body)["model"] == "gpt-x"
+    assert json.loads(body)["max_completion_tokens"] == 16
+
+
+@pytest.fixture
+def start_nothing(tmp_path: Path) -> OpenContext:
+    def say(text: str) -> None:
+        raise AssertionError(f"nothing was to be said: {text}")
+
+    return OpenContext(tmp_path, say)
+
+
+def test_our_own_emulator_passes(
+    emulator: tuple[str, int], tmp_path: Path, start_emulator: Callable[..., tuple[str, int]]
+) -> None:
+    host, port = emulator
+    assert check(f"http://{host}:{port}/v1", tmp_path, model=None).model == "emulated-model"

@@ -1,0 +1,193 @@
+"""The emulator's side of the wire: what it understands, and the bytes of an answer."""
+
+import json
+from typing import Any
+
+import pytest
+
+from observatory.endpoints.emulator_wire import (
+    AnswerBytes,
+    Asked,
+    Reply,
+    render_reply,
+    understand,
+)
+
+CHAT = "/v1/chat/completions"
+
+
+def ask(body: Any, path: str = CHAT, method: str = "POST", **options: Any) -> Asked | Reply:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = {"model": "m", "key": None} | options
+    return understand(method, path, fields.pop("authorization", ""), data, **fields)
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": "Two words"}]} | fields
+
+
+def test_a_chat_is_understood() -> None:
+    body = chat(
+        stream=True,
+        stream_options={"include_usage": True},
+        max_tokens=5,
+        temperature=0,
+        ignore_eos=True,
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "Hello"}, {"type": "image"}]},
+            {"role": "assistant", "content": None},
+        ],
+    )
+    assert ask(body) == Asked(
+        kind="chat",
+        text="Be brief.\nHello\n",
+        stream=True,
+        include_usage=True,
+        limit=5,
+        whole_limit=True,
+    )
+
+
+def test_a_completion_is_understood() -> None:
+    asked = ask({"model": "m", "prompt": "def f():"}, "/v1/completions")
+    assert asked == Asked("completions", "def f():", False, False, None, False)
+
+
+def test_the_newer_name_of_the_limit_wins() -> None:
+    asked = ask(chat(max_tokens=3, max_completion_tokens=9))
+    assert isinstance(asked, Asked)
+    assert asked.limit == 9
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "request_"),
+    [
+        (400, None, {"body": b"{"}),
+        (400, None, {"body": b"\xff\xfe"}),
+        (400, None, {"body": {"messages": [{"role": "user", "content": "x"}]}}),
+        (400, None, {"body": chat(max_tokens=0)}),
+        (400, None, {"body": chat(max_tokens="many")}),
+        (400, None, {"body": chat(messages=[])}),
+        (400, None, {"body": chat(n=2)}),
+        (400, None, {"body": chat(stream_options={"include_usage": True})}),
+        (400, None, {"body": {"model": "m"}, "path": "/v1/completions"}),
+        (404, "model_not_found", {"body": chat(model="gpt-x")}),
+        (404, "model_not_found", {"body": b"", "path": "/v1/models/gpt-x", "method": "GET"}),
+        (404, "unknown_url", {"body": chat(), "path": "/chat/completions"}),
+        (405, None, {"body": b"", "method": "GET"}),
+        (401, "invalid_api_key", {"body": chat(), "key": "right"}),
+        (401, "invalid_api_key", {"body": chat(), "key": "right", "authorization": "Bearer no"}),
+    ],
+)
+def test_what_is_refused(status: int, code: str | None, request_: dict[str, Any]) -> None:
+    reply = ask(**request_)
+    assert isinstance(reply, Reply)
+    assert reply.status == status
+    error = json.loads(reply.body)["error"]
+    assert error["code"] == code
+    assert error["message"]
+    assert error["type"] == "invalid_request_error"
+
+
+def test_the_right_key_is_taken() -> None:
+    assert isinstance(ask(chat(), key="right", authorization="Bearer right"), Asked)
+
+
+def test_models_are_listed_and_health_needs_no_key() -> None:
+    listed = ask(b"", "/v1/models", "GET")
+    assert isinstance(listed, Reply)
+    assert [model["id"] for model in json.loads(listed.body)["data"]] == ["m"]
+    one = ask(b"", "/v1/models/m", "GET")
+    assert isinstance(one, Reply)
+    assert json.loads(one.body)["id"] == "m"
+    health = ask(b"", "/health", "GET", key="right")
+    assert isinstance(health, Reply)
+    assert health.status == 200
+
+
+def events(chunks: bytes) -> list[str]:
+    """Undo chunks and events, strictly."""
+    out = []
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        length = int(size, 16)
+        if length:
+            event = rest[:length].decode()
+            assert event.startswith("data: ")
+            assert event.endswith("\n\n")
+            out.append(event[6:-2])
+        assert rest[length : length + 2] == b"\r\n"
+        chunks = rest[length + 2 :]
+    return out
+
+
+def answer(asked: Asked, words: list[str], finished: str = "stop") -> AnswerBytes:
+    return AnswerBytes(asked, words, finished, model="m", number=7, created=1)
+
+
+def test_a_chat_stream_is_a_role_the_tokens_a_reason_usage_and_done() -> None:
+    asked = Asked("chat", "one two three", True, True, None, False)
+    content = answer(asked, ['say "hi"', "naïve"], "length")
+    stream = content.opening() + content.token(0) + content.token(1) + content.closing()
+    *parsed, done = events(stream)
+    assert done == "[DONE]"
+    values = [json.loads(event) for event in parsed]
+    deltas = [choice["delta"] for value in values for choice in value["choices"]]
+    assert deltas == [
+        {"role": "assistant", "content": ""},
+        {"content": 'say "hi"'},
+        {"content": " naïve"},
+        {},
+    ]
+    reasons = [choice["finish_reason"] for value in values for choice in value["choices"]]
+    assert reasons == [None, None, None, "length"]
+    assert [value["usage"] for value in values[:-1]] == [None] * 4
+    assert values[-1]["choices"] == []
+    assert values[-1]["usage"] == {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "total_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+    assert {value["id"] for value in values} == {"chatcmpl-emulated-00000007"}
+    assert {value["object"] for value in values} == {"chat.completion.chunk"}
+
+
+def test_without_usage_asked_for_none_is_sent() -> None:
+    content = answer(Asked("chat", "x", True, False, None, False), ["a"])
+    *parsed, done = events(content.opening() + content.token(0) + content.closing())
+    assert done == "[DONE]"
+    assert all("usage" not in json.loads(event) for event in parsed)
+
+
+def test_a_completion_stream_has_text_and_no_role() -> None:
+    content = answer(Asked("completions", "x", True, True, None, False), ["a", "b"])
+    assert content.opening() == b""
+    parsed = [
+        json.loads(event)
+        for event in events(content.token(0) + content.token(1) + content.closing())[:-1]
+    ]
+    texts = [choice["text"] for value in parsed for choice in value["choices"]]
+    assert texts == ["a", " b", ""]
+    assert {value["object"] for value in parsed} == {"text_completion"}
+
+
+def test_a_whole_answer() -> None:
+    chat_answer = json.loads(
+        answer(Asked("chat", "x", False, False, None, False), ["a", "b"]).whole()
+    )
+    assert chat_answer["choices"][0]["message"]["content"] == "a b"
+    assert chat_answer["usage"]["completion_tokens"] == len(["a", "b"])
+    text_answer = json.loads(
+        answer(Asked("completions", "x", False, False, None, False), ["a", "b"]).whole()
+    )
+    assert text_answer["choices"][0]["text"] == "a b"
+
+
+def test_a_replys_length_is_told() -> None:
+    data = render_reply(Reply(200, b"{}", (("x", "y"),)))
+    assert data.endswith(b"\r\n\r\n{}")
+    assert b"content-length: 2\r\n" in data
+    assert b"x: y\r\n" in data
