@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from observatory.telemetry.checkup import Check
 
 KEY_VARIABLES = (
-    "OPENAI_API_KEY",
     "ANTHROPIC_API_KEY",
     "GEMINI_API_KEY",
     "MISTRAL_API_KEY",
@@ -25,7 +24,7 @@ KEY_VARIABLES = (
     "OPENROUTER_API_KEY",
     "AZURE_OPENAI_API_KEY",
 )
-"""The variables that the providers' own documentation names."""
+"""Variables that other providers' own documentation names; the catalogue's are added to them."""
 
 
 def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> None:
@@ -115,6 +114,8 @@ def key_checks(
     import os
 
     from observatory.core.errors import ObservatoryError
+    from observatory.core.target import ApiTarget
+    from observatory.endpoints.api import PROVIDERS
     from observatory.telemetry.checkup import Check
     from observatory.workload.scenario_files import load_targets
 
@@ -124,17 +125,21 @@ def key_checks(
     try:
         for name, target in load_targets(workspace).items():
             variable = getattr(target, "api_key_env", None)
+            if isinstance(target, ApiTarget) and target.api_key_file is None:
+                provider = PROVIDERS.get(target.provider)
+                variable = variable or (provider.key_variable if provider else None)
             if variable:
                 wanted[variable] = name
     except ObservatoryError as error:
         checks.append(Check("targets.yaml", "warning", str(error), "observatory target list"))
-    for variable in dict.fromkeys([*wanted, *KEY_VARIABLES]):
+    known = [*(provider.key_variable for provider in PROVIDERS.values()), *KEY_VARIABLES]
+    for variable in dict.fromkeys([*wanted, *known]):
         if values.get(variable):
             checks.append(Check(f"key {variable}", "ok", "set"))
         elif variable in wanted:
             fix = f"export {variable}=... before a run on {wanted[variable]}"
             checks.append(Check(f"key {variable}", "missing", "not set", fix))
-    unset = [name for name in KEY_VARIABLES if name not in wanted and not values.get(name)]
+    unset = [name for name in dict.fromkeys(known) if name not in wanted and not values.get(name)]
     if unset:
         checks.append(Check("other provider keys", "ok", f"not set: {', '.join(unset)}"))
     return checks

@@ -92,6 +92,16 @@ def test_keys_of_ones_own_targets_are_looked_for(tmp_path: Path) -> None:
     assert missing.fix == "export TEAM_KEY=... before a run on team"
 
 
+def test_a_providers_usual_variable_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "targets.yaml").write_text(
+        "targets:\n  - {kind: api, name: bought, provider: openai, model: some-model}\n"
+    )
+    checks = {check.name: check for check in doctor.key_checks(open_workspace(root=tmp_path), {})}
+    assert checks["key OPENAI_API_KEY"].state == "missing"
+    assert "OPENAI_API_KEY" not in checks["other provider keys"].found
+
+
 def test_a_broken_targets_file_is_a_line_and_no_crash(tmp_path: Path) -> None:
     (tmp_path / "scenarios").mkdir()
     (tmp_path / "scenarios" / "targets.yaml").write_text("targets:\n  - {kind: unheard-of}\n")
