@@ -208,7 +208,7 @@ class Scenario(Strict):
 
     name: str = Field(pattern=NAME)
     description: str = ""
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     workload: Workload
     arrivals: Arrivals
     stages: list[Stage] = Field(min_length=1)

@@ -24,10 +24,7 @@ def plan_item(ask: Ask, workload: Workload) -> PlanItem:
     """The item that asks it; BadInput (with the ask's file and line) where the two do not fit."""
     max_tokens = workload.max_tokens or ask.max_tokens or DEFAULT_MAX_TOKENS
     body = {**_question(ask, workload), "max_tokens": max_tokens, **_settings(ask, workload)}
-    try:
-        encoded = msgspec.json.encode(body, order="deterministic")
-    except UnicodeEncodeError as error:
-        raise BadInput("half of a surrogate pair is not text", where=ask.where) from error
+    encoded = msgspec.json.encode(body, order="deterministic")
     if msgspec.json.encode(NONCE_SENTINEL)[1:-1] in encoded:
         raise BadInput("the text has the nonce's control characters in it", where=ask.where)
     cold = workload.cache == "cold"

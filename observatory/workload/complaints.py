@@ -205,13 +205,16 @@ def _said(details: ErrorDetails, spot: _Spot) -> tuple[str, str | None]:
             return str(context["error"]), None
         case "too_short":
             return f"needs at least {context['min_length']} entry", None
+        case "string_too_short":
+            return "is empty", None
         case "string_pattern_mismatch":
             return f"{shown} does not fit", _pattern_fix(str(context["pattern"]))
         case kind:
-            return _wrong_type_or_range(kind, context, shown, value), None
+            wrong = _wrong_type_or_range(kind, context, shown, value)
+            return wrong or f"{shown}: {details['msg']}", None
 
 
-def _wrong_type_or_range(kind: str, context: dict[str, Any], shown: str, value: Any) -> str:
+def _wrong_type_or_range(kind: str, context: dict[str, Any], shown: str, value: Any) -> str | None:
     bounds = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
     for bound, words in bounds.items():
         if bound in context:
@@ -231,7 +234,7 @@ def _wrong_type_or_range(kind: str, context: dict[str, Any], shown: str, value: 
         "model_attributes_type": "a mapping (indented lines of key: value)",
     }
     if kind not in wanted:
-        return f"{shown}: not usable ({kind})"
+        return None
     quoted = isinstance(value, str) and kind in ("int_type", "float_type") and _NUMBER.match(value)
     return f"{shown} is not {wanted[kind]}{': remove the quotes' if quoted else ''}"
 

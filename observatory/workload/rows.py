@@ -87,7 +87,12 @@ def file_asks(workload: FileWorkload, folder: Path) -> list[Ask]:
             complaints.append(value)
             continue
         try:
+            msgspec.msgpack.encode(value)
             rows.append((line, Row.model_validate(value, strict=True)))
+        except UnicodeEncodeError:
+            complaints.append(Complaint(line, "", "half of a surrogate pair is not text"))
+        except OverflowError:
+            complaints.append(Complaint(line, "", "a whole number has more than 64 bits"))
         except ValidationError as error:
             document = Document(name, value, {(): line})
             complaints += complaints_of(error, document, schema)

@@ -164,6 +164,8 @@ class _Reader:
             number = math.nan
         if not math.isfinite(number):
             raise self._refusal(node, f"{text[:40]!r} is not a finite number")
+        if kind == "int" and not -(2**63) <= number < 2**63:
+            raise self._refusal(node, "a whole number has more than 64 bits")
         return number
 
     def _expect_tag(self, node: yaml.Node, kind: str) -> None:

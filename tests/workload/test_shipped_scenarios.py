@@ -1,0 +1,140 @@
+"""Every scenario and target that comes with the package: it loads, plans, and explains itself."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from observatory.core.scenario import Scenario
+from observatory.core.workspace import Workspace, shipped
+from observatory.quality.scorers import reference_problem
+from observatory.workload.planning import make_plan
+from observatory.workload.scenario_files import (
+    TargetsFile,
+    json_schema,
+    load_scenario,
+    load_targets,
+    read_targets,
+)
+
+FOLDER = shipped("scenarios")
+FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "targets.yaml")
+NAMES = [path.stem for path in FILES]
+ASKED_FOR = {
+    "quickstart",
+    "chat-steady",
+    "rag-long-prompt",
+    "classify-short",
+    "summarise-batch",
+    "code-completion",
+}
+SLOT_MARGIN = 60
+"""Tokens that a template and the nonce may add to what the plan estimates."""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Workspace:
+    return Workspace(root=tmp_path, results=tmp_path / "results")
+
+
+def test_the_scenarios_of_real_use_are_there() -> None:
+    assert set(NAMES) >= ASKED_FOR
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_scenario_loads_and_plans_from_anywhere(name: str, elsewhere: Workspace) -> None:
+    loaded = load_scenario(name, elsewhere)
+    plan = make_plan(loaded.scenario, loaded.path.parent)
+    assert loaded.scenario.name == name
+    assert loaded.scenario.description
+    assert loaded.targets
+    assert plan.items
+    for item in plan.items:
+        if item.expected is not None:
+            assert reference_problem(item.scorer or "", item.expected, item.labels) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_scenario_fits_its_engines_context(name: str, elsewhere: Workspace) -> None:
+    loaded = load_scenario(name, elsewhere)
+    plan = make_plan(loaded.scenario, loaded.path.parent)
+    longest = max(item.prompt_tokens_estimate + item.max_tokens for item in plan.items)
+    engines = [target for target in loaded.targets if target.kind == "llamacpp"]
+    assert engines
+    assert all(longest + SLOT_MARGIN <= engine.context for engine in engines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_shipped_scenario_needs_a_key_or_spends_money(name: str, elsewhere: Workspace) -> None:
+    kinds = {target.kind for target in load_scenario(name, elsewhere).targets}
+    assert kinds <= {"llamacpp", "emulated"}
+
+
+@pytest.mark.parametrize("path", [*FILES, FOLDER / "targets.yaml"], ids=lambda path: path.stem)
+def test_a_shipped_file_explains_itself_and_names_its_schema(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    comment = re.match(r"(?:#.*\n)+", text)
+    assert comment is not None
+    assert len(comment[0]) > 300
+    modeline = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert modeline is not None
+    schema = json.loads((path.parent / modeline[1]).read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(text), schema)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [(Scenario, "scenario.schema.json"), (TargetsFile, "targets.schema.json")]
+)
+def test_the_schemas_are_those_of_the_code(model: type, name: str) -> None:
+    written = (FOLDER / name).read_text(encoding="utf-8")
+    assert written == json_schema(model), (
+        "write it again: observatory scenario schema --out scenarios/scenario.schema.json, "
+        "and with --targets --out scenarios/targets.schema.json"
+    )
+
+
+def test_the_schema_refuses_what_the_reader_refuses() -> None:
+    schema = json.loads((FOLDER / "scenario.schema.json").read_text(encoding="utf-8"))
+    good = yaml.safe_load((FOLDER / "quickstart.yaml").read_text(encoding="utf-8"))
+    wrong = [
+        {**good, "stagess": []},
+        {**good, "timing": {"steady": "30 seconds"}},
+        {**good, "timing": {"steady": 30}},
+        {**good, "stages": [{"rate": "2/ms"}]},
+        {**good, "workload": {**good["workload"], "cache": "hot"}},
+        {key: value for key, value in good.items() if key != "workload"},
+    ]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert validator.is_valid(good)
+    assert [validator.is_valid(bad) for bad in wrong] == [False] * len(wrong)
+
+
+def test_the_shipped_targets_cover_every_kind_and_hold_no_key(elsewhere: Workspace) -> None:
+    targets = load_targets(elsewhere)
+    assert {target.kind for target in targets.values()} == {"llamacpp", "emulated", "url", "api"}
+    assert targets == read_targets(FOLDER / "targets.yaml")
+    assert "sk-" not in (FOLDER / "targets.yaml").read_text(encoding="utf-8")
+
+
+def test_example_prices_say_that_they_are_examples(elsewhere: Workspace) -> None:
+    for target in load_targets(elsewhere).values():
+        for money in (getattr(target, "rate", None), getattr(target, "price", None)):
+            if money is not None:
+                assert money.basis == "example"
+                assert "stand-in" in money.source
+
+
+def test_the_quickstart_is_what_the_readme_promises(elsewhere: Workspace) -> None:
+    loaded = load_scenario("quickstart", elsewhere)
+    scenario = loaded.scenario
+    assert [target.name for target in loaded.targets] == ["smollm2-llamacpp", "emulated-api"]
+    assert [stage.concurrency for stage in scenario.stages] == [1, 4]
+    times = [scenario.timing_of(stage) for stage in range(2)]
+    assert all(timing.steady >= 30 for timing in times)
+    assert sum(t.warmup + t.steady + t.drain for t in times) * 2 <= 3.5 * 60
+    assert not scenario.store_text
+    assert scenario.slo is not None
