@@ -7,6 +7,7 @@ import msgspec
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import MANIFEST_FORMAT, Manifest
+from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, replacing
 
 MANIFEST_NAME = "manifest.json"
@@ -16,6 +17,17 @@ OLDEST_FORMAT = 1
 
 class _Numbered(msgspec.Struct):
     format: int
+
+
+def run_folders(workspace: Workspace) -> list[Path]:
+    """Every folder of results/runs that holds a manifest, by name; hidden ones are being removed."""
+    if not workspace.runs.is_dir():
+        return []
+    return sorted(
+        folder
+        for folder in workspace.runs.iterdir()
+        if not folder.name.startswith(".") and (folder / MANIFEST_NAME).is_file()
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -12,7 +12,7 @@ from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.crashed_stage import crashed_stage
 from observatory.store.journals import JOURNAL_FOLDER, worker_journals
-from observatory.store.manifest import MANIFEST_NAME, read_manifest
+from observatory.store.manifest import read_manifest, run_folders
 from observatory.store.run_lock import hold_lock, is_running
 from observatory.store.sealing import seal
 
@@ -44,10 +44,8 @@ def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]
 
 
 def _unsealed(workspace: Workspace) -> Iterator[Path]:
-    if not workspace.runs.is_dir():
-        return
-    for folder in sorted(workspace.runs.iterdir()):
-        if not (folder / MANIFEST_NAME).is_file() or is_running(folder):
+    for folder in run_folders(workspace):
+        if is_running(folder):
             continue
         if (folder / JOURNAL_FOLDER).is_dir() or not _is_sealed(folder):
             yield folder
@@ -101,7 +99,7 @@ def _remove_finished_campaigns(workspace: Workspace) -> None:
     if not workspace.campaigns.is_dir():
         return
     needed = set()
-    for folder in workspace.runs.iterdir() if workspace.runs.is_dir() else ():
+    for folder in run_folders(workspace):
         try:
             manifest = read_manifest(folder)
         except ObservatoryError:

@@ -12,7 +12,7 @@ from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, write_text
 from observatory.store.frames import RunFrames, read_frames
-from observatory.store.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from observatory.store.manifest import read_manifest, run_folders, write_manifest
 from observatory.store.recovery import recover_crashed
 from observatory.store.run_lock import hold_lock, is_running
 from observatory.store.sealing import seal, verify
@@ -83,13 +83,7 @@ def create_run(workspace: Workspace, manifest: Manifest) -> Path:
 
 def list_runs(workspace: Workspace) -> list[RunEntry]:
     """Every run folder by time of creation, read from disk: no database is needed."""
-    if not workspace.runs.is_dir():
-        return []
-    entries = [
-        _entry(folder)
-        for folder in sorted(workspace.runs.iterdir())
-        if (folder / MANIFEST_NAME).is_file()
-    ]
+    entries = [_entry(folder) for folder in run_folders(workspace)]
     return sorted(entries, key=lambda entry: (_created(entry), entry.run_id))
 
 

@@ -12,6 +12,8 @@ from observatory.core.metric import FLOORS, METRICS, QUANTILES, Metric
 
 End = Literal["low", "high"]
 _UNIT_ENDINGS = ("_s", "_w", "_j", "_bytes", "_fraction", "_usd")
+INTERVAL_ENDING = "end of the 95 % interval"
+"""Ends the comment of every column that is an interval's end."""
 _WITH_P95 = ("gpu_util_fraction", "gpu_memory_used_bytes", "gpu_power_w")
 """Sensor readings whose mean stands under the metric's own name, with a p95 beside it."""
 
@@ -74,7 +76,7 @@ def _interval(metric: Metric, statistic: str, title: str) -> Iterator[StageColum
             metric,
             statistic,
             end,
-            f"{title}: {word} end of the 95 % interval",
+            f"{title}: {word} {INTERVAL_ENDING}",
         )
 
 

@@ -15,12 +15,13 @@ from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.database import WAIT_S, connect, transaction
-from observatory.store.loading import Row, Summarise, load_run, remove_run
+from observatory.store.loading import Row, Summarise, load_run
 from observatory.store.manifest import (
     MANIFEST_NAME,
     decode_manifest,
     manifest_sha256,
     read_manifest_bytes,
+    run_folders,
 )
 from observatory.store.run_folder import LABEL_NAME, label_of, read_frames, verify
 
@@ -28,7 +29,6 @@ __all__ = [
     "IngestResult",
     "Summarise",
     "connect",
-    "forget_runs",
     "ingest",
     "ingest_pending",
     "pending_runs",
@@ -98,9 +98,7 @@ def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) ->
     rows = connection.execute("SELECT run_id, manifest_sha256, label FROM runs").fetchall()
     known = {run_id: (sha256, label) for run_id, sha256, label in rows}
     found = []
-    for folder in sorted(workspace.runs.iterdir()) if workspace.runs.is_dir() else ():
-        if not (folder / MANIFEST_NAME).is_file():
-            continue
+    for folder in run_folders(workspace):
         sha256, label = known.get(folder.name, (None, None))
         data = read_manifest_bytes(folder)
         unchanged = sha256 == manifest_sha256(data)
@@ -113,18 +111,6 @@ def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) ->
         if manifest.sealed and not (unchanged and label == label_of(folder, manifest)):
             found.append(folder)
     return found
-
-
-def forget_runs(workspace: Workspace, run_ids: Sequence[str], *, wait_s: float = WAIT_S) -> None:
-    """Take runs out of the database; DatabaseBusy where another process keeps it open."""
-    if not workspace.database.exists():
-        return
-    with (
-        connect(workspace, read_only=False, wait_s=wait_s) as connection,
-        transaction(connection),
-    ):
-        for run_id in run_ids:
-            remove_run(connection, run_id)
 
 
 def read_for_ingest(folder: Path) -> tuple[Manifest, Row]:

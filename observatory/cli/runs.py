@@ -1,0 +1,189 @@
+"""`observatory runs`: what was measured, as the run folders tell it; no database is needed to look."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from observatory.core.run import Manifest
+    from observatory.store.run_folder import RunEntry
+
+app = typer.Typer(help="List, show, label and delete runs.", no_args_is_help=True)
+
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run, a campaign, a label, or `last`.")
+]
+
+
+@app.command("list")
+def list_(json_output: JsonOption = False, results: ResultsOption = None) -> None:
+    """List every run, oldest first, whatever its status and verdict.
+
+    Example: observatory runs list
+    """
+    from observatory.core.workspace import open_workspace
+    from observatory.store.run_folder import list_runs
+
+    rows = [_row(entry) for entry in list_runs(open_workspace(results))]
+    if json_output:
+        _print_json(rows)
+        return
+    from observatory.cli.answers import show_table
+
+    columns = ("run", "status", "verdict", "requests", "started", "label", "problem")
+    hidden = () if any(row["problem"] for row in rows) else ("problem",)
+    shown = [column for column in columns if column not in hidden]
+    show_table(shown, [[_marked(row)[column] for column in shown] for row in rows])
+
+
+@app.command()
+def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOption = None) -> None:
+    """Show runs: what was asked of which target, how it ended, what it is worth and why.
+
+    Example: observatory runs show last
+    """
+    from observatory.core.workspace import open_workspace
+    from observatory.store.run_folder import list_runs, resolve_runs
+
+    workspace = open_workspace(results)
+    chosen = set(resolve_runs(workspace, run))
+    entries = [entry for entry in list_runs(workspace) if entry.run_id in chosen]
+    if json_output:
+        import msgspec
+
+        _print_json([{**_row(e), "manifest": msgspec.to_builtins(e.manifest)} for e in entries])
+        return
+    for entry in entries:
+        for line in _lines(entry):
+            typer.echo(line)
+
+
+@app.command()
+def label(
+    run: RunArgument,
+    text: Annotated[
+        str | None, typer.Argument(metavar="LABEL", help="The label.", show_default=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the label away.")] = False,
+    results: ResultsOption = None,
+) -> None:
+    """Give runs a name to find them by; several runs may share it.
+
+    Example: observatory runs label last "baseline"
+    """
+    from observatory.core.workspace import open_workspace
+    from observatory.store.housekeeping import label_runs
+    from observatory.store.run_folder import resolve_runs
+
+    if (text is None) != remove:
+        raise BadInput("give a label, or --remove", where="runs label")
+    workspace = open_workspace(results)
+    chosen = resolve_runs(workspace, run)
+    note = label_runs(workspace, chosen, text)
+    for run_id in chosen:
+        typer.echo(f"{run_id}: {'no label' if text is None else text}")
+    if note:
+        typer.echo(f"note: {note}", err=True)
+
+
+@app.command()
+def delete(
+    run: RunArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    results: ResultsOption = None,
+) -> None:
+    """Remove runs for good: their folders, and their rows in the database.
+
+    Example: observatory runs delete 20261121T225300Z-quickstart-emulated-api-1a2b --yes
+    """
+    import sys
+
+    from observatory.core.workspace import open_workspace
+    from observatory.store.housekeeping import delete_runs
+    from observatory.store.run_folder import resolve_runs
+
+    workspace = open_workspace(results)
+    chosen = resolve_runs(workspace, run)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise BadInput("nobody can be asked here", where="runs delete", fix="add --yes")
+        typer.echo("\n".join(chosen))
+        if not typer.confirm(f"Delete {len(chosen)} run{'s' if len(chosen) > 1 else ''} for good?"):
+            typer.echo("Nothing was deleted.")
+            return
+    delete_runs(workspace, chosen)
+    typer.echo("\n".join(f"deleted {run_id}" for run_id in chosen))
+
+
+def _row(entry: "RunEntry") -> dict[str, Any]:
+    manifest = entry.manifest
+    row: dict[str, Any] = {"run": entry.run_id, "status": entry.state, "problem": entry.problem}
+    if manifest is None:
+        names = "verdict requests started label campaign scenario target emulated sentence folder"
+        return {**dict.fromkeys(names.split()), **row}
+    report, verdict = manifest.seal_report, manifest.verdict
+    return {
+        **row,
+        "verdict": verdict.level if verdict else None,
+        "requests": report.records if report else None,
+        "started": manifest.created_utc,
+        "label": entry.label,
+        "campaign": manifest.campaign_id,
+        "scenario": manifest.scenario_name,
+        "target": manifest.target.name,
+        "emulated": manifest.target.emulated,
+        "sentence": verdict.sentence if verdict else None,
+        "folder": str(entry.folder),
+    }
+
+
+def _marked(row: dict[str, Any]) -> dict[str, Any]:
+    mark = " (emulated)" if row["emulated"] else ""
+    return {**row, "run": f"{row['run']}{mark}"}
+
+
+def _lines(entry: "RunEntry") -> list[str]:
+    manifest = entry.manifest
+    if manifest is None:
+        return [f"{entry.run_id}: {entry.problem}", ""]
+    target = manifest.target
+    what = f"{target.kind}, {target.hosting}, {target.weights} weights, billed by {target.billing}"
+    lines = [
+        entry.run_id,
+        f"  campaign  {manifest.campaign_id}",
+        f"  scenario  {manifest.scenario_name}, seed {manifest.seed}",
+        f"  target    {target.name}{' (emulated)' if target.emulated else ''}: {what}",
+        f"  model     {target.model_reported or target.model or '–'}",
+        f"  started   {manifest.created_utc}, ended {manifest.ended_utc or '–'}",
+        f"  status    {entry.state}{f': {manifest.status_reason}' if manifest.status_reason else ''}",
+        f"  verdict   {manifest.verdict.sentence if manifest.verdict else 'not judged yet'}",
+        f"  label     {entry.label or '–'}",
+        f"  folder    {entry.folder}",
+    ]
+    lines += [f"  finding   {f.severity}: {f.message} ({f.code})" for f in manifest.findings]
+    return [*lines, *_stage_lines(manifest), ""]
+
+
+def _stage_lines(manifest: "Manifest") -> list[str]:
+    lines = []
+    for stage in manifest.stages:
+        if stage.rate_per_s is not None:
+            level = f"{stage.rate_per_s:g}/s {stage.kind}"
+        elif stage.concurrency is not None:
+            level = f"{stage.concurrency} users"
+        else:
+            level = stage.kind
+        window = "no steady window"
+        if stage.steady_started is not None and stage.steady_ended is not None:
+            window = f"{(stage.steady_ended - stage.steady_started) / 1e9:.1f} s steady"
+        lines.append(f"  stage {stage.index}   {level}, {window}, {stage.recorded or 0} requests")
+    return lines
+
+
+def _print_json(value: Any) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -1,0 +1,57 @@
+"""`observatory schema`: the data dictionary of the warehouse."""
+
+from typing import Annotated, NoReturn
+
+import typer
+
+from observatory.cli.options import JsonOption
+from observatory.core.errors import BadInput
+
+
+def schema(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A table or view; default: all, by name.", show_default=False),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print docs/schema.md: everything, as Markdown.")
+    ] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Say what every table, view and column holds, with its unit.
+
+    Example: observatory schema request_metrics
+    """
+    from observatory.store.dictionary import data_dictionary
+    from observatory.store.dictionary import markdown as as_markdown
+
+    entries = data_dictionary()
+    if name is not None:
+        entries = [entry for entry in entries if entry.name == name] or _unknown(
+            name, [entry.name for entry in entries]
+        )
+    if markdown:
+        typer.echo(as_markdown(entries), nl=False)
+        return
+    if json_output:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())
+        return
+    from observatory.cli.answers import show_table
+
+    if name is None:
+        show_table(
+            ["name", "kind", "columns", "what it holds"],
+            [(entry.name, entry.kind, len(entry.columns), entry.comment) for entry in entries],
+        )
+        typer.echo("observatory schema NAME lists the columns of one.")
+        return
+    for entry in entries:
+        typer.echo(f"{entry.kind} {entry.name}: {entry.comment}")
+        rows = [(column.name, column.type, column.comment) for column in entry.columns]
+        show_table(["column", "type", "what it holds"], rows)
+
+
+def _unknown(name: str, known: list[str]) -> NoReturn:
+    raise BadInput(f"no table or view is called {name!r}", fix=f"one of {', '.join(known)}")

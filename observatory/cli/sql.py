@@ -1,0 +1,122 @@
+"""`observatory sql`: ask the warehouse, read-only unless told otherwise."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from observatory.cli.options import ResultsOption
+from observatory.core.errors import BadInput
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from observatory.core.workspace import Workspace
+    from observatory.store.query import Answer
+
+
+class AnswerFormat(StrEnum):
+    """How an answer is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="SQL, or - to read it from standard input.")],
+    answer_format: Annotated[
+        AnswerFormat | None,
+        typer.Option(
+            "--format", help="Default: what --out's ending says, else table.", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the answer to this file.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows a table shows; 0 shows all.")] = 100,
+    write: Annotated[bool, typer.Option("--write", help="Let it change the database.")] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Let it read and write files (read_parquet, COPY).")
+    ] = False,
+    results: ResultsOption = None,
+) -> None:
+    """Ask the warehouse in SQL (DuckDB's dialect; docs/sql.md has examples).
+
+    Read-only by default: DuckDB then refuses to change the database and to touch any file.
+
+    Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics group by all"
+    """
+    import sys
+
+    from observatory.core.workspace import open_workspace
+    from observatory.store.query import open_for_query, run_query, write_parquet
+
+    text = sys.stdin.read() if query == "-" else query
+    chosen = _format(answer_format, out)
+    workspace = open_workspace(results)
+    if chosen is not AnswerFormat.table and out is not None:
+        _check_writable(out)
+    parquet = out if chosen is AnswerFormat.parquet else None
+    with open_for_query(workspace, write=write, files=files, out=parquet) as connection:
+        _note_pending(workspace, connection)
+        if parquet is not None:
+            rows = write_parquet(connection, text, parquet)
+            typer.echo(f"{rows} rows in {parquet}", err=True)
+            return
+        _write(run_query(connection, text), chosen, out, limit)
+
+
+def _format(chosen: AnswerFormat | None, out: Path | None) -> AnswerFormat:
+    endings = {f".{name}": name for name in AnswerFormat if name is not AnswerFormat.table}
+    if chosen is None:
+        if out is None:
+            return AnswerFormat.table
+        if out.suffix not in endings:
+            raise BadInput(
+                "the ending does not say the format", where=str(out), fix="add --format csv"
+            )
+        return endings[out.suffix]
+    if chosen is AnswerFormat.parquet and out is None:
+        raise BadInput("parquet is not for a terminal", where="--format", fix="add --out FILE")
+    if chosen is AnswerFormat.table and out is not None:
+        raise BadInput("a table is for reading", where="--out", fix="use csv, json or parquet")
+    return chosen
+
+
+def _check_writable(out: Path) -> None:
+    if not out.resolve().parent.is_dir():
+        raise BadInput("there is no such folder", where=str(out.resolve().parent))
+
+
+def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int) -> None:
+    import sys
+    from contextlib import nullcontext
+
+    from observatory.cli.answers import show_table, write_csv, write_json
+
+    names = [name for name, _ in answer.columns]
+    if chosen is AnswerFormat.table:
+        show_table(names, answer.rows, limit)
+        return
+    with nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8") as stream:
+        if chosen is AnswerFormat.csv:
+            write_csv(names, answer.rows, stream)
+        else:
+            write_json(answer.columns, answer.rows, stream)
+
+
+def _note_pending(workspace: "Workspace", connection: "duckdb.DuckDBPyConnection") -> None:
+    from observatory.store.warehouse import pending_runs
+
+    waiting = pending_runs(workspace, connection)
+    if waiting:
+        runs = "1 run is" if len(waiting) == 1 else f"{len(waiting)} runs are"
+        typer.echo(
+            f"note: {runs} sealed on disk and not in this answer (observatory rebuild): "
+            + ", ".join(folder.name for folder in waiting[:3])
+            + (" ..." if len(waiting) > 3 else ""),
+            err=True,
+        )

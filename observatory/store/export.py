@@ -1,0 +1,88 @@
+"""Tables and views as files that other tools read: Parquet, CSV or JSON, sorted, so that they diff."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from observatory.core.errors import BadInput
+from observatory.store.files import disk_error
+from observatory.store.migrations import quote
+from observatory.store.schema import TABLES
+from observatory.store.views import VIEWS
+
+Format = Literal["parquet", "csv", "json"]
+NAMES: tuple[str, ...] = (*(view.name for view in VIEWS), *(table.name for table in TABLES))
+"""What can be exported, views first."""
+
+_OPTIONS: dict[Format, str] = {
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+    "csv": "FORMAT csv, HEADER",
+    "json": "FORMAT json, ARRAY true",
+}
+_ORDER = ("run_id", "comparison_key", "target", "stage", "request", "attempt", "at_ns", "worker")
+
+
+def check_ingested(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> None:
+    """BadInput where a run is not in the database (yet)."""
+    known = {row[0] for row in connection.execute("SELECT run_id FROM runs").fetchall()}
+    missing = [run_id for run_id in run_ids if run_id not in known]
+    if missing:
+        raise BadInput(
+            "is not in the database yet",
+            where=missing[0],
+            fix="observatory rebuild takes in what is sealed; a live run must end first",
+        )
+
+
+def export_tables(
+    connection: duckdb.DuckDBPyConnection,
+    names: Sequence[str],
+    run_ids: Sequence[str] | None,
+    folder: Path,
+    file_format: Format,
+    *,
+    replace: bool = False,
+) -> list[tuple[Path, int]]:
+    """Write each named table or view as <folder>/<name>.<format>; answers files and row counts.
+
+    run_ids: only rows of these runs (None: of all). Raises BadInput for an unknown name, or where
+    a file exists and may not be replaced.
+    """
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise BadInput(
+            f"no table or view is called {unknown[0]!r}", fix=f"one of {', '.join(NAMES)}"
+        )
+    paths = [(folder / f"{name}.{file_format}").resolve() for name in names]
+    standing = next((path for path in paths if path.exists()), None)
+    if standing is not None and not replace:
+        raise BadInput("exists already", where=str(standing), fix="add --force to replace it")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    return [
+        (path, _copy(connection, name, run_ids, path, file_format))
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    run_ids: Sequence[str] | None,
+    path: Path,
+    file_format: Format,
+) -> int:
+    columns = {row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall()}
+    chosen = (
+        "" if run_ids is None else f" WHERE run_id IN ({', '.join(quote(run) for run in run_ids)})"
+    )
+    order = ", ".join(column for column in _ORDER if column in columns)
+    row = connection.execute(
+        f"COPY (SELECT * FROM {name}{chosen} ORDER BY {order}) TO {quote(str(path))}"
+        f" ({_OPTIONS[file_format]})"
+    ).fetchone()
+    return int(row[0]) if row else 0

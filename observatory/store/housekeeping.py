@@ -1,0 +1,71 @@
+"""What a person does to kept runs: give them a label, or remove them for good."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from observatory.core.errors import BadInput
+from observatory.core.workspace import Workspace
+from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
+from observatory.store.files import disk_error
+from observatory.store.loading import remove_run
+from observatory.store.run_folder import set_label
+from observatory.store.run_lock import hold_lock
+
+
+def label_runs(
+    workspace: Workspace, run_ids: Sequence[str], label: str | None, *, wait_s: float = WAIT_S
+) -> str | None:
+    """Set or take away (None) the label of runs, on disk and in the database.
+
+    Answers why the database has it not yet where another process holds it; ingest and rebuild
+    take labels from disk. Raises BadInput for an impossible label.
+    """
+    for run_id in run_ids:
+        set_label(workspace.runs / run_id, label)
+    if not workspace.database.exists():
+        return None
+    try:
+        connection = connect(workspace, read_only=False, wait_s=wait_s)
+    except DatabaseBusy as busy:
+        return f"the label is kept on disk; the database has it after the next ingest ({busy.what})"
+    with connection, transaction(connection):
+        connection.execute(
+            "UPDATE runs SET label = ? WHERE list_contains(?, run_id)", [label, list(run_ids)]
+        )
+    return None
+
+
+def delete_runs(workspace: Workspace, run_ids: Sequence[str], *, wait_s: float = WAIT_S) -> None:
+    """Remove runs from the database, then from disk; nothing where one of them is being written.
+
+    Raises EnvironmentFailed where a run is live or the database is held open elsewhere: then
+    nothing was removed.
+    """
+    folders = [workspace.runs / run_id for run_id in run_ids]
+    for folder in folders:
+        if folder.parent != workspace.runs or not folder.is_dir():
+            raise BadInput("is not a run folder", where=str(folder))
+    with ExitStack() as locks:
+        for folder in folders:
+            locks.enter_context(hold_lock(folder))
+        if workspace.database.exists():
+            with (
+                connect(workspace, read_only=False, wait_s=wait_s) as connection,
+                transaction(connection),
+            ):
+                for run_id in run_ids:
+                    remove_run(connection, run_id)
+        for folder in folders:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Hide it first: a removal that dies half-way leaves no half of a run in sight."""
+    hidden = folder.with_name(f".{folder.name}")
+    try:
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise disk_error(error, folder) from error
