@@ -11,6 +11,8 @@ _REASONING_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE
 _WORD = re.compile(r"\S{1,256}")
 """A piece short enough for `unicodedata.normalize`, which takes quadratic time on a long run of
 combining marks (3.7 s for 65,536 of them on CPython 3.11)."""
+_LONGEST_NORMALISED = 512
+"""Characters kept of a normalised piece: single characters exist that become eighteen."""
 _FENCE = ("```", "~~~")
 _REFUSAL = re.compile(
     r"[\s\"'*_>]*(?:(?:i'?m|i am|we're|we are)\s+(?:really\s+|very\s+|so\s+)?sorry\b|sorry\s*[,.]"
@@ -76,9 +78,13 @@ def compatible(text: str) -> str:
     """`text` in Unicode's NFKC form, straight quotes for curly ones, each 256-character piece apart."""
     if text.isascii():
         return text
-    return _WORD.sub(lambda word: unicodedata.normalize("NFKC", word[0]), text).translate(_QUOTES)
+    return _WORD.sub(_normalised, text).translate(_QUOTES)
 
 
 def folded(text: str) -> str:
     """`compatible` text, case-folded, every run of white space one space, none at the ends."""
     return " ".join(compatible(text).casefold().split())
+
+
+def _normalised(word: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", word[0])[:_LONGEST_NORMALISED]

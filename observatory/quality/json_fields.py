@@ -92,7 +92,7 @@ def _f1(wanted: Counter[Leaf], found: Counter[Leaf]) -> float:
 def _leaves(document: Any) -> Counter[Leaf]:
     """Every leaf that is not null with its path, at most _MOST_FIELDS of them."""
     counted: Counter[Leaf] = Counter()
-    waiting: list[tuple[Path, Any]] = [((), document)]
+    waiting: list[tuple[Path, Any]] = [((), document)] if document else []
     while waiting and len(counted) < _MOST_FIELDS:
         path, value = waiting.pop()
         if isinstance(value, dict) and value and len(path) < _DEEPEST:

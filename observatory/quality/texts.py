@@ -10,10 +10,12 @@ from observatory.quality.answer_text import compatible, fenced_blocks, folded
 _ARTICLES = frozenset({"a", "an", "the"})
 _NO_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation, ""))
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
-_MARKER = re.compile(r"^\W{0,6}(?:final )?(?:answer|output|result)\W{0,4}?:", re.IGNORECASE | re.M)
+_MARKER = re.compile(
+    r"^\W{0,6}(?:final )?(?:answer|output|result)\W{0,4}?:(?:\*\*)?", re.IGNORECASE | re.M
+)
 
 
-def token_f1(expected: str | Sequence[str], answer: str) -> tuple[float, str | None]:
+def token_f1(expected: str | float | Sequence[str], answer: str) -> tuple[float, str | None]:
     """The F1 of shared words, the best over the references, as SQuAD 1.1 defines it.
 
     Rajpurkar et al. 2016, evaluate-v1.1.py: lower case, ASCII punctuation and the articles a, an,
@@ -25,7 +27,7 @@ def token_f1(expected: str | Sequence[str], answer: str) -> tuple[float, str | N
     return max(_f1(reference, given, answer) for reference in references(expected)), None
 
 
-def exact(expected: str | Sequence[str], answer: str) -> tuple[float, str | None]:
+def exact(expected: str | float | Sequence[str], answer: str) -> tuple[float, str | None]:
     """1.0 where the answer is one of the references, else 0.0.
 
     Letters count as they are; runs of white space are one space; Unicode is NFKC. Compared are
@@ -72,11 +74,15 @@ def _even(text: str) -> str:
     return " ".join(compatible(text).split())
 
 
-def _shapes(answer: str) -> tuple[str, str, str]:
-    """One answer as it stands, without what wraps it, and without a full stop too."""
+def _shapes(answer: str) -> set[str]:
+    """One answer as it stands, without a full stop, without what wraps it, without both."""
     even = _even(answer)
-    bare = even
-    for wrapping in ("**", "`", '"', "'"):
-        if len(bare) > 2 * len(wrapping) and bare.startswith(wrapping) and bare.endswith(wrapping):
-            bare = bare.removeprefix(wrapping).removesuffix(wrapping).strip()
-    return even, bare, bare.removesuffix(".")
+    shapes = {even}
+    for shape in (even, even.removesuffix(".")):
+        bare = shape
+        for wrapping in ("**", "`", '"', "'"):
+            ends = bare.startswith(wrapping) and bare.endswith(wrapping)
+            if ends and len(bare) > 2 * len(wrapping):
+                bare = bare.removeprefix(wrapping).removesuffix(wrapping).strip()
+        shapes |= {bare, bare.removesuffix(".")}
+    return shapes
