@@ -1,7 +1,8 @@
 """The journal's bytes: frames that can be cut anywhere and read up to the last whole one.
 
 Pure: bytes in, bytes out. A frame is a little-endian length and CRC-32 of the payload, four bytes
-each, then the payload: msgpack of a JournalEntry, or of a Sample in a samples journal.
+each, then the payload: msgpack of a JournalEntry, or of a Sample in a samples journal. A length of
+zero is no frame: a power loss can leave zeros at a file's end, and zeros would check out.
 """
 
 import struct
@@ -40,7 +41,7 @@ def _payloads(data: bytes) -> Iterator[bytes]:
     while at + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, at)
         payload = data[at + _HEAD.size : at + _HEAD.size + length]
-        if len(payload) < length or zlib.crc32(payload) != checksum:
+        if not length or len(payload) < length or zlib.crc32(payload) != checksum:
             return
         yield payload
         at += _HEAD.size + length
@@ -52,7 +53,7 @@ def whole_length(data: bytes) -> int:
     while at + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, at)
         end = at + _HEAD.size + length
-        if end > len(data) or zlib.crc32(data[at + _HEAD.size : end]) != checksum:
+        if not length or end > len(data) or zlib.crc32(data[at + _HEAD.size : end]) != checksum:
             return at
         at = end
     return at
