@@ -15,10 +15,12 @@ def print_dry_run(
     """Plan, check the budget, print; nothing is opened and nothing is sent."""
     from observatory.economics.prices import prices_of
     from observatory.runner.limits import check_within_limits
+    from observatory.runner.references import check_references
     from observatory.runner.spending import check_may_spend
     from observatory.workload.planning import make_plan
 
     plan = make_plan(scenario, folder)
+    check_references(plan)
     rows = []
     for target in targets:
         prices = prices_of(target)

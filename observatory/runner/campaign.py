@@ -37,6 +37,7 @@ from observatory.runner.limits import check_within_limits
 from observatory.runner.locks import target_lock
 from observatory.runner.progress import LegProgress, Observer
 from observatory.runner.recovery import recover_crashed_runs
+from observatory.runner.references import check_references
 from observatory.runner.spending import caps_left, check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.runner.ticks import Heartbeats
@@ -114,6 +115,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
             fix="add targets: to it, or pass --target NAME or --url URL --model NAME",
         )
     plan = make_plan(request.scenario, request.folder)
+    check_references(plan)
     prices = [prices_of(target) for target in request.targets]
     for target, price in zip(request.targets, prices, strict=True):
         check_may_spend(target, request.scenario.budget, price)
@@ -343,10 +345,15 @@ def stage_level(stage: StagePlan | StageTimes) -> str:
 
 def _finish(campaign: Campaign, member: Member) -> FinishedRun:
     campaign.observer.say(f"sealing {member.manifest.run_id}")
+    sampler = campaign.sampler
+    trouble = sampler.alive() if sampler is not None else None
     manifest = msgspec.structs.replace(
-        member.manifest, status=member.status, status_reason=member.reason
+        member.manifest,
+        status=member.status,
+        status_reason=member.reason,
+        telemetry={**member.manifest.telemetry, "trouble": trouble},
     )
-    samples = campaign.sampler.journal if campaign.sampler is not None else None
+    samples = sampler.journal if sampler is not None else None
     return finish_run(campaign.workspace, member.folder, manifest, samples)
 
 
