@@ -165,8 +165,8 @@ def _everything(workspace: "Workspace") -> list[str]:
 
 def _checked(name: str, workspace: "Workspace") -> str:
     """What there is to say of one good file; BadInput where it is not good."""
-    from observatory.core.errors import BadInput
-    from observatory.quality.scorers import reference_problem
+    from observatory.runner.limits import check_within_limits
+    from observatory.runner.references import check_references
     from observatory.workload.planning import make_plan
     from observatory.workload.scenario_files import TARGETS_FILE, load_scenario, read_targets
 
@@ -174,14 +174,9 @@ def _checked(name: str, workspace: "Workspace") -> str:
         return f"fine; targets: {len(read_targets(Path(name)))}"
     loaded = load_scenario(name, workspace)
     plan = make_plan(loaded.scenario, loaded.path.parent)
-    for item in plan.items:
-        if item.scorer is not None and item.expected is not None:
-            problem = reference_problem(item.scorer, item.expected, item.labels)
-            if problem is not None:
-                raise BadInput(
-                    f"{problem}, and cannot be held against by scorer {item.scorer}",
-                    where=f"{name}, item {item.prompt_id}",
-                )
+    check_references(plan)
+    for target in loaded.targets:
+        check_within_limits(target, plan)
     return (
         f"fine; items: {len(plan.items)}, stages: {len(plan.stages)}, "
         f"targets: {len(loaded.targets)}"

@@ -102,7 +102,17 @@ def test_check_refuses_an_answer_that_its_scorer_cannot_use(workspace: Path) -> 
     (workspace / "mine.jsonl").write_text(row)
     result = _call("check", "mine")
     assert isinstance(result.exception, BadInput)
-    assert "item q: 'four' is not a number" in str(result.exception)
+    assert "scenario mine: expected answers that cannot be scored: q: 'four'" in str(
+        result.exception
+    )
+
+
+def test_check_refuses_more_than_a_target_allows(workspace: Path) -> None:
+    target = "{name: emulated-slow, kind: emulated, max_rate: 1/s}"
+    (workspace / "mine.yaml").write_text(SCENARIO.replace("[emulated-api]", f"[{target}]"))
+    result = _call("check", "mine")
+    assert isinstance(result.exception, BadInput)
+    assert "target emulated-slow allows 1 (max_rate)" in str(result.exception)
 
 
 def test_plan_shows_stages_tokens_offsets_and_the_hash() -> None:
