@@ -1,0 +1,155 @@
+"""The whole site from one database: a pure function of the results, byte for byte.
+
+Pages are made in a new folder beside the old one and change places with it when they are whole.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from altair.utils.schemapi import debug_mode
+
+from observatory.core.errors import BadInput
+from observatory.core.metric import FLOORS, METRICS
+from observatory.core.workspace import Workspace
+from observatory.site import queries
+from observatory.site.bundle import write_assets
+from observatory.site.downloads import EXAMPLES, Download, write_downloads
+from observatory.site.figures import BASES, Row
+from observatory.site.looks import Look, group_of, looks_of
+from observatory.site.members import UNJUDGED
+from observatory.site.overview import sections
+from observatory.site.pages import page_environment
+from observatory.site.run_page import moment, run_page
+
+MARKER = ".observatory-site"
+"""A file that says: this folder was built and may be replaced."""
+_SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of the list of runs."""
+
+    run: Row
+    look: Look
+    group: str
+    verdict: str
+    started: str
+
+
+@dataclass(slots=True)
+class _Site:
+    """What every page is told."""
+
+    templates: Any
+    out: Path
+    shared: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, template: str, path: str, **values: Any) -> None:
+        root = "../" * path.count("/")
+        page = self.templates.get_template(template)
+        html = page.render(root=root, path=path, **self.shared, **values)
+        target = self.out / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(html, encoding="utf-8")
+
+
+def build_site(
+    workspace: Workspace,
+    out: Path | None = None,
+    *,
+    only_published: bool = False,
+    show_host: bool = False,
+) -> Path:
+    """Build the site of the workspace's database into `out` (default: site/dist); answers `out`.
+
+    BadInput where `out` holds something that was not built here; EnvironmentFailed where the
+    database is held by a writer. A missing database gives a site that says what to do.
+    """
+    target = (out or workspace.site_output).resolve()
+    _refuse_foreign(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        fresh.chmod(0o755)
+        with debug_mode(
+            False
+        ):  # Altair would validate every part of every chart against its schema
+            _fill(workspace, fresh, only_published=only_published, show_host=show_host)
+        if target.exists():
+            shutil.rmtree(target)
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return target
+
+
+def _refuse_foreign(target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise BadInput(
+            "this is a file, not a folder", where=str(target), fix="choose another --out"
+        )
+    if any(target.iterdir()) and not (target / MARKER).is_file():
+        raise BadInput(
+            "the folder holds files that no site build wrote, and would be replaced",
+            where=str(target),
+            fix="choose an empty or a new folder with --out",
+        )
+
+
+def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: bool) -> None:
+    write_assets(workspace.site_sources, out)
+    (out / MARKER).write_text("Built by `observatory site build`; replaced as a whole.\n")
+    site = _Site(page_environment(workspace.site_sources), out)
+    with queries.open_reader(
+        workspace, only_published=only_published, show_host=show_host
+    ) as reader:
+        runs = queries.runs(reader) if reader else []
+        runs = [run for run in runs if _SAFE.match(run["run_id"])]
+        looks = looks_of(runs)
+        listed = list(_listed(runs, looks))
+        site.shared = {
+            "total": len(runs),
+            "latest": moment(runs[0]["created_at"]) if runs else None,
+            "only_published": only_published,
+            "bases": BASES,
+        }
+        shown = sections(reader, runs, looks) if reader else []
+        site.write("index.html", "index.html", sections=shown, current="overview")
+        site.write("runs.html", "runs.html", listed=listed, current="runs")
+        downloads: list[Download] = []
+        views: list[Row] = []
+        if reader:
+            for run in runs:
+                page = run_page(reader, run, looks, show_host=show_host)
+                site.write("run.html", f"runs/{run['run_id']}.html", page=page, current="runs")
+            downloads = write_downloads(reader, out)
+            views = queries.view_columns(reader)
+        _reference_pages(site, downloads, views)
+
+
+def _reference_pages(site: _Site, downloads: list[Download], views: list[Row]) -> None:
+    from observatory.store.schema import TABLES
+
+    site.write(
+        "methodology.html",
+        "methodology.html",
+        metrics=METRICS,
+        floors=FLOORS,
+        current="methodology",
+    )
+    site.write("data.html", "data.html", downloads=downloads, examples=EXAMPLES, current="data")
+    site.write("schema.html", "schema.html", tables=TABLES, views=views, current="data")
+
+
+def _listed(runs: list[Row], looks: dict[str, Look]) -> Iterator[Listed]:
+    for run in runs:
+        verdict = str(run["verdict"] or UNJUDGED)
+        yield Listed(run, looks[run["target"]], group_of(run), verdict, moment(run["created_at"]))

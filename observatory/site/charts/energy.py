@@ -1,0 +1,37 @@
+"""Energy per request against load, or why it cannot be told.
+
+Where only the energy of a shared host is known it is said beside, and not made a figure per request.
+"""
+
+from dataclasses import replace
+
+from observatory.site.charts.drawing import Drawing
+from observatory.site.charts.levels import Series, level_chart
+from observatory.site.figures import write
+from observatory.site.members import Member
+
+
+def energy_chart(name: str, about: str, members: list[Member]) -> Drawing:
+    """The drawing of j_per_request; shared hosts' energy stands in its notes."""
+    series = [Series(m.look, m.verdict, m.series("j_per_request", "value")) for m in members]
+    drawing = level_chart(name, about, series)
+    return replace(drawing, notes=[*drawing.notes, *filter(None, map(_shared, members))])
+
+
+def _shared(member: Member) -> str | None:
+    """The shared host's average power over the loads, in words."""
+    found = [
+        (load, figure)
+        for load, figure in member.series("shared_host_energy_j", "value")
+        if figure.drawable
+    ]
+    if not found:
+        return None
+    energies = ", ".join(
+        f"{write(figure.value or 0.0, 'J')} at {load.text}" for load, figure in found
+    )
+    basis = found[0][1].modelled
+    return (
+        f"{member.look.label}: engine and client share a host, which drew {energies} in the steady "
+        f"window{f' ({basis})' if basis else ''}."
+    )

@@ -1,0 +1,197 @@
+"""Money against time: what a thousand requests cost, over how long an answer takes.
+
+A point is a target at one load; the load stands beside it, a line joins a target's loads in order.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from observatory.core.units import human_number
+from observatory.site.charts.drawing import (
+    Cell,
+    Drawing,
+    KeyEntry,
+    Record,
+    Sheet,
+    Table,
+    axis_title,
+    display_unit,
+    figure_cell,
+    tips,
+    value_axis,
+    wants_log,
+)
+from observatory.site.figures import Figure
+from observatory.site.loads import Load
+from observatory.site.looks import Look
+
+Point = tuple[Load, Figure, Figure]
+"""A load with its latency and its cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One run's stages, each with its latency and its cost."""
+
+    look: Look
+    verdict: str
+    points: list[Point]
+
+
+def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[Trade]) -> Drawing:
+    """The drawing; a target without a cost or a latency is named in a note, with the reason."""
+    table = _table(trades)
+    whole = [
+        (trade, [point for point in trade.points if point[1].drawable and point[2].drawable])
+        for trade in trades
+    ]
+    drawn = [(trade, points) for trade, points in whole if points]
+    notes = [_absent(trade) for trade, points in whole if not points]
+    if not drawn:
+        return Drawing(name, title, about, table=table, missing=notes or ["No stage was run."])
+    latency = [point[1].value for _, points in drawn for point in points]
+    cost = [point[2].value for _, points in drawn for point in points]
+    example = drawn[0][1][0]
+    factor, unit = display_unit("s", [value for value in latency if value is not None])
+    x_log = wants_log(value for value in latency if value is not None)
+    y_log = wants_log(value for value in cost if value is not None)
+    titles = (
+        axis_title(example[1].title, unit, x_log),
+        axis_title(example[2].title, "US dollars", y_log),
+    )
+    x_scale, x_axis = value_axis(
+        _shown([point[1] for _, points in drawn for point in points], factor), x_log
+    )
+    y_scale, y_axis = value_axis(
+        _shown([point[2] for _, points in drawn for point in points], 1.0), y_log
+    )
+    x_axis.grid = True
+    x = alt.X("x:Q", title=titles[0], scale=x_scale, axis=x_axis)
+    y = alt.Y("y:Q", title=titles[1], scale=y_scale, axis=y_axis)
+    sheet = Sheet()
+    layers = [
+        layer
+        for trade, points in drawn
+        for layer in _layers(sheet, trade, points, factor, (x, y), titles)
+    ]
+    spec = sheet.finish(layers, f"{title}: one point for each target and load.", 280)
+    key = [
+        KeyEntry(
+            trade.look.label,
+            trade.look.colour,
+            trade.look.shape,
+            trade.look.emulated,
+            trade.verdict,
+        )
+        for trade, _ in drawn
+    ]
+    bases = sorted({basis for _, points in drawn for p in points if (basis := p[2].modelled)})
+    notes.append(
+        f"Lower left is better on both axes. Bars are 95 % intervals; a number beside a mark is the "
+        f"load ({example[0].axis.lower()})."
+    )
+    if bases:
+        notes.append(f"Prices by basis: {', '.join(basis.replace('_', ' ') for basis in bases)}.")
+    return Drawing(name, title, about, spec, key, notes, table)
+
+
+def _shown(figures: Sequence[Figure], factor: float) -> list[float]:
+    ends = [end for figure in figures for end in (figure.value, figure.low, figure.high)]
+    return [end * factor for end in ends if end is not None and math.isfinite(end)]
+
+
+def _layers(
+    sheet: Sheet,
+    trade: Trade,
+    points: list[Point],
+    factor: float,
+    axes: tuple[Any, Any],
+    titles: tuple[str, str],
+) -> list[alt.Chart]:
+    x, y = axes
+    look = trade.look
+    records = [_record(trade, factor, *point) for point in points]
+    rule: dict[str, Any] = {"color": look.colour, "strokeWidth": 2, "opacity": 0.45}
+    layers = [
+        alt.Chart(sheet.put(records))
+        .mark_line(color=look.colour, strokeDash=look.dash, strokeWidth=1.25, opacity=0.7)
+        .encode(x=x, y=y, order=alt.Order("order:Q"))
+    ]
+    sideways = [record for record in records if record["x_high"] is not None]
+    upright = [record for record in records if record["y_high"] is not None]
+    if sideways:
+        chart = alt.Chart(sheet.put(sideways)).mark_rule(**rule)
+        layers.append(chart.encode(x=alt.X("x_low:Q", title=titles[0]), x2=alt.X2("x_high:Q"), y=y))
+    if upright:
+        chart = alt.Chart(sheet.put(upright)).mark_rule(**rule)
+        layers.append(chart.encode(x=x, y=alt.Y("y_low:Q", title=titles[1]), y2=alt.Y2("y_high:Q")))
+    point = alt.Chart(sheet.put(records)).mark_point(
+        shape=look.shape,
+        size=80,
+        stroke=look.colour,
+        fill="var(--paper)" if look.emulated else look.colour,
+        strokeWidth=2,
+        opacity=1,
+    )
+    words = alt.Chart(sheet.put(records)).mark_text(dx=9, dy=-9, align="left", fontSize=11)
+    shown = tips("Target", "Load", "Latency", "Cost", "Basis", "Requests", "Verdict")
+    layers.append(point.encode(x=x, y=y, tooltip=shown))
+    layers.append(words.encode(x=x, y=y, text=alt.Text("level:N")))
+    return layers
+
+
+def _record(trade: Trade, factor: float, load: Load, latency: Figure, cost: Figure) -> Record:
+    return {
+        "order": load.stage,
+        "x": _scaled(latency.value, factor),
+        "x_low": _scaled(latency.low, factor),
+        "x_high": _finite(latency.high, factor),
+        "y": cost.value,
+        "y_low": cost.low,
+        "y_high": _finite(cost.high, 1.0) if cost.low is not None else None,
+        "level": human_number(load.level),
+        "Target": trade.look.label,
+        "Load": load.text,
+        "Latency": latency.text,
+        "Cost": cost.text,
+        "Basis": (cost.basis or "").replace("_", " "),
+        "Requests": latency.n,
+        "Verdict": trade.verdict,
+    }
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _finite(value: float | None, factor: float) -> float | None:
+    return None if value is None or value == float("inf") else value * factor
+
+
+def _absent(trade: Trade) -> str:
+    reasons = {
+        figure.note or "not recorded"
+        for _, latency, cost in trade.points
+        for figure in (latency, cost)
+        if not figure.drawable
+    }
+    return f"{trade.look.label} is not drawn: {'; '.join(sorted(reasons)) or 'no stage'}."
+
+
+def _table(trades: Sequence[Trade]) -> Table:
+    heads = [("Target", False), ("Load", False), ("Latency", True), ("Cost", True)]
+    rows = [
+        [
+            Cell(trade.look.target, verdict=trade.verdict, emulated=trade.look.emulated),
+            Cell(load.text),
+            figure_cell(latency),
+            figure_cell(cost),
+        ]
+        for trade in trades
+        for load, latency, cost in trade.points
+    ]
+    return Table(heads, rows)

@@ -1,0 +1,127 @@
+"""The data that goes with the pages: every view as Parquet and CSV, and SQL to ask more with.
+
+The files are written by Polars from fully ordered rows, so that equal databases give equal bytes.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from observatory.site.figures import write_bytes
+from observatory.site.queries import VIEWS, Reader, view
+
+CSV_ROWS = 200_000
+"""A view with more rows is offered as Parquet only: spreadsheets cannot open more anyway."""
+
+ABOUT = {
+    "target_comparison": "One row for each comparison key, target and stage of the latest campaign.",
+    "run_summary": "One row a run, with status and verdict.",
+    "stage_summary": "One row a stage: percentiles with intervals, throughput, cost, energy.",
+    "request_metrics": "One row a request: outcome, instants, tokens, score and every latency.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One view's files, relative to the site's root; csv is None where it was left out."""
+
+    name: str
+    about: str
+    rows: int
+    columns: int
+    parquet: str
+    parquet_size: str
+    csv: str | None
+    csv_size: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query worth copying, and the question it answers."""
+
+    question: str
+    sql: str
+
+
+EXAMPLES = (
+    Example(
+        "How long did each target take to its first token, at each load?",
+        """SELECT target, emulated, stage, count(*) AS requests,
+       quantile_cont(ttft_s, 0.5) AS ttft_p50_s,
+       quantile_cont(ttft_s, 0.9) AS ttft_p90_s
+FROM request_metrics
+WHERE outcome = 'ok' AND phase = 'steady'
+GROUP BY ALL ORDER BY ALL""",
+    ),
+    Example(
+        "Which runs should I not trust, and why?",
+        """SELECT r.run_id, r.target, r.verdict, f.code, f.severity, f.message, f.value, f.threshold
+FROM runs r JOIN findings f USING (run_id)
+WHERE f.severity <> 'note'
+ORDER BY r.created_at DESC, f.severity, f.code""",
+    ),
+    Example(
+        "Every figure of one stage, with its interval and the reason where it is missing",
+        """SELECT metric, statistic, value, low, high, bound, n, needs_n, basis, reason
+FROM stage_metrics
+WHERE run_id = (SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC LIMIT 1)
+  AND stage = 0
+ORDER BY ALL""",
+    ),
+    Example(
+        "What did a thousand requests cost, and on what basis?",
+        """SELECT r.target, m.stage, m.metric, m.value AS usd, m.basis
+FROM stage_metrics m JOIN runs r USING (run_id)
+WHERE m.metric IN ('usd_per_1k_requests', 'usd_per_correct')
+ORDER BY ALL""",
+    ),
+    Example(
+        "Which errors happened, in which phase of the request?",
+        """SELECT r.target, a.outcome, a.error_phase, a.error_kind, a.http_status, count(*) AS tries
+FROM attempts a JOIN runs r USING (run_id)
+WHERE a.outcome <> 'ok'
+GROUP BY ALL ORDER BY tries DESC, ALL""",
+    ),
+    Example(
+        "Was the machine busy while it was measured?",
+        """SELECT run_id, stage, device, metric, avg(value) AS mean, max(value) AS highest
+FROM samples
+WHERE metric IN ('cpu_util_fraction', 'cpu_cores', 'gpu_util_fraction')
+GROUP BY ALL ORDER BY ALL""",
+    ),
+)
+
+
+def write_downloads(reader: Reader, out: Path) -> list[Download]:
+    """Write out/data/*.parquet and *.csv; answers what was written, in the order of VIEWS."""
+    folder = out / "data"
+    folder.mkdir()
+    return [_write(view(reader, name), name, folder) for name in VIEWS]
+
+
+def _write(frame: pl.DataFrame, name: str, folder: Path) -> Download:
+    parquet = folder / f"{name}.parquet"
+    frame.write_parquet(parquet, compression="zstd", compression_level=3)
+    csv = None
+    if frame.height <= CSV_ROWS:
+        csv = folder / f"{name}.csv"
+        _flat(frame).write_csv(csv)
+    return Download(
+        name,
+        ABOUT[name],
+        frame.height,
+        frame.width,
+        f"data/{name}.parquet",
+        write_bytes(parquet.stat().st_size),
+        f"data/{name}.csv" if csv else None,
+        write_bytes(csv.stat().st_size) if csv else None,
+    )
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists as text joined by spaces: CSV has no lists."""
+    lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
+    return frame.with_columns(
+        pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ") for name in lists
+    )

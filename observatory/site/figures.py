@@ -1,0 +1,238 @@
+"""How a figure is written for people: its value, its interval, or why there is none.
+
+Knows units and sample floors; knows nothing of targets, charts or HTML.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from observatory.core.metric import BY_NAME
+from observatory.core.units import human_number, human_seconds
+
+Row = dict[str, Any]
+DASH = "–"
+
+STATISTICS = {
+    "value": "",
+    "mean": "mean",
+    "p50": "median",
+    "p90": "p90",
+    "p95": "p95",
+    "p99": "p99",
+    "p999": "p99.9",
+}
+SHARES = frozenset({"error_rate", "throttle_rate", "goodput_fraction"})
+BASES = {
+    "measured": "measured by an instrument or counted",
+    "estimated": "estimated from a model of the hardware, not metered",
+    "modelled": "modelled by a third party from public assumptions, not metered",
+    "list_price": "the provider's public list price",
+    "stated": "a price or rate stated by the person who ran this",
+    "example": "a round stand-in, nobody's real price",
+    "emulated": "from a seeded stand-in: no real service behaved or charged so",
+}
+REASONS = {
+    "electricity_not_known": "electricity is not in it: the energy is not known",
+    "emulated": "a stand-in draws no energy of its own",
+    "failed_requests_without_usage": "failed requests may have been billed and are not in it",
+    "failures": "failures reach it",
+    "no_characters": "no answer had any text",
+    "no_energy_sensor": "no sensor could tell the target's energy apart",
+    "no_price": "no price was given",
+    "no_requests": "no request counts",
+    "no_scores": "no request had an expected answer",
+    "no_sensor": "no sensor read it",
+    "no_slo": "the scenario sets no objective",
+    "no_successes": "no request succeeded",
+    "no_tokens": "no token arrived",
+    "no_window": "the stage never reached its steady window",
+    "none_correct": "no answer was correct",
+    "not_computed": "not computed for this run",
+    "not_observed": "no request shows it",
+    "sample_floor": "too few requests",
+    "shared_out_by_characters": "tokens shared out by characters",
+    "token_counts_missing": "token counts are missing",
+    "tokens_unknown": "token counts are missing",
+    "undecided_left_out": "requests that could not be decided are left out",
+}
+"""The reasons that analysis gives, in words; one that is not here is shown as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of stage_metrics; value, low, high and bound are in the metric's own unit."""
+
+    metric: str
+    statistic: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    n: int | None = None
+    needs_n: int | None = None
+    basis: str | None = None
+    reason: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit of the metric table; "" for a metric that it does not know."""
+        metric = BY_NAME.get(self.metric)
+        return metric.unit if metric else ""
+
+    @property
+    def title(self) -> str:
+        """What it is, in words, its statistic included."""
+        return figure_title(self.metric, self.statistic)
+
+    @property
+    def reached_by_failures(self) -> bool:
+        """Failures, which count as infinitely slow, reach this percentile."""
+        return (self.value is None and self.reason == "failures") or _infinite(self.value)
+
+    @property
+    def below_floor(self) -> bool:
+        """Too few requests stand behind it."""
+        return (
+            self.value is None
+            and self.n is not None
+            and self.needs_n is not None
+            and self.n < self.needs_n
+        )
+
+    @property
+    def drawable(self) -> bool:
+        """It has a finite value."""
+        return self.value is not None and math.isfinite(self.value)
+
+    @property
+    def text(self) -> str:
+        """The value, or in its place what can honestly be said, in a few words."""
+        if self.reached_by_failures:
+            return "> timeout"
+        if self.value is not None and self.drawable:
+            return write(self.value, self.unit, self.metric)
+        if self.below_floor:
+            return f"needs {self.needs_n:,}, has {self.n:,}"
+        return DASH
+
+    @property
+    def interval(self) -> str | None:
+        """The 95 % interval, such as "117–129 ms"; None where it has neither end."""
+        if not self.drawable or (self.low is None and self.high is None):
+            return None
+        low = None if self.low is None else write(self.low, self.unit, self.metric)
+        if self.high is None:
+            return f"{low} or more"
+        if _infinite(self.high):
+            return f"{low} to > timeout"
+        high = write(self.high, self.unit, self.metric)
+        if low is None:
+            return f"up to {high}"
+        return _between(low, high)
+
+    @property
+    def note(self) -> str | None:
+        """Why there is no value and the bound that the data support, or why it is doubtful."""
+        reason = REASONS.get(self.reason or "", (self.reason or "").replace("_", " "))
+        bound = ""
+        if not self.drawable and self.bound is not None and math.isfinite(self.bound):
+            words = "more than" if self.reached_by_failures else "at least"
+            bound = f"{words} {write(self.bound, self.unit, self.metric)}"
+        return "; ".join(part for part in (bound, reason) if part) or None
+
+    @property
+    def modelled(self) -> str | None:
+        """Its basis where it was not simply measured.
+
+        An emulated target is marked in every row and key, so only its money says so again.
+        """
+        if not self.drawable or self.basis in (None, "measured"):
+            return None
+        return None if self.basis == "emulated" and self.unit != "USD" else self.basis
+
+
+def _between(low: str, high: str) -> str:
+    """Both ends of an interval, the unit said once where they share it."""
+    number, _, unit = low.rpartition(" ")
+    if number and high.endswith(f" {unit}"):
+        return f"{number}–{high}"
+    if low.startswith("$") and high.startswith("$"):
+        return f"{low}–{high[1:]}"
+    return f"{low} – {high}" if number else f"{low}–{high}"
+
+
+def _infinite(value: float | None) -> bool:
+    return value is not None and math.isinf(value)
+
+
+def figure_title(metric: str, statistic: str) -> str:
+    """A metric's title with its statistic, e.g. "Time to first token, median"."""
+    known = BY_NAME.get(metric)
+    stem, ok, _ = statistic.partition("_ok")
+    words = STATISTICS.get(stem, stem)
+    title = known.title if known else metric
+    title = f"{title}, {words}" if words else title
+    return f"{title} (successes only)" if ok else title
+
+
+def write(value: float, unit: str, metric: str = "") -> str:
+    """A finite number with its unit, three significant digits, for reading."""
+    match unit:
+        case "s":
+            return human_seconds(value).replace(" us", " µs")
+        case "USD":
+            return write_usd(value)
+        case "1" if metric in SHARES or metric.endswith("_fraction"):
+            return f"{human_number(value * 100)} %"
+        case "1":
+            return f"{value:.2f}"
+        case "B":
+            return write_bytes(value)
+        case "1/s" | "1/J":
+            return f"{human_number(value)} {unit[1:]}"
+        case "":
+            return human_number(value)
+    return f"{human_number(value)} {unit}"
+
+
+def write_usd(value: float) -> str:
+    """US dollars: cents where there are any to see, three significant digits below a cent."""
+    if value == 0:
+        return "$0"
+    if abs(value) >= 1000:
+        return f"${value:,.0f}"
+    if abs(value) >= 0.1:
+        return f"${value:,.2f}"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"${value:.{digits}f}"
+
+
+def write_bytes(value: float) -> str:
+    """Bytes in binary units."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{human_number(value)} {unit}"
+        value /= 1024
+    return f"{human_number(value)} TiB"
+
+
+def figure_of(row: Row) -> Figure:
+    """The figure of one stage_metrics row (a dict with that table's columns)."""
+    return Figure(**{name: row[name] for name in Figure.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All figures of one stage, looked up by metric and statistic."""
+
+    by_key: dict[tuple[str, str], Figure]
+
+    def get(self, metric: str, statistic: str = "value") -> Figure:
+        """The figure; one without value and with reason not_computed where the table has none."""
+        figure = self.by_key.get((metric, statistic))
+        return figure or Figure(metric, statistic, reason="not_computed")
+
+    def has(self, metric: str, statistic: str = "value") -> bool:
+        """The stage has a value for it."""
+        return self.get(metric, statistic).drawable

@@ -1,0 +1,87 @@
+"""How a target looks on every page: its group, colour, shape, and the words after its name.
+
+Colour comes in three families (self-hosted open, managed open, closed weights); the shape says the
+family again for eyes and printers without colour, and hollow marks with dashed lines are emulated.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from observatory.site.figures import Row
+
+Family = Literal["self", "managed", "closed"]
+SHADES = 4
+"""Colours of one family in the stylesheet; further targets share them and differ by label."""
+
+_SHAPES: dict[Family, str] = {"self": "circle", "managed": "square", "closed": "diamond"}
+FAMILIES: dict[Family, str] = {
+    "self": "Self-hosted, open weights",
+    "managed": "Managed, open weights",
+    "closed": "Closed weights",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One target's appearance. colour is a CSS colour: a variable of the stylesheet."""
+
+    target: str
+    family: Family
+    shade: int
+    emulated: bool
+
+    @property
+    def colour(self) -> str:
+        """The CSS colour, light and dark handled by the stylesheet."""
+        return f"var(--{self.family}-{self.shade})"
+
+    @property
+    def shape(self) -> str:
+        """The point's shape: one for each family."""
+        return _SHAPES[self.family]
+
+    @property
+    def dash(self) -> list[int]:
+        """The line's dash pattern: solid for what is real."""
+        return [5, 4] if self.emulated else [1, 0]
+
+    @property
+    def label(self) -> str:
+        """The name as legends and tables give it; says so where it is emulated."""
+        return f"{self.target} (emulated)" if self.emulated else self.target
+
+
+def family_of(run: Row) -> Family:
+    """The family of a row of runs."""
+    if run["weights"] == "closed":
+        return "closed"
+    return "self" if run["hosting"] == "self" else "managed"
+
+
+def group_of(run: Row) -> str:
+    """Hosting, weights and billing in words: what pages group by."""
+    hosting = "Self-hosted" if run["hosting"] == "self" else "Managed"
+    return f"{hosting}, {run['weights']} weights, billed by {run['billing'].rstrip('s')}"
+
+
+def looks_of(runs: Iterable[Row]) -> dict[str, Look]:
+    """A look for each target name; runs are given the latest first.
+
+    Colours go by first appearance, so that a new target changes no older one's. A name that stood
+    for different targets takes the look of its latest run.
+    """
+    latest: dict[str, Row] = {}
+    first: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        latest.setdefault(run["target"], run)
+        first[run["target"]] = (str(run["created_at"]), run["target"])
+    taken: dict[Family, int] = defaultdict(int)
+    looks = {}
+    for target in sorted(latest, key=lambda name: first[name]):
+        family = family_of(latest[target])
+        shade = taken[family] % SHADES + 1
+        taken[family] += 1
+        looks[target] = Look(target, family, shade, bool(latest[target]["emulated"]))
+    return looks

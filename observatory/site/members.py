@@ -1,0 +1,153 @@
+"""A run as pages speak of it: how it looks, what it is worth, and its stages with their figures."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from observatory.site.figures import Figure, Figures, Row
+from observatory.site.loads import Load, load_of
+from observatory.site.looks import Look, group_of
+from observatory.site.queries import Reader, figures, stages
+
+UNJUDGED = "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One run. stages hold each load level with its figures, in order."""
+
+    run: Row
+    look: Look
+    stages: list[tuple[Load, Figures]]
+
+    @property
+    def verdict(self) -> str:
+        """valid, degraded, invalid, or UNJUDGED where nothing could judge it."""
+        return str(self.run["verdict"] or UNJUDGED)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        return str(self.run["verdict_sentence"] or "The run was not judged.")
+
+    @property
+    def group(self) -> str:
+        """Hosting, weights and billing in words."""
+        return group_of(self.run)
+
+    @property
+    def complete(self) -> bool:
+        """It ran to its planned end."""
+        return bool(self.run["status"] == "complete")
+
+    @property
+    def status(self) -> str:
+        """How the run ended, in words."""
+        return str(self.run["status"]).replace("_", " ")
+
+    @property
+    def page(self) -> str:
+        """The run's page, relative to the site's root."""
+        return f"runs/{self.run['run_id']}.html"
+
+    def series(self, metric: str, statistic: str) -> list[tuple[Load, Figure]]:
+        """One figure over the loads."""
+        return [(load, found.get(metric, statistic)) for load, found in self.stages]
+
+
+def member_of(reader: Reader, run: Row, looks: dict[str, Look]) -> Member:
+    """The member of a row of runs."""
+    found = figures(reader, run["run_id"])
+    return Member(
+        run,
+        looks[run["target"]],
+        [
+            (load_of(stage), found.get(stage["stage"], Figures({})))
+            for stage in stages(reader, run["run_id"])
+        ],
+    )
+
+
+def order_of(member: Member) -> tuple[str, bool, str]:
+    """The order of members on a page: by family, real before emulated, by name."""
+    place = {"self": "0", "managed": "1", "closed": "2"}[member.look.family]
+    return place, member.look.emulated, member.look.target
+
+
+def asked(run: Row) -> list[tuple[str, str]]:
+    """What a run's scenario asked, as (term, words)."""
+    fields = json.loads(run["comparison_fields"] or "{}")
+    workload, arrivals = fields.get("workload") or {}, fields.get("arrivals") or {}
+    stages_asked = fields.get("stages") or []
+    timings = {json.dumps(stage.get("timing"), sort_keys=True) for stage in stages_asked}
+    terms = [
+        ("Asked", _workload_words(workload)),
+        ("Cache", str(workload.get("cache", ""))),
+        ("Arrivals", _arrival_words(arrivals)),
+        ("Steady state", _timing_words([json.loads(text) for text in sorted(timings)])),
+        ("Objective", _slo_words(fields.get("slo"))),
+    ]
+    return [(term, words) for term, words in terms if words]
+
+
+def _workload_words(workload: Row) -> str:
+    kind = workload.get("kind")
+    if kind == "tasks":
+        return ", ".join(str(task).replace("-", " ") for task in workload.get("tasks") or [])
+    if kind == "file":
+        return f"requests of {str(workload.get('path', '')).rsplit('/', 1)[-1]}"
+    return "synthetic text of drawn lengths" if kind == "synthetic" else ""
+
+
+def _arrival_words(arrivals: Row) -> str:
+    match arrivals.get("kind"):
+        case "closed":
+            return "closed loop: each user sends again when answered"
+        case "constant":
+            return "open loop, evenly spaced"
+        case "poisson":
+            return "open loop, Poisson"
+    return ""
+
+
+def _timing_words(timings: list[Row | None]) -> str:
+    steady = sorted({_spaced(timing.get("steady")) for timing in timings if timing})
+    return f"{' or '.join(steady)} a stage" if steady else ""
+
+
+_BOUNDS = {"ttft": "first token", "tpot": "each token", "e2e": "whole answer"}
+
+
+def _slo_words(slo: Row | None) -> str:
+    if not slo:
+        return ""
+    bounds = [
+        f"{words} within {_spaced(slo['per_request'][name])}"
+        for name, words in _BOUNDS.items()
+        if slo["per_request"].get(name)
+    ]
+    return f"{', '.join(bounds)}, for {float(slo['attainment']) * 100:.4g} % of requests"
+
+
+def _spaced(duration: object) -> str:
+    """A duration as files write it, with a space before its unit."""
+    return re.sub(r"(?<=\d)(?=[a-z])", " ", str(duration))
+
+
+def differing(fields: str | None, others: str | None) -> list[str]:
+    """Which comparison fields two runs differ in, as dotted names, e.g. workload.cache."""
+    ours, theirs = json.loads(fields or "{}"), json.loads(others or "{}")
+    return sorted(_differing(ours, theirs, ""))
+
+
+def _differing(ours: Row, theirs: Row, prefix: str) -> set[str]:
+    found: set[str] = set()
+    for name in ours.keys() | theirs.keys():
+        mine, other = ours.get(name), theirs.get(name)
+        if mine == other:
+            continue
+        if isinstance(mine, dict) and isinstance(other, dict):
+            found |= _differing(mine, other, f"{prefix}{name}.")
+        else:
+            found.add(f"{prefix}{name}")
+    return found

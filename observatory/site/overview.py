@@ -1,0 +1,233 @@
+"""The front page: for each workload the latest campaign, its targets side by side.
+
+Invalid runs are left out and counted; everything that is drawn also stands in a table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from observatory.site.charts.drawing import Cell, Drawing, figure_cell
+from observatory.site.charts.energy import energy_chart
+from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.scores import score_chart
+from observatory.site.charts.tradeoff import Trade, tradeoff_chart
+from observatory.site.figures import Figure, Row
+from observatory.site.latest import latest_campaigns
+from observatory.site.loads import Load
+from observatory.site.looks import Look
+from observatory.site.members import Member, asked, differing, member_of, order_of
+from observatory.site.queries import Reader
+from observatory.site.statements import Statement, statements
+
+HEADLINES = (
+    ("First token, median", "ttft_s", "p50"),
+    ("Whole answer, median", "e2e_s", "p50"),
+    ("Cost of 1,000 requests", "usd_per_1k_requests", "value"),
+    ("Energy of a request", "j_per_request", "value"),
+    ("Score", "score", "value"),
+)
+WAITING = (
+    ("First token, median", "ttft_s", "p50"),
+    ("First token, p90", "ttft_s", "p90"),
+    ("First token, p99", "ttft_s", "p99"),
+    ("Whole answer, median", "e2e_s", "p50"),
+    ("Whole answer, p90", "e2e_s", "p90"),
+    ("Requests a second", "request_rate", "value"),
+    ("Characters a second", "chars_per_s", "value"),
+    ("Tokens a second", "output_tps", "value"),
+)
+WORTH = (
+    ("Errors", "error_rate", "value"),
+    ("Good requests", "goodput_fraction", "value"),
+    ("Score", "score", "value"),
+    ("Cost of 1,000 requests", "usd_per_1k_requests", "value"),
+    ("Cost of 1,000 characters", "usd_per_1k_characters", "value"),
+    ("Cost of a correct answer", "usd_per_correct", "value"),
+    ("Energy of a request", "j_per_request", "value"),
+)
+_LATENCY = (("ttft_s", "p50"), ("ttft_s", "p90"), ("e2e_s", "p50"), ("e2e_s", "p90"))
+_THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One target's headline figures at its highest load."""
+
+    member: Member
+    load: Load | None
+    figures: list[tuple[str, Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A heading with the charts under it."""
+
+    title: str
+    drawings: list[Drawing]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A comparison table: rows in groups of hosting, weights and billing."""
+
+    title: str
+    heads: list[str]
+    groups: list[tuple[str, list[tuple[Member, Load, list[Cell]]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One comparison key's latest campaign."""
+
+    anchor: str
+    first: Row
+    asked: list[tuple[str, str]]
+    members: list[Member]
+    left_out: list[Member]
+    statements: list[Statement]
+    cards: list[Card]
+    chapters: list[Chapter]
+    summaries: list[Summary]
+    differs: list[str]
+
+
+def sections(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> list[Section]:
+    """All sections, the latest campaign first."""
+    found: list[Section] = []
+    for place, latest in enumerate(latest_campaigns(runs), start=1):
+        members = [member_of(reader, run, looks) for run in latest.compared]
+        left_out = [member_of(reader, run, looks) for run in latest.left_out]
+        newest = found[0].first if found else None
+        found.append(_section(f"c{place}", members, left_out, newest))
+    return found
+
+
+def _section(
+    anchor: str, members: list[Member], left_out: list[Member], newest: Row | None
+) -> Section:
+    shown = sorted(members, key=order_of)
+    first = min(
+        (member.run for member in members or left_out),
+        key=lambda run: (str(run["created_at"]), run["run_id"]),
+    )
+    fields = first["comparison_fields"]
+    return Section(
+        anchor=anchor,
+        first=first,
+        asked=asked(first),
+        members=shown,
+        left_out=sorted(left_out, key=order_of),
+        statements=statements(shown),
+        cards=[_card(member) for member in shown],
+        chapters=_chapters(anchor, shown),
+        summaries=[
+            _summary("Waiting and throughput", WAITING, shown),
+            _summary("Reliability, quality, money and energy", WORTH, shown),
+        ],
+        differs=differing(newest["comparison_fields"], fields) if newest else [],
+    )
+
+
+def _card(member: Member) -> Card:
+    measured = [pair for pair in member.stages if pair[1].by_key]
+    if not measured:
+        return Card(member, None, [])
+    load, figures = max(measured, key=lambda pair: pair[0].level)
+    return Card(
+        member,
+        load,
+        [(title, figure_cell(figures.get(*key))) for title, *key in HEADLINES],
+    )
+
+
+def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
+    def level(metric: str, statistic: str, about: str) -> Drawing:
+        return level_chart(
+            f"{anchor}-{metric}-{statistic}", about, _series(members, metric, statistic)
+        )
+
+    trades = [
+        Trade(
+            member.look,
+            member.verdict,
+            [
+                (load, figures.get("e2e_s", "p50"), figures.get("usd_per_1k_requests"))
+                for load, figures in member.stages
+            ],
+        )
+        for member in members
+    ]
+    return [
+        Chapter(
+            "How long people wait",
+            [level(metric, statistic, _ABOUT[metric, statistic]) for metric, statistic in _LATENCY],
+        ),
+        Chapter(
+            "How much gets done",
+            [
+                level(metric, statistic, _ABOUT[metric, statistic])
+                for metric, statistic in _THROUGHPUT
+            ],
+        ),
+        Chapter(
+            "What it costs, in money and energy",
+            [
+                tradeoff_chart(
+                    f"{anchor}-cost",
+                    "Cost against latency",
+                    "What a thousand requests cost, over how long the median answer takes.",
+                    trades,
+                ),
+                energy_chart(f"{anchor}-energy", _ABOUT["j_per_request", "value"], members),
+            ],
+        ),
+        Chapter(
+            "How right the answers are",
+            [
+                score_chart(
+                    f"{anchor}-score", _ABOUT["score", "value"], _series(members, "score", "value")
+                )
+            ],
+        ),
+    ]
+
+
+_ABOUT = {
+    ("ttft_s", "p50"): "Half of the requests saw their first token sooner.",
+    ("ttft_s", "p90"): "One request in ten waited longer for its first token.",
+    ("e2e_s", "p50"): "Half of the answers were complete sooner.",
+    ("e2e_s", "p90"): "One answer in ten took longer to complete.",
+    ("request_rate", "value"): "Answers completed each second, failures not counted.",
+    (
+        "chars_per_s",
+        "value",
+    ): "Text delivered each second; comparable between models, unlike tokens.",
+    ("j_per_request", "value"): "Energy that the target itself drew for each request.",
+    ("score", "value"): "Mean score of the very requests that were timed; a failure scores 0.",
+}
+
+
+def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
+    return [
+        Series(member.look, member.verdict, member.series(metric, statistic)) for member in members
+    ]
+
+
+def _summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
+    columns = [column for column in wanted if _anyone_has(members, *column[1:])]
+    groups: dict[str, list[tuple[Member, Load, list[Cell]]]] = {}
+    for member in members:
+        for load, figures in member.stages:
+            cells = [figure_cell(figures.get(*key)) for _, *key in columns]
+            groups.setdefault(member.group, []).append((member, load, cells))
+    return Summary(title, [head for head, *_ in columns], list(groups.items()))
+
+
+def _anyone_has(members: list[Member], metric: str, statistic: str) -> bool:
+    return any(
+        _says_something(figure) for m in members for _, figure in m.series(metric, statistic)
+    )
+
+
+def _says_something(figure: Figure) -> bool:
+    return figure.drawable or figure.reached_by_failures or figure.below_floor

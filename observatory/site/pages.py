@@ -1,0 +1,55 @@
+"""Templates to HTML: what templates may call, and how JSON is put into a page safely.
+
+Everything is escaped by Jinja; a specification stands in a script element of type application/json,
+in which no < can stand.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from observatory.site.charts.drawing import CONFIG
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'none'; base-uri 'none'; form-action 'none'"
+)
+"""The Content-Security-Policy of every page: nothing is loaded from anywhere else."""
+
+
+def page_environment(sources: Path) -> Environment:
+    """The template environment over sources/templates; an undefined name is an error."""
+    environment = Environment(
+        loader=FileSystemLoader(sources / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["script_json"] = script_json
+    environment.globals["policy"] = POLICY
+    environment.globals["chart_config"] = CONFIG
+    return environment
+
+
+def script_json(value: Any) -> Markup:
+    """JSON that can stand in a script element: <, > and & are written as escapes; no NaN."""
+    text = json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,219 @@
+"""Every question that the site asks the warehouse: rows out, in a fixed order, hosts masked.
+
+Reads only. What a question means for a page is decided elsewhere.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from observatory.analysis.frames import COUNTED
+from observatory.core.workspace import Workspace
+from observatory.site.figures import Figures, Row, figure_of
+from observatory.site.hosts import host_names, masked
+
+VIEWS = ("target_comparison", "run_summary", "stage_summary", "request_metrics")
+UNSHOWN = frozenset(
+    {"answer", "reasoning", "environment", "endpoint", "target_facts", "scenario_json", "folder"}
+)
+"""Columns that never enter a download: text of answers, and what may name a host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """An open warehouse; hidden are the host names that no row may carry."""
+
+    connection: Any
+    hidden: frozenset[str]
+    only_published: bool
+
+    def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
+        """A query's answer; $name in it is bound from the keyword arguments."""
+        with self.connection.cursor() as cursor:
+            relation = cursor.sql(sql, params=parameters or None)
+            return masked(pl.DataFrame(relation), self.hidden)
+
+    def rows(self, sql: str, **parameters: Any) -> list[Row]:
+        """The same as dicts."""
+        return self.frame(sql, **parameters).to_dicts()
+
+    @property
+    def shown(self) -> str:
+        """The SQL condition on a table with run_id that keeps the runs this site shows."""
+        return _PUBLISHED if self.only_published else "true"
+
+
+_PUBLISHED = "run_id IN (SELECT run_id FROM runs WHERE publish)"
+
+
+@contextmanager
+def open_reader(
+    workspace: Workspace, *, only_published: bool = False, show_host: bool = False
+) -> Iterator[Reader | None]:
+    """The workspace's warehouse, read-only, for as long as the block runs; None where it is missing.
+
+    EnvironmentFailed where another process holds it for writing.
+    """
+    if not workspace.database.is_file():
+        yield None
+        return
+    from observatory.store.warehouse import connect
+
+    connection = connect(workspace, read_only=True)
+    try:
+        reader = Reader(connection, frozenset(), only_published)
+        names = frozenset() if show_host else host_names(runs(reader))
+        yield Reader(connection, names, only_published)
+    finally:
+        connection.close()
+
+
+def runs(reader: Reader) -> list[Row]:
+    """Rows of runs, the latest first."""
+    return reader.rows(
+        f"SELECT * FROM runs WHERE {reader.shown} ORDER BY created_at DESC, run_id DESC"
+    )
+
+
+def stages(reader: Reader, run_id: str) -> list[Row]:
+    """Rows of stages of a run, priming left out."""
+    return reader.rows(
+        "SELECT * FROM stages WHERE run_id = $run_id AND kind <> 'prime' ORDER BY stage",
+        run_id=run_id,
+    )
+
+
+def figures(reader: Reader, run_id: str) -> dict[int, Figures]:
+    """The figures of every stage of a run."""
+    by_stage: dict[int, dict[tuple[str, str], Any]] = defaultdict(dict)
+    for row in reader.rows(
+        "SELECT * FROM stage_metrics WHERE run_id = $run_id ORDER BY ALL", run_id=run_id
+    ):
+        by_stage[row["stage"]][row["metric"], row["statistic"]] = figure_of(row)
+    return {stage: Figures(found) for stage, found in by_stage.items()}
+
+
+def of_run(reader: Reader, table: str, run_id: str) -> list[Row]:
+    """All rows of findings, energy or prices that belong to a run."""
+    return reader.rows(f"SELECT * FROM {table} WHERE run_id = $run_id ORDER BY ALL", run_id=run_id)
+
+
+def requests_in_time(reader: Reader, run_id: str) -> pl.DataFrame:
+    """One row a request: start_s, took_s (null if it never ended), outcome, stage, phase."""
+    return reader.frame(
+        """
+        SELECT r.scheduled_ns / 1e9 AS start_s,
+               (max(a.ended_ns) - r.scheduled_ns) / 1e9 AS took_s,
+               r.outcome, r.stage, r.phase
+        FROM requests r LEFT JOIN attempts a USING (run_id, stage, request)
+        WHERE r.run_id = $run_id AND r.phase IS DISTINCT FROM 'prime'
+        GROUP BY r.scheduled_ns, r.outcome, r.stage, r.phase, r.request
+        ORDER BY start_s, r.stage, r.request
+        """,
+        run_id=run_id,
+    )
+
+
+def samples(reader: Reader, run_id: str) -> pl.DataFrame:
+    """Readings of a run: at_s, sensor, subject, device, metric, value."""
+    return reader.frame(
+        """
+        SELECT at_ns / 1e9 AS at_s, sensor, subject, device, metric, value
+        FROM samples WHERE run_id = $run_id ORDER BY sensor, device, metric, at_ns
+        """,
+        run_id=run_id,
+    )
+
+
+def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
+    """stage and value (null: it failed first) of the requests that a stage's percentiles are over.
+
+    The population of analysis.latencies, ascending, failures last.
+    """
+    return reader.frame(
+        f"""
+        SELECT stage, {metric} AS value FROM request_metrics
+        WHERE run_id = $run_id AND in_window AND NOT coalesce(clock_step, false)
+          AND outcome IN {COUNTED} AND (outcome <> 'ok' OR {metric} IS NOT NULL)
+        ORDER BY stage, value NULLS LAST
+        """,
+        run_id=run_id,
+    )
+
+
+def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
+    """Final tries of the requests that a stage's percentiles are over, with outcome and events."""
+    return reader.frame(
+        f"""
+        SELECT m.request, m.outcome, a.sent_ns, a.event_gap_ns, a.event_shared
+        FROM request_metrics m JOIN attempts a USING (run_id, stage, request)
+        WHERE m.run_id = $run_id AND m.stage = $stage AND a.final AND m.in_window
+          AND NOT coalesce(m.clock_step, false) AND m.outcome IN {COUNTED}
+        ORDER BY m.request
+        """,
+        run_id=run_id,
+        stage=stage,
+    )
+
+
+def outcomes(reader: Reader, run_id: str) -> list[Row]:
+    """How many requests of each stage ended how: stage, outcome, n."""
+    return reader.rows(
+        """
+        SELECT stage, outcome, count(*) AS n FROM requests
+        WHERE run_id = $run_id AND phase IS DISTINCT FROM 'prime' GROUP BY ALL ORDER BY ALL
+        """,
+        run_id=run_id,
+    )
+
+
+def errors(reader: Reader, run_id: str) -> list[Row]:
+    """Failed attempts by kind: stages, outcome, phase, kind, status, n and one text as an example."""
+    return reader.rows(
+        """
+        SELECT a.outcome, a.error_phase, a.error_kind, a.http_status, count(*) AS n,
+               string_agg(DISTINCT a.stage::VARCHAR, ', ' ORDER BY a.stage::VARCHAR) AS stages,
+               min(a.error_text) AS error_text
+        FROM attempts a WHERE a.run_id = $run_id AND a.outcome <> 'ok'
+        GROUP BY a.outcome, a.error_phase, a.error_kind, a.http_status
+        ORDER BY n DESC, a.outcome, a.error_phase, a.error_kind, a.http_status
+        """,
+        run_id=run_id,
+    )
+
+
+def never_sent(reader: Reader, run_id: str) -> list[Row]:
+    """Requests that were planned and never sent: outcome, reason, n."""
+    return reader.rows(
+        """
+        SELECT outcome, reason, count(*) AS n FROM requests
+        WHERE run_id = $run_id AND outcome IN ('not_issued', 'refused_by_budget')
+        GROUP BY ALL ORDER BY n DESC, outcome, reason
+        """,
+        run_id=run_id,
+    )
+
+
+def view(reader: Reader, name: str) -> pl.DataFrame:
+    """A whole view for download, without the columns in UNSHOWN, fully ordered."""
+    columns = [
+        row["column_name"]
+        for row in reader.rows(f"SELECT column_name FROM (DESCRIBE {name})")
+        if row["column_name"] not in UNSHOWN
+    ]
+    chosen = ", ".join(f'"{column}"' for column in columns)
+    return reader.frame(f"SELECT {chosen} FROM {name} WHERE {reader.shown} ORDER BY ALL")
+
+
+def view_columns(reader: Reader) -> list[Row]:
+    """The columns of the views, as the database comments them: table_name, column_name, ..."""
+    return reader.rows(
+        f"""
+        SELECT table_name, column_name, data_type, comment FROM duckdb_columns()
+        WHERE table_name IN {VIEWS} ORDER BY table_name, column_index
+        """
+    )

@@ -1,0 +1,235 @@
+"""Everything that one run's page shows, from the warehouse's rows to drawings and tables."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import yaml
+
+from observatory.analysis.windows import Window
+from observatory.core.metric import METRICS
+from observatory.site import queries
+from observatory.site.charts.distributions import curve_of, distribution_chart
+from observatory.site.charts.drawing import Drawing, Table
+from observatory.site.charts.timeline import Band, Line, Span, telemetry_chart, timeline_chart
+from observatory.site.figures import DASH, Row, write
+from observatory.site.gaps import gap_curve
+from observatory.site.hosts import HOST_KEYS
+from observatory.site.loads import Load
+from observatory.site.looks import Look
+from observatory.site.members import Member, asked, member_of
+from observatory.site.queries import Reader
+from observatory.site.run_tables import (
+    EVERY_STATISTIC,
+    MAIN_STATISTICS,
+    energy_table,
+    error_table,
+    figure_table,
+    finding_table,
+    never_sent_table,
+    outcome_table,
+    price_table,
+    seconds,
+    stage_table,
+)
+
+_LATENCIES = (
+    ("ttft_s", "Time to first token", "From the request's first byte sent to its first token."),
+    ("tpot_s", "Time per output token", "A request's mean time per token after the first."),
+    ("e2e_s", "End-to-end latency", "From the request's first byte sent to the answer's end."),
+)
+_MAIN = ("ttft_s", "ttft_scheduled_s", "itl_s", "tpot_s", "e2e_s", "e2e_scheduled_s")
+_HIDDEN_SCENARIO_KEYS = frozenset({"headers", "query", "url", "base_url", "api_key_file"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """One page: the run, its drawings, its tables (without rows where there is nothing to say)."""
+
+    member: Member
+    asked: list[tuple[str, str]]
+    facts: list[tuple[str, str]]
+    main_table: Table
+    every_table: Table
+    distributions: list[Drawing]
+    timeline: Drawing
+    telemetry: list[Drawing]
+    stages: Table
+    outcomes: Table
+    errors: Table
+    never_sent: Table
+    findings: Table
+    prices: Table
+    energy: Table
+    environment: list[tuple[str, str]]
+    software: list[tuple[str, str]]
+    scenario: str
+
+
+def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: bool) -> RunPage:
+    """The page of a row of runs."""
+    member = member_of(reader, run, looks)
+    run_id = run["run_id"]
+    stages = queries.stages(reader, run_id)
+    loads = {load.stage: load for load, _ in member.stages}
+    bands, span = _bands(stages, loads), _span(stages)
+    every = [metric.name for metric in METRICS]
+    return RunPage(
+        member=member,
+        asked=asked(run),
+        facts=_facts(run),
+        main_table=figure_table(member, _MAIN, MAIN_STATISTICS),
+        every_table=figure_table(member, every, EVERY_STATISTIC),
+        distributions=_distributions(reader, run_id, stages, loads),
+        timeline=timeline_chart(queries.requests_in_time(reader, run_id), bands, span),
+        telemetry=_telemetry(queries.samples(reader, run_id), bands, span),
+        stages=stage_table(stages, loads),
+        outcomes=outcome_table(queries.outcomes(reader, run_id), loads),
+        errors=error_table(queries.errors(reader, run_id)),
+        never_sent=never_sent_table(queries.never_sent(reader, run_id)),
+        findings=finding_table(queries.of_run(reader, "findings", run_id), loads),
+        prices=price_table(queries.of_run(reader, "prices", run_id)),
+        energy=energy_table(queries.of_run(reader, "energy", run_id), loads),
+        environment=_flat(json.loads(run["environment"] or "{}"), show_host),
+        software=sorted(json.loads(run["software"] or "{}").items()),
+        scenario=scenario_text(run["scenario_json"]),
+    )
+
+
+def _facts(run: Row) -> list[tuple[str, str]]:
+    engine = " ".join(str(run[name]) for name in ("engine", "engine_version") if run[name])
+    found = [
+        ("Model", run["model"]),
+        ("Model as reported", run["model_reported"]),
+        ("Licence", run["license"]),
+        ("Tokenizer", run["tokenizer"]),
+        ("Engine", engine),
+        ("Kind", run["target_kind"]),
+        ("Endpoint", run["endpoint"]),
+        ("Scenario", run["scenario"]),
+        ("Seed", run["seed"]),
+        ("Campaign", run["campaign_id"]),
+        ("Comparison key", run["comparison_key"]),
+        ("Plan", (run["plan_sha256"] or "")[:16]),
+        ("Label", run["label"]),
+        ("Started (UTC)", moment(run["created_at"])),
+        ("Ended (UTC)", moment(run["ended_at"])),
+        ("Status", run["status_reason"]),
+    ]
+    return [(name, str(value)) for name, value in found if value not in (None, "", DASH)]
+
+
+def moment(value: object) -> str:
+    """A timestamp of the warehouse to the second; a dash where there is none."""
+    return str(value)[:19] if value is not None else DASH
+
+
+def scenario_text(scenario_json: str | None) -> str:
+    """The scenario as YAML, without addresses, headers and queries of its targets."""
+    scenario = _without(json.loads(scenario_json or "{}"))
+    return str(yaml.safe_dump(scenario, sort_keys=False, allow_unicode=True, width=88))
+
+
+def _without(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            key: _without(inner)
+            for key, inner in value.items()
+            if key not in _HIDDEN_SCENARIO_KEYS and inner not in (None, {}, [])
+        }
+    return [_without(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _flat(value: Row, show_host: bool, prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, inner in sorted(value.items()):
+        if key.lower() in HOST_KEYS and not show_host and isinstance(inner, str):
+            continue
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(inner, dict):
+            found += _flat(inner, show_host, f"{name}, ")
+        elif key.endswith("_bytes") and isinstance(inner, int | float):
+            found.append((name.removesuffix(" bytes"), write(float(inner), "B")))
+        elif isinstance(inner, list):
+            found.append((name, ", ".join(str(item) for item in inner) or "none"))
+        elif inner is not None:
+            found.append((name, str(inner)))
+    return found
+
+
+def _bands(stages: Sequence[Row], loads: dict[int, Load]) -> list[Band]:
+    bands = []
+    for stage in stages:
+        start, end = seconds(stage["steady_start_ns"]), seconds(stage["steady_end_ns"])
+        if start is not None and end is not None:
+            bands.append(Band(loads[stage["stage"]], start, end))
+    return bands
+
+
+def _span(stages: Sequence[Row]) -> Span:
+    names = ("started_ns", "steady_start_ns", "steady_end_ns", "ended_ns")
+    instants = [
+        instant / 1e9 for stage in stages for name in names if (instant := stage[name]) is not None
+    ]
+    return Span(min(instants), max(instants)) if instants else Span(0.0, 1.0)
+
+
+def _distributions(
+    reader: Reader, run_id: str, stages: Sequence[Row], loads: dict[int, Load]
+) -> list[Drawing]:
+    drawings = []
+    for metric, title, about in _LATENCIES:
+        frame = queries.latencies(reader, run_id, metric)
+        curves = [
+            curve_of(load, frame.filter(pl.col("stage") == stage)["value"].to_list())
+            for stage, load in sorted(loads.items())
+        ]
+        name = metric.replace("_", "-")
+        drawings.append(distribution_chart(name, title, about, curves, "requests"))
+    curves = []
+    for stage in stages:
+        start, end = stage["steady_start_ns"], stage["steady_end_ns"]
+        if start is not None and end is not None:
+            index = stage["stage"]
+            window = Window(index, start, end, cut=False, drain_s=0.0)
+            attempts = queries.counted_attempts(reader, run_id, index)
+            curves.append(gap_curve(loads[index], window, attempts))
+    about = "Gaps between successive tokens, of all requests together."
+    gaps = distribution_chart("itl-s", "Inter-token latency", about, curves, "gaps")
+    drawings.insert(1, gaps)
+    return drawings
+
+
+_PANELS: tuple[tuple[str, str, str, str, dict[str, str]], ...] = (
+    (
+        "host-cpu",
+        "CPU of the whole host",
+        "1",
+        "host",
+        {"cpu_util_fraction": "all cores", "cpu_max_core_fraction": "busiest core"},
+    ),
+    ("process-cpu", "CPU by process", "cores", "process", {"cpu_cores": ""}),
+    ("process-memory", "Memory by process", "B", "process", {"rss_bytes": ""}),
+    ("gpu-util", "GPU busy", "1", "nvml", {"gpu_util_fraction": ""}),
+    ("gpu-memory", "GPU memory", "B", "nvml", {"gpu_memory_used_bytes": ""}),
+    ("gpu-power", "GPU power", "W", "nvml", {"gpu_power_w": ""}),
+)
+
+
+def _telemetry(samples: pl.DataFrame, bands: Sequence[Band], span: Span) -> list[Drawing]:
+    inside = samples.filter(
+        pl.col("at_s").is_between(span.start_s, span.end_s) & pl.col("value").is_not_null()
+    )
+    panels = []
+    for name, title, unit, sensor, metrics in _PANELS:
+        lines = []
+        for metric, words in metrics.items():
+            own = inside.filter((pl.col("sensor") == sensor) & (pl.col("metric") == metric))
+            for device in sorted(own["device"].unique().to_list()):
+                readings = own.filter(pl.col("device") == device).select("at_s", "value")
+                label = ", ".join(part for part in (device.replace(":", " "), words) if part)
+                lines.append(Line(label, readings))
+        if lines:
+            panels.append(telemetry_chart(name, title, unit, lines, bands, span))
+    return panels

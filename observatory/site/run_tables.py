@@ -1,0 +1,184 @@
+"""The tables of a run's page: stages, figures, outcomes, errors, findings, prices, energy.
+
+Rows of the warehouse in, tables of cells out.
+"""
+
+from collections.abc import Sequence
+
+from observatory.core.units import human_number
+from observatory.site.charts.drawing import Cell, Table, figure_cell
+from observatory.site.figures import BASES, DASH, Figure, Row, write, write_usd
+from observatory.site.loads import Load
+from observatory.site.members import Member
+
+_STATISTICS = ("value", "p50", "p90", "p95", "p99", "p999", "mean")
+MAIN_STATISTICS = ("p50", "p90", "p95", "p99")
+EVERY_STATISTIC = (*_STATISTICS, *(f"{name}_ok" for name in _STATISTICS))
+
+
+def words(value: str | None) -> str:
+    """An identifier as words; a dash for none."""
+    return (value or DASH).replace("_", " ")
+
+
+def seconds(instant_ns: int | None) -> float | None:
+    """An instant in seconds from the campaign's start."""
+    return None if instant_ns is None else instant_ns / 1e9
+
+
+def stage_table(stages: Sequence[Row], loads: dict[int, Load]) -> Table:
+    """What each stage planned, issued and recorded."""
+    heads = [("Load", False), ("Steady window", True), ("Planned", True), ("Issued", True)]
+    heads += [("Recorded", True), ("Not issued", True), ("Workers lost", False)]
+    rows = []
+    for stage in stages:
+        start, end = seconds(stage["steady_start_ns"]), seconds(stage["steady_end_ns"])
+        window = f"{end - start:.1f} s" if start is not None and end is not None else "not reached"
+        counts = [_count(stage[name]) for name in ("planned", "issued", "recorded", "not_issued")]
+        lost = ", ".join(stage["lost_workers"] or []) or "none"
+        load = loads[stage["stage"]]
+        rows.append([Cell(load.text), Cell(window, number=True), *counts, Cell(lost)])
+    return Table(heads, rows)
+
+
+def _count(value: int | None) -> Cell:
+    return Cell(DASH if value is None else f"{value:,}", number=True)
+
+
+def figure_table(member: Member, metrics: Sequence[str], statistics: Sequence[str]) -> Table:
+    """One row a metric and statistic that any stage has, one column a load."""
+    heads = [("", False), *((load.text, True) for load, _ in member.stages)]
+    rows = []
+    for metric in metrics:
+        for statistic in statistics:
+            found = [figures.by_key.get((metric, statistic)) for _, figures in member.stages]
+            if any(figure is not None for figure in found):
+                given = [figure or Figure(metric, statistic) for figure in found]
+                rows.append([Cell(given[0].title), *(_with_n(figure) for figure in given)])
+    return Table(heads, rows)
+
+
+def _with_n(figure: Figure) -> Cell:
+    cell = figure_cell(figure)
+    if not figure.n or figure.below_floor:
+        return cell
+    under = "; ".join(part for part in (cell.under, f"n {figure.n:,}") if part)
+    return Cell(cell.text, under=under, number=True, basis=cell.basis)
+
+
+def outcome_table(counts: Sequence[Row], loads: dict[int, Load]) -> Table:
+    """How many requests of each stage ended how."""
+    names = sorted({row["outcome"] for row in counts}, key=lambda name: (name != "ok", name))
+    found = {(row["stage"], row["outcome"]): row["n"] for row in counts}
+    return Table(
+        [("Load", False), *((words(name), True) for name in names)],
+        [
+            [Cell(load.text), *(_count(found.get((stage, name), 0)) for name in names)]
+            for stage, load in sorted(loads.items())
+        ],
+    )
+
+
+def error_table(rows: Sequence[Row]) -> Table:
+    """Failed tries by kind, each with one text as an example."""
+    heads = [("Outcome", False), ("Where", False), ("What", False), ("HTTP", True)]
+    heads += [("Tries", True), ("Stages", False), ("For example", False)]
+    return Table(
+        heads,
+        [
+            [
+                *(Cell(words(row[name])) for name in ("outcome", "error_phase", "error_kind")),
+                Cell(str(row["http_status"] or DASH), number=True),
+                _count(row["n"]),
+                Cell(row["stages"]),
+                Cell(row["error_text"] or DASH),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def never_sent_table(rows: Sequence[Row]) -> Table:
+    """Requests that were planned and never sent, by reason."""
+    return Table(
+        [("Outcome", False), ("Reason", False), ("Requests", True)],
+        [[Cell(words(r["outcome"])), Cell(words(r["reason"])), _count(r["n"])] for r in rows],
+    )
+
+
+_GRAVITY = ("invalid", "degraded", "note")
+
+
+def finding_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
+    """Doubts, the gravest first, each with what was seen and its threshold."""
+    heads = [("Check", False), ("Gravity", False), ("What was found", False), ("Load", False)]
+    heads += [("Seen", True), ("Threshold", True)]
+    ordered = sorted(rows, key=lambda row: _GRAVITY.index(row["severity"]))
+    return Table(
+        heads,
+        [
+            [
+                Cell(words(row["code"])),
+                Cell("", verdict=row["severity"]),
+                Cell(row["message"]),
+                Cell(loads[row["stage"]].text if row["stage"] in loads else "all"),
+                Cell(human_number(row["value"]), number=True),
+                Cell(human_number(row["threshold"]), number=True),
+            ]
+            for row in ordered
+        ],
+    )
+
+
+def price_table(rows: Sequence[Row]) -> Table:
+    """Prices as applied, each with its basis and source."""
+    heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
+    heads += [("Holds from", False)]
+    return Table(
+        heads,
+        [
+            [
+                Cell(
+                    words(row["kind"]),
+                    under="an hour" if row["kind"] == "machine_hour" else "per million tokens",
+                ),
+                Cell(write_usd(row["usd"]) if row["usd"] is not None else DASH, number=True),
+                Cell(words(row["basis"]), under=BASES.get(row["basis"])),
+                Cell(row["source"] or DASH),
+                Cell(row["effective_from"] or DASH),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def energy_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
+    """Energy by subject, scope and basis, or why there is none."""
+    heads = [("Load", False), ("Whose", False), ("Scope", False), ("Energy", True)]
+    heads += [("Basis", False), ("Method", False), ("Reason or source", False)]
+    return Table(
+        heads,
+        [
+            [
+                Cell(loads[row["stage"]].text if row["stage"] in loads else DASH),
+                Cell(words(row["subject"])),
+                Cell(words(row["scope"])),
+                _joules(row),
+                Cell(words(row["basis"])),
+                Cell(row["method"] or DASH),
+                Cell(row["reason"] or row["source"] or DASH),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _joules(row: Row) -> Cell:
+    if row["energy_j"] is None:
+        return Cell(DASH, number=True)
+    text = write(row["energy_j"], "J")
+    start, end = row["window_start_ns"], row["window_end_ns"]
+    if start is None or end is None or end <= start:
+        return Cell(text, number=True)
+    watts = row["energy_j"] / (end - start) * 1e9
+    return Cell(text, under=f"{human_number(watts)} W on average", number=True)

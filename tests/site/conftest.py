@@ -1,0 +1,493 @@
+"""Seeded warehouses for the site: real tables, views and stage metrics over invented requests."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.clock import Anchor
+from observatory.core.record import Attempt, RequestRecord, Tokens
+from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Verdict
+from observatory.core.sample import EnergyRow, Sample
+from observatory.core.workspace import Workspace
+from observatory.economics.cost import request_cost_usd
+from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.store.database import connect
+from observatory.store.frames import RunFrames, read_frames
+from observatory.store.loading import load_run
+from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
+
+S = 1_000_000_000
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOKEN_PRICES = (("input", 1.0), ("output", 4.0))
+
+
+@dataclass
+class Planted:
+    """One run to invent. levels: users (closed) or requests a second (poisson)."""
+
+    name: str
+    campaign: str = "20261120T090000Z-quickstart-00aa"
+    created: str = "2026-11-20T09:00:00Z"
+    scenario: str = "quickstart"
+    key: str = "c0ffee0011223344"
+    kind: str = "llamacpp"
+    hosting: str = "self"
+    weights: str = "open"
+    billing: str = "hours"
+    basis: str | None = "example"
+    levels: tuple[float, ...] = (1, 4)
+    arrivals: str = "closed"
+    ttft_s: float = 0.12
+    gap_s: float = 0.012
+    requests: int = 150
+    fail: float = 0.0
+    right: float = 0.7
+    level: str | None = "valid"
+    codes: list[str] = field(default_factory=list)
+    sentence: str = "No check found reason to doubt these figures."
+    status: str = "complete"
+    publish: bool = False
+    gpu: bool = False
+    endpoint: str | None = None
+    energy: bool = False
+    error_text: str = "HTTP 500: the server said no"
+    findings: list[Finding] = field(default_factory=list)
+    windowless: int = 0
+    seed: int = 7
+
+    @property
+    def run_id(self) -> str:
+        stamp = self.campaign.split("-", 1)[0]
+        return f"{stamp}-{self.scenario}-{self.name}-{self.seed:04x}"
+
+
+def records_of(planted: Planted, stage: StageTimes, draw: random.Random) -> list[RequestRecord]:
+    """Requests of a stage: log-normal first tokens, jittered gaps, some that fail."""
+    assert stage.started is not None and stage.steady_ended is not None
+    load = stage.concurrency or (stage.rate_per_s or 1) * 2
+    found = []
+    for index in range(planted.requests):
+        span = stage.steady_ended - stage.started
+        scheduled = stage.started + int(span * (index + draw.random()) / planted.requests)
+        sent = scheduled + int(draw.expovariate(1 / 80_000))
+        phase = "steady" if scheduled >= (stage.steady_started or 0) else "warmup"
+        first = planted.ttft_s * (0.7 + 0.3 * load) * draw.lognormvariate(0, 0.28)
+        tokens = draw.randint(12, 60)
+        arrivals = [sent + int(first * S)]
+        for _ in range(tokens - 1):
+            arrivals.append(
+                arrivals[-1] + int(planted.gap_s * (0.8 + 0.2 * load) * S * draw.gammavariate(9, 1 / 9))
+            )
+        usage = Tokens(draw.randint(40, 220), 0, tokens, 0, tokens, "usage", "usage", "smollm2")
+        common: dict[str, Any] = {
+            "connect_started": sent - 40_000,
+            "sent": sent,
+            "body_sent": sent + 20_000,
+            "stamp_source": "kernel",
+            "bytes_sent": 800,
+        }
+        record: dict[str, Any] = {
+            "index": index,
+            "stage": stage.index,
+            "prompt_id": f"item-{index % 40}",
+            "prompt_sha256": f"{index % 40:064x}",
+            "scheduled": scheduled,
+            "released": scheduled,
+            "task": "arithmetic",
+            "item": index % 40,
+            "phase": phase,
+            "user": index % 4,
+        }
+        if draw.random() < planted.fail:
+            bad = draw.choice(["error", "error", "timeout", "throttled"])
+            ended = sent + int((30 if bad == "timeout" else draw.uniform(0.05, 2)) * S)
+            attempt = Attempt(
+                number=0,
+                headers=sent + 9_000_000,
+                ended=ended,
+                outcome=bad,  # type: ignore[arg-type]
+                http_status={"error": 500, "throttled": 429}.get(bad),
+                error_phase="headers" if bad != "timeout" else "stream",
+                error_kind="http_status" if bad != "timeout" else "timeout",
+                error_text=planted.error_text,
+                **common,
+            )
+            found.append(RequestRecord(outcome=bad, attempts=[attempt], **record))  # type: ignore[arg-type]
+            continue
+        attempt = Attempt(
+            number=0,
+            headers=sent + 9_000_000,
+            first_event=arrivals[0],
+            first_token=arrivals[0],
+            first_answer=arrivals[0],
+            last_token=arrivals[-1],
+            usage_event=arrivals[-1],
+            ended=arrivals[-1] + 300_000,
+            http_status=200,
+            finish_reason="stop",
+            event_ns=arrivals,
+            event_tokens=[1] * tokens,
+            event_characters=[4] * tokens,
+            event_shared=[False] * tokens,
+            tokens=usage,
+            answer_characters=4 * tokens,
+            saw_done=True,
+            **common,
+        )
+        score = 1.0 if draw.random() < planted.right else 0.0
+        found.append(
+            RequestRecord(
+                outcome="ok",
+                attempts=[attempt],
+                score=score,
+                scorer="number",
+                answer="THE ANSWER TEXT THAT NO PAGE MAY SHOW",
+                **record,
+            )
+        )
+    return found
+
+
+def stages_of(planted: Planted) -> list[StageTimes]:
+    found = []
+    for index, level in enumerate(planted.levels):
+        start = (5 + index * 110) * S
+        whole = index < len(planted.levels) - planted.windowless
+        found.append(
+            StageTimes(
+                index=index,
+                kind=planted.arrivals,
+                concurrency=int(level) if planted.arrivals == "closed" else None,
+                rate_per_s=None if planted.arrivals == "closed" else level,
+                started=start,
+                steady_started=start + 5 * S if whole else None,
+                steady_ended=start + 35 * S if whole else None,
+                ended=start + 38 * S,
+                planned=None if planted.arrivals == "closed" else planted.requests,
+                issued=planted.requests if whole else 0,
+                recorded=planted.requests if whole else 0,
+                not_issued=0,
+            )
+        )
+    return found
+
+
+def samples_of(planted: Planted, draw: random.Random) -> list[tuple[Sample, int | None]]:
+    found: list[tuple[Sample, int | None]] = []
+    for second in range(0, 110 * len(planted.levels)):
+        at = second * S
+        busy = 0.15 + 0.7 * (second % 110 in range(5, 40)) * draw.uniform(0.9, 1.0)
+        readings = [
+            ("host", "shared_host", "", "cpu_util_fraction", busy),
+            ("host", "shared_host", "", "cpu_max_core_fraction", min(1.0, busy * 1.15)),
+            ("process", "client", "client", "cpu_cores", busy * 0.2),
+            ("process", "target", f"engine:{planted.name}", "cpu_cores", busy * 1.6),
+            ("process", "client", "client", "rss_bytes", 9.1e7),
+            ("process", "target", f"engine:{planted.name}", "rss_bytes", 3.2e8 + 1e5 * second),
+        ]
+        if planted.gpu:
+            readings += [
+                ("nvml", "target", "gpu0", "gpu_util_fraction", busy),
+                ("nvml", "target", "gpu0", "gpu_power_w", 90 + 300 * busy),
+                ("nvml", "target", "gpu0", "gpu_memory_used_bytes", 6.1e10),
+            ]
+        found += [(Sample(at, s, subject, d, m, v), None) for s, subject, d, m, v in readings]  # type: ignore[arg-type]
+    return found
+
+
+def prices_of(planted: Planted) -> AppliedPrices:
+    if planted.basis is None:
+        return AppliedPrices()
+    if planted.billing == "hours":
+        row = PriceRow("machine_hour", 0.9, planted.basis, "a stated rate")  # type: ignore[arg-type]
+        return AppliedPrices([row], planted.basis)  # type: ignore[arg-type]
+    rows = [PriceRow(kind, usd, planted.basis, "a price list") for kind, usd in TOKEN_PRICES]  # type: ignore[arg-type]
+    return AppliedPrices(rows, planted.basis)  # type: ignore[arg-type]
+
+
+def energy_of(planted: Planted, stages: list[StageTimes]) -> list[EnergyRow]:
+    windows = [
+        (stage.index, stage.steady_started, stage.steady_ended)
+        for stage in stages
+        if stage.steady_started is not None and stage.steady_ended is not None
+    ]
+    if planted.energy:
+        return [
+            EnergyRow(i, "target", "gpu", "measured", "nvml_counter", start, end, 9000.0 + 900 * i)
+            for i, start, end in windows
+        ]
+    if planted.hosting == "self":
+        return [
+            EnergyRow(
+                i,
+                "shared_host",
+                "cpu",
+                "estimated",
+                "codecarbon cpu_load",
+                start,
+                end,
+                620.0,
+                reason="engine and client share the host: not told apart",
+            )
+            for i, start, end in windows
+        ]
+    return []
+
+
+def manifest_of(planted: Planted) -> Manifest:
+    stages = stages_of(planted)
+    workload = {"kind": "tasks", "tasks": ["arithmetic", "support-tickets"], "cache": "cold"}
+    timing = {"warmup": "5s", "steady": "30s", "drain": "30s"}
+    levels = [
+        {"concurrency": int(level) if planted.arrivals == "closed" else None, "timing": timing}
+        for level in planted.levels
+    ]
+    scenario = {
+        "name": planted.scenario,
+        "seed": 1,
+        "workload": workload,
+        "arrivals": {"kind": planted.arrivals},
+        "stages": levels,
+        "timing": timing,
+        "slo": {"per_request": {"ttft": "1s", "tpot": None, "e2e": "5s"}, "attainment": 0.95},
+    }
+    fields = {name: scenario[name] for name in ("seed", "workload", "arrivals", "stages", "slo")}
+    return Manifest(
+        format=1,
+        run_id=planted.run_id,
+        campaign_id=planted.campaign,
+        scenario_name=planted.scenario,
+        scenario=scenario,
+        seed=1,
+        target=TargetFacts(
+            name=planted.name,
+            kind=planted.kind,
+            hosting=planted.hosting,
+            weights=planted.weights,
+            billing=planted.billing,
+            model=f"{planted.name}-model",
+            model_reported=f"{planted.name}-model",
+            license="Apache-2.0" if planted.weights == "open" else None,
+            tokenizer="smollm2",
+            endpoint=planted.endpoint,
+            emulated=planted.kind == "emulated",
+            engine="llama.cpp" if planted.kind == "llamacpp" else None,
+            price=prices_of(planted).to_dict(),
+            cost_basis=planted.basis,
+            on_this_host=planted.kind == "llamacpp",
+        ),
+        comparison_key=planted.key,
+        comparison_fields=fields,
+        plan_sha256="ab" * 32,
+        anchor=Anchor(realtime_ns=1_795_165_200 * S, monotonic_ns=0),
+        created_utc=planted.created,
+        ended_utc=planted.created.replace(":00Z", ":59Z"),
+        status=planted.status,  # type: ignore[arg-type]
+        status_reason="stopped by a person" if planted.status == "interrupted" else None,
+        stages=stages,
+        environment={
+            "host": "secret-host-17",
+            "os": "Debian GNU/Linux 12",
+            "cpu_model": "Example CPU",
+            "cores_logical": 2,
+            "memory_bytes": 8 * 2**30,
+            "gpus": ["Example GPU"] if planted.gpu else [],
+        },
+        software={"python": "3.11.9", "observatory": "0.1.0"},
+        verdict=None
+        if planted.level is None
+        else Verdict(planted.level, planted.codes, planted.sentence),  # type: ignore[arg-type]
+        findings=planted.findings,
+        energy=energy_of(planted, stages),
+        publish=planted.publish,
+    )
+
+
+def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
+    """Make the workspace's database hold these runs."""
+    connection = connect(workspace, read_only=False)
+    try:
+        for planted in runs:
+            draw = random.Random(f"{planted.run_id}/{planted.seed}")
+            manifest = manifest_of(planted)
+            prices = prices_of(planted)
+            folder = scratch / manifest.run_id
+            folder.mkdir(parents=True)
+            frames = frames_of(planted, manifest, prices, draw)
+            for name in ("requests", "attempts", "samples", "ticks"):
+                getattr(frames, name).write_parquet(folder / f"{name}.parquet")
+            frames = read_frames(folder)
+            identity = {"label": None, "manifest_sha256": "cd" * 32}
+            load_run(connection, folder, manifest, identity, stage_metrics(manifest, frames))
+    finally:
+        connection.close()
+
+
+def frames_of(
+    planted: Planted, manifest: Manifest, prices: AppliedPrices, draw: random.Random
+) -> RunFrames:
+    import polars as pl
+
+    def cost(tokens: Tokens) -> float | None:
+        if planted.billing != "tokens" or tokens.output is None:
+            return None
+        return request_cost_usd(prices, tokens.prompt, tokens.cached, tokens.output)
+
+    requests, attempts = [], []
+    for stage in manifest.stages:
+        records = [] if stage.steady_started is None else records_of(planted, stage, draw)
+        requests.append(requests_frame(planted.run_id, stage.index, records, cost, planted.basis))
+        attempts.append(attempts_frame(planted.run_id, stage.index, records))
+    return RunFrames(
+        requests=pl.concat(requests),
+        attempts=pl.concat(attempts),
+        samples=samples_frame(planted.run_id, samples_of(planted, draw)),
+        ticks=ticks_frame(planted.run_id, 0, 0, []),
+    )
+
+
+SHARED_CORES = Finding(
+    "shared_cores", "degraded", "client and engine share 2 processor cores", None, 2.0, 2.0
+)
+LLAMACPP = Planted(
+    "smollm2-llamacpp",
+    level="degraded",
+    codes=["shared_cores"],
+    sentence="Degraded: client and engine share 2 processor cores.",
+    findings=[SHARED_CORES, Finding("percentile_floor", "note", "too few for p99", 0, 130, 662)],
+    endpoint="http://127.0.0.1:41234/v1",
+    requests=160,
+    right=0.31,
+)
+EMULATED = Planted(
+    "emulated-api",
+    kind="emulated",
+    hosting="managed",
+    weights="closed",
+    billing="tokens",
+    basis="emulated",
+    ttft_s=0.2,
+    gap_s=0.02,
+    right=0.5,
+    endpoint="http://127.0.0.1:41235/v1",
+    seed=8,
+)
+_CHAT: dict[str, Any] = {
+    "campaign": "20261119T120000Z-chat-steady-00bb",
+    "created": "2026-11-19T12:00:00Z",
+    "scenario": "chat-steady",
+    "key": "feedface55667788",
+    "arrivals": "poisson",
+    "levels": (1.0, 2.0, 16.0),
+    "requests": 240,
+}
+VLLM = Planted(
+    "team-vllm",
+    kind="url",
+    basis="stated",
+    gpu=True,
+    energy=True,
+    endpoint="http://gpu-07.corp.example:8000/v1",
+    ttft_s=0.05,
+    gap_s=0.008,
+    right=0.82,
+    publish=True,
+    **_CHAT,
+)
+MANAGED = Planted(
+    "managed-open",
+    kind="api",
+    hosting="managed",
+    billing="tokens",
+    basis="list_price",
+    endpoint="https://api.provider.example/v1",
+    ttft_s=0.3,
+    right=0.8,
+    publish=True,
+    seed=9,
+    **_CHAT,
+)
+FAILING = Planted(
+    "closed-frontier",
+    kind="api",
+    hosting="managed",
+    weights="closed",
+    billing="tokens",
+    basis="list_price",
+    ttft_s=0.45,
+    right=0.93,
+    fail=0.16,
+    error_text="upstream gpu-07.corp.example said <b>no</b>",
+    seed=10,
+    **_CHAT,
+)
+INVALID = Planted(
+    "bad-client",
+    kind="url",
+    basis=None,
+    level="invalid",
+    codes=["client_cpu"],
+    sentence="Invalid: a worker kept its core 98 % busy, so its own delay is in every figure.",
+    findings=[Finding("client_cpu", "invalid", "worker core busy", None, 0.98, 0.95)],
+    seed=11,
+    **_CHAT,
+)
+INTERRUPTED = Planted(
+    "stopped-early",
+    campaign="20261118T080000Z-classify-short-00cc",
+    created="2026-11-18T08:00:00Z",
+    scenario="classify-short",
+    key="0ddba11099aabbcc",
+    kind="url",
+    basis=None,
+    status="interrupted",
+    level="degraded",
+    codes=["cut_short"],
+    sentence="Degraded: a person stopped it in its second stage.",
+    requests=40,
+    windowless=1,
+    seed=12,
+)
+EVERYTHING = [LLAMACPP, EMULATED, VLLM, MANAGED, FAILING, INVALID, INTERRUPTED]
+
+
+def vary(planted: Planted, **changes: Any) -> Planted:
+    return Planted(**{**planted.__dict__, **changes})
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A workspace whose templates are the repository's and whose database is not there yet."""
+    return Workspace(root=tmp_path / "work", results=tmp_path / "work" / "results")
+
+
+Planter = Callable[..., Workspace]
+
+
+@pytest.fixture
+def planter(workspace: Workspace, tmp_path: Path) -> Planter:
+    """Call it with the runs that the workspace's database is to hold."""
+
+    def call(*runs: Planted) -> Workspace:
+        plant(workspace, tmp_path / "scratch", list(runs))
+        return workspace
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace whose database holds one of each kind of run."""
+    root = tmp_path_factory.mktemp("whole")
+    place = Workspace(root=root, results=root / "results")
+    plant(place, root / "scratch", EVERYTHING)
+    yield place
+
+
+__all__ = ["EVERYTHING", "Planted", "msgspec", "plant", "vary"]
