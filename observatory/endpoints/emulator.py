@@ -5,6 +5,7 @@ until it is ended.
 """
 
 import asyncio
+import errno
 import ipaddress
 import os
 import signal
@@ -71,8 +72,9 @@ async def _serve(
             emulator.connection, config.host, config.port, backlog=4096
         )
     except OSError as problem:
+        taken = problem.errno == errno.EADDRINUSE
         raise EnvironmentFailed(
-            f"cannot listen: {problem.strerror or problem}",
+            "the port is taken" if taken else f"cannot listen: {problem.strerror or problem}",
             where=f"{config.host}:{config.port}",
             fix="choose another port, or 0 for a free one",
         ) from problem

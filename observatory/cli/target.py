@@ -1,0 +1,127 @@
+"""observatory target: the targets that are known by name, and whether one is really there."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from observatory.cli.options import JsonOption
+from observatory.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from observatory.core.target import Target
+    from observatory.endpoints.catalogue import OpenTarget
+    from observatory.endpoints.check import TargetCheck
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="List and check what can be measured.\n\nExample: observatory target list",
+)
+
+
+@app.command("list")
+def list_targets(json_output: JsonOption = False) -> None:
+    """List the targets of scenarios/targets.yaml.
+
+    Example: observatory target list --json
+    """
+    import msgspec
+
+    from observatory.core.workspace import open_workspace
+    from observatory.workload.scenario_files import load_targets
+
+    rows = [target_row(target) for target in load_targets(open_workspace()).values()]
+    if json_output:
+        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        return
+    if not rows:
+        typer.echo("no targets yet: name some in scenarios/targets.yaml")
+        return
+    columns = ("name", "kind", "hosting", "weights", "billing", "model", "endpoint")
+    table = [columns, *(tuple(row[column] for column in columns) for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
+    for line in table:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def target_row(target: "Target") -> dict[str, str]:
+    """What the list shows of a target, all text; a dash where it is only known once it is opened."""
+    shown = target.model_dump(mode="json")
+    endpoint = shown.get("url") or shown.get("base_url") or shown.get("provider")
+    return {
+        **{field: shown[field] for field in ("name", "kind", "hosting", "weights", "billing")},
+        "model": shown.get("model") or ("emulated-model" if target.kind == "emulated" else "-"),
+        "endpoint": endpoint or "started on loopback",
+    }
+
+
+@app.command()
+def check(
+    name: Annotated[
+        str | None, typer.Argument(help="A target of scenarios/targets.yaml.", show_default=False)
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Base URL of an endpoint that no file names.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Its model; default: the only one.", show_default=False)
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Say whether a target answers and has its model, and what a request to it would look like.
+
+    It lists models and never asks for an answer: nothing is billed. A target that the observatory
+    starts itself is started for the check and ended.
+
+    Example: observatory target check --url http://127.0.0.1:8000/v1 --model my-model
+    """
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    from observatory.endpoints.catalogue import OpenContext, open_target
+    from observatory.endpoints.check import check_target
+
+    target = _target(name, url, model)
+    folder = Path(tempfile.mkdtemp(prefix="observatory-check-"))
+    context = OpenContext(folder, lambda text: typer.echo(text, err=True))
+    with open_target(target, context) as opened:
+        found = check_target(opened)
+        _print(opened, found, json_output)
+    shutil.rmtree(folder)  # where it failed, the message names the log in it
+
+
+def _target(name: str | None, url: str | None, model: str | None) -> "Target":
+    """The target that was named, or the one that --url and --model make."""
+    from observatory.core.workspace import open_workspace
+    from observatory.endpoints.url import ad_hoc_target
+    from observatory.workload.scenario_files import pick_target
+
+    if (name is None) == (url is None):
+        raise BadInput("name a target, or give --url: one of the two")
+    if url is not None:
+        return ad_hoc_target(url, model)
+    if model is not None:
+        raise BadInput("--model goes with --url; a named target has its model in its file")
+    return pick_target(str(name), (), open_workspace())
+
+
+def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> None:
+    import msgspec
+
+    from observatory.endpoints.check import would_send
+
+    if json_output:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    marked = " (EMULATED)" if opened.facts.emulated else ""
+    typer.echo(f"{opened.facts.name}{marked}: {found.endpoint} answers")
+    if found.models is not None:
+        others = len(found.models) - 1
+        also = f", beside {others} other{'s' if others > 1 else ''}" if others else ""
+        typer.echo(f"it has the model {found.model!r}{also}")
+    if found.note is not None:
+        typer.echo(f"note: {found.note}")
+    typer.echo("\na request would be sent like this (nothing was sent now):\n")
+    typer.echo(would_send(opened.connection))

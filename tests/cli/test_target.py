@@ -1,0 +1,91 @@
+"""observatory target: what is known, what is checked, and that a check asks for no answer."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from observatory.cli.target import app
+from observatory.core.errors import BadInput, TargetFailed
+from tests.endpoints.conftest import Scripted, serving
+
+CANARY = "sk-canary-4711-never-show-this"
+LISTING = json.dumps({"data": [{"id": "m-1"}, {"id": "m-2"}]}).encode()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own workspace with two targets, as the current folder."""
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "targets.yaml").write_text(
+        """
+targets:
+  - {kind: emulated, name: my-emulated}
+  - {kind: url, name: my-gateway, url: "http://127.0.0.1:1/v1", model: m-1, api_key_env: MY_KEY}
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_targets_are_listed_for_people_and_scripts(workspace: Path) -> None:
+    shown = CliRunner().invoke(app, ["list"]).stdout
+    assert "my-gateway" in shown
+    assert "http://127.0.0.1:1/v1" in shown
+    rows = {
+        row["name"]: row for row in json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
+    }
+    assert rows["my-emulated"]["model"] == "emulated-model"
+    assert rows["my-emulated"]["endpoint"] == "started on loopback"
+    assert rows["my-gateway"]["hosting"] == "self"
+
+
+def test_a_check_of_a_url_lists_models_and_shows_a_request_without_the_key(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Scripted(body=LISTING)
+    monkeypatch.setenv("MY_KEY", CANARY)
+    with serving(script):
+        path = workspace / "scenarios" / "targets.yaml"
+        path.write_text(path.read_text().replace("http://127.0.0.1:1/v1", script.url))
+        done = CliRunner().invoke(app, ["check", "my-gateway"])
+    assert done.exit_code == 0, done.exception
+    assert f"my-gateway: {script.url} answers" in done.stdout
+    assert "it has the model 'm-1', beside 1 other" in done.stdout
+    assert f"POST {script.url}/chat/completions" in done.stdout
+    assert "Authorization: Bearer ${MY_KEY}" in done.stdout
+    assert CANARY not in done.output
+    assert [(method, path) for method, path, _, _ in script.seen] == [("GET", "/v1/models")]
+
+
+def test_an_emulated_target_is_started_for_its_check_and_marked(workspace: Path) -> None:
+    done = CliRunner().invoke(app, ["check", "my-emulated"])
+    assert done.exit_code == 0, done.exception
+    assert "my-emulated (EMULATED)" in done.stdout
+
+
+def test_a_check_for_scripts(workspace: Path) -> None:
+    with serving(script := Scripted(body=LISTING)):
+        done = CliRunner().invoke(app, ["check", "--url", script.url, "--model", "m-2", "--json"])
+    found = json.loads(done.stdout)
+    assert (found["model"], found["models"]) == ("m-2", ["m-1", "m-2"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault", "said"),
+    [
+        ([], BadInput, "name a target, or give --url"),
+        (["my-emulated", "--url", "http://h/v1"], BadInput, "one of the two"),
+        (["my-emulated", "--model", "m"], BadInput, "--model goes with --url"),
+        (["my-gatway"], BadInput, "did you mean 'my-gateway'"),
+        (["my-gateway"], BadInput, "MY_KEY is not set"),
+        (["--url", "http://127.0.0.1:1/v1"], TargetFailed, "the connection was refused"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(
+    workspace: Path, arguments: list[str], fault: type[Exception], said: str
+) -> None:
+    done = CliRunner().invoke(app, ["check", *arguments])
+    assert isinstance(done.exception, fault)
+    assert said in str(done.exception)
