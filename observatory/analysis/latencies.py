@@ -16,7 +16,7 @@ from observatory.analysis.events import pooled_gaps_s
 from observatory.analysis.quantiles import Values, mean, percentile
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import failure_bound_s
-from observatory.core.metric import BY_NAME, METRICS, QUANTILES, Metric
+from observatory.core.metric import METRICS, QUANTILES, Metric
 
 OF_THE_CLIENT = frozenset({"pace_wait_s", "sched_lag_s"})
 """What the client itself did: a request that the target failed is no infinity here."""
@@ -66,12 +66,20 @@ def _request_rows(usable: pl.DataFrame, metric: Metric, bound_s: float | None) -
 
 def _gap_rows(data: StageData, bound_s: float | None) -> Iterator[Row]:
     counts, failed = _roles(data)
-    name = BY_NAME["itl_s"].name
-    for suffix, mask in (("", counts), ("_ok", counts & ~failed)):
-        gaps = pooled_gaps_s(data.events, data.window, mask, failed)
-        for statistic in QUANTILES:
-            yield name, statistic + suffix, gaps.percentile(statistic, bound_s)
-        yield name, "mean" + suffix, gaps.mean()
+    gaps = _gap_statistics(data, counts, failed, bound_s)
+    gaps_ok = gaps
+    if (counts & failed).any():
+        gaps_ok = _gap_statistics(data, counts & ~failed, failed, bound_s)
+    yield from (("itl_s", statistic, estimate) for statistic, estimate in gaps.items())
+    yield from (("itl_s", f"{statistic}_ok", estimate) for statistic, estimate in gaps_ok.items())
+
+
+def _gap_statistics(
+    data: StageData, counts: NDArray[np.bool_], failed: NDArray[np.bool_], bound_s: float | None
+) -> dict[str, Estimate]:
+    gaps = pooled_gaps_s(data.events, data.window, counts, failed)
+    found = {statistic: gaps.percentile(statistic, bound_s) for statistic in QUANTILES}
+    return found | {"mean": gaps.mean()}
 
 
 def _roles(data: StageData) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

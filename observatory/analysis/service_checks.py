@@ -11,6 +11,7 @@ import polars as pl
 from observatory.analysis.client_checks import as_found, over_limit
 from observatory.analysis.drift import relative_drift
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.windows import left_out
 from observatory.core.metric import BY_NAME, FLOORS
 from observatory.core.run import Finding
 from observatory.core.units import parse_duration
@@ -27,6 +28,11 @@ LATE_READINGS = 2.5
 def requests_and_errors(data: StageData) -> Iterator[Finding]:
     """Whether anything was measured, and how much of it failed."""
     n, stage = data.counted.height, data.window.stage
+    out = left_out(data.requests, data.window)
+    if out:
+        kinds = ", ".join(f"{count} {outcome}" for outcome, count in out.items())
+        message = f"requests of the window that do not count: {kinds}"
+        yield Finding("left_out", "note", message, stage, sum(out.values()))
     if n == 0:
         yield as_found("no_requests", "no request of the window came to an end", stage)
         return

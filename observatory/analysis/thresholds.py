@@ -143,6 +143,12 @@ _ROWS = (
         as_found="note",
     ),
     Threshold(
+        "left_out",
+        "requests",
+        "requests of the window that the target is not answerable for enter no distribution",
+        as_found="note",
+    ),
+    Threshold(
         "percentile_floor",
         "requests",
         "MLPerf early stopping at confidence 0.99: below it even p90 stands as a bound only",

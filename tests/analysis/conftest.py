@@ -76,7 +76,7 @@ class MadeRun:
     samples: list[Sample] = field(default_factory=list)
     energy: list[EnergyRow] = field(default_factory=list)
     kinds: list[str] = field(default_factory=lambda: ["closed"])
-    prices: AppliedPrices = AppliedPrices()
+    prices: AppliedPrices = field(default_factory=AppliedPrices)
     target: dict[str, Any] = field(default_factory=dict)
     scenario: dict[str, Any] = field(default_factory=dict)
     stage_facts: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -191,9 +191,7 @@ class MadeRun:
         attempts = [pl.DataFrame(schema=polars_schema(ATTEMPTS))]
         for stage in by_stage:
             records = [record for record in self.records if record.stage == stage]
-            requests.append(
-                requests_frame("run", stage, records, self._cost, self.prices.basis)
-            )
+            requests.append(requests_frame("run", stage, records, self._cost, self.prices.basis))
             attempts.append(attempts_frame("run", stage, records))
         ticks = [pl.DataFrame(schema=polars_schema(TICKS))]
         for stage, worker in sorted({(stage, worker) for stage, worker, _ in self.ticks}):
@@ -257,6 +255,12 @@ class MadeRun:
 def made() -> MadeRun:
     """An empty run of one closed-loop stage."""
     return MadeRun()
+
+
+@pytest.fixture
+def new_run() -> type[MadeRun]:
+    """What makes an empty run, for tests that need several."""
+    return MadeRun
 
 
 @pytest.fixture

@@ -1,0 +1,241 @@
+"""Whether two runs may be compared, and which of them a figure speaks for, if it speaks at all.
+
+Pure. The rules keep a page from saying more than the runs do: an emulated target enters no
+statement, different questions are not compared, and no model wins without its score beside.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from observatory.analysis.estimate import Estimate
+from observatory.core.metric import BY_NAME
+from observatory.core.run import Manifest
+from observatory.core.units import human_number, human_seconds
+
+PER_TOKEN = frozenset(
+    {
+        "itl_s",
+        "tpot_s",
+        "output_tps",
+        "output_tps_user",
+        "j_per_output_token",
+        "tokens_per_j",
+        "usd_per_million_output",
+    }
+)
+"""Tokens of different tokenizers are different units."""
+
+REASONS: dict[str, str] = {
+    "emulated": "one of them is emulated: its figures are of no real service",
+    "different_questions": "they did not do the same work",
+    "invalid_run": "one of the runs is invalid",
+    "not_judged": "one of the runs has no verdict",
+    "no_direction": "neither more nor less of it is better",
+    "no_value": "one of them has no value for it",
+    "different_tokenizers": "their tokens are not known to be the same unit",
+    "no_score": "they are different models and no score stands beside",
+    "no_interval": "a difference without intervals may be noise",
+    "intervals_overlap": "the 95 % intervals overlap",
+}
+"""Why there is no statement, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What must be known of a run to compare it."""
+
+    run_id: str
+    target: str
+    emulated: bool
+    comparison_key: str
+    comparison_fields: Mapping[str, Any]
+    verdict: str | None = None
+    model: str | None = None
+    tokenizer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that differs, by its dotted path; None where a side lacks it."""
+
+    field: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one figure says of two runs. better is a target's name, or None for the given reason.
+
+    ratio is second / first where both have a value; text is one line for reading.
+    """
+
+    stage: int
+    metric: str
+    statistic: str
+    first: Estimate
+    second: Estimate
+    better: str | None
+    reason: str | None
+    ratio: float | None
+    text: str
+
+
+def side_of(manifest: Manifest) -> Side:
+    """The side that a run takes in a comparison."""
+    return Side(
+        run_id=manifest.run_id,
+        target=manifest.target.name,
+        emulated=manifest.target.emulated,
+        comparison_key=manifest.comparison_key,
+        comparison_fields=manifest.comparison_fields,
+        verdict=manifest.verdict.level if manifest.verdict else None,
+        model=manifest.target.model,
+        tokenizer=manifest.target.tokenizer,
+    )
+
+
+def differences(first: Side, second: Side) -> list[Difference]:
+    """Which fields keep two runs from being compared; none where their keys are equal."""
+    if first.comparison_key == second.comparison_key:
+        return []
+    found = list(_differing("", first.comparison_fields, second.comparison_fields))
+    return found or [Difference("comparison_key", first.comparison_key, second.comparison_key)]
+
+
+def statements(
+    first: Side, second: Side, first_metrics: pl.DataFrame, second_metrics: pl.DataFrame
+) -> list[Statement]:
+    """One statement for each figure that both have a row for (frames as stage_metrics gives them).
+
+    Statistics over successes only (_ok) make no statement of their own and are left out.
+    """
+    theirs = _estimates(second_metrics)
+    scores = tuple(
+        {stage: each for (stage, metric, _), each in found.items() if metric == "score"}
+        for found in (_estimates(first_metrics), theirs)
+    )
+    return [
+        statement(
+            first,
+            second,
+            key,
+            (mine, theirs[key]),
+            (scores[0].get(key[0]), scores[1].get(key[0])),
+        )
+        for key, mine in _estimates(first_metrics).items()
+        if key in theirs and not key[2].endswith("_ok")
+    ]
+
+
+def statement(
+    first: Side,
+    second: Side,
+    key: tuple[int, str, str],
+    figures: tuple[Estimate, Estimate],
+    scores: tuple[Estimate | None, Estimate | None] = (None, None),
+) -> Statement:
+    """What a figure, keyed (stage, metric, statistic), says of two runs, with their scores."""
+    stage, metric, statistic = key
+    mine, other = figures
+    ratio = None
+    if mine.value and other.value is not None:
+        ratio = other.value / mine.value
+    reason = _why_silent(first, second, metric, figures, scores)
+    better = None
+    if reason is None:
+        assert mine.value is not None
+        assert other.value is not None
+        first_wins = (mine.value < other.value) == (BY_NAME[metric].better == "lower")
+        better = first.target if first_wins else second.target
+    text = _text(first, second, key, figures, scores, better, reason)
+    return Statement(stage, metric, statistic, mine, other, better, reason, ratio, text)
+
+
+def _why_silent(
+    first: Side,
+    second: Side,
+    metric: str,
+    figures: tuple[Estimate, Estimate],
+    scores: tuple[Estimate | None, Estimate | None],
+) -> str | None:
+    """The first reason against a statement, None where it may be made."""
+    other_model = first.model is None or first.model != second.model
+    other_tokens = first.tokenizer is None or first.tokenizer != second.tokenizer
+    unscored = any(score is None or score.value is None for score in scores)
+    ends = [end for each in figures for end in (each.low, each.high)]
+    rules = (
+        ("emulated", first.emulated or second.emulated),
+        ("different_questions", first.comparison_key != second.comparison_key),
+        ("invalid_run", "invalid" in (first.verdict, second.verdict)),
+        ("not_judged", None in (first.verdict, second.verdict)),
+        ("no_direction", BY_NAME[metric].better == "neither"),
+        ("no_value", any(each.value is None for each in figures)),
+        ("different_tokenizers", metric in PER_TOKEN and other_model and other_tokens),
+        ("no_score", metric != "score" and other_model and unscored),
+        ("no_interval", any(end is None or math.isnan(end) for end in ends)),
+        ("intervals_overlap", _overlap(*figures)),
+    )
+    return next((code for code, applies in rules if applies), None)
+
+
+def _overlap(first: Estimate, second: Estimate) -> bool:
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return True
+    return first.low <= second.high and second.low <= first.high
+
+
+def _text(
+    first: Side,
+    second: Side,
+    key: tuple[int, str, str],
+    figures: tuple[Estimate, Estimate],
+    scores: tuple[Estimate | None, Estimate | None],
+    better: str | None,
+    reason: str | None,
+) -> str:
+    stage, metric, statistic = key
+    what = BY_NAME[metric].title if statistic == "value" else f"{BY_NAME[metric].title} {statistic}"
+    mine, other = (_figure(metric, each.value) for each in figures)
+    line = f"stage {stage}: {what} {mine} ({first.target}) against {other} ({second.target})"
+    if reason is not None:
+        return f"{line}; no statement: {REASONS[reason]}"
+    line = f"{line}; {better} is better"
+    if metric != "score" and all(score is not None for score in scores):
+        beside = [_figure("score", score.value if score else None) for score in scores]
+        line = f"{line}; scores {beside[0]} against {beside[1]}"
+    return line
+
+
+def _figure(metric: str, value: float | None) -> str:
+    unit = BY_NAME[metric].unit
+    if unit == "s":
+        return human_seconds(value)
+    return human_number(value) + ("" if unit == "1" or value is None else f" {unit}")
+
+
+def _estimates(metrics: pl.DataFrame) -> dict[tuple[int, str, str], Estimate]:
+    return {
+        (row["stage"], row["metric"], row["statistic"]): Estimate(
+            **{name: row[name] for name in Estimate.__dataclass_fields__}
+        )
+        for row in metrics.iter_rows(named=True)
+    }
+
+
+def _differing(path: str, first: Any, second: Any) -> Iterator[Difference]:
+    """Leaves that differ, lists by place; a missing field is None."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        for name in sorted({*first, *second}):
+            below = f"{path}.{name}" if path else str(name)
+            yield from _differing(below, first.get(name), second.get(name))
+    elif isinstance(first, list) and isinstance(second, list):
+        for place in range(max(len(first), len(second))):
+            pair = [each[place] if place < len(each) else None for each in (first, second)]
+            yield from _differing(f"{path}[{place}]", *pair)
+    elif first != second:
+        yield Difference(path, first, second)

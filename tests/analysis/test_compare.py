@@ -1,0 +1,142 @@
+"""Which runs may be compared, and every reason for which a figure stays silent."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.analysis.compare import (
+    REASONS,
+    Difference,
+    Side,
+    differences,
+    side_of,
+    statement,
+    statements,
+)
+from observatory.analysis.estimate import Estimate
+from observatory.analysis.stage_metrics import stage_metrics
+
+ONE = Side("run-1", "ours", False, "key", {}, "valid", "m", "tk")
+TWO = Side("run-2", "theirs", False, "key", {}, "degraded", "m", "tk")
+FAST, SLOW = Estimate(0.1, 0.09, 0.11), Estimate(0.2, 0.18, 0.22)
+SCORES = (Estimate(0.7, 0.6, 0.8), Estimate(0.9, 0.8, 0.95))
+TTFT = (0, "ttft_s", "p50")
+
+
+def test_equal_keys_may_be_compared() -> None:
+    assert differences(ONE, TWO) == []
+
+
+def test_what_keeps_runs_apart_is_named_by_its_path() -> None:
+    fields = {"seed": 1, "workload": {"kind": "tasks", "tasks": ["code"]}, "slo": None}
+    other = {"seed": 1, "workload": {"kind": "tasks", "tasks": ["code", "extraction"]}, "slo": {}}
+    first = replace(ONE, comparison_key="a", comparison_fields=fields)
+    second = replace(TWO, comparison_key="b", comparison_fields=other)
+    assert differences(first, second) == [
+        Difference("slo", None, {}),
+        Difference("workload.tasks[1]", None, "extraction"),
+    ]
+
+
+def test_unequal_keys_without_a_visible_difference_say_so() -> None:
+    second = replace(TWO, comparison_key="b")
+    assert differences(ONE, second) == [Difference("comparison_key", "key", "b")]
+
+
+def test_disjoint_intervals_make_a_statement() -> None:
+    said = statement(ONE, TWO, TTFT, (FAST, SLOW))
+    assert (said.better, said.reason, said.ratio) == ("ours", None, 2.0)
+    assert said.text == (
+        "stage 0: Time to first token p50 100 ms (ours) against 200 ms (theirs); ours is better"
+    )
+
+
+def test_more_is_better_where_the_metric_says_so() -> None:
+    key = (0, "request_rate", "value")
+    assert statement(ONE, TWO, key, (FAST, SLOW)).better == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes", "metric", "figures"),
+    [
+        ("emulated", {"emulated": True}, "ttft_s", (FAST, SLOW)),
+        ("different_questions", {"comparison_key": "b"}, "ttft_s", (FAST, SLOW)),
+        ("invalid_run", {"verdict": "invalid"}, "ttft_s", (FAST, SLOW)),
+        ("not_judged", {"verdict": None}, "ttft_s", (FAST, SLOW)),
+        ("no_direction", {}, "attempt_rate", (FAST, SLOW)),
+        ("no_value", {}, "ttft_s", (FAST, Estimate(bound=0.2, reason="sample_floor"))),
+        ("different_tokenizers", {"model": "x", "tokenizer": "y"}, "tpot_s", (FAST, SLOW)),
+        ("different_tokenizers", {"model": "x", "tokenizer": None}, "itl_s", (FAST, SLOW)),
+        ("no_score", {"model": "x"}, "ttft_s", (FAST, SLOW)),
+        ("no_score", {"model": None}, "ttft_s", (FAST, SLOW)),
+        ("no_interval", {}, "ttft_s", (FAST, Estimate(0.2))),
+        ("intervals_overlap", {}, "ttft_s", (FAST, Estimate(0.12, 0.105, 0.14))),
+    ],
+)
+def test_every_reason_for_silence(
+    reason: str, changes: dict[str, Any], metric: str, figures: tuple[Estimate, Estimate]
+) -> None:
+    other = replace(TWO, **changes)
+    for first, second, pair in ((ONE, other, figures), (other, ONE, figures[::-1])):
+        said = statement(first, second, (0, metric, "p50"), pair)
+        assert (said.better, said.reason) == (None, reason)
+        assert REASONS[reason] in said.text
+
+
+def test_different_models_speak_with_their_scores_beside() -> None:
+    other = replace(TWO, model="x")
+    said = statement(ONE, other, TTFT, (FAST, SLOW), SCORES)
+    assert said.better == "ours"
+    assert "scores 0.7 against 0.9" in said.text
+    assert statement(ONE, other, TTFT, (FAST, SLOW), (SCORES[0], None)).reason == "no_score"
+
+
+def test_scores_themselves_need_no_score_beside() -> None:
+    other = replace(TWO, model="x")
+    apart = (Estimate(0.5, 0.4, 0.6), SCORES[1])
+    assert statement(ONE, other, (0, "score", "value"), apart).better == "theirs"
+
+
+def test_an_interval_that_failures_reach_overlaps_everything_above() -> None:
+    reaching = Estimate(0.1, 0.09, float("inf"))
+    assert statement(ONE, TWO, TTFT, (reaching, SLOW)).reason == "intervals_overlap"
+
+
+finite = st.floats(0.001, 100)
+
+
+@given(a=st.tuples(finite, finite, finite), b=st.tuples(finite, finite, finite))
+def test_a_statement_does_not_depend_on_who_stands_first(
+    a: tuple[float, float, float], b: tuple[float, float, float]
+) -> None:
+    low_a, value_a, high_a = sorted(a)
+    low_b, value_b, high_b = sorted(b)
+    first, second = Estimate(value_a, low_a, high_a), Estimate(value_b, low_b, high_b)
+    forth = statement(ONE, TWO, TTFT, (first, second))
+    back = statement(TWO, ONE, TTFT, (second, first))
+    assert (forth.better, forth.reason) == (back.better, back.reason)
+    if forth.better is not None:
+        winner = first if forth.better == "ours" else second
+        assert winner.value == min(value_a, value_b)
+
+
+def test_runs_are_compared_figure_by_figure(new_run: Any) -> None:
+    runs = []
+    for ttft in (0.1, 0.3):
+        run = new_run(target={"name": f"at-{ttft}"})
+        for place in range(100):
+            run.add(5 + place / 5, ttft_s=ttft + place / 10_000)
+        runs.append(run)
+    first, second = (replace(side_of(run.manifest), verdict="valid") for run in runs)
+    frames = [stage_metrics(run.manifest, run.frames) for run in runs]
+    said = {
+        (each.metric, each.statistic): each
+        for each in statements(first, second, frames[0], frames[1])
+    }
+    assert said["ttft_s", "p50"].better == "at-0.1"
+    assert said["ttft_s", "p99"].reason == "no_value"
+    assert said["request_rate", "value"].reason == "intervals_overlap"
+    assert not any(statistic.endswith("_ok") for _, statistic in said)

@@ -1,0 +1,222 @@
+"""Cost, energy, scores and sensors of a stage, worked by hand over a window of 30 s."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.record import Tokens
+from observatory.core.sample import EnergyRow
+from observatory.economics.prices import AppliedPrices, PriceRow
+
+TOKENS = AppliedPrices(
+    [PriceRow("input", 1.0, "example", "here"), PriceRow("output", 4.0, "example", "here")],
+    "example",
+)
+HOURS = AppliedPrices([PriceRow("machine_hour", 3.6, "stated", "invoice")], "stated")
+OWNED = AppliedPrices(
+    [PriceRow("machine_hour", 3.6, "stated", "books", details={"electricity_usd_per_kwh": 0.5})],
+    "stated",
+)
+A_REQUEST = 116e-6
+"""100 prompt tokens at 1 and 4 output tokens at 4 dollars a million."""
+
+
+def metrics(run: Any) -> pl.DataFrame:
+    return stage_metrics(run.manifest, run.frames)
+
+
+def row(subject: str, energy_j: float | None, **fields: Any) -> EnergyRow:
+    given: dict[str, Any] = {
+        "stage": 0,
+        "subject": subject,
+        "scope": "cpu",
+        "basis": "measured",
+        "method": "rapl",
+        "window_start": 5 * 10**9,
+        "window_end": 35 * 10**9,
+        "energy_j": energy_j,
+    }
+    return EnergyRow(**(given | fields))
+
+
+@pytest.fixture
+def thirty(made: Any) -> Any:
+    """One whole request of four tokens (16 characters) in each second of the window."""
+    for second in range(5, 35):
+        made.add(second + 0.1)
+    return made
+
+
+def test_tokens_are_charged_where_their_request_ends(thirty: Any, figure: Any) -> None:
+    thirty.prices = TOKENS
+    thirty.add(4.95)
+    thirty.add(34.95)
+    frame = metrics(thirty)
+    cost = figure(frame, "cost_usd")
+    assert cost["value"] == pytest.approx(31 * A_REQUEST)
+    assert (cost["n"], cost["basis"], cost["reason"]) == (31, "example", None)
+    thousand = figure(frame, "usd_per_1k_requests")
+    assert thousand["value"] == pytest.approx(0.116)
+    assert thousand["low"] == pytest.approx(0.116)
+    assert figure(frame, "usd_per_million_output")["value"] == pytest.approx(29)
+    assert figure(frame, "usd_per_1k_characters")["value"] == pytest.approx(A_REQUEST / 16 * 1000)
+
+
+def test_an_hourly_machine_costs_its_window_whatever_it_did(thirty: Any, figure: Any) -> None:
+    thirty.prices = HOURS
+    frame = metrics(thirty)
+    assert figure(frame, "cost_usd")["value"] == pytest.approx(0.03)
+    assert figure(frame, "cost_usd")["basis"] == "stated"
+    thousand = figure(frame, "usd_per_1k_requests")
+    assert thousand["value"] == pytest.approx(1.0)
+    assert thousand["low"] <= thousand["value"] <= thousand["high"]
+    assert figure(frame, "usd_per_million_output")["value"] == pytest.approx(0.03 / 120 * 1e6)
+
+
+def test_owned_hardware_pays_its_electricity_apart(thirty: Any, figure: Any) -> None:
+    thirty.prices = OWNED
+    thirty.energy = [row("target", 3.6e6, basis="estimated"), row("client", 9e9)]
+    cost = figure(metrics(thirty), "cost_usd")
+    assert cost["value"] == pytest.approx(0.03 + 0.5)
+    assert cost["basis"] == "estimated"
+    thirty.energy = []
+    doubtful = figure(metrics(thirty), "cost_usd")
+    assert doubtful["value"] == pytest.approx(0.03)
+    assert doubtful["reason"] == "electricity_not_known"
+
+
+def test_a_price_or_a_count_that_is_missing_is_no_zero(thirty: Any, figure: Any) -> None:
+    unpriced = figure(metrics(thirty), "usd_per_1k_requests")
+    assert (unpriced["value"], unpriced["reason"]) == (None, "no_price")
+    thirty.prices = TOKENS
+    thirty.add(10, facts={"tokens": Tokens(prompt=100)})
+    uncounted = figure(metrics(thirty), "cost_usd")
+    assert (uncounted["value"], uncounted["reason"]) == (None, "token_counts_missing")
+
+
+def test_failures_that_may_have_been_billed_make_a_cost_doubtful(
+    thirty: Any, make_attempt: Any, figure: Any
+) -> None:
+    thirty.prices = TOKENS
+    thirty.add_failed(10)
+    assert figure(metrics(thirty), "cost_usd")["reason"] is None
+    thirty.add(11, make_attempt(11, outcome="error", tokens=Tokens()), outcome="error")
+    doubtful = figure(metrics(thirty), "cost_usd")
+    assert doubtful["value"] == pytest.approx(30 * A_REQUEST)
+    assert doubtful["reason"] == "failed_requests_without_usage"
+
+
+def test_dividing_by_nothing_gives_a_reason(made: Any, figure: Any) -> None:
+    made.prices = HOURS
+    frame = metrics(made)
+    assert figure(frame, "cost_usd")["value"] == pytest.approx(0.03)
+    assert figure(frame, "usd_per_1k_requests")["reason"] == "no_successes"
+    assert figure(frame, "usd_per_1k_characters")["reason"] == "no_characters"
+    assert figure(frame, "usd_per_correct")["reason"] == "no_scores"
+
+
+def test_energy_is_the_targets_over_all_scopes_with_the_weakest_basis(
+    thirty: Any, figure: Any
+) -> None:
+    thirty.energy = [
+        row("target", 300.0, scope="gpu", method="nvml_counter"),
+        row("target", 60.0, basis="estimated", method="codecarbon"),
+        row("client", 7000.0),
+        row("shared_host", 500.0, basis="estimated"),
+        row("target", 1e9, stage=1),
+    ]
+    frame = metrics(thirty)
+    assert figure(frame, "energy_j")["value"] == 360
+    assert figure(frame, "energy_j")["basis"] == "estimated"
+    assert figure(frame, "j_per_request")["value"] == pytest.approx(12)
+    assert figure(frame, "j_per_output_token")["value"] == pytest.approx(3)
+    assert figure(frame, "tokens_per_j")["value"] == pytest.approx(1 / 3)
+    assert figure(frame, "shared_host_energy_j")["value"] == 500
+
+
+def test_a_scope_read_twice_counts_once_by_its_strongest_method(thirty: Any, figure: Any) -> None:
+    thirty.energy = [
+        row("target", 70.0, basis="estimated", method="codecarbon"),
+        row("target", 60.0),
+    ]
+    energy = figure(metrics(thirty), "energy_j")
+    assert (energy["value"], energy["basis"]) == (60, "measured")
+
+
+def test_the_whole_host_is_not_added_to_its_parts(thirty: Any, figure: Any) -> None:
+    thirty.energy = [
+        row("target", 100.0, scope="host"),
+        row("target", 60.0),
+        row("target", 20.0, scope="datacentre_overhead", basis="modelled"),
+    ]
+    energy = figure(metrics(thirty), "energy_j")
+    assert (energy["value"], energy["basis"]) == (120, "modelled")
+
+
+def test_energy_is_divided_by_what_its_own_window_held(thirty: Any, figure: Any) -> None:
+    thirty.energy = [row("target", 100.0, window_end=15 * 10**9)]
+    assert figure(metrics(thirty), "j_per_request")["value"] == pytest.approx(10)
+
+
+def test_a_missing_part_makes_the_whole_missing_and_says_why(thirty: Any, figure: Any) -> None:
+    thirty.energy = [row("target", 60.0), row("target", None, scope="gpu", reason="gpu is lost")]
+    frame = metrics(thirty)
+    for name in ("energy_j", "j_per_request", "tokens_per_j"):
+        assert figure(frame, name)["value"] is None
+        assert figure(frame, name)["reason"] == "gpu is lost"
+
+
+def test_a_doubtful_energy_keeps_its_doubt(thirty: Any, figure: Any) -> None:
+    thirty.energy = [row("target", 60.0, reason="readings cover 90 %")]
+    assert figure(metrics(thirty), "j_per_request")["reason"] == "readings cover 90 %"
+
+
+def test_failures_score_nothing_where_an_answer_was_expected(made: Any, figure: Any) -> None:
+    """1, 0.5 and a failure of the same task; a prompt that is never scored stays out."""
+    made.prices = HOURS
+    made.add(10, score=1.0, scorer="label", prompt_id="a")
+    made.add(11, score=0.5, scorer="label", prompt_id="b")
+    made.add(12, prompt_id="free")
+    made.add_failed(13, prompt_id="c")
+    made.add_failed(14, prompt_id="free")
+    made.add_failed(15, prompt_id="d", task="other")
+    frame = metrics(made)
+    score = figure(frame, "score")
+    assert (score["value"], score["n"]) == (pytest.approx(0.5), 3)
+    assert 0 <= score["low"] < 0.5 < score["high"] <= 1
+    assert figure(frame, "usd_per_correct")["value"] == pytest.approx(0.03 / 1.5)
+
+
+def test_without_scores_there_is_no_score(thirty: Any, figure: Any) -> None:
+    thirty.prices = HOURS
+    frame = metrics(thirty)
+    assert figure(frame, "score")["reason"] == "no_scores"
+    assert figure(frame, "usd_per_correct")["reason"] == "no_scores"
+
+
+def test_no_correct_answer_has_no_price(made: Any, figure: Any) -> None:
+    made.prices = HOURS
+    made.add(10, score=0.0, scorer="label")
+    assert figure(metrics(made), "usd_per_correct")["reason"] == "none_correct"
+
+
+def test_host_readings_are_averaged_over_the_window(made: Any, figure: Any) -> None:
+    for second, value in ((4, 0.9), (5, 0.2), (20, 0.4), (34, None), (35, 0.9)):
+        made.sample(second, value)
+    made.sample(20, 0.99, sensor="process")
+    assert figure(metrics(made), "cpu_util_fraction")["value"] == pytest.approx(0.3)
+
+
+def test_several_gpus_are_averaged_or_added_reading_by_reading(made: Any, figure: Any) -> None:
+    for second in range(5, 25):
+        for device, share in (("gpu0", 0.2), ("gpu1", 0.6)):
+            reading = {"sensor": "nvml", "device": device}
+            made.sample(second, share, "gpu_util_fraction", **reading)
+            made.sample(second, 100.0 + second, "gpu_power_w", **reading)
+    frame = metrics(made)
+    assert figure(frame, "gpu_util_fraction")["value"] == pytest.approx(0.4)
+    assert figure(frame, "gpu_power_w")["value"] == pytest.approx(2 * 114.5)
+    assert figure(frame, "gpu_power_w", "p95")["value"] == pytest.approx(2 * 123)
+    assert figure(frame, "gpu_memory_used_bytes")["reason"] == "no_sensor"
