@@ -4,6 +4,7 @@ Inside the program a duration is in seconds and a rate per second, both floats.
 """
 
 import re
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -40,15 +41,19 @@ def parse_rate(text: object) -> float:
 def format_duration(seconds: float) -> str:
     """The shortest exact way to write a duration that parse_duration reads back."""
     for unit in ("h", "min", "s", "ms", "us"):
-        count = seconds / _SECONDS[unit]
-        if count >= 1 and abs(count - round(count)) < 1e-9:
-            return f"{round(count)}{unit}"
-    return f"{seconds:.12g}s" if "e" not in f"{seconds:.12g}" else f"{seconds:.12f}s"
+        text = f"{round(seconds / _SECONDS[unit])}{unit}"
+        if seconds >= _SECONDS[unit] and parse_duration(text) == seconds:
+            return text
+    return f"{Decimal(repr(seconds)):f}s"
 
 
 def format_rate(per_second: float) -> str:
-    """A rate as parse_rate reads it back."""
-    return f"{per_second:.12g}/s" if "e" not in f"{per_second:.12g}" else f"{per_second:.12f}/s"
+    """A rate as parse_rate reads it back, exactly; by the minute or hour where that is shorter."""
+    for unit in ("s", "min", "h"):
+        text = f"{per_second * _PER[unit]:.6g}/{unit}"
+        if "e" not in text and parse_rate(text) == per_second:
+            return text
+    return f"{Decimal(repr(per_second)):f}/s"
 
 
 def human_seconds(seconds: float | None) -> str:
