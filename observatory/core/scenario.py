@@ -253,10 +253,13 @@ class Scenario(Strict):
         return self.stages[stage].timing or self.timing
 
     def comparison_fields(self) -> dict[str, Any]:
-        """What must be equal for two runs to be compared: workload, arrivals, stage levels, SLO."""
+        """What must be equal for two runs to be compared: workload, arrivals, stage levels, SLO.
+
+        A dataset's path is not among it: its items' hash is (comparison_key).
+        """
         return {
             "seed": self.seed,
-            "workload": self.workload.model_dump(mode="json"),
+            "workload": self.workload.model_dump(mode="json", exclude={"path"}),
             "arrivals": self.arrivals.model_dump(mode="json"),
             "stages": [
                 {

@@ -28,8 +28,12 @@ from observatory.core.scenario import Scenario
 from observatory.core.target import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import AppliedPrices, prices_of
-from observatory.endpoints.catalogue import OpenContext, OpenTarget, open_target
-from observatory.endpoints.check import check_target
+from observatory.endpoints.catalogue import (
+    OpenContext,
+    OpenTarget,
+    check_inputs,
+    open_target,
+)
 from observatory.load.handoff import Handoff
 from observatory.runner.finish import FinishedRun, finish_run
 from observatory.runner.leg import Leg, LegResult, run_leg
@@ -120,6 +124,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     for target, price in zip(request.targets, prices, strict=True):
         check_may_spend(target, request.scenario.budget, price)
         check_within_limits(target, plan)
+        check_inputs(target)
     with ExitStack() as stack:
         for target in request.targets:
             stack.enter_context(target_lock(workspace.results, target))
@@ -202,6 +207,8 @@ def _open(campaign: Campaign, open_things: ExitStack, member: Member) -> None:
     context = OpenContext(log_folder=member.folder / "logs", say=campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
     if member.target.kind in ("url", "api"):
+        from observatory.endpoints.check import check_target  # brings the openai package
+
         check_target(opened)
     member.opened = opened
     facts = msgspec.structs.replace(

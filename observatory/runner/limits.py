@@ -7,7 +7,7 @@ from observatory.core.target import Target
 
 def check_within_limits(target: Target, plan: Plan) -> None:
     """BadInput (exit 2) where a stage asks for more than max_concurrency or max_rate allow."""
-    for number, stage in enumerate(plan.stages, start=1):
+    for number, stage in enumerate(plan.stages):
         users = stage.concurrency
         if users is not None and target.max_concurrency is not None:
             _refuse(target.name, number, users, target.max_concurrency, "users", "max_concurrency")
@@ -18,6 +18,7 @@ def check_within_limits(target: Target, plan: Plan) -> None:
 def _refuse(name: str, stage: int, asked: float, allowed: float, unit: str, field: str) -> None:
     if asked > allowed:
         raise BadInput(
-            f"stage {stage} asks for {asked:g} {unit}, and target {name} allows {allowed:g} ({field})",
+            f"the stage asks for {asked:g} {unit}; target {name} allows {allowed:g} ({field})",
+            where=f"stages[{stage}]",
             fix=f"lower the stage, or raise {field} of the target on purpose",
         )

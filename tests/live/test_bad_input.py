@@ -123,6 +123,7 @@ def test_a_scenario_may_not_exceed_a_targets_limits(workspace: Workspace) -> Non
     workspace.write("one", URL.replace("concurrency: 1", "concurrency: 5") + target)
     text = workspace.run("run", "one", code=2)
     assert "5 users" in text
+    assert "stages[0]" in text
     assert "max_concurrency" in text
 
 
