@@ -32,6 +32,7 @@ _FINAL = (
     "streamed_tokens_from",
     "answer_characters",
     "reasoning_characters",
+    "tool_calls",
 )
 _FIRST_SENT = ("connect_started_ns", "sent_ns")
 
@@ -80,8 +81,9 @@ CLIENT_LAG_S = (
 def request_frame(frames: RunFrames) -> pl.DataFrame:
     """One row a request: its own columns, a_* of its final attempt, f_* of its first sent one.
 
-    Further columns: a_events (text events), a_shared_events (of them with another segment's
-    stamp), attempts_throttled, and one for each of REQUEST_EXPRESSIONS.
+    Further columns: a_events (text events), a_event_characters (what they carried),
+    a_shared_events (events with another segment's stamp), attempts_throttled, attempts_recorded,
+    and one for each of REQUEST_EXPRESSIONS.
     """
     key = ["stage", "request"]
     text_events = pl.col("event_gap_ns").list.len()
@@ -89,6 +91,7 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
         *key,
         *(pl.col(name).alias(f"a_{name}") for name in _FINAL),
         text_events.alias("a_events"),
+        pl.col("event_characters").list.sum().alias("a_event_characters"),
         pl.col("shared_stamps").alias("a_shared_events"),
         pl.col("event_tokens").list.len().alias("a_events_with_tokens"),
         pl.col("event_tokens").list.get(0, null_on_oob=True).alias("a_first_event_tokens"),

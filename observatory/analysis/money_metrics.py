@@ -92,25 +92,29 @@ def money_metrics(data: StageData) -> Iterator[BasedRow]:
 
 
 def score_metrics(data: StageData) -> Iterator[BasedRow]:
-    """The mean score over the window's requests that had an expected answer; failures score 0."""
+    """The mean score over the window's requests that had an expected answer; failures score 0.
+
+    A failed request had one where its item names a scorer, unless that very prompt was answered
+    elsewhere in the run and could not be scored.
+    """
     scored = pl.col("score").is_not_null()
     succeeded = pl.col("outcome") == "ok"
-    of_run = data.run_requests.filter(succeeded)
-    tasks = of_run.filter(scored).get_column("task").fill_null("").unique()
-    unscored_prompts = (
-        of_run.group_by("prompt_id")
+    never_scored = (
+        data.run_requests.filter(succeeded)
+        .group_by("prompt_id")
         .agg(scored.any().alias("scored"))
         .filter(~pl.col("scored"))
         .get_column("prompt_id")
     )
-    expected = data.counted.filter(
-        (succeeded & scored)
-        | (
-            ~succeeded
-            & pl.col("task").fill_null("").is_in(tasks.implode())
-            & ~pl.col("prompt_id").is_in(unscored_prompts.implode())
-        )
-    ).select("prompt_id", pl.when(succeeded).then("score").otherwise(0.0).alias("score"))
+    lost = (
+        ~succeeded
+        & pl.col("scorer").is_not_null()
+        & (pl.col("scorer") != "none")
+        & ~pl.col("prompt_id").is_in(never_scored.implode())
+    )
+    expected = data.counted.filter((succeeded & scored) | lost).select(
+        "prompt_id", pl.when(succeeded).then("score").otherwise(0.0).alias("score")
+    )
     owners = expected.get_column("prompt_id").rank("dense").to_numpy().astype(np.int64) - 1
     estimate = mean_share(expected.get_column("score").to_numpy().astype(np.float64), owners)
     yield "score", "value", estimate, data.basis

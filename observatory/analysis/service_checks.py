@@ -19,35 +19,40 @@ from observatory.core.units import parse_duration
 TEMPLATE_TOKENS = 64
 """Cached tokens a prompt that a chat template explains: ChatML with a default system message has
 about 30, engines cache in blocks of 16 to 64."""
+UTF8_BYTES = 4
+"""Bytes of the longest character: a tokenizer that falls back to bytes needs no more tokens."""
 CONTINUOUS_SENSORS = ("host", "nvml")
 """Sensors that are read at the asked interval all along."""
 LATE_READINGS = 2.5
 """A gap is one where this many intervals passed without a reading."""
 
 
-def requests_and_errors(data: StageData) -> Iterator[Finding]:
-    """Whether anything was measured, and how much of it failed."""
-    n, stage = data.counted.height, data.window.stage
+def window_and_population(data: StageData) -> Iterator[Finding]:
+    """How much of the window and of its requests there is to judge by."""
+    window, stage = data.window, data.window.stage
+    if window.cut:
+        message = f"the window was cut after {window.seconds:.1f} s of {window.planned_s:g} s"
+        yield Finding("window_cut", "note", message, stage, window.seconds, window.planned_s)
     out = left_out(data.requests, data.window)
     if out:
         kinds = ", ".join(f"{count} {outcome}" for outcome, count in out.items())
         message = f"requests of the window that do not count: {kinds}"
         yield Finding("left_out", "note", message, stage, sum(out.values()))
+    n = data.counted.height
     if n == 0:
         yield as_found("no_requests", "no request of the window came to an end", stage)
-        return
+    elif n < FLOORS["p90"]:
+        message = f"{n} requests: p90 and above stand as bounds only"
+        yield Finding("percentile_floor", "note", message, stage, n, FLOORS["p90"])
+
+
+def errors(data: StageData) -> Iterator[Finding]:
+    """How many of the requests failed."""
+    n = data.counted.height
     failed = int((data.counted.get_column("outcome") != "ok").sum())
-    message = f"{failed} of {n} requests failed"
-    yield from over_limit("errors", failed / n, message, stage)
-    if n < FLOORS["p90"]:
-        yield Finding(
-            "percentile_floor",
-            "note",
-            f"{n} requests: p90 and above stand as bounds only",
-            stage,
-            n,
-            FLOORS["p90"],
-        )
+    if n:
+        message = f"{failed} of {n} requests failed"
+        yield from over_limit("errors", failed / n, message, data.window.stage)
 
 
 def drift(data: StageData) -> Iterator[Finding]:
@@ -71,35 +76,51 @@ def drift(data: StageData) -> Iterator[Finding]:
         yield from over_limit("drift", change, message, data.window.stage)
 
 
-def token_mismatch(data: StageData) -> Iterator[Finding]:
-    """Billed tokens that should have been seen against tokens counted in the stream.
+_HIDDEN_TOKENS = (
+    pl.when(pl.col("a_reasoning_characters") == 0)
+    .then(pl.col("a_reasoning_tokens").fill_null(0))
+    .otherwise(0)
+)
 
-    Hidden reasoning is taken off, and one token of an answer that ended by itself: engines bill the
-    stop token and stream no text for it. Counts made from characters are no second source.
+
+def token_mismatch(data: StageData) -> Iterator[Finding]:
+    """Billed tokens that should have been seen against what the stream shows of them.
+
+    Hidden reasoning is taken off. Where the stream's tokens were counted (by a tokenizer, or by
+    events where usage explains none), the two counts are compared; one token of an answer that
+    ended by itself is allowed for, because engines bill the stop token and stream no text for it.
+    Elsewhere the count came from usage itself, and the stream only bounds it: no text event has
+    less than a token, and no character has more than four (the bytes of UTF-8). Tool calls are left
+    out: their events carry names and brackets that are no output of their own.
     """
     both = data.counted.filter(
         (pl.col("outcome") == "ok")
         & (pl.col("a_output_tokens_from") == "usage")
-        & pl.col("a_streamed_tokens_from").is_in(["tokenizer", "events"])
         & pl.col("a_output_tokens").is_not_null()
         & pl.col("a_streamed_tokens").is_not_null()
+        & (pl.col("a_tool_calls") == 0)
     ).select(
-        (
-            pl.col("a_output_tokens")
-            - pl.when(pl.col("a_reasoning_characters") == 0)
-            .then(pl.col("a_reasoning_tokens").fill_null(0))
-            .otherwise(0)
-        ).alias("visible"),
+        (pl.col("a_output_tokens") - _HIDDEN_TOKENS).alias("visible"),
         "a_streamed_tokens",
+        "a_events",
+        "a_event_characters",
+        pl.col("a_streamed_tokens_from").is_in(["tokenizer", "events"]).alias("counted"),
         (pl.col("a_finish_reason") == "stop").fill_null(False).cast(pl.Int64).alias("stop"),
     )
     surplus = pl.col("visible") - pl.col("a_streamed_tokens")
-    allowed = pl.when(surplus > 0).then("stop").otherwise(0)
-    visible = int(both.get_column("visible").sum())
-    if visible > 0:
-        off = int(both.select((surplus.abs() - allowed).sum()).item()) / visible
-        message = f"usage and the stream disagree on {off:.1%} of the tokens"
-        yield from over_limit("token_mismatch", off, message, data.window.stage)
+    between_counts = surplus.abs() - pl.when(surplus > 0).then("stop").otherwise(0)
+    most = UTF8_BYTES * pl.col("a_event_characters") + pl.col("stop")
+    beyond_bounds = (pl.col("a_events") - pl.col("visible")).clip(lower_bound=0) + (
+        pl.col("visible") - most
+    ).clip(lower_bound=0)
+    off, all_tokens = both.select(
+        pl.when("counted").then(between_counts).otherwise(beyond_bounds).sum().alias("off"),
+        pl.max_horizontal("visible", "a_streamed_tokens").sum().alias("all"),
+    ).row(0)
+    if all_tokens > 0:
+        share = off / all_tokens
+        message = f"usage and the stream disagree on {share:.1%} of the tokens"
+        yield from over_limit("token_mismatch", share, message, data.window.stage)
 
 
 def cache_state(data: StageData) -> Iterator[Finding]:

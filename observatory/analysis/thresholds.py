@@ -143,6 +143,12 @@ _ROWS = (
         as_found="note",
     ),
     Threshold(
+        "window_cut",
+        "s",
+        "the stage was stopped early: its rates are over the seconds that were measured",
+        as_found="note",
+    ),
+    Threshold(
         "left_out",
         "requests",
         "requests of the window that the target is not answerable for enter no distribution",

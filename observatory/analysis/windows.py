@@ -18,6 +18,7 @@ class Window:
     """[start_ns, end_ns) of a stage, instants from the run's anchor.
 
     cut: the stage was stopped before its planned end. drain_s: how long its requests were awaited.
+    planned_s: how long the scenario wanted it, where that is known.
     """
 
     stage: int
@@ -25,6 +26,7 @@ class Window:
     end_ns: int
     cut: bool
     drain_s: float
+    planned_s: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -49,13 +51,13 @@ def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
     if start is None or end is None or end <= start:
         return None
     timing = _timing(manifest, stage)
-    planned_ns = timing.steady * 1e9
     return Window(
         stage=stage.index,
         start_ns=start,
         end_ns=end,
-        cut=end - start < planned_ns * (1 - 1e-6),
+        cut=end - start < timing.steady * 1e9 * (1 - 1e-6),
         drain_s=timing.drain,
+        planned_s=timing.steady,
     )
 
 

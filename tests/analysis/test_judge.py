@@ -199,33 +199,48 @@ def test_drift(made: Any, factor: float, severity: str) -> None:
     assert "time to first token" in finding.message
 
 
-def test_token_mismatch(made: Any) -> None:
-    """Ten streamed, twelve billed; the stop token explains one of the two."""
-    tokens = Tokens(prompt=100, output=12, streamed=10, output_from="usage", streamed_from="events")
-    finding = only(fill(made, facts={"tokens": tokens}))
-    assert (finding.code, finding.severity) == ("token_mismatch", "degraded")
-    assert finding.value == pytest.approx(1 / 12)
+def usage(output: int, streamed: int, streamed_from: str, **fields: Any) -> Tokens:
+    return Tokens(
+        prompt=100,
+        output=output,
+        streamed=streamed,
+        output_from="usage",
+        streamed_from=streamed_from,  # type: ignore[arg-type]
+        **fields,
+    )
 
 
 @pytest.mark.parametrize(
-    "tokens",
+    ("tokens", "share"),
     [
-        Tokens(prompt=1, output=11, streamed=10, output_from="usage", streamed_from="events"),
-        Tokens(
-            prompt=1,
-            output=510,
-            reasoning=500,
-            streamed=10,
-            output_from="usage",
-            streamed_from="tokenizer",
-        ),
-        Tokens(prompt=1, output=20, streamed=10, output_from="usage", streamed_from="characters"),
-        Tokens(prompt=1, output=10, streamed=10, output_from="usage", streamed_from="usage"),
+        (usage(12, 10, "tokenizer"), 1 / 12),
+        (usage(0, 10, "events"), 1.0),
+        (usage(8, 8, "characters"), 2 / 8),
+        (usage(200, 200, "characters"), 39 / 200),
     ],
-    ids=["stop token", "hidden reasoning", "no second count", "one source"],
+    ids=["two counts", "usage of nothing", "fewer than events", "more than bytes"],
 )
-def test_counts_that_can_be_explained_are_no_mismatch(made: Any, tokens: Tokens) -> None:
-    assert judge(fill(made, facts={"tokens": tokens}))[0] == []
+def test_token_mismatch(made: Any, tokens: Tokens, share: float) -> None:
+    """Ten events of four characters that ended by themselves: 10 to 161 tokens are possible."""
+    finding = only(fill(made, facts={"tokens": tokens}))
+    assert (finding.code, finding.severity) == ("token_mismatch", "degraded")
+    assert finding.value == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"tokens": usage(11, 10, "tokenizer")},
+        {"tokens": usage(510, 10, "tokenizer", reasoning=500)},
+        {"tokens": usage(161, 161, "characters")},
+        {"tokens": usage(10, 10, "usage")},
+        {"tokens": usage(8, 8, "characters"), "tool_calls": 1},
+        {"tokens": Tokens(output=10, streamed=10, output_from="events", streamed_from="events")},
+    ],
+    ids=["stop token", "hidden reasoning", "merged events", "agreement", "tool call", "no usage"],
+)
+def test_counts_that_can_be_explained_are_no_mismatch(made: Any, facts: dict[str, Any]) -> None:
+    assert judge(fill(made, facts=facts))[0] == []
 
 
 def test_telemetry_gap(made: Any) -> None:
@@ -312,6 +327,13 @@ def test_percentile_floor(made: Any) -> None:
     assert (finding.code, finding.severity) == ("percentile_floor", "note")
     assert (finding.value, finding.threshold) == (40, 64)
     assert judge(made)[1].level == "valid"
+
+
+def test_window_cut(made: Any) -> None:
+    made.stage_facts = {0: {"steady_ended": 30 * 10**9}}
+    finding = only(fill(made))
+    assert (finding.code, finding.severity, finding.value) == ("window_cut", "note", 25.0)
+    assert "25.0 s of 30 s" in finding.message
 
 
 def test_no_requests(made: Any) -> None:

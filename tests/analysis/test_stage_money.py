@@ -174,14 +174,15 @@ def test_a_doubtful_energy_keeps_its_doubt(thirty: Any, figure: Any) -> None:
 
 
 def test_failures_score_nothing_where_an_answer_was_expected(made: Any, figure: Any) -> None:
-    """1, 0.5 and a failure of the same task; a prompt that is never scored stays out."""
+    """1, 0.5 and a failure; what has no scorer, or could not be scored elsewhere, stays out."""
     made.prices = HOURS
     made.add(10, score=1.0, scorer="label", prompt_id="a")
     made.add(11, score=0.5, scorer="label", prompt_id="b")
-    made.add(12, prompt_id="free")
-    made.add_failed(13, prompt_id="c")
-    made.add_failed(14, prompt_id="free")
-    made.add_failed(15, prompt_id="d", task="other")
+    made.add(12, scorer="label", prompt_id="unusable")
+    made.add_failed(13, scorer="label", prompt_id="c")
+    made.add_failed(14, scorer="label", prompt_id="unusable")
+    made.add_failed(15, scorer="none", prompt_id="d")
+    made.add_failed(16, prompt_id="e")
     frame = metrics(made)
     score = figure(frame, "score")
     assert (score["value"], score["n"]) == (pytest.approx(0.5), 3)
