@@ -18,7 +18,7 @@ class Window:
     """[start_ns, end_ns) of a stage, instants from the run's anchor.
 
     cut: the stage was stopped before its planned end. drain_s: how long its requests were awaited.
-    planned_s: how long the scenario wanted it, where that is known.
+    planned_s: how long the scenario wanted it; 0 where that is not known.
     """
 
     stage: int
@@ -26,7 +26,7 @@ class Window:
     end_ns: int
     cut: bool
     drain_s: float
-    planned_s: float | None = None
+    planned_s: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -59,15 +59,6 @@ def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
         drain_s=timing.drain,
         planned_s=timing.steady,
     )
-
-
-def windows(manifest: Manifest) -> list[Window]:
-    """The windows of all stages that have one."""
-    return [
-        window
-        for stage in loaded_stages(manifest)
-        if (window := window_of(manifest, stage)) is not None
-    ]
 
 
 def counted(requests: pl.DataFrame, window: Window) -> pl.DataFrame:

@@ -5,7 +5,20 @@ from typing import Any
 import pytest
 
 from observatory.analysis.frames import request_frame
-from observatory.analysis.windows import counted, failure_bound_s, left_out, windows
+from observatory.analysis.windows import (
+    Window,
+    counted,
+    failure_bound_s,
+    left_out,
+    loaded_stages,
+    window_of,
+)
+from observatory.core.run import Manifest
+
+
+def windows(manifest: Manifest) -> list[Window]:
+    found = (window_of(manifest, stage) for stage in loaded_stages(manifest))
+    return [window for window in found if window is not None]
 
 
 def test_a_window_is_the_steady_part_of_its_stage(made: Any) -> None:
