@@ -80,17 +80,17 @@ def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | Non
 
 def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
     """The manifest with its end and the stage that was running, as the journals tell them."""
-    stages = [*manifest.stages]
-    known = {stage.index for stage in stages}
+    known = {stage.index for stage in manifest.stages}
     for index in sorted({journal.stage for journal in worker_journals(folder, "ticks")} - known):
-        stages.append(crashed_stage(folder, manifest, index))
-    ended = max((stage.ended for stage in stages if stage.ended is not None), default=None)
+        stages = [*manifest.stages, crashed_stage(folder, manifest, index)]
+        manifest = msgspec.structs.replace(manifest, stages=stages)
+    ended = max((stage.ended for stage in manifest.stages if stage.ended is not None), default=None)
     utc = manifest.ended_utc
     if utc is None and ended is not None:
         moment = datetime.fromtimestamp((manifest.anchor.realtime_ns + ended) // 10**9, UTC)
         utc = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
     return msgspec.structs.replace(
-        manifest, status="crashed", status_reason=CRASH_REASON, stages=stages, ended_utc=utc
+        manifest, status="crashed", status_reason=CRASH_REASON, ended_utc=utc
     )
 
 

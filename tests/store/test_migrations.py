@@ -1,0 +1,107 @@
+"""The schema's number: new files are made, old ones brought up, newer ones refused."""
+
+import duckdb
+import pytest
+
+from observatory.core.errors import BadInput
+from observatory.store.migrations import (
+    MIGRATIONS,
+    Migration,
+    check_version,
+    migrate,
+    version_of,
+    views_sha256,
+)
+from observatory.store.schema import SCHEMA_VERSION, TABLES
+from observatory.store.views import VIEWS
+
+
+def _add_column(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("ALTER TABLE runs ADD COLUMN colour VARCHAR")
+
+
+NEXT = (*MIGRATIONS, Migration(SCHEMA_VERSION + 1, "add_colour", _add_column))
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(":memory:")
+
+
+def test_the_schema_number_is_the_last_migrations() -> None:
+    assert [step.version for step in MIGRATIONS] == list(range(1, SCHEMA_VERSION + 1))
+
+
+def test_an_empty_database_gets_everything_once(connection: duckdb.DuckDBPyConnection) -> None:
+    assert version_of(connection) == 0
+    assert migrate(connection, "x") == ["create_tables"]
+    assert version_of(connection) == SCHEMA_VERSION
+    assert migrate(connection, "x") == []
+    names = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
+    assert names == {t.name for t in TABLES} | {v.name for v in VIEWS} | {"schema_version"}
+
+
+def test_every_table_view_and_column_has_a_comment(connection: duckdb.DuckDBPyConnection) -> None:
+    migrate(connection, "x")
+    bare = connection.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+        " AND coalesce(comment, '') = ''"
+        " UNION ALL SELECT view_name, '' FROM duckdb_views() WHERE NOT internal"
+        " AND coalesce(comment, '') = ''"
+        " UNION ALL SELECT table_name, '' FROM duckdb_tables() WHERE coalesce(comment, '') = ''"
+    ).fetchall()
+    assert bare == []
+
+
+def test_an_older_database_is_brought_up_by_the_missing_steps(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    migrate(connection, "x")
+    connection.execute("INSERT INTO runs (run_id) VALUES ('kept')")
+    assert migrate(connection, "x", NEXT) == ["add_colour"]
+    assert version_of(connection) == SCHEMA_VERSION + 1
+    assert connection.execute("SELECT run_id, colour FROM runs").fetchall() == [("kept", None)]
+
+
+def test_too_new_and_too_old_give_different_messages(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    migrate(connection, "x", NEXT)
+    with pytest.raises(
+        BadInput, match=r"file.db: the database is too new: its schema is 2.*update"
+    ):
+        migrate(connection, "file.db")
+    with pytest.raises(BadInput, match=r"too old: its schema is 1, this version reads 2.*rebuild"):
+        check_version(1, "file.db", NEXT, writing=False)
+    check_version(1, "file.db", NEXT, writing=True)
+
+
+def test_a_step_that_fails_leaves_the_old_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    def fail(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("ALTER TABLE runs ADD COLUMN half VARCHAR")
+        raise RuntimeError("half-way")
+
+    migrate(connection, "x")
+    with pytest.raises(RuntimeError, match="half-way"):
+        migrate(connection, "x", (*MIGRATIONS, Migration(2, "fails", fail)))
+    assert version_of(connection) == SCHEMA_VERSION
+    columns = {row[0] for row in connection.execute("DESCRIBE runs").fetchall()}
+    assert "half" not in columns
+
+
+def test_views_are_made_again_when_their_text_changed(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    migrate(connection, "x")
+    connection.execute("CREATE OR REPLACE VIEW run_summary AS SELECT 1 AS old")
+    connection.execute("UPDATE schema_version SET views_sha256 = 'of an older version'")
+    assert migrate(connection, "x") == []
+    assert connection.execute("SELECT run_id FROM run_summary").fetchall() == []
+    stored = connection.execute("SELECT views_sha256 FROM schema_version").fetchall()
+    assert stored == [(views_sha256(),)]
+
+
+def test_somebody_elses_database_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE holiday_photos (id INTEGER)")
+    with pytest.raises(BadInput, match="none of the observatory's"):
+        migrate(connection, "x")
