@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.analysis.clusters import Clustered, mean_share
@@ -87,6 +87,7 @@ def test_intervals_cover_the_true_percentile_of_correlated_gaps(
     assert covered / rounds >= 0.92
 
 
+@settings(deadline=None)
 @given(
     groups=st.lists(st.lists(st.floats(0.001, 1), max_size=6), min_size=1, max_size=40),
     infinite=st.data(),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.analysis.compare import (
@@ -108,6 +108,7 @@ def test_an_interval_that_failures_reach_overlaps_everything_above() -> None:
 finite = st.floats(0.001, 100)
 
 
+@settings(deadline=None)
 @given(a=st.tuples(finite, finite, finite), b=st.tuples(finite, finite, finite))
 def test_a_statement_does_not_depend_on_who_stands_first(
     a: tuple[float, float, float], b: tuple[float, float, float]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.analysis.drift import MIN_BLOCKS, relative_drift
@@ -55,6 +55,7 @@ def test_correlated_noise_is_called_drift_rarely() -> None:
     assert alarms <= 3
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), n=st.integers(42, 200))
 def test_the_order_of_rows_does_not_matter(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.analysis.proportions import BATCHES, batch_sums, rate, share, wilson
@@ -24,6 +24,7 @@ def test_a_share_without_a_hit_still_has_an_upper_end() -> None:
     assert share(0, 0).reason == "no_requests"
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 10_000), data=st.data())
 def test_a_share_lies_in_its_interval_and_its_complement_mirrors_it(
     n: int, data: st.DataObject

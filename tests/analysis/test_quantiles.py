@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -94,6 +94,7 @@ def test_floors_are_mlperfs_early_stopping_with_one_value_over(statistic: str) -
     assert stats.binom.cdf(1, floor, 1 - p) <= 0.01 < stats.binom.cdf(1, floor - 1, 1 - p)
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 7000), statistic=st.sampled_from(list(QUANTILES)))
 def test_a_lower_bound_holds_with_95_percent_and_is_the_highest_that_does(
     n: int, statistic: str
@@ -105,6 +106,7 @@ def test_a_lower_bound_holds_with_95_percent_and_is_the_highest_that_does(
     assert stats.binom.sf(k, n, p) <= 0.95 + 1e-12
 
 
+@settings(deadline=None)
 @given(values=latencies, statistic=st.sampled_from(list(QUANTILES)), data=st.data())
 def test_percentiles_equal_brute_force_whatever_the_order(
     values: list[float], statistic: str, data: st.DataObject
@@ -126,6 +128,7 @@ def test_percentiles_equal_brute_force_whatever_the_order(
         assert estimate.low <= expected <= estimate.high
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.floats(0, 1e3), min_size=11, max_size=200), extra=st.integers(1, 50))
 def test_more_failures_never_make_a_percentile_better(values: list[float], extra: int) -> None:
     before = percentile(ascending(*values), "p50").value

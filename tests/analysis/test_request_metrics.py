@@ -140,7 +140,9 @@ attempts = st.builds(
     tries=st.lists(st.lists(attempts, max_size=3), max_size=8),
     outcome=st.sampled_from(["ok", "error", "timeout", "interrupted"]),
 )
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_polars_says_what_sql_says(new_run: Any, tries: list[list[Attempt]], outcome: str) -> None:
     run = new_run()
     for at, given_tries in enumerate(tries):

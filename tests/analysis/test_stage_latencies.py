@@ -188,7 +188,9 @@ def test_what_an_emulated_target_did_is_emulated(made: Any, figure: Any) -> None
     assert figure(frame, "energy_j")["reason"] == "emulated"
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_rows_does_not_matter(new_run: Any, seed: int) -> None:
     run = new_run()

@@ -1,7 +1,7 @@
 """What requests and machine time cost: hand-worked figures, and null where a count is missing."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.economics.cost import (
@@ -59,6 +59,7 @@ def test_machine_time_and_electricity() -> None:
     assert electricity_cost_usd(7.2e6, 0.25) == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(prompt=st.integers(0, 10**7), cached=st.integers(0, 10**7), output=st.integers(0, 10**6))
 def test_a_cost_never_exceeds_the_cap_prices(prompt: int, cached: int, output: int) -> None:
     cost = request_cost_usd(TOKENS, prompt, min(cached, prompt), output)

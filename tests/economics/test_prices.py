@@ -21,7 +21,7 @@ from genai_prices.types import (
     TieredPrices,
     TimeOfDateConstraint,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -234,6 +234,7 @@ def test_a_manifest_keeps_prices_whole() -> None:
         ("deepseek", "deepseek-chat"),
     ],
 )
+@settings(deadline=None)
 @given(
     prompt=st.integers(0, 400_000),
     cached_share=st.floats(0, 1),
