@@ -7,6 +7,7 @@ import csv
 import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import islice
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ import msgspec
 
 MISSING = "–"
 LONGEST_CELL = 120
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _PIPED_WIDTH = 10_000
 """Columns of a table that goes into a file or a pipe: nothing is cut there."""
 
@@ -28,7 +30,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: int
     shown = list(islice(remaining, limit) if limit else remaining)
     numeric = [
         bool(values := [row[place] for row in shown if row[place] is not None])
-        and all(isinstance(value, int | float) and value is not True for value in values)
+        and all(isinstance(value, int | float | Decimal) and value is not True for value in values)
         for place in range(len(columns))
     ]
     table = Table(header_style="bold")
@@ -53,12 +55,12 @@ def cell_text(value: Any) -> str:
             return MISSING
         case bool():
             return "true" if value else "false"
-        case float():
+        case float() | Decimal():
             return f"{value:.6g}"
         case datetime():
             return value.isoformat(sep=" ")
         case list() | dict() | tuple():
-            text = msgspec.json.encode(plain(value)).decode()
+            text = _ENCODER.encode(plain(value)).decode()
         case bytes():
             text = value.hex()
         case _:
@@ -69,7 +71,7 @@ def cell_text(value: Any) -> str:
 def plain(value: Any) -> Any:
     """A value as JSON can hold it: infinite and not-a-number become text, dates ISO 8601."""
     match value:
-        case bool() | int() | str() | None:
+        case bool() | int() | str() | Decimal() | None:
             return value
         case float():
             return value if math.isfinite(value) else str(value)
@@ -107,7 +109,7 @@ def write_json(
             else plain(value)
             for (name, kind), value in zip(columns, row, strict=True)
         }
-        stream.write(separator + msgspec.json.encode(fields).decode())
+        stream.write(separator + _ENCODER.encode(fields).decode())
         separator = ",\n"
     stream.write("[]\n" if separator == "[\n" else "\n]\n")
 
@@ -119,7 +121,7 @@ def _csv_field(value: Any) -> Any:
         case bool():
             return "true" if value else "false"
         case list() | dict() | tuple():
-            return msgspec.json.encode(plain(value)).decode()
+            return _ENCODER.encode(plain(value)).decode()
         case float():
             return repr(value)
         case _:

@@ -10,6 +10,7 @@ from observatory.core.workspace import Workspace
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.files import disk_error
 from observatory.store.loading import remove_run
+from observatory.store.manifest import run_folders
 from observatory.store.run_folder import set_label
 from observatory.store.run_lock import hold_lock
 
@@ -43,10 +44,11 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str], *, wait_s: float =
     Raises EnvironmentFailed where a run is live or the database is held open elsewhere: then
     nothing was removed.
     """
-    folders = [workspace.runs / run_id for run_id in run_ids]
-    for folder in folders:
-        if folder.parent != workspace.runs or not folder.is_dir():
-            raise BadInput("is not a run folder", where=str(folder))
+    known = {folder.name: folder for folder in run_folders(workspace)}
+    for run_id in run_ids:
+        if run_id not in known:
+            raise BadInput("is not a run folder", where=str(workspace.runs / run_id))
+    folders = [known[run_id] for run_id in run_ids]
     with ExitStack() as locks:
         for folder in folders:
             locks.enter_context(hold_lock(folder))
