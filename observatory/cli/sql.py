@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -93,19 +93,26 @@ def _check_writable(out: Path) -> None:
 
 def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int) -> None:
     import sys
-    from contextlib import nullcontext
 
     from observatory.cli.answers import show_table, write_csv, write_json
+    from observatory.store.files import replacing
 
     names = [name for name, _ in answer.columns]
     if chosen is AnswerFormat.table:
         show_table(names, answer.rows, limit)
         return
-    with nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8") as stream:
+
+    def write(stream: TextIO) -> None:
         if chosen is AnswerFormat.csv:
             write_csv(names, answer.rows, stream)
         else:
             write_json(answer.columns, answer.rows, stream)
+
+    if out is None:
+        write(sys.stdout)
+        return
+    with replacing(out) as part, part.open("w", encoding="utf-8") as stream:
+        write(stream)
 
 
 def _note_pending(workspace: "Workspace", connection: "duckdb.DuckDBPyConnection") -> None:

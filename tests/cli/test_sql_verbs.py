@@ -125,9 +125,11 @@ def test_bad_input_is_told(kept: Workspace, words: list[str], says: str) -> None
 
 
 def test_a_failed_query_leaves_no_half_file(kept: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(BadInput):
-        _type(kept, "sql", "from nowhere", "--out", "answer.csv")
-    assert not (tmp_path / "answer.csv").exists()
+    late = "select ('x' || range)::int from range(50000)"
+    for query in ("from nowhere", late):
+        with pytest.raises(BadInput):
+            _type(kept, "sql", query, "--out", "answer.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_that_wait_are_noted(mine: Workspace) -> None:
