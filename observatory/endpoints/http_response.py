@@ -12,8 +12,8 @@ class ResponseReader:
 
     pieces are the body's parts with framing taken off; after read i, `piece_counts[i]` of them had
     come, and `stamps[i]` is that read's instant. `merged` holds the reads whose bytes waited in the
-    kernel as several segments, so that their stamp is the last one's. headers keep their order,
-    names in lower case.
+    kernel as several segments, so that their stamp is the last one's. chunked: a piece is a chunk or
+    a part of one. headers keep their order, names in lower case.
     """
 
     __slots__ = (
@@ -21,6 +21,7 @@ class ResponseReader:
         "_informational",
         "_length_known",
         "_parser",
+        "chunked",
         "complete",
         "fault",
         "headers",
@@ -46,6 +47,7 @@ class ResponseReader:
         self.headers_at: int | None = None
         self.status: int | None = None
         self.received = 0
+        self.chunked = False
         self.complete = False
         self.keep_alive = False
         self.surplus = False
@@ -108,10 +110,9 @@ class ResponseReader:
             return
         self.status = status
         self.headers_at = self._at
-        self._length_known = any(
-            name == "content-length" or (name == "transfer-encoding" and "chunked" in value.lower())
-            for name, value in self.headers
-        )
+        encoding = self.header("transfer-encoding") or ""
+        self.chunked = "chunked" in encoding.lower()
+        self._length_known = self.chunked or self.header("content-length") is not None
 
     def on_message_complete(self) -> None:
         """The body is whole."""

@@ -20,7 +20,7 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
     """
     response = exchange.response
     if response is None or response.status is None:
-        return exchange.fault
+        return exchange.fault or Fault("headers", "client", "no answer was waited for")
     if not 200 <= response.status < 300:
         return _status_fault(response.status, response.header("retry-after") is not None, body)
     if reading.error:

@@ -1,0 +1,78 @@
+"""How the runner starts Locust for one stage, and what the child's exit codes mean.
+
+Light: it imports neither locust nor gevent, so the runner may import it.
+"""
+
+import socket
+import sys
+from pathlib import Path
+
+from observatory.core.errors import BadInput
+from observatory.load.handoff import Handoff
+
+EXIT_FINE = 0
+"""The stage ended as planned, or its budget was reached."""
+EXIT_BAD_INPUT = 2
+"""A secret, certificate or item cannot be used; the last line of the log says which."""
+EXIT_WORKERS_LOST = 70
+"""Every worker process died. EX_SOFTWARE."""
+EXIT_JOURNAL_FAILED = 75
+"""The journal could not be written (disk full, say); what was written is whole. EX_TEMPFAIL."""
+EXIT_INTERRUPTED = 130
+"""Asked to stop; what was in flight is recorded as interrupted."""
+
+
+def locust_command(handoff_path: Path, handoff: Handoff, loadtests: Path) -> list[str]:
+    """The child's argv; the hand-off's path goes in the environment (HANDOFF_VARIABLE), no key anywhere.
+
+    The child writes its log to standard error and ends by itself. BadInput where a limit is lower
+    than the number of processes, so that a share of it would be nothing.
+    """
+    del handoff_path  # by environment, because Locust hands its arguments on to workers
+    _check_shares(handoff)
+    users = simulated_users(handoff)
+    command = [sys.executable, "-m", "locust", "--locustfile", str(loadtests / locustfile(handoff))]
+    command += ["--headless", "--only-summary", "--loglevel", "WARNING"]
+    command += ["--users", str(users), "--spawn-rate", str(users)]
+    if handoff.workers > 1:
+        port = str(_free_port())
+        command += ["--processes", str(handoff.workers), "--expect-workers-max-wait", "30"]
+        command += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+        command += ["--master-host", "127.0.0.1", "--master-port", port]
+    return command
+
+
+def locustfile(handoff: Handoff) -> str:
+    """The load test's file name."""
+    return "chat.py" if handoff.request == "chat" else "completions.py"
+
+
+def simulated_users(handoff: Handoff) -> int:
+    """How many Locust users carry the stage: its concurrency, or (open loop) a pool to send from."""
+    stage, workers = handoff.stage, handoff.workers
+    if stage.offsets_ns is None:
+        return max(stage.concurrency or 1, workers)
+    # Every worker gets its share of the pool, rounded up; the in-flight limit is kept elsewhere.
+    in_flight = min(stage.max_in_flight, handoff.connection.max_concurrency or stage.max_in_flight)
+    share = min(-(-in_flight // workers), -(-max(1, len(stage.offsets_ns)) // workers))
+    return share * workers
+
+
+def _free_port() -> int:
+    """Locust's default port would let one campaign at a time run on a machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _check_shares(handoff: Handoff) -> None:
+    limits = {"max_concurrency": handoff.connection.max_concurrency}
+    if handoff.stage.offsets_ns is not None:
+        limits["max_in_flight"] = handoff.stage.max_in_flight
+    for name, limit in limits.items():
+        if limit is not None and limit < handoff.workers:
+            raise BadInput(
+                f"{name} is {limit}, which {handoff.workers} processes cannot share",
+                fix=f"set processes to {limit} or less, or raise {name}",
+            )

@@ -1,0 +1,142 @@
+"""Turns ended exchanges into records, a little at a time, so that no other stream's read waits.
+
+A turn is at most TURN_NS or ANSWERS_A_TURN, then the loop reads sockets again: a zero loop timer at
+the lowest priority comes after them. gevent.sleep(0) would not (up to 50 callbacks run first).
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any
+
+import gevent
+
+from observatory.core.record import RequestRecord
+from observatory.endpoints.exchange import Answer, Fault
+from observatory.endpoints.wire import decode, decode_steps
+from observatory.load.endpoint import Endpoint
+from observatory.load.turn import Turn
+
+TURN_NS = 300_000
+"""Measured at 512 streams: the 99th percentile of errors stays at 0.1 to 0.2 ms."""
+ANSWERS_A_TURN = 8
+MOST_QUEUED = 512
+MOST_QUEUED_BYTES = 64 << 20
+"""Past either, answers are decoded where they end: memory stays bounded, and the lag shows it."""
+
+_log = logging.getLogger(__name__)
+Steps = Generator[None, None, Answer]
+
+
+class DecodeQueue:
+    """Ended turns, oldest first.
+
+    record makes the record of one; write takes the records of a turn of work and must not raise;
+    idle is called when there is nothing left to do.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        record: Callable[[Turn, Answer], RequestRecord],
+        write: Callable[[list[RequestRecord]], None],
+        idle: Callable[[], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._record = record
+        self._write = write
+        self._idle = idle
+        self._queue: deque[Turn] = deque()
+        self._queued_bytes = 0
+        self._current: tuple[Turn, Steps] | None = None
+        self._scheduled = False
+        loop = gevent.get_hub().loop
+        self._timer: Any = loop.timer(0.0)
+        self._timer.priority = loop.MINPRI
+
+    def __len__(self) -> int:
+        return len(self._queue) + (self._current is not None)
+
+    def put(self, turn: Turn) -> None:
+        """An exchange has ended."""
+        self._queue.append(turn)
+        self._queued_bytes += _size(turn)
+        while len(self._queue) > MOST_QUEUED or self._queued_bytes > MOST_QUEUED_BYTES:
+            self._write([self._finish()])
+        self._schedule()
+
+    def drain(self) -> None:
+        """Decode everything now, whoever waits."""
+        while len(self):
+            self._write([self._finish()])
+
+    def close(self) -> None:
+        """Stop the timer."""
+        self._timer.close()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._timer.stop()
+            self._timer.start(self._work)
+
+    def _work(self) -> None:
+        self._scheduled = False
+        began = time.monotonic_ns()
+        records: list[RequestRecord] = []
+        while len(self) and len(records) < ANSWERS_A_TURN:
+            record = self._step()
+            if record is not None:
+                records.append(record)
+            if time.monotonic_ns() - began > TURN_NS:
+                break
+        if records:
+            self._write(records)
+        if len(self):
+            self._schedule()
+        else:
+            self._idle()
+
+    def _finish(self) -> RequestRecord:
+        """The oldest one's record, at once."""
+        while True:
+            record = self._step()
+            if record is not None:
+                return record
+
+    def _step(self) -> RequestRecord | None:
+        """Some events further with the oldest; its record when that was the end."""
+        if self._current is None:
+            turn = self._queue.popleft()
+            self._queued_bytes -= _size(turn)
+            steps = decode_steps(
+                turn.exchange,
+                anchor_unix_ns=self._endpoint.anchor.realtime_ns,
+                masker=self._endpoint.masker,
+            )
+            self._current = (turn, steps)
+        turn, steps = self._current
+        try:
+            next(steps)
+        except StopIteration as stop:
+            self._current = None
+            return self._record(turn, stop.value)
+        except Exception as error:
+            # Our bug must not cost the record: issued = recorded.
+            _log.exception("request %d could not be decoded", turn.index)
+            self._current = None
+            return self._record(turn, self._undecoded(turn, error))
+        return None
+
+    def _undecoded(self, turn: Turn, error: Exception) -> Answer:
+        turn.exchange.response = None
+        turn.exchange.fault = Fault("stream", "client", f"not decoded: {type(error).__name__}")
+        anchor_unix_ns = self._endpoint.anchor.realtime_ns
+        masker = self._endpoint.masker
+        return decode(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker)
+
+
+def _size(turn: Turn) -> int:
+    response = turn.exchange.response
+    return response.received if response is not None else 0

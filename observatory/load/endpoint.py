@@ -1,0 +1,105 @@
+"""The endpoint as one worker speaks to it: request head, TLS, secrets, all made ready once.
+
+Secrets are resolved here, in the process that sends, and leave it only on the socket.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Literal
+
+from observatory.core.clock import Anchor
+from observatory.core.connection import (
+    Connection,
+    resolve,
+    resolved_headers,
+    resolved_query,
+)
+from observatory.core.errors import BadInput
+from observatory.core.target import ENVIRONMENT_REFERENCE
+from observatory.endpoints.masking import Masker
+
+_PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What every exchange of a worker shares. head ends in "Content-Length: "."""
+
+    connection: Connection
+    anchor: Anchor
+    head: bytes
+    streaming: bool
+    masker: Masker
+    tls: ssl.SSLContext | None
+
+    def request(self, body: list[bytes]) -> list[bytes]:
+        """The request's bytes, to be sent one after another."""
+        return [self.head + b"%d\r\n\r\n" % sum(map(len, body)), *body]
+
+
+def make_endpoint(
+    connection: Connection, anchor: Anchor, *, request: Literal["chat", "completions"], stream: bool
+) -> Endpoint:
+    """Resolve secrets and read certificates; BadInput where one is missing."""
+    own = {
+        "Host": _host(connection),
+        "User-Agent": "inference-observatory",
+        "Accept": "text/event-stream" if stream else "application/json",
+        # Compressed events would arrive when the compressor likes.
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+    }
+    theirs = resolved_headers(connection)
+    taken = {name.lower() for name in theirs}
+    headers = {name: value for name, value in own.items() if name.lower() not in taken} | theirs
+    query = resolved_query(connection)
+    lines = [f"POST {connection.base_path}{_PATHS[request]}{query} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    try:
+        head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            "a header has a character outside Latin-1", where=connection.endpoint
+        ) from error
+    return Endpoint(
+        connection=connection,
+        anchor=anchor,
+        head=head,
+        streaming=stream,
+        masker=Masker(_secrets(connection, theirs)),
+        tls=_tls(connection) if connection.scheme == "https" else None,
+    )
+
+
+def _host(connection: Connection) -> str:
+    return connection.endpoint.removeprefix(f"{connection.scheme}://").split("/")[0]
+
+
+def _secrets(connection: Connection, headers: dict[str, str]) -> list[str]:
+    """What must never be stored: the key, and every value that came from the environment."""
+    secrets = [
+        resolve(value, name)
+        for name, value in (*connection.headers.items(), *connection.query.items())
+        if ENVIRONMENT_REFERENCE.search(value)
+    ]
+    if connection.key is not None:
+        secrets.append(headers[connection.key.header])
+    return secrets
+
+
+def _tls(connection: Connection) -> ssl.SSLContext:
+    """Verifying, always; against ca_bundle alone where there is one."""
+    try:
+        context = ssl.create_default_context(cafile=connection.ca_bundle)
+    except OSError as error:
+        raise BadInput(f"ca_bundle cannot be used: {error}", where=connection.ca_bundle) from error
+    if connection.client_certificate is not None:
+        try:
+            context.load_cert_chain(connection.client_certificate, connection.client_key)
+        except OSError as error:
+            raise BadInput(
+                f"the client certificate cannot be used: {error}",
+                where=connection.client_certificate,
+            ) from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,251 @@
+"""Which user sends which request when: the closed loop (priming included) and the open loop.
+
+Both hand turns to seats through one gate; what is due and may not go out waits here with its clock
+running. They run in the hub and in users' greenlets, never both at once, and never block.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from observatory.load.admission import Decision
+from observatory.load.pacing import AlarmClock
+from observatory.load.seat import Seat
+from observatory.load.turn import Turn, Turns
+
+
+class Stage(Protocol):
+    """What a loop needs of its stage."""
+
+    turns: Turns
+    alarms: AlarmClock
+
+    def may_issue(self, turn: Turn, now_ns: int) -> Decision:
+        """Admission."""
+
+    def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
+        """Hand it over; seat may run at once."""
+
+    def out_of_budget(self) -> None:
+        """The next request can never fit."""
+
+
+class Gate:
+    """Asks for admission, and sees to being asked again."""
+
+    def __init__(self, stage: Stage, pump: Callable[[], None]) -> None:
+        self._stage = stage
+        self._pump = pump
+        self._alarm = 0
+
+    def passes(self, turn: Turn, now_ns: int) -> bool:
+        """Whether `turn` may go out now."""
+        decision = self._stage.may_issue(turn, now_ns)
+        if decision == "go":
+            return True
+        if decision == "never":
+            self._stage.out_of_budget()
+        elif isinstance(decision, int) and decision != self._alarm:
+            self._alarm = decision
+            self._stage.alarms.call_at(decision, self._pump)
+        return False
+
+
+class ClosedLoop:
+    """Each user asks again when its answer ended; requests are taken in the order of the slice.
+
+    `last` bounds the slice (priming); without it the order goes on for ever.
+    """
+
+    def __init__(self, stage: Stage, worker: int, workers: int, last: int | None = None) -> None:
+        self._stage = stage
+        self._indices = iter(range(worker, last, workers)) if last is not None else None
+        self._next_index: int | None = worker
+        self._workers = workers
+        self._gate = Gate(stage, self.pump)
+        self._ready: deque[Seat] = deque()
+        self._seats: list[Seat] = []
+        self._next: Turn | None = None
+        self._started = self._stopped = self._pumping = False
+        if self._indices is not None:
+            self._next_index = next(self._indices, None)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more is to be issued."""
+        return not self._stopped and self._next_index is not None
+
+    def start(self, start_ns: int) -> None:
+        """The stage begins: users who are there are free from this instant on."""
+        self._started = True
+        for seat in self._seats:
+            seat.free_monotonic = start_ns
+        self.pump()
+
+    def seat_free(self, seat: Seat) -> None:
+        """A user has come, or has got its answer; it is free from seat.free_monotonic."""
+        seat.waiting_since = 0
+        if not self._started:
+            self._seats.append(seat)
+            self._ready.append(seat)
+        elif seat.free_monotonic > time.monotonic_ns():
+            self._stage.alarms.call_at(seat.free_monotonic, lambda: self._now(seat))
+        else:
+            self._now(seat)
+
+    def _now(self, seat: Seat) -> None:
+        self._ready.append(seat)
+        self.pump()
+        if seat.turn is None:
+            seat.waiting_since = time.monotonic_ns()
+
+    def pump(self) -> None:
+        """Hand out what may go out."""
+        if self._pumping or not self._started:
+            return
+        self._pumping = True
+        try:
+            while self._ready:
+                if self._ready[0].leaving:
+                    self._ready.popleft()
+                    continue
+                turn = self._peek()
+                if turn is None:
+                    self._release()
+                    return
+                now = time.monotonic_ns()
+                if not self._gate.passes(turn, now):
+                    return
+                seat = self._ready.popleft()
+                self._take()
+                turn.due_monotonic = seat.free_monotonic
+                turn.entered_monotonic = seat.waiting_since
+                self._stage.issue(seat, turn, now)
+        finally:
+            self._pumping = False
+
+    def _peek(self) -> Turn | None:
+        if not self.waiting or self._next_index is None:
+            return None
+        if self._next is None:
+            self._next = self._stage.turns.make(self._next_index)
+        return self._next
+
+    def _take(self) -> None:
+        self._next = None
+        if self._indices is not None:
+            self._next_index = next(self._indices, None)
+        elif self._next_index is not None:
+            self._next_index += self._workers
+
+    def stop(self) -> None:
+        """Issue nothing more."""
+        self._stopped = True
+        self._release()
+
+    def _release(self) -> None:
+        while self._ready:
+            seat = self._ready.popleft()
+            seat.leaving = True
+            seat.wake()
+
+    def unsent(self) -> Iterator[Turn]:
+        """What was planned and not issued: the rest of a bounded slice."""
+        if self._indices is not None and self._next_index is not None:
+            for index in (self._next_index, *self._indices):
+                yield self._stage.turns.make(index)
+            self._next_index = None
+
+
+class OpenLoop:
+    """Requests are due at the plan's instants, whoever is free; users are a pool that sends them."""
+
+    def __init__(self, stage: Stage, offsets_ns: list[int], worker: int, workers: int) -> None:
+        self._stage = stage
+        self._offsets_ns = offsets_ns
+        self._indices = iter(range(worker, len(offsets_ns), workers))
+        self._gate = Gate(stage, self.pump)
+        self._idle: list[Seat] = []
+        self._due: deque[Turn] = deque()
+        self._start_ns = 0
+        self._next: Turn | None = None
+        self._stopped = self._pumping = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more is to be issued."""
+        return not self._stopped and (self._next is not None or bool(self._due))
+
+    def start(self, start_ns: int) -> None:
+        """Offsets count from this instant."""
+        self._start_ns = start_ns
+        self._arm()
+
+    def _make(self, index: int) -> Turn:
+        turn = self._stage.turns.make(index)
+        turn.due_monotonic = self._start_ns + self._offsets_ns[index]
+        return turn
+
+    def _arm(self) -> None:
+        """Make the next request ready before it is due."""
+        index = next(self._indices, None)
+        self._next = None if index is None else self._make(index)
+        if self._next is not None:
+            self._stage.alarms.call_at(self._next.due_monotonic, self._ring)
+
+    def _ring(self) -> None:
+        turn = self._next
+        if turn is None or self._stopped:
+            return
+        self._next = None
+        self._due.append(turn)
+        self.pump()
+        if turn.released is None:
+            turn.entered_monotonic = time.monotonic_ns()
+        if not self._stopped:
+            self._arm()
+
+    def seat_free(self, seat: Seat) -> None:
+        """A user of the pool has nothing to do; the one used last is taken first, its connection is warm."""
+        if self._stopped:
+            seat.leaving = True
+            return
+        self._idle.append(seat)
+        if self._due:
+            self.pump()
+
+    def pump(self) -> None:
+        """Hand out what is due and may go out, first come first served."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._due and self._idle and not self._stopped:
+                if self._idle[-1].leaving:
+                    self._idle.pop()
+                    continue
+                now = time.monotonic_ns()
+                if not self._gate.passes(self._due[0], now):
+                    return
+                self._stage.issue(self._idle.pop(), self._due.popleft(), now)
+        finally:
+            self._pumping = False
+
+    def stop(self) -> None:
+        """Issue nothing more."""
+        self._stopped = True
+        while self._idle:
+            seat = self._idle.pop()
+            seat.leaving = True
+            seat.wake()
+
+    def unsent(self) -> Iterator[Turn]:
+        """What was planned and not issued: what waited, and the rest of the slice."""
+        while self._due:
+            yield self._due.popleft()
+        if self._next is not None:
+            yield self._next
+            self._next = None
+        for index in self._indices:
+            yield self._make(index)

@@ -1,0 +1,102 @@
+"""The master of several Locust workers: it sends no request and keeps no number but who is over."""
+
+import logging
+import os
+import signal
+import time
+from typing import Any
+
+import gevent
+import psutil
+
+from observatory.load.command import EXIT_INTERRUPTED, EXIT_WORKERS_LOST
+
+BEGIN, READY, OVER, STOP = (f"observatory_{word}" for word in ("begin", "ready", "over", "stop"))
+"""Messages: begin (start_unix_ns) and stop go to workers; ready (pid) and over (pid, code) come back."""
+LEAD_NS = 100_000_000
+"""How far ahead the common start is put: the message reaches every worker well before."""
+LOOK_S = 0.05
+STOP_LIMIT_S = 8.0
+"""How long workers may take to write their last records when they are asked to stop."""
+_log = logging.getLogger(__name__)
+
+
+class Master:
+    """Names the common start, notices workers that die, and quits when the living are over.
+
+    It must outlive them until they are over, because they die with it.
+    """
+
+    def __init__(self, environment: Any, runner: Any) -> None:
+        self._environment = environment
+        self._runner = runner
+        # Locust forked them before it told us of anything; they are its only children.
+        self._living = {child.pid for child in psutil.Process().children()}
+        self._ready: set[int] = set()
+        self._codes: dict[int, int] = {}
+        self._begun = self._stopped = False
+        runner.register_message(READY, self._on_ready)
+        runner.register_message(OVER, self._on_over)
+        environment.events.quitting.add_listener(self._on_quitting)
+        gevent.signal_handler(signal.SIGINT, self._on_interrupt)
+        gevent.spawn(self._follow)
+
+    def _on_ready(self, msg: Any, **_: Any) -> None:
+        self._ready.add(msg.data["pid"])
+
+    def _on_over(self, msg: Any, **_: Any) -> None:
+        self._codes[msg.data["pid"]] = msg.data["code"]
+
+    def _follow(self) -> None:
+        while not self._all_over():
+            gevent.sleep(LOOK_S)
+            if not self._begun and self._living and self._living <= self._ready:
+                self._begun = True
+                start = {"start_unix_ns": time.time_ns() + LEAD_NS}
+                self._runner.send_message(BEGIN, start)
+        if not self._stopped:
+            self._set_code()
+            self._runner.quit()
+
+    def _all_over(self) -> bool:
+        """Whether every worker that lives has said that it is over."""
+        for pid in list(self._living):
+            if pid not in self._codes and _ended(pid):
+                _log.error("worker process %d died; its part of the stage is lost", pid)
+                self._living.discard(pid)
+        return self._living <= self._codes.keys()
+
+    def _set_code(self) -> None:
+        code = max(self._codes.values(), default=EXIT_WORKERS_LOST)
+        if self._stopped:
+            code = max(code, EXIT_INTERRUPTED)
+        self._environment.process_exit_code = code
+
+    def _stop(self) -> None:
+        """Have the workers write their last records, and wait for it."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if not self._all_over():
+            self._runner.send_message(STOP)
+            limit = time.monotonic() + STOP_LIMIT_S
+            while not self._all_over() and time.monotonic() < limit:
+                gevent.sleep(LOOK_S)
+        self._set_code()
+
+    def _on_interrupt(self) -> None:
+        self._stop()
+        self._runner.quit()
+
+    def _on_quitting(self, **_: Any) -> None:
+        """Locust goes down: as planned, or because it was told to (SIGTERM)."""
+        if not self._all_over():
+            self._stop()
+
+
+def _ended(pid: int) -> bool:
+    """Whether a child has ended; Locust reaps it, not we."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True

@@ -1,0 +1,97 @@
+"""The record of one request, from its turn and its decoded answer: scored, hashed, texts kept or not."""
+
+import hashlib
+import logging
+from typing import Literal
+
+from observatory.core.record import RequestRecord
+from observatory.endpoints.exchange import Answer
+from observatory.endpoints.masking import Masker
+from observatory.load.handoff import Handoff
+from observatory.load.turn import Turn
+from observatory.quality.scorers import Score, score
+
+_log = logging.getLogger(__name__)
+
+
+def request_record(
+    handoff: Handoff, worker: int, turn: Turn, answer: Answer, masker: Masker, *, clock_step: bool
+) -> RequestRecord:
+    """What happened to an issued request.
+
+    The score is of the answer's text, of its tool calls where it has no text; it is None of anything
+    but a whole answer. Texts are kept only where the scenario stores text and the item is not
+    sensitive.
+    """
+    attempt = answer.attempt
+    text = answer.text or answer.tool_text
+    judged = _score(turn, answer, text) if attempt.outcome == "ok" else None
+    hashed = text or attempt.outcome == "ok"
+    keep = handoff.store_text and not turn.item.sensitive
+    return RequestRecord(
+        index=turn.index,
+        stage=handoff.stage.index,
+        prompt_id=turn.item.prompt_id,
+        prompt_sha256=turn.item.sha256,
+        scheduled=turn.scheduled,
+        released=turn.released,
+        outcome=attempt.outcome,
+        attempts=[attempt],
+        worker=worker,
+        user=turn.user,
+        task=turn.item.task,
+        item=turn.item_index,
+        reason=turn.reason or attempt.error_kind,
+        phase=turn.phase,
+        clock_step=clock_step,
+        answer_sha256=hashlib.sha256(text.encode()).hexdigest() if hashed else None,
+        answer=masker.exact(text) if keep and hashed else None,
+        reasoning=masker.exact(answer.reasoning) if keep and answer.reasoning else None,
+        score=judged.value if judged is not None else None,
+        scorer=judged.scorer if judged is not None else turn.item.scorer,
+        score_note=judged.note if judged is not None else None,
+        pace_wait_ns=turn.pace_wait_ns,
+    )
+
+
+def unsent_record(
+    handoff: Handoff,
+    worker: int,
+    turn: Turn,
+    outcome: Literal["refused_by_budget", "not_issued"],
+    reason: str,
+) -> RequestRecord:
+    """A planned request that was never sent."""
+    return RequestRecord(
+        index=turn.index,
+        stage=handoff.stage.index,
+        prompt_id=turn.item.prompt_id,
+        prompt_sha256=turn.item.sha256,
+        scheduled=turn.scheduled,
+        released=None,
+        outcome=outcome,
+        attempts=[],
+        worker=worker,
+        task=turn.item.task,
+        item=turn.item_index,
+        reason=reason,
+        phase=turn.phase,
+        scorer=turn.item.scorer,
+    )
+
+
+def _score(turn: Turn, answer: Answer, text: str) -> Score | None:
+    item = turn.item
+    if item.scorer is None:
+        return None
+    try:
+        return score(
+            item.scorer,
+            item.expected,
+            text,
+            finish_reason=answer.attempt.finish_reason,
+            labels=item.labels,
+        )
+    except Exception:
+        _log.exception("the answer to item %s could not be scored", item.prompt_id)
+        return Score(None, item.scorer, "scorer_failed")

@@ -1,0 +1,120 @@
+"""One hand-off carried by Locust: its events started, its messages sent, its exit code set.
+
+A single process runs the whole stage. With --processes the master runs nothing (master.py), and
+each worker owns the slice that its index names and never another's, whatever Locust does with the
+users of one that died.
+"""
+
+import gc
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust.runners import MasterRunner, WorkerRunner
+
+from observatory.core.errors import ObservatoryError
+from observatory.core.processes import die_with_parent
+from observatory.load import kernel_stamps
+from observatory.load.command import (
+    EXIT_BAD_INPUT,
+    EXIT_FINE,
+    EXIT_INTERRUPTED,
+    EXIT_JOURNAL_FAILED,
+)
+from observatory.load.endpoint import make_endpoint
+from observatory.load.handoff import Handoff, read_handoff
+from observatory.load.master import BEGIN, OVER, READY, STOP, Master
+from observatory.load.recorder import JournalFailed
+from observatory.load.stage import Ending, StageRun
+
+EXIT_CODES: dict[Ending, int] = {
+    "complete": EXIT_FINE,
+    "budget_reached": EXIT_FINE,
+    "interrupted": EXIT_INTERRUPTED,
+    "crashed": EXIT_JOURNAL_FAILED,
+}
+LEAD_NS = 20_000_000
+"""How far ahead a single process puts its own start: by then its users sleep."""
+_IMPORTED_BY = os.getpid()
+"""The only process or the master; workers are forked from it later."""
+_log = logging.getLogger(__name__)
+
+
+def start(environment: Any, runner: Any, path: Path) -> None:
+    """Take on the hand-off, in whichever process this is; once, from Locust's init event."""
+    die_with_parent(_IMPORTED_BY if os.getpid() != _IMPORTED_BY else None)
+    logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
+    try:
+        handoff = read_handoff(path)
+        if isinstance(runner, MasterRunner):
+            # What would fail in every worker is said once, here.
+            make_endpoint(
+                handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
+            )
+            Master(environment, runner)
+        else:
+            environment.observatory = Session(environment, runner, handoff)
+    except ObservatoryError as error:
+        _log.error("%s", error)
+        raise SystemExit(EXIT_BAD_INPUT) from error
+    except JournalFailed as error:
+        _log.error("%s", error)
+        raise SystemExit(EXIT_JOURNAL_FAILED) from error
+
+
+class Session:
+    """A process that sends: the only one, or a worker."""
+
+    def __init__(self, environment: Any, runner: Any, handoff: Handoff) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._worker = isinstance(runner, WorkerRunner)
+        self._quitting = False
+        self._primed = kernel_stamps.prime()
+        self._primed_at = time.monotonic()
+        number = runner.worker_index if self._worker else 0
+        if number >= handoff.workers:
+            raise JournalFailed(f"worker {number} has no slice: there are {handoff.workers}")
+        self.stage = StageRun(handoff, number, self._over)
+        events = environment.events
+        events.spawning_complete.add_listener(self._spawned)
+        events.test_stopping.add_listener(self._stopping)
+        events.quitting.add_listener(self._stopping)
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
+        if self._worker:
+            runner.register_message(BEGIN, self._begin)
+            runner.register_message(STOP, self._interrupt)
+
+    def _spawned(self, **_: Any) -> None:
+        """All users are there."""
+        gc.collect()
+        gc.freeze()  # what lives now lives on: it need not be looked through again
+        gevent.sleep(max(0.0, self._primed_at + kernel_stamps.PRIMING_S - time.monotonic()))
+        if self._worker:
+            self._runner.send_message(READY, {"pid": os.getpid()})
+        else:
+            self.stage.begin(time.time_ns() + LEAD_NS)
+
+    def _begin(self, msg: Any, **_: Any) -> None:
+        self.stage.begin(msg.data["start_unix_ns"])
+
+    def _interrupt(self, **_: Any) -> None:
+        self.stage.stop("interrupted", "asked to stop")
+
+    def _stopping(self, **_: Any) -> None:
+        """Locust itself stops; after the stage's own end nothing is left to do."""
+        self._quitting = True
+        self._interrupt()
+
+    def _over(self, ending: Ending) -> None:
+        """The stage's last word; may come in the hub, where nothing may wait."""
+        code = EXIT_CODES[ending]
+        self._environment.process_exit_code = code
+        if self._worker:
+            gevent.spawn(self._runner.send_message, OVER, {"pid": os.getpid(), "code": code})
+        elif not self._quitting:
+            gevent.spawn(self._runner.quit)

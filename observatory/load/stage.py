@@ -1,0 +1,332 @@
+"""One worker's part of a stage: its timeline, what is in flight, and the end, however it comes.
+
+Everything runs in one gevent hub. Invariants: every issued request is recorded; in open loop every
+planned one is issued or recorded as not issued, with its reason.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from observatory.core.record import Phase, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
+from observatory.endpoints.exchange import Answer, Fault
+from observatory.load.admission import Admission, Decision
+from observatory.load.clock_watch import ClockWatch
+from observatory.load.decoding import DecodeQueue
+from observatory.load.endpoint import make_endpoint
+from observatory.load.handoff import Handoff
+from observatory.load.heartbeat import Counts, Heartbeat
+from observatory.load.loops import ClosedLoop, OpenLoop
+from observatory.load.pacing import AlarmClock
+from observatory.load.recorder import JournalFailed, Recorder
+from observatory.load.records import request_record, unsent_record
+from observatory.load.seat import Seat
+from observatory.load.transport import Transport
+from observatory.load.turn import Turn, Turns
+from observatory.load.watchdog import Watchdog
+
+Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
+_UNSENT_AT_ONCE = 256
+_log = logging.getLogger(__name__)
+
+
+class StageRun:
+    """Set up at once; `begin` starts it, `over` is called (once) when its last record is written.
+
+    BadInput where a secret or certificate is missing, JournalFailed where the slice has already run
+    or cannot be written. recorded is told of every record written (plain Locust's statistics).
+    """
+
+    def __init__(
+        self,
+        handoff: Handoff,
+        worker: int,
+        over: Callable[[Ending], None],
+        recorded: Callable[[RequestRecord], None] | None = None,
+    ) -> None:
+        self.handoff = handoff
+        self.worker = worker
+        self.ending: Ending = "complete"
+        self.turns = Turns(handoff)
+        self.clock = ClockWatch(handoff.anchor)
+        self.counts = Counts()
+        self._detail: str | None = None
+        self._over = over
+        self._recorded = recorded
+        self._endpoint = make_endpoint(
+            handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
+        )
+        self._recorder = Recorder(Path(handoff.journal), worker)
+        self._watchdog = Watchdog(handoff.connection)
+        self.alarms = AlarmClock()
+        self._decoder = DecodeQueue(self._endpoint, self._record, self._write, self._maybe_over)
+        self._heartbeat = Heartbeat(self.clock, self._beat)
+        self._admission = Admission(handoff, worker, time.monotonic_ns())
+        self._loop = self._make_loop()
+        self._seats: list[Seat] = []
+        self._in_flight: dict[Turn, Seat] = {}
+        self._begun = self._finished = False
+        self._window_over = handoff.stage.kind == "prime"
+        self._start_ns = 0
+
+    def _make_loop(self) -> ClosedLoop | OpenLoop:
+        stage, workers = self.handoff.stage, self.handoff.workers
+        if stage.offsets_ns is not None:
+            return OpenLoop(self, stage.offsets_ns, self.worker, workers)
+        last = len(self.handoff.items) if stage.kind == "prime" else None
+        return ClosedLoop(self, self.worker, workers, last)
+
+    # The timeline.
+
+    def begin(self, start_unix_ns: int) -> None:
+        """Start at that moment, which is the same for all workers."""
+        if self._begun or self._finished:
+            return
+        self._begun = True
+        self._heartbeat.restart()
+        anchor = self.handoff.anchor
+        started = anchor.at(start_unix_ns)
+        self._start_ns = self.clock.monotonic(started)
+        entry = WorkerStart(
+            worker=self.worker,
+            pid=os.getpid(),
+            stage=self.handoff.stage.index,
+            at=anchor.now(),
+            stage_started=started,
+        )
+        try:
+            self._recorder.beat(entry)
+        except JournalFailed as error:
+            self.stop("crashed", str(error))
+            return
+        stage = self.handoff.stage
+        self.alarms.call_at(self._start_ns, lambda: self._loop.start(self._start_ns))
+        if stage.kind != "prime":
+            end = self._start_ns + round((stage.warmup_s + stage.steady_s) * 1e9)
+            self.alarms.call_at(end, self._window_ends)
+            self.alarms.call_at(end + round(stage.drain_s * 1e9), self._drain_ends)
+
+    def _window_ends(self) -> None:
+        self._window_over = True
+        if isinstance(self._loop, ClosedLoop):
+            self._loop.stop()
+        self._maybe_over()
+
+    def _drain_ends(self) -> None:
+        """What is still open times out; what never went out says why."""
+        if not self._finished:
+            self._give_up("timeout", "drain_limit")
+            self._loop.stop()
+            self._refuse("not_issued", "drain_limit")
+            self._maybe_over()
+
+    def out_of_budget(self) -> None:
+        """The next request can never fit: let what is in flight end, then end the stage."""
+        if self.ending != "complete" or self._finished:
+            return
+        self.ending = "budget_reached"
+        self._detail = "the next request's worst case exceeds what is left of the budget"
+        self._window_over = True
+        self._loop.stop()
+        self._refuse("refused_by_budget", "budget")
+        limit = time.monotonic_ns() + round(self.handoff.stage.drain_s * 1e9)
+        self.alarms.call_at(limit, self._drain_ends)
+        self._maybe_over()
+
+    def stop(self, ending: Literal["interrupted", "crashed"], detail: str) -> None:
+        """End now: what is in flight is recorded as it stands. Returns when all is written."""
+        if self._finished:
+            return
+        self.ending, self._detail = ending, detail
+        self._window_over = True
+        self._loop.stop()
+        self._give_up("interrupted", ending)
+        self._refuse("not_issued", ending)
+        self._decoder.drain()
+        self._finish()
+
+    # What users do.
+
+    def seat(self) -> Seat:
+        """A place for one more simulated user."""
+        seat = Seat(len(self._seats), Transport(self._endpoint, self._watchdog))
+        seat.free_monotonic = time.monotonic_ns()
+        seat.leaving = self._finished
+        self._seats.append(seat)
+        return seat
+
+    def next_turn(self, seat: Seat) -> Turn | None:
+        """Wait until this user has something to send; None when it is to leave."""
+        if not seat.leaving:
+            self._loop.seat_free(seat)
+        return seat.wait()
+
+    def ask(self, seat: Seat, turn: Turn) -> None:
+        """Send the turn's request and wait for its answer."""
+        try:
+            if not turn.closed:
+                seat.transport.ask(turn.body, turn.exchange)
+        finally:
+            self._ended(turn)
+            ended = turn.exchange.ended or 0
+            think_ns = round(self.handoff.stage.think_time_s * 1e9)
+            seat.freed(self.clock.monotonic(ended), think_ns)
+
+    def leave(self, seat: Seat) -> None:
+        """This user is gone; what it was given and had no time to send ends here."""
+        seat.leaving = True
+        if seat.turn is not None:
+            self._cut_off(seat.turn, Fault("connect", "cancelled", "the user left", "interrupted"))
+        seat.transport.close()
+
+    # What the loop asks for.
+
+    def may_issue(self, turn: Turn, now_ns: int) -> Decision:
+        """Admission, at this moment."""
+        return self._admission.ask(turn, now_ns)
+
+    def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
+        """The turn goes to that user, who may run at once."""
+        self.clock.check()
+        turn.scheduled = self.clock.instant(turn.due_monotonic)
+        turn.released = self.clock.instant(now_ns)
+        if turn.entered_monotonic:
+            turn.pace_wait_ns = max(0, now_ns - turn.entered_monotonic)
+        turn.phase = self._phase(turn)
+        turn.user = seat.number
+        self.counts.issued += 1
+        self._admission.enter(turn, now_ns)
+        self._in_flight[turn] = seat
+        seat.turn = turn
+        seat.wake()
+
+    def _phase(self, turn: Turn) -> Phase:
+        stage = self.handoff.stage
+        if stage.kind == "prime":
+            return "prime"
+        since_s = (turn.due_monotonic - self._start_ns) / 1e9
+        if since_s < stage.warmup_s:
+            return "warmup"
+        return "steady" if since_s < stage.warmup_s + stage.steady_s else "drain"
+
+    # What becomes of requests.
+
+    def _ended(self, turn: Turn) -> None:
+        if turn.closed:
+            return
+        turn.closed = True
+        turn.ended_monotonic = time.monotonic_ns()
+        del self._in_flight[turn]
+        self._admission.leave()
+        self._decoder.put(turn)
+        self._loop.pump()
+
+    def _give_up(self, outcome: Literal["timeout", "interrupted"], reason: str) -> None:
+        kind: Literal["timeout", "cancelled"] = "timeout" if outcome == "timeout" else "cancelled"
+        text = "still open at the drain limit" if outcome == "timeout" else "the stage was stopped"
+        for turn, seat in list(self._in_flight.items()):
+            turn.reason = reason
+            seat.transport.give_up(Fault("stream", kind, text, outcome))
+            self._cut_off(turn, Fault("connect", kind, text, outcome))
+
+    def _cut_off(self, turn: Turn, fault: Fault) -> None:
+        """End a turn; the fault is for one whose user had not begun."""
+        if turn.exchange.ended is None:
+            turn.exchange.fault = fault
+            turn.exchange.ended = self.handoff.anchor.now()
+        self._ended(turn)
+
+    def _refuse(self, outcome: Literal["refused_by_budget", "not_issued"], reason: str) -> None:
+        """Record what was planned and will not be sent."""
+        records: list[RequestRecord] = []
+        for turn in self._loop.unsent():
+            turn.scheduled = self.clock.instant(turn.due_monotonic or time.monotonic_ns())
+            turn.phase = self._phase(turn)
+            records.append(unsent_record(self.handoff, self.worker, turn, outcome, reason))
+            if len(records) == _UNSENT_AT_ONCE:
+                self._write(records, issued=False)
+                records = []
+        self._write(records, issued=False)
+
+    def _record(self, turn: Turn, answer: Answer) -> RequestRecord:
+        self.clock.check()
+        budget = self._admission.budget
+        budget.settle(turn.worst_prompt_tokens, turn.worst_output_tokens, [answer.attempt])
+        stepped = self.clock.stepped_between(turn.due_monotonic, turn.ended_monotonic)
+        return request_record(
+            self.handoff, self.worker, turn, answer, self._endpoint.masker, clock_step=stepped
+        )
+
+    def _write(self, records: list[RequestRecord], *, issued: bool = True) -> None:
+        if not records or self._finished:
+            return
+        try:
+            self._recorder.requests(records)
+        except JournalFailed as error:
+            if self.ending != "crashed":
+                self.stop("crashed", str(error))
+            return
+        if issued:
+            self.counts.take(records)
+        else:
+            self.counts.not_issued += len(records)
+        if self._recorded is not None:
+            for record in records:
+                self._recorded(record)
+        self._loop.pump()  # what ended at its real cost may have made room
+
+    def _beat(self) -> None:
+        if not self._begun or self._finished:
+            return
+        try:
+            self._recorder.beat(self._tick())
+        except JournalFailed as error:
+            self.stop("crashed", str(error))
+
+    def _tick(self) -> WorkerTick:
+        budget = self._admission.budget
+        return self._heartbeat.tick(
+            self.handoff.anchor.now(),
+            self.counts,
+            in_flight=self._admission.in_flight,
+            decode_queue=len(self._decoder),
+            spent_usd=budget.spent_usd,
+            spent_output_tokens=budget.spent_tokens,
+        )
+
+    def _maybe_over(self) -> None:
+        nothing_left = not (self._loop.waiting or self._in_flight or len(self._decoder))
+        if self._begun and self._window_over and nothing_left:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        for seat in self._seats:
+            seat.leaving = True
+            seat.wake()
+        budget = self._admission.budget
+        end = WorkerEnd(
+            at=self.handoff.anchor.now(),
+            issued=self.counts.issued,
+            recorded=self.counts.recorded,
+            not_issued=self.counts.not_issued,
+            cpu_ns=self._heartbeat.cpu_ns,
+            reason=self.ending,
+            detail=self._detail,
+            spent_usd=budget.spent_usd,
+            spent_output_tokens=budget.spent_tokens,
+        )
+        try:
+            self._recorder.beat(self._tick())
+            self._recorder.beat(end)
+        except JournalFailed as error:
+            _log.error("%s", error)
+            self.ending = "crashed"
+        for part in (self._recorder, self._heartbeat, self._decoder, self._watchdog, self.alarms):
+            part.close()
+        self._over(self.ending)

@@ -1,0 +1,138 @@
+"""One simulated user's way to the endpoint: a connection of its own, kept while it is sound.
+
+An exchange is never tried twice here: a connection found closed before anything was sent is opened
+anew, anything later is a fault of this try.
+"""
+
+from typing import Any
+
+import gevent
+from gevent import GreenletExit
+
+from observatory.core.record import ErrorPhase
+from observatory.endpoints.exchange import Exchange, Fault
+from observatory.load.channel import Channel
+from observatory.load.connecting import Broken, open_connection, socket_fault
+from observatory.load.endpoint import Endpoint
+from observatory.load.watchdog import Watchdog
+
+
+class _Abandoned(Exception):
+    """Nobody waits any more for the connecting or sending that is under way."""
+
+
+class Transport:
+    """Used by one greenlet at a time; `give_up` may be called from any other."""
+
+    def __init__(self, endpoint: Endpoint, watchdog: Watchdog) -> None:
+        self._endpoint = endpoint
+        self._watchdog = watchdog
+        self._channel: Channel | None = None
+        self._greenlet: Any = None
+        self._over = False
+        self._waiting = False
+        self.exchange: Exchange | None = None
+
+    def ask(self, body: list[bytes], exchange: Exchange) -> None:
+        """Send one request and wait for the whole answer; how it went stands in `exchange`.
+
+        Whatever ends the wait (being killed included, which is raised on), `exchange.ended` is set.
+        """
+        self.exchange = exchange
+        self._greenlet = gevent.getcurrent()
+        self._over = self._waiting = False
+        self._watchdog.watch(self)
+        try:
+            self._exchange(body, exchange)
+        except _Abandoned:
+            self._spoil()
+        except Broken as broken:
+            self._fail(exchange, broken.fault)
+        except GreenletExit:
+            text = "the simulated user was stopped"
+            self._fail(exchange, Fault(_phase(exchange), "cancelled", text, "interrupted"))
+            raise
+        finally:
+            self._watchdog.release(self)
+            self.exchange = self._greenlet = None
+            if self._channel is not None and not self._channel.usable:
+                self.close()
+
+    def _exchange(self, body: list[bytes], exchange: Exchange) -> None:
+        if self._channel is not None and not self._channel.ready():
+            self.close()
+        channel = self._channel
+        if channel is None:
+            opened = open_connection(self._endpoint, exchange)
+            channel = Channel(opened, self._endpoint.anchor.realtime_ns, self._done)
+            self._channel = channel
+        else:
+            exchange.reused = True
+        try:
+            channel.send(self._endpoint.request(body), exchange)
+        except OSError as error:
+            if not self._over:
+                raise Broken(socket_fault("send", error)) from error
+            self._spoil()
+        hub = gevent.get_hub()
+        while not self._over:
+            self._waiting = True
+            try:
+                hub.switch()
+            finally:
+                self._waiting = False
+
+    def _done(self) -> None:
+        """The channel's word that the exchange is over: in the hub, or wherever we gave it up."""
+        self._over = True
+        hub = gevent.get_hub()
+        if self._waiting and gevent.getcurrent() is hub:
+            self._greenlet.switch()
+        elif gevent.getcurrent() is not self._greenlet:
+            hub.loop.run_callback(self._wake, self.exchange)
+
+    def _wake(self, exchange: Exchange) -> None:
+        """Later: the sleeper, or one whose sending nobody waits for any more."""
+        if self.exchange is exchange:
+            if self._waiting:
+                self._greenlet.switch()
+            else:
+                self._greenlet.throw(_Abandoned())
+
+    def give_up(self, fault: Fault) -> None:
+        """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
+        exchange = self.exchange
+        if exchange is None or self._over:
+            return
+        fault = Fault(_phase(exchange), fault.kind, fault.text, fault.outcome)
+        if self._channel is not None and exchange.response is not None:
+            self._channel.give_up(fault)
+        else:
+            self._fail(exchange, fault)
+            self._done()
+
+    def _fail(self, exchange: Exchange, fault: Fault) -> None:
+        if exchange.ended is None:
+            exchange.fault = fault
+            exchange.ended = self._endpoint.anchor.now()
+        self._spoil()
+
+    def _spoil(self) -> None:
+        if self._channel is not None:
+            self._channel.usable = False
+
+    def close(self) -> None:
+        """Close the connection, if any."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+def _phase(exchange: Exchange) -> ErrorPhase:
+    """How far an exchange has come."""
+    response = exchange.response
+    if response is None:
+        return "dns" if exchange.resolved is None and not exchange.reused else "connect"
+    if response.headers_at is not None:
+        return "stream"
+    return "headers" if exchange.body_sent is not None else "send"

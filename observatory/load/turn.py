@@ -1,0 +1,95 @@
+"""One request on its way through a worker: what is asked, since when, and what became of it."""
+
+from dataclasses import dataclass, field
+
+from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
+from observatory.core.record import Phase
+from observatory.endpoints.exchange import Exchange
+from observatory.endpoints.requests_body import render
+from observatory.load.handoff import Handoff
+
+_RENDERED_BYTES = 64 << 20
+"""Rendered bodies kept for the next time that their item is asked."""
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A request of the plan. scheduled and released are instants; *_monotonic are readings.
+
+    reason: why it was not issued or was cut off by us, for the record.
+    """
+
+    index: int
+    item_index: int
+    item: PlanItem
+    body: list[bytes]
+    exchange: Exchange
+    due_monotonic: int = 0
+    entered_monotonic: int = 0
+    ended_monotonic: int = 0
+    scheduled: int = 0
+    released: int | None = None
+    pace_wait_ns: int = 0
+    phase: Phase = "steady"
+    user: int = 0
+    reason: str | None = None
+    closed: bool = False
+
+    @property
+    def worst_prompt_tokens(self) -> int:
+        """A token is at least a byte of the body."""
+        return sum(map(len, self.body))
+
+    @property
+    def worst_output_tokens(self) -> int:
+        """The output limit that is sent."""
+        return self.item.max_tokens
+
+
+@dataclass(slots=True)
+class Turns:
+    """Makes the requests of a stage by their index: same seed, same bytes."""
+
+    handoff: Handoff
+    _order: Order = field(init=False)
+    _rendered: dict[int, tuple[bytes, bytes]] = field(init=False, default_factory=dict)
+    _kept: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        handoff = self.handoff
+        self._order = Order(handoff.seed, handoff.stage.index, len(handoff.items))
+
+    def make(self, index: int) -> Turn:
+        """Request `index` of the stage. Priming asks the items in their order, each once."""
+        handoff = self.handoff
+        stage = handoff.stage
+        place = index if stage.kind == "prime" else self._order.item(index)
+        before, after = self._render(place)
+        body = [before]
+        if after:
+            body += [nonce(handoff.seed, stage.index, index).encode(), after]
+        return Turn(
+            index=index,
+            item_index=place,
+            item=handoff.items[place],
+            body=body,
+            exchange=Exchange(streaming=handoff.stream),
+        )
+
+    def _render(self, place: int) -> tuple[bytes, bytes]:
+        rendered = self._rendered.get(place)
+        if rendered is None:
+            handoff = self.handoff
+            rendered = render(
+                handoff.items[place],
+                handoff.connection,
+                request=handoff.request,
+                stream=handoff.stream,
+                cache=handoff.cache,
+            )
+            self._kept += len(rendered[0]) + len(rendered[1]) + NONCE_LENGTH
+            if self._kept > _RENDERED_BYTES:
+                self._rendered.clear()
+                self._kept = 0
+            self._rendered[place] = rendered
+        return rendered

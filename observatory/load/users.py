@@ -1,0 +1,71 @@
+"""The Locust side of a load test: simulated users that ask what the plan says, when it says so.
+
+Under the observatory the plan comes by hand-off (OBSERVATORY_HANDOFF). Under plain `locust -f` it is
+made when the test is started (plain.py). Either way Locust spawns, counts and stops the users.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from locust import User, events
+from locust.exception import StopTest, StopUser
+
+from observatory.load import plain, session
+from observatory.load.handoff import HANDOFF_VARIABLE
+from observatory.load.seat import Seat
+from observatory.load.stage import StageRun
+from observatory.load.turn import Turn
+
+
+class PlannedUser(User):
+    """A simulated user with a connection of its own.
+
+    A task loops over `turns`, each a request that is due, and asks it.
+    """
+
+    abstract = True
+    _seat: Seat | None = None
+    _stage: StageRun | None = None
+
+    def on_start(self) -> None:
+        """Take a place in the stage."""
+        carrier = getattr(self.environment, "observatory", None)
+        stage = carrier.stage if carrier is not None else None
+        if stage is None:
+            raise StopTest(getattr(carrier, "problem", None) or "there is no plan to carry out")
+        self._stage = stage
+        self._seat = stage.seat()
+
+    def turns(self) -> Iterator[Turn]:
+        """Every request this user is to send, each when it is due; then the user leaves."""
+        stage, seat = self._stage, self._seat
+        assert stage is not None and seat is not None
+        while (turn := stage.next_turn(seat)) is not None:
+            yield turn
+        raise StopUser
+
+    def ask(self, turn: Turn) -> None:
+        """Send it and wait for the whole answer; what happened is recorded, nothing is raised."""
+        assert self._stage is not None and self._seat is not None
+        self._stage.ask(self._seat, turn)
+
+    def on_stop(self) -> None:
+        """Give the place back."""
+        if self._stage is not None and self._seat is not None:
+            self._stage.leave(self._seat)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _on_init(environment: Any, runner: Any, **_: Any) -> None:
+    path = os.environ.get(HANDOFF_VARIABLE)
+    if path:
+        session.start(environment, runner, Path(path))
+    else:
+        plain.start(environment, runner)
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+def _on_parser(parser: Any, **_: Any) -> None:
+    plain.add_arguments(parser)
