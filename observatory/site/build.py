@@ -3,7 +3,6 @@
 Pages are made in a new folder beside the old one and change places with it when they are whole.
 """
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,14 +20,13 @@ from observatory.site.bundle import write_assets
 from observatory.site.downloads import EXAMPLES, Download, write_downloads
 from observatory.site.figures import BASES, Row
 from observatory.site.looks import Look, group_of, looks_of
-from observatory.site.members import UNJUDGED
+from observatory.site.members import UNJUDGED, page_of
 from observatory.site.overview import sections
 from observatory.site.pages import page_environment
 from observatory.site.run_page import moment, run_page
 
 MARKER = ".observatory-site"
 """A file that says: this folder was built and may be replaced."""
-_SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class Listed:
     group: str
     verdict: str
     started: str
+    page: str
 
 
 @dataclass(slots=True)
@@ -112,7 +111,6 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
         workspace, only_published=only_published, show_host=show_host
     ) as reader:
         runs = queries.runs(reader) if reader else []
-        runs = [run for run in runs if _SAFE.match(run["run_id"])]
         looks = looks_of(runs)
         listed = list(_listed(runs, looks))
         site.shared = {
@@ -129,7 +127,7 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
         if reader:
             for run in runs:
                 page = run_page(reader, run, looks, show_host=show_host)
-                site.write("run.html", f"runs/{run['run_id']}.html", page=page, current="runs")
+                site.write("run.html", page_of(run["run_id"]), page=page, current="runs")
             downloads = write_downloads(reader, out)
             views = queries.view_columns(reader)
         _reference_pages(site, downloads, views)
@@ -152,4 +150,5 @@ def _reference_pages(site: _Site, downloads: list[Download], views: list[Row]) -
 def _listed(runs: list[Row], looks: dict[str, Look]) -> Iterator[Listed]:
     for run in runs:
         verdict = str(run["verdict"] or UNJUDGED)
-        yield Listed(run, looks[run["target"]], group_of(run), verdict, moment(run["created_at"]))
+        look, started = looks[run["target"]], moment(run["created_at"])
+        yield Listed(run, look, group_of(run), verdict, started, page_of(run["run_id"]))

@@ -51,7 +51,7 @@ EXAMPLES = (
        quantile_cont(ttft_s, 0.5) AS ttft_p50_s,
        quantile_cont(ttft_s, 0.9) AS ttft_p90_s
 FROM request_metrics
-WHERE outcome = 'ok' AND phase = 'steady'
+WHERE outcome = 'ok' AND in_window
 GROUP BY ALL ORDER BY ALL""",
     ),
     Example(
@@ -81,7 +81,7 @@ ORDER BY ALL""",
         """SELECT r.target, a.outcome, a.error_phase, a.error_kind, a.http_status, count(*) AS tries
 FROM attempts a JOIN runs r USING (run_id)
 WHERE a.outcome <> 'ok'
-GROUP BY ALL ORDER BY tries DESC, ALL""",
+GROUP BY ALL ORDER BY tries DESC, r.target, a.outcome, a.error_phase, a.error_kind""",
     ),
     Example(
         "Was the machine busy while it was measured?",

@@ -119,7 +119,7 @@ class Figure:
     @property
     def interval(self) -> str | None:
         """The 95 % interval, such as "117–129 ms"; None where it has neither end."""
-        if not self.drawable or (self.low is None and self.high is None):
+        if not self.drawable or (self.low is None and not _finite(self.high)):
             return None
         low = None if self.low is None else write(self.low, self.unit, self.metric)
         if self.high is None:
@@ -162,6 +162,10 @@ def _between(low: str, high: str) -> str:
     return f"{low} – {high}" if number else f"{low}–{high}"
 
 
+def _finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
 def _infinite(value: float | None) -> bool:
     return value is not None and math.isinf(value)
 
@@ -180,30 +184,38 @@ def write(value: float, unit: str, metric: str = "") -> str:
     """A finite number with its unit, three significant digits, for reading."""
     match unit:
         case "s":
-            return human_seconds(value).replace(" us", " µs")
+            return human_seconds(value if abs(value) >= 1e-9 else 0.0).replace(" us", " µs")
         case "USD":
             return write_usd(value)
         case "1" if metric in SHARES or metric.endswith("_fraction"):
-            return f"{human_number(value * 100)} %"
+            return f"{_number(value * 100)} %"
         case "1":
             return f"{value:.2f}"
         case "B":
             return write_bytes(value)
         case "1/s" | "1/J":
-            return f"{human_number(value)} {unit[1:]}"
+            return f"{_number(value)} {unit[1:]}"
         case "":
-            return human_number(value)
-    return f"{human_number(value)} {unit}"
+            return _number(value)
+    return f"{_number(value)} {unit}"
+
+
+def _number(value: float) -> str:
+    """Three significant digits without an exponent; nothing is seen below 1e-12."""
+    text = human_number(value)
+    return text if "e" not in text else f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def write_usd(value: float) -> str:
-    """US dollars: cents where there are any to see, three significant digits below a cent."""
+    """US dollars: cents from one dollar up, three significant digits below."""
     if value == 0:
         return "$0"
     if abs(value) >= 1000:
         return f"${value:,.0f}"
-    if abs(value) >= 0.1:
+    if abs(value) >= 0.9995:
         return f"${value:,.2f}"
+    if abs(value) < 1e-9:
+        return "under $0.000000001"
     digits = 2 - math.floor(math.log10(abs(value)))
     return f"${value:.{digits}f}"
 
@@ -212,9 +224,9 @@ def write_bytes(value: float) -> str:
     """Bytes in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024:
-            return f"{human_number(value)} {unit}"
+            return f"{_number(value)} {unit}"
         value /= 1024
-    return f"{human_number(value)} TiB"
+    return f"{_number(value)} TiB"
 
 
 def figure_of(row: Row) -> Figure:

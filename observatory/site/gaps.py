@@ -28,13 +28,16 @@ def gap_curve(load: Load, window: Window, attempts: pl.DataFrame) -> Curve:
         pl.lit(None, dtype=pl.Int64).alias("streamed_tokens"),
     )
     events = events_of(chosen)
-    gaps = np.sort(events.gap_ns[events.clean & events.inside(window)] / 1e9)
-    failed = int((chosen["outcome"] != "ok").sum())
+    counted = events.clean & events.inside(window)
+    gaps = np.sort(events.gap_ns[counted] / 1e9)
+    lost = (chosen["outcome"] != "ok").to_numpy()
+    failed = int(lost.sum())
+    requests = len(np.union1d(events.owner[counted], np.flatnonzero(lost)))
     n = len(gaps) + failed
     places = np.arange(len(gaps))
     if len(gaps) > STEPS:
         places = np.unique(np.linspace(0, len(gaps) - 1, STEPS + 1).round().astype(np.int64))
     steps = [(float(gaps[place]), float((place + 1) / n)) for place in places]
-    words = f"{n:,} gaps of {chosen.height:,} requests"
-    words += f", one in {step} of {attempts.height:,}" if step > 1 else ""
+    words = f"{n:,} gaps of {requests:,} requests"
+    words += f", every {step}th of {attempts.height:,}" if step > 1 else ""
     return Curve(load, steps, n, failed, words)

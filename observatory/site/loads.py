@@ -24,7 +24,7 @@ class Load:
         """The level in words."""
         if self.closed:
             return f"{self.level:.0f} user{'' if self.level == 1 else 's'}"
-        return f"{human_number(self.level)} requests/s"
+        return f"{human_number(self.level)} request{'' if self.level == 1 else 's'}/s"
 
     @property
     def axis(self) -> str:

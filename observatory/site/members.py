@@ -1,5 +1,6 @@
 """A run as pages speak of it: how it looks, what it is worth, and its stages with their figures."""
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from observatory.site.looks import Look, group_of
 from observatory.site.queries import Reader, figures, stages
 
 UNJUDGED = "not judged"
+_SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,17 @@ class Member:
     @property
     def page(self) -> str:
         """The run's page, relative to the site's root."""
-        return f"runs/{self.run['run_id']}.html"
+        return page_of(self.run["run_id"])
 
     def series(self, metric: str, statistic: str) -> list[tuple[Load, Figure]]:
         """One figure over the loads."""
         return [(load, found.get(metric, statistic)) for load, found in self.stages]
+
+
+def page_of(run_id: str) -> str:
+    """The path of a run's page from the site's root, whatever its id holds."""
+    name = run_id if _SAFE.match(run_id) else hashlib.sha256(run_id.encode()).hexdigest()[:16]
+    return f"runs/{name}.html"
 
 
 def member_of(reader: Reader, run: Row, looks: dict[str, Look]) -> Member:

@@ -4,7 +4,7 @@ Invalid runs are left out and counted; everything that is drawn also stands in a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from observatory.site.charts.drawing import Cell, Drawing, figure_cell
 from observatory.site.charts.energy import energy_chart
@@ -45,6 +45,7 @@ WORTH = (
     ("Cost of a correct answer", "usd_per_correct", "value"),
     ("Energy of a request", "j_per_request", "value"),
 )
+PER_TOKEN = frozenset({"output_tps"})
 _LATENCY = (("ttft_s", "p50"), ("ttft_s", "p90"), ("e2e_s", "p50"), ("e2e_s", "p90"))
 _THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
 
@@ -218,9 +219,18 @@ def _summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[M
     groups: dict[str, list[tuple[Member, Load, list[Cell]]]] = {}
     for member in members:
         for load, figures in member.stages:
-            cells = [figure_cell(figures.get(*key)) for _, *key in columns]
+            cells = [_cell(member, figures.get(*key)) for _, *key in columns]
             groups.setdefault(member.group, []).append((member, load, cells))
     return Summary(title, [head for head, *_ in columns], list(groups.items()))
+
+
+def _cell(member: Member, figure: Figure) -> Cell:
+    """A figure's cell; one that counts tokens names the tokenizer, since models cut text unlike."""
+    cell = figure_cell(figure)
+    if figure.metric not in PER_TOKEN or not figure.drawable:
+        return cell
+    tokenizer = member.run["tokenizer"] or "unknown"
+    return replace(cell, under="; ".join(filter(None, (cell.under, f"tokenizer: {tokenizer}"))))
 
 
 def _anyone_has(members: list[Member], metric: str, statistic: str) -> bool:

@@ -12,7 +12,8 @@ from observatory.core.metric import METRICS
 from observatory.site import queries
 from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import Drawing, Table
-from observatory.site.charts.timeline import Band, Line, Span, telemetry_chart, timeline_chart
+from observatory.site.charts.telemetry import telemetry_charts
+from observatory.site.charts.timeline import Band, Span, timeline_chart
 from observatory.site.figures import DASH, Row, write
 from observatory.site.gaps import gap_curve
 from observatory.site.hosts import HOST_KEYS
@@ -22,11 +23,11 @@ from observatory.site.members import Member, asked, member_of
 from observatory.site.queries import Reader
 from observatory.site.run_tables import (
     EVERY_STATISTIC,
-    MAIN_STATISTICS,
     energy_table,
     error_table,
     figure_table,
     finding_table,
+    latency_table,
     never_sent_table,
     outcome_table,
     price_table,
@@ -74,16 +75,19 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
     stages = queries.stages(reader, run_id)
     loads = {load.stage: load for load, _ in member.stages}
     bands, span = _bands(stages, loads), _span(stages)
+    emulated = member.look.emulated
     every = [metric.name for metric in METRICS]
     return RunPage(
         member=member,
         asked=asked(run),
         facts=_facts(run),
-        main_table=figure_table(member, _MAIN, MAIN_STATISTICS),
+        main_table=latency_table(member, _MAIN),
         every_table=figure_table(member, every, EVERY_STATISTIC),
-        distributions=_distributions(reader, run_id, stages, loads),
-        timeline=timeline_chart(queries.requests_in_time(reader, run_id), bands, span),
-        telemetry=_telemetry(queries.samples(reader, run_id), bands, span),
+        distributions=_distributions(reader, member, stages, loads),
+        timeline=timeline_chart(
+            queries.requests_in_time(reader, run_id), bands, span, emulated=emulated
+        ),
+        telemetry=telemetry_charts(queries.samples(reader, run_id), bands, span),
         stages=stage_table(stages, loads),
         outcomes=outcome_table(queries.outcomes(reader, run_id), loads),
         errors=error_table(queries.errors(reader, run_id)),
@@ -176,8 +180,9 @@ def _span(stages: Sequence[Row]) -> Span:
 
 
 def _distributions(
-    reader: Reader, run_id: str, stages: Sequence[Row], loads: dict[int, Load]
+    reader: Reader, member: Member, stages: Sequence[Row], loads: dict[int, Load]
 ) -> list[Drawing]:
+    run_id, emulated = member.run["run_id"], member.look.emulated
     drawings = []
     for metric, title, about in _LATENCIES:
         frame = queries.latencies(reader, run_id, metric)
@@ -186,7 +191,9 @@ def _distributions(
             for stage, load in sorted(loads.items())
         ]
         name = metric.replace("_", "-")
-        drawings.append(distribution_chart(name, title, about, curves, "requests"))
+        drawings.append(
+            distribution_chart(name, title, about, curves, "requests", emulated=emulated)
+        )
     curves = []
     for stage in stages:
         start, end = stage["steady_start_ns"], stage["steady_end_ns"]
@@ -196,40 +203,8 @@ def _distributions(
             attempts = queries.counted_attempts(reader, run_id, index)
             curves.append(gap_curve(loads[index], window, attempts))
     about = "Gaps between successive tokens, of all requests together."
-    gaps = distribution_chart("itl-s", "Inter-token latency", about, curves, "gaps")
+    gaps = distribution_chart(
+        "itl-s", "Inter-token latency", about, curves, "gaps", emulated=emulated
+    )
     drawings.insert(1, gaps)
     return drawings
-
-
-_PANELS: tuple[tuple[str, str, str, str, dict[str, str]], ...] = (
-    (
-        "host-cpu",
-        "CPU of the whole host",
-        "1",
-        "host",
-        {"cpu_util_fraction": "all cores", "cpu_max_core_fraction": "busiest core"},
-    ),
-    ("process-cpu", "CPU by process", "cores", "process", {"cpu_cores": ""}),
-    ("process-memory", "Memory by process", "B", "process", {"rss_bytes": ""}),
-    ("gpu-util", "GPU busy", "1", "nvml", {"gpu_util_fraction": ""}),
-    ("gpu-memory", "GPU memory", "B", "nvml", {"gpu_memory_used_bytes": ""}),
-    ("gpu-power", "GPU power", "W", "nvml", {"gpu_power_w": ""}),
-)
-
-
-def _telemetry(samples: pl.DataFrame, bands: Sequence[Band], span: Span) -> list[Drawing]:
-    inside = samples.filter(
-        pl.col("at_s").is_between(span.start_s, span.end_s) & pl.col("value").is_not_null()
-    )
-    panels = []
-    for name, title, unit, sensor, metrics in _PANELS:
-        lines = []
-        for metric, words in metrics.items():
-            own = inside.filter((pl.col("sensor") == sensor) & (pl.col("metric") == metric))
-            for device in sorted(own["device"].unique().to_list()):
-                readings = own.filter(pl.col("device") == device).select("at_s", "value")
-                label = ", ".join(part for part in (device.replace(":", " "), words) if part)
-                lines.append(Line(label, readings))
-        if lines:
-            panels.append(telemetry_chart(name, title, unit, lines, bands, span))
-    return panels

@@ -5,15 +5,16 @@ Rows of the warehouse in, tables of cells out.
 
 from collections.abc import Sequence
 
+from observatory.core.metric import BY_NAME
 from observatory.core.units import human_number
 from observatory.site.charts.drawing import Cell, Table, figure_cell
-from observatory.site.figures import BASES, DASH, Figure, Row, write, write_usd
+from observatory.site.figures import BASES, DASH, STATISTICS, Figure, Row, write, write_usd
 from observatory.site.loads import Load
 from observatory.site.members import Member
 
-_STATISTICS = ("value", "p50", "p90", "p95", "p99", "p999", "mean")
-MAIN_STATISTICS = ("p50", "p90", "p95", "p99")
-EVERY_STATISTIC = (*_STATISTICS, *(f"{name}_ok" for name in _STATISTICS))
+_ORDER = ("value", "p50", "p90", "p95", "p99", "p999", "mean")
+_PERCENTILES = ("p50", "p90", "p95", "p99")
+EVERY_STATISTIC = (*_ORDER, *(f"{name}_ok" for name in _ORDER))
 
 
 def words(value: str | None) -> str:
@@ -55,6 +56,23 @@ def figure_table(member: Member, metrics: Sequence[str], statistics: Sequence[st
             if any(figure is not None for figure in found):
                 given = [figure or Figure(metric, statistic) for figure in found]
                 rows.append([Cell(given[0].title), *(_with_n(figure) for figure in given)])
+    return Table(heads, rows)
+
+
+def latency_table(member: Member, metrics: Sequence[str]) -> Table:
+    """One row a metric and load, one column a percentile."""
+    heads = [("Latency and load", False)]
+    heads += [(STATISTICS[name], True) for name in _PERCENTILES]
+    rows = []
+    for metric in metrics:
+        for load, figures in member.stages:
+            found = [figures.get(metric, statistic) for statistic in _PERCENTILES]
+            known = (metric, _PERCENTILES[0]) in figures.by_key
+            counts = {figure.n for figure in found if figure.n is not None}
+            n = f", {max(counts):,} requests" if counts else ""
+            if known:
+                title = Cell(BY_NAME[metric].title, under=f"{load.text}{n}")
+                rows.append([title, *(figure_cell(figure) for figure in found)])
     return Table(heads, rows)
 
 

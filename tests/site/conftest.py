@@ -1,12 +1,12 @@
 """Seeded warehouses for the site: real tables, views and stage metrics over invented requests."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import polars as pl
 import pytest
 
 from observatory.analysis.stage_metrics import stage_metrics
@@ -17,13 +17,13 @@ from observatory.core.sample import EnergyRow, Sample
 from observatory.core.workspace import Workspace
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.site.build import build_site
 from observatory.store.database import connect
 from observatory.store.frames import RunFrames, read_frames
 from observatory.store.loading import load_run
 from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
 
 S = 1_000_000_000
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOKEN_PRICES = (("input", 1.0), ("output", 4.0))
 
 
@@ -60,9 +60,12 @@ class Planted:
     findings: list[Finding] = field(default_factory=list)
     windowless: int = 0
     seed: int = 7
+    chosen_id: str | None = None
 
     @property
     def run_id(self) -> str:
+        if self.chosen_id:
+            return self.chosen_id
         stamp = self.campaign.split("-", 1)[0]
         return f"{stamp}-{self.scenario}-{self.name}-{self.seed:04x}"
 
@@ -82,7 +85,8 @@ def records_of(planted: Planted, stage: StageTimes, draw: random.Random) -> list
         arrivals = [sent + int(first * S)]
         for _ in range(tokens - 1):
             arrivals.append(
-                arrivals[-1] + int(planted.gap_s * (0.8 + 0.2 * load) * S * draw.gammavariate(9, 1 / 9))
+                arrivals[-1]
+                + int(planted.gap_s * (0.8 + 0.2 * load) * S * draw.gammavariate(9, 1 / 9))
             )
         usage = Tokens(draw.randint(40, 220), 0, tokens, 0, tokens, "usage", "usage", "smollm2")
         common: dict[str, Any] = {
@@ -180,7 +184,7 @@ def stages_of(planted: Planted) -> list[StageTimes]:
 
 def samples_of(planted: Planted, draw: random.Random) -> list[tuple[Sample, int | None]]:
     found: list[tuple[Sample, int | None]] = []
-    for second in range(0, 110 * len(planted.levels)):
+    for second in range(110 * len(planted.levels)):
         at = second * S
         busy = 0.15 + 0.7 * (second % 110 in range(5, 40)) * draw.uniform(0.9, 1.0)
         readings = [
@@ -313,11 +317,11 @@ def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
     """Make the workspace's database hold these runs."""
     connection = connect(workspace, read_only=False)
     try:
-        for planted in runs:
+        for place, planted in enumerate(runs):
             draw = random.Random(f"{planted.run_id}/{planted.seed}")
             manifest = manifest_of(planted)
             prices = prices_of(planted)
-            folder = scratch / manifest.run_id
+            folder = scratch / str(place)
             folder.mkdir(parents=True)
             frames = frames_of(planted, manifest, prices, draw)
             for name in ("requests", "attempts", "samples", "ticks"):
@@ -332,8 +336,6 @@ def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
 def frames_of(
     planted: Planted, manifest: Manifest, prices: AppliedPrices, draw: random.Random
 ) -> RunFrames:
-    import polars as pl
-
     def cost(tokens: Tokens) -> float | None:
         if planted.billing != "tokens" or tokens.output is None:
             return None
@@ -457,21 +459,20 @@ INTERRUPTED = Planted(
 EVERYTHING = [LLAMACPP, EMULATED, VLLM, MANAGED, FAILING, INVALID, INTERRUPTED]
 
 
-def vary(planted: Planted, **changes: Any) -> Planted:
-    return Planted(**{**planted.__dict__, **changes})
+@pytest.fixture
+def seeds() -> dict[str, Planted]:
+    """One run of each kind, by target name; dataclasses.replace makes others of them."""
+    return {planted.name: planted for planted in EVERYTHING}
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """A workspace whose templates are the repository's and whose database is not there yet."""
+    """A workspace with the repository's templates and no database yet."""
     return Workspace(root=tmp_path / "work", results=tmp_path / "work" / "results")
 
 
-Planter = Callable[..., Workspace]
-
-
 @pytest.fixture
-def planter(workspace: Workspace, tmp_path: Path) -> Planter:
+def planter(workspace: Workspace, tmp_path: Path) -> Callable[..., Workspace]:
     """Call it with the runs that the workspace's database is to hold."""
 
     def call(*runs: Planted) -> Workspace:
@@ -482,12 +483,15 @@ def planter(workspace: Workspace, tmp_path: Path) -> Planter:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace whose database holds one of each kind of run."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace whose database holds one run of each kind."""
     root = tmp_path_factory.mktemp("whole")
     place = Workspace(root=root, results=root / "results")
     plant(place, root / "scratch", EVERYTHING)
-    yield place
+    return place
 
 
-__all__ = ["EVERYTHING", "Planted", "msgspec", "plant", "vary"]
+@pytest.fixture(scope="session")
+def built(whole: Workspace) -> Path:
+    """That workspace's site."""
+    return build_site(whole)

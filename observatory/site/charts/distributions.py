@@ -66,12 +66,13 @@ def stage_colour(place: int) -> str:
 
 
 def distribution_chart(
-    name: str, title: str, about: str, curves: Sequence[Curve], counted: str
+    name: str, title: str, about: str, curves: Sequence[Curve], counted: str, *, emulated: bool
 ) -> Drawing:
     """The drawing of one latency. counted names what a curve is a share of."""
+    heading = f"{title} (emulated)" if emulated else title
     drawn = [curve for curve in curves if curve.steps]
     if not drawn:
-        return Drawing(name, title, about, missing=["No request of a steady window shows it."])
+        return Drawing(name, heading, about, missing=["No request of a steady window shows it."])
     factor, unit = display_unit("s", _shown_until(drawn))
     end = max(_shown_until(drawn)) * factor
     x = alt.X(
@@ -93,18 +94,18 @@ def distribution_chart(
             interpolate="step-after",
             color=stage_colour(place),
             strokeWidth=2,
-            strokeDash=[1, 0] if place < STAGE_COLOURS else [3, 2],
+            strokeDash=[5, 4] if emulated else [1, 0],
             clip=True,
         )
         .encode(x=x, y=y, tooltip=tips("Load", "Time", "Share"))
         for place, curve in enumerate(drawn)
     ]
-    spec = sheet.finish(layers, f"{title}: cumulative share, one curve for each stage.")
+    spec = sheet.finish(layers, f"{heading}: cumulative share, one curve for each stage.")
     key = [
-        KeyEntry(f"{curve.load.text} ({curve.counted})", stage_colour(place), "line")
+        KeyEntry(f"{curve.load.text} ({curve.counted})", stage_colour(place), "line", emulated)
         for place, curve in enumerate(drawn)
     ]
-    return Drawing(name, title, about, spec, key, _notes(drawn, end / factor), _table(drawn))
+    return Drawing(name, heading, about, spec, key, _notes(drawn, end / factor), _table(drawn))
 
 
 def _shown_until(curves: Sequence[Curve]) -> list[float]:

@@ -93,7 +93,8 @@ def _spec(series: Sequence[Series], title: str) -> Spec:
     for place, one in enumerate(series):
         shift = (place - (len(series) - 1) / 2) * _APART
         layers += _layers(sheet, one, factor, shift, x, y, y_title)
-    return sheet.finish(layers, f"{title} against load, one line for each target.")
+    names = ", ".join(one.look.label for one in series)
+    return sheet.finish(layers, f"{title} against load: {names}.")
 
 
 def _x_axis(series: Sequence[Series]) -> alt.X:

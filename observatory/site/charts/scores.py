@@ -44,7 +44,7 @@ def score_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
     for one in series:
         own = [record for record in records if record["label"] == one.look.label]
         layers += _layers(sheet, one, own, x, y) if own else []
-    alt_text = "Scores with 95 % intervals, one row for each target and load."
+    alt_text = f"Scores with 95 % intervals: {', '.join(one.look.label for one in series)}."
     spec = sheet.finish(layers, alt_text, _ROW * len(rows))
     return Drawing(name, plain.title, about, spec, key_of(series), plain.notes, plain.table)
 

@@ -1,6 +1,6 @@
-"""A run as it went: every request over time, and under it, on the same axis, the telemetry.
+"""A run as it went: every request over time, by outcome, over the bands of its steady windows.
 
-All panels take the same time domain and the same width for their y axis.
+Telemetry stands under it on the same axis: same time domain, same width for the y axis.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,6 @@ from observatory.site.loads import Load
 
 POINTS = 5000
 """Requests drawn at most."""
-READINGS = 600
-"""Readings of one series drawn at most; more are averaged over equal spans of time."""
-
 OUTCOMES: dict[str, tuple[str, str]] = {
     "ok": ("var(--outcome-ok)", "circle"),
     "error": ("var(--outcome-error)", "cross"),
@@ -35,7 +32,6 @@ OUTCOMES: dict[str, tuple[str, str]] = {
     "refused_by_budget": ("var(--outcome-other)", "triangle-down"),
     "not_issued": ("var(--outcome-other)", "stroke"),
 }
-_SERIES = ("var(--stage-3)", "var(--closed-1)", "var(--managed-1)", "var(--stage-1)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +51,18 @@ class Span:
     end_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One series of readings: columns at_s and value, in `unit`."""
-
-    label: str
-    readings: pl.DataFrame
-
-
-def timeline_chart(requests: pl.DataFrame, bands: Sequence[Band], span: Span) -> Drawing:
+def timeline_chart(
+    requests: pl.DataFrame, bands: Sequence[Band], span: Span, *, emulated: bool
+) -> Drawing:
     """The drawing of requests: columns start_s, took_s, outcome (of queries.requests_in_time)."""
-    title = "Requests over time"
+    title = "Requests over time (emulated)" if emulated else "Requests over time"
     about = "Each point is one request: when it was due, and how long until it ended."
     if requests.is_empty():
         return Drawing("timeline", title, about, missing=["No request was recorded."])
     kept, note = thinned(requests)
     took = [value for value in kept["took_s"].to_list() if value is not None]
     factor, unit = display_unit("s", took)
-    x = time_axis(span)
+    x = time_axis(span, titled=True)
     y = alt.Y(
         "y:Q",
         title=axis_title("Due to ended", unit, False),
@@ -80,7 +70,7 @@ def timeline_chart(requests: pl.DataFrame, bands: Sequence[Band], span: Span) ->
         axis=alt.Axis(format=PLAIN),
     )
     sheet = Sheet()
-    layers = [*_bands(sheet, bands, x, True)]
+    layers = bands_of(sheet, bands, x, named=True)
     present = [name for name in OUTCOMES if name in set(kept["outcome"].to_list())]
     for outcome in present:
         colour, shape = OUTCOMES[outcome]
@@ -89,21 +79,22 @@ def timeline_chart(requests: pl.DataFrame, bands: Sequence[Band], span: Span) ->
             {"x": round(start, 4), "y": round((took or 0.0) * factor, 4)}
             for start, took in zip(own["start_s"], own["took_s"], strict=True)
         ]
-        solid = outcome == "ok"
+        fine = outcome == "ok"
         layers.append(
             alt.Chart(sheet.put(records))
             .mark_point(
                 shape=shape,
-                size=16 if solid else 46,
-                filled=solid,
+                size=16 if fine else 46,
+                filled=fine and not emulated,
                 color=colour,
-                opacity=0.55 if solid else 0.95,
-                strokeWidth=1.75,
+                opacity=0.55 if fine else 0.95,
+                strokeWidth=1 if fine else 1.75,
             )
             .encode(x=x, y=y)
         )
     key = [
-        KeyEntry(_counted(requests, name), *OUTCOMES[name], hollow=name != "ok") for name in present
+        KeyEntry(_counted(requests, name), *OUTCOMES[name], hollow=emulated or name != "ok")
+        for name in present
     ]
     key.append(KeyEntry("steady window", "var(--band)", "band"))
     notes = [note] if note else []
@@ -113,64 +104,18 @@ def timeline_chart(requests: pl.DataFrame, bands: Sequence[Band], span: Span) ->
     return Drawing("timeline", title, about, spec, key, notes)
 
 
-def telemetry_chart(
-    name: str, title: str, unit: str, lines: Sequence[Line], bands: Sequence[Band], span: Span
-) -> Drawing:
-    """The drawing of one panel of readings on the timeline's axis."""
-    drawn = [line for line in lines if not line.readings.is_empty()]
-    if not drawn:
-        return Drawing(name, title, "", missing=["No reading."])
-    values = [value for line in drawn for value in line.readings["value"].to_list()]
-    factor, shown_unit = display_unit(unit, values)
-    x = time_axis(span)
-    y = alt.Y(
-        "y:Q",
-        title=axis_title(title, shown_unit, False),
-        scale=alt.Scale(zero=True, nice=True),
-        axis=alt.Axis(format=PLAIN, tickCount=3),
-    )
-    sheet = Sheet()
-    layers = [*_bands(sheet, bands, x, False)]
-    averaged = None
-    for place, line in enumerate(drawn):
-        readings, step_s = averaged_over_time(line.readings)
-        averaged = step_s or averaged
-        records: list[Record] = [
-            {"x": round(at, 3), "y": value * factor}
-            for at, value in zip(readings["at_s"], readings["value"], strict=True)
-        ]
-        layers.append(
-            alt.Chart(sheet.put(records))
-            .mark_line(
-                color=_SERIES[place % len(_SERIES)],
-                strokeWidth=1.5,
-                strokeDash=[1, 0] if place < len(_SERIES) else [3, 2],
-                point={"size": 12, "color": _SERIES[place % len(_SERIES)]}
-                if len(records) < 3
-                else False,
-            )
-            .encode(x=x, y=y)
-        )
-    key = [
-        KeyEntry(line.label, _SERIES[place % len(_SERIES)], "line")
-        for place, line in enumerate(drawn)
-    ]
-    notes = [f"Averaged over {averaged:.3g} s."] if averaged else []
-    spec = sheet.finish(layers, f"{title} over the run's time.", 110)
-    return Drawing(name, title, "", spec, key, notes)
-
-
-def time_axis(span: Span) -> alt.X:
+def time_axis(span: Span, *, titled: bool) -> alt.X:
     """The axis that all panels of a run share: seconds from the campaign's start."""
     return alt.X(
         "x:Q",
-        title="Seconds from the campaign's start",
+        title="Seconds from the campaign's start" if titled else None,
         scale=alt.Scale(domain=[span.start_s, span.end_s], nice=False),
         axis=alt.Axis(format=PLAIN, tickCount=8),
     )
 
 
-def _bands(sheet: Sheet, bands: Sequence[Band], x: alt.X, named: bool) -> list[alt.Chart]:
+def bands_of(sheet: Sheet, bands: Sequence[Band], x: alt.X, *, named: bool) -> list[alt.Chart]:
+    """Layers that shade the steady windows, with their loads in words where `named`."""
     if not bands:
         return []
     records: list[Record] = [
@@ -200,21 +145,6 @@ def thinned(requests: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
     success = "every success" if fine_step == 1 else f"one success in {fine_step}"
     note = f"{kept.height:,} of {requests.height:,} requests are drawn: {failures}, {success}."
     return kept, note
-
-
-def averaged_over_time(readings: pl.DataFrame) -> tuple[pl.DataFrame, float | None]:
-    """At most READINGS rows; the span in seconds that each then averages, else None."""
-    if readings.height <= READINGS:
-        return readings, None
-    at = readings["at_s"].to_list()
-    span = (at[-1] - at[0]) / READINGS * 1.001
-    grouped = (
-        readings.with_columns(((pl.col("at_s") - at[0]) / span).floor().alias("bucket"))
-        .group_by("bucket", maintain_order=True)
-        .agg(pl.col("at_s").mean(), pl.col("value").mean())
-        .drop("bucket")
-    )
-    return grouped, span
 
 
 def _counted(requests: pl.DataFrame, outcome: str) -> str:

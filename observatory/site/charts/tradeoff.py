@@ -78,7 +78,9 @@ def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[Trade]) -
         for trade, points in drawn
         for layer in _layers(sheet, trade, points, factor, (x, y), titles)
     ]
-    spec = sheet.finish(layers, f"{title}: one point for each target and load.", 280)
+    spec = sheet.finish(
+        layers, f"{title}: {', '.join(trade.look.label for trade, _ in drawn)}.", 280
+    )
     key = [
         KeyEntry(
             trade.look.label,

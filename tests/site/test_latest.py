@@ -1,0 +1,74 @@
+"""The front page compares the runs that the view target_comparison chooses."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from observatory.site.latest import latest_campaigns
+from observatory.store.migrations import migrate
+
+START = datetime(2026, 11, 20)
+
+run = st.fixed_dictionaries(
+    {
+        "comparison_key": st.sampled_from(["k1", "k2"]),
+        "campaign_id": st.sampled_from(["a", "b", "c"]),
+        "target": st.sampled_from(["x", "y"]),
+        "verdict": st.sampled_from(["valid", "degraded", "invalid", None]),
+        "created_at": st.integers(0, 9).map(lambda hours: START + timedelta(hours=hours)),
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def connection(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    path: Path = tmp_path_factory.mktemp("latest") / "x.duckdb"
+    opened = duckdb.connect(str(path))
+    migrate(opened, "test")
+    return opened
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(run, max_size=8))
+def test_the_choice_is_that_of_target_comparison(
+    connection: duckdb.DuckDBPyConnection, drawn: list[dict[str, Any]]
+) -> None:
+    runs = [{**row, "run_id": f"r{place}", "emulated": False} for place, row in enumerate(drawn)]
+    connection.execute("DELETE FROM runs")
+    connection.execute("DELETE FROM stages")
+    for row in runs:
+        names = ", ".join(row)
+        marks = ", ".join("?" for _ in row)
+        connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", list(row.values()))
+        connection.execute(
+            "INSERT INTO stages (run_id, stage, kind) VALUES (?, 0, 'closed')", [row["run_id"]]
+        )
+    viewed = connection.execute(
+        "SELECT comparison_key, run_id, invalid_runs FROM target_comparison"
+    ).fetchall()
+    chosen = latest_campaigns(runs)
+    ours = [
+        (row["comparison_key"], row["run_id"], len(latest.left_out))
+        for latest in chosen
+        for row in latest.compared
+    ]
+    assert sorted(ours) == sorted(viewed)
+
+
+def test_a_key_whose_runs_are_all_unsound_is_still_shown() -> None:
+    row = {
+        "comparison_key": "k",
+        "campaign_id": "a",
+        "target": "x",
+        "verdict": "invalid",
+        "created_at": START,
+        "run_id": "r",
+    }
+    [latest] = latest_campaigns([row])
+    assert latest.compared == []
+    assert latest.left_out == [row]

@@ -1,0 +1,90 @@
+"""Who may be said to be better than whom."""
+
+from typing import Any
+
+from observatory.site.figures import Figure, Figures
+from observatory.site.loads import Load
+from observatory.site.looks import Look
+from observatory.site.members import Member
+from observatory.site.statements import statements
+
+
+def member(
+    name: str,
+    ttft: tuple[float, float, float] | None = (0.1, 0.09, 0.11),
+    score: float | None = 0.8,
+    cost: tuple[float, str] | None = None,
+    *,
+    emulated: bool = False,
+    verdict: str | None = "valid",
+    model: str | None = None,
+) -> Member:
+    by_key: dict[tuple[str, str], Figure] = {}
+    if ttft:
+        by_key["ttft_s", "p50"] = Figure("ttft_s", "p50", *ttft, n=100, basis="measured")
+    if score is not None:
+        by_key["score", "value"] = Figure("score", "value", score, score - 0.1, score + 0.1)
+    if cost:
+        by_key["usd_per_1k_requests", "value"] = Figure(
+            "usd_per_1k_requests", "value", cost[0], basis=cost[1]
+        )
+    run: dict[str, Any] = {
+        "run_id": name,
+        "model": model or name,
+        "model_reported": model or name,
+        "verdict": verdict,
+        "verdict_sentence": "",
+        "status": "complete",
+    }
+    return Member(run, Look(name, "self", 1, emulated), [(Load(0, "closed", 4.0), Figures(by_key))])
+
+
+def said(*members: Member) -> str:
+    return " ".join(statement.sentence for statement in statements(list(members)))
+
+
+def test_a_clear_difference_is_said_with_both_scores_beside_it() -> None:
+    [statement] = statements([member("slow", (0.4, 0.38, 0.42)), member("fast")])
+    assert statement.sentence == (
+        "At 4 users, fast has the lowest time to first token, median: 100 ms (90–110 ms) against "
+        "400 ms (380–420 ms) for slow."
+    )
+    assert [side.score.text for side in statement.sides] == ["0.80", "0.80"]
+
+
+def test_overlapping_intervals_cannot_be_told_apart() -> None:
+    assert "cannot be told apart" in said(member("a"), member("b", (0.105, 0.095, 0.12)))
+
+
+def test_between_models_no_winner_without_a_score() -> None:
+    text = said(member("slow", (0.4, 0.38, 0.42), score=None), member("fast"))
+    assert "No statement on time to first token" in text
+    assert "slow has no score" in text
+    assert "lowest" not in text
+
+
+def test_one_model_on_two_engines_needs_no_score() -> None:
+    slow = member("slow", (0.4, 0.38, 0.42), score=None, model="same")
+    assert "fast has the lowest" in said(slow, member("fast", score=None, model="same"))
+
+
+def test_a_stand_in_enters_no_statement() -> None:
+    text = said(member("emulated-api", (0.001, 0.001, 0.001), emulated=True), member("real"))
+    assert text == (
+        "Only one real target was measured, so nothing is compared. emulated-api is a seeded "
+        "stand-in and enters no statement."
+    )
+
+
+def test_unjudged_and_invalid_runs_enter_no_statement() -> None:
+    for verdict in (None, "invalid"):
+        text = said(member("doubtful", (0.001, 0.001, 0.001), verdict=verdict), member("real"))
+        assert "lowest" not in text
+
+
+def test_example_prices_enter_no_statement() -> None:
+    dear = member("dear", None, cost=(9.0, "list_price"))
+    assert "lowest" not in said(dear, member("cheap", None, cost=(0.1, "example")))
+    assert "cheap has the lowest cost per 1,000 requests: $0.100 (stated)" in said(
+        dear, member("cheap", None, cost=(0.1, "stated"))
+    )
