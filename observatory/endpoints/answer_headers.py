@@ -16,6 +16,7 @@ _REQUEST_IDS = (
     "cf-ray",
 )
 _RATE_LIMITS = ("x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "x-rate-limit-")
+_RETRY = ("retry-after", "retry-after-ms")
 _MOST_KEPT = 64
 """Rate-limit headers kept of one response; a server that sends more means no good."""
 
@@ -32,17 +33,19 @@ class KeptHeaders:
 
 def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> KeptHeaders:
     """The fields out of one response that was received at `unix_s` (for dates)."""
-    limits = {
-        name: masker.exact(value)[:200]
-        for name, value in response.headers
-        if name.startswith(_RATE_LIMITS) or name in ("retry-after", "retry-after-ms")
-    }
-    found = (response.header(name) for name in _REQUEST_IDS)
-    identifier = next((value for value in found if value), None)
+    limits: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for name, value in response.headers:
+        if name.startswith(_RATE_LIMITS) or name in _RETRY:
+            if len(limits) < _MOST_KEPT:
+                limits[name] = masker.exact(value)[:200]
+        elif name in _REQUEST_IDS and value:
+            found[name] = value
+    identifier = min(found, key=_REQUEST_IDS.index) if found else None
     return KeptHeaders(
-        provider_request_id=masker.exact(identifier)[:200] if identifier else None,
-        rate_limit_headers=dict(list(limits.items())[:_MOST_KEPT]),
-        retry_after_s=_retry_after(response, unix_s),
+        provider_request_id=masker.exact(found[identifier])[:200] if identifier else None,
+        rate_limit_headers=limits,
+        retry_after_s=_retry_after(response, unix_s) if limits else None,
         processing_ms=_number(response.header("openai-processing-ms")),
     )
 

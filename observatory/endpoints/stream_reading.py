@@ -31,6 +31,14 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_encode = msgspec.json.encode
+_FIELDS = frozenset({"content", "reasoning_content", "reasoning"})
+_NEVER = b"\n\n"
+"""What no block starts with, for it lies between them."""
+_LESSONS = 64
+"""How often in one answer the usual event may be learnt anew: clocks in it tick, but some servers
+put something random into each, and learning costs some 4 us."""
 
 
 def read_stream(
@@ -47,52 +55,81 @@ def _read_blocks(
 ) -> Generator[None, None, None]:
     """Where lines end in LF alone, events lie between blank lines, found in C.
 
-    The usual event is handled here without a call, because this loop is the decoder's cost.
+    Most events are the last one again with another text: those are handled here without a call,
+    because this loop is the decoder's cost.
     """
     blocks = body.split(b"\n\n")
     tail = blocks.pop()
     arrivals = iter(stamps)
-    decode = _decode
     events, sizes, reads = reading.event_ns, reading.event_characters, reading.event_reads
-    begun = {"content": reading.content_pieces, "reasoning_content": reading.reasoning_pieces}
-    begun["reasoning"] = reading.reasoning_pieces
+    before, after, pieces = _NEVER, _NEVER, reading.content_pieces
+    start, stop, lessons = 0, 0, _LESSONS
     offset = reached = at = read = 0
     for first in range(0, len(blocks), EVENTS_A_STEP):
         for block in blocks[first : first + EVENTS_A_STEP]:
             offset += len(block) + 2
             while reached < offset:
                 reached, at, read = next(arrivals)
-            if block[:6] == b"data: ":
+            text = None
+            if block.startswith(before) and block.endswith(after):
                 try:
-                    event = decode(block[6:])
-                    [choice] = event.choices
-                    field, text = "content", choice.text
-                    delta = choice.delta
-                    if delta is not None:
-                        [(field, text)] = delta.items()
-                except (ValueError, RecursionError):  # odd types, or not one of each
-                    pass
-                else:
-                    pieces = begun.get(field)
-                    if (
-                        pieces
-                        and text
-                        and (delta is None or choice.text is None)
-                        and choice.finish_reason is None
-                        and event.usage is None
-                        and event.error is None
-                    ):
-                        pieces.append(text)
-                        events.append(at)
-                        sizes.append(len(text))
-                        reads.append(read)
-                        continue
+                    text = _decode_text(block[start:stop])
+                except ValueError:
+                    text = None
+            if text:
+                pieces.append(text)
+                events.append(at)
+                sizes.append(len(text))
+                reads.append(read)
+                continue
             for data, name, _, _ in split_events(block + b"\n\n"):
                 reading.event(data, name, at, read, True)
+            if lessons and (usual := _usual(block)) is not None:
+                lessons -= 1
+                field, before, after = usual
+                start, stop = len(before) - 1, 1 - len(after)
+                pieces = reading.content_pieces if field == "content" else reading.reasoning_pieces
         yield
     for data, name, _, _ in split_events(tail):
         _, at, read = next(stamp for stamp in stamps if stamp[0] == len(body))
         reading.event(data, name, at, read, False)
+
+
+def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
+    """(field, bytes before, bytes after) of the text of an event that says nothing else.
+
+    What lies between is a JSON string less its quotes: whatever other string stands there, the
+    event still says nothing else. That is tried, not guessed.
+    """
+    said = _said(block)
+    if said is None:
+        return None
+    field, text = said
+    literal = _encode(text)
+    at = block.rfind(literal)
+    before, after = block[: at + 1], block[at + len(literal) - 1 :]
+    if at < 0 or _said(before + _encode(text + "+")[1:-1] + after) != (field, text + "+"):
+        return None  # not found as written, or the same string in another place
+    return field, before, after
+
+
+def _said(block: bytes) -> tuple[str, str] | None:
+    """(field, text) of an event that says nothing else."""
+    if block[:6] != b"data: " or b"\n" in block:
+        return None
+    try:
+        event = _decode(block[6:])
+        [choice] = event.choices
+        field, text = "content", choice.text
+        if choice.delta is not None:
+            [(field, text)] = choice.delta.items()
+    except (ValueError, RecursionError):  # odd types, or not one of each
+        return None
+    if (choice.delta is not None and choice.text is not None) or choice.finish_reason is not None:
+        return None
+    if event.usage is not None or event.error is not None or field not in _FIELDS or not text:
+        return None
+    return field, text
 
 
 def _read_events(

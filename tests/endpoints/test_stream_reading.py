@@ -1,0 +1,89 @@
+"""The short way through a stream gives what the long way gives, whatever the events hold."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.sse import split_events
+from observatory.endpoints.stream_reading import EVENTS_A_STEP, Stamp, read_stream
+
+
+def long_way(body: bytes, stamps: list[Stamp]) -> AnswerReading:
+    reading = AnswerReading()
+    for data, name, end, whole in split_events(body):
+        _, at, read = next(stamp for stamp in stamps if stamp[0] >= end)
+        reading.event(data, name, at, read, whole)
+    return reading
+
+
+def short_way(body: bytes, stamps: list[Stamp]) -> AnswerReading:
+    reading = AnswerReading()
+    for _ in read_stream(body, stamps, reading):
+        pass
+    return reading
+
+
+def facts(reading: AnswerReading) -> dict[str, Any]:
+    return {name: getattr(reading, name) for name in AnswerReading.__slots__ if name != "usage"}
+
+
+WORDS = st.sampled_from(["a", "m", "x", "content", "é", '"', "\\", "\n", "null", "", "+", "a+"])
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> bytes:
+    """A stream of one server: the same event again and again, now and then another."""
+    model, tag = draw(WORDS), draw(WORDS)
+    field = draw(st.sampled_from(["content", "reasoning_content", "reasoning"]))
+    spaced = draw(st.booleans())
+    separators = (", ", ": ") if spaced else (",", ":")
+    blocks = []
+    for number in range(draw(st.integers(1, 20))):
+        choice: dict[str, Any] = {"delta": {field: draw(WORDS)}, "finish_reason": None}
+        chunk: dict[str, Any] = {"model": model, "choices": [choice], "tag": tag}
+        match draw(st.integers(0, 12)):
+            case 0:
+                choice["finish_reason"] = "stop"
+            case 1:
+                choice["delta"] = {"content": "b", "reasoning": "r"}
+            case 2:
+                chunk["usage"] = {"completion_tokens": number}
+            case 3:
+                chunk["error"] = {"message": "no"}
+            case 4:
+                chunk["choices"] = [choice, choice]
+            case 5:
+                choice["text"] = "t"
+            case 6:
+                chunk["created"] = number
+            case _:
+                pass
+        text = json.dumps(chunk, separators=separators, ensure_ascii=draw(st.booleans()))
+        blocks.append(f"data: {text}\n\n".encode())
+    return b"".join(blocks) + draw(st.sampled_from([b"", b"data: [DONE]\n\n", b"data: {"]))
+
+
+@given(body=alike())
+def test_both_ways_read_the_same(body: bytes) -> None:
+    stamps = [(place, place, place) for place in range(1, len(body) + 1)]
+    assert facts(short_way(body, stamps)) == facts(long_way(body, stamps))
+
+
+def test_a_text_that_stands_in_another_field_too_is_not_mistaken() -> None:
+    def block(text: str) -> str:
+        choice = {"delta": {"content": text}, "finish_reason": None}
+        return f"data: {json.dumps({'choices': [choice], 'model': 'same'})}\n\n"
+
+    body = "".join(map(block, ["same", "same", "other", "same"])).encode()
+    reading = short_way(body, [(len(body), 7, 0)])
+    assert reading.content_pieces == ["same", "same", "other", "same"]
+
+
+def test_a_long_stream_is_read_in_steps() -> None:
+    body = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n' * (3 * EVENTS_A_STEP)
+    reading = AnswerReading()
+    assert len(list(read_stream(body, [(len(body), 7, 0)], reading))) == 3
+    assert len(reading.event_ns) == 3 * EVENTS_A_STEP
