@@ -12,6 +12,7 @@ from typing import Any
 
 from altair.utils.schemapi import debug_mode
 
+from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.errors import BadInput
 from observatory.core.metric import FLOORS, METRICS
 from observatory.core.workspace import Workspace
@@ -141,6 +142,7 @@ def _reference_pages(site: _Site, downloads: list[Download], views: list[Row]) -
         "methodology.html",
         metrics=METRICS,
         floors=FLOORS,
+        thresholds=THRESHOLDS,
         current="methodology",
     )
     site.write("data.html", "data.html", downloads=downloads, examples=EXAMPLES, current="data")

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from observatory.analysis.compare import Side, differences
 from observatory.site.figures import Figure, Figures, Row
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look, group_of
@@ -29,8 +30,10 @@ class Member:
 
     @property
     def sentence(self) -> str:
-        """The verdict in one line."""
-        return str(self.run["verdict_sentence"] or "The run was not judged.")
+        """The verdict's reasons in one line, without the level that a badge beside it gives."""
+        sentence = str(self.run["verdict_sentence"] or "nothing could judge this run")
+        reasons = sentence.removeprefix(f"{self.verdict}: ")
+        return reasons[:1].upper() + reasons[1:]
 
     @property
     def group(self) -> str:
@@ -142,20 +145,21 @@ def _spaced(duration: object) -> str:
     return re.sub(r"(?<=\d)(?=[a-z])", " ", str(duration))
 
 
-def differing(fields: str | None, others: str | None) -> list[str]:
-    """Which comparison fields two runs differ in, as dotted names, e.g. workload.cache."""
-    ours, theirs = json.loads(fields or "{}"), json.loads(others or "{}")
-    return sorted(_differing(ours, theirs, ""))
+def side_of(run: Row) -> Side:
+    """The side that a row of runs takes in a comparison."""
+    return Side(
+        run_id=run["run_id"],
+        target=run["target"],
+        emulated=bool(run["emulated"]),
+        comparison_key=run["comparison_key"],
+        comparison_fields=json.loads(run["comparison_fields"] or "{}"),
+        verdict=run["verdict"],
+        model=run["model"],
+        tokenizer=run["tokenizer"],
+    )
 
 
-def _differing(ours: Row, theirs: Row, prefix: str) -> set[str]:
-    found: set[str] = set()
-    for name in ours.keys() | theirs.keys():
-        mine, other = ours.get(name), theirs.get(name)
-        if mine == other:
-            continue
-        if isinstance(mine, dict) and isinstance(other, dict):
-            found |= _differing(mine, other, f"{prefix}{name}.")
-        else:
-            found.add(f"{prefix}{name}")
-    return found
+def differing(run: Row, other: Row) -> list[str]:
+    """Which fields keep two runs from being compared, e.g. workload.cache; lists as a whole."""
+    fields = [difference.field for difference in differences(side_of(run), side_of(other))]
+    return list(dict.fromkeys(field.split("[", 1)[0] for field in fields))

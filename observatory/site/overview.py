@@ -111,7 +111,6 @@ def _section(
         (member.run for member in members or left_out),
         key=lambda run: (str(run["created_at"]), run["run_id"]),
     )
-    fields = first["comparison_fields"]
     return Section(
         anchor=anchor,
         first=first,
@@ -125,7 +124,7 @@ def _section(
             _summary("Waiting and throughput", WAITING, shown),
             _summary("Reliability, quality, money and energy", WORTH, shown),
         ],
-        differs=differing(newest["comparison_fields"], fields) if newest else [],
+        differs=differing(newest, first) if newest else [],
     )
 
 

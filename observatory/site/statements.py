@@ -1,16 +1,18 @@
-"""The only sentences that compare targets, and the rules that keep them honest.
+"""The only sentences that compare targets; the rules that keep them honest are analysis.compare's.
 
-No emulated target, no invalid or unjudged run, no example price, and between models no winner
-without a score beside it. An interval that overlaps is said to overlap.
+Here it is chosen which pairs and figures are spoken of, and one rule is added: an example price is
+nobody's, so it wins nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from observatory.analysis import compare
+from observatory.analysis.estimate import Estimate
 from observatory.core.metric import BY_NAME
 from observatory.site.figures import Figure, Figures
 from observatory.site.loads import Load
-from observatory.site.members import UNJUDGED, Member
+from observatory.site.members import UNJUDGED, Member, side_of
 
 COMPARED = (
     ("ttft_s", "p50"),
@@ -18,7 +20,6 @@ COMPARED = (
     ("usd_per_1k_requests", "value"),
     ("j_per_request", "value"),
 )
-SCORE = ("score", "value")
 UNFIT_BASES = frozenset({"example", "emulated"})
 
 
@@ -42,31 +43,22 @@ class Statement:
 def statements(members: Sequence[Member]) -> list[Statement]:
     """What may be said of runs with one comparison key, at the highest load they all reached."""
     fit = [member for member in members if _fit(member)]
-    stood_in = [member for member in members if member.look.emulated]
     if len(fit) < 2:
-        return [Statement(_alone(fit, stood_in), [])]
+        return [Statement(_alone(members, fit), [])]
     common = set.intersection(*({load.stage for load, _ in one.stages} for one in fit))
     shared = [load for load, _ in fit[0].stages if load.stage in common]
     if not shared:
         return [Statement("The targets reached no load in common, so nothing is compared.", [])]
     load = max(shared, key=lambda load: load.level)
-    sides = [(member, _at(member, load.stage)) for member in fit]
     found = []
     for metric, statistic in COMPARED:
-        candidates = [
-            Side(member, figures.get(metric, statistic), figures.get(*SCORE))
-            for member, figures in sides
-        ]
-        candidates = [
-            side
-            for side in candidates
-            if side.figure.drawable and side.figure.basis not in UNFIT_BASES
-        ]
-        if len(candidates) >= 2:
-            found.append(_compare(metric, load, candidates))
-    if not found:
-        found.append(Statement("No figure is at hand for two real targets, so none wins.", []))
-    return found
+        sides = [_side(member, load, metric, statistic) for member in fit]
+        sides = [side for side in sides if _usable(side.figure)]
+        if len(sides) >= 2:
+            found.append(_compare(load, sides))
+    return found or [
+        Statement("No figure is at hand for two real targets, so nothing is compared.", [])
+    ]
 
 
 def _fit(member: Member) -> bool:
@@ -74,57 +66,58 @@ def _fit(member: Member) -> bool:
     return judged and not member.look.emulated and bool(member.stages)
 
 
-def _at(member: Member, stage: int) -> Figures:
-    return next(figures for load, figures in member.stages if load.stage == stage)
-
-
-def _alone(fit: Sequence[Member], stood_in: Sequence[Member]) -> str:
-    names = ", ".join(member.look.target for member in stood_in)
-    aside = f" {names} is a seeded stand-in and enters no statement." if stood_in else ""
+def _alone(members: Sequence[Member], fit: Sequence[Member]) -> str:
+    names = ", ".join(member.look.target for member in members if member.look.emulated)
+    aside = f" {names} is a seeded stand-in and enters no statement." if names else ""
     if not fit:
         return f"No real target was measured well enough to compare.{aside}"
     return f"Only one real target was measured, so nothing is compared.{aside}"
 
 
-def _compare(metric: str, load: Load, sides: list[Side]) -> Statement:
-    sign = -1 if BY_NAME[metric].better == "higher" else 1
-    ranked = sorted(sides, key=lambda side: sign * (side.figure.value or 0.0))
+def _side(member: Member, load: Load, metric: str, statistic: str) -> Side:
+    figures = next((found for own, found in member.stages if own.stage == load.stage), Figures({}))
+    return Side(member, figures.get(metric, statistic), figures.get("score"))
+
+
+def _usable(figure: Figure) -> bool:
+    return figure.drawable and figure.basis not in UNFIT_BASES
+
+
+def _compare(load: Load, sides: list[Side]) -> Statement:
+    """Of the best side and the next one, by value."""
+    figure = sides[0].figure
+    lower = BY_NAME[figure.metric].better != "higher"
+    ranked = sorted(sides, key=lambda side: (side.figure.value or 0.0) * (1 if lower else -1))
     best, second = ranked[0], ranked[1]
-    title = best.figure.title[0].lower() + best.figure.title[1:]
-    if len({_model(side.member) for side in ranked}) > 1:
-        unscored = [side for side in (best, second) if not side.score.drawable]
-        if unscored:
-            names = " and ".join(side.member.look.target for side in unscored)
-            return Statement(
-                f"No statement on {title}: {names} has no score, and speed between models means "
-                "nothing without one.",
-                [],
-            )
-    values = f"{_said(best.figure)} against {_said(second.figure)}"
+    made = compare.statement(
+        side_of(best.member.run),
+        side_of(second.member.run),
+        (load.stage, figure.metric, figure.statistic),
+        (_estimate(best.figure), _estimate(second.figure)),
+        (_estimate(best.score), _estimate(second.score)),
+    )
+    title = figure.title[0].lower() + figure.title[1:]
     names = f"{best.member.look.target} and {second.member.look.target}"
-    if _overlap(best.figure, second.figure):
-        sentence = f"At {load.text}, {names} cannot be told apart in {title}: {values}."
-    else:
+    values = f"{_said(best.figure)} against {_said(second.figure)}"
+    if made.better is not None:
         sentence = (
-            f"At {load.text}, {best.member.look.target} has the lowest {title}: {values} for "
+            f"At {load.text}, {best.member.look.target} has the "
+            f"{'lowest' if lower else 'highest'} {title}: {values} for "
             f"{second.member.look.target}."
         )
+    elif made.reason == "intervals_overlap":
+        sentence = f"At {load.text}, {names} cannot be told apart in {title}: {values}."
+    else:
+        why = compare.REASONS.get(made.reason or "", made.reason or "")
+        return Statement(f"No statement on {title} between {names}: {why}.", [])
     return Statement(sentence, [best, second])
 
 
-def _model(member: Member) -> str:
-    return str(member.run["model_reported"] or member.run["model"] or member.look.target)
+def _estimate(figure: Figure) -> Estimate:
+    return Estimate(value=figure.value, low=figure.low, high=figure.high, n=figure.n)
 
 
 def _said(figure: Figure) -> str:
     basis = f", {figure.modelled.replace('_', ' ')}" if figure.modelled else ""
     inside = f"{figure.interval}{basis}" if figure.interval else basis.lstrip(", ")
     return f"{figure.text} ({inside})" if inside else figure.text
-
-
-def _overlap(best: Figure, second: Figure) -> bool:
-    if best.interval is None or second.interval is None:
-        return best.value == second.value
-    if best.high is None or second.low is None:
-        return True
-    return best.high >= second.low

@@ -50,7 +50,7 @@ class Planted:
     right: float = 0.7
     level: str | None = "valid"
     codes: list[str] = field(default_factory=list)
-    sentence: str = "No check found reason to doubt these figures."
+    sentence: str = "valid: no check found a reason for doubt"
     status: str = "complete"
     publish: bool = False
     gpu: bool = False
@@ -361,7 +361,7 @@ LLAMACPP = Planted(
     "smollm2-llamacpp",
     level="degraded",
     codes=["shared_cores"],
-    sentence="Degraded: client and engine share 2 processor cores.",
+    sentence="degraded: client and engine share 2 processor cores (shared_cores)",
     findings=[SHARED_CORES, Finding("percentile_floor", "note", "too few for p99", 0, 130, 662)],
     endpoint="http://127.0.0.1:41234/v1",
     requests=160,
@@ -435,7 +435,7 @@ INVALID = Planted(
     basis=None,
     level="invalid",
     codes=["client_cpu"],
-    sentence="Invalid: a worker kept its core 98 % busy, so its own delay is in every figure.",
+    sentence="invalid: a worker kept its core 98 % busy, so its own delay is in every figure.",
     findings=[Finding("client_cpu", "invalid", "worker core busy", None, 0.98, 0.95)],
     seed=11,
     **_CHAT,
@@ -451,7 +451,7 @@ INTERRUPTED = Planted(
     status="interrupted",
     level="degraded",
     codes=["cut_short"],
-    sentence="Degraded: a person stopped it in its second stage.",
+    sentence="degraded: a person stopped it in its second stage.",
     requests=40,
     windowless=1,
     seed=12,

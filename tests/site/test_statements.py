@@ -11,7 +11,7 @@ from observatory.site.statements import statements
 
 def member(
     name: str,
-    ttft: tuple[float, float, float] | None = (0.1, 0.09, 0.11),
+    ttft: tuple[float, float | None, float | None] | None = (0.1, 0.09, 0.11),
     score: float | None = 0.8,
     cost: tuple[float, str] | None = None,
     *,
@@ -26,7 +26,7 @@ def member(
         by_key["score", "value"] = Figure("score", "value", score, score - 0.1, score + 0.1)
     if cost:
         by_key["usd_per_1k_requests", "value"] = Figure(
-            "usd_per_1k_requests", "value", cost[0], basis=cost[1]
+            "usd_per_1k_requests", "value", cost[0], cost[0] * 0.9, cost[0] * 1.1, basis=cost[1]
         )
     run: dict[str, Any] = {
         "run_id": name,
@@ -35,6 +35,11 @@ def member(
         "verdict": verdict,
         "verdict_sentence": "",
         "status": "complete",
+        "target": name,
+        "emulated": emulated,
+        "comparison_key": "k",
+        "comparison_fields": "{}",
+        "tokenizer": None,
     }
     return Member(run, Look(name, "self", 1, emulated), [(Load(0, "closed", 4.0), Figures(by_key))])
 
@@ -58,8 +63,10 @@ def test_overlapping_intervals_cannot_be_told_apart() -> None:
 
 def test_between_models_no_winner_without_a_score() -> None:
     text = said(member("slow", (0.4, 0.38, 0.42), score=None), member("fast"))
-    assert "No statement on time to first token" in text
-    assert "slow has no score" in text
+    assert text == (
+        "No statement on time to first token, median between fast and slow: they are different "
+        "models and no score stands beside."
+    )
     assert "lowest" not in text
 
 
@@ -85,6 +92,11 @@ def test_unjudged_and_invalid_runs_enter_no_statement() -> None:
 def test_example_prices_enter_no_statement() -> None:
     dear = member("dear", None, cost=(9.0, "list_price"))
     assert "lowest" not in said(dear, member("cheap", None, cost=(0.1, "example")))
-    assert "cheap has the lowest cost per 1,000 requests: $0.100 (stated)" in said(
-        dear, member("cheap", None, cost=(0.1, "stated"))
-    )
+    text = said(dear, member("cheap", None, cost=(0.1, "stated")))
+    assert "cheap has the lowest cost per 1,000 requests: $0.100 ($0.0900–0.110, stated)" in text
+
+
+def test_a_difference_without_intervals_is_not_stated() -> None:
+    text = said(member("a", (0.4, None, None)), member("b"))
+    assert "a difference without intervals may be noise" in text
+    assert "lowest" not in text
