@@ -9,47 +9,98 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MISSING = "–"
 LONGEST_CELL = 120
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _PIPED_WIDTH = 10_000
-"""Columns of a table that goes into a file or a pipe: nothing is cut there."""
+"""Columns of a table that goes into a file or a pipe: nothing is folded there."""
+_FOLDS = 2.0
+"""A table this much wider than the terminal is unreadable when its cells are folded to fit."""
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: int = 0) -> None:
-    """Print rows as a table on standard output, at most `limit` (0: all), and say if there are more."""
+def show_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    limit: int = 0,
+    longest: int = LONGEST_CELL,
+    width: int | None = None,
+) -> None:
+    """Print rows on standard output, at most `limit` (0: all), and say if there are more.
+
+    Cells are cut at `longest` characters. width is the terminal's (None: as it is; nothing is
+    folded where the output is no terminal); rows that are far too wide for it are printed one
+    below the other.
+    """
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
+    console = Console(highlight=False, width=width)
+    if not console.is_terminal and width is None:
+        console = Console(highlight=False, width=_PIPED_WIDTH)
     remaining = iter(rows)
     shown = list(islice(remaining, limit) if limit else remaining)
-    numeric = [
-        bool(values := [row[place] for row in shown if row[place] is not None])
-        and all(isinstance(value, int | float | Decimal) and value is not True for value in values)
-        for place in range(len(columns))
-    ]
-    table = Table(header_style="bold")
-    for name, is_number in zip(columns, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
-    for row in shown:
-        table.add_row(*(Text(cell_text(value)) for value in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
-    console.print(table)
+    cells = [[cell_text(value, longest) for value in row] for row in shown]
+    needed = sum(_widths(columns, cells)) + 3 * len(columns)
+    if shown and needed > _FOLDS * console.width:
+        _print_records(console, columns, cells)
+    else:
+        _print_grid(console, columns, cells, _numeric(columns, shown))
     if limit and next(remaining, None) is not None:
         console.print(f"The first {limit} rows; there are more (--limit 0, or --format csv).")
     elif not shown:
         console.print("No rows.")
 
 
-def cell_text(value: Any) -> str:
-    """One value for reading."""
+def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
+    return [
+        max([len(name), *(len(row[place]) for row in cells)]) for place, name in enumerate(columns)
+    ]
+
+
+def _numeric(columns: Sequence[str], rows: list[Sequence[Any]]) -> list[bool]:
+    """Which columns hold numbers and nothing else."""
+    known = [
+        [row[place] for row in rows if row[place] is not None] for place in range(len(columns))
+    ]
+    return [
+        bool(values)
+        and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
+        for values in known
+    ]
+
+
+def _print_grid(
+    console: "Console", columns: Sequence[str], cells: list[list[str]], numeric: list[bool]
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(header_style="bold")
+    for name, is_number in zip(columns, numeric, strict=True):
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def _print_records(console: "Console", columns: Sequence[str], cells: list[list[str]]) -> None:
+    from rich.text import Text
+
+    margin = max(len(name) for name in columns)
+    for number, row in enumerate(cells, start=1):
+        console.print(Text(f"row {number}", style="bold"))
+        for name, cell in zip(columns, row, strict=True):
+            console.print(Text(f"  {name:<{margin}}  {cell}"), soft_wrap=True)
+
+
+def cell_text(value: Any, longest: int = LONGEST_CELL) -> str:
+    """One value for reading, cut at `longest` characters."""
     match value:
         case None:
             return MISSING
@@ -65,7 +116,7 @@ def cell_text(value: Any) -> str:
             text = value.hex()
         case _:
             text = str(value)
-    return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def plain(value: Any) -> Any:

@@ -27,9 +27,13 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     from observatory.core.workspace import open_workspace
     from observatory.store.run_folder import list_runs
 
-    rows = [_row(entry) for entry in list_runs(open_workspace(results))]
+    workspace = open_workspace(results)
+    rows = [_row(entry) for entry in list_runs(workspace)]
     if json_output:
         _print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"No runs in {workspace.runs} yet; observatory run quickstart makes the first.")
         return
     from observatory.cli.answers import show_table
 

@@ -7,6 +7,9 @@ import typer
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
+_WHOLE = 10_000
+"""Comments are never cut."""
+
 
 def schema(
     name: Annotated[
@@ -44,13 +47,14 @@ def schema(
         show_table(
             ["name", "kind", "columns", "what it holds"],
             [(entry.name, entry.kind, len(entry.columns), entry.comment) for entry in entries],
+            longest=_WHOLE,
         )
         typer.echo("observatory schema NAME lists the columns of one.")
         return
     for entry in entries:
         typer.echo(f"{entry.kind} {entry.name}: {entry.comment}")
         rows = [(column.name, column.type, column.comment) for column in entry.columns]
-        show_table(["column", "type", "what it holds"], rows)
+        show_table(["column", "type", "what it holds"], rows, longest=_WHOLE)
 
 
 def _unknown(name: str, known: list[str]) -> NoReturn:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.cli import export, rebuild, runs, schema, sql
+from observatory.cli.answers import show_table
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.warehouse import ingest
@@ -78,6 +79,19 @@ def test_missing_is_a_dash_and_a_cut_table_says_so(kept: Workspace) -> None:
     whole = _type(kept, "sql", "select range from range(500)", "--limit", "0").stdout
     assert whole.count("\n") > 500 and "there are more" not in whole
     assert "No rows." in _type(kept, "sql", "from runs where false").stdout
+
+
+def test_rows_too_wide_for_the_terminal_stand_below_each_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = [f"column_{place}" for place in range(20)]
+    show_table(columns, [list(range(20)), [None] * 20], width=80)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["row 1", "  column_0   0"]
+    assert lines[21:23] == ["row 2", "  column_0   –"]
+    show_table(columns[:3], [[1, "a" * 200, [1.5, float("nan")]]], width=80, longest=20)
+    folded = capsys.readouterr().out
+    assert "a" * 19 + "…" in folded and '[1.5,"nan"]' in folded
 
 
 def test_csv_json_and_standard_input(kept: Workspace) -> None:
@@ -200,6 +214,10 @@ def test_runs_are_listed_with_status_and_verdict(kept: Workspace) -> None:
         ("r1", "complete", "degraded", 3),
         ("r2", "complete", None, 3),
     ]
+
+
+def test_an_empty_workspace_says_so(tmp_path: Path) -> None:
+    assert "No runs in" in _type(workspace_in(tmp_path), "runs", "list").stdout
 
 
 def test_a_run_that_cannot_be_read_is_listed_with_its_problem(mine: Workspace) -> None:
