@@ -1,6 +1,7 @@
 """Runs whose process died: found by their free lock, sealed with what their journals hold."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,13 @@ from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.crashed_stage import crashed_stage
 from observatory.store.journals import JOURNAL_FOLDER, worker_journals
-from observatory.store.manifest import read_manifest, run_folders
-from observatory.store.run_lock import hold_lock, is_running
+from observatory.store.manifest import MANIFEST_NAME, read_manifest, run_folders
+from observatory.store.run_lock import LOCK_NAME, hold_lock, is_running
 from observatory.store.sealing import seal
 
 CRASH_REASON = "its runner died before the run was over (killed, or the machine went down)"
+NEWBORN_S = 60.0
+"""A folder this young that nobody ever locked is taken to be in the making."""
 SAMPLES_JOURNAL = "samples.journal"
 """What telemetry calls a campaign's journal, in results/campaigns/<campaign id>."""
 
@@ -45,10 +48,17 @@ def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]
 
 def _unsealed(workspace: Workspace) -> Iterator[Path]:
     for folder in run_folders(workspace):
-        if is_running(folder):
+        if is_running(folder) or _is_being_made(folder):
             continue
         if (folder / JOURNAL_FOLDER).is_dir() or not _is_sealed(folder):
             yield folder
+
+
+def _is_being_made(folder: Path) -> bool:
+    """Whether its runner may still be between making the folder and taking its lock."""
+    if (folder / LOCK_NAME).exists():
+        return False
+    return time.time() - (folder / MANIFEST_NAME).stat().st_mtime < NEWBORN_S
 
 
 def _is_sealed(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """A runner that died: its records are sealed by whoever comes next, and its run says crashed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace
+from observatory.store import recovery
 from observatory.store.run_folder import (
     create_run,
     hold_lock,
@@ -65,8 +67,23 @@ def _running(**changes: object) -> Manifest:
     )  # fmt: skip
 
 
-def test_a_killed_runner_leaves_a_run_that_is_saved_and_marked(workspace: Workspace) -> None:
+def _abandoned(workspace: Workspace, made: Manifest) -> Path:
+    """A run folder whose lock was once held."""
+    folder = create_run(workspace, made)
+    (folder / "lock").touch()
+    return folder
+
+
+def test_a_folder_that_is_being_made_is_left_alone(workspace: Workspace) -> None:
     folder = create_run(workspace, _running())
+    assert recover_crashed(workspace) == []
+    old = (folder / "manifest.json").stat().st_mtime - recovery.NEWBORN_S - 1
+    os.utime(folder / "manifest.json", (old, old))
+    assert "0 requests saved" in recover_crashed(workspace)[0]
+
+
+def test_a_killed_runner_leaves_a_run_that_is_saved_and_marked(workspace: Workspace) -> None:
+    folder = _abandoned(workspace, _running())
     with subprocess.Popen(
         [sys.executable, "-c", DIE_WHILE_WRITING, str(folder)], stdout=subprocess.PIPE, text=True
     ) as child:
@@ -86,7 +103,7 @@ def test_a_killed_runner_leaves_a_run_that_is_saved_and_marked(workspace: Worksp
 
 
 def test_the_stage_that_was_running_is_told_from_its_journals(workspace: Workspace) -> None:
-    folder = create_run(workspace, _running())
+    folder = _abandoned(workspace, _running())
     write_journal(folder, heartbeat(0, 0, ended=False), "ticks", stage=0)
     write_journal(folder, heartbeat(0, 1), "ticks", stage=0, worker=1)
     late = record(0, attempts=[answer(20 * S)])
@@ -103,7 +120,7 @@ def test_the_stage_that_was_running_is_told_from_its_journals(workspace: Workspa
 
 
 def test_a_primed_stage_shifts_the_levels(workspace: Workspace) -> None:
-    folder = create_run(workspace, _running())
+    folder = _abandoned(workspace, _running())
     write_journal(folder, heartbeat(0), "ticks", stage=0)
     write_journal(folder, [record(0, phase="prime")], "requests", stage=0)
     write_journal(folder, heartbeat(1), "ticks", stage=1)
@@ -119,20 +136,20 @@ def test_a_primed_stage_shifts_the_levels(workspace: Workspace) -> None:
 
 
 def test_a_run_that_never_began_is_saved_too(workspace: Workspace) -> None:
-    folder = create_run(workspace, _running())
+    folder = _abandoned(workspace, _running())
     assert "0 requests saved" in recover_crashed(workspace)[0]
     assert read_manifest(folder).stages == []
 
 
 def test_a_run_that_ended_keeps_its_status(workspace: Workspace) -> None:
-    folder = create_run(workspace, manifest(status="budget_reached"))
+    folder = _abandoned(workspace, manifest(status="budget_reached"))
     write_journal(folder, [record(0)], "requests")
     assert "run-1 was left unsealed (budget_reached): 1 requests" in recover_crashed(workspace)[0]
     assert read_manifest(folder).status == "budget_reached"
 
 
 def test_a_sealed_run_with_leftover_journals_is_only_tidied(workspace: Workspace) -> None:
-    folder = create_run(workspace, manifest())
+    folder = _abandoned(workspace, manifest())
     made = seal(folder, manifest(), None)
     (folder / "journal").mkdir()
     assert recover_crashed(workspace) == []
@@ -140,8 +157,8 @@ def test_a_sealed_run_with_leftover_journals_is_only_tidied(workspace: Workspace
 
 
 def test_samples_of_the_campaign_are_kept_and_its_folder_goes(workspace: Workspace) -> None:
-    first = create_run(workspace, manifest("r1", status="running"))
-    second = create_run(workspace, manifest("r2", status="running"))
+    first = _abandoned(workspace, manifest("r1", status="running"))
+    second = _abandoned(workspace, manifest("r2", status="running"))
     reading = Sample(4 * S, "host", "shared_host", "", "cpu_util_fraction", 0.5)
     journal = write_samples(workspace.campaigns / "campaign-1" / "samples.journal", [reading])
     with hold_lock(second):
@@ -154,9 +171,9 @@ def test_samples_of_the_campaign_are_kept_and_its_folder_goes(workspace: Workspa
 
 
 def test_what_cannot_be_read_is_named_and_does_not_stop_the_others(workspace: Workspace) -> None:
-    broken = create_run(workspace, manifest("a-broken"))
+    broken = _abandoned(workspace, manifest("a-broken"))
     (broken / "manifest.json").write_text("{")
-    create_run(workspace, manifest("b-fine"))
+    _abandoned(workspace, manifest("b-fine"))
     said = recover_crashed(workspace)
     assert len(said) == 2
     assert said[0].startswith("a-broken could not be recovered") and "manifest.json" in said[0]
@@ -164,7 +181,7 @@ def test_what_cannot_be_read_is_named_and_does_not_stop_the_others(workspace: Wo
 
 
 def test_the_caller_judges_while_the_lock_is_held(workspace: Workspace) -> None:
-    create_run(workspace, manifest(status="running", stages=[stage()]))
+    _abandoned(workspace, manifest(status="running", stages=[stage()]))
     seen: list[tuple[str, str, bool]] = []
 
     def then(folder: Path, sealed: Manifest) -> None:
@@ -177,7 +194,7 @@ def test_the_caller_judges_while_the_lock_is_held(workspace: Workspace) -> None:
 
 
 def test_a_request_that_was_open_has_no_end(workspace: Workspace) -> None:
-    folder = create_run(workspace, _running())
+    folder = _abandoned(workspace, _running())
     write_journal(folder, heartbeat(ended=False), "ticks")
     still_open = record(0, outcome="interrupted", attempts=[Attempt(number=0, sent=S)])
     write_journal(folder, [still_open], "requests")
