@@ -13,6 +13,8 @@ from observatory.load.users import PlannedUser
 class CompletionsUser(PlannedUser):
     """An editor that asks for what comes next, again and again."""
 
+    request = "completions"
+
     @task
     def complete(self) -> None:
         """Every turn is one POST to /completions."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from observatory.load.budget import Budget
 from observatory.load.handoff import Handoff
-from observatory.load.pacing import RateLimit
+from observatory.load.rate_limit import RateLimit
 from observatory.load.turn import Turn
 
 Decision = Literal["go", "wait", "never"] | int

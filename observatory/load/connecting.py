@@ -120,7 +120,10 @@ def _resolve(endpoint: Endpoint) -> list[Any]:
         except OSError:
             continue
         return [(family, stream, 0, "", (host, port))]
-    return list(gevent.socket.getaddrinfo(host, port, type=stream))
+    try:
+        return list(gevent.socket.getaddrinfo(host, port, type=stream))
+    except UnicodeError as error:
+        raise Broken(Fault("dns", "unreachable", f"no host name: {error}")) from error
 
 
 def _connect(addresses: list[Any], deadline: float) -> Opened:

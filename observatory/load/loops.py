@@ -55,11 +55,17 @@ class Gate:
 class ClosedLoop:
     """Each user asks again when its answer ended; requests are taken in the order of the slice.
 
-    `last` bounds the slice (priming); without it the order goes on for ever.
+    `last` bounds the slice (priming); without it the order goes on for ever. Users begin evenly over
+    the first `ramp_ns`, because users who begin together stay together: answers of equal length
+    would come in waves that no real traffic has.
     """
 
-    def __init__(self, stage: Stage, worker: int, workers: int, last: int | None = None) -> None:
+    def __init__(
+        self, stage: Stage, worker: int, workers: int, *, ramp_ns: int, last: int | None = None
+    ) -> None:
         self._stage = stage
+        self._ramp_ns = ramp_ns
+        self._worker = worker
         self._indices = iter(range(worker, last, workers)) if last is not None else None
         self._next_index: int | None = worker
         self._workers = workers
@@ -77,18 +83,18 @@ class ClosedLoop:
         return not self._stopped and self._next_index is not None
 
     def start(self, start_ns: int) -> None:
-        """The stage begins: users who are there are free from this instant on."""
+        """The stage begins: users who are there are free from their place in the ramp on."""
         self._started = True
-        for seat in self._seats:
-            seat.free_monotonic = start_ns
-        self.pump()
+        for place, seat in enumerate(self._seats):
+            global_place = place + self._worker / self._workers
+            seat.free_monotonic = start_ns + round(self._ramp_ns * global_place / len(self._seats))
+            self.seat_free(seat)
 
     def seat_free(self, seat: Seat) -> None:
         """A user has come, or has got its answer; it is free from seat.free_monotonic."""
         seat.waiting_since = 0
         if not self._started:
             self._seats.append(seat)
-            self._ready.append(seat)
         elif seat.free_monotonic > time.monotonic_ns():
             self._stage.alarms.call_at(seat.free_monotonic, lambda: self._now(seat))
         else:

@@ -29,6 +29,8 @@ from observatory.load.turn import Turn, Turns
 from observatory.load.watchdog import Watchdog
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
+RAMP_OF_WARMUP = 0.5
+"""Closed loop: users begin over this part of the warm-up, the rest of it is at full concurrency."""
 _UNSENT_AT_ONCE = 256
 _log = logging.getLogger(__name__)
 
@@ -76,8 +78,11 @@ class StageRun:
         stage, workers = self.handoff.stage, self.handoff.workers
         if stage.offsets_ns is not None:
             return OpenLoop(self, stage.offsets_ns, self.worker, workers)
-        last = len(self.handoff.items) if stage.kind == "prime" else None
-        return ClosedLoop(self, self.worker, workers, last)
+        if stage.kind == "prime":
+            last = len(self.handoff.items)
+            return ClosedLoop(self, self.worker, workers, ramp_ns=0, last=last)
+        ramp_ns = round(stage.warmup_s * RAMP_OF_WARMUP * 1e9)
+        return ClosedLoop(self, self.worker, workers, ramp_ns=ramp_ns)
 
     # The timeline.
 

@@ -7,7 +7,7 @@ made when the test is started (plain.py). Either way Locust spawns, counts and s
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from locust import User, events
 from locust.exception import StopTest, StopUser
@@ -26,6 +26,8 @@ class PlannedUser(User):
     """
 
     abstract = True
+    request: Literal["chat", "completions"] = "chat"
+    """What its plan must be of."""
     _seat: Seat | None = None
     _stage: StageRun | None = None
 
@@ -35,6 +37,8 @@ class PlannedUser(User):
         stage = carrier.stage if carrier is not None else None
         if stage is None:
             raise StopTest(getattr(carrier, "problem", None) or "there is no plan to carry out")
+        if stage.handoff.request != self.request:
+            raise StopTest(f"the plan is of {stage.handoff.request} requests, not {self.request}")
         self._stage = stage
         self._seat = stage.seat()
 
