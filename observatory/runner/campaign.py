@@ -383,9 +383,10 @@ def _exit_code(
         return ExitCode.INTERRUPTED
     if "crashed" in statuses:
         return ExitCode.TARGET_OR_ENVIRONMENT_FAILED
-    if any(run.manifest.verdict and run.manifest.verdict.level == "invalid" for run in runs):
-        return ExitCode.RUN_INVALID
-    return ExitCode.BUDGET_REACHED if "budget_reached" in statuses else ExitCode.FINE
+    if "budget_reached" in statuses:
+        return ExitCode.BUDGET_REACHED
+    invalid = any(run.manifest.verdict and run.manifest.verdict.level == "invalid" for run in runs)
+    return ExitCode.RUN_INVALID if invalid else ExitCode.FINE
 
 
 def _name(*parts: str) -> str:

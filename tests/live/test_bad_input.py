@@ -52,7 +52,7 @@ MODELS = b'{"object":"list","data":[{"id":"served-model","object":"model"}]}'
     ("status", "kind", "body", "code", "words"),
     [
         (200, "text/html", b"<html>login</html>", 4, "HTML"),
-        (401, "application/json", b'{"error":{"message":"bad key"}}', 4, "401"),
+        (401, "application/json", b'{"error":{"message":"bad key"}}', 2, "401"),
         (200, "application/json", MODELS, 2, "served-model"),
     ],
 )

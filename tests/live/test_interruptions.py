@@ -110,6 +110,6 @@ def test_two_runs_of_a_target_at_once_are_refused(workspace: Workspace) -> None:
     first.kill()
     first.communicate(timeout=60)
     workspace.emulated(steady="1s")
-    workspace.run("run", "short", "--label", "after-a-crash")  # the lock went with its holder
+    workspace.measure("short", "--label", "after-a-crash")  # the lock went with its holder
     (row,) = workspace.sql("select count(*) as n from runs where label = 'after-a-crash'")
     assert row["n"] == 1

@@ -20,7 +20,7 @@ targets: [{{kind: llamacpp, name: local, parallel: 1, context: 1024}}]
 def test_cold_prompts_miss_the_engines_cache_and_natural_ones_hit_it(workspace: Workspace) -> None:
     for cache in ("cold", "natural"):
         workspace.write(cache, LLAMA.format(name=cache, cache=cache, steady="8s"))
-        workspace.run("run", cache)
+        workspace.measure(cache)
     rows = {
         row["scenario"]: row
         for row in workspace.sql(
@@ -39,7 +39,7 @@ def test_cold_prompts_miss_the_engines_cache_and_natural_ones_hit_it(workspace: 
 
 def test_answers_are_scored_and_metrics_are_filled(workspace: Workspace) -> None:
     workspace.write("real", LLAMA.format(name="real", cache="cold", steady="6s"))
-    workspace.run("run", "real")
+    workspace.measure("real")
     (row,) = workspace.sql(
         "select count(*) as n, count(score) as scored, count(ttft_s) as ttft, count(tpot_s) as tpot, "
         "min(output_tokens) as least, max(output_tokens) as most, "
