@@ -123,8 +123,8 @@ class StageRun:
     def _drain_ends(self) -> None:
         """What is still open times out; what never went out says why."""
         if not self._finished:
-            self._give_up("timeout", "drain_limit")
             self._loop.stop()
+            self._give_up("timeout", "drain_limit")
             self._refuse("not_issued", "drain_limit")
             self._maybe_over()
 
