@@ -65,11 +65,28 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def masked(frame: pl.DataFrame, names: frozenset[str]) -> pl.DataFrame:
-    """The frame with every name in its free-text columns replaced by MASK."""
-    present = [column for column in FREE_TEXT if frame.schema.get(column) == pl.String]
-    if not names or not present:
-        return frame
-    longest_first = sorted(names, key=lambda name: (-len(name), name))
-    pattern = rf"(?i)\b(?:{'|'.join(re.escape(name) for name in longest_first)})\b"
-    return frame.with_columns(pl.col(present).str.replace_all(pattern, MASK))
+class HostMask:
+    """Replaces the given names by MASK, as whole words and whatever their case."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        longest_first = sorted(names, key=lambda name: (-len(name), name))
+        alternatives = "|".join(re.escape(name) for name in longest_first)
+        self._pattern = rf"(?i)\b(?:{alternatives})\b" if alternatives else None
+
+    def row(self, row: Row) -> Row:
+        """A row with every name in its free-text columns replaced."""
+        if self._pattern is None:
+            return row
+        return {
+            name: re.sub(self._pattern, MASK, value)
+            if name in FREE_TEXT and isinstance(value, str)
+            else value
+            for name, value in row.items()
+        }
+
+    def frame(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The same for a frame."""
+        present = [column for column in FREE_TEXT if frame.schema.get(column) == pl.String]
+        if self._pattern is None or not present:
+            return frame
+        return frame.with_columns(pl.col(present).str.replace_all(self._pattern, MASK))

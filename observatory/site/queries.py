@@ -6,7 +6,9 @@ Reads only. What a question means for a page is decided elsewhere.
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -14,7 +16,7 @@ import polars as pl
 from observatory.analysis.frames import COUNTED
 from observatory.core.workspace import Workspace
 from observatory.site.figures import Figures, Row, figure_of
-from observatory.site.hosts import host_names, masked
+from observatory.site.hosts import HostMask, host_names
 
 VIEWS = ("target_comparison", "run_summary", "stage_summary", "request_metrics")
 UNSHOWN = frozenset(
@@ -25,21 +27,31 @@ UNSHOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """An open warehouse; hidden are the host names that no row may carry."""
+    """An open warehouse; mask hides the host names that no row may carry, scratch is a folder."""
 
     connection: Any
-    hidden: frozenset[str]
+    scratch: Path
+    mask: HostMask
     only_published: bool
 
-    def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
-        """A query's answer; $name in it is bound from the keyword arguments."""
-        with self.connection.cursor() as cursor:
-            relation = cursor.sql(sql, params=parameters or None)
-            return masked(pl.DataFrame(relation), self.hidden)
-
     def rows(self, sql: str, **parameters: Any) -> list[Row]:
-        """The same as dicts."""
-        return self.frame(sql, **parameters).to_dicts()
+        """A query's answer as dicts; $name in it is bound from the keyword arguments."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            names = [column[0] for column in cursor.description]
+            return [self.mask.row(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+    def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
+        """The same as a frame.
+
+        By way of a Parquet file: DuckDB's Arrow stream leaks references into Polars and says so on
+        the terminal, and rows as Python objects would be too many.
+        """
+        path = self.scratch / "answer.parquet"
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"COPY ({sql}) TO '{quoted(path)}' (FORMAT parquet)", parameters or None)
+        frame = pl.read_parquet(path, memory_map=False)
+        return self.mask.frame(frame.with_columns(pl.col(pl.Binary).cast(pl.String)))
 
     @property
     def shown(self) -> str:
@@ -48,6 +60,11 @@ class Reader:
 
 
 _PUBLISHED = "run_id IN (SELECT run_id FROM runs WHERE publish)"
+
+
+def quoted(path: Path) -> str:
+    """A path inside a SQL string literal."""
+    return str(path).replace("'", "''")
 
 
 @contextmanager
@@ -63,13 +80,14 @@ def open_reader(
         return
     from observatory.store.warehouse import connect
 
-    connection = connect(workspace, read_only=True)
-    try:
-        reader = Reader(connection, frozenset(), only_published)
-        names = frozenset() if show_host else host_names(runs(reader))
-        yield Reader(connection, names, only_published)
-    finally:
-        connection.close()
+    with TemporaryDirectory(prefix="observatory-site-") as scratch:
+        connection = connect(workspace, read_only=True)
+        try:
+            reader = Reader(connection, Path(scratch), HostMask(()), only_published)
+            names = frozenset() if show_host else host_names(runs(reader))
+            yield replace(reader, mask=HostMask(names))
+        finally:
+            connection.close()
 
 
 def runs(reader: Reader) -> list[Row]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from observatory.site.hosts import MASK, host_names, masked
+from observatory.site.hosts import MASK, HostMask, host_names
 
 
 def row(endpoint: str | None, kind: str = "url", host: str | None = None) -> dict[str, Any]:
@@ -29,11 +29,13 @@ def test_names_are_masked_as_whole_words_in_free_text_only() -> None:
     frame = pl.DataFrame(
         {"error_text": ["no route to BUILD-box:80", "build-boxes"], "run_id": ["build-box", "x"]}
     )
-    shown = masked(frame, frozenset({"build-box"}))
+    shown = HostMask({"build-box"}).frame(frame)
     assert shown["error_text"].to_list() == [f"no route to {MASK}:80", "build-boxes"]
     assert shown["run_id"].to_list() == ["build-box", "x"]
+    rows = [HostMask({"build-box"}).row(row) for row in frame.to_dicts()]
+    assert rows == shown.to_dicts()
 
 
 def test_characters_that_mean_something_in_patterns_are_taken_as_they_are() -> None:
     frame = pl.DataFrame({"message": ["a.b and axb"]})
-    assert masked(frame, frozenset({"a.b"}))["message"].to_list() == [f"{MASK} and axb"]
+    assert HostMask({"a.b"}).frame(frame)["message"].to_list() == [f"{MASK} and axb"]

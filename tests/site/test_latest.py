@@ -26,38 +26,41 @@ run = st.fixed_dictionaries(
 
 
 @pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("latest") / "x.duckdb"
-    opened = duckdb.connect(str(path))
-    migrate(opened, "test")
-    return opened
+    with duckdb.connect(str(path)) as connection:
+        migrate(connection, "test")
+    return path
+
+
+def viewed(database: Path, runs: list[dict[str, Any]]) -> list[Any]:
+    """What target_comparison answers for these runs, each of one stage."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("DELETE FROM runs")
+        connection.execute("DELETE FROM stages")
+        for row in runs:
+            names, marks = ", ".join(row), ", ".join("?" for _ in row)
+            connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", list(row.values()))
+            connection.execute(
+                "INSERT INTO stages (run_id, stage, kind) VALUES (?, 0, 'closed')", [row["run_id"]]
+            )
+        return connection.execute(
+            "SELECT comparison_key, run_id, invalid_runs FROM target_comparison"
+        ).fetchall()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(run, max_size=8))
 def test_the_choice_is_that_of_target_comparison(
-    connection: duckdb.DuckDBPyConnection, drawn: list[dict[str, Any]]
+    database: Path, drawn: list[dict[str, Any]]
 ) -> None:
     runs = [{**row, "run_id": f"r{place}", "emulated": False} for place, row in enumerate(drawn)]
-    connection.execute("DELETE FROM runs")
-    connection.execute("DELETE FROM stages")
-    for row in runs:
-        names = ", ".join(row)
-        marks = ", ".join("?" for _ in row)
-        connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", list(row.values()))
-        connection.execute(
-            "INSERT INTO stages (run_id, stage, kind) VALUES (?, 0, 'closed')", [row["run_id"]]
-        )
-    viewed = connection.execute(
-        "SELECT comparison_key, run_id, invalid_runs FROM target_comparison"
-    ).fetchall()
-    chosen = latest_campaigns(runs)
     ours = [
         (row["comparison_key"], row["run_id"], len(latest.left_out))
-        for latest in chosen
+        for latest in latest_campaigns(runs)
         for row in latest.compared
     ]
-    assert sorted(ours) == sorted(viewed)
+    assert sorted(ours) == sorted(viewed(database, runs))
 
 
 def test_a_key_whose_runs_are_all_unsound_is_still_shown() -> None:

@@ -67,6 +67,14 @@ def level_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
     return Drawing(name, title, about, _spec(drawn, title), key_of(drawn), notes, table)
 
 
+def _finite(values: Sequence[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
+def _bounded(figure: Figure) -> bool:
+    return figure.below_floor and not figure.reached_by_failures and figure.bound is not None
+
+
 def _shows(figure: Figure) -> bool:
     return figure.drawable or figure.reached_by_failures
 
@@ -75,10 +83,12 @@ def _spec(series: Sequence[Series], title: str) -> Spec:
     figures = [figure for one in series for _, figure in one.points]
     ends = [value for f in figures for value in (f.low, f.high) if value is not None]
     finite = [figure.value for figure in figures if figure.value is not None and figure.drawable]
-    bounds = [figure.bound for figure in figures if figure.below_floor and figure.bound]
-    factor, unit = display_unit(figures[0].unit, finite, figures[0].metric)
+    bounds = [figure.bound for figure in figures if _bounded(figure) and figure.bound is not None]
+    factor, unit = display_unit(
+        figures[0].unit, [*finite, *bounds, *_finite(ends)], figures[0].metric
+    )
     log = wants_log(finite)
-    shown = [value * factor for value in (*finite, *bounds, *ends) if math.isfinite(value)]
+    shown = [value * factor for value in (*finite, *bounds, *_finite(ends))]
     scale, axis = value_axis(shown, log)
     y_title = axis_title(title, unit, log)
     y = alt.Y(
@@ -103,7 +113,7 @@ def _x_axis(series: Sequence[Series]) -> alt.X:
     log = len(levels) > 1 and levels[0] > 0 and levels[-1] / levels[0] > _LOG_LEVELS
     domain = [levels[0] * 0.5, levels[0] * 1.5] if len(levels) == 1 else [levels[0], levels[-1]]
     kind = {"type": "log"} if log else {"type": "linear", "zero": False}
-    scale = alt.Scale(domain=domain, padding=28, nice=False, **kind)
+    scale = alt.Scale(domain=domain, padding=40, nice=False, **kind)
     title = axis_title(next(iter(loads.values())).axis, "", log)
     return alt.X("x:Q", title=title, scale=scale, axis=alt.Axis(values=levels, format=PLAIN))
 
@@ -118,7 +128,9 @@ def _records(one: Series, factor: float) -> list[Record]:
             "low": figure.low * factor if drawable and figure.low is not None else None,
             "high": None,
             "open": False,
-            "bound": figure.bound * factor if figure.below_floor and figure.bound else None,
+            "bound": figure.bound * factor
+            if _bounded(figure) and figure.bound is not None
+            else None,
             "failed": figure.reached_by_failures,
             "Target": one.look.label,
             "Load": load.text,
@@ -145,7 +157,7 @@ def _layers(
     drawn = [record for record in records if record["y"] is not None]
     closed = [record for record in drawn if record["high"] is not None]
     opened = [record for record in drawn if record["open"]]
-    bounds = [record for record in records if record["y"] is None and record["bound"]]
+    bounds = [record for record in records if record["bound"] is not None]
     failed = [record for record in records if record["failed"]]
     layers = []
     if drawn:
@@ -199,7 +211,7 @@ def _notes(series: Sequence[Series]) -> list[str]:
         notes.append("Bars are 95 % intervals.")
     if any(record["open"] for one in series for record in _records(one, 1.0)):
         notes.append("A bar up to the frame has no upper end.")
-    if any(figure.below_floor and figure.bound for figure in figures):
+    if any(map(_bounded, figures)):
         notes.append("A hollow triangle is a lower bound: too few requests for the figure itself.")
     if any(figure.reached_by_failures for figure in figures):
         notes.append("“> timeout”: so many requests failed that they reach this percentile.")
