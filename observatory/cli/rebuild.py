@@ -7,22 +7,23 @@ from observatory.core.errors import EnvironmentFailed
 
 
 def rebuild(results: ResultsOption = None) -> None:
-    """Make the database again from the sealed run folders; readers may keep the old one open.
+    """Make the database again from the run folders; readers may keep the old one open.
 
-    A run whose files have changed since they were sealed is left out and named (exit code 4).
+    Runs whose process died are sealed and judged first, with all that their journals hold. A run whose files have changed since they were sealed is left out and named (exit code 4).
 
     Example: observatory rebuild
     """
     from observatory.analysis.stage_metrics import stage_metrics
     from observatory.core.workspace import open_workspace
+    from observatory.runner.recovery import seal_crashed_runs
     from observatory.store.rebuild import rebuild as rebuild_database
 
     workspace = open_workspace(results)
+    for line in seal_crashed_runs(workspace):
+        typer.echo(line)
     result = rebuild_database(workspace, stage_metrics, say=lambda line: typer.echo(line, err=True))
     for run_id in result.unsealed:
-        typer.echo(
-            f"{run_id} is not sealed yet; `observatory run` seals what a death left", err=True
-        )
+        typer.echo(f"{run_id} is not sealed: it is running, or could not be recovered", err=True)
     typer.echo(f"{workspace.database}: {len(result.ingested)} runs")
     if result.left_out:
         raise EnvironmentFailed(f"left out: {'; '.join(result.left_out)}")

@@ -136,7 +136,9 @@ class LlamaCppTarget(TargetIdentity):
     parallel: int = Field(default=4, ge=1, le=256, description="slots served at once (n_parallel)")
     context: int = Field(default=2048, ge=128, description="tokens of context in each slot")
     threads: int | None = Field(
-        default=None, ge=1, description="compute threads; default: all cores"
+        default=None,
+        ge=1,
+        description="compute threads; default: all cores but one, which the load generator needs",
     )
     gpu_layers: int = Field(default=0, ge=-1, description="layers put on a GPU; -1 is all")
     port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")

@@ -43,7 +43,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
         model_name=name,
         parallel=target.parallel,
         context=target.context,
-        threads=target.threads or len(os.sched_getaffinity(0)),
+        threads=target.threads or default_threads(),
         gpu_layers=target.gpu_layers,
         port=target.port,
         parent=os.getpid(),
@@ -86,6 +86,12 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
         child.close()
         raise
     return OpenTarget(connection, facts, child)
+
+
+def default_threads() -> int:
+    """All cores but one, at least one: llama.cpp's threads wait for each other at every operation,
+    so that one which loses its core to the load generator stalls them all."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def check_model(target: LlamaCppTarget) -> None:
