@@ -17,6 +17,7 @@ from observatory.core.connection import (
 from observatory.core.errors import BadInput
 from observatory.core.target import ENVIRONMENT_REFERENCE
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.tls import tls_context
 
 _PATHS = {"chat": "/chat/completions", "completions": "/completions"}
 
@@ -88,18 +89,6 @@ def _secrets(connection: Connection, headers: dict[str, str]) -> list[str]:
 
 
 def _tls(connection: Connection) -> ssl.SSLContext:
-    """Verifying, always; against ca_bundle alone where there is one."""
-    try:
-        context = ssl.create_default_context(cafile=connection.ca_bundle)
-    except OSError as error:
-        raise BadInput(f"ca_bundle cannot be used: {error}", where=connection.ca_bundle) from error
-    if connection.client_certificate is not None:
-        try:
-            context.load_cert_chain(connection.client_certificate, connection.client_key)
-        except OSError as error:
-            raise BadInput(
-                f"the client certificate cannot be used: {error}",
-                where=connection.client_certificate,
-            ) from error
+    context = tls_context(connection)
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -1,0 +1,94 @@
+"""Runs the transport alone, in a child process under gevent as Locust patches it.
+
+`python -m tests.load.asking CASES` reads a list of Case (JSON) and prints a list of lists of Told.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from observatory.core.connection import Connection
+from observatory.core.record import Attempt
+
+
+class Case(msgspec.Struct):
+    """These texts, one after another, by one user; stall_s: the loop stands still while it waits."""
+
+    connection: Connection
+    texts: list[str]
+    stall_s: float = 0.0
+
+
+class Told(msgspec.Struct):
+    """What came of one request."""
+
+    attempt: Attempt
+    text: str
+    sent_unix_ns: int
+
+
+def ask(
+    folder: Path, cases: list[Case], environment: dict[str, str] | None = None
+) -> list[list[Told]]:
+    """All cases at once, each with a connection of its own, in a child process."""
+    path = folder / "cases.json"
+    path.write_bytes(msgspec.json.encode(cases))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.load.asking", str(path)],
+        cwd=Path(__file__).parent.parent.parent,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    return msgspec.json.decode(done.stdout, type=list[list[Told]])
+
+
+def main() -> None:
+    """The child."""
+    from gevent import monkey
+
+    monkey.patch_all()
+    import gevent
+
+    from observatory.core.clock import new_anchor
+    from observatory.endpoints.exchange import Exchange
+    from observatory.endpoints.wire import decode
+    from observatory.load import kernel_stamps
+    from observatory.load.endpoint import make_endpoint
+    from observatory.load.transport import Transport
+    from observatory.load.watchdog import Watchdog
+
+    anchor = new_anchor()
+    holder = kernel_stamps.prime()
+    gevent.sleep(2 * kernel_stamps.PRIMING_S)
+
+    def run(case: Case) -> list[Told]:
+        endpoint = make_endpoint(case.connection, anchor, request="chat", stream=True)
+        transport = Transport(endpoint, Watchdog(case.connection))
+        told = []
+        for text in case.texts:
+            exchange = Exchange()
+            body: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
+            if case.stall_s:
+                gevent.spawn_later(0.1, monkey.get_original("time", "sleep"), case.stall_s)
+            transport.ask([msgspec.json.encode(body)], exchange)
+            answer = decode(exchange, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker)
+            sent = (answer.attempt.sent or 0) + anchor.realtime_ns
+            told.append(Told(answer.attempt, answer.text, sent))
+        transport.close()
+        return told
+
+    cases = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=list[Case])
+    tasks = [gevent.spawn(run, case) for case in cases]
+    gevent.joinall(tasks, raise_error=True)
+    sys.stdout.buffer.write(msgspec.json.encode([task.value for task in tasks]))
+    holder.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The load tests under plain `locust -f`, with its web page: the same rows, a page that lives."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observatory.core.journal import decode_entries
+from observatory.core.record import RequestRecord, WorkerEnd
+from tests.load.servers import DONE, HEAD, LAST, STOP, Seen, chunk, serve, token, usage
+from tests.load.stages import LOADTESTS, ROOT
+
+SCENARIO = """
+name: by-hand
+workload: {kind: tasks, tasks: [support-tickets], max_tokens: 8}
+arrivals: {kind: closed}
+stages: [{concurrency: 1}]
+"""
+
+
+def answer(sock: Any, seen: Seen) -> None:
+    sock.sendall(HEAD)
+    time.sleep(0.05)
+    sock.sendall(token("billing") + STOP + usage(1, 1) + chunk(DONE) + LAST)
+
+
+def locust(folder: Path, port: int, *more: str) -> list[str]:
+    (folder / "scenarios").mkdir(exist_ok=True)
+    (folder / "scenarios" / "by-hand.yaml").write_text(SCENARIO)
+    return [
+        *(sys.executable, "-m", "locust", "-f", str(LOADTESTS / "chat.py")),
+        *("--host", f"http://127.0.0.1:{port}/v1", "--model", "m", "--scenario", "by-hand"),
+        *("--results", str(folder / "results"), "--users", "2", "--spawn-rate", "2"),
+        *more,
+    ]
+
+
+def rows(folder: Path) -> list[Any]:
+    journals = sorted((folder / "results" / "plain").rglob("worker-0.*"))
+    return [entry for path in journals for entry in decode_entries(path.read_bytes())]
+
+
+def run(command: list[str], folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_without_a_page_it_runs_for_the_time_given(tmp_path: Path) -> None:
+    with serve({"ok": answer}) as server:
+        child = run(locust(tmp_path, server.port, "--headless", "--run-time", "2s"), tmp_path)
+        said, _ = child.communicate(timeout=60)
+    entries = rows(tmp_path)
+    records = [entry for entry in entries if isinstance(entry, RequestRecord)]
+    [end] = [entry for entry in entries if isinstance(entry, WorkerEnd)]
+    assert len(records) > 5, said
+    assert end.issued == end.recorded == len(records) == len(server.seen)
+    assert {record.outcome for record in records} <= {"ok", "interrupted"}
+    assert records[0].score is not None and records[0].scorer == "label"
+    assert "support-tickets" in said
+    assert list((tmp_path / "results").rglob("handoff.msgpack")) == []
+
+
+def test_the_web_page_counts_what_is_recorded(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    page = ("--web-host", "127.0.0.1", "--web-port", str(port), "--autostart")
+    with serve({"ok": answer}) as server:
+        child = run(locust(tmp_path, server.port, *page), tmp_path)
+        try:
+            shown = counted(f"http://127.0.0.1:{port}/stats/requests")
+        finally:
+            child.terminate()
+            said, _ = child.communicate(timeout=30)
+    records = [entry for entry in rows(tmp_path) if isinstance(entry, RequestRecord)]
+    assert shown["state"] == "running" and shown["user_count"] == 2, said
+    assert len(records) >= shown["stats"][0]["num_requests"] > 5
+
+
+def counted(address: str) -> Any:
+    """Locust's own figures, once there are some."""
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        time.sleep(0.3)
+        try:
+            with urllib.request.urlopen(address, timeout=5) as page:
+                shown = json.load(page)
+        except OSError:
+            continue
+        if shown["stats"] and shown["stats"][0]["num_requests"] > 5:
+            return shown
+    pytest.fail("the page shows no requests")
+
+
+def test_what_keeps_a_plan_from_being_made_is_said(tmp_path: Path) -> None:
+    command = locust(tmp_path, 9, "--headless", "--run-time", "2s")
+    command[command.index("by-hand")] = "no-such-scenario"
+    child = run(command, tmp_path)
+    said, _ = child.communicate(timeout=60)
+    assert "no-such-scenario" in said
+    assert "the plan could not be made" in said
