@@ -4,6 +4,8 @@ Pure: it knows no socket. What stands on the hot path is C (llhttp) and one list
 no body is read here, because that waits until the answer is complete (wire.py).
 """
 
+from typing import Any
+
 import httptools
 
 
@@ -55,7 +57,7 @@ class ResponseReader:
         self._at = 0
         self._length_known = False
         self._informational = False
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes, at: int, *, merged: bool = False) -> bool:
         """Take in one read, stamped `at`; answers whether there is nothing more to wait for.
@@ -82,6 +84,13 @@ class ResponseReader:
         if self.headers_at is not None and not self._length_known and self.fault is None:
             self.complete = True
         return self.complete
+
+    def release(self) -> None:
+        """Nothing more will be fed: give back the parser, which refers to us and we to it.
+
+        The collector would come to the pair late, since the bytes it holds do not count for it.
+        """
+        self._parser = None
 
     def header(self, name: str) -> str | None:
         """The first header of that lower-case name."""

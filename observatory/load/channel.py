@@ -190,6 +190,7 @@ class Channel:
             self._watcher.stop()
         if exchange is None or response is None:
             return
+        response.release()
         if fault is not None and fault.phase == "stream" and response.headers_at is None:
             fault = Fault("headers", fault.kind, fault.text, fault.outcome)
         exchange.fault = fault
