@@ -46,6 +46,10 @@ class Admission:
         if self._rate is not None:
             self._rate.sent(now_ns)
 
+    def again(self, turn: Turn) -> bool:
+        """Whether a turn in flight may be tried a second time."""
+        return self.budget.again(turn.worst_prompt_tokens, turn.worst_output_tokens)
+
     def leave(self) -> None:
         """An exchange ended; its cost is settled once it is decoded."""
         self.in_flight -= 1

@@ -61,6 +61,19 @@ class Budget:
         self._held_tokens += output_tokens
         self._held_usd += self._price(prompt_tokens, output_tokens)
 
+    def again(self, prompt_tokens: int, output_tokens: int) -> bool:
+        """Whether a request in flight may be tried once more. Its first try then stays spent at its
+        worst case, because nobody can say that the server did not read it. Requests are not counted
+        twice: the cap on requests is on what was asked."""
+        usd = self._price(prompt_tokens, output_tokens)
+        if self._tokens is not None and self.spent_tokens + output_tokens > self._tokens:
+            return False
+        if self._usd is not None and self.spent_usd + usd > self._usd:
+            return False
+        self.settled_tokens += output_tokens
+        self.settled_usd += usd
+        return True
+
     def settle(self, prompt_tokens: int, output_tokens: int, attempts: Sequence[Attempt]) -> None:
         """It ended: its worst case is given back, its cost is kept.
 

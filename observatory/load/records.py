@@ -4,7 +4,7 @@ import hashlib
 import logging
 from typing import Literal
 
-from observatory.core.record import RequestRecord
+from observatory.core.record import Attempt, RequestRecord
 from observatory.endpoints.exchange import Answer
 from observatory.endpoints.masking import Masker
 from observatory.load.handoff import Handoff
@@ -15,9 +15,16 @@ _log = logging.getLogger(__name__)
 
 
 def request_record(
-    handoff: Handoff, worker: int, turn: Turn, answer: Answer, masker: Masker, *, clock_step: bool
+    handoff: Handoff,
+    worker: int,
+    turn: Turn,
+    answer: Answer,
+    attempts: list[Attempt],
+    masker: Masker,
+    *,
+    clock_step: bool,
 ) -> RequestRecord:
-    """What happened to an issued request.
+    """What happened to an issued request; attempts are all its tries, the answer's the last.
 
     The score is of the answer's text, of its tool calls where it has no text; it is None of anything
     but a whole answer. Texts are kept only where the scenario stores text and the item is not
@@ -36,7 +43,7 @@ def request_record(
         scheduled=turn.scheduled,
         released=turn.released,
         outcome=attempt.outcome,
-        attempts=[attempt],
+        attempts=attempts,
         worker=worker,
         user=turn.user,
         task=turn.item.task,

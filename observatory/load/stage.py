@@ -13,6 +13,7 @@ from typing import Literal
 
 from observatory.core.record import Phase, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
 from observatory.endpoints.exchange import Answer, Fault
+from observatory.endpoints.wire import decode
 from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.decoding import DecodeQueue
@@ -170,15 +171,25 @@ class StageRun:
         return seat.wait()
 
     def ask(self, seat: Seat, turn: Turn) -> None:
-        """Send the turn's request and wait for its answer."""
+        """Send the turn's request and wait for its answer.
+
+        A kept connection that the server had closed is the one reason for a second try, on a new
+        connection; both tries are recorded.
+        """
         try:
             if not turn.closed:
                 seat.transport.ask(turn.body, turn.exchange)
+                if self._may_try_again(turn):
+                    turn.try_again()
+                    seat.transport.ask(turn.body, turn.exchange)
         finally:
             self._ended(turn)
             ended = turn.exchange.ended or 0
             think_ns = round(self.handoff.stage.think_time_s * 1e9)
             seat.freed(self.clock.monotonic(ended), think_ns)
+
+    def _may_try_again(self, turn: Turn) -> bool:
+        return not turn.closed and turn.met_stale_connection and self._admission.again(turn)
 
     def leave(self, seat: Seat) -> None:
         """This user is gone; what it was given and had no time to send ends here."""
@@ -261,8 +272,14 @@ class StageRun:
         budget = self._admission.budget
         budget.settle(turn.worst_prompt_tokens, turn.worst_output_tokens, [answer.attempt])
         stepped = self.clock.stepped_between(turn.due_monotonic, turn.ended_monotonic)
+        masker = self._endpoint.masker
+        attempts = [answer.attempt]
+        if turn.stale is not None:
+            anchor_unix_ns = self.handoff.anchor.realtime_ns
+            stale = decode(turn.stale, anchor_unix_ns=anchor_unix_ns, masker=masker)
+            attempts.insert(0, stale.attempt)
         return request_record(
-            self.handoff, self.worker, turn, answer, self._endpoint.masker, clock_step=stepped
+            self.handoff, self.worker, turn, answer, attempts, masker, clock_step=stepped
         )
 
     def _write(self, records: list[RequestRecord], *, issued: bool = True) -> None:

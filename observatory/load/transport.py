@@ -1,7 +1,7 @@
 """One simulated user's way to the endpoint: a connection of its own, kept while it is sound.
 
 An exchange is never tried twice here: a connection found closed before anything was sent is opened
-anew, anything later is a fault of this try.
+anew, anything later is a fault of this try (stage.py says when there is another).
 """
 
 from typing import Any

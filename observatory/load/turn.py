@@ -16,7 +16,8 @@ _RENDERED_BYTES = 64 << 20
 class Turn:
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
-    reason: why it was not issued or was cut off by us, for the record.
+    reason: why it was not issued or was cut off by us, for the record. stale: the first try, where
+    it met a kept connection that the server had closed.
     """
 
     index: int
@@ -34,6 +35,24 @@ class Turn:
     user: int = 0
     reason: str | None = None
     closed: bool = False
+    stale: Exchange | None = None
+
+    @property
+    def met_stale_connection(self) -> bool:
+        """Whether the server closed the kept connection before it answered a byte: it may not have read
+        the request. Some servers close after some answers without a word (llama.cpp's after two)."""
+        exchange, response = self.exchange, self.exchange.response
+        return (
+            exchange.reused
+            and exchange.fault is not None
+            and exchange.fault.kind in ("early_close", "reset")
+            and (response is None or response.received == 0)
+        )
+
+    def try_again(self) -> None:
+        """Keep the try that met a stale connection, and make ready for the next one."""
+        self.stale = self.exchange
+        self.exchange = Exchange(number=1, streaming=self.stale.streaming)
 
     @property
     def worst_prompt_tokens(self) -> int:
