@@ -9,8 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from observatory.site.figures import write_bytes
-from observatory.site.queries import VIEWS, Reader, view
+from observatory.site.queries import VIEWS, Reader, view, view_names, view_rows
 
+PARQUET_ROWS = 2_000_000
+"""A view with more rows is not offered: the site would be a copy of the warehouse."""
 CSV_ROWS = 200_000
 """A view with more rows is offered as Parquet only: spreadsheets cannot open more anyway."""
 
@@ -24,14 +26,14 @@ ABOUT = {
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One view's files, relative to the site's root; csv is None where it was left out."""
+    """One view's files, relative to the site's root, each None where it was left out."""
 
     name: str
     about: str
     rows: int
     columns: int
-    parquet: str
-    parquet_size: str
+    parquet: str | None
+    parquet_size: str | None
     csv: str | None
     csv_size: str | None
 
@@ -97,7 +99,16 @@ def write_downloads(reader: Reader, out: Path) -> list[Download]:
     """Write out/data/*.parquet and *.csv; answers what was written, in the order of VIEWS."""
     folder = out / "data"
     folder.mkdir()
-    return [_write(view(reader, name), name, folder) for name in VIEWS]
+    return [_offer(reader, name, folder) for name in VIEWS]
+
+
+def _offer(reader: Reader, name: str, folder: Path) -> Download:
+    rows = view_rows(reader, name)
+    if rows > PARQUET_ROWS:
+        return Download(
+            name, ABOUT[name], rows, len(view_names(reader, name)), None, None, None, None
+        )
+    return _write(view(reader, name), name, folder)
 
 
 def _write(frame: pl.DataFrame, name: str, folder: Path) -> Download:

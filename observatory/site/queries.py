@@ -194,7 +194,7 @@ def errors(reader: Reader, run_id: str) -> list[Row]:
     return reader.rows(
         """
         SELECT a.outcome, a.error_phase, a.error_kind, a.http_status, count(*) AS n,
-               string_agg(DISTINCT a.stage::VARCHAR, ', ' ORDER BY a.stage::VARCHAR) AS stages,
+               list_sort(list(DISTINCT a.stage)) AS stages,
                min(a.error_text) AS error_text
         FROM attempts a WHERE a.run_id = $run_id AND a.outcome <> 'ok'
         GROUP BY a.outcome, a.error_phase, a.error_kind, a.http_status
@@ -216,14 +216,20 @@ def never_sent(reader: Reader, run_id: str) -> list[Row]:
     )
 
 
+def view_names(reader: Reader, name: str) -> list[str]:
+    """The columns of a view that a download has: all but those in UNSHOWN."""
+    rows = reader.rows(f"SELECT column_name FROM (DESCRIBE {name})")
+    return [row["column_name"] for row in rows if row["column_name"] not in UNSHOWN]
+
+
+def view_rows(reader: Reader, name: str) -> int:
+    """How many rows of a view the site shows."""
+    return int(reader.rows(f"SELECT count(*) AS n FROM {name} WHERE {reader.shown}")[0]["n"])
+
+
 def view(reader: Reader, name: str) -> pl.DataFrame:
-    """A whole view for download, without the columns in UNSHOWN, fully ordered."""
-    columns = [
-        row["column_name"]
-        for row in reader.rows(f"SELECT column_name FROM (DESCRIBE {name})")
-        if row["column_name"] not in UNSHOWN
-    ]
-    chosen = ", ".join(f'"{column}"' for column in columns)
+    """A whole view for download, fully ordered."""
+    chosen = ", ".join(f'"{column}"' for column in view_names(reader, name))
     return reader.frame(f"SELECT {chosen} FROM {name} WHERE {reader.shown} ORDER BY ALL")
 
 

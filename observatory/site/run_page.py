@@ -90,7 +90,7 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
         telemetry=telemetry_charts(queries.samples(reader, run_id), bands, span),
         stages=stage_table(stages, loads),
         outcomes=outcome_table(queries.outcomes(reader, run_id), loads),
-        errors=error_table(queries.errors(reader, run_id)),
+        errors=error_table(queries.errors(reader, run_id), loads),
         never_sent=never_sent_table(queries.never_sent(reader, run_id)),
         findings=finding_table(queries.of_run(reader, "findings", run_id), loads),
         prices=price_table(queries.of_run(reader, "prices", run_id)),

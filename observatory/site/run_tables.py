@@ -97,10 +97,10 @@ def outcome_table(counts: Sequence[Row], loads: dict[int, Load]) -> Table:
     )
 
 
-def error_table(rows: Sequence[Row]) -> Table:
+def error_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
     """Failed tries by kind, each with one text as an example."""
     heads = [("Outcome", False), ("Where", False), ("What", False), ("HTTP", True)]
-    heads += [("Tries", True), ("Stages", False), ("For example", False)]
+    heads += [("Tries", True), ("At", False), ("For example", False)]
     return Table(
         heads,
         [
@@ -108,7 +108,7 @@ def error_table(rows: Sequence[Row]) -> Table:
                 *(Cell(words(row[name])) for name in ("outcome", "error_phase", "error_kind")),
                 Cell(str(row["http_status"] or DASH), number=True),
                 _count(row["n"]),
-                Cell(row["stages"]),
+                Cell(", ".join(loads[stage].text for stage in row["stages"] if stage in loads)),
                 Cell(row["error_text"] or DASH),
             ]
             for row in rows

@@ -212,6 +212,23 @@ def test_every_example_query_runs(whole: Workspace) -> None:
             assert reader.frame(example.sql).width >= 4, example.question
 
 
+def test_a_view_that_is_too_long_is_not_offered(
+    planter: Planter, seeds: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("observatory.site.downloads.PARQUET_ROWS", 20)
+    monkeypatch.setattr("observatory.site.downloads.CSV_ROWS", 1)
+    built = build_site(planter(seeds["stopped-early"]))
+    assert sorted(path.name for path in (built / "data").iterdir()) == [
+        "run_summary.csv",
+        "run_summary.parquet",
+        "stage_summary.parquet",
+        "target_comparison.parquet",
+    ]
+    text = words(built / "data.html")
+    assert "too long use observatory export" in text
+    assert "too long use the Parquet file" in text
+
+
 def test_every_page_forbids_other_addresses(built: Path) -> None:
     for path in sorted(built.rglob("*.html")):
         head = path.read_text(encoding="utf-8").split("</head>")[0]

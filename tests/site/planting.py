@@ -1,0 +1,367 @@
+"""Invented runs put into real warehouses: real tables, views and stage metrics over seeded requests."""
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.clock import Anchor
+from observatory.core.record import Attempt, Outcome, RequestRecord, Tokens
+from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Verdict
+from observatory.core.sample import EnergyRow, Sample
+from observatory.core.workspace import Workspace
+from observatory.economics.cost import request_cost_usd
+from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.store.database import connect
+from observatory.store.frames import RunFrames, read_frames
+from observatory.store.loading import load_run
+from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
+
+S = 1_000_000_000
+FAILURES: tuple[Outcome, ...] = ("error", "error", "timeout", "throttled")
+TOKEN_PRICES = (("input", 1.0), ("output", 4.0))
+
+
+@dataclass
+class Planted:
+    """One run to invent. levels: users (closed) or requests a second (poisson)."""
+
+    name: str
+    campaign: str = "20261120T090000Z-quickstart-00aa"
+    created: str = "2026-11-20T09:00:00Z"
+    scenario: str = "quickstart"
+    key: str = "c0ffee0011223344"
+    kind: str = "llamacpp"
+    hosting: str = "self"
+    weights: str = "open"
+    billing: str = "hours"
+    basis: str | None = "example"
+    levels: tuple[float, ...] = (1, 4)
+    arrivals: str = "closed"
+    ttft_s: float = 0.12
+    gap_s: float = 0.012
+    requests: int = 150
+    fail: float = 0.0
+    right: float = 0.7
+    level: str | None = "valid"
+    codes: list[str] = field(default_factory=list)
+    sentence: str = "valid: no check found a reason for doubt"
+    status: str = "complete"
+    publish: bool = False
+    gpu: bool = False
+    endpoint: str | None = None
+    energy: bool = False
+    error_text: str = "HTTP 500: the server said no"
+    findings: list[Finding] = field(default_factory=list)
+    windowless: int = 0
+    seed: int = 7
+    chosen_id: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        if self.chosen_id:
+            return self.chosen_id
+        stamp = self.campaign.split("-", 1)[0]
+        return f"{stamp}-{self.scenario}-{self.name}-{self.seed:04x}"
+
+
+def records_of(planted: Planted, stage: StageTimes, draw: random.Random) -> list[RequestRecord]:
+    """Requests of a stage, evenly spread with some jitter, warm-up included."""
+    assert stage.started is not None and stage.steady_ended is not None
+    span = stage.steady_ended - stage.started
+    found = []
+    for index in range(planted.requests):
+        scheduled = stage.started + int(span * (index + draw.random()) / planted.requests)
+        attempt = (
+            failed_attempt(planted, scheduled, draw)
+            if draw.random() < planted.fail
+            else good_attempt(planted, stage, scheduled, draw)
+        )
+        fine = attempt.outcome == "ok"
+        found.append(
+            RequestRecord(
+                index=index,
+                stage=stage.index,
+                prompt_id=f"item-{index % 40}",
+                prompt_sha256=f"{index % 40:064x}",
+                scheduled=scheduled,
+                released=scheduled,
+                outcome=attempt.outcome,
+                attempts=[attempt],
+                user=index % 4,
+                task="arithmetic",
+                item=index % 40,
+                phase="steady" if scheduled >= (stage.steady_started or 0) else "warmup",
+                score=float(draw.random() < planted.right) if fine else None,
+                scorer="number" if fine else None,
+                answer="THE ANSWER TEXT THAT NO PAGE MAY SHOW" if fine else None,
+            )
+        )
+    return found
+
+
+def sending(scheduled: int, draw: random.Random) -> dict[str, Any]:
+    sent = scheduled + int(draw.expovariate(1 / 80_000))
+    return {
+        "number": 0,
+        "connect_started": sent - 40_000,
+        "sent": sent,
+        "body_sent": sent + 20_000,
+        "headers": sent + 9_000_000,
+        "stamp_source": "kernel",
+        "bytes_sent": 800,
+    }
+
+
+def good_attempt(
+    planted: Planted, stage: StageTimes, scheduled: int, draw: random.Random
+) -> Attempt:
+    """A log-normal first token, jittered gaps; both slower under load."""
+    common = sending(scheduled, draw)
+    load = stage.concurrency or (stage.rate_per_s or 1) * 2
+    first = planted.ttft_s * (0.7 + 0.3 * load) * draw.lognormvariate(0, 0.28)
+    gap = planted.gap_s * (0.8 + 0.2 * load) * S
+    tokens = draw.randint(12, 60)
+    arrivals = [common["sent"] + int(first * S)]
+    for _ in range(tokens - 1):
+        arrivals.append(arrivals[-1] + int(gap * draw.gammavariate(9, 1 / 9)))
+    usage = Tokens(draw.randint(40, 220), 0, tokens, 0, tokens, "usage", "usage", "smollm2")
+    return Attempt(
+        first_event=arrivals[0],
+        first_token=arrivals[0],
+        first_answer=arrivals[0],
+        last_token=arrivals[-1],
+        usage_event=arrivals[-1],
+        ended=arrivals[-1] + 300_000,
+        http_status=200,
+        finish_reason="stop",
+        event_ns=arrivals,
+        event_tokens=[1] * tokens,
+        event_characters=[4] * tokens,
+        event_shared=[False] * tokens,
+        tokens=usage,
+        answer_characters=4 * tokens,
+        saw_done=True,
+        **common,
+    )
+
+
+def failed_attempt(planted: Planted, scheduled: int, draw: random.Random) -> Attempt:
+    common = sending(scheduled, draw)
+    outcome: Outcome = draw.choice(FAILURES)
+    late = outcome == "timeout"
+    return Attempt(
+        ended=common["sent"] + int((30 if late else draw.uniform(0.05, 2)) * S),
+        outcome=outcome,
+        http_status={"error": 500, "throttled": 429}.get(outcome),
+        error_phase="stream" if late else "headers",
+        error_kind="timeout" if late else "http_status",
+        error_text=planted.error_text,
+        **common,
+    )
+
+
+def stages_of(planted: Planted) -> list[StageTimes]:
+    found = []
+    for index, level in enumerate(planted.levels):
+        start = (5 + index * 110) * S
+        whole = index < len(planted.levels) - planted.windowless
+        found.append(
+            StageTimes(
+                index=index,
+                kind=planted.arrivals,
+                concurrency=int(level) if planted.arrivals == "closed" else None,
+                rate_per_s=None if planted.arrivals == "closed" else level,
+                started=start,
+                steady_started=start + 5 * S if whole else None,
+                steady_ended=start + 35 * S if whole else None,
+                ended=start + 38 * S,
+                planned=None if planted.arrivals == "closed" else planted.requests,
+                issued=planted.requests if whole else 0,
+                recorded=planted.requests if whole else 0,
+                not_issued=0,
+            )
+        )
+    return found
+
+
+def samples_of(planted: Planted, draw: random.Random) -> list[tuple[Sample, int | None]]:
+    found: list[tuple[Sample, int | None]] = []
+    for second in range(110 * len(planted.levels)):
+        at = second * S
+        busy = 0.15 + 0.7 * (second % 110 in range(5, 40)) * draw.uniform(0.9, 1.0)
+        readings = [
+            ("host", "shared_host", "", "cpu_util_fraction", busy),
+            ("host", "shared_host", "", "cpu_max_core_fraction", min(1.0, busy * 1.15)),
+            ("process", "client", "client", "cpu_cores", busy * 0.2),
+            ("process", "target", f"engine:{planted.name}", "cpu_cores", busy * 1.6),
+            ("process", "client", "client", "rss_bytes", 9.1e7),
+            ("process", "target", f"engine:{planted.name}", "rss_bytes", 3.2e8 + 1e5 * second),
+        ]
+        if planted.gpu:
+            readings += [
+                ("nvml", "target", "gpu0", "gpu_util_fraction", busy),
+                ("nvml", "target", "gpu0", "gpu_power_w", 90 + 300 * busy),
+                ("nvml", "target", "gpu0", "gpu_memory_used_bytes", 6.1e10),
+            ]
+        found += [(Sample(at, s, subject, d, m, v), None) for s, subject, d, m, v in readings]  # type: ignore[arg-type]
+    return found
+
+
+def prices_of(planted: Planted) -> AppliedPrices:
+    if planted.basis is None:
+        return AppliedPrices()
+    if planted.billing == "hours":
+        row = PriceRow("machine_hour", 0.9, planted.basis, "a stated rate")  # type: ignore[arg-type]
+        return AppliedPrices([row], planted.basis)  # type: ignore[arg-type]
+    rows = [PriceRow(kind, usd, planted.basis, "a price list") for kind, usd in TOKEN_PRICES]  # type: ignore[arg-type]
+    return AppliedPrices(rows, planted.basis)  # type: ignore[arg-type]
+
+
+def energy_of(planted: Planted, stages: list[StageTimes]) -> list[EnergyRow]:
+    windows = [
+        (stage.index, stage.steady_started, stage.steady_ended)
+        for stage in stages
+        if stage.steady_started is not None and stage.steady_ended is not None
+    ]
+    if planted.energy:
+        return [
+            EnergyRow(i, "target", "gpu", "measured", "nvml_counter", start, end, 9000.0 + 900 * i)
+            for i, start, end in windows
+        ]
+    if planted.hosting == "self":
+        return [
+            EnergyRow(
+                i,
+                "shared_host",
+                "cpu",
+                "estimated",
+                "codecarbon cpu_load",
+                start,
+                end,
+                620.0,
+                reason="engine and client share the host: not told apart",
+            )
+            for i, start, end in windows
+        ]
+    return []
+
+
+def scenario_of(planted: Planted) -> dict[str, Any]:
+    timing = {"warmup": "5s", "steady": "30s", "drain": "30s"}
+    closed = planted.arrivals == "closed"
+    return {
+        "name": planted.scenario,
+        "seed": 1,
+        "workload": {"kind": "tasks", "tasks": ["arithmetic", "support-tickets"], "cache": "cold"},
+        "arrivals": {"kind": planted.arrivals},
+        "stages": [
+            {"concurrency": int(level) if closed else None, "timing": timing}
+            for level in planted.levels
+        ],
+        "timing": timing,
+        "slo": {"per_request": {"ttft": "1s", "tpot": None, "e2e": "5s"}, "attainment": 0.95},
+    }
+
+
+def target_of(planted: Planted) -> TargetFacts:
+    return TargetFacts(
+        name=planted.name,
+        kind=planted.kind,
+        hosting=planted.hosting,
+        weights=planted.weights,
+        billing=planted.billing,
+        model=f"{planted.name}-model",
+        model_reported=f"{planted.name}-model",
+        license="Apache-2.0" if planted.weights == "open" else None,
+        tokenizer="smollm2",
+        endpoint=planted.endpoint,
+        emulated=planted.kind == "emulated",
+        engine="llama.cpp" if planted.kind == "llamacpp" else None,
+        price=prices_of(planted).to_dict(),
+        cost_basis=planted.basis,
+        on_this_host=planted.kind == "llamacpp",
+    )
+
+
+def manifest_of(planted: Planted) -> Manifest:
+    stages, scenario = stages_of(planted), scenario_of(planted)
+    fields = {name: scenario[name] for name in ("seed", "workload", "arrivals", "stages", "slo")}
+    verdict = None
+    if planted.level is not None:
+        verdict = Verdict(planted.level, planted.codes, planted.sentence)  # type: ignore[arg-type]
+    return Manifest(
+        format=1,
+        run_id=planted.run_id,
+        campaign_id=planted.campaign,
+        scenario_name=planted.scenario,
+        scenario=scenario,
+        seed=1,
+        target=target_of(planted),
+        comparison_key=planted.key,
+        comparison_fields=fields,
+        plan_sha256="ab" * 32,
+        anchor=Anchor(realtime_ns=1_795_165_200 * S, monotonic_ns=0),
+        created_utc=planted.created,
+        ended_utc=planted.created.replace(":00Z", ":59Z"),
+        status=planted.status,  # type: ignore[arg-type]
+        status_reason="stopped by a person" if planted.status == "interrupted" else None,
+        stages=stages,
+        environment={
+            "host": "secret-host-17",
+            "os": "Debian GNU/Linux 12",
+            "cpu_model": "Example CPU",
+            "cores_logical": 2,
+            "memory_bytes": 8 * 2**30,
+            "gpus": ["Example GPU"] if planted.gpu else [],
+        },
+        software={"python": "3.11.9", "observatory": "0.1.0"},
+        verdict=verdict,
+        findings=planted.findings,
+        energy=energy_of(planted, stages),
+        publish=planted.publish,
+    )
+
+
+def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
+    """Make the workspace's database hold these runs."""
+    connection = connect(workspace, read_only=False)
+    try:
+        for place, planted in enumerate(runs):
+            draw = random.Random(f"{planted.run_id}/{planted.seed}")
+            manifest = manifest_of(planted)
+            prices = prices_of(planted)
+            folder = scratch / str(place)
+            folder.mkdir(parents=True)
+            frames = frames_of(planted, manifest, prices, draw)
+            for name in ("requests", "attempts", "samples", "ticks"):
+                getattr(frames, name).write_parquet(folder / f"{name}.parquet")
+            frames = read_frames(folder)
+            identity = {"label": None, "manifest_sha256": "cd" * 32}
+            load_run(connection, folder, manifest, identity, stage_metrics(manifest, frames))
+    finally:
+        connection.close()
+
+
+def frames_of(
+    planted: Planted, manifest: Manifest, prices: AppliedPrices, draw: random.Random
+) -> RunFrames:
+    def cost(tokens: Tokens) -> float | None:
+        if planted.billing != "tokens" or tokens.output is None:
+            return None
+        return request_cost_usd(prices, tokens.prompt, tokens.cached, tokens.output)
+
+    requests, attempts = [], []
+    for stage in manifest.stages:
+        records = [] if stage.steady_started is None else records_of(planted, stage, draw)
+        requests.append(requests_frame(planted.run_id, stage.index, records, cost, planted.basis))
+        attempts.append(attempts_frame(planted.run_id, stage.index, records))
+    return RunFrames(
+        requests=pl.concat(requests),
+        attempts=pl.concat(attempts),
+        samples=samples_frame(planted.run_id, samples_of(planted, draw)),
+        ticks=ticks_frame(planted.run_id, 0, 0, []),
+    )
