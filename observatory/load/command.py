@@ -16,8 +16,9 @@ EXIT_BAD_INPUT = 2
 """A secret, certificate or item cannot be used; the last line of the log says which."""
 EXIT_WORKERS_LOST = 70
 """Every worker process died. EX_SOFTWARE."""
-EXIT_JOURNAL_FAILED = 75
-"""The journal could not be written (disk full, say); what was written is whole. EX_TEMPFAIL."""
+EXIT_CRASHED = 75
+"""A worker had to give up: its journal cannot be written (a full disk, say), or a bug of ours. Its end
+entry or the log says which; what was written is whole. EX_TEMPFAIL."""
 EXIT_INTERRUPTED = 130
 """Asked to stop; what was in flight is recorded as interrupted."""
 

@@ -32,8 +32,8 @@ Steps = Generator[None, None, Answer]
 class DecodeQueue:
     """Ended turns, oldest first.
 
-    record makes the record of one; write takes the records of a turn of work and must not raise;
-    idle is called when there is nothing left to do.
+    record makes the record of one; write takes the records of a turn of work;
+    idle is called when there is nothing left to do, failed when one of these raises in the hub.
     """
 
     def __init__(
@@ -42,7 +42,9 @@ class DecodeQueue:
         record: Callable[[Turn, Answer], RequestRecord],
         write: Callable[[list[RequestRecord]], None],
         idle: Callable[[], None],
+        failed: Callable[[Exception], None],
     ) -> None:
+        self._failed = failed
         self._endpoint = endpoint
         self._record = record
         self._write = write
@@ -83,6 +85,12 @@ class DecodeQueue:
 
     def _work(self) -> None:
         self._scheduled = False
+        try:
+            self._turn()
+        except Exception as error:
+            self._failed(error)
+
+    def _turn(self) -> None:
         began = time.monotonic_ns()
         records: list[RequestRecord] = []
         while len(self) and len(records) < ANSWERS_A_TURN:

@@ -80,9 +80,13 @@ class Timer:
 
 
 class AlarmClock:
-    """Calls functions at monotonic instants, in the hub: they must not block nor raise."""
+    """Calls functions at monotonic instants, in the hub: they must not block.
 
-    def __init__(self) -> None:
+    failed is told of what one of them raises; the others are called all the same.
+    """
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._timer = Timer(self._ring)
@@ -109,7 +113,10 @@ class AlarmClock:
             at, _, function = heapq.heappop(due)
             while now < at:
                 now = time.monotonic_ns()
-            function()
+            try:
+                function()
+            except Exception as error:
+                self._failed(error)
             now = time.monotonic_ns()
         self._armed = None
         if due:

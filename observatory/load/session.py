@@ -21,9 +21,9 @@ from observatory.core.processes import die_with_parent
 from observatory.load import kernel_stamps
 from observatory.load.command import (
     EXIT_BAD_INPUT,
+    EXIT_CRASHED,
     EXIT_FINE,
     EXIT_INTERRUPTED,
-    EXIT_JOURNAL_FAILED,
 )
 from observatory.load.endpoint import make_endpoint
 from observatory.load.handoff import Handoff, read_handoff
@@ -35,7 +35,7 @@ EXIT_CODES: dict[Ending, int] = {
     "complete": EXIT_FINE,
     "budget_reached": EXIT_FINE,
     "interrupted": EXIT_INTERRUPTED,
-    "crashed": EXIT_JOURNAL_FAILED,
+    "crashed": EXIT_CRASHED,
 }
 LEAD_NS = 20_000_000
 """How far ahead a single process puts its own start: by then its users sleep."""
@@ -63,7 +63,7 @@ def start(environment: Any, runner: Any, path: Path) -> None:
         raise SystemExit(EXIT_BAD_INPUT) from error
     except JournalFailed as error:
         _log.error("%s", error)
-        raise SystemExit(EXIT_JOURNAL_FAILED) from error
+        raise SystemExit(EXIT_CRASHED) from error
 
 
 class Session:

@@ -64,8 +64,10 @@ class StageRun:
         )
         self._recorder = Recorder(Path(handoff.journal), worker)
         self._watchdog = Watchdog(handoff.connection)
-        self.alarms = AlarmClock()
-        self._decoder = DecodeQueue(self._endpoint, self._record, self._write, self._maybe_over)
+        self.alarms = AlarmClock(self._bug)
+        self._decoder = DecodeQueue(
+            self._endpoint, self._record, self._write, self._maybe_over, self._bug
+        )
         self._heartbeat = Heartbeat(self.clock, self._beat)
         self._admission = Admission(handoff, worker, time.monotonic_ns())
         self._loop = self._make_loop()
@@ -148,11 +150,23 @@ class StageRun:
             return
         self.ending, self._detail = ending, detail
         self._window_over = True
-        self._loop.stop()
-        self._give_up("interrupted", ending)
-        self._refuse("not_issued", ending)
-        self._decoder.drain()
+        try:
+            self._loop.stop()
+            self._give_up("interrupted", ending)
+            self._refuse("not_issued", ending)
+            self._decoder.drain()
+        except Exception as error:
+            _log.exception("the last records cannot be made")
+            self.ending, self._detail = (
+                "crashed",
+                self._detail if ending == "crashed" else str(error),
+            )
         self._finish()
+
+    def _bug(self, error: Exception) -> None:
+        """Something of ours raised where nobody waits for it: better no stage than a wrong one."""
+        _log.error("the stage ends for a bug", exc_info=error)
+        self.stop("crashed", f"a bug in the load generator: {type(error).__name__}: {error}")
 
     # What users do.
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from observatory.load.command import EXIT_CRASHED
 from tests.load.servers import DONE, HEAD, LAST, STOP, Seen, chunk, serve, token, usage
 from tests.load.stages import Carried, carry, cold_item, item, make_handoff
 
@@ -65,6 +66,22 @@ decoding.decode_steps = broken
     assert {(one.outcome, one.error_kind) for one in attempts} == {("error", "client")}
     assert all(one.sent is not None and one.ended is not None for one in attempts)
     assert "a bug" in result.log
+
+
+def test_a_bug_elsewhere_ends_the_stage_and_says_so(tmp_path: Path) -> None:
+    patch = """
+from observatory.load import stage
+
+def broken(*_, **__):
+    raise RuntimeError("a bug")
+
+stage.request_record = broken
+"""
+    result, sent = carried(tmp_path, patch)
+    [end] = result.ends
+    assert (result.code, end.reason) == (EXIT_CRASHED, "crashed")
+    assert end.detail is not None and "a bug" in end.detail
+    assert end.recorded == len(result.records) == 0 < end.issued == sent
 
 
 def test_answers_are_scored_and_texts_kept_only_where_asked(tmp_path: Path) -> None:

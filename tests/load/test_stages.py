@@ -15,7 +15,7 @@ import pytest
 
 from observatory.core.clock import STEP_NS
 from observatory.core.record import Phase
-from observatory.load.command import EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_JOURNAL_FAILED
+from observatory.load.command import EXIT_BAD_INPUT, EXIT_CRASHED, EXIT_INTERRUPTED
 from observatory.load.handoff import Caps
 from tests.load.servers import (
     DONE,
@@ -196,7 +196,7 @@ def test_a_full_disk_ends_the_stage_and_corrupts_nothing(tmp_path: Path) -> None
         stage = {**CLOSED, "steady_s": 20.0}
         handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, cache="cold")
         carried = carry(handoff, preexec_fn=limit)
-    assert carried.code == EXIT_JOURNAL_FAILED
+    assert carried.code == EXIT_CRASHED
     [end] = carried.ends
     assert end.reason == "crashed"
     assert end.detail is not None and "File too large" in end.detail
@@ -211,7 +211,7 @@ def test_a_slice_never_runs_twice(tmp_path: Path) -> None:
         first = carry(handoff)
         again = carry(handoff)
     assert first.code == 0 and len(server.seen) == 1
-    assert again.code == EXIT_JOURNAL_FAILED
+    assert again.code == EXIT_CRASHED
     assert "already run" in again.log
     assert len(again.records) == 1
 
@@ -281,6 +281,7 @@ def dishonest(sock: Any, seen: Seen) -> None:
 @pytest.mark.parametrize(
     ("caps", "behaviour", "issued"),
     [
+        (Caps(requests=0), slow(0.02, "a"), 0),
         (Caps(requests=70), slow(0.02, "a"), 70),
         # Worst case 16 each; real cost 2, so that nearly all of the cap is used.
         (Caps(output_tokens=400), slow(0.02, "a", "b"), 193),
