@@ -110,12 +110,36 @@ def cell(row: Row | None, unit: str) -> Text:
         return Text("–", style="dim")
     if row["value"] is None:
         return _missing(row, unit)
-    text = Text(_figure(row["value"], unit))
-    if row["low"] is not None and row["high"] is not None:
-        text.append(f"  [{_figure(row['low'], unit)} to {_figure(row['high'], unit)}]", style="dim")
+    low, high = row["low"], row["high"]
+    if low is None or high is None:
+        text = Text(_figure(row["value"], unit))
+    else:
+        value, ends = with_interval(row["value"], low, high, unit)
+        text = Text(value)
+        text.append(f" [{ends}]", style="dim")
     if row["basis"] not in (None, "measured"):
-        text.append(f"  {row['basis']}", style="italic dim")
+        text.append(f" {row['basis']}", style="italic dim")
     return text
+
+
+def with_interval(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
+    """A figure and its interval in one unit, which stands once: ("410 ms", "391–457")."""
+    if unit != "s" or high == float("inf") or value <= 0:
+        ends = [_figure(end, unit).replace(f" {unit}", "").replace("$", "") for end in (low, high)]
+        return _figure(value, unit), "–".join(ends)
+    name, scale = next(
+        (name, scale)
+        for name, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6))
+        if value * scale >= 1 or scale == 1e6
+    )
+    return (
+        f"{value * scale:.3g} {name}",
+        f"{_short_number(low * scale)}–{_short_number(high * scale)}",
+    )
+
+
+def _short_number(number: float) -> str:
+    return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
 def _missing(row: Row, unit: str) -> Text:

@@ -1,0 +1,41 @@
+"""The terminal's figures: interval in the figure's unit, basis beside it, or why there is none."""
+
+import pytest
+
+from observatory.cli.comparison import cell, with_interval
+
+BARE = {
+    "value": None, "low": None, "high": None, "bound": None, "n": 50, "needs_n": 64,
+    "basis": "measured", "reason": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "expected"),
+    [
+        (0.4101, 0.391, 0.457, "s", ("410 ms", "391–457")),
+        (0.4101, 0.391, 2.36, "s", ("410 ms", "391–2360")),
+        (1.8, 1.63, 2.14, "s", ("1.8 s", "1.63–2.14")),
+        (0.32, 0.208, 0.458, "%", ("32 %", "20.8–45.8")),
+        (0.0357, 0.0225, 0.0867, "$", ("$0.0357", "0.0225–0.0867")),
+        (8.6, 3.68, 13.5, "", ("8.6", "3.68–13.5")),
+    ],
+)
+def test_an_interval_has_the_figures_unit(
+    value: float, low: float, high: float, unit: str, expected: tuple[str, str]
+) -> None:
+    assert with_interval(value, low, high, unit) == expected
+
+
+def test_a_figure_says_its_basis_unless_it_was_measured() -> None:
+    row = {**BARE, "value": 6.18, "basis": "estimated"}
+    assert cell(row, "J").plain == "6.18 J estimated"
+    assert cell({**row, "basis": "measured"}, "J").plain == "6.18 J"
+
+
+def test_a_missing_figure_says_why() -> None:
+    assert cell({**BARE, "reason": "sample_floor"}, "s").plain == "needs 64 requests, has 50"
+    failed = {**BARE, "reason": "failures", "bound": 10.0}
+    assert cell(failed, "s").plain == "> 10 s (failures)"
+    assert cell({**BARE, "reason": "no_slo"}, "%").plain == "– no_slo"
+    assert cell(None, "s").plain == "–"
