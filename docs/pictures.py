@@ -50,7 +50,7 @@ def main() -> None:
         drawn.write_text(f"<body style='margin:0'>{svg.replace('Fira Code', 'monospace')}</body>")
         site = build_site(workspace, Path(folder, "site"))
         chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=1.5)
+        page = chromium.new_page(viewport={"width": 1280, "height": 1600})
         page.goto(drawn.as_uri())
         page.locator("svg").first.screenshot(path=HERE / "terminal.png")
         page.goto((site / "index.html").as_uri())

@@ -28,7 +28,7 @@ LINES: tuple[tuple[str, str, str, str], ...] = (
     ("Requests per second", "request_rate", "value", ""),
     ("Error rate", "error_rate", "value", "%"),
     ("Goodput (SLO met)", "goodput_fraction", "value", "%"),
-    ("Score", "score", "mean", ""),
+    ("Score (0 to 1)", "score", "value", ""),
     ("Cost per 1,000 requests", "usd_per_1k_requests", "value", "$"),
     ("Energy per request", "j_per_request", "value", "J"),
 )
