@@ -180,30 +180,30 @@ class StageRun:
 
     def next_turn(self, seat: Seat) -> Turn | None:
         """Wait until this user has something to send; None when it is to leave."""
-        if not seat.leaving:
-            self._loop.seat_free(seat)
+        try:
+            if not seat.leaving:
+                self._loop.seat_free(seat)
+        except Exception as error:
+            self._bug(error)  # Locust would only log it and ask again
         return seat.wait()
 
     def ask(self, seat: Seat, turn: Turn) -> None:
-        """Send the turn's request and wait for its answer.
-
-        A kept connection that the server had closed is the one reason for a second try, on a new
-        connection; both tries are recorded.
-        """
+        """Send the turn's request and wait for its answer."""
         try:
             if not turn.closed:
                 seat.transport.ask(turn.body, turn.exchange)
-                if self._may_try_again(turn):
-                    turn.try_again()
-                    seat.transport.ask(turn.body, turn.exchange)
+        except Exception as error:
+            self._bug(error)
         finally:
-            self._ended(turn)
-            ended = turn.exchange.ended or 0
-            think_ns = round(self.handoff.stage.think_time_s * 1e9)
-            seat.freed(self.clock.monotonic(ended), think_ns)
+            self._answered(seat, turn)
 
-    def _may_try_again(self, turn: Turn) -> bool:
-        return not turn.closed and turn.met_stale_connection and self._admission.again(turn)
+    def _answered(self, seat: Seat, turn: Turn) -> None:
+        try:
+            self._cut_off(turn, Fault("connect", "client", "not asked", "interrupted"))
+            ended = self.clock.monotonic(turn.exchange.ended or 0)
+            seat.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
+        except Exception as error:
+            self._bug(error)
 
     def leave(self, seat: Seat) -> None:
         """This user is gone; what it was given and had no time to send ends here."""

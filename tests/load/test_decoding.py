@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from observatory.load.command import EXIT_CRASHED
 from tests.load.servers import DONE, HEAD, LAST, STOP, Seen, chunk, serve, token, usage
 from tests.load.stages import Carried, carry, cold_item, item, make_handoff
@@ -22,9 +24,11 @@ def answer(sock: Any, seen: Seen) -> None:
     sock.sendall(HEAD + body)
 
 
-def carried(folder: Path, patch: str) -> tuple[Carried, int]:
+def carried(folder: Path, patch: str, *, open_loop: bool = False) -> tuple[Carried, int]:
     (folder / "chat.py").write_text(PATCHED.format(patch=patch))
-    stage = {"kind": "closed", "concurrency": 8, "steady_s": 0.5, "drain_s": 5.0}
+    stage: dict[str, Any] = {"kind": "closed", "concurrency": 8, "steady_s": 0.5, "drain_s": 5.0}
+    if open_loop:
+        stage |= {"kind": "constant", "rate_per_s": 10.0, "offsets_ns": [0, 100_000_000]}
     with serve({"ok": answer}) as server:
         handoff = make_handoff(
             folder, server.port, [cold_item("x")], stage=stage, cache="cold", store_text=True
@@ -68,20 +72,30 @@ decoding.decode_steps = broken
     assert "a bug" in result.log
 
 
-def test_a_bug_elsewhere_ends_the_stage_and_says_so(tmp_path: Path) -> None:
-    patch = """
-from observatory.load import stage
+@pytest.mark.parametrize(
+    "place",
+    [
+        "stage.request_record",
+        "stage.OpenLoop.pump",
+        "stage.ClosedLoop._peek",
+        "transport.Transport.ask",
+    ],
+)
+def test_a_bug_anywhere_ends_the_stage_and_says_so(tmp_path: Path, place: str) -> None:
+    patch = f"""
+from observatory.load import stage, transport
 
 def broken(*_, **__):
     raise RuntimeError("a bug")
 
-stage.request_record = broken
+{place} = broken
 """
-    result, sent = carried(tmp_path, patch)
+    result, _ = carried(tmp_path, patch, open_loop=place.startswith("stage.OpenLoop"))
     [end] = result.ends
     assert (result.code, end.reason) == (EXIT_CRASHED, "crashed")
     assert end.detail is not None and "a bug" in end.detail
-    assert end.recorded == len(result.records) == 0 < end.issued == sent
+    assert "Traceback" in result.log
+    assert end.recorded == len(result.issued)
 
 
 def test_answers_are_scored_and_texts_kept_only_where_asked(tmp_path: Path) -> None:
