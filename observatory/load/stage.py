@@ -188,14 +188,24 @@ class StageRun:
         return seat.wait()
 
     def ask(self, seat: Seat, turn: Turn) -> None:
-        """Send the turn's request and wait for its answer."""
+        """Send the turn's request and wait for its answer.
+
+        A kept connection that the server had closed is the one reason for a second try, on a new
+        connection; both tries are recorded.
+        """
         try:
             if not turn.closed:
                 seat.transport.ask(turn.body, turn.exchange)
+                if self._may_try_again(turn):
+                    turn.try_again()
+                    seat.transport.ask(turn.body, turn.exchange)
         except Exception as error:
             self._bug(error)
         finally:
             self._answered(seat, turn)
+
+    def _may_try_again(self, turn: Turn) -> bool:
+        return not turn.closed and turn.met_stale_connection and self._admission.again(turn)
 
     def _answered(self, seat: Seat, turn: Turn) -> None:
         try:

@@ -120,7 +120,7 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Carried, Ser
 
 def of(carried: Carried, name: str) -> Attempt:
     [record] = [record for record in carried.records if record.prompt_id.startswith(name)]
-    return record.attempts[0]
+    return record.attempts[-1]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
