@@ -103,6 +103,7 @@ def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                cwd=handoff.parent,
                 start_new_session=True,
             )
     except OSError as error:
