@@ -4,6 +4,8 @@ Every figure has its interval or the reason why it is missing; no winner is name
 """
 
 import json
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,19 +191,27 @@ def _print_places(
     console.print(f"database     {_short(workspace.database)}", soft_wrap=True)
     if site is not None:
         console.print(f"site         {_short(site / 'index.html')}", soft_wrap=True)
+    command = _command()
     console.print("\nTry next:")
     first = result.runs[0].manifest.run_id if result.runs else "last"
     console.print(
-        '  observatory sql "select target, count(*), quantile_cont(ttft_s, .5) '
+        f'  {command} sql "select target, count(*), quantile_cont(ttft_s, .5) '
         'from request_metrics group by all"',
         soft_wrap=True,
     )
-    console.print(f"  observatory runs show {first}", soft_wrap=True)
-    console.print("  observatory site serve", soft_wrap=True)
+    console.print(f"  {command} runs show {first}", soft_wrap=True)
+    console.print(f"  {command} site serve", soft_wrap=True)
     console.print(
-        "  observatory run chat-steady --url http://127.0.0.1:8000/v1 --model YOUR-MODEL",
+        f"  {command} run chat-steady --url http://127.0.0.1:8000/v1 --model YOUR-MODEL",
         soft_wrap=True,
     )
+
+
+def _command() -> str:
+    """What to type for this command from here: its path where the shell would not find it."""
+    if shutil.which("observatory"):
+        return "observatory"
+    return _short(Path(sys.argv[0]).absolute())
 
 
 def _short(path: Path) -> str:

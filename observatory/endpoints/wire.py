@@ -77,7 +77,9 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
 def _stamps_by_offset(response: ResponseReader) -> list[Stamp]:
     lengths = [0, *itertools.accumulate(map(len, response.pieces))]
     reads = range(len(response.stamps))
-    return list(zip(map(lengths.__getitem__, response.piece_counts), response.stamps, reads, strict=True))
+    return list(
+        zip(map(lengths.__getitem__, response.piece_counts), response.stamps, reads, strict=True)
+    )
 
 
 def _answer(
