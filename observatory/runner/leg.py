@@ -19,7 +19,7 @@ from typing import Literal
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.record import WorkerEnd
 from observatory.core.run import StageTimes
-from observatory.load.command import locust_command
+from observatory.load.command import EXIT_WORKERS_LOST, locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, Handoff, write_handoff
 from observatory.runner.ticks import Heartbeats
 
@@ -164,6 +164,8 @@ def _judge(
         return "budget_reached", reasons["budget_reached"] or "the budget is spent"
     if "interrupted" in reasons and code != 0:
         return "interrupted", reasons["interrupted"]
+    if code == EXIT_WORKERS_LOST and beats.ends:
+        return "complete", None  # the others carried on; the judge names the lost ones
     if code != 0 or not beats.ends:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return "crashed", f"the load generator ended with {how}: {_last_line(leg.log)}"

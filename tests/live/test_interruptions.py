@@ -113,3 +113,26 @@ def test_two_runs_of_a_target_at_once_are_refused(workspace: Workspace) -> None:
     workspace.measure("short", "--label", "after-a-crash")  # the lock went with its holder
     (row,) = workspace.sql("select count(*) as n from runs where label = 'after-a-crash'")
     assert row["n"] == 1
+
+
+def test_one_of_two_workers_dies_and_the_run_goes_on_marked(workspace: Workspace) -> None:
+    workspace.emulated(steady="8s", users=(4,))
+    child = workspace.start("run", "short", "--processes", "2")
+    wait_until(
+        lambda: (
+            len(list(workspace.results.rglob("worker-*.requests"))) == 2
+            and records_written(workspace)
+        ),
+        "both workers' records",
+    )
+    master = child_running(child.pid, "locust")
+    assert master is not None
+    workers = master.children()
+    assert len(workers) == 2
+    workers[1].kill()
+    out, err = child.communicate(timeout=90)
+    facts = workspace.manifest()
+    assert facts["status"] == "complete", out + err
+    assert len(facts["stages"][0]["lost_workers"]) == 1
+    assert "lost_worker" in facts["verdict"]["codes"]
+    assert _rows(workspace)[1] > 0

@@ -1,0 +1,131 @@
+"""What keeps a run from starting: money without a cap, limits, references, a target in use."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.plan import Plan, PlanItem, StagePlan
+from observatory.core.record import WorkerEnd
+from observatory.core.scenario import Budget
+from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
+from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.runner.limits import check_within_limits
+from observatory.runner.locks import lock_name, target_lock
+from observatory.runner.references import check_references
+from observatory.runner.spending import caps_left, check_may_spend
+
+PRICED = AppliedPrices(
+    [PriceRow("input", 1.0, "stated", "a test"), PriceRow("output", 4.0, "stated", "a test")],
+    "stated",
+)
+BOUGHT = ApiTarget(kind="api", name="bought", provider="openai", model="m")
+EMULATED = EmulatedTarget(kind="emulated", name="emulated-a")
+
+
+def url(**more: Any) -> UrlTarget:
+    return UrlTarget.model_validate({"kind": "url", "name": "u", "url": "http://h:1/v1", **more})
+
+
+def plan(items: list[PlanItem], **stage: Any) -> Plan:
+    level: dict[str, Any] = {"concurrency": None, "rate_per_s": None, **stage}
+    stages = [StagePlan(0, "closed", warmup_s=0, steady_s=1, drain_s=1, **level)]
+    return Plan("s", 1, "chat", True, "cold", items, stages, "0", "0")
+
+
+def item(expected: Any, scorer: str, labels: list[str] | None = None) -> PlanItem:
+    return PlanItem("id-1", "0", {}, 8, 10, expected=expected, scorer=scorer, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("target", "budget", "prices", "complaint"),
+    [
+        (BOUGHT, Budget(), PRICED, "has no budget"),
+        (BOUGHT, Budget(output_tokens=5), PRICED, "has no budget"),
+        (BOUGHT, Budget(usd=1), AppliedPrices(), "no known price"),
+        (BOUGHT, Budget(usd=1), PRICED, None),
+        (BOUGHT, Budget(requests=1), AppliedPrices(), None),
+        (url(billing="tokens", price="unknown"), Budget(), AppliedPrices(), "has no budget"),
+        (url(), Budget(), AppliedPrices(), None),
+        (EMULATED, Budget(), AppliedPrices(), None),
+    ],
+)
+def test_what_is_billed_by_tokens_needs_a_cap_that_can_be_kept(
+    target: Target, budget: Budget, prices: AppliedPrices, complaint: str | None
+) -> None:
+    if complaint is None:
+        check_may_spend(target, budget, prices)
+    else:
+        with pytest.raises(BadInput, match=complaint):
+            check_may_spend(target, budget, prices)
+
+
+def test_what_is_left_of_a_budget_is_never_below_zero() -> None:
+    ends = [
+        WorkerEnd(0, 3, 3, 0, 0, "complete", spent_usd=0.4, spent_output_tokens=30),
+        WorkerEnd(0, 4, 4, 0, 0, "complete", spent_usd=0.7, spent_output_tokens=10),
+    ]
+    caps = caps_left(Budget(usd=1, requests=10, output_tokens=100), PRICED, ends)
+    assert (caps.requests, caps.output_tokens, caps.usd) == (3, 60, 0.0)
+    assert caps.input_usd_per_token == pytest.approx(1e-6)
+    assert caps.output_usd_per_token == pytest.approx(4e-6)
+    assert caps_left(Budget(), PRICED, ends).requests is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "level", "fine"),
+    [
+        ({"max_concurrency": 4}, {"concurrency": 4}, True),
+        ({"max_concurrency": 4}, {"concurrency": 5}, False),
+        ({"max_rate": "2/s"}, {"rate_per_s": 2.0}, True),
+        ({"max_rate": "2/s"}, {"rate_per_s": 2.1}, False),
+        ({}, {"concurrency": 100_000}, True),
+    ],
+)
+def test_a_targets_limits_are_not_exceeded(
+    limit: dict[str, Any], level: dict[str, Any], fine: bool
+) -> None:
+    if fine:
+        check_within_limits(url(**limit), plan([], **level))
+    else:
+        with pytest.raises(BadInput, match=r"stages\[0\]"):
+            check_within_limits(url(**limit), plan([], **level))
+
+
+def test_a_reference_that_no_scorer_can_use_is_named() -> None:
+    check_references(plan([item("42", "number"), item(None, "number"), item("x", "none")]))
+    with pytest.raises(BadInput, match="id-1"):
+        check_references(plan([item("no digits here", "number")]))
+    with pytest.raises(BadInput, match="and 2 more"):
+        check_references(plan([item("z", "label", ["a", "b"])] * 7))
+
+
+def test_a_lock_is_of_an_endpoint_and_goes_with_its_holder(tmp_path: Path) -> None:
+    assert lock_name(url(name="one")) == lock_name(url(name="two"))
+    assert lock_name(url()) != lock_name(url(url="http://h:2/v1"))
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time\nfrom pathlib import Path\n"
+            "from observatory.core.target import EmulatedTarget\n"
+            "from observatory.runner.locks import target_lock\n"
+            "with target_lock(Path(sys.argv[1]), EmulatedTarget(kind='emulated', "
+            "name='emulated-a')):\n    print('held', flush=True)\n    time.sleep(60)\n",
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    try:
+        with pytest.raises(EnvironmentFailed, match=f"process {holder.pid}"):
+            target_lock(tmp_path, EMULATED).__enter__()
+    finally:
+        holder.kill()
+        holder.communicate()
+    with target_lock(tmp_path, EMULATED):
+        pass

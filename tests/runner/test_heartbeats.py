@@ -1,0 +1,95 @@
+"""Heartbeats become progress and stage times; what never came stays None."""
+
+from pathlib import Path
+
+from observatory.core.clock import Anchor
+from observatory.core.connection import Connection
+from observatory.core.journal import encode_entry
+from observatory.core.plan import StagePlan
+from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
+from observatory.load.handoff import Handoff
+from observatory.runner.leg import stage_times
+from observatory.runner.ticks import Heartbeats
+
+S = 1_000_000_000
+
+
+def tick(at: int, recorded: int, tokens: int, ttft: int | None = None) -> WorkerTick:
+    return WorkerTick(
+        at,
+        recorded + 1,
+        recorded,
+        1,
+        0,
+        0,
+        0,
+        0,
+        False,
+        streamed_tokens=tokens,
+        ttft_recent_ns=ttft,
+    )
+
+
+def handoff(journal: Path) -> Handoff:
+    stage = StagePlan(2, "closed", 4, None, warmup_s=1, steady_s=10, drain_s=5)
+    connection = Connection("http", "127.0.0.1", 1, "/v1", "m")
+    return Handoff(
+        "run", "t", Anchor(0, 0), connection, "chat", True, "cold", 1, [], stage, str(journal)
+    )
+
+
+def write(folder: Path, worker: int, *entries: WorkerStart | WorkerTick | WorkerEnd) -> None:
+    with (folder / f"worker-{worker}.ticks").open("ab") as file:
+        for entry in entries:
+            file.write(encode_entry(entry))
+
+
+def test_progress_adds_the_workers_up_and_reads_on_where_it_stopped(tmp_path: Path) -> None:
+    beats = Heartbeats(tmp_path)
+    beats.read()
+    assert (beats.count("recorded"), beats.ttft_s(), beats.tokens_per_s()) == (0, None, None)
+    for worker in (0, 1):
+        write(
+            tmp_path, worker, WorkerStart(worker, 9, 2, 5 * S, 5 * S), tick(6 * S, 3, 100, S // 10)
+        )
+    beats.read()
+    assert beats.count("recorded") == 6
+    assert beats.tokens_per_s() is None
+    torn = encode_entry(tick(8 * S, 9, 300, S // 5))
+    with (tmp_path / "worker-0.ticks").open("ab") as file:
+        file.write(torn[:-3])
+    beats.read()
+    assert beats.count("recorded") == 6
+    with (tmp_path / "worker-0.ticks").open("ab") as file:
+        file.write(torn[-3:])
+    beats.read()
+    assert beats.count("recorded") == 12
+    assert beats.tokens_per_s() == 100.0
+    assert beats.ttft_s() == 0.15
+
+
+def test_stage_times_of_a_whole_stage(tmp_path: Path) -> None:
+    end = WorkerEnd(17 * S, 40, 40, 0, 0, "complete")
+    write(tmp_path, 0, WorkerStart(0, 9, 2, 4 * S, 5 * S), tick(6 * S, 3, 9), end)
+    beats = Heartbeats(tmp_path)
+    beats.read()
+    times = stage_times(handoff(tmp_path), beats)
+    assert (times.index, times.started, times.steady_started, times.steady_ended, times.ended) == (
+        2, 5 * S, 6 * S, 16 * S, 17 * S,
+    )  # fmt: skip
+    assert (times.issued, times.recorded, times.lost_workers) == (40, 40, [])
+
+
+def test_stage_times_of_a_lost_worker_end_with_its_last_sign(tmp_path: Path) -> None:
+    write(tmp_path, 0, WorkerStart(0, 9, 2, 5 * S, 5 * S), tick(8 * S, 3, 9))
+    beats = Heartbeats(tmp_path)
+    beats.read()
+    times = stage_times(handoff(tmp_path), beats)
+    assert (times.steady_started, times.steady_ended, times.ended) == (6 * S, 8 * S, 8 * S)
+    assert times.lost_workers == ["worker 0"]
+
+
+def test_a_stage_that_never_came_to_its_window_has_none(tmp_path: Path) -> None:
+    beats = Heartbeats(tmp_path)
+    times = stage_times(handoff(tmp_path), beats)
+    assert times.started is times.steady_started is times.ended is None
