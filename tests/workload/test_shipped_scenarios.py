@@ -135,6 +135,7 @@ def test_the_quickstart_is_what_the_readme_promises(elsewhere: Workspace) -> Non
     assert [stage.concurrency for stage in scenario.stages] == [1, 4]
     times = [scenario.timing_of(stage) for stage in range(2)]
     assert all(timing.steady >= 30 for timing in times)
-    assert sum(t.warmup + t.steady + t.drain for t in times) * 2 <= 3.5 * 60
+    # Four minutes, of which starting, sealing and building the site take 15 to 20 s.
+    assert sum(t.warmup + t.steady + t.drain for t in times) * 2 <= 220
     assert not scenario.store_text
     assert scenario.slo is not None
