@@ -15,7 +15,7 @@ import msgspec
 
 from observatory.core.clock import Anchor, new_anchor
 from observatory.core.errors import BadInput, ExitCode, Interrupted, ObservatoryError
-from observatory.core.plan import Plan, StagePlan, plan_sha256
+from observatory.core.plan import Plan, PlanItem, StagePlan, plan_sha256
 from observatory.core.record import WorkerEnd
 from observatory.core.run import (
     MANIFEST_FORMAT,
@@ -269,7 +269,7 @@ def _run_one(campaign: Campaign, member: Member, stage: StagePlan) -> LegResult:
         stream=plan.stream,
         cache=plan.cache,
         seed=plan.seed,
-        items=plan.items,
+        items=primers(plan.items) if stage.kind == "prime" else plan.items,
         stage=stage,
         journal=str(member.folder / "journal" / f"stage-{stage.index:02d}"),
         workers=1 if stage.kind == "prime" else scenario.processes,
@@ -300,6 +300,14 @@ def _run_one(campaign: Campaign, member: Member, stage: StagePlan) -> LegResult:
     finally:
         if sampler is not None:
             sampler.unwatch("client")
+
+
+def primers(items: list[PlanItem]) -> list[PlanItem]:
+    """The items as priming asks them: the whole prompt, one token of answer."""
+    return [
+        msgspec.structs.replace(item, body={**item.body, "max_tokens": 1}, max_tokens=1)
+        for item in items
+    ]
 
 
 def _progress(

@@ -216,3 +216,33 @@ def test_a_refused_key_is_not_shown_either(workspace: Workspace) -> None:
     for path in workspace.root.rglob("*"):
         if path.is_file():
             assert CANARY.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_plain_completions_of_drawn_lengths_after_priming(
+    workspace: Workspace, stream: bool
+) -> None:
+    text = EMULATED.format(name="plain", steady="2s", stages="  - rate: 10/s")
+    text = text.replace("{kind: closed}", "{kind: constant}").replace(
+        "{kind: tasks, tasks: [support-tickets], max_tokens: 8}",
+        "{kind: synthetic, request: completions, cache: warm, items: 3, "
+        f"stream: {str(stream).lower()}, "
+        "prompt_tokens: {distribution: fixed, tokens: 40}, "
+        "output_tokens: {distribution: uniform, low: 3, high: 6}}",
+    )
+    workspace.write("plain", text)
+    workspace.measure("plain")
+    rows = workspace.sql(
+        "select stage_kind, phase, count(*) as n, count(*) filter (where outcome = 'ok') as ok, "
+        "min(output_tokens) as least, max(output_tokens) as most, count(ttft_s) as ttft, "
+        "count(e2e_s) as e2e from request_metrics group by all order by n"
+    )
+    primed = [row for row in rows if row["stage_kind"] == "prime"]
+    loaded = [row for row in rows if row["stage_kind"] == "constant"]
+    assert [(row["n"], row["most"]) for row in primed] == [(3, 1)]
+    assert sum(row["n"] for row in loaded) == sum(row["ok"] for row in loaded) == 25
+    assert min(row["least"] for row in loaded) >= 3 and max(row["most"] for row in loaded) <= 6
+    assert all(row["e2e"] == row["ok"] for row in loaded)
+    assert all(row["ttft"] == row["ok"] for row in loaded)
+    (apart,) = workspace.sql("select max(e2e_s - ttft_s) as most from request_metrics")
+    assert (apart["most"] > 0) is stream  # an answer that is not streamed is one event
