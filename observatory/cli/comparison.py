@@ -16,8 +16,9 @@ from rich.text import Text
 from observatory.core.run import StageTimes, Verdict
 from observatory.core.units import human_number, human_seconds
 from observatory.core.workspace import Workspace
-from observatory.runner.campaign import CampaignResult, stage_level
+from observatory.runner.campaign import CampaignResult
 from observatory.runner.finish import FinishedRun
+from observatory.runner.progress import stage_level
 
 Row = dict[str, Any]
 LINES: tuple[tuple[str, str, str, str], ...] = (

@@ -47,7 +47,7 @@ def print_dry_run(
 
 def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dict[str, Any]:
     from observatory.core.plan import plan_sha256
-    from observatory.runner.campaign import stage_level
+    from observatory.runner.progress import stage_level
 
     return {
         "scenario": scenario.name,

@@ -21,7 +21,6 @@ from observatory.core.run import (
     MANIFEST_FORMAT,
     Manifest,
     RunStatus,
-    StageTimes,
     TargetFacts,
 )
 from observatory.core.scenario import Scenario
@@ -39,12 +38,11 @@ from observatory.runner.finish import FinishedRun, finish_run
 from observatory.runner.leg import Leg, LegResult, run_leg
 from observatory.runner.limits import check_within_limits
 from observatory.runner.locks import target_lock
-from observatory.runner.progress import LegProgress, Observer
+from observatory.runner.progress import Observer, leg_progress
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
 from observatory.runner.spending import caps_left, check_may_spend
 from observatory.runner.stopping import Stop
-from observatory.runner.ticks import Heartbeats
 from observatory.store.run_folder import create_run, hold_lock, write_manifest
 from observatory.telemetry.environment import describe_environment, software_versions
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
@@ -293,8 +291,15 @@ def _run_one(campaign: Campaign, member: Member, stage: StagePlan) -> LegResult:
             stopping=lambda: campaign.stop.asked,
             failed=opened.alive,
             started=started,
-            moment=lambda beats, elapsed: campaign.observer.leg(
-                _progress(campaign, member, leg, beats, elapsed)
+            moment=lambda beats: campaign.observer.leg(
+                leg_progress(
+                    leg,
+                    beats,
+                    now=campaign.anchor.now(),
+                    emulated=member.manifest.target.emulated,
+                    stages=len(plan.stages),
+                    later_s=campaign.legs_left_s,
+                )
             ),
         )
     finally:
@@ -308,54 +313,6 @@ def primers(items: list[PlanItem]) -> list[PlanItem]:
         msgspec.structs.replace(item, body={**item.body, "max_tokens": 1}, max_tokens=1)
         for item in items
     ]
-
-
-def _progress(
-    campaign: Campaign, member: Member, leg: Leg, beats: Heartbeats, elapsed: float
-) -> LegProgress:
-    stage = leg.handoff.stage
-    now = campaign.anchor.now()
-    begun = [
-        state.start.stage_started
-        for state in beats.workers.values()
-        if state.start is not None and state.start.stage_started is not None
-    ]
-    since = (now - min(begun)) / 1e9 if begun else 0.0
-    if not begun:
-        part = "starting"
-    elif since < stage.warmup_s:
-        part = "warm-up"
-    elif since < leg.length_s:
-        part = "steady"
-    else:
-        part = "drain"
-    return LegProgress(
-        target=member.target.name,
-        emulated=member.manifest.target.emulated,
-        stage=stage.index,
-        stages=len(campaign.plan.stages),
-        level=stage_level(stage),
-        part="priming" if stage.kind == "prime" else part,
-        elapsed_s=max(since, 0.0),
-        length_s=leg.length_s,
-        campaign_left_s=max(0.0, leg.length_s - since) + campaign.legs_left_s,
-        done=beats.count("recorded"),
-        in_flight=sum(
-            state.tick.in_flight for state in beats.workers.values() if state.tick is not None
-        ),
-        errors=sum(state.tick.errors for state in beats.workers.values() if state.tick is not None),
-        ttft_s=beats.ttft_s(),
-        tokens_per_s=beats.tokens_per_s(),
-    )
-
-
-def stage_level(stage: StagePlan | StageTimes) -> str:
-    """A load level in words: "4 users", "2/s poisson", "priming"."""
-    if stage.kind == "prime":
-        return "priming"
-    if stage.concurrency is not None:
-        return f"{stage.concurrency} user{'s' if stage.concurrency != 1 else ''}"
-    return f"{stage.rate_per_s:g}/s {stage.kind}"
 
 
 def _finish(campaign: Campaign, member: Member) -> FinishedRun:

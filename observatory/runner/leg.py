@@ -62,12 +62,12 @@ def run_leg(
     stopping: Callable[[], bool],
     failed: Callable[[], str | None],
     started: Callable[[int], None],
-    moment: Callable[[Heartbeats, float], None],
+    moment: Callable[[Heartbeats], None],
 ) -> LegResult:
     """Run it to its end.
 
     stopping: the person wants to stop. failed: why the target died, else None. started: told the
-    child's process id. moment: told the heartbeats and the seconds since the child began.
+    child's process id. moment: told the heartbeats, a few times a second.
     """
     journal = Path(leg.handoff.journal)
     journal.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _follow(
     beats: Heartbeats,
     stopping: Callable[[], bool],
     failed: Callable[[], str | None],
-    moment: Callable[[Heartbeats, float], None],
+    moment: Callable[[Heartbeats], None],
 ) -> tuple[Outcome, str] | None:
     """Wait for the child; answers why it was ended from outside, None where it ended itself."""
     began = time.monotonic()
@@ -126,7 +126,7 @@ def _follow(
     while child.poll() is None:
         elapsed = time.monotonic() - began
         beats.read()
-        moment(beats, elapsed)
+        moment(beats)
         if stopping():
             return "interrupted", "stopped by the person who ran it"
         death = failed()

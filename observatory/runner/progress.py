@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from observatory.core.plan import StagePlan
+from observatory.core.run import StageTimes
+from observatory.runner.leg import Leg
+from observatory.runner.ticks import Heartbeats
+
 
 @dataclass(frozen=True, slots=True)
 class LegProgress:
-    """One moment of one stage on one target. Times in seconds since the stage's child started."""
+    """One moment of one stage on one target. Times in seconds since the stage began."""
 
     target: str
     emulated: bool
@@ -42,3 +47,51 @@ class Silent:
 
     def leg(self, progress: LegProgress) -> None:
         """Ignore it."""
+
+
+def stage_level(stage: StagePlan | StageTimes) -> str:
+    """A load level in words: "4 users", "2/s poisson", "priming"."""
+    if stage.kind == "prime":
+        return "priming"
+    if stage.concurrency is not None:
+        return f"{stage.concurrency} user{'s' if stage.concurrency != 1 else ''}"
+    return f"{stage.rate_per_s:g}/s {stage.kind}"
+
+
+def leg_progress(
+    leg: Leg, beats: Heartbeats, *, now: int, emulated: bool, stages: int, later_s: float
+) -> LegProgress:
+    """The state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
+    stage = leg.handoff.stage
+    begun = [
+        state.start.stage_started
+        for state in beats.workers.values()
+        if state.start is not None and state.start.stage_started is not None
+    ]
+    since = max(0.0, (now - min(begun)) / 1e9) if begun else 0.0
+    ticks = [state.tick for state in beats.workers.values() if state.tick is not None]
+    return LegProgress(
+        target=leg.handoff.target,
+        emulated=emulated,
+        stage=stage.index,
+        stages=stages,
+        level=stage_level(stage),
+        part=_part(leg, since) if begun else "starting",
+        elapsed_s=since,
+        length_s=leg.length_s,
+        campaign_left_s=max(0.0, leg.length_s - since) + later_s,
+        done=beats.count("recorded"),
+        in_flight=sum(tick.in_flight for tick in ticks),
+        errors=sum(tick.errors for tick in ticks),
+        ttft_s=beats.ttft_s(),
+        tokens_per_s=beats.tokens_per_s(),
+    )
+
+
+def _part(leg: Leg, since_s: float) -> str:
+    stage = leg.handoff.stage
+    if stage.kind == "prime":
+        return "priming"
+    if since_s < stage.warmup_s:
+        return "warm-up"
+    return "steady" if since_s < leg.length_s else "drain"

@@ -8,7 +8,8 @@ from observatory.core.journal import encode_entry
 from observatory.core.plan import StagePlan
 from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
 from observatory.load.handoff import Handoff
-from observatory.runner.leg import stage_times
+from observatory.runner.leg import Leg, stage_times
+from observatory.runner.progress import LegProgress, leg_progress
 from observatory.runner.ticks import Heartbeats
 
 S = 1_000_000_000
@@ -93,3 +94,23 @@ def test_a_stage_that_never_came_to_its_window_has_none(tmp_path: Path) -> None:
     beats = Heartbeats(tmp_path)
     times = stage_times(handoff(tmp_path), beats)
     assert times.started is times.steady_started is times.ended is None
+
+
+def test_progress_of_a_leg_tells_its_part_and_what_is_left(tmp_path: Path) -> None:
+    leg = Leg(handoff(tmp_path), tmp_path / "log", tmp_path)
+    beats = Heartbeats(tmp_path)
+
+    def at(second: float) -> LegProgress:
+        return leg_progress(
+            leg, beats, now=round(second * S), emulated=True, stages=3, later_s=100.0
+        )
+
+    assert (at(5).part, at(5).elapsed_s, at(5).level) == ("starting", 0.0, "4 users")
+    write(tmp_path, 0, WorkerStart(0, 9, 2, 5 * S, 5 * S), tick(6 * S, 3, 100))
+    beats.read()
+    assert [at(second).part for second in (5.5, 7, 15.9, 16.1)] == [
+        "warm-up", "steady", "steady", "drain",
+    ]  # fmt: skip
+    assert at(7).campaign_left_s == 9 + 100
+    assert (at(7).done, at(7).in_flight, at(7).errors, at(7).emulated) == (3, 1, 0, True)
+    assert at(60).campaign_left_s == 100
