@@ -244,7 +244,3 @@ class Figures:
         """The figure; one without value and with reason not_computed where the table has none."""
         figure = self.by_key.get((metric, statistic))
         return figure or Figure(metric, statistic, reason="not_computed")
-
-    def has(self, metric: str, statistic: str = "value") -> bool:
-        """The stage has a value for it."""
-        return self.get(metric, statistic).drawable
