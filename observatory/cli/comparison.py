@@ -14,11 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from observatory.core.run import StageTimes, Verdict
-from observatory.core.units import human_number, human_seconds
+from observatory.core.units import human_level, human_number, human_seconds
 from observatory.core.workspace import Workspace
 from observatory.runner.campaign import CampaignResult
 from observatory.runner.finish import FinishedRun
-from observatory.runner.progress import stage_level
 
 Row = dict[str, Any]
 LINES: tuple[tuple[str, str, str, str], ...] = (
@@ -74,7 +73,9 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
     }
     if not stages:
         return None
-    table = Table(title=f"Load: {stage_level(next(iter(stages.values())))}", title_justify="left")
+    one = next(iter(stages.values()))
+    level = human_level(one.kind, one.concurrency, one.rate_per_s)
+    table = Table(title=f"Load: {level}", title_justify="left")
     table.add_column("")
     for run in runs:
         name = run.manifest.target.name

@@ -47,7 +47,7 @@ def print_dry_run(
 
 def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dict[str, Any]:
     from observatory.core.plan import plan_sha256
-    from observatory.runner.progress import stage_level
+    from observatory.core.units import human_level
 
     return {
         "scenario": scenario.name,
@@ -58,7 +58,7 @@ def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dic
         "stages": [
             {
                 "stage": stage.index,
-                "level": stage_level(stage),
+                "level": human_level(stage.kind, stage.concurrency, stage.rate_per_s),
                 "seconds": stage.warmup_s + stage.steady_s,
                 "requests": len(stage.offsets_ns) if stage.offsets_ns is not None else None,
                 "max_output_tokens_each": max(item.max_tokens for item in plan.items),

@@ -172,14 +172,11 @@ def _lines(entry: "RunEntry") -> list[str]:
 
 
 def _stage_lines(manifest: "Manifest") -> list[str]:
+    from observatory.core.units import human_level
+
     lines = []
     for stage in manifest.stages:
-        if stage.rate_per_s is not None:
-            level = f"{stage.rate_per_s:g}/s {stage.kind}"
-        elif stage.concurrency is not None:
-            level = f"{stage.concurrency} users"
-        else:
-            level = stage.kind
+        level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         window = "no steady window"
         if stage.steady_started is not None and stage.steady_ended is not None:
             window = f"{(stage.steady_ended - stage.steady_started) / 1e9:.1f} s steady"

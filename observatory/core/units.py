@@ -77,6 +77,15 @@ def human_number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:
+    """A load level for reading: "4 users", "2/s poisson", "priming"; its kind where neither is known."""
+    if kind == "prime":
+        return "priming"
+    if concurrency is not None:
+        return f"{concurrency} user{'' if concurrency == 1 else 's'}"
+    return f"{rate_per_s:g}/s {kind}" if rate_per_s is not None else kind
+
+
 def _positive(seconds: float) -> float:
     if seconds <= 0:
         raise ValueError("must be longer than nothing")

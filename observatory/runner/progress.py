@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from observatory.core.plan import StagePlan
-from observatory.core.run import StageTimes
+from observatory.core.units import human_level
 from observatory.runner.leg import Leg
 from observatory.runner.ticks import Heartbeats
 
@@ -39,25 +38,6 @@ class Observer(Protocol):
         """The state of the stage that is running, a few times a second."""
 
 
-class Silent:
-    """An observer that shows nothing."""
-
-    def say(self, text: str) -> None:
-        """Ignore it."""
-
-    def leg(self, progress: LegProgress) -> None:
-        """Ignore it."""
-
-
-def stage_level(stage: StagePlan | StageTimes) -> str:
-    """A load level in words: "4 users", "2/s poisson", "priming"."""
-    if stage.kind == "prime":
-        return "priming"
-    if stage.concurrency is not None:
-        return f"{stage.concurrency} user{'s' if stage.concurrency != 1 else ''}"
-    return f"{stage.rate_per_s:g}/s {stage.kind}"
-
-
 def leg_progress(
     leg: Leg, beats: Heartbeats, *, now: int, emulated: bool, stages: int, later_s: float
 ) -> LegProgress:
@@ -75,7 +55,7 @@ def leg_progress(
         emulated=emulated,
         stage=stage.index,
         stages=stages,
-        level=stage_level(stage),
+        level=human_level(stage.kind, stage.concurrency, stage.rate_per_s),
         part=_part(leg, since) if begun else "starting",
         elapsed_s=since,
         length_s=leg.length_s,

@@ -10,6 +10,7 @@ from observatory.core.units import (
     Rate,
     format_duration,
     format_rate,
+    human_level,
     human_number,
     human_seconds,
     parse_duration,
@@ -99,3 +100,20 @@ def test_durations_are_written_short() -> None:
 
 def test_missing_figures_are_a_dash() -> None:
     assert human_seconds(None) == human_number(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("kind", "concurrency", "rate_per_s", "words"),
+    [
+        ("closed", 1, None, "1 user"),
+        ("closed", 4, None, "4 users"),
+        ("poisson", None, 2.0, "2/s poisson"),
+        ("constant", None, 0.25, "0.25/s constant"),
+        ("prime", 1, None, "priming"),
+        ("unknown", None, None, "unknown"),
+    ],
+)
+def test_a_load_level_in_words(
+    kind: str, concurrency: int | None, rate_per_s: float | None, words: str
+) -> None:
+    assert human_level(kind, concurrency, rate_per_s) == words
