@@ -319,6 +319,8 @@ def _finish(campaign: Campaign, member: Member) -> FinishedRun:
     campaign.observer.say(f"sealing {member.manifest.run_id}")
     sampler = campaign.sampler
     trouble = sampler.alive() if sampler is not None else None
+    if trouble is not None:
+        campaign.observer.say(f"{member.target.name}: telemetry is incomplete: {trouble}")
     manifest = msgspec.structs.replace(
         member.manifest,
         status=member.status,
