@@ -123,6 +123,7 @@ class ReplayServer:
     def stop(self) -> None:
         """Have `serve` return; a signal handler may call it."""
         self._stopped = True
+        self._arm(1)
 
     def serve(self) -> None:
         """Serve until stopped, then close everything."""

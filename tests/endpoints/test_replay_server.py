@@ -86,10 +86,11 @@ def test_events_come_in_order_never_before_their_instant(tmp_path: Path) -> None
         reads, times = ask(port)
     assert b"".join(reads) == b"".join(answer_writes(5))
     assert times[-1] - began >= 5_000_000 + 4 * 2_000_000
-    last = read_seconds(report)[-1]
+    seconds = read_seconds(report)
+    last = seconds[-1]
     assert (last.requests, last.events, last.late) == (1, 5, 0)
     assert last.cpu_ns > 0
-    assert last.worst_ns > 0
+    assert max(second.worst_ns for second in seconds) > 0
 
 
 def test_requests_on_one_connection_are_answered_one_after_another(tmp_path: Path) -> None:
