@@ -1,0 +1,73 @@
+"""`python -m benchmarks NAME...`: measures, prints, and writes one JSON file a measure to benchmarks/out.
+
+See docs/performance.md for what each measure is.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.catalogue import MEASURES
+from benchmarks.machine import QUIET_BUSY, busy_share, choose_cores, facts
+from benchmarks.results import Measurement, save
+from observatory.core.errors import ObservatoryError
+
+
+def main(words: list[str] | None = None) -> int:
+    """Exit code: 0 measured (reached or not), 2 unknown name, 4 this machine cannot, or is busy."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="+", help=f"all, or of: {', '.join(MEASURES)}")
+    parser.add_argument("--quick", action="store_true", help="shorter windows, for a first look")
+    parser.add_argument("--refuse-busy", action="store_true", help="exit 4 on a busy machine")
+    asked = parser.parse_args(words)
+    names = list(MEASURES) if asked.names == ["all"] else asked.names
+    unknown = sorted(set(names) - set(MEASURES))
+    if unknown:
+        parser.error(f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    try:
+        return _measure(names, asked.quick, asked.refuse_busy)
+    except ObservatoryError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return int(error.exit_code)
+
+
+def _measure(names: list[str], quick: bool, refuse_busy: bool) -> int:
+    machine = {**facts(), "load_average_before": os.getloadavg()[0]}
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        bench = Bench(choose_cores(), Path(scratch), quick)
+        for name in names:
+            busy = busy_share()
+            if busy > QUIET_BUSY:
+                print(
+                    f"WARNING: {name}: the machine is {busy:.0%} busy before the start; "
+                    "these figures are not to be trusted",
+                    file=sys.stderr,
+                )
+                if refuse_busy:
+                    return 4
+            measurement = MEASURES[name](bench)
+            measurement.machine, measurement.quick = machine, quick
+            measurement.quiet = {"busy_share_before": busy, "busy": busy > QUIET_BUSY}
+            save(measurement)
+            _show(measurement)
+    return 0
+
+
+def _show(measurement: Measurement) -> None:
+    print(f"== {measurement.name}")
+    for row in [measurement.values, *measurement.rows]:
+        if row:
+            print(json.dumps(row, default=str))
+    for check in measurement.checks:
+        word = {True: "reached", False: "NOT REACHED", None: "not measured"}[check.reached]
+        bound = f"{'<=' if check.side == 'at_most' else '>='} {check.bound:g} {check.unit}"
+        measured = "–" if check.measured is None else f"{check.measured:.4g} {check.unit}"
+        print(f"   {word:12} {check.what}: {measured} ({bound})", check.note, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

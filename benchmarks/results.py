@@ -1,0 +1,85 @@
+"""What a benchmark found: figures, and the numbers that were to be reached, as one JSON file each."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+OUT = Path(__file__).with_name("out")
+FORMAT = 1
+
+Side = Literal["at_most", "at_least"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A number to reach. measured is None where it could not be had; note says why, or how."""
+
+    what: str
+    measured: float | None
+    side: Side
+    bound: float
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        """None where nothing was measured."""
+        if self.measured is None or math.isnan(self.measured):
+            return None
+        if self.side == "at_most":
+            return self.measured <= self.bound
+        return self.measured >= self.bound
+
+
+@dataclass(slots=True)
+class Measurement:
+    """One benchmark's outcome. values: names with units at their end. rows: a table, where it has one."""
+
+    name: str
+    values: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    quiet: dict[str, Any] = field(default_factory=dict)
+    quick: bool = False
+    machine: dict[str, Any] = field(default_factory=dict)
+    at: str = ""
+
+
+def save(measurement: Measurement, out: Path = OUT) -> Path:
+    """Write it as NAME.json, replacing an earlier one."""
+    measurement.at = datetime.now(UTC).isoformat(timespec="seconds")
+    content = {
+        "format": FORMAT,
+        **asdict(measurement),
+        "checks": [{**asdict(check), "reached": check.reached} for check in measurement.checks],
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{measurement.name}.json"
+    path.write_text(json.dumps(_without_nan(content), indent=1) + "\n")
+    return path
+
+
+def load(path: Path) -> Measurement:
+    """Read one back."""
+    content = json.loads(path.read_text())
+    if content.pop("format") != FORMAT:
+        raise ValueError(f"{path}: another format; measure again")
+    checks = [
+        Check(**{name: value for name, value in check.items() if name != "reached"})
+        for check in content.pop("checks")
+    ]
+    return Measurement(**content, checks=checks)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: what is missing is null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return value
