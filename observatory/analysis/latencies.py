@@ -1,7 +1,8 @@
 """Distributions of the request-grain and event-grain metrics over a stage's window.
 
-A request that failed before the measured instant counts as infinitely slow; statistics that end in
-_ok are over successes only and always come second.
+A request that failed before the measured instant counts as infinitely slow, and where time counts
+from `scheduled` so does one that was held back until the drain limit; statistics that end in _ok are
+over successes only and always come second.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from observatory.analysis.events import pooled_gaps_s
 from observatory.analysis.quantiles import Values, mean, percentile
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import failure_bound_s
-from observatory.core.metric import METRICS, QUANTILES, Metric
+from observatory.core.metric import FROM_SCHEDULED, METRICS, QUANTILES, Metric
 
 OF_THE_CLIENT = frozenset({"pace_wait_s", "sched_lag_s"})
 """What the client itself did: a request that the target failed is no infinity here."""
@@ -28,12 +29,14 @@ Row = tuple[str, str, Estimate]
 def latency_rows(data: StageData) -> Iterator[Row]:
     """p50 ... p999, mean and their _ok variants of every metric with quantiles."""
     bound_s = failure_bound_s(data.requests, data.window)
-    usable = data.counted.filter(~pl.col("clock_step"))
+    sound = ~pl.col("clock_step")
+    usable, as_users_wait = data.counted.filter(sound), data.offered.filter(sound)
     for metric in METRICS:
         if metric.name == "itl_s":
             yield from _gap_rows(data, bound_s)
         elif metric.quantiles:
-            yield from _request_rows(usable, metric, bound_s)
+            waited = metric.name in FROM_SCHEDULED
+            yield from _request_rows(as_users_wait if waited else usable, metric, bound_s)
 
 
 def population(usable: pl.DataFrame, metric: Metric) -> tuple[Values, Values]:

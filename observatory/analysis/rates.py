@@ -27,8 +27,8 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     fraction = goodput_fraction(data)
     yield "goodput_fraction", "value", fraction
     yield "goodput_rps", "value", _goodput_rps(data, fraction)
-    failed = int((data.counted.get_column("outcome") != "ok").sum())
-    yield "error_rate", "value", share(failed, data.counted.height)
+    failed = int((data.offered.get_column("outcome") != "ok").sum())
+    yield "error_rate", "value", share(failed, data.offered.height)
     yield "throttle_rate", "value", _throttle_rate(data)
 
 
@@ -64,14 +64,14 @@ def _instants_rate(window: Window, frame: pl.DataFrame, instant: str) -> Estimat
 
 
 def goodput_fraction(data: StageData) -> Estimate:
-    """The share of counted requests that succeeded within every bound.
+    """The share of offered requests that succeeded within every bound.
 
     ttft and e2e are held as a user waits, from `scheduled`. A success whose bound cannot be decided
     (a stepped clock, an unknown token split) is left out and the reason says so.
     """
     if data.slo is None:
         return absent("no_slo")
-    good = data.counted.select(
+    good = data.offered.select(
         pl.when(pl.col("outcome") != "ok").then(False).otherwise(_meets(data)).alias("good")
     ).get_column("good")
     decided = good.drop_nulls()

@@ -48,10 +48,13 @@ def window_and_population(data: StageData) -> Iterator[Finding]:
 
 def errors(data: StageData) -> Iterator[Finding]:
     """How many of the requests failed."""
-    n = data.counted.height
-    failed = int((data.counted.get_column("outcome") != "ok").sum())
+    n = data.offered.height
+    failed = int((data.offered.get_column("outcome") != "ok").sum())
     if n:
+        held = int(data.offered.get_column("held_back").sum())
         message = f"{failed} of {n} requests failed"
+        if held:
+            message += f", {held} of them held back by a limit until the drain limit, never sent"
         yield from over_limit("errors", failed / n, message, data.window.stage)
 
 

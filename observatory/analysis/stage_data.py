@@ -6,7 +6,7 @@ from functools import cached_property
 import polars as pl
 
 from observatory.analysis.events import Events, events_of
-from observatory.analysis.windows import Window, counted
+from observatory.analysis.windows import Window, counted, offered
 from observatory.core.run import Manifest
 from observatory.core.scenario import PerRequestSlo
 from observatory.economics.prices import AppliedPrices
@@ -18,13 +18,15 @@ Basis = str
 
 @dataclass(frozen=True)
 class StageData:
-    """requests: all of the stage, as request_frame; counted: those of the window; attempts: all of
-    the stage, whatever became of their requests; samples and run_requests: all of the run."""
+    """requests: all of the stage, as request_frame; counted: those of the window; offered: the same
+    with those held back; attempts: all of the stage, whatever became of their requests; samples and
+    run_requests: all of the run."""
 
     manifest: Manifest
     window: Window
     requests: pl.DataFrame
     counted: pl.DataFrame
+    offered: pl.DataFrame
     attempts: pl.DataFrame
     samples: pl.DataFrame
     prices: AppliedPrices
@@ -64,6 +66,7 @@ def gather(
         window=window,
         requests=requests.filter(of_stage),
         counted=counted(requests, window),
+        offered=offered(requests, window),
         attempts=frames.attempts.filter(of_stage),
         samples=frames.samples,
         prices=AppliedPrices.from_dict(manifest.target.price),

@@ -70,12 +70,22 @@ def counted(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
     )
 
 
+def offered(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """The rows that time from `scheduled` is over: those counted, and those that were held back."""
+    return requests.filter(
+        (pl.col("stage") == window.stage)
+        & window.holds("scheduled_ns")
+        & (pl.col("outcome").is_in(COUNTED) | pl.col("held_back"))
+    )
+
+
 def left_out(requests: pl.DataFrame, window: Window) -> dict[str, int]:
     """How many requests scheduled in the window do not count, by outcome."""
     rows = requests.filter(
         (pl.col("stage") == window.stage)
         & window.holds("scheduled_ns")
         & ~pl.col("outcome").is_in(COUNTED)
+        & ~pl.col("held_back")
     )
     return dict(rows.group_by("outcome").len().sort("outcome").iter_rows())
 

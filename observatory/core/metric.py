@@ -7,6 +7,12 @@ and g (stages); definitions are those of METRICS.md, kept in docs/metrics.md.
 from dataclasses import dataclass
 from typing import Literal
 
+HELD_BACK_REASON = "drain_limit"
+"""Why a request was not issued that an in-flight or rate limit kept back until the drain limit: its
+user waited and got nothing, so it has failed wherever time counts from `scheduled`."""
+FROM_SCHEDULED = frozenset({"ttft_scheduled_s", "e2e_scheduled_s"})
+"""Request-grain metrics in which a request that was kept back counts as +infinity."""
+
 Grain = Literal["attempt", "request", "event", "stage"]
 Better = Literal["lower", "higher", "neither"]
 
@@ -64,7 +70,8 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "lower",
         "request",
-        "first_token - scheduled: client queueing and throttling included",
+        "first_token - scheduled: client queueing and throttling included; infinite for a request "
+        "that was due and kept back until the drain limit",
         _OURS,
         _seconds("a.first_token_ns", "r.scheduled_ns"),
         ("first_token_ns", "scheduled_ns"),
@@ -128,7 +135,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "lower",
         "request",
-        "ended - scheduled",
+        "ended - scheduled; infinite for a request that was due and kept back until the drain limit",
         _OURS,
         "CASE WHEN r.outcome = 'ok' THEN (a.ended_ns - r.scheduled_ns) / 1e9 END",
         ("ended_ns", "scheduled_ns"),
@@ -228,7 +235,7 @@ METRICS: tuple[Metric, ...] = (
         "higher",
         "stage",
         "requests meeting every bound of slo.per_request (ttft and e2e as a user waits, from "
-        "scheduled); errors stay in the denominator",
+        "scheduled); errors stay in the denominator, and requests kept back until the drain limit",
         _OURS,
     ),
     Metric(
@@ -246,7 +253,7 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "lower",
         "stage",
-        "failed / ended requests",
+        "failed / ended requests; one that was due and kept back until the drain limit has failed",
         _OURS,
     ),
     Metric(

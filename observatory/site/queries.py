@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from observatory.analysis.frames import COUNTED
+from observatory.core.metric import FROM_SCHEDULED
 from observatory.core.workspace import Workspace
 from observatory.site.figures import Figures, Row, figure_of
 from observatory.site.hosts import HostMask, host_names
@@ -152,11 +153,12 @@ def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
 
     The population of analysis.latencies, ascending, failures last.
     """
+    held_back = "held_back" if metric in FROM_SCHEDULED else "false"
     return reader.frame(
         f"""
         SELECT stage, {metric} AS value FROM request_metrics
         WHERE run_id = $run_id AND in_window AND NOT coalesce(clock_step, false)
-          AND outcome IN {COUNTED} AND (outcome <> 'ok' OR {metric} IS NOT NULL)
+          AND (outcome IN {COUNTED} OR {held_back}) AND (outcome <> 'ok' OR {metric} IS NOT NULL)
         ORDER BY stage, value NULLS LAST
         """,
         run_id=run_id,

@@ -5,8 +5,8 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 
 from dataclasses import dataclass
 
+from observatory.core.metric import HELD_BACK_REASON, Metric
 from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
-from observatory.core.metric import Metric
 from observatory.store.stage_columns import stage_columns
 
 
@@ -110,6 +110,12 @@ REQUEST_METRICS = View(
             "coalesce(r.scheduled_ns >= g.steady_start_ns AND r.scheduled_ns < g.steady_end_ns,"
             " false)",
             "scheduled in the steady window: the requests that stage metrics are over",
+        ),
+        ViewColumn(
+            "held_back",
+            f"coalesce(r.outcome = 'not_issued' AND r.reason = '{HELD_BACK_REASON}', false)",
+            "due and kept back by a limit until the drain limit: infinite in ttft_scheduled_s and "
+            "e2e_scheduled_s (null here), a failure in goodput and error rate, in nothing else",
         ),
         _same("r", "clock_step", "realtime stepped while it was open: its latencies are null"),
         _same("a", "prompt_tokens", "tokens of the prompt, cached ones included"),

@@ -116,6 +116,20 @@ def test_a_request_never_sent_is_a_row_without_latencies(stocked: Workspace) -> 
     )
 
 
+def test_only_what_a_limit_held_back_until_the_drain_limit_is_held_back(
+    stocked: Workspace,
+) -> None:
+    made = [
+        record(0, outcome="not_issued", reason="drain_limit", attempts=[]),
+        record(1, outcome="not_issued", reason="interrupted", attempts=[]),
+        record(2, outcome="timeout", reason="drain_limit"),
+        record(3),
+    ]
+    _take_in(stocked, manifest(), records=made)
+    rows = _ask(stocked, "SELECT held_back FROM request_metrics ORDER BY request")
+    assert [row["held_back"] for row in rows] == [True, False, False, False]
+
+
 def test_every_run_is_in_the_three_views_whatever_its_status_and_verdict(
     stocked: Workspace,
 ) -> None:
