@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from observatory.core.target import LatencyProfile
+    from observatory.core.profile import Profile
+    from observatory.core.workspace import Workspace
+    from observatory.endpoints.emulator import Served
 
-ProfileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--profile",
-        metavar="FILE",
-        help="YAML with the latency profile's fields, e.g. ttft_median: 200ms (default: built-in).",
+ProfileArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PROFILE]",
+        help="A profile's name (--list shows them), or the path of its file [default: chat-api].",
         show_default=False,
     ),
 ]
@@ -26,45 +27,77 @@ KeyOption = Annotated[
         show_default=False,
     ),
 ]
+TruthOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--truth-log",
+        metavar="FILE",
+        help="Write here, as JSON lines, when each request was read and each event written.",
+        show_default=False,
+    ),
+]
 
 
 def emulate(
+    profile: ProfileArgument = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8100,
-    profile: ProfileOption = None,
     model: Annotated[str, typer.Option(help="The name of the only model.")] = "emulated-model",
     accept_key_env: KeyOption = None,
+    truth_log: TruthOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     allow_other_hosts: Annotated[
         bool, typer.Option("--allow-other-hosts", help="Let --host be more than loopback.")
     ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Show the profiles and end.")] = False,
 ) -> None:
-    """Serve an emulated model: seeded latencies, filler text, the real wire.
+    """Serve an emulated model: seeded latencies and faults, filler text, the real wire.
 
-    It speaks /v1/chat/completions, /v1/completions and /v1/models, streamed or not. Whatever is
-    measured against it is about the client and never about a model.
+    It speaks /v1/chat/completions, /v1/completions and /v1/models, streamed or not, and /metrics
+    under vLLM's names. Whatever is measured against it is about the client and never about a model.
+    docs/emulator.md explains profiles and the truth log.
 
-    Example: observatory emulate --port 8100 --profile slow.yaml
+    Example: observatory emulate steady --port 8100 --truth-log truth.jsonl
     """
+    from observatory.core.workspace import open_workspace
     from observatory.endpoints.emulator import EmulatorConfig, serve
+    from observatory.workload.profile_files import DEFAULT_PROFILE, load_profile
 
+    workspace = open_workspace()
+    if list_:
+        for line in listing(workspace):
+            typer.echo(line)
+        return
     config = EmulatorConfig(
-        profile=_profile(profile),
+        profile=load_profile(profile or DEFAULT_PROFILE, workspace.scenarios),
         host=host,
         port=port,
         model=model,
         accept_key_env=accept_key_env,
         allow_other_hosts=allow_other_hosts,
+        truth_log=truth_log,
     )
 
     def banner(at_host: str, at_port: int) -> None:
         for line in banner_lines(config.profile, model, at_host, at_port):
             typer.echo(line)
 
-    requests = serve(config, banner)
-    typer.echo(f"\nemulator ended after {requests} request{'' if requests == 1 else 's'}")
+    typer.echo("\n" + farewell(serve(config, banner)))
 
 
-def banner_lines(profile: "LatencyProfile", model: str, host: str, port: int) -> list[str]:
+def listing(workspace: "Workspace") -> list[str]:
+    """Each profile's name and what it is for, or why it cannot be read."""
+    from observatory.workload.profile_files import list_profiles
+
+    listed = list_profiles(workspace)
+    width = max(len(entry.name) for entry in listed)
+    return [
+        f"{entry.name:{width}}  "
+        + ((entry.profile.description or "-") if entry.profile else f"unreadable: {entry.error}")
+        for entry in listed
+    ]
+
+
+def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[str]:
     """What a person reads when it serves: that it is emulated, where, how, and what to try."""
     from observatory.core.units import human_seconds
 
@@ -73,38 +106,55 @@ def banner_lines(profile: "LatencyProfile", model: str, host: str, port: int) ->
     gap = (
         f"{human_seconds(profile.inter_token_median)}, p95 {human_seconds(profile.inter_token_p95)}"
     )
+    limits = profile.limits.model_dump(exclude_none=True)
+    faults = [(kind, rate) for kind, rate in profile.faults.rates() if rate > 0]
+    rows = [
+        ("base URL", url),
+        ("model", model),
+        ("profile", profile.name or "-"),
+        ("", profile.imitates.sentence() if profile.imitates else ""),
+        ("first token", f"median {ttft}"),
+        ("between", f"median {gap}"),
+        (
+            "answer",
+            f"median {profile.output_tokens_median} tokens, p95 {profile.output_tokens_p95}; "
+            "max_tokens is kept",
+        ),
+        ("at once", str(profile.slots or "no limit")),
+        ("capacity", _capacity(profile)),
+        ("limits", ", ".join(f"{value} {name}" for name, value in limits.items())),
+        ("faults", ", ".join(f"{kind} {rate:.1%}" for kind, rate in faults)),
+        ("seed", str(profile.seed)),
+    ]
     return [
         "EMULATED endpoint: seeded latencies, filler text. It says nothing of any real model.",
-        f"  base URL      {url}",
-        f"  model         {model}",
-        f"  first token   median {ttft}",
-        f"  between       median {gap}",
-        f"  answer        median {profile.output_tokens_median} tokens, "
-        f"p95 {profile.output_tokens_p95}; max_tokens is kept",
-        f"  at once       {profile.slots or 'no limit'}",
-        f"  errors        {profile.error_fraction:.1%} HTTP 500, "
-        f"{profile.throttle_fraction:.1%} HTTP 429",
-        f"  seed          {profile.seed}",
+        *(f"  {name:<13} {text}" for name, text in rows if text),
         f"try: observatory target check --url {url} --model {model}",
         "Ctrl-C ends it.",
     ]
 
 
-def _profile(path: Path | None) -> "LatencyProfile":
-    """The profile in a YAML file; BadInput names its line."""
-    import json
+def farewell(served: "Served") -> str:
+    """How much it served, and how late it was itself."""
+    from observatory.core.units import human_seconds
 
-    from pydantic import ValidationError
+    requests = f"{served.requests} request{'' if served.requests == 1 else 's'}"
+    late = served.lateness
+    if not late["writes"]:
+        return f"emulator ended after {requests}"
+    figures = ", ".join(
+        f"{name} {human_seconds(late[key])}"
+        for name, key in (("p50", "p50_s"), ("p99", "p99_s"), ("max", "max_s"))
+    )
+    return f"emulator ended after {requests}; its own writes were late by {figures}"
 
-    from observatory.core.target import LatencyProfile
-    from observatory.workload.complaints import complaints_of, refusal
-    from observatory.workload.strict_yaml import read_yaml
 
-    if path is None:
-        return LatencyProfile()
-    document = read_yaml(path)
-    try:
-        return LatencyProfile.model_validate_json(json.dumps(document.value), strict=True)
-    except ValidationError as error:
-        complaints = complaints_of(error, document, LatencyProfile.model_json_schema())
-        raise refusal(document.name, complaints) from error
+def _capacity(profile: "Profile") -> str:
+    """What it can serve, where that can be computed."""
+    from observatory.core.units import human_number
+    from observatory.endpoints.emulator_capacity import capacity_rps
+
+    rate = capacity_rps(profile)
+    if rate is None:
+        return ""
+    return f"{human_number(rate)} requests/s with answers of its own length (computed)"

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from observatory.core.units import Duration, PositiveDuration, Rate
+from observatory.core.profile import Profile
+from observatory.core.units import PositiveDuration, Rate
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -223,37 +224,13 @@ class ApiTarget(TargetIdentity):
         return self
 
 
-class LatencyProfile(Strict):
-    """How an emulated endpoint behaves. Log-normal delays given by median and p95."""
-
-    ttft_median: Duration = 0.2
-    ttft_p95: Duration = 0.4
-    inter_token_median: Duration = 0.02
-    inter_token_p95: Duration = 0.04
-    output_tokens_median: int = Field(default=32, ge=1)
-    output_tokens_p95: int = Field(default=64, ge=1)
-    slots: int | None = Field(default=None, ge=1, description="requests served at once; more wait")
-    error_fraction: float = Field(default=0.0, ge=0, le=1, description="answered with HTTP 500")
-    throttle_fraction: float = Field(default=0.0, ge=0, le=1, description="answered with HTTP 429")
-    seed: int = 1
-
-    @model_validator(mode="after")
-    def _p95_above_median(self) -> Self:
-        for stem in ("ttft", "inter_token", "output_tokens"):
-            if getattr(self, f"{stem}_p95") < getattr(self, f"{stem}_median"):
-                raise ValueError(f"{stem}_p95 is below {stem}_median")
-            if getattr(self, f"{stem}_median") == 0 < getattr(self, f"{stem}_p95"):
-                raise ValueError(f"a {stem}_median of zero needs a {stem}_p95 of zero")
-        if self.error_fraction + self.throttle_fraction > 1:
-            raise ValueError("error_fraction and throttle_fraction exceed 1 together")
-        return self
-
-
 class EmulatedTarget(TargetIdentity):
     """A seeded stand-in on loopback; everything from it is marked emulated wherever it is shown."""
 
     kind: Literal["emulated"]
-    profile: LatencyProfile = LatencyProfile()
+    profile: Profile | str = Field(
+        default=Profile(), description="a profile's fields, or its name or its file's path"
+    )
     hosting: Literal["self", "managed"] = "managed"
     weights: Literal["open", "closed"] = "closed"
     billing: Literal["tokens"] = "tokens"

@@ -7,12 +7,16 @@ import os
 import sys
 import time
 from importlib.metadata import version
+from typing import Any
 
+from observatory.core.profile import Profile
 from observatory.core.target import EmulatedTarget
+from observatory.core.workspace import open_workspace
 from observatory.endpoints.emulator import EMULATED_MODEL, EmulatorConfig
 from observatory.endpoints.emulator_wire import TOKENIZER
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.endpoints.server_child import ServerChild
+from observatory.workload.profile_files import load_profile
 
 START_TIMEOUT_S = 30.0
 
@@ -21,7 +25,10 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
     """Start the target's emulator and await it; TargetFailed where it does not come up."""
     context.log_folder.mkdir(parents=True, exist_ok=True)
     config_path = context.log_folder / f"emulator-{target.name}.json"
-    config = EmulatorConfig(profile=target.profile, parent=os.getpid())
+    profile = target.profile
+    if isinstance(profile, str):
+        profile = load_profile(profile, open_workspace().scenarios)
+    config = EmulatorConfig(profile=profile, parent=os.getpid())
     config_path.write_text(config.model_dump_json(indent=2), encoding="utf-8")
     child = ServerChild(
         [sys.executable, "-m", "observatory.endpoints.emulator", str(config_path)],
@@ -44,9 +51,17 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
             tokenizer=TOKENIZER,
             engine="observatory-emulator",
             engine_version=version("inference-observatory"),
-            settings={"profile": target.profile.model_dump(mode="json")},
+            settings=_settings(profile),
         )
     except BaseException:
         child.close()
         raise
     return OpenTarget(connection, facts, child)
+
+
+def _settings(profile: Profile) -> dict[str, Any]:
+    """The profile in full, and in one sentence what it imitates where it does."""
+    settings: dict[str, Any] = {"profile": profile.model_dump(mode="json")}
+    if profile.imitates is not None:
+        settings["imitates"] = profile.imitates.sentence()
+    return settings

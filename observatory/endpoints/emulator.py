@@ -6,19 +6,25 @@ until it is ended.
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError
 from observatory.core.processes import die_with_parent
-from observatory.core.target import LatencyProfile, Strict
-from observatory.endpoints.emulator_server import Emulator
+from observatory.core.profile import Profile
+from observatory.core.target import Strict
+from observatory.endpoints.emulator_model import EmulatedModel
+from observatory.endpoints.emulator_server import Connection
+from observatory.endpoints.emulator_truth import TruthLog
 from observatory.endpoints.precise_timers import new_precise_loop
 from observatory.endpoints.server_child import ReportChannel
 
@@ -29,47 +35,68 @@ class EmulatorConfig(Strict):
     """What one emulator serves, and where. Port 0 takes a free one.
 
     accept_key_env names the variable with the key that requests must carry; without it any key, or
-    none, is accepted. parent is the process that it must not outlive.
+    none, is accepted. truth_log is written as it serves and ends when it does. parent is the process that it must not outlive.
     """
 
-    profile: LatencyProfile = LatencyProfile()
+    profile: Profile = Profile()
     host: str = "127.0.0.1"
     port: int = 0
     model: str = EMULATED_MODEL
     accept_key_env: str | None = None
     allow_other_hosts: bool = False
+    truth_log: Path | None = None
     parent: int | None = None
 
 
-def serve(config: EmulatorConfig, ready: Callable[[str, int], None]) -> int:
-    """Serve until SIGINT or SIGTERM; answers how many requests came. ready gets host and port.
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an emulator has done in its life: requests that came, and how late its writes were."""
+
+    requests: int
+    lateness: dict[str, Any]
+
+
+def serve(config: EmulatorConfig, ready: Callable[[str, int], None]) -> Served:
+    """Serve until SIGINT or SIGTERM. ready gets host and port.
 
     BadInput: a host that is not loopback without allow_other_hosts, a key variable that is not set.
-    EnvironmentFailed: the address cannot be listened on.
+    EnvironmentFailed: the address cannot be listened on, the truth log cannot be written.
     """
     _refuse_other_hosts(config)
-    key = None
-    if config.accept_key_env is not None:
-        key = os.environ.get(config.accept_key_env)
-        if not key:
-            raise BadInput(
-                f"the environment variable {config.accept_key_env} is not set",
-                where="accept_key_env",
-                fix=f"export {config.accept_key_env}=...",
-            )
-    emulator = Emulator(config.profile, config.model, key)
+    key = _key(config.accept_key_env)
+    truth = None
+    if config.truth_log is not None:
+        about = {"model": config.model, "profile": config.profile.model_dump(mode="json")}
+        truth = TruthLog(config.truth_log, about)
     with asyncio.Runner(loop_factory=new_precise_loop) as runner:
-        runner.run(_serve(emulator, config, ready))
-    return emulator.requests
+        clock = runner.get_loop().time
+        model = EmulatedModel(config.profile, config.model, clock, key=key, truth=truth)
+        try:
+            runner.run(_serve(model, config, ready))
+        finally:
+            if truth is not None:
+                truth.close(model.lateness)
+    return Served(model.requests, model.lateness.summary())
+
+
+def _key(variable: str | None) -> str | None:
+    key = os.environ.get(variable) if variable is not None else None
+    if variable is not None and not key:
+        raise BadInput(
+            f"the environment variable {variable} is not set",
+            where="accept_key_env",
+            fix=f"export {variable}=...",
+        )
+    return key
 
 
 async def _serve(
-    emulator: Emulator, config: EmulatorConfig, ready: Callable[[str, int], None]
+    model: EmulatedModel, config: EmulatorConfig, ready: Callable[[str, int], None]
 ) -> None:
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(
-            emulator.connection, config.host, config.port, backlog=4096
+            lambda: Connection(model), config.host, config.port, backlog=4096
         )
     except OSError as problem:
         taken = problem.errno == errno.EADDRINUSE
@@ -81,6 +108,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    gc.freeze()  # what was imported is not looked through again at every collection
     ready(config.host, server.sockets[0].getsockname()[1])
     await stop.wait()
     server.close()

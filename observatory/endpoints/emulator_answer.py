@@ -1,148 +1,157 @@
-"""When each byte of one emulated answer leaves: slots and deadlines, nothing of HTTP connections.
+"""When each byte of one emulated answer leaves: it plays a script at absolute deadlines.
 
-Every token is due at a deadline fixed when its request got its slot, so that a late timer delays
-one event and never the ones after it.
+Every step is due a gap after the step before was due, so that a late timer delays one write and
+never the ones after it.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
-from observatory.endpoints.emulator_draws import Draw
-from observatory.endpoints.emulator_wire import (
-    SERVER_ERROR,
-    AnswerBytes,
-    Reply,
-    render_reply,
-    response_head,
-)
-
-
-class Slots:
-    """First come, first served: at most `limit` at once (None: no limit), the others wait."""
-
-    def __init__(self, limit: int | None) -> None:
-        self._limit = limit
-        self._busy = 0
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def take(self, start: Callable[[], None]) -> None:
-        """Call start() now or when a slot falls free; each start is answered by one give_back."""
-        if self._limit is not None and self._busy >= self._limit:
-            self._waiting.append(start)
-            return
-        self._busy += 1
-        start()
-
-    def give_back(self) -> None:
-        """A started one is over."""
-        if self._waiting:
-            self._waiting.popleft()()
-        else:
-            self._busy -= 1
-
-    def forget(self, start: Callable[[], None]) -> bool:
-        """Take back a start that still waits; False where it does not wait."""
-        try:
-            self._waiting.remove(start)
-        except ValueError:
-            return False
-        return True
+from observatory.endpoints.emulator_load import Pace, Slots
+from observatory.endpoints.emulator_script import Ending, Step, Stretch
+from observatory.endpoints.emulator_truth import Lateness, Trace
 
 
 class Answer:
     """One answer in the making, from its request's arrival to its last byte.
 
-    send writes bytes to the client; ended is called once, after the last of them, and not after
-    cancel. headers are those that every response of this request has.
+    script is asked for the steps when the answer has its slot. send writes bytes to the client;
+    ended is called once, after the last of them, with how the connection ends; not after cancel.
     """
 
     def __init__(
         self,
-        draw: Draw,
-        content: AnswerBytes,
+        script: Callable[[], Iterator[Step]],
         *,
-        stream: bool,
         slots: Slots,
-        headers: tuple[tuple[str, str], ...],
+        pace: Pace,
+        lateness: Lateness,
+        trace: Trace | None,
+        sent_tokens: Callable[[int], None],
         send: Callable[[bytes], None],
-        ended: Callable[[], None],
+        ended: Callable[[Ending | None], None],
     ) -> None:
-        self._draw = draw
-        self._content = content
-        self._stream = stream
+        self._script = script
         self._slots = slots
-        self._headers = headers
+        self._pace = pace
+        self._lateness = lateness
+        self._trace = trace
+        self._sent_tokens = sent_tokens
         self._send = send
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._arrived = self._loop.time()
-        self._started = self._arrived
-        self._next = 0
+        self._due = 0.0
+        self._queued = False
+        self._streaming = False
+        self._steps: Iterator[Step] | None = None
+        self._next: Step | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._comments: asyncio.TimerHandle | None = None
 
-    def begin(self) -> None:
-        """Queue for a slot."""
+    def begin(self, arrived_s: float) -> None:
+        """Queue for a slot; arrived_s, of the loop's clock, is when the request was fully read."""
+        self._due = arrived_s
         self._slots.take(self._start)
+        self._queued = self._steps is None
 
     def cancel(self) -> None:
         """The client is gone: nothing is sent any more, and the slot is free."""
         if self._slots.forget(self._start):
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timers()
         self._slots.give_back()
+
+    def keep_alive(self, data: bytes, every_s: float) -> None:
+        """Write this, too, every so often between events, from the stream's head on."""
+
+        def again() -> None:
+            if self._streaming and not (self._next is not None and self._next.inside):
+                self._send(data)
+            self._comments = self._loop.call_later(every_s, again)
+
+        self._comments = self._loop.call_later(every_s, again)
 
     def _start(self) -> None:
-        self._started = self._loop.time()
-        offsets = self._draw.token_offsets_s
-        if self._draw.outcome == "error":
-            self._at(self._draw.error_delay_s, self._fail)
-        elif self._stream:
-            self._send(self._stream_head() + self._content.opening())
-            self._at(offsets[0], self._tokens)
+        now = self._loop.time()
+        if self._queued:
+            self._due = now
+        if self._trace is not None:
+            self._trace.started_ns = time.time_ns()
+        self._steps = self._script()
+        self._advance(self._steps)
+        self._wait_or_play(now)
+
+    def _advance(self, steps: Iterator[Step]) -> None:
+        """Take the next step and fix its deadline."""
+        step = self._next = next(steps, None)
+        if step is not None and step.gap_s:
+            self._due += step.gap_s if self._pace.even else step.gap_s * self._times(step.stretch)
+
+    def _times(self, stretch: Stretch) -> float:
+        match stretch:
+            case "load":
+                return self._pace.by_load()
+            case "drift":
+                return self._pace.by_time()
+        return 1.0
+
+    def _wait_or_play(self, now: float) -> None:
+        if self._due <= now:
+            self._play(now)
         else:
-            self._at(offsets[-1], self._whole)
+            self._timer = self._loop.call_at(self._due, self._fire)
 
-    def _at(self, offset_s: float, then: Callable[[], None]) -> None:
-        self._timer = self._loop.call_at(self._started + offset_s, then)
+    def _fire(self) -> None:
+        # It is due, whatever the clock's last digit says: its timer fired.
+        self._play(max(self._loop.time(), self._due))
 
-    def _tokens(self) -> None:
-        """Send every token that is due; the last one goes in one write with the end."""
-        offsets = self._draw.token_offsets_s
-        elapsed_s = self._loop.time() - self._started
-        # The first of them is due, whatever the clock's last digit says: its timer fired.
-        upto = self._next + 1
-        while upto < len(offsets) and offsets[upto] <= elapsed_s:
-            upto += 1
-        out = b"".join(self._content.token(place) for place in range(self._next, upto))
-        self._next = upto
-        if upto == len(offsets):
-            self._finish(out + self._content.closing())
+    def _play(self, now: float) -> None:
+        """Write every step that is due; those that are due together leave in one write."""
+        assert self._steps is not None
+        data, events, tokens, since = b"", 0, 0, self._due
+        while (step := self._next) is not None and self._due <= now:
+            if step.alone and data:
+                self._write(data, events, tokens, since)
+                data, events, tokens = b"", 0, 0
+            if not data:
+                since = self._due
+            data = data + step.data if data else step.data
+            events += step.events
+            tokens += step.tokens
+            if step.ending is not None:
+                self._write(data, events, tokens, since)
+                self._finish(step.ending)
+                return
+            if step.alone:
+                self._write(data, events, tokens, since)
+                data, events, tokens = b"", 0, 0
+            self._advance(self._steps)
+        self._write(data, events, tokens, since)
+        if self._next is None:
+            self._finish(None)
         else:
-            self._send(out)
-            self._at(offsets[upto], self._tokens)
+            self._timer = self._loop.call_at(self._due, self._fire)
 
-    def _whole(self) -> None:
-        self._finish(render_reply(Reply(200, self._content.whole(), self._all_headers())))
-
-    def _fail(self) -> None:
-        reply = Reply(SERVER_ERROR.status, SERVER_ERROR.body, self._all_headers())
-        self._finish(render_reply(reply))
-
-    def _finish(self, data: bytes) -> None:
+    def _write(self, data: bytes, events: int, tokens: int, due: float) -> None:
+        if not data:
+            return
+        late_s = self._loop.time() - due
+        self._lateness.add(late_s)
+        if self._trace is not None:
+            self._trace.writes.append((time.time_ns(), round(late_s * 1e9), events, tokens))
         self._send(data)
+        self._streaming = self._streaming or events > 0
+        if tokens:
+            self._sent_tokens(tokens)
+
+    def _finish(self, ending: Ending | None) -> None:
+        self._stop_timers()
         self._slots.give_back()
-        self._ended()
+        self._ended(ending)
 
-    def _all_headers(self) -> tuple[tuple[str, str], ...]:
-        elapsed_ms = round((self._loop.time() - self._arrived) * 1e3)
-        return (("openai-processing-ms", str(elapsed_ms)), *self._headers)
-
-    def _stream_head(self) -> bytes:
-        stream = (
-            ("content-type", "text/event-stream; charset=utf-8"),
-            ("cache-control", "no-cache"),
-            ("transfer-encoding", "chunked"),
-        )
-        return response_head(200, (*stream, *self._all_headers()))
+    def _stop_timers(self) -> None:
+        self._steps = None
+        for timer in (self._timer, self._comments):
+            if timer is not None:
+                timer.cancel()

@@ -10,14 +10,17 @@ import math
 import random
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from observatory.core.target import LatencyProfile
+from observatory.core.profile import Profile
 
 REMEMBERED_BODIES = 65_536
 """Bodies whose number of arrivals is kept; the longest unseen is forgotten and starts again at 0."""
+GAP_TABLE = 4096
+"""Equally likely gaps that the gaps between tokens are drawn from: a draw in 0.1 us, not in 1.5."""
 
 _NORMAL = NormalDist()
 _Z95 = _NORMAL.inv_cdf(0.95)
@@ -49,31 +52,42 @@ _FILLER = [
     "have",
     "which",
 ]
+_MULTIBYTE = ["né", "straße", "мир", "値段", "응답", "שלום", "नमस्ते", "🙂", "👩‍🚀", "e\u0301té"]
+"""Two, three and four bytes a character, right to left, joined and combining ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """One request's fate. token_offsets_s are seconds from its start to each token, ascending.
+class Fate:
+    """One request's luck. ttft_s is without prefill, load and drift; tokens are of the answer.
 
-    error and throttle have no tokens; an error is answered after error_delay_s, a throttle at once.
-    finished: "stop" where the drawn length fits the limit, else "length".
+    finished: "stop" where the drawn length fits the limit, else "length". strike, in [0, 1), says
+    how far into its answer a fault strikes.
     """
 
-    outcome: Literal["answer", "error", "throttle"]
-    token_offsets_s: list[float]
+    fault: str | None
+    ttft_s: float
+    reasoning_tokens: int
+    tokens: int
     finished: Literal["stop", "length"]
-    error_delay_s: float
+    strike: float
     words_seed: int
+    gaps_seed: int
 
 
 class Draws:
     """Draws for one server: the profile, and how often each body came."""
 
-    def __init__(self, profile: LatencyProfile) -> None:
+    def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._seen: OrderedDict[bytes, int] = OrderedDict()
+        self._faults = [(kind, rate) for kind, rate in profile.faults.rates() if rate > 0]
+        self._gaps = gap_table(profile)
+        tail = profile.tail
+        self.mean_gap_s = (
+            sum(self._gaps) / len(self._gaps) * (1 + tail.inter_token * (tail.factor - 1))
+        )
 
-    def draw(self, body: bytes, *, limit: int | None, whole_limit: bool = False) -> Draw:
+    def draw(self, body: bytes, *, limit: int | None, whole_limit: bool = False) -> Fate:
         """The fate of the next request with this body; whole_limit: exactly `limit` tokens."""
         digest = hashlib.blake2b(body, digest_size=8).digest()
         occurrence = self._seen.pop(digest, 0)
@@ -82,30 +96,68 @@ class Draws:
             self._seen.popitem(last=False)
         key = f"emulator/{self._profile.seed}/{digest.hex()}/{occurrence}".encode()
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
-        return draw(self._profile, random.Random(seed), limit, whole_limit)
+        return self._fate(random.Random(seed), limit, whole_limit)
+
+    def gaps(self, seed: int) -> Callable[[], float]:
+        """A function that gives the gap before each next token, in seconds, before load and drift."""
+        table, tail = self._gaps, self._profile.tail
+        if len(table) == 1 and not tail.inter_token:
+            only = table[0]
+            return lambda: only
+        luck = random.Random(seed).random
+        size = len(table)
+        if not tail.inter_token:
+            return lambda: table[int(luck() * size)]
+        chance, factor = tail.inter_token, tail.factor
+        return lambda: table[int(luck() * size)] * (factor if luck() < chance else 1.0)
+
+    def _fate(self, generator: random.Random, limit: int | None, whole_limit: bool) -> Fate:
+        profile = self._profile
+        luck, strike = generator.random(), generator.random()
+        words_seed, gaps_seed = generator.getrandbits(64), generator.getrandbits(64)
+        ttft_s = lognormal(generator, profile.ttft_median, profile.ttft_p95)
+        if generator.random() < profile.tail.ttft:
+            ttft_s *= profile.tail.factor
+        reasoning = round(
+            lognormal(generator, profile.reasoning.tokens_median, profile.reasoning.tokens_p95)
+        )
+        tokens = max(
+            1,
+            round(lognormal(generator, profile.output_tokens_median, profile.output_tokens_p95)),
+        )
+        cut = limit is not None and (whole_limit or reasoning + tokens > limit)
+        if limit is not None and cut:
+            reasoning = min(reasoning, limit)
+            tokens = limit - reasoning
+        return Fate(
+            fault=self._fault(luck),
+            ttft_s=ttft_s,
+            reasoning_tokens=reasoning,
+            tokens=tokens,
+            finished="length" if cut else "stop",
+            strike=strike,
+            words_seed=words_seed,
+            gaps_seed=gaps_seed,
+        )
+
+    def _fault(self, luck: float) -> str | None:
+        for kind, rate in self._faults:
+            if luck < rate:
+                return kind
+            luck -= rate
+        return None
 
 
-def draw(
-    profile: LatencyProfile, generator: random.Random, limit: int | None, whole_limit: bool
-) -> Draw:
-    """One draw from a profile; limit is the most output tokens, None for none."""
-    luck = generator.random()
-    words_seed = generator.getrandbits(64)
-    ttft_s = lognormal(generator, profile.ttft_median, profile.ttft_p95)
-    length = round(lognormal(generator, profile.output_tokens_median, profile.output_tokens_p95))
-    if luck < profile.error_fraction + profile.throttle_fraction:
-        error = luck < profile.error_fraction
-        return Draw("error" if error else "throttle", [], "stop", ttft_s, words_seed)
-    tokens = max(1, length)
-    cut = limit is not None and (whole_limit or tokens > limit)
-    if limit is not None and cut:
-        tokens = limit
-    at = ttft_s
-    offsets = [at]
-    for _ in range(tokens - 1):
-        at += lognormal(generator, profile.inter_token_median, profile.inter_token_p95)
-        offsets.append(at)
-    return Draw("answer", offsets, "length" if cut else "stop", 0.0, words_seed)
+def gap_table(profile: Profile) -> list[float]:
+    """Equally likely gaps, in seconds: the middles of GAP_TABLE slices of the log-normal."""
+    median, p95 = profile.inter_token_median, profile.inter_token_p95
+    if median == p95:
+        return [median]
+    sigma = math.log(p95 / median) / _Z95
+    return [
+        median * math.exp(sigma * _NORMAL.inv_cdf((place + 0.5) / GAP_TABLE))
+        for place in range(GAP_TABLE)
+    ]
 
 
 def lognormal(generator: random.Random, median: float, p95: float) -> float:
@@ -114,18 +166,19 @@ def lognormal(generator: random.Random, median: float, p95: float) -> float:
     By the inverse of the distribution function, because of Python's generators only `random()` is
     promised to give the same numbers in every version.
     """
-    if median == 0:
-        return 0.0
-    sigma = math.log(p95 / median) / _Z95
-    return median * math.exp(sigma * _NORMAL.inv_cdf(max(generator.random(), _SMALLEST)))
+    luck = max(generator.random(), _SMALLEST)
+    if median == p95:
+        return median
+    return median * math.exp(math.log(p95 / median) / _Z95 * _NORMAL.inv_cdf(luck))
 
 
-def answer_words(seed: int, asked: str, count: int) -> list[str]:
+def answer_words(seed: int, asked: str, count: int, *, multibyte: bool = False) -> list[str]:
     """`count` words, seeded, from the end of what was asked (common words where that has none).
 
     So an answer reads like talk about the question in its own language and is sometimes right by
-    luck; it is filler all the same, and its scores say nothing.
+    luck; it is filler all the same, and its scores say nothing. multibyte: words of characters of
+    several bytes instead.
     """
-    words = _WORD.findall(asked[-_VOCABULARY_FROM:]) or _FILLER
-    generator = random.Random(seed)
-    return [words[int(generator.random() * len(words))] for _ in range(count)]
+    words = _MULTIBYTE if multibyte else _WORD.findall(asked[-_VOCABULARY_FROM:]) or _FILLER
+    luck, size = random.Random(seed).random, len(words)
+    return [words[int(luck() * size)] for _ in range(count)]

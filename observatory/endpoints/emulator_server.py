@@ -1,60 +1,59 @@
 """The emulator's connections: HTTP/1.1 requests in, one answer at a time out, in order.
 
-What is said is emulator_wire's, when it is said emulator_answer's, and by which luck
-emulator_draws'.
+What an answer is, and when it is said, is the business of the other emulator_ files.
 """
 
 import asyncio
+import socket
+import struct
 import time
 from collections import deque
 
 import httptools
 
-from observatory.core.target import LatencyProfile
-from observatory.endpoints.emulator_answer import Answer, Slots
-from observatory.endpoints.emulator_draws import Draws, answer_words
+from observatory.endpoints.emulator_answer import Answer
+from observatory.endpoints.emulator_limits import Headers
+from observatory.endpoints.emulator_model import EmulatedModel, Prepared
+from observatory.endpoints.emulator_pages import (
+    LATENESS_PATH,
+    METRICS_PATH,
+    lateness_page,
+    metrics_page,
+)
+from observatory.endpoints.emulator_script import Ending
+from observatory.endpoints.emulator_truth import Trace
 from observatory.endpoints.emulator_wire import (
-    THROTTLED,
-    AnswerBytes,
     Asked,
     Reply,
     error,
     render_reply,
+    response_head,
     understand,
 )
 
 LARGEST_BODY = 64 * 2**20
 """Bytes of a request's body above which it is answered with 413."""
-
-
-class Emulator:
-    """One emulated model: its draws, its slots, and how many requests it has been asked.
-
-    key: what `Authorization: Bearer` must carry under /v1; None takes anything.
-    """
-
-    def __init__(self, profile: LatencyProfile, model: str, key: str | None = None) -> None:
-        self.model = model
-        self.key = key
-        self.draws = Draws(profile)
-        self.slots = Slots(profile.slots)
-        self.requests = 0
-
-    def connection(self) -> asyncio.Protocol:
-        """A protocol for one client's connection (asyncio's protocol factory)."""
-        return _Connection(self)
+_STREAM_HEADERS: Headers = (
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache"),
+    ("transfer-encoding", "chunked"),
+)
 
 
 class _Request:
-    """What the parser gathers of one request."""
+    """What the parser gathers of one request; read_s (loop) and read_ns (realtime): its last byte."""
 
     __slots__ = (
         "authorization",
         "body",
         "expects",
+        "headers",
         "keep_alive",
         "method",
+        "read_ns",
+        "read_s",
         "size",
+        "trace",
         "url",
         "version",
     )
@@ -68,11 +67,24 @@ class _Request:
         self.keep_alive = True
         self.body: list[bytes] = []
         self.size = 0
+        self.read_s = 0.0
+        self.read_ns = 0
+        self.headers: Headers = ()
+        self.trace: Trace | None = None
+
+    @property
+    def path(self) -> str:
+        return self.url.partition(b"?")[0].decode("latin-1")
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
+class Connection(asyncio.Protocol):
+    """One client's connection."""
+
+    def __init__(self, model: EmulatedModel) -> None:
+        self._model = model
+        self._number = model.connections
+        model.connections += 1
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._reading = _Request()
@@ -81,17 +93,21 @@ class _Connection(asyncio.Protocol):
         self._answer: Answer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the client is there."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio: the client is gone; its answer is given up and its slot freed."""
         self._transport = None
         self._ready.clear()
         if self._answer is not None:
             self._answer.cancel()
             self._answer = None
+            self._log(gone=True)
 
     def data_received(self, data: bytes) -> None:
+        """asyncio: bytes of requests."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -103,12 +119,15 @@ class _Connection(asyncio.Protocol):
 
     # httptools' callbacks: they only gather, because it turns their exceptions into its own.
     def on_message_begin(self) -> None:
+        """httptools: a request begins."""
         self._reading = _Request()
 
     def on_url(self, url: bytes) -> None:
+        """httptools: a piece of its target."""
         self._reading.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools: a header."""
         match name.lower():
             case b"authorization":
                 self._reading.authorization = value.decode("latin-1")
@@ -116,88 +135,148 @@ class _Connection(asyncio.Protocol):
                 self._reading.expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
+        """httptools: the body comes next."""
         if self._reading.expects:
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
+        """httptools: a piece of the body."""
         self._reading.size += len(body)
         if self._reading.size <= LARGEST_BODY:
             self._reading.body.append(body)
 
     def on_message_complete(self) -> None:
-        self._reading.method = self._parser.get_method().decode("latin-1")
-        self._reading.version = self._parser.get_http_version()
-        self._reading.keep_alive = self._parser.should_keep_alive()
-        self._ready.append(self._reading)
+        """httptools: the request is fully read."""
+        request = self._reading
+        request.read_s, request.read_ns = self._loop.time(), time.time_ns()
+        request.method = self._parser.get_method().decode("latin-1")
+        request.version = self._parser.get_http_version()
+        request.keep_alive = self._parser.should_keep_alive()
+        self._ready.append(request)
 
     def _next(self) -> None:
         if self._answering is not None or not self._ready or self._transport is None:
             return
         self._answering = request = self._ready.popleft()
-        emulator = self._emulator
-        emulator.requests += 1
+        model = self._model
+        model.requests += 1
+        number = model.requests
+        identifier = f"req-emulated-{number:08d}"
+        close = () if request.keep_alive else (("connection", "close"),)
+        request.headers = (("x-request-id", identifier), *model.marks, *close)
+        facts = {"request": number, "id": identifier, "connection": self._number}
+        if model.truth is not None:
+            request.trace = Trace(request.read_ns, {**facts, "path": request.path})
         body = b"".join(request.body)
         wanted = self._understood(request, body)
-        headers = self._headers(request, emulator.requests)
-        if isinstance(wanted, Asked):
-            draw = emulator.draws.draw(body, limit=wanted.limit, whole_limit=wanted.whole_limit)
-            if draw.outcome != "throttle":
-                words = answer_words(draw.words_seed, wanted.text, len(draw.token_offsets_s))
-                self._answer = Answer(
-                    draw,
-                    AnswerBytes(
-                        wanted,
-                        words,
-                        draw.finished,
-                        model=emulator.model,
-                        number=emulator.requests,
-                        created=int(time.time()),
-                    ),
-                    stream=wanted.stream,
-                    slots=emulator.slots,
-                    headers=headers,
-                    send=self._send,
-                    ended=self._ended,
-                )
-                self._answer.begin()
-                return
-            wanted = THROTTLED
-        self._send(render_reply(Reply(wanted.status, wanted.body, (*wanted.headers, *headers))))
-        self._ended()
+        if isinstance(wanted, Reply):
+            self._reply(wanted, (), None)
+            return
+        prepared = model.prepare(
+            wanted, body, number, head=self._stream_head, reply=self._whole_response
+        )
+        if isinstance(prepared, Prepared):
+            self._begin(request, prepared)
+        else:
+            self._reply(*prepared)
 
     def _understood(self, request: _Request, body: bytes) -> Asked | Reply:
+        model, path = self._model, request.path
         if request.version != "1.1":
             return error(505, "HTTP/1.1 only")
         if request.size > LARGEST_BODY:
             return error(413, f"the body is larger than {LARGEST_BODY} bytes")
+        if request.method == "GET" and path == METRICS_PATH:
+            return metrics_page(
+                model.name,
+                model.slots,
+                prompt_tokens=model.prompt_tokens,
+                generated_tokens=model.generated_tokens,
+            )
+        if request.method == "GET" and path == LATENESS_PATH:
+            return lateness_page(model.lateness)
         return understand(
-            request.method,
-            request.url.partition(b"?")[0].decode("latin-1"),
-            request.authorization,
-            body,
-            model=self._emulator.model,
-            key=self._emulator.key,
+            request.method, path, request.authorization, body, model=model.name, key=model.key
         )
 
-    def _headers(self, request: _Request, number: int) -> tuple[tuple[str, str], ...]:
-        marks = (("x-request-id", f"req-emulated-{number:08d}"), ("x-observatory-emulated", "1"))
-        return marks if request.keep_alive else (*marks, ("connection", "close"))
+    def _begin(self, request: _Request, prepared: Prepared) -> None:
+        model = self._model
+        if request.trace is not None:
+            request.trace.facts.update(prepared.facts)
+        self._answer = Answer(
+            prepared.steps,
+            slots=model.slots,
+            pace=model.pace,
+            lateness=model.lateness,
+            trace=request.trace,
+            sent_tokens=model.generated,
+            send=self._send,
+            ended=self._ended,
+        )
+        every_s = model.profile.shape.keep_alive
+        if every_s is not None and prepared.stream:
+            self._answer.keep_alive(prepared.content.keep_alive(), every_s)
+        self._answer.begin(request.read_s)
+
+    def _reply(self, reply: Reply, headers: Headers, fault: str | None) -> None:
+        request = self._answering
+        assert request is not None
+        data = render_reply(reply, (*headers, *request.headers))
+        if request.trace is not None:
+            request.trace.facts.update({"status": reply.status, "fault": fault})
+            request.trace.writes.append((time.time_ns(), 0, 0, 0))
+        self._send(data)
+        self._ended(None)
+
+    def _whole_response(self, reply: Reply, headers: Headers) -> bytes:
+        """Head and body of an answer that is not streamed."""
+        return render_reply(reply, self._answer_headers(reply.status, headers))
+
+    def _stream_head(self, headers: Headers) -> bytes:
+        return response_head(200, (*_STREAM_HEADERS, *self._answer_headers(200, headers)))
+
+    def _answer_headers(self, status: int, headers: Headers) -> Headers:
+        """The headers of the answer under way, whose status is known now."""
+        request = self._answering
+        assert request is not None
+        if request.trace is not None:
+            request.trace.facts["status"] = status
+        elapsed_ms = round((self._loop.time() - request.read_s) * 1e3)
+        return (("openai-processing-ms", str(elapsed_ms)), *headers, *request.headers)
 
     def _send(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
 
-    def _ended(self) -> None:
-        """The answer is written: close, or go on with what came meanwhile."""
+    def _ended(self, ending: Ending | None) -> None:
+        """The answer is written: close, break off, or go on with what came meanwhile."""
+        self._log()
         keeps = self._answering is not None and self._answering.keep_alive
         self._answering = self._answer = None
-        if not keeps and self._transport is not None:
+        if self._transport is not None and (ending is not None or not keeps):
             self._ready.clear()
-            self._transport.close()
-        asyncio.get_running_loop().call_soon(self._next)
+            if ending == "reset":
+                _reset(self._transport)
+            else:
+                self._transport.close()
+        if self._ready:
+            self._ready[0].read_s = self._loop.time()  # it waited for the one before it
+            self._loop.call_soon(self._next)
+
+    def _log(self, *, gone: bool = False) -> None:
+        request, truth = self._answering, self._model.truth
+        if truth is not None and request is not None and request.trace is not None:
+            truth.request(request.trace, gone=gone)
 
     def _refuse(self, message: str) -> None:
         refusal = error(400, message, headers=(("connection", "close"),))
-        self._send(render_reply(refusal))
+        self._send(render_reply(refusal, self._model.marks))
         if self._transport is not None:
             self._transport.close()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with RST: a linger time of zero (socket(7))."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

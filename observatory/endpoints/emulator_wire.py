@@ -1,9 +1,10 @@
-"""The emulator's side of the OpenAI wire: requests understood, answers as bytes.
+"""The emulator's side of the OpenAI wire: requests understood, replies that are not streamed.
 
 Pure: bytes in, values and bytes out; no socket, no clock, no draw.
 """
 
 import hmac
+import math
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,9 +22,10 @@ _REASONS = {
     413: "Content Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
+    503: "Service Unavailable",
     505: "HTTP Version Not Supported",
+    529: "Overloaded",
 }
-STREAM_END = b"0\r\n\r\n"
 
 
 class _StreamOptions(msgspec.Struct):
@@ -64,6 +66,7 @@ class Reply(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    media: str = "application/json"
 
 
 _decoder = msgspec.json.Decoder(_Body)
@@ -84,22 +87,36 @@ def error(
 
 
 SERVER_ERROR = error(500, "The server had an error (emulated).", kind="server_error")
-# The limits are stand-ins of the right shape: throttling is drawn by chance, not counted.
-THROTTLED = error(
-    429,
-    "Rate limit reached (emulated).",
-    kind="requests",
-    code="rate_limit_exceeded",
-    headers=(
-        ("retry-after", "1"),
-        ("x-ratelimit-limit-requests", "60"),
-        ("x-ratelimit-limit-tokens", "60000"),
-        ("x-ratelimit-remaining-requests", "0"),
-        ("x-ratelimit-remaining-tokens", "59000"),
-        ("x-ratelimit-reset-requests", "1s"),
-        ("x-ratelimit-reset-tokens", "1s"),
-    ),
-)
+OVERLOADED = error(503, "The server is overloaded (emulated).", kind="server_error")
+# Anthropic's "overloaded_error", which gateways pass on under OpenAI's error object.
+OVERLOADED_529 = error(529, "Overloaded (emulated).", kind="overloaded_error")
+
+
+def throttled(retry_after_s: float) -> Reply:
+    """A refusal by chance: the limits in its headers are stand-ins of the right shape."""
+    return error(
+        429,
+        "Rate limit reached (emulated).",
+        kind="requests",
+        code="rate_limit_exceeded",
+        headers=(
+            *retry_headers(retry_after_s),
+            ("x-ratelimit-limit-requests", "60"),
+            ("x-ratelimit-limit-tokens", "60000"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-remaining-tokens", "59000"),
+            ("x-ratelimit-reset-requests", "1s"),
+            ("x-ratelimit-reset-tokens", "1s"),
+        ),
+    )
+
+
+def retry_headers(seconds: float) -> tuple[tuple[str, str], ...]:
+    """When to come back: whole seconds (RFC 9110), and milliseconds as OpenAI says it beside."""
+    return (
+        ("retry-after", str(max(1, math.ceil(seconds)))),
+        ("retry-after-ms", str(math.ceil(seconds * 1000))),
+    )
 
 
 def understand(
@@ -176,93 +193,6 @@ def _text(fields: _Body) -> str:
     return "\n".join(pieces)
 
 
-class AnswerBytes:
-    """One answer's bytes. words are its tokens; number (of the request) makes its id."""
-
-    def __init__(
-        self,
-        asked: Asked,
-        words: list[str],
-        finished: str,
-        *,
-        model: str,
-        number: int,
-        created: int,
-    ) -> None:
-        self._asked = asked
-        self._chat = asked.kind == "chat"
-        self._words = words
-        self._finished = finished
-        self._head: dict[str, Any] = {
-            "id": f"{'chatcmpl' if self._chat else 'cmpl'}-emulated-{number:08d}",
-            "object": "chat.completion" if self._chat else "text_completion",
-            "created": created,
-            "model": model,
-            "system_fingerprint": "fp_emulated",
-        }
-        prompt_tokens = len(asked.text.split())
-        self._usage = {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": len(words),
-            "total_tokens": prompt_tokens + len(words),
-            "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0},
-        }
-        # A token event is rendered around its word, because most of the bytes are always the same.
-        before, _, after = self._event(self._choice("\0", None)).partition(b"\\u0000")
-        self._before, self._after = before, after
-
-    def opening(self) -> bytes:
-        """The role-only event that opens a chat stream; nothing for completions."""
-        if not self._chat:
-            return b""
-        delta = {"role": "assistant", "content": ""}
-        return _chunk(
-            self._event({"index": 0, "delta": delta, "logprobs": None, "finish_reason": None})
-        )
-
-    def token(self, place: int) -> bytes:
-        """The event of one token, from 0, as a chunk."""
-        word = self._words[place] if place == 0 else " " + self._words[place]
-        return _chunk(self._before + _encode(word)[1:-1] + self._after)
-
-    def closing(self) -> bytes:
-        """finish_reason, usage where it was asked for, [DONE], and the end of the chunks."""
-        parts = [_chunk(self._event(self._choice(None, self._finished)))]
-        if self._asked.include_usage:
-            parts.append(
-                _chunk(_event({**self._chunk_head(), "choices": [], "usage": self._usage}))
-            )
-        return b"".join((*parts, _chunk(b"data: [DONE]\n\n"), STREAM_END))
-
-    def whole(self) -> bytes:
-        """The JSON body of an answer that is not streamed."""
-        text = " ".join(self._words)
-        choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": self._finished}
-        if self._chat:
-            choice["message"] = {"role": "assistant", "content": text, "refusal": None}
-        else:
-            choice["text"] = text
-        return _encode({**self._head, "choices": [choice], "usage": self._usage})
-
-    def _choice(self, text: str | None, finished: str | None) -> dict[str, Any]:
-        choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": finished}
-        if self._chat:
-            choice["delta"] = {} if text is None else {"content": text}
-        else:
-            choice["text"] = text or ""
-        return choice
-
-    def _event(self, choice: dict[str, Any]) -> bytes:
-        event = {**self._chunk_head(), "choices": [choice]}
-        if self._asked.include_usage:
-            event["usage"] = None  # as OpenAI does in every event but the last
-        return _event(event)
-
-    def _chunk_head(self) -> dict[str, Any]:
-        return {**self._head, "object": "chat.completion.chunk"} if self._chat else self._head
-
-
 def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     """Status line and headers, with the empty line that ends them."""
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "server: observatory-emulator"]
@@ -270,18 +200,7 @@ def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def render_reply(reply: Reply) -> bytes:
-    """A response that is not streamed, head and body."""
-    entity = (
-        ("content-type", "application/json"),
-        ("content-length", str(len(reply.body))),
-    )
-    return response_head(reply.status, (*entity, *reply.headers)) + reply.body
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + _encode(value) + b"\n\n"
-
-
-def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
+def render_reply(reply: Reply, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """A response that is not streamed, head and body; headers beside its own."""
+    entity = (("content-type", reply.media), ("content-length", str(len(reply.body))))
+    return response_head(reply.status, (*entity, *reply.headers, *headers)) + reply.body

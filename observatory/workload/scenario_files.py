@@ -22,6 +22,7 @@ from observatory.workload.complaints import (
     did_you_mean,
     refusal,
 )
+from observatory.workload.profile_files import load_profile
 from observatory.workload.strict_yaml import Document, read_yaml
 
 TARGETS_FILE = "targets.yaml"
@@ -64,7 +65,9 @@ def load_scenario(name: str, workspace: Workspace) -> LoadedScenario:
     targets, complaints = [], []
     for place, target in enumerate(scenario.targets):
         if not isinstance(target, str):
-            targets.append(_with_absolute_paths(target, path.parent))
+            line = document.line_of(("targets", place))
+            where = f"{document.name}:{line}"
+            targets.append(_settled(target, path.parent, workspace.scenarios, where))
         elif target in known:
             targets.append(known[target])
         else:
@@ -133,7 +136,9 @@ def read_targets(path: Path) -> dict[str, Target]:
                 document.name,
                 [Complaint(line, f"targets[{place}].name", f"{target.name!r} is named twice")],
             )
-        targets[target.name] = _with_absolute_paths(target, path.parent)
+        line = document.line_of(("targets", place))
+        where = f"{document.name}:{line}"
+        targets[target.name] = _settled(target, path.parent, [path.parent], where)
     return targets
 
 
@@ -183,8 +188,11 @@ def _unknown_target(name: str, known: Mapping[str, Target]) -> tuple[str, str]:
     )
 
 
-def _with_absolute_paths(target: Target, folder: Path) -> Target:
-    """Relative paths in a file count from that file, whatever folder a command runs in."""
+def _settled(target: Target, folder: Path, scenarios: Iterable[Path], where: str) -> Target:
+    """The target without references: a profile's name read, relative paths made absolute.
+
+    Relative paths in a file count from that file, whatever folder a command runs in.
+    """
     changes: dict[str, Any] = {}
     for field in _FILE_FIELDS:
         path = getattr(target, field, None)
@@ -192,4 +200,9 @@ def _with_absolute_paths(target: Target, folder: Path) -> Target:
             changes[field] = folder / path.expanduser()
     if target.kind == "llamacpp" and target.model.endswith(".gguf"):
         changes["model"] = str(folder / Path(target.model).expanduser())
+    if target.kind == "emulated" and isinstance(target.profile, str):
+        try:
+            changes["profile"] = load_profile(target.profile, scenarios, folder)
+        except BadInput as error:
+            raise BadInput(f"profile: {error}", where=where) from error
     return target.model_copy(update=changes)

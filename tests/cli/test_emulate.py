@@ -13,20 +13,20 @@ from typer.testing import CliRunner
 
 from observatory.cli.emulate import banner_lines, emulate
 from observatory.core.errors import BadInput
-from observatory.core.target import LatencyProfile
+from observatory.core.profile import Profile
 
 verb = typer.Typer()
 verb.command()(emulate)
 
 
 def test_the_banner_says_that_it_is_emulated_and_how_it_behaves() -> None:
-    profile = LatencyProfile.model_validate({"slots": 4, "error_fraction": 0.25})
+    profile = Profile.model_validate({"slots": 4, "faults": {"http_500": 0.25, "reset": 0.01}})
     text = "\n".join(banner_lines(profile, "m", "::1", 8100))
     assert text.startswith("EMULATED endpoint")
     assert "http://[::1]:8100/v1" in text
     assert "first token   median 200 ms, p95 400 ms" in text
     assert "at once       4" in text
-    assert "25.0% HTTP 500, 0.0% HTTP 429" in text
+    assert "faults        http_500 25.0%, reset 1.0%" in text
 
 
 def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
@@ -39,7 +39,6 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
         "emulate",
         "--port",
         "0",
-        "--profile",
         str(profile),
     ]
     with subprocess.Popen(
@@ -70,7 +69,7 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
     [
         ("ttft_median: 20\n", "profile.yaml:1: ttft_median: 20 is not a duration"),
         ("slotz: 3\n", "unknown key 'slotz', did you mean 'slots'"),
-        ("error_fraction: 0.7\nthrottle_fraction: 0.7\n", "exceed 1 together"),
+        ("faults: {reset: 0.7, stall: 0.7}\n", "the chances of faults add up to 1.4, more than 1"),
         ("", "the file is empty"),
     ],
 )
@@ -79,6 +78,6 @@ def test_a_profile_that_is_wrong_is_said_with_its_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("profile.yaml").write_text(text)
-    done = CliRunner().invoke(verb, ["--profile", "profile.yaml"])
+    done = CliRunner().invoke(verb, ["profile.yaml"])
     assert isinstance(done.exception, BadInput)
     assert said in str(done.exception)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from observatory.core.target import LatencyProfile
+from observatory.core.profile import Profile
 from observatory.endpoints.emulator import EmulatorConfig
 from observatory.endpoints.server_child import ServerChild
 
-QUICK = LatencyProfile.model_validate(
+QUICK = Profile.model_validate(
     {
         "ttft_median": "2ms",
         "ttft_p95": "3ms",

@@ -1,7 +1,7 @@
 """The emulator's luck: known quantiles, then that a request's fate depends on itself alone."""
 
 import random
-from itertools import pairwise
+from collections import Counter
 from statistics import median, quantiles
 from typing import Any
 
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.target import LatencyProfile
+from observatory.core.profile import Profile
 from observatory.endpoints import emulator_draws
-from observatory.endpoints.emulator_draws import Draws, answer_words, lognormal
+from observatory.endpoints.emulator_draws import Draws, Fate, answer_words, lognormal
 
 
-def profile(**fields: Any) -> LatencyProfile:
-    return LatencyProfile.model_validate(fields)
+def profile(**fields: Any) -> Profile:
+    return Profile.model_validate(fields)
 
 
 class Always(random.Random):
@@ -41,6 +41,11 @@ def test_no_spread_and_no_delay_are_exact() -> None:
     assert lognormal(Always(0.9), 0.0, 0.0) == 0.0
 
 
+def drawn_gaps(draws: Draws, fate: Fate) -> list[float]:
+    gap = draws.gaps(fate.gaps_seed)
+    return [gap() for _ in range(fate.tokens - 1)]
+
+
 def test_many_draws_have_the_profiles_quantiles() -> None:
     draws = Draws(
         profile(
@@ -52,16 +57,41 @@ def test_many_draws_have_the_profiles_quantiles() -> None:
             output_tokens_p95=64,
         )
     )
-    drawn = [draws.draw(b"%d" % number, limit=None).token_offsets_s for number in range(2000)]
-    first = [offsets[0] for offsets in drawn]
-    gaps = [late - early for offsets in drawn for early, late in pairwise(offsets)]
-    lengths = [len(offsets) for offsets in drawn]
+    fates = [draws.draw(b"%d" % number, limit=None) for number in range(2000)]
+    first = [fate.ttft_s for fate in fates]
+    gaps = [gap for fate in fates for gap in drawn_gaps(draws, fate)]
+    lengths = [fate.tokens for fate in fates]
     assert median(first) == pytest.approx(0.2, rel=0.03)
     assert quantiles(first, n=20)[18] == pytest.approx(0.4, rel=0.06)
     assert median(gaps) == pytest.approx(0.02, rel=0.02)
     assert quantiles(gaps, n=20)[18] == pytest.approx(0.04, rel=0.02)
     assert median(lengths) == pytest.approx(32, abs=1)
     assert quantiles(lengths, n=20)[18] == pytest.approx(64, rel=0.06)
+    assert sum(gaps) / len(gaps) == pytest.approx(draws.mean_gap_s, rel=0.01)
+
+
+def test_a_steady_profile_is_exact() -> None:
+    steady = {"ttft_median": "100ms", "ttft_p95": "100ms"}
+    gaps = {"inter_token_median": "10ms", "inter_token_p95": "10ms"}
+    draws = Draws(profile(**steady, **gaps, output_tokens_median=5, output_tokens_p95=5))
+    for number in range(20):
+        fate = draws.draw(b"%d" % number, limit=None)
+        assert (fate.ttft_s, fate.tokens) == (0.1, 5)
+        assert drawn_gaps(draws, fate) == [0.01] * 4
+
+
+def test_a_tail_lengthens_the_share_that_it_says() -> None:
+    tail = {"ttft": 0.1, "inter_token": 0.05, "factor": 10}
+    exact = {"ttft_median": "100ms", "ttft_p95": "100ms"}
+    gaps = {"inter_token_median": "10ms", "inter_token_p95": "10ms"}
+    draws = Draws(profile(**exact, **gaps, tail=tail))
+    fates = [draws.draw(b"%d" % number, limit=None) for number in range(3000)]
+    assert {fate.ttft_s for fate in fates} == {0.1, 1.0}
+    assert sum(fate.ttft_s == 1.0 for fate in fates) == pytest.approx(300, abs=50)
+    drawn = [gap for fate in fates for gap in drawn_gaps(draws, fate)]
+    assert set(drawn) == {0.01, 0.1}
+    assert sum(gap == 0.1 for gap in drawn) / len(drawn) == pytest.approx(0.05, rel=0.05)
+    assert draws.mean_gap_s == pytest.approx(0.01 * 1.45)
 
 
 def test_a_requests_fate_is_its_own_whatever_comes_before_it() -> None:
@@ -75,7 +105,8 @@ def test_a_prompt_asked_again_is_drawn_again_and_reproducibly() -> None:
     one, other = Draws(profile()), Draws(profile())
     first = [one.draw(b"same", limit=64) for _ in range(5)]
     assert first == [other.draw(b"same", limit=64) for _ in range(5)]
-    assert len({draw.token_offsets_s[0] for draw in first}) == 5
+    assert len({fate.ttft_s for fate in first}) == 5
+    assert len({tuple(drawn_gaps(one, fate)) for fate in first}) == 5
 
 
 def test_another_seed_is_another_fate() -> None:
@@ -91,41 +122,45 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert draws.draw(b"a", limit=8) == first
 
 
-def test_fractions_are_met() -> None:
-    draws = Draws(profile(error_fraction=0.1, throttle_fraction=0.3))
-    outcomes = [draws.draw(b"%d" % number, limit=1).outcome for number in range(4000)]
-    assert outcomes.count("error") == pytest.approx(400, abs=60)
-    assert outcomes.count("throttle") == pytest.approx(1200, abs=90)
-    every = Draws(profile(error_fraction=0.5, throttle_fraction=0.5))
-    assert {every.draw(b"%d" % number, limit=1).outcome for number in range(50)} == {
-        "error",
-        "throttle",
-    }
+def test_faults_come_at_their_rates() -> None:
+    draws = Draws(profile(faults={"http_500": 0.1, "reset": 0.3, "no_done": 0.05}))
+    faults = Counter(draws.draw(b"%d" % number, limit=1).fault for number in range(4000))
+    assert faults["http_500"] == pytest.approx(400, abs=60)
+    assert faults["reset"] == pytest.approx(1200, abs=90)
+    assert faults["no_done"] == pytest.approx(200, abs=45)
+    assert set(faults) == {"http_500", "reset", "no_done", None}
+    every = Draws(profile(faults={"stall": 0.5, "http_429": 0.5}))
+    assert {every.draw(b"%d" % n, limit=1).fault for n in range(50)} == {"stall", "http_429"}
 
 
 @given(
     body=st.binary(),
     limit=st.one_of(st.none(), st.integers(1, 200)),
     whole=st.booleans(),
+    thinks=st.booleans(),
 )
 def test_a_limit_cuts_the_answer_and_changes_nothing_else(
-    body: bytes, limit: int | None, whole: bool
+    body: bytes, limit: int | None, whole: bool, thinks: bool
 ) -> None:
-    free = Draws(profile()).draw(body, limit=None).token_offsets_s
-    cut = Draws(profile()).draw(body, limit=limit, whole_limit=whole)
-    offsets = cut.token_offsets_s
-    assert offsets[0] > 0
-    assert offsets == sorted(offsets)
-    shared = min(len(free), len(offsets))
-    assert offsets[:shared] == free[:shared]
+    reasoning = {"tokens_median": 20, "tokens_p95": 60} if thinks else {}
+    free = Draws(profile(reasoning=reasoning)).draw(body, limit=None)
+    cut = Draws(profile(reasoning=reasoning)).draw(body, limit=limit, whole_limit=whole)
+    assert (cut.ttft_s, cut.gaps_seed, cut.words_seed) == (
+        free.ttft_s,
+        free.gaps_seed,
+        free.words_seed,
+    )
+    total, wanted = cut.reasoning_tokens + cut.tokens, free.reasoning_tokens + free.tokens
     if limit is None:
+        assert cut == free
         assert cut.finished == "stop"
     elif whole:
-        assert len(offsets) == limit
+        assert total == limit
         assert cut.finished == "length"
     else:
-        assert len(offsets) == min(limit, len(free))
-        assert (cut.finished == "length") == (len(free) > limit)
+        assert total == min(limit, wanted)
+        assert cut.reasoning_tokens == min(limit, free.reasoning_tokens)
+        assert (cut.finished == "length") == (wanted > limit)
 
 
 def test_answers_talk_about_the_question() -> None:
@@ -134,3 +169,8 @@ def test_answers_talk_about_the_question() -> None:
     assert len(words) == 40
     assert set(words) <= {"Which", "label", "fits", "billing", "outage", "or", "praise"}
     assert len(answer_words(7, "12 + 30 = ?", 3)) == 3
+
+
+def test_multibyte_answers_have_characters_of_every_length() -> None:
+    words = answer_words(7, "plain words", 200, multibyte=True)
+    assert {len(letter.encode()) for word in words for letter in word} == {1, 2, 3, 4}

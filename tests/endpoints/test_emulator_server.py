@@ -15,7 +15,7 @@ import openai
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.target import LatencyProfile
+from observatory.core.profile import Profile
 from observatory.endpoints.emulator import EmulatorConfig, serve
 
 Start = Callable[..., tuple[str, int]]
@@ -99,14 +99,14 @@ def test_the_openai_package_understands_its_errors(
         assert allowed.models.list().data
 
 
-def profile(**fields: Any) -> LatencyProfile:
+def profile(**fields: Any) -> Profile:
     quick = {"ttft_median": "1ms", "ttft_p95": "1ms"}
     tokens = {"inter_token_median": "1ms", "inter_token_p95": "1ms"}
-    return LatencyProfile.model_validate(quick | tokens | fields)
+    return Profile.model_validate(quick | tokens | fields)
 
 
 def test_throttling_says_when_to_come_back(start_emulator: Start, no_ambient_openai: None) -> None:
-    address = start_emulator(profile=profile(throttle_fraction=1.0))
+    address = start_emulator(profile=profile(faults={"http_429": 1.0}))
     with client(address) as throttled, pytest.raises(openai.RateLimitError) as caught:
         throttled.chat.completions.create(model="emulated-model", messages=MESSAGES)
     headers = caught.value.response.headers
@@ -116,7 +116,7 @@ def test_throttling_says_when_to_come_back(start_emulator: Start, no_ambient_ope
 
 
 def test_errors_are_500s(start_emulator: Start, no_ambient_openai: None) -> None:
-    address = start_emulator(profile=profile(error_fraction=1.0))
+    address = start_emulator(profile=profile(faults={"http_500": 1.0}))
     with client(address) as failing, pytest.raises(openai.InternalServerError):
         failing.chat.completions.create(model="emulated-model", messages=MESSAGES, stream=True)
 
@@ -157,7 +157,7 @@ SHORT = {"model": "emulated-model", "messages": MESSAGES, "stream": True, "max_t
 
 def test_a_client_that_leaves_frees_its_slot(start_emulator: Start) -> None:
     address = start_emulator(
-        profile=profile(slots=1, ttft_median="1h", ttft_p95="1h", error_fraction=0.0)
+        profile=profile(slots=1, ttft_median="1h", ttft_p95="1h")
     )
     first = socket.create_connection(address)
     first.sendall(request(SHORT))

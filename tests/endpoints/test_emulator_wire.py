@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from observatory.endpoints.emulator_wire import (
-    AnswerBytes,
     Asked,
     Reply,
     render_reply,
@@ -104,86 +103,6 @@ def test_models_are_listed_and_health_needs_no_key() -> None:
     health = ask(b"", "/health", "GET", key="right")
     assert isinstance(health, Reply)
     assert health.status == 200
-
-
-def events(chunks: bytes) -> list[str]:
-    """Undo chunks and events, strictly."""
-    out = []
-    while chunks:
-        size, _, rest = chunks.partition(b"\r\n")
-        length = int(size, 16)
-        if length:
-            event = rest[:length].decode()
-            assert event.startswith("data: ")
-            assert event.endswith("\n\n")
-            out.append(event[6:-2])
-        assert rest[length : length + 2] == b"\r\n"
-        chunks = rest[length + 2 :]
-    return out
-
-
-def answer(asked: Asked, words: list[str], finished: str = "stop") -> AnswerBytes:
-    return AnswerBytes(asked, words, finished, model="m", number=7, created=1)
-
-
-def test_a_chat_stream_is_a_role_the_tokens_a_reason_usage_and_done() -> None:
-    asked = Asked("chat", "one two three", True, True, None, False)
-    content = answer(asked, ['say "hi"', "naïve"], "length")
-    stream = content.opening() + content.token(0) + content.token(1) + content.closing()
-    *parsed, done = events(stream)
-    assert done == "[DONE]"
-    values = [json.loads(event) for event in parsed]
-    deltas = [choice["delta"] for value in values for choice in value["choices"]]
-    assert deltas == [
-        {"role": "assistant", "content": ""},
-        {"content": 'say "hi"'},
-        {"content": " naïve"},
-        {},
-    ]
-    reasons = [choice["finish_reason"] for value in values for choice in value["choices"]]
-    assert reasons == [None, None, None, "length"]
-    assert [value["usage"] for value in values[:-1]] == [None] * 4
-    assert values[-1]["choices"] == []
-    assert values[-1]["usage"] == {
-        "prompt_tokens": 3,
-        "completion_tokens": 2,
-        "total_tokens": 5,
-        "prompt_tokens_details": {"cached_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0},
-    }
-    assert {value["id"] for value in values} == {"chatcmpl-emulated-00000007"}
-    assert {value["object"] for value in values} == {"chat.completion.chunk"}
-
-
-def test_without_usage_asked_for_none_is_sent() -> None:
-    content = answer(Asked("chat", "x", True, False, None, False), ["a"])
-    *parsed, done = events(content.opening() + content.token(0) + content.closing())
-    assert done == "[DONE]"
-    assert all("usage" not in json.loads(event) for event in parsed)
-
-
-def test_a_completion_stream_has_text_and_no_role() -> None:
-    content = answer(Asked("completions", "x", True, True, None, False), ["a", "b"])
-    assert content.opening() == b""
-    parsed = [
-        json.loads(event)
-        for event in events(content.token(0) + content.token(1) + content.closing())[:-1]
-    ]
-    texts = [choice["text"] for value in parsed for choice in value["choices"]]
-    assert texts == ["a", " b", ""]
-    assert {value["object"] for value in parsed} == {"text_completion"}
-
-
-def test_a_whole_answer() -> None:
-    chat_answer = json.loads(
-        answer(Asked("chat", "x", False, False, None, False), ["a", "b"]).whole()
-    )
-    assert chat_answer["choices"][0]["message"]["content"] == "a b"
-    assert chat_answer["usage"]["completion_tokens"] == len(["a", "b"])
-    text_answer = json.loads(
-        answer(Asked("completions", "x", False, False, None, False), ["a", "b"]).whole()
-    )
-    assert text_answer["choices"][0]["text"] == "a b"
 
 
 def test_a_replys_length_is_told() -> None:

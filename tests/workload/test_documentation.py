@@ -13,6 +13,7 @@ from observatory.workload.rows import Row
 from observatory.workload.scenario_files import TargetsFile, load_scenario, read_targets
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+KEY_PAGES = ("scenarios.md", "workloads.md", "emulator.md")
 
 
 def _examples(page: str, language: str) -> list[str]:
@@ -60,7 +61,7 @@ def test_the_example_lengths_plan(folder: Path) -> None:
 
 @pytest.mark.parametrize("model", [Scenario, TargetsFile, Row])
 def test_every_key_is_documented(model: type[Row]) -> None:
-    text = "".join((DOCS / page).read_text() for page in ("scenarios.md", "workloads.md"))
+    text = "".join((DOCS / page).read_text() for page in KEY_PAGES)
     schema = model.model_json_schema()
     parts = [schema, *schema.get("$defs", {}).values()]
     keys = {key for part in parts for key in part.get("properties", {})}

@@ -1,0 +1,151 @@
+"""One emulated model: its luck, load, allowances and counters, and what it makes of a request.
+
+It knows no socket; connections ask it and play what it answers.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from observatory.core.profile import Profile
+from observatory.endpoints.emulator_cache import CachedPrompts
+from observatory.endpoints.emulator_draws import Draws, Fate
+from observatory.endpoints.emulator_events import AnswerBytes, Counts
+from observatory.endpoints.emulator_limits import Allowance, Headers
+from observatory.endpoints.emulator_load import Pace, Slots
+from observatory.endpoints.emulator_script import Script, Step, refusal_of
+from observatory.endpoints.emulator_truth import Lateness, TruthLog
+from observatory.endpoints.emulator_wire import Asked, Reply
+
+SWAPPED = "-swapped"
+"""What a model_swap appends to the model's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer that only waits for its slot; facts are for the truth log."""
+
+    content: AnswerBytes
+    script: Script
+    stream: bool
+    facts: dict[str, Any]
+
+    def steps(self) -> Iterator[Step]:
+        """The steps of the answer, streamed or whole."""
+        return self.script.stream() if self.stream else self.script.whole()
+
+
+class EmulatedModel:
+    """Its state. key: what `Authorization: Bearer` must carry under /v1; None takes anything.
+
+    clock is the event loop's, in seconds.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        name: str,
+        clock: Callable[[], float],
+        *,
+        key: str | None = None,
+        truth: TruthLog | None = None,
+    ) -> None:
+        self.profile = profile
+        self.name = name
+        self.key = key
+        self.truth = truth
+        self.slots = Slots(profile.slots)
+        self.pace = Pace(profile.slowdown, profile.drift, self.slots, clock)
+        self.lateness = Lateness()
+        self.requests = 0
+        self.connections = 0
+        self.prompt_tokens = 0
+        self.generated_tokens = 0
+        self._clock = clock
+        self._draws = Draws(profile)
+        self._allowance = Allowance(profile.limits)
+        self._cache = CachedPrompts(profile.prompt_cache)
+        said = profile.imitates.sentence() if profile.imitates is not None else None
+        imitates = (("x-observatory-imitates", _ascii(said)),) if said else ()
+        self.marks: Headers = (("x-observatory-emulated", "1"), *imitates)
+
+    def generated(self, tokens: int) -> None:
+        """Count tokens that were sent."""
+        self.generated_tokens += tokens
+
+    def prepare(
+        self,
+        asked: Asked,
+        body: bytes,
+        number: int,
+        *,
+        head: Callable[[Headers], bytes],
+        reply: Callable[[Reply, Headers], bytes],
+    ) -> Prepared | tuple[Reply, Headers, str | None]:
+        """The answer to a request, or its refusal with its headers and the fault that it is.
+
+        head renders a stream's head and reply a whole response, when they are sent, with these
+        headers beside those of every response.
+        """
+        tokens = asked.text.split()
+        limits: Headers = ()
+        if self._allowance.limited:
+            limits, over = self._allowance.ask(
+                self._clock(), len(tokens) + (asked.limit or 0), self.name
+            )
+            if over is not None:
+                return over, limits, "limit"
+        fate = self._draws.draw(body, limit=asked.limit, whole_limit=asked.whole_limit)
+        refusal = refusal_of(fate.fault, self.profile)
+        if refusal is not None:
+            return refusal, limits, fate.fault
+        cached = self._cache.cached(tokens)
+        self.prompt_tokens += len(tokens)
+        counts = Counts(
+            prompt=len(tokens),
+            cached=cached,
+            reasoning=fate.reasoning_tokens,
+            output=fate.reasoning_tokens + fate.tokens,
+        )
+        content = self._content(asked, fate, counts, number)
+        script = Script(
+            fate,
+            self.profile,
+            content,
+            asked.text,
+            ttft_s=fate.ttft_s + self.profile.prefill_per_token * (len(tokens) - cached),
+            gaps=self._draws.gaps(fate.gaps_seed),
+            mean_gap_s=self._draws.mean_gap_s,
+            head=lambda: head(limits),
+            reply=lambda response: reply(response, limits),
+        )
+        facts = {
+            "fault": fate.fault,
+            "stream": asked.stream,
+            "prompt_tokens": counts.prompt,
+            "cached_tokens": counts.cached,
+            "reasoning_tokens": counts.reasoning,
+            "output_tokens": counts.output,
+        }
+        return Prepared(content, script, asked.stream, facts)
+
+    def _content(self, asked: Asked, fate: Fate, counts: Counts, number: int) -> AnswerBytes:
+        profile = self.profile
+        wrong = fate.fault == "wrong_usage"
+        return AnswerBytes(
+            asked,
+            counts,
+            fate.finished,
+            shape=profile.shape,
+            reasoning=profile.reasoning,
+            model=self.name + (SWAPPED if fate.fault == "model_swap" else ""),
+            number=number,
+            created=int(time.time()),
+            usage_factor=profile.faults.wrong_usage_factor if wrong else 1.0,
+        )
+
+
+def _ascii(text: str) -> str:
+    """Text as a header may carry it."""
+    return " ".join(text.split()).encode("ascii", "replace").decode("ascii")

@@ -1,0 +1,80 @@
+"""Emulator profiles as files: where they lie, and strict YAML made into a Profile.
+
+Every refusal is a BadInput that names file and line.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from observatory.core.errors import BadInput
+from observatory.core.profile import Profile
+from observatory.core.workspace import Workspace, shipped
+from observatory.workload.complaints import complaints_of, did_you_mean, refusal
+from observatory.workload.strict_yaml import read_yaml
+
+FOLDER = "profiles"
+DEFAULT_PROFILE = "chat-api"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProfile:
+    """One file of a profiles folder: its profile, or why it cannot be read."""
+
+    name: str
+    path: Path
+    profile: Profile | None
+    error: str | None
+
+
+def load_profile(name: str, scenarios: Iterable[Path], beside: Path | None = None) -> Profile:
+    """The profile that a name (a file of profiles/ without .yaml) or a path stands for.
+
+    scenarios: the scenarios folders that are searched, the shipped one always after them. A
+    relative path counts from `beside`, else from here.
+    """
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = (beside or Path()) / Path(name).expanduser()
+        if not path.is_file():
+            raise BadInput("there is no such profile file", where=name)
+        return read_profile(path)
+    files = _files(scenarios)
+    if name not in files:
+        raise BadInput(
+            f"there is no profile {name!r}{did_you_mean(name, files)}",
+            fix=f"known: {', '.join(files) or 'none'}; or give a file's path",
+        )
+    return read_profile(files[name])
+
+
+def read_profile(path: Path) -> Profile:
+    """The profile in a YAML file, named after the file where it names itself not."""
+    document = read_yaml(path)
+    try:
+        profile = Profile.model_validate_json(json.dumps(document.value), strict=True)
+    except ValidationError as error:
+        complaints = complaints_of(error, document, Profile.model_json_schema())
+        raise refusal(document.name, complaints) from error
+    return profile if profile.name is not None else profile.model_copy(update={"name": path.stem})
+
+
+def list_profiles(workspace: Workspace) -> list[ListedProfile]:
+    """Every profile by name; a person's own hides a shipped one of the same name."""
+    listed = []
+    for name, path in _files(workspace.scenarios).items():
+        try:
+            listed.append(ListedProfile(name, path, read_profile(path), None))
+        except BadInput as error:
+            listed.append(ListedProfile(name, path, None, str(error)))
+    return listed
+
+
+def _files(scenarios: Iterable[Path]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for folder in (*scenarios, shipped("scenarios")):
+        for path in sorted((folder / FOLDER).glob("*.yaml")):
+            files.setdefault(path.stem, path)
+    return dict(sorted(files.items()))
