@@ -1,4 +1,4 @@
-"""Doubts about the measuring side: what it lost, delayed, bent or withheld.
+"""Doubts about the measuring side: what it delayed, bent or withheld.
 
 Each check takes a window's data and answers with findings; numbers to hold against are in
 thresholds.
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from observatory.analysis.findings import over_limit
 from observatory.analysis.frames import CLIENT_LAG_S
 from observatory.analysis.quantiles import lower_bound_rank
 from observatory.analysis.stage_data import StageData
@@ -17,57 +18,8 @@ from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages
 from observatory.core.run import Finding, Manifest, StageTimes
 from observatory.core.units import human_seconds
-from observatory.store.frames import RunFrames
 
-NEVER_SENT = ("not_issued", "refused_by_budget")
 OPEN_LOOP = ("constant", "poisson")
-
-
-def over_limit(code: str, value: float, message: str, stage: int | None) -> Iterator[Finding]:
-    """A finding where a value exceeds a limit of its code."""
-    threshold = THRESHOLDS[code]
-    severity = threshold.severity(value)
-    if severity is not None:
-        yield Finding(code, severity, message, stage, value, threshold.limit(severity))
-
-
-def as_found(code: str, message: str, stage: int | None = None) -> Finding:
-    """A finding of a code that has no number."""
-    severity = THRESHOLDS[code].as_found
-    assert severity is not None
-    return Finding(code, severity, message, stage)
-
-
-def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
-    """Issued against recorded, by stage; in open loop also planned against issued + not issued."""
-    counts = frames.requests.group_by("stage").agg(
-        (~pl.col("outcome").is_in(NEVER_SENT)).sum().alias("sent")
-    )
-    recorded = dict(counts.iter_rows())
-    for stage in manifest.stages:
-        if stage.issued is None:
-            continue
-        found = int(recorded.get(stage.index, 0))
-        lost = abs(stage.issued - found)
-        message = f"{stage.issued} requests were issued and {found} recorded"
-        yield from over_limit("lost_records", lost, message, stage.index)
-        if stage.lost_workers or manifest.status != "complete":
-            continue
-        if stage.planned is not None and stage.not_issued is not None:
-            missing = abs(stage.planned - stage.issued - stage.not_issued)
-            message = (
-                f"{stage.planned} requests were planned, {stage.issued} issued and "
-                f"{stage.not_issued} given up with a reason"
-            )
-            yield from over_limit("lost_records", missing, message, stage.index)
-
-
-def lost_workers(manifest: Manifest) -> Iterator[Finding]:
-    """Worker processes that never said how they ended."""
-    for stage in manifest.stages:
-        if stage.lost_workers:
-            names = ", ".join(stage.lost_workers)
-            yield as_found("lost_worker", f"{names} died and its requests with it", stage.index)
 
 
 def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:

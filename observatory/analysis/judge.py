@@ -1,13 +1,13 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-client_checks and service_checks.
+record_checks, client_checks and service_checks.
 """
 
 from collections.abc import Iterator
 
-from observatory.analysis import client_checks, service_checks
-from observatory.analysis.client_checks import as_found
+from observatory.analysis import client_checks, record_checks, service_checks
+from observatory.analysis.findings import as_found
 from observatory.analysis.frames import request_frame
 from observatory.analysis.stage_data import StageData, gather
 from observatory.analysis.thresholds import THRESHOLDS
@@ -84,8 +84,10 @@ def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
         why = f": {manifest.status_reason}" if manifest.status_reason else ""
         words = manifest.status.replace("_", " ")
         yield as_found(manifest.status, f"{words}, judged on what it has{why}")
-    yield from client_checks.lost_records(manifest, frames)
-    yield from client_checks.lost_workers(manifest)
+    yield from record_checks.lost_records(manifest, frames)
+    yield from record_checks.lost_workers(manifest)
+    yield from record_checks.torn_journals(manifest)
+    yield from record_checks.duplicate_records(manifest)
     yield from client_checks.shared_cores(manifest, frames.samples)
 
 

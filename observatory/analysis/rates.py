@@ -30,6 +30,10 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     failed = int((data.offered.get_column("outcome") != "ok").sum())
     yield "error_rate", "value", share(failed, data.offered.height)
     yield "throttle_rate", "value", _throttle_rate(data)
+    level, n = data.open_requests, data.offered.height
+    yield "open_requests", "value", Estimate(level.mean, n=n)
+    noise = None if level.trend else "within_noise"
+    yield "open_requests_change", "value", Estimate(level.change, n=n, reason=noise)
 
 
 def arrived(data: StageData, weights: NDArray[np.float64], window: Window) -> float | None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.client_checks import as_found, over_limit
 from observatory.analysis.drift import relative_drift
+from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import left_out
 from observatory.core.metric import BY_NAME, FLOORS
@@ -59,7 +59,11 @@ def errors(data: StageData) -> Iterator[Finding]:
 
 
 def drift(data: StageData) -> Iterator[Finding]:
-    """The largest significant change of a latency between the halves of the window."""
+    """The largest significant change between the halves of the window: of a latency, or of load.
+
+    By Little's law open requests are arrivals times time in system, so that one limit serves both;
+    open requests also see those that have not been answered yet.
+    """
     usable = data.counted.filter((pl.col("outcome") == "ok") & ~pl.col("clock_step"))
     found: list[tuple[float, str]] = []
     for name in ("ttft_s", "e2e_s"):
@@ -74,6 +78,14 @@ def drift(data: StageData) -> Iterator[Finding]:
                 f"median {title} of the second half is {abs(change):.0%} {direction} the first's"
             )
             found.append((abs(change), message))
+    level = data.open_requests
+    if level.trend and level.change is not None:
+        direction = "more" if level.change > 0 else "fewer"
+        message = (
+            f"{abs(level.change):.0%} {direction} requests were open in the second half than in the "
+            "first: the load was not at a steady level"
+        )
+        found.append((abs(level.change), message))
     if found:
         change, message = max(found)
         yield from over_limit("drift", change, message, data.window.stage)

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import polars as pl
 
+from observatory.analysis.concurrency import Concurrency, concurrency
 from observatory.analysis.events import Events, events_of
+from observatory.analysis.frames import COUNTED
 from observatory.analysis.windows import Window, counted, offered
 from observatory.core.run import Manifest
 from observatory.core.scenario import PerRequestSlo
@@ -37,6 +40,22 @@ class StageData:
     def events(self) -> Events:
         """The text events of all attempts; kept, because they are many."""
         return events_of(self.attempts)
+
+    @cached_property
+    def open_requests(self) -> Concurrency:
+        """Requests between their scheduled instant and their end, in the window.
+
+        One that was held back until the drain limit is open beyond it.
+        """
+        window = self.window
+        spans = self.requests.filter(
+            pl.col("outcome").is_in([*COUNTED, "interrupted"]) | pl.col("held_back")
+        ).select(
+            pl.col("scheduled_ns"),
+            pl.coalesce("a_ended_ns", pl.lit(window.end_ns)).alias("end"),
+        )
+        starts, ends = (column.to_numpy().astype(np.int64) for column in spans.get_columns())
+        return concurrency(starts, ends, window.start_ns, window.end_ns)
 
     @property
     def basis(self) -> Basis:

@@ -6,7 +6,7 @@ client_checks and service_checks; the verdict is made in judge.
 
 from dataclasses import dataclass
 
-from observatory.core.run import Severity
+from observatory.core.run import AppliedThreshold, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,20 @@ _ROWS = (
     Threshold(
         "lost_worker",
         "",
-        "a dead worker's slice of the plan was not sent: the load was less than asked for",
+        "a dead worker's slice of the plan was not sent: the load was less than asked for; requests "
+        "that it had open are `lost_records`",
+        as_found="degraded",
+    ),
+    Threshold(
+        "torn_journal",
+        "bytes",
+        "a death cut a record off in the middle of its writing: what was being written is lost",
+        as_found="degraded",
+    ),
+    Threshold(
+        "duplicate_records",
+        "records",
+        "a request that was recorded twice was sent twice: the target had more load than is said",
         as_found="degraded",
     ),
     Threshold(
@@ -86,8 +99,9 @@ _ROWS = (
     Threshold(
         "drift",
         "change between the halves of the window",
-        "percentiles of a window describe a state only if there was one; counted where block "
-        "medians of the halves differ at p < 0.001",
+        "percentiles of a window describe a state only if there was one; of latencies, counted where "
+        "block medians of the halves differ at p < 0.001, and of open requests, where their net flow "
+        "is not zero at p < 0.001",
         degraded=0.10,
         invalid=0.30,
     ),
@@ -167,3 +181,11 @@ _ROWS = (
 
 THRESHOLDS: dict[str, Threshold] = {row.code: row for row in _ROWS}
 """By code, in the order in which a verdict names them."""
+
+
+def as_applied() -> list[AppliedThreshold]:
+    """The whole table as it is stored with a run, so that its verdict can be read in years."""
+    return [
+        AppliedThreshold(row.code, row.unit, row.degraded, row.invalid, row.as_found)
+        for row in _ROWS
+    ]

@@ -266,6 +266,25 @@ METRICS: tuple[Metric, ...] = (
         _OURS,
     ),
     Metric(
+        "open_requests",
+        "Open requests",
+        "requests",
+        "neither",
+        "stage",
+        "mean number of requests between scheduled and ended over the window",
+        _OURS,
+    ),
+    Metric(
+        "open_requests_change",
+        "Change of open requests",
+        "1",
+        "neither",
+        "stage",
+        "open requests of the window's second half / first half - 1; reason within_noise where "
+        "the net flow of requests shows no trend",
+        _OURS,
+    ),
+    Metric(
         "cpu_util_fraction",
         "CPU utilisation",
         "1",

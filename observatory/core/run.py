@@ -26,6 +26,17 @@ class Finding(msgspec.Struct, frozen=True):
     threshold: float | None = None
 
 
+class AppliedThreshold(msgspec.Struct, frozen=True):
+    """A row of the table that a run was judged by: a value above degraded or invalid is that grave;
+    as_found: the code has no number and is as grave as this wherever it is found."""
+
+    code: str
+    unit: str
+    degraded: float | None = None
+    invalid: float | None = None
+    as_found: Severity | None = None
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What a run is worth. codes are of the findings that made it degraded or invalid."""
 
@@ -111,6 +122,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     status_reason: str | None = None
     verdict: Verdict | None = None
     findings: list[Finding] = []
+    thresholds: list[AppliedThreshold] = []
     energy: list[EnergyRow] = []
     label: str | None = None
     publish: bool = False
@@ -119,3 +131,5 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     seal_report: SealReport | None = None
     store_text: bool = False
     telemetry: dict[str, Any] = {}
+    capacity: dict[str, Any] | None = None
+    """What the plan was expected to ask of the load generator (runner.capacity), before it ran."""

@@ -12,6 +12,7 @@ import polars as pl
 
 from observatory.analysis.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.thresholds import as_applied
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
@@ -59,7 +60,10 @@ def reread(folder: Path) -> FinishedRun:
 
 
 def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
-    """The manifest with its energy rows, findings and verdict, all functions of the sealed facts."""
+    """The manifest with its energy rows, findings, verdict and the thresholds that made them.
+
+    All are functions of the sealed facts.
+    """
     target = manifest.target
     energy = energy_rows(
         samples_of(frames.samples),
@@ -70,7 +74,9 @@ def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
     )
     weighed = msgspec.structs.replace(manifest, energy=energy)
     findings, verdict = judge_run(weighed, frames)
-    return msgspec.structs.replace(weighed, findings=findings, verdict=verdict)
+    return msgspec.structs.replace(
+        weighed, findings=findings, verdict=verdict, thresholds=as_applied()
+    )
 
 
 def samples_of(frame: pl.DataFrame) -> list[Sample]:

@@ -23,6 +23,7 @@ from observatory.store.schema import (
     STAGE_METRICS,
     STAGES,
     TABLES,
+    THRESHOLDS,
     Table,
 )
 
@@ -50,6 +51,8 @@ def load_run(
     _insert(connection, ENERGY, _energy_rows(manifest))
     _insert(connection, PRICES, _price_rows(manifest))
     _insert(connection, FINDINGS, [msgspec.structs.asdict(f) for f in manifest.findings], manifest)
+    thresholds = [msgspec.structs.asdict(row) for row in manifest.thresholds]
+    _insert(connection, THRESHOLDS, thresholds, manifest)
     _insert(connection, STAGE_METRICS, stage_metrics.to_dicts(), manifest)
 
 

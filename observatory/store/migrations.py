@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from observatory.core.errors import BadInput
-from observatory.store.schema import TABLES, Column, Table
+from observatory.store.schema import TABLES, THRESHOLDS, Column, Table
 from observatory.store.views import VIEWS
 
 VERSION_TABLE = Table(
@@ -41,7 +41,17 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
         create_table(connection, table)
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "create_tables", _create_tables),)
+def _add_thresholds(connection: duckdb.DuckDBPyConnection) -> None:
+    """The table is among those of a new database already."""
+    names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    if (THRESHOLDS.name,) not in names:
+        create_table(connection, THRESHOLDS)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "create_tables", _create_tables),
+    Migration(2, "add_thresholds", _add_thresholds),
+)
 
 
 def create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:

@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -339,6 +339,20 @@ FINDINGS = Table(
     ),
 )
 
+THRESHOLDS = Table(
+    "thresholds",
+    "The table of codes that a run was judged by, as it stood then; findings hold what exceeded it.",
+    ("run_id", "code"),
+    (
+        _RUN,
+        Column("code", "VARCHAR", "code of the check"),
+        Column("unit", "VARCHAR", "of the numbers"),
+        Column("degraded", "DOUBLE", "a value above it degrades the run"),
+        Column("invalid", "DOUBLE", "a value above it makes the run invalid"),
+        Column("as_found", "VARCHAR", "how grave a code without numbers is wherever it is found"),
+    ),
+)
+
 STAGE_METRICS = Table(
     "stage_metrics",
     "Stage-grain metrics, filled at ingest and refilled by rebuild; stage_summary pivots it.",
@@ -377,5 +391,6 @@ TABLES: tuple[Table, ...] = (
     ENERGY,
     PRICES,
     FINDINGS,
+    THRESHOLDS,
     STAGE_METRICS,
 )

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from observatory.core.clock import Anchor
-from observatory.core.record import Attempt, RequestRecord, Tokens, WorkerTick
+from observatory.core.record import Attempt, RequestRecord, Tokens, WorkerEnd, WorkerTick
 from observatory.core.run import Manifest, StageTimes, TargetFacts
 from observatory.core.sample import EnergyRow, Sample
 from observatory.economics.cost import request_cost_usd
@@ -72,7 +72,7 @@ class MadeRun:
     """A run that grows request by request; times in seconds from its stage's start."""
 
     records: list[RequestRecord] = field(default_factory=list)
-    ticks: list[tuple[int, int, WorkerTick]] = field(default_factory=list)
+    ticks: list[tuple[int, int, WorkerTick | WorkerEnd]] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     energy: list[EnergyRow] = field(default_factory=list)
     kinds: list[str] = field(default_factory=lambda: ["closed"])
@@ -143,6 +143,12 @@ class MadeRun:
             "clock_step": False,
         }
         self.ticks.append((stage, worker, WorkerTick(**(given | fields))))
+
+    def end(self, at_s: float, *, stage: int = 0, worker: int = 0, **fields: Any) -> None:
+        """A worker's last word."""
+        given: dict[str, Any] = {"not_issued": 0, "cpu_ns": 0, "reason": "complete"}
+        entry = WorkerEnd(at=ns(stage * STAGE_S + at_s), **(given | fields))
+        self.ticks.append((stage, worker, entry))
 
     def sample(
         self, at_s: float, value: float | None = 0.3, metric: str = "cpu_util_fraction", **f: Any

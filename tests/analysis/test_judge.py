@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from observatory.analysis.judge import THRESHOLDS, judge_run, verdict_of
+from observatory.analysis.thresholds import as_applied
 from observatory.core.record import Attempt, Tokens
-from observatory.core.run import Finding
+from observatory.core.run import Finding, SealReport
 
 N = 300
 """Requests of a made window: one every 0.1 s."""
@@ -75,6 +76,51 @@ def test_lost_worker(made: Any) -> None:
     finding = only(fill(made))
     assert (finding.code, finding.severity, finding.stage) == ("lost_worker", "degraded", 0)
     assert "worker 1" in finding.message
+
+
+def two_workers(run: Any, issued_by_the_dead: int) -> Any:
+    """Worker 1 answered half of the requests and was killed; worker 0 ended in order."""
+    fill(run)
+    run.records = [msgspec.structs.replace(r, worker=r.index % 2) for r in run.records]
+    run.stage_facts = {0: {"lost_workers": ["worker 1"], "issued": 999}}
+    run.tick(38, worker=1, issued=issued_by_the_dead)
+    run.end(39, issued=N // 2, recorded=N // 2)
+    return run
+
+
+@pytest.mark.parametrize("issued", [N // 2 - 3, N // 2])
+def test_a_dead_worker_that_had_nothing_open_lost_no_record(made: Any, issued: int) -> None:
+    """Its last word is up to a second old: more records than it said is no contradiction."""
+    assert only(two_workers(made, issued)).code == "lost_worker"
+
+
+def test_what_a_dead_worker_had_open_is_lost(made: Any) -> None:
+    findings, verdict = judge(two_workers(made, N // 2 + 4))
+    assert [(f.code, f.severity, f.value) for f in findings] == [
+        ("lost_records", "invalid", 4),
+        ("lost_worker", "degraded", 1),
+    ]
+    assert "when worker 1 died" in findings[0].message
+    assert verdict.level == "invalid"
+
+
+def test_what_a_survivor_lost_is_lost_beside_a_dead_worker(made: Any) -> None:
+    two_workers(made, N // 2)
+    made.records = [record for record in made.records if record.index != 100]
+    assert judge(made)[0][0].code == "lost_records"
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "value"),
+    [
+        ({"torn": {"journal/stage-00/worker-0.requests": 17}}, "torn_journal", 17),
+        ({"duplicates": 2}, "duplicate_records", 2),
+    ],
+)
+def test_what_the_seal_found(made: Any, report: dict[str, Any], code: str, value: int) -> None:
+    made.facts = {"seal_report": SealReport(records=N, **report)}
+    finding = only(fill(made))
+    assert (finding.code, finding.severity, finding.value) == (code, "degraded", value)
 
 
 @pytest.mark.parametrize(("share", "severity"), [(0.85, "degraded"), (0.97, "invalid")])
@@ -160,13 +206,18 @@ def test_shared_stamps(made: Any, every: int, severity: str) -> None:
 
 @pytest.mark.parametrize(("stretch", "severity"), [(1.05, "degraded"), (1.25, "invalid")])
 def test_offered_rate(made: Any, stretch: float, severity: str) -> None:
-    """The client sends slower than planned; half a window of TTFT hides it from client_delay."""
+    """Requests leave slower than planned, held by a limit, which is no fault of the client's."""
     made.kinds = ["poisson"]
     made.healthy_side()
     for place in range(N):
-        made.add(5 + place / 10, sent_s=5 + place / 10 * stretch, ttft_s=500.0, gaps_s=[0.01] * 9)
-    finding = only(made)
-    assert (finding.code, finding.severity) == ("offered_rate", severity)
+        held_s = place / 10 * (stretch - 1)
+        at = 5 + place / 10
+        made.add(at, sent_s=at + held_s, gaps_s=[0.01] * 9, pace_wait_ns=round(held_s * 1e9))
+    findings = {finding.code: finding for finding in judge(made)[0]}
+    assert set(findings) == {"offered_rate", "drift"}  # what is held back piles up
+    assert "open in the second half" in findings["drift"].message
+    finding = findings["offered_rate"]
+    assert finding.severity == severity
     assert finding.value == pytest.approx(1 - 1 / stretch)
 
 
@@ -185,7 +236,8 @@ def test_offered_rate_misses_what_was_never_issued(made: Any) -> None:
 def test_a_closed_loop_plans_no_rate(made: Any) -> None:
     made.healthy_side()
     for place in range(N):
-        made.add(5 + place / 10, sent_s=5 + place / 8, ttft_s=500.0, gaps_s=[0.01] * 9)
+        at, sent = 5 + place / 10, 5 + (place + place % 30) / 10
+        made.add(at, sent_s=sent, gaps_s=[0.01] * 9, pace_wait_ns=round((sent - at) * 1e9))
     assert judge(made)[0] == []
 
 
@@ -284,7 +336,10 @@ def test_errors(made: Any, failed: int, severity: str) -> None:
     fill(made)
     for place in range(failed):
         lost = Attempt(
-            number=0, sent=made.records[place].scheduled, ended=36 * 10**9, outcome="error"
+            number=0,
+            sent=made.records[place].scheduled,
+            ended=made.records[place].scheduled + 190_000_000,
+            outcome="error",
         )
         made.records[place] = msgspec.structs.replace(
             made.records[place], outcome="error", attempts=[lost]
@@ -409,6 +464,37 @@ def test_every_finding_has_a_threshold_row_and_every_row_says_why() -> None:
         assert threshold.evidence
         limits = [threshold.degraded, threshold.invalid]
         assert (threshold.as_found is None) == any(limit is not None for limit in limits)
+
+
+def test_the_table_is_stored_as_it_is_applied() -> None:
+    rows = {row.code: row for row in as_applied()}
+    assert list(rows) == list(THRESHOLDS)
+    assert (rows["drift"].degraded, rows["drift"].invalid, rows["drift"].as_found) == (
+        0.1,
+        0.3,
+        None,
+    )
+    assert rows["clock_step"].as_found == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("code", "degraded", "invalid"),
+    [
+        ("client_cpu", 0.8, 0.95),
+        ("client_delay", 0.02, 0.1),
+        ("shared_stamps", 0.01, 0.1),
+        ("offered_rate", 0.02, 0.1),
+        ("lost_records", None, 0),
+        ("drift", 0.1, 0.3),
+        ("token_mismatch", 0.02, None),
+        ("telemetry_gap", 3, None),
+    ],
+)
+def test_the_numbers_are_those_that_were_agreed(
+    code: str, degraded: float | None, invalid: float | None
+) -> None:
+    row = THRESHOLDS[code]
+    assert (row.degraded, row.invalid, row.as_found) == (degraded, invalid, None)
 
 
 def test_a_verdict_names_the_gravest_first_and_the_rest_by_code() -> None:

@@ -19,6 +19,7 @@ from observatory.core.record import (
 )
 from observatory.core.run import (
     MANIFEST_FORMAT,
+    AppliedThreshold,
     Finding,
     Manifest,
     StageTimes,
@@ -101,6 +102,7 @@ def manifest(run_id: str = "run-1", **changes: Any) -> Manifest:
         "software": {"python": "3.11"},
         "verdict": Verdict("degraded", ["client_cpu"], "Degraded: the client was busy."),
         "findings": [Finding("client_cpu", "degraded", "a worker was busy", 0, 0.85, 0.8)],
+        "thresholds": [AppliedThreshold("client_cpu", "share of a core", 0.8, 0.95)],
         "energy": [
             EnergyRow(0, "target", "cpu", "estimated", "codecarbon cpu_load", 2 * S, 9 * S, 70.0)
         ],

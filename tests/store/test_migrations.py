@@ -34,7 +34,7 @@ def test_the_schema_number_is_the_last_migrations() -> None:
 
 def test_an_empty_database_gets_everything_once(connection: duckdb.DuckDBPyConnection) -> None:
     assert version_of(connection) == 0
-    assert migrate(connection, "x") == ["create_tables"]
+    assert migrate(connection, "x") == ["create_tables", "add_thresholds"]
     assert version_of(connection) == SCHEMA_VERSION
     assert migrate(connection, "x") == []
     names = {row[0] for row in connection.execute("SHOW TABLES").fetchall()}
@@ -63,15 +63,31 @@ def test_an_older_database_is_brought_up_by_the_missing_steps(
     assert connection.execute("SELECT run_id, colour FROM runs").fetchall() == [("kept", None)]
 
 
+def test_a_database_of_the_first_schema_gets_its_thresholds_table(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    migrate(connection, "x")
+    connection.execute("DROP TABLE thresholds")
+    connection.execute("INSERT INTO runs (run_id) VALUES ('kept')")
+    connection.execute("UPDATE schema_version SET version = 1")
+    assert migrate(connection, "x") == ["add_thresholds"]
+    assert connection.execute("SELECT run_id FROM runs").fetchall() == [("kept",)]
+    assert connection.execute("SELECT code FROM thresholds").fetchall() == []
+
+
 def test_too_new_and_too_old_give_different_messages(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     migrate(connection, "x", NEXT)
     with pytest.raises(
-        BadInput, match=r"file.db: the database is too new: its schema is 2.*update"
+        BadInput,
+        match=rf"file.db: the database is too new: its schema is {SCHEMA_VERSION + 1}.*update",
     ):
         migrate(connection, "file.db")
-    with pytest.raises(BadInput, match=r"too old: its schema is 1, this version reads 2.*rebuild"):
+    reads = SCHEMA_VERSION + 1
+    with pytest.raises(
+        BadInput, match=rf"too old: its schema is 1, this version reads {reads}.*rebuild"
+    ):
         check_version(1, "file.db", NEXT, writing=False)
     check_version(1, "file.db", NEXT, writing=True)
 
@@ -83,7 +99,7 @@ def test_a_step_that_fails_leaves_the_old_schema(connection: duckdb.DuckDBPyConn
 
     migrate(connection, "x")
     with pytest.raises(RuntimeError, match="half-way"):
-        migrate(connection, "x", (*MIGRATIONS, Migration(2, "fails", fail)))
+        migrate(connection, "x", (*MIGRATIONS, Migration(SCHEMA_VERSION + 1, "fails", fail)))
     assert version_of(connection) == SCHEMA_VERSION
     columns = {row[0] for row in connection.execute("DESCRIBE runs").fetchall()}
     assert "half" not in columns

@@ -54,6 +54,7 @@ def test_every_table_holds_the_run(stocked: Workspace) -> None:
         "energy": 2,
         "prices": 2,
         "findings": 2,
+        "thresholds": 2,
         "stage_metrics": 21,
     }
 
@@ -95,6 +96,9 @@ def test_the_manifest_becomes_rows(stocked: Workspace) -> None:
         ).fetchall() == [("target", "cpu", 70.0, 9 * S)]
         assert connection.execute("SELECT code, stage, value FROM findings").fetchall() == [
             ("client_cpu", 0, 0.85)
+        ]
+        assert connection.execute("SELECT code, degraded, invalid FROM thresholds").fetchall() == [
+            ("client_cpu", 0.8, 0.95)
         ]
         high = connection.execute(
             "SELECT high FROM stage_metrics WHERE metric = 'ttft_s' AND statistic = 'p50'"

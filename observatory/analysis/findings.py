@@ -1,0 +1,27 @@
+"""How a check says what it found: a value held against its code's threshold, or a bare fact."""
+
+from collections.abc import Iterator
+
+from observatory.analysis.thresholds import THRESHOLDS
+from observatory.core.run import Finding
+
+
+def over_limit(code: str, value: float, message: str, stage: int | None) -> Iterator[Finding]:
+    """A finding where a value exceeds a limit of its code."""
+    threshold = THRESHOLDS[code]
+    severity = threshold.severity(value)
+    if severity is not None:
+        yield Finding(code, severity, message, stage, value, threshold.limit(severity))
+
+
+def as_found(
+    code: str,
+    message: str,
+    stage: int | None = None,
+    value: float | None = None,
+    threshold: float | None = None,
+) -> Finding:
+    """A finding of a code that has no limit: it is as grave as its row says, wherever it is found."""
+    severity = THRESHOLDS[code].as_found
+    assert severity is not None
+    return Finding(code, severity, message, stage, value, threshold)

@@ -1,0 +1,99 @@
+"""Doubts about the records themselves: issued and not there, cut off, there twice, not sent at all.
+
+From the manifest's counts, the seal's report and the sealed rows; what the records say is judged
+elsewhere.
+"""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from observatory.analysis.findings import as_found, over_limit
+from observatory.core.run import Finding, Manifest, StageTimes
+from observatory.store.frames import RunFrames
+
+NEVER_SENT = ("not_issued", "refused_by_budget")
+
+
+def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
+    """Issued against recorded, by stage; in open loop also planned against issued + not issued.
+
+    A worker that died said last what it had issued up to a second before: fewer records than that
+    are a loss, more are none.
+    """
+    recorded = _recorded(frames)
+    for stage in manifest.stages:
+        if stage.issued is None:
+            continue
+        own = {worker: n for (index, worker), n in recorded.items() if index == stage.index}
+        found = sum(own.values())
+        lost = abs(stage.issued - found)
+        message = f"{stage.issued} requests were issued and {found} recorded"
+        if stage.lost_workers:
+            lost = sum(_lost_by_worker(stage, frames.ticks, own).values())
+            message = f"{lost} requests were issued and not recorded when {_names(stage)} died"
+        yield from over_limit("lost_records", lost, message, stage.index)
+        if stage.lost_workers or manifest.status != "complete":
+            continue
+        if stage.planned is not None and stage.not_issued is not None:
+            missing = abs(stage.planned - stage.issued - stage.not_issued)
+            message = (
+                f"{stage.planned} requests were planned, {stage.issued} issued and "
+                f"{stage.not_issued} given up with a reason"
+            )
+            yield from over_limit("lost_records", missing, message, stage.index)
+
+
+def lost_workers(manifest: Manifest) -> Iterator[Finding]:
+    """Worker processes that never said how they ended."""
+    for stage in manifest.stages:
+        if stage.lost_workers:
+            message = f"{_names(stage)} died: its part of the load was not offered any more"
+            yield as_found("lost_worker", message, stage.index, len(stage.lost_workers), 0)
+
+
+def torn_journals(manifest: Manifest) -> Iterator[Finding]:
+    """Journals whose last entry a death cut off."""
+    report = manifest.seal_report
+    if report is not None and report.torn:
+        names = ", ".join(sorted(report.torn))
+        total = sum(report.torn.values())
+        message = f"the last {total} bytes of {names} are no whole record and were left out"
+        yield as_found("torn_journal", message, None, total, 0)
+
+
+def duplicate_records(manifest: Manifest) -> Iterator[Finding]:
+    """Records whose request had one already."""
+    report = manifest.seal_report
+    if report is not None and report.duplicates:
+        message = f"{report.duplicates} records were left out: their requests had one already"
+        yield as_found("duplicate_records", message, None, report.duplicates, 0)
+
+
+def _recorded(frames: RunFrames) -> dict[tuple[int, int], int]:
+    """(stage, worker) -> records of requests that were issued."""
+    counts = frames.requests.group_by("stage", "worker").agg(
+        (~pl.col("outcome").is_in(NEVER_SENT)).sum().alias("sent")
+    )
+    return {(stage, worker): int(sent) for stage, worker, sent in counts.iter_rows()}
+
+
+def _lost_by_worker(
+    stage: StageTimes, ticks: pl.DataFrame, recorded: dict[int, int]
+) -> dict[int, int]:
+    """Requests that are known to be lost, by worker: exact for those that said their last word."""
+    said = (
+        ticks.filter((pl.col("stage") == stage.index) & (pl.col("kind") != "start"))
+        .sort(pl.col("kind") == "end", "at_ns")
+        .group_by("worker")
+        .agg(pl.col("issued").last(), (pl.col("kind") == "end").any().alias("whole"))
+    )
+    lost = {}
+    for worker, issued, whole in said.select("worker", "issued", "whole").iter_rows():
+        missing = (issued or 0) - recorded.get(worker, 0)
+        lost[worker] = abs(missing) if whole else max(0, missing)
+    return lost
+
+
+def _names(stage: StageTimes) -> str:
+    return ", ".join(stage.lost_workers)
