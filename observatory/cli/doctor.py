@@ -44,6 +44,7 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
         *engine_checks(),
         *key_checks(workspace),
         *machine_checks(workspace.results),
+        calibration_check(workspace),
     ]
     fit = not any(check.needed and check.state == "missing" for check in checks)
     if json_output:
@@ -143,6 +144,31 @@ def key_checks(
     if unset:
         checks.append(Check("other provider keys", "ok", f"not set: {', '.join(unset)}"))
     return checks
+
+
+def calibration_check(workspace: "Workspace") -> "Check":
+    """What this machine was measured to do as a load generator, and how long ago."""
+    from observatory.cli.calibrate import level_words
+    from observatory.core.errors import ObservatoryError
+    from observatory.runner.calibration import age_days, doubts, load_calibration, this_host
+    from observatory.telemetry.checkup import Check
+
+    fix = "observatory calibrate (a minute and a half; --quick: half a minute)"
+    try:
+        stored = load_calibration(workspace)
+    except ObservatoryError as error:
+        return Check("calibration", "warning", str(error), fix)
+    if stored is None:
+        return Check("calibration", "missing", "never measured as a load generator", fix)
+    found = (
+        f"{level_words(stored.streams)} streams, {level_words(stored.rate)} requests/s on time "
+        f"({stored.processes} process{'' if stored.processes == 1 else 'es'}), "
+        f"{age_days(stored):.0f} days old"
+    )
+    reasons = doubts(stored, this_host())
+    if reasons:
+        return Check("calibration", "warning", f"{found}; {'; '.join(reasons)}", fix)
+    return Check("calibration", "ok", found)
 
 
 def _print_json(checks: "list[Check]", fit: bool) -> None:

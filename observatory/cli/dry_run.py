@@ -1,33 +1,34 @@
 """What a run would do, said before it does it: stages, requests, tokens at the most, money at the most."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target
+from observatory.core.workspace import Workspace
+from observatory.runner.campaign import Request, look_before_start
+from observatory.runner.capacity import demand_line
 
 
-def print_dry_run(
-    scenario: Scenario, folder: Path, targets: list[Target], json_output: bool
-) -> None:
-    """Plan, check the budget, print; nothing is opened and nothing is sent."""
+def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:
+    """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
     from observatory.economics.prices import prices_of
-    from observatory.runner.limits import check_within_limits
     from observatory.runner.references import check_references
     from observatory.runner.spending import check_may_spend
     from observatory.workload.planning import make_plan
 
-    plan = make_plan(scenario, folder)
+    scenario = request.scenario
+    plan = make_plan(scenario, request.folder)
     check_references(plan)
     rows = []
-    for target in targets:
+    for target in request.targets:
         prices = prices_of(target)
         check_may_spend(target, scenario.budget, prices)
-        check_within_limits(target, plan)
         rows.append({"target": target.name, "kind": target.kind, "price_basis": prices.basis})
+    preflight = look_before_start(workspace, request, plan)
     facts = _facts(scenario, plan, rows)
+    facts["capacity"] = preflight.estimate.to_dict()
+    facts["warnings"] = preflight.warnings
     if json_output:
         print(json.dumps(facts, indent=2))
         return
@@ -42,6 +43,9 @@ def print_dry_run(
         print(f"  target {row['target']} ({row['kind']}), prices: {row['price_basis'] or 'none'}")
     caps = {name: value for name, value in facts["budget"].items() if value is not None}
     print(f"  budget: {caps or 'none'}")
+    print(f"  load generator: {demand_line(preflight.estimate)}")
+    for line in preflight.warnings:
+        print(f"  warning: {line}")
     print("Nothing was sent.")
 
 

@@ -6,6 +6,7 @@ from typing import NoReturn
 import typer
 
 from observatory.cli import (
+    calibrate,
     doctor,
     emulate,
     export,
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.command()(calibrate.calibrate)
 app.add_typer(scenario.app, name="scenario")
 app.command()(run.run)
 app.add_typer(runs.app, name="runs")

@@ -38,6 +38,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Plan and check; send nothing.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Start although this machine is estimated to be too small."),
+    ] = False,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
@@ -56,13 +60,18 @@ def run(
     loaded = load_scenario(scenario, workspace)
     adjusted = _adjusted(loaded.scenario, seed, processes, budget_usd, budget_requests)
     targets = _targets(workspace, loaded.targets, target or [], url, model, api_key_env, billing)
-    if dry_run:
-        _dry_run(adjusted, loaded.path.parent, targets, json_output)
-        return
-    from observatory.cli.progress import open_display
     from observatory.runner.campaign import Request, run_campaign
 
-    request = Request(adjusted, loaded.path.parent, targets, publish=publish, label=label)
+    request = Request(
+        adjusted, loaded.path.parent, targets, publish=publish, label=label, force=force
+    )
+    if dry_run:
+        from observatory.cli.dry_run import print_dry_run
+
+        print_dry_run(workspace, request, json_output)
+        return
+    from observatory.cli.progress import open_display
+
     with open_display() as display:
         result = run_campaign(workspace, request, display)
         site = _publish(workspace, display) if publish else None
@@ -149,14 +158,6 @@ def _name_of(url: str, model: str | None) -> str:
 
     text = model.split("/")[-1] if model else (urlsplit(url).netloc or "url")
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:60] or "url"
-
-
-def _dry_run(
-    scenario: "Scenario", folder: Path, targets: list["Target"], json_output: bool
-) -> None:
-    from observatory.cli.dry_run import print_dry_run
-
-    print_dry_run(scenario, folder, targets, json_output)
 
 
 def _publish(workspace: "Workspace", display: object) -> Path:

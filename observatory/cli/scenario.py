@@ -165,7 +165,7 @@ def _everything(workspace: "Workspace") -> list[str]:
 
 def _checked(name: str, workspace: "Workspace") -> str:
     """What there is to say of one good file; BadInput where it is not good."""
-    from observatory.runner.limits import check_within_limits
+    from observatory.runner.preflight import check_levels
     from observatory.runner.references import check_references
     from observatory.workload.planning import make_plan
     from observatory.workload.scenario_files import TARGETS_FILE, load_scenario, read_targets
@@ -176,7 +176,7 @@ def _checked(name: str, workspace: "Workspace") -> str:
     plan = make_plan(loaded.scenario, loaded.path.parent)
     check_references(plan)
     for target in loaded.targets:
-        check_within_limits(target, plan)
+        check_levels(target, plan, loaded.scenario.processes)
     return (
         f"fine; items: {len(plan.items)}, stages: {len(plan.stages)}, "
         f"targets: {len(loaded.targets)}"

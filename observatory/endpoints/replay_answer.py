@@ -21,7 +21,8 @@ def answer_writes(tokens: int) -> list[bytes]:
     writes = [_chunk(_event({"content": TEXT})) for _ in range(max(1, tokens))]
     writes[0] = _HEAD + _chunk(_event({"role": "assistant", "content": TEXT}))
     usage = {"prompt_tokens": 8, "completion_tokens": len(writes), "total_tokens": len(writes) + 8}
-    ending = [_event({}, "stop"), {**_event({}), "choices": [], "usage": usage}, "[DONE]"]
+    last = {**_event({}), "choices": [], "usage": usage}
+    ending: list[dict[str, Any] | str] = [_event({}, "stop"), last, "[DONE]"]
     writes[-1] += b"".join(_chunk(event) for event in ending) + _LAST_CHUNK
     return writes
 

@@ -34,10 +34,11 @@ from observatory.endpoints.catalogue import (
     open_target,
 )
 from observatory.load.handoff import Handoff
+from observatory.runner.calibration import load_calibration, this_host
 from observatory.runner.finish import FinishedRun, finish_run
 from observatory.runner.leg import Leg, LegResult, run_leg
-from observatory.runner.limits import check_within_limits
 from observatory.runner.locks import target_lock
+from observatory.runner.preflight import Preflight, check_before_start
 from observatory.runner.progress import Observer, leg_progress
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
@@ -45,19 +46,24 @@ from observatory.runner.spending import caps_left, check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.store.run_folder import create_run, hold_lock, write_manifest
 from observatory.telemetry.environment import describe_environment, software_versions
+from observatory.telemetry.host_limits import raise_open_files, read_host_limits
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 from observatory.workload.planning import make_plan
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked to be run. folder is the scenario file's, for relative paths."""
+    """What a person asked to be run. folder is the scenario file's, for relative paths.
+
+    force: start although this host is estimated to be too small for the plan.
+    """
 
     scenario: Scenario
     folder: Path
     targets: list[Target]
     publish: bool = False
     label: str | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ class Campaign:
     campaign_id: str
     anchor: Anchor
     stop: Stop
+    preflight: Preflight
     members: list[Member] = field(default_factory=list)
     sampler: SamplerHandle | None = None
     legs_left_s: float = 0.0
@@ -121,8 +128,11 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     prices = [prices_of(target) for target in request.targets]
     for target, price in zip(request.targets, prices, strict=True):
         check_may_spend(target, request.scenario.budget, price)
-        check_within_limits(target, plan)
         check_inputs(target)
+    preflight = look_before_start(workspace, request, plan)
+    for line in preflight.warnings:
+        observer.say(f"warning: {line}")
+    raise_open_files(preflight.open_files)
     with ExitStack() as stack:
         for target in request.targets:
             stack.enter_context(target_lock(workspace.results, target))
@@ -130,7 +140,14 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
             observer.say(line)
         stop = stack.enter_context(Stop().listening())
         campaign = Campaign(
-            workspace, request, observer, plan, _name(request.scenario.name), new_anchor(), stop
+            workspace,
+            request,
+            observer,
+            plan,
+            _name(request.scenario.name),
+            new_anchor(),
+            stop,
+            preflight,
         )
         for target, price in zip(request.targets, prices, strict=True):
             campaign.members.append(_enlist(campaign, stack, target, price))
@@ -138,6 +155,19 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
         runs = [_finish(campaign, member) for member in campaign.members]
         _remove_campaign_folder(campaign)
     return CampaignResult(campaign.campaign_id, runs, _exit_code(campaign, runs, error), error)
+
+
+def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Preflight:
+    """Whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
+    return check_before_start(
+        request.scenario,
+        plan,
+        request.targets,
+        limits=read_host_limits(),
+        host=this_host(),
+        calibration=load_calibration(workspace),
+        force=request.force,
+    )
 
 
 def _measure(campaign: Campaign) -> ObservatoryError | None:
@@ -195,6 +225,7 @@ def _enlist(campaign: Campaign, stack: ExitStack, target: Target, prices: Applie
         publish=campaign.request.publish,
         store_text=scenario.store_text,
         telemetry=scenario.telemetry.model_dump(mode="json"),
+        capacity=campaign.preflight.estimate.to_dict(),
     )
     folder = create_run(campaign.workspace, manifest)
     stack.enter_context(hold_lock(folder))

@@ -5,7 +5,6 @@ It looks and changes nothing; what it found is said whether it is good or not.
 
 import ctypes
 import os
-import resource
 import shutil
 import socket
 import time
@@ -17,6 +16,7 @@ import psutil
 
 from observatory.core.clock import STEP_NS, read_both
 from observatory.telemetry.environment import cpu_governor, cpu_model, gpu_inventory
+from observatory.telemetry.host_limits import PROC, read_host_limits
 
 State = Literal["ok", "warning", "missing"]
 
@@ -174,8 +174,9 @@ def _stamped_over_loopback() -> bool:
 
 def check_open_files() -> Check:
     """Descriptors: every open stream takes one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    found = f"{soft} open files (up to {hard})"
+    limits = read_host_limits()
+    soft, hard = limits.open_files, limits.open_files_hard
+    found = f"{soft} open files (up to {hard}, which a run takes by itself where it needs them)"
     fix = f"ulimit -n {min(hard, 65536)}" if hard > soft else "raise nofile in limits.conf"
     if soft >= GOOD_OPEN_FILES:
         return Check("open files", "ok", found, needed=True)
@@ -184,14 +185,14 @@ def check_open_files() -> Check:
     return Check("open files", "missing", found, fix, needed=True)
 
 
-def check_port_range(file: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -> Check:
+def check_port_range(proc: Path = PROC) -> Check:
     """Ephemeral ports: each connection to one endpoint takes one."""
-    try:
-        low, high = (int(word) for word in file.read_text(encoding="ascii").split())
-    except (OSError, ValueError):
-        return Check("ephemeral ports", "warning", "the kernel does not say", f"cat {file}")
-    found = f"{low} to {high}: {high - low + 1}"
-    if high - low + 1 >= GOOD_PORTS:
+    limits = read_host_limits(proc)
+    if limits.ports is None:
+        fix = "cat /proc/sys/net/ipv4/ip_local_port_range"
+        return Check("ephemeral ports", "warning", "the kernel does not say", fix)
+    found = f"{limits.port_range}: {limits.ports} at once to one target, less those reserved"
+    if limits.ports >= GOOD_PORTS:
         return Check("ephemeral ports", "ok", found)
     fix = "sudo sysctl -w net.ipv4.ip_local_port_range='15000 65000'"
     return Check("ephemeral ports", "warning", found, fix)

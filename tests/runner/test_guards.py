@@ -13,8 +13,8 @@ from observatory.core.record import WorkerEnd
 from observatory.core.scenario import Budget
 from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
 from observatory.economics.prices import AppliedPrices, PriceRow
-from observatory.runner.limits import check_within_limits
 from observatory.runner.locks import lock_name, target_lock
+from observatory.runner.preflight import check_levels
 from observatory.runner.references import check_references
 from observatory.runner.spending import caps_left, check_may_spend
 
@@ -89,10 +89,10 @@ def test_a_targets_limits_are_not_exceeded(
     limit: dict[str, Any], level: dict[str, Any], fine: bool
 ) -> None:
     if fine:
-        check_within_limits(url(**limit), plan([], **level))
+        check_levels(url(**limit), plan([], **level), 1)
     else:
         with pytest.raises(BadInput, match=r"stages\[0\]"):
-            check_within_limits(url(**limit), plan([], **level))
+            check_levels(url(**limit), plan([], **level), 1)
 
 
 def test_a_reference_that_no_scorer_can_use_is_named() -> None:

@@ -122,9 +122,10 @@ def test_open_files(
     [("32768\t60999\n", "ok"), ("32768\t40000\n", "warning"), ("nonsense", "warning")],
 )
 def test_port_range(tmp_path: Path, text: str, state: str) -> None:
-    file = tmp_path / "range"
-    file.write_text(text)
-    assert checkup.check_port_range(file).state == state
+    folder = tmp_path / "sys" / "net" / "ipv4"
+    folder.mkdir(parents=True)
+    (folder / "ip_local_port_range").write_text(text)
+    assert checkup.check_port_range(tmp_path).state == state
     assert checkup.check_port_range(tmp_path / "absent").state == "warning"
 
 

@@ -1,0 +1,262 @@
+"""Measures this machine's own ceiling as a load generator: streams, requests, rate.
+
+Client and server get cores of their own where there are two or more. Three searches, bounded in
+trials; what each found says what limited it.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from observatory.core.errors import BadInput
+from observatory.core.scenario import Scenario
+from observatory.core.units import human_number, human_seconds
+from observatory.core.workspace import Workspace
+from observatory.runner.calibration import (
+    CALIBRATION_FORMAT,
+    Calibration,
+    Ceiling,
+    Costs,
+    Figures,
+    this_host,
+)
+from observatory.runner.ceiling import Trial, find_ceiling
+from observatory.runner.preflight import OWN_FILES
+from observatory.runner.replay import BUSY_LIMIT, Servers, Shape, open_servers
+from observatory.runner.stopping import Stop
+from observatory.runner.trial import Bench, closed, open_loop, run_trial
+from observatory.telemetry.host_limits import raise_open_files, read_host_limits
+
+GAP_S = 0.01
+FIRST_S = 0.1
+"""The truth that is asked for is of a first token after 100 ms: 2 % of it is what a client may lag."""
+STREAM_TOKENS = 64
+BURST = Shape(tokens=128, first_s=0.0, gap_s=0.0)
+BURST_USERS = 64
+RATE = Shape(tokens=8, first_s=FIRST_S, gap_s=0.005)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long a calibration may take: trials of each search, and the parts of a trial."""
+
+    streams: int
+    rate: int
+    warmup_s: float
+    steady_s: float
+    retry: bool
+
+
+QUICK = Effort(streams=3, rate=2, warmup_s=1.0, steady_s=2.2, retry=False)
+THOROUGH = Effort(streams=6, rate=5, warmup_s=1.5, steady_s=4.2, retry=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which cores the client and the server run on; empty where they must share."""
+
+    client: list[int]
+    servers: list[int]
+    server_count: int
+
+    @property
+    def apart(self) -> bool:
+        """Whether neither takes processor time from the other."""
+        return bool(self.servers)
+
+
+def layout(cores: list[int], processes: int) -> Layout:
+    """The client's processes on the first cores, a server on each of the others, at most as many.
+
+    With no core left for a server nobody is pinned.
+    """
+    left = cores[processes:]
+    if not left:
+        return Layout([], [], 1)
+    count = min(len(left), processes)
+    return Layout(cores[:processes], left[-count:], count)
+
+
+def calibrate(
+    workspace: Workspace,
+    *,
+    quick: bool,
+    processes: int,
+    gap_s: float = GAP_S,
+    say: Callable[[str], None],
+) -> Calibration:
+    """Measure; nothing is stored. Interrupted where the person stops it, BadInput for `processes`
+    that the machine has no cores for."""
+    cores = _cores()
+    if processes > len(cores):
+        raise BadInput(
+            f"{processes} processes on {len(cores)} usable cores would measure each other",
+            where="--processes",
+            fix=f"give at most {len(cores)}",
+        )
+    place = layout(cores, processes)
+    if not place.apart:
+        say("client and server share their cores: every figure is a lower bound")
+    effort = QUICK if quick else THOROUGH
+    folder = Path(tempfile.mkdtemp(prefix="observatory-calibration-"))
+    try:
+        with Stop().listening() as stop:
+            bench = Bench(
+                folder=folder,
+                loadtests=workspace.loadtests,
+                processes=processes,
+                client_cores=place.client,
+                stopping=lambda: stop.asked,
+                warmup_s=effort.warmup_s,
+                steady_s=effort.steady_s,
+            )
+            return _measure(bench, place, effort, quick, gap_s, say)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measure(
+    bench: Bench,
+    place: Layout,
+    effort: Effort,
+    quick: bool,
+    gap_s: float,
+    say: Callable[[str], None],
+) -> Calibration:
+    most = _most_streams(bench.processes)
+    shape = Shape(STREAM_TOKENS, FIRST_S, gap_s)
+    retry = effort.retry
+    with open_servers(bench.folder / "streams", shape, place.servers, place.server_count) as one:
+        streams = find_ceiling(
+            _said("streams", lambda level: closed(shape, level, bench), bench, one, say),
+            start=min(256 * bench.processes, most),
+            most=most,
+            trials=effort.streams,
+            retry=retry,
+        )
+    with open_servers(bench.folder / "burst", BURST, place.servers, place.server_count) as one:
+        users = BURST_USERS * bench.processes
+        burst = _burst(
+            _said(
+                "users, answers at once", lambda level: closed(BURST, level, bench), bench, one, say
+            )(users)
+        )
+    with open_servers(bench.folder / "rate", RATE, place.servers, place.server_count) as one:
+        rate = find_ceiling(
+            _said("requests/s", lambda level: open_loop(RATE, level, bench), bench, one, say),
+            start=500 * bench.processes,
+            most=most * 5,
+            trials=effort.rate,
+            retry=retry,
+        )
+    ceilings = [streams, burst, rate] if place.apart else [*map(_shared, (streams, burst, rate))]
+    return Calibration(
+        format=CALIBRATION_FORMAT,
+        made_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        host=this_host(),
+        quick=quick,
+        processes=bench.processes,
+        servers=place.server_count,
+        apart=place.apart,
+        gap_s=gap_s,
+        streams=ceilings[0],
+        burst=ceilings[1],
+        rate=ceilings[2],
+        costs=costs_of(streams.figures, rate.figures, STREAM_TOKENS, RATE.tokens),
+    )
+
+
+def _said(
+    what: str,
+    scenario: Callable[[int], Scenario],
+    bench: Bench,
+    servers: Servers,
+    say: Callable[[str], None],
+) -> Callable[[int], Trial]:
+    """A trial that tells how it went."""
+
+    def measure(level: int) -> Trial:
+        trial = run_trial(bench, scenario(level), servers, level)
+        how = "held" if trial.held else f"not held: {trial.why}"
+        say(f"{level:,} {what}: {how}{_brief(trial.figures)}")
+        return trial
+
+    return measure
+
+
+def _brief(figures: Figures | None) -> str:
+    if figures is None:
+        return ""
+    lag = f", lag p99 {human_seconds(figures.lag_p99_s)}" if figures.lag_p99_s is not None else ""
+    return (
+        f" ({human_number(figures.requests_per_s)} requests/s, "
+        f"{human_number(figures.events_per_s)} events/s, client {figures.client_busy:.0%}, "
+        f"server {figures.server_busy:.0%}{lag})"
+    )
+
+
+def _burst(trial: Trial) -> Ceiling:
+    """Users who never wait drive the client to its end, or the server to its own."""
+    figures = trial.figures
+    if figures is None or figures.requests_per_s <= 0:
+        return Ceiling(None, "none", trial.reason or "nothing was answered", trial.level)
+    level = figures.requests_per_s
+    if figures.client_busy > BUSY_LIMIT:
+        why = f"the client's core, busy {figures.client_busy:.0%}"
+        return Ceiling(level, "exact", why, None, figures)
+    if figures.server_busy > BUSY_LIMIT:
+        why = f"server-bound: its server was busy {figures.server_busy:.0%} of the time"
+    else:
+        why = f"neither was busy; other programs took {figures.others_busy:.0%} of the cores"
+    return Ceiling(level, "at_least", why, None, figures)
+
+
+def _shared(ceiling: Ceiling) -> Ceiling:
+    """The same where client and server shared their cores."""
+    if ceiling.bound != "exact":
+        return ceiling
+    why = f"client and server share their cores; {ceiling.limited_by}"
+    return Ceiling(ceiling.level, "at_least", why, ceiling.failed_at, ceiling.figures)
+
+
+def costs_of(
+    long: Figures | None, short: Figures | None, long_tokens: int, short_tokens: int
+) -> Costs | None:
+    """What a request and an event cost, from two mixes of them; None where one mix is missing.
+
+    cpu per request = request + tokens x event, twice: two lines, two unknowns. Noise can put one of
+    them below zero; it is then zero, and the other takes all of the longer mix.
+    """
+    if long is None or short is None or not long.requests_per_s or not short.requests_per_s:
+        return None
+    of_long, of_short = long.cpu_s_per_1000_requests / 1e3, short.cpu_s_per_1000_requests / 1e3
+    event = (of_long - of_short) / (long_tokens - short_tokens)
+    request = of_short - short_tokens * event
+    if request < 0:
+        return Costs(0.0, of_long / long_tokens)
+    if event < 0:
+        return Costs(of_long, 0.0)
+    return Costs(request, event)
+
+
+def _most_streams(processes: int) -> int:
+    """As many as ports and descriptors allow; the soft limit of descriptors is raised to that."""
+    limits = read_host_limits()
+    most = min(
+        limits.ports or 20_000,
+        limits.open_files_hard - OWN_FILES,  # a server may get all connections
+        20_000 * processes,
+    )
+    raise_open_files(most + OWN_FILES)
+    return max(1, most)
+
+
+def _cores() -> list[int]:
+    if sys.platform == "linux":
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
