@@ -1,12 +1,12 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-record_checks, client_checks and service_checks.
+record_checks, client_checks, service_checks and server_checks.
 """
 
 from collections.abc import Iterator
 
-from observatory.analysis import client_checks, record_checks, service_checks
+from observatory.analysis import client_checks, record_checks, server_checks, service_checks
 from observatory.analysis.findings import as_found
 from observatory.analysis.frames import request_frame
 from observatory.analysis.stage_data import StageData, gather
@@ -103,3 +103,4 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from service_checks.token_mismatch(data)
     yield from service_checks.cache_state(data)
     yield from service_checks.telemetry_gap(data)
+    yield from server_checks.server_cap(data)

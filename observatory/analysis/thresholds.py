@@ -1,7 +1,7 @@
 """What makes a run doubtful, as data: one row a code, with the evidence behind its numbers.
 
 A value above `degraded` (or `invalid`) is that grave. The checks that find the values are in
-client_checks and service_checks; the verdict is made in judge.
+record_checks, client_checks, service_checks and server_checks; the verdict is made in judge.
 """
 
 from dataclasses import dataclass
@@ -117,6 +117,13 @@ _ROWS = (
         "energy and utilisation over a window need readings in it (ML.ENERGY and InferenceX reject "
         "longer gaps)",
         degraded=3.0,
+    ),
+    Threshold(
+        "server_cap",
+        "requests run at once",
+        "what waits in the server waits in TTFT: the stage's level is the server's, not the "
+        "client's; up to 2 requests, or a tenth of those open, may be on the way",
+        as_found="degraded",
     ),
     Threshold(
         "clock_step",

@@ -250,7 +250,12 @@ def _open(campaign: Campaign, open_things: ExitStack, member: Member) -> None:
 def _start_sampler(campaign: Campaign, open_things: ExitStack) -> SamplerHandle:
     campaign.observer.say("starting the sensors")
     folder = campaign.workspace.campaigns / campaign.campaign_id
-    sampler = start_sampler(folder, campaign.anchor, campaign.request.scenario.telemetry)
+    told = {
+        f"engine:{member.target.name}": member.opened.connection
+        for member in campaign.members
+        if member.opened is not None and member.target.kind != "api"
+    }
+    sampler = start_sampler(folder, campaign.anchor, campaign.request.scenario.telemetry, told)
     open_things.callback(sampler.stop)
     for member in campaign.members:
         if member.opened is not None and member.opened.process_id is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from observatory.core.clock import Anchor
+from observatory.core.connection import Connection
 
 READY = b"ready\n"
 """Written by the sampler to standard output when its first reading lies in the journal."""
@@ -26,6 +27,8 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     country: str
     codecarbon: bool
     parent: int
+    engines: dict[str, Connection] = {}
+    """Role -> how the target that has it is spoken to; no secrets are in it."""
 
 
 def write_watch(path: Path, roles: dict[str, int]) -> None:

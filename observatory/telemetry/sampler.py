@@ -18,6 +18,7 @@ from observatory.core.processes import die_with_parent
 from observatory.core.sample import Sample
 from observatory.telemetry.carbon import CodecarbonSensor
 from observatory.telemetry.deadline import Deadlined
+from observatory.telemetry.engine import EngineSensor
 from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
@@ -41,6 +42,7 @@ class Sampler:
             Deadlined(HostSensor()),
             Deadlined(ProcessSensor(roles.now)),
             Deadlined(NvmlSensor(roles.now)),
+            *(Deadlined(EngineSensor(role, at)) for role, at in config.engines.items()),
         ]
         self._carbon: CodecarbonSensor | None = None
         if config.codecarbon:

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from observatory.core.clock import Anchor
+from observatory.core.connection import Connection
 from observatory.core.scenario import Telemetry
 from observatory.telemetry.instructions import READY, SamplerConfig, write_watch
 
@@ -94,8 +96,15 @@ class SamplerHandle:
             said += part
 
 
-def start_sampler(folder: Path, anchor: Anchor, telemetry: Telemetry) -> SamplerHandle:
+def start_sampler(
+    folder: Path,
+    anchor: Anchor,
+    telemetry: Telemetry,
+    engines: Mapping[str, Connection] | None = None,
+) -> SamplerHandle:
     """Start it and wait for its first reading, so that one lies before the load.
+
+    engines: by role, the targets that are asked what they say of themselves.
 
     Call from the main thread: the kernel ends the sampler with the thread that started it.
     """
@@ -110,6 +119,7 @@ def start_sampler(folder: Path, anchor: Anchor, telemetry: Telemetry) -> Sampler
         country=telemetry.country,
         codecarbon=telemetry.codecarbon,
         parent=os.getpid(),
+        engines=dict(engines or {}),
     )
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))
