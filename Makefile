@@ -1,5 +1,5 @@
 # What a newcomer types. Each target does all of its own set-up; docs/development.md says what it takes.
-.PHONY: quickstart test check lock pictures clean help
+.PHONY: quickstart test bench check lock pictures clean help
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -14,6 +14,10 @@ quickstart: $(VENV)/.ready  ## Measure a real local engine beside an emulated AP
 test: $(VENV)/.ready-dev  ## Run all tests, live engines and a real browser included.
 	@./.ci/browser
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/.ready-dev  ## Measure the instrument itself (quiet machine, 15 minutes); docs/performance.md.
+	@$(BIN)/python -m benchmarks all
+	@$(BIN)/python -m benchmarks render
 
 check: $(VENV)/.ready-dev  ## Static checks: format, lint, types, import contracts.
 	@$(BIN)/ruff format --check .

@@ -4,15 +4,16 @@ See docs/performance.md for what each measure is.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.catalogue import MEASURES
 from benchmarks.machine import QUIET_BUSY, busy_share, choose_cores, facts
+from benchmarks.render import render
 from benchmarks.results import Measurement, save
 from observatory.core.errors import ObservatoryError
 
@@ -20,16 +21,22 @@ from observatory.core.errors import ObservatoryError
 def main(words: list[str] | None = None) -> int:
     """Exit code: 0 measured (reached or not), 2 unknown name, 4 this machine cannot, or is busy."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="+", help=f"all, or of: {', '.join(MEASURES)}")
+    parser.add_argument("names", nargs="+", help=f"all, render, or of: {', '.join(MEASURES)}")
     parser.add_argument("--quick", action="store_true", help="shorter windows, for a first look")
     parser.add_argument("--refuse-busy", action="store_true", help="exit 4 on a busy machine")
     asked = parser.parse_args(words)
+    if asked.names == ["render"]:
+        return _guarded(render)
     names = list(MEASURES) if asked.names == ["all"] else asked.names
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:
         parser.error(f"no such measure: {', '.join(unknown)}; there are {', '.join(MEASURES)}")
+    return _guarded(lambda: _measure(names, asked.quick, asked.refuse_busy))
+
+
+def _guarded(work: Callable[[], int | None]) -> int:
     try:
-        return _measure(names, asked.quick, asked.refuse_busy)
+        return work() or 0
     except ObservatoryError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return int(error.exit_code)
@@ -60,13 +67,21 @@ def _measure(names: list[str], quick: bool, refuse_busy: bool) -> int:
 def _show(measurement: Measurement) -> None:
     print(f"== {measurement.name}")
     for row in [measurement.values, *measurement.rows]:
-        if row:
-            print(json.dumps(row, default=str))
+        print("  ", ", ".join(f"{name} {_plain(value)}" for name, value in row.items()))
     for check in measurement.checks:
         word = {True: "reached", False: "NOT REACHED", None: "not measured"}[check.reached]
-        bound = f"{'<=' if check.side == 'at_most' else '>='} {check.bound:g} {check.unit}"
         measured = "–" if check.measured is None else f"{check.measured:.4g} {check.unit}"
-        print(f"   {word:12} {check.what}: {measured} ({bound})", check.note, flush=True)
+        print(
+            f"   {word:12} {check.what}: {measured} (to reach: {check.target})",
+            check.note,
+            flush=True,
+        )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_plain(item)}" for name, item in value.items()) + ")"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,27 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.bench import Bench
-from benchmarks.measures import ceiling, truth
+from benchmarks.measures import (
+    ceiling,
+    late_client,
+    memory,
+    open_loop,
+    start,
+    truth,
+    two_processes,
+)
 from benchmarks.results import Measurement
+
+STREAMS = (1, 64, 256, 512, 1000)
 
 MEASURES: dict[str, Callable[[Bench], Measurement]] = {
     "ceiling": ceiling.measure,
-    **{
-        f"truth-{streams}": partial(truth.measure, streams=streams)
-        for streams in (1, 64, 256, 512, 1000)
-    },
+    **{f"truth-{streams}": partial(truth.measure, streams=streams) for streams in STREAMS},
+    "late-client": late_client.measure,
+    "open-constant": partial(open_loop.measure, arrivals="constant"),
+    "open-poisson": partial(open_loop.measure, arrivals="poisson"),
+    "open-poisson-two-processes": partial(open_loop.measure, arrivals="poisson", processes=2),
+    "start": start.measure,
+    "processes": two_processes.measure,
+    "memory": memory.measure,
 }

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ import yaml
 from benchmarks.machine import cpu_times, started_on
 from observatory.core.errors import EnvironmentFailed
 
-_MEASURED = (0, 3)
-"""Exit codes of a run that was measured to its end, whatever its verdict."""
+_MEASURED = (0, 3, 7)
+"""Exit codes of a run that was measured to its end, or to its budget's, whatever its verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,6 @@ class Load:
     prompts: int = 64
     processes: int = 1
     requests: int | None = None
-
-    def shorter(self, factor: float) -> "Load":
-        """The same with a window of that share."""
-        return replace(self, steady_s=max(1.0, self.steady_s * factor))
 
     def scenario(self) -> dict[str, Any]:
         """The scenario file's content: everything that is not said has the product's default."""

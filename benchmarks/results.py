@@ -5,22 +5,21 @@ import math
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 OUT = Path(__file__).with_name("out")
 FORMAT = 1
 
-Side = Literal["at_most", "at_least"]
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A number to reach. measured is None where it could not be had; note says why, or how."""
+    """A number to reach: at least `low`, at most `high`. measured is None or NaN where it could not be
+    had; note says why, or how."""
 
     what: str
     measured: float | None
-    side: Side
-    bound: float
+    low: float | None = None
+    high: float | None = None
     unit: str = ""
     note: str = ""
 
@@ -29,9 +28,18 @@ class Check:
         """None where nothing was measured."""
         if self.measured is None or math.isnan(self.measured):
             return None
-        if self.side == "at_most":
-            return self.measured <= self.bound
-        return self.measured >= self.bound
+        above = self.low is None or self.measured >= self.low
+        return above and (self.high is None or self.measured <= self.high)
+
+    @property
+    def target(self) -> str:
+        """The bounds in words."""
+        low = "" if self.low is None else f"{self.low:g}"
+        high = "" if self.high is None else f"{self.high:g}"
+        words = (
+            f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+        )
+        return f"{words} {self.unit}".strip()
 
 
 @dataclass(slots=True)

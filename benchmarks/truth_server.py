@@ -17,6 +17,7 @@ import psutil
 from benchmarks.machine import started_on
 from benchmarks.truth_log import TruthLog, read_log
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.workspace import cache_folder
 
 SOURCE = Path(__file__).with_name("truth_server.c")
 FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
@@ -58,8 +59,7 @@ class TruthServer:
 
 def build(folder: Path | None = None) -> Path:
     """The compiled program. EnvironmentFailed where there is no C compiler, or it refuses."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "observatory-bench"
-    folder = folder or cache
+    folder = folder or cache_folder() / "bench"
     digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode()).hexdigest()[:16]
     program = folder / f"truth_server-{digest}"
     if program.exists():
