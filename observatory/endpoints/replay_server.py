@@ -93,7 +93,7 @@ class ReplayServer:
         self._models = models_reply()
         self._streams: dict[int, _Stream] = {}
         self._due: list[tuple[int, int, _Stream]] = []
-        self._order = self._requests = self._sent = self._late = self._worst_ns = 0
+        self._requests = self._sent = self._late = self._worst_ns = 0
         self._stopped = False
         self._epoll = select.epoll()
         self._listener = self._listen()
@@ -101,6 +101,8 @@ class ReplayServer:
         # TFD_NONBLOCK and TFD_CLOEXEC are the O_ flags; os.timerfd_create is Python 3.13.
         self._timer = self._libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         self._spec = (ctypes.c_long * 4)()
+        self._settime = self._libc.timerfd_settime
+        self._spec_at = ctypes.byref(self._spec)
         for descriptor in (self._listener.fileno(), self._timer):
             self._epoll.register(descriptor, select.EPOLLIN)
         self._report_file = Path(config.report).open("ab", buffering=0)  # noqa: SIM115 - closed in serve
@@ -135,16 +137,14 @@ class ReplayServer:
         while not self._stopped:
             self._arm(min(report_at, self._due[0][0]) if self._due else report_at)
             for descriptor, mask in self._epoll.poll(1.0):
-                if descriptor == self._timer:
-                    with suppress(BlockingIOError):
-                        os.read(self._timer, 8)
-                elif descriptor == listener:
-                    self._accept()
-                elif (stream := self._streams.get(descriptor)) is not None:
+                stream = self._streams.get(descriptor)
+                if stream is not None:
                     if mask & select.EPOLLOUT:
                         self._flush(stream)
                     if mask & ~select.EPOLLOUT:
                         self._read(stream)
+                elif descriptor == listener:
+                    self._accept()
             self._write_due()
             if time.monotonic_ns() >= report_at:
                 self._report()
@@ -158,8 +158,9 @@ class ReplayServer:
         self._epoll.close()
 
     def _arm(self, due_ns: int) -> None:
+        """Wake the loop then; arming also clears a timer that has fired, so it is never read."""
         self._spec[2], self._spec[3] = divmod(due_ns, SECOND_NS)
-        self._libc.timerfd_settime(self._timer, _TFD_TIMER_ABSTIME, ctypes.byref(self._spec), None)
+        self._settime(self._timer, _TFD_TIMER_ABSTIME, self._spec_at, None)
 
     def _accept(self) -> None:
         with suppress(BlockingIOError):
@@ -204,38 +205,37 @@ class ReplayServer:
             return
         self._requests += 1
         stream.place = 0
-        self._schedule(stream, time.monotonic_ns() + self._config.first_ns)
-
-    def _schedule(self, stream: _Stream, due_ns: int) -> None:
-        self._order += 1
-        heapq.heappush(self._due, (due_ns, self._order, stream))
+        due_ns = time.monotonic_ns() + self._config.first_ns
+        heapq.heappush(self._due, (due_ns, self._requests, stream))
 
     def _write_due(self) -> None:
         """Write what is due; reading goes on after as many writes as there are streams."""
-        due, last = self._due, len(self._writes) - 1
+        due, writes, last = self._due, self._writes, len(self._writes) - 1
+        gap_ns, late_ns = self._config.gap_ns, self._config.late_ns
         for _ in range(len(due)):
             now = time.monotonic_ns()
             if not due or due[0][0] > now:
                 return
-            at, _, stream = heapq.heappop(due)
-            if stream.closed:
-                continue
+            at, order, stream = due[0]
+            place = stream.place
+            if place < last and not stream.closed:
+                stream.place = place + 1
+                heapq.heapreplace(due, (at + gap_ns, order, stream))
+            else:
+                heapq.heappop(due)
+                if stream.closed:
+                    continue
+                stream.place = -1
+            events = self._events[place]
+            self._sent += events
             late = now - at
+            if late > late_ns:
+                self._late += events
             if late > self._worst_ns:
                 self._worst_ns = late
-            place = stream.place
-            self._sent += self._events[place]
-            if late > self._config.late_ns:
-                self._late += self._events[place]
-            if place < last:
-                stream.place = place + 1
-                self._schedule(stream, at + self._config.gap_ns)
-                self._send(stream, self._writes[place])
-            else:
-                stream.place = -1
-                self._send(stream, self._writes[place])
-                if stream.data:
-                    self._take(stream)
+            self._send(stream, writes[place])
+            if stream.place < 0 and stream.data:
+                self._take(stream)
 
     def _send(self, stream: _Stream, data: bytes) -> None:
         if stream.closed:

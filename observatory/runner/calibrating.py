@@ -141,11 +141,9 @@ def _measure(
         )
     with open_servers(bench.folder / "burst", BURST, place.servers, place.server_count) as one:
         users = BURST_USERS * bench.processes
-        burst = _burst(
-            _said(
-                "users, answers at once", lambda level: closed(BURST, level, bench), bench, one, say
-            )(users)
-        )
+        trial = run_trial(bench, closed(BURST, users, bench), one, users)
+        say(f"{users} users, answers at once{_brief(trial.figures)}")
+        burst = burst_ceiling(trial)
     with open_servers(bench.folder / "rate", RATE, place.servers, place.server_count) as one:
         rate = find_ceiling(
             _said("requests/s", lambda level: open_loop(RATE, level, bench), bench, one, say),
@@ -167,7 +165,7 @@ def _measure(
         streams=ceilings[0],
         burst=ceilings[1],
         rate=ceilings[2],
-        costs=costs_of(streams.figures, rate.figures, STREAM_TOKENS, RATE.tokens),
+        costs=costs_of(streams, rate, STREAM_TOKENS, RATE.tokens),
     )
 
 
@@ -200,7 +198,7 @@ def _brief(figures: Figures | None) -> str:
     )
 
 
-def _burst(trial: Trial) -> Ceiling:
+def burst_ceiling(trial: Trial) -> Ceiling:
     """Users who never wait drive the client to its end, or the server to its own."""
     figures = trial.figures
     if figures is None or figures.requests_per_s <= 0:
@@ -224,17 +222,18 @@ def _shared(ceiling: Ceiling) -> Ceiling:
     return Ceiling(ceiling.level, "at_least", why, ceiling.failed_at, ceiling.figures)
 
 
-def costs_of(
-    long: Figures | None, short: Figures | None, long_tokens: int, short_tokens: int
-) -> Costs | None:
-    """What a request and an event cost, from two mixes of them; None where one mix is missing.
+def costs_of(streams: Ceiling, rate: Ceiling, long_tokens: int, short_tokens: int) -> Costs | None:
+    """What a request and an event cost, from the levels that were held; None where one was not.
 
-    cpu per request = request + tokens x event, twice: two lines, two unknowns. Noise can put one of
-    them below zero; it is then zero, and the other takes all of the longer mix.
+    cpu per request = request + tokens x event, in two mixes: two lines, two unknowns. Noise can put
+    one of them below zero; it is then zero, and the other takes all of the longer mix.
     """
-    if long is None or short is None or not long.requests_per_s or not short.requests_per_s:
+    if streams.level is None or streams.figures is None:
         return None
-    of_long, of_short = long.cpu_s_per_1000_requests / 1e3, short.cpu_s_per_1000_requests / 1e3
+    if rate.level is None or rate.figures is None:
+        return None
+    of_long = streams.figures.cpu_s_per_1000_requests / 1e3
+    of_short = rate.figures.cpu_s_per_1000_requests / 1e3
     event = (of_long - of_short) / (long_tokens - short_tokens)
     request = of_short - short_tokens * event
     if request < 0:

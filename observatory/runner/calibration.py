@@ -22,6 +22,8 @@ CALIBRATION_FORMAT = 1
 FILE_NAME = "calibration.json"
 OLD_DAYS = 30.0
 """After this a kernel or a neighbour is likely to be another: it is still used, and said."""
+OTHERS_LIMIT = 0.10
+"""Share of all cores beyond which other programs may be what was late: on two cores a fifth of one."""
 _MACHINE_ID = Path("/etc/machine-id")
 
 Bound = Literal["exact", "at_least", "none"]
@@ -135,6 +137,10 @@ def doubts(calibration: Calibration, host: Host, now: datetime | None = None) ->
     ):
         if then != today:
             found.append(f"made with {name} {then}, now {today}")
+    ceilings = (calibration.streams, calibration.burst, calibration.rate)
+    taken = max((c.figures.others_busy for c in ceilings if c.figures is not None), default=0.0)
+    if taken > OTHERS_LIMIT:
+        found.append(f"other programs took up to {taken:.0%} of the cores while it was made")
     days = age_days(calibration, now)
     if days > OLD_DAYS:
         found.append(f"it is {days:.0f} days old")

@@ -28,7 +28,7 @@ from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.endpoints.replay_answer import MODEL
 from observatory.load.handoff import Handoff
-from observatory.runner.calibration import Figures
+from observatory.runner.calibration import OTHERS_LIMIT, Figures
 from observatory.runner.ceiling import Trial
 from observatory.runner.leg import Leg, run_leg
 from observatory.runner.replay import BUSY_LIMIT, Servers, ServerWindow, Shape
@@ -48,8 +48,6 @@ CLIENT_CODES = (
 )
 """What the verdict may find against a load generator; a level with one of these is not held."""
 PROMPT_TOKENS = 32
-OTHERS_LIMIT = 0.10
-"""Share of all cores beyond which other programs may be what was late: on two cores a fifth of one."""
 
 
 @dataclass(slots=True)
