@@ -12,7 +12,8 @@ import msgspec
 from observatory.core.connection import Connection, KeySource, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
-from observatory.endpoints.listing import PATH_FIX, list_models, own_transport
+from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
+from observatory.endpoints.listing import PATH_FIX, own_transport, owned_models
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
 from observatory.endpoints.requests_body import render
@@ -31,15 +32,22 @@ class TargetCheck(msgspec.Struct, frozen=True):
 
 
 def check_target(opened: OpenTarget) -> TargetCheck:
-    """Whether the target answers and has its model; errors as list_models, and BadInput for others.
+    """Whether the target answers and has its model; errors as owned_models, BadInput for others.
+
+    A target that turns out to be our emulator is marked so in opened.facts.
 
     An endpoint without a list of models (404) passes with a note, because only a request would
     tell; one that is billed by hours is asked with an empty JSON object whether it knows the route.
     """
     started = time.monotonic()
     connection = opened.connection
-    listed = list_models(connection)
+    owned = owned_models(connection)
     answered_s = time.monotonic() - started
+    listed = None if owned is None else sorted(owned)
+    if owned is not None and owned.get(connection.model) == EMULATOR:
+        opened.facts = msgspec.structs.replace(
+            opened.facts, emulated=True, engine=EMULATOR, tokenizer=TOKENIZER
+        )
     if listed is not None and connection.model not in listed:
         near = difflib.get_close_matches(connection.model, listed, n=1, cutoff=0.4)
         raise BadInput(

@@ -13,7 +13,7 @@ from observatory.core.profile import Profile
 from observatory.core.target import EmulatedTarget
 from observatory.core.workspace import open_workspace
 from observatory.endpoints.emulator import EMULATED_MODEL, EmulatorConfig
-from observatory.endpoints.emulator_wire import TOKENIZER
+from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.endpoints.server_child import ServerChild
 from observatory.workload.profile_files import load_profile
@@ -49,7 +49,7 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
             target,
             connection,
             tokenizer=TOKENIZER,
-            engine="observatory-emulator",
+            engine=EMULATOR,
             engine_version=version("inference-observatory"),
             settings=_settings(profile),
         )

@@ -251,7 +251,9 @@ class Script:
             gap_s = max(0.0, step.gap_s - owed_s)
             yield step._replace(gap_s=gap_s, data=step.data[: places[0]], alone=True, ending=None)
             for start, end in zip(places, [*places[1:], size], strict=True):
-                yield Step(shape.piece_pause, step.data[start:end], "fixed", alone=True, inside=True)
+                yield Step(
+                    shape.piece_pause, step.data[start:end], "fixed", alone=True, inside=True
+                )
             owed_s = shape.piece_pause * len(places)
 
 

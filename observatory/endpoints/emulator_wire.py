@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+EMULATOR = "observatory-emulator"
+"""How it calls itself: in `server:` and as the owner of its model."""
 TOKENIZER = "words (emulator)"
 """A token of the emulator is a run of characters without white space, in prompts and in answers."""
 
@@ -141,7 +143,7 @@ def understand(
 
 
 def _models(path: str, model: str) -> Reply:
-    entry = {"id": model, "object": "model", "created": 0, "owned_by": "observatory-emulator"}
+    entry = {"id": model, "object": "model", "created": 0, "owned_by": EMULATOR}
     if path == "/v1/models":
         return Reply(200, _encode({"object": "list", "data": [entry]}))
     if path.removeprefix("/v1/models/") == model:
@@ -195,7 +197,7 @@ def _text(fields: _Body) -> str:
 
 def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
     """Status line and headers, with the empty line that ends them."""
-    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", "server: observatory-emulator"]
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", f"server: {EMULATOR}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

@@ -36,6 +36,7 @@ _TRANSPORT_HEADERS = frozenset(
 
 class _Listed(msgspec.Struct):
     id: str
+    owned_by: Any = None
 
 
 class _Listing(msgspec.Struct):
@@ -43,7 +44,13 @@ class _Listing(msgspec.Struct):
 
 
 def list_models(connection: Connection) -> list[str] | None:
-    """The names of the models that an endpoint lists, sorted; None where it offers no list (404).
+    """The names of the models that an endpoint lists, sorted; errors as owned_models."""
+    owned = owned_models(connection)
+    return None if owned is None else sorted(owned)
+
+
+def owned_models(connection: Connection) -> dict[str, str | None] | None:
+    """Whose each model is that an endpoint lists; None where it offers no list (404).
 
     BadInput: a key that is missing or refused (401, 403). TargetFailed: it refuses, is not found,
     fails TLS, times out, redirects, answers something else than a list of models, or fails itself.
@@ -65,7 +72,11 @@ def list_models(connection: Connection) -> list[str] | None:
     except openai.APIConnectionError as error:
         raise _unreachable(connection, error, masker) from error
     try:
-        return sorted({model.id for model in msgspec.json.decode(text, type=_Listing).data})
+        listed = msgspec.json.decode(text, type=_Listing).data
+        return {
+            model.id: model.owned_by if isinstance(model.owned_by, str) else None
+            for model in listed
+        }
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetFailed(
             f"it answered {_what(text, media)} instead of a list of models",

@@ -43,6 +43,19 @@ def test_a_good_endpoint_passes(scripted: Scripted, tmp_path: Path) -> None:
     assert [(method, path) for method, path, _, _ in scripted.seen] == [("GET", "/v1/models")]
 
 
+def test_our_own_emulator_behind_a_url_is_marked(
+    emulator: tuple[str, int], scripted: Scripted, tmp_path: Path
+) -> None:
+    url = f"http://{emulator[0]}:{emulator[1]}/v1"
+    for address, model, emulated in ((url, "emulated-model", True), (scripted.url, "m-1", False)):
+        listing(scripted)
+        target = UrlTarget(kind="url", name="t", url=address, model=model)
+        with open_target(target, OpenContext(tmp_path, print)) as opened:
+            check_target(opened)
+            assert opened.facts.emulated is emulated
+            assert (opened.facts.engine == "observatory-emulator") is emulated
+
+
 def test_only_the_targets_own_headers_and_query_are_sent(
     scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

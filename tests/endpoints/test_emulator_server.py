@@ -156,9 +156,7 @@ SHORT = {"model": "emulated-model", "messages": MESSAGES, "stream": True, "max_t
 
 
 def test_a_client_that_leaves_frees_its_slot(start_emulator: Start) -> None:
-    address = start_emulator(
-        profile=profile(slots=1, ttft_median="1h", ttft_p95="1h")
-    )
+    address = start_emulator(profile=profile(slots=1, ttft_median="1h", ttft_p95="1h"))
     first = socket.create_connection(address)
     first.sendall(request(SHORT))
     assert b"text/event-stream" in read_until(first, b"\r\n\r\n")
