@@ -7,7 +7,6 @@ import socket
 import sys
 from pathlib import Path
 
-from observatory.core.errors import BadInput
 from observatory.load.handoff import Handoff
 
 EXIT_FINE = 0
@@ -26,11 +25,10 @@ EXIT_INTERRUPTED = 130
 def locust_command(handoff_path: Path, handoff: Handoff, loadtests: Path) -> list[str]:
     """The child's argv; the hand-off's path goes in the environment (HANDOFF_VARIABLE), no key anywhere.
 
-    The child writes its log to standard error and ends by itself. BadInput where a limit is lower
-    than the number of processes, so that a share of it would be nothing.
+    The child writes its log to standard error and ends by itself. Limits are at least the number of
+    processes, so that each has a share (runner.preflight sees to it).
     """
     del handoff_path  # by environment, because Locust hands its arguments on to workers
-    _check_shares(handoff)
     users = simulated_users(handoff)
     command = [sys.executable, "-m", "locust", "--locustfile", str(loadtests / locustfile(handoff))]
     command += ["--headless", "--only-summary", "--loglevel", "WARNING"]
@@ -65,15 +63,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _check_shares(handoff: Handoff) -> None:
-    limits = {"max_concurrency": handoff.connection.max_concurrency}
-    if handoff.stage.offsets_ns is not None:
-        limits["max_in_flight"] = handoff.stage.max_in_flight
-    for name, limit in limits.items():
-        if limit is not None and limit < handoff.workers:
-            raise BadInput(
-                f"{name} is {limit}, which {handoff.workers} processes cannot share",
-                fix=f"set processes to {limit} or less, or raise {name}",
-            )

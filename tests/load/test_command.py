@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from observatory.core.errors import BadInput
 from observatory.load.command import locust_command, locustfile, simulated_users
 from observatory.load.handoff import Handoff
 from tests.load.stages import item, make_handoff
@@ -52,15 +51,6 @@ def test_users_are_the_concurrency_or_a_pool_large_enough(
 ) -> None:
     connection = {"max_concurrency": limit}
     assert simulated_users(handoff(stage, workers=workers, connection=connection)) == users
-
-
-def test_a_limit_below_the_number_of_processes_is_refused() -> None:
-    with pytest.raises(BadInput, match="max_concurrency is 2, which 3 processes cannot share"):
-        locust_command(
-            Path("h"), handoff(CLOSED, workers=3, connection={"max_concurrency": 2}), Path("t")
-        )
-    with pytest.raises(BadInput, match="max_in_flight"):
-        locust_command(Path("h"), handoff({**OPEN, "max_in_flight": 1}, workers=2), Path("t"))
 
 
 def test_the_load_test_is_that_of_the_request() -> None:
