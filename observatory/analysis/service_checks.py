@@ -130,7 +130,7 @@ def token_mismatch(data: StageData) -> Iterator[Finding]:
     ).clip(lower_bound=0)
     off, all_tokens = both.select(
         pl.when("counted").then(between_counts).otherwise(beyond_bounds).sum().alias("off"),
-        pl.max_horizontal("visible", "a_streamed_tokens").sum().alias("all"),
+        pl.max_horizontal("visible", "a_streamed_tokens", "a_events").sum().alias("all"),
     ).row(0)
     if all_tokens > 0:
         share = off / all_tokens

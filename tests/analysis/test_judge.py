@@ -267,7 +267,7 @@ def usage(output: int, streamed: int, streamed_from: str, **fields: Any) -> Toke
     [
         (usage(12, 10, "tokenizer"), 1 / 12),
         (usage(0, 10, "events"), 1.0),
-        (usage(8, 8, "characters"), 2 / 8),
+        (usage(8, 8, "characters"), 2 / 10),
         (usage(200, 200, "characters"), 39 / 200),
     ],
     ids=["two counts", "usage of nothing", "fewer than events", "more than bytes"],

@@ -1,0 +1,365 @@
+"""Provokes one code of a run's verdict and no other: `python docs/provoke.py CODE [--results DIR]`.
+
+Every provocation is a scenario of scenarios/verdicts run by the real command; where the service
+alone cannot do it, something is done from outside while it runs, to the processes of that run only.
+`python docs/provoke.py` lists them; docs/verdicts.md explains the codes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from observatory.analysis.thresholds import THRESHOLDS
+from observatory.core.journal import decode_entries, encode_entry
+from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, WorkerStart
+from observatory.core.scenario import Timing
+from observatory.core.workspace import shipped
+from observatory.quality.texts import token_f1
+from observatory.workload.strict_yaml import read_yaml
+
+SCENARIOS = shipped("scenarios") / "verdicts"
+PATIENCE_S = 120.0
+SCORING_SHARE = 0.8
+"""Of the worker's core, for client_cpu; sending and decoding come on top."""
+
+
+@dataclass
+class Running:
+    """A run that was started, and what is needed to do something to it."""
+
+    child: subprocess.Popen[bytes]
+    results: Path
+    timing: Timing
+    before: set[Path] = field(default_factory=set)
+
+    def stage(self) -> Path:
+        """The journal folder of its first stage, as soon as it is there."""
+        found: list[Path] = []
+
+        def there() -> bool:
+            found[:] = [
+                path
+                for path in (self.results / "runs").glob("*/journal/stage-00")
+                if path.parent.parent not in self.before
+            ]
+            return bool(found)
+
+        self.wait(there, "the first stage")
+        return found[0]
+
+    def entries(self, name: str) -> list[JournalEntry]:
+        """What one of the stage's journals holds by now."""
+        path = self.stage() / name
+        return list(decode_entries(path.read_bytes())) if path.exists() else []
+
+    def started(self, workers: int = 1) -> list[WorkerStart]:
+        """The first words of the stage's workers; returns when the stage has begun."""
+        first: list[WorkerStart] = []
+
+        def there() -> bool:
+            said = [self.entries(f"worker-{number}.ticks") for number in range(workers)]
+            first[:] = [entries[0] for entries in said if entries]  # type: ignore[misc]
+            return len(first) == workers
+
+        self.wait(there, "the workers")
+        return first
+
+    def until(self, seconds: float) -> None:
+        """Wait until so long after the stage began (it began when `started` returned, or before)."""
+        time.sleep(max(0.0, seconds))
+
+    def process(self, words: str) -> int:
+        """The process below the run whose command line holds these words."""
+        for process in psutil.Process(self.child.pid).children(recursive=True):
+            if words in " ".join(process.cmdline()):
+                return process.pid
+        raise RuntimeError(f"no process of the run is {words}")
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Poll; RuntimeError where it never comes or the run ended before."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            if time.monotonic() > end or self.child.poll() is not None:
+                raise RuntimeError(f"never came: {what}")
+            time.sleep(0.005)
+
+
+def pulses(stop_s: float, every_s: float) -> Callable[[Running], None]:
+    """Stop the load worker for so long, so often, all through the stage."""
+
+    def hurt(run: Running) -> None:
+        worker = psutil.Process(run.started()[0].pid)
+        end = time.monotonic() + run.timing.warmup + run.timing.steady
+        while time.monotonic() < end:
+            worker.suspend()
+            time.sleep(stop_s)
+            worker.resume()
+            time.sleep(every_s - stop_s)
+
+    return hurt
+
+
+def silence_sensors(run: Running) -> None:
+    """Stop the sampler for five seconds of the window."""
+    run.started()
+    run.until(run.timing.warmup + 3)
+    sampler = psutil.Process(run.process("observatory.telemetry.sampler"))
+    sampler.suspend()
+    time.sleep(5)
+    sampler.resume()
+
+
+def between_requests(kill: str) -> Callable[[Running], None]:
+    """Kill a process just after an answer, when no request is open."""
+
+    def hurt(run: Running) -> None:
+        workers = 2 if kill == "worker" else 1
+        last = run.started(workers)[-1]
+        journal = run.stage() / f"worker-{workers - 1}.requests"
+        run.until(1.0 if kill == "worker" else run.timing.warmup + 5)
+        seen = journal.stat().st_size if journal.exists() else 0
+        run.wait(lambda: journal.exists() and journal.stat().st_size > seen, "an answer")
+        os.kill(last.pid if kill == "worker" else run.process("endpoints.emulator"), signal.SIGKILL)
+
+    return hurt
+
+
+def before_the_seal(alter: Callable[[Path], None]) -> Callable[[Running], None]:
+    """Hold the run when its load is over, alter its journals, and let it seal them."""
+
+    def hurt(run: Running) -> None:
+        run.started()
+        run.until(run.timing.warmup + run.timing.steady - 1)
+        runner = psutil.Process(run.child.pid)
+        runner.suspend()
+        try:
+            run.wait(
+                lambda: isinstance(run.entries("worker-0.ticks")[-1], WorkerEnd), "the load's end"
+            )
+            alter(run.stage())
+        finally:
+            runner.resume()
+
+    return hurt
+
+
+def rewrite(change: Callable[[list[RequestRecord]], list[RequestRecord]]) -> Callable[[Path], None]:
+    """An alteration of the records of worker 0."""
+
+    def alter(stage: Path) -> None:
+        path = stage / "worker-0.requests"
+        records = [e for e in decode_entries(path.read_bytes()) if isinstance(e, RequestRecord)]
+        path.write_bytes(b"".join(map(encode_entry, change(records))))
+
+    return alter
+
+
+def tear(stage: Path) -> None:
+    """Half a frame at a journal's end, as a death in the middle of a write leaves it."""
+    path = stage / "worker-0.ticks"
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:11])
+
+
+def stepped(records: list[RequestRecord]) -> list[RequestRecord]:
+    """The mark that a worker puts on a request when realtime stepped while it was open."""
+    middle = len(records) // 2
+    marked = msgspec.structs.replace(records[middle], clock_step=True)
+    return [*records[:middle], marked, *records[middle + 1 :]]
+
+
+def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
+    """Ctrl-C, so long after the warm-up (before it where negative)."""
+
+    def hurt(run: Running) -> None:
+        run.started()
+        run.until(run.timing.warmup + after_warmup_s)
+        run.child.send_signal(signal.SIGINT)
+
+    return hurt
+
+
+def long_references(folder: Path) -> Path:
+    """client_cpu with references that take this machine as long to score as the code needs."""
+    shutil.copytree(SCENARIOS, folder, dirs_exist_ok=True)
+    shutil.copy(SCENARIOS.parent / "scenario.schema.json", folder.parent)
+    text = " ".join(f"word{number}" for number in range(1000))
+    began = time.process_time()
+    for _ in range(20):
+        token_f1(text, "word1")
+    a_thousand_s = (time.process_time() - began) / 20
+    answers_per_s = 60 / 3.0  # users of the scenario / its time to first token
+    thousands = max(1, round(SCORING_SHARE / answers_per_s / a_thousand_s))
+    rows = [
+        {"id": f"item-{n}", "prompt": f"Say word {n}.", "expected": " ".join([text] * thousands)}
+        for n in range(4)
+    ]
+    path = folder / "client_cpu.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "client_cpu.yaml"
+
+
+@dataclass(frozen=True)
+class Provocation:
+    """A scenario, what is added to its command, and what is done to the run (None: nothing)."""
+
+    scenario: str
+    arguments: tuple[str, ...] = ()
+    hurt: Callable[[Running], None] | None = None
+    prepare: Callable[[Path], Path] | None = None
+    served: str | None = None
+
+    def command(self, code: str) -> str:
+        """The one command: the tool's own where nothing needs to be done from outside."""
+        if self.hurt or self.prepare or self.served:
+            return f"python docs/provoke.py {code}"
+        return " ".join(
+            ["observatory run", f"scenarios/verdicts/{self.scenario}.yaml", *self.arguments]
+        )
+
+
+PROVOCATIONS: dict[str, Provocation] = {
+    "lost_records": Provocation("clean", hurt=before_the_seal(rewrite(lambda found: found[:-1]))),
+    "lost_worker": Provocation("sparse", ("--processes", "2"), between_requests("worker")),
+    "torn_journal": Provocation("clean", hurt=before_the_seal(tear)),
+    "duplicate_records": Provocation(
+        "clean", hurt=before_the_seal(rewrite(lambda found: [*found, found[0]]))
+    ),
+    "no_requests": Provocation("clean", hurt=interrupt(-2)),
+    "client_cpu": Provocation("client_cpu", prepare=long_references),
+    "client_delay": Provocation("client_delay", hurt=pulses(0.040, 1.0)),
+    "shared_stamps": Provocation("shared_stamps", hurt=pulses(0.020, 0.2)),
+    "offered_rate": Provocation("offered_rate"),
+    "drift": Provocation("drift"),
+    "token_mismatch": Provocation("token_mismatch"),
+    "telemetry_gap": Provocation("clean", hurt=silence_sensors),
+    "server_cap": Provocation("server_cap"),
+    "clock_step": Provocation("clean", hurt=before_the_seal(rewrite(stepped))),
+    "errors": Provocation("errors"),
+    "cache_state": Provocation("cache_state"),
+    "shared_cores": Provocation("clean", served="busy"),
+    "crashed": Provocation("sparse", hurt=between_requests("service")),
+    "interrupted": Provocation("clean", hurt=interrupt(6)),
+    "budget_reached": Provocation("clean", ("--budget-requests", "200")),
+    "window_cut": Provocation("clean", hurt=interrupt(6)),
+    "left_out": Provocation("clean", hurt=interrupt(6)),
+    "percentile_floor": Provocation("percentile_floor"),
+    "emulated": Provocation("clean"),
+}
+"""Every code of analysis.thresholds, in its order."""
+
+
+def table() -> str:
+    """The codes with their limits and the command that provokes each, as a Markdown table."""
+    lines = ["| code | degraded | invalid | of | provoked by |", "|---|---|---|---|---|"]
+    for code, provocation in PROVOCATIONS.items():
+        row = THRESHOLDS[code]
+        found = f"as found: {row.as_found}" if row.as_found else "-"
+        degraded = found if row.degraded is None else f"> {row.degraded:g}"
+        invalid = "-" if row.invalid is None else f"> {row.invalid:g}"
+        lines.append(
+            f"| [`{code}`](#{code}) | {degraded} | {invalid} | {row.unit} "
+            f"| `{provocation.command(code)}` |"
+        )
+    return "\n".join(lines)
+
+
+def filled(page: str) -> str:
+    """The page with the table between its markers."""
+    opening, closing = "<!-- begin verdicts -->", "<!-- end verdicts -->"
+    before, _, rest = page.partition(opening)
+    return f"{before}{opening}\n{table()}\n{closing}{rest.partition(closing)[2]}"
+
+
+def provoke(code: str, results: Path) -> dict[str, Any]:
+    """Run it; answers the run's manifest. RuntimeError where the run never came to be."""
+    chosen = PROVOCATIONS[code]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="provoke-")))
+        path = SCENARIOS / f"{chosen.scenario}.yaml"
+        if chosen.prepare is not None:
+            path = chosen.prepare(folder / "verdicts")
+        arguments = list(chosen.arguments)
+        if chosen.served:
+            arguments += serve_beside_a_busy_neighbour(stack)
+        return _run(path, arguments, chosen.hurt, results)
+
+
+def _run(
+    path: Path, arguments: list[str], hurt: Callable[[Running], None] | None, results: Path
+) -> dict[str, Any]:
+    before = set((results / "runs").glob("*"))
+    command = [sys.executable, "-m", "observatory", "run", str(path), *arguments]
+    child = subprocess.Popen([*command, "--results", str(results)])
+    try:
+        timing = Timing.model_validate(read_yaml(path).value["timing"])
+        if hurt is not None:
+            hurt(Running(child, results, timing, before))
+        child.wait(PATIENCE_S)
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
+    new = sorted(set((results / "runs").glob("*")) - before)
+    if not new:
+        raise RuntimeError(f"no run came of it (exit code {child.returncode})")
+    manifest: dict[str, Any] = json.loads((new[-1] / "manifest.json").read_text())
+    return manifest
+
+
+def serve_beside_a_busy_neighbour(stack: ExitStack) -> list[str]:
+    """A service on this host that is not known to be emulated, and work on most of its cores."""
+    server = _start(
+        stack, [sys.executable, "-m", "observatory", "emulate", "steady", "--port", "0"]
+    )
+    assert server.stdout is not None
+    line = server.stdout.readline()
+    url = next(word for word in line.split() if word.startswith("http://"))
+    for _ in range(max(1, round((os.cpu_count() or 1) * 0.6))):
+        _start(stack, ["nice", "-n", "19", sys.executable, "-c", "while True: pass"])
+    return ["--url", url.rstrip("/,;"), "--model", "emulated-model"]
+
+
+def _start(stack: ExitStack, command: list[str]) -> subprocess.Popen[str]:
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    stack.callback(child.wait)
+    stack.callback(child.terminate)
+    return child
+
+
+def main() -> None:
+    """List the codes, or provoke one and say what the verdict was."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("code", nargs="?", choices=list(PROVOCATIONS))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--page", type=Path, help="write the table into this page and end")
+    given = parser.parse_args()
+    if given.page is not None:
+        given.page.write_text(filled(given.page.read_text(encoding="utf-8")), encoding="utf-8")
+        return
+    if given.code is None:
+        for code, provocation in PROVOCATIONS.items():
+            print(f"{code:18} {provocation.command(code)}")
+        return
+    manifest = provoke(given.code, given.results.resolve())
+    for finding in manifest["findings"]:
+        print(f"{finding['severity']}: {finding['message']} ({finding['code']})")
+    print(manifest["verdict"]["sentence"])
+
+
+if __name__ == "__main__":
+    main()
