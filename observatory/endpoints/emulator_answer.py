@@ -28,7 +28,6 @@ class Answer:
         pace: Pace,
         lateness: Lateness,
         trace: Trace | None,
-        sent_tokens: Callable[[int], None],
         send: Callable[[bytes], None],
         ended: Callable[[Ending | None], None],
     ) -> None:
@@ -37,7 +36,6 @@ class Answer:
         self._pace = pace
         self._lateness = lateness
         self._trace = trace
-        self._sent_tokens = sent_tokens
         self._send = send
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -111,19 +109,21 @@ class Answer:
         assert self._steps is not None
         data, events, tokens, since = b"", 0, 0, self._due
         while (step := self._next) is not None and self._due <= now:
-            if step.alone and data:
+            _, more, _, more_events, more_tokens, alone, _, ending = step
+            if alone and data:
                 self._write(data, events, tokens, since)
                 data, events, tokens = b"", 0, 0
-            if not data:
-                since = self._due
-            data = data + step.data if data else step.data
-            events += step.events
-            tokens += step.tokens
-            if step.ending is not None:
+            if data:
+                data += more
+            else:
+                data, since = more, self._due
+            events += more_events
+            tokens += more_tokens
+            if ending is not None:
                 self._write(data, events, tokens, since)
-                self._finish(step.ending)
+                self._finish(ending)
                 return
-            if step.alone:
+            if alone:
                 self._write(data, events, tokens, since)
                 data, events, tokens = b"", 0, 0
             self._advance(self._steps)
@@ -142,8 +142,7 @@ class Answer:
             self._trace.writes.append((time.time_ns(), round(late_s * 1e9), events, tokens))
         self._send(data)
         self._streaming = self._streaming or events > 0
-        if tokens:
-            self._sent_tokens(tokens)
+        self._slots.generated_tokens += tokens
 
     def _finish(self, ending: Ending | None) -> None:
         self._stop_timers()

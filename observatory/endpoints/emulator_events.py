@@ -70,7 +70,7 @@ class AnswerBytes:
         self._asked = asked.include_usage
         self._eol = b"\r\n" if shape.line_end == "crlf" else b"\n"
         self._number = number
-        self._templates: dict[str, tuple[bytes, bytes]] = {}
+        self._templates: dict[str, tuple[bytes, bytes, int]] = {}
         self._role_due = self._chat and shape.role == "with_content"
         self._head: dict[str, Any] = {
             "id": f"{'chatcmpl' if self._chat else 'cmpl'}-emulated-{number:08d}",
@@ -191,8 +191,10 @@ class AnswerBytes:
         template = self._templates.get(kind)
         if template is None:
             before, _, after = self._body({names[0]: "\0"}, None, 0).partition(b"\\u0000")
-            template = self._templates[kind] = (before, after)
-        return _chunk(template[0] + _encode(text)[1:-1] + template[1])
+            template = self._templates[kind] = (before, after, len(before) + len(after))
+        before, after, around = template
+        literal = _encode(text)[1:-1]
+        return b"%x\r\n%b%b%b\r\n" % (around + len(literal), before, literal, after)
 
     def _event(self, delta: dict[str, Any], finished: str | None, running: int) -> bytes:
         return _chunk(self._body(delta, finished, running))

@@ -9,11 +9,15 @@ from observatory.core.profile import Drift, Slowdown
 
 
 class Slots:
-    """First come, first served: at most `limit` at once (None: no limit), the others wait."""
+    """First come, first served: at most `limit` at once (None: no limit), the others wait.
+
+    generated_tokens counts what left them.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self.running = 0
+        self.generated_tokens = 0
         self._waiting: deque[Callable[[], None]] = deque()
 
     @property

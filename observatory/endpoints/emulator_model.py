@@ -61,7 +61,6 @@ class EmulatedModel:
         self.requests = 0
         self.connections = 0
         self.prompt_tokens = 0
-        self.generated_tokens = 0
         self._clock = clock
         self._draws = Draws(profile)
         self._allowance = Allowance(profile.limits)
@@ -69,10 +68,6 @@ class EmulatedModel:
         said = profile.imitates.sentence() if profile.imitates is not None else None
         imitates = (("x-observatory-imitates", _ascii(said)),) if said else ()
         self.marks: Headers = (("x-observatory-emulated", "1"), *imitates)
-
-    def generated(self, tokens: int) -> None:
-        """Count tokens that were sent."""
-        self.generated_tokens += tokens
 
     def prepare(
         self,

@@ -6,6 +6,7 @@ script, so that a stream has its partial content before it strikes.
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from observatory.core.profile import Profile
@@ -24,6 +25,8 @@ Stretch = Literal["fixed", "drift", "load"]
 Ending = Literal["close", "reset"]
 STRIKE_PAUSE_S = 0.01
 """Between the last good write and the end of a broken answer: an RST drops what is under way."""
+STRIKES = ("error_event", "reset", "stall", "early_close", "garbage_event", "big_event")
+"""Faults in the middle of a stream."""
 GARBAGE_HTTP = b"SSH-2.0-observatory-emulator\r\n"
 
 
@@ -92,16 +95,20 @@ class Script:
 
     def stream(self) -> Iterator[Step]:
         """The steps of a streamed answer."""
-        if self._fate.fault == "http_500":
-            yield Step(self._ttft_s, self._reply(SERVER_ERROR), "drift")
-        elif self._fate.fault == "garbage_http":
-            yield Step(self._ttft_s, GARBAGE_HTTP, "drift")
-            yield Step(STRIKE_PAUSE_S, b"", "fixed", ending="close")
-        else:
-            if self._fate.fault == "slow_headers":
-                yield Step(self._profile.faults.slow_headers_by, b"", "fixed")
-            steps = self._struck(self._written(self._events()))
-            yield from self._cut(steps) if self._profile.shape.pieces > 1 else steps
+        fault = self._fate.fault
+        if fault == "http_500":
+            return iter([Step(self._ttft_s, self._reply(SERVER_ERROR), "drift")])
+        if fault == "garbage_http":
+            said = Step(self._ttft_s, GARBAGE_HTTP, "drift")
+            return iter([said, Step(STRIKE_PAUSE_S, b"", "fixed", ending="close")])
+        steps = self._written(self._events())
+        if fault in STRIKES:
+            steps = self._struck(steps)
+        if self._profile.shape.pieces > 1:
+            steps = self._cut(steps)
+        if fault == "slow_headers":
+            return chain([Step(self._profile.faults.slow_headers_by, b"", "fixed")], steps)
+        return steps
 
     def whole(self) -> Iterator[Step]:
         """The steps of an answer that is not streamed: its time, then all of it."""
@@ -153,10 +160,15 @@ class Script:
         if self._calls:
             yield from self._call(sent)
             return
+        render = content.content
         for at in range(started, len(words), each):
+            if each == 1:
+                sent += 1
+                yield render(" " + words[at] if at else words[at], sent), 1
+                continue
             piece = words[at : at + each]
             sent += len(piece)
-            yield content.content(_join(piece, at), sent), len(piece)
+            yield render(_join(piece, at), sent), len(piece)
 
     @property
     def _calls(self) -> bool:
@@ -180,10 +192,15 @@ class Script:
             yield Step(self._ttft_s, b"", "drift")
         data, held, tokens = b"", 0, 0
         first = not self._hidden
+        gap = self._gaps
         for event, carried in events:
+            if together == 1 and carried == 1 and not first:  # as most are
+                yield Step(gap_s + gap(), event, "load", 1, 1)
+                gap_s = 0.0
+                continue
             if not first:
                 for _ in range(carried):
-                    gap_s += self._gaps()
+                    gap_s += gap()
             data += event
             held, tokens = held + 1, tokens + carried
             if held == together or first:
@@ -201,10 +218,6 @@ class Script:
     def _struck(self, steps: Iterator[Step]) -> Iterator[Step]:
         """The stream with its fault, after at least one write with text."""
         fault = self._fate.fault
-        in_stream = ("error_event", "reset", "stall", "early_close", "garbage_event", "big_event")
-        if fault not in in_stream:
-            yield from steps
-            return
         writes = len(self._thoughts) + len(self._words)
         shape = self._profile.shape
         writes = max(1, writes // (shape.tokens_per_event * shape.events_per_write))

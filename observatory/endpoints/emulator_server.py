@@ -187,12 +187,7 @@ class Connection(asyncio.Protocol):
         if request.size > LARGEST_BODY:
             return error(413, f"the body is larger than {LARGEST_BODY} bytes")
         if request.method == "GET" and path == METRICS_PATH:
-            return metrics_page(
-                model.name,
-                model.slots,
-                prompt_tokens=model.prompt_tokens,
-                generated_tokens=model.generated_tokens,
-            )
+            return metrics_page(model.name, model.slots, prompt_tokens=model.prompt_tokens)
         if request.method == "GET" and path == LATENESS_PATH:
             return lateness_page(model.lateness)
         return understand(
@@ -200,7 +195,8 @@ class Connection(asyncio.Protocol):
         )
 
     def _begin(self, request: _Request, prepared: Prepared) -> None:
-        model = self._model
+        model, transport = self._model, self._transport
+        assert transport is not None
         if request.trace is not None:
             request.trace.facts.update(prepared.facts)
         self._answer = Answer(
@@ -209,8 +205,7 @@ class Connection(asyncio.Protocol):
             pace=model.pace,
             lateness=model.lateness,
             trace=request.trace,
-            sent_tokens=model.generated,
-            send=self._send,
+            send=transport.write,
             ended=self._ended,
         )
         every_s = model.profile.shape.keep_alive
