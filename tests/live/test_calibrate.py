@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import MEASURED, Workspace
+from tests.live.harness import MEASURED, Workspace, child_running, descendants, gone, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -80,6 +81,23 @@ def test_a_quick_calibration_of_this_machine(workspace: Workspace) -> None:
     workspace.emulated()
     told = json.loads(workspace.run("run", "short", "--dry-run", "--json"))["capacity"]
     assert told["measured_here"] == (stored["costs"] is not None)
+
+
+def test_an_interrupted_calibration_leaves_nothing(workspace: Workspace) -> None:
+    temporary = workspace.root / "temporary"
+    temporary.mkdir()
+    child = workspace.start("calibrate", "--quick", TMPDIR=str(temporary))
+    wait_until(lambda: child_running(child.pid, "locust") is not None, "the load")
+    started = descendants(child.pid)
+    assert any("replay_server" in " ".join(one.cmdline()) for one in started)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "stopped; nothing was stored" in said
+    assert "Traceback" not in said
+    wait_until(lambda: gone(started), "the end of the client and the server", 20)
+    assert not (workspace.results / "calibration.json").exists()
+    assert not list(temporary.iterdir())
 
 
 def test_more_connections_than_descriptors_are_refused_before_anything_starts(
