@@ -14,6 +14,7 @@ from observatory.endpoints import llamacpp
 from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
 from observatory.endpoints.url import ad_hoc_target, address_of
 
+IMITATES = {"what": "a service", "figures": ["1 ms"], "source": "a page", "date": "2026-01-31"}
 CANARY = "sk-canary-4711-never-show-this"
 
 pytestmark = pytest.mark.usefixtures("no_ambient_openai")
@@ -37,7 +38,7 @@ def test_an_emulated_target_is_a_child_on_loopback_and_says_what_it_is(
         {
             "kind": "emulated",
             "name": "emulated-api",
-            "profile": {"ttft_median": "10ms", "ttft_p95": "20ms"},
+            "profile": {"ttft_median": "10ms", "ttft_p95": "20ms", "imitates": IMITATES},
             "price": {
                 "input_per_million_usd": 1,
                 "output_per_million_usd": 2,
@@ -55,6 +56,7 @@ def test_an_emulated_target_is_a_child_on_loopback_and_says_what_it_is(
         assert (facts.emulated, facts.on_this_host, facts.model) == (True, True, "emulated-model")
         assert facts.endpoint == f"http://127.0.0.1:{opened.connection.port}/v1"
         assert facts.settings["profile"]["ttft_median"] == "10ms"
+        assert facts.settings["imitates"] == "imitates a service, by 1 ms (a page, 2026-01-31)"
         assert facts.price is not None
         assert facts.price["output_per_million_usd"] == 2
     assert not psutil.pid_exists(opened.process_id)
