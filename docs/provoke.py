@@ -183,12 +183,15 @@ def stepped(records: list[RequestRecord]) -> list[RequestRecord]:
 
 
 def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
-    """Ctrl-C, so long after the warm-up (before it where negative)."""
+    """Ask it to stop, so long after the warm-up (before its end where negative).
+
+    SIGTERM and not Ctrl-C, which a run in the background rightly does not hear.
+    """
 
     def hurt(run: Running) -> None:
         run.started()
         run.until(run.timing.warmup + after_warmup_s)
-        run.child.send_signal(signal.SIGINT)
+        run.child.terminate()
 
     return hurt
 
@@ -327,11 +330,11 @@ def serve_beside_a_busy_neighbour(stack: ExitStack) -> list[str]:
         stack, [sys.executable, "-m", "observatory", "emulate", "steady", "--port", "0"]
     )
     assert server.stdout is not None
-    line = server.stdout.readline()
-    url = next(word for word in line.split() if word.startswith("http://"))
+    words = (word for line in server.stdout for word in line.split())
+    url = next(word for word in words if word.startswith("http://"))
     for _ in range(max(1, round((os.cpu_count() or 1) * 0.6))):
         _start(stack, ["nice", "-n", "19", sys.executable, "-c", "while True: pass"])
-    return ["--url", url.rstrip("/,;"), "--model", "emulated-model"]
+    return ["--url", url, "--model", "emulated-model"]
 
 
 def _start(stack: ExitStack, command: list[str]) -> subprocess.Popen[str]:

@@ -26,7 +26,7 @@ class Clustered:
     def __init__(
         self,
         values: NDArray[np.float64],
-        owners: NDArray[np.int64],
+        owners: NDArray[np.integer],
         infinite: NDArray[np.int64],
     ) -> None:
         sizes = np.bincount(owners, minlength=len(infinite)) + infinite

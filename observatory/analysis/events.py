@@ -5,6 +5,7 @@ count is decided by masks.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from observatory.analysis.clusters import Clustered
 from observatory.analysis.windows import Window
 
+Kind = TypeVar("Kind", bound=np.generic)
+
 
 @dataclass(frozen=True, slots=True)
 class Events:
@@ -20,16 +23,16 @@ class Events:
 
     owner is the attempt's row in the frame they were taken from. tokens are those an event carried:
     counted, or the answer's streamed tokens shared out by characters where the split is unknown,
-    NaN where neither is known. clean: neither end of the gap has another segment's stamp, and it
+    NaN where neither is known; single precision holds the counts of one event exactly. clean: neither end of the gap has another segment's stamp, and it
     is not the first of its attempt.
     """
 
-    owner: NDArray[np.int64]
+    owner: NDArray[np.int32]
     arrival_ns: NDArray[np.int64]
     gap_ns: NDArray[np.int64]
     clean: NDArray[np.bool_]
-    tokens: NDArray[np.float64]
-    characters: NDArray[np.float64]
+    tokens: NDArray[np.float32]
+    characters: NDArray[np.float32]
     apportioned: bool
     attempts: int
 
@@ -54,19 +57,21 @@ def events_of(attempts: pl.DataFrame) -> Events:
     some = attempts[rows]
     gaps = _flat(some, "event_gap_ns").astype(np.int64, copy=False)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)[: len(lengths)]
-    running = np.cumsum(gaps)
-    before = running[starts] - gaps[starts] if len(gaps) else running
+    arrival = np.cumsum(gaps)
+    before = arrival[starts] - gaps[starts] if len(gaps) else arrival
     sent = some.get_column("sent_ns").to_numpy().astype(np.int64)
-    first = np.zeros(len(gaps), dtype=np.bool_)
-    first[starts] = True
-    characters = _spread(some, "event_characters", lengths, 0.0)
-    shared = _spread(some, "event_shared", lengths, 0.0) > 0
+    arrival -= np.repeat(before - sent, lengths)
+    shared = _spread(some, "event_shared", lengths, False, np.bool_)
+    clean = ~shared
+    clean[1:] &= ~shared[:-1]
+    clean[starts] = False
+    characters = _spread(some, "event_characters", lengths, 0, np.float32)
     tokens, apportioned = _tokens(some, lengths, starts, characters)
     return Events(
-        owner=np.repeat(rows.astype(np.int64), lengths),
-        arrival_ns=running - np.repeat(before - sent, lengths),
+        owner=np.repeat(rows.astype(np.int32), lengths),
+        arrival_ns=arrival,
         gap_ns=gaps,
-        clean=~first & ~shared & ~np.roll(shared, 1),
+        clean=clean,
         tokens=tokens,
         characters=characters,
         apportioned=apportioned,
@@ -81,14 +86,16 @@ def _flat(frame: pl.DataFrame, column: str) -> NDArray[np.generic]:
 
 
 def _spread(
-    frame: pl.DataFrame, column: str, lengths: NDArray[np.int64], default: float
-) -> NDArray[np.float64]:
+    frame: pl.DataFrame, column: str, lengths: NDArray[np.int64], default: float, kind: type[Kind]
+) -> NDArray[Kind]:
     """A list column laid along the events; default for attempts whose list has another length."""
-    flat = np.full(int(lengths.sum()), default, dtype=np.float64)
     fits = frame.get_column(column).list.len().fill_null(0).to_numpy() == lengths
+    if fits.all() and len(fits):
+        return frame.get_column(column).explode().to_numpy().astype(kind)
+    flat = np.full(int(lengths.sum()), default, dtype=kind)
     if fits.any():
         values = frame.filter(fits).get_column(column).explode().to_numpy()
-        flat[np.repeat(fits, lengths)] = values.astype(np.float64)
+        flat[np.repeat(fits, lengths)] = values.astype(kind)
     return flat
 
 
@@ -96,10 +103,10 @@ def _tokens(
     frame: pl.DataFrame,
     lengths: NDArray[np.int64],
     starts: NDArray[np.int64],
-    characters: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], bool]:
+    characters: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], bool]:
     """Tokens by event, and whether any had to be shared out by characters."""
-    tokens = _spread(frame, "event_tokens", lengths, np.nan)
+    tokens = _spread(frame, "event_tokens", lengths, np.nan, np.float32)
     unknown = np.isnan(tokens)
     if not unknown.any():
         return tokens, False

@@ -93,7 +93,8 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
     """
     key = ["stage", "request"]
     text_events = pl.col("event_gap_ns").list.len()
-    final = frames.attempts.filter("final").select(
+    attempts = frames.attempts.lazy()  # so that no filter copies the events of all attempts
+    final = attempts.filter("final").select(
         *key,
         *(pl.col(name).alias(f"a_{name}") for name in _FINAL),
         text_events.alias("a_events"),
@@ -102,18 +103,19 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
         pl.col("event_tokens").list.len().alias("a_events_with_tokens"),
         pl.col("event_tokens").list.get(0, null_on_oob=True).alias("a_first_event_tokens"),
     )
-    first = frames.attempts.filter("first_sent").select(
+    first = attempts.filter("first_sent").select(
         *key, *(pl.col(name).alias(f"f_{name}") for name in _FIRST_SENT)
     )
-    throttled = frames.attempts.group_by(key).agg(
+    throttled = attempts.group_by(key).agg(
         (pl.col("outcome") == "throttled").sum().cast(pl.Int64).alias("attempts_throttled"),
         pl.len().cast(pl.Int64).alias("attempts_recorded"),
     )
     joined = (
-        frames.requests.drop("answer", "reasoning")
+        frames.requests.lazy()
+        .drop("answer", "reasoning")
         .join(final, on=key, how="left")
         .join(first, on=key, how="left")
         .join(throttled, on=key, how="left")
         .with_columns(pl.col("attempts_throttled", "attempts_recorded").fill_null(0))
     )
-    return joined.with_columns(held_back=HELD_BACK, **REQUEST_EXPRESSIONS).sort(key)
+    return joined.with_columns(held_back=HELD_BACK, **REQUEST_EXPRESSIONS).sort(key).collect()

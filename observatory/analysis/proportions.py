@@ -36,11 +36,17 @@ def share(hits: int, n: int) -> Estimate:
 
 
 def batch_sums(
-    instants_ns: NDArray[np.int64], weights: NDArray[np.float64] | None, start_ns: int, end_ns: int
+    instants_ns: NDArray[np.int64],
+    weights: NDArray[np.floating] | None,
+    start_ns: int,
+    end_ns: int,
 ) -> NDArray[np.float64]:
     """Sums of weights (None: counts) by BATCHES equal parts of [start_ns, end_ns); shape (BATCHES,)."""
     inside = (instants_ns >= start_ns) & (instants_ns < end_ns)
-    part = (instants_ns[inside] - start_ns) * BATCHES // (end_ns - start_ns)
+    part = instants_ns[inside]
+    part -= start_ns
+    part *= BATCHES
+    part //= end_ns - start_ns
     return np.bincount(
         part, None if weights is None else weights[inside], minlength=BATCHES
     ).astype(np.float64)

@@ -36,9 +36,9 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     yield "open_requests_change", "value", Estimate(level.change, n=n, reason=noise)
 
 
-def arrived(data: StageData, weights: NDArray[np.float64], window: Window) -> float | None:
+def arrived(data: StageData, weights: NDArray[np.float32], window: Window) -> float | None:
     """The sum of an event weight (tokens, characters) over arrivals in a window; None: unknown."""
-    total = float(weights[data.events.inside(window)].sum())
+    total = float(weights[data.events.inside(window)].sum(dtype=np.float64))
     return None if np.isnan(total) else total
 
 
@@ -47,7 +47,7 @@ def request_rate(data: StageData) -> Estimate:
     return _instants_rate(data.window, data.ended_ok(), "a_ended_ns")
 
 
-def _arrival_rate(data: StageData, weights: NDArray[np.float64]) -> Estimate:
+def _arrival_rate(data: StageData, weights: NDArray[np.float32]) -> Estimate:
     events, window = data.events, data.window
     inside = events.inside(window)
     n = int(np.count_nonzero(np.bincount(events.owner[inside], minlength=events.attempts)))
