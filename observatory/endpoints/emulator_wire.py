@@ -42,7 +42,7 @@ class _Body(msgspec.Struct):
 
     model: str
     messages: list[dict[str, Any]] | None = None
-    prompt: str | None = None
+    prompt: str | list[str | int] | None = None
     stream: bool = False
     stream_options: _StreamOptions | None = None
     max_tokens: _Positive | None = None
@@ -168,6 +168,8 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Ask
         return error(400, "messages must not be empty", param="messages")
     if kind == "completions" and fields.prompt is None:
         return error(400, "prompt is missing", param="prompt")
+    if isinstance(fields.prompt, list) and sum(isinstance(one, str) for one in fields.prompt) > 1:
+        return error(400, "several prompts in one request are not emulated", param="prompt")
     if fields.stream_options is not None and not fields.stream:
         return error(400, "stream_options needs stream: true", param="stream_options")
     if fields.n is not None and fields.n > 1:
@@ -184,7 +186,9 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Ask
 
 def _text(fields: _Body) -> str:
     if fields.messages is None:
-        return fields.prompt or ""
+        # A list is one prompt as token ids: a token is a word here too.
+        parts = fields.prompt if isinstance(fields.prompt, list) else [fields.prompt or ""]
+        return " ".join(map(str, parts))
     pieces = []
     for message in fields.messages:
         content = message.get("content")

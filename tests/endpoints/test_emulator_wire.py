@@ -53,6 +53,13 @@ def test_a_completion_is_understood() -> None:
     assert asked == Asked("completions", "def f():", False, False, None, False)
 
 
+def test_a_prompt_can_be_a_list_of_one_or_of_token_ids() -> None:
+    for prompt, text in ((["def f():"], "def f():"), ([12, 7, 99], "12 7 99")):
+        asked = ask({"model": "m", "prompt": prompt}, "/v1/completions")
+        assert isinstance(asked, Asked)
+        assert asked.text == text
+
+
 def test_the_newer_name_of_the_limit_wins() -> None:
     asked = ask(chat(max_tokens=3, max_completion_tokens=9))
     assert isinstance(asked, Asked)
@@ -71,6 +78,7 @@ def test_the_newer_name_of_the_limit_wins() -> None:
         (400, None, {"body": chat(n=2)}),
         (400, None, {"body": chat(stream_options={"include_usage": True})}),
         (400, None, {"body": {"model": "m"}, "path": "/v1/completions"}),
+        (400, None, {"body": {"model": "m", "prompt": ["a", "b"]}, "path": "/v1/completions"}),
         (404, "model_not_found", {"body": chat(model="gpt-x")}),
         (404, "model_not_found", {"body": b"", "path": "/v1/models/gpt-x", "method": "GET"}),
         (404, "unknown_url", {"body": chat(), "path": "/chat/completions"}),
