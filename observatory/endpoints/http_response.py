@@ -1,9 +1,13 @@
 """One HTTP/1.1 response as it arrives: bytes and instants in, framing off, the body kept as pieces.
 
-Pure: it knows no socket. What stands on the hot path is C (llhttp) and one list append a piece;
-no body is read here, because that waits until the answer is complete (wire.py).
+Pure: it knows no socket. Reads in the middle of a stream may be kept as they are and taken in
+together later (`unread`, `settle`); the others go through C (llhttp) at once. No body is read here,
+because that waits until the answer is complete (wire.py).
 """
 
+import struct
+from itertools import accumulate
+from operator import sub
 from typing import Any
 
 import httptools
@@ -16,15 +20,21 @@ class ResponseReader:
     come, and `stamps[i]` is that read's instant. `merged` holds the reads whose bytes waited in the
     kernel as several segments, so that their stamp is the last one's. chunked: a piece is a chunk or
     a part of one. headers keep their order, names in lower case.
+
+    unread are reads that wait for `settle`, unread_stamps their instants as the kernel gave them (a
+    timespec of CLOCK_REALTIME each). deferrable: reads may be put there, because the response is
+    chunked and what was fed ended where a chunk ends.
     """
 
     __slots__ = (
         "_at",
+        "_continued",
         "_informational",
         "_length_known",
         "_parser",
         "chunked",
         "complete",
+        "deferrable",
         "fault",
         "headers",
         "headers_at",
@@ -37,6 +47,8 @@ class ResponseReader:
         "stamps",
         "status",
         "surplus",
+        "unread",
+        "unread_stamps",
     )
 
     def __init__(self) -> None:
@@ -54,9 +66,13 @@ class ResponseReader:
         self.keep_alive = False
         self.surplus = False
         self.fault: str | None = None
+        self.unread: list[bytes] = []
+        self.unread_stamps: list[bytes] = []
+        self.deferrable = False
         self._at = 0
         self._length_known = False
         self._informational = False
+        self._continued = False
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes, at: int, *, merged: bool = False) -> bool:
@@ -64,10 +80,26 @@ class ResponseReader:
 
         That is so when the message is complete, or is no HTTP (`fault` says why).
         """
-        self._at = at
-        self.received += len(data)
         if merged:
             self.merged.add(len(self.stamps))
+        self._parse(data, at)
+        self.piece_counts.append(len(self.pieces))
+        self.stamps.append(at)
+        if self.complete or self.fault is not None:
+            return True
+        self.deferrable = self.chunked and len(self.stamps) == 1 and self._ends_with_a_chunk(data)
+        return False
+
+    def _ends_with_a_chunk(self, first: bytes) -> bool:
+        """Whether the first read ends where its head or one of its chunks does."""
+        if self.headers_at is None or self._continued:
+            return False
+        start = first.find(b"\r\n\r\n") + 4
+        return _chunk_ends(first, start, len(self.pieces))[-1] == len(first)
+
+    def _parse(self, data: bytes, at: int) -> None:
+        self._at = at
+        self.received += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -75,9 +107,30 @@ class ResponseReader:
                 self.surplus = True
             else:
                 self.fault = str(error) or type(error).__name__
-        self.piece_counts.append(len(self.pieces))
-        self.stamps.append(at)
-        return self.complete or self.fault is not None
+
+    @property
+    def reads(self) -> int:
+        """How many reads came, those that wait included."""
+        return len(self.stamps) + len(self.unread)
+
+    def settle(self, anchor_unix_ns: int) -> None:
+        """Take in the reads that wait, as if each had been fed when it came."""
+        reads = self.unread
+        if not reads:
+            return
+        self.stamps += _instants(self.unread_stamps, anchor_unix_ns)
+        self.unread, self.unread_stamps = [], []
+        first = len(self.pieces)
+        raw = b"".join(reads)
+        self._parse(raw, self.stamps[-1])
+        pieces = self.pieces[first:]
+        if _a_chunk_a_read(reads, pieces):
+            self.piece_counts += range(first + 1, first + 1 + len(pieces))
+            return
+        ends = list(accumulate(map(len, reads)))
+        cut, counts = _cut_at(raw, ends, pieces)
+        self.pieces[first:] = cut
+        self.piece_counts += [first + count for count in counts]
 
     def finish(self) -> bool:
         """The peer closed: answers whether that is a proper end (a body without a stated length)."""
@@ -114,7 +167,7 @@ class ResponseReader:
             return
         status = self._parser.get_status_code()
         if 100 <= status < 200:
-            self._informational = True
+            self._informational = self._continued = True
             self.headers.clear()
             return
         self.status = status
@@ -130,3 +183,54 @@ class ResponseReader:
         elif not self.complete:
             self.complete = True
             self.keep_alive = self._parser.should_keep_alive()
+
+
+def _instants(timespecs: list[bytes], anchor_unix_ns: int) -> list[int]:
+    """Nanoseconds from the anchor."""
+    values = struct.unpack(f"{2 * len(timespecs)}q", b"".join(timespecs))
+    seconds, nanoseconds = values[::2], values[1::2]
+    starts = {second: second * 1_000_000_000 - anchor_unix_ns for second in set(seconds)}
+    return [starts[second] + beyond for second, beyond in zip(seconds, nanoseconds, strict=True)]
+
+
+def _a_chunk_a_read(reads: list[bytes], pieces: list[bytes]) -> bool:
+    """Whether each read was one whole chunk; only told where all sizes have as many digits."""
+    if len(reads) != len(pieces):
+        return False
+    framing = set(map(sub, map(len, reads), map(len, pieces)))
+    sizes = list(map(len, pieces))
+    digits = {max(sizes).bit_length() + 3 >> 2, min(sizes).bit_length() + 3 >> 2}
+    return len(digits) == 1 and framing == {digits.pop() + 4}
+
+
+def _chunk_ends(raw: bytes, start: int, count: int) -> list[int]:
+    """[start, and where the framing of each of `count` chunks ends], the last beyond `raw` where it is
+    cut off. raw[start:] begins with the first chunk's size; llhttp found that many sound chunks."""
+    ends = [start]
+    for _ in range(count):
+        size_end = raw.find(b"\r\n", ends[-1])
+        size = int(raw[ends[-1] : size_end].partition(b";")[0], 16)
+        ends.append(size_end + 2 + size + 2)
+    return ends
+
+
+def _cut_at(raw: bytes, ends: list[int], pieces: list[bytes]) -> tuple[list[bytes], list[int]]:
+    """The pieces, cut where a read ended within one, and how many of them had come by each end."""
+    cut: list[bytes] = []
+    counts: list[int] = []
+    chunks = _chunk_ends(raw, 0, len(pieces))
+    place = 0
+    rest = pieces[0] if pieces else b""
+    for end in ends:
+        while place < len(pieces):
+            data_start = raw.find(b"\r\n", chunks[place]) + 2 + len(pieces[place]) - len(rest)
+            come = min(len(rest), max(0, end - data_start))
+            if come:
+                cut.append(rest[:come])
+                rest = rest[come:]
+            if rest:
+                break
+            place += 1
+            rest = pieces[place] if place < len(pieces) else b""
+        counts.append(len(cut))
+    return cut, counts

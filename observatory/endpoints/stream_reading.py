@@ -4,7 +4,7 @@ Usual is an event of one choice with nothing but one piece of text; a decoding t
 there. Whatever else an event holds is left to AnswerReading.event.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
@@ -14,8 +14,8 @@ from observatory.endpoints.sse import split_events
 
 EVENTS_A_STEP = 64
 """Events read between two yields: some 60 us, a fifth of a decoding turn."""
-Stamp = tuple[int, int, int]
-"""(body bytes that had come, instant, number) of a read."""
+Arrivals = tuple[list[int], list[int]]
+"""The body bytes that had come after each read, and each read's instant."""
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -42,16 +42,16 @@ put something random into each, and learning costs some 4 us."""
 
 
 def read_stream(
-    body: bytes, stamps: list[Stamp], reading: AnswerReading
+    body: bytes, arrivals: Arrivals, reading: AnswerReading
 ) -> Generator[None, None, None]:
     """Take in every event, pausing after each EVENTS_A_STEP of them."""
     if b"\r" in body or body.startswith(b"\xef"):
-        return _read_events(body, stamps, reading)
-    return _read_blocks(body, stamps, reading)
+        return _read_events(body, arrivals, reading)
+    return _read_blocks(body, arrivals, reading)
 
 
 def _read_blocks(
-    body: bytes, stamps: list[Stamp], reading: AnswerReading
+    body: bytes, arrivals: Arrivals, reading: AnswerReading
 ) -> Generator[None, None, None]:
     """Where lines end in LF alone, events lie between blank lines, found in C.
 
@@ -60,39 +60,61 @@ def _read_blocks(
     """
     blocks = body.split(b"\n\n")
     tail = blocks.pop()
-    arrivals = iter(stamps)
+    ends, instants = arrivals
     events, sizes, reads = reading.event_ns, reading.event_characters, reading.event_reads
-    before, after, pieces = _NEVER, _NEVER, reading.content_pieces
-    start, stop, lessons = 0, 0, _LESSONS
-    offset = reached = at = read = 0
+    field, before, after = _memory.usual
+    pieces = reading.content_pieces if field == "content" else reading.reasoning_pieces
+    start, stop, lessons = len(before) - 1, 1 - len(after), _LESSONS
+    offset = reached = at = 0
+    read, seen = -1, False
     for first in range(0, len(blocks), EVENTS_A_STEP):
         for block in blocks[first : first + EVENTS_A_STEP]:
             offset += len(block) + 2
             while reached < offset:
-                reached, at, read = next(arrivals)
+                read += 1
+                reached = ends[read]
+                at = instants[read]
             text = None
             if block.startswith(before) and block.endswith(after):
                 try:
                     text = _decode_text(block[start:stop])
                 except ValueError:
                     text = None
-            if text:
+            if text and seen:
                 pieces.append(text)
                 events.append(at)
                 sizes.append(len(text))
                 reads.append(read)
                 continue
-            for data, name, _, _ in split_events(block + b"\n\n"):
-                reading.event(data, name, at, read, True)
-            if lessons and (usual := _usual(block)) is not None:
-                lessons -= 1
-                field, before, after = usual
+            _any_event(block, at, read, reading)
+            if text:
+                seen = True  # now that the first one's instants and names are taken in
+            elif lessons and (usual := _usual(block)) is not None:
+                lessons, seen = lessons - 1, True
+                _memory.usual = field, before, after = usual
                 start, stop = len(before) - 1, 1 - len(after)
                 pieces = reading.content_pieces if field == "content" else reading.reasoning_pieces
         yield
     for data, name, _, _ in split_events(tail):
-        _, at, read = next(stamp for stamp in stamps if stamp[0] == len(body))
-        reading.event(data, name, at, read, False)
+        last = ends.index(len(body))
+        reading.event(data, name, instants[last], last, False)
+
+
+def _any_event(block: bytes, at: int, read: int, reading: AnswerReading) -> None:
+    if block.startswith(b"data: ") and b"\n" not in block:
+        reading.event(block[6:], b"", at, read, True)
+        return
+    for data, name, _, _ in split_events(block + b"\n\n"):
+        reading.event(data, name, at, read, True)
+
+
+class _Memory:
+    """What the usual event was last: the next answer's is often the same. It saves learning, no more."""
+
+    usual: tuple[str, bytes, bytes] = ("content", _NEVER, _NEVER)
+
+
+_memory = _Memory()
 
 
 def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
@@ -133,14 +155,14 @@ def _said(block: bytes) -> tuple[str, str] | None:
 
 
 def _read_events(
-    body: bytes, stamps: list[Stamp], reading: AnswerReading
+    body: bytes, arrivals: Arrivals, reading: AnswerReading
 ) -> Generator[None, None, None]:
     """Any body, by its lines."""
-    arrivals: Iterator[Stamp] = iter(stamps)
-    reached = at = read = 0
+    ends, instants = arrivals
+    read = 0
     for number, (data, name, end, whole) in enumerate(split_events(body), start=1):
-        while reached < end:
-            reached, at, read = next(arrivals)
-        reading.event(data, name, at, read, whole)
+        while ends[read] < end:
+            read += 1
+        reading.event(data, name, instants[read], read, whole)
         if number % EVENTS_A_STEP == 0:
             yield

@@ -13,7 +13,7 @@ from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
-from observatory.endpoints.stream_reading import Stamp, read_stream
+from observatory.endpoints.stream_reading import Arrivals, read_stream
 from observatory.endpoints.token_split import count_tokens
 from observatory.endpoints.wire_faults import final_fault
 
@@ -53,10 +53,10 @@ def decode_steps(
         reading.sort = body_sort(response, body)
         if response.status is not None and 200 <= response.status < 300:
             if reading.sort == "stream":
-                yield from read_stream(body, _stamps_by_offset(response), reading)
+                yield from read_stream(body, _arrivals(response), reading)
             elif reading.sort == "json":
-                stamps = _stamps_by_offset(response)
-                reading.whole_answer(body, next(at for came, at, _ in stamps if came == len(body)))
+                ends, instants = _arrivals(response)
+                reading.whole_answer(body, instants[ends.index(len(body))])
     fault = final_fault(exchange, reading, body)
     return _answer(exchange, reading, kept, fault, masker)
 
@@ -74,12 +74,9 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
     return "stream" if event_stream and not start.startswith(b"<") else "other"
 
 
-def _stamps_by_offset(response: ResponseReader) -> list[Stamp]:
-    lengths = [0, *itertools.accumulate(map(len, response.pieces))]
-    reads = range(len(response.stamps))
-    return list(
-        zip(map(lengths.__getitem__, response.piece_counts), response.stamps, reads, strict=True)
-    )
+def _arrivals(response: ResponseReader) -> Arrivals:
+    lengths = list(itertools.accumulate(map(len, response.pieces), initial=0))
+    return [lengths[count] for count in response.piece_counts], response.stamps
 
 
 def _answer(

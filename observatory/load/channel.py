@@ -1,7 +1,8 @@
 """One open connection: every read stamped and kept, in the loop's own callback, nothing parsed but framing.
 
 The user's greenlet sleeps from the request's last byte to the answer's; only then is it woken. What
-this file does for each read is the client's cost, and delays every other read.
+this file does for each read is the client's cost, and delays every other read: so reads in the
+middle of a stream are kept as they are, and even their framing waits for the answer's end.
 """
 
 import ssl
@@ -14,12 +15,24 @@ import gevent
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.load.connecting import Opened, send_all, socket_fault
-from observatory.load.kernel_stamps import SegmentCount, read_stamped
+from observatory.load.kernel_stamps import (
+    ANCILLARY_SIZE,
+    NO_STAMP,
+    READ_SIZE,
+    SMALLEST_SEGMENT,
+    SegmentCount,
+    unix_ns,
+)
 
 _READ = 1
 """libev's EV_READ."""
 _PEEK = 0x2
 """MSG_PEEK (bits/socket.h)."""
+SMALL_READ = 479
+"""Bytes in the middle of a stream: an event or two, in an object of CPython's small ones (512 bytes
+with its head). Larger buffers, shrunk and kept, are spread over the heap: 10 % more time in all."""
+_SMALLEST = 8
+"""A read shorter than this may be the last part of a chunked body's end."""
 _EOF = Fault("stream", "early_close", "the server closed the connection")
 
 
@@ -32,9 +45,14 @@ class Channel:
 
     __slots__ = (
         "_anchor_ns",
+        "_deferring",
         "_exchange",
+        "_extra_segments",
         "_opened",
         "_raw",
+        "_read",
+        "_reads",
+        "_received",
         "_response",
         "_segments",
         "_watcher",
@@ -45,6 +63,9 @@ class Channel:
     def __init__(self, opened: Opened, anchor_ns: int, done: Callable[[], None]) -> None:
         self._opened = opened
         self._raw = opened.raw
+        self._read = opened.raw.recvmsg
+        self._reads = self._received = self._extra_segments = 0
+        self._deferring = False
         self._anchor_ns = anchor_ns
         self._segments = SegmentCount(opened.raw)
         self._exchange: Exchange | None = None
@@ -72,7 +93,7 @@ class Channel:
 
     def send(self, pieces: list[bytes], exchange: Exchange) -> None:
         """Send the request; its answer is read from now on. OSError where the kernel refuses."""
-        self._segments.new_answer()
+        self._extra_segments = 0
         self._response = exchange.response = ResponseReader()
         self._exchange = exchange
         exchange.stamp_source = "kernel" if self._opened.stamped else "read"
@@ -101,7 +122,26 @@ class Channel:
     def _readable(self) -> None:
         """The loop's callback: it must not raise, whatever a server sends."""
         try:
-            self._read()
+            if not self._deferring:
+                data, ancillary, _, _ = self._read(READ_SIZE, ANCILLARY_SIZE)
+            else:
+                data, ancillary, _, _ = self._read(SMALL_READ, ANCILLARY_SIZE)
+                stamp = ancillary[0][2] if ancillary else NO_STAMP
+                if (
+                    _SMALLEST <= len(data) < SMALL_READ
+                    and b"\r\n\r\n" not in data
+                    and stamp != NO_STAMP
+                ):
+                    response = self._response
+                    assert response is not None
+                    response.unread.append(data)
+                    response.unread_stamps.append(stamp)
+                    if data.find(b"\ndata:", _SMALLEST) >= 0:  # a second event
+                        self._may_be_merged(response)
+                    return
+                if len(data) == SMALL_READ:
+                    data += self._rest()
+            self._take(data, unix_ns(ancillary[0][2]) if ancillary else 0)
         except BlockingIOError:
             return
         except ssl.SSLError as error:
@@ -111,40 +151,73 @@ class Channel:
         except Exception as error:
             self.give_up(Fault("stream", "client", f"{type(error).__name__}: {error}"))
 
-    def _read(self) -> None:
-        data, unix_ns = read_stamped(self._raw)
+    def _rest(self) -> bytes:
+        """What else waits: it has the same stamp."""
+        try:
+            return bytes(self._raw.recv(READ_SIZE))
+        except BlockingIOError:
+            return b""
+
+    def _may_be_merged(self, response: ResponseReader) -> None:
+        """The latest read holds several events, which perhaps had waited."""
+        waiting = response.unread
+        reads = self._reads + len(waiting)
+        received = self._received + sum(map(len, waiting))
+        events = waiting[-1].count(b"\ndata:") + 1
+        if self._segments.waited(reads, received, len(waiting[-1]), events):
+            response.merged.add(response.reads - 1)
+
+    def _take(self, data: bytes, stamp_ns: int) -> None:
+        """A read that may be the end of something."""
         if not data:
             self._closed()
             return
         exchange, response = self._exchange, self._response
-        if not unix_ns:
-            unix_ns = time.time_ns()
+        if not stamp_ns:
+            stamp_ns = time.time_ns()
             if exchange is not None:
                 exchange.stamp_source = "read"
-        at = unix_ns - self._anchor_ns
+        if response is not None:
+            self._settle(response)
+        at = stamp_ns - self._anchor_ns
         size = len(data)
+        self._reads += 1
+        self._received += size
+        self._extra_segments += (size - 1) // SMALLEST_SEGMENT
         closed = False
         if self._opened.tls is not None:
             data, closed = self._decrypt(data)
         if response is None:
             # Nobody asked: only TLS housekeeping is innocent.
-            self._segments.waited(size, False)
             if data or closed or self._opened.tls is None:
                 self.usable = False
                 self._watcher.stop()
             return
         if data:
-            pieces = len(response.pieces)
+            before = len(response.pieces)
             over = response.feed(data, at)
-            if self._segments.waited(
-                size, len(response.pieces) - pieces > 1 or not response.chunked
-            ):
+            pieces = len(response.pieces) - before
+            asked = pieces > 1 or not response.chunked or self._segments.exact
+            if asked and self._segments.waited(self._reads, self._received, size, pieces):
                 response.merged.add(len(response.stamps) - 1)
             if over:
+                if not asked:
+                    self._segments.answer_ended(self._reads, self._extra_segments)
                 self._complete(response, at)
                 return
+            self._deferring = (
+                response.deferrable and not self._segments.exact and self._opened.tls is None
+            )
         if closed:
             self._closed()
+
+    def _settle(self, response: ResponseReader) -> None:
+        """Take in the reads that were kept."""
+        self._deferring = False
+        if response.unread:
+            self._reads += len(response.unread)
+            self._received += sum(map(len, response.unread))
+            response.settle(self._anchor_ns)
 
     def _decrypt(self, data: bytes) -> tuple[bytes, bool]:
         """The plaintext of what arrived, and whether the peer said goodbye."""
@@ -177,6 +250,8 @@ class Channel:
         self.usable = False
         self._watcher.stop()
         response = self._response
+        if response is not None:
+            self._settle(response)
         if response is not None and response.finish():
             self._over(None, response.stamps[-1])
         else:
@@ -190,6 +265,7 @@ class Channel:
             self._watcher.stop()
         if exchange is None or response is None:
             return
+        self._settle(response)
         response.release()
         if fault is not None and fault.phase == "stream" and response.headers_at is None:
             fault = Fault("headers", fault.kind, fault.text, fault.outcome)

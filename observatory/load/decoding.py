@@ -25,8 +25,9 @@ LONGER_EVERY = 64
 LONGEST = 4
 """A turn may take this many times as long, once more for each LONGER_EVERY answers that wait."""
 MOST_QUEUED = 4_096
-MOST_QUEUED_BYTES = 64 << 20
-"""Past either, answers are decoded where they end: memory stays bounded, and the lag shows it."""
+MOST_QUEUED_BYTES = 32 << 20
+"""Past either, answers are decoded where they end, while the processor's caches still hold them: memory
+stays bounded, and the lag shows it. 1,000 streams of 25 kB that end together stay below."""
 
 _log = logging.getLogger(__name__)
 Steps = Generator[None, None, Answer]
@@ -65,10 +66,11 @@ class DecodeQueue:
 
     def put(self, turn: Turn) -> None:
         """An exchange has ended."""
+        if len(self._queue) >= MOST_QUEUED or self._queued_bytes + _size(turn) > MOST_QUEUED_BYTES:
+            self._write([self._whole(turn)])
+            return
         self._queue.append(turn)
         self._queued_bytes += _size(turn)
-        while len(self._queue) > MOST_QUEUED or self._queued_bytes > MOST_QUEUED_BYTES:
-            self._write([self._finish()])
         self._schedule()
 
     def drain(self) -> None:
@@ -122,22 +124,32 @@ class DecodeQueue:
         if self._current is None:
             turn = self._queue.popleft()
             self._queued_bytes -= _size(turn)
-            steps = decode_steps(
-                turn.exchange,
-                anchor_unix_ns=self._endpoint.anchor.realtime_ns,
-                masker=self._endpoint.masker,
-            )
-            self._current = (turn, steps)
-        turn, steps = self._current
+            self._current = (turn, self._steps(turn))
+        record = self._further(*self._current)
+        if record is not None:
+            self._current = None
+        return record
+
+    def _steps(self, turn: Turn) -> Steps:
+        anchor_unix_ns = self._endpoint.anchor.realtime_ns
+        masker = self._endpoint.masker
+        return decode_steps(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker)
+
+    def _whole(self, turn: Turn) -> RequestRecord:
+        steps = self._steps(turn)
+        while True:
+            record = self._further(turn, steps)
+            if record is not None:
+                return record
+
+    def _further(self, turn: Turn, steps: Steps) -> RequestRecord | None:
         try:
             next(steps)
         except StopIteration as stop:
-            self._current = None
             return self._record(turn, stop.value)
         except Exception as error:
             # Our bug must not cost the record: issued = recorded.
             _log.exception("request %d could not be decoded", turn.index)
-            self._current = None
             return self._record(turn, self._undecoded(turn, error))
         return None
 

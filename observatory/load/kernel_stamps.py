@@ -12,12 +12,14 @@ LINUX = sys.platform.startswith("linux")
 SO_TIMESTAMPNS = 35
 """asm-generic/socket.h, SO_TIMESTAMPNS_OLD: a 64-bit timespec on 64-bit machines."""
 READ_SIZE = 65_536
-_ANCILLARY_SIZE = 64
+ANCILLARY_SIZE = 64
 _TIMESPEC = struct.Struct("qq")
+NO_STAMP = bytes(16)
+"""What stands in place of a stamp where the kernel took none."""
 _TCP_INFO_SIZE = 160
 _TCP_INFO = struct.Struct("=20xI104xQ16xI")
 """tcpi_rcv_mss, tcpi_bytes_received, tcpi_data_segs_in of struct tcp_info (linux/tcp.h)."""
-_SMALLEST_SEGMENT = 1_200
+SMALLEST_SEGMENT = 1_200
 """A full segment carries at least this much on paths of today (IPv6's 1,280 less headers)."""
 PRIMING_S = 0.05
 """Stamping is switched on asynchronously; measured, it is on by then."""
@@ -41,53 +43,64 @@ def prime() -> socket.socket:
     return holder
 
 
-def read_stamped(raw: socket.socket) -> tuple[bytes, int]:
-    """Bytes and the Unix nanoseconds of their (last) segment, 0 where the kernel gave no stamp."""
-    data, ancillary, _, _ = raw.recvmsg(READ_SIZE, _ANCILLARY_SIZE)
-    for _, _, value in ancillary:
-        if len(value) == 16:
-            seconds, nanoseconds = _TIMESPEC.unpack(value)
-            return data, int(seconds * 1_000_000_000 + nanoseconds)
-    return data, 0
+def unix_ns(timespec: bytes) -> int:
+    """Unix nanoseconds of a kernel stamp; 0 where it is none."""
+    if len(timespec) != _TIMESPEC.size:
+        return 0
+    seconds, nanoseconds = _TIMESPEC.unpack(timespec)
+    return int(seconds * 1_000_000_000 + nanoseconds)
 
 
 class SegmentCount:
     """Tells of one connection's reads which held several segments that had waited to be read.
 
-    TCP's counters are asked for a read that could hold two events, and from then on for every read
-    of the same answer; reads before it count as one segment each. A burst that was sent at once and
-    needed several full segments is not a wait.
+    TCP's counters are asked for a read that could hold two events; reads between count as one
+    segment each. That assumption is checked when they are asked, and at an answer's end; where the
+    server does not keep to it (it writes a chunk in parts, say), every read is asked about from then
+    on. A burst that was
+    sent at once and needed several full segments is not a wait.
     """
 
-    __slots__ = ("_exact", "_raw", "_received", "_seen", "_since")
+    __slots__ = ("_raw", "_reads", "_segments", "exact")
 
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
-        self._received = 0
-        self._seen = 0
-        self._since = 0
-        self._exact = False
+        self._reads = 0
+        self._segments = 0
+        self.exact = not LINUX
 
-    def new_answer(self) -> None:
-        """The next read belongs to another answer."""
-        self._exact = False
+    def waited(self, reads: int, received: int, size: int, pieces: int) -> bool:
+        """Whether the connection's latest read (its `reads`-th; `received` bytes with it), of `size`
+        bytes and `pieces` events, was of segments that had waited. Where that cannot be known, doubt
+        is stated."""
+        told = self._ask()
+        if told is None:
+            return True
+        largest, arrived, segments = told
+        segments -= arrived > received  # at least one came after the read
+        here = segments - self._segments - (reads - 1 - self._reads)
+        self._segments, self._reads = segments, reads
+        needed = -(-size // max(largest, SMALLEST_SEGMENT))
+        if here > pieces + needed:
+            self.exact = True  # reads before it had several, too
+        return bool(here > needed)
 
-    def waited(self, size: int, could_hold_two: bool) -> bool:
-        """Whether this read of `size` bytes was of segments that had waited; to be told of every read."""
-        self._received += size
-        if not (could_hold_two or self._exact):
-            self._since += 1
-            return False
+    def answer_ended(self, reads: int, full_segments: int) -> None:
+        """All of an answer is read. full_segments: how many more segments than reads its bytes need."""
+        told = None if self.exact else self._ask()
+        if told is not None:
+            segments = told[2]
+            if segments - self._segments > reads - self._reads + full_segments:
+                self.exact = True
+            self._segments, self._reads = segments, reads
+
+    def _ask(self) -> tuple[int, int, int] | None:
+        """The largest segment, bytes and segments received; None where the system does not tell."""
         if not LINUX:
-            return could_hold_two  # unknown, and doubt is stated
+            return None
         try:
             info = self._raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
             largest, received, segments = _TCP_INFO.unpack_from(info)
         except (OSError, struct.error):
-            return could_hold_two
-        here = segments - self._seen - self._since
-        if received > self._received:
-            segments -= 1  # at least one came after the read
-            here -= 1
-        self._seen, self._since, self._exact = segments, 0, True
-        return bool(here > -(-size // max(largest, _SMALLEST_SEGMENT)))
+            return None
+        return largest, received, segments

@@ -75,7 +75,7 @@ class Watchdog:
         response = exchange.response
         if response is None or exchange.body_sent is None:
             return None  # connecting has a limit of its own
-        reads = len(response.stamps)
+        reads = response.reads
         if reads != progress.reads:
             progress.reads, progress.since = reads, now
         elif not reads and now - progress.since > limits.first_byte_timeout_s:

@@ -1,0 +1,212 @@
+"""A connection's reads: whichever are kept to be taken in later, the record is that of taking each at once."""
+
+import json
+import os
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.endpoints.exchange import Exchange
+from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.masking import Masker
+from observatory.endpoints.wire import decode
+from observatory.load.channel import SMALL_READ, Channel
+from observatory.load.connecting import Opened
+
+ANCHOR_NS = 1_700_000_000 * 10**9
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class FakeSocket:
+    """Gives prepared reads with kernel stamps; tells of segments as it is told to."""
+
+    def __init__(self, reads: list[tuple[bytes, int]], segments: list[int]) -> None:
+        self._ends, self._end = os.pipe()
+        self._reads = [(data, at, count) for (data, at), count in zip(reads, segments, strict=True)]
+        self._segments = self._bytes = 0
+        self.asked = 0
+
+    def fileno(self) -> int:
+        return self._ends
+
+    def close(self) -> None:
+        os.close(self._ends)
+        os.close(self._end)
+
+    def sendmsg(self, pieces: list[bytes]) -> int:
+        return sum(map(len, pieces))
+
+    def recvmsg(self, size: int, _: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
+        data, at, count = self._reads.pop(0)
+        if len(data) > size:
+            self._reads.insert(0, (data[size:], at, 0))
+            data = data[:size]
+        self._segments += count
+        self._bytes += len(data)
+        stamp = struct.pack("qq", *divmod(ANCHOR_NS + at, 10**9))
+        return data, [(1, 35, stamp)], 0, None
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        if self._reads and self._reads[0][2] == 0 and not flags:
+            return self.recvmsg(size, 0)[0]
+        raise BlockingIOError
+
+    def getsockopt(self, *_: int) -> bytes:
+        self.asked += 1
+        return struct.pack("=20xI104xQ16xI4x", 1448, self._bytes, self._segments)
+
+    @property
+    def left(self) -> int:
+        return len(self._reads)
+
+
+def through_channel(
+    reads: list[tuple[bytes, int]], segments: list[int] | None = None, answers: int = 1
+) -> tuple[list[Exchange], FakeSocket, Channel]:
+    """The exchanges that a channel makes of these reads, given to it one after another."""
+    raw = FakeSocket(reads * answers, (segments or [1] * len(reads)) * answers)
+    over: list[bool] = []
+    channel = Channel(Opened(raw, True), ANCHOR_NS, lambda: over.append(True))
+    exchanges = []
+    for number in range(answers):
+        exchanges.append(Exchange(streaming=True, reused=number > 0))
+        channel.send([b"POST"], exchanges[-1])
+        until = len(reads) * (answers - number - 1)
+        while raw.left > until:
+            channel._readable()
+    return exchanges, raw, channel
+
+
+def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()) -> Exchange:
+    """The exchange of a reader that is fed each read when it comes."""
+    exchange = Exchange(streaming=True, response=ResponseReader())
+    assert exchange.response is not None
+    for number, (data, at) in enumerate(reads):
+        if exchange.response.feed(data, at, merged=number in merged):
+            exchange.ended = at
+            break
+    return exchange
+
+
+def record(exchange: Exchange) -> dict[str, Any]:
+    answer = decode(exchange, anchor_unix_ns=ANCHOR_NS, masker=Masker([]))
+    attempt = answer.attempt
+    names = set(attempt.__struct_fields__) - {"sent", "body_sent", "bytes_sent", "stamp_source"}
+    return {name: getattr(attempt, name) for name in names} | {"text": answer.text}
+
+
+def chunk(data: bytes, extension: bytes = b"") -> bytes:
+    return b"%x%s\r\n%s\r\n" % (len(data), extension, data)
+
+
+def token(text: str) -> bytes:
+    choice = {"delta": {"content": text}, "finish_reason": None}
+    return f"data: {json.dumps({'choices': [choice]}, ensure_ascii=False)}\n\n".encode()
+
+
+END = chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+TEXTS = st.sampled_from(["a", "é", "\r\n\r\n", "\ndata:", "x" * 40, "y" * 600, "z" * 1500])
+
+
+@st.composite
+def cut_streams(draw: st.DrawFn) -> list[tuple[bytes, int]]:
+    """A stream of one or more events a chunk, cut into reads anywhere or where chunks end."""
+    extension = draw(st.sampled_from([b"", b"", b";a=b"]))
+    chunks = [
+        chunk(b"".join(map(token, draw(st.lists(TEXTS, min_size=1, max_size=2)))), extension)
+        for _ in range(draw(st.integers(0, 8)))
+    ]
+    whole = HEAD + b"".join(chunks) + END
+    ends = [len(HEAD)]
+    for one in chunks:
+        ends.append(ends[-1] + len(one))
+    places = st.one_of(st.sampled_from(ends), st.integers(1, len(whole) - 1))
+    cuts = sorted({*draw(st.lists(places, max_size=14)), len(whole)})
+    starts = [0, *cuts]
+    return [
+        (whole[start:stop], 10**8 + number * 7_000_003)
+        for number, (start, stop) in enumerate(zip(starts, cuts, strict=False))
+    ]
+
+
+@given(reads=cut_streams())
+def test_reads_that_are_kept_give_the_same_record(reads: list[tuple[bytes, int]]) -> None:
+    [exchange], raw, channel = through_channel(reads)
+    channel.close()
+    assert exchange.ended is not None
+    assert raw.left == 0
+    assert record(exchange) == record(at_once(reads))
+
+
+@pytest.fixture
+def usual() -> list[tuple[bytes, int]]:
+    """A first read with the head and an event, then an event a read."""
+    reads = [HEAD + chunk(token("a")), *(chunk(token(f" {n}")) for n in range(50)), END]
+    return [(data, 10**8 + n * 10**7) for n, data in enumerate(reads)]
+
+
+def test_the_middle_of_a_stream_costs_no_question_and_no_parsing(
+    usual: list[tuple[bytes, int]],
+) -> None:
+    [exchange], raw, channel = through_channel(usual)
+    channel.close()
+    assert raw.asked == 1  # at the answer's end
+    assert exchange.response is not None
+    assert exchange.response.merged == set()
+    events = [at for _, at in usual[:-1]]
+    assert record(exchange)["event_ns"] == events
+
+
+def test_events_that_waited_together_are_found_in_the_middle_of_a_stream(
+    usual: list[tuple[bytes, int]],
+) -> None:
+    late = [*usual[:10], (usual[10][0] + usual[11][0], usual[11][1]), *usual[12:]]
+    segments = [1] * len(late)
+    segments[10] = 2
+    [exchange], _, channel = through_channel(late, segments)
+    channel.close()
+    seen = record(exchange)
+    assert seen["event_shared"] == [place == 10 for place in range(51)]
+    assert seen["shared_stamps"] == 1
+
+
+def test_two_events_that_were_sent_at_once_do_not_share_a_stamp_by_our_fault(
+    usual: list[tuple[bytes, int]],
+) -> None:
+    burst = [*usual[:10], (usual[10][0] + usual[11][0], usual[11][1]), *usual[12:]]
+    [exchange], _, channel = through_channel(burst)
+    channel.close()
+    assert record(exchange)["shared_stamps"] == 0
+
+
+def test_a_server_that_writes_a_chunk_in_parts_is_asked_about_at_every_read(
+    usual: list[tuple[bytes, int]],
+) -> None:
+    answers = 3
+    exchanges, raw, channel = through_channel(usual, [2] * len(usual), answers)
+    channel.close()
+    assert channel._segments.exact
+    assert raw.asked > 2 * len(usual)
+    assert [record(one)["http_status"] for one in exchanges] == [200] * answers
+
+
+def test_a_stream_that_breaks_off_keeps_what_came(usual: list[tuple[bytes, int]]) -> None:
+    broken = [*usual[:20], (b"", 0)]
+    [exchange], _, channel = through_channel(broken)
+    channel.close()
+    seen = record(exchange)
+    assert (seen["error_phase"], seen["error_kind"]) == ("stream", "early_close")
+    assert len(seen["event_ns"]) == 20
+    assert not channel.usable
+
+
+def test_a_read_that_fills_the_small_buffer_is_read_to_its_end(
+    usual: list[tuple[bytes, int]],
+) -> None:
+    long = [*usual[:10], (chunk(token("w" * (2 * SMALL_READ))), usual[10][1]), *usual[11:]]
+    [exchange], _, channel = through_channel(long)
+    channel.close()
+    assert record(exchange) == record(at_once(long))
