@@ -130,6 +130,7 @@ def level_words(ceiling: "Ceiling") -> str:
 def _cost_lines(calibration: "Calibration") -> list[str]:
     """What the levels in the table looked like, and what a request and an event cost."""
     from observatory.core.units import human_number, human_seconds
+    from observatory.runner.calibrating import human_share
 
     lines = []
     for name, ceiling in (
@@ -141,12 +142,14 @@ def _cost_lines(calibration: "Calibration") -> list[str]:
         if figures is None:
             continue
         lag = f", lag p99 {human_seconds(figures.lag_p99_s)}" if figures.lag_p99_s else ""
+        lost = f" ({ceiling.failed_at:,.0f}, not held)" if ceiling.level is None else ""
         lines.append(
-            f"{name}: {human_number(figures.requests_per_s)} requests/s, "
+            f"{name}{lost}: {human_number(figures.requests_per_s)} requests/s, "
             f"{human_number(figures.events_per_s)} events/s, "
-            f"{figures.cpu_s_per_1000_requests:.2g} CPU-s per 1,000 requests, "
-            f"{figures.cpu_s_per_1000_events:.2g} per 1,000 events; "
-            f"client {figures.client_busy:.0%} busy, server {figures.server_busy:.0%}, "
+            f"{human_number(figures.cpu_s_per_1000_requests, 2)} CPU-s per 1,000 requests, "
+            f"{human_number(figures.cpu_s_per_1000_events, 2)} per 1,000 events; "
+            f"client {human_share(figures.client_busy)} busy, "
+            f"server {human_share(figures.server_busy)}, "
             f"others {figures.others_busy:.0%}{lag}"
         )
     costs = calibration.costs

@@ -193,22 +193,28 @@ def _brief(figures: Figures | None) -> str:
     lag = f", lag p99 {human_seconds(figures.lag_p99_s)}" if figures.lag_p99_s is not None else ""
     return (
         f" ({human_number(figures.requests_per_s)} requests/s, "
-        f"{human_number(figures.events_per_s)} events/s, client {figures.client_busy:.0%}, "
-        f"server {figures.server_busy:.0%}{lag})"
+        f"{human_number(figures.events_per_s)} events/s, client {human_share(figures.client_busy)}, "
+        f"server {human_share(figures.server_busy)}{lag})"
     )
+
+
+def human_share(share: float | None) -> str:
+    """A share for reading; a dash where it is not known."""
+    return "–" if share is None else f"{share:.0%}"
 
 
 def burst_ceiling(trial: Trial) -> Ceiling:
     """Users who never wait drive the client to its end, or the server to its own."""
     figures = trial.figures
-    if figures is None or figures.requests_per_s <= 0:
+    if figures is None or not figures.requests_per_s:
         return Ceiling(None, "none", trial.reason or "nothing was answered", trial.level)
     level = figures.requests_per_s
-    if figures.client_busy > BUSY_LIMIT:
-        why = f"the client's core, busy {figures.client_busy:.0%}"
+    client, server = figures.client_busy or 0.0, figures.server_busy or 0.0
+    if client > BUSY_LIMIT:
+        why = f"the client's core, busy {client:.0%}"
         return Ceiling(level, "exact", why, None, figures)
-    if figures.server_busy > BUSY_LIMIT:
-        why = f"server-bound: its server was busy {figures.server_busy:.0%} of the time"
+    if server > BUSY_LIMIT:
+        why = f"server-bound: its server was busy {server:.0%} of the time"
     else:
         why = f"neither was busy; other programs took {figures.others_busy:.0%} of the cores"
     return Ceiling(level, "at_least", why, None, figures)
@@ -232,8 +238,10 @@ def costs_of(streams: Ceiling, rate: Ceiling, long_tokens: int, short_tokens: in
         return None
     if rate.level is None or rate.figures is None:
         return None
-    of_long = streams.figures.cpu_s_per_1000_requests / 1e3
-    of_short = rate.figures.cpu_s_per_1000_requests / 1e3
+    long, short = streams.figures.cpu_s_per_1000_requests, rate.figures.cpu_s_per_1000_requests
+    if long is None or short is None:
+        return None
+    of_long, of_short = long / 1e3, short / 1e3
     event = (of_long - of_short) / (long_tokens - short_tokens)
     request = of_short - short_tokens * event
     if request < 0:

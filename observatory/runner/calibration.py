@@ -47,20 +47,20 @@ class Figures(msgspec.Struct, frozen=True):
 
     client_busy and server_busy are shares of a core, of the busiest process. lag_p99_s: how late
     requests left (null: too few). server_late: the share of events that it wrote late. others_busy:
-    the share of all cores that other programs took meanwhile.
+    the share of all cores that other programs took meanwhile. Null: too few heartbeats to tell.
     """
 
-    requests_per_s: float
-    events_per_s: float
-    client_busy: float
-    server_busy: float
+    requests_per_s: float | None
+    events_per_s: float | None
+    client_busy: float | None
+    server_busy: float | None
     server_late: float
     others_busy: float
     shared_stamps: float
     lag_p99_s: float | None
-    cpu_s_per_1000_requests: float
-    cpu_s_per_1000_events: float
-    worker_rss_bytes: int
+    cpu_s_per_1000_requests: float | None
+    cpu_s_per_1000_events: float | None
+    worker_rss_bytes: int | None
 
 
 class Ceiling(msgspec.Struct, frozen=True):

@@ -98,7 +98,7 @@ def _per_process(
     if ceiling.bound != "exact" or ceiling.figures is None or ceiling.level is None:
         return None
     value = ceiling.figures.events_per_s if what == "events" else ceiling.level
-    return value / calibration.processes if value > 0 else None
+    return value / calibration.processes if value else None
 
 
 def pace_of(slo: Slo | None) -> Pace:

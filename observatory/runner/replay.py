@@ -37,14 +37,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class ServerWindow:
-    """The busiest server's share of a core, and the share of all events that were late."""
+    """The busiest server's share of a core (None: they did not report), and the share of late events."""
 
-    busy: float
+    busy: float | None
     late: float
 
     @property
     def saturated(self) -> str | None:
         """Why the servers were no judge of the client; None where they kept up."""
+        if self.busy is None:
+            return "its server did not report in time"
         if self.busy > BUSY_LIMIT:
             return f"its server was busy {self.busy:.0%} of the time"
         if self.late > LATE_LIMIT:
@@ -84,7 +86,8 @@ def server_window(
     reports: list[list[ReplaySecond]], from_unix_ns: int, to_unix_ns: int
 ) -> ServerWindow:
     """The same of reports that were read. The seconds that the moments fall in count whole."""
-    busy, late, events = 0.0, 0, 0
+    busy: float | None = None
+    late = events = 0
     for seconds in reports:
         before = [second for second in seconds if second.unix_ns <= from_unix_ns]
         after = [second for second in seconds if second.unix_ns >= to_unix_ns]
@@ -92,7 +95,7 @@ def server_window(
         last = after[0] if after else seconds[-1]
         passed = last.monotonic_ns - first.monotonic_ns
         if passed > 0:
-            busy = max(busy, (last.cpu_ns - first.cpu_ns) / passed)
+            busy = max(busy or 0.0, (last.cpu_ns - first.cpu_ns) / passed)
         late += last.late - first.late
         events += last.events - first.events
     return ServerWindow(busy, late / events if events else 0.0)

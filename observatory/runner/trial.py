@@ -173,9 +173,11 @@ def judged(level: int, findings: list[Finding], server: ServerWindow, figures: F
     disturbed = figures.others_busy > OTHERS_LIMIT
     if "client_cpu" in doubts:
         return Trial(level, False, f"client_cpu: {doubts['client_cpu']}", figures=figures)
-    if server.saturated is not None and (server.busy > BUSY_LIMIT or not disturbed):
+    if server.saturated is not None and ((server.busy or 0.0) > BUSY_LIMIT or not disturbed):
         return Trial(level, False, server.saturated, "server", figures)
     late = server.saturated or next((f"{code}: {said}" for code, said in doubts.items()), None)
+    if late is None and figures.client_busy is None:
+        late = "too few of the client's heartbeats came to judge it"
     if late is None:
         return Trial(level, True, figures=figures)
     if disturbed:
@@ -202,23 +204,26 @@ def figures_of(
         )
         .filter(pl.col("at_ns") > 0)
     )
-    cpu_s = float(workers.get_column("cpu_ns").sum()) / 1e9
-    rates = {
-        name: float((workers.get_column(name) / workers.get_column("at_ns")).sum()) * 1e9
-        for name in ("recorded", "streamed_tokens")
+    sums = {
+        name: int(workers.get_column(name).sum())
+        for name in ("cpu_ns", "recorded", "streamed_tokens")
     }
-    requests = int(workers.get_column("recorded").sum())
-    events = int(workers.get_column("streamed_tokens").sum())
-    busy = (workers.get_column("cpu_ns") / workers.get_column("at_ns")).max()
+    cpu_s, requests, events = sums["cpu_ns"] / 1e9, sums["recorded"], sums["streamed_tokens"]
+    busy = (
+        (workers.get_column("cpu_ns") / workers.get_column("at_ns")).max()
+        if workers.height
+        else None
+    )
     counted = request_frame(frames).filter(
         pl.col("scheduled_ns").is_between(times.steady_started, times.steady_ended)
     )
     stamped = int(counted.get_column("a_events").sum())
+    most = workers.get_column("rss_bytes").max()
     lags = counted.select(CLIENT_LAG_S).to_series().drop_nulls()
     return Figures(
-        requests_per_s=rates["recorded"],
-        events_per_s=rates["streamed_tokens"],
-        client_busy=float(busy) if isinstance(busy, float) else 0.0,
+        requests_per_s=_per_second(workers, "recorded"),
+        events_per_s=_per_second(workers, "streamed_tokens"),
+        client_busy=busy if isinstance(busy, float) else None,
         server_busy=server.busy,
         server_late=server.late,
         others_busy=others_busy,
@@ -226,10 +231,17 @@ def figures_of(
         if stamped
         else 0.0,
         lag_p99_s=float(np.quantile(lags.to_numpy(), 0.99)) if len(lags) >= 100 else None,
-        cpu_s_per_1000_requests=1000 * cpu_s / requests if requests else 0.0,
-        cpu_s_per_1000_events=1000 * cpu_s / events if events else 0.0,
-        worker_rss_bytes=int(workers.get_column("rss_bytes").max() or 0),  # type: ignore[arg-type]
+        cpu_s_per_1000_requests=1000 * cpu_s / requests if requests else None,
+        cpu_s_per_1000_events=1000 * cpu_s / events if events else None,
+        worker_rss_bytes=most if isinstance(most, int) else None,
     )
+
+
+def _per_second(workers: pl.DataFrame, count: str) -> float | None:
+    """What all workers did together; None where none said so twice."""
+    if not workers.height:
+        return None
+    return float((workers.get_column(count) / workers.get_column("at_ns")).sum()) * 1e9
 
 
 def _manifest(scenario: Scenario) -> Manifest:

@@ -66,9 +66,10 @@ def test_a_quick_calibration_of_this_machine(workspace: Workspace) -> None:
     for ceiling in (streams, burst, rate):
         if ceiling["bound"] != "exact" and ceiling["level"] is not None:
             assert f"at least {ceiling['level']:,.0f}" in shown
-    assert burst["figures"]["requests_per_s"] > 0
-    assert burst["figures"]["events_per_s"] > burst["figures"]["requests_per_s"]
-    assert 0 < burst["figures"]["cpu_s_per_1000_requests"] < 1000
+    if burst["level"] is not None:
+        seen = burst["figures"]
+        assert seen["events_per_s"] > seen["requests_per_s"] == burst["level"] > 0
+        assert seen["cpu_s_per_1000_requests"] > seen["cpu_s_per_1000_events"] > 0
     if "server-bound" in streams["limited_by"]:
         assert streams["bound"] != "exact"
     if streams["level"] is not None:

@@ -112,6 +112,12 @@ def test_a_busy_client_is_its_own_fault_and_anything_else_may_be_the_servers() -
     )
 
 
+def test_a_client_that_said_too_little_has_held_nothing() -> None:
+    trial = judged(8, [], KEPT_UP, figures(client_busy=None))
+    assert (trial.held, trial.fault) == (False, "client")
+    assert "heartbeats" in trial.reason
+
+
 def test_what_was_late_beside_other_programs_is_nobodys_ceiling() -> None:
     crowded = figures(others_busy=0.4)
     assert judged(8, [], KEPT_UP, crowded).held
@@ -139,7 +145,9 @@ def test_a_servers_window_is_the_seconds_that_it_touches() -> None:
     assert server_window([one], S + 1, 2 * S + 1).late == 10 / 200
     both = server_window([one, two], S, 3 * S)
     assert both == ServerWindow(pytest.approx(0.9), 10 / 300)
-    assert server_window([one[:1]], S, 3 * S) == ServerWindow(0.0, 0.0)
+    silent = server_window([one[:1]], S, 3 * S)
+    assert silent == ServerWindow(None, 0.0)
+    assert silent.saturated is not None
 
 
 def test_the_cost_of_a_request_and_of_an_event_from_two_mixes() -> None:
