@@ -5,6 +5,7 @@ See docs/performance.md for what each measure is.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,6 +28,8 @@ def main(words: list[str] | None = None) -> int:
     asked = parser.parse_args(words)
     if asked.names == ["render"]:
         return _guarded(render)
+    # So that a server or client that was started ends with us, by the blocks that started it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = list(MEASURES) if asked.names == ["all"] else asked.names
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:

@@ -20,6 +20,7 @@ STREAMS = (1, 64, 256, 512, 1000)
 MEASURES: dict[str, Callable[[Bench], Measurement]] = {
     "ceiling": ceiling.measure,
     **{f"truth-{streams}": partial(truth.measure, streams=streams) for streams in STREAMS},
+    "truth-64-bare": partial(truth.measure, streams=64, bare=True),
     "late-client": late_client.measure,
     "open-constant": partial(open_loop.measure, arrivals="constant"),
     "open-poisson": partial(open_loop.measure, arrivals="poisson"),

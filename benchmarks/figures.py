@@ -69,3 +69,15 @@ def dispersion(instants_ns: ArrayLike, start_ns: int, end_ns: int, bin_ns: int) 
     counts, _ = np.histogram(np.asarray(instants_ns, dtype=np.int64), bins=edges)
     mean = float(np.mean(counts))
     return float(np.var(counts, ddof=1)) / mean if mean else math.nan
+
+
+def middle_rate(instants_ns: ArrayLike) -> float:
+    """Events a second between the 10th and the 90th percentile: start and end are left out.
+
+    NaN under 20 events.
+    """
+    ordered = np.sort(np.asarray(instants_ns, dtype=np.int64))
+    if ordered.size < 20:
+        return math.nan
+    first, last = ordered.size // 10, ordered.size - 1 - ordered.size // 10
+    return float((last - first) / (ordered[last] - ordered[first]) * 1e9)

@@ -30,12 +30,8 @@ def fill(text: str, found: list[Measurement]) -> str:
         begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
         if begin not in text or end not in text:
             raise BadInput(f"the page has no {begin} ... {end}", where=str(PAGE))
-        text = re.sub(
-            f"{re.escape(begin)}.*?{re.escape(end)}",
-            lambda _, made=block(found), a=begin, b=end: f"{a}\n{made}\n{b}",
-            text,
-            flags=re.DOTALL,
-        )
+        before, rest = text.split(begin, 1)
+        text = f"{before}{begin}\n{block(found)}\n{end}{rest.split(end, 1)[1]}"
     return text
 
 
@@ -112,7 +108,7 @@ def _truth(found: list[Measurement]) -> str:
         ]
         rows.append(
             [
-                str(values["streams"]),
+                measurement.name.removeprefix("truth-"),
                 f"{values['requests']:,}",
                 *spreads,
                 _percent(values["shared_fraction"], 2),
@@ -153,6 +149,50 @@ def _open(found: list[Measurement]) -> str:
     return table(head, rows)
 
 
+def _peers(found: list[Measurement]) -> str:
+    head = ["tool", "version", "requests/s", "CPU-s for 1,000, start included", "memory, MB"]
+    rows = []
+    for measurement in found:
+        if measurement.name != "ceiling":
+            continue
+        values = measurement.values
+        rows.append(
+            [
+                "observatory",
+                measurement.machine["packages"]["inference-observatory"],
+                f"{values['requests_per_s_by_server']:,.0f}",
+                _number(values["tree_cpu_s"] / values["requests"] * 1e3),
+                f"{values['worker_rss_max_mb']:,.0f} (worker)",
+            ]
+        )
+        for row in measurement.rows:
+            if row["reason"] is not None:
+                rows.append([row["name"], row["reason"], "–", "–", "–"])
+                continue
+            cost = row["cpu_s"] / row["completed"] * 1e3 if row["completed"] else None
+            rate, memory = row["requests_per_s_by_server"], row["rss_max_bytes"] / 1e6
+            rows.append(
+                [row["name"], row["version"], f"{rate:,.0f}", _number(cost), f"{memory:,.0f}"]
+            )
+    return table(head, rows)
+
+
+def _peers_truth(found: list[Measurement]) -> str:
+    head = ["streams", "tool", "TTFT p50 reported (true), ms", "TTFT p99 reported (true), ms"]
+    rows = []
+    for measurement in found:
+        for row in measurement.rows if measurement.name == "peers-truth" else []:
+            if row.get("reason") is not None:
+                rows.append([str(row["streams"]), row["name"], row["reason"], "–"])
+                continue
+            pairs = [
+                f"{_ms(row[f'reported_ttft_{share}_s'])} ({_ms(row[f'true_ttft_{share}_s'])})"
+                for share in ("p50", "p99")
+            ]
+            rows.append([str(row["streams"]), row["name"], *pairs])
+    return table(head, rows)
+
+
 def _null(found: list[Measurement]) -> str:
     rows = [
         [check.what, check.target, _measured(check), _reached(check)]
@@ -167,6 +207,8 @@ BLOCKS: dict[str, Callable[[list[Measurement]], str]] = {
     "machine": _machines,
     "targets": _targets,
     "truth": _truth,
+    "peers": _peers,
+    "peers-truth": _peers_truth,
     "open": _open,
     "null": _null,
 }
@@ -186,6 +228,10 @@ def _spread(values: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
+
+
+def _ms(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1e3:,.1f}"
 
 
 def _percent(share: float | None, places: int) -> str:

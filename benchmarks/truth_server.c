@@ -4,13 +4,14 @@
  * the log says when each token was written, on the same machine's CLOCK_REALTIME. What the server does
  * late is in the log too, so that its faults are not taken for the client's.
  *
- *   truth_server --port P --ttft-us N --gap-us N --tokens N --log FILE [--coalesce]
+ *   truth_server --port P --ttft-us N --gap-us N --tokens N --log FILE [--coalesce] [--stamp-arrivals]
  *
  * --port 0 takes a free port; the line "port N" on standard output names it. An answer has --tokens
  * tokens, or the request's max_tokens where that is fewer. The first write of a stream holds the
  * head, the role event and the first token; every other token is a write of its own, due --gap-us after
  * the one before was due; the finish and usage events and [DONE] follow the last token at once, in one
- * write. --coalesce writes the whole stream at the first token's instant in one write. SIGTERM ends it.
+ * write. --coalesce writes the whole stream at the first token's instant in one write. --stamp-arrivals asks the kernel when a
+ * request arrived; Linux then stamps every packet of the machine, the client's too. SIGTERM ends it.
  *
  * Serves POST /v1/chat/completions, POST /v1/completions (stream or not), GET /v1/models, GET /health;
  * else 404. No pipelining, no chunked request bodies.
@@ -97,7 +98,7 @@ static const char ROLE_CHOICE[] =
 
 static int64_t ttft_ns, gap_ns;
 static int answer_tokens;
-static int coalesce;
+static int coalesce, stamp_arrivals;
 
 /* One event as an HTTP chunk; answers its length. choice may be empty, usage may be NULL. */
 static size_t event(char *to, const struct script *script, const char *choice, const char *usage) {
@@ -539,7 +540,8 @@ static int listen_on(int port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on); /* accepted sockets inherit it */
+    if (stamp_arrivals)
+        setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on); /* accepted sockets inherit it */
     if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 65535)) {
         perror("truth_server: listen");
         exit(1);
@@ -550,14 +552,15 @@ static int listen_on(int port) {
     return listener;
 }
 
-static const char *USAGE = "usage: truth_server --port P --ttft-us N --gap-us N --tokens N --log FILE [--coalesce]\n";
+static const char *USAGE = "usage: truth_server --port P --ttft-us N --gap-us N --tokens N --log FILE\n"
+                           "                    [--coalesce] [--stamp-arrivals]\n";
 
 int main(int count, char **words) {
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},   {"ttft-us", required_argument, NULL, 't'},
         {"gap-us", required_argument, NULL, 'g'}, {"tokens", required_argument, NULL, 'n'},
         {"log", required_argument, NULL, 'l'},    {"coalesce", no_argument, &coalesce, 1},
-        {NULL, 0, NULL, 0},
+        {"stamp-arrivals", no_argument, &stamp_arrivals, 1}, {NULL, 0, NULL, 0},
     };
     int port = -1, option;
     const char *log_path = NULL;

@@ -25,12 +25,17 @@ FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When the server speaks, microseconds; coalesce: a whole stream in one write."""
+    """When the server speaks, microseconds; coalesce: a whole stream in one write.
+
+    stamp_arrivals: the kernel's stamp of each request is logged. It makes Linux stamp every packet, so a
+    client that failed to ask for stamps itself would not be found out.
+    """
 
     ttft_us: int
     gap_us: int
     tokens: int
     coalesce: bool = False
+    stamp_arrivals: bool = True
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ def serving(schedule: Schedule, log_path: Path, core: int | None = None) -> Iter
     command = [str(build()), "--port", "0", "--log", str(log_path)]
     command += ["--ttft-us", str(schedule.ttft_us), "--gap-us", str(schedule.gap_us)]
     command += ["--tokens", str(schedule.tokens)] + ["--coalesce"] * schedule.coalesce
+    command += ["--stamp-arrivals"] * schedule.stamp_arrivals
     with started_on(os.sched_getaffinity(0) if core is None else {core}):
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

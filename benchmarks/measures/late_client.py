@@ -50,6 +50,7 @@ def measure(bench: Bench) -> Measurement:
             Check("gap error max is seen", found["gap"]["max_ms"], low=150, unit="ms"),
             Check("gap error p99 misses its target", found["gap"]["p99_ms"], low=0.3, unit="ms"),
             Check("shared stamps are counted", found["shared_fraction"] * 100, low=1, unit="%"),
+            Check("events seen before they were written", found["before_written"], high=0),
             Check("codes of the verdict that blame the client", len(blamed), low=1),
         ],
     )

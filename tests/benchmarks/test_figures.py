@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.figures import dispersion, lag_one_correlation, percentile, spread, variation
+from benchmarks.figures import (
+    dispersion,
+    lag_one_correlation,
+    middle_rate,
+    percentile,
+    spread,
+    variation,
+)
 
 
 def test_percentiles_are_values_that_were_seen() -> None:
@@ -58,6 +65,14 @@ def test_a_poisson_process_is_known_as_one_and_one_seed_in_ten_workers_is_not() 
     worker = np.cumsum(draw.exponential(1e7, 4_000)).astype(np.int64)
     together = np.sort(np.concatenate([worker + shift for shift in range(10)]))
     assert dispersion(together, 0, end, 10_000_000) == pytest.approx(10, rel=0.2)
+
+
+def test_the_middle_rate_leaves_a_slow_start_and_end_out() -> None:
+    even = [10**9 + i * 10**6 for i in range(80)]
+    slow = [i * 10**8 for i in range(10)]
+    after = [even[-1] + (i + 1) * 10**8 for i in range(10)]
+    assert middle_rate([*slow, *even, *after]) == pytest.approx(1000)
+    assert math.isnan(middle_rate(range(19)))
 
 
 @given(

@@ -68,7 +68,46 @@ def measured() -> list[Measurement]:
     null = Measurement(
         "late-client", checks=[Check("stops", 4, low=3)], machine=MACHINE, at="2026-11-22T10:00:00"
     )
-    return [truth, null]
+    ceiling = Measurement(
+        "ceiling",
+        values={
+            "requests_per_s_by_server": 4200.4,
+            "tree_cpu_s": 20.0,
+            "requests": 40_000,
+            "worker_rss_max_mb": 159.7,
+        },
+        rows=[
+            {"name": "aiperf", "reason": "not installed here"},
+            {
+                "name": "vllm-bench",
+                "reason": None,
+                "version": "0.32.0",
+                "completed": 6000,
+                "cpu_s": 12.0,
+                "rss_max_bytes": 700_000_000,
+                "requests_per_s_by_server": 850.0,
+            },
+        ],
+        machine=MACHINE,
+        at="2026-11-22T10:00:00",
+    )
+    reported = Measurement(
+        "peers-truth",
+        rows=[
+            {"streams": 64, "name": "aiperf", "reason": "not installed here"},
+            {
+                "streams": 64,
+                "name": "observatory",
+                "reported_ttft_p50_s": 0.1001,
+                "reported_ttft_p99_s": 0.1004,
+                "true_ttft_p50_s": 0.1,
+                "true_ttft_p99_s": None,
+            },
+        ],
+        machine=MACHINE,
+        at="2026-11-22T10:00:00",
+    )
+    return [truth, null, ceiling, reported]
 
 
 def test_the_page_is_filled_between_its_marks_and_nowhere_else() -> None:
@@ -79,6 +118,11 @@ def test_the_page_is_filled_between_its_marks_and_nowhere_else() -> None:
     assert "| 64 | 640 | 0.01 / 0.2 / 5 |" in made
     assert "| – | 51% | 1.4 | degraded: client_cpu, client_delay |" in made
     assert "| stops | at least 3 | 4 | yes |" in made
+    assert "| 4,200 | 0.5 | 160 (worker) |" in made
+    assert "| aiperf | not installed here | – | – | – |" in made
+    assert "| vllm-bench | 0.32.0 | 850 | 2 | 700 |" in made
+    assert "| 64 | aiperf | not installed here | – |" in made
+    assert "| 64 | observatory | 100.1 (100.0) | 100.4 (–) |" in made
     assert "busy with other work before: truth-64." in made
     assert fill(made, measured()) == made
     outside = [
@@ -96,4 +140,4 @@ def test_a_page_without_a_mark_and_a_folder_without_results_are_refused(tmp_path
 
 def test_an_empty_table_says_so() -> None:
     assert table(["a"], []) == "Not measured."
-    assert set(BLOCKS) == {"machine", "targets", "truth", "open", "null"}
+    assert set(BLOCKS) == {"machine", "targets", "truth", "peers", "peers-truth", "open", "null"}
