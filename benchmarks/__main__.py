@@ -20,7 +20,7 @@ from observatory.core.errors import ObservatoryError
 
 
 def main(words: list[str] | None = None) -> int:
-    """Exit code: 0 measured (reached or not), 2 unknown name, 4 this machine cannot, or is busy."""
+    """Exit code: 0 all measured (reached or not), 2 unknown name, 4 this machine cannot, or is busy."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="+", help=f"all, render, or of: {', '.join(MEASURES)}")
     parser.add_argument("--quick", action="store_true", help="shorter windows, for a first look")
@@ -47,6 +47,7 @@ def _guarded(work: Callable[[], int | None]) -> int:
 
 def _measure(names: list[str], quick: bool, refuse_busy: bool) -> int:
     machine = {**facts(), "load_average_before": os.getloadavg()[0]}
+    code = 0
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         bench = Bench(choose_cores(), Path(scratch), quick)
         for name in names:
@@ -59,12 +60,17 @@ def _measure(names: list[str], quick: bool, refuse_busy: bool) -> int:
                 )
                 if refuse_busy:
                     return 4
-            measurement = MEASURES[name](bench)
+            try:
+                measurement = MEASURES[name](bench)
+            except ObservatoryError as error:
+                print(f"benchmarks: {name}: {error}", file=sys.stderr)
+                code = int(error.exit_code)
+                continue
             measurement.machine, measurement.quick = machine, quick
             measurement.quiet = {"busy_share_before": busy, "busy": busy > QUIET_BUSY}
             save(measurement)
             _show(measurement)
-    return 0
+    return code
 
 
 def _show(measurement: Measurement) -> None:
