@@ -78,7 +78,12 @@ class Answer:
             self._trace.started_ns = time.time_ns()
         self._steps = self._script()
         self._advance(self._steps)
-        self._wait_or_play(now)
+        if self._due <= now and not self._queued:
+            self._play(now)
+        else:
+            # One that waited was called by the end of another: not within it, or a long queue of
+            # short answers would exhaust the stack.
+            self._timer = self._loop.call_at(self._due, self._fire)
 
     def _advance(self, steps: Iterator[Step]) -> None:
         """Take the next step and fix its deadline."""
@@ -93,12 +98,6 @@ class Answer:
             case "drift":
                 return self._pace.by_time()
         return 1.0
-
-    def _wait_or_play(self, now: float) -> None:
-        if self._due <= now:
-            self._play(now)
-        else:
-            self._timer = self._loop.call_at(self._due, self._fire)
 
     def _fire(self) -> None:
         # It is due, whatever the clock's last digit says: its timer fired.

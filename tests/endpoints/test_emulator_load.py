@@ -152,6 +152,17 @@ def test_requests_a_minute_let_a_burst_pass_and_then_their_rate() -> None:
     assert capacity_rps(behaviour) == 1.0
 
 
+def test_a_long_queue_of_answers_that_take_no_time_is_worked_off() -> None:
+    """Each gives its slot to the next; done within one another that would exhaust the stack."""
+    behaviour = profile(slots=1, ttft_median="0ms", ttft_p95="0ms")
+    with opened(behaviour, 1, think_s=100, max_tokens=2) as made:
+        for _ in range(1500):
+            made.client(think_s=100, max_tokens=1)
+        made.run(1)
+        assert [status for status, _ in made.done] == [200] * 1501
+        assert (made.model.slots.running, made.model.slots.waiting) == (0, 0)
+
+
 def test_running_and_waiting_are_what_they_are() -> None:
     with opened(profile(slots=2), 5) as made:
         made.run(0.05)
