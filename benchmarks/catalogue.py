@@ -9,6 +9,7 @@ from benchmarks.measures import (
     late_client,
     memory,
     open_loop,
+    peers_beside,
     start,
     truth,
     two_processes,
@@ -28,4 +29,5 @@ MEASURES: dict[str, Callable[[Bench], Measurement]] = {
     "start": start.measure,
     "processes": two_processes.measure,
     "memory": memory.measure,
+    "peers-truth": peers_beside.measure,
 }
