@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ from observatory.core.journal import decode_entries, encode_entry
 from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, WorkerStart
 from observatory.core.scenario import Timing
 from observatory.core.workspace import shipped
-from observatory.quality.texts import token_f1
+from observatory.quality.scorers import score
 from observatory.workload.strict_yaml import read_yaml
 
 SCENARIOS = shipped("scenarios") / "verdicts"
 PATIENCE_S = 120.0
-SCORING_SHARE = 0.8
+SCORING_SHARE = 0.7
 """Of the worker's core, for client_cpu; sending and decoding come on top."""
 
 
@@ -78,10 +78,6 @@ class Running:
         self.wait(there, "the workers")
         return first
 
-    def until(self, seconds: float) -> None:
-        """Wait until so long after the stage began (it began when `started` returned, or before)."""
-        time.sleep(max(0.0, seconds))
-
     def process(self, words: str) -> int:
         """The process below the run whose command line holds these words."""
         for process in psutil.Process(self.child.pid).children(recursive=True):
@@ -113,10 +109,16 @@ def pulses(stop_s: float, every_s: float) -> Callable[[Running], None]:
     return hurt
 
 
+def before_others(run: Running) -> None:
+    """Give the load worker the processor first, where we may: its own work is to keep it busy."""
+    with suppress(psutil.AccessDenied):
+        psutil.Process(run.started()[0].pid).nice(-15)
+
+
 def silence_sensors(run: Running) -> None:
     """Stop the sampler for five seconds of the window."""
     run.started()
-    run.until(run.timing.warmup + 3)
+    time.sleep(run.timing.warmup + 3)
     sampler = psutil.Process(run.process("observatory.telemetry.sampler"))
     sampler.suspend()
     time.sleep(5)
@@ -130,7 +132,7 @@ def between_requests(kill: str) -> Callable[[Running], None]:
         workers = 2 if kill == "worker" else 1
         last = run.started(workers)[-1]
         journal = run.stage() / f"worker-{workers - 1}.requests"
-        run.until(1.0 if kill == "worker" else run.timing.warmup + 5)
+        time.sleep(1.0 if kill == "worker" else run.timing.warmup + 5)
         seen = journal.stat().st_size if journal.exists() else 0
         run.wait(lambda: journal.exists() and journal.stat().st_size > seen, "an answer")
         os.kill(last.pid if kill == "worker" else run.process("endpoints.emulator"), signal.SIGKILL)
@@ -143,7 +145,7 @@ def before_the_seal(alter: Callable[[Path], None]) -> Callable[[Running], None]:
 
     def hurt(run: Running) -> None:
         run.started()
-        run.until(run.timing.warmup + run.timing.steady - 1)
+        time.sleep(run.timing.warmup + run.timing.steady - 1)
         runner = psutil.Process(run.child.pid)
         runner.suspend()
         try:
@@ -190,41 +192,42 @@ def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
 
     def hurt(run: Running) -> None:
         run.started()
-        run.until(run.timing.warmup + after_warmup_s)
+        time.sleep(run.timing.warmup + after_warmup_s)
         run.child.terminate()
 
     return hurt
 
 
-def long_references(folder: Path) -> Path:
-    """client_cpu with references that take this machine as long to score as the code needs."""
+def busy_scoring(folder: Path) -> Path:
+    """client_cpu with the longest references that are scored, and as many users as fill the core."""
     shutil.copytree(SCENARIOS, folder, dirs_exist_ok=True)
     shutil.copy(SCENARIOS.parent / "scenario.schema.json", folder.parent)
-    text = " ".join(f"word{number}" for number in range(1000))
+    text = " ".join(f"w\u00f6rd{number}" for number in range(6000))
     began = time.process_time()
     for _ in range(20):
-        token_f1(text, "word1")
-    a_thousand_s = (time.process_time() - began) / 20
-    answers_per_s = 60 / 3.0  # users of the scenario / its time to first token
-    thousands = max(1, round(SCORING_SHARE / answers_per_s / a_thousand_s))
-    rows = [
-        {"id": f"item-{n}", "prompt": f"Say word {n}.", "expected": " ".join([text] * thousands)}
-        for n in range(4)
-    ]
+        score("token_f1", text, "word", finish_reason="stop", labels=None)
+    one_s = (time.process_time() - began) / 20
+    rows = [{"id": f"item-{n}", "prompt": f"Say word {n}.", "expected": text} for n in range(4)]
     path = folder / "client_cpu.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder / "client_cpu.yaml"
+    scenario = folder / "client_cpu.yaml"
+    users = round(SCORING_SHARE / one_s * 5.0)  # an answer takes five seconds
+    scenario.write_text(scenario.read_text().replace("concurrency: 60", f"concurrency: {users}"))
+    return scenario
 
 
 @dataclass(frozen=True)
 class Provocation:
-    """A scenario, what is added to its command, and what is done to the run (None: nothing)."""
+    """A scenario, what is added to its command, and what is done to the run (None: nothing).
+
+    prepare makes a changed copy of the scenario; served: on a service of its own on this host.
+    """
 
     scenario: str
     arguments: tuple[str, ...] = ()
     hurt: Callable[[Running], None] | None = None
     prepare: Callable[[Path], Path] | None = None
-    served: str | None = None
+    served: bool = False
 
     def command(self, code: str) -> str:
         """The one command: the tool's own where nothing needs to be done from outside."""
@@ -243,7 +246,7 @@ PROVOCATIONS: dict[str, Provocation] = {
         "clean", hurt=before_the_seal(rewrite(lambda found: [*found, found[0]]))
     ),
     "no_requests": Provocation("clean", hurt=interrupt(-2)),
-    "client_cpu": Provocation("client_cpu", prepare=long_references),
+    "client_cpu": Provocation("client_cpu", hurt=before_others, prepare=busy_scoring),
     "client_delay": Provocation("client_delay", hurt=pulses(0.040, 1.0)),
     "shared_stamps": Provocation("shared_stamps", hurt=pulses(0.020, 0.2)),
     "offered_rate": Provocation("offered_rate"),
@@ -254,7 +257,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "clock_step": Provocation("clean", hurt=before_the_seal(rewrite(stepped))),
     "errors": Provocation("errors"),
     "cache_state": Provocation("cache_state"),
-    "shared_cores": Provocation("clean", served="busy"),
+    "shared_cores": Provocation("clean", served=True),
     "crashed": Provocation("sparse", hurt=between_requests("service")),
     "interrupted": Provocation("clean", hurt=interrupt(6)),
     "budget_reached": Provocation("clean", ("--budget-requests", "200")),
@@ -325,23 +328,16 @@ def _run(
 
 
 def serve_beside_a_busy_neighbour(stack: ExitStack) -> list[str]:
-    """A service on this host that is not known to be emulated, and work on most of its cores."""
-    server = _start(
-        stack, [sys.executable, "-m", "observatory", "emulate", "steady", "--port", "0"]
-    )
-    assert server.stdout is not None
-    words = (word for line in server.stdout for word in line.split())
-    url = next(word for word in words if word.startswith("http://"))
-    for _ in range(max(1, round((os.cpu_count() or 1) * 0.6))):
-        _start(stack, ["nice", "-n", "19", sys.executable, "-c", "while True: pass"])
-    return ["--url", url, "--model", "emulated-model"]
-
-
-def _start(stack: ExitStack, command: list[str]) -> subprocess.Popen[str]:
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    stack.callback(child.wait)
-    stack.callback(child.terminate)
-    return child
+    """A service on this host, and work of the lowest priority on more than half of its cores."""
+    idle = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
+    commands = [idle] * (round((os.cpu_count() or 1) * 0.6) or 1)
+    commands.append([sys.executable, str(Path(__file__).with_name("small_service.py"))])
+    for command in commands:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        stack.callback(child.wait)
+        stack.callback(child.kill)
+    assert child.stdout is not None
+    return ["--url", child.stdout.readline().strip(), "--model", "small"]
 
 
 def main() -> None:

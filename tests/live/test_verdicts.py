@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
 import pytest
 
 from observatory.analysis.thresholds import THRESHOLDS
@@ -16,7 +17,10 @@ from observatory.analysis.thresholds import THRESHOLDS
 pytestmark = pytest.mark.live
 ROOT = Path(__file__).resolve().parents[2]
 OF_A_BUSY_MACHINE = {"client_cpu", "client_delay", "shared_stamps", "telemetry_gap", "drift"}
-"""What work beside the test provokes, and rightly: the command is given again, a few times."""
+"""What work beside the test provokes, and rightly: the command is given again, a few times, and
+where the machine is busy all the while the test says so and is skipped."""
+BUSY_SHARE = 0.3
+"""Of all cores, by others, while nothing of ours runs."""
 TRIES = 3
 
 
@@ -62,8 +66,11 @@ def grave(command: str, wanted: set[str], folder: Path) -> tuple[set[str], dict[
     for number in range(TRIES):
         manifest = give(command, folder / f"try-{number}")
         codes = set(manifest["verdict"]["codes"])
-        if not (codes - wanted) & OF_A_BUSY_MACHINE:
-            break
+        if codes == wanted or not (codes ^ wanted) & OF_A_BUSY_MACHINE:
+            return codes, manifest
+    others = psutil.cpu_percent(2) / 100
+    if others > BUSY_SHARE:
+        pytest.skip(f"others keep {others:.0%} of the cores busy: {sorted(codes)}")
     return codes, manifest
 
 

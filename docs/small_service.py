@@ -1,0 +1,62 @@
+"""A small streaming service on loopback that is nobody's emulator: `python docs/small_service.py`.
+
+It prints its base URL and serves until it is ended. docs/provoke.py measures it where a code is not
+about emulated targets.
+"""
+
+import json
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Service(BaseHTTPRequestHandler):
+    """A small service that is nobody's emulator: eight tokens, 50 ms apart, after half a second."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Its one model."""
+        self._whole({"object": "list", "data": [{"id": "small", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        """A chat completion, streamed or whole."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        time.sleep(0.5)
+        if not asked.get("stream"):
+            message = {"role": "assistant", "content": "word"}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            self._whole({"id": "1", "object": "chat.completion", "choices": [choice]})
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for place in range(8):
+            reason = "stop" if place == 7 else None
+            choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": reason}
+            self._chunk(json.dumps({"id": "1", "model": "small", "choices": [choice]}))
+            time.sleep(0.05)
+        self._chunk("[DONE]")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _chunk(self, data: str) -> None:
+        event = f"data: {data}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+
+    def _whole(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+if __name__ == "__main__":
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    server.daemon_threads = True
+    print(f"http://127.0.0.1:{server.server_address[1]}/v1", flush=True)
+    server.serve_forever()
