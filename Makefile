@@ -13,6 +13,7 @@ quickstart: $(VENV)/.ready  ## Measure a real local engine beside an emulated AP
 
 test: $(VENV)/.ready-dev  ## Run all tests, live engines and a real browser included.
 	@./.ci/browser
+	@./.ci/peers vllm guidellm || echo "peers: the tests that need them will skip" >&2
 	@$(BIN)/python -m pytest
 
 bench: $(VENV)/.ready-dev  ## Measure the instrument itself (quiet machine, 15 minutes); docs/performance.md.
