@@ -33,7 +33,7 @@ from observatory.workload.strict_yaml import read_yaml
 
 SCENARIOS = shipped("scenarios") / "verdicts"
 PATIENCE_S = 120.0
-SCORING_SHARE = 0.7
+SCORING_SHARE = 0.75
 """Of the worker's core, for client_cpu; sending and decoding come on top."""
 
 
