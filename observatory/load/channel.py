@@ -140,7 +140,8 @@ class Channel:
                         self._may_be_merged(response)
                     return
                 if len(data) == SMALL_READ:
-                    data += self._rest()
+                    more, ancillary = self._rest(ancillary)
+                    data += more
             self._take(data, unix_ns(ancillary[0][2]) if ancillary else 0)
         except BlockingIOError:
             return
@@ -151,12 +152,13 @@ class Channel:
         except Exception as error:
             self.give_up(Fault("stream", "client", f"{type(error).__name__}: {error}"))
 
-    def _rest(self) -> bytes:
-        """What else waits: it has the same stamp."""
+    def _rest(self, ancillary: Any) -> tuple[bytes, Any]:
+        """What else waits, and the stamp of all: the last segment's, as one larger read would have it."""
         try:
-            return bytes(self._raw.recv(READ_SIZE))
+            data, later, _, _ = self._read(READ_SIZE, ANCILLARY_SIZE)
         except BlockingIOError:
-            return b""
+            return b"", ancillary
+        return data, later or ancillary
 
     def _may_be_merged(self, response: ResponseReader) -> None:
         """The latest read holds several events, which perhaps had waited."""

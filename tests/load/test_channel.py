@@ -28,6 +28,7 @@ class FakeSocket:
         self._reads = [(data, at, count) for (data, at), count in zip(reads, segments, strict=True)]
         self._segments = self._bytes = 0
         self.asked = 0
+        self._full = False
 
     def fileno(self) -> int:
         return self._ends
@@ -41,17 +42,19 @@ class FakeSocket:
 
     def recvmsg(self, size: int, _: int) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:
         data, at, count = self._reads.pop(0)
+        if count == 0 and not self._full:
+            self._reads.insert(0, (data, at, -1))
+            raise BlockingIOError
+        self._full = len(data) >= size
         if len(data) > size:
             self._reads.insert(0, (data[size:], at, 0))
             data = data[:size]
-        self._segments += count
+        self._segments += max(count, 0)
         self._bytes += len(data)
         stamp = struct.pack("qq", *divmod(ANCHOR_NS + at, 10**9))
         return data, [(1, 35, stamp)], 0, None
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        if self._reads and self._reads[0][2] == 0 and not flags:
-            return self.recvmsg(size, 0)[0]
         raise BlockingIOError
 
     def getsockopt(self, *_: int) -> bytes:
@@ -210,3 +213,16 @@ def test_a_read_that_fills_the_small_buffer_is_read_to_its_end(
     [exchange], _, channel = through_channel(long)
     channel.close()
     assert record(exchange) == record(at_once(long))
+
+
+def test_what_comes_after_a_full_small_buffer_brings_its_own_stamp(
+    usual: list[tuple[bytes, int]],
+) -> None:
+    first, late = chunk(token("w" * SMALL_READ)), chunk(token("late"))
+    cut = (first + late)[:SMALL_READ], (first + late)[SMALL_READ:]
+    reads = [*usual[:10], (cut[0], usual[10][1]), (cut[1], usual[11][1]), *usual[12:]]
+    segments = [1] * len(reads)
+    segments[11] = 0  # there already when the first part is read
+    [exchange], _, channel = through_channel(reads, segments)
+    channel.close()
+    assert record(exchange)["event_ns"][10:12] == [usual[11][1]] * 2
