@@ -52,7 +52,7 @@ class StageData:
             pl.col("outcome").is_in([*COUNTED, "interrupted"]) | pl.col("held_back")
         ).select(
             pl.col("scheduled_ns"),
-            pl.coalesce("a_ended_ns", pl.lit(window.end_ns)).alias("end"),
+            pl.coalesce("a_ended_ns", pl.lit(window.end_ns + 1)).alias("end"),
         )
         starts, ends = (column.to_numpy().astype(np.int64) for column in spans.get_columns())
         return concurrency(starts, ends, window.start_ns, window.end_ns)

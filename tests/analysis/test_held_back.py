@@ -76,6 +76,23 @@ def test_the_verdict_says_who_never_got_a_place(held: Any) -> None:
     assert "left_out" not in found
 
 
+def test_a_line_that_grows_until_the_end_is_drift(made: Any, figure: Any) -> None:
+    """Ten a second are due, four a second leave; the rest is still open when the window ends."""
+    made.kinds = ["constant"]
+    made.healthy_side()
+    for place in range(300):
+        at = 5 + place / 10
+        if place % 5 < 2:
+            made.add(at, gaps_s=[0.01] * 9)
+        else:
+            hold_back(made, at)
+    change = figure(stage_metrics(made.manifest, made.frames), "open_requests_change")
+    assert (change["value"], change["reason"]) == (pytest.approx(2.0, rel=0.05), None)
+    found = {finding.code: finding for finding in judge_run(made.manifest, made.frames)[0]}
+    assert found["drift"].severity == "invalid"
+    assert "more requests were open" in found["drift"].message
+
+
 @pytest.mark.parametrize("reason", ["interrupted", "crashed", None])
 def test_what_was_not_sent_for_another_reason_counts_nowhere(
     made: Any, figure: Any, reason: str | None
