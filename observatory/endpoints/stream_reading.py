@@ -32,10 +32,13 @@ class _Event(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_text = msgspec.json.Decoder(str).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
 _encode = msgspec.json.encode
 _FIELDS = frozenset({"content", "reasoning_content", "reasoning"})
 _NEVER = b"\n\n"
 """What no block starts with, for it lies between them."""
+_ROOM = 24
+"""Bytes of text that an event is expected to have; more only make a step shorter."""
 _LESSONS = 64
 """How often in one answer the usual event may be learnt anew: clocks in it tick, but some servers
 put something random into each, and learning costs some 4 us."""
@@ -47,65 +50,7 @@ def read_stream(
     """Take in every event, pausing after each EVENTS_A_STEP of them."""
     if b"\r" in body or body.startswith(b"\xef"):
         return _read_events(body, arrivals, reading)
-    return _read_blocks(body, arrivals, reading)
-
-
-def _read_blocks(
-    body: bytes, arrivals: Arrivals, reading: AnswerReading
-) -> Generator[None, None, None]:
-    """Where lines end in LF alone, events lie between blank lines, found in C.
-
-    Most events are the last one again with another text: those are handled here without a call,
-    because this loop is the decoder's cost.
-    """
-    blocks = body.split(b"\n\n")
-    tail = blocks.pop()
-    ends, instants = arrivals
-    events, sizes, reads = reading.event_ns, reading.event_characters, reading.event_reads
-    field, before, after = _memory.usual
-    pieces = reading.content_pieces if field == "content" else reading.reasoning_pieces
-    start, stop, lessons = len(before) - 1, 1 - len(after), _LESSONS
-    offset = reached = at = 0
-    read, seen = -1, False
-    for first in range(0, len(blocks), EVENTS_A_STEP):
-        for block in blocks[first : first + EVENTS_A_STEP]:
-            offset += len(block) + 2
-            while reached < offset:
-                read += 1
-                reached = ends[read]
-                at = instants[read]
-            text = None
-            if block.startswith(before) and block.endswith(after):
-                try:
-                    text = _decode_text(block[start:stop])
-                except ValueError:
-                    text = None
-            if text and seen:
-                pieces.append(text)
-                events.append(at)
-                sizes.append(len(text))
-                reads.append(read)
-                continue
-            _any_event(block, at, read, reading)
-            if text:
-                seen = True  # now that the first one's instants and names are taken in
-            elif lessons and (usual := _usual(block)) is not None:
-                lessons, seen = lessons - 1, True
-                _memory.usual = field, before, after = usual
-                start, stop = len(before) - 1, 1 - len(after)
-                pieces = reading.content_pieces if field == "content" else reading.reasoning_pieces
-        yield
-    for data, name, _, _ in split_events(tail):
-        last = ends.index(len(body))
-        reading.event(data, name, instants[last], last, False)
-
-
-def _any_event(block: bytes, at: int, read: int, reading: AnswerReading) -> None:
-    if block.startswith(b"data: ") and b"\n" not in block:
-        reading.event(block[6:], b"", at, read, True)
-        return
-    for data, name, _, _ in split_events(block + b"\n\n"):
-        reading.event(data, name, at, read, True)
+    return _Blocks(body, arrivals, reading).read()
 
 
 class _Memory:
@@ -115,6 +60,146 @@ class _Memory:
 
 
 _memory = _Memory()
+
+
+class _Blocks:
+    """A body whose lines end in LF alone, how far it has been read, and its usual event.
+
+    Events lie between blank lines. Most are the last one again with another text: those are taken
+    many at a time, cut apart at the end of the usual event and decoded as one JSON array, in C.
+    """
+
+    def __init__(self, body: bytes, arrivals: Arrivals, reading: AnswerReading) -> None:
+        self._body = body
+        self._reading = reading
+        self._ends, self._instants = arrivals
+        self._read = -1
+        self._reached = self._offset = 0
+        self._lessons = _LESSONS
+        self._use(_memory.usual)
+        self._seen = False
+
+    def _use(self, usual: tuple[str, bytes, bytes]) -> None:
+        """What the usual event is; its first one has to be taken in whole."""
+        field, self._before, self._after = usual
+        self._event_end = self._after + b"\n\n"
+        reading = self._reading
+        content = field == "content"
+        self._pieces = reading.content_pieces if content else reading.reasoning_pieces
+
+    def read(self) -> Generator[None, None, None]:
+        """All events, in steps."""
+        body = self._body
+        taken = 0
+        while (end := body.find(b"\n\n", self._offset)) >= 0:
+            many = self._many_usual() if self._seen else 0
+            if not many:
+                self._one(body[self._offset : end])
+            taken += many or 1
+            if taken >= EVENTS_A_STEP:
+                taken = 0
+                yield
+        last = len(self._instants) - 1
+        for data, name, _, _ in split_events(body[self._offset :]):
+            self._reading.event(data, name, self._instants[last], last, False)
+
+    def _many_usual(self) -> int:
+        """Take in the usual events that come next, but the last of them; answers how many."""
+        before, event_end = self._before, self._event_end
+        length = len(before) + _ROOM + len(event_end)
+        window = self._body[self._offset : self._offset + EVENTS_A_STEP * length]
+        blocks = window.split(event_end)
+        blocks.pop()  # how this one ends is not known
+        count = len(blocks)
+        if count < 2 or not (min(blocks).startswith(before) and max(blocks).startswith(before)):
+            return 0  # what is in order between two that begin alike begins so too
+        start = len(before)
+        inside = [block[start:] for block in blocks]
+        array = b'["' + b'","'.join(inside) + b'"]'
+        if array.count(b'"') != 2 * count or b'\\"' in array:
+            # A quote within could end one text early or swallow the next one's start.
+            return self._one_by_one(count)
+        try:
+            texts = _decode_texts(array)
+        except ValueError:
+            return self._one_by_one(count)
+        if len(texts) != count or "" in texts:
+            return self._one_by_one(count)
+        self._arrived(list(map(len, blocks)))
+        self._pieces += texts
+        self._reading.event_characters += map(len, texts)
+        return count
+
+    def _arrived(self, lengths: list[int]) -> None:
+        """Instants and reads of usual events; lengths are theirs without their ends."""
+        reading, instants = self._reading, self._instants
+        offset, frame, count = self._offset, len(self._event_end), len(lengths)
+        self._offset = offset + sum(lengths) + frame * count
+        if self._reached >= self._offset:  # all in the read that the last one came with
+            reading.event_ns += [instants[self._read]] * count
+            reading.event_reads += [self._read] * count
+            return
+        ends = [offset := offset + length + frame for length in lengths]
+        first = self._read + 1
+        if self._ends[first : first + count] == ends:  # each in a read of its own
+            reading.event_ns += instants[first : first + count]
+            reading.event_reads += range(first, first + count)
+            self._read += count
+            self._reached = offset
+            return
+        for end in ends:
+            self._advance(end)
+            reading.event_ns.append(instants[self._read])
+            reading.event_reads.append(self._read)
+
+    def _advance(self, end: int) -> None:
+        """To the read that completed what ends there."""
+        while self._reached < end:
+            self._read += 1
+            self._reached = self._ends[self._read]
+
+    def _one_by_one(self, count: int) -> int:
+        for _ in range(count):
+            self._one(self._body[self._offset : self._body.find(b"\n\n", self._offset)])
+        return count
+
+    def _one(self, block: bytes) -> None:
+        """Take in any event."""
+        reading = self._reading
+        self._offset += len(block) + 2
+        self._advance(self._offset)
+        read, at = self._read, self._instants[self._read]
+        text = self._usual_text(block)
+        if text and self._seen:
+            self._pieces.append(text)
+            reading.event_ns.append(at)
+            reading.event_characters.append(len(text))
+            reading.event_reads.append(read)
+            return
+        events = len(reading.event_ns)
+        if block[:6] == b"data: " and b"\n" not in block:
+            reading.event(block[6:], b"", at, read, True)
+        else:
+            for data, name, _, _ in split_events(block + b"\n\n"):
+                reading.event(data, name, at, read, True)
+        if text:
+            self._seen = True
+        elif len(reading.event_ns) > events and self._lessons:
+            self._lessons -= 1
+            usual = _usual(block)
+            if usual is not None:
+                _memory.usual = usual
+                self._use(usual)
+                self._seen = True
+
+    def _usual_text(self, block: bytes) -> str:
+        """The text of a block that is the usual event; empty where it is not."""
+        if not (block.startswith(self._before) and block.endswith(self._after)):
+            return ""
+        try:
+            return _decode_text(block[len(self._before) - 1 : 1 - len(self._after)])
+        except ValueError:
+            return ""
 
 
 def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
