@@ -7,7 +7,7 @@ because that waits until the answer is complete (wire.py).
 
 import struct
 from itertools import accumulate
-from operator import sub
+from operator import add, sub
 from typing import Any
 
 import httptools
@@ -21,8 +21,10 @@ class ResponseReader:
     kernel as several segments, so that their stamp is the last one's. chunked: a piece is a chunk or
     a part of one. headers keep their order, names in lower case.
 
-    unread are reads that wait for `settle`, unread_stamps their instants as the kernel gave them (a
-    timespec of CLOCK_REALTIME each). deferrable: reads may be put there, because the response is
+    unread are the bytes of reads that wait for `settle`, unread_sizes how many came with each,
+    unread_stamps their instants as the kernel gave them (a timespec of CLOCK_REALTIME each): side by
+    side in memory, because a stream's reads come far apart and scattered objects would be gone from
+    the processor's caches by then. deferrable: reads may be put there, because the response is
     chunked and what was fed ended where a chunk ends.
     """
 
@@ -48,6 +50,7 @@ class ResponseReader:
         "status",
         "surplus",
         "unread",
+        "unread_sizes",
         "unread_stamps",
     )
 
@@ -66,8 +69,9 @@ class ResponseReader:
         self.keep_alive = False
         self.surplus = False
         self.fault: str | None = None
-        self.unread: list[bytes] = []
-        self.unread_stamps: list[bytes] = []
+        self.unread = bytearray()
+        self.unread_sizes: list[int] = []
+        self.unread_stamps = bytearray()
         self.deferrable = False
         self._at = 0
         self._length_known = False
@@ -111,23 +115,23 @@ class ResponseReader:
     @property
     def reads(self) -> int:
         """How many reads came, those that wait included."""
-        return len(self.stamps) + len(self.unread)
+        return len(self.stamps) + len(self.unread_sizes)
 
     def settle(self, anchor_unix_ns: int) -> None:
         """Take in the reads that wait, as if each had been fed when it came."""
-        reads = self.unread
-        if not reads:
+        sizes = self.unread_sizes
+        if not sizes:
             return
         self.stamps += _instants(self.unread_stamps, anchor_unix_ns)
-        self.unread, self.unread_stamps = [], []
         first = len(self.pieces)
-        raw = b"".join(reads)
+        raw = bytes(self.unread)
+        self.unread, self.unread_sizes, self.unread_stamps = bytearray(), [], bytearray()
         self._parse(raw, self.stamps[-1])
         pieces = self.pieces[first:]
-        if _a_chunk_a_read(reads, pieces):
+        if _a_chunk_a_read(sizes, pieces):
             self.piece_counts += range(first + 1, first + 1 + len(pieces))
             return
-        ends = list(accumulate(map(len, reads)))
+        ends = list(accumulate(sizes))
         cut, counts = _cut_at(raw, ends, pieces)
         self.pieces[first:] = cut
         self.piece_counts += [first + count for count in counts]
@@ -185,22 +189,21 @@ class ResponseReader:
             self.keep_alive = self._parser.should_keep_alive()
 
 
-def _instants(timespecs: list[bytes], anchor_unix_ns: int) -> list[int]:
+def _instants(timespecs: bytearray, anchor_unix_ns: int) -> list[int]:
     """Nanoseconds from the anchor."""
-    values = struct.unpack(f"{2 * len(timespecs)}q", b"".join(timespecs))
+    values = struct.unpack(f"{len(timespecs) // 8}q", timespecs)
     seconds, nanoseconds = values[::2], values[1::2]
     starts = {second: second * 1_000_000_000 - anchor_unix_ns for second in set(seconds)}
-    return [starts[second] + beyond for second, beyond in zip(seconds, nanoseconds, strict=True)]
+    return list(map(add, map(starts.__getitem__, seconds), nanoseconds))
 
 
-def _a_chunk_a_read(reads: list[bytes], pieces: list[bytes]) -> bool:
+def _a_chunk_a_read(reads: list[int], pieces: list[bytes]) -> bool:
     """Whether each read was one whole chunk; only told where all sizes have as many digits."""
-    if len(reads) != len(pieces):
-        return False
-    framing = set(map(sub, map(len, reads), map(len, pieces)))
     sizes = list(map(len, pieces))
+    if len(reads) != len(sizes):
+        return False
     digits = {max(sizes).bit_length() + 3 >> 2, min(sizes).bit_length() + 3 >> 2}
-    return len(digits) == 1 and framing == {digits.pop() + 4}
+    return len(digits) == 1 and set(map(sub, reads, sizes)) == {digits.pop() + 4}
 
 
 def _chunk_ends(raw: bytes, start: int, count: int) -> list[int]:

@@ -29,8 +29,8 @@ _READ = 1
 _PEEK = 0x2
 """MSG_PEEK (bits/socket.h)."""
 SMALL_READ = 479
-"""Bytes in the middle of a stream: an event or two, in an object of CPython's small ones (512 bytes
-with its head). Larger buffers, shrunk and kept, are spread over the heap: 10 % more time in all."""
+"""Bytes in the middle of a stream: an event or two, in one of CPython's small objects (512 bytes with
+its head), whose memory is used again and again."""
 _SMALLEST = 8
 """A read shorter than this may be the last part of a chunked body's end."""
 _EOF = Fault("stream", "early_close", "the server closed the connection")
@@ -127,19 +127,17 @@ class Channel:
             else:
                 data, ancillary, _, _ = self._read(SMALL_READ, ANCILLARY_SIZE)
                 stamp = ancillary[0][2] if ancillary else NO_STAMP
-                if (
-                    _SMALLEST <= len(data) < SMALL_READ
-                    and b"\r\n\r\n" not in data
-                    and stamp != NO_STAMP
-                ):
+                size = len(data)
+                if _SMALLEST <= size < SMALL_READ and b"\r\n\r\n" not in data and stamp != NO_STAMP:
                     response = self._response
                     assert response is not None
-                    response.unread.append(data)
-                    response.unread_stamps.append(stamp)
+                    response.unread += data
+                    response.unread_sizes.append(size)
+                    response.unread_stamps += stamp
                     if data.find(b"\ndata:", _SMALLEST) >= 0:  # a second event
-                        self._may_be_merged(response)
+                        self._may_be_merged(response, data)
                     return
-                if len(data) == SMALL_READ:
+                if size == SMALL_READ:
                     more, ancillary = self._rest(ancillary)
                     data += more
             self._take(data, unix_ns(ancillary[0][2]) if ancillary else 0)
@@ -160,13 +158,12 @@ class Channel:
             return b"", ancillary
         return data, later or ancillary
 
-    def _may_be_merged(self, response: ResponseReader) -> None:
+    def _may_be_merged(self, response: ResponseReader, data: bytes) -> None:
         """The latest read holds several events, which perhaps had waited."""
-        waiting = response.unread
-        reads = self._reads + len(waiting)
-        received = self._received + sum(map(len, waiting))
-        events = waiting[-1].count(b"\ndata:") + 1
-        if self._segments.waited(reads, received, len(waiting[-1]), events):
+        reads = self._reads + len(response.unread_sizes)
+        received = self._received + len(response.unread)
+        events = data.count(b"\ndata:") + 1
+        if self._segments.waited(reads, received, len(data), events):
             response.merged.add(response.reads - 1)
 
     def _take(self, data: bytes, stamp_ns: int) -> None:
@@ -216,9 +213,9 @@ class Channel:
     def _settle(self, response: ResponseReader) -> None:
         """Take in the reads that were kept."""
         self._deferring = False
-        if response.unread:
-            self._reads += len(response.unread)
-            self._received += sum(map(len, response.unread))
+        if response.unread_sizes:
+            self._reads += len(response.unread_sizes)
+            self._received += len(response.unread)
             response.settle(self._anchor_ns)
 
     def _decrypt(self, data: bytes) -> tuple[bytes, bool]:
