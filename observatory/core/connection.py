@@ -5,6 +5,7 @@ the process that sends, so that no key reaches a hand-off file, a manifest or a 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from observatory.core.errors import BadInput
-from observatory.core.target import ENVIRONMENT_REFERENCE
+
+ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class KeySource(msgspec.Struct, frozen=True):

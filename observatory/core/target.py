@@ -3,17 +3,16 @@
 This knows nothing of how a target is opened; `endpoints` does.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from observatory.core.connection import ENVIRONMENT_REFERENCE
 from observatory.core.profile import Profile
 from observatory.core.units import PositiveDuration, Rate
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
 """What extra_body must not touch: records and spending caps would no longer be true."""

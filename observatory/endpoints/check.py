@@ -6,19 +6,20 @@ A check asks for no answer that anybody could bill.
 import difflib
 import time
 
-import httpx2
 import msgspec
 
 from observatory.core.connection import Connection, KeySource, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
 from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
-from observatory.endpoints.listing import PATH_FIX, own_transport, owned_models
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
+from observatory.endpoints.quick_listing import quick_models
 from observatory.endpoints.requests_body import render
 
 _NAMED = 12
+QUICK_WITHIN_S = 5.0
+"""An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
 
 
 class TargetCheck(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ def check_target(opened: OpenTarget) -> TargetCheck:
     """
     started = time.monotonic()
     connection = opened.connection
-    owned = owned_models(connection)
+    owned = _owned_models(connection)
     answered_s = time.monotonic() - started
     listed = None if owned is None else sorted(owned)
     if owned is not None and owned.get(connection.model) == EMULATOR:
@@ -58,6 +59,8 @@ def check_target(opened: OpenTarget) -> TargetCheck:
         )
     note = None
     if listed is None:
+        from observatory.endpoints.listing import PATH_FIX
+
         if opened.facts.billing == "hours" and _post_nothing(connection) == 404:
             raise TargetFailed(
                 "it answers 404 to /models and to /chat/completions",
@@ -71,8 +74,23 @@ def check_target(opened: OpenTarget) -> TargetCheck:
     return TargetCheck(connection.endpoint, connection.model, listed, answered_s, note)
 
 
+def _owned_models(connection: Connection) -> dict[str, str | None] | None:
+    """As listing.owned_models, which is asked only where the quick way got no list."""
+    quick_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
+    owned = quick_models(connection, quick_s)
+    if owned is not None:
+        return owned
+    from observatory.endpoints.listing import owned_models  # brings the openai package
+
+    return owned_models(connection)
+
+
 def _post_nothing(connection: Connection) -> int | None:
     """The status of POST /chat/completions with {}, which nobody can answer; None without one."""
+    import httpx2
+
+    from observatory.endpoints.listing import own_transport
+
     url = f"{connection.endpoint}/chat/completions{resolved_query(connection)}"
     try:
         with own_transport(connection, resolved_headers(connection)) as transport:

@@ -9,13 +9,13 @@ from typing import Literal
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import (
+    ENVIRONMENT_REFERENCE,
     Connection,
     resolve,
     resolved_headers,
     resolved_query,
 )
 from observatory.core.errors import BadInput
-from observatory.core.target import ENVIRONMENT_REFERENCE
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.tls import tls_context
 

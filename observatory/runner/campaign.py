@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,7 +35,6 @@ from observatory.endpoints.catalogue import (
 )
 from observatory.load.handoff import Handoff
 from observatory.runner.calibration import load_calibration, this_host
-from observatory.runner.finish import FinishedRun, finish_run
 from observatory.runner.leg import Leg, LegResult, run_leg
 from observatory.runner.locks import target_lock
 from observatory.runner.preflight import Preflight, check_before_start
@@ -44,11 +43,15 @@ from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
 from observatory.runner.spending import caps_left, check_may_spend
 from observatory.runner.stopping import Stop
-from observatory.store.run_folder import create_run, hold_lock, write_manifest
+from observatory.store.manifest import create_run, write_manifest
+from observatory.store.run_lock import hold_lock
 from observatory.telemetry.environment import describe_environment, software_versions
 from observatory.telemetry.host_limits import raise_open_files, read_host_limits
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 from observatory.workload.planning import make_plan
+
+if TYPE_CHECKING:
+    from observatory.runner.finish import FinishedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class CampaignResult:
     """What came of it, and the exit code that says so."""
 
     campaign_id: str
-    runs: list[FinishedRun]
+    runs: "list[FinishedRun]"
     exit_code: ExitCode
     error: ObservatoryError | None = None
 
@@ -236,7 +239,7 @@ def _open(campaign: Campaign, open_things: ExitStack, member: Member) -> None:
     context = OpenContext(log_folder=member.folder / "logs", say=campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
     if member.target.kind in ("url", "api"):
-        from observatory.endpoints.check import check_target  # brings the openai package
+        from observatory.endpoints.check import check_target
 
         check_target(opened)
     member.opened = opened
@@ -255,7 +258,9 @@ def _start_sampler(campaign: Campaign, open_things: ExitStack) -> SamplerHandle:
         for member in campaign.members
         if member.opened is not None and member.target.kind != "api"
     }
-    sampler = start_sampler(folder, campaign.anchor, campaign.request.scenario.telemetry, told)
+    sampler = start_sampler(
+        folder, campaign.anchor, campaign.request.scenario.telemetry, told, wait=False
+    )
     open_things.callback(sampler.stop)
     for member in campaign.members:
         if member.opened is not None and member.opened.process_id is not None:
@@ -351,7 +356,9 @@ def primers(items: list[PlanItem]) -> list[PlanItem]:
     ]
 
 
-def _finish(campaign: Campaign, member: Member) -> FinishedRun:
+def _finish(campaign: Campaign, member: Member) -> "FinishedRun":
+    from observatory.runner.finish import finish_run  # brings scipy: not before the load
+
     campaign.observer.say(f"sealing {member.manifest.run_id}")
     sampler = campaign.sampler
     trouble = sampler.alive() if sampler is not None else None
@@ -377,7 +384,7 @@ def _remove_campaign_folder(campaign: Campaign) -> None:
 
 
 def _exit_code(
-    campaign: Campaign, runs: list[FinishedRun], error: ObservatoryError | None
+    campaign: Campaign, runs: "list[FinishedRun]", error: ObservatoryError | None
 ) -> ExitCode:
     if error is not None:
         return error.exit_code

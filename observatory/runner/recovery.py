@@ -1,19 +1,24 @@
-"""Runs whose process died are sealed, judged and kept, by whoever comes next."""
+"""Runs whose process died are sealed, judged and kept, by whoever comes next.
+
+Every run looks for them before its load, so that what judging needs (scipy above all) is imported only
+where one is found.
+"""
 
 from pathlib import Path
 
-from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.runner.finish import judge
-from observatory.store.run_folder import read_frames, recover_crashed, write_manifest
-from observatory.store.warehouse import ingest_pending
+from observatory.store.manifest import write_manifest
+from observatory.store.recovery import recover_crashed
 
 
 def recover_crashed_runs(workspace: Workspace) -> list[str]:
     """Seal, judge and ingest what nobody writes any more; a line for each run that was saved."""
     lines = seal_crashed_runs(workspace)
     if lines:
+        from observatory.analysis.stage_metrics import stage_metrics
+        from observatory.store.warehouse import ingest_pending
+
         ingest_pending(workspace, stage_metrics)
     return lines
 
@@ -24,4 +29,7 @@ def seal_crashed_runs(workspace: Workspace) -> list[str]:
 
 
 def _judge_and_keep(folder: Path, sealed: Manifest) -> None:
+    from observatory.runner.finish import judge
+    from observatory.store.frames import read_frames
+
     write_manifest(folder, judge(sealed, read_frames(folder)))

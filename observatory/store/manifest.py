@@ -30,6 +30,22 @@ def run_folders(workspace: Workspace) -> list[Path]:
     )
 
 
+def create_run(workspace: Workspace, manifest: Manifest) -> Path:
+    """Make results/runs/<run_id> with its manifest and the folders journal and logs."""
+    folder = workspace.runs / manifest.run_id
+    try:
+        workspace.runs.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+        (folder / "journal").mkdir()
+        (folder / "logs").mkdir()
+    except FileExistsError as error:
+        raise EnvironmentFailed("exists already", where=str(folder)) from error
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    write_manifest(folder, manifest)
+    return folder
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a run folder.
 

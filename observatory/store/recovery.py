@@ -15,7 +15,6 @@ from observatory.store.crashed_stage import crashed_stage
 from observatory.store.journals import JOURNAL_FOLDER, worker_journals
 from observatory.store.manifest import MANIFEST_NAME, read_manifest, run_folders
 from observatory.store.run_lock import LOCK_NAME, hold_lock, is_running
-from observatory.store.sealing import seal
 
 CRASH_REASON = "its runner died before the run was over (killed, or the machine went down)"
 NEWBORN_S = 60.0
@@ -69,6 +68,8 @@ def _is_sealed(folder: Path) -> bool:
 
 
 def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | None:
+    from observatory.store.sealing import seal  # brings polars, which most runs need only later
+
     manifest = read_manifest(folder)
     samples = workspace.campaigns / manifest.campaign_id / SAMPLES_JOURNAL
     if manifest.sealed:

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError
+from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, write_text
 from observatory.store.frames import RunFrames, read_frames
-from observatory.store.manifest import read_manifest, run_folders, write_manifest
+from observatory.store.manifest import create_run, read_manifest, run_folders, write_manifest
 from observatory.store.recovery import recover_crashed
 from observatory.store.run_lock import hold_lock, is_running
 from observatory.store.sealing import seal, verify
@@ -63,22 +63,6 @@ class RunEntry:
         if self.running:
             return "running"
         return self.manifest.status if self.manifest.sealed else "unsealed"
-
-
-def create_run(workspace: Workspace, manifest: Manifest) -> Path:
-    """Make results/runs/<run_id> with its manifest and the folders journal and logs."""
-    folder = workspace.runs / manifest.run_id
-    try:
-        workspace.runs.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-        (folder / "journal").mkdir()
-        (folder / "logs").mkdir()
-    except FileExistsError as error:
-        raise EnvironmentFailed("exists already", where=str(folder)) from error
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    write_manifest(folder, manifest)
-    return folder
 
 
 def list_runs(workspace: Workspace) -> list[RunEntry]:
