@@ -24,8 +24,8 @@ def count_tokens(
     - usage in every event: the differences of its running count, from `usage`;
     - as many events as visible tokens, or one fewer (the end-of-sequence token has no text): one
       token an event, streamed = events, from `usage`;
-    - else visible tokens are shared out by characters, cumulatively, so that they are whole and
-      sum to visible, from `characters`.
+    - else visible tokens are shared out: one for each event where there are enough, the others by
+      characters, cumulatively, so that they are whole and sum to visible, from `characters`.
     Text is never tokenised here. Negative counts are not believed.
     """
     prompt, output, cached, reasoning, written = _reported(usage)
@@ -82,14 +82,17 @@ def _by_running(running: Sequence[int], hidden: int) -> list[int] | None:
 
 
 def _by_characters(tokens: int, characters: Sequence[int]) -> list[int]:
-    """Whole tokens in proportion to characters; every prefix is right to less than one token."""
+    """Whole tokens that sum to `tokens`: one for each event where there are as many, since text takes
+    one, and the others in proportion to characters, cumulatively."""
     total = sum(characters)
+    least = 1 if tokens >= len(characters) else 0
+    spare = tokens - least * len(characters)
     split: list[int] = []
     seen = given = 0
     for count in characters:
         seen += count
-        due = tokens * seen // total
-        split.append(due - given)
+        due = (2 * spare * seen + total) // (2 * total)
+        split.append(least + due - given)
         given = due
     return split
 

@@ -55,6 +55,7 @@ class DecodeQueue:
         self._idle = idle
         self._queue: deque[Turn] = deque()
         self._queued_bytes = 0
+        self._done: list[RequestRecord] = []
         self._current: tuple[Turn, Steps] | None = None
         self._scheduled = False
         loop = gevent.get_hub().loop
@@ -62,12 +63,15 @@ class DecodeQueue:
         self._timer.priority = loop.MINPRI
 
     def __len__(self) -> int:
-        return len(self._queue) + (self._current is not None)
+        return len(self._queue) + (self._current is not None) + len(self._done)
 
     def put(self, turn: Turn) -> None:
         """An exchange has ended."""
         if len(self._queue) >= MOST_QUEUED or self._queued_bytes + _size(turn) > MOST_QUEUED_BYTES:
-            self._write([self._whole(turn)])
+            self._done.append(self._whole(turn))
+            if len(self._done) >= ANSWERS_A_TURN:
+                self._flush()
+            self._schedule()
             return
         self._queue.append(turn)
         self._queued_bytes += _size(turn)
@@ -75,12 +79,19 @@ class DecodeQueue:
 
     def drain(self) -> None:
         """Decode everything now, whoever waits."""
-        while len(self):
+        while self._queue or self._current is not None:
             self._write([self._finish()])
+        self._flush()
 
     def close(self) -> None:
         """Stop the timer."""
         self._timer.close()
+
+    def _flush(self) -> None:
+        """Write the records of what was decoded where it ended."""
+        done, self._done = self._done, []
+        if done:
+            self._write(done)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -96,10 +107,11 @@ class DecodeQueue:
             self._failed(error)
 
     def _turn(self) -> None:
+        self._flush()
         began = time.monotonic_ns()
         records: list[RequestRecord] = []
         times = min(LONGEST, 1 + len(self) // LONGER_EVERY)
-        while len(self) and len(records) < ANSWERS_A_TURN * times:
+        while (self._queue or self._current is not None) and len(records) < ANSWERS_A_TURN * times:
             record = self._step()
             if record is not None:
                 records.append(record)

@@ -39,6 +39,8 @@ EXIT_CODES: dict[Ending, int] = {
 }
 LEAD_NS = 20_000_000
 """How far ahead a single process puts its own start: by then its users sleep."""
+GARBAGE_AT = 20_000
+"""Objects made and not freed before the collector looks: an answer leaves few cycles, and none large."""
 _IMPORTED_BY = os.getpid()
 """The only process or the master; workers are forked from it later."""
 _log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class Session:
         """All users are there."""
         gc.collect()
         gc.freeze()  # what lives now lives on: it need not be looked through again
+        gc.set_threshold(GARBAGE_AT)
         gevent.sleep(max(0.0, self._primed_at + kernel_stamps.PRIMING_S - time.monotonic()))
         if self._worker:
             self._runner.send_message(READY, {"pid": os.getpid()})

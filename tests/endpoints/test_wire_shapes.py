@@ -4,7 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from observatory.endpoints.answer_json import Usage
+from observatory.endpoints.token_split import count_tokens
 from tests.endpoints.wire_streams import (
     SENT,
     chunked,
@@ -354,3 +358,20 @@ def test_one_text_event_in_a_merged_read_shares_nothing() -> None:
     reads = [*stream([])[:1], b"".join(chunked([*words("a"), STOP, DONE]))]
     attempt = read(reads, merged=frozenset({1})).attempt
     assert attempt.event_shared == [False]
+
+
+@given(
+    characters=st.lists(st.integers(1, 400), min_size=1, max_size=60), surplus=st.integers(-20, 900)
+)
+def test_shared_out_tokens_sum_up_and_leave_no_event_without_one(
+    characters: list[int], surplus: int
+) -> None:
+    tokens = max(1, len(characters) + surplus)
+    counts, split = count_tokens(
+        Usage(prompt_tokens=1, completion_tokens=tokens), characters, [], reasoning_streamed=False
+    )
+    if surplus in (0, 1):
+        assert split == [1] * len(characters)  # the end of the sequence has no text
+    else:
+        assert sum(split) == tokens == counts.streamed
+        assert min(split) >= (1 if tokens >= len(characters) else 0)
