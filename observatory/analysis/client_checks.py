@@ -133,6 +133,14 @@ def shared_cores(manifest: Manifest, samples: pl.DataFrame) -> Iterator[Finding]
     if not manifest.target.on_this_host or manifest.target.emulated:
         return
     cores = manifest.environment.get("cores_usable")
+    of = manifest.environment.get("cores_logical")
+    if manifest.target.kind == "url" and cores and of and cores < of:
+        # Somebody gave the load generator cores of its own; what the target may use we cannot see.
+        message = (
+            f"the load generator is bound to {cores} of {of} cores; the target's are not known"
+        )
+        yield Finding("shared_cores", "note", message)
+        return
     message = "the engine and the load generator share " + (
         f"{cores} cores" if cores else "this host's cores"
     )

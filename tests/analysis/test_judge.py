@@ -418,6 +418,18 @@ def test_shared_cores(made: Any) -> None:
     )
 
 
+def test_a_load_generator_with_cores_of_its_own_is_not_said_to_share_them(made: Any) -> None:
+    made.target = {"kind": "url", "on_this_host": True}
+    made.facts["environment"] = {"cores_usable": 1, "cores_logical": 2}
+    fill(made)
+    made.samples.clear()
+    for second in range(60):
+        made.sample(second, 0.98)
+    finding = only(made)
+    assert (finding.code, finding.severity) == ("shared_cores", "note")
+    assert "bound to 1 of 2 cores" in finding.message
+
+
 def test_sharing_idle_cores_is_noted_only(made: Any) -> None:
     made.target = {"on_this_host": True}
     finding = only(fill(made))
