@@ -14,12 +14,10 @@ from observatory.core.plan import PlanItem
 from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
-from observatory.endpoints.quick_listing import quick_models
+from observatory.endpoints.quick_listing import owned_models
 from observatory.endpoints.requests_body import render
 
 _NAMED = 12
-QUICK_WITHIN_S = 5.0
-"""An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
 
 
 class TargetCheck(msgspec.Struct, frozen=True):
@@ -42,7 +40,7 @@ def check_target(opened: OpenTarget) -> TargetCheck:
     """
     started = time.monotonic()
     connection = opened.connection
-    owned = _owned_models(connection)
+    owned = owned_models(connection)
     answered_s = time.monotonic() - started
     listed = None if owned is None else sorted(owned)
     if owned is not None and owned.get(connection.model) == EMULATOR:
@@ -72,17 +70,6 @@ def check_target(opened: OpenTarget) -> TargetCheck:
             "known; nothing that could be billed was tried"
         )
     return TargetCheck(connection.endpoint, connection.model, listed, answered_s, note)
-
-
-def _owned_models(connection: Connection) -> dict[str, str | None] | None:
-    """As listing.owned_models, which is asked only where the quick way got no list."""
-    quick_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
-    owned = quick_models(connection, quick_s)
-    if owned is not None:
-        return owned
-    from observatory.endpoints.listing import owned_models  # brings the openai package
-
-    return owned_models(connection)
 
 
 def _post_nothing(connection: Connection) -> int | None:

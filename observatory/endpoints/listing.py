@@ -16,6 +16,7 @@ import openai
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.tls import tls_context
 
 ANSWER_TIMEOUT_S = 30.0
@@ -32,21 +33,6 @@ _TRANSPORT_HEADERS = frozenset(
         "content-length",
     ]
 )
-
-
-class _Listed(msgspec.Struct):
-    id: str
-    owned_by: Any = None
-
-
-class _Listing(msgspec.Struct):
-    data: list[_Listed]
-
-
-def list_models(connection: Connection) -> list[str] | None:
-    """The names of the models that an endpoint lists, sorted; errors as owned_models."""
-    owned = owned_models(connection)
-    return None if owned is None else sorted(owned)
 
 
 def owned_models(connection: Connection) -> dict[str, str | None] | None:
@@ -72,11 +58,7 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     except openai.APIConnectionError as error:
         raise _unreachable(connection, error, masker) from error
     try:
-        listed = msgspec.json.decode(text, type=_Listing).data
-        return {
-            model.id: model.owned_by if isinstance(model.owned_by, str) else None
-            for model in listed
-        }
+        return models_in(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetFailed(
             f"it answered {_what(text, media)} instead of a list of models",
@@ -150,7 +132,7 @@ def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> 
 
 def _lists(connection: Connection) -> bool:
     try:
-        return list_models(connection) is not None
+        return owned_models(connection) is not None
     except (TargetFailed, BadInput):
         return False
 

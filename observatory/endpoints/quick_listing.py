@@ -1,6 +1,6 @@
-"""The list of models of an endpoint where all is well, without the openai package's half second.
+"""Which models an endpoint has, without the openai package's half second where all is well.
 
-Whatever is not a plain list is answered with None: then listing.py asks again and says why.
+Only a plain list is believed here: for anything else listing.py asks again and says what is wrong.
 """
 
 import http.client
@@ -11,6 +11,8 @@ import msgspec
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.endpoints.tls import tls_context
 
+QUICK_WITHIN_S = 5.0
+"""An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
 _LARGEST = 4 << 20
 """Bytes of a list of models; the longest seen (a router's, 400 models) has under one million."""
 
@@ -24,11 +26,23 @@ class _Listing(msgspec.Struct):
     data: list[_Listed]
 
 
-def quick_models(connection: Connection, timeout_s: float) -> dict[str, str | None] | None:
-    """Whose each model is that GET /models lists; None for anything but a list of some.
+def models_in(text: bytes) -> dict[str, str | None]:
+    """Whose each model is in the answer to GET /models; ValueError where it is no list of models."""
+    listed = msgspec.json.decode(text, type=_Listing).data
+    return {one.id: one.owned_by if isinstance(one.owned_by, str) else None for one in listed}
 
-    BadInput where a key or a certificate cannot be read.
-    """
+
+def owned_models(connection: Connection) -> dict[str, str | None] | None:
+    """As listing.owned_models, which is asked only where the quick way got no list."""
+    owned = _quick_models(connection, min(connection.connect_timeout_s, QUICK_WITHIN_S))
+    if owned:
+        return owned
+    from observatory.endpoints import listing  # brings the openai package
+
+    return listing.owned_models(connection)
+
+
+def _quick_models(connection: Connection, timeout_s: float) -> dict[str, str | None] | None:
     headers = {"Accept": "application/json", **resolved_headers(connection)}
     path = f"{connection.base_path}/models{resolved_query(connection)}"
     client = _client(connection, timeout_s)
@@ -37,13 +51,11 @@ def quick_models(connection: Connection, timeout_s: float) -> dict[str, str | No
         response = client.getresponse()
         if response.status != 200:
             return None
-        listed = msgspec.json.decode(response.read(_LARGEST), type=_Listing).data
+        return models_in(response.read(_LARGEST))
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         client.close()
-    owned = {one.id: one.owned_by if isinstance(one.owned_by, str) else None for one in listed}
-    return owned or None
 
 
 def _client(connection: Connection, timeout_s: float) -> http.client.HTTPConnection:

@@ -14,6 +14,7 @@ from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
+from observatory.endpoints.quick_listing import owned_models
 
 
 def open_url(target: UrlTarget) -> OpenTarget:
@@ -81,9 +82,8 @@ def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> Key
 
 
 def _only_model(target: UrlTarget, connection: Connection) -> str:
-    from observatory.endpoints.listing import list_models  # openai takes half a second to import
-
-    listed = list_models(connection)
+    owned = owned_models(connection)
+    listed = None if owned is None else sorted(owned)
     if listed is not None and len(listed) == 1:
         return listed[0]
     found = "no list of models is offered" if listed is None else f"it lists {len(listed)} models"
