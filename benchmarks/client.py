@@ -162,7 +162,13 @@ def run_observatory(
 
 def _environment() -> dict[str, str]:
     """Ours, without what would steer the product elsewhere."""
-    steering = ("OBSERVATORY_", "LOCUST_", "OPENAI_")
+    steering = (
+        "OBSERVATORY_RESULTS",
+        "OBSERVATORY_CACHE",
+        "OBSERVATORY_HANDOFF",
+        "LOCUST_",
+        "OPENAI_",
+    )
     return {name: value for name, value in os.environ.items() if not name.startswith(steering)}
 
 

@@ -11,6 +11,8 @@ from typing import Literal
 
 RESULTS_VARIABLE = "OBSERVATORY_RESULTS"
 CACHE_VARIABLE = "OBSERVATORY_CACHE"
+NO_RING_VARIABLE = "OBSERVATORY_NO_IO_URING"
+"""Set to anything, the load generator polls its connections instead of letting the kernel read them."""
 SHIPPED = Literal["scenarios", "loadtests", "site"]
 
 

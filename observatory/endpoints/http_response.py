@@ -1,16 +1,17 @@
 """One HTTP/1.1 response as it arrives: bytes and instants in, framing off, the body kept as pieces.
 
 Pure: it knows no socket. Reads in the middle of a stream may be kept as they are and taken in
-together later (`unread`, `settle`); the others go through C (llhttp) at once. No body is read here,
+together later (`take_kept`); the others go through C (llhttp) at once. No body is read here,
 because that waits until the answer is complete (wire.py).
 """
 
-import struct
-from itertools import accumulate
-from operator import add, sub
+from bisect import bisect_right
+from itertools import accumulate, pairwise
 from typing import Any
 
 import httptools
+
+from observatory.endpoints.kept_reads import split_reads
 
 
 class ResponseReader:
@@ -21,11 +22,8 @@ class ResponseReader:
     kernel as several segments, so that their stamp is the last one's. chunked: a piece is a chunk or
     a part of one. headers keep their order, names in lower case.
 
-    unread are the bytes of reads that wait for `settle`, unread_sizes how many came with each,
-    unread_stamps their instants as the kernel gave them (a timespec of CLOCK_REALTIME each): side by
-    side in memory, because a stream's reads come far apart and scattered objects would be gone from
-    the processor's caches by then. deferrable: reads may be put there, because the response is
-    chunked and what was fed ended where a chunk ends.
+    deferrable: reads may be kept (kept_reads) and taken in together later, because the response is chunked
+    and what was fed ended where a chunk ends.
     """
 
     __slots__ = (
@@ -49,9 +47,6 @@ class ResponseReader:
         "stamps",
         "status",
         "surplus",
-        "unread",
-        "unread_sizes",
-        "unread_stamps",
     )
 
     def __init__(self) -> None:
@@ -69,9 +64,6 @@ class ResponseReader:
         self.keep_alive = False
         self.surplus = False
         self.fault: str | None = None
-        self.unread = bytearray()
-        self.unread_sizes: list[int] = []
-        self.unread_stamps = bytearray()
         self.deferrable = False
         self._at = 0
         self._length_known = False
@@ -112,29 +104,36 @@ class ResponseReader:
             else:
                 self.fault = str(error) or type(error).__name__
 
-    @property
-    def reads(self) -> int:
-        """How many reads came, those that wait included."""
-        return len(self.stamps) + len(self.unread_sizes)
-
-    def settle(self, anchor_unix_ns: int) -> None:
-        """Take in the reads that wait, as if each had been fed when it came."""
-        sizes = self.unread_sizes
-        if not sizes:
-            return
-        self.stamps += _instants(self.unread_stamps, anchor_unix_ns)
+    def take_kept(self, kept: bytearray, anchor_unix_ns: int) -> list[int]:
+        """Take in reads that were kept, as if each had been fed when it came; answers their sizes."""
+        sizes, stamps, raw = split_reads(kept, anchor_unix_ns)
+        self.stamps += stamps
         first = len(self.pieces)
-        raw = bytes(self.unread)
-        self.unread, self.unread_sizes, self.unread_stamps = bytearray(), [], bytearray()
         self._parse(raw, self.stamps[-1])
         pieces = self.pieces[first:]
         if _a_chunk_a_read(sizes, pieces):
             self.piece_counts += range(first + 1, first + 1 + len(pieces))
-            return
+            return sizes
         ends = list(accumulate(sizes))
         cut, counts = _cut_at(raw, ends, pieces)
         self.pieces[first:] = cut
         self.piece_counts += [first + count for count in counts]
+        return sizes
+
+    def reads_of_several(self) -> dict[int, int]:
+        """Which reads hold several events, by the lines of data that begin in them, and how many."""
+        counts = [0, *self.piece_counts]
+        suspects = {read for read, (first, end) in enumerate(pairwise(counts)) if end - first > 1}
+        for place, piece in enumerate(self.pieces):
+            if b"\ndata:" in piece:
+                suspects.add(bisect_right(counts, place) - 1)
+        several = {}
+        for read in sorted(suspects):
+            data = b"".join(self.pieces[counts[read] : counts[read + 1]])
+            events = data.count(b"\ndata:") + data.startswith(b"data:")
+            if events > 1:
+                several[read] = events
+        return several
 
     def finish(self) -> bool:
         """The peer closed: answers whether that is a proper end (a body without a stated length)."""
@@ -189,21 +188,11 @@ class ResponseReader:
             self.keep_alive = self._parser.should_keep_alive()
 
 
-def _instants(timespecs: bytearray, anchor_unix_ns: int) -> list[int]:
-    """Nanoseconds from the anchor."""
-    values = struct.unpack(f"{len(timespecs) // 8}q", timespecs)
-    seconds, nanoseconds = values[::2], values[1::2]
-    starts = {second: second * 1_000_000_000 - anchor_unix_ns for second in set(seconds)}
-    return list(map(add, map(starts.__getitem__, seconds), nanoseconds))
-
-
 def _a_chunk_a_read(reads: list[int], pieces: list[bytes]) -> bool:
-    """Whether each read was one whole chunk; only told where all sizes have as many digits."""
+    """Whether each read was one whole chunk: none of several, none cut, none with an extension."""
     sizes = list(map(len, pieces))
-    if len(reads) != len(sizes):
-        return False
-    digits = {max(sizes).bit_length() + 3 >> 2, min(sizes).bit_length() + 3 >> 2}
-    return len(digits) == 1 and set(map(sub, reads, sizes)) == {digits.pop() + 4}
+    framed = {size: size + 4 + (size.bit_length() + 3 >> 2) for size in set(sizes)}
+    return reads == list(map(framed.__getitem__, sizes))
 
 
 def _chunk_ends(raw: bytes, start: int, count: int) -> list[int]:

@@ -8,31 +8,22 @@ middle of a stream are kept as they are, and even their framing waits for the an
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
-
-import gevent
 
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.kept_reads import HEAD_SIZE, STAMP_BYTE, STAMPED, stamp_of
 from observatory.load.connecting import Opened, send_all, socket_fault
-from observatory.load.kernel_stamps import (
-    ANCILLARY_SIZE,
-    NO_STAMP,
-    READ_SIZE,
-    SMALLEST_SEGMENT,
-    SegmentCount,
-    unix_ns,
-)
+from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
+from observatory.load.polling import PolledReads
+from observatory.load.reads import Reads
+from observatory.load.ring import Ring, RingReads
 
-_READ = 1
-"""libev's EV_READ."""
 _PEEK = 0x2
 """MSG_PEEK (bits/socket.h)."""
-SMALL_READ = 479
-"""Bytes in the middle of a stream: an event or two, in one of CPython's small objects (512 bytes with
-its head), whose memory is used again and again."""
-_SMALLEST = 8
-"""A read shorter than this may be the last part of a chunked body's end."""
+_SMALLEST = HEAD_SIZE + 8
+"""Fewer bytes may be the last part of a chunked body's end."""
+_LARGEST = HEAD_SIZE + 4_000
+"""More are not worth keeping unparsed."""
 _EOF = Fault("stream", "early_close", "the server closed the connection")
 
 
@@ -45,55 +36,65 @@ class Channel:
 
     __slots__ = (
         "_anchor_ns",
-        "_deferring",
         "_exchange",
-        "_extra_segments",
+        "_incoming",
+        "_kept",
+        "_large",
         "_opened",
         "_raw",
-        "_read",
         "_reads",
         "_received",
         "_response",
         "_segments",
-        "_watcher",
         "done",
+        "keeping",
         "usable",
     )
 
-    def __init__(self, opened: Opened, anchor_ns: int, done: Callable[[], None]) -> None:
+    def __init__(
+        self, opened: Opened, anchor_ns: int, done: Callable[[], None], ring: Ring | None = None
+    ) -> None:
+        """The ring reads, where there is one; OSError where it takes no more."""
         self._opened = opened
         self._raw = opened.raw
-        self._read = opened.raw.recvmsg
-        self._reads = self._received = self._extra_segments = 0
-        self._deferring = False
+        self._reads = self._received = 0
+        self._large: list[int] = []
+        self._kept: bytearray | None = None
+        self.keeping = False
         self._anchor_ns = anchor_ns
-        self._segments = SegmentCount(opened.raw)
+        self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
         self._exchange: Exchange | None = None
         self._response: ResponseReader | None = None
         self.done = done
         self.usable = True
-        self._watcher: Any = gevent.get_hub().loop.io(opened.raw.fileno(), _READ)
-        self._watcher.start(self._readable)
+        self._incoming: Reads = (
+            PolledReads(opened.raw, self) if ring is None else RingReads(ring, opened.raw, self)
+        )
+
+    @property
+    def taken(self) -> int:
+        """Bytes of the answer in progress so far; with each read it is another number."""
+        received = self._response.received if self._response is not None else 0
+        return received + len(self._kept or b"")
 
     def ready(self) -> bool:
         """Whether the idle connection still stands: the server may have closed it unseen."""
         if self.usable:
             try:
-                waiting = self._raw.recv(1, _PEEK)
+                waits = bool(self._raw.recv(1, _PEEK))
             except BlockingIOError:
-                return True
+                waits = bool(self._incoming.waiting()[0])
             except OSError:
                 self.usable = False
             else:
-                if waiting:
-                    self._readable()  # TLS session tickets come unasked; anything else is surplus
-                    return self.usable
+                self.usable = waits
+            # TLS session tickets come unasked; anything else is surplus.
+            if waits and self._opened.tls is None:
                 self.usable = False
-        return False
+        return self.usable
 
     def send(self, pieces: list[bytes], exchange: Exchange) -> None:
         """Send the request; its answer is read from now on. OSError where the kernel refuses."""
-        self._extra_segments = 0
         self._response = exchange.response = ResponseReader()
         self._exchange = exchange
         exchange.stamp_source = "kernel" if self._opened.stamped else "read"
@@ -116,55 +117,32 @@ class Channel:
     def close(self) -> None:
         """Close the socket."""
         self.usable = False
-        self._watcher.close()
+        self._incoming.close()
         self._raw.close()
 
-    def _readable(self) -> None:
-        """The loop's callback: it must not raise, whatever a server sends."""
+    def arrived(self, read: bytes) -> None:
+        """The reader's word; it must not raise, whatever a server sends."""
         try:
-            if not self._deferring:
-                data, ancillary, _, _ = self._read(READ_SIZE, ANCILLARY_SIZE)
-            else:
-                data, ancillary, _, _ = self._read(SMALL_READ, ANCILLARY_SIZE)
-                stamp = ancillary[0][2] if ancillary else NO_STAMP
-                size = len(data)
-                if _SMALLEST <= size < SMALL_READ and b"\r\n\r\n" not in data and stamp != NO_STAMP:
-                    response = self._response
-                    assert response is not None
-                    response.unread += data
-                    response.unread_sizes.append(size)
-                    response.unread_stamps += stamp
-                    if data.find(b"\ndata:", _SMALLEST) >= 0:  # a second event
-                        self._may_be_merged(response, data)
-                    return
-                if size == SMALL_READ:
-                    more, ancillary = self._rest(ancillary)
-                    data += more
-            self._take(data, unix_ns(ancillary[0][2]) if ancillary else 0)
-        except BlockingIOError:
-            return
+            kept = self._kept
+            if (
+                kept is not None
+                and _SMALLEST <= len(read) < _LARGEST
+                and b"\r\n\r\n" not in read
+                and read[STAMP_BYTE] == STAMPED
+            ):
+                kept += read
+                return
+            self._take(read[HEAD_SIZE:], stamp_of(read))
         except ssl.SSLError as error:
             self.give_up(Fault("stream", "tls", error.reason or str(error)))
         except OSError as error:
-            self.give_up(socket_fault("stream", error))
+            self.broke(error)
         except Exception as error:
             self.give_up(Fault("stream", "client", f"{type(error).__name__}: {error}"))
 
-    def _rest(self, ancillary: Any) -> tuple[bytes, Any]:
-        """What else waits, and the stamp of all: the last segment's, as one larger read would have it."""
-        try:
-            data, later, _, _ = self._read(READ_SIZE, ANCILLARY_SIZE)
-        except BlockingIOError:
-            return b"", ancillary
-        return data, later or ancillary
-
-    def _may_be_merged(self, response: ResponseReader, data: bytes) -> None:
-        """The latest read holds several events, which perhaps had waited."""
-        reads = self._reads + len(response.unread_sizes)
-        received = self._received + len(response.unread)
-        events = data.count(b"\ndata:") + 1
-        if self._segments.waited(reads, received, len(data), events):
-            response.merged.add(response.reads - 1)
+    def broke(self, error: OSError) -> None:
+        """The reader's word that the connection failed."""
+        self.give_up(socket_fault("stream", error))
 
     def _take(self, data: bytes, stamp_ns: int) -> None:
         """A read that may be the end of something."""
@@ -182,7 +160,8 @@ class Channel:
         size = len(data)
         self._reads += 1
         self._received += size
-        self._extra_segments += (size - 1) // SMALLEST_SEGMENT
+        if size > SMALLEST_SEGMENT:
+            self._large.append(size)
         closed = False
         if self._opened.tls is not None:
             data, closed = self._decrypt(data)
@@ -190,33 +169,46 @@ class Channel:
             # Nobody asked: only TLS housekeeping is innocent.
             if data or closed or self._opened.tls is None:
                 self.usable = False
-                self._watcher.stop()
+                self._incoming.close()
             return
         if data:
             before = len(response.pieces)
             over = response.feed(data, at)
             pieces = len(response.pieces) - before
-            asked = pieces > 1 or not response.chunked or self._segments.exact
-            if asked and self._segments.waited(self._reads, self._received, size, pieces):
+            asked = not response.chunked or self._segments.exact
+            if asked and self._segments.waited(
+                self._reads, self._received, size, pieces, self._incoming.waiting
+            ):
                 response.merged.add(len(response.stamps) - 1)
             if over:
-                if not asked:
-                    self._segments.answer_ended(self._reads, self._extra_segments)
                 self._complete(response, at)
                 return
-            self._deferring = (
-                response.deferrable and not self._segments.exact and self._opened.tls is None
-            )
+            if response.deferrable and not self._segments.exact and self._opened.tls is None:
+                self._kept, self.keeping = bytearray(), True
         if closed:
             self._closed()
 
     def _settle(self, response: ResponseReader) -> None:
         """Take in the reads that were kept."""
-        self._deferring = False
-        if response.unread_sizes:
-            self._reads += len(response.unread_sizes)
-            self._received += len(response.unread)
-            response.settle(self._anchor_ns)
+        kept, self._kept, self.keeping = self._kept, None, False
+        if kept:
+            sizes = response.take_kept(kept, self._anchor_ns)
+            self._reads += len(sizes)
+            self._received += len(kept) - HEAD_SIZE * len(sizes)
+            if max(sizes) > SMALLEST_SEGMENT:
+                self._large += [size for size in sizes if size > SMALLEST_SEGMENT]
+
+    def _find_merged(self, response: ResponseReader) -> None:
+        """At the answer's end, see whether its reads account for all segments."""
+        large, self._large = self._large, []
+        if self._segments.exact or not response.chunked:
+            return
+        beyond = self._segments.beyond(self._reads, self._received, large, self._incoming.waiting)
+        if beyond > 0:
+            several = response.reads_of_several()
+            response.merged.update(several)
+            if beyond > sum(several.values()) - len(several):
+                self._segments.exact = True
 
     def _decrypt(self, data: bytes) -> tuple[bytes, bool]:
         """The plaintext of what arrived, and whether the peer said goodbye."""
@@ -247,7 +239,7 @@ class Channel:
     def _closed(self) -> None:
         """The peer's end of the stream."""
         self.usable = False
-        self._watcher.stop()
+        self._incoming.close()
         response = self._response
         if response is not None:
             self._settle(response)
@@ -261,10 +253,11 @@ class Channel:
         self._exchange = self._response = None
         if fault is not None:
             self.usable = False
-            self._watcher.stop()
+            self._incoming.close()
         if exchange is None or response is None:
             return
         self._settle(response)
+        self._find_merged(response)
         response.release()
         if fault is not None and fault.phase == "stream" and response.headers_at is None:
             fault = Fault("headers", fault.kind, fault.text, fault.outcome)

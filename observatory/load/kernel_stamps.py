@@ -7,15 +7,13 @@ one's stamp alone, so a read that held several segments is known by TCP's own co
 import socket
 import struct
 import sys
+from collections.abc import Callable
 
 LINUX = sys.platform.startswith("linux")
 SO_TIMESTAMPNS = 35
 """asm-generic/socket.h, SO_TIMESTAMPNS_OLD: a 64-bit timespec on 64-bit machines."""
 READ_SIZE = 65_536
 ANCILLARY_SIZE = 64
-_TIMESPEC = struct.Struct("qq")
-NO_STAMP = bytes(16)
-"""What stands in place of a stamp where the kernel took none."""
 _TCP_INFO_SIZE = 160
 _TCP_INFO = struct.Struct("=20xI104xQ16xI")
 """tcpi_rcv_mss, tcpi_bytes_received, tcpi_data_segs_in of struct tcp_info (linux/tcp.h)."""
@@ -43,41 +41,42 @@ def prime() -> socket.socket:
     return holder
 
 
-def unix_ns(timespec: bytes) -> int:
-    """Unix nanoseconds of a kernel stamp; 0 where it is none."""
-    if len(timespec) != _TIMESPEC.size:
-        return 0
-    seconds, nanoseconds = _TIMESPEC.unpack(timespec)
-    return int(seconds * 1_000_000_000 + nanoseconds)
-
-
 class SegmentCount:
     """Tells of one connection's reads which held several segments that had waited to be read.
 
-    TCP's counters are asked for a read that could hold two events; reads between count as one
-    segment each. That assumption is checked when they are asked, and at an answer's end; where the
-    server does not keep to it (it writes a chunk in parts, say), every read is asked about from then
-    on. A burst that was
-    sent at once and needed several full segments is not a wait.
+    TCP's counters are asked at an answer's end (`beyond`): they must account for its reads. Where the
+    server's way of writing never lets them (a chunk in parts, say), `exact` is set and they are asked
+    about every read (`waited`). A burst that was sent at once and needed several full segments is
+    not a wait.
     """
 
     __slots__ = ("_raw", "_reads", "_segments", "exact")
 
-    def __init__(self, raw: socket.socket) -> None:
+    def __init__(self, raw: socket.socket, *, fresh: bool) -> None:
+        """fresh: nothing has come on the connection so far."""
         self._raw = raw
         self._reads = 0
         self._segments = 0
         self.exact = not LINUX
+        if not fresh and (told := self._ask()):
+            self._segments = told[2]
 
-    def waited(self, reads: int, received: int, size: int, pieces: int) -> bool:
+    def waited(
+        self,
+        reads: int,
+        received: int,
+        size: int,
+        pieces: int,
+        later: Callable[[], tuple[int, int]],
+    ) -> bool:
         """Whether the connection's latest read (its `reads`-th; `received` bytes with it), of `size`
-        bytes and `pieces` events, was of segments that had waited. Where that cannot be known, doubt
-        is stated."""
+        bytes and `pieces` events, was of segments that had waited. later: reads and bytes that are
+        made already and come after it. Where it cannot be known, doubt is stated."""
         told = self._ask()
         if told is None:
             return True
         largest, arrived, segments = told
-        segments -= arrived > received  # at least one came after the read
+        segments -= self._unread(arrived, received, later)
         here = segments - self._segments - (reads - 1 - self._reads)
         self._segments, self._reads = segments, reads
         needed = -(-size // max(largest, SMALLEST_SEGMENT))
@@ -85,14 +84,31 @@ class SegmentCount:
             self.exact = True  # reads before it had several, too
         return bool(here > needed)
 
-    def answer_ended(self, reads: int, full_segments: int) -> None:
-        """All of an answer is read. full_segments: how many more segments than reads its bytes need."""
-        told = None if self.exact else self._ask()
-        if told is not None:
-            segments = told[2]
-            if segments - self._segments > reads - self._reads + full_segments:
-                self.exact = True
-            self._segments, self._reads = segments, reads
+    def beyond(
+        self, reads: int, received: int, large: list[int], later: Callable[[], tuple[int, int]]
+    ) -> int:
+        """How many more segments came since it was last asked than the reads since then need.
+
+        large are the sizes of those reads that may have needed several; the rest as in `waited`.
+        """
+        told = self._ask()
+        if told is None:
+            return 1
+        largest, arrived, segments = told
+        segments -= self._unread(arrived, received, later)
+        beyond = segments - self._segments - (reads - self._reads)
+        if beyond > 0:
+            beyond -= sum((size - 1) // max(largest, SMALLEST_SEGMENT) for size in large)
+        self._segments, self._reads = segments, reads
+        return beyond
+
+    def _unread(self, arrived: int, received: int, later: Callable[[], tuple[int, int]]) -> int:
+        """Segments that came after the latest read."""
+        if arrived <= received:
+            return 0
+        made, more = later()
+        # What nobody has read yet is at least one.
+        return made + (arrived > received + more)
 
     def _ask(self) -> tuple[int, int, int] | None:
         """The largest segment, bytes and segments received; None where the system does not tell."""

@@ -16,6 +16,7 @@ from observatory.endpoints.exchange import Answer, Fault
 from observatory.endpoints.wire import decode
 from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
+from observatory.load.command import simulated_users
 from observatory.load.decoding import DecodeQueue
 from observatory.load.endpoint import make_endpoint
 from observatory.load.handoff import Handoff
@@ -24,6 +25,7 @@ from observatory.load.loops import ClosedLoop, OpenLoop
 from observatory.load.pacing import AlarmClock
 from observatory.load.recorder import JournalFailed, Recorder
 from observatory.load.records import request_record, unsent_record
+from observatory.load.ring import open_ring
 from observatory.load.seat import Seat
 from observatory.load.transport import Transport
 from observatory.load.turn import Turn, Turns
@@ -64,6 +66,7 @@ class StageRun:
         )
         self._recorder = Recorder(Path(handoff.journal), worker)
         self._watchdog = Watchdog(handoff.connection)
+        self._ring = open_ring(simulated_users(handoff) // handoff.workers)
         self.alarms = AlarmClock(self._bug)
         self._decoder = DecodeQueue(
             self._endpoint, self._record, self._write, self._maybe_over, self._bug
@@ -172,7 +175,7 @@ class StageRun:
 
     def seat(self) -> Seat:
         """A place for one more simulated user."""
-        seat = Seat(len(self._seats), Transport(self._endpoint, self._watchdog))
+        seat = Seat(len(self._seats), Transport(self._endpoint, self._watchdog, self._ring))
         seat.free_monotonic = time.monotonic_ns()
         seat.leaving = self._finished
         self._seats.append(seat)

@@ -12,8 +12,9 @@ from gevent import GreenletExit
 from observatory.core.record import ErrorPhase
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.load.channel import Channel
-from observatory.load.connecting import Broken, open_connection, socket_fault
+from observatory.load.connecting import Broken, Opened, open_connection, socket_fault
 from observatory.load.endpoint import Endpoint
+from observatory.load.ring import Ring
 from observatory.load.watchdog import Watchdog
 
 
@@ -24,9 +25,11 @@ class _Abandoned(Exception):
 class Transport:
     """Used by one greenlet at a time; `give_up` may be called from any other."""
 
-    def __init__(self, endpoint: Endpoint, watchdog: Watchdog) -> None:
+    def __init__(self, endpoint: Endpoint, watchdog: Watchdog, ring: Ring | None = None) -> None:
+        """ring: who reads its connections; without one they are polled."""
         self._endpoint = endpoint
         self._watchdog = watchdog
+        self._ring = ring
         self._channel: Channel | None = None
         self._greenlet: Any = None
         self._over = False
@@ -64,7 +67,7 @@ class Transport:
         channel = self._channel
         if channel is None:
             opened = open_connection(self._endpoint, exchange)
-            channel = Channel(opened, self._endpoint.anchor.realtime_ns, self._done)
+            channel = self._make_channel(opened)
             self._channel = channel
         else:
             exchange.reused = True
@@ -82,6 +85,15 @@ class Transport:
             finally:
                 self._waiting = False
 
+    def _make_channel(self, opened: Opened) -> Channel:
+        anchor_ns = self._endpoint.anchor.realtime_ns
+        if self._ring is not None and opened.stamped:
+            try:
+                return Channel(opened, anchor_ns, self._done, self._ring)
+            except OSError:
+                self._ring = None
+        return Channel(opened, anchor_ns, self._done)
+
     def _done(self) -> None:
         """The channel's word that the exchange is over: in the hub, or wherever we gave it up."""
         self._over = True
@@ -98,6 +110,11 @@ class Transport:
                 self._greenlet.switch()
             else:
                 self._greenlet.throw(_Abandoned())
+
+    @property
+    def taken(self) -> int:
+        """How many bytes of the answer in progress are taken in, as a measure of its progress."""
+        return self._channel.taken if self._channel is not None else 0
 
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, at once; its phase is taken from how far it came."""

@@ -1,6 +1,6 @@
 """Ends exchanges that take too long: to their first byte, between two reads, or as a whole.
 
-It looks every now and then and counts reads, so that a timer costs the hot path nothing; a limit is
+It looks every now and then whether something came, so that a timer costs the hot path nothing; a limit is
 kept to about a tenth of the shortest one.
 """
 
@@ -18,17 +18,21 @@ class Watched(Protocol):
 
     exchange: Exchange | None
 
+    @property
+    def taken(self) -> int:
+        """A number that every read of the answer in progress changes; 0 before the first."""
+
     def give_up(self, fault: Fault) -> None:
         """End it with this fault."""
 
 
 class _Progress:
-    __slots__ = ("began", "reads", "since")
+    __slots__ = ("began", "since", "taken")
 
     def __init__(self, now: float) -> None:
         self.began = now
-        self.reads = -1
         self.since = now
+        self.taken = -1
 
 
 class Watchdog:
@@ -61,27 +65,26 @@ class Watchdog:
     def _look(self) -> None:
         now = time.monotonic()
         for one, progress in list(self._watched.items()):
-            fault = self._fault(one.exchange, progress, now)
+            fault = self._fault(one, progress, now)
             if fault is not None:
                 one.give_up(fault)
 
-    def _fault(self, exchange: Exchange | None, progress: _Progress, now: float) -> Fault | None:
-        limits = self._connection
+    def _fault(self, one: Watched, progress: _Progress, now: float) -> Fault | None:
+        limits, exchange = self._connection, one.exchange
         if exchange is None:
             return None
         if now - progress.began > limits.whole_timeout_s:
             text = f"no whole answer within {limits.whole_timeout_s:g} s"
             return Fault("stream", "timeout", text, "timeout")
-        response = exchange.response
-        if response is None or exchange.body_sent is None:
+        if exchange.response is None or exchange.body_sent is None:
             return None  # connecting has a limit of its own
-        reads = response.reads
-        if reads != progress.reads:
-            progress.reads, progress.since = reads, now
-        elif not reads and now - progress.since > limits.first_byte_timeout_s:
+        taken = one.taken
+        if taken != progress.taken:
+            progress.taken, progress.since = taken, now
+        elif not taken and now - progress.since > limits.first_byte_timeout_s:
             text = f"no first byte within {limits.first_byte_timeout_s:g} s"
             return Fault("headers", "timeout", text, "timeout")
-        elif reads and now - progress.since > limits.between_events_timeout_s:
+        elif taken and now - progress.since > limits.between_events_timeout_s:
             text = f"nothing more for {limits.between_events_timeout_s:g} s"
             return Fault("stream", "stall", text, "timeout")
         return None

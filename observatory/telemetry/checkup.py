@@ -7,6 +7,7 @@ import ctypes
 import os
 import shutil
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Literal
 import psutil
 
 from observatory.core.clock import STEP_NS, read_both
+from observatory.core.workspace import NO_RING_VARIABLE
 from observatory.telemetry.environment import cpu_governor, cpu_model, gpu_inventory
 from observatory.telemetry.host_limits import PROC, read_host_limits
 
@@ -27,6 +29,11 @@ LEAST_OPEN_FILES = 256
 GOOD_PORTS = 10_000
 GOOD_CORES = 4
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; also the type of the control message
+_IO_URING_SETUP, _IO_URING_PARAMETERS = 425, 120  # the system call; struct io_uring_params
+_POLLED = (
+    "none needed up to some hundred streams; else: sysctl kernel.io_uring_disabled=0, and a container "
+    "that allows io_uring"
+)
 _STA_UNSYNC = 0x40  # linux/timex.h
 _RAPL = Path("/sys/class/powercap")
 
@@ -53,6 +60,7 @@ def machine_checks(results: Path) -> list[Check]:
         check_clock(),
         check_synchronised(),
         check_receive_stamps(),
+        check_kernel_reads(),
         check_open_files(),
         check_port_range(),
         check_free_port(),
@@ -170,6 +178,24 @@ def _stamped_over_loopback() -> bool:
             accepted.sendall(b"x")
             _, control, _, _ = client.recvmsg(1, 64)
     return any(kind == _SO_TIMESTAMPNS for _, kind, _ in control)
+
+
+def check_kernel_reads() -> Check:
+    """Whether the kernel reads connections by itself (io_uring), so that a busy client loses no stamp."""
+    if not sys.platform.startswith("linux"):
+        return Check("kernel reads", "warning", "no Linux: connections are polled", _POLLED)
+    if os.environ.get(NO_RING_VARIABLE):
+        fix = f"unset {NO_RING_VARIABLE}"
+        return Check("kernel reads", "warning", f"switched off: {NO_RING_VARIABLE} is set", fix)
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    descriptor = call(_IO_URING_SETUP, 1, (ctypes.c_char * _IO_URING_PARAMETERS)())
+    if descriptor >= 0:
+        os.close(descriptor)
+        return Check("kernel reads", "ok", "io_uring is to be had")
+    error = os.strerror(ctypes.get_errno())
+    return Check(
+        "kernel reads", "warning", f"no io_uring ({error}): connections are polled", _POLLED
+    )
 
 
 def check_open_files() -> Check:

@@ -60,6 +60,7 @@ def main() -> None:
     from observatory.endpoints.wire import decode
     from observatory.load import kernel_stamps
     from observatory.load.endpoint import make_endpoint
+    from observatory.load.ring import open_ring
     from observatory.load.transport import Transport
     from observatory.load.watchdog import Watchdog
 
@@ -67,9 +68,12 @@ def main() -> None:
     holder = kernel_stamps.prime()
     gevent.sleep(2 * kernel_stamps.PRIMING_S)
 
+    cases = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=list[Case])
+    ring = open_ring(len(cases))
+
     def run(case: Case) -> list[Told]:
         endpoint = make_endpoint(case.connection, anchor, request="chat", stream=True)
-        transport = Transport(endpoint, Watchdog(case.connection))
+        transport = Transport(endpoint, Watchdog(case.connection), ring)
         told = []
         for text in case.texts:
             exchange = Exchange()
@@ -83,7 +87,6 @@ def main() -> None:
         transport.close()
         return told
 
-    cases = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=list[Case])
     tasks = [gevent.spawn(run, case) for case in cases]
     gevent.joinall(tasks, raise_error=True)
     sys.stdout.buffer.write(msgspec.json.encode([task.value for task in tasks]))

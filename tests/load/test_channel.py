@@ -13,8 +13,9 @@ from observatory.endpoints.exchange import Exchange
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.wire import decode
-from observatory.load.channel import SMALL_READ, Channel
+from observatory.load.channel import Channel
 from observatory.load.connecting import Opened
+from observatory.load.polling import SMALL_READ
 
 ANCHOR_NS = 1_700_000_000 * 10**9
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -79,7 +80,7 @@ def through_channel(
         channel.send([b"POST"], exchanges[-1])
         until = len(reads) * (answers - number - 1)
         while raw.left > until:
-            channel._readable()
+            channel._incoming._readable()
     return exchanges, raw, channel
 
 

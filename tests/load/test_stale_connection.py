@@ -9,6 +9,8 @@ from observatory.load.handoff import Caps
 from tests.load.servers import Close, Seen, answer, serve
 from tests.load.stages import carry, item, make_handoff
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 def closes_a_kept_connection(sock: Any, seen: Seen) -> None:
     """Answers the first request of each connection, and closes it when a second one has come."""

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from observatory.core.connection import Connection
+from observatory.core.workspace import NO_RING_VARIABLE
+from observatory.telemetry import checkup
 from tests.load.asking import Case, ask
 from tests.load.servers import DONE, HEAD, LAST, STOP, Close, Seen, chunk, serve, token, usage
+
+pytestmark = pytest.mark.usefixtures("either_way")
 
 LINUX = sys.platform.startswith("linux")
 
@@ -112,8 +117,11 @@ def test_an_answer_has_every_instant_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="the kernel stamps segments on Linux only")
-def test_a_stalled_client_keeps_true_stamps_and_counts_the_shared_ones(tmp_path: Path) -> None:
+def test_a_stalled_client_keeps_true_stamps_and_counts_the_shared_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The loop stands still for 0.1 s while five tokens arrive: the last keeps its stamp."""
+    monkeypatch.setenv(NO_RING_VARIABLE, "1")
     with serve({"ok": slowly}) as server:
         [[told]] = ask(tmp_path, [Case(to(server.port), ["a"], stall_s=0.1)])
     attempt = told.attempt
@@ -129,6 +137,20 @@ def test_a_stalled_client_keeps_true_stamps_and_counts_the_shared_ones(tmp_path:
         if not shared and at >= together[-1]
     )
     assert after == together[-1]
+
+
+@pytest.mark.skipif(checkup.check_kernel_reads().state != "ok", reason="no io_uring")
+def test_where_the_kernel_reads_a_stalled_client_loses_no_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(NO_RING_VARIABLE, raising=False)
+    with serve({"ok": slowly}) as server:
+        [[told]] = ask(tmp_path, [Case(to(server.port), ["a"], stall_s=0.1)])
+    attempt = told.attempt
+    assert attempt.stamp_source == "kernel"
+    assert attempt.shared_stamps == 0
+    gaps = [after - before for before, after in pairwise(attempt.event_ns)]
+    assert min(gaps) > 10_000_000
 
 
 @pytest.mark.skipif(not LINUX, reason="TCP's segment counters are Linux's")

@@ -18,7 +18,7 @@ Memory = namedtuple("Memory", "available")
 
 def test_every_check_on_this_machine_has_a_fix_unless_it_is_fine(tmp_path: Path) -> None:
     checks = checkup.machine_checks(tmp_path / "results")
-    assert len({check.name for check in checks}) == len(checks) == 12
+    assert len({check.name for check in checks}) == len(checks) == 13
     for check in checks:
         assert check.found
         assert (check.state == "ok") == (check.fix is None)
@@ -98,6 +98,20 @@ def test_receive_stamps(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(checkup, "_stamped_over_loopback", refused)
     assert checkup.check_receive_stamps().found == "not to be had: Protocol not available"
+
+
+def test_kernel_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = checkup.check_kernel_reads()
+    assert (here.state, here.found) == ("ok", "io_uring is to be had") or (
+        here.state == "warning" and "no io_uring (" in here.found
+    )
+    monkeypatch.setenv("OBSERVATORY_NO_IO_URING", "1")
+    off = checkup.check_kernel_reads()
+    assert (off.state, off.fix) == ("warning", "unset OBSERVATORY_NO_IO_URING")
+    monkeypatch.delenv("OBSERVATORY_NO_IO_URING")
+    monkeypatch.setattr(checkup, "_IO_URING_SETUP", 100_000)
+    missing = checkup.check_kernel_reads()
+    assert missing.found == "no io_uring (Function not implemented): connections are polled"
 
 
 @pytest.mark.parametrize(

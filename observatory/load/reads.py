@@ -1,0 +1,26 @@
+"""Who takes a connection's reads, and who makes them: the two sides, so that either may be another."""
+
+from typing import Protocol
+
+
+class Taker(Protocol):
+    """Told of a connection's reads in the loop's own callbacks, one after another; must not raise."""
+
+    keeping: bool
+    """Whether reads of the middle of a stream come now, which are best made small."""
+
+    def arrived(self, read: bytes) -> None:
+        """One read with its head (endpoints.kept_reads); without bytes at the peer's end."""
+
+    def broke(self, error: OSError) -> None:
+        """The connection failed; nothing more comes."""
+
+
+class Reads(Protocol):
+    """One connection being read."""
+
+    def waiting(self) -> tuple[int, int]:
+        """How many reads, and how many bytes, are made and not yet handed over."""
+
+    def close(self) -> None:
+        """Make no more; before the socket is closed."""

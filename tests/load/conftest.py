@@ -1,0 +1,13 @@
+"""Both ways to read a connection, for tests that ask for them."""
+
+import pytest
+
+from observatory.core.workspace import NO_RING_VARIABLE
+
+
+@pytest.fixture(params=["by the kernel", "polled"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs twice; where a system has no io_uring, both are polled."""
+    monkeypatch.delenv(NO_RING_VARIABLE, raising=False)
+    if request.param == "polled":
+        monkeypatch.setenv(NO_RING_VARIABLE, "1")

@@ -1,0 +1,326 @@
+"""The kernel reads by itself: nothing is lost, whole reads come with their stamps, ends are told."""
+
+import contextlib
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.core.workspace import NO_RING_VARIABLE
+from observatory.endpoints.kept_reads import (
+    HEAD_SIZE,
+    join_reads,
+    make_head,
+    split_reads,
+    stamp_of,
+)
+from observatory.load import kernel_stamps, ring
+from observatory.load.ring import Ring, RingReads, open_ring
+
+try:
+    Ring(1).close()
+except OSError as refused:
+    pytestmark = pytest.mark.skip(reason=f"this system gives no io_uring: {refused}")
+
+
+class Told:
+    """A taker that remembers."""
+
+    keeping = False
+
+    def __init__(self) -> None:
+        self.reads: list[bytes] = []
+        self.error: OSError | None = None
+
+    def arrived(self, read: bytes) -> None:
+        self.reads.append(read)
+
+    def broke(self, error: OSError) -> None:
+        self.error = error
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(read[HEAD_SIZE:] for read in self.reads)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.reads) and len(self.reads[-1]) == HEAD_SIZE
+
+
+class Pair:
+    """Two ends of a connection over loopback; ours asks for stamps, as the client's do."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.ours = socket.create_connection(listening.getsockname())
+            self.theirs, _ = listening.accept()
+        for one in (self.ours, self.theirs):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.ours.setblocking(False)
+        assert kernel_stamps.enable(self.ours)
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    one = Pair()
+    time.sleep(2 * kernel_stamps.PRIMING_S)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def one_ring() -> Iterator[Ring]:
+    made = Ring(1)
+    yield made
+    made.close()
+
+
+def turn(seconds: float = 0.05) -> None:
+    gevent.sleep(seconds)
+
+
+def stall(seconds: float) -> None:
+    """Python is busy and enters no kernel but for the clock's ticks."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def test_each_segment_is_a_read_with_its_own_stamp(one_ring: Ring, pair: Pair) -> None:
+    told = Told()
+    RingReads(one_ring, pair.ours, told)
+    sent = []
+    for number in range(5):
+        sent.append(time.time_ns())
+        pair.theirs.sendall(b"event %d" % number)
+        turn(0.01)
+    assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(5)]
+    for before, read in zip(sent, told.reads, strict=True):
+        assert 0 <= stamp_of(read) - before < 10**7
+
+
+def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair) -> None:
+    """Against the same without a ring: there all that waited bears the last one's stamp."""
+    told = Told()
+    RingReads(one_ring, pair.ours, told)
+    script = (
+        "import socket, sys, time\n"
+        "s = socket.socket(fileno=int(sys.argv[1]))\n"
+        "for n in range(8):\n    s.sendall(b'event %d' % n); time.sleep(0.02)\n"
+        "s.detach()\n"
+    )
+    number = pair.theirs.fileno()
+    with subprocess.Popen([sys.executable, "-c", script, str(number)], pass_fds=[number]) as sender:
+        turn(0.001)
+        stall(1.0)
+        sender.wait(30)
+    assert told.reads == []  # nobody took anything so far
+    turn()
+    assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(8)]
+    stamps = [stamp_of(read) for read in told.reads]
+    gaps = [later - earlier for earlier, later in pairwise(stamps)]
+    assert min(gaps) > 10**7
+
+
+def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair) -> None:
+    told, other = Told(), Told()
+    reads = RingReads(one_ring, pair.ours, told)
+    second = Pair()
+    RingReads(one_ring, second.ours, other)
+    for piece in (b"a", b"bc"):
+        pair.theirs.sendall(piece)
+        second.theirs.sendall(piece)
+        os.getppid()  # into the kernel and out
+    assert reads.waiting() == (2, 3)
+    turn()
+    assert reads.waiting() == (0, 0)
+    assert told.data == other.data == b"abc"
+    second.close()
+
+
+def test_a_large_burst_is_one_read_of_many_buffers(one_ring: Ring, pair: Pair) -> None:
+    told = Told()
+    RingReads(one_ring, pair.ours, told)
+    body = bytes(range(256)) * 400  # more than a buffer holds
+    pair.theirs.sendall(body)
+    turn()
+    assert told.data == body
+    assert len(told.reads) < len(body) // 10_000
+    assert struct.unpack_from("=I", told.reads[0], 8)[0] == len(told.reads[0]) - HEAD_SIZE
+
+
+def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "_FEWEST_BUFFERS", 4)
+    monkeypatch.setattr(ring, "_READS_AHEAD", 1)
+    monkeypatch.setattr(ring, "_LARGEST_BUFFER", 64)
+    small = Ring(4)
+    told = Told()
+    RingReads(small, pair.ours, told)
+    sent = b""
+    for number in range(100):
+        piece = b"%03d" % number * 9
+        sent += piece
+        pair.theirs.sendall(piece)
+    turn(0.3)
+    assert told.data == sent
+    small.close()
+
+
+def test_the_ring_goes_round_many_times(monkeypatch: pytest.MonkeyPatch, pair: Pair) -> None:
+    monkeypatch.setattr(ring, "_FEWEST_BUFFERS", 8)
+    monkeypatch.setattr(ring, "_READS_AHEAD", 1)
+    small = Ring(8)
+    told, other = Told(), Told()
+    RingReads(small, pair.ours, told)
+    second = Pair()
+    RingReads(small, second.ours, other)
+    for number in range(300):
+        (pair if number % 3 else second).theirs.sendall(b"%d," % number)
+        gevent.sleep(0)
+    turn()
+    assert told.data == b"".join(b"%d," % n for n in range(300) if n % 3)
+    assert other.data == b"".join(b"%d," % n for n in range(0, 300, 3))
+    second.close()
+    small.close()
+
+
+def test_the_peers_end_is_a_read_of_nothing(one_ring: Ring, pair: Pair) -> None:
+    told = Told()
+    RingReads(one_ring, pair.ours, told)
+    pair.theirs.sendall(b"last words")
+    pair.theirs.close()
+    turn()
+    assert told.data == b"last words"
+    assert told.ended
+    assert told.error is None
+
+
+def test_a_reset_is_told_with_its_cause(one_ring: Ring, pair: Pair) -> None:
+    told = Told()
+    RingReads(one_ring, pair.ours, told)
+    pair.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    pair.theirs.close()
+    turn()
+    assert isinstance(told.error, ConnectionResetError)
+
+
+def test_a_connection_that_was_let_go_is_closed_and_not_heard_of_again(
+    one_ring: Ring, pair: Pair
+) -> None:
+    told = Told()
+    reads = RingReads(one_ring, pair.ours, told)
+    pair.theirs.sendall(b"never taken")
+    os.getppid()
+    reads.close()
+    reads.close()
+    pair.ours.close()
+    turn()
+    assert told.reads == []
+    pair.theirs.settimeout(2)
+    with contextlib.suppress(ConnectionResetError):  # closed with bytes unread
+        assert pair.theirs.recv(10) == b""
+
+
+def test_a_taker_may_let_connections_go_and_add_new_ones_while_it_is_told(
+    one_ring: Ring, pair: Pair
+) -> None:
+    second = Pair()
+    third = Told()
+
+    class Restless(Told):
+        def arrived(self, read: bytes) -> None:
+            super().arrived(read)
+            mine.close()
+            RingReads(one_ring, second.ours, third)
+
+    restless = Restless()
+    mine = RingReads(one_ring, pair.ours, restless)
+    for one in (pair, second):
+        one.theirs.sendall(b"first")
+        one.theirs.sendall(b"second")
+    turn()
+    assert len(restless.reads) == 1
+    assert third.data == b"firstsecond"
+    second.close()
+
+
+def test_without_io_uring_there_is_no_ring(monkeypatch: pytest.MonkeyPatch, one_ring: Ring) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Ring, "_system", refused)
+    assert open_ring(1) is None
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NO_RING_VARIABLE, "1")
+    assert open_ring(1) is None
+
+
+READS = st.lists(
+    st.tuples(st.binary(max_size=60), st.integers(0, 2**31), st.integers(0, 10**9 - 1)),
+    min_size=1,
+    max_size=20,
+)
+LOOKS_LIKE_A_HEAD = make_head(5, struct.pack("=2q", 7, 8))
+
+
+@given(reads=READS, place=st.integers(0, 19), disguise=st.booleans())
+def test_kept_reads_come_apart_as_they_were_put_together(
+    reads: list[tuple[bytes, int, int]], place: int, disguise: bool
+) -> None:
+    if disguise:
+        place %= len(reads)
+        reads[place] = (reads[place][0] + LOOKS_LIKE_A_HEAD, *reads[place][1:])
+    kept = bytearray()
+    for data, seconds, nanoseconds in reads:
+        kept += make_head(len(data), struct.pack("=2q", seconds, nanoseconds)) + data
+    anchor = 12_345
+    sizes, instants, whole = split_reads(kept, anchor)
+    assert sizes == [len(data) for data, _, _ in reads]
+    assert instants == [s * 10**9 + ns - anchor for _, s, ns in reads]
+    assert whole == b"".join(data for data, _, _ in reads)
+
+
+def test_reads_joined_bear_the_last_stamp() -> None:
+    first = make_head(2, struct.pack("=2q", 1, 2)) + b"ab"
+    last = make_head(1, struct.pack("=2q", 3, 4)) + b"c"
+    joined = join_reads([first, last])
+    assert joined[HEAD_SIZE:] == b"abc"
+    assert stamp_of(joined) == 3_000_000_004
+    assert stamp_of(join_reads([last, make_head(1, b"") + b"d"])) == 0
+
+
+def test_the_layout_is_the_kernels(one_ring: Ring, pair: Pair) -> None:
+    """What the kernel writes and what make_head writes differ in nothing."""
+    told = Told()
+    RingReads(one_ring, pair.ours, told)
+    pair.theirs.sendall(b"hello")
+    turn()
+    [read] = told.reads
+    assert read == make_head(5, read[HEAD_SIZE - 16 : HEAD_SIZE]) + b"hello"
+
+
+def test_a_process_ends_with_its_ring_open(tmp_path: Path) -> None:
+    script = "from observatory.load.ring import open_ring; print(open_ring(64) is not None)"
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
