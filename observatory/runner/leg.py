@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.priority import set_niceness
 from observatory.core.record import WorkerEnd
 from observatory.core.run import StageTimes
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
@@ -28,6 +29,8 @@ POLL_S = 0.25
 GRACE_S = 20.0
 """How much longer than its own stage and drain a child may take before it is ended."""
 LOAD_NICENESS = -10
+"""Where this user may, the load generator goes before what else wants its core: it needs little at a time,
+and would measure its own waiting."""
 STOP_S = 10.0
 """How long a child that was asked to stop may take to write its last records."""
 
@@ -78,7 +81,7 @@ def run_leg(
         path = write_handoff(private, leg.handoff)
         child = _start(leg, path)
         try:
-            _go_first(child.pid)
+            set_niceness(child.pid, LOAD_NICENESS)
             started(child.pid)
             cause = _follow(leg, child, beats, stopping, failed, moment)
         finally:
@@ -88,13 +91,6 @@ def run_leg(
     beats.read()
     outcome, reason = _judge(leg, child.returncode, beats, cause)
     return LegResult(stage_times(leg.handoff, beats), beats.ends, outcome, reason)
-
-
-def _go_first(pid: int) -> None:
-    """Where this user may, the load generator goes before what else wants its core: it needs little
-    at a time, and would measure its own waiting."""
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, pid, LOAD_NICENESS)
 
 
 def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:

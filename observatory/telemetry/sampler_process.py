@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
+from observatory.core.priority import set_niceness
 from observatory.core.scenario import Telemetry
 from observatory.telemetry.instructions import READY, SamplerConfig, write_watch
 
@@ -138,9 +138,9 @@ def start_sampler(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            start_new_session=True,
         )
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, NICER)
+    set_niceness(process.pid, NICER)
     handle = SamplerHandle(folder, process)
     if wait:
         handle.wait_until_ready(READY_WITHIN_S)
