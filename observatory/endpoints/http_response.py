@@ -71,7 +71,7 @@ class ResponseReader:
         self._continued = False
         self._parser: Any = httptools.HttpResponseParser(self)
 
-    def feed(self, data: bytes, at: int, *, merged: bool = False) -> bool:
+    def feed(self, data: bytes | memoryview, at: int, *, merged: bool = False) -> bool:
         """Take in one read, stamped `at`; answers whether there is nothing more to wait for.
 
         That is so when the message is complete, or is no HTTP (`fault` says why).
@@ -83,7 +83,9 @@ class ResponseReader:
         self.stamps.append(at)
         if self.complete or self.fault is not None:
             return True
-        self.deferrable = self.chunked and len(self.stamps) == 1 and self._ends_with_a_chunk(data)
+        self.deferrable = (
+            self.chunked and len(self.stamps) == 1 and self._ends_with_a_chunk(bytes(data))
+        )
         return False
 
     def _ends_with_a_chunk(self, first: bytes) -> bool:
@@ -93,7 +95,7 @@ class ResponseReader:
         start = first.find(b"\r\n\r\n") + 4
         return _chunk_ends(first, start, len(self.pieces))[-1] == len(first)
 
-    def _parse(self, data: bytes, at: int) -> None:
+    def _parse(self, data: bytes | memoryview, at: int) -> None:
         self._at = at
         self.received += len(data)
         try:

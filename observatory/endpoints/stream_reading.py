@@ -5,6 +5,7 @@ there. Whatever else an event holds is left to AnswerReading.event.
 """
 
 from collections.abc import Generator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -83,6 +84,7 @@ class _Blocks:
         """What the usual event is; its first one has to be taken in whole."""
         field, self._before, self._after = usual
         self._event_end = self._after + b"\n\n"
+        self._inside = itemgetter(slice(len(self._before), None))
         reading = self._reading
         content = field == "content"
         self._pieces = reading.content_pieces if content else reading.reasoning_pieces
@@ -109,12 +111,11 @@ class _Blocks:
         length = len(before) + _ROOM + len(event_end)
         window = self._body[self._offset : self._offset + EVENTS_A_STEP * length]
         blocks = window.split(event_end)
-        blocks.pop()  # how this one ends is not known
+        size = len(window) - len(blocks.pop())  # how the last one ends is not known
         count = len(blocks)
         if count < 2 or not (min(blocks).startswith(before) and max(blocks).startswith(before)):
             return 0  # what is in order between two that begin alike begins so too
-        start = len(before)
-        inside = [block[start:] for block in blocks]
+        inside = list(map(self._inside, blocks))
         array = b'["' + b'","'.join(inside) + b'"]'
         if array.count(b'"') != 2 * count or b'\\"' in array:
             # A quote within could end one text early or swallow the next one's start.
@@ -125,20 +126,22 @@ class _Blocks:
             return self._one_by_one(count)
         if len(texts) != count or "" in texts:
             return self._one_by_one(count)
-        self._arrived(list(map(len, blocks)))
+        self._arrived(blocks, size)
         self._pieces += texts
         self._reading.event_characters += map(len, texts)
         return count
 
-    def _arrived(self, lengths: list[int]) -> None:
-        """Instants and reads of usual events; lengths are theirs without their ends."""
+    def _arrived(self, blocks: list[bytes], size: int) -> None:
+        """Instants and reads of usual events, given without their ends; size is theirs with them."""
         reading, instants = self._reading, self._instants
-        offset, frame, count = self._offset, len(self._event_end), len(lengths)
-        self._offset = offset + sum(lengths) + frame * count
+        offset, count = self._offset, len(blocks)
+        self._offset = offset + size
         if self._reached >= self._offset:  # all in the read that the last one came with
             reading.event_ns += [instants[self._read]] * count
             reading.event_reads += [self._read] * count
             return
+        frame = len(self._event_end)
+        lengths = map(len, blocks)
         ends = [offset := offset + length + frame for length in lengths]
         first = self._read + 1
         if self._ends[first : first + count] == ends:  # each in a read of its own

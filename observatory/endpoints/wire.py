@@ -54,9 +54,9 @@ def decode_steps(
         reading.sort = body_sort(response, body)
         if response.status is not None and 200 <= response.status < 300:
             if reading.sort == "stream":
-                yield from read_stream(body, _arrivals(response), reading)
+                yield from read_stream(body, _arrivals(response, body), reading)
             elif reading.sort == "json":
-                ends, instants = _arrivals(response)
+                ends, instants = _arrivals(response, body)
                 reading.whole_answer(body, instants[ends.index(len(body))])
     fault = final_fault(exchange, reading, body)
     return _answer(exchange, reading, kept, fault, masker)
@@ -75,8 +75,10 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
     return "stream" if event_stream and not start.startswith(b"<") else "other"
 
 
-def _arrivals(response: ResponseReader) -> Arrivals:
+def _arrivals(response: ResponseReader, body: bytes) -> Arrivals:
     pieces, counts = response.pieces, response.piece_counts
+    if len(counts) == 1:
+        return [len(body)], response.stamps
     if len(counts) <= _FEW_READS:
         return [sum(map(len, pieces[:count])) for count in counts], response.stamps
     lengths = list(itertools.accumulate(map(len, pieces), initial=0))

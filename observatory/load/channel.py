@@ -79,19 +79,18 @@ class Channel:
 
     def ready(self) -> bool:
         """Whether the idle connection still stands: the server may have closed it unseen."""
-        if self.usable:
-            try:
-                waits = bool(self._raw.recv(1, _PEEK))
-            except BlockingIOError:
-                waits = bool(self._incoming.waiting()[0])
-            except OSError:
-                self.usable = False
-            else:
-                self.usable = waits
-            # TLS session tickets come unasked; anything else is surplus.
-            if waits and self._opened.tls is None:
-                self.usable = False
+        if self.usable and not self._incoming.quiet():
+            # TLS session tickets come unasked; anything else is surplus, or the end.
+            self.usable = self._opened.tls is not None and not self._ended()
         return self.usable
+
+    def _ended(self) -> bool:
+        try:
+            return not self._raw.recv(1, _PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def send(self, pieces: list[bytes], exchange: Exchange) -> None:
         """Send the request; its answer is read from now on. OSError where the kernel refuses."""
@@ -132,7 +131,7 @@ class Channel:
             ):
                 kept += read
                 return
-            self._take(read[HEAD_SIZE:], stamp_of(read))
+            self._take(memoryview(read)[HEAD_SIZE:], stamp_of(read))
         except ssl.SSLError as error:
             self.give_up(Fault("stream", "tls", error.reason or str(error)))
         except OSError as error:
@@ -144,7 +143,7 @@ class Channel:
         """The reader's word that the connection failed."""
         self.give_up(socket_fault("stream", error))
 
-    def _take(self, data: bytes, stamp_ns: int) -> None:
+    def _take(self, data: bytes | memoryview, stamp_ns: int) -> None:
         """A read that may be the end of something."""
         if not data:
             self._closed()
@@ -210,7 +209,7 @@ class Channel:
             if beyond > sum(several.values()) - len(several):
                 self._segments.exact = True
 
-    def _decrypt(self, data: bytes) -> tuple[bytes, bool]:
+    def _decrypt(self, data: bytes | memoryview) -> tuple[bytes, bool]:
         """The plaintext of what arrived, and whether the peer said goodbye."""
         tls, plain = self._opened.tls, []
         assert tls is not None

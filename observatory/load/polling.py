@@ -10,6 +10,8 @@ from observatory.load.reads import Taker
 
 _READABLE = 1
 """libev's EV_READ."""
+_PEEK = 0x2
+"""MSG_PEEK (bits/socket.h)."""
 SMALL_READ = 479
 """Bytes in the middle of a stream: an event or two, in one of CPython's small objects (512 bytes with
 its head), whose memory is used again and again."""
@@ -18,13 +20,24 @@ its head), whose memory is used again and again."""
 class PolledReads:
     """The reads of one socket."""
 
-    __slots__ = ("_read", "_taker", "_watcher")
+    __slots__ = ("_raw", "_read", "_taker", "_watcher")
 
     def __init__(self, raw: Any, taker: Taker) -> None:
+        self._raw = raw
         self._read = raw.recvmsg
         self._taker = taker
         self._watcher: Any = gevent.get_hub().loop.io(raw.fileno(), _READABLE)
         self._watcher.start(self._readable)
+
+    def quiet(self) -> bool:
+        """Whether there is nothing to read."""
+        try:
+            self._raw.recv(1, _PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
     def waiting(self) -> tuple[int, int]:
         """Nothing: each read is handed over at once."""

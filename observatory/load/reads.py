@@ -19,6 +19,9 @@ class Taker(Protocol):
 class Reads(Protocol):
     """One connection being read."""
 
+    def quiet(self) -> bool:
+        """Whether nothing has come that is not handed over, the peer's end included."""
+
     def waiting(self) -> tuple[int, int]:
         """How many reads, and how many bytes, are made and not yet handed over."""
 

@@ -59,11 +59,14 @@ _ENTRIES = 64
 MOST_BUFFERS = 32_768
 """The kernel's limit. As many reads may wait for Python."""
 _FEWEST_BUFFERS = 1_024
-_READS_AHEAD = 32
-"""Reads of each connection that may wait for Python: 320 ms of a stream with 10 ms between tokens."""
+_READS_AHEAD = 16, 32
+"""Reads of each connection that may wait for Python, at least and at most: of a stream with 10 ms between
+tokens 160 and 320 ms. The more connections, the longer Python may be away."""
+_CONNECTIONS_A_READ = 16
 _MEMORY = 32 << 20
 """At most, and only where buffers were written: small reads take their first page each."""
-_LARGEST_BUFFER = 16_384
+_LARGEST_BUFFER = 32_768
+"""An answer of 128 tokens that a server wrote at once."""
 
 _held_for_good: list[object] = []
 """Memory that a kernel may still be writing into, whatever became of its ring."""
@@ -75,7 +78,8 @@ class Ring:
     def __init__(self, connections: int) -> None:
         """Room for about that many. OSError where the kernel has no such thing for us."""
         self._call: Any = ctypes.CDLL(None, use_errno=True).syscall
-        wanted = max(_FEWEST_BUFFERS, min(MOST_BUFFERS, _READS_AHEAD * connections))
+        ahead = sorted((*_READS_AHEAD, connections // _CONNECTIONS_A_READ))[1]
+        wanted = max(_FEWEST_BUFFERS, min(MOST_BUFFERS, ahead * connections))
         self._count = 1 << (wanted - 1).bit_length()
         self._size = min(_LARGEST_BUFFER, _MEMORY // self._count)
         parameters = bytearray(_PARAMETERS.size + 2 * _OFFSETS.size)
@@ -117,6 +121,13 @@ class Ring:
             self._parts.pop(number, None)
             del self._filenos[number]
             self._submit(_ASYNC_CANCEL, 0, 0, -1, number, 0, 0)
+
+    def quiet(self, key: bytes) -> bool:
+        """Whether no read is made and not handed over of the connection with that number (8 bytes)."""
+        made = self._made()
+        if made == self._taken:
+            return True
+        return all(key not in part for part in self._results_between(self._taken, made))
 
     def waiting(self, number: int) -> tuple[int, int]:
         """How many reads of that connection, and how many bytes, are made and not handed over."""
@@ -206,14 +217,17 @@ class Ring:
         waiting: int = self._words[self._tail] - self._taken & 0xFFFFFFFF
         return self._taken + waiting
 
-    def _between(self, first: int, end: int) -> Iterator[tuple[int, int, int]]:
+    def _results_between(self, first: int, end: int) -> list[bytes]:
         start, stop = first & self._mask, end & self._mask
         results, size = self._results, _RESULT.size
+        if start < stop:
+            return [bytes(results[start * size : stop * size])]
+        return [bytes(results[start * size :]), bytes(results[: stop * size])]
+
+    def _between(self, first: int, end: int) -> Iterator[tuple[int, int, int]]:
         if first >= end:
             return iter(())
-        if start < stop:
-            return _RESULT.iter_unpack(bytes(results[start * size : stop * size]))
-        return _RESULT.iter_unpack(bytes(results[start * size :]) + bytes(results[: stop * size]))
+        return _RESULT.iter_unpack(b"".join(self._results_between(first, end)))
 
     def _handed_over(self, number: int, size: int, flags: int) -> None:
         counts = self._index[number]
@@ -301,11 +315,16 @@ class Ring:
 class RingReads:
     """The reads of one socket by a ring; OSError where it takes no more."""
 
-    __slots__ = ("_number", "_ring")
+    __slots__ = ("_key", "_number", "_ring")
 
     def __init__(self, ring: Ring, raw: Any, taker: Taker) -> None:
         self._ring = ring
         self._number = ring.add(raw.fileno(), taker)
+        self._key = self._number.to_bytes(8, sys.byteorder)
+
+    def quiet(self) -> bool:
+        """Whether the kernel has read nothing that the channel has not been told of."""
+        return self._ring.quiet(self._key)
 
     def waiting(self) -> tuple[int, int]:
         """What the kernel has read and the channel has not been told of."""

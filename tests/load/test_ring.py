@@ -146,7 +146,9 @@ def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair
         second.theirs.sendall(piece)
         os.getppid()  # into the kernel and out
     assert reads.waiting() == (2, 3)
+    assert not reads.quiet()
     turn()
+    assert reads.quiet()
     assert reads.waiting() == (0, 0)
     assert told.data == other.data == b"abc"
     second.close()
@@ -167,7 +169,7 @@ def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ring, "_FEWEST_BUFFERS", 4)
-    monkeypatch.setattr(ring, "_READS_AHEAD", 1)
+    monkeypatch.setattr(ring, "_READS_AHEAD", (1, 1))
     monkeypatch.setattr(ring, "_LARGEST_BUFFER", 64)
     small = Ring(4)
     told = Told()
@@ -184,7 +186,7 @@ def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
 
 def test_the_ring_goes_round_many_times(monkeypatch: pytest.MonkeyPatch, pair: Pair) -> None:
     monkeypatch.setattr(ring, "_FEWEST_BUFFERS", 8)
-    monkeypatch.setattr(ring, "_READS_AHEAD", 1)
+    monkeypatch.setattr(ring, "_READS_AHEAD", (1, 1))
     small = Ring(8)
     told, other = Told(), Told()
     RingReads(small, pair.ours, told)
