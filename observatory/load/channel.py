@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.kept_reads import HEAD_SIZE, STAMP_BYTE, STAMPED, stamp_of
+from observatory.endpoints.kept_reads import HEAD_SIZE, stamp_of
 from observatory.load.connecting import Opened, send_all, socket_fault
 from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
 from observatory.load.polling import PolledReads
@@ -20,10 +20,6 @@ from observatory.load.ring import Ring, RingReads
 
 _PEEK = 0x2
 """MSG_PEEK (bits/socket.h)."""
-_SMALLEST = HEAD_SIZE + 8
-"""Fewer bytes may be the last part of a chunked body's end."""
-_LARGEST = HEAD_SIZE + 4_000
-"""More are not worth keeping unparsed."""
 _EOF = Fault("stream", "early_close", "the server closed the connection")
 
 
@@ -47,7 +43,6 @@ class Channel:
         "_response",
         "_segments",
         "done",
-        "keeping",
         "usable",
     )
 
@@ -60,7 +55,6 @@ class Channel:
         self._reads = self._received = 0
         self._large: list[int] = []
         self._kept: bytearray | None = None
-        self.keeping = False
         self._anchor_ns = anchor_ns
         self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
         self._exchange: Exchange | None = None
@@ -122,15 +116,6 @@ class Channel:
     def arrived(self, read: bytes) -> None:
         """The reader's word; it must not raise, whatever a server sends."""
         try:
-            kept = self._kept
-            if (
-                kept is not None
-                and _SMALLEST <= len(read) < _LARGEST
-                and b"\r\n\r\n" not in read
-                and read[STAMP_BYTE] == STAMPED
-            ):
-                kept += read
-                return
             self._take(memoryview(read)[HEAD_SIZE:], stamp_of(read))
         except ssl.SSLError as error:
             self.give_up(Fault("stream", "tls", error.reason or str(error)))
@@ -183,13 +168,16 @@ class Channel:
                 self._complete(response, at)
                 return
             if response.deferrable and not self._segments.exact and self._opened.tls is None:
-                self._kept, self.keeping = bytearray(), True
+                self._kept = bytearray()
+                self._incoming.keep(self._kept)
         if closed:
             self._closed()
 
     def _settle(self, response: ResponseReader) -> None:
         """Take in the reads that were kept."""
-        kept, self._kept, self.keeping = self._kept, None, False
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self._incoming.keep(None)
         if kept:
             sizes = response.take_kept(kept, self._anchor_ns)
             self._reads += len(sizes)

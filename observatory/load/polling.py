@@ -4,7 +4,7 @@ from typing import Any
 
 import gevent
 
-from observatory.endpoints.kept_reads import make_head
+from observatory.endpoints.kept_reads import make_head, may_be_kept
 from observatory.load.kernel_stamps import ANCILLARY_SIZE, READ_SIZE
 from observatory.load.reads import Taker
 
@@ -20,12 +20,13 @@ its head), whose memory is used again and again."""
 class PolledReads:
     """The reads of one socket."""
 
-    __slots__ = ("_raw", "_read", "_taker", "_watcher")
+    __slots__ = ("_kept", "_raw", "_read", "_taker", "_watcher")
 
     def __init__(self, raw: Any, taker: Taker) -> None:
         self._raw = raw
         self._read = raw.recvmsg
         self._taker = taker
+        self._kept: bytearray | None = None
         self._watcher: Any = gevent.get_hub().loop.io(raw.fileno(), _READABLE)
         self._watcher.start(self._readable)
 
@@ -39,6 +40,10 @@ class PolledReads:
             pass
         return False
 
+    def keep(self, kept: bytearray | None) -> None:
+        """Add reads to `kept`, or hand them over again; they are small meanwhile."""
+        self._kept = kept
+
     def waiting(self) -> tuple[int, int]:
         """Nothing: each read is handed over at once."""
         return 0, 0
@@ -48,7 +53,8 @@ class PolledReads:
         self._watcher.close()
 
     def _readable(self) -> None:
-        small = self._taker.keeping
+        kept = self._kept
+        small = kept is not None
         try:
             data, ancillary, _, _ = self._read(SMALL_READ if small else READ_SIZE, ANCILLARY_SIZE)
             if small and len(data) == SMALL_READ:
@@ -62,7 +68,11 @@ class PolledReads:
             return
         if not data:
             self._watcher.stop()
-        self._taker.arrived(make_head(len(data), ancillary[0][2] if ancillary else b"") + data)
+        read = make_head(len(data), ancillary[0][2] if ancillary else b"") + data
+        if kept is not None and may_be_kept(read):
+            kept += read
+        else:
+            self._taker.arrived(read)
 
     def _rest(self, ancillary: Any) -> tuple[bytes, Any]:
         """What else waits, and the stamp of all: the last segment's, as one larger read would have it."""

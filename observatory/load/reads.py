@@ -6,9 +6,6 @@ from typing import Protocol
 class Taker(Protocol):
     """Told of a connection's reads in the loop's own callbacks, one after another; must not raise."""
 
-    keeping: bool
-    """Whether reads of the middle of a stream come now, which are best made small."""
-
     def arrived(self, read: bytes) -> None:
         """One read with its head (endpoints.kept_reads); without bytes at the peer's end."""
 
@@ -21,6 +18,10 @@ class Reads(Protocol):
 
     def quiet(self) -> bool:
         """Whether nothing has come that is not handed over, the peer's end included."""
+
+    def keep(self, kept: bytearray | None) -> None:
+        """Add what comes to `kept` instead of handing it over, while it may be (kept_reads): it is the
+        middle of a stream. None: hand everything over again."""
 
     def waiting(self) -> tuple[int, int]:
         """How many reads, and how many bytes, are made and not yet handed over."""

@@ -22,7 +22,7 @@ from typing import Any
 import gevent
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.endpoints.kept_reads import HEAD_SIZE, join_reads
+from observatory.endpoints.kept_reads import HEAD_SIZE, join_reads, may_be_kept
 from observatory.load.reads import Taker
 
 _SETUP, _ENTER, _REGISTER = 425, 426, 427
@@ -35,7 +35,7 @@ _REGISTER_PBUF_RING = 22
 _RECVMSG, _ASYNC_CANCEL = 10, 14
 _MULTISHOT, _BUFFER_SELECT = 1 << 1, 1 << 5
 _BUFFER, _MORE, _NOT_EMPTY = 1 << 0, 1 << 1, 1 << 2
-_USUAL = _BUFFER | _MORE | _NOT_EMPTY
+_USUAL, _USUALLY = _BUFFER | _MORE | _NOT_EMPTY, _BUFFER | _MORE
 _READABLE = 1
 """libev's EV_READ."""
 
@@ -96,6 +96,8 @@ class Ring:
             raise
         self._takers: dict[int, Taker] = {}
         self._filenos: dict[int, int] = {}
+        self._keeping: dict[int, bytearray] = {}
+        self._publish_after = min(256, self._count // 4) - 1
         self._parts: dict[int, list[bytes]] = {}
         self._number = 0
         self._taken = self._indexed = 0
@@ -119,15 +121,23 @@ class Ring:
         """Let go of a connection, before its descriptor is closed: the kernel holds it open for us."""
         if self._takers.pop(number, None) is not None and self._descriptor >= 0:
             self._parts.pop(number, None)
+            self._keeping.pop(number, None)
             del self._filenos[number]
             self._submit(_ASYNC_CANCEL, 0, 0, -1, number, 0, 0)
+
+    def keep(self, number: int, kept: bytearray | None) -> None:
+        """Add that connection's reads to `kept` while they may be; hand all over again where it is None."""
+        if kept is not None:
+            self._keeping[number] = kept
+        else:
+            self._keeping.pop(number, None)
 
     def quiet(self, key: bytes) -> bool:
         """Whether no read is made and not handed over of the connection with that number (8 bytes)."""
         made = self._made()
         if made == self._taken:
             return True
-        return all(key not in part for part in self._results_between(self._taken, made))
+        return key not in bytes(self._results_between(self._taken, made))
 
     def waiting(self, number: int) -> tuple[int, int]:
         """How many reads of that connection, and how many bytes, are made and not handed over."""
@@ -150,39 +160,50 @@ class Ring:
 
     def _drain(self) -> None:
         """The loop's callback: hand over what was there when it began."""
-        words = self._words
-        start, tail = words[self._head], words[self._tail]
-        if start == tail or self._draining:
+        words, taken = self._words, self._taken
+        tail = words[self._tail]
+        made = taken + (tail - taken & 0xFFFFFFFF)
+        if made == taken or self._draining:
             return
         self._draining = True
         again: list[int] = []
-        takers, parts, memory, room = self._takers, self._parts, self._memory, self._size
-        in_place, last_place = self._in_place, self._count - 1
-        for number, size, flags in self._between(self._taken, self._made()):
-            self._taken += 1
-            if self._taken <= self._indexed:
+        takers, keeping, parts = self._takers, self._keeping, self._parts
+        memory, room, in_place, last_place = (
+            self._memory,
+            self._size,
+            self._in_place,
+            self._count - 1,
+        )
+        for number, size, flags in self._between(taken, made):
+            self._taken = taken = taken + 1
+            if taken <= self._indexed:
                 self._handed_over(number, size, flags)
+            read = b""
             if flags & _BUFFER:
                 buffer = flags >> 16
+                at = buffer * room
+                read = memory[at : at + max(0, size)]
                 place = self._given & last_place
                 if in_place[place] != buffer:
                     self._lay(place, buffer)
                 self._given += 1
-                if not place & 255:
+                if not place & self._publish_after:
                     self._publish()
-                taker = takers.get(number)
-                if taker is not None:
-                    at = buffer * room
-                    if flags & _USUAL == _BUFFER | _MORE and size > HEAD_SIZE and not parts:
-                        taker.arrived(memory[at : at + size])
-                    elif self._unusual(taker, number, size, flags, memory[at : at + max(0, size)]):
-                        again.append(number)
-            elif number in takers and self._unusual(takers[number], number, size, flags, b""):
+                if flags & _USUAL == _USUALLY and not parts:
+                    kept = keeping.get(number)
+                    if kept is not None and may_be_kept(read):
+                        kept += read
+                        continue
+                    if size > HEAD_SIZE:
+                        if number in takers:
+                            takers[number].arrived(read)
+                        continue
+            if number in takers and self._unusual(takers[number], number, size, flags, read):
                 again.append(number)
         words[self._head] = tail
-        self._publish()
         self._draining = False
         for number in again:
+            self._publish()
             self._read_again(number)
 
     def _unusual(self, taker: Taker, number: int, size: int, flags: int, read: bytes) -> bool:
@@ -217,17 +238,17 @@ class Ring:
         waiting: int = self._words[self._tail] - self._taken & 0xFFFFFFFF
         return self._taken + waiting
 
-    def _results_between(self, first: int, end: int) -> list[bytes]:
+    def _results_between(self, first: int, end: int) -> Any:
         start, stop = first & self._mask, end & self._mask
         results, size = self._results, _RESULT.size
         if start < stop:
-            return [bytes(results[start * size : stop * size])]
-        return [bytes(results[start * size :]), bytes(results[: stop * size])]
+            return results[start * size : stop * size]
+        return bytes(results[start * size :]) + bytes(results[: stop * size])
 
     def _between(self, first: int, end: int) -> Iterator[tuple[int, int, int]]:
         if first >= end:
             return iter(())
-        return _RESULT.iter_unpack(b"".join(self._results_between(first, end)))
+        return _RESULT.iter_unpack(self._results_between(first, end))
 
     def _handed_over(self, number: int, size: int, flags: int) -> None:
         counts = self._index[number]
@@ -325,6 +346,10 @@ class RingReads:
     def quiet(self) -> bool:
         """Whether the kernel has read nothing that the channel has not been told of."""
         return self._ring.quiet(self._key)
+
+    def keep(self, kept: bytearray | None) -> None:
+        """Add reads to `kept`, or hand them over again."""
+        self._ring.keep(self._number, kept)
 
     def waiting(self) -> tuple[int, int]:
         """What the kernel has read and the channel has not been told of."""

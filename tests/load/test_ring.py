@@ -36,8 +36,6 @@ except OSError as refused:
 class Told:
     """A taker that remembers."""
 
-    keeping = False
-
     def __init__(self) -> None:
         self.reads: list[bytes] = []
         self.error: OSError | None = None
@@ -134,6 +132,25 @@ def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair) -> None:
     stamps = [stamp_of(read) for read in told.reads]
     gaps = [later - earlier for earlier, later in pairwise(stamps)]
     assert min(gaps) > 10**7
+
+
+def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
+    one_ring: Ring, pair: Pair
+) -> None:
+    told = Told()
+    reads = RingReads(one_ring, pair.ours, told)
+    kept = bytearray()
+    reads.keep(kept)
+    for piece in (b"b\r\ndata: one\n\n\r\n", b"b\r\ndata: two\n\n\r\n", b"0\r\n\r\n"):
+        pair.theirs.sendall(piece)
+        turn(0.01)
+    sizes, _, data = split_reads(kept, 0)
+    assert (len(sizes), data) == (2, b"b\r\ndata: one\n\n\r\nb\r\ndata: two\n\n\r\n")
+    assert told.data == b"0\r\n\r\n"
+    reads.keep(None)
+    pair.theirs.sendall(b"handed over again")
+    turn(0.01)
+    assert told.data.endswith(b"handed over again")
 
 
 def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair) -> None:
