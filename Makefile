@@ -16,7 +16,7 @@ test: $(VENV)/.ready-dev  ## Run all tests, live engines and a real browser incl
 	@./.ci/peers vllm guidellm || echo "peers: the tests that need them will skip" >&2
 	@$(BIN)/python -m pytest
 
-bench: $(VENV)/.ready-dev  ## Measure the instrument itself (quiet machine, 15 minutes); docs/performance.md.
+bench: $(VENV)/.ready-dev  ## Measure the instrument itself (quiet machine, 17 minutes); docs/performance.md.
 	@$(BIN)/python -m benchmarks all
 	@$(BIN)/python -m benchmarks render
 

@@ -3,7 +3,7 @@
 A tool that is not installed here (./.ci/peers installs them) gives a row that says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -32,7 +32,9 @@ CEILING_REQUESTS = {
 """About ten seconds of each on one core of two-core virtual machines."""
 
 
-def ceilings(bench: Bench, schedule: Schedule, streams: int) -> list[dict[str, Any]]:
+def ceilings(
+    bench: Bench, schedule: Schedule, streams: int, names: Iterable[str] = PEERS
+) -> list[dict[str, Any]]:
     """A row a tool: requests a second between the 10th and the 90th percentile of arrivals."""
 
     def rate(log: TruthLog, _: PeerResult) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def ceilings(bench: Bench, schedule: Schedule, streams: int) -> list[dict[str, A
     share = 4 if bench.quick else 1
     return [
         _run(bench, name, schedule, streams, CEILING_REQUESTS[name] // share, rate)
-        for name in PEERS
+        for name in names
     ]
 
 

@@ -30,6 +30,7 @@ GOOD_PORTS = 10_000
 GOOD_CORES = 4
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; also the type of the control message
 _IO_URING_SETUP, _IO_URING_PARAMETERS = 425, 120  # the system call; struct io_uring_params
+_LINUX_THAT_READS_ON = 6  # multishot recvmsg
 _POLLED = (
     "none needed up to some hundred streams; else: sysctl kernel.io_uring_disabled=0, and a container "
     "that allows io_uring"
@@ -191,7 +192,11 @@ def check_kernel_reads() -> Check:
     descriptor = call(_IO_URING_SETUP, 1, (ctypes.c_char * _IO_URING_PARAMETERS)())
     if descriptor >= 0:
         os.close(descriptor)
-        return Check("kernel reads", "ok", "io_uring is to be had")
+        release = os.uname().release
+        if int(release.partition(".")[0]) >= _LINUX_THAT_READS_ON:
+            return Check("kernel reads", "ok", "io_uring is to be had")
+        found = f"Linux {release} reads once when asked: connections are polled"
+        return Check("kernel reads", "warning", found, _POLLED)
     error = os.strerror(ctypes.get_errno())
     return Check(
         "kernel reads", "warning", f"no io_uring ({error}): connections are polled", _POLLED

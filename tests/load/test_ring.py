@@ -1,6 +1,7 @@
 """The kernel reads by itself: nothing is lost, whole reads come with their stamps, ends are told."""
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -24,7 +25,7 @@ from observatory.endpoints.kept_reads import (
     split_reads,
     stamp_of,
 )
-from observatory.load import kernel_stamps, ring
+from observatory.load import io_uring, kernel_stamps, ring
 from observatory.load.ring import Ring, RingReads, open_ring
 
 try:
@@ -283,8 +284,45 @@ def test_without_io_uring_there_is_no_ring(monkeypatch: pytest.MonkeyPatch, one_
     def refused(*_: object) -> int:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(Ring, "_system", refused)
+    monkeypatch.setattr(io_uring.IoUring, "_system", refused)
     assert open_ring(1) is None
+
+
+def test_a_kernel_that_reads_once_when_asked_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(io_uring, "_MULTISHOT", 0)
+    assert open_ring(1) is None
+
+
+def test_the_trial_leaves_nothing_behind() -> None:
+    opened = open_ring(1)
+    assert opened is not None
+    assert opened._takers == {}
+    assert opened.quiet((1).to_bytes(8, sys.byteorder))
+    opened.close()
+
+
+def test_with_little_memory_to_lock_the_ring_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = open_ring(1000)
+    assert most is not None
+    asked: list[int] = []
+    begin = Ring.__init__
+
+    def limited(self: Ring, connections: int) -> None:
+        asked.append(connections)
+        if connections > 100:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        begin(self, connections)
+
+    monkeypatch.setattr(Ring, "__init__", limited)
+    less = open_ring(1000)
+    assert asked == [1000, 250, 62]
+    assert less is not None
+    assert less._uring.count < most._uring.count
+    asked.clear()
+    assert open_ring(10_000) is None
+    assert asked == [10_000, 2_500, 625]
+    for one in (most, less):
+        one.close()
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

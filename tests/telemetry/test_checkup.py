@@ -109,6 +109,9 @@ def test_kernel_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     off = checkup.check_kernel_reads()
     assert (off.state, off.fix) == ("warning", "unset OBSERVATORY_NO_IO_URING")
     monkeypatch.delenv("OBSERVATORY_NO_IO_URING")
+    if here.state == "ok":
+        monkeypatch.setattr(checkup, "_LINUX_THAT_READS_ON", 1000)
+        assert "reads once when asked" in checkup.check_kernel_reads().found
     monkeypatch.setattr(checkup, "_IO_URING_SETUP", 100_000)
     missing = checkup.check_kernel_reads()
     assert missing.found == "no io_uring (Function not implemented): connections are polled"
