@@ -108,8 +108,9 @@ class Channel:
         self._over(fault, time.time_ns() - self._anchor_ns)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; an exchange in progress is heard of no more."""
         self.usable = False
+        self._exchange = self._response = None
         self._incoming.close()
         self._raw.close()
 

@@ -58,6 +58,7 @@ class Ring:
         self._taken = self._indexed = 0
         self._index: dict[int, list[int]] = {}
         self._draining = False
+        self._ending: int | None = None
         loop = gevent.get_hub().loop
         self._watchers: list[Any] = [loop.io(self._uring.descriptor, _READABLE), loop.check()]
         for watcher in self._watchers:
@@ -88,8 +89,11 @@ class Ring:
         else:
             self._keeping.pop(number, None)
 
-    def quiet(self, key: bytes) -> bool:
-        """Whether no read is made and not handed over of the connection with that number (8 bytes)."""
+    def quiet(self, number: int, key: bytes) -> bool:
+        """Whether no read is made and not handed over of that connection; key: its number in 8 bytes."""
+        if number == self._ending:
+            return False
+        os.getppid()  # into the kernel and out: what can be read by now is read
         made = self._uring.made(self._taken)
         if made == self._taken:
             return True
@@ -169,7 +173,11 @@ class Ring:
                 taker.arrived(join_reads(parts) if len(parts) > 1 else read)
             return not flags & MORE
         if parts := self._parts.pop(number, []):
+            self._ending = number
             taker.arrived(join_reads(parts))
+            self._ending = None
+            if number not in self._takers:
+                return False
         if size == HEAD_SIZE:
             taker.arrived(read)
         else:
@@ -209,7 +217,7 @@ class RingReads:
 
     def quiet(self) -> bool:
         """Whether the kernel has read nothing that the channel has not been told of."""
-        return self._ring.quiet(self._key)
+        return self._ring.quiet(self._number, self._key)
 
     def keep(self, kept: bytearray | None) -> None:
         """Add reads to `kept`, or hand them over again."""

@@ -231,6 +231,25 @@ def test_the_peers_end_is_a_read_of_nothing(one_ring: Ring, pair: Pair) -> None:
     assert told.error is None
 
 
+def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> None:
+    """Who is told of the last bytes may let the connection go; the end behind them is then nobody's."""
+    seen: list[bool] = []
+
+    class Leaving(Told):
+        def arrived(self, read: bytes) -> None:
+            super().arrived(read)
+            seen.append(reads.quiet())
+            reads.close()
+
+    told = Leaving()
+    pair.theirs.sendall(b"last words")
+    pair.theirs.close()
+    reads = RingReads(one_ring, pair.ours, told)
+    turn()
+    assert [read[HEAD_SIZE:] for read in told.reads] == [b"last words"]
+    assert seen == [False]
+
+
 def test_a_reset_is_told_with_its_cause(one_ring: Ring, pair: Pair) -> None:
     told = Told()
     RingReads(one_ring, pair.ours, told)
@@ -297,7 +316,7 @@ def test_the_trial_leaves_nothing_behind() -> None:
     opened = open_ring(1)
     assert opened is not None
     assert opened._takers == {}
-    assert opened.quiet((1).to_bytes(8, sys.byteorder))
+    assert opened.quiet(1, (1).to_bytes(8, sys.byteorder))
     opened.close()
 
 

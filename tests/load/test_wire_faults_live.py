@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt
+from observatory.core.workspace import NO_RING_VARIABLE
 from tests.load.servers import (
     DONE,
     HEAD,
@@ -24,8 +25,6 @@ from tests.load.servers import (
     token,
 )
 from tests.load.stages import Carried, carry, item, make_handoff
-
-pytestmark = pytest.mark.usefixtures("either_way")
 
 LIMITS = {"first_byte_timeout_s": 1.0, "between_events_timeout_s": 1.0, "whole_timeout_s": 3.0}
 PARTIAL = HEAD + token("one") + token(" two")
@@ -106,9 +105,19 @@ EXPECTED = {
 KEPT = ("[cut]", "[cut_by_reset]", "[stalls]", "[bad_chunk]", "[error_event]", "[no_end]")
 
 
-@pytest.fixture(scope="module")
-def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Carried, Server]]:
-    """One stage in which every fault happens once, eight at a time."""
+@pytest.fixture(scope="module", params=["by the kernel", "polled"])
+def met(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Carried, Server]]:
+    """One stage in which every fault happens once, eight at a time; read in either way."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(NO_RING_VARIABLE, raising=False)
+        if request.param == "polled":
+            patch.setenv(NO_RING_VARIABLE, "1")
+        yield from _met(tmp_path_factory)
+
+
+def _met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Carried, Server]]:
     folder = tmp_path_factory.mktemp("faults")
     big = item("[early]" + "x" * (6 << 20))
     items = [item(text) for text in EXPECTED if text != "[early]"] + [big]
@@ -123,6 +132,19 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Carried, Ser
 def of(carried: Carried, name: str) -> Attempt:
     [record] = [record for record in carried.records if record.prompt_id.startswith(name)]
     return record.attempts[-1]
+
+
+def test_a_large_request_after_a_silent_close_is_tried_again(tmp_path: Path) -> None:
+    """The end lies behind the last answer's bytes, and the next request does not fit the kernel."""
+    big = item("[early]" + "x" * (6 << 20))
+    items = [item("[page]"), big] * 4
+    with serve(BEHAVIOURS) as server:
+        handoff = make_handoff(
+            tmp_path, server.port, items, connection=LIMITS, stage={"concurrency": 1}
+        )
+        records = carry(handoff).records
+    assert [record.outcome for record in records] == ["error"] * 8
+    assert {record.attempts[-1].http_status for record in records[1::2]} == {413}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
