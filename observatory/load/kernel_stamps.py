@@ -50,16 +50,16 @@ class SegmentCount:
     not a wait.
     """
 
-    __slots__ = ("_raw", "_reads", "_segments", "exact")
+    __slots__ = ("_bytes_before", "_raw", "_reads", "_segments", "exact")
 
     def __init__(self, raw: socket.socket, *, fresh: bool) -> None:
         """fresh: nothing has come on the connection so far."""
         self._raw = raw
         self._reads = 0
-        self._segments = 0
+        self._segments = self._bytes_before = 0
         self.exact = not LINUX
         if not fresh and (told := self._ask()):
-            self._segments = told[2]
+            _, self._bytes_before, self._segments = told
 
     def waited(
         self,
@@ -119,4 +119,4 @@ class SegmentCount:
             largest, received, segments = _TCP_INFO.unpack_from(info)
         except (OSError, struct.error):
             return None
-        return largest, received, segments
+        return largest, received - self._bytes_before, segments

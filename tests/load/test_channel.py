@@ -15,6 +15,7 @@ from observatory.endpoints.masking import Masker
 from observatory.endpoints.wire import decode
 from observatory.load.channel import Channel
 from observatory.load.connecting import Opened
+from observatory.load.kernel_stamps import SegmentCount
 from observatory.load.polling import SMALL_READ
 
 ANCHOR_NS = 1_700_000_000 * 10**9
@@ -227,3 +228,15 @@ def test_what_comes_after_a_full_small_buffer_brings_its_own_stamp(
     [exchange], _, channel = through_channel(reads, segments)
     channel.close()
     assert record(exchange)["event_ns"][10:12] == [usual[11][1]] * 2
+
+
+def test_what_came_before_the_first_request_is_no_part_of_its_answer() -> None:
+    """A TLS handshake's bytes and segments: neither counted as reads nor taken for unread."""
+    raw = FakeSocket([], [])
+    raw._bytes, raw._segments = 5_000, 4
+    count = SegmentCount(raw, fresh=False)  # type: ignore[arg-type]
+    never = pytest.fail
+    raw._bytes, raw._segments = 5_300, 6
+    assert count.beyond(1, 300, [], lambda: never("all of it is read")) == 1
+    raw._bytes, raw._segments = 5_600, 7
+    assert count.beyond(2, 600, [], lambda: never("all of it is read")) == 0
