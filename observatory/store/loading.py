@@ -93,6 +93,11 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "software": _json(manifest.software),
         "scenario_json": _json(manifest.scenario),
         "publish": manifest.publish,
+        "factors": _json(manifest.factors) if manifest.factors else None,
+        "block": manifest.block,
+        "confounded": manifest.confounded,
+        "idle_start_ns": manifest.idle.started if manifest.idle else None,
+        "idle_end_ns": manifest.idle.ended if manifest.idle else None,
     }
 
 
@@ -153,7 +158,9 @@ def _insert(
         for column in table.columns
     )
     values = [[row.get(column.name) for row in given] for column in table.columns]
-    connection.execute(f"INSERT INTO {table.name} SELECT {columns}", values)
+    # By name: in a database that was brought up to date, newer columns stand last.
+    names = ", ".join(column.name for column in table.columns)
+    connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {columns}", values)
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:

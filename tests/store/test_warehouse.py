@@ -41,6 +41,32 @@ def _two_runs(workspace: Workspace) -> None:
         assert ingest(workspace, workspace.runs / name, stage_rows).message is None
 
 
+def test_a_database_that_was_brought_up_to_date_holds_the_same(stocked: Workspace) -> None:
+    """Its newer columns stand last; rows must find them by name."""
+    _two_runs(stocked)
+    named = _named_contents(stocked)
+    with connect(stocked) as connection:
+        for column in ("engine_sha256", "weight_format", "factors", "idle_start_ns"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        connection.execute("ALTER TABLE energy DROP COLUMN low_j")
+        connection.execute("UPDATE schema_version SET version = 2")
+        connection.execute("DELETE FROM runs")
+    for name in ("r1", "r2"):
+        assert ingest(stocked, stocked.runs / name, stage_rows).message is None
+    assert _named_contents(stocked) == named
+
+
+def _named_contents(workspace: Workspace) -> dict[str, list[list[str]]]:
+    with connect(workspace) as connection:
+        return {
+            table: sorted(
+                sorted(f"{name}={value!r}" for name, value in row.items())
+                for row in connection.execute(f"FROM {table}").pl().to_dicts()
+            )
+            for table in ("runs", "energy")
+        }
+
+
 def test_every_table_holds_the_run(stocked: Workspace) -> None:
     _two_runs(stocked)
     counts = {name: len(rows) for name, rows in _contents(stocked).items()}
