@@ -57,14 +57,16 @@ def test_a_database_that_was_brought_up_to_date_holds_the_same(stocked: Workspac
 
 
 def _named_contents(workspace: Workspace) -> dict[str, list[list[str]]]:
+    contents: dict[str, list[list[str]]] = {}
     with connect(workspace) as connection:
-        return {
-            table: sorted(
-                sorted(f"{name}={value!r}" for name, value in row.items())
-                for row in connection.execute(f"FROM {table}").pl().to_dicts()
+        for table in ("runs", "energy"):
+            found = connection.execute(f"FROM {table}")
+            names = [column[0] for column in found.description or []]
+            contents[table] = sorted(
+                sorted(f"{name}={value!r}" for name, value in zip(names, row, strict=True))
+                for row in found.fetchall()
             )
-            for table in ("runs", "energy")
-        }
+    return contents
 
 
 def test_every_table_holds_the_run(stocked: Workspace) -> None:
