@@ -45,7 +45,7 @@ def test_a_database_that_was_brought_up_to_date_holds_the_same(stocked: Workspac
     """Its newer columns stand last; rows must find them by name."""
     _two_runs(stocked)
     named = _named_contents(stocked)
-    with connect(stocked) as connection:
+    with duckdb.connect(stocked.database) as connection:
         for column in ("engine_sha256", "weight_format", "factors", "idle_start_ns"):
             connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
         connection.execute("ALTER TABLE energy DROP COLUMN low_j")
