@@ -6,8 +6,9 @@ from typing import Any
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace
-from observatory.runner.campaign import Request, look_before_start
+from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line
+from observatory.runner.sitting import Request
 
 
 def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:

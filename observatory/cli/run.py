@@ -60,7 +60,8 @@ def run(
     loaded = load_scenario(scenario, workspace)
     adjusted = _adjusted(loaded.scenario, seed, processes, budget_usd, budget_requests)
     targets = _targets(workspace, loaded.targets, target or [], url, model, api_key_env, billing)
-    from observatory.runner.campaign import Request, run_campaign
+    from observatory.runner.campaign import run_campaign
+    from observatory.runner.sitting import Request
 
     request = Request(
         adjusted, loaded.path.parent, targets, publish=publish, label=label, force=force

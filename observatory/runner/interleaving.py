@@ -1,0 +1,108 @@
+"""The load of a sitting: each stage on each of its targets, in an order that is turned round.
+
+A drift of the machine then does not favour one of the targets. Nothing is opened or sealed here.
+"""
+
+import msgspec
+
+from observatory.core.errors import Interrupted
+from observatory.core.plan import PlanItem, StagePlan
+from observatory.load.handoff import Handoff
+from observatory.runner.leg import Leg, LegResult, run_leg
+from observatory.runner.progress import leg_progress
+from observatory.runner.sitting import Member, Sitting
+from observatory.runner.spending import caps_left
+from observatory.store.manifest import write_manifest
+
+
+def load(sitting: Sitting) -> None:
+    """Run every stage on every member that still runs; Interrupted where the person stopped it.
+
+    A member whose target fails or whose budget is spent is over, and the others go on.
+    """
+    campaign = sitting.campaign
+    legs = [
+        (stage, member)
+        for number, stage in enumerate(campaign.plan.stages)
+        for member in (sitting.members if number % 2 == 0 else sitting.members[::-1])
+    ]
+    for place, (stage, member) in enumerate(legs):
+        if member.status != "running":
+            continue
+        sitting.legs_left_s = sum(
+            later.warmup_s + later.steady_s
+            for later, its in legs[place + 1 :]
+            if its.status == "running"
+        )
+        result = _run_one(sitting, member, stage)
+        member.ends.extend(result.ends)
+        member.manifest = msgspec.structs.replace(
+            member.manifest, stages=[*member.manifest.stages, result.times]
+        )
+        write_manifest(member.folder, member.manifest)
+        if result.outcome == "interrupted":
+            raise Interrupted(result.reason or "stopped")
+        if result.outcome != "complete":
+            member.over(result.outcome, result.reason)
+            campaign.observer.say(f"{member.target.name}: {result.reason}")
+
+
+def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
+    opened = member.opened
+    assert opened is not None
+    campaign, sampler = sitting.campaign, sitting.sampler
+    scenario, plan = campaign.request.scenario, campaign.plan
+    handoff = Handoff(
+        run_id=member.manifest.run_id,
+        target=member.target.name,
+        anchor=sitting.anchor,
+        connection=opened.connection,
+        request=plan.request,
+        stream=plan.stream,
+        cache=plan.cache,
+        seed=plan.seed,
+        items=primers(plan.items) if stage.kind == "prime" else plan.items,
+        stage=stage,
+        journal=str(member.folder / "journal" / f"stage-{stage.index:02d}"),
+        workers=1 if stage.kind == "prime" else scenario.processes,
+        store_text=scenario.store_text,
+        caps=caps_left(scenario.budget, member.prices, member.ends),
+    )
+    leg = Leg(
+        handoff,
+        member.folder / "logs" / f"locust-stage-{stage.index:02d}.log",
+        campaign.workspace.loadtests,
+    )
+
+    def started(process: int) -> None:
+        if sampler is not None:
+            sampler.watch("client", process)
+
+    try:
+        return run_leg(
+            leg,
+            stopping=lambda: campaign.stop.asked,
+            failed=opened.alive,
+            started=started,
+            moment=lambda beats: campaign.observer.leg(
+                leg_progress(
+                    leg,
+                    beats,
+                    now=sitting.anchor.now(),
+                    emulated=member.manifest.target.emulated,
+                    stages=len(plan.stages),
+                    later_s=sitting.legs_left_s,
+                )
+            ),
+        )
+    finally:
+        if sampler is not None:
+            sampler.unwatch("client")
+
+
+def primers(items: list[PlanItem]) -> list[PlanItem]:
+    """The items as priming asks them: the whole prompt, one token of answer."""
+    return [
+        msgspec.structs.replace(item, body={**item.body, "max_tokens": 1}, max_tokens=1)
+        for item in items
+    ]

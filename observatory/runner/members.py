@@ -1,0 +1,113 @@
+"""A run of a campaign at its two ends: its folder made and its target opened, and sealed at last."""
+
+import secrets
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from observatory.core.plan import plan_sha256
+from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
+from observatory.core.scenario import Scenario
+from observatory.core.target import Target
+from observatory.economics.prices import AppliedPrices
+from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.runner.sitting import Member, Sitting
+from observatory.store.manifest import create_run, write_manifest
+from observatory.store.run_lock import hold_lock
+from observatory.telemetry.environment import describe_environment, software_versions
+
+if TYPE_CHECKING:
+    from observatory.runner.finish import FinishedRun
+
+
+def enlist(sitting: Sitting, stack: ExitStack, target: Target, prices: AppliedPrices) -> Member:
+    """Make the run's folder and hold its lock until `stack` closes."""
+    campaign = sitting.campaign
+    scenario = campaign.request.scenario
+    facts = TargetFacts(
+        name=target.name,
+        kind=target.kind,
+        hosting=target.hosting,
+        weights=target.weights,
+        billing=target.billing,
+        emulated=target.kind == "emulated",
+        price=prices.to_dict(),
+        cost_basis=prices.basis,
+    )
+    manifest = Manifest(
+        format=MANIFEST_FORMAT,
+        run_id=unique_name(scenario.name, target.name),
+        campaign_id=campaign.campaign_id,
+        scenario_name=scenario.name,
+        scenario=_without_targets(scenario),
+        seed=scenario.seed,
+        target=facts,
+        comparison_key=campaign.plan.comparison_key,
+        comparison_fields={
+            **scenario.comparison_fields(),
+            "items_sha256": campaign.plan.items_sha256,
+        },
+        plan_sha256=plan_sha256(campaign.plan),
+        anchor=sitting.anchor,
+        created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        status="running",
+        stages=[],
+        environment=describe_environment(campaign.workspace.root),
+        software=software_versions(),
+        label=campaign.request.label,
+        publish=campaign.request.publish,
+        store_text=scenario.store_text,
+        telemetry=scenario.telemetry.model_dump(mode="json"),
+        capacity=campaign.preflight.estimate.to_dict(),
+    )
+    folder = create_run(campaign.workspace, manifest)
+    stack.enter_context(hold_lock(folder))
+    return Member(target, prices, folder, manifest)
+
+
+def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
+    """Bring its target up, and write down what it says it is; it goes down when `open_things` closes."""
+    context = OpenContext(log_folder=member.folder / "logs", say=sitting.campaign.observer.say)
+    opened = open_things.enter_context(open_target(member.target, context))
+    if member.target.kind in ("url", "api"):
+        from observatory.endpoints.check import check_target
+
+        check_target(opened)
+    member.opened = opened
+    facts = msgspec.structs.replace(
+        opened.facts, price=member.prices.to_dict(), cost_basis=member.prices.basis
+    )
+    member.manifest = msgspec.structs.replace(member.manifest, target=facts)
+    write_manifest(member.folder, member.manifest)
+
+
+def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
+    """Seal, judge and ingest it, whatever became of it."""
+    from observatory.runner.finish import finish_run  # brings scipy: not before the load
+
+    campaign, sampler = sitting.campaign, sitting.sampler
+    campaign.observer.say(f"sealing {member.manifest.run_id}")
+    trouble = sampler.alive() if sampler is not None else None
+    if trouble is not None:
+        campaign.observer.say(f"{member.target.name}: telemetry is incomplete: {trouble}")
+    manifest = msgspec.structs.replace(
+        member.manifest,
+        status=member.status,
+        status_reason=member.reason,
+        telemetry={**member.manifest.telemetry, "trouble": trouble},
+    )
+    samples = sampler.journal if sampler is not None else None
+    return finish_run(campaign.workspace, member.folder, manifest, samples)
+
+
+def unique_name(*parts: str) -> str:
+    """The parts between the moment and four random digits."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return "-".join([moment, *parts, secrets.token_hex(2)])
+
+
+def _without_targets(scenario: Scenario) -> dict[str, Any]:
+    """The scenario for the manifest: targets stand in it as what they were opened as."""
+    return scenario.model_dump(mode="json", exclude={"targets"})

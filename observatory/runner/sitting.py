@@ -1,0 +1,84 @@
+"""The nouns of a campaign while it runs: what was asked, its runs, and those measured together.
+
+They hold state and decide nothing; `campaign` is the story, and each of its steps a file.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from observatory.core.clock import Anchor
+from observatory.core.plan import Plan
+from observatory.core.record import WorkerEnd
+from observatory.core.run import Manifest, RunStatus
+from observatory.core.scenario import Scenario
+from observatory.core.target import Target
+from observatory.core.workspace import Workspace
+from observatory.economics.prices import AppliedPrices
+from observatory.endpoints.catalogue import OpenTarget
+from observatory.runner.preflight import Preflight
+from observatory.runner.progress import Observer
+from observatory.runner.stopping import Stop
+from observatory.telemetry.sampler_process import SamplerHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked to be run. folder is the scenario file's, for relative paths.
+
+    force: start although this host is estimated to be too small for the plan.
+    """
+
+    scenario: Scenario
+    folder: Path
+    targets: list[Target]
+    publish: bool = False
+    label: str | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What every run of a campaign has in common."""
+
+    workspace: Workspace
+    request: Request
+    observer: Observer
+    plan: Plan
+    campaign_id: str
+    stop: Stop
+    preflight: Preflight
+
+    @property
+    def folder(self) -> Path:
+        """Where what belongs to the campaign alone lies while it runs."""
+        return self.workspace.campaigns / self.campaign_id
+
+
+@dataclass(slots=True)
+class Member:
+    """One run of the campaign while it lives."""
+
+    target: Target
+    prices: AppliedPrices
+    folder: Path
+    manifest: Manifest
+    opened: OpenTarget | None = None
+    ends: list[WorkerEnd] = field(default_factory=list)
+    status: RunStatus = "running"
+    reason: str | None = None
+
+    def over(self, status: RunStatus, reason: str | None) -> None:
+        """It will get no more load; the first reason stands."""
+        if self.status == "running":
+            self.status, self.reason = status, reason
+
+
+@dataclass(slots=True)
+class Sitting:
+    """Targets that are up at the same time, under one sampler and one anchor."""
+
+    campaign: Campaign
+    anchor: Anchor
+    members: list[Member] = field(default_factory=list)
+    sampler: SamplerHandle | None = None
+    legs_left_s: float = 0.0
