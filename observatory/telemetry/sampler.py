@@ -23,6 +23,7 @@ from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
 from observatory.telemetry.process import ProcessSensor
+from observatory.telemetry.rapl import RaplSensor
 
 LONGEST_DEADLINE_S = 1.0
 FIRST_DEADLINE_S = 5.0
@@ -42,6 +43,7 @@ class Sampler:
             Deadlined(HostSensor()),
             Deadlined(ProcessSensor(roles.now)),
             Deadlined(NvmlSensor(roles.now)),
+            Deadlined(RaplSensor()),
             *(Deadlined(EngineSensor(role, at)) for role, at in config.engines.items()),
         ]
         self._carbon: CodecarbonSensor | None = None

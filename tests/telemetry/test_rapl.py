@@ -1,0 +1,121 @@
+"""RAPL from made powercap folders: which counters count, wraparound, and what is not readable."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.telemetry.rapl import RaplSensor, advance, zones
+
+RANGE = 262_143_328_850
+
+
+def zone(folder: Path, path: str, name: str, energy: int | str = 0) -> Path:
+    made = folder / path
+    made.mkdir(parents=True, exist_ok=True)
+    (made / "name").write_text(f"{name}\n")
+    (made / "energy_uj").write_text(f"{energy}\n")
+    (made / "max_energy_range_uj").write_text(f"{RANGE}\n")
+    return made / "energy_uj"
+
+
+@pytest.fixture
+def powercap(tmp_path: Path) -> Path:
+    """Two packages as a two-socket server shows them, with what must not be counted twice."""
+    for number in (0, 1):
+        zone(tmp_path, f"intel-rapl:{number}", f"package-{number}", 1_000_000)
+        zone(tmp_path, f"intel-rapl:{number}/intel-rapl:{number}:0", "core", 5)
+        zone(tmp_path, f"intel-rapl:{number}/intel-rapl:{number}:1", "dram", 500_000)
+    zone(tmp_path, "intel-rapl:2", "psys", 9_000_000)
+    zone(tmp_path, "intel-rapl-mmio:0", "package-0", 1_000_000)
+    (tmp_path / "intel-rapl").mkdir()
+    return tmp_path
+
+
+def test_packages_and_their_memory_and_nothing_twice(powercap: Path) -> None:
+    assert [device for device, _ in zones(powercap)] == [
+        "cpu/package-0",
+        "memory/dram-0",
+        "cpu/package-1",
+        "memory/dram-1",
+    ]
+
+
+def test_joules_since_the_first_reading(powercap: Path) -> None:
+    sensor = RaplSensor(powercap)
+    first = sensor.read(1)
+    assert (first[0].metric, first[0].value) == ("up", 1.0)
+    assert [s.value for s in first[1:]] == [0.0] * 4
+    (powercap / "intel-rapl:0/energy_uj").write_text("43500000")
+    (powercap / "intel-rapl:1/intel-rapl:1:1/energy_uj").write_text("1750000")
+    values = {s.device: s.value for s in sensor.read(2)[1:]}
+    assert values == {
+        "cpu/package-0": pytest.approx(42.5),
+        "memory/dram-0": 0.0,
+        "cpu/package-1": 0.0,
+        "memory/dram-1": pytest.approx(1.25),
+    }
+    assert {(s.sensor, s.subject, s.metric) for s in first[1:]} == {
+        ("rapl", "shared_host", "energy_j")
+    }
+
+
+def test_a_counter_that_wraps_goes_on(tmp_path: Path) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", RANGE - 999_999)
+    sensor = RaplSensor(tmp_path)
+    sensor.read(1)
+    counter.write_text("2000000")
+    assert sensor.read(2)[1].value == pytest.approx(3.0)
+
+
+@given(
+    start=st.integers(0, RANGE), steps=st.lists(st.integers(0, RANGE // 2), min_size=1, max_size=20)
+)
+def test_any_walk_of_a_counter_adds_up(start: int, steps: list[int]) -> None:
+    at, total = start, 0
+    for step in steps:
+        later = (at + step) % (RANGE + 1)
+        total += advance(at, later, RANGE)
+        at = later
+    assert total == sum(steps)
+
+
+def test_a_machine_without_counters_gives_no_samples(tmp_path: Path) -> None:
+    sensor = RaplSensor(tmp_path / "none")
+    assert sensor.read(1) == []
+    assert sensor.read(2) == []
+
+
+def test_counters_that_may_not_be_read_are_said_once(
+    powercap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_text
+
+    def refuse(path: Path, *args: str, **more: str) -> str:
+        if path.name == "energy_uj":
+            raise PermissionError(13, "Permission denied")
+        return read(path, *args, **more)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    sensor = RaplSensor(powercap)
+    (only,) = sensor.read(1)
+    assert (only.metric, only.value) == ("up", 0.0)
+    assert only.reason == "memory/dram-1: Permission denied"
+    assert sensor.read(2) == []
+
+
+def test_a_counter_that_fails_later_is_a_null_and_all_of_them_are_down(tmp_path: Path) -> None:
+    first = zone(tmp_path, "intel-rapl:0", "package-0", 1)
+    second = zone(tmp_path, "intel-rapl:1", "package-1", 1)
+    sensor = RaplSensor(tmp_path)
+    sensor.read(1)
+    first.write_text("garbage")
+    state, broken, whole = sensor.read(2)
+    assert state.value == 1.0
+    assert (broken.value, broken.reason) == (None, "its counter is no number")
+    assert whole.value == 0.0
+    second.unlink()
+    state = sensor.read(3)[0]
+    assert (state.metric, state.value) == ("up", 0.0)
+    assert state.reason == "No such file or directory; its counter is no number"
