@@ -169,8 +169,10 @@ class VllmTarget(TargetIdentity):
     """
 
     kind: Literal["vllm"]
-    model: str = Field(
-        description="a hub id, a local folder, or a name of `observatory model list`"
+    model: str | None = Field(
+        default=None,
+        description="a hub id, a local folder, or a name of `observatory model list`; "
+        "with url: what it is asked for, default: the only model that it lists",
     )
     served_model_name: str | None = Field(
         default=None, description="what requests call it; default: its id or its folder's name"
@@ -229,11 +231,22 @@ class VllmTarget(TargetIdentity):
         ]
         if len(given) > 1:
             raise ValueError(f"give one of {' and '.join(given)}, not both")
+        if self.url is None:
+            if self.model is None:
+                raise ValueError("model is missing: what shall it serve?")
+            return self
+        untrue = sorted(self.model_fields_set & _VLLM_STARTED_ONLY)
+        if untrue:
+            raise ValueError(
+                f"{', '.join(untrue)}: with url nothing is started, so that this would not be true"
+            )
         return self
 
     @model_validator(mode="after")
     def _asks_what_it_serves(self) -> Self:
         names = [adapter.name for adapter in self.adapters]
+        if self.url is not None:
+            return self  # what it lists is looked at when it is found
         if len(set(names)) < len(names):
             raise ValueError("two adapters have the same name")
         own = self.served_model_name
@@ -244,6 +257,11 @@ class VllmTarget(TargetIdentity):
             )
         return self
 
+    @field_validator("url")
+    @classmethod
+    def _no_credentials(cls, url: str | None) -> str | None:
+        return None if url is None else _base_url(url)
+
     @field_validator("flags")
     @classmethod
     def _no_flag_twice(cls, flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
@@ -252,6 +270,26 @@ class VllmTarget(TargetIdentity):
             raise ValueError(f"must not set {', '.join(taken)}: the target has fields for it")
         return {name.strip("-").replace("_", "-"): value for name, value in flags.items()}
 
+
+_VLLM_STARTED_ONLY = frozenset(
+    {
+        "served_model_name",
+        "revision",
+        "dtype",
+        "quantization",
+        "kv_cache_dtype",
+        "tensor_parallel_size",
+        "max_model_len",
+        "max_num_seqs",
+        "enable_prefix_caching",
+        "enforce_eager",
+        "gpu_memory_utilization",
+        "flags",
+        "environment",
+        "adapters",
+        "port",
+    }
+)
 
 _VLLM_FLAGS_OF_OURS = frozenset(
     {
@@ -303,16 +341,7 @@ class UrlTarget(TargetIdentity):
     @field_validator("url")
     @classmethod
     def _no_credentials(cls, url: str) -> str:
-        from urllib.parse import urlsplit
-
-        parts = urlsplit(url)
-        if parts.username or parts.password:
-            raise ValueError("credentials must not stand in a URL; use api_key_env or headers")
-        if parts.query or parts.fragment:
-            raise ValueError("put query parameters under query:, not into the URL")
-        if not parts.hostname:
-            raise ValueError("the URL names no host")
-        return url.rstrip("/")
+        return _base_url(url)
 
     @model_validator(mode="after")
     def _billing_fits(self) -> Self:
@@ -373,10 +402,25 @@ class EmulatedTarget(TargetIdentity):
 
 
 Target = Annotated[
-    LlamaCppTarget | UrlTarget | ApiTarget | EmulatedTarget, Field(discriminator="kind")
+    LlamaCppTarget | VllmTarget | UrlTarget | ApiTarget | EmulatedTarget,
+    Field(discriminator="kind"),
 ]
 
 
 def _one_key_source(variable: str | None, file: Path | None) -> None:
     if variable is not None and file is not None:
         raise ValueError("give api_key_env or api_key_file, not both")
+
+
+def _base_url(url: str) -> str:
+    """A base URL without its last slash; ValueError where it holds more than an address and a path."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("credentials must not stand in a URL; use api_key_env or headers")
+    if parts.query or parts.fragment:
+        raise ValueError("put query parameters under query:, not into the URL")
+    if not parts.hostname:
+        raise ValueError("the URL names no host")
+    return url.rstrip("/")

@@ -10,6 +10,7 @@ from observatory.core.target import (
     LlamaCppTarget,
     Target,
     UrlTarget,
+    VllmTarget,
 )
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect
 from observatory.endpoints.tls import tls_context
@@ -29,6 +30,10 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
             from observatory.endpoints.llamacpp import open_llamacpp
 
             return open_llamacpp(target, context)
+        case VllmTarget():
+            from observatory.endpoints.vllm import open_vllm
+
+            return open_vllm(target, context)
         case UrlTarget():
             from observatory.endpoints.url import open_url
 
@@ -56,6 +61,12 @@ def check_inputs(target: Target) -> None:
 
             check_model(target)
             connection = _own_connection(target)
+        case VllmTarget():
+            from observatory.endpoints.url import url_connection
+            from observatory.endpoints.vllm import check_vllm
+
+            check_vllm(target)
+            connection = _own_connection(target) if target.url is None else url_connection(target)
         case UrlTarget():
             from observatory.endpoints.url import url_connection
 
@@ -72,6 +83,6 @@ def check_inputs(target: Target) -> None:
         tls_context(connection)
 
 
-def _own_connection(target: LlamaCppTarget | EmulatedTarget) -> Connection:
+def _own_connection(target: LlamaCppTarget | VllmTarget | EmulatedTarget) -> Connection:
     """What a target that we start ourselves says of HTTP, before it has an address."""
     return connect(target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="")

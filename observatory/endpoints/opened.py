@@ -13,7 +13,14 @@ from typing import Any, Literal, Self
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.run import TargetFacts
-from observatory.core.target import ApiTarget, EmulatedTarget, LlamaCppTarget, Target, UrlTarget
+from observatory.core.target import (
+    ApiTarget,
+    EmulatedTarget,
+    LlamaCppTarget,
+    Target,
+    UrlTarget,
+    VllmTarget,
+)
 from observatory.endpoints.server_child import ServerChild
 
 
@@ -125,8 +132,8 @@ def facts_of(
         "headers": sorted(connection.headers),
         "query": sorted(connection.query),
     }
-    price = None if isinstance(target, LlamaCppTarget) else target.price
-    rate = target.rate if isinstance(target, LlamaCppTarget | UrlTarget) else None
+    price = None if isinstance(target, LlamaCppTarget | VllmTarget) else target.price
+    rate = target.rate if isinstance(target, LlamaCppTarget | VllmTarget | UrlTarget) else None
     fields: dict[str, Any] = {
         "name": target.name,
         "kind": target.kind,

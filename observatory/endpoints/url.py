@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget, UrlTarget
+from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import owned_models
 
 
-def open_url(target: UrlTarget) -> OpenTarget:
+def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
     """The target as it stands. BadInput: it names no model and lists none or several."""
     connection = url_connection(target)
     if target.model is None:
@@ -25,9 +25,18 @@ def open_url(target: UrlTarget) -> OpenTarget:
     return OpenTarget(connection, facts_of(target, connection))
 
 
-def url_connection(target: UrlTarget) -> Connection:
+def url_connection(target: UrlTarget | VllmTarget) -> Connection:
     """How it is spoken to; the model is "" where the target names none."""
-    scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
+    scheme, host, port, base_path = address_of(target.url or "", f"target {target.name}")
+    if isinstance(target, VllmTarget):
+        return connect(
+            target,
+            scheme=scheme,
+            host=host,
+            port=port,
+            base_path=base_path,
+            model=target.model or "",
+        )
     return connect(
         target,
         scheme=scheme,
@@ -81,7 +90,7 @@ def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> Key
     return KeySource(env=variable) if variable is not None else None
 
 
-def _only_model(target: UrlTarget, connection: Connection) -> str:
+def _only_model(target: UrlTarget | VllmTarget, connection: Connection) -> str:
     owned = owned_models(connection)
     listed = None if owned is None else sorted(owned)
     if listed is not None and len(listed) == 1:

@@ -16,11 +16,17 @@ def lock_name(target: Target) -> str:
     match target.kind:
         case "url":
             what = target.url
+        case "vllm" if target.url is not None:
+            return _hash(f"url|{target.url}")  # the same endpoint, by either kind
         case "api":
             what = f"{target.base_url or target.provider}/{target.model}"
         case _:
             what = target.name
-    return hashlib.sha256(f"{target.kind}|{what}".encode()).hexdigest()[:16]
+    return _hash(f"{target.kind}|{what}")
+
+
+def _hash(what: str) -> str:
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 @contextmanager

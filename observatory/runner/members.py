@@ -13,6 +13,7 @@ from observatory.core.scenario import Scenario
 from observatory.core.target import Target
 from observatory.economics.prices import AppliedPrices
 from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
 from observatory.store.run_lock import hold_lock
@@ -71,7 +72,7 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
     """Bring its target up, and write down what it says it is; it goes down when `open_things` closes."""
     context = OpenContext(log_folder=member.folder / "logs", say=sitting.campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
-    if member.target.kind in ("url", "api"):
+    if not started_by_us(member.target):
         from observatory.endpoints.check import check_target
 
         check_target(opened)

@@ -24,7 +24,17 @@ from observatory.telemetry.host_limits import HostLimits
 OWN_FILES = 128
 """Descriptors that a process needs beside its connections: libraries, journals, timers, pipes. A
 Locust worker was seen with about 40."""
-STARTED_BY_US = ("emulated", "llamacpp")
+
+
+def started_by_us(target: Target) -> bool:
+    """Whether its server is a process of ours, with our limits."""
+    match target.kind:
+        case "emulated" | "llamacpp":
+            return True
+        case "vllm":
+            return target.url is None
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,7 @@ def check_open_files(
 def files_needed(stage: StagePlan, targets: list[Target], processes: int) -> int:
     """Descriptors of the process that needs most: a worker's share, or a server of ours with all."""
     wanted = _connections(stage, targets)
-    served = any(target.kind in STARTED_BY_US for target in targets)
+    served = any(started_by_us(target) for target in targets)
     return (wanted if served else -(-wanted // processes)) + OWN_FILES
 
 

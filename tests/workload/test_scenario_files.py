@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from observatory.core.errors import BadInput, ExitCode
-from observatory.core.target import LlamaCppTarget, UrlTarget
+from observatory.core.target import LlamaCppTarget, UrlTarget, VllmTarget
 from observatory.core.workspace import Workspace
 from observatory.workload.scenario_files import (
     list_scenarios,
@@ -224,7 +224,7 @@ def test_a_target_may_be_written_in_the_scenario(write, workspace) -> None:
     [
         ("{name: a, kind: lamacpp}",
          "mine.yaml:10: targets[0].kind: 'lamacpp' is not allowed, did you mean 'llamacpp'? "
-         "— allowed: llamacpp, url, api, emulated"),
+         "— allowed: llamacpp, vllm, url, api, emulated"),
         ("{name: a}", "mine.yaml:10: targets[0]: 'kind' is missing — one of api, emulated"),
         ("5", "mine.yaml:10: targets[0]: 5 is not text (put it in quotes)"),
         ("{name: a, kind: llamacpp, paralel: 2}",
@@ -235,6 +235,18 @@ def test_a_target_may_be_written_in_the_scenario(write, workspace) -> None:
          "mine.yaml:10: targets[0].rate.source: is missing"),
         ("{name: fake, kind: emulated}",
          "mine.yaml:10: targets[0].name: the name of an emulated target must contain 'emulated'"),
+        ("{name: a, kind: vllm}",
+         "mine.yaml:10: targets[0]: model is missing: what shall it serve?"),
+        ("{name: a, kind: vllm, model: m, engine: vllm==1, executable: /bin/vllm}",
+         "mine.yaml:10: targets[0]: give one of engine and executable, not both"),
+        ("{name: a, kind: vllm, url: http://h/v1, dtype: float16}",
+         "mine.yaml:10: targets[0]: dtype: with url nothing is started"),
+        ("{name: a, kind: vllm, url: http://me:secret@h/v1}",
+         "mine.yaml:10: targets[0].url: credentials must not stand in a URL"),
+        ("{name: a, kind: vllm, model: m, ask: [b]}",
+         "mine.yaml:10: targets[0]: ask: b is neither an adapter"),
+        ("{name: a, kind: vllm, model: m, flags: {--tensor-parallel-size: 2}}",
+         "mine.yaml:10: targets[0].flags: must not set --tensor-parallel-size"),
         ("{name: a, kind: url, url: ftp://h/v1}",
          "mine.yaml:10: targets[0].url: 'ftp://h/v1' does not fit — begin it with http"),
         ("{name: a, kind: url, url: http://h/v1, max_rate: 5}",
@@ -325,3 +337,19 @@ def test_a_file_that_cannot_be_read_does_not_break_the_list(write, workspace) ->
     assert "scenarios/broken.yaml:1: not YAML" in (listed["broken"].error or "")
     assert listed["mine"].error is None
     assert "targets" not in listed
+
+
+def test_a_model_folder_counts_from_its_file_and_a_hub_id_stays(write, workspace) -> None:
+    folder = workspace.root / "scenarios"
+    (folder / "weights").mkdir(parents=True, exist_ok=True)
+    inline = (
+        "targets:\n  - {name: a, kind: vllm, model: weights, executable: ../venv/bin/vllm,"
+        " adapters: [{name: l, path: ./lora}, {name: h, path: org/lora}]}\n"
+        "  - {name: b, kind: vllm, model: org/name, executable: vllm}\n"
+    )
+    here, hub = load_scenario(str(write(GOOD + inline)), workspace).targets
+    assert isinstance(here, VllmTarget) and isinstance(hub, VllmTarget)
+    assert here.model == str(folder / "weights")
+    assert here.executable == folder / "../venv/bin/vllm"
+    assert [adapter.path for adapter in here.adapters] == [str(folder / "lora"), "org/lora"]
+    assert (hub.model, hub.executable) == ("org/name", Path("vllm"))
