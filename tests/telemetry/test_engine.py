@@ -1,14 +1,11 @@
-"""The engine's own page: known pages of real engines, and servers that offer none."""
-
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+"""The engine's sensor: servers that tell, that stop telling, and that offer no such page."""
 
 import pytest
 
-from observatory.core.connection import Connection
-from observatory.telemetry.engine import EngineSensor, gauges, metrics_path
+from observatory.core.connection import Connection, KeySource
+from observatory.telemetry.engine import EngineSensor, beside
+from observatory.telemetry.scraping import PAGE_LIMIT
+from tests.telemetry.served_page import serving
 
 VLLM = """# HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
@@ -18,34 +15,7 @@ vllm:num_requests_waiting{engine="0",model_name="m, {x}"} 3.0
 vllm:num_requests_waiting{engine="1",model_name="m"} 0.0
 vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 3.0
 vllm:e2e_request_latency_seconds_sum{engine="0",model_name="m"} 12.5
-"""
-LLAMACPP = """# HELP llamacpp:requests_processing Number of requests processing.
-# TYPE llamacpp:requests_processing gauge
-llamacpp:requests_processing 4
-# HELP llamacpp:requests_deferred Number of requests deferred.
-llamacpp:requests_deferred 12
-"""
-SGLANG = (
-    'sglang:num_running_reqs{model_name="m"} 162.0\nsglang:num_queue_reqs{model_name="m"} 9.0\n'
-)
-TGI = "tgi_batch_current_size 3\ntgi_queue_size 0 1700000000000\n"
-
-
-@pytest.mark.parametrize(
-    ("page", "running", "waiting"),
-    [(VLLM, 12, 3), (LLAMACPP, 4, 12), (SGLANG, 162, 9), (TGI, 3, 0)],
-    ids=["vllm", "llamacpp", "sglang", "tgi"],
-)
-def test_pages_of_the_engines(page: str, running: float, waiting: float) -> None:
-    assert gauges(page) == {
-        "engine_requests_running": running,
-        "engine_requests_waiting": waiting,
-    }
-
-
-def test_a_page_of_something_else_has_none() -> None:
-    assert gauges("# HELP go_goroutines x\ngo_goroutines 12\n") == {}
-    assert gauges("") == {}
+""".replace("m, {x}", "m")
 
 
 @pytest.mark.parametrize(
@@ -53,54 +23,22 @@ def test_a_page_of_something_else_has_none() -> None:
 )
 def test_the_page_lies_beside_the_api(base: str, path: str) -> None:
     connection = Connection(scheme="http", host="h", port=1, base_path=base, model="m")
-    assert metrics_path(connection) == path
-
-
-Reply = Callable[[], tuple[int, str, str]]
-
-
-@contextmanager
-def serving(reply: Reply) -> Iterator[tuple[Connection, list[str]]]:
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            status, kind, text = reply()
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    host, port = "127.0.0.1", server.server_address[1]
-    try:
-        yield Connection(scheme="http", host=host, port=port, base_path="/v1", model="m"), asked
-    finally:
-        server.shutdown()
-        server.server_close()
+    assert beside(connection).path == path
 
 
 def test_a_server_that_tells_is_read_each_time() -> None:
-    with serving(lambda: (200, "text/plain; version=0.0.4", VLLM)) as (connection, asked):
-        sensor = EngineSensor("engine:t", connection)
+    with serving(lambda: (200, "text/plain; version=0.0.4", VLLM)) as served:
+        sensor = EngineSensor("engine:t", served.connection)
         for at in (5, 6):
             rows = [(s.at, s.subject, s.device, s.metric, s.value) for s in sensor.read(at)]
             assert rows == [
                 (at, "target", "engine:t", "up", 1.0),
                 (at, "target", "engine:t", "engine_requests_running", 12.0),
                 (at, "target", "engine:t", "engine_requests_waiting", 3.0),
+                (at, "target", "engine:t", "engine_batch_size", 12.0),
             ]
-        assert asked == ["/metrics", "/metrics"]
+        assert served.asked == ["/metrics", "/metrics"]
+        assert len(served.clients) == 1  # the connection is kept
 
 
 @pytest.mark.parametrize(
@@ -111,16 +49,17 @@ def test_a_server_that_tells_is_read_each_time() -> None:
         (200, "text/html", "<html>vllm:num_requests_running 3</html>"),
         (200, "text/plain", "go_goroutines 12\n"),
         (401, "text/plain", "vllm:num_requests_running 3"),
+        (200, "text/plain", "<html>no page</html>"),
     ],
-    ids=["no route", "plain 404", "html", "another's page", "refused"],
+    ids=["no route", "plain 404", "html", "another's page", "refused", "html said to be text"],
 )
 def test_a_server_without_such_a_page_is_asked_once_and_gives_nothing(
     answer: tuple[int, str, str],
 ) -> None:
-    with serving(lambda: answer) as (connection, asked):
-        sensor = EngineSensor("engine:t", connection)
+    with serving(lambda: answer) as served:
+        sensor = EngineSensor("engine:t", served.connection)
         assert [sensor.read(at) for at in range(3)] == [[], [], []]
-        assert asked == ["/metrics"]
+        assert served.asked == ["/metrics"]
 
 
 def test_a_server_that_is_not_there_gives_nothing() -> None:
@@ -135,8 +74,66 @@ def test_a_page_that_no_longer_answers_is_down_with_its_reason_and_comes_back() 
         status, text = answers.pop(0)
         return status, "text/plain", text
 
-    with serving(reply) as (connection, _):
-        sensor = EngineSensor("engine:t", connection)
+    with serving(reply) as served:
+        sensor = EngineSensor("engine:t", served.connection)
         first, [gone], back = (sensor.read(at) for at in range(3))
         assert (gone.metric, gone.value, gone.reason) == ("up", 0.0, "HTTP 503, text/plain")
+        assert [s.value for s in first] == [s.value for s in back]
+
+
+def test_a_page_that_was_named_is_asked_all_along_and_missed_aloud() -> None:
+    with serving(lambda: (404, "text/plain", "no")) as served:
+        sensor = EngineSensor("engine:t", served.connection, served.url + "/x?a=b")
+        for at in range(2):
+            [gone] = sensor.read(at)
+            assert (gone.metric, gone.value, gone.reason) == ("up", 0.0, "HTTP 404, text/plain")
+        assert served.asked == ["/metrics/x?a=b"] * 2
+
+
+def test_the_key_goes_to_the_targets_own_service_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ENGINE_KEY", "s3cret")
+    key = KeySource(env="ENGINE_KEY")
+    page = (200, "text/plain", VLLM)
+    with serving(lambda: page, key=key) as own, serving(lambda: page) as other:
+        for url in (None, own.url, other.url):
+            assert EngineSensor("engine:t", own.connection, url).read(1)[0].value == 1.0
+        assert [h.get("Authorization") for h in own.headers] == ["Bearer s3cret"] * 2
+        assert [h.get("Authorization") for h in other.headers] == [None]
+
+
+def test_a_key_that_is_missing_is_said_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENGINE_KEY", raising=False)
+    with serving(lambda: (200, "text/plain", VLLM), key=KeySource(env="ENGINE_KEY")) as served:
+        [gone] = EngineSensor("engine:t", served.connection).read(1)
+        assert gone.value == 0.0
+        assert "ENGINE_KEY is not set" in (gone.reason or "")
+
+
+def test_a_page_of_other_models_is_down_with_its_reason() -> None:
+    page = (
+        'vllm:num_requests_running{model_name="a"} 1\nvllm:num_requests_running{model_name="b"} 2\n'
+    )
+    with serving(lambda: (200, "text/plain", page)) as served:
+        [gone] = EngineSensor("engine:t", served.connection).read(1)
+        assert (gone.value, gone.reason) == (0.0, "the page is of 2 models and m is none of them")
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        ("x 1\n" * (PAGE_LIMIT // 4 + 1), "the page has more than 4 MiB"),
+        (VLLM + "vllm:num_requests_running 12", "the page was cut off: its last line has no end"),
+        (VLLM + "vllm:num_requests_running x\n", "line 9 of the page is no series"),
+        ("", "the page has nothing of an engine that is known"),
+    ],
+    ids=["too long", "cut", "torn", "empty"],
+)
+def test_a_page_that_cannot_be_trusted_is_down(page: str, reason: str) -> None:
+    pages = [VLLM, page, VLLM]
+    with serving(lambda: (200, "text/plain", pages.pop(0))) as served:
+        sensor = EngineSensor("engine:t", served.connection)
+        first, [gone], back = (sensor.read(at) for at in range(3))
+        assert (gone.metric, gone.value, gone.reason) == ("up", 0.0, reason)
         assert [s.value for s in first] == [s.value for s in back]

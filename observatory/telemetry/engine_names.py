@@ -1,0 +1,220 @@
+"""The engines' own names for what they tell of themselves, and ours: one table.
+
+A row holds for each engine what its page must have; docs/telemetry.md shows it, and a test holds the
+two together. Names of vLLM are those of 0.32 (vllm/v1/metrics/loggers.py) and, behind `or`, older
+ones; of llama.cpp those of xllamacpp 2026.10; of SGLang and TGI those of their documentation.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from observatory.telemetry.exposition import Series
+
+Kind = Literal["gauge", "fraction", "counter"]
+Names = tuple[str, ...]
+"""Alternatives, newest first; each one name, or several to be added up: "a + b"."""
+Engine = Literal["vllm", "llamacpp", "sglang", "tgi"]
+ENGINES: tuple[Engine, ...] = ("vllm", "llamacpp", "sglang", "tgi")
+
+MODEL_LABEL = "model_name"
+FIRST_RANK_LABELS = ("tp_rank", "pp_rank")
+"""SGLang: ranks that share one model's layers each tell of the same requests; the first speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """kind: gauges and counters of several engine cores are added up, fractions averaged."""
+
+    metric: str
+    kind: Kind
+    meaning: str
+    vllm: Names = ()
+    llamacpp: Names = ()
+    sglang: Names = ()
+    tgi: Names = ()
+
+    def parts(self, engine: Engine) -> list[list[str]]:
+        """The alternatives of one engine, each as the names that are added up."""
+        names: Names = getattr(self, engine)
+        return [alternative.split(" + ") for alternative in names]
+
+
+_LLAMA_PROMPT = "llamacpp:prompt_tokens_total + llamacpp:prompt_tokens_cached_total"
+
+
+def _histogram(metric: str, meaning: str, **names: Names) -> tuple[Term, Term]:
+    """The sum and the count of a histogram of seconds."""
+    return (
+        Term(
+            f"{metric}_sum",
+            "counter",
+            f"{meaning}, seconds of all together",
+            **{engine: tuple(f"{name}_sum" for name in own) for engine, own in names.items()},
+        ),
+        Term(
+            f"{metric}_count",
+            "counter",
+            "how many they are of",
+            **{engine: tuple(f"{name}_count" for name in own) for engine, own in names.items()},
+        ),
+    )
+
+
+VOCABULARY: tuple[Term, ...] = (
+    Term(
+        "engine_requests_running",
+        "gauge",
+        "requests that it works on",
+        vllm=("vllm:num_requests_running",),
+        llamacpp=("llamacpp:requests_processing",),
+        sglang=("sglang:num_running_reqs",),
+        tgi=("tgi_batch_current_size",),
+    ),
+    Term(
+        "engine_requests_waiting",
+        "gauge",
+        "requests that wait in it",
+        vllm=("vllm:num_requests_waiting",),
+        llamacpp=("llamacpp:requests_deferred",),
+        sglang=("sglang:num_queue_reqs",),
+        tgi=("tgi_queue_size",),
+    ),
+    Term(
+        "engine_batch_size",
+        "gauge",
+        "requests computed at once; llama.cpp: the mean since its start",
+        vllm=("vllm:num_requests_running",),
+        llamacpp=("llamacpp:n_busy_slots_per_decode",),
+        sglang=("sglang:num_running_reqs",),
+        tgi=("tgi_batch_current_size",),
+    ),
+    Term(
+        "engine_kv_cache_fraction",
+        "fraction",
+        "share of the KV cache in use",
+        vllm=("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
+        llamacpp=("llamacpp:kv_cache_usage_ratio",),
+        sglang=("sglang:token_usage",),
+    ),
+    Term(
+        "engine_prefix_cache_queries_total",
+        "counter",
+        "prompt tokens looked up in the prefix cache",
+        vllm=("vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"),
+        llamacpp=(_LLAMA_PROMPT,),
+        sglang=("sglang:prompt_tokens_total",),
+    ),
+    Term(
+        "engine_prefix_cache_hits_total",
+        "counter",
+        "prompt tokens found there",
+        vllm=("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"),
+        llamacpp=("llamacpp:prompt_tokens_cached_total",),
+        sglang=("sglang:cached_tokens_total",),
+    ),
+    Term(
+        "engine_preemptions_total",
+        "counter",
+        "running requests that were put back for want of KV cache",
+        vllm=("vllm:num_preemptions_total",),
+        sglang=("sglang:num_retracted_requests_total",),
+    ),
+    Term(
+        "engine_prompt_tokens_total",
+        "counter",
+        "prompt tokens taken in, cached ones included",
+        vllm=("vllm:prompt_tokens_total",),
+        llamacpp=(_LLAMA_PROMPT,),
+        sglang=("sglang:prompt_tokens_total",),
+        tgi=("tgi_request_input_length_sum",),
+    ),
+    Term(
+        "engine_output_tokens_total",
+        "counter",
+        "tokens generated",
+        vllm=("vllm:generation_tokens_total",),
+        llamacpp=("llamacpp:tokens_predicted_total",),
+        sglang=("sglang:generation_tokens_total",),
+        tgi=("tgi_request_generated_tokens_sum",),
+    ),
+    Term(
+        "engine_requests_total",
+        "counter",
+        "requests that ended, aborted ones included where the engine counts them",
+        vllm=("vllm:request_success_total",),
+        sglang=("sglang:num_requests_total",),
+        tgi=("tgi_request_success", "tgi_request_success_total"),
+    ),
+    *_histogram(
+        "engine_queue_seconds",
+        "time in its queue",
+        vllm=("vllm:request_queue_time_seconds",),
+        sglang=("sglang:queue_time_seconds",),
+        tgi=("tgi_request_queue_duration",),
+    ),
+    *_histogram(
+        "engine_prefill_seconds",
+        "time from the queue to the first token",
+        vllm=("vllm:request_prefill_time_seconds",),
+    ),
+    *_histogram(
+        "engine_decode_seconds",
+        "time from the first token to the last",
+        vllm=("vllm:request_decode_time_seconds",),
+    ),
+    *_histogram(
+        "engine_ttft_seconds",
+        "time to first token as it sees it",
+        vllm=("vllm:time_to_first_token_seconds",),
+        sglang=("sglang:time_to_first_token_seconds",),
+    ),
+    *_histogram(
+        "engine_itl_seconds",
+        "time between two tokens",
+        vllm=("vllm:inter_token_latency_seconds", "vllm:time_per_output_token_seconds"),
+        sglang=("sglang:inter_token_latency_seconds",),
+    ),
+)
+
+_ALTERNATIVES = [
+    (term, [parts for engine in ENGINES for parts in term.parts(engine)]) for term in VOCABULARY
+]
+NAMES = frozenset(
+    name for _, alternatives in _ALTERNATIVES for parts in alternatives for name in parts
+)
+"""Every name of theirs that is looked for."""
+
+
+def translate(series: Iterable[Series], model: str) -> dict[str, float]:
+    """Our metrics out of a page's series, for a target that serves `model`.
+
+    A page of several models is read for that one alone: ValueError where none of them is it. With
+    one model on the page the name does not matter, because an alias or an adapter has another.
+    """
+    found = [one for one in series if _speaks(one)]
+    models = {one.labels[MODEL_LABEL] for one in found if MODEL_LABEL in one.labels}
+    if len(models) > 1 and model not in models:
+        raise ValueError(f"the page is of {len(models)} models and {model} is none of them")
+    values: dict[str, list[float]] = {}
+    for one in found:
+        if len(models) < 2 or one.labels.get(MODEL_LABEL, model) == model:
+            values.setdefault(one.name, []).append(one.value)
+    read = {term.metric: _value(term, parts, values) for term, parts in _ALTERNATIVES}
+    return {metric: value for metric, value in read.items() if value is not None}
+
+
+def _speaks(series: Series) -> bool:
+    first = all(series.labels.get(label, "0") == "0" for label in FIRST_RANK_LABELS)
+    return first and math.isfinite(series.value)
+
+
+def _value(
+    term: Term, alternatives: list[list[str]], values: dict[str, list[float]]
+) -> float | None:
+    for parts in alternatives:
+        if all(part in values for part in parts):
+            every = [value for part in parts for value in values[part]]
+            return sum(every) / len(every) if term.kind == "fraction" else sum(every)
+    return None

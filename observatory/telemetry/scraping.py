@@ -1,0 +1,104 @@
+"""Fetches one Prometheus page over a connection that is kept, with a bounded time and size.
+
+Secrets are read when it is made and stay in it: no message of its errors has one.
+"""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ssl import SSLContext
+from urllib.parse import urlsplit
+
+from observatory.core.errors import BadInput
+
+PAGE_LIMIT = 4 << 20
+"""Bytes of a page at most: vLLM's is some 50 kB, the DCGM exporter's of eight GPUs as much."""
+TIMEOUT_S = 2.0
+_KINDS = ("text/plain", "application/openmetrics-text")
+_ACCEPT = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a page lies; path with its query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def address_of(url: str) -> Address:
+    """The address of a URL (http or https, no credentials: checked where it is written)."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    path = (parts.path or "/metrics") + (f"?{parts.query}" if parts.query else "")
+    return Address(parts.scheme, parts.hostname or "", port, path)
+
+
+class Scrape:
+    """One page, asked for again and again.
+
+    headers: with their secrets in place. BadInput where one cannot stand in a request.
+    """
+
+    def __init__(
+        self, address: Address, headers: Mapping[str, str], context: SSLContext | None = None
+    ) -> None:
+        for name, value in headers.items():
+            if not value.isascii() or not value.isprintable():
+                raise BadInput("its value cannot stand in a header", where=f"header {name}")
+        self._address = address
+        self._headers = {"Accept": _ACCEPT, **headers}
+        self._context = context
+        self._client: http.client.HTTPConnection | None = None
+
+    def page(self) -> str:
+        """Its text. OSError, HTTPException or ValueError says why there is none.
+
+        A connection that the server closed while it was idle is opened again, once.
+        """
+        kept = self._client is not None
+        try:
+            return self._ask()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if not kept or isinstance(error, TimeoutError):
+                raise
+        except ValueError:
+            self.close()
+            raise
+        try:
+            return self._ask()
+        except (OSError, http.client.HTTPException, ValueError):
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let the connection go; the next page opens another."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _ask(self) -> str:
+        client = self._client = self._client or self._connect()
+        client.request("GET", self._address.path, headers=self._headers)
+        response = client.getresponse()
+        body = response.read(PAGE_LIMIT + 1)
+        kind = response.headers.get_content_type()
+        if response.status != 200 or kind not in _KINDS:
+            raise ValueError(f"HTTP {response.status}, {kind}")
+        if len(body) > PAGE_LIMIT:
+            raise ValueError(f"the page has more than {PAGE_LIMIT >> 20} MiB")
+        if response.length:
+            raise ValueError("the answer was cut off")
+        response.read()  # the end of a chunked one, so that the connection can be used again
+        return body.decode("utf-8", "replace")
+
+    def _connect(self) -> http.client.HTTPConnection:
+        at = self._address
+        if at.scheme == "https":
+            return http.client.HTTPSConnection(
+                at.host, at.port, timeout=TIMEOUT_S, context=self._context
+            )
+        return http.client.HTTPConnection(at.host, at.port, timeout=TIMEOUT_S)

@@ -1,0 +1,163 @@
+"""The vocabulary: real pages, written ones of engines we cannot run here, several cores and models."""
+
+from pathlib import Path
+
+import pytest
+
+from observatory.telemetry.engine_names import ENGINES, NAMES, VOCABULARY, translate
+from observatory.telemetry.exposition import read_page
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = Path(__file__).with_name("pages")
+
+
+def told(page: str, model: str = "m") -> dict[str, float]:
+    return translate(read_page(page, NAMES.__contains__), model)
+
+
+def test_a_real_page_of_vllm() -> None:
+    assert told((PAGES / "vllm-0.32.0.prom").read_text(), "smol") == {
+        "engine_requests_running": 6,
+        "engine_requests_waiting": 0,
+        "engine_batch_size": 6,
+        "engine_kv_cache_fraction": 0.019283746556473802,
+        "engine_prefix_cache_queries_total": 2930,
+        "engine_prefix_cache_hits_total": 1792,
+        "engine_preemptions_total": 0,
+        "engine_prompt_tokens_total": 2930,
+        "engine_output_tokens_total": 290,
+        "engine_requests_total": 9,
+        "engine_queue_seconds_sum": 0.000426846000095793,
+        "engine_queue_seconds_count": 9,
+        "engine_prefill_seconds_sum": 2.012945441999932,
+        "engine_prefill_seconds_count": 9,
+        "engine_decode_seconds_sum": 5.960404234000293,
+        "engine_decode_seconds_count": 9,
+        "engine_ttft_seconds_sum": 9.747253656387329,
+        "engine_ttft_seconds_count": 15,
+        "engine_itl_seconds_sum": 7.950663899999768,
+        "engine_itl_seconds_count": 275,
+    }
+
+
+def test_a_real_page_of_llamacpp() -> None:
+    assert told((PAGES / "llamacpp-2026.10.prom").read_text()) == {
+        "engine_requests_running": 4,
+        "engine_requests_waiting": 10,
+        "engine_batch_size": 1.04,
+        "engine_prefix_cache_queries_total": 398 + 187,
+        "engine_prefix_cache_hits_total": 187,
+        "engine_prompt_tokens_total": 398 + 187,
+        "engine_output_tokens_total": 24,
+    }
+
+
+SGLANG = """sglang:num_running_reqs{model_name="m",tp_rank="0"} 162.0
+sglang:num_running_reqs{model_name="m",tp_rank="1"} 162.0
+sglang:num_queue_reqs{model_name="m"} 9.0
+sglang:token_usage{model_name="m"} 0.28
+sglang:prompt_tokens_total{model_name="m"} 800.0
+sglang:cached_tokens_total{model_name="m"} 200.0
+sglang:generation_tokens_total{model_name="m"} 750.0
+sglang:num_requests_total{model_name="m"} 12.0
+sglang:time_to_first_token_seconds_sum{model_name="m"} 3.0
+sglang:time_to_first_token_seconds_count{model_name="m"} 12.0
+sglang:queue_time_seconds_sum{model_name="m"} 1.5
+sglang:queue_time_seconds_count{model_name="m"} 12.0
+"""
+TGI = """tgi_batch_current_size 3
+tgi_queue_size 0 1700000000000
+tgi_request_input_length_sum 700
+tgi_request_generated_tokens_sum 90
+tgi_request_success{method="single"} 5
+tgi_request_success{method="batch"} 2
+tgi_request_queue_duration_sum 0.5
+tgi_request_queue_duration_count 7
+tgi_batch_inference_duration_sum{method="prefill"} 9
+"""
+
+
+def test_a_page_of_sglang_counts_ranks_that_share_a_model_once() -> None:
+    found = told(SGLANG)
+    assert found["engine_requests_running"] == 162
+    assert found["engine_kv_cache_fraction"] == 0.28
+    assert found["engine_prefix_cache_hits_total"] == 200
+    assert found["engine_prefix_cache_queries_total"] == found["engine_prompt_tokens_total"] == 800
+    assert (found["engine_ttft_seconds_sum"], found["engine_queue_seconds_count"]) == (3, 12)
+
+
+def test_a_page_of_tgi() -> None:
+    assert told(TGI) == {
+        "engine_requests_running": 3,
+        "engine_requests_waiting": 0,
+        "engine_batch_size": 3,
+        "engine_prompt_tokens_total": 700,
+        "engine_output_tokens_total": 90,
+        "engine_requests_total": 7,
+        "engine_queue_seconds_sum": 0.5,
+        "engine_queue_seconds_count": 7,
+    }
+
+
+def test_engine_cores_add_up_and_their_fractions_are_averaged() -> None:
+    page = "".join(
+        f'vllm:{name}{{engine="{engine}",model_name="m"}} {value}\n'
+        for name, values in {
+            "num_requests_running": (7, 5),
+            "kv_cache_usage_perc": (0.2, 0.6),
+            "num_preemptions_total": (1, 2),
+        }.items()
+        for engine, value in enumerate(values)
+    )
+    found = told(page)
+    assert found["engine_requests_running"] == 12
+    assert found["engine_kv_cache_fraction"] == pytest.approx(0.4)
+    assert found["engine_preemptions_total"] == 3
+
+
+def test_older_names_are_known_and_never_counted_beside_the_new_ones() -> None:
+    old = "vllm:gpu_cache_usage_perc 0.5\nvllm:gpu_prefix_cache_hits_total 3\n"
+    assert told(old) == {"engine_kv_cache_fraction": 0.5, "engine_prefix_cache_hits_total": 3}
+    both = told(old + "vllm:kv_cache_usage_perc 0.7\nvllm:prefix_cache_hits_total 4\n")
+    assert both == {"engine_kv_cache_fraction": 0.7, "engine_prefix_cache_hits_total": 4}
+
+
+def test_prompt_tokens_without_the_cached_ones_are_no_prompt_tokens() -> None:
+    assert told("llamacpp:prompt_tokens_total 5\n") == {}
+
+
+TWO = (
+    'vllm:num_requests_running{model_name="a"} 1\nvllm:num_requests_running{model_name="b"} 2\n'
+    "vllm:num_requests_waiting 4\n"
+)
+
+
+@pytest.mark.parametrize(("model", "running"), [("a", 1), ("b", 2)])
+def test_of_several_models_only_the_targets_own_is_read(model: str, running: float) -> None:
+    found = told(TWO, model)
+    assert found["engine_requests_running"] == running
+    assert found["engine_requests_waiting"] == 4  # of all, for it does not say of whom
+
+
+def test_several_models_and_none_of_them_ours_is_an_error() -> None:
+    with pytest.raises(ValueError, match="2 models and c is none"):
+        told(TWO, "c")
+
+
+def test_one_model_under_another_name_is_ours() -> None:
+    assert told('vllm:num_requests_running{model_name="base"} 3\n', "my-adapter") == {
+        "engine_requests_running": 3,
+        "engine_batch_size": 3,
+    }
+
+
+def test_not_a_number_is_missing_and_other_pages_have_nothing() -> None:
+    assert told("vllm:kv_cache_usage_perc NaN\ngo_goroutines 12\n") == {}
+    assert told("") == {}
+
+
+def test_the_table_names_each_metric_once_and_each_engine_somewhere() -> None:
+    metrics = [term.metric for term in VOCABULARY]
+    assert len(set(metrics)) == len(metrics)
+    assert all(any(term.parts(engine) for term in VOCABULARY) for engine in ENGINES)
+    assert all(any(term.parts(engine) for engine in ENGINES) for term in VOCABULARY)
