@@ -201,6 +201,10 @@ class Telemetry(Strict):
         description="ISO code of the grid (codecarbon, offline)",
     )
     codecarbon: bool = True
+    links: bool = Field(
+        default=False,
+        description="also read each GPU's PCIe and NVLink traffic; every PCIe reading takes 20 ms",
+    )
 
 
 class Scenario(Strict):

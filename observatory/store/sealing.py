@@ -40,6 +40,8 @@ EVENTS_A_FRAME = 500_000
 SAMPLES_A_FRAME = 50_000
 SAMPLE_MARGIN_NS = 2_000_000_000
 """Readings this long before and after a stage belong to the run: an integral needs its ends."""
+STANDING = ("_update_period_s", "kgco2e_per_kwh", "full_load_power_w")
+"""Ends of metrics that a sensor says once, before the load, and that hold for all of it."""
 
 
 def seal(folder: Path, manifest: Manifest, samples_journal: Path | None) -> Manifest:
@@ -182,6 +184,8 @@ def own_samples(
 ) -> Iterator[tuple[Sample, int | None]]:
     """The samples of a run's own stages, each with the stage it was read in (None: in a margin).
 
+    What a sensor says once of itself belongs to every run, whenever it was said.
+
     A campaign's samples cover all its targets. An engine of another target is part of the host
     that this run shares, so its subject becomes shared_host.
     """
@@ -198,7 +202,7 @@ def own_samples(
             start - SAMPLE_MARGIN_NS <= sample.at <= end + SAMPLE_MARGIN_NS
             for _, start, end in spans
         )
-        if not near:
+        if not near and not sample.metric.endswith(STANDING):
             continue
         foreign = sample.device.startswith("engine:") and sample.device != own
         kept = msgspec.structs.replace(sample, subject="shared_host") if foreign else sample

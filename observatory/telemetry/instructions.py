@@ -12,7 +12,10 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
 
 READY = b"ready\n"
-"""Written by the sampler to standard output when its first reading lies in the journal."""
+"""Written by the sampler to standard output when its first reading lies in the journal, and, where
+there are GPUs, how often their sensors change is known."""
+LOAD_ROLE = "client"
+"""The role of the load generator: while it is watched there is load, or there is about to be."""
 
 _roles_decoder = msgspec.json.Decoder(dict[str, int])
 
@@ -29,6 +32,7 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     parent: int
     engines: dict[str, Connection] = {}
     """Role -> how the target that has it is spoken to; no secrets are in it."""
+    links: bool = False
 
 
 def write_watch(path: Path, roles: dict[str, int]) -> None:

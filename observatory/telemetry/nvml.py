@@ -1,126 +1,194 @@
-"""NVIDIA GPUs through the driver's own library (pynvml): one reading of every GPU.
+"""NVIDIA GPUs through the driver's own library (pynvml): every GPU, and every MIG device on it.
 
 Every error of the driver becomes a null with the error's name; a machine without the driver says
 so once and is not asked again.
 """
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pynvml
 
 from observatory.core.sample import Sample
+from observatory.telemetry.nvml_readings import (
+    LINK_READINGS,
+    READINGS,
+    Reading,
+    error_name,
+    processes,
+)
 from observatory.telemetry.process import subject_of, tree
 from observatory.telemetry.sensor import down, up
 
-
-def error_name(error: pynvml.NVMLError) -> str:
-    """The error as its class names it, e.g. NVMLError_NotSupported; unknown codes by number."""
-    name = type(error).__name__
-    return name if name != "NVMLError" else f"NVMLError {error.value}"
+_NO_MEMORY = "the driver lists the process without its memory"
 
 
-def _event_reasons(handle: Any) -> float:
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A GPU (gpu0) or a MIG device on one (gpu0/mig1; parent gpu0). sliced: it has MIG devices."""
+
+    name: str
+    handle: Any
+    parent: str | None = None
+    sliced: bool = False
+
+
+def list_devices() -> list[Device]:
+    """Every GPU in the driver's order (by PCI address, not CUDA's), each before its MIG devices."""
+    devices = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        parts = _mig_devices(f"gpu{index}", handle)
+        devices += [Device(f"gpu{index}", handle, sliced=bool(parts)), *parts]
+    return devices
+
+
+def _mig_devices(gpu: str, handle: Any) -> list[Device]:
     try:
-        return float(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
-    except pynvml.NVMLError_FunctionNotFound:  # drivers before 535 know the old name only
-        return float(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
-
-
-READINGS: dict[str, Callable[[Any], float]] = {
-    "gpu_util_fraction": lambda gpu: pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100,
-    "gpu_memory_used_bytes": lambda gpu: float(pynvml.nvmlDeviceGetMemoryInfo(gpu).used),
-    "gpu_memory_total_bytes": lambda gpu: float(pynvml.nvmlDeviceGetMemoryInfo(gpu).total),
-    "gpu_power_w": lambda gpu: pynvml.nvmlDeviceGetPowerUsage(gpu) / 1e3,
-    "gpu_energy_j": lambda gpu: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1e3,
-    "gpu_sm_clock_mhz": lambda gpu: float(pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_SM)),
-    "gpu_memory_clock_mhz": lambda gpu: float(
-        pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_MEM)
-    ),
-    "gpu_temperature_c": lambda gpu: float(
-        pynvml.nvmlDeviceGetTemperature(gpu, pynvml.NVML_TEMPERATURE_GPU)
-    ),
-    "gpu_throttle_bits": _event_reasons,
-}
-"""Metric -> how it is read. gpu_util_fraction is the share of time with any kernel running, not
-occupancy; gpu_energy_j counts since the driver was loaded; gpu_throttle_bits is NVML's
-nvmlClocksEventReasons mask (0: full clocks)."""
+        current, _pending = pynvml.nvmlDeviceGetMigMode(handle)
+        if current != pynvml.NVML_DEVICE_MIG_ENABLE:
+            return []
+        count = pynvml.nvmlDeviceGetMaxMigDeviceCount(handle)
+    except pynvml.NVMLError:  # a model, or a driver, that knows no MIG
+        return []
+    found = []
+    for index in range(count):
+        with suppress(pynvml.NVMLError):  # NotFound: this place is free
+            part = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+            found.append(Device(f"{gpu}/mig{index}", part, parent=gpu))
+    return found
 
 
 class NvmlSensor:
-    """Every GPU as device gpu0, gpu1 ...; and, by role, the GPU memory of our own processes.
+    """Every GPU as device gpu0, gpu1 ... (MIG: gpu0/mig0 ...); and, by role, our own processes' memory.
 
     The latter are samples whose device is the role and whose metric is gpu0_memory_used_bytes and
-    so on: they say which GPU an engine uses, as far as the driver shows processes (inside a
-    container it shows other process ids, and then none is found).
+    so on: they say which GPU an engine uses, as far as the driver shows processes. Of a MIG device
+    there are two, of itself (gpu0/mig1_memory_used_bytes) and of the GPU that it is a part of.
     """
 
     name = "nvml"
 
-    def __init__(self, roles: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, roles: Callable[[], Mapping[str, int]], *, links: bool = False) -> None:
         self._roles = roles
-        self._gpus: list[Any] | None = None
+        self._readings = READINGS
+        self._link_readings = LINK_READINGS if links else ()
+        self._devices: list[Device] | None = None
         self._absent = False
+        self._worked = False
+
+    @property
+    def gpus(self) -> dict[str, Any]:
+        """Whole GPUs by name, as the last reading found them: what has a power sensor of its own."""
+        return {d.name: d.handle for d in self._devices or [] if d.parent is None}
 
     def read(self, now: int) -> list[Sample]:
-        """The samples of all GPUs; after a failed start one `up` = 0, and nothing from then on."""
+        """The samples of all GPUs, each GPU's at the instant when it was asked.
+
+        After a failed start one `up` = 0, and nothing from then on. A driver that worked and then
+        fails on everything is opened anew at the next reading.
+        """
         if self._absent:
             return []
-        if self._gpus is None:
+        if self._devices is None:
             try:
                 pynvml.nvmlInit()
-                count = pynvml.nvmlDeviceGetCount()
-                self._gpus = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+                self._devices = list_devices()
             except pynvml.NVMLError as error:
-                self._absent = True
+                self._absent = not self._worked
                 return [down(self.name, now, error_name(error))]
-        if not self._gpus:
+        if not self._devices:
             self._absent = True
             return [down(self.name, now, "the driver lists no GPU")]
+        begun = time.monotonic_ns()
+
+        def instant() -> int:
+            return now + time.monotonic_ns() - begun
+
         samples: list[Sample] = []
-        for index, gpu in enumerate(self._gpus):
-            samples += self._read_gpu(now, f"gpu{index}", gpu)
-        return samples + self._read_roles(now, self._gpus)
+        used: dict[str, list[Any]] = {}
+        for device in self._devices:
+            samples += self._read_device(instant(), device, used)
+        samples += self._read_roles(instant(), self._devices, used)
+        for device in self._devices if self._link_readings else ():
+            if device.parent is None:  # a link is the whole GPU's
+                samples += _read_each(instant(), device, self._link_readings)
+        self._note_loss(samples)
+        return samples
 
-    def _read_gpu(self, now: int, device: str, gpu: Any) -> list[Sample]:
-        samples = []
-        for metric, reading in READINGS.items():
-            value, reason = None, None
-            try:
-                value = reading(gpu)
-            except pynvml.NVMLError as error:
-                reason = error_name(error)
-            samples.append(Sample(now, self.name, "shared_host", device, metric, value, reason))
-        reasons = {sample.reason for sample in samples}
+    def _note_loss(self, samples: list[Sample]) -> None:
+        if any(sample.value for sample in samples if sample.metric == "up"):
+            self._worked = True
+        elif self._worked:
+            self._devices = None
+            with suppress(pynvml.NVMLError):
+                pynvml.nvmlShutdown()
+
+    def _read_device(self, now: int, device: Device, used: dict[str, list[Any]]) -> list[Sample]:
+        samples = _read_each(now, device, self._readings)
+        samples.append(_count_processes(now, device, used))
         if all(sample.value is None for sample in samples):
-            reason = ", ".join(sorted(text for text in reasons if text))
-            return [down(self.name, now, reason, device=device), *samples]
-        return [up(self.name, now, device=device), *samples]
+            reasons = {sample.reason for sample in samples if sample.reason}
+            return [down(self.name, now, ", ".join(sorted(reasons)), device=device.name), *samples]
+        return [up(self.name, now, device=device.name), *samples]
 
-    def _read_roles(self, now: int, gpus: list[Any]) -> list[Sample]:
-        used: dict[int, dict[int, float | None]] = {}
-        for index, gpu in enumerate(gpus):
-            try:
-                processes = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(gpu)
-            except pynvml.NVMLError:
+    def _read_roles(
+        self, now: int, devices: list[Device], listed: dict[str, list[Any]]
+    ) -> list[Sample]:
+        used: dict[int, dict[str, float | None]] = {}
+        for device in devices:
+            if device.sliced:  # its MIG devices list the same processes, and say where they are
                 continue
-            for process in processes:
-                used.setdefault(process.pid, {})[index] = process.usedGpuMemory
+            for process in listed.get(device.name, []):
+                amount = process.usedGpuMemory
+                used.setdefault(process.pid, {})[device.name] = amount
         if not used:
             return []
+        parents = {device.name: device.parent for device in devices}
         samples = []
         for role, pid in sorted(self._roles().items()):
-            amounts: dict[int, list[float | None]] = {}
+            amounts: dict[str, list[float | None]] = {}
             for member in tree(pid):
-                for index, amount in used.get(member, {}).items():
-                    amounts.setdefault(index, []).append(amount)
+                for name, amount in used.get(member, {}).items():
+                    amounts.setdefault(name, []).append(amount)
+                    if (parent := parents[name]) is not None:
+                        amounts.setdefault(parent, []).append(amount)
             samples += [
-                _role_memory(now, role, index, parts) for index, parts in sorted(amounts.items())
+                _role_memory(now, role, name, parts) for name, parts in sorted(amounts.items())
             ]
         return samples
 
 
-def _role_memory(now: int, role: str, index: int, parts: list[float | None]) -> Sample:
+def _read_each(now: int, device: Device, readings: tuple[Reading, ...]) -> list[Sample]:
+    samples = []
+    for reading in readings:
+        values: tuple[float | None, ...]
+        reason = None
+        try:
+            values = reading.call(device.handle)
+        except pynvml.NVMLError as error:
+            values, reason = (None,) * len(reading.metrics), error_name(error)
+        samples += [
+            Sample(now, "nvml", "shared_host", device.name, metric, value, reason)
+            for metric, value in zip(reading.metrics, values, strict=True)
+        ]
+    return samples
+
+
+def _count_processes(now: int, device: Device, used: dict[str, list[Any]]) -> Sample:
+    value = reason = None
+    try:
+        used[device.name] = processes(device.handle)
+        value = float(len(used[device.name]))
+    except pynvml.NVMLError as error:
+        reason = error_name(error)
+    return Sample(now, "nvml", "shared_host", device.name, "gpu_processes", value, reason)
+
+
+def _role_memory(now: int, role: str, device: str, parts: list[float | None]) -> Sample:
     known = [float(part) for part in parts if part is not None]
     whole = len(known) == len(parts)
     return Sample(
@@ -128,7 +196,7 @@ def _role_memory(now: int, role: str, index: int, parts: list[float | None]) -> 
         sensor="nvml",
         subject=subject_of(role),
         device=role,
-        metric=f"gpu{index}_memory_used_bytes",
+        metric=f"{device}_memory_used_bytes",
         value=sum(known) if whole else None,
-        reason=None if whole else "the driver lists the process without its memory",
+        reason=None if whole else _NO_MEMORY,
     )

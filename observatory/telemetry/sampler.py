@@ -20,10 +20,11 @@ from observatory.telemetry.carbon import CodecarbonSensor
 from observatory.telemetry.deadline import Deadlined
 from observatory.telemetry.engine import EngineSensor
 from observatory.telemetry.host import HostSensor
-from observatory.telemetry.instructions import READY, SamplerConfig, WatchedRoles
+from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
 from observatory.telemetry.process import ProcessSensor
 from observatory.telemetry.rapl import RaplSensor
+from observatory.telemetry.update_periods import measure_update_periods
 
 LONGEST_DEADLINE_S = 1.0
 FIRST_DEADLINE_S = 5.0
@@ -39,10 +40,12 @@ class Sampler:
             config.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
         )
         roles = WatchedRoles(Path(config.watch), {"sampler": os.getpid()})
+        self._roles = roles
+        self._nvml = NvmlSensor(roles.now, links=config.links)
         self._sensors = [
             Deadlined(HostSensor()),
             Deadlined(ProcessSensor(roles.now)),
-            Deadlined(NvmlSensor(roles.now)),
+            Deadlined(self._nvml),
             Deadlined(RaplSensor()),
             *(Deadlined(EngineSensor(role, at)) for role, at in config.engines.items()),
         ]
@@ -59,6 +62,14 @@ class Sampler:
         for sensor in self._sensors:
             self._append(sensor.read(self._config.anchor.now(), deadline_s))
         self._append([self._own_share()])
+
+    def time_sensors(self) -> None:
+        """Find out how often the GPUs' sensors change; given up where the load begins."""
+        self._append(
+            measure_update_periods(
+                self._nvml.gpus, self._config.anchor.now, lambda: LOAD_ROLE in self._roles.now()
+            )
+        )
 
     def finish(self) -> None:
         """The last reading of every sensor, codecarbon's total included, safe on the disk.
@@ -110,6 +121,7 @@ def main(config_path: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     sampler = Sampler(config)
     sampler.read(FIRST_DEADLINE_S)
+    sampler.time_sensors()
     os.write(sys.stdout.fileno(), READY)
     sample_until(stop, sampler, config.interval_s)
     sampler.finish()

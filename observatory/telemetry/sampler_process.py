@@ -22,6 +22,8 @@ from observatory.telemetry.instructions import READY, SamplerConfig, write_watch
 
 JOURNAL_FILE = "samples.journal"
 WATCH_FILE = "watch.json"
+NVIDIA_DRIVER = Path("/dev/nvidiactl")
+"""There where the driver is loaded; its GPUs' sensors are then timed before the load."""
 READY_WITHIN_S = 20.0
 """The first reading follows the imports by milliseconds; a cold disk takes seconds."""
 STOP_WITHIN_S = 10.0
@@ -111,6 +113,8 @@ def start_sampler(
     """Start it and, unless told not to, wait for its first reading.
 
     Load that starts meanwhile begins with seconds of warm-up, and the sampler is nicer than it.
+    On a host with an NVIDIA driver it is waited for in any case: the burst of readings that times
+    the GPUs' sensors must not fall into the load.
 
     engines: by role, the targets that are asked what they say of themselves.
 
@@ -128,6 +132,7 @@ def start_sampler(
         codecarbon=telemetry.codecarbon,
         parent=os.getpid(),
         engines=dict(engines or {}),
+        links=telemetry.links,
     )
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))
@@ -142,6 +147,6 @@ def start_sampler(
         )
     set_niceness(process.pid, NICER)
     handle = SamplerHandle(folder, process)
-    if wait:
+    if wait or NVIDIA_DRIVER.exists():
         handle.wait_until_ready(READY_WITHIN_S)
     return handle

@@ -209,6 +209,18 @@ def test_samples_are_those_of_the_runs_own_stages(workspace: Workspace) -> None:
     }
 
 
+def test_what_a_sensor_says_once_belongs_to_the_run_whenever_it_was_said(
+    workspace: Workspace,
+) -> None:
+    early = Sample(-60 * S, "nvml", "shared_host", "gpu0", "gpu_power_update_period_s", 0.1)
+    grid = Sample(-60 * S, "codecarbon", "shared_host", "grid/FRA/2024", "kgco2e_per_kwh", 0.05)
+    reading = Sample(-60 * S, "nvml", "shared_host", "gpu0", "gpu_power_w", 90.0)
+    folder = sealed_run(workspace, manifest(), records=[], samples=[early, grid, reading])
+    kept = read_frames(folder).samples
+    assert kept["metric"].to_list() == ["gpu_power_update_period_s", "kgco2e_per_kwh"]
+    assert kept["stage"].to_list() == [None, None]
+
+
 def test_a_run_without_journals_or_samples_seals_to_empty_tables(workspace: Workspace) -> None:
     folder = create_run(workspace, manifest(stages=[]))
     made = seal(folder, manifest(stages=[]), workspace.results / "never-written")
