@@ -156,5 +156,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """A matrix: each varied field of the target and what it was in this run."""
     block: int | None = None
     """A matrix: which repetition of all its cells this run belongs to, from 0."""
+    cell: int | None = None
+    """A matrix: the place of this run's cell in the scenario, from 0; the others are held against 0."""
+    turn: int | None = None
+    """A matrix: this run's place in the order that was drawn, from 0."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""

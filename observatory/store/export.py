@@ -21,7 +21,21 @@ _OPTIONS: dict[Format, str] = {
     "csv": "FORMAT csv, HEADER",
     "json": "FORMAT json, ARRAY true",
 }
-_ORDER = ("run_id", "comparison_key", "target", "stage", "request", "attempt", "at_ns", "worker")
+_ORDER = (
+    "run_id",
+    "comparison_key",
+    "campaign_id",
+    "cell",
+    "target",
+    "block",
+    "stage",
+    "request",
+    "attempt",
+    "at_ns",
+    "worker",
+    "metric",
+    "statistic",
+)
 
 
 def check_ingested(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> None:
@@ -47,7 +61,8 @@ def export_tables(
 ) -> list[tuple[Path, int]]:
     """Write each named table or view as <folder>/<name>.<format>; answers files and row counts.
 
-    run_ids: only rows of these runs (None: of all). Raises BadInput for an unknown name, or where
+    run_ids: only rows of these runs (None: of all); of a view whose rows are of whole campaigns,
+    those of their campaigns. Raises BadInput for an unknown name, or where
     a file exists and may not be replaced.
     """
     unknown = [name for name in names if name not in NAMES]
@@ -77,9 +92,11 @@ def _copy(
     file_format: Format,
 ) -> int:
     columns = {row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall()}
-    chosen = (
-        "" if run_ids is None else f" WHERE run_id IN ({', '.join(quote(run) for run in run_ids)})"
-    )
+    chosen = ""
+    if run_ids is not None:
+        of_runs = f"run_id IN ({', '.join(quote(run) for run in run_ids)})"
+        of_campaigns = f"campaign_id IN (SELECT campaign_id FROM runs WHERE {of_runs})"
+        chosen = f" WHERE {of_runs if 'run_id' in columns else of_campaigns}"
     order = ", ".join(column for column in _ORDER if column in columns)
     row = connection.execute(
         f"COPY (SELECT * FROM {name}{chosen} ORDER BY {order}) TO {quote(str(path))}"

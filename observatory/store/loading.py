@@ -95,6 +95,8 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "publish": manifest.publish,
         "factors": _json(manifest.factors) if manifest.factors else None,
         "block": manifest.block,
+        "cell": manifest.cell,
+        "turn": manifest.turn,
         "confounded": manifest.confounded,
         "idle_start_ns": manifest.idle.started if manifest.idle else None,
         "idle_end_ns": manifest.idle.ended if manifest.idle else None,

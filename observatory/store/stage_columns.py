@@ -29,8 +29,10 @@ class StageColumn:
     comment: str
 
 
-def column_name(metric: Metric, statistic: str, end: End | None = None) -> str:
-    """The wide column of a metric's statistic, or of the low or high end of its interval."""
+def column_name(
+    metric: Metric, statistic: str, end: End | Literal["least", "most"] | None = None
+) -> str:
+    """The wide column of a metric's statistic, of an end of its interval, or of its range over runs."""
     suffix = f"_{end}" if end else ""
     if statistic == "value":
         return f"{metric.name}{suffix}"

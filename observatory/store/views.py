@@ -3,38 +3,11 @@
 Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
-from dataclasses import dataclass
-
 from observatory.core.metric import HELD_BACK_REASON, Metric
 from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
+from observatory.store.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
 from observatory.store.stage_columns import stage_columns
-
-
-@dataclass(frozen=True, slots=True)
-class ViewColumn:
-    """One column: its SQL over the view's source, and what it holds, unit included."""
-
-    name: str
-    sql: str
-    comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One view: its columns over a FROM clause (with what follows it), after any WITH clause."""
-
-    name: str
-    comment: str
-    columns: tuple[ViewColumn, ...]
-    source: str
-    prelude: str = ""
-
-    @property
-    def sql(self) -> str:
-        """CREATE OR REPLACE VIEW."""
-        columns = ",\n  ".join(f"{column.sql} AS {column.name}" for column in self.columns)
-        return f"CREATE OR REPLACE VIEW {self.name} AS\n{self.prelude}SELECT\n  {columns}\n{self.source}"
-
+from observatory.store.view import View, ViewColumn
 
 _IDENTITY = (
     ViewColumn("run_id", "u.run_id", "run"),
@@ -249,13 +222,15 @@ LEFT JOIN (
 
 TARGET_COMPARISON = View(
     "target_comparison",
-    "One row per comparison_key, target and stage, of the latest campaign with that key. Runs that "
-    "are invalid, or were never judged, are left out and counted.",
+    "One row per comparison_key, target and stage, of the latest campaign with that key; of a matrix, "
+    "one for each block too (matrix_comparison takes the blocks together). Runs that are invalid, or "
+    "were never judged, are left out and counted.",
     (
         *(
             ViewColumn(column.name, f"s.{column.name}", column.comment)
             for column in (*_IDENTITY, *_LEVEL)
         ),
+        _same("sound", "block", "matrix: repetition that the row is of, from 0"),
         _same(
             "c",
             "invalid_runs",
@@ -282,14 +257,14 @@ JOIN (
 ) c ON c.comparison_key = latest.comparison_key
 JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'""",
     """WITH candidates AS (
-  SELECT run_id, comparison_key, campaign_id, target, created_at,
+  SELECT run_id, comparison_key, campaign_id, target, block, created_at,
     coalesce(verdict, 'invalid') <> 'invalid' AS sound,
     min(created_at) OVER (PARTITION BY comparison_key, campaign_id) AS begun
   FROM runs
 ), sound AS (
   SELECT * FROM candidates WHERE sound
   QUALIFY row_number() OVER (
-    PARTITION BY comparison_key, campaign_id, target ORDER BY created_at DESC, run_id DESC
+    PARTITION BY comparison_key, campaign_id, target, block ORDER BY created_at DESC, run_id DESC
   ) = 1
 ), latest AS (
   SELECT comparison_key, campaign_id, begun FROM sound
@@ -300,4 +275,11 @@ JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'""",
 """,
 )
 
-VIEWS: tuple[View, ...] = (REQUEST_METRICS, STAGE_SUMMARY, RUN_SUMMARY, TARGET_COMPARISON)
+VIEWS: tuple[View, ...] = (
+    REQUEST_METRICS,
+    STAGE_SUMMARY,
+    RUN_SUMMARY,
+    TARGET_COMPARISON,
+    MATRIX_FIGURES,
+    MATRIX_COMPARISON,
+)

@@ -53,7 +53,13 @@ def test_every_query_of_the_cookbook_runs(stocked: Workspace, query: str) -> Non
     from observatory.core.sample import Sample
 
     reading = Sample(4_000_000_000, "host", "shared_host", "", "cpu_util_fraction", 0.5)
-    made = manifest(stages=[stage(0), stage(1)], verdict=Verdict("valid", [], "Valid."))
+    made = manifest(
+        stages=[stage(0), stage(1)],
+        verdict=Verdict("valid", [], "Valid."),
+        factors={"parallel": 4},
+        block=0,
+        cell=0,
+    )
     ingest(stocked, sealed_run(stocked, made, samples=[reading]), stage_rows)
     with open_for_query(stocked) as connection:
         rows = list(run_query(connection, query).rows)

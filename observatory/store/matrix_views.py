@@ -1,0 +1,246 @@
+"""Views over a matrix: what each cell measured over its blocks, and how far the blocks lie apart.
+
+A cell is one setting of the target, a block one repetition of all cells. Cells are compared within
+a block, with the first cell of the scenario, so that what drifts from block to block cancels out.
+Plain SQL only: analysts read the file with DuckDB 1.5 too.
+"""
+
+from observatory.core.metric import BY_NAME, Metric
+from observatory.store.stage_columns import INTERVAL_ENDING, column_name
+from observatory.store.view import View, ViewColumn
+
+HEADLINES: tuple[tuple[str, str], ...] = (
+    ("ttft_s", "p50"),
+    ("ttft_s", "p90"),
+    ("tpot_s", "p50"),
+    ("e2e_s", "p50"),
+    ("output_tps", "value"),
+    ("request_rate", "value"),
+    ("goodput_fraction", "value"),
+    ("error_rate", "value"),
+    ("score", "value"),
+    ("j_per_output_token", "value"),
+    ("usd_per_1k_requests", "value"),
+    ("kv_cache_fraction", "value"),
+)
+"""Metric and statistic of what stands side by side; every other figure is in matrix_figures."""
+
+_T_95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+"""Two-sided 95 % points of Student's t for 1 to 30 degrees of freedom (NIST/SEMATECH e-Handbook of
+Statistical Methods, 1.3.6.7.2); past that the last is kept, which is a little too wide."""
+
+_SOUND = "status IN ('complete', 'budget_reached') AND coalesce(verdict, 'invalid') <> 'invalid'"
+
+_CELLS = f"""cells AS (
+  SELECT campaign_id, target, min(cell) AS cell, max(factors) AS factors, max(scenario) AS scenario,
+    max(comparison_key) AS comparison_key, bool_or(emulated) AS emulated, max(model) AS model,
+    max(target_kind) AS target_kind, max(engine) AS engine, max(engine_version) AS engine_version,
+    max(weight_format) AS weight_format, max(confounded) AS confounded, max(label) AS label,
+    count(DISTINCT run_id) FILTER (WHERE NOT ({_SOUND})) AS left_out,
+    min(created_at) AS begun
+  FROM runs WHERE cell IS NOT NULL GROUP BY campaign_id, target
+), sound AS (
+  SELECT run_id, campaign_id, target, cell, block FROM runs
+  WHERE cell IS NOT NULL AND {_SOUND}
+  QUALIFY row_number() OVER (
+    PARTITION BY campaign_id, target, block ORDER BY created_at DESC, run_id DESC
+  ) = 1
+)"""
+
+_FIGURES_PRELUDE = f"""WITH {_CELLS}, measured AS (
+  SELECT s.campaign_id, s.target, s.cell, s.block, m.stage, m.metric, m.statistic, m.value, m.n,
+    m.basis
+  FROM sound s JOIN stage_metrics m ON m.run_id = s.run_id
+), paired AS (
+  SELECT x.*, x.value IS NOT NULL AND f.value IS NOT NULL AS is_pair,
+    CASE WHEN isfinite(x.value) AND isfinite(f.value) AND f.value <> 0
+      THEN x.value / f.value - 1 END AS change
+  FROM measured x LEFT JOIN measured f
+    ON f.cell = 0 AND x.cell <> 0 AND f.campaign_id = x.campaign_id AND f.block = x.block
+    AND f.stage = x.stage AND f.metric = x.metric AND f.statistic = x.statistic
+), pooled AS (
+  SELECT campaign_id, target, stage, metric, statistic, count(*) AS runs, count(value) AS blocks,
+    avg(value) AS mean, min(value) AS least, max(value) AS most, sum(n)::BIGINT AS n,
+    CASE WHEN count(DISTINCT basis) > 1 THEN 'mixed' ELSE max(basis) END AS basis,
+    count(*) FILTER (WHERE is_pair) AS pairs, count(change) AS changes, avg(change) AS change,
+    CASE WHEN count(change) > 1
+      THEN stddev_samp(change) / sqrt(count(change))
+        * ([{", ".join(map(str, _T_95))}])[least(count(change) - 1, {len(_T_95)})] END AS half_width
+  FROM paired GROUP BY campaign_id, target, stage, metric, statistic
+)
+"""
+
+MATRIX_FIGURES = View(
+    "matrix_figures",
+    "One row per matrix campaign, cell, stage, metric and statistic: the figure over the cell's "
+    "blocks, its spread from run to run, and its change against the first cell, paired by block. "
+    "Runs that are invalid, unjudged, interrupted or crashed are left out.",
+    (
+        ViewColumn("campaign_id", "p.campaign_id", "campaign"),
+        ViewColumn("scenario", "c.scenario", "scenario name"),
+        ViewColumn("comparison_key", "c.comparison_key", "only runs with equal keys are compared"),
+        ViewColumn("target", "p.target", "cell: the base target's name and the cell's levels"),
+        ViewColumn("cell", "c.cell", "place of the cell in the scenario, from 0"),
+        ViewColumn("factors", "c.factors", "each varied field and its level in this cell"),
+        ViewColumn("emulated", "c.emulated", "a seeded stand-in: no figure is of a real service"),
+        ViewColumn("stage", "p.stage", "stage of the runs, from 0"),
+        ViewColumn("metric", "p.metric", "name in the metric table, unit at its end"),
+        ViewColumn(
+            "statistic", "p.statistic", "value, mean, p50, p90, p95, p99, p999, or with _ok"
+        ),
+        ViewColumn("blocks", "p.blocks", "blocks that have a value"),
+        ViewColumn("runs", "p.runs", "sound runs of the cell that have a row for it"),
+        ViewColumn("n", "p.n", "requests behind it, all blocks together"),
+        ViewColumn("basis", "p.basis", "as in stage_metrics; mixed where the blocks differ"),
+        ViewColumn("mean", "p.mean", "mean over the blocks"),
+        ViewColumn("least", "p.least", "lowest of the blocks"),
+        ViewColumn("most", "p.most", "highest of the blocks"),
+        ViewColumn("pairs", "p.pairs", "blocks in which the first cell has a value too"),
+        ViewColumn(
+            "change",
+            "CASE WHEN p.changes = p.pairs THEN p.change END",
+            "mean over the pairs of value / the first cell's value - 1; null for the first cell, and "
+            "where a pair has an infinite value or a first one of zero",
+        ),
+        ViewColumn(
+            "change_low",
+            "CASE WHEN p.changes = p.pairs THEN p.change - p.half_width END",
+            f"change: lower {INTERVAL_ENDING}",
+        ),
+        ViewColumn(
+            "change_high",
+            "CASE WHEN p.changes = p.pairs THEN p.change + p.half_width END",
+            f"change: upper {INTERVAL_ENDING}",
+        ),
+        ViewColumn(
+            "note",
+            """CASE
+    WHEN c.cell = 0 THEN 'the first cell: the others are compared with it'
+    WHEN p.pairs = 0 THEN 'no block has a value of this cell and of the first'
+    WHEN p.changes < p.pairs THEN 'a value is infinite, or the first cell''s is zero: no change'
+    WHEN p.pairs = 1 THEN 'one block: no interval'
+  END""",
+            "why change or its interval is missing",
+        ),
+    ),
+    """FROM pooled p
+JOIN cells c ON c.campaign_id = p.campaign_id AND c.target = p.target""",
+    _FIGURES_PRELUDE,
+)
+
+
+def _wide(metric: Metric, statistic: str) -> tuple[ViewColumn, ...]:
+    """A figure's mean, its range over the blocks, and its change against the first cell."""
+    what = metric.title if statistic == "value" else f"{metric.title}, {statistic}"
+    unit = "" if metric.unit == "1" else f", {metric.unit}"
+    stem = stem_of(metric, statistic)
+
+    def of(name: str, field: str, comment: str) -> ViewColumn:
+        chosen = f"f.metric = '{metric.name}' AND f.statistic = '{statistic}'"
+        return ViewColumn(name, f"max(f.{field}) FILTER (WHERE {chosen})", f"{what}{comment}")
+
+    return (
+        of(column_name(metric, statistic), "mean", f"{unit}: mean over the blocks"),
+        of(column_name(metric, statistic, "least"), "least", f"{unit}: lowest of the blocks"),
+        of(column_name(metric, statistic, "most"), "most", f"{unit}: highest of the blocks"),
+        of(f"{stem}_blocks", "blocks", ": blocks that have a value"),
+        of(f"{stem}_change", "change", ": change against the first cell, paired by block"),
+        of(f"{stem}_change_low", "change_low", f": change: lower {INTERVAL_ENDING}"),
+        of(f"{stem}_change_high", "change_high", f": change: upper {INTERVAL_ENDING}"),
+    )
+
+
+def stem_of(metric: Metric, statistic: str) -> str:
+    """The name of a figure's columns that have no unit, e.g. ttft_p50 of ttft_p50_s."""
+    low = column_name(metric, statistic, "low")
+    return low.rsplit("_low", 1)[0]
+
+
+MATRIX_COMPARISON = View(
+    "matrix_comparison",
+    "One row per matrix campaign, cell and stage: headline figures over the cell's blocks, their "
+    "spread from run to run, and their change against the first cell, paired by block. A cell "
+    "without a sound run has its row, empty. matrix_figures has every other metric.",
+    (
+        ViewColumn("campaign_id", "c.campaign_id", "campaign"),
+        ViewColumn("begun_at", "min(c.begun)", "start of the cell's first run, UTC"),
+        ViewColumn("scenario", "max(c.scenario)", "scenario name"),
+        ViewColumn(
+            "comparison_key", "max(c.comparison_key)", "only runs with equal keys are compared"
+        ),
+        ViewColumn("target", "c.target", "cell: the base target's name and the cell's levels"),
+        ViewColumn(
+            "target_label",
+            "CASE WHEN bool_or(c.emulated) THEN c.target || ' (emulated)' ELSE c.target END",
+            "cell for people: an emulated one says so",
+        ),
+        ViewColumn("cell", "min(c.cell)", "place of the cell in the scenario, from 0"),
+        ViewColumn("factors", "max(c.factors)", "each varied field and its level in this cell"),
+        ViewColumn(
+            "confounded", "max(c.confounded)", "which factors change together, in sentences"
+        ),
+        ViewColumn("emulated", "bool_or(c.emulated)", "a seeded stand-in: of no real service"),
+        ViewColumn("target_kind", "max(c.target_kind)", "llamacpp, vllm, url, api or emulated"),
+        ViewColumn("model", "max(c.model)", "model as asked for"),
+        ViewColumn("engine", "max(c.engine)", "serving engine where known"),
+        ViewColumn("engine_version", "max(c.engine_version)", "its version"),
+        ViewColumn("weight_format", "max(c.weight_format)", "format of the stored weights"),
+        ViewColumn("label", "max(c.label)", "name given to a run by a person"),
+        ViewColumn("stage", "l.stage", "stage of the runs, from 0"),
+        ViewColumn("stage_kind", "max(l.kind)", "closed, constant or poisson"),
+        ViewColumn("concurrency", "max(l.concurrency)", "simulated users (closed loop)"),
+        ViewColumn("rate_per_s", "max(l.rate_per_s)", "requests a second asked for (open loop)"),
+        ViewColumn(
+            "blocks", "coalesce(max(b.blocks), 0)", "sound runs of the cell with this stage"
+        ),
+        ViewColumn(
+            "left_out",
+            "max(c.left_out)",
+            "runs of the cell left out: invalid, unjudged, interrupted or crashed",
+        ),
+        ViewColumn(
+            "note",
+            """CASE
+    WHEN coalesce(max(b.blocks), 0) = 0 THEN 'no sound run'
+    WHEN max(b.blocks) = 1 THEN 'one block: no spread between runs, and no interval'
+  END""",
+            "what the figures cannot say",
+        ),
+        *(
+            column
+            for name, statistic in HEADLINES
+            if name in BY_NAME
+            for column in _wide(BY_NAME[name], statistic)
+        ),
+        ViewColumn(
+            "energy_basis",
+            "max(f.basis) FILTER (WHERE f.metric = 'j_per_output_token')",
+            "measured, estimated, modelled or mixed; null without energy",
+        ),
+        ViewColumn(
+            "cost_basis",
+            "max(f.basis) FILTER (WHERE f.metric = 'usd_per_1k_requests')",
+            "list_price, stated, example, emulated or mixed; null without a cost",
+        ),
+    ),
+    """FROM cells c
+JOIN levels l ON l.campaign_id = c.campaign_id
+LEFT JOIN counted b ON b.campaign_id = c.campaign_id AND b.target = c.target AND b.stage = l.stage
+LEFT JOIN matrix_figures f
+  ON f.campaign_id = c.campaign_id AND f.target = c.target AND f.stage = l.stage
+GROUP BY c.campaign_id, c.target, l.stage""",
+    f"""WITH {_CELLS}, levels AS (
+  SELECT u.campaign_id, g.stage, max(g.kind) AS kind, max(g.concurrency) AS concurrency,
+    max(g.rate_per_s) AS rate_per_s
+  FROM runs u JOIN stages g ON g.run_id = u.run_id
+  WHERE u.cell IS NOT NULL AND g.kind <> 'prime' GROUP BY u.campaign_id, g.stage
+), counted AS (
+  SELECT s.campaign_id, s.target, g.stage, count(*) AS blocks
+  FROM sound s JOIN stages g ON g.run_id = s.run_id GROUP BY s.campaign_id, s.target, g.stage
+)
+""",
+)
