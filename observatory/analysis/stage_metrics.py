@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from observatory.analysis.energy_metrics import BasedRow, energy_metrics, sensor_metrics
+from observatory.analysis.engine_metrics import engine_metrics, sm_activity
 from observatory.analysis.estimate import absent
 from observatory.analysis.frames import request_frame
 from observatory.analysis.latencies import Row, latency_rows
@@ -66,7 +67,9 @@ def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
 def _of_stage(data: StageData) -> Iterator[BasedRow]:
     yield from (_based(data, row) for row in latency_rows(data))
     yield from (_based(data, row) for row in rate_rows(data))
+    yield from engine_metrics(data)
     yield from sensor_metrics(data)
+    yield from sm_activity(data)
     yield from energy_metrics(data)
     yield from money_metrics(data)
     yield from score_metrics(data)

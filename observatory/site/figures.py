@@ -33,12 +33,15 @@ BASES = {
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
 REASONS = {
+    "counter_restarted": "the engine's counter began anew in the window",
     "electricity_not_known": "electricity is not in it: the energy is not known",
     "emulated": "a stand-in draws no energy of its own",
+    "engine_does_not_say": "the engine does not say it",
     "failed_requests_without_usage": "failed requests may have been billed and are not in it",
     "failures": "failures reach it",
     "no_characters": "no answer had any text",
     "no_energy_sensor": "no sensor could tell the target's energy apart",
+    "no_engine_page": "the target offers no page of its engine's metrics",
     "no_price": "no price was given",
     "no_requests": "no request counts",
     "no_scores": "no request had an expected answer",
@@ -52,6 +55,7 @@ REASONS = {
     "not_observed": "no request shows it",
     "sample_floor": "too few requests",
     "shared_out_by_characters": "tokens shared out by characters",
+    "too_few_readings": "too few readings in the window",
     "token_counts_missing": "token counts are missing",
     "tokens_unknown": "token counts are missing",
     "undecided_left_out": "requests that could not be decided are left out",

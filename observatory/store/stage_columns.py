@@ -14,7 +14,13 @@ End = Literal["low", "high"]
 _UNIT_ENDINGS = ("_s", "_w", "_j", "_bytes", "_fraction", "_usd")
 INTERVAL_ENDING = "end of the 95 % interval"
 """Ends the comment of every column that is an interval's end."""
-_WITH_P95 = ("gpu_util_fraction", "gpu_memory_used_bytes", "gpu_power_w")
+_WITH_P95 = (
+    "kv_cache_fraction",
+    "gpu_util_fraction",
+    "sm_active_fraction",
+    "gpu_memory_used_bytes",
+    "gpu_power_w",
+)
 """Sensor readings whose mean stands under the metric's own name, with a p95 beside it."""
 
 

@@ -1,0 +1,140 @@
+"""What the target's own engine says of a stage: load, KV cache, prefix cache, times, tokens a second.
+
+Its gauges are averaged over the readings in the window, and its counters are differences between the
+first and the last of them. Nothing of the client's enters, so that both views can be compared.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from observatory.analysis.energy_metrics import BasedRow
+from observatory.analysis.estimate import Estimate, absent
+from observatory.analysis.quantiles import rank
+from observatory.analysis.stage_data import StageData
+
+SERVER_TIMES = {
+    "server_queue_s": "engine_queue_seconds",
+    "server_prefill_s": "engine_prefill_seconds",
+    "server_decode_s": "engine_decode_seconds",
+    "server_ttft_s": "engine_ttft_seconds",
+}
+"""Our metric -> the histogram whose sum and count make its mean."""
+
+
+def engine_metrics(data: StageData) -> Iterator[BasedRow]:
+    """`value` of each, and the p95 of the KV cache; null with a reason where it does not say."""
+    kv_cache = engine_readings(data, "engine_kv_cache_fraction")
+    yield "kv_cache_fraction", "value", _mean(data, kv_cache), data.basis
+    if kv_cache.height:
+        ordered = kv_cache.get_column("value").sort()
+        p95 = float(ordered[rank(len(ordered), 0.95) - 1])
+        yield "kv_cache_fraction", "p95", Estimate(value=p95), data.basis
+    for metric, reading in (
+        ("engine_running", "engine_requests_running"),
+        ("engine_waiting", "engine_requests_waiting"),
+    ):
+        yield metric, "value", _mean(data, engine_readings(data, reading)), data.basis
+    hits = _ratio(data, "engine_prefix_cache_hits_total", "engine_prefix_cache_queries_total")
+    yield "prefix_cache_hit_fraction", "value", hits, data.basis
+    yield "preemptions", "value", _grown(data, "engine_preemptions_total"), data.basis
+    for metric, histogram in SERVER_TIMES.items():
+        mean = _ratio(data, f"{histogram}_sum", f"{histogram}_count", of_requests=True)
+        yield metric, "value", mean, data.basis
+    yield "server_output_tps", "value", _rate(data, "engine_output_tokens_total"), data.basis
+
+
+def sm_activity(data: StageData) -> Iterator[BasedRow]:
+    """sm_active_fraction by the DCGM exporter: mean over GPUs (or MIG instances), then over time."""
+    readings = (
+        data.samples.filter(
+            (pl.col("sensor") == "dcgm")
+            & (pl.col("metric") == "sm_active_fraction")
+            & pl.col("value").is_not_null()
+            & data.window.holds("at_ns")
+        )
+        .group_by("at_ns")
+        .agg(pl.col("value").mean())
+        .get_column("value")
+        .sort()
+    )
+    if not len(readings):
+        yield "sm_active_fraction", "value", absent("no_sensor"), None
+        return
+    mean = float(readings.to_numpy().mean())
+    yield "sm_active_fraction", "value", Estimate(value=mean), "measured"
+    p95 = float(readings[rank(len(readings), 0.95) - 1])
+    yield "sm_active_fraction", "p95", Estimate(value=p95), "measured"
+
+
+def engine_readings(data: StageData, metric: str) -> pl.DataFrame:
+    """at_ns and value of the target's own engine in the window, in order."""
+    return of_engine(data, metric).filter(data.window.holds("at_ns"))
+
+
+def of_engine(data: StageData, metric: str) -> pl.DataFrame:
+    """The same, of the whole run."""
+    return (
+        data.samples.filter(
+            (pl.col("sensor") == "engine")
+            & (pl.col("subject") == "target")
+            & (pl.col("metric") == metric)
+            & pl.col("value").is_not_null()
+        )
+        .sort("at_ns")
+        .select("at_ns", "value")
+    )
+
+
+def _mean(data: StageData, readings: pl.DataFrame) -> Estimate:
+    if not readings.height:
+        return absent(_why_missing(data))
+    return Estimate(value=float(readings.get_column("value").to_numpy().mean()))
+
+
+def _why_missing(data: StageData) -> str:
+    told = data.samples.filter((pl.col("sensor") == "engine") & (pl.col("subject") == "target"))
+    return "engine_does_not_say" if told.height else "no_engine_page"
+
+
+def _counter(data: StageData, metric: str) -> NDArray[np.float64] | Estimate:
+    """Its readings in the window, or why they say nothing of it."""
+    values = engine_readings(data, metric).get_column("value").to_numpy()
+    if not len(values):
+        return absent(_why_missing(data))
+    if len(values) < 2:
+        return absent("too_few_readings")
+    if (np.diff(values) < 0).any():
+        return absent("counter_restarted")
+    return values
+
+
+def _grown(data: StageData, metric: str) -> Estimate:
+    values = _counter(data, metric)
+    if isinstance(values, Estimate):
+        return values
+    return Estimate(value=float(values[-1] - values[0]))
+
+
+def _ratio(data: StageData, over: str, under: str, *, of_requests: bool = False) -> Estimate:
+    """The growth of one counter over that of another, from readings that have both."""
+    above, below = _grown(data, over), _grown(data, under)
+    for part in (above, below):
+        if part.value is None:
+            return part
+    assert above.value is not None
+    assert below.value is not None
+    if below.value == 0:
+        return absent("not_observed", 0 if of_requests else None)
+    n = round(below.value) if of_requests else None
+    return Estimate(value=above.value / below.value, n=n)
+
+
+def _rate(data: StageData, metric: str) -> Estimate:
+    grown = _grown(data, metric)
+    if grown.value is None:
+        return grown
+    instants = engine_readings(data, metric).get_column("at_ns").to_numpy()
+    return Estimate(value=grown.value * 1e9 / float(instants[-1] - instants[0]))
