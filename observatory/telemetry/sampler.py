@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,13 +18,14 @@ from observatory.core.journal import encode_entry
 from observatory.core.processes import die_with_parent
 from observatory.core.sample import Sample
 from observatory.telemetry.carbon import CodecarbonSensor
-from observatory.telemetry.deadline import Deadlined
 from observatory.telemetry.engine import EngineSensor
 from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
 from observatory.telemetry.process import ProcessSensor
 from observatory.telemetry.rapl import RaplSensor
+from observatory.telemetry.sensor import Sensor
+from observatory.telemetry.sensor_set import SensorSet
 from observatory.telemetry.update_periods import measure_update_periods
 
 LONGEST_DEADLINE_S = 1.0
@@ -42,26 +44,27 @@ class Sampler:
         roles = WatchedRoles(Path(config.watch), {"sampler": os.getpid()})
         self._roles = roles
         self._nvml = NvmlSensor(roles.now, links=config.links)
-        self._sensors = [
-            Deadlined(HostSensor()),
-            Deadlined(ProcessSensor(roles.now)),
-            Deadlined(self._nvml),
-            Deadlined(RaplSensor()),
-            *(Deadlined(EngineSensor(role, at)) for role, at in config.engines.items()),
-        ]
         self._carbon: CodecarbonSensor | None = None
         if config.codecarbon:
             self._carbon = CodecarbonSensor(config.country, config.anchor, config.interval_s)
-            self._sensors.append(Deadlined(self._carbon))
-        self._cost: tuple[float, float] | None = None
+        self._sensors = SensorSet(self._all(), config.anchor.now)
+
+    def _all(self) -> Iterator[Sensor]:
+        yield HostSensor()
+        yield ProcessSensor(self._roles.now)
+        yield self._nvml
+        yield RaplSensor()
+        for role, at in self._config.engines.items():
+            yield EngineSensor(role, at)
+        if self._carbon is not None:
+            yield self._carbon
 
     def read(self, deadline_s: float | None = None) -> None:
         """Ask every sensor once and append what they say; deadline of each: half an interval."""
         if deadline_s is None:
             deadline_s = min(self._config.interval_s / 2, LONGEST_DEADLINE_S)
-        for sensor in self._sensors:
-            self._append(sensor.read(self._config.anchor.now(), deadline_s))
-        self._append([self._own_share()])
+        for samples in self._sensors.read(deadline_s):
+            self._append(samples)
 
     def time_sensors(self) -> None:
         """Find out how often the GPUs' sensors change; given up where the load begins."""
@@ -77,7 +80,7 @@ class Sampler:
         Sensors read less than half an interval ago are not read again: rates over such a short
         time are noise.
         """
-        if self._cost is None or time.monotonic() - self._cost[1] > self._config.interval_s / 2:
+        if self._sensors.silent_s() > self._config.interval_s / 2:
             self.read()
         if self._carbon is not None:
             self._append(self._carbon.finish(self._config.anchor.now()))
@@ -88,17 +91,6 @@ class Sampler:
         frames = b"".join(encode_entry(sample) for sample in samples)
         while frames:
             frames = frames[os.write(self._journal, frames) :]
-
-    def _own_share(self) -> Sample:
-        spent, at = time.process_time(), time.monotonic()
-        before, self._cost = self._cost, (spent, at)
-        value = reason = None
-        if before is None or at <= before[1]:
-            reason = "first reading: nothing to compare with"
-        else:
-            value = (spent - before[0]) / (at - before[1])
-        now = self._config.anchor.now()
-        return Sample(now, "sampler", "client", "", "cpu_fraction", value, reason)
 
 
 def sample_until(stop: threading.Event, sampler: Sampler, interval_s: float) -> None:

@@ -107,6 +107,63 @@ def test_a_machine_without_a_driver_says_so_once(sampled: SamplerHandle) -> None
     assert only.reason
 
 
+@pytest.fixture
+def with_driver(nvml_folder: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Samplers that are started from here on find the driver stand-in."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(nvml_folder))
+    monkeypatch.setenv("POWER_MW", ",".join(str(90_000 + n % 50) for n in range(3000)))
+    return monkeypatch
+
+
+def test_gpus_are_timed_before_the_first_load_and_then_read(
+    tmp_path: Path, with_driver: pytest.MonkeyPatch
+) -> None:
+    handle = start_sampler(tmp_path, new_anchor(), Telemetry(interval="100ms", codecarbon=False))
+    try:
+        early = _samples(handle)
+    finally:
+        handle.stop()
+    (period,) = [s for s in early if s.metric == "gpu_power_update_period_s"]
+    assert period.value is not None
+    assert period.reason is not None and period.reason.startswith("at most")
+    (cost,) = [s for s in early if s.metric == "burst_cpu_s"]
+    assert cost.value is not None and 0 < cost.value < 3
+    powers = [s.value for s in _readings(handle, "gpu0", "gpu_power_w")]
+    assert powers and None not in powers
+
+
+def test_a_driver_that_hangs_in_the_middle_is_down_and_the_others_are_read(
+    tmp_path: Path, with_driver: pytest.MonkeyPatch
+) -> None:
+    with_driver.setenv("HANG_nvmlDeviceGetTemperature", "1")
+    with_driver.setenv("AFTER_nvmlDeviceGetTemperature", "2")
+    handle = start_sampler(tmp_path, new_anchor(), Telemetry(interval="100ms", codecarbon=False))
+    try:
+
+        def down() -> list[Sample]:
+            return [s for s in _readings(handle, "", "up") if s.sensor == "nvml" and not s.value]
+
+        _await(lambda: len(down()) >= 3, "the hang was never said")
+        seen = len(_readings(handle, "", "cpu_busy_s"))
+        _await(lambda: len(_readings(handle, "", "cpu_busy_s")) > seen + 2, "the host was held up")
+    finally:
+        handle.stop()
+    assert down()[-1].reason is not None and "hangs since" in down()[-1].reason
+
+
+def test_a_gpu_that_lies_is_down_from_then_on(
+    tmp_path: Path, with_driver: pytest.MonkeyPatch
+) -> None:
+    with_driver.setenv("POWER_MW", "95000000")
+    handle = start_sampler(tmp_path, new_anchor(), Telemetry(interval="100ms", codecarbon=False))
+    handle.stop()
+    (power, *_) = _readings(handle, "gpu0", "gpu_power_w")
+    (state, *_) = _readings(handle, "gpu0", "up")
+    assert power.value is None
+    assert power.reason == "implausible: 95000 W is above 1.5 x the limit of 700 W"
+    assert (state.value, state.reason) == (0.0, f"{power.reason} (gpu_power_w)")
+
+
 def test_codecarbon_is_read_up_to_the_stop(tmp_path: Path) -> None:
     handle = start_sampler(tmp_path, new_anchor(), Telemetry(interval="200ms", country="FRA"))
     try:
