@@ -19,6 +19,7 @@ from observatory.core.workspace import Workspace
 from observatory.site import queries
 from observatory.site.bundle import write_assets
 from observatory.site.downloads import EXAMPLES, Download, write_downloads
+from observatory.site.engines import engine_name
 from observatory.site.figures import BASES, Row
 from observatory.site.looks import Look, group_of, looks_of
 from observatory.site.members import UNJUDGED, page_of
@@ -40,6 +41,7 @@ class Listed:
     verdict: str
     started: str
     page: str
+    engine: str | None
 
 
 @dataclass(slots=True)
@@ -153,4 +155,5 @@ def _listed(runs: list[Row], looks: dict[str, Look]) -> Iterator[Listed]:
     for run in runs:
         verdict = str(run["verdict"] or UNJUDGED)
         look, started = looks[run["target"]], moment(run["created_at"])
-        yield Listed(run, look, group_of(run), verdict, started, page_of(run["run_id"]))
+        page, engine = page_of(run["run_id"]), engine_name(run)
+        yield Listed(run, look, group_of(run), verdict, started, page, engine)

@@ -197,6 +197,8 @@ def write(value: float, unit: str, metric: str = "") -> str:
             return f"{value:.2f}"
         case "B":
             return write_bytes(value)
+        case "B/s":
+            return f"{write_bytes(value)}/s"
         case "1/s" | "1/J":
             return f"{_number(value)} {unit[1:]}"
         case "":

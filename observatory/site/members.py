@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from observatory.analysis.compare import Side, differences
+from observatory.site.engines import engine_name
 from observatory.site.figures import Figure, Figures, Row
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look, group_of
@@ -39,6 +40,11 @@ class Member:
     def group(self) -> str:
         """Hosting, weights and billing in words."""
         return group_of(self.run)
+
+    @property
+    def engine(self) -> str | None:
+        """The engine with the truth about its build; None where none is known."""
+        return engine_name(self.run)
 
     @property
     def complete(self) -> bool:

@@ -138,10 +138,10 @@ def requests_in_time(reader: Reader, run_id: str) -> pl.DataFrame:
 
 
 def samples(reader: Reader, run_id: str) -> pl.DataFrame:
-    """Readings of a run: at_s, sensor, subject, device, metric, value."""
+    """Readings of a run: at_s, sensor, subject, device, metric, value, reason."""
     return reader.frame(
         """
-        SELECT at_ns / 1e9 AS at_s, sensor, subject, device, metric, value
+        SELECT at_ns / 1e9 AS at_s, sensor, subject, device, metric, value, reason
         FROM samples WHERE run_id = $run_id ORDER BY sensor, device, metric, at_ns
         """,
         run_id=run_id,

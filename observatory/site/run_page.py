@@ -14,6 +14,7 @@ from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.timeline import Band, Span, timeline_chart
+from observatory.site.engines import engine_facts, engine_settings
 from observatory.site.figures import DASH, Row, write
 from observatory.site.gaps import gap_curve
 from observatory.site.hosts import HOST_KEYS
@@ -34,6 +35,7 @@ from observatory.site.run_tables import (
     seconds,
     stage_table,
 )
+from observatory.site.silences import silence_table
 
 _LATENCIES = (
     ("ttft_s", "Time to first token", "From the request's first byte sent to its first token."),
@@ -50,12 +52,17 @@ class RunPage:
 
     member: Member
     asked: list[tuple[str, str]]
+    engine_name: str | None
+    engine: list[tuple[str, str]]
+    settings: list[tuple[str, str]]
     facts: list[tuple[str, str]]
     main_table: Table
     every_table: Table
     distributions: list[Drawing]
     timeline: Drawing
     telemetry: list[Drawing]
+    silences: Table
+    sensor_doubts: list[str]
     stages: Table
     outcomes: Table
     errors: Table
@@ -77,9 +84,14 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
     bands, span = _bands(stages, loads), _span(stages)
     emulated = member.look.emulated
     every = [metric.name for metric in METRICS]
+    samples = queries.samples(reader, run_id)
+    findings = queries.of_run(reader, "findings", run_id)
     return RunPage(
         member=member,
         asked=asked(run),
+        engine_name=member.engine,
+        engine=engine_facts(run),
+        settings=engine_settings(run),
         facts=_facts(run),
         main_table=latency_table(member, _MAIN),
         every_table=figure_table(member, every, EVERY_STATISTIC),
@@ -87,12 +99,14 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
         timeline=timeline_chart(
             queries.requests_in_time(reader, run_id), bands, span, emulated=emulated
         ),
-        telemetry=telemetry_charts(queries.samples(reader, run_id), bands, span),
+        telemetry=telemetry_charts(samples, bands, span),
+        silences=silence_table(samples, span),
+        sensor_doubts=[row["message"] for row in findings if _of_a_sensor(row["code"])],
         stages=stage_table(stages, loads),
         outcomes=outcome_table(queries.outcomes(reader, run_id), loads),
         errors=error_table(queries.errors(reader, run_id), loads),
         never_sent=never_sent_table(queries.never_sent(reader, run_id)),
-        findings=finding_table(queries.of_run(reader, "findings", run_id), loads),
+        findings=finding_table(findings, loads),
         prices=price_table(queries.of_run(reader, "prices", run_id)),
         energy=energy_table(queries.of_run(reader, "energy", run_id), loads),
         environment=_flat(json.loads(run["environment"] or "{}"), show_host),
@@ -101,14 +115,13 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
     )
 
 
+def _of_a_sensor(code: str) -> bool:
+    """The finding speaks of what a sensor said, or did not say."""
+    return code.startswith(("telemetry_", "sensor_"))
+
+
 def _facts(run: Row) -> list[tuple[str, str]]:
-    engine = " ".join(str(run[name]) for name in ("engine", "engine_version") if run[name])
     found = [
-        ("Model", run["model"]),
-        ("Model as reported", run["model_reported"]),
-        ("Licence", run["license"]),
-        ("Tokenizer", run["tokenizer"]),
-        ("Engine", engine),
         ("Kind", run["target_kind"]),
         ("Endpoint", run["endpoint"]),
         ("Scenario", run["scenario"]),

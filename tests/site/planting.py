@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -11,7 +11,6 @@ from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.clock import Anchor
 from observatory.core.record import Attempt, Outcome, RequestRecord, Tokens
 from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Verdict
-from observatory.core.sample import EnergyRow, Sample
 from observatory.core.workspace import Workspace
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices, PriceRow
@@ -19,6 +18,7 @@ from observatory.store.database import connect
 from observatory.store.frames import RunFrames, read_frames
 from observatory.store.loading import load_run
 from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
+from tests.site.sensing import energy_of, samples_of
 
 S = 1_000_000_000
 FAILURES: tuple[Outcome, ...] = ("error", "error", "timeout", "throttled")
@@ -53,7 +53,17 @@ class Planted:
     publish: bool = False
     gpu: bool = False
     endpoint: str | None = None
-    energy: bool = False
+    scraped: bool = False
+    """Its engine's /metrics were read."""
+    silent: tuple[int, int] | None = None
+    """Seconds from and to which the GPU's sensor was down."""
+    energy: Literal["measured", "modelled"] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Fields of TargetFacts that are known of it."""
+    figures: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
+    """Metric -> fields of its stage_metrics row, a stage each: they stand in place of computed ones."""
+    matrix: dict[str, Any] = field(default_factory=dict)
+    """Fields of the manifest that only a matrix has: factors, block, confounded."""
     error_text: str = "HTTP 500: the server said no"
     findings: list[Finding] = field(default_factory=list)
     windowless: int = 0
@@ -188,29 +198,6 @@ def stages_of(planted: Planted) -> list[StageTimes]:
     return found
 
 
-def samples_of(planted: Planted, draw: random.Random) -> list[tuple[Sample, int | None]]:
-    found: list[tuple[Sample, int | None]] = []
-    for second in range(110 * len(planted.levels)):
-        at = second * S
-        busy = 0.15 + 0.7 * (second % 110 in range(5, 40)) * draw.uniform(0.9, 1.0)
-        readings = [
-            ("host", "shared_host", "", "cpu_util_fraction", busy),
-            ("host", "shared_host", "", "cpu_max_core_fraction", min(1.0, busy * 1.15)),
-            ("process", "client", "client", "cpu_cores", busy * 0.2),
-            ("process", "target", f"engine:{planted.name}", "cpu_cores", busy * 1.6),
-            ("process", "client", "client", "rss_bytes", 9.1e7),
-            ("process", "target", f"engine:{planted.name}", "rss_bytes", 3.2e8 + 1e5 * second),
-        ]
-        if planted.gpu:
-            readings += [
-                ("nvml", "target", "gpu0", "gpu_util_fraction", busy),
-                ("nvml", "target", "gpu0", "gpu_power_w", 90 + 300 * busy),
-                ("nvml", "target", "gpu0", "gpu_memory_used_bytes", 6.1e10),
-            ]
-        found += [(Sample(at, s, subject, d, m, v), None) for s, subject, d, m, v in readings]  # type: ignore[arg-type]
-    return found
-
-
 def prices_of(planted: Planted) -> AppliedPrices:
     if planted.basis is None:
         return AppliedPrices()
@@ -219,35 +206,6 @@ def prices_of(planted: Planted) -> AppliedPrices:
         return AppliedPrices([row], planted.basis)  # type: ignore[arg-type]
     rows = [PriceRow(kind, usd, planted.basis, "a price list") for kind, usd in TOKEN_PRICES]  # type: ignore[arg-type]
     return AppliedPrices(rows, planted.basis)  # type: ignore[arg-type]
-
-
-def energy_of(planted: Planted, stages: list[StageTimes]) -> list[EnergyRow]:
-    windows = [
-        (stage.index, stage.steady_started, stage.steady_ended)
-        for stage in stages
-        if stage.steady_started is not None and stage.steady_ended is not None
-    ]
-    if planted.energy:
-        return [
-            EnergyRow(i, "target", "gpu", "measured", "nvml_counter", start, end, 9000.0 + 900 * i)
-            for i, start, end in windows
-        ]
-    if planted.hosting == "self":
-        return [
-            EnergyRow(
-                i,
-                "shared_host",
-                "cpu",
-                "estimated",
-                "codecarbon cpu_load",
-                start,
-                end,
-                620.0,
-                reason="engine and client share the host: not told apart",
-            )
-            for i, start, end in windows
-        ]
-    return []
 
 
 def scenario_of(planted: Planted) -> dict[str, Any]:
@@ -268,23 +226,26 @@ def scenario_of(planted: Planted) -> dict[str, Any]:
 
 
 def target_of(planted: Planted) -> TargetFacts:
-    return TargetFacts(
-        name=planted.name,
-        kind=planted.kind,
-        hosting=planted.hosting,
-        weights=planted.weights,
-        billing=planted.billing,
-        model=f"{planted.name}-model",
-        model_reported=f"{planted.name}-model",
-        license="Apache-2.0" if planted.weights == "open" else None,
-        tokenizer="smollm2",
-        endpoint=planted.endpoint,
-        emulated=planted.kind == "emulated",
-        engine="llama.cpp" if planted.kind == "llamacpp" else None,
-        price=prices_of(planted).to_dict(),
-        cost_basis=planted.basis,
-        on_this_host=planted.kind == "llamacpp",
-    )
+    llamacpp = planted.kind == "llamacpp"
+    fields: dict[str, Any] = {
+        "name": planted.name,
+        "kind": planted.kind,
+        "hosting": planted.hosting,
+        "weights": planted.weights,
+        "billing": planted.billing,
+        "model": f"{planted.name}-model",
+        "model_reported": f"{planted.name}-model",
+        "license": "Apache-2.0" if planted.weights == "open" else None,
+        "tokenizer": "smollm2",
+        "endpoint": planted.endpoint,
+        "emulated": planted.kind == "emulated",
+        "engine": "llama.cpp" if llamacpp else None,
+        "engine_version": "xllamacpp 2026.10" if llamacpp else None,
+        "price": prices_of(planted).to_dict(),
+        "cost_basis": planted.basis,
+        "on_this_host": llamacpp or planted.kind == "vllm",
+    }
+    return TargetFacts(**(fields | planted.facts))
 
 
 def manifest_of(planted: Planted) -> Manifest:
@@ -323,6 +284,7 @@ def manifest_of(planted: Planted) -> Manifest:
         findings=planted.findings,
         energy=energy_of(planted, stages),
         publish=planted.publish,
+        **planted.matrix,
     )
 
 
@@ -341,9 +303,23 @@ def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
                 getattr(frames, name).write_parquet(folder / f"{name}.parquet")
             frames = read_frames(folder)
             identity = {"label": None, "manifest_sha256": "cd" * 32}
-            load_run(connection, folder, manifest, identity, stage_metrics(manifest, frames))
+            figures = with_planted(stage_metrics(manifest, frames), planted)
+            load_run(connection, folder, manifest, identity, figures)
     finally:
         connection.close()
+
+
+def with_planted(figures: pl.DataFrame, planted: Planted) -> pl.DataFrame:
+    """The stage metrics with the run's own known answers in place of what was computed."""
+    own = [
+        {"stage": stage, "metric": metric, "statistic": "value"} | fields
+        for metric, stages in planted.figures.items()
+        for stage, fields in enumerate(stages)
+    ]
+    if not own:
+        return figures
+    kept = figures.filter(~pl.col("metric").is_in(list(planted.figures)))
+    return pl.concat([kept, pl.DataFrame(own, schema=figures.schema)])
 
 
 def frames_of(

@@ -8,6 +8,7 @@ from tests.site.planting import Planted
 SHARED_CORES = Finding(
     "shared_cores", "degraded", "client and engine share 2 processor cores", None, 2.0, 2.0
 )
+GPU_SILENT = Finding("telemetry_gap", "note", "nvml gpu0 gave no reading for 6.0 s", 1, 6.0, 3.0)
 LLAMACPP = Planted(
     "smollm2-llamacpp",
     level="degraded",
@@ -17,6 +18,34 @@ LLAMACPP = Planted(
     endpoint="http://127.0.0.1:41234/v1",
     requests=160,
     right=0.31,
+)
+VLLM_CPU = Planted(
+    "smollm2-vllm",
+    kind="vllm",
+    endpoint="http://127.0.0.1:41236/v1",
+    ttft_s=0.2,
+    right=0.3,
+    scraped=True,
+    requests=160,
+    seed=13,
+    facts={
+        "engine": "vllm",
+        "engine_version": "0.32.0",
+        "engine_distribution": "vllm-cpu 0.32.0 (third party's CPU build of vLLM)",
+        "engine_sha256": "ab12" * 16,
+        "model": "smollm2-135m-instruct-q4_1",
+        "model_revision": "12fd25f77366fa6b3b4b768ec3050bf629380bac",
+        "model_sha256": "cd34" * 16,
+        "parameters": 134_515_008,
+        "weight_format": "bfloat16 safetensors, dequantised from Q4_1",
+        "dtype": "bfloat16",
+        "license": "Apache-2.0",
+        "settings": {
+            "flags": {"max_num_seqs": 8, "enforce_eager": True},
+            "executable": "/root/somewhere/bin/vllm",
+            "adapters": [{"name": "tone", "path": "/root/lora"}],
+        },
+    },
 )
 EMULATED = Planted(
     "emulated-api",
@@ -45,7 +74,11 @@ VLLM = Planted(
     kind="url",
     basis="stated",
     gpu=True,
-    energy=True,
+    scraped=True,
+    silent=(130, 136),
+    energy="measured",
+    findings=[GPU_SILENT],
+    facts={"engine": "vllm", "engine_version": "0.33.0", "dtype": "bfloat16"},
     endpoint="http://gpu-07.corp.example:8000/v1",
     ttft_s=0.05,
     gap_s=0.008,
@@ -107,4 +140,4 @@ INTERRUPTED = Planted(
     windowless=1,
     seed=12,
 )
-EVERYTHING = [LLAMACPP, EMULATED, VLLM, MANAGED, FAILING, INVALID, INTERRUPTED]
+EVERYTHING = [LLAMACPP, VLLM_CPU, EMULATED, VLLM, MANAGED, FAILING, INVALID, INTERRUPTED]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.site.seeds import EVERYTHING
+
 pytestmark = pytest.mark.live
 
 ARGUMENTS = [
@@ -73,7 +75,7 @@ def pages_of(site: Path) -> list[Path]:
 def test_every_page_is_drawn_from_disk(browser: Any, built: Path, scheme: str, width: int) -> None:
     watched = watch(browser, scheme, width)
     pages = pages_of(built)
-    assert len(pages) == 12
+    assert len(pages) == 5 + len(EVERYTHING)
     for path in pages:
         watched.page.goto(path.as_uri())
         watched.page.wait_for_function(DRAWN, timeout=60_000)

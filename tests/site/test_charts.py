@@ -16,11 +16,6 @@ from observatory.site.charts.distributions import STEPS, curve_of, distribution_
 from observatory.site.charts.drawing import log_ticks
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.charts.scores import score_chart
-from observatory.site.charts.telemetry import (
-    READINGS,
-    averaged_over_time,
-    telemetry_charts,
-)
 from observatory.site.charts.timeline import POINTS, Band, Span, thinned, timeline_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
 from observatory.site.figures import Figure, Row
@@ -212,37 +207,6 @@ def test_requests_without_an_end_stand_on_the_zero_line() -> None:
     drawing = timeline_chart(requests, [band], Span(0.0, 3.0), emulated=False)
     assert [entry.label for entry in drawing.key] == ["ok (1)", "not issued (1)", "steady window"]
     assert any("zero line" in note for note in drawing.notes)
-
-
-def test_readings_are_averaged_over_equal_spans() -> None:
-    readings = pl.DataFrame({"at_s": [i / 10 for i in range(6000)], "value": [1.0, 3.0] * 3000})
-    kept, step = averaged_over_time(readings)
-    assert kept.height <= READINGS
-    assert step == pytest.approx(1.0, rel=0.01)
-    assert kept["value"].mean() == pytest.approx(2.0, abs=0.05)
-    same, none = averaged_over_time(readings.head(10))
-    assert same.height == 10
-    assert none is None
-
-
-def test_a_line_breaks_where_the_sensor_fell_silent() -> None:
-    at = [0.0, 1.0, 2.0, 9.0, 10.0]
-    samples = pl.DataFrame(
-        {
-            "at_s": at,
-            "sensor": ["host"] * 5,
-            "subject": ["shared_host"] * 5,
-            "device": [""] * 5,
-            "metric": ["cpu_util_fraction"] * 5,
-            "value": [0.5] * 5,
-        }
-    )
-    [drawing] = telemetry_charts(samples, [Band(LOADS[0], 0.0, 10.0)], Span(0.0, 10.0))
-    assert drawing.spec is not None
-    rows = list(drawing.spec["datasets"].values())[-1]
-    assert [row["x"] for row in rows if row["y"] is None] == [2.0]
-    assert drawing.table is not None
-    assert [cell.text for cell in drawing.table.rows[0]] == ["1 user", "all cores", "50 %", "50 %"]
 
 
 def test_the_drawn_gaps_are_those_that_analysis_counts(whole: Workspace) -> None:

@@ -157,8 +157,10 @@ def display_unit(unit: str, values: Iterable[float], metric: str = "") -> tuple[
     largest = max((abs(value) for value in values), default=0.0)
     if unit == "s":
         return (1e3, "ms") if largest < 1 else (1.0, "s")
-    if unit == "B":
-        return (2.0**-30, "GiB") if largest >= 2.0**30 else (2.0**-20, "MiB")
+    if unit in ("B", "B/s"):
+        per = unit[1:]
+        large = largest >= 2.0**30
+        return (2.0**-30, f"GiB{per}") if large else (2.0**-20, f"MiB{per}")
     if unit == "1" and metric != "score":
         return 100.0, "%"
     return 1.0, "" if unit in ("1", "1/s") else unit

@@ -1,10 +1,11 @@
 """What the sensors read while a run went on: panels under its timeline, on the same time axis.
 
-A line breaks where the sensor fell silent; nothing is drawn across a gap.
+A line breaks where the sensor fell silent or was down; nothing is drawn across a gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import altair as alt
 import polars as pl
@@ -19,48 +20,16 @@ from observatory.site.charts.drawing import (
     Table,
     display_unit,
 )
+from observatory.site.charts.panels import PANELS, Panel, device_words
+from observatory.site.charts.readings import SILENCE_S, averaged_over_time, readings_of
+from observatory.site.charts.throttling import held_back
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
 from observatory.site.figures import write
 
-READINGS = 600
-"""Readings of one series drawn at most; more are averaged over equal spans of time."""
-SILENCE_S = 3.0
-"""Seconds without a reading that break a line (the bound of the check telemetry_gap)."""
+Draw = Callable[..., Drawing]
+CLOCKS = "gpu-clocks"
+"""The panel under which it stands why the clocks were held back."""
 _COLOURS = ("var(--stage-3)", "var(--closed-1)", "var(--managed-1)", "var(--closed-2)")
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One quantity: the sensor's metrics, each with words for the key beside the device's name."""
-
-    name: str
-    title: str
-    unit: str
-    sensor: str
-    metrics: dict[str, str]
-
-
-PANELS = (
-    Panel(
-        "host-cpu",
-        "CPU of the whole host",
-        "1",
-        "host",
-        {"cpu_util_fraction": "all cores", "cpu_max_core_fraction": "busiest core"},
-    ),
-    Panel("process-cpu", "CPU by process", "cores", "process", {"cpu_cores": ""}),
-    Panel("host-memory", "Memory of the whole host", "B", "host", {"memory_used_bytes": "in use"}),
-    Panel("process-memory", "Memory by process", "B", "process", {"rss_bytes": ""}),
-    Panel(
-        "gpu-util",
-        "GPU: share of time with any kernel running",
-        "1",
-        "nvml",
-        {"gpu_util_fraction": ""},
-    ),
-    Panel("gpu-memory", "GPU memory in use", "B", "nvml", {"gpu_memory_used_bytes": ""}),
-    Panel("gpu-power", "GPU power", "W", "nvml", {"gpu_power_w": ""}),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +42,44 @@ class Line:
 
 def telemetry_charts(samples: pl.DataFrame, bands: Sequence[Band], span: Span) -> list[Drawing]:
     """The drawings of the panels that have readings; samples are those of queries.samples."""
-    inside = samples.filter(
-        pl.col("at_s").is_between(span.start_s, span.end_s) & pl.col("value").is_not_null()
-    )
-    found = [(panel, lines) for panel in PANELS if (lines := _lines(panel, inside))]
+    inside = samples.filter(pl.col("at_s").is_between(span.start_s, span.end_s))
+    found: list[Draw] = []
+    for panel in PANELS:
+        lines = _lines(panel, inside)
+        if lines:
+            found.append(partial(_chart, panel, lines, inside, bands, span))
+        if panel.name == CLOCKS:
+            held = held_back(inside, bands, span)
+            found += [held] if held else []
     last = len(found) - 1
-    return [
-        _chart(panel, lines, bands, span, place == last)
-        for place, (panel, lines) in enumerate(found)
-    ]
+    return [draw(titled=place == last) for place, draw in enumerate(found)]
 
 
 def _lines(panel: Panel, samples: pl.DataFrame) -> list[Line]:
     lines = []
-    for metric, words in panel.metrics.items():
-        own = samples.filter((pl.col("sensor") == panel.sensor) & (pl.col("metric") == metric))
-        for device in sorted(own["device"].unique().to_list()):
-            readings = own.filter(pl.col("device") == device).select("at_s", "value")
-            label = ", ".join(part for part in (device.replace(":", " "), words) if part)
-            lines.append(Line(label, readings))
+    known = samples.filter(pl.col("value").is_not_null())
+    for source in panel.sources:
+        of = (pl.col("sensor") == source.sensor) & (pl.col("metric") == source.metric)
+        for device in sorted(known.filter(of)["device"].unique().to_list()):
+            readings = readings_of(source, device, samples)
+            if readings["value"].is_not_null().any():
+                words = (device_words(device), source.words)
+                lines.append(Line(", ".join(filter(None, words)), readings))
     return lines
 
 
 def _chart(
-    panel: Panel, lines: Sequence[Line], bands: Sequence[Band], span: Span, last: bool
+    panel: Panel,
+    lines: Sequence[Line],
+    samples: pl.DataFrame,
+    bands: Sequence[Band],
+    span: Span,
+    *,
+    titled: bool,
 ) -> Drawing:
-    values = [value for line in lines for value in line.readings["value"].to_list()]
+    values = [value for line in lines for value in line.readings["value"].drop_nulls().to_list()]
     factor, unit = display_unit(panel.unit, values)
-    x = time_axis(span, titled=last)
+    x = time_axis(span, titled=titled)
     y = alt.Y(
         "y:Q",
         title=unit,
@@ -127,35 +106,37 @@ def _chart(
         for place, line in enumerate(lines)
     ]
     notes = [f"Averaged over {averaged:.3g} s."] if averaged else []
+    notes += _periods(panel, samples)
     spec = sheet.finish(layers, f"{panel.title} over the run's time.", 96)
-    return Drawing(panel.name, panel.title, "", spec, key, notes, _table(panel, lines, bands))
+    table = _table(panel, lines, bands)
+    return Drawing(panel.name, panel.title, panel.about, spec, key, notes, table)
+
+
+def _periods(panel: Panel, samples: pl.DataFrame) -> list[str]:
+    """How often the sensor itself changes, in a sentence, where that was measured."""
+    if panel.period is None:
+        return []
+    own = samples.filter((pl.col("metric") == panel.period) & pl.col("value").is_not_null())
+    found = own.group_by("device").agg(pl.col("value").last()).sort("device")
+    said = [
+        f"{device_words(device)} every {write(value, 's')}"
+        for device, value in found.select("device", "value").iter_rows()
+    ]
+    return [f"The sensor itself changes: {', '.join(said)}; between, it repeats."] if said else []
 
 
 def _records(readings: pl.DataFrame, factor: float, step_s: float | None) -> list[Record]:
-    silence = max(SILENCE_S, 2 * (step_s or 0.0))
+    spacing = readings["at_s"].diff().median()
+    usual_s = float(spacing) if isinstance(spacing, int | float) else 0.0
+    silence = max(SILENCE_S, 2 * (step_s or 0.0), 2.5 * usual_s)
     records: list[Record] = []
     before = None
     for at, value in zip(readings["at_s"], readings["value"], strict=True):
         if before is not None and at - before > silence:
             records.append({"x": round(before, 3), "y": None})
-        records.append({"x": round(at, 3), "y": value * factor})
+        records.append({"x": round(at, 3), "y": None if value is None else value * factor})
         before = at
     return records
-
-
-def averaged_over_time(readings: pl.DataFrame) -> tuple[pl.DataFrame, float | None]:
-    """At most READINGS rows; the span in seconds that each then averages, else None."""
-    if readings.height <= READINGS:
-        return readings, None
-    at = readings["at_s"].to_list()
-    step_s = (at[-1] - at[0]) / READINGS * 1.001
-    grouped = (
-        readings.with_columns(((pl.col("at_s") - at[0]) / step_s).floor().alias("bucket"))
-        .group_by("bucket", maintain_order=True)
-        .agg(pl.col("at_s").mean(), pl.col("value").mean())
-        .drop("bucket")
-    )
-    return grouped, step_s
 
 
 def _table(panel: Panel, lines: Sequence[Line], bands: Sequence[Band]) -> Table:
@@ -164,7 +145,8 @@ def _table(panel: Panel, lines: Sequence[Line], bands: Sequence[Band]) -> Table:
     rows = []
     for band in bands:
         for line in lines:
-            own = line.readings.filter(pl.col("at_s").is_between(band.start_s, band.end_s))["value"]
+            inside = pl.col("at_s").is_between(band.start_s, band.end_s)
+            own = line.readings.filter(inside)["value"].drop_nulls()
             mean, top = (own.mean(), own.max()) if len(own) else (None, None)
             rows.append(
                 [

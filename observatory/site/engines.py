@@ -1,0 +1,162 @@
+"""What served a run: the engine's name with the truth about its build, its model, and its settings.
+
+Wherever a page names an engine it does so by engine_name. Rows of the table runs in, words out.
+"""
+
+import json
+import re
+from typing import Any
+
+from observatory.site.figures import Row
+
+_SPELT = {"vllm": "vLLM", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp", "sglang": "SGLang"}
+_ASIDE = re.compile(r"^(?P<package>.+?)\s*\((?P<aside>.+)\)$")
+_ARTICLE = re.compile(r"^third[ -]party", re.I)
+_HIDDEN_SETTINGS = frozenset({"headers", "query", "extra_body", "api_key", "environment"})
+"""Settings that say how the endpoint is spoken to, or that may hold what is nobody's business."""
+_BILLIONS, _MILLIONS = 1e9, 1e6
+STARTED_KINDS = frozenset({"llamacpp", "vllm"})
+"""Kinds of target that the observatory starts itself, unless their file gives a url."""
+
+
+def engine_name(run: Row) -> str | None:
+    """The engine as every page calls it; None where none is known.
+
+    The package that was installed comes first: a third party's build is never called by the
+    engine's name alone. Where no package is known that is said too.
+    """
+    distribution, engine = run["engine_distribution"], run["engine"]
+    if distribution:
+        return _package(str(distribution))
+    if not engine:
+        return None
+    name, version = spelt(str(engine)), run["engine_version"]
+    if run["target_kind"] == "llamacpp":
+        return f"{name} ({version})" if version else name
+    known = f"{name} {version}" if version else name
+    return f"{known}, as it says of itself; its build is not known"
+
+
+def spelt(engine: str) -> str:
+    """An engine's name as its project writes it."""
+    return _SPELT.get(engine.lower(), engine)
+
+
+def _package(distribution: str) -> str:
+    """The distribution in words: what stands in brackets behind it follows a comma."""
+    found = _ASIDE.match(distribution)
+    if found is None:
+        return distribution
+    aside = found["aside"]
+    return f"{found['package']}, {'a ' if _ARTICLE.match(aside) else ''}{aside}"
+
+
+def engine_facts(run: Row) -> list[tuple[str, str]]:
+    """Engine, build and model as (term, words); what is not known is left out."""
+    settings = _settings(run)
+    return [
+        (term, str(words))
+        for term, words in (
+            ("Engine", engine_name(run)),
+            ("Wheel, SHA-256", run["engine_sha256"]),
+            ("Model", run["model"]),
+            ("Model as reported", _other(run["model_reported"], run["model"])),
+            ("Revision", run["model_revision"]),
+            ("Weights, SHA-256", run["model_sha256"]),
+            ("Parameters", parameters_in_words(run["parameters"])),
+            ("Weight format", run["weight_format"]),
+            ("Computes in", run["dtype"]),
+            ("Quantisation", run["quantization"]),
+            ("Licence", run["license"]),
+            ("Tokenizer", run["tokenizer"]),
+            ("Adapters", _adapters(settings.get("adapters"))),
+            ("GPUs", _listed(settings.get("gpus"))),
+            ("Ready after", _seconds(settings)),
+            ("Its own log", _log(run)),
+        )
+        if words not in (None, "")
+    ]
+
+
+def engine_settings(run: Row) -> list[tuple[str, str]]:
+    """Flags and settings as they were resolved, in order of name; empty where none is known."""
+    shown = {
+        name: value
+        for name, value in _settings(run).items()
+        if name not in _HIDDEN_SETTINGS and name not in _TOLD
+    }
+    return _flat(shown)
+
+
+_TOLD = frozenset({"adapters", "gpus", "started_in_s", "start_s", "ready_after_s"})
+"""Settings that engine_facts tells of."""
+
+
+def _settings(run: Row) -> Row:
+    facts = json.loads(run["target_facts"] or "{}")
+    settings = facts.get("settings")
+    return settings if isinstance(settings, dict) else {}
+
+
+def _flat(settings: Row, prefix: str = "") -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in sorted(settings.items()):
+        if value is None or value in ({}, []):
+            continue
+        if isinstance(value, dict):
+            found += _flat(value, f"{prefix}{name.replace('_', ' ')}, ")
+        else:
+            found.append((f"{prefix}{name.replace('_', ' ')}", _written(value)))
+    return found
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(_written(item) for item in value)
+    text = str(value)
+    if text.startswith(("/", "~/")):  # where a file lay on a machine is nobody else's business
+        return text.rstrip("/").rsplit("/", 1)[-1]
+    return text
+
+
+def parameters_in_words(parameters: int | None) -> str | None:
+    """A model's size as people say it, with the count: "135 M (134,515,008)"."""
+    if parameters is None:
+        return None
+    unit, scale = ("B", _BILLIONS) if parameters >= _BILLIONS else ("M", _MILLIONS)
+    return f"{parameters / scale:.3g} {unit} ({parameters:,})"
+
+
+def _other(reported: str | None, asked: str | None) -> str | None:
+    return reported if reported != asked else None
+
+
+def _adapters(adapters: Any) -> str | None:
+    if not isinstance(adapters, list):
+        return None
+    names = [item.get("name", "") if isinstance(item, dict) else item for item in adapters]
+    return ", ".join(str(name) for name in names) or None
+
+
+def _listed(value: Any) -> str | None:
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else value
+
+
+def _seconds(settings: Row) -> str | None:
+    for name in ("ready_after_s", "started_in_s", "start_s"):
+        if isinstance(settings.get(name), int | float):
+            return f"{settings[name]:.3g} s"
+    return None
+
+
+def _log(run: Row) -> str | None:
+    """Where the log of an engine that we started lies, from the results folder."""
+    if run["target_kind"] not in STARTED_KINDS or not run["folder"]:
+        return None
+    targets = json.loads(run["scenario_json"] or "{}").get("targets") or []
+    own = [one for one in targets if isinstance(one, dict) and one.get("name") == run["target"]]
+    if any(one.get("url") for one in own):
+        return None
+    return f"runs/{run['folder']}/logs/engine-{run['target']}.log"

@@ -1,0 +1,67 @@
+"""Sensors that were down while a run went on: which, from when to when, and why.
+
+From the samples `up`; what a sensor could not say is told here and drawn as a gap, never as zero.
+"""
+
+import polars as pl
+
+from observatory.site.charts.drawing import Cell, Table
+from observatory.site.charts.panels import device_words
+from observatory.site.charts.timeline import Span
+
+SENSORS = {
+    "nvml": "GPU (NVML)",
+    "dcgm": "GPU (DCGM exporter)",
+    "engine": "engine's /metrics",
+    "rapl": "processor energy (RAPL)",
+    "codecarbon": "energy model (codecarbon)",
+    "host": "host",
+    "process": "process",
+    "prometheus": "Prometheus",
+    "probe": "probe on another host",
+    "sampler": "the sampler itself",
+}
+
+
+def silence_table(samples: pl.DataFrame, span: Span) -> Table:
+    """A row a spell in which a sensor said that it does not work, within the run's time.
+
+    samples are those of queries.samples. A spell lasts until the sensor says that it works again.
+    """
+    heads = [("Sensor", False), ("Of", False), ("From", True), ("To", True), ("Why", False)]
+    said = samples.filter(pl.col("metric") == "up").sort("sensor", "device", "at_s")
+    rows = []
+    for (sensor, device), own in said.group_by("sensor", "device", maintain_order=True):
+        for start, end, why in _spells(own):
+            if start > span.end_s or (end is not None and end < span.start_s):
+                continue
+            rows.append(
+                [
+                    Cell(SENSORS.get(str(sensor), str(sensor))),
+                    Cell(device_words(str(device)) or "all"),
+                    Cell(
+                        "before the run" if start < span.start_s else f"{start:.1f} s", number=True
+                    ),
+                    Cell(
+                        "the end" if end is None or end > span.end_s else f"{end:.1f} s",
+                        number=True,
+                    ),
+                    Cell(why),
+                ]
+            )
+    return Table(heads, rows)
+
+
+def _spells(said: pl.DataFrame) -> list[tuple[float, float | None, str]]:
+    spells: list[tuple[float, float | None, str]] = []
+    start, reasons = None, dict[str, None]()
+    for at, value, reason in said.select("at_s", "value", "reason").iter_rows():
+        if value == 0:
+            start = at if start is None else start
+            reasons[reason or "it gave no reason"] = None
+        elif start is not None:
+            spells.append((start, at, "; ".join(reasons)))
+            start, reasons = None, {}
+    if start is not None:
+        spells.append((start, None, "; ".join(reasons)))
+    return spells
