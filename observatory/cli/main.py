@@ -9,6 +9,7 @@ from observatory.cli import (
     calibrate,
     doctor,
     emulate,
+    engine,
     export,
     init,
     model,
@@ -43,6 +44,7 @@ app.add_typer(site.app, name="site")
 app.command()(rebuild.rebuild)
 app.add_typer(target.app, name="target")
 app.command()(emulate.emulate)
+app.add_typer(engine.app, name="engine")
 app.add_typer(model.app, name="model")
 
 

@@ -10,6 +10,7 @@ from benchmarks.peers import aiperf, environments, guidellm, vllm_bench
 from benchmarks.peers.locust_peer import LocustPeer, percentile_s
 from benchmarks.peers.peer import Job
 from benchmarks.peers.run_peer import PEERS, run_peer
+from observatory.endpoints.engines.install import PINS as ENGINE_PINS
 
 
 @pytest.fixture
@@ -69,9 +70,16 @@ def test_other_pins_are_another_folder(tmp_path: Path, monkeypatch: pytest.Monke
     assert environments.version("aiperf") == "0.0.1"
 
 
-@pytest.mark.parametrize("name", environments.NAMES)
-def test_every_pin_but_torch_has_a_hash_and_no_address(name: str) -> None:
-    lines = (environments.HERE / f"{name}.txt").read_text().splitlines()
+PINS = [*environments.HERE.glob("*.txt"), *ENGINE_PINS.glob("*.txt")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PINS if path.name not in ("torch.txt", "without.txt")],
+    ids=lambda path: path.name,
+)
+def test_every_pin_but_torch_has_a_hash_and_no_address(path: Path) -> None:
+    lines = path.read_text().splitlines()
     pinned = [place for place, line in enumerate(lines) if "==" in line]
     assert pinned
     assert all("--hash=sha256:" in lines[place + 1] for place in pinned)

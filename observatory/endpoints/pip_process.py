@@ -1,0 +1,118 @@
+"""pip, and whatever else installs, as a child process: run, watched, and its complaint understood.
+
+No address stands here: pip's own configuration says where packages come from.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
+TICK_S = 5.0
+"""How often a caller hears that the child is still at it."""
+
+_CREDENTIALS = re.compile(r"://[^/\s@]+@")
+_CAUSE = re.compile(
+    r"Cannot connect to proxy|certificate verify failed|Read timed out|[Cc]onnect timeout"
+    r"|\[Errno -?\d+\][^'\")]*"
+)
+_VERSIONS = re.compile(r"\(from versions: ([^)]*)\)")
+_LONGEST = 300
+
+
+class Failed(Exception):
+    """The child ended with something else than 0; text is what it printed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    @property
+    def why(self) -> str:
+        """Its last error line and the cause that retries name, without an address's credentials."""
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:]
+        said = errors[-1] if errors else "nothing"
+        cause = self.unreachable
+        return _CREDENTIALS.sub("://", f"{said} ({cause})" if cause else said)[:_LONGEST]
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why an address could not be reached, where retries say so."""
+        causes = _CAUSE.findall(self.text)
+        return causes[-1] if causes else None
+
+    @property
+    def no_pip(self) -> bool:
+        """Whether this Python has no pip."""
+        return "No module named pip" in self.text
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether the disk was full."""
+        return "No space left on device" in self.text
+
+    @property
+    def versions(self) -> tuple[str, ...] | None:
+        """The versions that would have fitted this Python, oldest first; None where pip names none of it."""
+        found = _VERSIONS.search(self.text)
+        if found is None:
+            return None
+        return tuple(each for each in found[1].split(", ") if each and each != "none")
+
+
+def run(
+    command: Sequence[str],
+    log: Path,
+    *,
+    tick: Callable[[], None] | None = None,
+    variables: Mapping[str, str] | None = None,
+    held: Sequence[int] = (),
+) -> str:
+    """What the command printed, which is also added to `log`; Failed where it did not end well.
+
+    held: descriptors of locks that stay locked for as long as the child lives, even without us. It
+    has a process group of its own, which is killed where this is left early (Ctrl-C).
+    """
+    with log.open("ab") as output:
+        start = output.tell()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | (variables or {}),
+            pass_fds=held,
+            start_new_session=True,
+        )
+        try:
+            _wait(process, tick)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    with log.open("rb") as written:
+        written.seek(start)
+        text = written.read().decode("utf-8", "replace")
+    if process.returncode:
+        raise Failed(text)
+    return text
+
+
+def _wait(process: subprocess.Popen[bytes], tick: Callable[[], None] | None) -> None:
+    """Looks often: short commands are waited for as well."""
+    last = time.monotonic()
+    while True:
+        try:
+            process.wait(TICK_S)
+            return
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+            if tick is not None and now - last >= TICK_S:
+                tick()
+                last = now
