@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
-from observatory.core.target import NAME, Strict, Target
+from observatory.core.series import selector
+from observatory.core.target import NAME, Strict, Target, no_literal_secret, page_url
 from observatory.core.units import Duration, PositiveDuration, Rate
 
 TaskSet = Literal[
@@ -191,6 +192,40 @@ class Budget(Strict):
     output_tokens: int | None = Field(default=None, ge=1)
 
 
+class PrometheusScrape(Strict):
+    """A Prometheus page, and which of its series are kept."""
+
+    name: str = Field(pattern=NAME, description="how its samples' device is called")
+    url: str = Field(pattern=r"^https?://", description="of the page itself, e.g. .../metrics")
+    series: list[str] = Field(
+        min_length=1, description='exact names, or name{label="value"}: only these are kept'
+    )
+    every: PositiveDuration | None = Field(
+        default=None, description="default: telemetry.interval, which it cannot be shorter than"
+    )
+    headers: dict[str, str] = Field(
+        default={}, description="${NAME} is read from the environment when opened"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _plain(cls, url: str) -> str:
+        return page_url(url)
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
+        no_literal_secret(headers)
+        return headers
+
+    @field_validator("series")
+    @classmethod
+    def _are_series(cls, series: list[str]) -> list[str]:
+        for text in series:
+            selector(text)
+        return series
+
+
 class Telemetry(Strict):
     """The sensors beside the load."""
 
@@ -205,6 +240,26 @@ class Telemetry(Strict):
         default=False,
         description="also read each GPU's PCIe and NVLink traffic; every PCIe reading takes 20 ms",
     )
+    dcgm: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="the DCGM exporter's page, e.g. http://gpu-host:9400/metrics",
+    )
+    prometheus: list[PrometheusScrape] = Field(
+        default=[], description="any other Prometheus pages, with the series to keep of each"
+    )
+
+    @field_validator("dcgm")
+    @classmethod
+    def _plain(cls, url: str | None) -> str | None:
+        return None if url is None else page_url(url)
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Self:
+        names = [scrape.name for scrape in self.prometheus]
+        if len(set(names)) < len(names):
+            raise ValueError("two of prometheus: have the same name")
+        return self
 
 
 class Scenario(Strict):

@@ -16,6 +16,8 @@ NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
 """What extra_body must not touch: records and spending caps would no longer be true."""
+BESIDE_API = "beside_api"
+"""metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
 _SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
 
 
@@ -66,6 +68,15 @@ class Timeouts(Strict):
     whole: PositiveDuration = 600.0
 
 
+def no_literal_secret(headers: dict[str, str]) -> None:
+    """ValueError where a header that carries a secret does not read it from the environment."""
+    for name, value in headers.items():
+        if name.lower() in _SECRET_HEADERS and not ENVIRONMENT_REFERENCE.search(value):
+            raise ValueError(
+                f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+            )
+
+
 class HttpOptions(Strict):
     """What every target spoken to over HTTP takes."""
 
@@ -91,11 +102,7 @@ class HttpOptions(Strict):
     @field_validator("headers")
     @classmethod
     def _no_literal_secret(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if name.lower() in _SECRET_HEADERS and not ENVIRONMENT_REFERENCE.search(value):
-                raise ValueError(
-                    f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
-                )
+        no_literal_secret(headers)
         return headers
 
     @field_validator("extra_body")
@@ -219,10 +226,20 @@ class VllmTarget(TargetIdentity):
     )
     port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
     start_timeout: PositiveDuration = 900.0
+    metrics_url: str | None = Field(
+        default=BESIDE_API,
+        description="the engine's Prometheus page: beside_api (/metrics beside /v1), another URL, or "
+        "null for none",
+    )
     hosting: Literal["self"] = "self"
     weights: Literal["open", "closed"] = "open"
     billing: Literal["hours"] = "hours"
     rate: MachineRate | None = None
+
+    @field_validator("metrics_url")
+    @classmethod
+    def _a_page(cls, url: str | None) -> str | None:
+        return _metrics_url(url)
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
@@ -332,11 +349,21 @@ class UrlTarget(TargetIdentity):
     stream_usage: bool = Field(
         default=True, description="ask for usage in streams; false where it refuses stream_options"
     )
+    metrics_url: str | None = Field(
+        default=BESIDE_API,
+        description="the engine's Prometheus page: beside_api (/metrics beside /v1), another URL, or "
+        "null for none",
+    )
     hosting: Literal["self", "managed"] = "self"
     weights: Literal["open", "closed"] = "open"
     billing: Literal["hours", "tokens"] = "hours"
     rate: MachineRate | None = None
     price: TokenPrices | Literal["unknown"] | None = None
+
+    @field_validator("metrics_url")
+    @classmethod
+    def _a_page(cls, url: str | None) -> str | None:
+        return _metrics_url(url)
 
     @field_validator("url")
     @classmethod
@@ -410,6 +437,28 @@ Target = Annotated[
 def _one_key_source(variable: str | None, file: Path | None) -> None:
     if variable is not None and file is not None:
         raise ValueError("give api_key_env or api_key_file, not both")
+
+
+def _metrics_url(url: str | None) -> str | None:
+    if url is None or url == BESIDE_API:
+        return url
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"write {BESIDE_API}, a URL of http or https, or null")
+    return page_url(url)
+
+
+def page_url(url: str) -> str:
+    """The URL of a page, query and all; ValueError where it holds credentials or cannot be asked for."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("credentials must not stand in a URL; use headers")
+    if not parts.hostname:
+        raise ValueError("the URL names no host")
+    if not url.isascii() or any(letter.isspace() for letter in url):
+        raise ValueError("the URL has characters that must be escaped")
+    return url
 
 
 def _base_url(url: str) -> str:

@@ -28,6 +28,7 @@ from observatory.runner.sitting import Campaign, Request, Sitting
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.telemetry.host_limits import raise_open_files, read_host_limits
+from observatory.telemetry.sampler_process import check_pages
 from observatory.workload.planning import make_plan
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
         )
     plan = make_plan(request.scenario, request.folder)
     check_references(plan)
+    check_pages(request.scenario.telemetry)
     prices = [prices_of(target) for target in request.targets]
     for target, price in zip(request.targets, prices, strict=True):
         check_may_spend(target, request.scenario.budget, price)

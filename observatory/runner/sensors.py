@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 
+from observatory.core.target import BESIDE_API, ApiTarget, Target, UrlTarget, VllmTarget
 from observatory.runner.sitting import Sitting
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 
@@ -13,13 +14,30 @@ def start_sensors(sitting: Sitting, open_things: ExitStack) -> SamplerHandle:
     told = {
         f"engine:{member.target.name}": member.opened.connection
         for member in sitting.members
-        if member.opened is not None and member.target.kind != "api"
+        if member.opened is not None and metrics_url(member.target) is not None
+    }
+    pages = {
+        f"engine:{member.target.name}": url
+        for member in sitting.members
+        if (url := metrics_url(member.target)) not in (None, BESIDE_API)
     }
     sampler = start_sampler(
-        campaign.folder, sitting.anchor, campaign.request.scenario.telemetry, told, wait=False
+        campaign.folder,
+        sitting.anchor,
+        campaign.request.scenario.telemetry,
+        told,
+        engine_pages=pages,
+        wait=False,
     )
     open_things.callback(sampler.stop)
     for member in sitting.members:
         if member.opened is not None and member.opened.process_id is not None:
             sampler.watch(f"engine:{member.target.name}", member.opened.process_id)
     return sampler
+
+
+def metrics_url(target: Target) -> str | None:
+    """Where the target's engine tells of itself; None where it is not to be asked, as a provider is not."""
+    if isinstance(target, UrlTarget | VllmTarget):
+        return target.metrics_url
+    return None if isinstance(target, ApiTarget) else BESIDE_API

@@ -5,20 +5,13 @@ and is read once a second beside a load. It knows no names and no units.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_NAME = re.compile(r"[ \t]*([a-zA-Z_:][\w:]*|(?=\{))", re.ASCII)
-_LABELS = re.compile(r'\{((?:[^"}\n]|"(?:[^"\\\n]|\\.)*")*)\}')
-_PAIR = re.compile(
-    r'[ \t]*(?:([a-zA-Z_]\w*)|"((?:[^"\\]|\\.)*)")[ \t]*'
-    r'(?:=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*)?(?:,|$)',
-    re.ASCII,
-)
+from observatory.core.series import LABELS, NAME, label_pairs
+
 _REST = re.compile(r"[ \t]*(\S+)(?:[ \t]+([-+]?[\d.]+(?:[eE][-+]?\d+)?))?[ \t]*(?:#[ \t].*)?\r?$")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|inf|nan)", re.I)
-_ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +39,7 @@ def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterato
     for number, line in enumerate(page.split("\n"), start=1):
         if not line or line[0] == "#":
             continue
-        head = _NAME.match(line)
+        head = NAME.match(line)
         if head is None:
             if line.strip():
                 raise ValueError(f"line {number} of the page is no series")
@@ -63,8 +56,8 @@ def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterato
 def _series(name: str, rest: str) -> Series | None:
     labels: dict[str, str] = {}
     if rest.startswith("{"):
-        block = _LABELS.match(rest)
-        read = None if block is None else _pairs(block[1])
+        block = LABELS.match(rest)
+        read = None if block is None else label_pairs(block[1])
         if block is None or read is None:
             return None
         quoted, labels = read
@@ -76,55 +69,3 @@ def _series(name: str, rest: str) -> Series | None:
     if not name or told is None or not _NUMBER.fullmatch(told[1]):
         return None
     return Series(name, labels, float(told[1]), None if told[2] is None else float(told[2]))
-
-
-def _pairs(text: str) -> tuple[str, dict[str, str]] | None:
-    """A quoted name, "" where there is none, and the labels; None where they cannot be read."""
-    name, labels, at = "", dict[str, str](), 0
-    while text[at:].strip(" \t"):
-        pair = _PAIR.match(text, at)
-        if pair is None:
-            return None
-        key = pair[1] if pair[1] is not None else _unescaped(pair[2])
-        if pair[3] is None:
-            if pair[1] is not None or name or labels:
-                return None
-            name = key
-        elif key in labels:
-            return None
-        else:
-            labels[key] = _unescaped(pair[3])
-        at = pair.end()
-    return name, labels
-
-
-def _unescaped(text: str) -> str:
-    """Label text as it was meant; a backslash before anything else stands for itself."""
-    if "\\" not in text:
-        return text
-    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[0]), text)
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """A name, and the values that some labels must have: `name{label="x"}`."""
-
-    name: str
-    labels: Mapping[str, str]
-
-    def fits(self, series: Series) -> bool:
-        """Whether a series is one of those meant."""
-        return series.name == self.name and all(
-            series.labels.get(label) == value for label, value in self.labels.items()
-        )
-
-
-def selector(text: str) -> Selector:
-    """Read one as a person writes it; ValueError where it is none (only = is known, no patterns)."""
-    head = _NAME.match(text)
-    rest = "" if head is None else text[head.end() :].strip()
-    block = _LABELS.fullmatch(rest) if rest else None
-    read = ("", dict[str, str]()) if not rest else None if block is None else _pairs(block[1])
-    if head is None or not head[1] or read is None or read[0]:
-        raise ValueError(f'{text!r} is no series: write name or name{{label="value"}}')
-    return Selector(head[1], read[1])

@@ -20,6 +20,16 @@ LOAD_ROLE = "client"
 _roles_decoder = msgspec.json.Decoder(dict[str, int])
 
 
+class ScrapedPage(msgspec.Struct, frozen=True):
+    """A Prometheus page and what is kept of it; headers still hold ${NAME}, for no secret is told."""
+
+    name: str
+    url: str
+    series: list[str]
+    every_s: float
+    headers: dict[str, str] = {}
+
+
 class SamplerConfig(msgspec.Struct, frozen=True):
     """What a sampler is told at its start. journal and watch are absolute paths."""
 
@@ -33,6 +43,10 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     engines: dict[str, Connection] = {}
     """Role -> how the target that has it is spoken to; no secrets are in it."""
     links: bool = False
+    engine_pages: dict[str, str] = {}
+    """Role -> its page, where that does not lie beside its API."""
+    dcgm: str | None = None
+    prometheus: list[ScrapedPage] = []
 
 
 def write_watch(path: Path, roles: dict[str, int]) -> None:

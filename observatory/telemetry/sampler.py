@@ -18,11 +18,13 @@ from observatory.core.journal import encode_entry
 from observatory.core.processes import die_with_parent
 from observatory.core.sample import Sample
 from observatory.telemetry.carbon import CodecarbonSensor
+from observatory.telemetry.dcgm import DcgmSensor
 from observatory.telemetry.engine import EngineSensor
 from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
 from observatory.telemetry.process import ProcessSensor
+from observatory.telemetry.prometheus import PrometheusSensor
 from observatory.telemetry.rapl import RaplSensor
 from observatory.telemetry.sensor import Sensor
 from observatory.telemetry.sensor_set import SensorSet
@@ -55,7 +57,10 @@ class Sampler:
         yield self._nvml
         yield RaplSensor()
         for role, at in self._config.engines.items():
-            yield EngineSensor(role, at)
+            yield EngineSensor(role, at, self._config.engine_pages.get(role))
+        if self._config.dcgm is not None:
+            yield DcgmSensor(self._config.dcgm)
+        yield from (PrometheusSensor(page) for page in self._config.prometheus)
         if self._carbon is not None:
             yield self._carbon
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 
 from observatory.core.clock import Anchor
-from observatory.core.connection import Connection
+from observatory.core.connection import Connection, resolve
 from observatory.core.priority import set_niceness
 from observatory.core.scenario import Telemetry
-from observatory.telemetry.instructions import READY, SamplerConfig, write_watch
+from observatory.telemetry.instructions import READY, SamplerConfig, ScrapedPage, write_watch
 
 JOURNAL_FILE = "samples.journal"
 WATCH_FILE = "watch.json"
@@ -108,6 +108,7 @@ def start_sampler(
     telemetry: Telemetry,
     engines: Mapping[str, Connection] | None = None,
     *,
+    engine_pages: Mapping[str, str] | None = None,
     wait: bool = True,
 ) -> SamplerHandle:
     """Start it and, unless told not to, wait for its first reading.
@@ -116,7 +117,8 @@ def start_sampler(
     On a host with an NVIDIA driver it is waited for in any case: the burst of readings that times
     the GPUs' sensors must not fall into the load.
 
-    engines: by role, the targets that are asked what they say of themselves.
+    engines: by role, the targets that are asked what they say of themselves. engine_pages: where
+    such a page does not lie beside the target's API, its URL.
 
     Call from the main thread: the kernel ends the sampler with the thread that started it.
     """
@@ -133,6 +135,18 @@ def start_sampler(
         parent=os.getpid(),
         engines=dict(engines or {}),
         links=telemetry.links,
+        engine_pages=dict(engine_pages or {}),
+        dcgm=telemetry.dcgm,
+        prometheus=[
+            ScrapedPage(
+                name=page.name,
+                url=page.url,
+                series=page.series,
+                every_s=max(page.every or 0.0, telemetry.interval),
+                headers=page.headers,
+            )
+            for page in telemetry.prometheus
+        ],
     )
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))
@@ -150,3 +164,10 @@ def start_sampler(
     if wait or NVIDIA_DRIVER.exists():
         handle.wait_until_ready(READY_WITHIN_S)
     return handle
+
+
+def check_pages(telemetry: Telemetry) -> None:
+    """BadInput where a header of a page wants a variable that is not set: known before anything starts."""
+    for page in telemetry.prometheus:
+        for name, value in page.headers.items():
+            resolve(value, f"telemetry.prometheus {page.name}: header {name}")

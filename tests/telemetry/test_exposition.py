@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from observatory.telemetry.exposition import Series, read_page, selector
+from observatory.telemetry.exposition import Series, read_page
 
 PAGES = sorted(Path(__file__).with_name("pages").glob("*.prom"))
 
@@ -155,23 +155,3 @@ def test_real_pages_are_read_as_the_reference_reader_reads_them(path: Path) -> N
     ]
     assert sorted(ours, key=repr) == sorted(theirs, key=repr)
     assert len(ours) > 10
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "wanted"),
-    [("a", "a", {}), ('a{x="1"}', "a", {"x": "1"}), (' a:b { x="1", } ', "a:b", {"x": "1"})],
-)
-def test_a_selector(text: str, name: str, wanted: dict[str, str]) -> None:
-    chosen = selector(text)
-    assert (chosen.name, chosen.labels) == (name, wanted)
-    assert chosen.fits(Series(name, {"x": "1", "y": "2"}, 0.0))
-    assert not chosen.fits(Series(name + "_sum", {"x": "1"}, 0.0))
-    assert chosen.fits(Series(name, {"x": "2"}, 0.0)) is not bool(wanted)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1a", "a b", 'a{x=~"1"}', 'a{x="1"', '{"a"}', 'a{"b"}', "rate(a[1m])"]
-)
-def test_what_is_no_selector_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no series"):
-        selector(text)

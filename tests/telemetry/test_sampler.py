@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from observatory.core.clock import new_anchor
+from observatory.core.errors import BadInput
 from observatory.core.journal import decode_samples, encode_entry, whole_length
 from observatory.core.sample import Sample
 from observatory.core.scenario import Telemetry
 from observatory.telemetry.instructions import WatchedRoles, write_watch
 from observatory.telemetry.sampler import sample_until
-from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
+from observatory.telemetry.sampler_process import SamplerHandle, check_pages, start_sampler
+from tests.telemetry.served_page import serving
 
 pytestmark = pytest.mark.live
 PATIENCE_S = 60.0
@@ -283,3 +285,48 @@ def test_watched_roles_follow_the_file(tmp_path: Path) -> None:
     write_watch(path, {})
     assert roles.now() == {"sampler": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["watch.json"]
+
+
+def test_pages_are_scraped_and_no_secret_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGE_TOKEN", "s3cret")
+    page = 'load 0.5\nDCGM_FI_PROF_SM_ACTIVE{gpu="0"} 0.25\nvllm:num_requests_running 3\n'
+    with serving(lambda: (200, "text/plain", page)) as served:
+        telemetry = Telemetry(
+            interval="100ms",
+            codecarbon=False,
+            dcgm=served.url,
+            prometheus=[
+                {
+                    "name": "mine",
+                    "url": served.url,
+                    "series": ["load"],
+                    "headers": {"Authorization": "Bearer ${PAGE_TOKEN}"},
+                }
+            ],
+        )
+        engines = {"engine:t": served.connection}
+        pages = {"engine:t": served.url}
+        handle = start_sampler(
+            tmp_path, new_anchor(), telemetry, engines, engine_pages=pages, wait=True
+        )
+        handle.stop()
+        assert "Bearer s3cret" in [h.get("Authorization") for h in served.headers]
+    found = {(s.sensor, s.device, s.metric): s.value for s in _samples(handle)}
+    assert found["prometheus", "mine", "load"] == 0.5
+    assert found["dcgm", "gpu0", "sm_active_fraction"] == 0.25
+    assert found["engine", "engine:t", "engine_requests_running"] == 3
+    for path in tmp_path.iterdir():
+        assert b"s3cret" not in path.read_bytes(), path.name
+
+
+def test_a_header_that_wants_an_unset_variable_is_known_before_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PAGE_TOKEN", raising=False)
+    page = {"name": "mine", "url": "http://h/metrics", "series": ["a"]}
+    check_pages(Telemetry(prometheus=[page]))
+    wanting = Telemetry(prometheus=[page | {"headers": {"Authorization": "Bearer ${PAGE_TOKEN}"}}])
+    with pytest.raises(BadInput, match="PAGE_TOKEN is not set"):
+        check_pages(wanting)

@@ -1,0 +1,123 @@
+"""NVIDIA's DCGM exporter: what NVML cannot say, above all how busy a GPU's processors really are.
+
+Names and units are those of its documentation (docs.nvidia.com/datacenter/dcgm, "DCGM Exporter Metrics"
+and "Field Identifiers"); a counter may bear OpenMetrics' _total.
+"""
+
+import http.client
+import math
+import ssl
+from dataclasses import dataclass
+
+from observatory.core.errors import ObservatoryError
+from observatory.core.sample import Sample
+from observatory.telemetry.exposition import Series, read_page
+from observatory.telemetry.scraping import Scrape, address_of
+from observatory.telemetry.sensor import down, up
+
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Our metric, and what the exporter's number is multiplied with. whole: of the whole GPU, also
+    where the exporter repeats it for each of its MIG instances."""
+
+    metric: str
+    factor: float = 1.0
+    whole: bool = False
+
+
+FIELDS: dict[str, Field] = {
+    "DCGM_FI_PROF_SM_ACTIVE": Field("sm_active_fraction"),
+    "DCGM_FI_PROF_SM_OCCUPANCY": Field("sm_occupancy_fraction"),
+    "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE": Field("tensor_active_fraction"),
+    "DCGM_FI_PROF_DRAM_ACTIVE": Field("dram_active_fraction"),
+    "DCGM_FI_PROF_GR_ENGINE_ACTIVE": Field("gr_engine_active_fraction"),
+    "DCGM_FI_PROF_PCIE_TX_BYTES": Field("gpu_pcie_sent_bytes_per_s", whole=True),
+    "DCGM_FI_PROF_PCIE_RX_BYTES": Field("gpu_pcie_received_bytes_per_s", whole=True),
+    "DCGM_FI_PROF_NVLINK_TX_BYTES": Field("gpu_nvlink_sent_bytes_per_s", whole=True),
+    "DCGM_FI_PROF_NVLINK_RX_BYTES": Field("gpu_nvlink_received_bytes_per_s", whole=True),
+    "DCGM_FI_DEV_POWER_USAGE": Field("gpu_power_w", whole=True),
+    "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION": Field("gpu_energy_j", 1e-3, whole=True),
+    "DCGM_FI_DEV_GPU_UTIL": Field("gpu_util_fraction", 1e-2, whole=True),
+    "DCGM_FI_DEV_MEM_COPY_UTIL": Field("gpu_memory_util_fraction", 1e-2, whole=True),
+    "DCGM_FI_DEV_FB_USED": Field("gpu_memory_used_bytes", _MIB),
+    "DCGM_FI_DEV_FB_TOTAL": Field("gpu_memory_total_bytes", _MIB),
+    "DCGM_FI_DEV_GPU_TEMP": Field("gpu_temperature_c", whole=True),
+    "DCGM_FI_DEV_SM_CLOCK": Field("gpu_sm_clock_mhz", whole=True),
+    "DCGM_FI_DEV_MEM_CLOCK": Field("gpu_memory_clock_mhz", whole=True),
+    "DCGM_FI_DEV_CLOCKS_EVENT_REASONS": Field("gpu_throttle_bits", whole=True),
+    "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS": Field("gpu_throttle_bits", whole=True),
+}
+"""The exporter's name -> ours. Fractions of cycles are 0 to 1 there, utilisation is in per cent, energy
+in mJ, memory in MiB. Bytes over PCIe and NVLink are rates, whatever Prometheus type a site gives them."""
+
+_BLANKS = (
+    (140737488355328.0, 140737488355343.0),  # DCGM_FP64_BLANK and the 15 reasons above it
+    (9.223372036854775e18, math.inf),  # DCGM_INT64_BLANK ...
+    (2147483632.0, 2147483647.0),  # DCGM_INT32_BLANK ...
+)
+
+
+class DcgmSensor:
+    """Every GPU that the exporter tells of, as gpu0, gpu1 ...; MIG instances as gpu0/gi3.
+
+    The number of an instance is its GPU instance id, the only one the exporter has: it is not the
+    index by which NVML counts MIG devices (gpu0/mig1).
+    """
+
+    name = "dcgm"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._scrape: Scrape | None = None
+
+    def read(self, now: int) -> list[Sample]:
+        """Its samples; `up` = 0 with the reason where the page cannot be had or names no GPU."""
+        try:
+            self._scrape = self._scrape or _opened(self._url)
+            found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now)
+        except (OSError, http.client.HTTPException, ValueError, ObservatoryError) as error:
+            return [down(self.name, now, str(error) or type(error).__name__)]
+        if not found:
+            return [down(self.name, now, "the page has no field of a GPU")]
+        return [up(self.name, now), *found]
+
+
+def gpu_samples(page: list[Series], now: int) -> list[Sample]:
+    """One sample a GPU (or MIG instance) and metric, in the page's order."""
+    found: dict[tuple[str, str], Sample] = {}
+    for series in page:
+        field, gpu = _field(series.name), series.labels.get("gpu")
+        if field is None or not gpu or not gpu.isdecimal():
+            continue
+        instance = series.labels.get("GPU_I_ID")
+        device = f"gpu{gpu}" if field.whole or not instance else f"gpu{gpu}/gi{instance}"
+        value, reason = _value(series.value, field)
+        key = (device, field.metric)
+        if key not in found:
+            found[key] = Sample(now, "dcgm", "shared_host", device, field.metric, value, reason)
+    return list(found.values())
+
+
+def _value(told: float, field: Field) -> tuple[float | None, str | None]:
+    if not math.isfinite(told):
+        return None, f"the exporter says {told}"
+    if any(low <= told <= high for low, high in _BLANKS):
+        return None, "DCGM has no value (blank)"
+    return told * field.factor, None
+
+
+def _field(name: str) -> Field | None:
+    return FIELDS.get(name) or FIELDS.get(name.removesuffix("_total"))
+
+
+def _is_wanted(name: str) -> bool:
+    return _field(name) is not None
+
+
+def _opened(url: str) -> Scrape:
+    address = address_of(url)
+    context = ssl.create_default_context() if address.scheme == "https" else None
+    return Scrape(address, {}, context)

@@ -1,0 +1,127 @@
+"""The DCGM exporter's page as its documentation writes it: units, several GPUs, MIG, blanks, silence."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+
+from observatory.telemetry.dcgm import FIELDS, DcgmSensor, gpu_samples
+from observatory.telemetry.exposition import Series, read_page
+from tests.telemetry.served_page import serving
+
+GPU0 = 'gpu="0",UUID="GPU-a",pci_bus_id="00000000:1B:00.0",device="nvidia0",modelName="NVIDIA H100",Hostname="n1"'
+GPU1 = GPU0.replace('"0"', '"1"').replace("GPU-a", "GPU-b")
+PAGE = f"""# HELP DCGM_FI_DEV_SM_CLOCK SM clock frequency (in MHz).
+# TYPE DCGM_FI_DEV_SM_CLOCK gauge
+DCGM_FI_DEV_SM_CLOCK{{{GPU0}}} 1980
+DCGM_FI_DEV_MEM_CLOCK{{{GPU0}}} 2619
+DCGM_FI_DEV_GPU_TEMP{{{GPU0}}} 61
+DCGM_FI_DEV_POWER_USAGE{{{GPU0}}} 412.5
+DCGM_FI_DEV_POWER_USAGE{{{GPU1}}} 71.0
+DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{GPU0}}} 2000000500
+DCGM_FI_DEV_GPU_UTIL{{{GPU0}}} 97
+DCGM_FI_DEV_MEM_COPY_UTIL{{{GPU0}}} 40
+DCGM_FI_DEV_FB_USED{{{GPU0}}} 1024
+DCGM_FI_DEV_FB_FREE{{{GPU0}}} 80000
+DCGM_FI_DEV_XID_ERRORS{{{GPU0}}} 0
+DCGM_FI_PROF_SM_ACTIVE{{{GPU0}}} 0.75
+DCGM_FI_PROF_SM_OCCUPANCY{{{GPU0}}} 0.21
+DCGM_FI_PROF_PIPE_TENSOR_ACTIVE{{{GPU0}}} 0.3
+DCGM_FI_PROF_DRAM_ACTIVE{{{GPU0}}} 0.5
+DCGM_FI_PROF_PCIE_TX_BYTES{{{GPU0}}} 1200000000
+DCGM_FI_PROF_NVLINK_RX_BYTES{{{GPU0}}} 8000000000
+"""
+
+
+def told(page: str) -> dict[tuple[str, str], float | None]:
+    return {(s.device, s.metric): s.value for s in gpu_samples(list(read_page(page)), 5)}
+
+
+def test_units_are_ours() -> None:
+    found = told(PAGE)
+    assert found == {
+        ("gpu0", "gpu_sm_clock_mhz"): 1980,
+        ("gpu0", "gpu_memory_clock_mhz"): 2619,
+        ("gpu0", "gpu_temperature_c"): 61,
+        ("gpu0", "gpu_power_w"): 412.5,
+        ("gpu1", "gpu_power_w"): 71,
+        ("gpu0", "gpu_energy_j"): pytest.approx(2_000_000.5),
+        ("gpu0", "gpu_util_fraction"): pytest.approx(0.97),
+        ("gpu0", "gpu_memory_util_fraction"): pytest.approx(0.4),
+        ("gpu0", "gpu_memory_used_bytes"): 2**30,
+        ("gpu0", "sm_active_fraction"): 0.75,
+        ("gpu0", "sm_occupancy_fraction"): 0.21,
+        ("gpu0", "tensor_active_fraction"): 0.3,
+        ("gpu0", "dram_active_fraction"): 0.5,
+        ("gpu0", "gpu_pcie_sent_bytes_per_s"): 1.2e9,
+        ("gpu0", "gpu_nvlink_received_bytes_per_s"): 8e9,
+    }
+
+
+def test_mig_instances_are_devices_and_what_is_of_the_whole_gpu_is_counted_once() -> None:
+    def line(field: str, instance: str, value: float) -> str:
+        return f'{field}{{{GPU0},GPU_I_PROFILE="3g.40gb",GPU_I_ID="{instance}"}} {value}\n'
+
+    page = "".join(
+        line("DCGM_FI_PROF_SM_ACTIVE", instance, value)
+        + line("DCGM_FI_DEV_FB_USED", instance, 1)
+        + line("DCGM_FI_DEV_POWER_USAGE", instance, 300)
+        for instance, value in (("1", 0.5), ("2", 0.25))
+    )
+    assert told(page) == {
+        ("gpu0/gi1", "sm_active_fraction"): 0.5,
+        ("gpu0/gi1", "gpu_memory_used_bytes"): 2**20,
+        ("gpu0", "gpu_power_w"): 300,
+        ("gpu0/gi2", "sm_active_fraction"): 0.25,
+        ("gpu0/gi2", "gpu_memory_used_bytes"): 2**20,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (9223372036854775794.0, "DCGM has no value (blank)"),
+        (140737488355328.0, "DCGM has no value (blank)"),
+        (2147483632.0, "DCGM has no value (blank)"),
+        (math.nan, "the exporter says nan"),
+    ],
+)
+def test_a_blank_is_no_temperature(value: float, reason: str) -> None:
+    [sample] = gpu_samples([Series("DCGM_FI_DEV_GPU_TEMP", {"gpu": "0"}, value)], 5)
+    assert (sample.value, sample.reason) == (None, reason)
+
+
+def test_counters_by_openmetrics_names_and_lines_without_a_gpu() -> None:
+    page = (
+        'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION_total{gpu="0"} 1000\n'
+        'DCGM_FI_DEV_POWER_USAGE{nvswitch="0"} 1\nDCGM_FI_DEV_POWER_USAGE{gpu="x"} 1\n'
+    )
+    assert told(page) == {("gpu0", "gpu_energy_j"): 1.0}
+
+
+def test_every_field_has_a_unit_in_its_name() -> None:
+    endings = ("_fraction", "_w", "_j", "_bytes", "_bytes_per_s", "_c", "_mhz", "_bits")
+    assert all(field.metric.endswith(endings) for field in FIELDS.values())
+
+
+def test_an_exporter_that_goes_and_comes_back() -> None:
+    answers: Iterator[tuple[int, str, str]] = iter(
+        [
+            (200, "text/plain", PAGE),
+            (500, "text/plain", "no"),
+            (200, "text/plain", "go_info 1\n"),
+            (200, "text/plain", PAGE),
+        ]
+    )
+    with serving(lambda: next(answers)) as served:
+        sensor = DcgmSensor(served.url)
+        first, [gone], [empty], back = (sensor.read(at) for at in range(4))
+    assert (first[0].metric, first[0].value, first[0].subject) == ("up", 1.0, "shared_host")
+    assert (gone.value, gone.reason) == (0.0, "HTTP 500, text/plain")
+    assert (empty.value, empty.reason) == (0.0, "the page has no field of a GPU")
+    assert [s.value for s in back] == [s.value for s in first]
+
+
+def test_an_exporter_that_is_not_there_is_down_each_time() -> None:
+    sensor = DcgmSensor("http://127.0.0.1:9/metrics")
+    assert [sensor.read(at)[0].value for at in range(2)] == [0.0, 0.0]
