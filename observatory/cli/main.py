@@ -13,6 +13,7 @@ from observatory.cli import (
     export,
     init,
     model,
+    probe,
     rebuild,
     run,
     runs,
@@ -45,6 +46,7 @@ app.command()(rebuild.rebuild)
 app.add_typer(target.app, name="target")
 app.command()(emulate.emulate)
 app.add_typer(engine.app, name="engine")
+app.command()(probe.probe)
 app.add_typer(model.app, name="model")
 
 

@@ -6,12 +6,20 @@ Reading YAML, resolving target names and giving line numbers is `workload.scenar
 import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
 from observatory.core.series import selector
-from observatory.core.target import NAME, Strict, Target, no_literal_secret, page_url
+from observatory.core.target import (
+    ENVIRONMENT_NAME,
+    NAME,
+    Strict,
+    Target,
+    no_literal_secret,
+    page_url,
+)
 from observatory.core.units import Duration, PositiveDuration, Rate
 
 TaskSet = Literal[
@@ -226,6 +234,49 @@ class PrometheusScrape(Strict):
         return series
 
 
+class ProbeEntry(Strict):
+    """An `observatory probe` on another host, e.g. where the engine's GPUs are."""
+
+    name: str = Field(pattern=NAME, description="its devices are shown as NAME:gpu0")
+    url: str = Field(pattern=r"^https?://", description="where it serves, e.g. https://gpu1:9410")
+    token_env: str | None = Field(
+        default=None, pattern=ENVIRONMENT_NAME, description="name of the variable with its token"
+    )
+    token_file: Path | None = Field(default=None, description="file with its token")
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file of the authority that its certificate is from"
+    )
+    subject: Literal["target", "shared_host"] = Field(
+        default="shared_host",
+        description="target: its GPUs are the target's own, and so is their energy",
+    )
+    gpus: list[int] | None = Field(
+        default=None,
+        description="with subject: target, the GPUs that are the target's, by the driver's number; "
+        "default: those that the watched engine uses, or all where the probe watches none",
+    )
+    targets: list[str] = Field(
+        default=[], description="with subject: target, the targets that run there; default: all"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.username or parts.password:
+            raise ValueError("credentials must not stand in a URL; use token_env or token_file")
+        if parts.query or parts.fragment:
+            raise ValueError("the URL of a probe has no query")
+        if self.token_env is not None and self.token_file is not None:
+            raise ValueError("give token_env or token_file, not both")
+        if self.name == "engine":
+            raise ValueError("engine: is how our own processes are shown; name the probe otherwise")
+        if self.subject != "target" and (self.gpus is not None or self.targets):
+            raise ValueError("gpus and targets are for subject: target")
+        if any(index < 0 for index in self.gpus or []):
+            raise ValueError("a GPU's number is 0 or more")
+        return self
+
+
 class Telemetry(Strict):
     """The sensors beside the load."""
 
@@ -249,6 +300,10 @@ class Telemetry(Strict):
         default=[], description="any other Prometheus pages, with the series to keep of each"
     )
 
+    probes: list[ProbeEntry] = Field(
+        default=[], description="`observatory probe`s on other hosts (docs/telemetry.md)"
+    )
+
     @field_validator("dcgm")
     @classmethod
     def _plain(cls, url: str | None) -> str | None:
@@ -259,6 +314,9 @@ class Telemetry(Strict):
         names = [scrape.name for scrape in self.prometheus]
         if len(set(names)) < len(names):
             raise ValueError("two of prometheus: have the same name")
+        probes = [probe.name for probe in self.probes]
+        if len(set(probes)) < len(probes):
+            raise ValueError("two of probes: have the same name")
         return self
 
 

@@ -28,6 +28,7 @@ from observatory.runner.sitting import Campaign, Request, Sitting
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.telemetry.host_limits import raise_open_files, read_host_limits
+from observatory.telemetry.probe_addresses import probe_addresses
 from observatory.telemetry.sampler_process import check_pages
 from observatory.workload.planning import make_plan
 
@@ -63,6 +64,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     for target, price in zip(request.targets, prices, strict=True):
         check_may_spend(target, request.scenario.budget, price)
         check_inputs(target)
+    probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start
     preflight = look_before_start(workspace, request, plan)
     for line in preflight.warnings:
         observer.say(f"warning: {line}")

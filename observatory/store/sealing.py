@@ -187,9 +187,11 @@ def own_samples(
     What a sensor says once of itself belongs to every run, whenever it was said.
 
     A campaign's samples cover all its targets. An engine of another target is part of the host
-    that this run shares, so its subject becomes shared_host.
+    that this run shares, so its subject becomes shared_host; so does a probe's host that only
+    other targets run on.
     """
     own = f"engine:{manifest.target.name}"
+    others = _hosts_of_others(manifest)
     windows = [_window(stage) for stage in manifest.stages]
     spans = [
         (stage.index, *window)
@@ -205,8 +207,19 @@ def own_samples(
         if not near and not sample.metric.endswith(STANDING):
             continue
         foreign = sample.device.startswith("engine:") and sample.device != own
+        foreign = foreign or sample.device.partition(":")[0] in others
         kept = msgspec.structs.replace(sample, subject="shared_host") if foreign else sample
         yield kept, inside[0] if inside else None
+
+
+def _hosts_of_others(manifest: Manifest) -> set[str]:
+    """The probes whose hosts serve other targets of the campaign and not this one."""
+    telemetry = manifest.scenario.get("telemetry") or {}
+    return {
+        probe["name"]
+        for probe in telemetry.get("probes") or []
+        if probe.get("targets") and manifest.target.name not in probe["targets"]
+    }
 
 
 def _window(stage: StageTimes) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
+from observatory.telemetry.remote_samples import RemoteHost
 
 READY = b"ready\n"
 """Written by the sampler to standard output when its first reading lies in the journal, and, where
@@ -30,6 +31,13 @@ class ScrapedPage(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
 
 
+class ProbeAddress(msgspec.Struct, frozen=True):
+    """A probe on another host: whose its GPUs are and how it is spoken to; no secret is in it."""
+
+    host: RemoteHost
+    connection: Connection
+
+
 class SamplerConfig(msgspec.Struct, frozen=True):
     """What a sampler is told at its start. journal and watch are absolute paths."""
 
@@ -47,6 +55,7 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     """Role -> its page, where that does not lie beside its API."""
     dcgm: str | None = None
     prometheus: list[ScrapedPage] = []
+    probes: list[ProbeAddress] = []
 
 
 def write_watch(path: Path, roles: dict[str, int]) -> None:

@@ -25,6 +25,8 @@ STUCK_S = 10.0
 """So many equal readings over so long a time, a hundred periods of the slowest power sensor known."""
 UTIL_CHANGE = 0.2
 """A change of utilisation that no power sensor in working order leaves unseen."""
+_Moment = tuple[str, str, int]
+"""(sensor, device, instant): a probe's answer has several of one device."""
 _CHECKED = frozenset({"nvml", "dcgm", "rapl"})
 _COUNTERS = (
     "gpu_energy_j",
@@ -102,15 +104,16 @@ class Plausibility:
 
     def check(self, samples: list[Sample]) -> list[Sample]:
         """The samples with what cannot be made null; the same list where nothing is wrong."""
-        groups: dict[tuple[str, str], dict[str, Sample]] = {}
+        groups: dict[_Moment, dict[str, Sample]] = {}
         for sample in samples:
             if sample.sensor in _CHECKED and sample.value is not None:
-                groups.setdefault((sample.sensor, sample.device), {})[sample.metric] = sample
-        lies: dict[tuple[str, str, str], str] = {}
-        for (sensor, device), said in groups.items():
-            known = self._devices.setdefault((sensor, device), _Device())
+                moment = (sample.sensor, sample.device, sample.at)
+                groups.setdefault(moment, {})[sample.metric] = sample
+        lies: dict[tuple[_Moment, str], str] = {}
+        for moment, said in groups.items():
+            known = self._devices.setdefault(moment[:2], _Device())
             for metric, lie in _lies(known, said):
-                lies[sensor, device, metric] = IMPLAUSIBLE + lie
+                lies[moment, metric] = IMPLAUSIBLE + lie
         return _with_nulls(samples, lies) if lies else samples
 
 
@@ -156,19 +159,19 @@ def _stuck(known: _Device, at: int, metric: str, value: float, util: float | Non
     return found
 
 
-def _with_nulls(samples: list[Sample], lies: dict[tuple[str, str, str], str]) -> list[Sample]:
-    why: dict[tuple[str, str], str] = {}
-    for (sensor, device, metric), lie in lies.items():
-        why.setdefault((sensor, device), f"{lie} ({metric})")
-    has_own_state = {(s.sensor, s.device) for s in samples if s.metric == "up"}
-    states = {key if key in has_own_state else (key[0], ""): reason for key, reason in why.items()}
+def _with_nulls(samples: list[Sample], lies: dict[tuple[_Moment, str], str]) -> list[Sample]:
+    told = {(s.sensor, s.device, s.at) for s in samples if s.metric == "up"}
+    states: dict[_Moment, str] = {}
+    for (moment, metric), lie in lies.items():
+        whole = (moment[0], "", moment[2])  # one state for all devices of the sensor
+        states.setdefault(moment if moment in told else whole, f"{lie} ({metric})")
 
     def honest(sample: Sample) -> Sample:
-        lie = lies.get((sample.sensor, sample.device, sample.metric))
+        moment = (sample.sensor, sample.device, sample.at)
+        lie = lies.get((moment, sample.metric))
         if lie is not None:
             return msgspec.structs.replace(sample, value=None, reason=lie)
-        state = states.get((sample.sensor, sample.device)) if sample.metric == "up" else None
-        if state is not None:
+        if sample.metric == "up" and (state := states.get(moment)) is not None:
             return msgspec.structs.replace(sample, value=0.0, reason=state)
         return sample
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +24,7 @@ from observatory.telemetry.engine import EngineSensor
 from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
+from observatory.telemetry.probe_sensor import ProbeSensor
 from observatory.telemetry.process import ProcessSensor
 from observatory.telemetry.prometheus import PrometheusSensor
 from observatory.telemetry.rapl import RaplSensor
@@ -61,6 +63,8 @@ class Sampler:
         if self._config.dcgm is not None:
             yield DcgmSensor(self._config.dcgm)
         yield from (PrometheusSensor(page) for page in self._config.prometheus)
+        for probe in self._config.probes:
+            yield ProbeSensor(probe, self._config.anchor, self._config.interval_s)
         if self._carbon is not None:
             yield self._carbon
 
@@ -98,7 +102,14 @@ class Sampler:
             frames = frames[os.write(self._journal, frames) :]
 
 
-def sample_until(stop: threading.Event, sampler: Sampler, interval_s: float) -> None:
+class Reads(Protocol):
+    """What is read again and again."""
+
+    def read(self) -> None:
+        """Once."""
+
+
+def sample_until(stop: threading.Event, sampler: Reads, interval_s: float) -> None:
     """Read at start + k x interval; a slot that is already over is left out, not made up for."""
     started = time.monotonic()
     slot = 0

@@ -19,6 +19,7 @@ from observatory.core.connection import Connection, resolve
 from observatory.core.priority import set_niceness
 from observatory.core.scenario import Telemetry
 from observatory.telemetry.instructions import READY, SamplerConfig, ScrapedPage, write_watch
+from observatory.telemetry.probe_addresses import probe_addresses
 
 JOURNAL_FILE = "samples.journal"
 WATCH_FILE = "watch.json"
@@ -147,6 +148,7 @@ def start_sampler(
             )
             for page in telemetry.prometheus
         ],
+        probes=probe_addresses(telemetry),
     )
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))

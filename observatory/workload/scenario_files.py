@@ -76,7 +76,7 @@ def load_scenario(name: str, workspace: Workspace) -> LoadedScenario:
             complaints.append(Complaint(line, f"targets[{place}]", what, fix))
     if complaints:
         raise refusal(document.name, complaints)
-    return LoadedScenario(scenario, path, targets)
+    return LoadedScenario(_with_absolute_probes(scenario, path.parent), path, targets)
 
 
 def find_scenario(name: str, workspace: Workspace) -> Path:
@@ -186,6 +186,24 @@ def _unknown_target(name: str, known: Mapping[str, Target]) -> tuple[str, str]:
         f"there is no target {name!r}{did_you_mean(name, known)}",
         f"known: {', '.join(sorted(known)) or 'none'}; name it in {TARGETS_FILE} or write it here",
     )
+
+
+def _with_absolute_probes(scenario: Scenario, folder: Path) -> Scenario:
+    """The scenario with its probes' relative paths counted from its file."""
+    if not scenario.telemetry.probes:
+        return scenario
+    probes = [
+        probe.model_copy(
+            update={
+                field: folder / path.expanduser()
+                for field in ("token_file", "ca_bundle")
+                if (path := getattr(probe, field)) is not None
+            }
+        )
+        for probe in scenario.telemetry.probes
+    ]
+    telemetry = scenario.telemetry.model_copy(update={"probes": probes})
+    return scenario.model_copy(update={"telemetry": telemetry})
 
 
 def _settled(target: Target, folder: Path, scenarios: Iterable[Path], where: str) -> Target:

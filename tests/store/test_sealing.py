@@ -209,6 +209,23 @@ def test_samples_are_those_of_the_runs_own_stages(workspace: Workspace) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("targets", "subject"),
+    [([], "target"), (["emulated-api"], "target"), (["another"], "shared_host")],
+)
+def test_a_probes_host_belongs_to_the_targets_that_run_on_it(
+    workspace: Workspace, targets: list[str], subject: str
+) -> None:
+    made = manifest()
+    probe = {"name": "lab", "subject": "target", "targets": targets}
+    made = msgspec.structs.replace(
+        made, scenario={**made.scenario, "telemetry": {"probes": [probe]}}
+    )
+    reading = Sample(S, "nvml", "target", "lab:gpu0", "gpu_power_w", 90.0)
+    kept = read_frames(sealed_run(workspace, made, records=[], samples=[reading])).samples
+    assert kept["subject"].to_list() == [subject]
+
+
 def test_what_a_sensor_says_once_belongs_to_the_run_whenever_it_was_said(
     workspace: Workspace,
 ) -> None:

@@ -353,3 +353,46 @@ def test_a_model_folder_counts_from_its_file_and_a_hub_id_stays(write, workspace
     assert here.executable == folder / "../venv/bin/vllm"
     assert [adapter.path for adapter in here.adapters] == [str(folder / "lora"), "org/lora"]
     assert (hub.model, hub.executable) == ("org/name", Path("vllm"))
+
+
+PROBE = """
+telemetry:
+  probes:
+    - {name: gpu1, url: "https://gpu1:9410", token_file: token.txt, ca_bundle: /etc/a.pem, subject: target}
+"""
+
+
+def test_a_probes_paths_count_from_the_scenarios_file(write, workspace) -> None:
+    path = write(GOOD + PROBE)
+    (probe,) = load_scenario(str(path), workspace).scenario.telemetry.probes
+    assert probe.token_file == path.parent / "token.txt"
+    assert probe.ca_bundle == Path("/etc/a.pem")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("https://gpu1:9410", "https://me:secret@gpu1:9410", "credentials must not stand in a URL"),
+        ("https://gpu1:9410", "https://gpu1:9410?token=a", "the URL of a probe has no query"),
+        (
+            "token_file: token.txt",
+            "token_file: a, token_env: B",
+            "token_env or token_file, not both",
+        ),
+        ("subject: target", "gpus: [0]", "gpus and targets are for subject: target"),
+        ("subject: target", "subject: target, gpus: [-1]", "a GPU's number is 0 or more"),
+        ("subject: target", "subject: client", "subject"),
+        ("name: gpu1", "name: engine", "name the probe otherwise"),
+        ("name: gpu1", "name: 'gpu:1'", "name"),
+        ("token_file: token.txt", "token: abc", "unknown key 'token'"),
+    ],
+)
+def test_a_probe_that_cannot_be_is_refused(write, workspace, old, new, said) -> None:
+    refusal = _refusal(write(GOOD + PROBE.replace(old, new)), workspace)
+    assert said in refusal
+    assert "secret" not in refusal
+
+
+def test_two_probes_of_one_name_are_refused(write, workspace) -> None:
+    twice = PROBE + PROBE.splitlines()[3] + "\n"
+    assert "two of probes: have the same name" in _refusal(write(GOOD + twice), workspace)

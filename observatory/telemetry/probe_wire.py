@@ -1,0 +1,50 @@
+"""What a probe answers: three pages of JSON, the same for the server and for who reads it.
+
+Instants are nanoseconds of the probe's own realtime clock; its reader moves them to its own.
+"""
+
+import msgspec
+
+from observatory.core.sample import Sample
+
+PROTOCOL = 1
+DEFAULT_PORT = 9410
+MOST_SAMPLES = 5000
+"""Of one answer; whoever is behind asks again."""
+MOST_BYTES = 8 << 20
+"""Of an answer that is read: five thousand samples with long reasons have a quarter."""
+
+
+class About(msgspec.Struct, frozen=True):
+    """GET /about. instance is another at every start; host is null unless it was asked to say it.
+
+    next is the number that its next sample gets. standing is what holds for all of them: how often
+    the GPUs' sensors change. watches: it was told which process the engine is.
+    """
+
+    protocol: int
+    instance: str
+    observatory: str
+    interval_s: float
+    sensors: list[str]
+    next: int
+    standing: list[Sample]
+    watches: bool = False
+    host: str | None = None
+    driver: str | None = None
+
+
+class ClockReading(msgspec.Struct, frozen=True):
+    """GET /clock: both clocks of the probe's host, read together."""
+
+    realtime_ns: int
+    monotonic_ns: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """GET /samples?since=N: the samples numbered from N (or from first, if later) up to before next."""
+
+    instance: str
+    first: int
+    next: int
+    samples: list[Sample]

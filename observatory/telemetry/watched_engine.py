@@ -1,0 +1,61 @@
+"""Which processes of a host are the engine, where nobody here started it: by id or by command line.
+
+A command line is looked for anew every few seconds, because an engine may start later or again.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+
+import psutil
+
+ROLE = "engine:watched"
+AGAIN_S = 5.0
+"""Reading every command line of a host with thousands of processes takes tens of milliseconds."""
+
+
+def matching(words: str, found: Mapping[int, tuple[int, str]], own: int) -> list[int]:
+    """The processes whose command line holds the words and whose parent's does not.
+
+    found: process id -> (its parent's, its command line). own is ours, whose arguments have the words.
+    """
+    hits = {pid for pid, (_, line) in found.items() if words in line and pid != own}
+    return sorted(pid for pid in hits if found[pid][0] not in hits)
+
+
+class WatchedEngine:
+    """Roles for the sensors: engine:watched, and engine:watched-2 and so on where several match."""
+
+    def __init__(
+        self, pid: int | None, command: str | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pid = pid
+        self._command = command
+        self._clock = clock
+        self._roles: dict[str, int] = {}
+        self._looked: float | None = None
+
+    def now(self) -> dict[str, int]:
+        """Role -> process id."""
+        if self._pid is not None:
+            return {ROLE: self._pid}
+        if self._command is None:
+            return {}
+        if self._looked is None or self._clock() - self._looked >= AGAIN_S:
+            self._looked = self._clock()
+            found = matching(self._command, _command_lines(), os.getpid())
+            self._roles = {
+                ROLE if place == 1 else f"{ROLE}-{place}": pid
+                for place, pid in enumerate(found, start=1)
+            }
+        return self._roles
+
+
+def _command_lines() -> dict[int, tuple[int, str]]:
+    lines: dict[int, tuple[int, str]] = {}
+    for process in psutil.process_iter():
+        try:
+            lines[process.pid] = (process.ppid(), " ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return lines
