@@ -26,6 +26,7 @@ import psutil
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.journal import decode_entries, encode_entry
 from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, WorkerStart
+from observatory.core.sample import Sample
 from observatory.core.scenario import Timing
 from observatory.core.workspace import shipped
 from observatory.quality.scorers import score
@@ -184,6 +185,72 @@ def stepped(records: list[RequestRecord]) -> list[RequestRecord]:
     return [*records[:middle], marked, *records[middle + 1 :]]
 
 
+Reading = Callable[[float], float | None]
+"""Seconds since the stage began -> what a sensor says then; None: nothing at all."""
+
+
+def plant(sensor: str, readings: dict[tuple[str, str], Reading]) -> Callable[[Path], None]:
+    """Readings of a sensor that this machine need not have, once a second of the whole stage.
+
+    By device and metric; ENGINE stands for the target's process.
+    """
+
+    def alter(stage: Path) -> None:
+        (start,) = (
+            entry.stage_started
+            for entry in decode_entries((stage / "worker-0.ticks").read_bytes())
+            if isinstance(entry, WorkerStart)
+        )
+        assert start is not None
+        run = stage.parent.parent
+        name = json.loads((run / "manifest.json").read_text())["target"]["name"]
+        planted = [
+            Sample(
+                start + second * 1_000_000_000,
+                "process" if metric == "cpu_s" else sensor,
+                "target" if device == ENGINE else "shared_host",
+                device.replace(ENGINE, f"engine:{name}"),
+                metric,
+                value,
+            )
+            for second in range(25)
+            for (device, metric), reading in readings.items()
+            if (value := reading(second)) is not None
+        ]
+        (journal,) = (run.parent.parent / "campaigns").glob("*/samples.journal")
+        with journal.open("ab") as end:
+            end.write(b"".join(map(encode_entry, planted)))
+
+    return alter
+
+
+ENGINE = "ENGINE"
+
+
+def gpu(power_w: float, counted_w: float, limit_w: float) -> Callable[[Path], None]:
+    """A GPU of the target's, by its power, its counter and its limit."""
+    return plant(
+        "nvml",
+        {
+            ("gpu0", "gpu_power_w"): lambda _: power_w,
+            ("gpu0", "gpu_energy_j"): lambda second: counted_w * second,
+            ("gpu0", "gpu_power_limit_w"): lambda _: limit_w,
+            (ENGINE, "gpu0_memory_used_bytes"): lambda _: 1e9,
+        },
+    )
+
+
+def counter_with_a_gap(stage: Path) -> None:
+    """Processors' joules that codecarbon did not read for five seconds of the window."""
+    plant(
+        "codecarbon",
+        {
+            ("cpu/cpu_load", "energy_j"): lambda s: None if 10 < s < 15 else 20.0 * s,
+            (ENGINE, "cpu_s"): lambda s: 0.5 * s,
+        },
+    )(stage)
+
+
 def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
     """Ask it to stop, so long after the warm-up (before its end where negative).
 
@@ -220,7 +287,8 @@ def busy_scoring(folder: Path) -> Path:
 class Provocation:
     """A scenario, what is added to its command, and what is done to the run (None: nothing).
 
-    prepare makes a changed copy of the scenario; served: on a service of its own on this host.
+    prepare makes a changed copy of the scenario; served: on a service of its own on this host;
+    neighbour: beside work that keeps more than half of its cores busy.
     """
 
     scenario: str
@@ -228,6 +296,7 @@ class Provocation:
     hurt: Callable[[Running], None] | None = None
     prepare: Callable[[Path], Path] | None = None
     served: bool = False
+    neighbour: bool = False
 
     def command(self, code: str) -> str:
         """The one command: the tool's own where nothing needs to be done from outside."""
@@ -253,15 +322,19 @@ PROVOCATIONS: dict[str, Provocation] = {
     "drift": Provocation("drift"),
     "token_mismatch": Provocation("token_mismatch"),
     "telemetry_gap": Provocation("clean", hurt=silence_sensors),
+    "energy_disagrees": Provocation("clean", hurt=before_the_seal(gpu(150, 100, 300)), served=True),
+    "energy_power": Provocation("clean", hurt=before_the_seal(gpu(500, 500, 300)), served=True),
     "server_cap": Provocation("server_cap"),
     "clock_step": Provocation("clean", hurt=before_the_seal(rewrite(stepped))),
     "errors": Provocation("errors"),
     "cache_state": Provocation("cache_state"),
-    "shared_cores": Provocation("clean", served=True),
+    "shared_cores": Provocation("clean", served=True, neighbour=True),
     "crashed": Provocation("sparse", hurt=between_requests("service")),
     "interrupted": Provocation("clean", hurt=interrupt(6)),
     "budget_reached": Provocation("clean", ("--budget-requests", "200")),
     "window_cut": Provocation("clean", hurt=interrupt(6)),
+    "energy_window": Provocation("clean", hurt=before_the_seal(gpu(200, 200, 300)), served=True),
+    "energy_gap": Provocation("clean", hurt=before_the_seal(counter_with_a_gap), served=True),
     "left_out": Provocation("clean", hurt=interrupt(6)),
     "percentile_floor": Provocation("percentile_floor"),
     "emulated": Provocation("clean"),
@@ -301,7 +374,7 @@ def provoke(code: str, results: Path) -> dict[str, Any]:
             path = chosen.prepare(folder / "verdicts")
         arguments = list(chosen.arguments)
         if chosen.served:
-            arguments += serve_beside_a_busy_neighbour(stack)
+            arguments += serve(stack, chosen.neighbour)
         return _run(path, arguments, chosen.hurt, results)
 
 
@@ -327,10 +400,10 @@ def _run(
     return manifest
 
 
-def serve_beside_a_busy_neighbour(stack: ExitStack) -> list[str]:
-    """A service on this host, and work of the lowest priority on more than half of its cores."""
+def serve(stack: ExitStack, neighbour: bool) -> list[str]:
+    """A service on this host, perhaps beside work of the lowest priority on more than half of it."""
     idle = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
-    commands = [idle] * (round((os.cpu_count() or 1) * 0.6) or 1)
+    commands = [idle] * (round((os.cpu_count() or 1) * 0.6) or 1) if neighbour else []
     commands.append([sys.executable, str(Path(__file__).with_name("small_service.py"))])
     for command in commands:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

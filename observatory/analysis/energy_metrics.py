@@ -1,23 +1,28 @@
 """What a stage drew and what its sensors read: energy by subject, per request and token, host, GPU.
 
 Energy comes from the manifest's rows and is divided by what ended or arrived in those rows' own
-window; nothing is subtracted and nothing is guessed.
+window; nothing is subtracted and nothing is guessed. A figure that the gates of energy_checks do not
+let pass is null.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import polars as pl
 
+from observatory.analysis.energy_checks import withheld
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.quantiles import rank
 from observatory.analysis.rates import arrived
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.windows import Window
-from observatory.core.sample import EnergyRow, Subject
+from observatory.core.sample import EnergyRow, Scope, Subject
+from observatory.economics.energy import J_PER_KWH
 
 BASES: tuple[Basis, ...] = ("measured", "estimated", "modelled")
 """Strongest first; a sum has the basis of its weakest part."""
+OVERHEAD: Scope = "datacentre_overhead"
+MILLION = 1e6
 
 BasedRow = tuple[str, str, Estimate, Basis | None]
 """Metric, statistic, estimate, basis."""
@@ -25,83 +30,209 @@ BasedRow = tuple[str, str, Estimate, Basis | None]
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Joules of one subject in a window; reason says why they are missing or doubtful."""
+    """Joules of one subject in a window; reason says why they are missing or doubtful.
+
+    low_j and high_j are the ends of a modelled range. scopes names what is in the sum, each part
+    with its basis.
+    """
 
     window: Window
     energy_j: float | None
     basis: Basis | None
     reason: str | None
+    low_j: float | None = None
+    high_j: float | None = None
+    kgco2e: float | None = None
+    scopes: str | None = None
+
+    @property
+    def power_w(self) -> float | None:
+        """Its mean over its window."""
+        return None if self.energy_j is None else self.energy_j / self.window.seconds
 
 
-def energy_of(data: StageData, subject: Subject) -> Energy:
-    """The sum over scopes, each by its strongest method; null where any scope's energy is missing.
+def energy_of(
+    data: StageData,
+    subject: Subject,
+    *,
+    stage: int | None,
+    wanted: Callable[[Scope], bool] = lambda scope: scope != OVERHEAD,
+) -> Energy:
+    """The sum over the wanted scopes, each by its strongest method; null where any is missing.
 
-    A row of scope `host` is the whole machine: the parts beside it are not added again.
+    stage None is the idle baseline. A row of scope `host` is the whole machine: the parts beside it
+    are not added again.
     """
     rows = [
         row
         for row in data.manifest.energy
-        if row.stage == data.window.stage and row.subject == subject
+        if row.stage == stage and row.subject == subject and row.counts
     ]
-    by_scope: dict[str, EnergyRow] = {}
+    by_scope: dict[Scope, EnergyRow] = {}
     for row in sorted(rows, key=lambda row: (row.energy_j is None, BASES.index(row.basis))):
         by_scope.setdefault(row.scope, row)
     if "host" in by_scope:
-        by_scope = {
-            scope: row
-            for scope, row in by_scope.items()
-            if scope in ("host", "datacentre_overhead")
-        }
-    chosen = list(by_scope.values())
+        by_scope = {s: row for s, row in by_scope.items() if s in ("host", OVERHEAD)}
+    chosen = [row for scope, row in sorted(by_scope.items()) if wanted(scope)]
     if not chosen:
         why = "emulated" if data.manifest.target.emulated else "no_energy_sensor"
         return Energy(data.window, None, None, why)
     reason = "; ".join(dict.fromkeys(row.reason for row in chosen if row.reason)) or None
     if any(row.energy_j is None for row in chosen):
         return Energy(data.window, None, None, reason or "no_energy_sensor")
-    window = replace(
-        data.window,
-        start_ns=min(row.window_start for row in chosen),
-        end_ns=max(row.window_end for row in chosen),
-    )
+    return _sum(data.window, chosen, reason)
+
+
+def _sum(window: Window, rows: list[EnergyRow], reason: str | None) -> Energy:
+    ranged = any(row.low_j is not None for row in rows)
+    carbon = [row.kgco2e for row in rows]
     return Energy(
-        window,
-        sum(row.energy_j for row in chosen if row.energy_j is not None),
-        max((row.basis for row in chosen), key=BASES.index),
+        replace(
+            window,
+            start_ns=min(row.window_start for row in rows),
+            end_ns=max(row.window_end for row in rows),
+        ),
+        sum(row.energy_j or 0.0 for row in rows),
+        max((row.basis for row in rows), key=BASES.index),
         reason,
+        sum(_end(row, row.low_j) for row in rows) if ranged else None,
+        sum(_end(row, row.high_j) for row in rows) if ranged else None,
+        None if None in carbon else sum(value or 0.0 for value in carbon),
+        ", ".join(f"{row.scope} {row.basis}" for row in rows),
     )
+
+
+def _end(row: EnergyRow, end: float | None) -> float:
+    return (row.energy_j or 0.0) if end is None else end
+
+
+def headline(
+    data: StageData, wanted: Callable[[Scope], bool] = lambda scope: scope != OVERHEAD
+) -> Energy:
+    """The target's energy in the window, where it passes the gates; else null, and which it failed."""
+    energy = energy_of(data, "target", stage=data.window.stage, wanted=wanted)
+    why = withheld(data)
+    if why is None:
+        return energy
+    return Energy(energy.window, None, None, why, scopes=energy.scopes)
+
+
+def facility(data: StageData) -> Energy:
+    """The same with what the data centre adds to it: by a stated PUE, or inside a model's range."""
+    energy, overhead = headline(data, lambda _: True), _overhead(data)
+    inside = overhead is not None or energy.scopes == "host modelled"
+    if energy.energy_j is None or inside:
+        return energy
+    return Energy(energy.window, None, None, "no_pue")
+
+
+def _overhead(data: StageData) -> EnergyRow | None:
+    rows = (row for row in data.manifest.energy if row.scope == OVERHEAD)
+    return next((row for row in rows if row.stage == data.window.stage), None)
+
+
+def scopes_of(data: StageData) -> dict[str, str | None]:
+    """Energy metric -> what is in its figure, each scope with its basis."""
+    whole = headline(data).scopes
+    named = dict.fromkeys((*OF_ENERGY, "power_w", "idle_share_fraction"), whole)
+    idle = energy_of(data, "target", stage=None)
+    shared = energy_of(data, "shared_host", stage=data.window.stage)
+    gpu = _gpu(data).scopes
+    return named | {
+        "idle_power_w": idle.scopes,
+        "facility_energy_j": facility(data).scopes,
+        "gpu_energy_j": gpu,
+        "gpu_j_per_output_token": gpu,
+        "shared_host_energy_j": shared.scopes,
+    }
+
+
+OF_ENERGY = (
+    "energy_j",
+    "j_per_request",
+    "j_per_output_token",
+    "tokens_per_j",
+    "wh_per_1k_requests",
+    "kwh_per_million_requests",
+    "kwh_per_million_output_tokens",
+    "kgco2e_per_million_requests",
+)
+"""The metrics that are made of energy_j, whatever they divide it by."""
+
+
+def _gpu(data: StageData) -> Energy:
+    energy = headline(data, lambda scope: scope == "gpu")
+    if energy.reason == "no_energy_sensor":
+        return replace(energy, reason="no_gpu_of_the_target")
+    return energy
 
 
 def energy_metrics(data: StageData) -> Iterator[BasedRow]:
-    """energy_j and what derives from it, and the shared host's energy."""
-    energy = energy_of(data, "target")
+    """energy_j and what derives from it, the idle baseline beside it, and the shared host's energy."""
+    energy = headline(data)
     requests = data.ended_ok(energy.window).height
     tokens = arrived(data, data.events.tokens, energy.window)
-    yield "energy_j", "value", _estimate(energy, energy.energy_j, None), energy.basis
-    joules = energy.energy_j
-    token_basis = energy.basis and _weaker(
-        energy.basis, data.tokens_basis("a_streamed_tokens_from")
+    yield "energy_j", "value", _scaled(energy, 1.0), energy.basis
+    yield "power_w", "value", _scaled(energy, 1 / energy.window.seconds), energy.basis
+    yield from _idle(data, energy)
+    of_requests = {
+        "j_per_request": 1.0,
+        "wh_per_1k_requests": 1e3 / 3600,
+        "kwh_per_million_requests": MILLION / J_PER_KWH,
+    }
+    for metric, unit in of_requests.items():
+        per = _per(energy, unit, requests, "no_successes", requests)
+        yield metric, "value", per, energy.basis
+    yield from _of_tokens(data, energy, tokens, requests)
+    carbon = replace(
+        energy, energy_j=energy.kgco2e, low_j=None, high_j=None, reason=_carbon_reason(energy)
     )
     yield (
-        "j_per_request",
+        "kgco2e_per_million_requests",
         "value",
-        _ratio(energy, joules, requests, "no_successes", requests),
+        _per(carbon, MILLION, requests, "no_successes", requests),
         energy.basis,
     )
-    yield (
-        "j_per_output_token",
-        "value",
-        _ratio(energy, joules, tokens, "no_tokens", requests),
-        token_basis,
-    )
-    yield (
-        "tokens_per_j",
-        "value",
-        _ratio(energy, tokens, joules, "no_energy", requests),
-        token_basis,
-    )
-    shared = energy_of(data, "shared_host")
-    yield "shared_host_energy_j", "value", _estimate(shared, shared.energy_j, None), shared.basis
+    whole = facility(data)
+    yield "facility_energy_j", "value", _scaled(whole, 1.0), whole.basis
+    gpu = _gpu(data)
+    yield "gpu_energy_j", "value", _scaled(gpu, 1.0), gpu.basis
+    basis = _of_tokens_basis(data, gpu)
+    yield "gpu_j_per_output_token", "value", _per(gpu, 1.0, tokens, "no_tokens", requests), basis
+    shared = energy_of(data, "shared_host", stage=data.window.stage)
+    yield "shared_host_energy_j", "value", _scaled(shared, 1.0), shared.basis
+
+
+def _of_tokens(
+    data: StageData, energy: Energy, tokens: float | None, requests: int
+) -> Iterator[BasedRow]:
+    basis = _of_tokens_basis(data, energy)
+    per_token = _per(energy, 1.0, tokens, "no_tokens", requests)
+    yield "j_per_output_token", "value", per_token, basis
+    yield "tokens_per_j", "value", _inverse(per_token), basis
+    unit = MILLION / J_PER_KWH
+    million = _per(energy, unit, tokens, "no_tokens", requests)
+    yield "kwh_per_million_output_tokens", "value", million, basis
+
+
+def _idle(data: StageData, energy: Energy) -> Iterator[BasedRow]:
+    """The baseline's mean power, and its share of the mean power under load."""
+    if data.manifest.idle is None:
+        idle = Energy(data.window, None, None, "no_idle_baseline")
+    else:
+        idle = energy_of(data, "target", stage=None)
+    yield "idle_power_w", "value", Estimate(value=idle.power_w, reason=idle.reason), idle.basis
+    power, basis = energy.power_w, energy.basis
+    if power is None or idle.power_w is None:
+        reason = energy.reason if power is None else idle.reason
+        yield "idle_share_fraction", "value", absent(reason or "no_idle_baseline"), None
+    elif idle.scopes != energy.scopes:
+        yield "idle_share_fraction", "value", absent("idle_of_other_scopes"), None
+    elif power <= 0:
+        yield "idle_share_fraction", "value", absent("no_energy"), None
+    else:
+        reason = energy.reason or idle.reason
+        yield "idle_share_fraction", "value", Estimate(idle.power_w / power, reason=reason), basis
 
 
 def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
@@ -143,21 +274,48 @@ def _mean_reading(readings: pl.Series) -> Estimate:
     return Estimate(value=float(readings.to_numpy().mean()))
 
 
-def _weaker(one: Basis, other: Basis) -> Basis:
-    if other not in BASES:
-        return other
-    return max(one, other, key=BASES.index)
+def _of_tokens_basis(data: StageData, energy: Energy) -> Basis | None:
+    """No better than what counted the tokens."""
+    counted = data.tokens_basis("a_streamed_tokens_from")
+    if energy.basis is None or counted not in BASES:
+        return energy.basis and counted
+    return max(energy.basis, counted, key=BASES.index)
 
 
-def _estimate(energy: Energy, value: float | None, n: int | None) -> Estimate:
-    return Estimate(value=value, n=n, reason=energy.reason)
+def _carbon_reason(energy: Energy) -> str | None:
+    if energy.energy_j is not None and energy.kgco2e is None:
+        return "no_grid_intensity"
+    return energy.reason
 
 
-def _ratio(energy: Energy, over: float | None, under: float | None, empty: str, n: int) -> Estimate:
+def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:
+    """The energy and its range in another unit."""
+    value, low, high = (
+        None if joules is None else joules * factor
+        for joules in (energy.energy_j, energy.low_j, energy.high_j)
+    )
+    return Estimate(value, low, high, n=n, reason=energy.reason)
+
+
+def _per(energy: Energy, unit: float, count: float | None, empty: str, n: int) -> Estimate:
+    """The energy for each of `count`, times `unit`."""
     if energy.energy_j is None:
-        return _estimate(energy, None, n)
-    if over is None or under is None:
+        return Estimate(n=n, reason=energy.reason)
+    if count is None:
         return absent("tokens_unknown", n)
-    if under == 0:
+    if count == 0:
         return absent(empty, n)
-    return _estimate(energy, over / under, n)
+    return _scaled(energy, unit / count, n)
+
+
+def _inverse(per_token: Estimate) -> Estimate:
+    """Tokens for each joule; the ends of a range change places."""
+    if per_token.value is None:
+        return per_token
+    if per_token.value == 0:
+        return absent("no_energy", per_token.n)
+    value, low, high = (
+        None if given is None or given == 0 else 1 / given
+        for given in (per_token.value, per_token.high, per_token.low)
+    )
+    return replace(per_token, value=value, low=low, high=high)

@@ -1,12 +1,18 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-record_checks, client_checks, service_checks and server_checks.
+record_checks, client_checks, service_checks, server_checks and energy_checks.
 """
 
 from collections.abc import Iterator
 
-from observatory.analysis import client_checks, record_checks, server_checks, service_checks
+from observatory.analysis import (
+    client_checks,
+    energy_checks,
+    record_checks,
+    server_checks,
+    service_checks,
+)
 from observatory.analysis.findings import as_found
 from observatory.analysis.frames import request_frame
 from observatory.analysis.stage_data import StageData, gather
@@ -103,4 +109,5 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from service_checks.token_mismatch(data)
     yield from service_checks.cache_state(data)
     yield from service_checks.telemetry_gap(data)
+    yield from energy_checks.energy_gates(data)
     yield from server_checks.server_cap(data)

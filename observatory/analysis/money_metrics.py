@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from observatory.analysis.clusters import mean_share
-from observatory.analysis.energy_metrics import BasedRow, energy_of
+from observatory.analysis.energy_metrics import BasedRow, headline
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.quantiles import mean
 from observatory.analysis.rates import request_rate
@@ -55,7 +55,7 @@ def _cost_by_hours(data: StageData) -> Cost:
     tariff = electricity_tariff_usd_per_kwh(data.prices)
     if tariff is None or usd is None:
         return Cost(usd, data.prices.basis)
-    energy = energy_of(data, "target")
+    energy = headline(data, lambda _: True)  # the meter runs for the overhead too
     if energy.energy_j is None:
         return Cost(usd, data.prices.basis, "electricity_not_known")
     basis = data.prices.basis if energy.basis == "measured" else energy.basis

@@ -8,7 +8,12 @@ from dataclasses import replace
 
 import polars as pl
 
-from observatory.analysis.energy_metrics import BasedRow, energy_metrics, sensor_metrics
+from observatory.analysis.energy_metrics import (
+    BasedRow,
+    energy_metrics,
+    scopes_of,
+    sensor_metrics,
+)
 from observatory.analysis.engine_metrics import engine_metrics, sm_activity
 from observatory.analysis.estimate import absent
 from observatory.analysis.frames import request_frame
@@ -38,10 +43,12 @@ def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
     rows: list[tuple[object, ...]] = []
     for stage in loaded_stages(manifest):
         window = window_of(manifest, stage)
+        scopes: dict[str, str | None] = {}
         if window is None:
             found = _without_window()
         else:
-            found = _of_stage(gather(manifest, frames, requests, window))
+            data = gather(manifest, frames, requests, window)
+            found, scopes = _of_stage(data), scopes_of(data)
         ordered = sorted(found, key=lambda row: (_PLACES[row[0]], _STATISTICS.index(row[1])))
         for metric, statistic, estimate, basis in ordered:
             rows.append(
@@ -57,6 +64,7 @@ def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
                     estimate.needs_n,
                     basis if estimate.value is not None else None,
                     estimate.reason,
+                    scopes.get(metric) if estimate.value is not None else None,
                 )
             )
     schema = polars_schema(STAGE_METRICS)

@@ -1,7 +1,7 @@
 """What makes a run doubtful, as data: one row a code, with the evidence behind its numbers.
 
 A value above `degraded` (or `invalid`) is that grave. The checks that find the values are in
-record_checks, client_checks, service_checks and server_checks; the verdict is made in judge.
+record_checks, client_checks, service_checks, server_checks and energy_checks; the verdict is made in judge.
 """
 
 from dataclasses import dataclass
@@ -119,6 +119,20 @@ _ROWS = (
         degraded=3.0,
     ),
     Threshold(
+        "energy_disagrees",
+        "share of the larger figure",
+        "a GPU's energy counter and the integral of its power are two readings of the same joules; "
+        "its power is said to be right to 5 % (nvidia-smi, power.draw)",
+        degraded=0.05,
+    ),
+    Threshold(
+        "energy_power",
+        "W",
+        "a device that works draws no less than at rest, and on average not 1.1 times its power "
+        "limit: such readings are not of its power",
+        as_found="degraded",
+    ),
+    Threshold(
         "server_cap",
         "requests run at once",
         "what waits in the server waits in TTFT: the stage's level is the server's, not the "
@@ -167,6 +181,20 @@ _ROWS = (
         "window_cut",
         "s",
         "the stage was stopped early: its rates are over the seconds that were measured",
+        as_found="note",
+    ),
+    Threshold(
+        "energy_window",
+        "s",
+        "energy is withheld where the window is shorter than 30 s (ML.ENERGY's benchmark asks as much "
+        "of its steady state): sensors average over seconds and boards warm up over more",
+        as_found="note",
+    ),
+    Threshold(
+        "energy_gap",
+        "s",
+        "energy is withheld where its readings are more than 3 s apart (InferenceX) or cover less "
+        "than 75 % of the window (ML.ENERGY)",
         as_found="note",
     ),
     Threshold(

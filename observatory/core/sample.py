@@ -30,7 +30,11 @@ class EnergyRow(msgspec.Struct, frozen=True):
     """Energy of one subject and scope over one window (instants from the run's anchor).
 
     stage is None for the idle baseline: engines loaded, no requests. low_j and high_j are the ends
-    of a modelled range. pue is what a datacentre_overhead row was made with.
+    of a modelled range. pue is what a datacentre_overhead row was made with. counts is False for a
+    second method over the same joules, kept beside the first to check it: it enters no sum.
+    coverage_fraction and longest_gap_s say how the readings lay in the window, limit_w what the
+    devices may draw on average, disagreement_fraction by how much two methods differ on the device
+    where they differ most.
     """
 
     stage: int | None
@@ -49,3 +53,8 @@ class EnergyRow(msgspec.Struct, frozen=True):
     low_j: float | None = None
     high_j: float | None = None
     pue: float | None = None
+    counts: bool = True
+    coverage_fraction: float | None = None
+    longest_gap_s: float | None = None
+    limit_w: float | None = None
+    disagreement_fraction: float | None = None

@@ -277,6 +277,16 @@ class ProbeEntry(Strict):
         return self
 
 
+class GridIntensity(Strict):
+    """What a kWh of the target's electricity emits, where you know better than its country's mean."""
+
+    kgco2e_per_kwh: float = Field(ge=0)
+    source: str = Field(
+        description="where the figure comes from, e.g. a contract, for people to check"
+    )
+    zone: str | None = Field(default=None, description="what it holds for; default: stated")
+
+
 class Telemetry(Strict):
     """The sensors beside the load."""
 
@@ -290,6 +300,19 @@ class Telemetry(Strict):
     links: bool = Field(
         default=False,
         description="also read each GPU's PCIe and NVLink traffic; every PCIe reading takes 20 ms",
+    )
+    idle: Duration = Field(
+        default=10.0,
+        description="how long the engines stand loaded without a request before the load, for the "
+        "idle baseline of their energy; 0s: none",
+    )
+    pue: float | None = Field(
+        default=None,
+        ge=1,
+        description="power usage effectiveness of the target's data centre; default: not applied",
+    )
+    grid: GridIntensity | None = Field(
+        default=None, description="the target's electricity; default: the country's mean mix"
     )
     dcgm: str | None = Field(
         default=None,

@@ -1,176 +1,166 @@
-"""The energy of a run's stages, from what the sensors said: pure, and never mixed silently.
+"""The energy of a run's windows, from what the sensors said: pure, and never mixed silently.
 
-Each row has one subject, scope, basis and method. A GPU's counter or RAPL is measured; codecarbon's
-models, and whatever is apportioned between processes, is estimated.
+Each row has one subject, scope, basis and method. A counter of a GPU or processor is measured;
+codecarbon's models, and whatever is apportioned between processes, is estimated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from observatory.core.run import StageTimes
+from observatory.core.run import IdleWindow, StageTimes
 from observatory.core.sample import EnergyBasis, EnergyRow, Sample, Scope, Subject
-from observatory.economics.window import Amount, Readings, counted, integrated
+from observatory.economics.sensed import Gpu, Grid, Sensed, sensed
+from observatory.economics.window import Amount, counted, integrated
 
 J_PER_KWH = 3.6e6
 MEASURED_MODES = frozenset({"intel_rapl", "driver", "raspberry"})
 """codecarbon modes that read a counter; all others are models of a nominal power."""
-GPU_OF_ROLE = "_memory_used_bytes"
-"""nvml samples whose device is a role: gpu0_memory_used_bytes and so on."""
+ELSEWHERE = "the target does not run on this host, and no probe tells of the one that it runs on"
 _SHARE = "by share of busy CPU time"
-
-Key = tuple[str, str, str]
-"""(sensor, device, metric)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
-    zone: str
-    kgco2e_per_kwh: float
-    source: str
+class Site:
+    """Where a run's target stood, and what is stated of its electricity.
+
+    target_role: the role of its process. no_energy: why its energy is not ours to know wherever the
+    sensors are (it is emulated, or modelled by other means); elsewhere: why it is not where it runs
+    on another machine that nothing reads; gpus: those that it was told to use.
+    """
+
+    target_role: str
+    on_this_host: bool
+    no_energy: str | None = None
+    gpus: frozenset[str] = frozenset()
+    pue: float | None = None
+    grid: Grid | None = None
+    elsewhere: str = ELSEWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Joules by one method, before they become a row."""
+    """Joules by one method, before they become a row.
+
+    check: the same joules by another method. disagreement: by which share of the larger figure the
+    two differ, on the device where they differ most.
+    """
 
     amount: Amount
     basis: EnergyBasis
     method: str
     source: str
-
-
-class _Sensed:
-    """The samples by what they are of."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.readings: dict[Key, list[tuple[int, float]]] = {}
-        self.client_roles: set[str] = set()
-        self.why_down: dict[str, str] = {}
-        self.gpus: dict[str, str | None] = {}
-        """GPU -> why its power is not known, where it is not."""
-        self._gpu_users: list[tuple[int, str, str]] = []
-        for sample in sorted(samples, key=lambda sample: sample.at):
-            if sample.value is not None:
-                key = (sample.sensor, sample.device, sample.metric)
-                self.readings.setdefault(key, []).append((sample.at, sample.value))
-            if sample.sensor == "process" and sample.subject == "client":
-                self.client_roles.add(sample.device)
-            if sample.metric == "up" and not sample.value and sample.reason:
-                self.why_down[sample.sensor] = sample.reason
-            if sample.sensor == "nvml" and sample.metric == "gpu_power_w":
-                self.gpus[sample.device] = sample.reason
-            elif sample.sensor == "nvml" and sample.metric.endswith(GPU_OF_ROLE):
-                gpu = sample.metric.removesuffix(GPU_OF_ROLE)
-                self._gpu_users.append((sample.at, gpu, sample.device))
-
-    def of(self, sensor: str, device: str, metric: str) -> Readings:
-        """The readings of one metric, in order; none where it was never read."""
-        return self.readings.get((sensor, device, metric), [])
-
-    def codecarbon(self, scope: str) -> str | None:
-        """The codecarbon device of a scope, e.g. cpu/cpu_load."""
-        devices = [
-            device
-            for sensor, device, metric in self.readings
-            if sensor == "codecarbon" and device.startswith(f"{scope}/") and metric == "energy_j"
-        ]
-        return min(devices, default=None)
-
-    def users(self, gpu: str, start: int, end: int) -> set[str]:
-        """The roles that the driver listed on a GPU within the window."""
-        return {role for at, on, role in self._gpu_users if on == gpu and start <= at <= end}
-
-    def grid(self) -> _Grid | None:
-        """The grid's intensity, where its country is known."""
-        for (sensor, device, metric), readings in self.readings.items():
-            if sensor == "codecarbon" and metric == "kgco2e_per_kwh":
-                _, zone, year = device.split("/")
-                source = f"codecarbon global_energy_mix.json ({year})"
-                return _Grid(zone, readings[-1][1], source)
-        return None
+    limit_w: float | None = None
+    check: "_Part | None" = None
+    disagreement: float | None = None
 
 
 def energy_rows(
     samples: Sequence[Sample],
     stages: Sequence[StageTimes],
-    *,
-    target_role: str,
-    on_this_host: bool,
-    emulated: bool,
+    site: Site,
+    idle: IdleWindow | None = None,
 ) -> list[EnergyRow]:
-    """The energy over each stage's steady window, at most one row a stage, subject and scope.
+    """The energy over the idle window (stage None) and over each stage's steady window.
 
-    A stage without a steady window gives no row.
+    A stage without a steady window gives no row. Of the rows that count there is at most one a
+    window, subject and scope.
     On one host: shared_host has whole-machine figures (cpu, memory, and GPUs that the target is not
     known to use); target has its GPUs and its share of the processors' joules; client the share of
-    the measuring side. A target elsewhere, or an emulated one, has one null row that says so; a
-    target elsewhere leaves only the client's share. Instants as in `stages` and `samples`.
+    the measuring side. A target elsewhere has what a probe read and the scenario claims for it, else
+    one null row that says so, as one whose energy is not ours to know; it leaves the client's share.
+    Instants as in `stages` and `samples`.
     """
-    sensed = _Sensed(samples)
+    read = sensed(samples)
     rows: list[EnergyRow] = []
+    if idle is not None:
+        rows += _window(read, site, None, idle.started, idle.ended)
     for stage in stages:
-        if stage.steady_started is None or stage.steady_ended is None:
-            continue
-        ledger = _Ledger(sensed, stage.index, stage.steady_started, stage.steady_ended)
-        if on_this_host:
-            ledger.add_host()
-            ledger.add_gpus(None if emulated else target_role)
-        if emulated:
-            ledger.add_none("emulated")
-        elif on_this_host:
-            ledger.add_share("target", {target_role})
-        else:
-            ledger.add_none("the target does not run on this host")
-        ledger.add_share("client", sensed.client_roles)
-        rows += ledger.rows
+        if stage.steady_started is not None and stage.steady_ended is not None:
+            rows += _window(read, site, stage.index, stage.steady_started, stage.steady_ended)
     return rows
 
 
-class _Ledger:
-    """The rows of one stage."""
+def _window(read: Sensed, site: Site, stage: int | None, start: int, end: int) -> list[EnergyRow]:
+    ledger = _Ledger(read, site, stage, start, end)
+    if site.on_this_host:
+        ledger.add_host()
+    ledger.add_gpus()
+    if site.no_energy is not None:
+        if stage is not None:
+            ledger.add_none(site.no_energy)
+    elif site.on_this_host:
+        ledger.add_share("target", {site.target_role})
+    elif not ledger.add_claimed():
+        ledger.add_none(site.elsewhere)
+    if stage is not None:
+        ledger.add_share("client", read.client_roles)
+    ledger.add_overhead()
+    return ledger.rows
 
-    def __init__(self, sensed: _Sensed, stage: int, start: int, end: int) -> None:
-        self._sensed = sensed
+
+class _Ledger:
+    """The rows of one window."""
+
+    def __init__(self, read: Sensed, site: Site, stage: int | None, start: int, end: int) -> None:
+        self._sensed = read
+        self._site = site
         self._stage = stage
         self._start = start
         self._end = end
-        self._grid = sensed.grid()
-        self._cpu = self._from_codecarbon("cpu")
+        self._country = read.grid()
+        self._cpu = self._whole("cpu")
         self.rows: list[EnergyRow] = []
 
     def add_host(self) -> None:
         """The whole machine's processors and memory."""
         self._add("shared_host", "cpu", self._cpu)
-        self._add("shared_host", "memory", self._from_codecarbon("memory"))
+        self._add("shared_host", "memory", self._whole("memory"))
 
-    def add_gpus(self, target_role: str | None) -> None:
-        """GPUs that the target holds memory of as the target's, all others as the host's."""
-        parts: dict[Subject, list[_Part]] = {}
-        for gpu in sorted(self._sensed.gpus):
-            users = self._sensed.users(gpu, self._start, self._end)
-            subject: Subject = "target" if target_role in users else "shared_host"
-            others = users - {target_role}
-            shared = subject == "target" and others
-            doubt = f"{gpu} also used by {', '.join(sorted(others))}" if shared else None
-            parts.setdefault(subject, []).append(self._from_nvml(gpu, doubt))
+    def add_gpus(self) -> None:
+        """GPUs that are the target's as its own; on its host all others as the host's.
+
+        The target's are those that the scenario claims for it or lets it use, and those on which
+        the driver lists its process.
+        """
+        site, parts = self._site, dict[Subject, list[_Part]]()
+        for gpu in sorted(self._sensed.gpus.values(), key=lambda gpu: gpu.device):
+            users = self._sensed.users(gpu.device, self._start, self._end)
+            here = site.on_this_host and gpu.local
+            own = gpu.claimed or (here and (gpu.device in site.gpus or site.target_role in users))
+            if own and site.no_energy is None:
+                others = users - {site.target_role}
+                doubt = f"{gpu.device} also used by {', '.join(sorted(others))}" if others else None
+                parts.setdefault("target", []).append(self._of_gpu(gpu, doubt))
+            elif here:
+                parts.setdefault("shared_host", []).append(self._of_gpu(gpu, None))
         for subject, group in sorted(parts.items()):
             self._add(subject, "gpu", _sum(group))
-        if not parts and self._sensed.codecarbon("gpu") is not None:
-            self._add("shared_host", "gpu", self._from_codecarbon("gpu"))
+        if not parts and site.on_this_host and self._sensed.codecarbon("gpu") is not None:
+            self._add("shared_host", "gpu", self._of_codecarbon("gpu"))
+
+    def add_claimed(self) -> bool:
+        """A distant machine's processors and memory that the scenario says are the target's.
+
+        Answers whether the target has any row by now.
+        """
+        scopes: tuple[Scope, ...] = ("cpu", "memory")
+        for scope in scopes:
+            devices = self._sensed.rapl(scope, claimed=True)
+            if devices:
+                self._add("target", scope, self._of_rapl(devices))
+        return any(row.subject == "target" for row in self.rows)
 
     def add_share(self, subject: Subject, roles: set[str]) -> None:
         """The processors' joules by these roles' part of all busy CPU time."""
         whole, method = self._cpu, f"{self._cpu.method}, {_SHARE}"
         share = self._share(roles)
-        if whole.amount.value is None or share.value is None:
-            missing = whole.amount if whole.amount.value is None else share
-            amount = Amount(None, missing.reason)
-        else:
-            reasons = {whole.amount.reason, share.reason} - {None}
-            amount = Amount(
-                whole.amount.value * share.value,
-                "; ".join(sorted(str(reason) for reason in reasons)) or None,
-            )
+        value = None
+        if whole.amount.value is not None and share.value is not None:
+            value = whole.amount.value * share.value
+        missing = [amount for amount in (whole.amount, share) if amount.value is None]
+        amount = _joined(
+            value, _reasons(missing[:1] or [whole.amount, share]), [whole.amount, share]
+        )
         self._add(subject, "cpu", _Part(amount, "estimated", method, whole.source))
 
     def add_none(self, reason: str) -> None:
@@ -178,87 +168,170 @@ class _Ledger:
         part = _Part(Amount(None, reason), "modelled", "none", "no sensor")
         self._add("target", "host", part)
 
+    def add_overhead(self) -> None:
+        """What the data centre adds to the target's joules, where its PUE is stated; once."""
+        pue, own = self._site.pue, [row for row in self.rows if row.subject == "target"]
+        if pue is None or self._site.no_energy is not None:
+            return
+        joules = [row.energy_j for row in own if row.counts]
+        known = [value for value in joules if value is not None]
+        whole = len(known) == len(joules) > 0
+        amount = Amount(
+            (pue - 1) * sum(known) if whole else None,
+            None if whole else "the energy that it is a share of is not known",
+        )
+        source = f"PUE {pue:g} as stated, over the target's other scopes"
+        part = _Part(amount, "modelled", "pue", source)
+        self._add("target", "datacentre_overhead", part, pue=pue)
+
     def _share(self, roles: set[str]) -> Amount:
-        busy = counted(self._sensed.of("host", "", "cpu_busy_s"), self._start, self._end)
+        busy = self._counted("host", "", "cpu_busy_s")
         if busy.value is None:
-            return Amount(None, f"busy CPU time of the host: {busy.reason}")
+            return _joined(None, f"busy CPU time of the host: {busy.reason}", [busy])
         if not roles:
             return Amount(None, "no process of it was sampled")
-        spent, reasons = 0.0, {busy.reason}
+        spent = 0.0
+        amounts = [busy]
         for role in sorted(roles):
-            amount = counted(self._sensed.of("process", role, "cpu_s"), self._start, self._end)
+            amount = self._counted("process", role, "cpu_s")
             if amount.value is None:
-                return Amount(None, f"CPU time of {role}: {amount.reason}")
+                return _joined(None, f"CPU time of {role}: {amount.reason}", [amount])
             spent += amount.value
-            reasons.add(amount.reason)
-        doubt = "; ".join(sorted(reason for reason in reasons if reason)) or None
-        return Amount(min(spent / busy.value, 1.0) if busy.value > 0 else 0.0, doubt)
+            amounts.append(amount)
+        share = min(spent / busy.value, 1.0) if busy.value > 0 else 0.0
+        return _joined(share, _reasons(amounts), amounts)
 
-    def _from_codecarbon(self, scope: Scope) -> _Part:
+    def _whole(self, scope: Scope) -> _Part:
+        """A part of this host by its own counters, else by what codecarbon makes of it."""
+        devices = self._sensed.rapl(scope, claimed=False)
+        return self._of_rapl(devices) if devices else self._of_codecarbon(scope)
+
+    def _of_rapl(self, devices: list[str]) -> _Part:
+        amounts = [self._counted("rapl", device, "energy_j") for device in devices]
+        source = f"RAPL, {' and '.join(devices)}"
+        return _sum([_Part(amount, "measured", "rapl", source) for amount in amounts])
+
+    def _of_codecarbon(self, scope: Scope) -> _Part:
         device = self._sensed.codecarbon(scope)
         if device is None:
             why = self._sensed.why_down.get("codecarbon", "codecarbon was not sampled")
             return _Part(Amount(None, why), "estimated", "codecarbon", "codecarbon")
         mode = device.partition("/")[2]
-        readings = self._sensed.of("codecarbon", device, "energy_j")
         power = self._sensed.of("codecarbon", device, "full_load_power_w")
         model = f", model of {power[-1][1]:g} W" if power else ""
         name = f"ram {mode}" if scope == "memory" else mode
         return _Part(
-            counted(readings, self._start, self._end),
+            self._counted("codecarbon", device, "energy_j"),
             "measured" if mode in MEASURED_MODES else "estimated",
             f"codecarbon {name}",
             f"codecarbon {name}{model}",
         )
 
-    def _from_nvml(self, gpu: str, doubt: str | None) -> _Part:
-        counter = self._sensed.of("nvml", gpu, "gpu_energy_j")
-        if counter:
-            amount = counted(counter, self._start, self._end)
-            method, source = "nvml_counter", "NVML total energy consumption"
-        else:
-            power = self._sensed.of("nvml", gpu, "gpu_power_w")
-            why = self._sensed.gpus[gpu]
-            amount = integrated(power, self._start, self._end) if power else Amount(None, why)
-            method, source = "nvml_power_trapezoid", "NVML power usage, integrated"
-        reason = "; ".join(
-            text for text in (amount.reason and f"{gpu}: {amount.reason}", doubt) if text
-        )
-        return _Part(Amount(amount.value, reason or None), "measured", method, source)
+    def _of_gpu(self, gpu: Gpu, doubt: str | None) -> _Part:
+        """By its energy counter, with the integral of its power as the check; else by the latter."""
+        counter = self._sensed.fresh(gpu.sensor, gpu.device, "gpu_energy_j")
+        power = self._sensed.fresh(gpu.sensor, gpu.device, "gpu_power_w")
+        limits = self._sensed.of(gpu.sensor, gpu.device, "gpu_power_limit_w")
+        limit = limits[-1][1] if limits else None
+        name = gpu.sensor.upper()
 
-    def _add(self, subject: Subject, scope: Scope, part: _Part) -> None:
-        joules, grid = part.amount.value, self._grid
-        source = part.source if grid is None else f"{part.source}; grid: {grid.source}"
+        def part(amount: Amount, method: str, source: str, check: _Part | None = None) -> _Part:
+            own = f"{gpu.device}: {amount.reason}" if amount.reason else None
+            reason = "; ".join(text for text in (own, doubt) if text) or None
+            differ = None if check is None else _disagreement(amount.value, check.amount.value)
+            told = _joined(amount.value, reason, [amount])
+            named = f"{gpu.sensor}_{method}"
+            return _Part(told, "measured", named, f"{name} {source}", limit, check, differ)
+
+        amount = integrated(power, self._start, self._end) if power else Amount(None, gpu.why)
+        integral = part(amount, "power_trapezoid", "power usage, integrated")
+        if not counter:
+            return integral
+        total = counted(counter, self._start, self._end)
+        return part(total, "counter", "total energy consumption", integral if power else None)
+
+    def _counted(self, sensor: str, device: str, metric: str) -> Amount:
+        return counted(self._sensed.of(sensor, device, metric), self._start, self._end)
+
+    def _add(self, subject: Subject, scope: Scope, part: _Part, pue: float | None = None) -> None:
+        """The row of a part and, where it has one, that of its check, which enters no sum."""
+        self.rows.append(self._row(subject, scope, part, pue=pue))
+        if part.check is not None:
+            self.rows.append(self._row(subject, scope, part.check, counts=False))
+
+    def _row(
+        self,
+        subject: Subject,
+        scope: Scope,
+        part: _Part,
+        *,
+        counts: bool = True,
+        pue: float | None = None,
+    ) -> EnergyRow:
+        joules, grid = part.amount.value, self._grid_of(subject)
         kgco2e = None
         if joules is not None and grid is not None:
             kgco2e = joules / J_PER_KWH * grid.kgco2e_per_kwh
-        self.rows.append(
-            EnergyRow(
-                stage=self._stage,
-                subject=subject,
-                scope=scope,
-                basis=part.basis,
-                method=part.method,
-                window_start=self._start,
-                window_end=self._end,
-                energy_j=joules,
-                grid_zone=grid.zone if grid else None,
-                grid_kgco2e_per_kwh=grid.kgco2e_per_kwh if grid else None,
-                kgco2e=kgco2e,
-                source=source,
-                reason=part.amount.reason,
-            )
+        return EnergyRow(
+            stage=self._stage,
+            subject=subject,
+            scope=scope,
+            basis=part.basis,
+            method=part.method,
+            window_start=self._start,
+            window_end=self._end,
+            energy_j=joules,
+            grid_zone=grid.zone if grid else None,
+            grid_kgco2e_per_kwh=grid.kgco2e_per_kwh if grid else None,
+            kgco2e=kgco2e,
+            source=part.source if grid is None else f"{part.source}; grid: {grid.source}",
+            reason=part.amount.reason,
+            pue=pue,
+            counts=counts,
+            coverage_fraction=part.amount.coverage_fraction,
+            longest_gap_s=part.amount.longest_gap_s,
+            limit_w=part.limit_w,
+            disagreement_fraction=part.disagreement,
         )
+
+    def _grid_of(self, subject: Subject) -> Grid | None:
+        """What is stated of the target's electricity holds for all that stands on its host."""
+        stated = self._site.grid if subject == "target" or self._site.on_this_host else None
+        return stated or self._country
+
+
+def _disagreement(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return None
+    return abs(one - other) / max(one, other) if one != other else 0.0
+
+
+def _joined(value: float | None, reason: str | None, parts: Iterable[Amount]) -> Amount:
+    """A figure made of several amounts: as badly covered as the worst of them."""
+    given = list(parts)
+    coverages = [p.coverage_fraction for p in given if p.coverage_fraction is not None]
+    gaps = [p.longest_gap_s for p in given if p.longest_gap_s is not None]
+    return Amount(value, reason, min(coverages, default=None), max(gaps, default=None))
+
+
+def _reasons(parts: Iterable[Amount]) -> str | None:
+    return "; ".join(dict.fromkeys(part.reason for part in parts if part.reason)) or None
 
 
 def _sum(parts: list[_Part]) -> _Part:
     """All parts; null where one of them is, because a sum of the others would mislead."""
-    values = [part.amount.value for part in parts]
-    reason = "; ".join(part.amount.reason for part in parts if part.amount.reason) or None
+    amounts = [part.amount for part in parts]
+    values = [amount.value for amount in amounts]
+    limits = [part.limit_w for part in parts if part.limit_w is not None]
+    differ = [part.disagreement for part in parts if part.disagreement is not None]
     whole = None if None in values else sum(value for value in values if value is not None)
+    checked = any(part.check is not None for part in parts)
     return _Part(
-        Amount(whole, reason),
+        _joined(whole, _reasons(amounts), amounts),
         parts[0].basis,
         " and ".join(sorted({part.method for part in parts})),
         " and ".join(sorted({part.source for part in parts})),
+        sum(limits) if len(limits) == len(parts) else None,
+        _sum([part.check or part for part in parts]) if checked else None,
+        max(differ, default=None),
     )

@@ -6,13 +6,16 @@ answer it is null with a reason, and where they bear it only just the reason say
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 LEAST_COVERAGE = 0.75
-"""Share of the window that readings must cover (ML.ENERGY's and InferenceX' validity gates)."""
-LONGEST_GAP_NS = 3_000_000_000
-"""Two readings further apart than this do not cover the time between them (same sources)."""
+"""Share of the window that readings must cover (ML.ENERGY's benchmark, scripts/validate_results.py:
+check_prometheus_collection)."""
+LONGEST_GAP_S = 3.0
+"""Two readings further apart than this do not cover the time between them (InferenceX,
+utils/aggregate_power.py: _DEFAULT_MAX_SAMPLE_GAP_S)."""
+LONGEST_GAP_NS = round(LONGEST_GAP_S * 1e9)
 
 Readings = Sequence[tuple[int, float]]
 """In the order of their instants."""
@@ -20,10 +23,15 @@ Readings = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A value, or null; reason says why it is missing or, beside a value, doubtful."""
+    """A value, or null; reason says why it is missing or, beside a value, doubtful.
+
+    How the readings lay in the window stands beside it, null where there was nothing to read.
+    """
 
     value: float | None
     reason: str | None = None
+    coverage_fraction: float | None = field(default=None, compare=False)
+    longest_gap_s: float | None = field(default=None, compare=False)
 
 
 def counted(readings: Readings, start: int, end: int) -> Amount:
@@ -71,20 +79,29 @@ def _add_up(readings: Readings, start: int, end: int, piece: Piece) -> Amount:
         low, high = max(first[0], start), min(second[0], end)
         if high <= low or second[0] - first[0] > LONGEST_GAP_NS:
             continue
-        longest_gap = max(longest_gap, low - reached)
+        longest_gap = max(longest_gap, low - reached, high - low)
         total += piece(first, second, low, high)
         covered += high - low
         reached = high
     longest_gap = max(longest_gap, end - reached)
-    if end <= start or covered == 0:
+    if end <= start or not readings:
         return Amount(None, "no readings in the window")
-    if longest_gap > LONGEST_GAP_NS:
-        return Amount(None, f"{longest_gap / 1e9:.1f} s of the window without a reading")
     coverage = covered / (end - start)
+    value, reason = _verdict(total, coverage, longest_gap)
+    return Amount(value, reason, coverage, longest_gap / 1e9)
+
+
+def _verdict(total: float, coverage: float, longest_gap: int) -> tuple[float | None, str | None]:
+    """The total made whole, or null, and why it is missing or doubtful."""
+    if coverage == 0:
+        return None, "no readings in the window"
+    if longest_gap > LONGEST_GAP_NS:
+        return None, f"{longest_gap / 1e9:.1f} s of the window without a reading"
     if coverage < LEAST_COVERAGE:
-        return Amount(None, f"readings cover only {coverage:.0%} of the window")
-    if covered < end - start:
-        return Amount(
-            total / coverage, f"readings cover {coverage:.1%} of the window; the rest at their mean"
+        return None, f"readings cover only {coverage:.0%} of the window"
+    if coverage < 1:
+        return (
+            total / coverage,
+            f"readings cover {coverage:.1%} of the window; the rest at their mean",
         )
-    return Amount(total)
+    return total, None

@@ -16,6 +16,7 @@ from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
 from observatory.runner.calibration import load_calibration, this_host
+from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import target_lock
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
@@ -107,6 +108,7 @@ def _measure(sitting: Sitting) -> ObservatoryError | None:
                 for member in sitting.members:
                     open_member(sitting, open_things, member)
                 sitting.sampler = start_sensors(sitting, open_things)
+                rest(sitting)
             load(sitting)
     except ObservatoryError as error:
         status: RunStatus = "interrupted" if isinstance(error, Interrupted) else "crashed"

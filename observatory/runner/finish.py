@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from observatory.analysis.energy_ledger import energy_ledger
 from observatory.analysis.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.analysis.thresholds import as_applied
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
-from observatory.economics.energy import energy_rows
 from observatory.store.run_folder import RunFrames, read_frames, read_manifest, seal, write_manifest
 from observatory.store.warehouse import IngestResult, ingest
 
@@ -64,14 +64,7 @@ def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
 
     All are functions of the sealed facts.
     """
-    target = manifest.target
-    energy = energy_rows(
-        samples_of(frames.samples),
-        manifest.stages,
-        target_role=f"engine:{target.name}",
-        on_this_host=target.on_this_host,
-        emulated=target.emulated,
-    )
+    energy = energy_ledger(manifest, frames, samples_of(frames.samples))
     weighed = msgspec.structs.replace(manifest, energy=energy)
     findings, verdict = judge_run(weighed, frames)
     return msgspec.structs.replace(

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 import duckdb
 
 from observatory.core.errors import BadInput
-from observatory.store.schema import ENERGY, RUNS, TABLES, THRESHOLDS, Column, Table
+from observatory.store.schema import (
+    ENERGY,
+    RUNS,
+    STAGE_METRICS,
+    TABLES,
+    THRESHOLDS,
+    Column,
+    Table,
+)
 from observatory.store.views import VIEWS
 
 VERSION_TABLE = Table(
@@ -54,6 +62,12 @@ def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
         _add_missing_columns(connection, table)
 
 
+def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
+    """What energy rows and figures say of themselves: gaps, limits, scopes. Null in older runs."""
+    for table in (ENERGY, STAGE_METRICS):
+        _add_missing_columns(connection, table)
+
+
 def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     present = {
         name
@@ -71,6 +85,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "create_tables", _create_tables),
     Migration(2, "add_thresholds", _add_thresholds),
     Migration(3, "add_engines_and_energy", _add_engines_and_energy),
+    Migration(4, "add_energy_evidence", _add_energy_evidence),
 )
 
 

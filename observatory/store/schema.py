@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -317,6 +317,11 @@ ENERGY = Table(
         Column("scope", "VARCHAR", "gpu, cpu, memory, host or datacentre_overhead"),
         Column("basis", "VARCHAR", "measured, estimated or modelled"),
         Column("method", "VARCHAR", "e.g. nvml_counter, codecarbon cpu_load, rapl"),
+        Column(
+            "counts",
+            "BOOLEAN",
+            "enters its subject's sum; false: a second method over the same joules, which checks it",
+        ),
         _instant("window_start_ns", "start of the window"),
         _instant("window_end_ns", "end of the window"),
         Column("energy_j", "DOUBLE", "joules; null where it could not be had, with the reason"),
@@ -326,6 +331,14 @@ ENERGY = Table(
             "pue",
             "DOUBLE",
             "power usage effectiveness that a datacentre_overhead row was made with",
+        ),
+        Column("coverage_fraction", "DOUBLE", "share of the window that readings cover"),
+        Column("longest_gap_s", "DOUBLE", "longest time in the window without a reading, seconds"),
+        Column("limit_w", "DOUBLE", "what the devices may draw by their power limits, watts"),
+        Column(
+            "disagreement_fraction",
+            "DOUBLE",
+            "counter against integral of power, of the device where they differ most",
         ),
         Column("grid_zone", "VARCHAR", "zone of the grid intensity"),
         Column("grid_kgco2e_per_kwh", "DOUBLE", "grid intensity, kg CO2e per kWh"),
@@ -395,9 +408,11 @@ STAGE_METRICS = Table(
             "statistic", "VARCHAR", "value, mean, p50, p90, p95, p99, p999, or the same with _ok"
         ),
         Column("value", "DOUBLE", "the figure; null below its sample floor or where it has none"),
-        Column("low", "DOUBLE", "lower end of the 95 % interval"),
+        Column("low", "DOUBLE", "lower end of the 95 % interval, or of a modelled range"),
         Column(
-            "high", "DOUBLE", "upper end of the 95 % interval; infinite where failures reach it"
+            "high",
+            "DOUBLE",
+            "upper end of the 95 % interval, infinite where failures reach it, or of a modelled range",
         ),
         Column("bound", "DOUBLE", "one-sided bound the data support where value is null"),
         Column("n", "BIGINT", "requests behind it"),
@@ -408,6 +423,11 @@ STAGE_METRICS = Table(
             "measured, estimated, modelled, list_price, stated, example, emulated",
         ),
         Column("reason", "VARCHAR", "why value is null or doubtful: failures, sample_floor, ..."),
+        Column(
+            "scopes",
+            "VARCHAR",
+            "energy: what is in the figure, each scope with its basis, e.g. cpu estimated, gpu measured",
+        ),
     ),
 )
 

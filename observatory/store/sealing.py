@@ -182,7 +182,9 @@ def _answer_cost(prices: AppliedPrices, tokens: Tokens) -> float | None:
 def own_samples(
     readings: Iterator[Sample], manifest: Manifest
 ) -> Iterator[tuple[Sample, int | None]]:
-    """The samples of a run's own stages, each with the stage it was read in (None: in a margin).
+    """The samples of a run's own stages and idle baseline, each with the stage it was read in.
+
+    None stands for the baseline and for a margin.
 
     What a sensor says once of itself belongs to every run, whenever it was said.
 
@@ -198,11 +200,14 @@ def own_samples(
         for stage, window in zip(manifest.stages, windows, strict=True)
         if window
     ]
+    kept_spans = [(start, end) for _, start, end in spans]
+    if manifest.idle is not None:
+        kept_spans.append((manifest.idle.started, manifest.idle.ended))
     for sample in readings:
         inside = [index for index, start, end in spans if start <= sample.at <= end]
         near = inside or any(
             start - SAMPLE_MARGIN_NS <= sample.at <= end + SAMPLE_MARGIN_NS
-            for _, start, end in spans
+            for start, end in kept_spans
         )
         if not near and not sample.metric.endswith(STANDING):
             continue

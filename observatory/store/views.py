@@ -5,6 +5,7 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 
 from observatory.core.metric import HELD_BACK_REASON, Metric
 from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
+from observatory.store.energy_view import energy_per_stage
 from observatory.store.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
 from observatory.store.stage_columns import stage_columns
 from observatory.store.view import View, ViewColumn
@@ -37,6 +38,9 @@ _LEVEL = (
     ViewColumn("concurrency", "g.concurrency", "simulated users (closed loop)"),
     ViewColumn("rate_per_s", "g.rate_per_s", "requests a second asked for (open loop)"),
 )
+
+
+ENERGY_SCOPES = "what is in energy_j and j_per_*, each scope with its basis, e.g. gpu measured"
 
 
 def _same(alias: str, name: str, comment: str) -> ViewColumn:
@@ -136,6 +140,7 @@ def _pivot() -> str:
     max(n) FILTER (WHERE metric IN ('ttft_s', 'e2e_s')) AS n,
     max(basis) FILTER (WHERE metric = 'cost_usd') AS cost_basis,
     max(basis) FILTER (WHERE metric = 'energy_j') AS energy_basis,
+    max(scopes) FILTER (WHERE metric = 'energy_j') AS energy_scopes,
     {listed}
   FROM stage_metrics GROUP BY run_id, stage"""
 
@@ -160,6 +165,7 @@ STAGE_SUMMARY = View(
         _same("m", "n", "requests behind the latencies"),
         _same("m", "cost_basis", "list_price, stated, example or emulated; null without a cost"),
         _same("m", "energy_basis", "measured, estimated or modelled; null without energy"),
+        _same("m", "energy_scopes", ENERGY_SCOPES),
         *_WIDE,
     ),
     f"""FROM stages g
@@ -243,6 +249,7 @@ TARGET_COMPARISON = View(
                 ("n", "requests behind the latencies"),
                 ("cost_basis", "list_price, stated, example or emulated; null without a cost"),
                 ("energy_basis", "measured, estimated or modelled; null without energy"),
+                ("energy_scopes", ENERGY_SCOPES),
             )
         ),
         *(ViewColumn(column.name, f"s.{column.name}", column.comment) for column in _WIDE),
@@ -280,6 +287,7 @@ VIEWS: tuple[View, ...] = (
     STAGE_SUMMARY,
     RUN_SUMMARY,
     TARGET_COMPARISON,
+    energy_per_stage(_IDENTITY),
     MATRIX_FIGURES,
     MATRIX_COMPARISON,
 )

@@ -151,8 +151,14 @@ def test_the_whole_host_is_not_added_to_its_parts(thirty: Any, figure: Any) -> N
         row("target", 60.0),
         row("target", 20.0, scope="datacentre_overhead", basis="modelled"),
     ]
-    energy = figure(metrics(thirty), "energy_j")
-    assert (energy["value"], energy["basis"]) == (120, "modelled")
+    frame = metrics(thirty)
+    energy, whole = figure(frame, "energy_j"), figure(frame, "facility_energy_j")
+    assert (energy["value"], energy["basis"]) == (100, "measured")
+    assert (whole["value"], whole["basis"]) == (120, "modelled")
+    assert (energy["scopes"], whole["scopes"]) == (
+        "host measured",
+        "datacentre_overhead modelled, host measured",
+    )
 
 
 def test_energy_is_divided_by_what_its_own_window_held(thirty: Any, figure: Any) -> None:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.core.run import StageTimes
+from observatory.core.run import IdleWindow, StageTimes
 from observatory.core.sample import EnergyRow, Sample, Subject
-from observatory.economics.energy import energy_rows
+from observatory.economics.energy import ELSEWHERE, Site, energy_rows
+from observatory.economics.sensed import Grid
 
 S = 1_000_000_000
 ENGINE = "engine:llama"
@@ -56,13 +57,18 @@ def _host() -> list[Sample]:
     ]
 
 
-def _rows(samples: list[Sample], *stages: StageTimes, **options: Any) -> list[EnergyRow]:
-    chosen = {"target_role": ENGINE, "on_this_host": True, "emulated": False, **options}
-    return energy_rows(samples, stages or (_stage(),), **chosen)
+def _rows(
+    samples: list[Sample],
+    *stages: StageTimes,
+    idle: IdleWindow | None = None,
+    **options: Any,
+) -> list[EnergyRow]:
+    site = Site(**{"target_role": ENGINE, "on_this_host": True, **options})
+    return energy_rows(samples, stages or (_stage(),), site, idle)
 
 
 def _row(rows: list[EnergyRow], subject: str, scope: str) -> EnergyRow:
-    (row,) = [row for row in rows if (row.subject, row.scope) == (subject, scope)]
+    (row,) = [row for row in rows if (row.subject, row.scope) == (subject, scope) and row.counts]
     return row
 
 
@@ -103,7 +109,7 @@ def test_without_a_grid_joules_stand_and_emissions_are_null() -> None:
 
 
 def test_an_emulated_target_has_no_joules() -> None:
-    rows = _rows(_host(), emulated=True)
+    rows = _rows(_host(), no_energy="emulated")
     target = [row for row in rows if row.subject == "target"]
     assert [(r.scope, r.energy_j, r.kgco2e, r.reason) for r in target] == [
         ("host", None, None, "emulated")
@@ -115,7 +121,7 @@ def test_an_emulated_target_has_no_joules() -> None:
 def test_a_target_elsewhere_leaves_the_client_only() -> None:
     rows = _rows(_host(), on_this_host=False)
     assert [(r.subject, r.energy_j is None, r.reason) for r in rows] == [
-        ("target", True, "the target does not run on this host"),
+        ("target", True, ELSEWHERE),
         ("client", False, None),
     ]
 
@@ -165,7 +171,7 @@ def test_a_gap_in_the_readings_is_null() -> None:
 def _gpu(device: str, watts: float, *users: str) -> list[Sample]:
     samples = [
         *_series("nvml", device, "gpu_energy_j", lambda t: 1e6 + watts * t),
-        *_series("nvml", device, "gpu_power_w", lambda t: 2 * watts),
+        *_series("nvml", device, "gpu_power_w", lambda t: watts),
     ]
     for role in users:
         metric = f"{device}_memory_used_bytes"
@@ -191,7 +197,7 @@ def test_a_gpu_of_two_engines_says_so() -> None:
 def test_a_gpu_that_nobody_is_known_to_use_is_the_hosts() -> None:
     rows = _rows(_host() + _gpu("gpu0", 100))
     assert {row.subject for row in rows if row.scope == "gpu"} == {"shared_host"}
-    emulated = _rows(_host() + _gpu("gpu0", 100, ENGINE), emulated=True)
+    emulated = _rows(_host() + _gpu("gpu0", 100, ENGINE), no_energy="emulated")
     assert _row(emulated, "shared_host", "gpu").energy_j == pytest.approx(3000)
 
 
@@ -222,7 +228,10 @@ def test_codecarbons_gpu_stands_in_only_where_nvml_sees_none() -> None:
     row = _row(_rows(_host() + other), "shared_host", "gpu")
     assert (row.energy_j, row.basis, row.method) == (2100.0, "measured", "codecarbon driver")
     both = [r for r in _rows(_host() + other + _gpu("gpu0", 100, ENGINE)) if r.scope == "gpu"]
-    assert [(r.subject, r.method) for r in both] == [("target", "nvml_counter")]
+    assert [(r.subject, r.method, r.counts) for r in both] == [
+        ("target", "nvml_counter", True),
+        ("target", "nvml_power_trapezoid", False),
+    ]
 
 
 def test_gpus_with_and_without_a_counter_are_one_row_that_names_both() -> None:
@@ -237,7 +246,7 @@ def test_the_key_of_the_energy_table_is_unique() -> None:
     samples = _host() + _gpu("gpu0", 100, ENGINE) + _gpu("gpu1", 50) + mixed
     rows = _rows(samples, _stage(0, 5, 20), _stage(1, 20, 50))
     keys = [(r.stage, r.subject, r.scope, r.basis, r.method) for r in rows]
-    assert len(keys) == len(set(keys)) == 2 * 6
+    assert len(keys) == len(set(keys)) == 2 * 8
 
 
 def test_the_order_of_the_samples_does_not_matter() -> None:
@@ -292,3 +301,191 @@ def test_shares_never_exceed_the_machine(
     assert whole == pytest.approx(30 * power)
     assert all(share is not None and share >= 0 for share in shares)
     assert sum(share or 0.0 for share in shares) <= (whole or 0.0) * (1 + 1e-9)
+
+
+def test_the_idle_baseline_has_rows_of_its_own_without_the_client() -> None:
+    """Loaded the engine has 0.9 of 1.5 busy cores; at rest 0.1 of 0.4, and the CPU draws 4 W."""
+
+    def ramp(before: float, after: float) -> Callable[[int], float]:
+        return lambda t: before * min(t, 10) + after * max(t - 10, 0)
+
+    samples = [
+        *_series("codecarbon", "cpu/cpu_load", "energy_j", ramp(4, 10)),
+        *_series("host", "", "cpu_busy_s", ramp(0.4, 1.5)),
+        *_series("process", ENGINE, "cpu_s", ramp(0.1, 0.9), subject="target"),
+        *_series("process", "sampler", "cpu_s", ramp(0.02, 0.03), subject="client"),
+    ]
+    rows = _rows(samples, idle=IdleWindow(2 * S, 10 * S))
+    idle = [row for row in rows if row.stage is None]
+    assert [(r.subject, r.scope) for r in idle] == [
+        ("shared_host", "cpu"),
+        ("shared_host", "memory"),
+        ("target", "cpu"),
+    ]
+    assert idle[0].energy_j == pytest.approx(8 * 4)
+    assert idle[2].energy_j == pytest.approx(8 * 4 * 0.25)
+    assert {(r.window_start, r.window_end) for r in idle} == {(2 * S, 10 * S)}
+    loaded = [row for row in rows if row.stage == 0]
+    assert _row(loaded, "target", "cpu").energy_j == pytest.approx(300 * 0.6)
+
+
+def test_a_target_without_energy_of_its_own_has_no_idle_row() -> None:
+    rows = _rows(_host(), idle=IdleWindow(0, 8 * S), no_energy="emulated")
+    assert {row.subject for row in rows if row.stage is None} == {"shared_host"}
+
+
+def test_counter_and_integral_stand_side_by_side_and_one_of_them_counts() -> None:
+    samples = _series("nvml", "gpu0", "gpu_energy_j", lambda t: 100.0 * t)
+    samples += _series("nvml", "gpu0", "gpu_power_w", lambda t: 110.0)
+    samples += _series("nvml", "gpu0", "gpu_power_limit_w", lambda t: 300.0)
+    samples += _series("nvml", "gpu1", "gpu_power_w", lambda t: 50.0)
+    samples += _series("nvml", "gpu1", "gpu_power_limit_w", lambda t: 200.0)
+    rows = [r for r in _rows(samples, gpus=frozenset({"gpu0", "gpu1"})) if r.scope == "gpu"]
+    assert [(r.method, r.energy_j, r.counts) for r in rows] == [
+        ("nvml_counter and nvml_power_trapezoid", 30 * 150.0, True),
+        ("nvml_power_trapezoid", 30 * 160.0, False),
+    ]
+    assert {row.subject for row in rows} == {"target"}
+    assert rows[0].disagreement_fraction == pytest.approx(10 / 110), "of the GPU where it is worst"
+    assert rows[0].limit_w == 500
+    assert (rows[0].coverage_fraction, rows[0].longest_gap_s) == (1.0, 1.0)
+
+
+def test_a_constant_power_gives_the_same_by_counter_and_integral() -> None:
+    row = _row(_rows(_gpu("gpu0", 250.0, ENGINE)), "target", "gpu")
+    assert row.energy_j == pytest.approx(7500)
+    assert row.disagreement_fraction == pytest.approx(0)
+
+
+def test_a_counter_that_was_reset_is_null_and_its_check_stands_beside() -> None:
+    samples = _series("nvml", "gpu0", "gpu_energy_j", lambda t: 100.0 * (t if t < 20 else t - 20))
+    samples += _series("nvml", "gpu0", "gpu_power_w", lambda t: 100.0)
+    main, check = (
+        r
+        for r in _rows(samples, gpus=frozenset({"gpu0"}))
+        if (r.subject, r.scope) == ("target", "gpu")
+    )
+    assert (main.energy_j, main.counts) == (None, True)
+    assert main.reason == "gpu0: the counter went back from 1900 to 0"
+    assert (check.energy_j, check.counts) == (3000, False)
+
+
+def _every(
+    step_s: float, until_s: float, value: Callable[[float], float]
+) -> list[tuple[int, float]]:
+    return [(round(n * step_s * S), value(n * step_s)) for n in range(round(until_s / step_s) + 1)]
+
+
+def test_repeats_of_a_slow_sensor_cover_no_time() -> None:
+    """Asked every 10 ms, changing every 100 ms: whole. Changing every 4 s: a gap, however often asked."""
+    for period_s, joules, gap_s in ((0.1, 250 * 30, 0.1), (4.0, None, 30.0)):
+        samples = [
+            Sample(at, "nvml", "shared_host", "gpu0", "gpu_power_w", watts)
+            for at, watts in _every(
+                0.01, 50, lambda t, p=period_s: 240 + 20 * (int(t / p + 1e-9) % 2)
+            )
+        ]
+        samples.append(
+            Sample(0, "nvml", "shared_host", "gpu0", "gpu_power_update_period_s", period_s)
+        )
+        row = _row(_rows(samples), "shared_host", "gpu")
+        assert row.energy_j == (None if joules is None else pytest.approx(joules, rel=1e-3))
+        assert row.longest_gap_s == pytest.approx(gap_s, abs=1e-6)
+
+
+def test_a_stuck_value_is_new_data_once_a_period() -> None:
+    samples = [
+        Sample(at, "nvml", "shared_host", "gpu0", "gpu_power_w", watts)
+        for at, watts in _every(0.01, 50, lambda t: 70.0)
+    ]
+    samples.append(Sample(0, "nvml", "shared_host", "gpu0", "gpu_power_update_period_s", 0.1))
+    row = _row(_rows(samples), "shared_host", "gpu")
+    assert row.energy_j == pytest.approx(70 * 30)
+    assert row.longest_gap_s == pytest.approx(0.1, abs=0.011)
+
+
+def test_rapl_is_preferred_and_its_packages_are_summed() -> None:
+    samples = _host()
+    samples += _series("rapl", "cpu/package-0", "energy_j", lambda t: 30.0 * t)
+    samples += _series("rapl", "cpu/package-1", "energy_j", lambda t: 20.0 * t)
+    samples += _series("rapl", "memory/dram-0", "energy_j", lambda t: 3.0 * t)
+    samples += _series("rapl", "psys", "energy_j", lambda t: 90.0 * t)
+    samples += _series("rapl", "far:cpu/package-0", "energy_j", lambda t: 500.0 * t)
+    rows = _rows(samples)
+    cpu, memory = _row(rows, "shared_host", "cpu"), _row(rows, "shared_host", "memory")
+    assert (cpu.energy_j, cpu.basis, cpu.method) == (1500, "measured", "rapl")
+    assert (memory.energy_j, memory.basis, memory.method) == (90, "measured", "rapl")
+    share = _row(rows, "target", "cpu")
+    assert (share.energy_j, share.basis) == (pytest.approx(1500 * 0.6), "estimated")
+    assert share.method == "rapl, by share of busy CPU time"
+
+
+def test_a_probes_devices_that_the_scenario_claims_are_a_distant_targets() -> None:
+    samples = _host() + _gpu("gpu0", 9000)
+    for device, watts in (("far:gpu0", 100.0), ("far:gpu1", 70.0)):
+        subject: Subject = "target" if device == "far:gpu0" else "shared_host"
+        samples += _series("nvml", device, "gpu_power_w", lambda t, w=watts: w, subject=subject)
+    samples += _series(
+        "rapl", "far:cpu/package-0", "energy_j", lambda t: 40.0 * t, subject="target"
+    )
+    rows = _rows(samples, on_this_host=False)
+    assert [(r.subject, r.scope, r.energy_j, r.basis) for r in rows] == [
+        ("target", "gpu", 3000, "measured"),
+        ("target", "cpu", 1200, "measured"),
+        ("client", "cpu", pytest.approx(66), "estimated"),
+    ]
+
+
+def test_dcgm_stands_in_where_nvml_does_not_read_that_gpu() -> None:
+    samples = _series("dcgm", "gpu0", "gpu_energy_j", lambda t: 80.0 * t, subject="target")
+    samples += _series("dcgm", "gpu1", "gpu_energy_j", lambda t: 999.0 * t)
+    samples += _gpu("gpu1", 60, ENGINE)
+    row = _row(_rows(samples), "target", "gpu")
+    assert (row.energy_j, row.method) == (30 * 140.0, "dcgm_counter and nvml_counter")
+
+
+def test_a_slice_makes_its_gpu_the_targets_and_is_no_meter_of_its_own() -> None:
+    samples = _series("nvml", "gpu0", "gpu_power_w", lambda t: 90.0)
+    samples += _series("nvml", "gpu0/mig1", "gpu_power_w", lambda t: None, reason="NotSupported")
+    for role, slice_ in ((ENGINE, 1), ("engine:other", 2)):
+        metric = f"gpu0/mig{slice_}_memory_used_bytes"
+        samples += _series("nvml", role, metric, lambda t: 1e9, subject="target")
+    row = _row(_rows(samples), "target", "gpu")
+    assert (row.energy_j, row.reason) == (2700, "gpu0 also used by engine:other")
+
+
+def test_pue_is_applied_once_to_what_counts() -> None:
+    rows = _rows(_host() + _gpu("gpu0", 100, ENGINE), pue=1.5)
+    overhead = _row(rows, "target", "datacentre_overhead")
+    assert overhead.energy_j == pytest.approx(0.5 * (3000 + 180))
+    assert (overhead.basis, overhead.method, overhead.pue) == ("modelled", "pue", 1.5)
+    assert [row.scope for row in rows if row.pue is not None] == ["datacentre_overhead"]
+    assert "datacentre_overhead" not in {r.scope for r in _rows(_host())}
+
+
+def test_overhead_of_what_is_not_known_is_not_known() -> None:
+    samples = [s for s in _host() if s.device != ENGINE]
+    overhead = _row(_rows(samples, pue=1.5), "target", "datacentre_overhead")
+    assert (overhead.energy_j, overhead.reason) == (
+        None,
+        "the energy that it is a share of is not known",
+    )
+    assert not [r for r in _rows(_host(), pue=1.5, no_energy="emulated") if r.pue is not None]
+
+
+def test_a_stated_grid_replaces_the_countrys() -> None:
+    grid = Grid("hydro", 0.01, "our contract")
+    rows = _rows(_host(), grid=grid)
+    for row in rows:
+        assert row.energy_j is not None
+        assert (row.grid_zone, row.kgco2e) == ("hydro", pytest.approx(row.energy_j / 3.6e6 * 0.01))
+        assert (row.source or "").endswith("grid: our contract")
+    client = _row(_rows(_host(), grid=grid, on_this_host=False), "client", "cpu")
+    assert client.grid_zone == "FRA", "the contract is of the distant target"
+
+
+@given(pue=st.floats(1, 3), watts=st.floats(1, 700))
+def test_parts_and_overhead_make_the_facility(pue: float, watts: float) -> None:
+    rows = [r for r in _rows(_host() + _gpu("gpu0", watts, ENGINE), pue=pue) if r.counts]
+    own = {r.scope: r.energy_j or 0.0 for r in rows if r.subject == "target"}
+    assert sum(own.values()) == pytest.approx(pue * (own["gpu"] + own["cpu"]))

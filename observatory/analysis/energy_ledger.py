@@ -1,0 +1,89 @@
+"""A run's energy rows from its sealed facts: which readings, whose machine, which model.
+
+What is known of the target decides between sensors, a model of a closed API, and a null with its
+reason; the arithmetic is economics'.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from observatory.analysis.frames import request_frame
+from observatory.analysis.windows import Window, loaded_stages, window_of
+from observatory.core.run import Manifest
+from observatory.core.sample import EnergyRow, Sample
+from observatory.core.scenario import GridIntensity
+from observatory.economics.energy import ELSEWHERE, Site, energy_rows
+from observatory.economics.modelled import Answer, Answered, modelled_rows
+from observatory.economics.sensed import Grid
+from observatory.store.frames import RunFrames
+
+MANAGED = "hosting managed: the machines are not ours to read, and no probe tells of them"
+BY_MODEL = "no sensor can see it: it is modelled from its answers"
+
+
+def energy_ledger(
+    manifest: Manifest, frames: RunFrames, samples: Sequence[Sample]
+) -> list[EnergyRow]:
+    """The rows of the idle window and of every stage that was loaded; samples are the frames'."""
+    site = site_of(manifest)
+    rows = energy_rows(samples, loaded_stages(manifest), site, manifest.idle)
+    if manifest.target.kind != "api":
+        return rows
+    sensed = [row for row in rows if row.subject != "target"]
+    target = manifest.target
+    models = [name for name in (target.model, target.model_reported) if name]
+    modelled = modelled_rows(target.engine or "", models, list(_answered(manifest, frames)))
+    return sorted([*sensed, *modelled], key=lambda row: -1 if row.stage is None else row.stage)
+
+
+def site_of(manifest: Manifest) -> Site:
+    """Where the target stood and what the scenario states of its electricity."""
+    target, telemetry = manifest.target, manifest.scenario.get("telemetry") or {}
+    no_energy = None
+    if target.emulated:
+        no_energy = "emulated"
+    elif target.kind == "api":
+        no_energy = BY_MODEL
+    return Site(
+        target_role=f"engine:{target.name}",
+        on_this_host=target.on_this_host,
+        no_energy=no_energy,
+        gpus=frozenset(_gpus(target.settings.get("gpus"))),
+        pue=telemetry.get("pue"),
+        grid=_grid(telemetry.get("grid")),
+        elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,
+    )
+
+
+def _gpus(given: object) -> Iterator[str]:
+    """The GPUs that an engine was told to use, as the driver numbers them; UUIDs are not numbers."""
+    for gpu in given if isinstance(given, list) else []:
+        if isinstance(gpu, int):
+            yield f"gpu{gpu}"
+
+
+def _grid(given: object) -> Grid | None:
+    if not given:
+        return None
+    stated = GridIntensity.model_validate(given)
+    return Grid(stated.zone or "stated", stated.kgco2e_per_kwh, stated.source)
+
+
+def _answered(manifest: Manifest, frames: RunFrames) -> Iterator[Answered]:
+    requests = request_frame(frames)
+    for stage in loaded_stages(manifest):
+        window = window_of(manifest, stage)
+        if window is not None:
+            yield Answered(
+                stage.index, window.start_ns, window.end_ns, list(_answers(requests, window))
+            )
+
+
+def _answers(requests: pl.DataFrame, window: Window) -> Iterator[Answer]:
+    """Successes that ended in the window, as j_per_request counts them."""
+    ended = requests.filter(
+        (pl.col("stage") == window.stage) & (pl.col("outcome") == "ok") & window.holds("a_ended_ns")
+    )
+    for tokens, latency_s in ended.select("a_output_tokens", "e2e_s").iter_rows():
+        yield Answer(tokens, latency_s)

@@ -1,0 +1,148 @@
+"""The samples of a run by what they are of: which readings a joule of energy can come from.
+
+Pure look-up: what the readings add up to over a window is `window`'s, whose they are `energy`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from observatory.core.sample import Sample, Scope
+from observatory.economics.window import Readings
+from observatory.telemetry.freshness import fresh
+
+GPU_SENSORS = ("nvml", "dcgm")
+"""What reads a GPU's energy, the driver's own library first: DCGM reads it from there."""
+GPU_OF_ROLE = "_memory_used_bytes"
+"""nvml samples whose device is a role: gpu0_memory_used_bytes and so on."""
+UPDATE_PERIOD = {
+    "gpu_power_w": "gpu_power_update_period_s",
+    "gpu_energy_j": "gpu_energy_update_period_s",
+}
+"""Metric -> the metric that says how often its sensor changes, where that was measured."""
+
+Key = tuple[str, str, str]
+"""(sensor, device, metric)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What a kWh emits in a zone."""
+
+    zone: str
+    kgco2e_per_kwh: float
+    source: str
+
+
+@dataclass(slots=True)
+class Gpu:
+    """A GPU whose power some sensor reads, or tried to. claimed: the scenario says it is the target's.
+
+    why: the sensor's reason where its last power reading was null.
+    """
+
+    device: str
+    sensor: Literal["nvml", "dcgm"]
+    claimed: bool = False
+    why: str | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether it is one of this host's: a probe's devices have the probe's name before them."""
+        return ":" not in self.device
+
+
+@dataclass
+class Sensed:
+    """Readings by sensor, device and metric, each in the order of its instants."""
+
+    readings: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
+    claimed: set[tuple[str, str]] = field(default_factory=set)
+    client_roles: set[str] = field(default_factory=set)
+    why_down: dict[str, str] = field(default_factory=dict)
+    gpus: dict[str, Gpu] = field(default_factory=dict)
+    _users: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def of(self, sensor: str, device: str, metric: str) -> Readings:
+        """The readings of one metric; none where it was never read."""
+        return self.readings.get((sensor, device, metric), [])
+
+    def fresh(self, sensor: str, device: str, metric: str) -> Readings:
+        """Those that are new data: a sensor asked faster than it changes repeats itself."""
+        periods = self.of(sensor, device, UPDATE_PERIOD[metric])
+        return fresh(self.of(sensor, device, metric), periods[-1][1] if periods else None)
+
+    def codecarbon(self, scope: Scope) -> str | None:
+        """The codecarbon device of a scope, e.g. cpu/cpu_load."""
+        devices = [
+            device
+            for sensor, device, metric in self.readings
+            if sensor == "codecarbon" and device.startswith(f"{scope}/") and metric == "energy_j"
+        ]
+        return min(devices, default=None)
+
+    def rapl(self, scope: Scope, *, claimed: bool) -> list[str]:
+        """RAPL's counters of a scope: those that are claimed for the target, or this host's others.
+
+        Packages contain their cores, and a host's sum (psys) is not among them: nothing twice.
+        """
+        kind = {"cpu": "cpu/package-", "memory": "memory/dram-"}[scope]
+        return sorted(
+            device
+            for sensor, device, metric in self.readings
+            if sensor == "rapl"
+            and metric == "energy_j"
+            and device.rpartition(":")[2].startswith(kind)
+            and ((sensor, device) in self.claimed if claimed else ":" not in device)
+        )
+
+    def users(self, gpu: str, start: int, end: int) -> set[str]:
+        """The roles that the driver listed on a GPU, or on a slice of it, within the window."""
+        return {
+            role
+            for at, on, role in self._users
+            if on.partition("/")[0] == gpu and start <= at <= end
+        }
+
+    def grid(self) -> Grid | None:
+        """The grid's intensity, where its country is known."""
+        for (sensor, device, metric), readings in self.readings.items():
+            if sensor == "codecarbon" and metric == "kgco2e_per_kwh":
+                _, zone, year = device.split("/")
+                source = f"codecarbon global_energy_mix.json ({year})"
+                return Grid(zone, readings[-1][1], source)
+        return None
+
+    def add(self, sample: Sample) -> None:
+        """Take in a sample that is no earlier than the ones before it."""
+        if sample.value is not None:
+            key = (sample.sensor, sample.device, sample.metric)
+            self.readings.setdefault(key, []).append((sample.at, sample.value))
+        if sample.subject == "target":
+            self.claimed.add((sample.sensor, sample.device))
+        if sample.sensor == "process" and sample.subject == "client":
+            self.client_roles.add(sample.device)
+        if sample.metric == "up" and not sample.value and sample.reason:
+            self.why_down[sample.sensor] = sample.reason
+        if sample.sensor in GPU_SENSORS:
+            self._add_gpu(sample)
+
+    def _add_gpu(self, sample: Sample) -> None:
+        if sample.metric.endswith(GPU_OF_ROLE) and sample.metric != f"gpu{GPU_OF_ROLE}":
+            gpu = sample.metric.removesuffix(GPU_OF_ROLE)
+            self._users.append((sample.at, gpu, sample.device))
+        elif sample.metric in UPDATE_PERIOD and "/" not in sample.device:  # slices have no meter
+            known = self.gpus.setdefault(sample.device, Gpu(sample.device, "dcgm"))
+            if sample.sensor == "nvml":
+                known.sensor = "nvml"
+            known.claimed |= sample.subject == "target"
+            if sample.metric == "gpu_power_w" and sample.sensor == known.sensor:
+                known.why = sample.reason
+
+
+def sensed(samples: Sequence[Sample]) -> Sensed:
+    """The samples in the order of their instants, by what they are of."""
+    found = Sensed()
+    for sample in sorted(samples, key=lambda sample: sample.at):
+        found.add(sample)
+    return found

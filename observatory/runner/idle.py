@@ -1,0 +1,92 @@
+"""The idle baseline: engines loaded, no requests, sensors reading; before the load, beside its figures.
+
+Nothing is subtracted from anything here: a window is written down, and the ledger weighs it.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from observatory.core.journal import decode_samples
+from observatory.core.run import IdleWindow
+from observatory.core.sample import Sample
+from observatory.runner.sitting import Member, Sitting
+from observatory.store.manifest import write_manifest
+from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
+
+COUNTERS_WITHIN_S = 10.0
+"""codecarbon starts in 1.6 s on a quiet machine; a busy one is given several times that."""
+POLL_S = 0.25
+ENERGY_METRICS = frozenset({"energy_j", "gpu_energy_j", "gpu_power_w"})
+
+
+def rest(sitting: Sitting) -> None:
+    """Let the opened targets stand for `telemetry.idle` and note when, in the manifest of each.
+
+    Not where none of them has energy that a sensor here reads (emulated, a closed API, a distant
+    host without a probe, no counter), and not for one that died meanwhile.
+    """
+    telemetry, sampler = sitting.campaign.request.scenario.telemetry, sitting.sampler
+    members = [member for member in sitting.members if _may_be_read(member)]
+    if not telemetry.idle or sampler is None or not members:
+        return
+    sampler.wait_until_ready(READY_WITHIN_S)
+    read = _first_readings(sampler, telemetry.codecarbon)
+    here = [member for member in members if member.manifest.target.on_this_host]
+    members = members if any(sample.subject == "target" for sample in read) else here
+    if not read or not members:
+        return
+    names = ", ".join(member.target.name for member in members)
+    sitting.campaign.observer.say(f"{names}: at rest for {telemetry.idle:g} s, the idle baseline")
+    started = sitting.anchor.now()
+    _wait(telemetry.idle, lambda: sampler.alive() is not None)
+    window = IdleWindow(started, sitting.anchor.now())
+    for member in members:
+        if member.opened is not None and member.opened.alive() is None:
+            member.manifest = msgspec.structs.replace(member.manifest, idle=window)
+            write_manifest(member.folder, member.manifest)
+
+
+def energy_readings(samples: Iterable[Sample]) -> list[Sample]:
+    """Those that energy is counted from."""
+    return [s for s in samples if s.metric in ENERGY_METRICS and s.value is not None]
+
+
+def counters_settled(samples: Iterable[Sample], codecarbon: bool) -> bool:
+    """Whether every counter that starts late has spoken: codecarbon read something, or gave up."""
+    if not codecarbon:
+        return True
+    said = [sample for sample in samples if sample.sensor == "codecarbon"]
+    return bool(energy_readings(said)) or any(
+        sample.metric == "up" and sample.value == 0 and sample.reason != "starting"
+        for sample in said
+    )
+
+
+def _may_be_read(member: Member) -> bool:
+    return member.opened is not None and member.target.kind not in ("emulated", "api")
+
+
+def _first_readings(sampler: SamplerHandle, codecarbon: bool) -> list[Sample]:
+    """The energy readings that are there when all counters have spoken, or time is up."""
+    samples: list[Sample] = []
+
+    def settled() -> bool:
+        samples[:] = _read(sampler.journal)
+        return sampler.alive() is not None or counters_settled(samples, codecarbon)
+
+    _wait(COUNTERS_WITHIN_S, settled)
+    return energy_readings(samples)
+
+
+def _read(journal: Path) -> list[Sample]:
+    return list(decode_samples(journal.read_bytes())) if journal.exists() else []
+
+
+def _wait(seconds: float, over: Callable[[], bool]) -> None:
+    """So long, or until it is over before."""
+    until = time.monotonic() + seconds
+    while not over() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(POLL_S, left))
