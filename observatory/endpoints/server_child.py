@@ -11,16 +11,17 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from observatory.core.errors import BadInput, EnvironmentFailed, ExitCode, TargetFailed
+from observatory.endpoints.server_log import ServerLog
 
 TERM_GRACE_S = 5.0
 """How long a child may take over SIGTERM before it is killed."""
-_TAIL_BYTES = 16_384
 
 
 class _Report(msgspec.Struct, omit_defaults=True):
@@ -69,11 +70,9 @@ class ServerChild:
         error_line: re.Pattern[str] | None = None,
     ) -> None:
         self.name = name
-        self.log_path = log_path
-        self._error_line = error_line
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
-            self._log_start = log.tell()
+            self.log = ServerLog(log_path, log.tell(), _marked(error_line))
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
@@ -81,6 +80,11 @@ class ServerChild:
                 stderr=log,
                 start_new_session=True,
             )
+
+    @property
+    def log_path(self) -> Path:
+        """Where all that it prints goes."""
+        return self.log.path
 
     @property
     def process_id(self) -> int:
@@ -106,16 +110,12 @@ class ServerChild:
         if report.failed is None:
             raise TargetFailed(self.alive() or "it ended", where=str(self.log_path))
         fault = BadInput if report.exit_code == ExitCode.BAD_INPUT else EnvironmentFailed
-        said = f"; {self._last_words()}" if self._reasons() else ""
+        said = f"; {self.log.last_words()}" if self.log.reasons() else ""
         raise fault(f"{self.name}: {report.failed}{said}")
 
     def too_late(self) -> TargetFailed:
         """The error to raise where it was not ready in time."""
-        return TargetFailed(
-            f"{self.name} was not ready in time; {self._last_words()}",
-            where=str(self.log_path),
-            fix="raise start_timeout if it only needs longer",
-        )
+        return too_late(self.name, self.log)
 
     def _first_line(self, deadline_s: float) -> bytes | None:
         """Its first line, what there is of it where it ended, None where the deadline passed."""
@@ -137,36 +137,7 @@ class ServerChild:
     def alive(self) -> str | None:
         """None while it runs, else how it ended, with its last words."""
         code = self._process.poll()
-        if code is None:
-            return None
-        how = f"exit code {code}"
-        if code < 0:
-            with contextlib.suppress(ValueError):
-                how = f"signal {signal.Signals(-code).name}"
-        hint = " (out of memory?)" if code == -signal.SIGKILL else ""
-        return f"{self.name} ended by {how}{hint}; {self._last_words()}"
-
-    def _last_words(self) -> str:
-        lines = self._reasons() or self.tail()
-        if not lines:
-            return f"its log {self.log_path} is empty"
-        return f"its log {self.log_path} ends: " + " | ".join(lines)
-
-    def _reasons(self) -> list[str]:
-        if self._error_line is None:
-            return []
-        marked = (line for line in self.tail(50) if self._error_line.match(line))
-        return [self._error_line.sub("", line) for line in marked][:3]
-
-    def tail(self, lines: int = 3) -> list[str]:
-        """The last lines of its log that are not empty, none from before it was started."""
-        try:
-            with self.log_path.open("rb") as log:
-                log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                text = log.read().decode("utf-8", "replace")
-        except OSError:
-            return []
-        return [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+        return None if code is None else ending(self.name, code, self.log)
 
     def close(self) -> None:
         """End it: SIGTERM, and SIGKILL where that does not do. Twice is as good as once."""
@@ -179,3 +150,35 @@ class ServerChild:
                 self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def ending(name: str, code: int, log: ServerLog) -> str:
+    """How a server ended, with its last words; a negative code is a signal's number."""
+    how = f"exit code {code}"
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            how = f"signal {signal.Signals(-code).name}"
+    hint = " (out of memory?)" if code == -signal.SIGKILL else ""
+    return f"{name} ended by {how}{hint}; {log.last_words()}"
+
+
+def too_late(name: str, log: ServerLog) -> TargetFailed:
+    """The error to raise where a server was not ready in time."""
+    return TargetFailed(
+        f"{name} was not ready in time; {log.last_words()}",
+        where=str(log.path),
+        fix="raise start_timeout if it only needs longer",
+    )
+
+
+def _marked(error_line: re.Pattern[str] | None) -> Callable[[list[str]], list[str]] | None:
+    """Takes the lines that a pattern marks, without the mark."""
+    if error_line is None:
+        return None
+    pattern = error_line
+
+    def reasons(lines: list[str]) -> list[str]:
+        stripped = (line.strip() for line in lines[-50:])
+        return [pattern.sub("", line) for line in stripped if pattern.match(line)]
+
+    return reasons

@@ -142,3 +142,29 @@ def no_ambient_openai(monkeypatch: pytest.MonkeyPatch) -> None:
 def logs(tmp_path: Path) -> Path:
     """A folder for servers' logs."""
     return tmp_path / "logs"
+
+
+@pytest.fixture(scope="session")
+def fake_vllm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A command that behaves as vLLM's processes do (fake_vllm.py)."""
+    path = tmp_path_factory.mktemp("fake") / "vllm"
+    source = Path(__file__).with_name("fake_vllm.py").read_text(encoding="utf-8")
+    path.write_text(f"#!{sys.executable} -S\n{source}", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder with a configuration and the header of weights."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"architectures": ["TinyForCausalLM"]}')
+    header = (
+        b'{"__metadata__":{"format":"pt"},'
+        b'"a":{"dtype":"BF16","shape":[4,8],"data_offsets":[0,64]},'
+        b'"b":{"dtype":"F32","shape":[3],"data_offsets":[64,76]}}'
+    )
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\ntags: [x]\n---\n# Tiny\n")
+    return folder

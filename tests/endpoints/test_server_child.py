@@ -34,7 +34,7 @@ def test_it_reports_on_its_own_channel_and_prints_into_its_log(logs: Path) -> No
     )
     assert started.wait_ready(soon()) == {"port": 7}
     assert started.alive() is None
-    assert started.tail() == ["chatter"]
+    assert started.log.tail() == ["chatter"]
     started.close()
     started.close()
     assert started.alive() is not None
@@ -58,7 +58,7 @@ def test_a_child_that_dies_without_a_word_is_quoted(logs: Path) -> None:
     started = child("print('last words', file=sys.stderr); sys.exit(3)", log)
     with pytest.raises(TargetFailed, match=r"ended by exit code 3; .* ends: last words$"):
         started.wait_ready(soon())
-    assert started.tail() == ["last words"]
+    assert started.log.tail() == ["last words"]
     started.close()
 
 
@@ -82,7 +82,7 @@ def test_a_child_that_is_never_ready_is_given_up_and_ended(
         logs / "c.log",
     )
     deadline = soon()
-    while not started.tail() and time.monotonic() < deadline:
+    while not started.log.tail() and time.monotonic() < deadline:
         time.sleep(0.01)
     with pytest.raises(TargetFailed, match="was not ready in time"):
         started.wait_ready(soon(0.05))
