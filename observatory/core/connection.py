@@ -51,6 +51,8 @@ class Connection(msgspec.Struct, frozen=True):
     reasoning_effort: str | None = None
     stream_usage: bool = True
     max_tokens_field: str = "max_tokens"
+    models: list[str] = []
+    """Model names asked in turn, by the request's place in the plan; empty: always `model`."""
 
     @property
     def endpoint(self) -> str:

@@ -3,6 +3,7 @@
 This knows nothing of how a target is opened; `endpoints` does.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -165,8 +166,9 @@ class LoraAdapter(Strict):
     )
 
 
-FlagValue = str | int | float | bool | None | list[str | int | float]
-"""true: a bare switch; false: its --no- form; null: left out; a list: the flag with several values."""
+FlagValue = bool | int | float | str | None | list[str | int | float] | dict[str, Any]
+"""true: a bare switch; false: its --no- form; null: left out; a list: the flag with several values;
+a mapping: its JSON."""
 
 
 class VllmTarget(TargetIdentity):
@@ -285,7 +287,27 @@ class VllmTarget(TargetIdentity):
         taken = [name for name in flags if name.strip("-").replace("-", "_") in _VLLM_FLAGS_OF_OURS]
         if taken:
             raise ValueError(f"must not set {', '.join(taken)}: the target has fields for it")
-        return {name.strip("-").replace("_", "-"): value for name, value in flags.items()}
+        hyphened = {_hyphened(name): value for name, value in flags.items()}
+        refused = {
+            name: _VLLM_FLAGS_REFUSED[name] for name in hyphened if name in _VLLM_FLAGS_REFUSED
+        }
+        for name, why in refused.items():
+            raise ValueError(f"must not set {name}: {why}")
+        if ENVIRONMENT_REFERENCE.search(str(flags)):
+            raise ValueError("a secret in a flag would stand in the process list; use environment")
+        return hyphened
+
+    @field_validator("environment")
+    @classmethod
+    def _no_literal_secret_in_environment(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name, value in environment.items():
+            if not re.fullmatch(ENVIRONMENT_NAME, name):
+                raise ValueError(f"{name!r} is no name of a variable")
+            if _SECRET_NAME.search(name) and not ENVIRONMENT_REFERENCE.search(value):
+                raise ValueError(
+                    f"{name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+                )
+        return environment
 
 
 _VLLM_STARTED_ONLY = frozenset(
@@ -307,6 +329,22 @@ _VLLM_STARTED_ONLY = frozenset(
         "port",
     }
 )
+
+_SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)($|_)", re.IGNORECASE)
+
+_PROMPTS_IN_LOG = "its log is kept with the run, and prompts and answers must not stand there"
+_SPOKEN_OTHERWISE = "the observatory speaks plain HTTP with it, on loopback"
+_VLLM_FLAGS_REFUSED = {
+    "hf-token": "a key would stand in the process list; write environment: {HF_TOKEN: ${HF_TOKEN}}",
+    "enable-log-requests": _PROMPTS_IN_LOG,
+    "enable-log-outputs": _PROMPTS_IN_LOG,
+    "enable-log-deltas": _PROMPTS_IN_LOG,
+    "ssl-keyfile": _SPOKEN_OTHERWISE,
+    "ssl-certfile": _SPOKEN_OTHERWISE,
+    "root-path": _SPOKEN_OTHERWISE,
+    "grpc": _SPOKEN_OTHERWISE,
+    "headless": "nothing would answer",
+}
 
 _VLLM_FLAGS_OF_OURS = frozenset(
     {
@@ -426,6 +464,12 @@ class EmulatedTarget(TargetIdentity):
         if "emulated" not in name:
             raise ValueError("the name of an emulated target must contain 'emulated'")
         return name
+
+
+def _hyphened(flag: str) -> str:
+    """As vLLM's help writes it; what stands behind a dot is a key of JSON and stays."""
+    head, dot, keys = flag.strip("-").partition(".")
+    return head.replace("_", "-") + dot + keys
 
 
 Target = Annotated[

@@ -3,8 +3,6 @@
 The parent's side; xllamacpp is never imported in this process.
 """
 
-import hashlib
-import http.client
 import os
 import re
 import sys
@@ -15,16 +13,22 @@ from typing import Any
 import msgspec
 import psutil
 
-from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
+from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.target import LlamaCppTarget
 from observatory.endpoints import models
-from observatory.endpoints.gguf import read_metadata, tokenizer_name
+from observatory.endpoints.first_answer import await_completion, await_health
+from observatory.endpoints.gguf import (
+    read_metadata,
+    read_parameters,
+    tokenizer_name,
+    weight_format,
+)
 from observatory.endpoints.llamacpp_server import LlamaCppConfig, settings_of
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.endpoints.server_child import ServerChild
+from observatory.endpoints.weights import hash_file
 
 _ERROR_LINE = re.compile(r"^[\d.]+ E ")  # llama.cpp: time, level, then who says what
-_POLL_S = 0.05
 
 
 def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
@@ -37,7 +41,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
     path, name = _model_file(target, context)
     metadata = read_metadata(path)
     _fits_memory(path, target)
-    digest = _sha256(path, context)
+    digest = hash_file(path, context.say)
     config = LlamaCppConfig(
         model_path=str(path),
         model_name=name,
@@ -69,7 +73,9 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
             base_path="/v1",
             model=name,
         )
-        _await_answer(child, connection.host, connection.port, name, deadline_s)
+        await_health(child, connection, deadline_s)
+        body = {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        await_completion(child, connection, "/v1/chat/completions", body, deadline_s)
         known = models.MODELS.get(target.model)
         facts = facts_of(
             target,
@@ -78,8 +84,12 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
             or (known.license if known is not None else metadata.get("general.license")),
             tokenizer=target.tokenizer or tokenizer_name(metadata),
             engine="llama.cpp",
-            engine_version=f"xllamacpp {ready['version']}",
+            engine_version=_build(ready),
+            engine_distribution=f"xllamacpp {ready['version']} (a binding with llama.cpp built in)",
             model_sha256=digest,
+            parameters=read_parameters(path),
+            weight_format=weight_format(metadata),
+            quantization=weight_format(metadata).removeprefix("GGUF").strip() or None,
             settings=settings_of(config) | _described(ready, metadata, path),
         )
     except BaseException:
@@ -130,18 +140,10 @@ def _fits_memory(path: Path, target: LlamaCppTarget) -> None:
         )
 
 
-def _sha256(path: Path, context: OpenContext) -> str:
-    if path.stat().st_size > 2**30:
-        context.say(f"hashing {path.name} ({path.stat().st_size / 2**30:.1f} GiB)")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _described(ready: dict[str, Any], metadata: dict[str, Any], path: Path) -> dict[str, Any]:
-    build = ready["build"]
     return {
-        "llama_cpp_build": f"b{build['build_number']}-{build['commit']}",
-        "llama_cpp_compiler": build["compiler"],
+        "llama_cpp_build": _build(ready),
+        "llama_cpp_compiler": ready["build"]["compiler"],
         "devices": ready["devices"],
         "features": ready["features"].strip(" |"),
         "model_file_bytes": path.stat().st_size,
@@ -150,48 +152,6 @@ def _described(ready: dict[str, Any], metadata: dict[str, Any], path: Path) -> d
     }
 
 
-def _await_answer(child: ServerChild, host: str, port: int, model: str, deadline_s: float) -> None:
-    """/health, then one real completion of a token, so that the first measured request is not it."""
-    while _ask(child, host, port, "GET", "/health", None, deadline_s)[0] != 200:
-        time.sleep(_POLL_S)
-    body = msgspec.json.encode(
-        {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
-    )
-    status, answer = _ask(child, host, port, "POST", "/v1/chat/completions", body, deadline_s)
-    if status != 200:
-        text = answer.decode("utf-8", "replace")[:200]
-        raise TargetFailed(
-            f"{child.name} answered its first completion with HTTP {status}: {text}",
-            where=str(child.log_path),
-        )
-
-
-def _ask(
-    child: ServerChild,
-    host: str,
-    port: int,
-    method: str,
-    path: str,
-    body: bytes | None,
-    deadline_s: float,
-) -> tuple[int, bytes]:
-    """Status and body; TargetFailed where the server ends or the deadline passes first."""
-    left_s = deadline_s - time.monotonic()
-    if (ended := child.alive()) is not None:
-        raise TargetFailed(ended, where=str(child.log_path))
-    if left_s <= 0:
-        raise child.too_late()
-    connection = http.client.HTTPConnection(host, port, timeout=left_s)
-    try:
-        connection.request(method, path, body, {"content-type": "application/json"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    except TimeoutError as error:
-        raise child.too_late() from error
-    except (OSError, http.client.HTTPException) as error:
-        raise TargetFailed(
-            child.alive() or f"{child.name} broke its first answer off: {error!r}",
-            where=str(child.log_path),
-        ) from error
-    finally:
-        connection.close()
+def _build(ready: dict[str, Any]) -> str:
+    """llama.cpp's own version: the number of its build and the commit."""
+    return f"b{ready['build']['build_number']}-{ready['build']['commit']}"

@@ -4,7 +4,7 @@ It knows no kind of target; each kind's file makes one of these.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from observatory.core.target import (
     UrlTarget,
     VllmTarget,
 )
+from observatory.endpoints.kept_child import KeptChild
 from observatory.endpoints.server_child import ServerChild
 
 
@@ -39,7 +40,10 @@ class OpenTarget:
     """
 
     def __init__(
-        self, connection: Connection, facts: TargetFacts, child: ServerChild | None = None
+        self,
+        connection: Connection,
+        facts: TargetFacts,
+        child: ServerChild | KeptChild | None = None,
     ) -> None:
         self.connection = connection
         self.facts = facts
@@ -87,6 +91,7 @@ def connect(
     key: KeySource | None = None,
     stream_usage: bool = True,
     max_tokens_field: str = "max_tokens",
+    models: Sequence[str] = (),
 ) -> Connection:
     """The connection to a target at this address, with all that its file says of HTTP.
 
@@ -114,6 +119,7 @@ def connect(
         reasoning_effort=target.reasoning_effort,
         stream_usage=stream_usage,
         max_tokens_field=max_tokens_field,
+        models=list(models),
     )
 
 
@@ -131,6 +137,7 @@ def facts_of(
         "max_concurrency": connection.max_concurrency,
         "headers": sorted(connection.headers),
         "query": sorted(connection.query),
+        "asked_in_turn": connection.models,
     }
     price = None if isinstance(target, LlamaCppTarget | VllmTarget) else target.price
     rate = target.rate if isinstance(target, LlamaCppTarget | VllmTarget | UrlTarget) else None

@@ -34,7 +34,7 @@ def models_in(text: bytes) -> dict[str, str | None]:
 
 def owned_models(connection: Connection) -> dict[str, str | None] | None:
     """As listing.owned_models, which is asked only where the quick way got no list."""
-    owned = _quick_models(connection, min(connection.connect_timeout_s, QUICK_WITHIN_S))
+    owned = quick_models(connection)
     if owned:
         return owned
     from observatory.endpoints import listing  # brings the openai package
@@ -42,7 +42,9 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     return listing.owned_models(connection)
 
 
-def _quick_models(connection: Connection, timeout_s: float) -> dict[str, str | None] | None:
+def quick_models(connection: Connection) -> dict[str, str | None] | None:
+    """The plain list; None for anything else, also where nothing answers."""
+    timeout_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
     headers = {"Accept": "application/json", **resolved_headers(connection)}
     path = f"{connection.base_path}/models{resolved_query(connection)}"
     client = _client(connection, timeout_s)

@@ -14,15 +14,30 @@ from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
-from observatory.endpoints.quick_listing import owned_models
+from observatory.endpoints.quick_listing import owned_models, quick_models
+from observatory.endpoints.self_description import SelfDescription, describe
 
 
 def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
     """The target as it stands. BadInput: it names no model and lists none or several."""
     connection = url_connection(target)
     if target.model is None:
-        connection = msgspec.structs.replace(connection, model=_only_model(target, connection))
-    return OpenTarget(connection, facts_of(target, connection))
+        owned = owned_models(connection)
+        connection = msgspec.structs.replace(connection, model=_only_model(target, owned))
+    else:
+        owned = quick_models(connection)  # what is wrong with it is for check_target to say
+    said = describe(connection, list(owned.values())) if owned else SelfDescription()
+    facts = facts_of(
+        target,
+        connection,
+        engine=said.engine,
+        engine_version=said.version,
+        dtype=said.details.get("dtype") or said.details.get("model_dtype"),
+        quantization=said.details.get("quantization"),
+        model_revision=said.details.get("model_sha"),
+        settings={"said": said.details} if said.details else {},
+    )
+    return OpenTarget(connection, facts)
 
 
 def url_connection(target: UrlTarget | VllmTarget) -> Connection:
@@ -36,6 +51,7 @@ def url_connection(target: UrlTarget | VllmTarget) -> Connection:
             port=port,
             base_path=base_path,
             model=target.model or "",
+            models=target.ask,
         )
     return connect(
         target,
@@ -90,8 +106,7 @@ def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> Key
     return KeySource(env=variable) if variable is not None else None
 
 
-def _only_model(target: UrlTarget | VllmTarget, connection: Connection) -> str:
-    owned = owned_models(connection)
+def _only_model(target: UrlTarget | VllmTarget, owned: dict[str, str | None] | None) -> str:
     listed = None if owned is None else sorted(owned)
     if listed is not None and len(listed) == 1:
         return listed[0]

@@ -1,25 +1,233 @@
-"""Opens a vLLM target: one that runs already, found by its URL.
+"""Opens a vLLM target: its engine found and started under a keeper, awaited, and asked what it is.
 
-vLLM lives in an environment of its own and is never imported here.
+vLLM lives in an environment of its own and is never imported here. With `url` it is found, not started.
 """
 
-from observatory.core.errors import BadInput
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from observatory.core.connection import Connection, resolve
+from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
+from observatory.core.run import TargetFacts
 from observatory.core.target import VllmTarget
-from observatory.endpoints.opened import OpenContext, OpenTarget
+from observatory.endpoints import vllm_log
+from observatory.endpoints.first_answer import ask, await_completion, await_health
+from observatory.endpoints.free_port import HOST, HeldPort, check_port
+from observatory.endpoints.kept_child import KeptChild
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.endpoints.quick_listing import models_in
+from observatory.endpoints.self_description import cache_config, engine_version
 from observatory.endpoints.url import open_url
+from observatory.endpoints.vllm_adapters import FoundAdapter, check_adapters, find_adapters
+from observatory.endpoints.vllm_command import (
+    CpuShare,
+    arguments_of,
+    cpu_share,
+    environment_of,
+    recorded_environment,
+)
+from observatory.endpoints.vllm_executable import VllmCommand, command_of
+from observatory.endpoints.vllm_model import ServedModel, check_model, facts_of_model, find_model
+
+_POLL_S = 0.2
+_TAIL_LINES = 25
+_OVERHEAD_BYTES = 2 * 2**30
+"""What a CPU build needs beside weights and KV cache: 2.0 GiB were seen in the worker of a 0.25 GiB
+model with 1 GiB of KV cache (vLLM 0.32), and 1.2 GiB in its two other processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """All that is decided before it is started."""
+
+    command: VllmCommand
+    model: ServedModel
+    adapters: list[FoundAdapter]
+    cpu: CpuShare | None
 
 
 def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
-    """The engine at the target's URL. BadInput: it names no model and lists none or several."""
-    check_vllm(target)
-    return open_url(target)
+    """Start vLLM on loopback and await its first answers, or find the one at the target's URL.
+
+    BadInput: no such engine, model, adapter or variable. EnvironmentFailed: too little memory, a port
+    that is taken. TargetFailed: it does not come up within start_timeout, or ends, or answers wrongly;
+    the message says why in vLLM's own words, and the end of its log is told to the person.
+    """
+    if target.url is not None:
+        return open_url(target)
+    plan = _plan(target, context.say)
+    deadline_s = time.monotonic() + target.start_timeout
+    with HeldPort(target.port) as held:
+        arguments = arguments_of(
+            target,
+            model=plan.model.argument,
+            name=plan.model.name,
+            port=held.port,
+            adapters=[adapter.served for adapter in plan.adapters],
+        )
+        environment = environment_of(
+            target, os.environ, folder=str(plan.command.path.parent), cpu=plan.cpu
+        )
+        context.say(f"{target.name}: starting vLLM with {plan.model.name}")
+        child = KeptChild(
+            [str(plan.command.path), *arguments],
+            environment,
+            context.log_folder / f"engine-{target.name}.log",
+            f"vLLM of {target.name}",
+            vllm_log.reasons,
+        )
+        try:
+            connection = _await_answers(target, context, plan, child, held, deadline_s)
+            facts = _facts(target, plan, child, connection, arguments, context.say)
+        except BaseException as error:
+            child.close()
+            if isinstance(error, TargetFailed):
+                for line in child.log.tail(_TAIL_LINES):
+                    context.say(f"{target.name} | {line[:300]}")
+            raise
+    return OpenTarget(connection, facts, child)
 
 
 def check_vllm(target: VllmTarget) -> None:
-    """BadInput for what is wrong with the target and can be known before anything is started."""
-    if target.url is None:
+    """BadInput, EnvironmentFailed for what is wrong and can be known before anything is started."""
+    if target.url is not None:
+        return
+    command_of(target)
+    check_model(target)
+    check_adapters(target)
+    for name, value in target.environment.items():
+        resolve(value, f"target {target.name}: environment {name}")
+    if target.port:
+        check_port(target.port, f"target {target.name}")
+    gpus = target.gpus
+    if gpus is not None and target.tensor_parallel_size > len(gpus):
         raise BadInput(
-            "vLLM is not started here: only one that runs already can be measured",
+            f"tensor_parallel_size is {target.tensor_parallel_size}, and {len(gpus)} GPUs are given",
             where=f"target {target.name}",
-            fix="start it and give its url: http://127.0.0.1:8000/v1",
+            fix=f"set tensor_parallel_size to {len(gpus) or 1} or less, or give more gpus",
         )
+
+
+def _plan(target: VllmTarget, say: Callable[[str], None]) -> _Plan:
+    command = command_of(target)
+    model = find_model(target, say)
+    cpu = None
+    if command.build == "cpu" or (command.build is None and not Path("/dev/nvidiactl").exists()):
+        available = psutil.virtual_memory().available
+        cores = len(os.sched_getaffinity(0))
+        cpu = cpu_share(target, os.environ, cores=cores, available_gib=available / 2**30)
+        _fits_memory(target, model, cpu, available)
+    return _Plan(command, model, find_adapters(target, say), cpu)
+
+
+def _fits_memory(target: VllmTarget, model: ServedModel, cpu: CpuShare, available: int) -> None:
+    """Refuse what memory cannot hold: the kernel would kill the engine, or us."""
+    text = target.environment.get("VLLM_CPU_KVCACHE_SPACE") or os.environ.get(
+        "VLLM_CPU_KVCACHE_SPACE"
+    )
+    cache_gib = cpu.kv_cache_gib or (int(text) if text and text.isdigit() else 0)
+    weights = model.size_bytes or 0
+    needed = weights + cache_gib * 2**30 + _OVERHEAD_BYTES
+    if needed > available:
+        raise EnvironmentFailed(
+            f"{needed / 2**30:.1f} GiB of memory are needed (weights {weights / 2**30:.1f}, KV cache "
+            f"{cache_gib}, vLLM itself {_OVERHEAD_BYTES / 2**30:.0f}) and {available / 2**30:.1f} are free",
+            where=f"target {target.name}",
+            fix="take a smaller model, set environment: {VLLM_CPU_KVCACHE_SPACE: '1'}, or free memory",
+        )
+
+
+def _await_answers(
+    target: VllmTarget,
+    context: OpenContext,
+    plan: _Plan,
+    child: KeptChild,
+    held: HeldPort,
+    deadline_s: float,
+) -> Connection:
+    """Health, the list of models, and one real completion of each model that will be asked."""
+    connection = connect(
+        target,
+        scheme="http",
+        host=HOST,
+        port=held.port,
+        base_path="/v1",
+        model=plan.model.name,
+        models=asked_names(target, plan.model.name),
+    )
+    said: list[str] = []
+
+    def moment() -> None:
+        for line in child.log.fresh():
+            stage = vllm_log.stage_of(line)
+            if stage is not None and said[-1:] != [stage]:
+                said.append(stage)
+                context.say(f"{target.name}: {stage}")
+
+    await_health(child, connection, deadline_s, poll_s=_POLL_S, moment=moment)
+    held.close()
+    status, text = ask(connection, "GET", "/v1/models", None, 30.0)
+    try:
+        listed = set(models_in(text)) if status == 200 else set()
+    except ValueError:
+        listed = set()
+    wanted = [connection.model, *connection.models]
+    if missing := [name for name in wanted if name not in listed]:
+        raise TargetFailed(
+            f"{child.name} does not serve {', '.join(missing)}: GET /v1/models answered HTTP {status} "
+            f"with {', '.join(sorted(listed)) or 'no model'}",
+            where=str(child.log_path),
+        )
+    for name in dict.fromkeys(connection.models or [connection.model]):
+        # Completions need no chat template, which base models do not have.
+        body: dict[str, object] = {"model": name, "prompt": "Hello", "max_tokens": 1}
+        await_completion(child, connection, "/v1/completions", body, deadline_s)
+    return connection
+
+
+def asked_names(target: VllmTarget, served: str) -> list[str]:
+    """The model names that requests ask for in turn; empty where it is always the same."""
+    return [served if name == "base" else name for name in target.ask]
+
+
+def _facts(
+    target: VllmTarget,
+    plan: _Plan,
+    child: KeptChild,
+    connection: Connection,
+    arguments: list[str],
+    say: Callable[[str], None],
+) -> TargetFacts:
+    model = facts_of_model(target, plan.model, say)
+    resolved = vllm_log.resolved(child.log.whole())
+    settings: dict[str, Any] = {
+        "arguments": arguments,
+        "environment": recorded_environment(target, os.environ, cpu=plan.cpu),
+        "resolved": resolved | {"cache": cache_config(connection)},
+        "gpus": target.gpus,
+        "adapters": [adapter.facts() for adapter in plan.adapters],
+        "model_file_bytes": model.size_bytes,
+    }
+    return facts_of(
+        target,
+        connection,
+        license=target.license or model.license,
+        tokenizer=target.tokenizer or plan.model.name,
+        engine="vLLM",
+        engine_version=engine_version(connection),
+        engine_distribution=plan.command.distribution,
+        engine_sha256=plan.command.sha256,
+        model_sha256=model.sha256,
+        model_revision=model.revision,
+        parameters=model.parameters,
+        weight_format=model.weight_format,
+        dtype=resolved["dtype"],
+        quantization=resolved["quantization"] or model.quantization,
+        settings={name: value for name, value in settings.items() if value is not None},
+    )

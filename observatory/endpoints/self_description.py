@@ -1,0 +1,179 @@
+"""What an engine says of itself when it is asked: its name, its version, how its cache is laid out.
+
+Each engine's own pages are read quickly and once; whatever does not answer is null.
+"""
+
+import http.client
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.endpoints.tls import tls_context
+
+WITHIN_S = 5.0
+_LARGEST = 4 << 20
+_CACHE_LINE = re.compile(r"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_CACHE_LABELS = {
+    "block_size": "block_size",
+    "num_gpu_blocks": "blocks",
+    "kv_cache_size_tokens": "tokens",
+    "cache_dtype": "dtype",
+    "enable_prefix_caching": "prefix_caching",
+    "gpu_memory_utilization": "gpu_memory_utilization",
+    "kv_cache_memory_bytes": "bytes",
+}
+_SGLANG = (
+    "model_path",
+    "tokenizer_path",
+    "dtype",
+    "quantization",
+    "tp_size",
+    "max_total_num_tokens",
+    "mem_fraction_static",
+    "attention_backend",
+)
+_TGI = (
+    "model_id",
+    "model_sha",
+    "model_dtype",
+    "max_concurrent_requests",
+    "max_input_tokens",
+    "max_total_tokens",
+    "max_batch_total_tokens",
+    "sha",
+)
+_SAID = {"True": True, "False": False, "None": None}
+
+
+@dataclass(frozen=True, slots=True)
+class SelfDescription:
+    """engine, version and model as the server names them; details: what else of it is worth keeping."""
+
+    engine: str | None = None
+    version: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def describe(connection: Connection, owners: list[str | None]) -> SelfDescription:
+    """Who answers at a URL. owners: owned_by of the models that it lists (vLLM and SGLang say it there)."""
+    for recognise in (_vllm, _sglang, _llamacpp, _tgi, _ollama):
+        found = recognise(connection, owners)
+        if found is not None:
+            return found
+    return SelfDescription()
+
+
+def engine_version(connection: Connection) -> str | None:
+    """As GET /version says it (vLLM, Ollama's is elsewhere)."""
+    version = _object(connection, "/version").get("version")
+    return version if isinstance(version, str) else None
+
+
+def cache_config(connection: Connection) -> dict[str, Any] | None:
+    """How vLLM laid its KV cache out, from the labels of cache_config_info in /metrics; null without."""
+    text = _get(connection, "/metrics")
+    found = _CACHE_LINE.search(text.decode("utf-8", "replace")) if text is not None else None
+    return None if found is None else cache_of(found[1])
+
+
+def cache_of(labels: str) -> dict[str, Any]:
+    """The labels that matter, by our names, as plain values."""
+    named = dict(_LABEL.findall(labels))
+    return {
+        ours: _plain(named[theirs]) for theirs, ours in _CACHE_LABELS.items() if theirs in named
+    }
+
+
+def _vllm(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+    version = engine_version(connection)
+    if version is None or "vllm" not in owners:
+        return None
+    cache = cache_config(connection)
+    return SelfDescription("vLLM", version, {"resolved": {"cache": cache}} if cache else {})
+
+
+def _sglang(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+    for path in ("/get_server_info", "/server_info"):
+        said = _object(connection, path)
+        if "version" in said:
+            return SelfDescription("SGLang", str(said["version"]), _kept(said, _SGLANG))
+    return SelfDescription("SGLang") if "sglang" in owners else None
+
+
+def _llamacpp(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+    said = _object(connection, "/props")
+    if "default_generation_settings" not in said and "llamacpp" not in owners:
+        return None
+    version = said.get("build_info")
+    kept = _kept(said, ("total_slots", "model_path"))
+    if isinstance(generation := said.get("default_generation_settings"), dict):
+        kept |= _kept(generation, ("n_ctx",))
+    return SelfDescription("llama.cpp", version if isinstance(version, str) else None, kept)
+
+
+def _tgi(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+    said = _object(connection, "/info")
+    if "max_total_tokens" not in said:
+        return None
+    version = said.get("version")
+    return SelfDescription("TGI", version if isinstance(version, str) else None, _kept(said, _TGI))
+
+
+def _ollama(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+    version = _object(connection, "/api/version").get("version")
+    return SelfDescription("Ollama", version) if isinstance(version, str) else None
+
+
+def _kept(said: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: said[name] for name in names if said.get(name) is not None}
+
+
+def _plain(text: str) -> Any:
+    if text in _SAID:
+        return _SAID[text]
+    read: Callable[[str], Any]
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _object(connection: Connection, path: str) -> dict[str, Any]:
+    text = _get(connection, path)
+    if text is None:
+        return {}
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _get(connection: Connection, path: str) -> bytes | None:
+    """The page at the server's root, beside its base path; None where it does not answer with one."""
+    client = _client(connection)
+    try:
+        headers = {"Accept": "application/json, text/plain", **resolved_headers(connection)}
+        root = connection.base_path.removesuffix("/v1")
+        client.request("GET", root + path + resolved_query(connection), headers=headers)
+        response = client.getresponse()
+        return response.read(_LARGEST) if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        client.close()
+
+
+def _client(connection: Connection) -> http.client.HTTPConnection:
+    host, port = connection.host, connection.port
+    if connection.scheme == "https":
+        context = tls_context(connection)
+        return http.client.HTTPSConnection(host, port, timeout=WITHIN_S, context=context)
+    return http.client.HTTPConnection(host, port, timeout=WITHIN_S)

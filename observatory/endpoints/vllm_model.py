@@ -1,0 +1,81 @@
+"""Which model a vLLM target serves, where it lies, and what is known of it.
+
+A folder of ours is read before the start; a hub id's snapshot only after it, when vLLM has fetched it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from observatory.core.errors import BadInput
+from observatory.core.target import VllmTarget
+from observatory.endpoints import models, weights
+from observatory.endpoints.weights import WeightFacts
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """argument: what vLLM loads. name: what requests call it. folder: null for a hub id.
+
+    size_bytes: of its weights, null where they are not here yet.
+    """
+
+    argument: str
+    name: str
+    folder: Path | None
+    size_bytes: int | None
+
+
+def check_model(target: VllmTarget) -> None:
+    """BadInput where the target's model cannot be served from here."""
+    folder = _own_folder(target)
+    if folder is not None:
+        weights.check_folder(folder, f"target {target.name}: model")
+        if target.revision is not None:
+            raise BadInput(
+                "revision is for a hub id; a folder has none",
+                where=f"target {target.name}",
+                fix="remove it",
+            )
+    elif target.model in models.MODELS:
+        _refuse_gguf(target)
+
+
+def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
+    """The model as vLLM is told of it; BadInput as check_model."""
+    check_model(target)
+    assert target.model is not None
+    folder = _own_folder(target)
+    if folder is not None:
+        name = target.served_model_name or folder.name
+        return ServedModel(str(folder), name, folder, weights.size_of(folder))
+    snapshot = weights.snapshot_of(target.model, target.revision)
+    size = weights.size_of(snapshot) if snapshot is not None else None
+    return ServedModel(target.model, target.served_model_name or target.model, None, size)
+
+
+def facts_of_model(
+    target: VllmTarget, model: ServedModel, say: Callable[[str], None]
+) -> WeightFacts:
+    """What is known of the model that is being served; all null where its files are not found."""
+    if model.folder is not None:
+        return weights.facts_of_folder(model.folder, say)
+    snapshot = weights.snapshot_of(model.argument, target.revision)
+    return weights.facts_of_snapshot(snapshot) if snapshot is not None else WeightFacts()
+
+
+def _own_folder(target: VllmTarget) -> Path | None:
+    """Where the model names a folder, that folder; None for a hub id or a name of the catalogue."""
+    assert target.model is not None
+    path = Path(target.model).expanduser()
+    if target.model.startswith((".", "/", "~")) or path.is_dir():
+        return path.resolve()
+    return None
+
+
+def _refuse_gguf(target: VllmTarget) -> None:
+    raise BadInput(
+        f"{target.model} is a GGUF file, and vLLM reads safetensors",
+        where=f"target {target.name}: model",
+        fix="give a folder with config.json and *.safetensors, or a hub id",
+    )
