@@ -60,9 +60,14 @@ class SelfDescription:
 
 
 def describe(connection: Connection, owners: list[str | None]) -> SelfDescription:
-    """Who answers at a URL. owners: owned_by of the models that it lists (vLLM and SGLang say it there)."""
-    for recognise in (_vllm, _sglang, _llamacpp, _tgi, _ollama):
-        found = recognise(connection, owners)
+    """Who answers at a URL, by its own pages beside the API.
+
+    owners: owned_by of the models that it lists. One that names its engine there is asked for that
+    engine's page alone; any other is asked for each engine's page until one answers.
+    """
+    named = [ask for owner, ask in _BY_OWNER.items() if owner in owners]
+    for ask in named or (_vllm, _sglang, _llamacpp, _tgi, _ollama):
+        found = ask(connection)
         if found is not None:
             return found
     return SelfDescription()
@@ -89,25 +94,25 @@ def cache_of(labels: str) -> dict[str, Any]:
     }
 
 
-def _vllm(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+def _vllm(connection: Connection) -> SelfDescription | None:
     version = engine_version(connection)
-    if version is None or "vllm" not in owners:
-        return None
     cache = cache_config(connection)
-    return SelfDescription("vLLM", version, {"resolved": {"cache": cache}} if cache else {})
+    if version is None or cache is None:
+        return None
+    return SelfDescription("vLLM", version, {"resolved": {"cache": cache}})
 
 
-def _sglang(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+def _sglang(connection: Connection) -> SelfDescription | None:
     for path in ("/get_server_info", "/server_info"):
         said = _object(connection, path)
         if "version" in said:
             return SelfDescription("SGLang", str(said["version"]), _kept(said, _SGLANG))
-    return SelfDescription("SGLang") if "sglang" in owners else None
+    return None
 
 
-def _llamacpp(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+def _llamacpp(connection: Connection) -> SelfDescription | None:
     said = _object(connection, "/props")
-    if "default_generation_settings" not in said and "llamacpp" not in owners:
+    if "default_generation_settings" not in said:
         return None
     version = said.get("build_info")
     kept = _kept(said, ("total_slots", "model_path"))
@@ -116,7 +121,7 @@ def _llamacpp(connection: Connection, owners: list[str | None]) -> SelfDescripti
     return SelfDescription("llama.cpp", version if isinstance(version, str) else None, kept)
 
 
-def _tgi(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+def _tgi(connection: Connection) -> SelfDescription | None:
     said = _object(connection, "/info")
     if "max_total_tokens" not in said:
         return None
@@ -124,7 +129,7 @@ def _tgi(connection: Connection, owners: list[str | None]) -> SelfDescription | 
     return SelfDescription("TGI", version if isinstance(version, str) else None, _kept(said, _TGI))
 
 
-def _ollama(connection: Connection, owners: list[str | None]) -> SelfDescription | None:
+def _ollama(connection: Connection) -> SelfDescription | None:
     version = _object(connection, "/api/version").get("version")
     return SelfDescription("Ollama", version) if isinstance(version, str) else None
 
@@ -177,3 +182,7 @@ def _client(connection: Connection) -> http.client.HTTPConnection:
         context = tls_context(connection)
         return http.client.HTTPSConnection(host, port, timeout=WITHIN_S, context=context)
     return http.client.HTTPConnection(host, port, timeout=WITHIN_S)
+
+
+_BY_OWNER = {"vllm": _vllm, "sglang": _sglang, "llamacpp": _llamacpp}
+"""What these write into owned_by (seen with vLLM 0.32; SGLang's and llama.cpp's sources)."""

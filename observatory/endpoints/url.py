@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
+from observatory.endpoints.emulator_wire import EMULATOR
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import owned_models, quick_models
 from observatory.endpoints.self_description import SelfDescription, describe
@@ -26,7 +27,9 @@ def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
         connection = msgspec.structs.replace(connection, model=_only_model(target, owned))
     else:
         owned = quick_models(connection)  # what is wrong with it is for check_target to say
-    said = describe(connection, list(owned.values())) if owned else SelfDescription()
+    # A provider's gateway is no engine, and would only see pages asked for that it does not have.
+    ours = target.hosting == "self" and owned and EMULATOR not in owned.values()
+    said = describe(connection, list(owned.values())) if owned and ours else SelfDescription()
     facts = facts_of(
         target,
         connection,
