@@ -26,7 +26,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._last = 0.0
-        self._stage: tuple[str, int, str] | None = None
+        self._stage: tuple[str, str, int, str] | None = None
 
     def say(self, text: str) -> None:
         """One line."""
@@ -35,7 +35,7 @@ class Lines:
     def leg(self, progress: LegProgress) -> None:
         """One line when the part of a stage changes, and every LINE_EVERY_S within it."""
         now = time.monotonic()
-        stage = (progress.target, progress.stage, progress.part)
+        stage = (progress.place, progress.target, progress.stage, progress.part)
         if stage != self._stage or now - self._last >= LINE_EVERY_S:
             self._stage, self._last = stage, now
             self.say(one_line(progress))
@@ -50,8 +50,9 @@ def label(progress: LegProgress) -> str:
 def one_line(progress: LegProgress) -> str:
     """All of it in a line that fits 120 columns."""
     tokens = human_number(progress.tokens_per_s) if progress.tokens_per_s is not None else "–"
+    place = f"{progress.place}: " if progress.place else ""
     return (
-        f"{label(progress)}  stage {progress.stage + 1}/{progress.stages}, {progress.level}, "
+        f"{place}{label(progress)}  stage {progress.stage + 1}/{progress.stages}, {progress.level}, "
         f"{progress.part} {progress.elapsed_s:.0f}/{progress.length_s:.0f} s  "
         f"{progress.done} done, {progress.in_flight} open, {progress.errors} errors  "
         f"TTFT {human_seconds(progress.ttft_s)}  {tokens} tok/s  "
@@ -90,6 +91,7 @@ def _live() -> Iterator[Observer]:
                 (human_number(progress.tokens_per_s), "bold"), " tokens/s",
             )  # fmt: skip
             head = Text.assemble(
+                (f"{progress.place}  " if progress.place else "", "cyan"),
                 (label(progress), "bold"),
                 f"  stage {progress.stage + 1} of {progress.stages}, {progress.level}",
             )

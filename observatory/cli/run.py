@@ -1,7 +1,8 @@
 """`observatory run`: one scenario on its targets, from the plan to the sealed, judged runs."""
 
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
     from observatory.core.target import Target
     from observatory.core.workspace import Workspace
+    from observatory.runner.sitting import Request
 
 
 def run(
@@ -42,30 +44,37 @@ def run(
         bool,
         typer.Option("--force", help="Start although this machine is estimated to be too small."),
     ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CAMPAIGN",
+            help="Go on with an unfinished matrix: its campaign's id, or `last`.",
+        ),
+    ] = None,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
     """Load a scenario's targets, record everything, and say what the numbers are worth.
 
-    Several targets make a campaign: the same requests, in interleaved stages.
+    Several targets make a campaign: the same requests, in interleaved stages. The cells of a matrix
+    take turns, in a seeded random order, as often as it repeats; --target varies another target.
     Exit code: 0 fine or degraded, 2 bad input, 3 invalid, 4 target or environment failed,
     7 budget reached, 130 interrupted.
 
     Example: observatory run chat-steady --url http://127.0.0.1:8000/v1 --model my-model
     """
     from observatory.core.workspace import open_workspace
-    from observatory.workload.scenario_files import load_scenario
 
     workspace = open_workspace(results)
-    loaded = load_scenario(scenario, workspace)
-    adjusted = _adjusted(loaded.scenario, seed, processes, budget_usd, budget_requests)
-    targets = _targets(workspace, loaded.targets, target or [], url, model, api_key_env, billing)
-    from observatory.runner.campaign import run_campaign
-    from observatory.runner.sitting import Request
-
-    request = Request(
-        adjusted, loaded.path.parent, targets, publish=publish, label=label, force=force
+    request = _request(
+        workspace,
+        scenario,
+        _Options(target or [], seed, processes, budget_usd, budget_requests, label, publish, force),
+        _Endpoint(url, model, api_key_env, billing),
+        resume,
     )
+    from observatory.runner.campaign import run_campaign
+
     if dry_run:
         from observatory.cli.dry_run import print_dry_run
 
@@ -75,7 +84,7 @@ def run(
 
     with open_display() as display:
         result = run_campaign(workspace, request, display)
-        site = _publish(workspace, display) if publish else None
+        site = _publish(workspace, display) if request.publish else None
     from observatory.cli.comparison import print_json, print_result
 
     if json_output:
@@ -85,25 +94,123 @@ def run(
     raise typer.Exit(int(result.exit_code))
 
 
-def _adjusted(
-    scenario: "Scenario",
-    seed: int | None,
-    processes: int | None,
-    usd: float | None,
-    requests: int | None,
-) -> "Scenario":
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What was typed beside the scenario; a resumed campaign remembers it."""
+
+    target: list[str]
+    seed: int | None
+    processes: int | None
+    budget_usd: float | None
+    budget_requests: int | None
+    label: str | None
+    publish: bool
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """An endpoint given by its address."""
+
+    url: str | None
+    model: str | None
+    api_key_env: str | None
+    billing: str
+
+
+def _request(
+    workspace: "Workspace",
+    name: str,
+    typed: _Options,
+    endpoint: _Endpoint,
+    resume: str | None,
+) -> "Request":
+    from observatory.core.errors import BadInput
+    from observatory.runner.sitting import Request
+    from observatory.workload.scenario_files import load_scenario, read_scenario
+
+    written = read_scenario(name, workspace)
+    matrix = written.matrix
+    file = None
+    if resume is not None:
+        from observatory.runner.agenda import find_campaign
+
+        if matrix is None:
+            raise BadInput(
+                f"{written.name} is no matrix: its campaigns are run in one go", where="--resume"
+            )
+        file = find_campaign(workspace, written.name, resume)
+        typed = _remembered(typed, file.options)
+    if matrix is None:
+        loaded = load_scenario(name, workspace, seed=typed.seed)
+        targets = _targets(workspace, loaded.targets, typed.target, endpoint)
+    else:
+        base = _other_base(written.name, bool(matrix.vary), typed.target, endpoint)
+        loaded = load_scenario(name, workspace, base=base, seed=typed.seed)
+        targets = loaded.targets
+    return Request(
+        _adjusted(loaded.scenario, typed),
+        loaded.path.parent,
+        targets,
+        publish=typed.publish,
+        label=typed.label,
+        force=typed.force,
+        design=loaded.design,
+        asked=name,
+        options=_given(typed),
+        resume=file,
+    )
+
+
+def _remembered(typed: _Options, options: dict[str, Any]) -> _Options:
+    """What is typed now goes before what was typed when the campaign began."""
+    return replace(typed, **{**options, **_given(typed)})
+
+
+def _given(typed: _Options) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in asdict(typed).items()
+        if value is not None and value is not False and value != []
+    }
+
+
+def _other_base(name: str, varies: bool, targets: list[str], endpoint: _Endpoint) -> str | None:
+    """The target that a matrix is to vary instead of its own."""
+    from observatory.core.errors import BadInput
+
+    if endpoint.url is not None or endpoint.model is not None:
+        raise BadInput(
+            f"{name} is a matrix: it varies a target",
+            where="--url",
+            fix="write the endpoint into targets.yaml and pass --target NAME",
+        )
+    if not targets:
+        return None
+    if not varies or len(targets) > 1:
+        what = "varies one target" if varies else "lists its cells with their targets"
+        raise BadInput(
+            f"{name} is a matrix that {what}",
+            where="--target",
+            fix="pass one --target" if varies else "copy the scenario and change its cells",
+        )
+    return targets[0]
+
+
+def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
     """The scenario with what the command line says otherwise, checked as a file would be."""
     from pydantic import ValidationError
 
     from observatory.core.errors import BadInput
 
     data = scenario.model_dump(mode="json")
-    data["seed"] = scenario.seed if seed is None else seed
-    data["processes"] = scenario.processes if processes is None else processes
-    if usd is not None:
-        data["budget"]["usd"] = usd
-    if requests is not None:
-        data["budget"]["requests"] = requests
+    data["processes"] = scenario.processes if typed.processes is None else typed.processes
+    if typed.budget_usd is not None:
+        data["budget"]["usd"] = typed.budget_usd
+    if typed.budget_requests is not None:
+        data["budget"]["requests"] = typed.budget_requests
+    if typed.seed is not None:
+        data["seed"] = typed.seed
     try:
         return type(scenario).model_validate(data)
     except ValidationError as error:
@@ -114,13 +221,7 @@ def _adjusted(
 
 
 def _targets(
-    workspace: "Workspace",
-    own: list["Target"],
-    names: list[str],
-    url: str | None,
-    model: str | None,
-    api_key_env: str | None,
-    billing: str,
+    workspace: "Workspace", own: list["Target"], names: list[str], endpoint: _Endpoint
 ) -> list["Target"]:
     from pydantic import ValidationError
 
@@ -128,6 +229,7 @@ def _targets(
     from observatory.core.target import UrlTarget
     from observatory.workload.scenario_files import pick_target
 
+    url, model = endpoint.url, endpoint.model
     chosen = [pick_target(name, own, workspace) for name in names]
     if url is not None:
         try:
@@ -138,9 +240,9 @@ def _targets(
                         "name": _name_of(url, model),
                         "url": url,
                         "model": model,
-                        "api_key_env": api_key_env,
-                        "billing": billing,
-                        "price": "unknown" if billing == "tokens" else None,
+                        "api_key_env": endpoint.api_key_env,
+                        "billing": endpoint.billing,
+                        "price": "unknown" if endpoint.billing == "tokens" else None,
                     }
                 )
             )
@@ -148,7 +250,7 @@ def _targets(
             first = error.errors()[0]
             option = "--" + str(first["loc"][-1]).replace("_", "-") if first["loc"] else "--url"
             raise BadInput(first["msg"].removeprefix("Value error, "), where=option) from error
-    elif model is not None or api_key_env is not None:
+    elif model is not None or endpoint.api_key_env is not None:
         raise BadInput("--model and --api-key-env belong to --url", fix="add --url http://...")
     return chosen or own
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
+from observatory.core.matrix import Matrix
 from observatory.core.series import selector
 from observatory.core.target import (
     ENVIRONMENT_NAME,
@@ -359,6 +360,9 @@ class Scenario(Strict):
     targets: list[str | Target] = Field(
         default=[], description="names of scenarios/targets.yaml, or targets written here"
     )
+    matrix: Matrix | None = Field(
+        default=None, description="one target in many settings, instead of targets"
+    )
     processes: int = Field(default=1, ge=1, le=64, description="Locust worker processes")
     store_text: bool = Field(
         default=False, description="keep prompt and answer text, not only hashes"
@@ -386,6 +390,12 @@ class Scenario(Strict):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"targets named twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _targets_or_matrix(self) -> Self:
+        if self.targets and self.matrix is not None:
+            raise ValueError("targets and matrix: the cells of a matrix are its targets; keep one")
         return self
 
     def timing_of(self, stage: int) -> Timing:

@@ -1,7 +1,8 @@
 """A campaign from its first line to its last: targets up, sensors on, stages interleaved, sealed.
 
-Every target gets the same plan; stage by stage the order of the targets is turned round, so that
-a drift of the machine does not favour one of them. The runs share one anchor.
+Every target gets the same plan. Without a matrix all targets are up at once, and stage by stage
+their order is turned round, so that a drift of the machine does not favour one of them. The cells of
+a matrix take turns in the order of its design; each sitting has an anchor and sensors of its own.
 """
 
 from contextlib import ExitStack
@@ -9,25 +10,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from observatory.core.clock import new_anchor
+from observatory.core.design import Design
 from observatory.core.errors import BadInput, ExitCode, Interrupted, ObservatoryError
 from observatory.core.plan import Plan
 from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
+from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.calibration import load_calibration, this_host
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
-from observatory.runner.locks import target_lock
+from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
+from observatory.runner.pace import Pace
 from observatory.runner.preflight import Preflight, check_before_start
 from observatory.runner.progress import Observer
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
 from observatory.runner.sensors import start_sensors
-from observatory.runner.sitting import Campaign, Request, Sitting
+from observatory.runner.sitting import Campaign, Member, Request, Sitting
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
+from observatory.store.campaigns import CAMPAIGN_NAME
+from observatory.store.run_lock import LOCK_NAME, hold_lock
 from observatory.telemetry.host_limits import raise_open_files, read_host_limits
 from observatory.telemetry.probe_addresses import probe_addresses
 from observatory.telemetry.sampler_process import check_pages
@@ -39,12 +45,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CampaignResult:
-    """What came of it, and the exit code that says so."""
+    """What came of it, and the exit code that says so.
+
+    runs: all of the campaign's, those before an interruption included. unfinished: cells of a matrix
+    that are still to be measured.
+    """
 
     campaign_id: str
     runs: "list[FinishedRun]"
     exit_code: ExitCode
     error: ObservatoryError | None = None
+    design: Design | None = None
+    unfinished: int = 0
 
 
 def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> CampaignResult:
@@ -53,6 +65,32 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     Raises BadInput before anything starts where the request cannot be run; whatever happens after
     the run folders exist is in them and in the answer's exit code.
     """
+    plan = _check(request)
+    preflight = look_before_start(workspace, request, plan)
+    for line in preflight.warnings:
+        observer.say(f"warning: {line}")
+    raise_open_files(preflight.open_files)
+    with ExitStack() as stack:
+        for target in {lock_name(target): target for target in request.targets}.values():
+            stack.enter_context(target_lock(workspace.results, target))
+        for line in recover_crashed_runs(workspace):
+            observer.say(line)
+        stop = stack.enter_context(Stop().listening())
+        name = request.resume.campaign_id if request.resume else unique_name(request.scenario.name)
+        campaign = Campaign(workspace, request, observer, plan, name, stop, preflight)
+        diary = _diary(campaign, stack)
+        runs = _earlier(campaign, diary)
+        done, error = _take_turns(campaign, diary)
+        runs += done
+        left = sum(len(due.cells) for due in diary.agenda()) if diary is not None else 0
+        if not left:
+            _remove_campaign_folder(campaign)
+    code = _exit_code(runs, error)
+    return CampaignResult(campaign.campaign_id, runs, code, error, request.design, left)
+
+
+def _check(request: Request) -> Plan:
+    """The plan; BadInput for whatever is wrong with any target, before the first of them starts."""
     if not request.targets:
         raise BadInput(
             f"scenario {request.scenario.name} names no target",
@@ -61,30 +99,101 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     plan = make_plan(request.scenario, request.folder)
     check_references(plan)
     check_pages(request.scenario.telemetry)
-    prices = [prices_of(target) for target in request.targets]
-    for target, price in zip(request.targets, prices, strict=True):
-        check_may_spend(target, request.scenario.budget, price)
+    for target in request.targets:
+        check_may_spend(target, request.scenario.budget, prices_of(target))
+    for target in request.targets:
         check_inputs(target)
     probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start
-    preflight = look_before_start(workspace, request, plan)
-    for line in preflight.warnings:
-        observer.say(f"warning: {line}")
-    raise_open_files(preflight.open_files)
+    return plan
+
+
+def _diary(campaign: Campaign, stack: ExitStack) -> Diary | None:
+    """A matrix' diary, begun or taken up again, its folder locked; None without a matrix."""
+    request = campaign.request
+    if request.design is None:
+        return None
+    scenario, plan, design = request.scenario, campaign.plan, request.design
+    if request.resume is not None:
+        stack.enter_context(hold_lock(campaign.folder))
+        diary = resumed(campaign.workspace, request.resume, scenario, plan, design)
+        left = sum(len(due.cells) for due in diary.agenda())
+        total = sum(len(turn.cells) for turn in design.turns)
+        campaign.observer.say(f"campaign {campaign.campaign_id} goes on: {left} of {total} left")
+        return diary
+    diary = new_diary(
+        campaign.workspace, campaign.campaign_id, scenario, plan, design,
+        request.asked or scenario.name, request.options,
+    )  # fmt: skip
+    stack.enter_context(hold_lock(campaign.folder))
+    return diary
+
+
+def _earlier(campaign: Campaign, diary: Diary | None) -> "list[FinishedRun]":
+    """The runs that a resumed campaign has already, each cell's last one of a block."""
+    if diary is None or not diary.file.runs:
+        return []
+    from observatory.runner.finish import reread
+
+    left = {(due.turn, cell) for due in diary.agenda() for cell in due.cells}
+    kept = {
+        (run.turn, run.cell): run for run in diary.file.runs if (run.turn, run.cell) not in left
+    }
+    return [reread(campaign.workspace.runs / run.run_id) for run in kept.values()]
+
+
+def _take_turns(
+    campaign: Campaign, diary: Diary | None
+) -> "tuple[list[FinishedRun], ObservatoryError | None]":
+    """Every sitting that is due, one after another; a failed one does not end a matrix."""
+    agenda = diary.agenda() if diary is not None else one_turn(campaign.request.cells)
+    runs: list[FinishedRun] = []
+    clock = Pace(campaign.plan, agenda)
+    for number, due in enumerate(agenda):
+        if campaign.stop.asked:
+            return runs, Interrupted("stopped between two cells")
+        sitting = Sitting(campaign, new_anchor(), due, _place(campaign, due), clock.later_s(number))
+        done, error = _sit(sitting, diary)
+        runs += done
+        clock.sat(number)
+        if error is not None and (diary is None or isinstance(error, Interrupted)):
+            return runs, error
+    return runs, None
+
+
+def _place(campaign: Campaign, due: Due) -> str:
+    design = campaign.request.design
+    if design is None or due.turn is None or due.block is None:
+        return ""
+    what = "all cells"
+    if not design.together:
+        turns = [turn for turn in design.turns if turn.block == due.block]
+        what = f"cell {turns.index(design.turns[due.turn]) + 1} of {len(turns)}"
+    return f"block {due.block + 1} of {design.repeats}, {what}"
+
+
+def _sit(
+    sitting: Sitting, diary: Diary | None
+) -> "tuple[list[FinishedRun], ObservatoryError | None]":
+    """One sitting from its run folders to its sealed runs."""
+    campaign, due = sitting.campaign, sitting.due
+    if sitting.place:
+        names = ", ".join(campaign.request.cells[cell].target.name for cell in due.cells)
+        campaign.observer.say(f"{sitting.place}: {names}")
     with ExitStack() as stack:
-        for target in request.targets:
-            stack.enter_context(target_lock(workspace.results, target))
-        for line in recover_crashed_runs(workspace):
-            observer.say(line)
-        stop = stack.enter_context(Stop().listening())
-        name = unique_name(request.scenario.name)
-        campaign = Campaign(workspace, request, observer, plan, name, stop, preflight)
-        sitting = Sitting(campaign, new_anchor())
-        for target, price in zip(request.targets, prices, strict=True):
-            sitting.members.append(enlist(sitting, stack, target, price))
+        for place in due.cells:
+            member = enlist(sitting, stack, campaign.request.cells[place])
+            sitting.members.append(member)
+            if diary is not None and due.turn is not None:
+                diary.begun(due.turn, place, member.manifest.run_id)
         error = _measure(sitting)
-        runs = [finish_member(sitting, member) for member in sitting.members]
-        _remove_campaign_folder(campaign)
-    return CampaignResult(campaign.campaign_id, runs, _exit_code(runs, error), error)
+        runs = []
+        for member in sitting.members:
+            finished = finish_member(sitting, member)
+            runs.append(finished)
+            if diary is not None:
+                diary.ended(finished.manifest)
+        clear_samples(campaign)
+    return runs, error
 
 
 def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Preflight:
@@ -106,7 +215,7 @@ def _measure(sitting: Sitting) -> ObservatoryError | None:
         with ExitStack() as open_things:
             with sitting.campaign.stop.at_once():
                 for member in sitting.members:
-                    open_member(sitting, open_things, member)
+                    _open(sitting, open_things, member)
                 sitting.sampler = start_sensors(sitting, open_things)
                 rest(sitting)
             load(sitting)
@@ -120,8 +229,27 @@ def _measure(sitting: Sitting) -> ObservatoryError | None:
     return None
 
 
+def _open(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
+    """Open it; in a matrix a cell that does not come up is over, and the others go on."""
+    try:
+        open_member(sitting, open_things, member)
+    except ObservatoryError as error:
+        alone = len(sitting.members) == 1
+        if sitting.campaign.request.design is None or alone or isinstance(error, Interrupted):
+            raise
+        member.over("crashed", str(error))
+        sitting.campaign.observer.say(f"{member.target.name}: {error}")
+
+
+def clear_samples(campaign: Campaign) -> None:
+    """The sitting's samples are in its sealed runs; the next one's begin anew."""
+    for path in campaign.folder.glob("*"):
+        if path.name not in (CAMPAIGN_NAME, LOCK_NAME):
+            path.unlink()
+
+
 def _remove_campaign_folder(campaign: Campaign) -> None:
-    """Its samples are in the sealed runs by now; the folder was only theirs while they ran."""
+    """What it held is in the sealed runs by now."""
     if campaign.folder.is_dir():
         for path in campaign.folder.iterdir():
             path.unlink()

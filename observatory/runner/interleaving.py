@@ -29,7 +29,7 @@ def load(sitting: Sitting) -> None:
     for place, (stage, member) in enumerate(legs):
         if member.status != "running":
             continue
-        sitting.legs_left_s = sum(
+        sitting.legs_left_s = sitting.later_s + sum(
             later.warmup_s + later.steady_s
             for later, its in legs[place + 1 :]
             if its.status == "running"
@@ -92,6 +92,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
                     emulated=member.manifest.target.emulated,
                     stages=len(plan.stages),
                     later_s=sitting.legs_left_s,
+                    place=sitting.place,
                 )
             ),
         )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from observatory.core.design import Cell
 from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from observatory.runner.finish import FinishedRun
 
 
-def enlist(sitting: Sitting, stack: ExitStack, target: Target, prices: AppliedPrices) -> Member:
+def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
     """Make the run's folder and hold its lock until `stack` closes."""
-    campaign = sitting.campaign
-    scenario = campaign.request.scenario
+    campaign, target = sitting.campaign, cell.target
+    scenario, design = campaign.request.scenario, campaign.request.design
+    prices = prices_of(target)
     facts = TargetFacts(
         name=target.name,
         kind=target.kind,
@@ -62,6 +63,11 @@ def enlist(sitting: Sitting, stack: ExitStack, target: Target, prices: AppliedPr
         store_text=scenario.store_text,
         telemetry=scenario.telemetry.model_dump(mode="json"),
         capacity=campaign.preflight.estimate.to_dict(),
+        factors=cell.factors,
+        block=sitting.due.block,
+        cell=cell.place if design is not None else None,
+        turn=sitting.due.turn,
+        confounded=list(design.confounded) if design is not None else [],
     )
     folder = create_run(campaign.workspace, manifest)
     stack.enter_context(hold_lock(folder))
@@ -110,5 +116,8 @@ def unique_name(*parts: str) -> str:
 
 
 def _without_targets(scenario: Scenario) -> dict[str, Any]:
-    """The scenario for the manifest: targets stand in it as what they were opened as."""
-    return scenario.model_dump(mode="json", exclude={"targets"})
+    """The scenario for the manifest: targets stand in it as what they were opened as, levels as
+    factors."""
+    return scenario.model_dump(
+        mode="json", exclude={"targets": True, "matrix": {"base", "cells", "vary"}}
+    )

@@ -10,7 +10,10 @@ from observatory.runner.ticks import Heartbeats
 
 @dataclass(frozen=True, slots=True)
 class LegProgress:
-    """One moment of one stage on one target. Times in seconds since the stage began."""
+    """One moment of one stage on one target. Times in seconds since the stage began.
+
+    place: which cell and block of a matrix it is, in words; empty without one.
+    """
 
     target: str
     emulated: bool
@@ -26,6 +29,7 @@ class LegProgress:
     errors: int
     ttft_s: float | None
     tokens_per_s: float | None
+    place: str = ""
 
 
 class Observer(Protocol):
@@ -39,7 +43,14 @@ class Observer(Protocol):
 
 
 def leg_progress(
-    leg: Leg, beats: Heartbeats, *, now: int, emulated: bool, stages: int, later_s: float
+    leg: Leg,
+    beats: Heartbeats,
+    *,
+    now: int,
+    emulated: bool,
+    stages: int,
+    later_s: float,
+    place: str = "",
 ) -> LegProgress:
     """The state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
     stage = leg.handoff.stage
@@ -65,6 +76,7 @@ def leg_progress(
         errors=sum(tick.errors for tick in ticks),
         ttft_s=beats.ttft_s(),
         tokens_per_s=beats.tokens_per_s(),
+        place=place,
     )
 
 

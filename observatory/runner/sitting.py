@@ -5,8 +5,10 @@ They hold state and decide nothing; `campaign` is the story, and each of its ste
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from observatory.core.clock import Anchor
+from observatory.core.design import Cell, Design
 from observatory.core.plan import Plan
 from observatory.core.record import WorkerEnd
 from observatory.core.run import Manifest, RunStatus
@@ -15,9 +17,11 @@ from observatory.core.target import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import AppliedPrices
 from observatory.endpoints.catalogue import OpenTarget
+from observatory.runner.agenda import Due
 from observatory.runner.preflight import Preflight
 from observatory.runner.progress import Observer
 from observatory.runner.stopping import Stop
+from observatory.store.campaigns import CampaignFile, campaign_folder
 from observatory.telemetry.sampler_process import SamplerHandle
 
 
@@ -25,6 +29,8 @@ from observatory.telemetry.sampler_process import SamplerHandle
 class Request:
     """What a person asked to be run. folder is the scenario file's, for relative paths.
 
+    design: a matrix, whose cells the targets are. asked, options: what was typed, to be typed again.
+    resume: an unfinished campaign that goes on, instead of a new one.
     force: start although this host is estimated to be too small for the plan.
     """
 
@@ -34,6 +40,17 @@ class Request:
     publish: bool = False
     label: str | None = None
     force: bool = False
+    design: Design | None = None
+    asked: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    resume: CampaignFile | None = None
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Its targets with their levels; without a matrix they have none."""
+        if self.design is not None:
+            return self.design.cells
+        return tuple(Cell(place, target, {}) for place, target in enumerate(self.targets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +68,7 @@ class Campaign:
     @property
     def folder(self) -> Path:
         """Where what belongs to the campaign alone lies while it runs."""
-        return self.workspace.campaigns / self.campaign_id
+        return campaign_folder(self.workspace, self.campaign_id)
 
 
 @dataclass(slots=True)
@@ -75,10 +92,17 @@ class Member:
 
 @dataclass(slots=True)
 class Sitting:
-    """Targets that are up at the same time, under one sampler and one anchor."""
+    """Targets that are up at the same time, under one sampler and one anchor.
+
+    due: which cells they are. place: where it stands in the campaign, for people. later_s: what the
+    sittings after it are expected to take.
+    """
 
     campaign: Campaign
     anchor: Anchor
+    due: Due
+    place: str = ""
+    later_s: float = 0.0
     members: list[Member] = field(default_factory=list)
     sampler: SamplerHandle | None = None
     legs_left_s: float = 0.0

@@ -210,12 +210,7 @@ MATRIX_COMPARISON = View(
   END""",
             "what the figures cannot say",
         ),
-        *(
-            column
-            for name, statistic in HEADLINES
-            if name in BY_NAME
-            for column in _wide(BY_NAME[name], statistic)
-        ),
+        *(column for name, statistic in HEADLINES for column in _wide(BY_NAME[name], statistic)),
         ViewColumn(
             "energy_basis",
             "max(f.basis) FILTER (WHERE f.metric = 'j_per_output_token')",

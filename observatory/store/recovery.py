@@ -11,6 +11,7 @@ import msgspec
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
+from observatory.store.campaigns import holds_unfinished
 from observatory.store.crashed_stage import crashed_stage
 from observatory.store.journals import JOURNAL_FOLDER, worker_journals
 from observatory.store.manifest import MANIFEST_NAME, read_manifest, run_folders
@@ -106,7 +107,10 @@ def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def _remove_finished_campaigns(workspace: Workspace) -> None:
-    """Campaign folders (their samples are in the sealed runs) that no unsealed run needs."""
+    """Campaign folders that no unsealed run needs: samples are in the sealed runs by then.
+
+    An unfinished matrix keeps its folder, and what it will not need again goes from it.
+    """
     if not workspace.campaigns.is_dir():
         return
     needed = set()
@@ -118,5 +122,9 @@ def _remove_finished_campaigns(workspace: Workspace) -> None:
         if not manifest.sealed:
             needed.add(manifest.campaign_id)
     for folder in workspace.campaigns.iterdir():
-        if folder.is_dir() and folder.name not in needed:
+        if not folder.is_dir() or folder.name in needed or is_running(folder):
+            continue
+        if holds_unfinished(folder):
+            (folder / SAMPLES_JOURNAL).unlink(missing_ok=True)
+        else:
             shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Scenario
 from observatory.core.target import Strict, Target
@@ -20,10 +21,12 @@ from observatory.workload.complaints import (
     Complaint,
     complaints_of,
     did_you_mean,
+    dotted,
     refusal,
 )
+from observatory.workload.matrix import Setting, combinations_of, design_of
 from observatory.workload.profile_files import load_profile
-from observatory.workload.strict_yaml import Document, read_yaml
+from observatory.workload.strict_yaml import Document, Place, read_yaml
 
 TARGETS_FILE = "targets.yaml"
 _FILE_FIELDS = ("ca_bundle", "client_certificate", "client_key", "api_key_file")
@@ -37,11 +40,15 @@ class TargetsFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class LoadedScenario:
-    """A scenario as its file says it, and its targets with names resolved and paths absolute."""
+    """A scenario as its file says it, and its targets with names resolved and paths absolute.
+
+    A matrix: its cells are the targets, and design says in which turns.
+    """
 
     scenario: Scenario
     path: Path
     targets: list[Target]
+    design: Design | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +61,100 @@ class ListedScenario:
     error: str | None
 
 
-def load_scenario(name: str, workspace: Workspace) -> LoadedScenario:
-    """Read a scenario by its file's name without .yaml, or by its path; BadInput says what is wrong."""
+def load_scenario(
+    name: str, workspace: Workspace, *, base: str | None = None, seed: int | None = None
+) -> LoadedScenario:
+    """Read a scenario by its file's name without .yaml, or by its path; BadInput says what is wrong.
+
+    base: the target that a matrix varies, instead of its own. seed: another than the scenario's.
+    """
     path = find_scenario(name, workspace)
     document = read_yaml(path)
     scenario = _scenario_of(document)
-    known: dict[str, Target] = {}
-    if any(isinstance(target, str) for target in scenario.targets):
-        known = _targets_of_folders([path.parent, *workspace.scenarios])
-    targets, complaints = [], []
-    for place, target in enumerate(scenario.targets):
-        if not isinstance(target, str):
-            line = document.line_of(("targets", place))
-            where = f"{document.name}:{line}"
-            targets.append(_settled(target, path.parent, workspace.scenarios, where))
-        elif target in known:
-            targets.append(known[target])
-        else:
-            what, fix = _unknown_target(target, known)
-            line = document.line_of(("targets", place))
-            complaints.append(Complaint(line, f"targets[{place}]", what, fix))
-    if complaints:
-        raise refusal(document.name, complaints)
-    return LoadedScenario(_with_absolute_probes(scenario, path.parent), path, targets)
+    if seed is not None:
+        scenario = scenario.model_copy(update={"seed": seed})
+    scenario = _with_absolute_probes(scenario, path.parent)
+    names = _Names(document, path, workspace)
+    if scenario.matrix is None:
+        targets = [
+            names.target(target, ("targets", place))
+            for place, target in enumerate(scenario.targets)
+        ]
+        names.refuse()
+        return LoadedScenario(scenario, path, [target for target in targets if target is not None])
+    design = _design(scenario, names, base)
+    return LoadedScenario(scenario, path, [cell.target for cell in design.cells], design)
+
+
+def read_scenario(name: str, workspace: Workspace) -> Scenario:
+    """A scenario as its file says it, its target names not looked up."""
+    return _scenario_of(read_yaml(find_scenario(name, workspace)))
+
+
+class _Names:
+    """Targets of one scenario file by name or as written; what is unknown is told all at once."""
+
+    def __init__(self, document: Document, path: Path, workspace: Workspace) -> None:
+        self.document = document
+        self._folder = path.parent
+        self._scenarios = workspace.scenarios
+        self._known: dict[str, Target] | None = None
+        self._complaints: list[Complaint] = []
+
+    @property
+    def known(self) -> dict[str, Target]:
+        """The targets of the folders' targets.yaml files, read when the first is asked for."""
+        if self._known is None:
+            self._known = _targets_of_folders([self._folder, *self._scenarios])
+        return self._known
+
+    def target(self, written: str | Target, place: Place) -> Target | None:
+        """The target settled; None, and a complaint, for an unknown name."""
+        line = self.document.line_of(place)
+        if not isinstance(written, str):
+            return self.settled(written, f"{self.document.name}:{line}")
+        if written in self.known:
+            return self.known[written]
+        what, fix = _unknown_target(written, self.known)
+        self._complaints.append(Complaint(line, dotted(place), what, fix))
+        return None
+
+    def settled(self, target: Target, where: str) -> Target:
+        """The target with its relative paths made absolute."""
+        return _settled(target, self._folder, self._scenarios, where)
+
+    def refuse(self) -> None:
+        """BadInput where a name was unknown."""
+        if self._complaints:
+            raise refusal(self.document.name, self._complaints)
+
+
+def _design(scenario: Scenario, names: _Names, other_base: str | None) -> Design:
+    matrix = scenario.matrix
+    assert matrix is not None
+    base = None
+    if other_base is not None:
+        if other_base not in names.known:
+            what, fix = _unknown_target(other_base, names.known)
+            raise BadInput(what, where="--target", fix=fix)
+        base = names.known[other_base]
+    elif matrix.base is not None:
+        base = names.target(matrix.base, ("matrix", "base"))
+    settings: list[Setting] = []
+    for at, cell in enumerate(matrix.cells):
+        place: Place = ("matrix", "cells", at)
+        target = base
+        if cell.target is not None:
+            target = names.target(cell.target, (*place, "target"))
+        if target is not None:
+            places = {name: (*place, "set", name) for name in cell.set}
+            settings.append(
+                Setting(target, dict(cell.set), places, place, cell.name, dict(cell.factors))
+            )
+    names.refuse()
+    if base is not None and matrix.vary:
+        settings = combinations_of(matrix, base)
+    return design_of(matrix, settings, scenario.seed, names.document, names.settled)
 
 
 def find_scenario(name: str, workspace: Workspace) -> Path:

@@ -236,8 +236,7 @@ def test_every_headline_is_a_column_and_no_name_comes_twice() -> None:
     names = [column.name for column in view.columns]
     assert len(names) == len(set(names))
     for name, statistic in HEADLINES:
-        if name in BY_NAME:
-            metric = BY_NAME[name]
-            assert {column_name(metric, statistic), f"{stem_of(metric, statistic)}_change"} <= set(
-                names
-            )
+        metric = BY_NAME[name]
+        assert {column_name(metric, statistic), f"{stem_of(metric, statistic)}_change"} <= set(
+            names
+        )

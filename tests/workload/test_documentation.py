@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_example_scenario_loads_and_plans(folder: Path) -> None:
-    text, _ = _examples("scenarios.md", "yaml")
+    text, *_ = _examples("scenarios.md", "yaml")
     (folder / "support-bot.yaml").write_text(text)
     workspace = Workspace(root=folder, results=folder)
     loaded = load_scenario(str(folder / "support-bot.yaml"), workspace)
@@ -40,8 +40,29 @@ def test_the_example_scenario_loads_and_plans(folder: Path) -> None:
     assert [item.scorer for item in plan.items] == ["exact", "label", None, None]
 
 
+def test_the_example_matrices_expand(folder: Path) -> None:
+    _, factorial, one_by_one, _ = _examples("scenarios.md", "yaml")
+    head = (
+        "name: m\nworkload: {kind: tasks, tasks: [support-tickets]}\n"
+        "arrivals: {kind: closed}\nstages: [{concurrency: 1}]\n"
+    )
+    workspace = Workspace(root=folder, results=folder)
+    found = []
+    for text in (factorial, one_by_one):
+        (folder / "m.yaml").write_text(head + text)
+        design = load_scenario(str(folder / "m.yaml"), workspace).design
+        assert design is not None
+        found.append(design)
+    assert [len(design.cells) for design in found] == [4, 2]
+    assert found[0].cells[-1].target.name == "smollm2-llamacpp.parallel-4.threads-2"
+    assert (found[0].repeats, found[0].confounded) == (3, ())
+    assert found[1].confounded == (
+        "engine and weight_format change together: neither's effect is known",
+    )
+
+
 def test_the_example_targets_load(folder: Path) -> None:
-    _, text = _examples("scenarios.md", "yaml")
+    *_, text = _examples("scenarios.md", "yaml")
     (folder / "targets.yaml").write_text(text)
     assert set(read_targets(folder / "targets.yaml")) == {"local-qwen", "gateway"}
 

@@ -70,7 +70,7 @@ def test_a_shipped_scenario_fits_its_engines_context(name: str, elsewhere: Works
 @pytest.mark.parametrize("name", NAMES)
 def test_no_shipped_scenario_needs_a_key_or_spends_money(name: str, elsewhere: Workspace) -> None:
     kinds = {target.kind for target in load_scenario(name, elsewhere).targets}
-    assert kinds <= {"llamacpp", "emulated"}
+    assert kinds <= {"llamacpp", "vllm", "emulated"}
 
 
 @pytest.mark.parametrize("path", [*FILES, FOLDER / "targets.yaml"], ids=lambda path: path.stem)
@@ -115,7 +115,13 @@ def test_the_schema_refuses_what_the_reader_refuses() -> None:
 
 def test_the_shipped_targets_cover_every_kind_and_hold_no_key(elsewhere: Workspace) -> None:
     targets = load_targets(elsewhere)
-    assert {target.kind for target in targets.values()} == {"llamacpp", "emulated", "url", "api"}
+    assert {target.kind for target in targets.values()} == {
+        "llamacpp",
+        "vllm",
+        "emulated",
+        "url",
+        "api",
+    }
     assert targets == read_targets(FOLDER / "targets.yaml")
     assert "sk-" not in (FOLDER / "targets.yaml").read_text(encoding="utf-8")
 

@@ -1,0 +1,29 @@
+"""How long a campaign will still take: its stages, and what the sittings so far took beside them."""
+
+import time
+from collections.abc import Sequence
+
+from observatory.core.plan import Plan
+from observatory.runner.agenda import Due
+
+
+class Pace:
+    """Told of each sitting as it ends; starts, idle windows and sealing are guessed from those."""
+
+    def __init__(self, plan: Plan, agenda: Sequence[Due]) -> None:
+        stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
+        self._load_s = [stages_s * len(due.cells) for due in agenda]
+        self._beside_s: list[float] = []
+        self._since = time.monotonic()
+
+    def sat(self, number: int) -> None:
+        """The sitting of this number is over."""
+        now = time.monotonic()
+        self._beside_s.append(max(0.0, now - self._since - self._load_s[number]))
+        self._since = now
+
+    def later_s(self, number: int) -> float:
+        """What the sittings after this one are expected to take, seconds."""
+        rest = self._load_s[number + 1 :]
+        beside = sum(self._beside_s) / len(self._beside_s) if self._beside_s else 0.0
+        return sum(rest) + beside * len(rest)
