@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, Work
 from observatory.core.sample import Sample
 from observatory.core.scenario import Timing
 from observatory.core.workspace import shipped
+from observatory.endpoints.emulator import EMULATED_MODEL
 from observatory.quality.scorers import score
 from observatory.workload.strict_yaml import read_yaml
 
@@ -265,6 +267,25 @@ def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
     return hurt
 
 
+def intrude(run: Running) -> None:
+    """Ask the run's own service for answers, one after the other, all through the stage."""
+    run.started()
+    service = psutil.Process(run.process("endpoints.emulator"))
+    [port] = {
+        address.laddr.port for address in service.net_connections() if address.status == "LISTEN"
+    }
+    body = {"model": EMULATED_MODEL, "messages": [{"role": "user", "content": "Who else is here?"}]}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/chat/completions",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    end = time.monotonic() + run.timing.warmup + run.timing.steady
+    while time.monotonic() < end:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            answer.read()
+
+
 def busy_scoring(folder: Path) -> Path:
     """client_cpu with the longest references that are scored, and as many users as fill the core."""
     shutil.copytree(SCENARIOS, folder, dirs_exist_ok=True)
@@ -325,6 +346,8 @@ PROVOCATIONS: dict[str, Provocation] = {
     "energy_disagrees": Provocation("clean", hurt=before_the_seal(gpu(150, 100, 300)), served=True),
     "energy_power": Provocation("clean", hurt=before_the_seal(gpu(500, 500, 300)), served=True),
     "server_cap": Provocation("server_cap"),
+    "server_tokens": Provocation("server_tokens"),
+    "foreign_load": Provocation("clean", hurt=intrude),
     "clock_step": Provocation("clean", hurt=before_the_seal(rewrite(stepped))),
     "errors": Provocation("errors"),
     "cache_state": Provocation("cache_state"),

@@ -106,8 +106,27 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from client_checks.offered_rate(data, stage)
     yield from client_checks.clock_steps(data)
     yield from service_checks.drift(data)
-    yield from service_checks.token_mismatch(data)
-    yield from service_checks.cache_state(data)
+    mismatch = list(service_checks.token_mismatch(data))
+    state = list(service_checks.cache_state(data))
+    yield from mismatch
+    yield from state
     yield from service_checks.telemetry_gap(data)
     yield from energy_checks.energy_gates(data)
     yield from server_checks.server_cap(data)
+    yield from _by_the_servers_counts(data, mismatch, state)
+
+
+def _by_the_servers_counts(
+    data: StageData, mismatch: list[Finding], state: list[Finding]
+) -> Iterator[Finding]:
+    """Others' requests explain every other difference; usage that the stream contradicts, and a cache
+    state that the answers tell, are doubted already."""
+    counts = server_checks.counts_of(data)
+    if counts is None:
+        return
+    foreign = list(server_checks.foreign_load(data, counts))
+    yield from foreign
+    if not foreign and not mismatch:
+        yield from server_checks.server_tokens(data, counts)
+    if not foreign and not state:
+        yield from server_checks.prefix_cache_state(data, counts)

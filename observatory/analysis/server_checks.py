@@ -4,13 +4,17 @@ Only what the server tells is held against it; nothing is inferred from latencie
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.findings import as_found
+from observatory.analysis.engine_metrics import engine_readings
+from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.idle_counts import Idle, counted_by_engine, idle_around
 from observatory.analysis.quantiles import rank
+from observatory.analysis.service_checks import TEMPLATE_TOKENS
 from observatory.analysis.stage_data import StageData
 from observatory.core.run import Finding
 
@@ -19,6 +23,8 @@ ON_THE_WAY_SHARE = 0.1
 ON_THE_WAY_REQUESTS = 2
 """Open requests that a server may not count as running although none of them waits: those on the
 way to it, being tokenised, or just ended."""
+SLACK_TOKENS = 16
+"""Of a server's own, such as one that generates to prove its health."""
 
 
 def server_cap(data: StageData) -> Iterator[Finding]:
@@ -27,7 +33,7 @@ def server_cap(data: StageData) -> Iterator[Finding]:
     Compared reading by reading, at the same instant; a finding where in the middle reading more
     were left out than can be on the way.
     """
-    readings = _readings(data, "engine_requests_running")
+    readings = engine_readings(data, "engine_requests_running")
     if readings.height < MIN_READINGS:
         return
     running = readings.get_column("value").to_numpy()
@@ -36,21 +42,89 @@ def server_cap(data: StageData) -> Iterator[Finding]:
     if np.median(opened - running) <= max(ON_THE_WAY_REQUESTS, ON_THE_WAY_SHARE * level):
         return
     most = float(np.sort(running)[rank(len(running), 0.95) - 1])
-    waiting = _readings(data, "engine_requests_waiting").get_column("value").median()
+    waiting = engine_readings(data, "engine_requests_waiting").get_column("value").median()
     message = f"the server ran at most {most:g} at once of the {level:g} requests that were open"
     if isinstance(waiting, float):
         message += f", {waiting:g} waited in it"
     yield as_found("server_cap", message, data.window.stage, most, level)
 
 
-def _readings(data: StageData, metric: str) -> pl.DataFrame:
-    return data.samples.filter(
-        (pl.col("sensor") == "engine")
-        & (pl.col("subject") == "target")
-        & (pl.col("metric") == metric)
-        & pl.col("value").is_not_null()
-        & data.window.holds("at_ns")
-    ).sort("at_ns")
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A stage between two idle readings, as the engine counted it; None: it does not say."""
+
+    idle: Idle
+    sent: int
+    requests: float | None
+
+
+def counts_of(data: StageData) -> Counts | None:
+    """None where there are no such readings."""
+    idle = idle_around(data)
+    if idle is None:
+        return None
+    sent = data.attempts.filter(pl.col("sent_ns").is_not_null()).height
+    return Counts(idle, sent, counted_by_engine(data, "engine_requests_total", idle))
+
+
+def foreign_load(data: StageData, counts: Counts) -> Iterator[Finding]:
+    """Requests that ended in the server and that we did not send."""
+    if not counts.requests:
+        return
+    others = max(0.0, counts.requests - counts.sent)
+    share = others / counts.requests
+    message = (
+        f"the server ended {counts.requests:g} requests and {counts.sent} were sent to it here: "
+        f"others asked it {others:g}"
+    )
+    yield from over_limit("foreign_load", share, message, data.window.stage)
+
+
+def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
+    """The engine's own count of tokens against what usage said of all answers; the worse of two kinds.
+
+    A try that broke off took tokens of which we know nothing: where there is one, only fewer tokens
+    in the engine than in usage are a contradiction.
+    """
+    tries = data.attempts.filter(pl.col("sent_ns").is_not_null())
+    known = tries.filter(
+        (pl.col("outcome") == "ok")
+        & (pl.col("output_tokens_from") == "usage")
+        & pl.col("output_tokens").is_not_null()
+        & pl.col("prompt_tokens").is_not_null()
+    )
+    whole = known.height == tries.height
+    found: list[tuple[float, str]] = []
+    for kind in ("output", "prompt"):
+        server = counted_by_engine(data, f"engine_{kind}_tokens_total", counts.idle)
+        client = int(known.get_column(f"{kind}_tokens").sum())
+        if server is None or client == 0:
+            continue
+        apart = abs(server - client) if whole else max(0.0, client - server)
+        message = (
+            f"the server counted {server:.0f} {kind} tokens and usage said {client} "
+            f"of {known.height} answers"
+        )
+        found.append((max(0.0, apart - SLACK_TOKENS) / client, message))
+    if found:
+        share, message = max(found)
+        yield from over_limit("server_tokens", share, message, data.window.stage)
+
+
+def prefix_cache_state(data: StageData, counts: Counts) -> Iterator[Finding]:
+    """Whether the prefix cache was in the state that the scenario asked for, by the engine's counters."""
+    asked = (data.manifest.scenario.get("workload") or {}).get("cache")
+    hits = counted_by_engine(data, "engine_prefix_cache_hits_total", counts.idle)
+    queries = counted_by_engine(data, "engine_prefix_cache_queries_total", counts.idle)
+    if hits is None or not queries:
+        return
+    if asked == "cold":
+        beyond = max(0.0, hits - TEMPLATE_TOKENS * counts.sent) / queries
+        message = f"the server found {beyond:.1%} of prompt tokens in its cache in a cold run"
+        yield from over_limit("cache_state", beyond, message, data.window.stage)
+    elif asked == "warm" and hits == 0:
+        message = "the cache was primed and the server found no prompt token in it"
+        yield Finding("cache_state", "note", message, data.window.stage, 0.0)
 
 
 def _open_at(data: StageData, instants: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -140,6 +140,19 @@ _ROWS = (
         as_found="degraded",
     ),
     Threshold(
+        "server_tokens",
+        "share of tokens",
+        "the engine counts every token that it takes in and makes; between two idle readings that is what "
+        "usage says of all answers, and vLLM's and llama.cpp's agree to the token",
+        degraded=0.02,
+    ),
+    Threshold(
+        "foreign_load",
+        "share of the server's requests",
+        "others' requests take slots, cache and time: the load was not the one asked for",
+        degraded=0.02,
+    ),
+    Threshold(
         "clock_step",
         "requests",
         "realtime moved by more than 100 us while they were open: their latencies are left out",

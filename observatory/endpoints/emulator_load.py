@@ -11,13 +11,14 @@ from observatory.core.profile import Drift, Slowdown
 class Slots:
     """First come, first served: at most `limit` at once (None: no limit), the others wait.
 
-    generated_tokens counts what left them.
+    generated_tokens counts what left them, ended the requests that had one and are over.
     """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self.running = 0
         self.generated_tokens = 0
+        self.ended = 0
         self._waiting: deque[Callable[[], None]] = deque()
 
     @property
@@ -35,6 +36,7 @@ class Slots:
 
     def give_back(self) -> None:
         """A started one is over."""
+        self.ended += 1
         if self._waiting:
             self._waiting.popleft()()
         else:

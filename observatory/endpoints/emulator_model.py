@@ -61,6 +61,7 @@ class EmulatedModel:
         self.requests = 0
         self.connections = 0
         self.prompt_tokens = 0
+        self.cached_tokens = 0
         self._clock = clock
         self._draws = Draws(profile)
         self._allowance = Allowance(profile.limits)
@@ -97,6 +98,7 @@ class EmulatedModel:
             return refusal, limits, fate.fault
         cached = self._cache.cached(tokens)
         self.prompt_tokens += len(tokens)
+        self.cached_tokens += cached
         counts = Counts(
             prompt=len(tokens),
             cached=cached,
@@ -115,6 +117,8 @@ class EmulatedModel:
             head=lambda: head(limits),
             reply=lambda response: reply(response, limits),
         )
+        if asked.stream:  # what nobody sees is generated all the same; whole answers count it
+            self.slots.generated_tokens += script.hidden_tokens
         facts = {
             "fault": fate.fault,
             "stream": asked.stream,

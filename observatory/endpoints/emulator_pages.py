@@ -14,7 +14,7 @@ LATENESS_PATH = "/emulator/lateness"
 METRICS_PATH = "/metrics"
 
 
-def metrics_page(model: str, slots: Slots, *, prompt_tokens: int) -> Reply:
+def metrics_page(model: str, slots: Slots, *, prompt_tokens: int, cached_tokens: int) -> Reply:
     """The page of METRICS_PATH."""
     label = f'{{model_name="{model}"}}'
     lines = ["# observatory-emulator: these figures are of no real engine."]
@@ -22,7 +22,10 @@ def metrics_page(model: str, slots: Slots, *, prompt_tokens: int) -> Reply:
         ("num_requests_running", "gauge", "Requests in the batch.", slots.running),
         ("num_requests_waiting", "gauge", "Requests that wait for a slot.", slots.waiting),
         ("prompt_tokens", "counter", "Prompt tokens taken in.", prompt_tokens),
-        ("generation_tokens", "counter", "Tokens sent.", slots.generated_tokens),
+        ("generation_tokens", "counter", "Tokens generated.", slots.generated_tokens),
+        ("request_success", "counter", "Requests that ended.", slots.ended),
+        ("prefix_cache_queries", "counter", "Prompt tokens looked up.", prompt_tokens),
+        ("prefix_cache_hits", "counter", "Prompt tokens found.", cached_tokens),
     ):
         sample = f"vllm:{name}_total" if kind == "counter" else f"vllm:{name}"
         lines += [f"# HELP {sample} {help_text}", f"# TYPE {sample} {kind}"]

@@ -87,7 +87,7 @@ class Script:
         self._reply = reply
         shape = profile.shape
         aloud = fate.reasoning_tokens if content.reasons_aloud else 0
-        self._hidden = fate.reasoning_tokens - aloud
+        self.hidden_tokens = fate.reasoning_tokens - aloud
         words = answer_words(
             fate.words_seed, asked, aloud + fate.tokens, multibyte=shape.text == "multibyte"
         )
@@ -122,11 +122,13 @@ class Script:
         gaps_s = sum(self._gaps() for _ in range(len(self._thoughts) + fate.tokens - 1))
         data = self._reply(Reply(200, self._whole_body()))
         if fate.fault in ("reset", "early_close", "stall"):
-            yield Step(gaps_s + self._hidden * self._mean_gap_s, data[: len(data) * 2 // 3])
+            yield Step(gaps_s + self.hidden_tokens * self._mean_gap_s, data[: len(data) * 2 // 3])
             yield self._end()
         else:
             tokens = fate.reasoning_tokens + fate.tokens
-            yield Step(gaps_s + self._hidden * self._mean_gap_s, data, events=1, tokens=tokens)
+            yield Step(
+                gaps_s + self.hidden_tokens * self._mean_gap_s, data, events=1, tokens=tokens
+            )
 
     def _whole_body(self) -> bytes:
         text = " ".join(self._words)
@@ -145,7 +147,7 @@ class Script:
         """Each event with text, and how many tokens it carries."""
         content, each = self._content, self._profile.shape.tokens_per_event
         thoughts, words = self._thoughts, self._words
-        sent, started = self._hidden, 0
+        sent, started = self.hidden_tokens, 0
         for at in range(0, len(thoughts), each):
             piece = thoughts[at : at + each]
             last = at + each >= len(thoughts)
@@ -186,12 +188,12 @@ class Script:
         """The whole stream as writes: head, text (coalesced where the shape says), and the end."""
         together = self._profile.shape.events_per_write
         yield Step(0.0, self._head() + self._content.opening(), "fixed", events=1)
-        gap_s = max(0, self._hidden - 1) * self._mean_gap_s
+        gap_s = max(0, self.hidden_tokens - 1) * self._mean_gap_s
         # The first token's delay is the server's own; what was thought unheard is decoding.
-        if self._hidden:
+        if self.hidden_tokens:
             yield Step(self._ttft_s, b"", "drift")
         data, held, tokens = b"", 0, 0
-        first = not self._hidden
+        first = not self.hidden_tokens
         gap = self._gaps
         for event, carried in events:
             if together == 1 and carried == 1 and not first:  # as most are
@@ -222,7 +224,7 @@ class Script:
         shape = self._profile.shape
         writes = max(1, writes // (shape.tokens_per_event * shape.events_per_write))
         left = 1 + int(self._fate.strike * max(1, writes - 1))
-        running = self._hidden
+        running = self.hidden_tokens
         for step in steps:
             if left == 0:
                 if fault == "error_event":

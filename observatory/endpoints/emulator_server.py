@@ -187,7 +187,12 @@ class Connection(asyncio.Protocol):
         if request.size > LARGEST_BODY:
             return error(413, f"the body is larger than {LARGEST_BODY} bytes")
         if request.method == "GET" and path == METRICS_PATH:
-            return metrics_page(model.name, model.slots, prompt_tokens=model.prompt_tokens)
+            return metrics_page(
+                model.name,
+                model.slots,
+                prompt_tokens=model.prompt_tokens,
+                cached_tokens=model.cached_tokens,
+            )
         if request.method == "GET" and path == LATENESS_PATH:
             return lateness_page(model.lateness)
         return understand(

@@ -18,6 +18,7 @@ from observatory.core.errors import EnvironmentFailed
 from observatory.core.record import RequestRecord, Tokens
 from observatory.core.run import Manifest, SealReport, StageTimes
 from observatory.core.sample import Sample
+from observatory.core.units import parse_duration
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices
 from observatory.store.files import disk_error, sha256_of
@@ -194,6 +195,7 @@ def own_samples(
     """
     own = f"engine:{manifest.target.name}"
     others = _hosts_of_others(manifest)
+    margin = _margin_ns(manifest)
     windows = [_window(stage) for stage in manifest.stages]
     spans = [
         (stage.index, *window)
@@ -206,8 +208,7 @@ def own_samples(
     for sample in readings:
         inside = [index for index, start, end in spans if start <= sample.at <= end]
         near = inside or any(
-            start - SAMPLE_MARGIN_NS <= sample.at <= end + SAMPLE_MARGIN_NS
-            for start, end in kept_spans
+            start - margin <= sample.at <= end + margin for start, end in kept_spans
         )
         if not near and not sample.metric.endswith(STANDING):
             continue
@@ -225,6 +226,12 @@ def _hosts_of_others(manifest: Manifest) -> set[str]:
         for probe in telemetry.get("probes") or []
         if probe.get("targets") and manifest.target.name not in probe["targets"]
     }
+
+
+def _margin_ns(manifest: Manifest) -> int:
+    """Two readings on either side of a stage: what stood there before and after the load."""
+    interval = (manifest.scenario.get("telemetry") or {}).get("interval", "1s")
+    return max(SAMPLE_MARGIN_NS, round(2e9 * parse_duration(interval)))
 
 
 def _window(stage: StageTimes) -> tuple[int, int] | None:

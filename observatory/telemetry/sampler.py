@@ -33,6 +33,8 @@ from observatory.telemetry.sensor_set import SensorSet
 from observatory.telemetry.update_periods import measure_update_periods
 
 LONGEST_DEADLINE_S = 1.0
+ENGINE_SETTLES_S = 0.1
+"""An engine may count a request some milliseconds after it has sent its last token."""
 FIRST_DEADLINE_S = 5.0
 """nvmlInit takes seconds where the driver's persistence mode is off."""
 
@@ -54,12 +56,13 @@ class Sampler:
         self._sensors = SensorSet(self._all(), config.anchor.now)
 
     def _all(self) -> Iterator[Sensor]:
+        """The engines first: what they counted before the load must be read before it begins."""
+        for role, at in self._config.engines.items():
+            yield EngineSensor(role, at, self._config.engine_pages.get(role))
         yield HostSensor()
         yield ProcessSensor(self._roles.now)
         yield self._nvml
         yield RaplSensor()
-        for role, at in self._config.engines.items():
-            yield EngineSensor(role, at, self._config.engine_pages.get(role))
         if self._config.dcgm is not None:
             yield DcgmSensor(self._config.dcgm)
         yield from (PrometheusSensor(page) for page in self._config.prometheus)
@@ -87,10 +90,15 @@ class Sampler:
         """The last reading of every sensor, codecarbon's total included, safe on the disk.
 
         Sensors read less than half an interval ago are not read again: rates over such a short
-        time are noise.
+        time are noise. Engines are: their counters are whole only after the last request.
         """
+        if self._config.engines:
+            time.sleep(ENGINE_SETTLES_S)
         if self._sensors.silent_s() > self._config.interval_s / 2:
             self.read()
+        else:
+            for samples in self._sensors.read_only(EngineSensor.name, LONGEST_DEADLINE_S):
+                self._append(samples)
         if self._carbon is not None:
             self._append(self._carbon.finish(self._config.anchor.now()))
         os.fsync(self._journal)

@@ -3,6 +3,7 @@ the class that the package has for it, by its synchronous and its asynchronous c
 
 import asyncio
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ import openai
 import pytest
 
 from observatory.core.profile import Profile
+from observatory.telemetry.engine_names import translate
+from observatory.telemetry.exposition import read_page
 
 Start = Callable[..., tuple[str, int]]
 MESSAGES: Any = [{"role": "user", "content": "Please reset my password today"}]
@@ -151,6 +154,37 @@ def test_reasoning_comes_under_the_name_that_is_asked_for(served: Any) -> None:
     assert len(thoughts.split()) == 4
     usage = ask(client).usage
     assert (usage.completion_tokens, usage.completion_tokens_details.reasoning_tokens) == (10, 4)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {},
+        {"shape": {"tokens_per_event": 3, "events_per_write": 2}},
+        {"shape": {"answer": "tool_call"}},
+        {"reasoning": {"tokens_median": 4, "tokens_p95": 4}},
+        {"reasoning": {"tokens_median": 4, "tokens_p95": 4, "stream": "reasoning"}},
+        {"prompt_cache": {"kind": "fraction", "fraction": 0.5}},
+        {"faults": {"wrong_usage": 1.0}},
+    ],
+)
+def test_its_counters_are_what_true_usage_says(served: Any, profile: dict[str, Any]) -> None:
+    client = served(**profile)
+    *_, last = ask(client, stream=True, stream_options={"include_usage": True})
+    usages = [last.usage, ask(client).usage]
+    with urllib.request.urlopen(str(client.base_url).replace("/v1/", "/metrics")) as answer:
+        page = answer.read().decode()
+    counted = translate(read_page(page), "")
+    factor = 1.5 if profile.get("faults") else 1.0
+    for metric, said in {
+        "output_tokens": sum(usage.completion_tokens for usage in usages),
+        "prompt_tokens": sum(usage.prompt_tokens for usage in usages),
+    }.items():
+        assert counted[f"engine_{metric}_total"] * factor == pytest.approx(said, abs=1)
+    assert counted["engine_requests_total"] == 2
+    cached = sum(usage.prompt_tokens_details.cached_tokens for usage in usages)
+    assert counted["engine_prefix_cache_hits_total"] == cached
+    assert (cached > 0) is ("prompt_cache" in profile)
 
 
 def test_the_asynchronous_client_streams_and_gets_its_errors(start_emulator: Start) -> None:

@@ -209,6 +209,18 @@ def test_samples_are_those_of_the_runs_own_stages(workspace: Workspace) -> None:
     }
 
 
+def test_sensors_that_are_asked_seldom_have_two_readings_on_either_side(
+    workspace: Workspace,
+) -> None:
+    made = manifest(stages=[stage(0)])  # 0-10 s
+    made = msgspec.structs.replace(
+        made, scenario={**made.scenario, "telemetry": {"interval": "5s"}}
+    )
+    readings = [Sample(at * S, "host", "shared_host", "", "cpu", at) for at in range(-14, 26, 5)]
+    kept = read_frames(sealed_run(workspace, made, records=[], samples=readings)).samples
+    assert kept["value"].to_list() == [-9, -4, 1, 6, 11, 16]
+
+
 @pytest.mark.parametrize(
     ("targets", "subject"),
     [([], "target"), (["emulated-api"], "target"), (["another"], "shared_host")],
