@@ -24,11 +24,11 @@ from observatory.endpoints.engines.installed import engines_folder
 from observatory.endpoints.engines.packages import Pip
 from observatory.endpoints.engines.record import read_record
 from observatory.endpoints.engines.shared_torch import shared_torch
-from observatory.endpoints.models import MODELS, pull
+from observatory.endpoints.models import is_here, model_path, pull
 
 HERE = Path(__file__).parent
 NAMES = ("vllm", "guidellm", "aiperf")
-MODEL = "smollm2-135m-instruct-q4_1"
+MODEL = "smollm2-135m-instruct-bf16-dequantised"
 
 ENGINE = "vllm==0.32.0"
 """The engine whose environment is the peer vllm: what `observatory engine install` makes of it."""
@@ -50,14 +50,14 @@ def folder(name: str) -> Path:
 
 
 def model_folder() -> Path:
-    """The small model as safetensors with its tokenizer, there or not: made with the peer vllm."""
-    return _named(MODEL, MODELS[MODEL].sha256.encode(), (HERE / "convert.py").read_bytes())
+    """The small model as safetensors with its tokenizer, there or not."""
+    return model_path(MODEL)
 
 
 def installed(name: str) -> bool:
     """Whether the whole of a peer was installed; for vllm the model too, which it makes."""
     if name == "vllm":
-        return read_record(folder(name)) is not None and model_folder().is_dir()
+        return read_record(folder(name)) is not None and is_here(MODEL)
     return (folder(name) / _STAMP).is_file()
 
 
@@ -89,7 +89,7 @@ def install(name: str) -> None:
     with _alone(name):
         if name == "vllm":
             install_engine(ENGINE, Options(build="cpu"), this_host(), _say)
-            _make(model_folder(), f"{MODEL} for vllm", _convert)
+            pull(MODEL, _say)
         else:
             _make(folder(name), f"{name} {version(name)}", lambda path: _environment(path, name))
 
@@ -135,11 +135,6 @@ def _pip(path: Path, *arguments: str, pins: str) -> None:
     """--no-deps: the pins are all of it; what pip would add is what was left out on purpose."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
     _run([*command, *arguments, "--no-deps", "--requirement", str(HERE / f"{pins}.txt")], path)
-
-
-def _convert(path: Path) -> None:
-    gguf = pull(MODEL, _say)
-    _run([program("vllm", "python"), str(HERE / "convert.py"), str(gguf), str(path)], path)
 
 
 def _say(line: str) -> None:

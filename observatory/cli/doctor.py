@@ -77,7 +77,7 @@ def engine_checks() -> list["Check"]:
     import subprocess
     import sys
 
-    from observatory.endpoints.models import MODELS, model_path
+    from observatory.endpoints.models import MODELS, Model, model_path
     from observatory.telemetry.checkup import Check
 
     # In a child: a build for another processor ends the process that imports it.
@@ -91,7 +91,7 @@ def engine_checks() -> list["Check"]:
         fix = "pip install --force-reinstall xllamacpp"
         llama = Check("llama.cpp", "missing", last, fix, needed=True)
     checks = [llama]
-    for name in MODELS:
+    for name in (name for name, model in MODELS.items() if isinstance(model, Model)):
         path = model_path(name)
         if path.is_file():
             checks.append(Check(f"model {name}", "ok", str(path)))

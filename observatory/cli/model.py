@@ -1,4 +1,6 @@
-"""observatory model: the models that come by name; fetch one, or list them with where they lie."""
+"""observatory model: the models that come by name; fetch or make one, or list them with where they lie."""
+
+from typing import Any
 
 import typer
 
@@ -6,28 +8,31 @@ from observatory.cli.options import JsonOption
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Fetch and list the built-in models.\n\nExample: observatory model list",
+    help="Fetch, make and list the built-in models.\n\nExample: observatory model list",
 )
 
 
 @app.command()
-def pull(name: str = typer.Argument(..., help="A name of `observatory model list`.")) -> None:
-    """Fetch a model through pip, check its SHA-256, and keep it in the cache folder.
+def pull(
+    name: str = typer.Argument(..., help="A name of `observatory model list`, or a group's."),
+) -> None:
+    """Fetch or make a model, check its SHA-256, and keep it in the cache folder.
 
-    pip's own configuration says where packages come from; OBSERVATORY_CACHE says where models are
-    kept. A model that is there already is only checked.
+    A GGUF file comes through pip, whose own configuration says where packages come from. Other formats
+    of its weights are made from it in the environment of an installed engine (observatory engine
+    install). OBSERVATORY_CACHE says where models are kept. One that is there already is only checked.
 
     Example: observatory model pull smollm2-135m-instruct-q4_1
     """
     from observatory.endpoints import models
 
-    path = models.pull(name, lambda text: typer.echo(text, err=True))
-    typer.echo(path)
+    for each in models.names_of(name):
+        typer.echo(models.pull(each, lambda text: typer.echo(text, err=True)))
 
 
 @app.command("list")
 def list_models(json_output: JsonOption = False) -> None:
-    """List the models with size, licence, and where each lies or would lie.
+    """List the models with size, licence, what each really is, and where it lies or would lie.
 
     Example: observatory model list --json
     """
@@ -35,26 +40,40 @@ def list_models(json_output: JsonOption = False) -> None:
 
     from observatory.endpoints import models
 
-    rows = [
-        {
-            "name": name,
-            "title": model.title,
-            "bytes": model.size_bytes,
-            "download_bytes": model.wheel_bytes,
-            "license": model.license,
-            "sha256": model.sha256,
-            "fetched": models.model_path(name).is_file(),
-            "path": str(models.model_path(name)),
-        }
-        for name, model in models.MODELS.items()
-    ]
+    rows = [model_row(name) for name in models.MODELS]
     if json_output:
         typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return
     for row in rows:
-        state = (
-            "fetched" if row["fetched"] else f"not fetched: observatory model pull {row['name']}"
-        )
+        state = "here" if row["here"] else f"not here: observatory model pull {row['name']}"
         typer.echo(f"{row['name']}  ({row['title']})")
-        typer.echo(f"  {int(str(row['bytes'])) / 1e6:.0f} MB, {row['license']}, {state}")
+        typer.echo(f"  {row['bytes'] / 1e6:.0f} MB, {row['license']}, {state}")
+        if row["note"]:
+            typer.echo(f"  {row['note']}")
         typer.echo(f"  {row['path']}")
+    for group, names in models.GROUPS.items():
+        typer.echo(f"{group}  (all of: {', '.join(names)})")
+
+
+def model_row(name: str) -> dict[str, Any]:
+    """What the list says of a model; download_bytes is null for one that is made here."""
+    from observatory.endpoints import models
+
+    model = models.MODELS[name]
+    made = isinstance(model, models.MadeModel)
+    return {
+        "name": name,
+        "title": model.title,
+        "format": model.format,
+        "weight_format": model.weight_format,
+        "parameters": model.parameters,
+        "bytes": model.size_bytes,
+        "download_bytes": None if isinstance(model, models.MadeModel) else model.wheel_bytes,
+        "license": model.license,
+        "sha256": model.sha256,
+        "made_from": model.source if isinstance(model, models.MadeModel) else None,
+        "needs_engine": made and model.format != "lora",
+        "note": model.note,
+        "here": models.is_here(name),
+        "path": str(models.model_path(name)),
+    }

@@ -88,7 +88,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
             engine_distribution=f"xllamacpp {ready['version']} (a binding with llama.cpp built in)",
             model_sha256=digest,
             parameters=read_parameters(path),
-            weight_format=weight_format(metadata),
+            weight_format=_weight_format(path, metadata),
             quantization=weight_format(metadata).removeprefix("GGUF").strip() or None,
             settings=settings_of(config) | _described(ready, metadata, path),
         )
@@ -104,15 +104,35 @@ def default_threads() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
+def _weight_format(path: Path, metadata: dict[str, Any]) -> str:
+    """As the file says; of one that was made here also from what."""
+    known = models.catalogued(path)
+    return known.weight_format if known is not None else weight_format(metadata)
+
+
 def check_model(target: LlamaCppTarget) -> None:
     """BadInput where the target's model is neither in the catalogue nor a GGUF file."""
     if target.model not in models.MODELS:
         read_metadata(_own_file(target))
+    else:
+        _check_format(target)
+
+
+def _check_format(target: LlamaCppTarget) -> None:
+    known = models.MODELS[target.model]
+    if known.format != "gguf":
+        ggufs = [name for name, model in models.MODELS.items() if model.format == "gguf"]
+        raise BadInput(
+            f"llama.cpp reads GGUF files, and {target.model} is {known.weight_format}",
+            where=f"target {target.name}: model",
+            fix=f"one of: {', '.join(ggufs)}",
+        )
 
 
 def _model_file(target: LlamaCppTarget, context: OpenContext) -> tuple[Path, str]:
     """The file, and the name under which it is served."""
     if target.model in models.MODELS:
+        _check_format(target)
         return models.pull(target.model, context.say), target.model
     path = _own_file(target)
     return path, path.stem

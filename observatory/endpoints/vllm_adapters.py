@@ -7,7 +7,7 @@ from typing import Any
 
 from observatory.core.errors import BadInput
 from observatory.core.target import LoraAdapter, VllmTarget
-from observatory.endpoints import weights
+from observatory.endpoints import models, weights
 from observatory.endpoints.vllm_command import ServedAdapter
 
 _CONFIG = "adapter_config.json"
@@ -49,6 +49,8 @@ def find_adapters(target: VllmTarget, say: Callable[[str], None]) -> list[FoundA
 
 def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None]) -> FoundAdapter:
     own = _folder(target, adapter)
+    if own is None and adapter.path in models.MODELS:
+        own = models.pull(adapter.path, say)
     folder = own or weights.snapshot_of(adapter.path)
     config = weights.json_file(folder / _CONFIG) if folder is not None else {}
     rank, base = config.get("r"), config.get("base_model_name_or_path")
@@ -73,7 +75,13 @@ def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None])
 
 
 def _folder(target: VllmTarget, adapter: LoraAdapter) -> Path | None:
-    """The adapter's folder; None for a hub id."""
+    """The adapter's folder; None for a hub id or a name of the catalogue."""
+    known = models.MODELS.get(adapter.path)
+    if known is not None and known.format != "lora":
+        raise BadInput(
+            f"adapter {adapter.name}: {adapter.path} is a model, no LoRA adapter",
+            where=f"target {target.name}",
+        )
     path = Path(adapter.path).expanduser()
     if not adapter.path.startswith((".", "/", "~")) and not path.is_dir():
         return None

@@ -4,7 +4,7 @@ A folder of ours is read before the start; a hub id's snapshot only after it, wh
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from observatory.core.errors import BadInput
@@ -38,7 +38,7 @@ def check_model(target: VllmTarget) -> None:
                 fix="remove it",
             )
     elif target.model in models.MODELS:
-        _refuse_gguf(target)
+        _check_catalogued(target)
 
 
 def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
@@ -46,6 +46,8 @@ def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
     check_model(target)
     assert target.model is not None
     folder = _own_folder(target)
+    if folder is None and target.model in models.MODELS:
+        folder = models.pull(target.model, say)
     if folder is not None:
         name = target.served_model_name or folder.name
         return ServedModel(str(folder), name, folder, weights.size_of(folder))
@@ -59,7 +61,11 @@ def facts_of_model(
 ) -> WeightFacts:
     """What is known of the model that is being served; all null where its files are not found."""
     if model.folder is not None:
-        return weights.facts_of_folder(model.folder, say)
+        facts = weights.facts_of_folder(model.folder, say)
+        known = models.catalogued(model.folder)
+        if known is None:
+            return facts
+        return replace(facts, weight_format=known.weight_format, license=known.license)
     snapshot = weights.snapshot_of(model.argument, target.revision)
     return weights.facts_of_snapshot(snapshot) if snapshot is not None else WeightFacts()
 
@@ -73,9 +79,13 @@ def _own_folder(target: VllmTarget) -> Path | None:
     return None
 
 
-def _refuse_gguf(target: VllmTarget) -> None:
-    raise BadInput(
-        f"{target.model} is a GGUF file, and vLLM reads safetensors",
-        where=f"target {target.name}: model",
-        fix="give a folder with config.json and *.safetensors, or a hub id",
-    )
+def _check_catalogued(target: VllmTarget) -> None:
+    known = models.MODELS[str(target.model)]
+    if known.format != "safetensors":
+        fitting = [name for name, each in models.MODELS.items() if each.format == "safetensors"]
+        what = "a GGUF file" if known.format == "gguf" else "an adapter"
+        raise BadInput(
+            f"{target.model} is {what}, and vLLM is given safetensors",
+            where=f"target {target.name}: model",
+            fix=f"{' or '.join(fitting)}, a folder with config.json and *.safetensors, or a hub id",
+        )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.endpoints import models
+from observatory.endpoints import model_files, models
 from observatory.endpoints.models import Model, model_path, pull
 
 CONTENT = b"GGUF and the weights"
@@ -155,7 +155,7 @@ def test_too_little_space_is_seen_before_the_download(
     class Full(NamedTuple):
         free: int = 5
 
-    monkeypatch.setattr(models.shutil, "disk_usage", lambda path: Full())
+    monkeypatch.setattr(model_files.shutil, "disk_usage", lambda path: Full())
     with pytest.raises(EnvironmentFailed, match="MiB are needed for tiny, 0 MiB are free"):
         pull("tiny", shelf.said.append)
     assert shelf.said == []

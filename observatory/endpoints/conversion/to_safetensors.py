@@ -1,7 +1,7 @@
-"""The GGUF file of `observatory model pull` as a folder of safetensors with its tokenizer.
+"""A GGUF file as a folder of bfloat16 safetensors with its tokenizer and chat template.
 
-vLLM and the peers' tokenizers read that offline. Runs in the environment of the peer vllm, which has
-transformers, gguf and accelerate: convert.py GGUF FOLDER.
+Runs in an installed engine's environment, which has torch, transformers, gguf and accelerate, and is
+never imported in ours: to_safetensors.py GGUF FOLDER.
 """
 
 import sys
@@ -15,10 +15,10 @@ from transformers import (  # type: ignore[import-not-found]
 
 
 def convert(gguf: Path, folder: Path) -> None:
-    """Dequantize to bfloat16 and write model, tokenizer and chat template into `folder`."""
+    """Dequantise and round to bfloat16; vLLM and tokenizers read the folder offline."""
     where = str(gguf.parent)
     model = AutoModelForCausalLM.from_pretrained(where, gguf_file=gguf.name, dtype=torch.bfloat16)
-    # It is no longer quantized: with these two it could not be saved as what it is.
+    # It is no longer quantised: with these two it could not be saved as what it is.
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

@@ -1,0 +1,71 @@
+"""A model's files in the cache: one process at a time, held against a hash, and a full disk said.
+
+Knows nothing of where models come from.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from observatory.core.errors import EnvironmentFailed
+
+MIB = 2**20
+
+
+def sha256_of(path: Path) -> str:
+    """The file's hash, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path: Path, sha256: str, what: str) -> None:
+    """EnvironmentFailed where the file has another hash; it is deleted then."""
+    found = sha256_of(path)
+    if found != sha256:
+        path.unlink()
+        raise EnvironmentFailed(
+            f"{what} has the wrong SHA-256 ({found[:12]}..., expected {sha256[:12]}...) "
+            "and was deleted",
+            where=str(path),
+            fix="try again; where it happens again, the package index serves something else",
+        )
+
+
+def need_space(folder: Path, needed_bytes: int, name: str) -> None:
+    """EnvironmentFailed where the disk of a folder has less free than that."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise EnvironmentFailed(
+            f"{needed_bytes // MIB} MiB are needed for {name}, {free // MIB} MiB are free",
+            where=str(folder),
+            fix="free some space, or set OBSERVATORY_CACHE to another folder",
+        )
+
+
+@contextlib.contextmanager
+def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock file; the kernel frees it however this process ends."""
+    with path.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{name}: another process is fetching it; waiting")
+            started = time.monotonic()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            say(f"{name}: waited {time.monotonic() - started:.0f} s")
+        yield
+
+
+def disk_error(error: OSError, folder: Path) -> EnvironmentFailed:
+    """What to tell where a model's files could not be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return EnvironmentFailed(
+        "the disk is full" if full else f"the model cannot be kept: {error.strerror or error}",
+        where=str(folder),
+        fix="free some space, or set OBSERVATORY_CACHE to another folder",
+    )
