@@ -28,7 +28,7 @@ def energy_gates(data: StageData) -> Iterator[Finding]:
         return
     window = data.window
     if window.seconds < LEAST_WINDOW_S * (1 - 1e-6):
-        message = f"the window is {window.seconds:.3g} s long, and power needs {LEAST_WINDOW_S:g}"
+        message = f"the window is {window.seconds:.3g} s long, energy needs {LEAST_WINDOW_S:g} s"
         yield as_found(
             "energy_window", message, window.stage, round(window.seconds, 6), LEAST_WINDOW_S
         )

@@ -66,8 +66,9 @@ def energy_rows(
     window, subject and scope.
     On one host: shared_host has whole-machine figures (cpu, memory, and GPUs that the target is not
     known to use); target has its GPUs and its share of the processors' joules; client the share of
-    the measuring side. A target elsewhere has what a probe read and the scenario claims for it, else
-    one null row that says so, as one whose energy is not ours to know; it leaves the client's share.
+    the measuring side. A target elsewhere has the GPUs that the scenario claims for it and a probe
+    reads, and its share of that host's processors where they are metered, else one null row that says
+    so, as one whose energy is not ours to know; it leaves the client's share.
     Instants as in `stages` and `samples`.
     """
     read = sensed(samples)
@@ -90,7 +91,7 @@ def _window(read: Sensed, site: Site, stage: int | None, start: int, end: int) -
             ledger.add_none(site.no_energy)
     elif site.on_this_host:
         ledger.add_share("target", {site.target_role})
-    elif not ledger.add_claimed():
+    elif not ledger.add_distant():
         ledger.add_none(site.elsewhere)
     if stage is not None:
         ledger.add_share("client", read.client_roles)
@@ -128,7 +129,7 @@ class _Ledger:
             here = site.on_this_host and gpu.local
             own = gpu.claimed or (here and (gpu.device in site.gpus or site.target_role in users))
             if own and site.no_energy is None:
-                others = users - {site.target_role}
+                others = {r for r in users if ("nvml", r) not in self._sensed.claimed}
                 doubt = f"{gpu.device} also used by {', '.join(sorted(others))}" if others else None
                 parts.setdefault("target", []).append(self._of_gpu(gpu, doubt))
             elif here:
@@ -138,22 +139,23 @@ class _Ledger:
         if not parts and site.on_this_host and self._sensed.codecarbon("gpu") is not None:
             self._add("shared_host", "gpu", self._of_codecarbon("gpu"))
 
-    def add_claimed(self) -> bool:
-        """A distant machine's processors and memory that the scenario says are the target's.
+    def add_distant(self) -> bool:
+        """The share of a distant host's processors that its probe saw the target take.
 
         Answers whether the target has any row by now.
         """
-        scopes: tuple[Scope, ...] = ("cpu", "memory")
-        for scope in scopes:
-            devices = self._sensed.rapl(scope, claimed=True)
+        for host, roles in sorted(self._sensed.claimed_processes().items()):
+            devices = self._sensed.rapl("cpu", host)
             if devices:
-                self._add("target", scope, self._of_rapl(devices))
+                self._add_share("target", self._of_rapl(devices), self._share(roles, host))
         return any(row.subject == "target" for row in self.rows)
 
     def add_share(self, subject: Subject, roles: set[str]) -> None:
         """The processors' joules by these roles' part of all busy CPU time."""
-        whole, method = self._cpu, f"{self._cpu.method}, {_SHARE}"
-        share = self._share(roles)
+        self._add_share(subject, self._cpu, self._share(roles))
+
+    def _add_share(self, subject: Subject, whole: _Part, share: Amount) -> None:
+        method = f"{whole.method}, {_SHARE}"
         value = None
         if whole.amount.value is not None and share.value is not None:
             value = whole.amount.value * share.value
@@ -184,8 +186,8 @@ class _Ledger:
         part = _Part(amount, "modelled", "pue", source)
         self._add("target", "datacentre_overhead", part, pue=pue)
 
-    def _share(self, roles: set[str]) -> Amount:
-        busy = self._counted("host", "", "cpu_busy_s")
+    def _share(self, roles: set[str], host: str = "") -> Amount:
+        busy = self._counted("host", host, "cpu_busy_s")
         if busy.value is None:
             return _joined(None, f"busy CPU time of the host: {busy.reason}", [busy])
         if not roles:
@@ -203,7 +205,7 @@ class _Ledger:
 
     def _whole(self, scope: Scope) -> _Part:
         """A part of this host by its own counters, else by what codecarbon makes of it."""
-        devices = self._sensed.rapl(scope, claimed=False)
+        devices = self._sensed.rapl(scope)
         return self._of_rapl(devices) if devices else self._of_codecarbon(scope)
 
     def _of_rapl(self, devices: list[str]) -> _Part:

@@ -48,8 +48,14 @@ class Gpu:
 
     @property
     def local(self) -> bool:
-        """Whether it is one of this host's: a probe's devices have the probe's name before them."""
-        return ":" not in self.device
+        """Whether it is one of this host's."""
+        return not host_of(self.device)
+
+
+def host_of(device: str) -> str:
+    """The probe's name before a distant host's devices; "" for this host's own."""
+    name, colon, _ = device.partition(":")
+    return name if colon and name != "engine" else ""
 
 
 @dataclass
@@ -81,20 +87,26 @@ class Sensed:
         ]
         return min(devices, default=None)
 
-    def rapl(self, scope: Scope, *, claimed: bool) -> list[str]:
-        """RAPL's counters of a scope: those that are claimed for the target, or this host's others.
+    def rapl(self, scope: Scope, host: str = "") -> list[str]:
+        """RAPL's counters of a scope on a host.
 
         Packages contain their cores, and a host's sum (psys) is not among them: nothing twice.
         """
         kind = {"cpu": "cpu/package-", "memory": "memory/dram-"}[scope]
+        start = f"{host}:{kind}" if host else kind
         return sorted(
             device
             for sensor, device, metric in self.readings
-            if sensor == "rapl"
-            and metric == "energy_j"
-            and device.rpartition(":")[2].startswith(kind)
-            and ((sensor, device) in self.claimed if claimed else ":" not in device)
+            if sensor == "rapl" and metric == "energy_j" and device.startswith(start)
         )
+
+    def claimed_processes(self) -> dict[str, set[str]]:
+        """Distant host -> the processes there that are said to be the target's."""
+        found: dict[str, set[str]] = {}
+        for sensor, device in self.claimed:
+            if sensor == "process" and host_of(device):
+                found.setdefault(host_of(device), set()).add(device)
+        return found
 
     def users(self, gpu: str, start: int, end: int) -> set[str]:
         """The roles that the driver listed on a GPU, or on a slice of it, within the window."""
@@ -106,8 +118,8 @@ class Sensed:
 
     def grid(self) -> Grid | None:
         """The grid's intensity, where its country is known."""
-        for (sensor, device, metric), readings in self.readings.items():
-            if sensor == "codecarbon" and metric == "kgco2e_per_kwh":
+        for (sensor, device, _), readings in self.readings.items():
+            if sensor == "codecarbon" and device.startswith("grid/"):
                 _, zone, year = device.split("/")
                 source = f"codecarbon global_energy_mix.json ({year})"
                 return Grid(zone, readings[-1][1], source)
@@ -122,15 +134,16 @@ class Sensed:
             self.claimed.add((sample.sensor, sample.device))
         if sample.sensor == "process" and sample.subject == "client":
             self.client_roles.add(sample.device)
-        if sample.metric == "up" and not sample.value and sample.reason:
+        if sample.metric == "up" and not sample.value and not sample.device and sample.reason:
             self.why_down[sample.sensor] = sample.reason
         if sample.sensor in GPU_SENSORS:
             self._add_gpu(sample)
 
     def _add_gpu(self, sample: Sample) -> None:
         if sample.metric.endswith(GPU_OF_ROLE) and sample.metric != f"gpu{GPU_OF_ROLE}":
-            gpu = sample.metric.removesuffix(GPU_OF_ROLE)
-            self._users.append((sample.at, gpu, sample.device))
+            gpu, host = sample.metric.removesuffix(GPU_OF_ROLE), host_of(sample.device)
+            on = f"{host}:{gpu}" if host else gpu
+            self._users.append((sample.at, on, sample.device))
         elif sample.metric in UPDATE_PERIOD and "/" not in sample.device:  # slices have no meter
             known = self.gpus.setdefault(sample.device, Gpu(sample.device, "dcgm"))
             if sample.sensor == "nvml":

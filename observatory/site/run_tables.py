@@ -178,17 +178,27 @@ def energy_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
         heads,
         [
             [
-                Cell(loads[row["stage"]].text if row["stage"] in loads else DASH),
+                Cell(_energy_load(row["stage"], loads)),
                 Cell(words(row["subject"])),
                 Cell(words(row["scope"])),
                 _joules(row),
                 Cell(words(row["basis"])),
-                Cell(row["method"] or DASH),
+                Cell(row["method"] or DASH, under=_only_checks(row)),
                 Cell(row["reason"] or row["source"] or DASH),
             ]
             for row in rows
         ],
     )
+
+
+def _energy_load(stage: int | None, loads: dict[int, Load]) -> str:
+    if stage is None:
+        return "idle baseline"
+    return loads[stage].text if stage in loads else DASH
+
+
+def _only_checks(row: Row) -> str | None:
+    return "checks the row above, in no sum" if row["counts"] is False else None
 
 
 def _joules(row: Row) -> Cell:
@@ -199,4 +209,7 @@ def _joules(row: Row) -> Cell:
     if start is None or end is None or end <= start:
         return Cell(text, number=True)
     watts = row["energy_j"] / (end - start) * 1e9
-    return Cell(text, under=f"{human_number(watts)} W on average", number=True)
+    under = f"{human_number(watts)} W on average"
+    if row["low_j"] is not None and row["high_j"] is not None:
+        under += f", {write(row['low_j'], 'J')} to {write(row['high_j'], 'J')}"
+    return Cell(text, under=under, number=True)

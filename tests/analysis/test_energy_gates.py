@@ -203,7 +203,7 @@ def test_a_short_window_has_no_energy_figure(thirty: Any, figure: Any) -> None:
         30.0,
     )
     assert figure(metrics(thirty), "j_per_request")["reason"] == (
-        "energy_window: the window is 29 s long, and power needs 30"
+        "energy_window: the window is 29 s long, energy needs 30 s"
     )
 
 

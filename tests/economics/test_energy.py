@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -175,7 +176,8 @@ def _gpu(device: str, watts: float, *users: str) -> list[Sample]:
     ]
     for role in users:
         metric = f"{device}_memory_used_bytes"
-        samples += _series("nvml", role, metric, lambda t: 1e9, subject="target")
+        whose: Subject = "target" if role == ENGINE else "shared_host"
+        samples += _series("nvml", role, metric, lambda t: 1e9, subject=whose)
     return samples
 
 
@@ -420,20 +422,47 @@ def test_rapl_is_preferred_and_its_packages_are_summed() -> None:
     assert share.method == "rapl, by share of busy CPU time"
 
 
-def test_a_probes_devices_that_the_scenario_claims_are_a_distant_targets() -> None:
-    samples = _host() + _gpu("gpu0", 9000)
+def _far() -> list[Sample]:
+    """Host far, by its probe: the engine on gpu0 and on 3 of 4 busy cores; this host's gpu0 is not it."""
+    samples = _gpu("gpu0", 9000)
     for device, watts in (("far:gpu0", 100.0), ("far:gpu1", 70.0)):
         subject: Subject = "target" if device == "far:gpu0" else "shared_host"
         samples += _series("nvml", device, "gpu_power_w", lambda t, w=watts: w, subject=subject)
-    samples += _series(
-        "rapl", "far:cpu/package-0", "energy_j", lambda t: 40.0 * t, subject="target"
-    )
+    role = "far:engine:watched"
+    samples += _series("nvml", role, "gpu0_memory_used_bytes", lambda t: 1e9, subject="target")
+    samples += _series("process", role, "cpu_s", lambda t: 3.0 * t, subject="target")
+    samples += _series("host", "far", "cpu_busy_s", lambda t: 4.0 * t)
+    return samples
+
+
+def test_a_distant_target_has_the_gpus_and_the_share_that_a_probe_reads() -> None:
+    samples = _host() + _far()
+    samples += _series("rapl", "far:cpu/package-0", "energy_j", lambda t: 40.0 * t)
     rows = _rows(samples, on_this_host=False)
     assert [(r.subject, r.scope, r.energy_j, r.basis) for r in rows] == [
         ("target", "gpu", 3000, "measured"),
-        ("target", "cpu", 1200, "measured"),
+        ("target", "cpu", pytest.approx(900), "estimated"),
         ("client", "cpu", pytest.approx(66), "estimated"),
     ]
+    assert rows[0].reason is None
+
+
+def test_a_distant_host_without_counters_leaves_the_gpus() -> None:
+    rows = _rows(_host() + _far(), on_this_host=False)
+    assert [(r.subject, r.scope) for r in rows] == [("target", "gpu"), ("client", "cpu")]
+
+
+def test_a_probe_beside_changes_nothing_of_a_target_on_this_host() -> None:
+    far = [
+        sample
+        if sample.subject != "target"
+        else msgspec.structs.replace(sample, subject="shared_host")
+        for sample in _far()
+        if sample.device.startswith("far")
+    ]
+    assert _rows(_host() + _gpu("gpu0", 100, ENGINE) + far) == _rows(
+        _host() + _gpu("gpu0", 100, ENGINE)
+    )
 
 
 def test_dcgm_stands_in_where_nvml_does_not_read_that_gpu() -> None:
@@ -449,7 +478,8 @@ def test_a_slice_makes_its_gpu_the_targets_and_is_no_meter_of_its_own() -> None:
     samples += _series("nvml", "gpu0/mig1", "gpu_power_w", lambda t: None, reason="NotSupported")
     for role, slice_ in ((ENGINE, 1), ("engine:other", 2)):
         metric = f"gpu0/mig{slice_}_memory_used_bytes"
-        samples += _series("nvml", role, metric, lambda t: 1e9, subject="target")
+        whose: Subject = "target" if role == ENGINE else "shared_host"
+        samples += _series("nvml", role, metric, lambda t: 1e9, subject=whose)
     row = _row(_rows(samples), "target", "gpu")
     assert (row.energy_j, row.reason) == (2700, "gpu0 also used by engine:other")
 
