@@ -23,8 +23,11 @@ def render(
     request: Literal["chat", "completions"],
     stream: bool,
     cache: Literal["cold", "natural", "warm"],
+    model: str | None = None,
 ) -> tuple[bytes, bytes]:
     """The body's bytes before and after the nonce; (whole, b"") unless cache is cold.
+
+    model: what is asked; the connection's where it is None.
 
     Precedence, later wins: the item's body; model, output limit and stream, which are ours; the
     target's reasoning_effort (chat only); the target's extra_body, merged as RFC 7396 merges
@@ -35,7 +38,7 @@ def render(
     if asked not in item.body:
         raise ValueError(f"item {item.prompt_id} has no {asked}, which a {request} request needs")
     # What is asked stands first, so that the first sentinel is the one that opens it.
-    body: dict[str, Any] = {asked: item.body[asked], "model": connection.model}
+    body: dict[str, Any] = {asked: item.body[asked], "model": model or connection.model}
     theirs = {asked, "model", "max_tokens"}
     body.update((name, value) for name, value in item.body.items() if name not in theirs)
     # Completions keep the old name everywhere (OpenAI API reference, "Create completion").
@@ -47,6 +50,19 @@ def render(
         body["reasoning_effort"] = connection.reasoning_effort
     whole = _encode(_merged(body, connection.extra_body))
     return _split(whole, item) if cache == "cold" else (whole, b"")
+
+
+def model_of(
+    connection: Connection, *, index: int, place: int, cache: Literal["cold", "natural", "warm"]
+) -> str:
+    """Which model a stage's request `index` asks, whose item is at `place`: the connection's in turn.
+
+    The same in every run of a plan. Where the cache was warmed an item keeps the model that it was
+    warmed for: an engine caches each adapter's prompts apart.
+    """
+    if not connection.models:
+        return connection.model
+    return connection.models[(place if cache == "warm" else index) % len(connection.models)]
 
 
 def _split(whole: bytes, item: PlanItem) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
 from observatory.core.record import Phase
 from observatory.endpoints.exchange import Exchange
-from observatory.endpoints.requests_body import render
+from observatory.endpoints.requests_body import model_of, render
 from observatory.load.handoff import Handoff
 
 _RENDERED_BYTES = 64 << 20
@@ -71,7 +71,7 @@ class Turns:
 
     handoff: Handoff
     _order: Order = field(init=False)
-    _rendered: dict[int, tuple[bytes, bytes]] = field(init=False, default_factory=dict)
+    _rendered: dict[tuple[int, str], tuple[bytes, bytes]] = field(init=False, default_factory=dict)
     _kept: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -83,7 +83,8 @@ class Turns:
         handoff = self.handoff
         stage = handoff.stage
         place = index if stage.kind == "prime" else self._order.item(index)
-        before, after = self._render(place)
+        model = model_of(handoff.connection, index=index, place=place, cache=handoff.cache)
+        before, after = self._render(place, model)
         body = [before]
         if after:
             body += [nonce(handoff.seed, stage.index, index).encode(), after]
@@ -95,8 +96,8 @@ class Turns:
             exchange=Exchange(streaming=handoff.stream),
         )
 
-    def _render(self, place: int) -> tuple[bytes, bytes]:
-        rendered = self._rendered.get(place)
+    def _render(self, place: int, model: str) -> tuple[bytes, bytes]:
+        rendered = self._rendered.get((place, model))
         if rendered is None:
             handoff = self.handoff
             rendered = render(
@@ -105,10 +106,11 @@ class Turns:
                 request=handoff.request,
                 stream=handoff.stream,
                 cache=handoff.cache,
+                model=model,
             )
             self._kept += len(rendered[0]) + len(rendered[1]) + NONCE_LENGTH
             if self._kept > _RENDERED_BYTES:
                 self._rendered.clear()
                 self._kept = 0
-            self._rendered[place] = rendered
+            self._rendered[place, model] = rendered
         return rendered

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from observatory.core.connection import Connection
 from observatory.core.plan import NONCE_SENTINEL, PlanItem
 from observatory.core.target import UrlTarget
-from observatory.endpoints.requests_body import render
+from observatory.endpoints.requests_body import model_of, render
 
 NONCE = b"0123456789abcdef"
 
@@ -104,6 +104,19 @@ def test_the_target_wins_over_the_item_and_extra_body_over_both() -> None:
 def test_extra_body_must_not_touch_what_records_and_caps_rest_on() -> None:
     with pytest.raises(ValidationError, match="must not set max_tokens, n:"):
         UrlTarget(kind="url", name="t", url="http://h/v1", extra_body={"n": 4, "max_tokens": 1})
+
+
+def test_models_are_asked_in_turn_and_a_warmed_item_keeps_its_own() -> None:
+    several = connection(models=["a", "b", "m"])
+    turns = [(index, 7 - index) for index in range(4)]
+    for cache, expected in (("cold", "abma"), ("natural", "abma"), ("warm", "bamb")):
+        asked = [model_of(several, index=i, place=p, cache=cache) for i, p in turns]  # type: ignore[arg-type]
+        assert "".join(asked) == expected
+    assert model_of(connection(), index=5, place=1, cache="cold") == "m"
+    body, _ = render(
+        chat("hello"), several, request="chat", stream=True, cache="natural", model="b"
+    )
+    assert json.loads(body)["model"] == "b"
 
 
 def test_an_item_that_does_not_fit_is_our_bug() -> None:
