@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from observatory.core.errors import BadInput
-from observatory.core.target import VllmTarget
+from observatory.core.target import Target, VllmTarget
 from observatory.endpoints.engines.installed import find_engine
 from observatory.endpoints.engines.requirement import ENGINES, PROJECTS
 
@@ -43,6 +43,13 @@ def command_of(target: VllmTarget) -> VllmCommand:
         title += f" (third party's {known.build.upper()} build of {PROJECTS['vllm']})"
     build: Literal["cuda", "cpu"] = "cpu" if "+cpu" in version else known.build
     return VllmCommand(path, title, None, build)
+
+
+def computes_on_gpus(target: Target) -> bool:
+    """Whether a target is a vLLM that we start and that is not known to be a CPU build."""
+    if not isinstance(target, VllmTarget) or target.url is not None:
+        return False
+    return command_of(target).build != "cpu"
 
 
 def _executable(target: VllmTarget) -> Path:

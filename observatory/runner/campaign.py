@@ -17,14 +17,16 @@ from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
+from observatory.endpoints.vllm_executable import computes_on_gpus
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.calibration import load_calibration, this_host
+from observatory.runner.gpu_claims import check_free, check_ports_apart, check_together
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
 from observatory.runner.pace import Pace
-from observatory.runner.preflight import Preflight, check_before_start
+from observatory.runner.preflight import Preflight, check_before_start, started_by_us
 from observatory.runner.progress import Observer
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
@@ -34,6 +36,7 @@ from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.store.campaigns import CAMPAIGN_NAME
 from observatory.store.run_lock import LOCK_NAME, hold_lock
+from observatory.telemetry.gpu_inventory import read_gpus
 from observatory.telemetry.host_limits import raise_open_files, read_host_limits
 from observatory.telemetry.probe_addresses import probe_addresses
 from observatory.telemetry.sampler_process import check_pages
@@ -198,6 +201,7 @@ def _sit(
 
 def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Preflight:
     """Whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
+    _check_claims(request)
     return check_before_start(
         request.scenario,
         plan,
@@ -207,6 +211,21 @@ def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Pre
         calibration=load_calibration(workspace),
         force=request.force,
     )
+
+
+def _check_claims(request: Request) -> None:
+    """GPUs and ports: there, free, and not wanted by two that are up together."""
+    started = [target for target in request.targets if started_by_us(target)]
+    if request.design is None or request.design.together:
+        check_ports_apart(started)
+    computing = [target for target in started if computes_on_gpus(target)]
+    if not computing:
+        return
+    gpus = read_gpus() or []
+    for target in computing:
+        check_free(target, gpus)
+    if request.design is None or request.design.together:
+        check_together(computing, gpus)
 
 
 def _measure(sitting: Sitting) -> ObservatoryError | None:

@@ -1,0 +1,107 @@
+"""Whether the GPUs and ports that targets ask for are there, free, and asked for once, before a start.
+
+Pure: it gets the targets and what the driver said.
+"""
+
+from collections.abc import Sequence
+
+from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.target import LlamaCppTarget, Target, VllmTarget
+from observatory.telemetry.gpu_inventory import Gpu
+
+IDLE_BYTES = 1_000 * 2**20
+"""Used on a GPU that nobody computes on: a driver's own few hundred MB (an H100's are about 600 MiB)."""
+_FREE_IT = "end that process, or name other gpus"
+
+
+def claims_of(target: Target, gpus: Sequence[Gpu]) -> list[Gpu]:
+    """The GPUs that a target will use here; BadInput where one that it names is not there.
+
+    A target that names none uses the first ones, as many as share each of its layers.
+    """
+    if not isinstance(target, VllmTarget) or target.url is not None:
+        return []
+    if not gpus and target.gpus is None:
+        return []  # a CPU build's parallelism is over NUMA nodes
+    whole = [gpu for gpu in gpus if "/" not in gpu.name]
+    if target.gpus is None:
+        claimed = whole[: target.tensor_parallel_size]
+        if len(claimed) < target.tensor_parallel_size:
+            raise _too_few(target, len(whole))
+        return claimed
+    return [_named(target, name, gpus) for name in target.gpus]
+
+
+def check_ports_apart(targets: Sequence[Target]) -> None:
+    """BadInput where two targets that are up at the same time name one port."""
+    taken: dict[int, str] = {}
+    for target in targets:
+        port = target.port if isinstance(target, VllmTarget | LlamaCppTarget) else 0
+        if port and port in taken:
+            raise BadInput(
+                f"{taken[port]} and {target.name} both want port {port}",
+                where="targets",
+                fix="give each its own, or 0 for a free one",
+            )
+        taken[port] = target.name
+
+
+def check_free(target: Target, gpus: Sequence[Gpu]) -> None:
+    """EnvironmentFailed where a GPU that a target asks for has another's memory on it; it says whose."""
+    for gpu in claims_of(target, gpus):
+        used = gpu.used_bytes or 0
+        if not gpu.users and used <= IDLE_BYTES:
+            continue
+        by = f" by {', '.join(gpu.users)}" if gpu.users else ", by whom the driver does not say"
+        raise EnvironmentFailed(
+            f"{gpu.name} is in use: {used / 2**30:.1f} GiB of its memory{by}",
+            where=f"target {target.name}",
+            fix=_FREE_IT,
+        )
+
+
+def check_together(targets: Sequence[Target], gpus: Sequence[Gpu]) -> None:
+    """BadInput where targets that are up at the same time want one GPU, and do not say how they share it.
+
+    They may where each gives gpu_memory_utilization and these are at most 1 together.
+    """
+    users: dict[str, list[VllmTarget]] = {}
+    for target in targets:
+        if isinstance(target, VllmTarget):
+            for gpu in claims_of(target, gpus):
+                users.setdefault(gpu.name, []).append(target)
+    for name, sharing in users.items():
+        shares = [target.gpu_memory_utilization for target in sharing]
+        if len(sharing) < 2 or (None not in shares and sum(filter(None, shares)) <= 1):
+            continue
+        raise BadInput(
+            f"{' and '.join(target.name for target in sharing)} both want {name}"
+            if len(sharing) == 2
+            else f"{', '.join(target.name for target in sharing)} all want {name}",
+            where="targets",
+            fix="give each its own gpus, or each a gpu_memory_utilization, at most 1 together",
+        )
+
+
+def _named(target: VllmTarget, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
+    if isinstance(name, int) or name.isdigit():
+        found = [gpu for gpu in gpus if gpu.index == int(name) and "/" not in gpu.name]
+    else:  # CUDA takes the beginning of a UUID too
+        found = [gpu for gpu in gpus if gpu.uuid is not None and gpu.uuid.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    here = ", ".join(f"{gpu.name} ({gpu.uuid})" if gpu.uuid else gpu.name for gpu in gpus)
+    raise BadInput(
+        f"gpus: there is no GPU {name}" if not found else f"gpus: {name} stands for several",
+        where=f"target {target.name}",
+        fix=f"name one of: {here}" if here else "this machine has none that NVML lists",
+    )
+
+
+def _too_few(target: VllmTarget, there: int) -> BadInput:
+    return BadInput(
+        f"tensor_parallel_size is {target.tensor_parallel_size}, and this machine has {there} "
+        f"GPU{'' if there == 1 else 's'}",
+        where=f"target {target.name}",
+        fix=f"set tensor_parallel_size to {there} or less",
+    )
