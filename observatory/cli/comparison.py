@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from observatory.cli.matrix_table import print_matrix
 from observatory.core.run import StageTimes, Verdict
 from observatory.core.units import human_level, human_number, human_seconds
 from observatory.core.workspace import Workspace
@@ -34,19 +35,36 @@ LINES: tuple[tuple[str, str, str, str], ...] = (
     ("Cost per 1,000 requests", "usd_per_1k_requests", "value", "$"),
     ("Energy per request", "j_per_request", "value", "J"),
 )
+MANY = 4
+"""Run folders that are listed one by one."""
 _COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
 
 
 def print_result(result: CampaignResult, workspace: Workspace, site: Path | None) -> None:
     """The tables, the verdicts, and where each thing lies."""
     console = Console(highlight=False)
-    print_tables(console, result.runs)
+    if result.design is not None:
+        print_matrix(console, result.design, result.runs)
+    else:
+        print_tables(console, result.runs)
     for run in result.runs:
         if run.ingested.message:
             console.print(run.ingested.message, style="yellow")
     if result.error is not None:
         Console(stderr=True, highlight=False).print(f"observatory: {result.error}", style="red")
+    if result.unfinished and result.design is not None:
+        cells = f"{result.unfinished} of {sum(len(t.cells) for t in result.design.turns)} runs"
+        console.print(
+            f"\n{cells} are still to be measured:\n  {_command()} {resume_words(result)}",
+            style="yellow",
+            soft_wrap=True,
+        )
     _print_places(console, result, workspace, site)
+
+
+def resume_words(result: CampaignResult) -> str:
+    """What to type after the command's name to go on with an unfinished matrix."""
+    return f"run {result.asked} --resume {result.campaign_id}"
 
 
 def print_tables(console: Console, runs: list[FinishedRun]) -> None:
@@ -188,7 +206,10 @@ def _print_places(
     console: Console, result: CampaignResult, workspace: Workspace, site: Path | None
 ) -> None:
     console.print()
-    for run in result.runs:
+    if len(result.runs) > MANY:
+        console.print(f"run folders  {_short(workspace.runs)}, {len(result.runs)} of them")
+        console.print(f"campaign     {result.campaign_id}", soft_wrap=True)
+    for run in result.runs if len(result.runs) <= MANY else ():
         console.print(f"run folder   {_short(run.folder)}", soft_wrap=True)
     console.print(f"database     {_short(workspace.database)}", soft_wrap=True)
     if site is not None:
@@ -196,6 +217,8 @@ def _print_places(
     command = _command()
     console.print("\nTry next:")
     first = result.runs[0].manifest.run_id if result.runs else "last"
+    if result.design is not None:
+        console.print(f'  {command} sql "from matrix_comparison"', soft_wrap=True)
     console.print(
         f'  {command} sql "select target, count(*), quantile_cont(ttft_s, .5) '
         'from request_metrics group by all"',
@@ -229,6 +252,8 @@ def print_json(result: CampaignResult, site: Path | None) -> None:
         json.dumps(
             {
                 "campaign_id": result.campaign_id,
+                "confounded": list(result.design.confounded) if result.design else [],
+                "unfinished": result.unfinished,
                 "exit_code": int(result.exit_code),
                 "error": str(result.error) if result.error is not None else None,
                 "site": str(site) if site is not None else None,
@@ -237,6 +262,9 @@ def print_json(result: CampaignResult, site: Path | None) -> None:
                         "run_id": run.manifest.run_id,
                         "target": run.manifest.target.name,
                         "emulated": run.manifest.target.emulated,
+                        "factors": run.manifest.factors,
+                        "cell": run.manifest.cell,
+                        "block": run.manifest.block,
                         "status": run.manifest.status,
                         "status_reason": run.manifest.status_reason,
                         "verdict": run.manifest.verdict.level if run.manifest.verdict else None,

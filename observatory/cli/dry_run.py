@@ -3,8 +3,13 @@
 import json
 from typing import Any
 
+from rich.console import Console
+
+from observatory.cli.design_views import design_facts, print_design, print_turns
+from observatory.core.design import Design
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
+from observatory.core.units import human_seconds
 from observatory.core.workspace import Workspace
 from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line
@@ -30,6 +35,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     facts = _facts(scenario, plan, rows)
     facts["capacity"] = preflight.estimate.to_dict()
     facts["warnings"] = preflight.warnings
+    facts["matrix"] = design_facts(request.design) if request.design is not None else None
     if json_output:
         print(json.dumps(facts, indent=2))
         return
@@ -43,11 +49,28 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     for row in rows:
         print(f"  target {row['target']} ({row['kind']}), prices: {row['price_basis'] or 'none'}")
     caps = {name: value for name, value in facts["budget"].items() if value is not None}
-    print(f"  budget: {caps or 'none'}")
+    print(f"  budget: {caps or 'none'}{_of_each(request)}")
+    if request.design is not None:
+        print_design(Console(highlight=False), request.design)
+        print_turns(Console(highlight=False), request.design)
+        _print_length(plan, request.design)
     print(f"  load generator: {demand_line(preflight.estimate)}")
     for line in preflight.warnings:
         print(f"  warning: {line}")
     print("Nothing was sent.")
+
+
+def _of_each(request: Request) -> str:
+    """Caps hold for a run; a matrix has many."""
+    if request.design is None:
+        return ""
+    return f" for each of {len(request.design.cells) * request.design.repeats} runs"
+
+
+def _print_length(plan: Plan, design: Design) -> None:
+    runs = len(design.cells) * design.repeats
+    stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
+    print(f"  load: {human_seconds(stages_s * runs)} in all, start-ups, drains and sealing apart")
 
 
 def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
     from observatory.core.run import Manifest
+    from observatory.core.workspace import Workspace
     from observatory.store.run_folder import RunEntry
 
 app = typer.Typer(help="List, show, label and delete runs.", no_args_is_help=True)
@@ -20,7 +21,7 @@ RunArgument = Annotated[
 
 @app.command("list")
 def list_(json_output: JsonOption = False, results: ResultsOption = None) -> None:
-    """List every run, oldest first, whatever its status and verdict.
+    """List every run, oldest first, whatever its status and verdict, and what can be resumed.
 
     Example: observatory runs list
     """
@@ -33,6 +34,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
         _print_json(rows)
         return
     if not rows:
+        _say_unfinished(workspace)
         typer.echo(f"No runs in {workspace.runs} yet; observatory run quickstart makes the first.")
         return
     from observatory.cli.answers import show_table
@@ -41,6 +43,20 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     hidden = () if any(row["problem"] for row in rows) else ("problem",)
     shown = [column for column in columns if column not in hidden]
     show_table(shown, [[_marked(row)[column] for column in shown] for row in rows])
+    _say_unfinished(workspace)
+
+
+def _say_unfinished(workspace: "Workspace") -> None:
+    """Matrices that were ended early, each with the command that goes on with it."""
+    from observatory.store.campaigns import missing, unfinished_campaigns
+
+    for campaign in unfinished_campaigns(workspace):
+        left = sum(len(cells) for _, cells in missing(campaign))
+        total = sum(len(turn.cells) for turn in campaign.turns)
+        typer.echo(
+            f"unfinished: {campaign.scenario}, {left} of {total} runs are still to be measured\n"
+            f"  observatory run {campaign.asked} --resume {campaign.campaign_id}"
+        )
 
 
 @app.command()
@@ -161,6 +177,7 @@ def _lines(entry: "RunEntry") -> list[str]:
         f"  scenario  {manifest.scenario_name}, seed {manifest.seed}",
         f"  target    {target.name}{' (emulated)' if target.emulated else ''}: {what}",
         f"  model     {target.model_reported or target.model or '–'}",
+        *_matrix_lines(manifest),
         f"  started   {manifest.created_utc}, ended {manifest.ended_utc or '–'}",
         f"  status    {entry.state}{f': {manifest.status_reason}' if manifest.status_reason else ''}",
         f"  verdict   {manifest.verdict.sentence if manifest.verdict else 'not judged yet'}",
@@ -169,6 +186,14 @@ def _lines(entry: "RunEntry") -> list[str]:
     ]
     lines += [f"  finding   {f.severity}: {f.message} ({f.code})" for f in manifest.findings]
     return [*lines, *_stage_lines(manifest), ""]
+
+
+def _matrix_lines(manifest: "Manifest") -> list[str]:
+    if manifest.cell is None or manifest.block is None:
+        return []
+    levels = ", ".join(f"{name} {level}" for name, level in manifest.factors.items())
+    lines = [f"  cell      {manifest.cell}, block {manifest.block}: {levels}"]
+    return lines + [f"  confounded: {sentence}" for sentence in manifest.confounded]
 
 
 def _stage_lines(manifest: "Manifest") -> list[str]:

@@ -58,7 +58,12 @@ def show(name: NameArgument, json_output: JsonOption = False) -> None:
     loaded = load_scenario(name, open_workspace())
     if json_output:
         resolved = loaded.scenario.model_copy(update={"targets": list(loaded.targets)})
-        print_json(resolved.model_dump(mode="json"))
+        facts = resolved.model_dump(mode="json")
+        if loaded.design is not None:
+            from observatory.cli.design_views import design_facts
+
+            facts["matrix"] = {**facts["matrix"], **design_facts(loaded.design)}
+        print_json(facts)
     else:
         print_scenario(loaded)
 
@@ -142,15 +147,12 @@ def plan(
     from observatory.workload.planning import make_plan
     from observatory.workload.scenario_files import load_scenario
 
-    loaded = load_scenario(name, open_workspace())
-    scenario = loaded.scenario
-    if seed is not None:
-        scenario = scenario.model_copy(update={"seed": seed})
-    facts = plan_facts(make_plan(scenario, loaded.path.parent))
+    loaded = load_scenario(name, open_workspace(), seed=seed)
+    facts = plan_facts(make_plan(loaded.scenario, loaded.path.parent), loaded.design)
     if json_output:
         print_json(facts)
     else:
-        print_plan(facts)
+        print_plan(facts, loaded.design)
 
 
 def _everything(workspace: "Workspace") -> list[str]:
@@ -177,6 +179,14 @@ def _checked(name: str, workspace: "Workspace") -> str:
     check_references(plan)
     for target in loaded.targets:
         check_levels(target, plan, loaded.scenario.processes)
+    if loaded.design is not None:
+        from observatory.cli.design_views import turns_line
+
+        confounded = "".join(f"; confounded: {said}" for said in loaded.design.confounded)
+        return (
+            f"fine; items: {len(plan.items)}, stages: {len(plan.stages)}, "
+            f"{turns_line(loaded.design)}{confounded}"
+        )
     return (
         f"fine; items: {len(plan.items)}, stages: {len(plan.stages)}, "
         f"targets: {len(loaded.targets)}"

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from observatory.cli.design_views import design_facts, print_design, print_turns
+from observatory.core.design import Design
 from observatory.core.plan import Plan, StagePlan, plan_sha256
 from observatory.core.scenario import Scenario
 from observatory.core.target import Target
@@ -57,6 +59,9 @@ def print_scenario(loaded: LoadedScenario) -> None:
         level = _level(scenario.arrivals.kind, stage.concurrency, stage.rate)
         stages.add_row(str(number), level, *(format_duration(seconds) for seconds in times))
     console.print(stages)
+    if loaded.design is not None:
+        print_design(console, loaded.design)
+        return
     targets = Table(box=None, pad_edge=False, title="targets", title_justify="left")
     for heading in ("target", "kind", "model", "hosting", "weights", "billing"):
         targets.add_column(heading, overflow="fold")
@@ -65,8 +70,11 @@ def print_scenario(loaded: LoadedScenario) -> None:
     console.print(targets if loaded.targets else "no targets: name them when you run it")
 
 
-def plan_facts(plan: Plan) -> dict[str, Any]:
-    """What a plan says of itself, as JSON would have it; tokens of prompts are estimates."""
+def plan_facts(plan: Plan, design: Design | None = None) -> dict[str, Any]:
+    """What a plan says of itself, as JSON would have it; tokens of prompts are estimates.
+
+    design: a matrix, whose turns are part of what will happen.
+    """
     prompts = [item.prompt_tokens_estimate for item in plan.items]
     outputs = [item.max_tokens for item in plan.items]
     return {
@@ -88,10 +96,11 @@ def plan_facts(plan: Plan) -> dict[str, Any]:
             stage.warmup_s + stage.steady_s + stage.drain_s for stage in plan.stages
         ),
         "stages": [_stage_facts(stage, plan, prompts, outputs) for stage in plan.stages],
+        "matrix": design_facts(design) if design is not None else None,
     }
 
 
-def print_plan(facts: dict[str, Any]) -> None:
+def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
     """A plan's facts as lines and a table."""
     console = Console(highlight=False)
     console.print(f"{facts['scenario']}, seed {facts['seed']}", style="bold", markup=False)
@@ -123,6 +132,11 @@ def print_plan(facts: dict[str, Any]) -> None:
     console.print(f"plan {facts['plan_sha256']}")
     console.print(f"comparison key {facts['comparison_key']}")
     console.print(f"at most {facts['seconds_at_most']:g} s a target, start-up apart")
+    if design is not None:
+        runs = len(design.cells) * design.repeats
+        print_design(console, design)
+        print_turns(console, design)
+        console.print(f"at most {facts['seconds_at_most'] * runs:g} s in all, start-ups apart")
 
 
 def _stage_facts(

@@ -51,7 +51,7 @@ class CampaignResult:
     """What came of it, and the exit code that says so.
 
     runs: all of the campaign's, those before an interruption included. unfinished: cells of a matrix
-    that are still to be measured.
+    that are still to be measured. asked: the scenario as it was typed.
     """
 
     campaign_id: str
@@ -60,6 +60,7 @@ class CampaignResult:
     error: ObservatoryError | None = None
     design: Design | None = None
     unfinished: int = 0
+    asked: str = ""
 
 
 def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> CampaignResult:
@@ -89,7 +90,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
         if not left:
             _remove_campaign_folder(campaign)
     code = _exit_code(runs, error)
-    return CampaignResult(campaign.campaign_id, runs, code, error, request.design, left)
+    return CampaignResult(name, runs, code, error, request.design, left, request.asked)
 
 
 def _check(request: Request) -> Plan:
@@ -160,6 +161,8 @@ def _take_turns(
         clock.sat(number)
         if error is not None and (diary is None or isinstance(error, Interrupted)):
             return runs, error
+        if error is not None:
+            campaign.observer.say(f"failed, and kept as such: {error}")
     return runs, None
 
 

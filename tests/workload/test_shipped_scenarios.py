@@ -30,6 +30,11 @@ ASKED_FOR = {
     "classify-short",
     "summarise-batch",
     "code-completion",
+    "engines",
+    "quantisation",
+    "prefix-cache",
+    "engine-versions",
+    "lora",
 }
 SLOT_MARGIN = 60
 """Tokens that a template and the nonce may add to what the plan estimates."""
@@ -62,15 +67,58 @@ def test_a_shipped_scenario_fits_its_engines_context(name: str, elsewhere: Works
     loaded = load_scenario(name, elsewhere)
     plan = make_plan(loaded.scenario, loaded.path.parent)
     longest = max(item.prompt_tokens_estimate + item.max_tokens for item in plan.items)
-    engines = [target for target in loaded.targets if target.kind == "llamacpp"]
-    assert engines
-    assert all(longest + SLOT_MARGIN <= engine.context for engine in engines)
+    contexts = [
+        target.context if target.kind == "llamacpp" else target.max_model_len
+        for target in loaded.targets
+        if target.kind in ("llamacpp", "vllm")
+    ]
+    assert contexts
+    assert all(context and longest + SLOT_MARGIN <= context for context in contexts)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_shipped_scenario_needs_a_key_or_spends_money(name: str, elsewhere: Workspace) -> None:
     kinds = {target.kind for target in load_scenario(name, elsewhere).targets}
     assert kinds <= {"llamacpp", "vllm", "emulated"}
+
+
+MATRICES = {
+    "engines": (2, ("engine and weight_format change together: neither's effect is known",)),
+    "quantisation": (4, ()),
+    "prefix-cache": (2, ()),
+    "engine-versions": (2, ()),
+    "lora": (3, ()),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_shipped_matrix_varies_what_it_says_and_ends_in_minutes(
+    name: str, elsewhere: Workspace
+) -> None:
+    loaded = load_scenario(name, elsewhere)
+    design = loaded.design
+    assert design is not None
+    cells, confounded = MATRICES[name]
+    assert (len(design.cells), design.confounded) == (cells, confounded)
+    assert design.repeats >= 3  # two blocks give an interval of no use: Student's t is 12.7
+    assert not design.together
+    scenario = loaded.scenario
+    timings = [scenario.timing_of(stage) for stage in range(len(scenario.stages))]
+    assert all(timing.steady >= 30 for timing in timings)  # an energy figure needs 30 s
+    seconds = sum(timing.warmup + timing.steady for timing in timings)
+    assert seconds * len(design.turns) <= 10 * 60
+
+
+def test_the_models_of_shipped_scenarios_are_in_the_catalogue(elsewhere: Workspace) -> None:
+    from observatory.endpoints.models import MODELS
+
+    for name in NAMES:
+        for target in load_scenario(name, elsewhere).targets:
+            if target.kind == "llamacpp":
+                assert target.model in MODELS
+            if target.kind == "vllm":
+                wanted = [target.model, *(adapter.path for adapter in target.adapters)]
+                assert set(wanted) <= set(MODELS)
 
 
 @pytest.mark.parametrize("path", [*FILES, FOLDER / "targets.yaml"], ids=lambda path: path.stem)

@@ -1,0 +1,68 @@
+"""A figure of one cell of a matrix over its blocks, and its change against the first cell's.
+
+Pure. The same answers as the view matrix_comparison gives: mean and range over the blocks, and the
+mean of the changes within each block with Student's interval. One block has no interval.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy.stats import t
+
+from observatory.analysis.estimate import CONFIDENCE
+
+FIRST_CELL = "the first cell: the others are compared with it"
+NO_PAIR = "no block has a value of this cell and of the first"
+NOT_FINITE = "a value is infinite, or the first cell's is zero: no change"
+ONE_BLOCK = "one block: no interval"
+
+Values = Mapping[int, float]
+"""Block -> the figure there; a block without a value is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """mean, least and most in the figure's unit; change as a share of the first cell's figure.
+
+    note: why change, or its interval, is missing.
+    """
+
+    mean: float | None
+    least: float | None
+    most: float | None
+    blocks: int
+    change: float | None = None
+    change_low: float | None = None
+    change_high: float | None = None
+    note: str | None = None
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the interval of the change lies wholly on one side of none."""
+        if self.change_low is None or self.change_high is None:
+            return False
+        return self.change_low > 0 or self.change_high < 0
+
+
+def pooled(values: Values, first: Values | None) -> Pooled:
+    """The figure over its blocks. first: the first cell's, None where this is the first cell."""
+    found = list(values.values())
+    if not found:
+        return Pooled(None, None, None, 0, note=FIRST_CELL if first is None else NO_PAIR)
+    mean, least, most, blocks = fmean(found), min(found), max(found), len(found)
+    if first is None:
+        return Pooled(mean, least, most, blocks, note=FIRST_CELL)
+    pairs = [(values[block], first[block]) for block in values if block in first]
+    if not pairs:
+        return Pooled(mean, least, most, blocks, note=NO_PAIR)
+    if any(not math.isfinite(mine) or not math.isfinite(base) or base == 0 for mine, base in pairs):
+        return Pooled(mean, least, most, blocks, note=NOT_FINITE)
+    changes = [mine / base - 1 for mine, base in pairs]
+    change = fmean(changes)
+    if len(changes) == 1:
+        return Pooled(mean, least, most, blocks, change, note=ONE_BLOCK)
+    point = float(t.ppf((1 + CONFIDENCE) / 2, len(changes) - 1))
+    half = point * stdev(changes) / math.sqrt(len(changes))
+    return Pooled(mean, least, most, blocks, change, change - half, change + half)

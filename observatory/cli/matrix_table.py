@@ -1,0 +1,203 @@
+"""What a matrix looks like in the terminal: a table per load level, a line per cell, factors first.
+
+Every figure stands with the lowest and highest of its blocks and its change against the first cell.
+No winner is named: where the interval of a change holds zero, the blocks do not tell the cells apart.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from observatory.analysis.blocks import Pooled, pooled
+from observatory.core.design import Cell, Design
+from observatory.core.units import human_level, human_number, human_seconds
+from observatory.runner.finish import FinishedRun
+
+COLUMNS: tuple[tuple[str, str, str, str], ...] = (
+    ("TTFT, median", "ttft_s", "p50", "s"),
+    ("TTFT, p90", "ttft_s", "p90", "s"),
+    ("Time per token, median", "tpot_s", "p50", "s"),
+    ("End to end, median", "e2e_s", "p50", "s"),
+    ("Output tokens/s", "output_tps", "value", ""),
+    ("Error rate", "error_rate", "value", "%"),
+    ("Goodput", "goodput_fraction", "value", "%"),
+    ("Score", "score", "value", ""),
+    ("Energy per token", "j_per_output_token", "value", "J"),
+    ("$ per 1,000 requests", "usd_per_1k_requests", "value", "$"),
+)
+DONE = ("complete", "budget_reached")
+
+
+def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) -> None:
+    """What cannot be told, a table per load level, what each run is worth."""
+    for sentence in design.confounded:
+        console.print(Text(f"Confounded: {sentence}.", style="bold yellow"))
+    sound = [run for run in runs if _is_sound(run)]
+    levels = {
+        stage.index: human_level(stage.kind, stage.concurrency, stage.rate_per_s)
+        for run in runs
+        for stage in run.manifest.stages
+        if stage.kind != "prime"
+    }
+    for index, level in sorted(levels.items()):
+        console.print(_table(design, sound, index, f"Load: {level}"))
+    if levels:
+        console.print(_legend(design), style="dim")
+    for line in _worth(design, runs):
+        console.print(line)
+    if any(run.manifest.target.emulated for run in runs):
+        console.print(
+            "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
+            style="dim",
+        )
+
+
+def _is_sound(run: FinishedRun) -> bool:
+    verdict = run.manifest.verdict
+    return run.manifest.status in DONE and verdict is not None and verdict.level != "invalid"
+
+
+Figures = dict[tuple[int, str, str], dict[int, float]]
+"""(cell, metric, statistic) -> block -> value."""
+
+
+def _figures(runs: Sequence[FinishedRun], index: int) -> Figures:
+    found: Figures = defaultdict(dict)
+    for run in runs:
+        cell, block = run.manifest.cell, run.manifest.block
+        if cell is None or block is None:
+            continue
+        for row in run.metrics.iter_rows(named=True):
+            if row["stage"] == index and row["value"] is not None:
+                found[cell, row["metric"], row["statistic"]][block] = row["value"]
+    return found
+
+
+def _table(design: Design, runs: Sequence[FinishedRun], index: int, title: str) -> Table:
+    found = _figures(runs, index)
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for factor in design.factors:
+        table.add_column(factor, overflow="fold")
+    table.add_column("blocks", justify="right")
+    shown = [
+        column
+        for column in COLUMNS
+        if any(found.get((cell.place, column[1], column[2])) for cell in design.cells)
+    ]
+    for name, *_ in shown:
+        table.add_column(name, justify="right")
+    for cell in design.cells:
+        blocks = {
+            run.manifest.block
+            for run in runs
+            if run.manifest.cell == cell.place
+            and any(stage.index == index for stage in run.manifest.stages)
+        }
+        table.add_row(
+            *(_level(cell, factor) for factor in design.factors),
+            str(len(blocks)),
+            *(_cell(_pooled(found, cell, column), column[3]) for column in shown),
+        )
+    return table
+
+
+def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Pooled:
+    _, metric, statistic, _ = column
+    first = found.get((0, metric, statistic), {}) if cell.place else None
+    return pooled(found.get((cell.place, metric, statistic), {}), first)
+
+
+def _level(cell: Cell, factor: str) -> str:
+    if factor not in cell.factors:
+        return "–"
+    return level_text(cell.factors[factor])
+
+
+def level_text(level: Any) -> str:
+    """A level as people write it."""
+    if level is None:
+        return "default"
+    if isinstance(level, bool):
+        return "on" if level else "off"
+    if isinstance(level, list):
+        return ", ".join(map(str, level))
+    return str(level)
+
+
+def _cell(figure: Pooled, unit: str) -> Text:
+    """The mean, the range of the blocks, the change against the first cell."""
+    if figure.mean is None or figure.least is None or figure.most is None:
+        return Text("–", style="dim")
+    text = Text(_figure(figure.mean, unit))
+    if figure.blocks > 1:
+        text.append(f"\n{_figure(figure.least, unit)}–{_figure(figure.most, unit)}", style="dim")
+    if figure.change is not None:
+        text.append(f"\n{_percent(figure.change)}")
+        if figure.change_low is not None and figure.change_high is not None:
+            ends = f" [{_percent(figure.change_low)} to {_percent(figure.change_high)}]"
+            text.append(ends, style="dim")
+            if not figure.told_apart:
+                text.append("\nnot told apart", style="dim italic")
+        else:
+            text.append("\nno interval", style="dim italic")
+    return text
+
+
+def _figure(value: float, unit: str) -> str:
+    if value == float("inf"):
+        return "> timeout"
+    if unit == "s":
+        return human_seconds(value)
+    if unit == "%":
+        return f"{value * 100:.3g} %"
+    if unit == "$":
+        return f"${value:.3g}"
+    return f"{human_number(value)} {unit}".strip()
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:+.3g} %"
+
+
+def _legend(design: Design) -> str:
+    first = design.cells[0].target.name
+    if design.repeats == 1:
+        return (
+            f"Changes are against {first}. One block: how far two runs of one cell lie apart is not "
+            "known, so that no difference is shown to be more than noise; set repeats to 3 or more."
+        )
+    return (
+        f"Mean over the blocks, lowest to highest block; change against {first} within each block, "
+        "with its 95 % interval over the blocks. Where that holds 0 the cells are not told apart."
+    )
+
+
+def _worth(design: Design, runs: Sequence[FinishedRun]) -> list[Text]:
+    """A line per cell, and one for each run that is not valid, with its reason."""
+    lines = []
+    for cell in design.cells:
+        mine = [run for run in runs if run.manifest.cell == cell.place]
+        counts = Counter(_state(run) for run in mine)
+        said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "not run"
+        line = Text(f"{cell.target.name}: ", style="bold")
+        lines.append(line.append(said, style="green" if set(counts) == {"valid"} else "yellow"))
+        for run in mine:
+            manifest = run.manifest
+            if _state(run) == "valid":
+                continue
+            why = manifest.verdict.sentence if manifest.verdict else "not judged"
+            if manifest.status != "complete":
+                why = f"{manifest.status}: {manifest.status_reason or 'no reason given'}"
+            block = (manifest.block or 0) + 1
+            lines.append(Text(f"  block {block}: {why}", style="dim"))
+    return lines
+
+
+def _state(run: FinishedRun) -> str:
+    if run.manifest.status not in DONE:
+        return run.manifest.status
+    return run.manifest.verdict.level if run.manifest.verdict else "not judged"

@@ -1,0 +1,91 @@
+"""A cell over its blocks: known answers, and the same answers as the view gives."""
+
+import math
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from observatory.analysis.blocks import FIRST_CELL, NO_PAIR, NOT_FINITE, ONE_BLOCK, pooled
+from observatory.store.migrations import migrate
+
+
+def test_changes_are_paired_by_block() -> None:
+    found = pooled({0: 0.15, 1: 0.24}, {0: 0.1, 1: 0.2})
+    assert found.mean == pytest.approx(0.195)
+    assert (found.least, found.most, found.blocks) == (0.15, 0.24, 2)
+    assert found.change == pytest.approx(0.35)
+    # A standard error of 15 points, and Student's 12.706 for one degree of freedom.
+    assert found.change_low == pytest.approx(0.35 - 12.7062 * 0.15, rel=1e-4)
+    assert not found.told_apart
+
+
+def test_equal_changes_are_told_apart_and_opposite_ones_are_not() -> None:
+    assert pooled({0: 2.0, 1: 4.0, 2: 6.1}, {0: 1.0, 1: 2.0, 2: 3.0}).told_apart
+    assert not pooled({0: 2.0, 1: 1.0}, {0: 1.0, 1: 2.0}).told_apart
+
+
+def test_why_there_is_no_change() -> None:
+    assert pooled({0: 1.0}, None).note == FIRST_CELL
+    assert pooled({}, {0: 1.0}).note == NO_PAIR
+    assert pooled({1: 1.0}, {0: 1.0}).note == NO_PAIR
+    assert pooled({0: math.inf}, {0: 1.0}).note == NOT_FINITE
+    assert pooled({0: 1.0}, {0: 0.0}).note == NOT_FINITE
+    alone = pooled({0: 2.0}, {0: 1.0})
+    assert (alone.change, alone.change_low, alone.note) == (1.0, None, ONE_BLOCK)
+    assert not alone.told_apart
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:")
+    migrate(connection, ":memory:")
+    return connection
+
+
+figure = st.one_of(st.none(), st.floats(0.001, 100.0), st.just(math.inf), st.just(0.0))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(figure, figure), min_size=1, max_size=6))
+def test_the_view_gives_the_same(
+    warehouse: duckdb.DuckDBPyConnection, drawn: list[tuple[float | None, float | None]]
+) -> None:
+    for table in ("runs", "stages", "stage_metrics"):
+        warehouse.execute(f"DELETE FROM {table}")
+    for block, pair in enumerate(drawn):
+        for cell, value in enumerate(pair):
+            name = f"r{cell}-{block}"
+            warehouse.execute(
+                "INSERT INTO runs (run_id, campaign_id, target, cell, block, status, verdict, "
+                "emulated) VALUES (?, 'c', ?, ?, ?, 'complete', 'valid', false)",
+                [name, f"t{cell}", cell, block],
+            )
+            warehouse.execute("INSERT INTO stages (run_id, stage, kind) VALUES (?, 0, 'closed')", [name])  # fmt: skip
+            warehouse.execute(
+                "INSERT INTO stage_metrics (run_id, stage, metric, statistic, value) "
+                "VALUES (?, 0, 'ttft_s', 'p50', ?)",
+                [name, value],
+            )
+    columns = [
+        {block: pair[cell] for block, pair in enumerate(drawn) if pair[cell] is not None}
+        for cell in (0, 1)
+    ]
+    first: dict[int, float] = {block: v for block, v in columns[0].items() if v is not None}
+    other: dict[int, float] = {block: v for block, v in columns[1].items() if v is not None}
+    for cell, found in ((0, pooled(first, None)), (1, pooled(other, first))):
+        row = warehouse.execute(
+            "SELECT mean, least, most, blocks, change, change_low, change_high, note "
+            "FROM matrix_figures WHERE cell = ?",
+            [cell],
+        ).fetchone()
+        assert row is not None
+        assert row[3] == found.blocks
+        assert row[7] == found.note
+        for theirs, ours in zip(row[:3], (found.mean, found.least, found.most), strict=True):
+            assert theirs == (None if ours is None else pytest.approx(ours))
+        for theirs, ours in zip(
+            row[4:7], (found.change, found.change_low, found.change_high), strict=True
+        ):
+            assert theirs == (None if ours is None else pytest.approx(ours, rel=1e-3, abs=1e-3))
