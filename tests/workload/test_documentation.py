@@ -67,6 +67,15 @@ def test_the_example_targets_load(folder: Path) -> None:
     assert set(read_targets(folder / "targets.yaml")) == {"local-qwen", "gateway"}
 
 
+def test_the_example_engines_load(folder: Path) -> None:
+    whole = [text for text in _examples("engines.md", "yaml") if text.startswith("targets:")]
+    names = []
+    for text in whole:
+        (folder / "targets.yaml").write_text(text)
+        names += read_targets(folder / "targets.yaml")
+    assert names == ["vllm-bf16", "team-sglang"]
+
+
 def test_the_example_lengths_plan(folder: Path) -> None:
     (text,) = _examples("workloads.md", "yaml")
     scenario = {
