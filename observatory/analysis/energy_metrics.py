@@ -240,7 +240,7 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
 
     Several GPUs: utilisation is their mean, memory and power their sum, reading by reading.
     """
-    host = _readings(data, "host", "cpu_util_fraction", pl.col("value").mean())
+    host = _readings(data, "host", "cpu_util_fraction", pl.col("value").mean(), device="")
     yield "cpu_util_fraction", "value", _mean_reading(host), "measured"
     for metric, combined in (
         ("gpu_util_fraction", pl.col("value").mean()),
@@ -254,10 +254,14 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
             yield metric, "p95", Estimate(value=p95), "measured"
 
 
-def _readings(data: StageData, sensor: str, metric: str, combined: pl.Expr) -> pl.Series:
+def _readings(
+    data: StageData, sensor: str, metric: str, combined: pl.Expr, device: str | None = None
+) -> pl.Series:
+    of_device = pl.lit(True) if device is None else pl.col("device") == device
     return (
         data.samples.filter(
-            (pl.col("sensor") == sensor)
+            of_device
+            & (pl.col("sensor") == sensor)
             & (pl.col("metric") == metric)
             & pl.col("value").is_not_null()
             & data.window.holds("at_ns")
