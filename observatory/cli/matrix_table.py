@@ -133,8 +133,8 @@ def _cell(figure: Pooled, unit: str) -> Text:
     if figure.mean is None or figure.least is None or figure.most is None:
         return Text("–", style="dim")
     text = Text(_figure(figure.mean, unit))
-    if figure.blocks > 1:
-        text.append(f"\n{_figure(figure.least, unit)}–{_figure(figure.most, unit)}", style="dim")
+    if figure.least < figure.most:
+        text.append(f"\n{_figure(figure.least, unit)} to {_figure(figure.most, unit)}", style="dim")
     if figure.change is not None:
         text.append(f"\n{_percent(figure.change)}")
         if figure.change_low is not None and figure.change_high is not None:

@@ -389,8 +389,7 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "neither",
         "stage",
-        "share of time with any kernel running (NVML): not occupancy; mean over the GPUs that the "
-        "target uses, where that is known, else all of its host",
+        "share of time with any kernel running (NVML): not occupancy",
         _OURS,
     ),
     Metric(
@@ -408,7 +407,7 @@ METRICS: tuple[Metric, ...] = (
         "B",
         "neither",
         "stage",
-        "mean over the window (NVML), added up over the same GPUs",
+        "mean over the window (NVML)",
         _OURS,
     ),
     Metric(
@@ -417,7 +416,7 @@ METRICS: tuple[Metric, ...] = (
         "W",
         "lower",
         "stage",
-        "mean over the window (NVML), added up over the same GPUs",
+        "mean over the window (NVML)",
         _OURS,
     ),
     Metric(

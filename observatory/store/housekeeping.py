@@ -2,17 +2,18 @@
 
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from observatory.core.errors import BadInput
+from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.workspace import Workspace
+from observatory.store.campaigns import campaign_folder
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.files import disk_error
 from observatory.store.loading import remove_run
-from observatory.store.manifest import run_folders
+from observatory.store.manifest import read_manifest, run_folders
 from observatory.store.run_folder import set_label
-from observatory.store.run_lock import hold_lock
+from observatory.store.run_lock import hold_lock, is_running
 
 
 def label_runs(
@@ -41,6 +42,8 @@ def label_runs(
 def delete_runs(workspace: Workspace, run_ids: Sequence[str], *, wait_s: float = WAIT_S) -> None:
     """Remove runs from the database, then from disk; nothing where one of them is being written.
 
+    An unfinished matrix of which no run is left is forgotten too.
+
     Raises EnvironmentFailed where a run is live or the database is held open elsewhere: then
     nothing was removed.
     """
@@ -59,8 +62,22 @@ def delete_runs(workspace: Workspace, run_ids: Sequence[str], *, wait_s: float =
             ):
                 for run_id in run_ids:
                     remove_run(connection, run_id)
+        campaigns = _campaigns_of(folders)
         for folder in folders:
             _remove(folder)
+    left = _campaigns_of(run_folders(workspace))
+    for campaign_id in campaigns - left:
+        folder = campaign_folder(workspace, campaign_id)
+        if not is_running(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _campaigns_of(folders: Sequence[Path]) -> set[str]:
+    found = set()
+    for folder in folders:
+        with suppress(ObservatoryError):
+            found.add(read_manifest(folder).campaign_id)
+    return found
 
 
 def _remove(folder: Path) -> None:

@@ -293,8 +293,9 @@ def _factors(settings: list[Setting], targets: list[Target]) -> list[dict[str, A
             if other.kind == target.kind:
                 for name in its:
                     found.setdefault(name, None)
+    written = list(dict.fromkeys(name for setting in settings for name in setting.levels))
     names = sorted(
-        dict.fromkeys(name for found in fields for name in found),
+        dict.fromkeys([*written, *(name for found in fields for name in found)]),
         key=lambda name: (name != "engine", name != "model"),
     )
     stated = all("weight_format" in setting.factors for setting in settings)

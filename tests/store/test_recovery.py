@@ -170,6 +170,15 @@ def test_samples_of_the_campaign_are_kept_and_its_folder_goes(workspace: Workspa
     assert not journal.parent.exists()
 
 
+def test_an_unfinished_matrix_keeps_its_folder_and_its_file(workspace: Workspace) -> None:
+    _abandoned(workspace, manifest("r1", status="running"))
+    journal = write_samples(workspace.campaigns / "campaign-1" / "samples.journal", [])
+    (journal.parent / "campaign.json").write_text("{}")
+    recover_crashed(workspace)
+    recover_crashed(workspace)
+    assert [path.name for path in journal.parent.iterdir()] == ["campaign.json"]
+
+
 def test_what_cannot_be_read_is_named_and_does_not_stop_the_others(workspace: Workspace) -> None:
     broken = _abandoned(workspace, manifest("a-broken"))
     (broken / "manifest.json").write_text("{")

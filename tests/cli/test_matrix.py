@@ -1,0 +1,218 @@
+"""A matrix in the terminal: what is shown before it runs, after it ran, and of one that is unfinished."""
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from observatory.cli.main import app
+from observatory.cli.matrix_table import print_matrix
+from observatory.core.design import Design
+from observatory.core.errors import BadInput
+from observatory.core.run import Verdict
+from observatory.core.workspace import Workspace
+from observatory.runner.finish import FinishedRun
+from observatory.store.campaigns import (
+    CAMPAIGN_FORMAT,
+    CampaignFile,
+    PlannedCell,
+    PlannedTurn,
+    StartedRun,
+    write_campaign,
+)
+from observatory.store.warehouse import IngestResult
+from observatory.workload.scenario_files import load_scenario
+from tests.store.made_runs import facts, manifest, sealed_run, stage
+
+SCENARIO = """\
+name: sweep
+seed: 5
+workload: {kind: tasks, tasks: [support-tickets], items: 4}
+arrivals: {kind: closed}
+stages: [{concurrency: 1}]
+timing: {warmup: 1s, steady: 4s, drain: 1s}
+budget: {requests: 50}
+matrix:
+  base: {kind: emulated, name: emulated-a}
+"""
+FACTORIAL = SCENARIO + "  vary: {profile.seed: [1, 2], max_concurrency: [4, 8]}\n"
+CONFOUNDED = SCENARIO + (
+    "  cells:\n"
+    "    - {set: {profile.seed: 1, max_concurrency: 4}}\n"
+    "    - {set: {profile.seed: 2, max_concurrency: 8}}\n"
+    "  repeats: 3\n"
+)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    (tmp_path / "scenarios").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    return Workspace(root=tmp_path, results=tmp_path / "results")
+
+
+def _write(workspace: Workspace, text: str) -> Design:
+    (workspace.root / "scenarios" / "sweep.yaml").write_text(text)
+    design = load_scenario("sweep", workspace).design
+    assert design is not None
+    return design
+
+
+def _call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def _printed(*arguments: str) -> str:
+    result = _call(*arguments)
+    assert result.exit_code == 0, result.exception
+    return result.stdout
+
+
+def test_show_plan_and_check_say_what_will_be_measured(workspace: Workspace) -> None:
+    design = _write(workspace, FACTORIAL)
+    sentence = "4 cells in 2 blocks: 8 runs, in seeded random order, one at a time"
+    for verb in ("show", "plan"):
+        printed = _printed("scenario", verb, "sweep")
+        assert sentence in printed
+        assert all(cell.target.name in printed for cell in design.cells)
+    assert "at most 48 s in all" in _printed("scenario", "plan", "sweep")
+    assert sentence in _printed("scenario", "check", "sweep")
+    shown = json.loads(_printed("scenario", "show", "sweep", "--json"))
+    assert shown["matrix"]["cells"][3]["factors"] == {"profile.seed": 2, "max_concurrency": 8}
+    assert len(shown["targets"]) == 4
+    planned = json.loads(_printed("scenario", "plan", "sweep", "--json"))
+    turns = [turn["cells"] for turn in planned["matrix"]["turns"]]
+    assert turns == [[design.cells[at].target.name for at in turn.cells] for turn in design.turns]
+    other = json.loads(_printed("scenario", "plan", "sweep", "--seed", "6", "--json"))
+    assert [turn["cells"] for turn in other["matrix"]["turns"]] != turns
+
+
+def test_a_dry_run_tells_the_order_the_caps_and_what_is_confounded(workspace: Workspace) -> None:
+    _write(workspace, CONFOUNDED)
+    printed = _printed("run", "sweep", "--dry-run")
+    assert "budget: {'requests': 50} for each of 6 runs" in printed
+    assert "profile.seed and max_concurrency change together: neither's effect is known" in printed
+    assert "turn 1, block 1: emulated-a." in printed
+    assert "Nothing was sent." in printed
+    assert not workspace.results.exists()
+    told = json.loads(_printed("run", "sweep", "--dry-run", "--json"))
+    assert told["matrix"]["repeats"] == 3
+
+
+def test_options_that_a_matrix_cannot_follow_are_refused(workspace: Workspace) -> None:
+    _write(workspace, CONFOUNDED)
+    for arguments, said in (
+        (("--url", "http://127.0.0.1:1/v1"), "it varies a target"),
+        (("--target", "emulated-api"), "lists its cells with their targets"),
+        (("--resume", "last"), "no unfinished campaign"),
+    ):
+        result = _call("run", "sweep", "--dry-run", *arguments)
+        assert isinstance(result.exception, BadInput)
+        assert said in str(result.exception)
+    _write(workspace, FACTORIAL)
+    printed = _printed("run", "sweep", "--dry-run", "--target", "emulated-api")
+    assert "emulated-api.seed-1.max-concurrency-4" in printed
+    result = _call("run", "quickstart", "--dry-run", "--resume", "last")
+    assert "quickstart is no matrix" in str(result.exception)
+
+
+def _run(
+    design: Design, cell: int, block: int, ttft_s: float | None, **changes: Any
+) -> FinishedRun:
+    made = manifest(
+        f"r{cell}-{block}",
+        **{
+            "cell": cell,
+            "block": block,
+            "factors": design.cells[cell].factors,
+            "target": facts(design.cells[cell].target.name),
+            "stages": [stage(0)],
+            "verdict": Verdict("valid", [], "valid: no check found a reason for doubt"),
+            **changes,
+        },
+    )
+    rows = [{"stage": 0, "metric": "ttft_s", "statistic": "p50", "value": ttft_s}]
+    frame = pl.DataFrame(rows, schema_overrides={"value": pl.Float64})
+    return FinishedRun(Path(), made, frame, IngestResult((made.run_id,)))
+
+
+def _shown(design: Design, runs: list[FinishedRun]) -> str:
+    out = StringIO()
+    print_matrix(Console(file=out, width=160, highlight=False), design, runs)
+    return out.getvalue()
+
+
+def test_factors_spread_change_and_confounding_are_in_plain_sight(workspace: Workspace) -> None:
+    design = _write(workspace, CONFOUNDED)
+    values = [(0.1, 0.2), (0.11, 0.221), (0.1, 0.199)]
+    runs = [
+        _run(design, cell, block, value)
+        for block, pair in enumerate(values)
+        for cell, value in enumerate(pair)
+    ]
+    text = _shown(design, runs)
+    assert text.startswith("Confounded: profile.seed and max_concurrency change together")
+    assert "100 ms to 110 ms" in text
+    assert "+100 %" in text
+    assert "not told apart" not in text.split("Mean over")[0]
+    assert "better" not in text.replace("who is better", "")
+    assert f"{design.cells[1].target.name}: 3 valid" in text
+
+
+def test_cells_whose_blocks_disagree_are_not_told_apart(workspace: Workspace) -> None:
+    design = _write(workspace, CONFOUNDED)
+    values = [(0.1, 0.2), (0.2, 0.1), (0.1, 0.1)]
+    runs = [
+        _run(design, cell, block, value)
+        for block, pair in enumerate(values)
+        for cell, value in enumerate(pair)
+    ]
+    assert "not told apart" in _shown(design, runs).split("Mean over")[0]
+
+
+def test_one_block_claims_nothing_and_failures_keep_their_line(workspace: Workspace) -> None:
+    design = _write(workspace, FACTORIAL + "  repeats: 1\n")
+    runs = [
+        _run(design, 0, 0, 0.1),
+        _run(design, 1, 0, 0.2),
+        _run(design, 2, 0, None, status="crashed", status_reason="it did not come up"),
+        _run(design, 3, 0, 0.4, verdict=Verdict("invalid", ["lost_records"], "invalid: lost")),
+    ]
+    text = _shown(design, runs)
+    assert "no interval" in text
+    assert "no difference is shown to be more than noise" in " ".join(text.split())
+    assert "400 ms" not in text
+    assert "block 1: crashed: it did not come up" in text
+    assert "block 1: invalid: lost" in text
+
+
+def test_runs_list_names_what_can_be_gone_on_with(workspace: Workspace) -> None:
+    sealed_run(workspace, manifest("r1", campaign_id="c1", cell=0, block=0, factors={"a": 1}))
+    file = CampaignFile(
+        CAMPAIGN_FORMAT,
+        "c1",
+        "sweep",
+        "scenarios/sweep.yaml",
+        "2026-11-27T09:00:00Z",
+        {},
+        [PlannedCell("x", {"a": 1}), PlannedCell("y", {"a": 2})],
+        [PlannedTurn(0, [0]), PlannedTurn(0, [1])],
+        1,
+        "as_written",
+        5,
+        runs=[StartedRun(0, 0, "r1")],
+    )
+    write_campaign(workspace, file)
+    printed = _printed("runs", "list")
+    assert "unfinished: sweep, 1 of 2 runs are still to be measured" in printed
+    assert "observatory run scenarios/sweep.yaml --resume c1" in printed
+    shown = _printed("runs", "show", "r1")
+    assert "cell      0, block 0: a 1" in shown
+    _printed("runs", "delete", "c1", "--yes")
+    assert not (workspace.campaigns / "c1").exists()
