@@ -48,6 +48,7 @@ class Running:
     results: Path
     timing: Timing
     before: set[Path] = field(default_factory=set)
+    probe: subprocess.Popen[str] | None = None
 
     def stage(self) -> Path:
         """The journal folder of its first stage, as soon as it is there."""
@@ -126,6 +127,14 @@ def silence_sensors(run: Running) -> None:
     sampler.suspend()
     time.sleep(5)
     sampler.resume()
+
+
+def kill_the_probe(run: Running) -> None:
+    """The host that the probe is on is gone, three seconds into the window."""
+    run.started()
+    time.sleep(run.timing.warmup + 3)
+    assert run.probe is not None
+    run.probe.kill()
 
 
 def between_requests(kill: str) -> Callable[[Running], None]:
@@ -310,6 +319,7 @@ class Provocation:
 
     prepare makes a changed copy of the scenario; served: on a service of its own on this host;
     neighbour: beside work that keeps more than half of its cores busy.
+    probed: the command of a probe that the run reads, as if it were on another host.
     """
 
     scenario: str
@@ -318,10 +328,11 @@ class Provocation:
     prepare: Callable[[Path], Path] | None = None
     served: bool = False
     neighbour: bool = False
+    probed: tuple[str, ...] = ()
 
     def command(self, code: str) -> str:
         """The one command: the tool's own where nothing needs to be done from outside."""
-        if self.hurt or self.prepare or self.served:
+        if self.hurt or self.prepare or self.served or self.probed:
             return f"python docs/provoke.py {code}"
         return " ".join(
             ["observatory run", f"scenarios/verdicts/{self.scenario}.yaml", *self.arguments]
@@ -345,6 +356,10 @@ PROVOCATIONS: dict[str, Provocation] = {
     "telemetry_gap": Provocation("clean", hurt=silence_sensors),
     "energy_disagrees": Provocation("clean", hurt=before_the_seal(gpu(150, 100, 300)), served=True),
     "energy_power": Provocation("clean", hurt=before_the_seal(gpu(500, 500, 300)), served=True),
+    "sensor_down": Provocation(
+        "clean", hurt=kill_the_probe, probed=("-m", "observatory", "probe", "--port", "0")
+    ),
+    "sensor_lies": Provocation("clean", probed=(str(Path(__file__).with_name("lying_probe.py")),)),
     "server_cap": Provocation("server_cap"),
     "server_tokens": Provocation("server_tokens"),
     "foreign_load": Provocation("clean", hurt=intrude),
@@ -360,6 +375,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "energy_gap": Provocation("clean", hurt=before_the_seal(counter_with_a_gap), served=True),
     "left_out": Provocation("clean", hurt=interrupt(6)),
     "percentile_floor": Provocation("percentile_floor"),
+    "sampler_cpu": Provocation("sampler_cpu"),
     "emulated": Provocation("clean"),
 }
 """Every code of analysis.thresholds, in its order."""
@@ -398,11 +414,18 @@ def provoke(code: str, results: Path) -> dict[str, Any]:
         arguments = list(chosen.arguments)
         if chosen.served:
             arguments += serve(stack, chosen.neighbour)
-        return _run(path, arguments, chosen.hurt, results)
+        probe = None
+        if chosen.probed:
+            path, probe = read_a_probe(path, folder, chosen.probed, stack)
+        return _run(path, arguments, chosen.hurt, results, probe)
 
 
 def _run(
-    path: Path, arguments: list[str], hurt: Callable[[Running], None] | None, results: Path
+    path: Path,
+    arguments: list[str],
+    hurt: Callable[[Running], None] | None,
+    results: Path,
+    probe: subprocess.Popen[str] | None,
 ) -> dict[str, Any]:
     before = set((results / "runs").glob("*"))
     command = [sys.executable, "-m", "observatory", "run", str(path), *arguments]
@@ -410,7 +433,7 @@ def _run(
     try:
         timing = Timing.model_validate(read_yaml(path).value["timing"])
         if hurt is not None:
-            hurt(Running(child, results, timing, before))
+            hurt(Running(child, results, timing, before, probe))
         child.wait(PATIENCE_S)
     finally:
         if child.poll() is None:
@@ -421,6 +444,23 @@ def _run(
         raise RuntimeError(f"no run came of it (exit code {child.returncode})")
     manifest: dict[str, Any] = json.loads((new[-1] / "manifest.json").read_text())
     return manifest
+
+
+def read_a_probe(
+    scenario: Path, folder: Path, command: tuple[str, ...], stack: ExitStack
+) -> tuple[Path, subprocess.Popen[str]]:
+    """Start the probe; a copy of the scenario that reads it."""
+    probe = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    stack.callback(probe.wait)
+    stack.callback(probe.kill)
+    assert probe.stdout is not None
+    url = probe.stdout.readline().split()[2]
+    text = scenario.read_text(encoding="utf-8")
+    probes = f'telemetry: {{probes: [{{name: lab, url: "{url}"}}], '
+    assert "telemetry: {" in text
+    path = folder / scenario.name
+    path.write_text(text.replace("telemetry: {", probes), encoding="utf-8")
+    return path, probe
 
 
 def serve(stack: ExitStack, neighbour: bool) -> list[str]:

@@ -152,6 +152,7 @@ def shared_cores(manifest: Manifest, samples: pl.DataFrame) -> Iterator[Finding]
             samples.filter(
                 (pl.col("sensor") == "host")
                 & (pl.col("metric") == "cpu_util_fraction")
+                & (pl.col("device") == "")  # not a probe's host
                 & pl.col("at_ns").is_between(stage.steady_started, stage.steady_ended)
             )
             .get_column("value")

@@ -17,6 +17,7 @@ from observatory.analysis.rates import arrived
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.windows import Window
 from observatory.core.sample import EnergyRow, Scope, Subject
+from observatory.core.units import parse_duration
 from observatory.economics.energy import J_PER_KWH
 
 BASES: tuple[Basis, ...] = ("measured", "estimated", "modelled")
@@ -238,32 +239,65 @@ def _idle(data: StageData, energy: Energy) -> Iterator[BasedRow]:
 def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
     """Host and GPU readings over the window: `value` is their mean; GPUs have p95 beside it.
 
-    Several GPUs: utilisation is their mean, memory and power their sum, reading by reading.
+    GPUs are those that the target uses, where that is known, else all of this host. Several GPUs:
+    utilisation is their mean, memory and power their sum, reading by reading.
     """
-    host = _readings(data, "host", "cpu_util_fraction", pl.col("value").mean())
+    here = pl.col("device") == ""  # not a probe's host
+    host = _readings(data, "host", "cpu_util_fraction", pl.col("value").mean(), here)
+    gpus = pl.col("device").is_in(_gpus(data))
     yield "cpu_util_fraction", "value", _mean_reading(host), "measured"
     for metric, combined in (
         ("gpu_util_fraction", pl.col("value").mean()),
         ("gpu_memory_used_bytes", pl.col("value").sum()),
         ("gpu_power_w", pl.col("value").sum()),
     ):
-        readings = _readings(data, "nvml", metric, combined)
+        readings = _readings(data, "nvml", metric, combined, gpus)
         yield metric, "value", _mean_reading(readings), "measured"
         if len(readings):
             p95 = float(readings.sort()[rank(len(readings), 0.95) - 1])
             yield metric, "p95", Estimate(value=p95), "measured"
 
 
-def _readings(data: StageData, sensor: str, metric: str, combined: pl.Expr) -> pl.Series:
+def _gpus(data: StageData) -> list[str]:
+    """The target's GPUs: claimed for it (a probe's), or with memory of its process; else this host's.
+
+    Parts of a GPU (MIG) are left out: their memory is in the whole GPU's.
+    """
+    rows = data.samples.filter((pl.col("sensor") == "nvml") & data.window.holds("at_ns"))
+    whole = rows.filter(
+        (pl.col("metric") == "gpu_memory_used_bytes") | (pl.col("metric") == "gpu_power_w")
+    ).filter(~pl.col("device").str.contains("/", literal=True))
+    claimed = set(whole.filter(pl.col("subject") == "target").get_column("device"))
+    own = rows.filter(pl.col("device") == f"engine:{data.manifest.target.name}")
+    held = set(own.get_column("metric").str.extract(r"^(gpu\d+)_memory_used_bytes$").drop_nulls())
+    here = {device for device in whole.get_column("device") if ":" not in device}
+    return sorted(claimed | (held & here) or here)
+
+
+def _readings(
+    data: StageData, sensor: str, metric: str, combined: pl.Expr, devices: pl.Expr
+) -> pl.Series:
+    """Its readings over all devices, one an instant; where hosts read apart, one an interval."""
+    rows = data.samples.filter(
+        (pl.col("sensor") == sensor)
+        & (pl.col("metric") == metric)
+        & devices
+        & pl.col("value").is_not_null()
+        & data.window.holds("at_ns")
+    )
+    count = rows.get_column("device").n_unique()
+    by_instant = rows.group_by("at_ns").agg(combined.alias("value"), pl.len().alias("devices"))
+    together = by_instant.filter(pl.col("devices") == count)
+    if together.height * 2 > by_instant.height:
+        return together.get_column("value")
+    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
+    slot = (pl.col("at_ns") // round(parse_duration(interval) * 1e9)).alias("slot")
     return (
-        data.samples.filter(
-            (pl.col("sensor") == sensor)
-            & (pl.col("metric") == metric)
-            & pl.col("value").is_not_null()
-            & data.window.holds("at_ns")
-        )
-        .group_by("at_ns")
-        .agg(combined.alias("value"))
+        rows.group_by(slot, "device")
+        .agg(pl.col("value").mean())
+        .group_by("slot")
+        .agg(combined.alias("value"), pl.len().alias("devices"))
+        .filter(pl.col("devices") == count)
         .get_column("value")
     )
 

@@ -1,7 +1,7 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-record_checks, client_checks, service_checks, server_checks and energy_checks.
+record_checks, client_checks, service_checks, sensor_checks, server_checks and energy_checks.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from observatory.analysis import (
     client_checks,
     energy_checks,
     record_checks,
+    sensor_checks,
     server_checks,
     service_checks,
 )
@@ -112,6 +113,9 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from state
     yield from service_checks.telemetry_gap(data)
     yield from energy_checks.energy_gates(data)
+    yield from sensor_checks.sensor_down(data)
+    yield from sensor_checks.sensor_lies(data)
+    yield from sensor_checks.sampler_cpu(data)
     yield from server_checks.server_cap(data)
     yield from _by_the_servers_counts(data, mismatch, state)
 

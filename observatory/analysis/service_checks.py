@@ -10,11 +10,11 @@ import polars as pl
 
 from observatory.analysis.drift import relative_drift
 from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.sensor_checks import host_of, probes_of, silences, tolerated_s
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import left_out
 from observatory.core.metric import BY_NAME, FLOORS
 from observatory.core.run import Finding
-from observatory.core.units import parse_duration
 
 TEMPLATE_TOKENS = 64
 """Cached tokens a prompt that a chat template explains: ChatML with a default system message has
@@ -23,8 +23,6 @@ UTF8_BYTES = 4
 """Bytes of the longest character: a tokenizer that falls back to bytes needs no more tokens."""
 CONTINUOUS_SENSORS = ("host", "nvml")
 """Sensors that are read at the asked interval all along."""
-LATE_READINGS = 2.5
-"""A gap is one where this many intervals passed without a reading."""
 
 
 def window_and_population(data: StageData) -> Iterator[Finding]:
@@ -160,7 +158,10 @@ def cache_state(data: StageData) -> Iterator[Finding]:
 
 
 def telemetry_gap(data: StageData) -> Iterator[Finding]:
-    """The longest time in the window without a reading of a sensor that was read before."""
+    """The longest time in the window without a reading of a sensor that was read before.
+
+    Of sensors that did not even say that they were down: the sampler itself was silent.
+    """
     window, samples = data.window, data.samples
     read = samples.filter(
         pl.col("sensor").is_in(CONTINUOUS_SENSORS)
@@ -168,10 +169,13 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
         & (pl.col("metric") != "up")
     )
     sensors = read.select("sensor", "device").unique().sort("sensor", "device").rows()
-    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
-    tolerated = LATE_READINGS * parse_duration(interval)
+    tolerated = tolerated_s(data)
+    silent, probes = silences(data), probes_of(samples)
     gaps: list[tuple[float, str]] = [] if sensors else [(window.seconds, "every sensor")]
     for sensor, device in sensors:
+        host = host_of(device, probes)
+        if (sensor, host) in silent or ("probe", host) in silent:
+            continue  # sensor_down says it, and why
         instants = (
             read.filter(
                 (pl.col("sensor") == sensor) & (pl.col("device") == device) & window.holds("at_ns")
@@ -183,6 +187,8 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
         longest = pl.concat([instants, edges]).sort().diff().max()
         assert isinstance(longest, int)
         gaps.append((longest / 1e9, " ".join(part for part in (sensor, device) if part)))
+    if not gaps:
+        return
     longest_s, name = max(gaps)
     if longest_s > tolerated:
         message = f"{name} gave no reading for {longest_s:.1f} s"

@@ -1,7 +1,8 @@
 """What makes a run doubtful, as data: one row a code, with the evidence behind its numbers.
 
 A value above `degraded` (or `invalid`) is that grave. The checks that find the values are in
-record_checks, client_checks, service_checks, server_checks and energy_checks; the verdict is made in judge.
+record_checks, client_checks, service_checks, sensor_checks, server_checks and energy_checks; the
+verdict is made in judge.
 """
 
 from dataclasses import dataclass
@@ -133,6 +134,20 @@ _ROWS = (
         as_found="degraded",
     ),
     Threshold(
+        "sensor_down",
+        "s",
+        "a sensor that worked and now says that it does not leaves this part of the window "
+        "unmeasured; the bound is that of `telemetry_gap`",
+        degraded=3.0,
+    ),
+    Threshold(
+        "sensor_lies",
+        "readings",
+        "a value that physics or the device's own limits exclude: what the sensor says beside it is "
+        "not to be believed either",
+        as_found="degraded",
+    ),
+    Threshold(
         "server_cap",
         "requests run at once",
         "what waits in the server waits in TTFT: the stage's level is the server's, not the "
@@ -220,6 +235,13 @@ _ROWS = (
         "percentile_floor",
         "requests",
         "MLPerf early stopping at confidence 0.99: below it even p90 stands as a bound only",
+        as_found="note",
+    ),
+    Threshold(
+        "sampler_cpu",
+        "share of a core",
+        "above 5 %, where a reading a second takes less than 1 %; it yields to the load, and whether "
+        "the load still felt it is what the client's own checks say",
         as_found="note",
     ),
     Threshold(

@@ -389,7 +389,8 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "neither",
         "stage",
-        "share of time with any kernel running (NVML): not occupancy",
+        "share of time with any kernel running (NVML): not occupancy; mean over the GPUs that the "
+        "target uses, where that is known, else all of its host",
         _OURS,
     ),
     Metric(
@@ -407,7 +408,7 @@ METRICS: tuple[Metric, ...] = (
         "B",
         "neither",
         "stage",
-        "mean over the window (NVML)",
+        "mean over the window (NVML), added up over the same GPUs",
         _OURS,
     ),
     Metric(
@@ -416,7 +417,7 @@ METRICS: tuple[Metric, ...] = (
         "W",
         "lower",
         "stage",
-        "mean over the window (NVML)",
+        "mean over the window (NVML), added up over the same GPUs",
         _OURS,
     ),
     Metric(

@@ -140,6 +140,8 @@ class Sensed:
             self._add_gpu(sample)
 
     def _add_gpu(self, sample: Sample) -> None:
+        if ":engine:" in sample.device:  # a probe's: what it uses is claimed where that was asked
+            return
         if sample.metric.endswith(GPU_OF_ROLE) and sample.metric != f"gpu{GPU_OF_ROLE}":
             gpu, host = sample.metric.removesuffix(GPU_OF_ROLE), host_of(sample.device)
             on = f"{host}:{gpu}" if host else gpu

@@ -19,9 +19,11 @@ from observatory.core.workspace import Workspace
 from observatory.site import queries
 from observatory.site.bundle import write_assets
 from observatory.site.downloads import EXAMPLES, Download, write_downloads
+from observatory.site.energy_page import energy_sections
 from observatory.site.engines import engine_name
 from observatory.site.figures import BASES, Row
 from observatory.site.looks import Look, group_of, looks_of
+from observatory.site.matrix_page import matrix_campaigns, matrix_page
 from observatory.site.members import UNJUDGED, page_of
 from observatory.site.overview import sections
 from observatory.site.pages import page_environment
@@ -124,6 +126,9 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
         }
         shown = sections(reader, runs, looks) if reader else []
         site.write("index.html", "index.html", sections=shown, current="overview")
+        energy = energy_sections(reader, shown) if reader else []
+        site.write("energy.html", "energy.html", sections=energy, current="energy")
+        _matrix_pages(site, reader, runs, looks)
         site.write("runs.html", "runs.html", listed=listed, current="runs")
         downloads: list[Download] = []
         views: list[Row] = []
@@ -134,6 +139,15 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
             downloads = write_downloads(reader, out)
             views = queries.view_columns(reader)
         _reference_pages(site, downloads, views)
+
+
+def _matrix_pages(
+    site: _Site, reader: queries.Reader | None, runs: list[Row], looks: dict[str, Look]
+) -> None:
+    pages = [matrix_page(reader, own, looks) for own in matrix_campaigns(runs)] if reader else []
+    site.write("matrices.html", "matrices.html", pages=pages, current="matrices")
+    for page in pages:
+        site.write("matrix.html", page.path, page=page, current="matrices")
 
 
 def _reference_pages(site: _Site, downloads: list[Download], views: list[Row]) -> None:

@@ -18,6 +18,8 @@ CSV_ROWS = 200_000
 
 ABOUT = {
     "target_comparison": "One row for each comparison key, target and stage of the latest campaign.",
+    "matrix_comparison": "One row for each matrix campaign, cell and stage, over its blocks.",
+    "matrix_figures": "One row for each of their metrics: mean, range, change against the first cell.",
     "run_summary": "One row a run, with status and verdict.",
     "stage_summary": "One row a stage: percentiles with intervals, throughput, cost, energy.",
     "request_metrics": "One row a request: outcome, instants, tokens, score and every latency.",
@@ -84,6 +86,20 @@ ORDER BY ALL""",
 FROM attempts a JOIN runs r USING (run_id)
 WHERE a.outcome <> 'ok'
 GROUP BY ALL ORDER BY tries DESC, r.target, a.outcome, a.error_phase, a.error_kind""",
+    ),
+    Example(
+        "What did each setting of a matrix change, paired by block?",
+        """SELECT campaign_id, target, factors, stage, blocks, mean, least, most,
+       change, change_low, change_high, note
+FROM matrix_figures
+WHERE metric = 'ttft_s' AND statistic = 'p50'
+ORDER BY campaign_id, stage, cell""",
+    ),
+    Example(
+        "What energy was read, whose, and on which basis?",
+        """SELECT r.target, e.stage, e.subject, e.scope, e.basis, e.method, e.energy_j, e.reason
+FROM energy e JOIN runs r USING (run_id)
+ORDER BY r.created_at DESC, r.target, e.stage, e.subject, e.scope""",
     ),
     Example(
         "Was the machine busy while it was measured?",

@@ -67,6 +67,8 @@ REASONS = {
     "undecided_left_out": "requests that could not be decided are left out",
 }
 """The reasons that analysis gives, in words; one that is not here is shown as it stands."""
+GATES = ("energy_window: ", "energy_gap: ", "energy_power: ", "energy_disagrees: ")
+"""How a reason begins that withholds an energy figure (analysis.energy_checks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Figure:
     needs_n: int | None = None
     basis: str | None = None
     reason: str | None = None
+    scopes: str | None = None
 
     @property
     def unit(self) -> str:
@@ -124,7 +127,12 @@ class Figure:
             return write(self.value, self.unit, self.metric)
         if self.below_floor:
             return f"needs {self.needs_n:,}, has {self.n:,}"
-        return DASH
+        return "withheld" if self.withheld else DASH
+
+    @property
+    def withheld(self) -> bool:
+        """It could be computed, and a gate of the energy's validity did not let it pass."""
+        return self.value is None and (self.reason or "").startswith(GATES)
 
     @property
     def interval(self) -> str | None:
@@ -145,6 +153,8 @@ class Figure:
     def note(self) -> str | None:
         """Why there is no value and the bound that the data support, or why it is doubtful."""
         reason = REASONS.get(self.reason or "", (self.reason or "").replace("_", " "))
+        if self.withheld:
+            reason = "; ".join(part.partition(": ")[2] for part in (self.reason or "").split("; "))
         bound = ""
         if not self.drawable and self.bound is not None and math.isfinite(self.bound):
             words = "more than" if self.reached_by_failures else "at least"
@@ -243,7 +253,7 @@ def write_bytes(value: float) -> str:
 
 def figure_of(row: Row) -> Figure:
     """The figure of one stage_metrics row (a dict with that table's columns)."""
-    return Figure(**{name: row[name] for name in Figure.__dataclass_fields__})
+    return Figure(**{name: row[name] for name in Figure.__dataclass_fields__ if name in row})
 
 
 @dataclass(frozen=True, slots=True)

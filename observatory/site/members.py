@@ -68,8 +68,14 @@ class Member:
 
 def page_of(run_id: str) -> str:
     """The path of a run's page from the site's root, whatever its id holds."""
-    name = run_id if _SAFE.match(run_id) else hashlib.sha256(run_id.encode()).hexdigest()[:16]
-    return f"runs/{name}.html"
+    return f"runs/{safe_name(run_id)}.html"
+
+
+def safe_name(identifier: str) -> str:
+    """A file's name for an id, whatever it holds: itself where that is harmless, else its hash."""
+    if _SAFE.match(identifier):
+        return identifier
+    return hashlib.sha256(identifier.encode()).hexdigest()[:16]
 
 
 def member_of(reader: Reader, run: Row, looks: dict[str, Look]) -> Member:

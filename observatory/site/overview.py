@@ -12,9 +12,11 @@ from observatory.site.charts.levels import Series, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
 from observatory.site.figures import Figure, Row
+from observatory.site.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
 from observatory.site.latest import latest_campaigns
 from observatory.site.loads import Load
 from observatory.site.looks import Look
+from observatory.site.matrix_page import matrix_path
 from observatory.site.members import Member, asked, differing, member_of, order_of
 from observatory.site.queries import Reader
 from observatory.site.statements import Statement, statements
@@ -45,7 +47,11 @@ WORTH = (
     ("Cost of a correct answer", "usd_per_correct", "value"),
     ("Energy of a request", "j_per_request", "value"),
 )
-PER_TOKEN = frozenset({"output_tps"})
+OF_A_MATRIX = (
+    "This campaign is a matrix: its cells are compared over all blocks on a page of its own, and none "
+    "is called the best. Here stands the last run of each cell alone."
+)
+PER_TOKEN = frozenset({"output_tps", "j_per_output_token", "tokens_per_j"})
 _LATENCY = (("ttft_s", "p50"), ("ttft_s", "p90"), ("e2e_s", "p50"), ("e2e_s", "p90"))
 _THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
 
@@ -90,6 +96,8 @@ class Section:
     chapters: list[Chapter]
     summaries: list[Summary]
     differs: list[str]
+    matrix: str | None
+    """The page of the matrix that the campaign is, from the site's root; None for another campaign."""
 
 
 def sections(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> list[Section]:
@@ -111,20 +119,19 @@ def _section(
         (member.run for member in members or left_out),
         key=lambda run: (str(run["created_at"]), run["run_id"]),
     )
+    matrix = None if first["cell"] is None else matrix_path(first["campaign_id"])
     return Section(
         anchor=anchor,
         first=first,
         asked=asked(first),
         members=shown,
         left_out=sorted(left_out, key=order_of),
-        statements=statements(shown),
+        statements=[Statement(OF_A_MATRIX, [])] if matrix else statements(shown),
         cards=[_card(member) for member in shown],
         chapters=_chapters(anchor, shown),
-        summaries=[
-            _summary("Waiting and throughput", WAITING, shown),
-            _summary("Reliability, quality, money and energy", WORTH, shown),
-        ],
+        summaries=_summaries(shown),
         differs=differing(newest, first) if newest else [],
+        matrix=matrix,
     )
 
 
@@ -181,6 +188,7 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
                 energy_chart(f"{anchor}-energy", _ABOUT["j_per_request", "value"], members),
             ],
         ),
+        *_machines(anchor, members),
         Chapter(
             "How right the answers are",
             [
@@ -190,6 +198,25 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
             ],
         ),
     ]
+
+
+def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
+    """What sensors and engines told; no chapter where nobody told anything."""
+    chapters = [
+        Chapter("How busy the hardware was", busy_drawings(anchor, members)),
+        Chapter("What the servers say", phase_drawings(anchor, members)),
+    ]
+    return [chapter for chapter in chapters if chapter.drawings]
+
+
+def _summaries(members: list[Member]) -> list[Summary]:
+    found = [
+        summary("Waiting and throughput", WAITING, members),
+        summary("Reliability, quality, money and energy", WORTH, members),
+    ]
+    if server_speaks(members):
+        found.append(summary("As the server says, beside what the client saw", SERVER, members))
+    return found
 
 
 _ABOUT = {
@@ -213,7 +240,8 @@ def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
     ]
 
 
-def _summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
+def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
+    """The figures wanted (title, metric, statistic) that any member has, a row a member and load."""
     columns = [column for column in wanted if _anyone_has(members, *column[1:])]
     groups: dict[str, list[tuple[Member, Load, list[Cell]]]] = {}
     for member in members:

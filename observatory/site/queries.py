@@ -19,7 +19,16 @@ from observatory.core.workspace import Workspace
 from observatory.site.figures import Figures, Row, figure_of
 from observatory.site.hosts import HostMask, host_names
 
-VIEWS = ("target_comparison", "run_summary", "stage_summary", "request_metrics")
+VIEWS = (
+    "target_comparison",
+    "matrix_comparison",
+    "matrix_figures",
+    "run_summary",
+    "stage_summary",
+    "request_metrics",
+)
+OF_CAMPAIGNS = frozenset({"matrix_comparison", "matrix_figures"})
+"""Views whose rows are made of several runs and name none."""
 UNSHOWN = frozenset(
     {"answer", "reasoning", "environment", "endpoint", "target_facts", "scenario_json", "folder"}
 )
@@ -119,6 +128,38 @@ def figures(reader: Reader, run_id: str) -> dict[int, Figures]:
 def of_run(reader: Reader, table: str, run_id: str) -> list[Row]:
     """All rows of findings, energy or prices that belong to a run."""
     return reader.rows(f"SELECT * FROM {table} WHERE run_id = $run_id ORDER BY ALL", run_id=run_id)
+
+
+def matrix_figures(reader: Reader, campaign_id: str) -> list[Row]:
+    """The rows of view matrix_figures of one campaign: each cell's figures over its blocks."""
+    return reader.rows(
+        "SELECT * FROM matrix_figures WHERE campaign_id = $campaign_id ORDER BY ALL",
+        campaign_id=campaign_id,
+    )
+
+
+def matrix_blocks(reader: Reader, campaign_id: str) -> list[Row]:
+    """Every figure of every run that matrix_figures is made of: run_id, target, block, stage,
+    metric, statistic, value, reason.
+
+    The same runs: complete or at their budget, judged and not invalid, the latest of a cell and block.
+    """
+    return reader.rows(
+        """
+        WITH sound AS (
+          SELECT run_id, target, block FROM runs
+          WHERE campaign_id = $campaign_id AND cell IS NOT NULL
+            AND status IN ('complete', 'budget_reached')
+            AND coalesce(verdict, 'invalid') <> 'invalid'
+          QUALIFY row_number() OVER (
+            PARTITION BY target, block ORDER BY created_at DESC, run_id DESC
+          ) = 1
+        )
+        SELECT s.run_id, s.target, s.block, m.stage, m.metric, m.statistic, m.value, m.reason
+        FROM sound s JOIN stage_metrics m USING (run_id) ORDER BY ALL
+        """,
+        campaign_id=campaign_id,
+    )
 
 
 def requests_in_time(reader: Reader, run_id: str) -> pl.DataFrame:
@@ -226,13 +267,21 @@ def view_names(reader: Reader, name: str) -> list[str]:
 
 def view_rows(reader: Reader, name: str) -> int:
     """How many rows of a view the site shows."""
-    return int(reader.rows(f"SELECT count(*) AS n FROM {name} WHERE {reader.shown}")[0]["n"])
+    shown = _shown(reader, name)
+    return int(reader.rows(f"SELECT count(*) AS n FROM {name} WHERE {shown}")[0]["n"])
 
 
 def view(reader: Reader, name: str) -> pl.DataFrame:
     """A whole view for download, fully ordered."""
     chosen = ", ".join(f'"{column}"' for column in view_names(reader, name))
-    return reader.frame(f"SELECT {chosen} FROM {name} WHERE {reader.shown} ORDER BY ALL")
+    return reader.frame(f"SELECT {chosen} FROM {name} WHERE {_shown(reader, name)} ORDER BY ALL")
+
+
+def _shown(reader: Reader, name: str) -> str:
+    """The condition on a view; one over whole campaigns shows those that are published whole."""
+    if not reader.only_published or name not in OF_CAMPAIGNS:
+        return reader.shown
+    return "campaign_id IN (SELECT campaign_id FROM runs GROUP BY 1 HAVING bool_and(publish))"
 
 
 def view_columns(reader: Reader) -> list[Row]:

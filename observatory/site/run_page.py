@@ -14,6 +14,7 @@ from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.timeline import Band, Span, timeline_chart
+from observatory.site.energy_tables import ledger_table
 from observatory.site.engines import engine_facts, engine_settings
 from observatory.site.figures import DASH, Row, write
 from observatory.site.gaps import gap_curve
@@ -24,7 +25,6 @@ from observatory.site.members import Member, asked, member_of
 from observatory.site.queries import Reader
 from observatory.site.run_tables import (
     EVERY_STATISTIC,
-    energy_table,
     error_table,
     figure_table,
     finding_table,
@@ -108,7 +108,7 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
         never_sent=never_sent_table(queries.never_sent(reader, run_id)),
         findings=finding_table(findings, loads),
         prices=price_table(queries.of_run(reader, "prices", run_id)),
-        energy=energy_table(queries.of_run(reader, "energy", run_id), loads),
+        energy=ledger_table(queries.of_run(reader, "energy", run_id), loads),
         environment=_flat(json.loads(run["environment"] or "{}"), show_host),
         software=sorted(json.loads(run["software"] or "{}").items()),
         scenario=scenario_text(run["scenario_json"]),

@@ -1,4 +1,4 @@
-"""The tables of a run's page: stages, figures, outcomes, errors, findings, prices, energy.
+"""The tables of a run's page: stages, figures, outcomes, errors, findings, prices.
 
 Rows of the warehouse in, tables of cells out.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from observatory.core.metric import BY_NAME
 from observatory.core.units import human_number
 from observatory.site.charts.drawing import Cell, Table, figure_cell
-from observatory.site.figures import BASES, DASH, STATISTICS, Figure, Row, write, write_usd
+from observatory.site.figures import BASES, DASH, STATISTICS, Figure, Row, write_usd
 from observatory.site.loads import Load
 from observatory.site.members import Member
 
@@ -168,48 +168,3 @@ def price_table(rows: Sequence[Row]) -> Table:
             for row in rows
         ],
     )
-
-
-def energy_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
-    """Energy by subject, scope and basis, or why there is none."""
-    heads = [("Load", False), ("Whose", False), ("Scope", False), ("Energy", True)]
-    heads += [("Basis", False), ("Method", False), ("Reason or source", False)]
-    return Table(
-        heads,
-        [
-            [
-                Cell(_energy_load(row["stage"], loads)),
-                Cell(words(row["subject"])),
-                Cell(words(row["scope"])),
-                _joules(row),
-                Cell(words(row["basis"])),
-                Cell(row["method"] or DASH, under=_only_checks(row)),
-                Cell(row["reason"] or row["source"] or DASH),
-            ]
-            for row in rows
-        ],
-    )
-
-
-def _energy_load(stage: int | None, loads: dict[int, Load]) -> str:
-    if stage is None:
-        return "idle baseline"
-    return loads[stage].text if stage in loads else DASH
-
-
-def _only_checks(row: Row) -> str | None:
-    return "checks the row above, in no sum" if row["counts"] is False else None
-
-
-def _joules(row: Row) -> Cell:
-    if row["energy_j"] is None:
-        return Cell(DASH, number=True)
-    text = write(row["energy_j"], "J")
-    start, end = row["window_start_ns"], row["window_end_ns"]
-    if start is None or end is None or end <= start:
-        return Cell(text, number=True)
-    watts = row["energy_j"] / (end - start) * 1e9
-    under = f"{human_number(watts)} W on average"
-    if row["low_j"] is not None and row["high_j"] is not None:
-        under += f", {write(row['low_j'], 'J')} to {write(row['high_j'], 'J')}"
-    return Cell(text, under=under, number=True)

@@ -4,7 +4,6 @@ Every error of the driver becomes a null with the error's name; a machine withou
 so once and is not asked again.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ class NvmlSensor:
         return {d.name: d.handle for d in self._devices or [] if d.parent is None}
 
     def read(self, now: int) -> list[Sample]:
-        """The samples of all GPUs, each GPU's at the instant when it was asked.
+        """The samples of all GPUs, all at one instant, so that they can be added up.
 
         After a failed start one `up` = 0, and nothing from then on. A driver that worked and then
         fails on everything is opened anew at the next reading.
@@ -103,19 +102,14 @@ class NvmlSensor:
         if not self._devices:
             self._absent = True
             return [down(self.name, now, "the driver lists no GPU")]
-        begun = time.monotonic_ns()
-
-        def instant() -> int:
-            return now + time.monotonic_ns() - begun
-
         samples: list[Sample] = []
         used: dict[str, list[Any]] = {}
         for device in self._devices:
-            samples += self._read_device(instant(), device, used)
-        samples += self._read_roles(instant(), self._devices, used)
+            samples += self._read_device(now, device, used)
+        samples += self._read_roles(now, self._devices, used)
         for device in self._devices if self._link_readings else ():
             if device.parent is None:  # a link is the whole GPU's
-                samples += _read_each(instant(), device, self._link_readings)
+                samples += _read_each(now, device, self._link_readings)
         self._note_loss(samples)
         return samples
 

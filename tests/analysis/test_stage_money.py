@@ -227,3 +227,42 @@ def test_several_gpus_are_averaged_or_added_reading_by_reading(made: Any, figure
     assert figure(frame, "gpu_power_w")["value"] == pytest.approx(2 * 114.5)
     assert figure(frame, "gpu_power_w", "p95")["value"] == pytest.approx(2 * 123)
     assert figure(frame, "gpu_memory_used_bytes")["reason"] == "no_sensor"
+
+
+def _gpu(made: Any, device: str, watts: float, later_s: float = 0.0, **fields: Any) -> None:
+    reading = {"sensor": "nvml", "device": device, **fields}
+    for second in range(5, 35):
+        made.sample(second + later_s, watts, "gpu_power_w", **reading)
+        made.sample(second + later_s, 7e9, "gpu_memory_used_bytes", **reading)
+
+
+def test_the_targets_gpus_are_counted_and_the_rest_is_not(made: Any, figure: Any) -> None:
+    _gpu(made, "gpu0", 300.0)
+    _gpu(made, "gpu1", 60.0)
+    assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(360)
+    role = f"engine:{made.manifest.target.name}"
+    made.sample(10, 5e9, "gpu0_memory_used_bytes", sensor="nvml", device=role, subject="target")
+    assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(300)
+
+
+def test_parts_of_a_gpu_are_in_its_memory_already(made: Any, figure: Any) -> None:
+    _gpu(made, "gpu0", 300.0)
+    for second in range(5, 35):
+        made.sample(second, 5e9, "gpu_memory_used_bytes", sensor="nvml", device="gpu0/mig0")
+    assert figure(metrics(made), "gpu_memory_used_bytes")["value"] == pytest.approx(7e9)
+
+
+def test_gpus_of_two_other_hosts_are_added_interval_by_interval(made: Any, figure: Any) -> None:
+    _gpu(made, "gpu0", 25.0)
+    _gpu(made, "one:gpu0", 300.0, 0.1, subject="target")
+    _gpu(made, "two:gpu0", 200.0, 0.7, subject="target")
+    _gpu(made, "two:gpu1", 60.0, 0.7)
+    assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(500)
+    assert figure(metrics(made), "gpu_power_w", "p95")["value"] == pytest.approx(500)
+
+
+def test_a_probes_host_is_not_this_hosts_processors(made: Any, figure: Any) -> None:
+    for second in range(5, 35):
+        made.sample(second, 0.2)
+        made.sample(second, 1.0, device="lab")
+    assert figure(metrics(made), "cpu_util_fraction")["value"] == pytest.approx(0.2)

@@ -465,6 +465,12 @@ def test_a_probe_beside_changes_nothing_of_a_target_on_this_host() -> None:
     )
 
 
+def test_the_processes_of_another_host_are_not_on_this_hosts_gpu() -> None:
+    far = Sample(20 * S, "nvml", "target", "lab:engine:watched", "gpu0_memory_used_bytes", 1e9)
+    rows = _rows([*_host(), *_gpu("gpu0", 100.0, ENGINE), far])
+    assert _row(rows, "target", "gpu").reason is None
+
+
 def test_dcgm_stands_in_where_nvml_does_not_read_that_gpu() -> None:
     samples = _series("dcgm", "gpu0", "gpu_energy_j", lambda t: 80.0 * t, subject="target")
     samples += _series("dcgm", "gpu1", "gpu_energy_j", lambda t: 999.0 * t)

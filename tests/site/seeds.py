@@ -28,6 +28,12 @@ VLLM_CPU = Planted(
     scraped=True,
     requests=160,
     seed=13,
+    figures={
+        "server_queue_s": ({"value": 0.01, "n": 120}, {"value": 0.04, "n": 120}),
+        "server_prefill_s": ({"value": 0.15, "n": 120}, {"value": 0.2, "n": 120}),
+        "server_decode_s": ({"value": 0.4, "n": 120}, {"value": 0.6, "n": 120}),
+        "server_ttft_s": ({"value": 0.16, "n": 120}, {"value": 0.24, "n": 120}),
+    },
     facts={
         "engine": "vllm",
         "engine_version": "0.32.0",
@@ -69,6 +75,12 @@ _CHAT: dict[str, Any] = {
     "levels": (1.0, 2.0, 16.0),
     "requests": 240,
 }
+_RANGE = {"low": 2.0, "high": 8.0, "basis": "modelled", "scopes": "host modelled"}
+_WITHHELD = {
+    "value": None,
+    "n": 120,
+    "reason": "energy_gap: gpu energy has no reading for 6.0 s of the window",
+}
 VLLM = Planted(
     "team-vllm",
     kind="url",
@@ -77,6 +89,18 @@ VLLM = Planted(
     scraped=True,
     silent=(130, 136),
     energy="measured",
+    figures={
+        "wh_per_1k_requests": (
+            {"value": 12.5, "basis": "measured", "scopes": "gpu measured"},
+            _WITHHELD,
+            {"value": 7.5, "basis": "measured", "scopes": "gpu measured"},
+        ),
+        "kgco2e_per_million_requests": (
+            {"value": 4.5, "basis": "measured"},
+            _WITHHELD,
+            {"value": 2.7, "basis": "measured"},
+        ),
+    },
     findings=[GPU_SILENT],
     facts={"engine": "vllm", "engine_version": "0.33.0", "dtype": "bfloat16"},
     endpoint="http://gpu-07.corp.example:8000/v1",
@@ -101,6 +125,8 @@ MANAGED = Planted(
 )
 FAILING = Planted(
     "closed-frontier",
+    energy="modelled",
+    figures={"j_per_request": tuple({"value": 5.0 * level} | _RANGE for level in (1, 1, 1))},
     kind="api",
     hosting="managed",
     weights="closed",
@@ -140,4 +166,66 @@ INTERRUPTED = Planted(
     windowless=1,
     seed=12,
 )
-EVERYTHING = [LLAMACPP, VLLM_CPU, EMULATED, VLLM, MANAGED, FAILING, INVALID, INTERRUPTED]
+_CONFOUNDED = "engine and weight format change together: neither's effect is known"
+_CELLS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "small-llamacpp",
+        "factors": {"engine": "llama.cpp", "weights": "GGUF Q4_1"},
+        "facts": {"weight_format": "GGUF Q4_1"},
+        "ttft_s": 0.1,
+        "kind": "llamacpp",
+    },
+    {
+        "name": "small-vllm",
+        "factors": {"engine": "vllm==0.32.0", "weights": "bfloat16"},
+        "facts": VLLM_CPU.facts,
+        "ttft_s": 0.2,
+        "kind": "vllm",
+    },
+    {
+        "name": "small-vllm-eager",
+        "factors": {"engine": "vllm==0.32.0", "weights": "/models/bfloat16-eager"},
+        "facts": VLLM_CPU.facts,
+        "ttft_s": 0.3,
+        "kind": "vllm",
+    },
+)
+
+
+def matrix_runs(blocks: int = 2) -> list[Planted]:
+    """Three cells in as many blocks; the last cell crashed in every block, the order is drawn."""
+    found = []
+    for block in range(blocks):
+        for turn, place in enumerate((1, 0, 2) if block else (0, 2, 1)):
+            cell = dict(_CELLS[place])
+            own = {"factors": cell.pop("factors"), "block": block, "cell": place}
+            crashed = place == len(_CELLS) - 1
+            found.append(
+                Planted(
+                    **cell,
+                    campaign="20261117T100000Z-engines-00dd",
+                    created=f"2026-11-17T10:{block}{2 * turn}:00Z",
+                    scenario="engines",
+                    key="d00dfeed99887766",
+                    requests=40,
+                    status="crashed" if crashed else "complete",
+                    level="invalid" if crashed else "valid",
+                    sentence="invalid: the engine ended" if crashed else "valid: no doubt",
+                    matrix=own | {"turn": block * len(_CELLS) + turn, "confounded": [_CONFOUNDED]},
+                    seed=20 + block * len(_CELLS) + place,
+                )
+            )
+    return found
+
+
+EVERYTHING = [
+    LLAMACPP,
+    VLLM_CPU,
+    EMULATED,
+    VLLM,
+    MANAGED,
+    FAILING,
+    INVALID,
+    INTERRUPTED,
+    *matrix_runs(),
+]

@@ -111,7 +111,7 @@ def energy_of(planted: "Planted", stages: list[StageTimes]) -> list[EnergyRow]:
     if planted.energy == "modelled":
         return [
             EnergyRow(
-                index, "target", "host", "modelled", "ecologits", start, end, None,
+                index, "target", "host", "modelled", "ecologits", start, end, 1000.0 * (index + 1),
                 reason=None, low_j=400.0 * (index + 1), high_j=1600.0 * (index + 1),
                 source="EcoLogits 0.9, ranges over its assumptions",
             )
@@ -139,10 +139,14 @@ def _measured(index: int, start: int, end: int) -> list[EnergyRow]:
     kgco2e = joules / 3.6e6 * GRID["grid_kgco2e_per_kwh"]
     own = EnergyRow(
         index, "target", "gpu", "measured", "nvml_counter", start, end, joules,
-        kgco2e=kgco2e, **GRID,
+        kgco2e=kgco2e, coverage_fraction=0.98, longest_gap_s=1.0, limit_w=400.0, **GRID,
+    )  # fmt: skip
+    check = EnergyRow(
+        index, "target", "gpu", "measured", "nvml_power_trapezoid", start, end, joules * 1.01,
+        counts=False, **GRID,
     )  # fmt: skip
     overhead = EnergyRow(
         index, "target", "datacentre_overhead", "modelled", "pue", start, end,
         joules * (OVERHEAD_PUE - 1), kgco2e=kgco2e * (OVERHEAD_PUE - 1), pue=OVERHEAD_PUE, **GRID,
     )  # fmt: skip
-    return [own, overhead]
+    return [own, check, overhead]

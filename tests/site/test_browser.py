@@ -75,7 +75,7 @@ def pages_of(site: Path) -> list[Path]:
 def test_every_page_is_drawn_from_disk(browser: Any, built: Path, scheme: str, width: int) -> None:
     watched = watch(browser, scheme, width)
     pages = pages_of(built)
-    assert len(pages) == 5 + len(EVERYTHING)
+    assert len(pages) == 8 + len(EVERYTHING)  # five, energy, the matrices and one of them
     for path in pages:
         watched.page.goto(path.as_uri())
         watched.page.wait_for_function(DRAWN, timeout=60_000)

@@ -76,7 +76,7 @@ def test_invalid_runs_are_left_out_and_counted(built: Path) -> None:
     assert "its own delay is in every figure" in text
     overview = (built / "index.html").read_text()
     cards = re.findall(r'<article class="card.*?</article>', overview, flags=re.S)
-    assert len(cards) == 7
+    assert len(cards) == 9
     assert not any("bad-client" in card for card in cards)
 
 
@@ -106,7 +106,10 @@ def test_every_comparison_row_and_key_carries_its_verdict(built: Path) -> None:
     assert rows
     for row in rows:
         assert re.search(r'class="badge (valid|degraded)"', row), row
-    for key in re.findall(r'<ul class="key".*?</ul>', html, flags=re.S):
+    charts = re.split(r"(?=<figure )", html)
+    of_targets = [chart for chart in charts if not re.match(r'<figure [^>]*-phases"', chart)]
+    assert len(charts) - len(of_targets) == 1
+    for key in re.findall(r'<ul class="key".*?</ul>', "".join(of_targets), flags=re.S):
         assert key.count("<li>") == key.count('class="badge ')
 
 
@@ -221,6 +224,10 @@ def test_a_view_that_is_too_long_is_not_offered(
     monkeypatch.setattr("observatory.site.downloads.CSV_ROWS", 1)
     built = build_site(planter(seeds["stopped-early"]))
     assert sorted(path.name for path in (built / "data").iterdir()) == [
+        "matrix_comparison.csv",
+        "matrix_comparison.parquet",
+        "matrix_figures.csv",
+        "matrix_figures.parquet",
         "run_summary.csv",
         "run_summary.parquet",
         "stage_summary.parquet",

@@ -107,7 +107,10 @@ class Drawing:
 
 def figure_cell(figure: Figure) -> Cell:
     """The cell of a figure: interval, bound or reason under it, and its basis."""
-    under = "; ".join(part for part in (figure.interval, figure.note) if part)
+    ends = figure.interval
+    if ends and figure.basis == "modelled":
+        ends = f"range {ends}"
+    under = "; ".join(part for part in (ends, figure.note) if part)
     return Cell(figure.text, under=under or None, number=True, basis=figure.modelled)
 
 

@@ -3,6 +3,7 @@
 Where only the energy of a shared host is known it is said beside, and not made a figure per request.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from observatory.site.charts.drawing import Drawing
@@ -11,11 +12,25 @@ from observatory.site.figures import write
 from observatory.site.members import Member
 
 
-def energy_chart(name: str, about: str, members: list[Member]) -> Drawing:
-    """The drawing of j_per_request; shared hosts' energy stands in its notes."""
-    series = [Series(m.look, m.verdict, m.series("j_per_request", "value")) for m in members]
+def energy_chart(
+    name: str,
+    about: str,
+    members: Sequence[Member],
+    metric: str = "j_per_request",
+    *,
+    hosts: bool = True,
+) -> Drawing:
+    """The drawing of an energy figure; shapes tell its basis.
+
+    hosts: the energy of shared hosts stands in its notes.
+    """
+    series = [Series(m.look, m.verdict, m.series(metric, "value"), by_basis=True) for m in members]
     drawing = level_chart(name, about, series)
-    return replace(drawing, notes=[*drawing.notes, *filter(None, map(_shared, members))])
+    notes = list(drawing.notes)
+    if drawing.spec:
+        notes.append("Shapes: a circle is measured, a square estimated, a diamond modelled.")
+    shared = filter(None, map(_shared, members)) if hosts else ()
+    return replace(drawing, notes=[*notes, *shared])
 
 
 def _shared(member: Member) -> str | None:

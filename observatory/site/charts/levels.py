@@ -44,12 +44,38 @@ class Series:
     look: Look
     verdict: str
     points: list[tuple[Load, Figure]]
+    by_basis: bool = False
+    """The mark's shape and its words in the key tell the figures' basis; intervals are ranges."""
+
+    @property
+    def basis(self) -> str | None:
+        """The weakest basis of its figures."""
+        found = {figure.basis for _, figure in self.points if figure.drawable}
+        return next((basis for basis in reversed(BASIS_SHAPES) if basis in found), None)
+
+    @property
+    def shape(self) -> str:
+        """The shape of its marks."""
+        return BASIS_SHAPES.get(self.basis or "", "cross") if self.by_basis else self.look.shape
+
+    @property
+    def label(self) -> str:
+        """Its words in the key."""
+        return (
+            f"{self.look.label}, {self.basis or 'basis not known'}"
+            if self.by_basis
+            else self.look.label
+        )
+
+
+BASIS_SHAPES = {"measured": "circle", "estimated": "square", "modelled": "diamond"}
+"""Basis, strongest first -> the shape of marks where shape tells it."""
 
 
 def key_of(series: Sequence[Series]) -> list[KeyEntry]:
     """The key entries of the series."""
     return [
-        KeyEntry(one.look.label, one.look.colour, one.look.shape, one.look.emulated, one.verdict)
+        KeyEntry(one.label, one.look.colour, one.shape, one.look.emulated, one.verdict)
         for one in series
     ]
 
@@ -135,7 +161,7 @@ def _records(one: Series, factor: float) -> list[Record]:
             "Target": one.look.label,
             "Load": load.text,
             "Value": figure.text,
-            "95 % interval": figure.interval or "none",
+            "Range" if one.by_basis else "95 % interval": figure.interval or "none",
             "Requests": figure.n,
             "Verdict": one.verdict,
         }
@@ -146,14 +172,16 @@ def _records(one: Series, factor: float) -> list[Record]:
     return records
 
 
-_TOOLTIP = tips("Target", "Load", "Value", "95 % interval", "Requests", "Verdict")
+def _tooltip(one: Series) -> list[alt.Tooltip]:
+    ends = "Range" if one.by_basis else "95 % interval"
+    return tips("Target", "Load", "Value", ends, "Requests", "Verdict")
 
 
 def _layers(
     sheet: Sheet, one: Series, factor: float, shift: float, x: alt.X, y: alt.Y, y_title: str
 ) -> list[alt.Chart]:
     records = _records(one, factor)
-    colour, look = one.look.colour, one.look
+    colour, look, tooltip = one.look.colour, one.look, _tooltip(one)
     drawn = [record for record in records if record["y"] is not None]
     closed = [record for record in drawn if record["high"] is not None]
     opened = [record for record in drawn if record["open"]]
@@ -177,7 +205,7 @@ def _layers(
         layers.append(
             alt.Chart(sheet.put(drawn))
             .mark_point(
-                shape=look.shape,
+                shape=one.shape,
                 size=75,
                 stroke=colour,
                 fill="var(--paper)" if look.emulated else colour,
@@ -185,7 +213,7 @@ def _layers(
                 opacity=1,
                 xOffset=shift,
             )
-            .encode(x=x, y=y, tooltip=_TOOLTIP)
+            .encode(x=x, y=y, tooltip=tooltip)
         )
     if bounds:
         layers.append(
@@ -193,13 +221,13 @@ def _layers(
             .mark_point(
                 shape="triangle-up", size=70, stroke=colour, fill="none", xOffset=shift, opacity=1
             )
-            .encode(x=x, y=alt.Y("bound:Q", title=y_title), tooltip=_TOOLTIP)
+            .encode(x=x, y=alt.Y("bound:Q", title=y_title), tooltip=tooltip)
         )
     if failed:
         layers.append(
             alt.Chart(sheet.put(failed))
             .mark_text(text="> timeout", color=colour, dx=shift, fontWeight=600, baseline="top")
-            .encode(x=x, y=TOP, tooltip=_TOOLTIP)
+            .encode(x=x, y=TOP, tooltip=tooltip)
         )
     return layers
 
@@ -208,7 +236,10 @@ def _notes(series: Sequence[Series]) -> list[str]:
     figures = [figure for one in series for _, figure in one.points]
     notes = []
     if any(figure.interval for figure in figures):
-        notes.append("Bars are 95 % intervals.")
+        ranged = any(one.by_basis for one in series)
+        notes.append(
+            "Bars are the model's range, low to high." if ranged else "Bars are 95 % intervals."
+        )
     if any(record["open"] for one in series for record in _records(one, 1.0)):
         notes.append("A bar up to the frame has no upper end.")
     if any(map(_bounded, figures)):

@@ -47,7 +47,7 @@ def telemetry_charts(samples: pl.DataFrame, bands: Sequence[Band], span: Span) -
     for panel in PANELS:
         lines = _lines(panel, inside)
         if lines:
-            found.append(partial(_chart, panel, lines, inside, bands, span))
+            found.append(partial(_chart, panel, lines, _periods(panel, samples), bands, span))
         if panel.name == CLOCKS:
             held = held_back(inside, bands, span)
             found += [held] if held else []
@@ -71,7 +71,7 @@ def _lines(panel: Panel, samples: pl.DataFrame) -> list[Line]:
 def _chart(
     panel: Panel,
     lines: Sequence[Line],
-    samples: pl.DataFrame,
+    periods: list[str],
     bands: Sequence[Band],
     span: Span,
     *,
@@ -106,7 +106,7 @@ def _chart(
         for place, line in enumerate(lines)
     ]
     notes = [f"Averaged over {averaged:.3g} s."] if averaged else []
-    notes += _periods(panel, samples)
+    notes += periods
     spec = sheet.finish(layers, f"{panel.title} over the run's time.", 96)
     table = _table(panel, lines, bands)
     return Drawing(panel.name, panel.title, panel.about, spec, key, notes, table)

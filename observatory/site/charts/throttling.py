@@ -1,6 +1,6 @@
 """Why a GPU's clocks were held back, in words, and when: a strip a reason, on the run's time axis.
 
-The bits are NVML's nvmlClocksEventReasons (nvml.h); idle is not one that holds anything back.
+The bits of a mask are telemetry.throttle's to name; here is what they mean to a reader.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,20 +16,24 @@ from observatory.site.charts.panels import device_words
 from observatory.site.charts.readings import SILENCE_S
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
 from observatory.site.figures import write
+from observatory.telemetry.throttle import throttle_reasons
 
 BITS = "gpu_throttle_bits"
-REASONS: dict[int, str] = {
-    0x2: "clocks set by an administrator",
-    0x4: "power cap",
-    0x8: "hardware slowdown",
-    0x10: "kept in step with another GPU",
-    0x20: "temperature, by the driver",
-    0x40: "temperature, by the hardware",
-    0x80: "power brake from outside",
-    0x100: "clocks set for the display",
+WORDS: dict[str, str] = {
+    "ApplicationsClocksSetting": "clocks set by an administrator",
+    "SwPowerCap": "power cap",
+    "HwSlowdown": "slowed by the hardware",
+    "SyncBoost": "kept in step with another GPU",
+    "SwThermalSlowdown": "temperature, by the driver",
+    "HwThermalSlowdown": "temperature, by the hardware",
+    "HwPowerBrakeSlowdown": "power brake from outside",
+    "DisplayClockSetting": "clocks set for the display",
+    "BoardLimit": "limit of the board",
+    "Reliability": "voltage kept for reliability",
 }
-"""Bit -> what holds the clocks back. 0x1 (idle) is left out: nothing is asked of the GPU then."""
-IDLE = 0x1
+"""NVML's name of a reason -> in words."""
+IDLE = "GpuIdle"
+"""Left out: nothing was asked of the GPU then, so nothing was held back."""
 _ROW = 30
 _NAME = "gpu-held-back"
 _TITLE = "Why GPU clocks were held back"
@@ -44,12 +48,10 @@ class Strip:
     spans: list[tuple[float, float]]
 
 
-def words_of(bits: int) -> list[str]:
-    """The reasons in a mask, in words; a bit that nvml.h did not name yet is given by its number."""
-    named = [words for bit, words in REASONS.items() if bits & bit]
-    rest = bits & ~sum(REASONS) & ~IDLE
-    unknown = [f"reason 0x{1 << place:x}" for place in range(64) if rest >> place & 1]
-    return named + unknown
+def words_of(mask: int) -> list[str]:
+    """The reasons in a mask, in words, with NVML's name; a bit without a name by its number."""
+    names = [name for name in throttle_reasons(mask) if name != IDLE]
+    return [f"{WORDS[name]} ({name})" if name in WORDS else name for name in names]
 
 
 def held_back(

@@ -1,0 +1,157 @@
+"""Doubts about the sensors: what they could not say, what they said that cannot be, what they cost.
+
+Each check takes a window's data and answers with findings; numbers to hold against are in
+thresholds.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.stage_data import StageData
+from observatory.core.run import Finding
+from observatory.core.units import parse_duration
+from observatory.telemetry.plausible import IMPLAUSIBLE
+
+NOTED_CPU_SHARE = 0.05
+"""Of a core: readings at the usual second take a tenth of it."""
+ASKED_FOR = frozenset({"probe", "prometheus", "dcgm"})
+"""Sensors that a scenario names: one that never worked is missed as much as one that died."""
+_NO_SENSOR = "process"
+"""Its `up` is of the process that is watched, and that may end."""
+LATE_READINGS = 2.5
+"""A sensor is silent where this many intervals passed without a reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """How long a sensor was down within a window, at the longest, and what it said of that."""
+
+    seconds: float
+    device: str
+    reason: str
+
+
+def tolerated_s(data: StageData) -> float:
+    """Silence that an interval explains, as it was asked for."""
+    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
+    return LATE_READINGS * parse_duration(interval)
+
+
+def host_of(device: str, probes: set[str]) -> str:
+    """The probe whose host a device is of; "" for this one."""
+    name = device.partition(":")[0]
+    return name if name in probes else ""
+
+
+def probes_of(samples: pl.DataFrame) -> set[str]:
+    """The names of the probes that were read, or should have been."""
+    return set(samples.filter(pl.col("sensor") == "probe").get_column("device").unique())
+
+
+def silences(data: StageData) -> dict[tuple[str, str], Silence]:
+    """(sensor, host) -> its longest time down in the window, longer than an interval explains.
+
+    Only sensors that worked before, or that the scenario names. A sensor that hangs is down with
+    all its devices; one that lied is `sensor_lies`' matter.
+    """
+    probes = probes_of(data.samples)
+    own = f"engine:{data.manifest.target.name}"
+    states: dict[tuple[str, str], list[tuple[int, str, float, str]]] = {}
+    rows = (
+        data.samples.filter(
+            (pl.col("metric") == "up")
+            & (pl.col("sensor") != _NO_SENSOR)
+            & (pl.col("at_ns") < data.window.end_ns)
+        )
+        .sort("at_ns")
+        .select("sensor", "device", "at_ns", "value", "reason")
+    )
+    for sensor, device, at, value, reason in rows.iter_rows():
+        if not device.startswith("engine:") or device == own:
+            key = (sensor, host_of(device, probes))
+            states.setdefault(key, []).append((at, device, value, reason or "no reason given"))
+    found: dict[tuple[str, str], Silence] = {}
+    for (sensor, host), said in states.items():
+        devices = {device for _, device, _, _ in said}
+        silent = [
+            _longest(data, sensor, device, [row for row in said if row[1] in (device, host)])
+            for device in sorted(devices - {host}) or [host]
+        ]
+        worst = max(silent, key=lambda one: one.seconds)
+        if worst.seconds > tolerated_s(data):
+            found[sensor, host] = worst
+    return found
+
+
+def _longest(
+    data: StageData, sensor: str, device: str, said: list[tuple[int, str, float, str]]
+) -> Silence:
+    window = data.window
+    worst = Silence(0.0, device, "")
+    worked = sensor in ASKED_FOR
+    since: int | None = None
+    why = ""
+    for at, _, value, reason in [*said, (window.end_ns, device, 1.0, "")]:
+        if value == 0 and not reason.startswith(IMPLAUSIBLE):
+            if worked:
+                since, why = at if since is None else since, reason
+            continue
+        if since is not None:
+            seconds = (at - max(since, window.start_ns)) / 1e9
+            if seconds > worst.seconds:
+                worst = Silence(seconds, device, why)
+            since = None
+        worked = True
+    return worst
+
+
+def sensor_down(data: StageData) -> Iterator[Finding]:
+    """Sensors that worked and then said that they do not, or that were asked for and never did."""
+    for (sensor, _), silence in sorted(silences(data).items()):
+        what = " ".join(part for part in (sensor, silence.device) if part)
+        message = f"{what} was down for {silence.seconds:.1f} s: {silence.reason}"
+        yield from over_limit("sensor_down", silence.seconds, message, data.window.stage)
+
+
+def sensor_lies(data: StageData) -> Iterator[Finding]:
+    """Values that cannot be; they are null in the samples, with what was said in the reason."""
+    lies = (
+        data.samples.filter(
+            data.window.holds("at_ns")
+            & pl.col("value").is_null()
+            & pl.col("reason").fill_null("").str.starts_with(IMPLAUSIBLE)
+        )
+        .group_by("sensor", "device", "metric")
+        .agg(pl.len().alias("readings"), pl.col("reason").first())
+        .sort(["readings", "sensor", "device", "metric"], descending=[True, False, False, False])
+    )
+    if lies.is_empty():
+        return
+    sensor, device, metric, readings, reason = lies.row(0)
+    others = "" if lies.height == 1 else f", and {lies.height - 1} more series"
+    plural = "" if readings == 1 else "s"
+    message = (
+        f"{sensor} {device} {metric}: {reason.removeprefix(IMPLAUSIBLE)}, "
+        f"in {readings} reading{plural}{others}"
+    )
+    yield as_found("sensor_lies", message, data.window.stage, float(readings))
+
+
+def sampler_cpu(data: StageData) -> Iterator[Finding]:
+    """What sampling took of a core over the window."""
+    share = (
+        data.samples.filter(
+            (pl.col("sensor") == "sampler")
+            & (pl.col("metric") == "cpu_fraction")
+            & (pl.col("device") == "")
+            & data.window.holds("at_ns")
+        )
+        .get_column("value")
+        .mean()
+    )
+    if isinstance(share, float) and share > NOTED_CPU_SHARE:
+        message = f"sampling took {share:.0%} of a core"
+        yield as_found("sampler_cpu", message, data.window.stage, share, NOTED_CPU_SHARE)

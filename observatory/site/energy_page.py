@@ -1,0 +1,188 @@
+"""The energy page: for each workload the ledger of its latest campaign, and what is derived from it.
+
+Nothing is computed here: rows of the table energy, and figures of stage_metrics with their basis.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from observatory.core.units import human_number
+from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
+from observatory.site.charts.energy import energy_chart
+from observatory.site.energy_tables import ledger_table
+from observatory.site.figures import Figure, Row
+from observatory.site.loads import Load
+from observatory.site.members import Member
+from observatory.site.overview import Section
+from observatory.site.queries import Reader, of_run
+
+DERIVED = (
+    ("Energy of a request", "j_per_request"),
+    ("Energy of an output token", "j_per_output_token"),
+    ("Output tokens per joule", "tokens_per_j"),
+    ("1,000 requests", "wh_per_1k_requests"),
+    ("A million requests", "kwh_per_million_requests"),
+    ("Emissions of a million requests", "kgco2e_per_million_requests"),
+)
+POWER = (
+    ("Energy in the window", "energy_j"),
+    ("Of its GPUs alone", "gpu_energy_j"),
+    ("With the data centre's overhead", "facility_energy_j"),
+    ("Mean power under load", "power_w"),
+    ("Idle power: loaded, no requests", "idle_power_w"),
+    ("Shared host, engine and client together", "shared_host_energy_j"),
+)
+PER_TOKEN = frozenset({"j_per_output_token", "tokens_per_j"})
+_CHARTS = (
+    ("j_per_output_token", "Energy that the target drew for each token that it streamed."),
+    ("j_per_request", "Energy that the target drew for each request that it answered."),
+)
+FOLDED_FROM = 40
+"""A ledger with more rows is folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A table of figures: heads, and for each member and load its cells."""
+
+    title: str
+    heads: list[str]
+    rows: list[tuple[Member, Load, list[Cell]]]
+    absent: list[str]
+    """Targets without any of these figures, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """One run's rows of the ledger; open: shown without unfolding."""
+
+    member: Member
+    table: Table
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnergySection:
+    """One workload's latest campaign."""
+
+    anchor: str
+    first: Row
+    grids: list[tuple[str, str]]
+    drawings: list[Drawing]
+    tables: list[Derived]
+    ledgers: list[Ledger]
+    silent: list[Member]
+    """Runs without a row in the ledger."""
+
+
+def energy_sections(reader: Reader, sections: Sequence[Section]) -> list[EnergySection]:
+    """The page's sections; those of the overview, in its order."""
+    return [_section(reader, section) for section in sections if section.members]
+
+
+def _section(reader: Reader, section: Section) -> EnergySection:
+    rows = {m.run["run_id"]: of_run(reader, "energy", m.run["run_id"]) for m in section.members}
+    told = [member for member in section.members if rows[member.run["run_id"]]]
+    whole = sum(map(len, rows.values()))
+    ledgers = [
+        Ledger(
+            member, ledger_table(rows[member.run["run_id"]], _loads(member)), whole <= FOLDED_FROM
+        )
+        for member in told
+    ]
+    tables = [
+        _derived("For each request and token", DERIVED, section.members),
+        _derived("Energy and power", POWER, section.members),
+    ]
+    return EnergySection(
+        anchor=section.anchor,
+        first=section.first,
+        grids=_grids([(m, rows[m.run["run_id"]]) for m in told if not m.look.emulated]),
+        drawings=_drawings(section),
+        tables=[table for table in tables if table.heads],
+        ledgers=ledgers,
+        silent=[member for member in section.members if member not in told],
+    )
+
+
+def _drawings(section: Section) -> list[Drawing]:
+    """The charts that show something; where none does, one that says why."""
+    found = [
+        energy_chart(f"{section.anchor}-{metric}", about, section.members, metric, hosts=False)
+        for metric, about in _CHARTS
+    ]
+    return [drawing for drawing in found if drawing.spec] or found[-1:]
+
+
+def _loads(member: Member) -> dict[int, Load]:
+    return {load.stage: load for load, _ in member.stages}
+
+
+def _grids(told: Sequence[tuple[Member, list[Row]]]) -> list[tuple[str, str]]:
+    """What holds of whose electricity; targets of which the same holds are named together."""
+    holds: dict[str, list[str]] = {}
+    for member, rows in told:
+        holds.setdefault(_grid(rows), []).append(member.look.label)
+    return [(", ".join(names), words) for words, names in holds.items()]
+
+
+def _grid(rows: Sequence[Row]) -> str:
+    """Zone, intensity and source of a run's grid, and its PUE, in words."""
+    known = [row for row in rows if row["grid_kgco2e_per_kwh"] is not None]
+    said = "no grid intensity is known, so no emissions are given"
+    if known:
+        row = known[0]
+        source = str(row["source"] or "").rpartition("grid: ")[2] or "source not recorded"
+        intensity = human_number(row["grid_kgco2e_per_kwh"])
+        said = f"grid {row['grid_zone']}, {intensity} kg CO2e per kWh ({source})"
+    stated = sorted({row["pue"] for row in rows if row["pue"] is not None})
+    if stated:
+        pue = f"PUE {', '.join(map(human_number, stated))} as stated, in its own row, applied once"
+    elif any(row["basis"] == "modelled" and row["energy_j"] is not None for row in rows):
+        pue = "the model's range holds its data centre's overhead"
+    else:
+        pue = "no PUE is stated, so no figure holds a data centre's overhead"
+    return f"{said}; {pue}"
+
+
+def _derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Member]) -> Derived:
+    columns = [
+        (head, metric)
+        for head, metric in wanted
+        if any(_says(figure) for m in members for _, figure in m.series(metric, "value"))
+    ]
+    told = [
+        member
+        for member in members
+        if any(_says(f) for _, metric in columns for _, f in member.series(metric, "value"))
+    ]
+    rows = [
+        (member, load, [_cell(member, figures.get(metric)) for _, metric in columns])
+        for member in told
+        for load, figures in member.stages
+    ]
+    absent = [_absence(member, wanted[0][1]) for member in members if member not in told]
+    return Derived(title, [head for head, _ in columns], rows, absent)
+
+
+def _absence(member: Member, metric: str) -> str:
+    figures = [figure for _, figure in member.series(metric, "value")]
+    reasons = dict.fromkeys(figure.note or "not recorded" for figure in figures)
+    return f"{member.look.label}: {'; '.join(reasons) or 'no stage was run'}."
+
+
+def _says(figure: Figure) -> bool:
+    return figure.drawable or figure.withheld
+
+
+def _cell(member: Member, figure: Figure) -> Cell:
+    """A figure with its basis, whatever it is, and what is in it."""
+    cell = figure_cell(figure)
+    parts = [cell.under]
+    if figure.drawable:
+        parts.append(figure.scopes)
+        if figure.metric in PER_TOKEN:
+            parts.append(f"tokenizer: {member.run['tokenizer'] or 'unknown'}")
+    under = "; ".join(part for part in parts if part)
+    basis = figure.basis if figure.drawable else None
+    return Cell(cell.text, under=under or None, number=True, basis=basis)

@@ -1,0 +1,151 @@
+"""The energy ledger as a table: a row a window, subject and scope, its idle baseline beside it.
+
+Rows of the table energy in, cells out. The baseline stands beside and is subtracted from nothing.
+"""
+
+from collections.abc import Sequence
+
+from observatory.core.units import human_number
+from observatory.site.charts.drawing import Cell, Table
+from observatory.site.figures import DASH, REASONS, Row, write
+from observatory.site.loads import Load
+
+SUBJECTS = {"target": "target", "client": "client", "shared_host": "shared host"}
+SCOPES = {
+    "gpu": "GPU",
+    "cpu": "CPU",
+    "memory": "memory",
+    "host": "whole machine",
+    "datacentre_overhead": "data centre's overhead",
+}
+METHODS = {
+    "nvml_counter": "NVML energy counter",
+    "nvml_power_trapezoid": "NVML power, integrated",
+    "dcgm_counter": "DCGM energy counter",
+    "dcgm_power_trapezoid": "DCGM power, integrated",
+    "rapl": "RAPL",
+    "ecologits": "EcoLogits",
+    "pue": "stated PUE",
+    "none": "none",
+}
+"""Methods whose name is no sentence by itself; one that is not here is shown as it stands."""
+HEADS = [
+    ("Load", False),
+    ("Whose", False),
+    ("Scope", False),
+    ("Energy", True),
+    ("Idle baseline", True),
+    ("Basis", False),
+    ("Method", False),
+    ("Emissions", True),
+    ("Reason or source", False),
+]
+
+
+def ledger_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
+    """A row each; windows in order of load, the target first, the idle baselines in their column."""
+    idle = {
+        (row["subject"], row["scope"], row["method"]): row for row in rows if row["stage"] is None
+    }
+    loaded = sorted((row for row in rows if row["stage"] is not None), key=_order)
+    beside = {key: row for key, row in idle.items() if key not in set(map(_key, loaded))}
+    return Table(
+        HEADS,
+        [_cells(row, idle.get(_key(row)), loads) for row in loaded]
+        + [_cells(row, None, loads) for row in beside.values()],
+    )
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row["subject"], row["scope"], row["method"]
+
+
+def _order(row: Row) -> tuple[int, int, int, bool, str]:
+    subjects, scopes = list(SUBJECTS), list(SCOPES)
+    return (
+        row["stage"],
+        subjects.index(row["subject"]),
+        scopes.index(row["scope"]),
+        row.get("counts") is False,
+        row["method"] or "",
+    )
+
+
+def _cells(row: Row, idle: Row | None, loads: dict[int, Load]) -> list[Cell]:
+    stage = row["stage"]
+    if stage is None:
+        load = Cell("idle", under="engine loaded, no requests")
+    else:
+        load = Cell(loads[stage].text if stage in loads else f"stage {stage}")
+    checks = row.get("counts") is False
+    return [
+        load,
+        Cell(SUBJECTS[row["subject"]]),
+        Cell(SCOPES[row["scope"]]),
+        _joules(row),
+        _baseline(idle),
+        Cell(_basis(row)),
+        Cell(method_words(row["method"]), under=_quality(row, checks)),
+        _emissions(row),
+        Cell(_why(row)),
+    ]
+
+
+def _basis(row: Row) -> str:
+    """A dash where there is no figure that it could be the basis of."""
+    known = row["energy_j"] is not None or row["low_j"] is not None
+    return str(row["basis"]) if known and row["basis"] else DASH
+
+
+def method_words(method: str | None) -> str:
+    """A method of the ledger in words."""
+    return METHODS.get(method or "none", method or DASH)
+
+
+def _quality(row: Row, checks: bool) -> str | None:
+    parts = ["a check on the row above: in no sum"] if checks else []
+    coverage, gap = row.get("coverage_fraction"), row.get("longest_gap_s")
+    if coverage is not None:
+        parts.append(f"readings cover {write(coverage, '1', 'coverage_fraction')}")
+    if gap is not None:
+        parts.append(f"longest gap {write(gap, 's')}")
+    return "; ".join(parts) or None
+
+
+def _seconds(row: Row) -> float | None:
+    start, end = row["window_start_ns"], row["window_end_ns"]
+    return (end - start) / 1e9 if start is not None and end is not None and end > start else None
+
+
+def _joules(row: Row) -> Cell:
+    """Joules with the mean power under them; the ends of a modelled range."""
+    joules, seconds = row["energy_j"], _seconds(row)
+    low, high = row["low_j"], row["high_j"]
+    ends = None if low is None or high is None else f"{write(low, 'J')} – {write(high, 'J')}"
+    if joules is None:
+        return Cell(ends or DASH, under="range of the model" if ends else None, number=True)
+    parts = [f"range {ends}"] if ends else []
+    if seconds and row["basis"] != "modelled":
+        parts.append(f"{human_number(joules / seconds)} W on average over {seconds:.1f} s")
+    return Cell(write(joules, "J"), under="; ".join(parts) or None, number=True)
+
+
+def _baseline(idle: Row | None) -> Cell:
+    seconds = _seconds(idle) if idle else None
+    if idle is None or idle["energy_j"] is None or not seconds:
+        reason = idle["reason"] if idle else None
+        return Cell(DASH, under=reason, number=True)
+    under = f"{write(idle['energy_j'], 'J')} in {seconds:.1f} s, not subtracted"
+    return Cell(f"{human_number(idle['energy_j'] / seconds)} W", under=under, number=True)
+
+
+def _emissions(row: Row) -> Cell:
+    if row["kgco2e"] is None:
+        return Cell(DASH, number=True)
+    grams = f"{human_number(row['kgco2e'] * 1000)} g CO2e"
+    return Cell(grams, under=f"grid {row['grid_zone']}", number=True)
+
+
+def _why(row: Row) -> str:
+    reason = row["reason"]
+    return (REASONS.get(reason, reason) if reason else row["source"]) or DASH
