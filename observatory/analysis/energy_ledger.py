@@ -50,6 +50,7 @@ def site_of(manifest: Manifest) -> Site:
         on_this_host=target.on_this_host,
         no_energy=no_energy,
         gpus=frozenset(_gpus(target.settings.get("gpus"))),
+        needs_gpu=target.kind == "vllm" and "cpu" not in (target.engine_distribution or "").lower(),
         pue=telemetry.get("pue"),
         grid=_grid(telemetry.get("grid")),
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,

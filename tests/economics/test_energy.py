@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from observatory.core.run import IdleWindow, StageTimes
 from observatory.core.sample import EnergyRow, Sample, Subject
-from observatory.economics.energy import ELSEWHERE, Site, energy_rows
+from observatory.economics.energy import ELSEWHERE, HIDDEN, Site, energy_rows
 from observatory.economics.sensed import Grid
 
 S = 1_000_000_000
@@ -201,6 +201,16 @@ def test_a_gpu_that_nobody_is_known_to_use_is_the_hosts() -> None:
     assert {row.subject for row in rows if row.scope == "gpu"} == {"shared_host"}
     emulated = _rows(_host() + _gpu("gpu0", 100, ENGINE), no_energy="emulated")
     assert _row(emulated, "shared_host", "gpu").energy_j == pytest.approx(3000)
+
+
+def test_a_gpu_that_must_be_the_targets_and_cannot_be_found_makes_it_null() -> None:
+    """In a container the driver shows no process of ours: a sum of the processors alone would lie."""
+    row = _row(_rows(_host() + _gpu("gpu0", 100), needs_gpu=True), "target", "gpu")
+    assert (row.energy_j, row.reason, row.counts) == (None, HIDDEN, True)
+    known = _rows(_host() + _gpu("gpu0", 100), needs_gpu=True, gpus=frozenset({"gpu0"}))
+    assert _row(known, "target", "gpu").energy_j == pytest.approx(3000)
+    none = _rows(_host(), needs_gpu=True)
+    assert not [row for row in none if row.scope == "gpu"], "a host without any GPU"
 
 
 def test_without_a_counter_power_is_integrated() -> None:
