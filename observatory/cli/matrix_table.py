@@ -30,12 +30,24 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("$ per 1,000 requests", "usd_per_1k_requests", "value", "$"),
 )
 DONE = ("complete", "budget_reached")
+_FOLLOWS = {
+    "engine": ("engine", "engine_version", "engine_distribution"),
+    "model": ("weight_format", "parameters", "quantization"),
+    "revision": ("weight_format", "parameters", "quantization"),
+    "weight_format": ("weight_format", "quantization"),
+    "quantization": ("quantization", "weight_format"),
+    "dtype": ("dtype",),
+}
+"""Facts of an opened target that differ where this factor does, as they should."""
+_FACTS = ("engine", "engine_version", "weight_format", "parameters", "dtype", "quantization")
 
 
 def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) -> None:
     """What cannot be told, a table per load level, what each run is worth."""
     for sentence in design.confounded:
         console.print(Text(f"Confounded: {sentence}.", style="bold yellow"))
+    for said in beside_the_factors(design, runs):
+        console.print(Text(said, style="bold yellow"))
     sound = [run for run in runs if _is_sound(run)]
     levels = {
         stage.index: human_level(stage.kind, stage.concurrency, stage.rate_per_s)
@@ -54,6 +66,27 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
             "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
             style="dim",
         )
+
+
+def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]:
+    """What the targets, once they were up, turned out to differ in although no factor says so."""
+    expected = {fact for factor in design.factors for fact in _FOLLOWS.get(factor, ())}
+    lines = []
+    for fact in _FACTS:
+        found: dict[int, Any] = {}
+        for run in runs:
+            value = getattr(run.manifest.target, fact)
+            if run.manifest.cell is not None and value is not None:
+                found[run.manifest.cell] = value
+        if fact in expected or len(set(map(str, found.values()))) < 2:
+            continue
+        said = ", ".join(
+            f"{found[cell.place]} ({cell.target.name})"
+            for cell in design.cells
+            if cell.place in found
+        )
+        lines.append(f"Confounded: {fact} differs too, and is no factor: {said}.")
+    return lines
 
 
 def _is_sound(run: FinishedRun) -> bool:

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from observatory.cli.main import app
-from observatory.cli.matrix_table import print_matrix
+from observatory.cli.matrix_table import beside_the_factors, print_matrix
 from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.run import Verdict
@@ -174,6 +174,21 @@ def test_cells_whose_blocks_disagree_are_not_told_apart(workspace: Workspace) ->
         for cell, value in enumerate(pair)
     ]
     assert "not told apart" in _shown(design, runs).split("Mean over")[0]
+
+
+def test_what_the_engines_turned_out_to_differ_in_is_told(workspace: Workspace) -> None:
+    design = _write(workspace, CONFOUNDED)
+    runs = [
+        _run(design, cell, 0, 0.1, target=facts(f"c{cell}", dtype=dtype, engine="vLLM"))
+        for cell, dtype in enumerate(("bfloat16", "float32"))
+    ]
+    names = [cell.target.name for cell in design.cells]
+    (line,) = beside_the_factors(design, runs)
+    assert line == (
+        "Confounded: dtype differs too, and is no factor: "
+        f"bfloat16 ({names[0]}), float32 ({names[1]})."
+    )
+    assert line in " ".join(_shown(design, runs).split())
 
 
 def test_one_block_claims_nothing_and_failures_keep_their_line(workspace: Workspace) -> None:
