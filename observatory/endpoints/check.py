@@ -47,10 +47,12 @@ def check_target(opened: OpenTarget) -> TargetCheck:
         opened.facts = msgspec.structs.replace(
             opened.facts, emulated=True, engine=EMULATOR, tokenizer=TOKENIZER
         )
-    if listed is not None and connection.model not in listed:
-        near = difflib.get_close_matches(connection.model, listed, n=1, cutoff=0.4)
+    asked = (connection.model, *connection.models)
+    unknown = [name for name in asked if listed is not None and name not in listed]
+    if listed is not None and unknown:
+        near = difflib.get_close_matches(unknown[0], listed, n=1, cutoff=0.4)
         raise BadInput(
-            f"the model {connection.model!r} is not among the {len(listed)} that it lists: "
+            f"the model {unknown[0]!r} is not among the {len(listed)} that it lists: "
             + _some(listed, near),
             where=connection.endpoint,
             fix=f"did you mean {near[0]!r}?" if near else "name one of them",

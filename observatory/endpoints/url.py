@@ -27,6 +27,8 @@ def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
         connection = msgspec.structs.replace(connection, model=_only_model(target, owned))
     else:
         owned = quick_models(connection)  # what is wrong with it is for check_target to say
+    own = [connection.model if name == "base" else name for name in connection.models]
+    connection = msgspec.structs.replace(connection, models=own)
     # A provider's gateway is no engine, and would only see pages asked for that it does not have.
     ours = target.hosting == "self" and owned and EMULATOR not in owned.values()
     said = describe(connection, list(owned.values())) if owned and ours else SelfDescription()

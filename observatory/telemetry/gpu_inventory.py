@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pynvml
@@ -56,6 +57,17 @@ def _read(name: str, handle: object) -> Gpu:
 
 
 def _user(pid: int) -> str:
-    with suppress(psutil.Error):
-        return f"{psutil.Process(pid).name()} (process {pid})"
+    """With its name where it is sure to be that one: in a container the driver tells the host's ids."""
+    if _has_gpu_open(pid):
+        with suppress(psutil.Error):
+            return f"{psutil.Process(pid).name()} (process {pid})"
     return f"process {pid}"
+
+
+def _has_gpu_open(pid: int) -> bool:
+    with suppress(OSError):
+        for handle in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                if str(handle.readlink()).startswith("/dev/nvidia"):
+                    return True
+    return False

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from observatory.core.errors import BadInput
 from observatory.core.target import UrlTarget, VllmTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.check import check_target
 from observatory.endpoints.self_description import cache_of
 
 CACHE = 'vllm:cache_config_info{block_size="16",num_gpu_blocks="100",cache_dtype="auto"} 1.0\n'
@@ -102,11 +104,13 @@ def test_a_vllm_that_runs_already_is_found_and_asked_in_turn(
 ) -> None:
     pages = {"/version": {"version": "0.32.0"}, "/metrics": CACHE}
     url, asked = serve({"/v1/models": models("vllm"), **pages})
-    target = VllmTarget(kind="vllm", name="t", url=url, ask=["m", "other"])
+    target = VllmTarget(kind="vllm", name="t", url=url, ask=["base", "other"])
     with open_target(target, OpenContext(tmp_path, print)) as opened:
         assert opened.process_id is None
         assert (opened.facts.kind, opened.facts.engine) == ("vllm", "vLLM")
         assert (opened.connection.model, opened.connection.models) == ("m", ["m", "other"])
+        with pytest.raises(BadInput, match="the model 'other' is not among the 1 that it lists"):
+            check_target(opened)
     assert set(asked) == {"/v1/models", "/version", "/metrics"}  # no other engine's pages
 
 

@@ -20,8 +20,8 @@ def test_every_gpu_with_its_memory_and_its_users(with_gpus: WithGpus) -> None:
     assert [one["used_bytes"] for one in found] == [600, 601]
     assert {one["total_bytes"] for one in found} == {1000}
     assert found[1]["users"] == []
-    (user,) = found[0]["users"]
-    assert user.endswith(f"(process {os.getpid()})")
+    # No name: a process without the driver's device open is not the one that the driver means.
+    assert found[0]["users"] == [f"process {os.getpid()}"]
 
 
 def test_mig_devices_follow_their_gpu(with_gpus: WithGpus) -> None:
