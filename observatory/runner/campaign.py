@@ -238,6 +238,8 @@ def _measure(sitting: Sitting) -> ObservatoryError | None:
             with sitting.campaign.stop.at_once():
                 for member in sitting.members:
                     _open(sitting, open_things, member)
+                if all(member.status != "running" for member in sitting.members):
+                    return None
                 sitting.sampler = start_sensors(sitting, open_things)
                 rest(sitting)
             load(sitting)

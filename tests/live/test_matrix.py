@@ -151,12 +151,14 @@ def test_ctrl_c_ends_in_order_and_a_changed_scenario_is_not_gone_on_with(
     assert len(campaign_files(workspace)) == 1
 
 
+@pytest.mark.parametrize("together", ["true", "false"])
 def test_a_cell_that_does_not_come_up_is_kept_as_such_and_the_others_are_measured(
-    workspace: Workspace,
+    workspace: Workspace, together: str
 ) -> None:
     good = "{kind: emulated, name: emulated-a, profile: {ttft_median: 20ms, ttft_p95: 30ms}}"
     bad = "{kind: url, name: nobody, url: 'http://127.0.0.1:9/v1', model: none}"
-    write(workspace, f"  repeats: 1\n  cells: [{{target: {bad}}}, {{target: {good}}}]\n")
+    cells = f"  cells: [{{target: {bad}}}, {{target: {good}}}]\n"
+    write(workspace, f"  repeats: 1\n  together: {together}\n{cells}")
     out = workspace.run("run", "sweep", code=4)
     status = {each["target"]["name"]: each["status"] for each in manifests(workspace)}
     assert status == {"nobody": "crashed", "emulated-a": "complete"}
