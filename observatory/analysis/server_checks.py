@@ -49,6 +49,14 @@ def server_cap(data: StageData) -> Iterator[Finding]:
     yield as_found("server_cap", message, data.window.stage, most, level)
 
 
+_CLOSED_UNREAD = (
+    pl.col("reused_connection")
+    & pl.col("http_status").is_null()
+    & (pl.col("error_kind") == "early_close")
+).fill_null(False)
+"""A kept connection that the server had just closed: it took no token of such a try."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """A stage between two idle readings, as the engine counted it; None: it does not say."""
@@ -86,7 +94,7 @@ def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
     A try that broke off took tokens of which we know nothing: where there is one, only fewer tokens
     in the engine than in usage are a contradiction.
     """
-    tries = data.attempts.filter(pl.col("sent_ns").is_not_null())
+    tries = data.attempts.filter(pl.col("sent_ns").is_not_null() & ~_CLOSED_UNREAD)
     known = tries.filter(
         (pl.col("outcome") == "ok")
         & (pl.col("output_tokens_from") == "usage")

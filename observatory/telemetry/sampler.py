@@ -95,7 +95,7 @@ class Sampler:
         if self._config.engines:
             time.sleep(ENGINE_SETTLES_S)
         if self._sensors.silent_s() > self._config.interval_s / 2:
-            self.read()
+            self.read(LONGEST_DEADLINE_S)
         else:
             for samples in self._sensors.read_only(EngineSensor.name, LONGEST_DEADLINE_S):
                 self._append(samples)

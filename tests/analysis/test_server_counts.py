@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from observatory.analysis.judge import judge_run
@@ -115,6 +116,16 @@ def test_a_try_that_broke_off_took_tokens_that_nobody_knows(made: Any) -> None:
     made.healthy_side()
     tell(made, output_tokens=60, prompt_tokens=3100, requests=31)
     assert [f.code for f in found(made)] == ["server_tokens", "errors"]
+
+
+def test_a_kept_connection_that_was_closed_took_nothing(made: Any, make_attempt: Any) -> None:
+    load(made)
+    closed = make_attempt(20.5, outcome="error", error_phase="headers", error_kind="early_close")
+    closed = msgspec.structs.replace(closed, http_status=None, tokens=Tokens(), event_ns=[])
+    again = make_attempt(20.6, number=1)
+    made.add(20.5, closed, again)
+    tell(made, output_tokens=180, prompt_tokens=3100, requests=31)
+    assert [f.code for f in found(made)] == ["server_tokens"]
 
 
 def test_a_request_whose_end_is_not_known_leaves_nothing_to_compare(made: Any) -> None:

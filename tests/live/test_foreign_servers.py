@@ -4,20 +4,14 @@ llama.cpp is in test_llamacpp_runs. Each is skipped with its reason where it is 
 (benchmarks/peers/README.md).
 """
 
-import os
-import socket
-import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.peers.environments import missing, model_folder, program
-from tests.live.harness import Workspace, wait_until
+from benchmarks.peers.environments import missing, program
+from tests.live.foreign import fetch, free_port, serving, serving_vllm
+from tests.live.harness import Workspace
 
 pytestmark = pytest.mark.live
 
@@ -32,66 +26,14 @@ timing: {{warmup: 0s, steady: 90s, drain: 60s}}
 budget: {{requests: {requests}}}
 telemetry: {{codecarbon: false}}
 """
-VLLM = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_NO_USAGE_STATS": "1",
-    "OMP_NUM_THREADS": "1",  # two that wait for each other are slower where the cores are shared
-    "HF_HUB_OFFLINE": "1",
-}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def fetch(url: str) -> str | None:
-    """The page, or None while nothing answers."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return str(answer.read().decode())
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return None
-
-
-@contextmanager
-def serving(command: list[str], port: int, page: str, log: Path) -> Iterator[str]:
-    """The server's address once it answers; it is ended with the block."""
-    address = f"http://127.0.0.1:{port}"
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            command,
-            env=os.environ | VLLM,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        wait_until(lambda: fetch(address + page) is not None or child.poll() is not None, page, 240)
-        assert child.poll() is None, log.read_text(errors="replace")[-2000:]
-        yield address
-    finally:
-        child.terminate()
-        try:
-            child.wait(30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 @pytest.fixture(scope="module")
 def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if reason := missing("vllm"):
         pytest.skip(reason)
-    port = free_port()
-    command = [program("vllm", "vllm"), "serve", str(model_folder()), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--served-model-name", "smol", "--enforce-eager"]
-    command += ["--max-model-len", "1024", "--max-num-seqs", "8"]
     log = tmp_path_factory.mktemp("vllm") / "log"
-    with serving(command, port, "/health", log) as address:
+    with serving_vllm(log, "--max-num-seqs", "8") as address:
         yield address
 
 
