@@ -111,7 +111,9 @@ def install_engine(requirement: str, options: Options, host: Host, say: Say) -> 
     source = choose(asked, options, host)
     root = engines_folder()
     named = _named(asked)
-    if named is not None and (there := _there(root / _name(asked.kind, named, source, options))):
+    if named is not None and (
+        there := _there(root / _name(asked.kind, named, source, options), say)
+    ):
         return there
     uv = uv_on_path() if options.uv else None
     need_space(root, _NEEDED_BYTES[source.build], requirement)
@@ -122,7 +124,7 @@ def install_engine(requirement: str, options: Options, host: Host, say: Say) -> 
             wheel = _look_for(asked, requirement, source, looking)
             folder = root / _name(asked.kind, wheel.version, source, options)
             with alone(folder, say) as lock:
-                if there := _there(folder):
+                if there := _there(folder, say):
                     return there
                 pip = Pip(Path(scratch), log, (lock,), say, uv)
                 with fresh(folder):
@@ -171,9 +173,22 @@ def _name(kind: str, version: str, source: Distribution, options: Options) -> st
     return f"{kind}-{version}-{source.build}{override}"
 
 
-def _there(folder: Path) -> InstalledEngine | None:
+def _there(folder: Path, say: Say) -> InstalledEngine | None:
+    """What is installed already; that other hashes ship by now is said, and changes nothing."""
     record = read_record(folder)
-    return InstalledEngine(folder, record) if record else None
+    if record is None:
+        return None
+    pins = pins_of(record.distribution, record.version)
+    if pins is not None and record.pins_sha256 != _sha256(pins):
+        say(
+            f"{folder.name}: installed from another list of packages than ships now; for that one: "
+            f"observatory engine remove {folder.name}, then install it again"
+        )
+    return InstalledEngine(folder, record)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _look_for(asked: Asked, requirement: str, source: Distribution, pip: Pip) -> Wheel:
@@ -310,7 +325,7 @@ def _record(
         torch=torch,
         python=platform.python_version(),
         pinned=pins is not None,
-        pins_sha256=hashlib.sha256(pins.read_bytes()).hexdigest() if pins else None,
+        pins_sha256=_sha256(pins) if pins else None,
         left_out=(),
         shim=None,
         installer=installer_words(work.pip.uv),

