@@ -124,22 +124,20 @@ class Life:
     def nothing_is_left(self) -> None:
         """Bounded: a keeper gives an engine its grace."""
         wait_until(lambda: gone(self.processes), "the end of every process", 40)
-        wait_until(lambda: not marked(), "the end of all that is marked", 20)
+        wait_until(lambda: not marked(self.child.pid), "the end of all that is marked", 20)
         wait_until(lambda: is_free(self.port), "a free port", 10)
 
     def manifest(self) -> dict[str, Any]:
         return self.space.manifest()
 
 
-def marked() -> list[int]:
-    """Processes that carry an engine's marker whose runner is not alive any more."""
+def marked(runner: int) -> list[int]:
+    """Living processes that carry the marker of an engine of this runner."""
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["status"]):
         marker = marker_of(process.pid)
-        if marker is not None and process.status() != psutil.STATUS_ZOMBIE:
-            runner = int(marker.split(":")[1])
-            if not psutil.pid_exists(runner):
-                found.append(process.pid)
+        if marker is not None and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found += [process.pid] if marker.split(":")[1] == str(runner) else []
     return found
 
 
