@@ -121,8 +121,8 @@ def _table(design: Design, runs: Sequence[FinishedRun], index: int, title: str) 
         for column in COLUMNS
         if any(found.get((cell.place, column[1], column[2])) for cell in design.cells)
     ]
-    for name, *_ in shown:
-        table.add_column(name, justify="right")
+    for name, metric, statistic, _ in shown:
+        table.add_column(_heading(name, runs, index, metric, statistic), justify="right")
     for cell in design.cells:
         blocks = {
             run.manifest.block
@@ -136,6 +136,23 @@ def _table(design: Design, runs: Sequence[FinishedRun], index: int, title: str) 
             *(_cell(_pooled(found, cell, column), column[3]) for column in shown),
         )
     return table
+
+
+def _heading(
+    name: str, runs: Sequence[FinishedRun], index: int, metric: str, statistic: str
+) -> Text:
+    """A column's name, and what its figures rest on where they were not measured."""
+    bases = {
+        row["basis"]
+        for run in runs
+        for row in run.metrics.iter_rows(named=True)
+        if (row["stage"], row["metric"], row["statistic"]) == (index, metric, statistic)
+        and row["value"] is not None
+    }
+    text = Text(name)
+    if said := sorted(basis for basis in bases if basis not in (None, "measured")):
+        text.append(f"\n{', '.join(said)}", style="italic dim")
+    return text
 
 
 def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Pooled:
