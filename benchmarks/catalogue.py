@@ -11,6 +11,7 @@ from benchmarks.measures import (
     open_loop,
     peers_beside,
     start,
+    telemetry,
     truth,
     two_processes,
 )
@@ -29,5 +30,6 @@ MEASURES: dict[str, Callable[[Bench], Measurement]] = {
     "start": start.measure,
     "processes": two_processes.measure,
     "memory": memory.measure,
+    "telemetry": telemetry.measure,
     "peers-truth": peers_beside.measure,
 }

@@ -39,6 +39,7 @@ class Load:
     prompts: int = 64
     processes: int = 1
     requests: int | None = None
+    telemetry: dict[str, Any] | None = None
 
     def scenario(self) -> dict[str, Any]:
         """The scenario file's content: everything that is not said has the product's default."""
@@ -63,6 +64,7 @@ class Load:
                 "drain": f"{self.drain_s:g}s",
             },
             "processes": self.processes,
+            **({} if self.telemetry is None else {"telemetry": self.telemetry}),
             **budget,
         }
 

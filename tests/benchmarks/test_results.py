@@ -143,4 +143,13 @@ def test_a_page_without_a_mark_and_a_folder_without_results_are_refused(tmp_path
 
 def test_an_empty_table_says_so() -> None:
     assert table(["a"], []) == "Not measured."
-    assert set(BLOCKS) == {"machine", "targets", "truth", "peers", "peers-truth", "open", "null"}
+    assert set(BLOCKS) == {
+        "machine",
+        "targets",
+        "truth",
+        "peers",
+        "peers-truth",
+        "open",
+        "null",
+        "telemetry",
+    }
