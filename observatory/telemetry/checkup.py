@@ -19,6 +19,7 @@ from observatory.core.clock import STEP_NS, read_both
 from observatory.core.workspace import NO_RING_VARIABLE
 from observatory.telemetry.environment import cpu_governor, cpu_model, gpu_inventory
 from observatory.telemetry.host_limits import PROC, read_host_limits
+from observatory.telemetry.rapl import zones
 
 State = Literal["ok", "warning", "missing"]
 
@@ -109,13 +110,14 @@ def check_gpu() -> Check:
 
 
 def check_rapl(folder: Path = _RAPL) -> Check:
-    """The processors' energy counters, without which CPU energy is estimated."""
-    counters = sorted(folder.glob("intel-rapl:*/energy_uj"))
+    """The processors' energy counters (telemetry.rapl), without which CPU energy is estimated."""
+    found = dict(zones(folder))
+    counters = [zone / "energy_uj" for zone in found.values()]
     if not counters:
         fix = "bare metal: sudo modprobe intel_rapl_msr; virtual machines have none"
         return Check("rapl", "missing", "no counter: CPU energy is estimated by a model", fix)
     if all(os.access(counter, os.R_OK) for counter in counters):
-        return Check("rapl", "ok", f"{len(counters)} counters readable")
+        return Check("rapl", "ok", f"readable: {', '.join(found)}")
     fix = f"sudo chmod a+r {folder}/intel-rapl:*/energy_uj (until the next boot)"
     return Check(
         "rapl", "warning", "counters are there but not readable: CPU energy is estimated", fix

@@ -61,7 +61,10 @@ def test_rapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counter = tmp_path / "intel-rapl:0" / "energy_uj"
     counter.parent.mkdir()
     counter.write_text("1")
-    assert checkup.check_rapl(tmp_path).state == "ok"
+    assert checkup.check_rapl(tmp_path).state == "missing", "no package: nothing that is read"
+    (counter.parent / "name").write_text("package-0\n")
+    check = checkup.check_rapl(tmp_path)
+    assert (check.state, check.found) == ("ok", "readable: cpu/package-0")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     locked = checkup.check_rapl(tmp_path)
     assert locked.state == "warning"
