@@ -71,7 +71,9 @@ def engine_facts(run: Row) -> list[tuple[str, str]]:
             ("Tokenizer", run["tokenizer"]),
             ("Adapters", _adapters(settings.get("adapters"))),
             ("GPUs", _listed(settings.get("gpus"))),
-            ("Ready after", _seconds(settings)),
+            ("Flags that differ from the defaults", _flags(settings)),
+            ("KV cache", _kv_cache(_resolved(settings))),
+            ("Engine ready in", _seconds(_resolved(settings).get("init_s"))),
             ("Its own log", _log(run)),
         )
         if words not in (None, "")
@@ -79,23 +81,48 @@ def engine_facts(run: Row) -> list[tuple[str, str]]:
 
 
 def engine_settings(run: Row) -> list[tuple[str, str]]:
-    """Flags and settings as they were resolved, in order of name; empty where none is known."""
-    shown = {
-        name: value
-        for name, value in _settings(run).items()
-        if name not in _HIDDEN_SETTINGS and name not in _TOLD
+    """Settings as they were resolved, in order of name; empty where none is known."""
+    settings = _settings(run)
+    own = {name: value for name, value in settings.items() if name not in _NOT_HERE}
+    resolved = {
+        name: value for name, value in _resolved(settings).items() if name not in _TOLD_OF_RESOLVED
     }
-    return _flat(shown)
+    return _flat(own | resolved)
 
 
-_TOLD = frozenset({"adapters", "gpus", "started_in_s", "start_s", "ready_after_s"})
-"""Settings that engine_facts tells of."""
+_NOT_HERE = _HIDDEN_SETTINGS | {"adapters", "gpus", "arguments", "resolved"}
+"""Settings that are told elsewhere in the block, or nowhere."""
+_TOLD_OF_RESOLVED = frozenset({"arguments", "init_s", "kv_cache_tokens", "kv_cache_gib", "seed"})
+_OF_THE_ADDRESS = frozenset({"host", "port", "model_tag", "uds", "api_key"})
+"""Flags that say where it listens or repeat the model."""
 
 
 def _settings(run: Row) -> Row:
     facts = json.loads(run["target_facts"] or "{}")
     settings = facts.get("settings")
     return settings if isinstance(settings, dict) else {}
+
+
+def _resolved(settings: Row) -> Row:
+    found = settings.get("resolved")
+    return found if isinstance(found, dict) else {}
+
+
+def _flags(settings: Row) -> str | None:
+    """What the engine itself says was set to other than its defaults."""
+    given = _resolved(settings).get("arguments")
+    if not isinstance(given, dict):
+        return None
+    named = _flat({name: value for name, value in given.items() if name not in _OF_THE_ADDRESS})
+    return ", ".join(f"{name} {value}" for name, value in named) or "none"
+
+
+def _kv_cache(resolved: Row) -> str | None:
+    tokens, gib = resolved.get("kv_cache_tokens"), resolved.get("kv_cache_gib")
+    if not isinstance(tokens, int | float):
+        return None
+    size = f" in {gib:.3g} GiB" if isinstance(gib, int | float) else ""
+    return f"{tokens:,.0f} tokens{size}"
 
 
 def _flat(settings: Row, prefix: str = "") -> list[tuple[str, str]]:
@@ -144,11 +171,8 @@ def _listed(value: Any) -> str | None:
     return ", ".join(str(item) for item in value) if isinstance(value, list) else value
 
 
-def _seconds(settings: Row) -> str | None:
-    for name in ("ready_after_s", "started_in_s", "start_s"):
-        if isinstance(settings.get(name), int | float):
-            return f"{settings[name]:.3g} s"
-    return None
+def _seconds(value: Any) -> str | None:
+    return f"{value:.3g} s" if isinstance(value, int | float) else None
 
 
 def _log(run: Row) -> str | None:

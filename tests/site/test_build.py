@@ -242,3 +242,17 @@ def test_every_page_forbids_other_addresses(built: Path) -> None:
     for path in sorted(built.rglob("*.html")):
         head = path.read_text(encoding="utf-8").split("</head>")[0]
         assert "default-src &#39;none&#39;; script-src &#39;self&#39;" in head, path.name
+
+
+def test_the_methodology_tells_of_engines_sensors_and_the_gates_of_energy(built: Path) -> None:
+    html = (built / "methodology.html").read_text()
+    for anchor in ("engines", "sensors", "energy", "energy-gates", "bases"):
+        assert f'id="{anchor}"' in html
+    text = words(built / "methodology.html")
+    assert "a third party's build of an engine is said to be one" in text
+    assert "readings cover at least 75 % of it, and no gap between them is over 3 s" in text
+    from observatory.analysis.energy_checks import LEAST_WINDOW_S, LIMIT_FACTOR
+    from observatory.economics.window import LEAST_COVERAGE, LONGEST_GAP_S
+
+    assert (LEAST_WINDOW_S, LIMIT_FACTOR, LEAST_COVERAGE, LONGEST_GAP_S) == (30, 1.1, 0.75, 3)
+    assert 'href="methodology.html#energy-gates"' in (built / "energy.html").read_text()

@@ -63,19 +63,30 @@ def test_the_block_has_what_is_known_and_nothing_else() -> None:
 
 def test_settings_are_flat_sorted_and_tell_no_path_and_no_secret() -> None:
     settings = {
-        "flags": {"max_num_seqs": 8, "enforce_eager": True, "absent": None},
+        "resolved": {
+            "arguments": {"max_num_seqs": 8, "enforce_eager": False, "host": "h", "model": "/a/b"},
+            "cache": {"block_size": 128, "absent": None},
+            "prefix_caching": True,
+            "kv_cache_tokens": 46592,
+            "init_s": 41.76,
+        },
         "executable": "/home/somebody/bin/vllm",
+        "arguments": ["serve", "/a/b"],
         "environment": {"TOKEN": "abc"},
         "headers": ["authorization"],
         "adapters": [{"name": "tone", "path": "/x"}],
     }
-    told = engine_settings(row(settings=settings))
-    assert told == [
+    assert engine_settings(row(settings=settings)) == [
+        ("cache, block size", "128"),
         ("executable", "vllm"),
-        ("flags, enforce eager", "on"),
-        ("flags, max num seqs", "8"),
+        ("prefix caching", "on"),
     ]
-    assert ("Adapters", "tone") in engine_facts(row(settings=settings))
+    assert engine_facts(row(settings=settings)) == [
+        ("Adapters", "tone"),
+        ("Flags that differ from the defaults", "enforce eager off, max num seqs 8, model b"),
+        ("KV cache", "46,592 tokens"),
+        ("Engine ready in", "41.8 s"),
+    ]
 
 
 def test_a_log_is_named_only_for_an_engine_that_was_started_here() -> None:
@@ -100,7 +111,8 @@ def test_a_run_page_has_the_engine_block(built: Path) -> None:
         "Weight format bfloat16 safetensors, dequantised from Q4_1",
         "Parameters 135 M (134,515,008)",
         "Adapters tone",
-        "flags, max num seqs 8",
+        "Flags that differ from the defaults enforce eager on, max num seqs 8",
+        "KV cache 46,592 tokens in 1 GiB",
         "logs/engine-smollm2-vllm.log",
     ):
         assert told in text
