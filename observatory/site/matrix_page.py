@@ -119,7 +119,7 @@ def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> 
         path=matrix_path(campaign),
         first=first,
         asked=asked(first),
-        confounded=list(dict.fromkeys(line for run in ordered for line in run["confounded"] or [])),
+        confounded=_confounded(ordered),
         factors=list(dict.fromkeys(name for cell in cells for name in cell.levels)),
         cells=cells,
         blocks=len({run["block"] for run in ordered}),
@@ -135,6 +135,19 @@ def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> 
         ],
         order=_order_table(cells, ordered),
     )
+
+
+def _confounded(runs: Sequence[Row]) -> list[str]:
+    """Which factors change together, in sentences; a factor's name as the page writes it."""
+    lines = dict.fromkeys(line for run in runs for line in run["confounded"] or [])
+    names = {name for run in runs for name in json.loads(run["factors"] or "{}")}
+    return [_spoken(line, names) for line in lines]
+
+
+def _spoken(line: str, names: set[str]) -> str:
+    for name in sorted(names, key=len, reverse=True):
+        line = line.replace(name, name.replace("_", " "))
+    return line
 
 
 def _in_order(run: Row) -> tuple[int, int, str, str]:

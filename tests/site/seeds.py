@@ -182,25 +182,25 @@ INTERRUPTED = Planted(
     windowless=1,
     seed=12,
 )
-_CONFOUNDED = "engine and weight format change together: neither's effect is known"
+_CONFOUNDED = "engine and weight_format change together: neither's effect is known"
 _CELLS: tuple[dict[str, Any], ...] = (
     {
         "name": "small-llamacpp",
-        "factors": {"engine": "llama.cpp", "weights": "GGUF Q4_1"},
+        "factors": {"engine": "llama.cpp", "weight_format": "GGUF Q4_1"},
         "facts": {"weight_format": "GGUF Q4_1"},
         "ttft_s": 0.1,
         "kind": "llamacpp",
     },
     {
         "name": "small-vllm",
-        "factors": {"engine": "vllm==0.32.0", "weights": "bfloat16"},
+        "factors": {"engine": "vllm==0.32.0", "weight_format": "bfloat16"},
         "facts": VLLM_CPU.facts,
         "ttft_s": 0.2,
         "kind": "vllm",
     },
     {
         "name": "small-vllm-eager",
-        "factors": {"engine": "vllm==0.32.0", "weights": "/models/bfloat16-eager"},
+        "factors": {"engine": "vllm==0.32.0", "weight_format": "/models/bfloat16-eager"},
         "facts": VLLM_CPU.facts,
         "ttft_s": 0.3,
         "kind": "vllm",

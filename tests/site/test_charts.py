@@ -73,6 +73,11 @@ def test_values_start_at_zero_in_a_unit_that_the_axis_names() -> None:
     assert y["scale"]["zero"] is True
 
 
+def test_where_all_is_zero_zero_stands_at_the_foot() -> None:
+    y = axis(level_chart("x", "", [series(REAL, figure(0.0), figure(0.0))]).spec, "y")
+    assert y["scale"]["domain"] == [0, 1]
+
+
 def test_a_wide_span_takes_a_log_scale_and_says_so() -> None:
     drawing = level_chart("x", "", [series(REAL, figure(0.01), figure(9.0))])
     y = axis(drawing.spec, "y")

@@ -191,8 +191,13 @@ def log_ticks(values: Iterable[float]) -> list[float]:
     return [tick for tick in ticks if lowest <= tick <= highest]
 
 
-def value_axis(values: Iterable[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
-    """Scale and axis of a value: from zero, or a log scale over round ticks."""
+def value_axis(values: Sequence[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
+    """Scale and axis of a value: from zero, or a log scale over round ticks.
+
+    Where all are zero the axis ends at one, so that zero stands at its foot.
+    """
+    if not any(values):
+        return alt.Scale(domain=[0, 1]), alt.Axis(format=PLAIN, tickCount=5)
     if not log:
         return alt.Scale(zero=True, nice=True), alt.Axis(format=PLAIN, tickCount=5)
     ticks = log_ticks(values)
