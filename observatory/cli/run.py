@@ -84,13 +84,20 @@ def run(
 
     with open_display() as display:
         result = run_campaign(workspace, request, display)
-        site = _publish(workspace, display) if request.publish else None
+        site, failure = None, None
+        if request.publish:
+            try:
+                site = _publish(workspace, display)
+            except Exception as error:  # what was measured is shown before it is said
+                failure = error
     from observatory.cli.comparison import print_json, print_result
 
     if json_output:
         print_json(result, site)
     else:
         print_result(result, workspace, site)
+    if failure is not None:
+        raise failure
     raise typer.Exit(int(result.exit_code))
 
 

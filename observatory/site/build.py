@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from altair.utils.schemapi import debug_mode
+from jinja2 import TemplateError
 
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.errors import BadInput
 from observatory.core.metric import FLOORS, METRICS
-from observatory.core.workspace import Workspace
+from observatory.core.workspace import Workspace, shipped
 from observatory.site import queries
 from observatory.site.bundle import write_assets
 from observatory.site.downloads import EXAMPLES, Download, write_downloads
@@ -52,12 +53,24 @@ class _Site:
 
     templates: Any
     out: Path
+    own_sources: Path | None
+    """Where the person's own templates lie, None where they are the shipped ones."""
     shared: dict[str, Any] = field(default_factory=dict)
 
     def write(self, template: str, path: str, **values: Any) -> None:
         root = "../" * path.count("/")
-        page = self.templates.get_template(template)
-        html = page.render(root=root, path=path, **self.shared, **values)
+        try:
+            page = self.templates.get_template(template)
+            html = page.render(root=root, path=path, **self.shared, **values)
+        except TemplateError as error:
+            if self.own_sources is None:
+                raise
+            raise BadInput(
+                f"the page cannot be made from this workspace's templates: {error.message}",
+                where=str(self.own_sources / "templates" / template),
+                fix="take your changes over into the shipped template (observatory init in a new "
+                "folder has it), or delete yours",
+            ) from error
         target = self.out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(html, encoding="utf-8")
@@ -109,9 +122,11 @@ def _refuse_foreign(target: Path) -> None:
 
 
 def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: bool) -> None:
-    write_assets(workspace.site_sources, out)
+    sources = workspace.site_sources
+    write_assets(sources, out)
     (out / MARKER).write_text("Built by `observatory site build`; replaced as a whole.\n")
-    site = _Site(page_environment(workspace.site_sources), out)
+    own = None if sources.samefile(shipped("site")) else sources
+    site = _Site(page_environment(sources), out, own)
     with queries.open_reader(
         workspace, only_published=only_published, show_host=show_host
     ) as reader:

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from observatory.core.workspace import shipped
 from observatory.site.charts.drawing import CONFIG
 
 POLICY = (
@@ -22,9 +23,13 @@ POLICY = (
 
 
 def page_environment(sources: Path) -> Environment:
-    """The template environment over sources/templates; an undefined name is an error."""
+    """The template environment over sources/templates; an undefined name is an error.
+
+    A template that is not there is the shipped one: a workspace that was laid out by an older version
+    lacks the pages that came later.
+    """
     environment = Environment(
-        loader=FileSystemLoader(sources / "templates"),
+        loader=FileSystemLoader([sources / "templates", shipped("site") / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

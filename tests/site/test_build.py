@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 from observatory.core.errors import BadInput
-from observatory.core.workspace import Workspace
+from observatory.core.workspace import Workspace, shipped
 from observatory.site.build import build_site
 from observatory.site.downloads import EXAMPLES
 from observatory.site.queries import open_reader
@@ -47,6 +48,23 @@ def test_an_empty_database_builds_too(planter: Planter) -> None:
     built = build_site(planter())
     assert "Nothing has been measured yet" in words(built / "index.html")
     assert pl.read_parquet(built / "data" / "request_metrics.parquet").height == 0
+
+
+def test_a_workspace_of_an_older_version_gets_the_pages_that_came_later(
+    workspace: Workspace,
+) -> None:
+    shutil.copytree(shipped("site") / "templates", workspace.root / "site" / "templates")
+    shutil.copytree(shipped("site") / "assets", workspace.root / "site" / "assets")
+    (workspace.root / "site" / "templates" / "energy.html").unlink()
+    assert (build_site(workspace) / "energy.html").is_file()
+
+
+def test_a_template_of_ones_own_that_cannot_be_filled_is_named(workspace: Workspace) -> None:
+    shutil.copytree(shipped("site") / "templates", workspace.root / "site" / "templates")
+    shutil.copytree(shipped("site") / "assets", workspace.root / "site" / "assets")
+    (workspace.root / "site" / "templates" / "runs.html").write_text("{{ no_such_thing }}")
+    with pytest.raises(BadInput, match=r"templates/runs\.html: .*no_such_thing"):
+        build_site(workspace)
 
 
 def test_a_folder_of_somebody_else_is_not_replaced(workspace: Workspace, tmp_path: Path) -> None:
