@@ -114,6 +114,13 @@ def test_counters_are_drawn_as_gains_and_begin_anew_without_a_fall() -> None:
     assert panels["engine-tokens"].key[0].label == "engine mine, generated"
 
 
+def test_readings_that_are_all_zero_stand_at_the_foot() -> None:
+    samples = sampled(*over_time("engine", "e", "engine_preemptions_total", [3.0, 3.0]))
+    spec = drawn(samples)["engine-preemptions"].spec
+    assert spec is not None
+    assert spec["layer"][-1]["encoding"]["y"]["scale"]["domain"] == [0, 1]
+
+
 def test_the_prefix_cache_share_is_of_what_was_looked_up() -> None:
     samples = sampled(
         *over_time("engine", "e", "engine_prefix_cache_queries_total", [0.0, 200.0, 200.0, 300.0]),

@@ -83,7 +83,7 @@ def _chart(
     y = alt.Y(
         "y:Q",
         title=unit,
-        scale=alt.Scale(zero=True, nice=True),
+        scale=alt.Scale(zero=True, nice=True) if any(values) else alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format=PLAIN, tickCount=3),
     )
     sheet = Sheet()
