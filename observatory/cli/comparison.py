@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from observatory.cli.matrix_table import print_matrix
+from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.core.run import StageTimes, Verdict
 from observatory.core.units import human_level, human_number, human_seconds
 from observatory.core.workspace import Workspace
@@ -73,6 +73,8 @@ def print_tables(console: Console, runs: list[FinishedRun]) -> None:
         table = _level_table(runs, index)
         if table is not None:
             console.print(table)
+    for line in third_party_lines(runs):
+        console.print(line)
     for run in runs:
         console.print(_verdict_line(run))
     if any(run.manifest.target.emulated for run in runs):

@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from observatory.cli.matrix_table import level_text
+from observatory.cli.matrix_table import cell_levels
 from observatory.core.design import Design
+from observatory.endpoints.vllm_executable import installed_distribution
 
 SHOWN_TURNS = 12
 
@@ -33,12 +34,11 @@ def print_design(console: Console, design: Design) -> None:
     table.add_column("cell", no_wrap=True)
     for factor in design.factors:
         table.add_column(factor, overflow="fold")
+    levels = cell_levels(
+        design, {cell.place: installed_distribution(cell.target) for cell in design.cells}
+    )
     for cell in design.cells:
-        levels = [
-            level_text(cell.factors[name]) if name in cell.factors else "–"
-            for name in design.factors
-        ]
-        table.add_row(cell.target.name, *levels)
+        table.add_row(cell.target.name, *levels[cell.place])
     console.print(table)
     console.print(turns_line(design), markup=False)
     for sentence in design.confounded:

@@ -7,10 +7,12 @@ from rich.console import Console
 
 from observatory.cli.design_views import design_facts, print_design, print_turns
 from observatory.core.design import Design
+from observatory.core.distribution import in_words
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.units import human_seconds
 from observatory.core.workspace import Workspace
+from observatory.endpoints.vllm_executable import installed_distribution
 from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line
 from observatory.runner.sitting import Request
@@ -30,7 +32,14 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     for target in request.targets:
         prices = prices_of(target)
         check_may_spend(target, scenario.budget, prices)
-        rows.append({"target": target.name, "kind": target.kind, "price_basis": prices.basis})
+        rows.append(
+            {
+                "target": target.name,
+                "kind": target.kind,
+                "engine": installed_distribution(target),
+                "price_basis": prices.basis,
+            }
+        )
     preflight = look_before_start(workspace, request, plan)
     facts = _facts(scenario, plan, rows)
     facts["capacity"] = preflight.estimate.to_dict()
@@ -47,7 +56,9 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
             f"requests: {planned}, at most {stage['max_output_tokens_each']} output tokens each"
         )
     for row in rows:
-        print(f"  target {row['target']} ({row['kind']}), prices: {row['price_basis'] or 'none'}")
+        served = f", served by {in_words(row['engine'])}" if row["engine"] else ""
+        basis = row["price_basis"] or "none"
+        print(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
     caps = {name: value for name, value in facts["budget"].items() if value is not None}
     print(f"  budget: {caps or 'none'}{_of_each(request)}")
     if request.design is not None:

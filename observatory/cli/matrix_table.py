@@ -5,7 +5,7 @@ No winner is named: where the interval of a change holds zero, the blocks do not
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from observatory.analysis.blocks import Pooled, pooled
+from observatory.analysis.undeclared import FACTS, Opened, undeclared
 from observatory.core.design import Cell, Design
+from observatory.core.distribution import engine_levels, in_words, third_party_package
 from observatory.core.units import human_level, human_number, human_seconds
 from observatory.runner.finish import FinishedRun
 
@@ -30,16 +32,6 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("$ per 1,000 requests", "usd_per_1k_requests", "value", "$"),
 )
 DONE = ("complete", "budget_reached")
-_FOLLOWS = {
-    "engine": ("engine", "engine_version", "engine_distribution"),
-    "model": ("weight_format", "parameters", "quantization"),
-    "revision": ("weight_format", "parameters", "quantization"),
-    "weight_format": ("weight_format", "quantization"),
-    "quantization": ("quantization", "weight_format"),
-    "dtype": ("dtype",),
-}
-"""Facts of an opened target that differ where this factor does, as they should."""
-_FACTS = ("engine", "engine_version", "weight_format", "parameters", "dtype", "quantization")
 
 
 def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) -> None:
@@ -55,11 +47,12 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
         for stage in run.manifest.stages
         if stage.kind != "prime"
     }
+    rows = cell_levels(design, _served(runs))
     for index, level in sorted(levels.items()):
-        console.print(_table(design, sound, index, f"Load: {level}"))
+        console.print(_table(design, rows, sound, index, f"Load: {level}"))
     if levels:
         console.print(_legend(design), style="dim")
-    for line in _worth(design, runs):
+    for line in [*third_party_lines(runs), *_worth(design, runs)]:
         console.print(line)
     if any(run.manifest.target.emulated for run in runs):
         console.print(
@@ -70,23 +63,26 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
 
 def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]:
     """What the targets, once they were up, turned out to differ in although no factor says so."""
-    expected = {fact for factor in design.factors for fact in _FOLLOWS.get(factor, ())}
-    lines = []
-    for fact in _FACTS:
-        found: dict[int, Any] = {}
-        for run in runs:
-            value = getattr(run.manifest.target, fact)
-            if run.manifest.cell is not None and value is not None:
-                found[run.manifest.cell] = value
-        if fact in expected or len(set(map(str, found.values()))) < 2:
-            continue
-        said = ", ".join(
-            f"{found[cell.place]} ({cell.target.name})"
-            for cell in design.cells
-            if cell.place in found
+    opened = [
+        Opened(
+            run.manifest.cell,
+            design.cells[run.manifest.cell].target.name,
+            {fact: getattr(run.manifest.target, fact) for fact in FACTS},
         )
-        lines.append(f"Confounded: {fact} differs too, and is no factor: {said}.")
-    return lines
+        for run in runs
+        if run.manifest.cell is not None
+    ]
+    return [f"Confounded: {line}." for line in undeclared(design.factors, opened)]
+
+
+def third_party_lines(runs: Sequence[FinishedRun]) -> list[Text]:
+    """A line for each target that a third party's build served, with that build's name."""
+    said = dict.fromkeys(
+        f"{target.name} was served by {in_words(target.engine_distribution)}."
+        for target in (run.manifest.target for run in runs)
+        if target.engine_distribution and third_party_package(target.engine_distribution)
+    )
+    return [Text(line, style="yellow") for line in said]
 
 
 def _is_sound(run: FinishedRun) -> bool:
@@ -110,7 +106,13 @@ def _figures(runs: Sequence[FinishedRun], index: int) -> Figures:
     return found
 
 
-def _table(design: Design, runs: Sequence[FinishedRun], index: int, title: str) -> Table:
+def _table(
+    design: Design,
+    levels: dict[int, list[str]],
+    runs: Sequence[FinishedRun],
+    index: int,
+    title: str,
+) -> Table:
     found = _figures(runs, index)
     table = Table(title=title, title_justify="left", show_lines=True)
     for factor in design.factors:
@@ -131,7 +133,7 @@ def _table(design: Design, runs: Sequence[FinishedRun], index: int, title: str) 
             and any(stage.index == index for stage in run.manifest.stages)
         }
         table.add_row(
-            *(_level(cell, factor) for factor in design.factors),
+            *levels[cell.place],
             str(len(blocks)),
             *(_cell(_pooled(found, cell, column), column[3]) for column in shown),
         )
@@ -161,10 +163,31 @@ def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Po
     return pooled(found.get((cell.place, metric, statistic), {}), first)
 
 
-def _level(cell: Cell, factor: str) -> str:
-    if factor not in cell.factors:
-        return "–"
-    return level_text(cell.factors[factor])
+def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, list[str]]:
+    """Each cell's levels in the order of the factors; served: distributions, where they are known."""
+    asked = {
+        cell.place: level_text(cell.factors["engine"])
+        for cell in design.cells
+        if "engine" in cell.factors
+    }
+    engines = engine_levels(asked, served)
+    return {
+        cell.place: [
+            engines[cell.place] if factor == "engine" and cell.place in engines
+            else level_text(cell.factors[factor]) if factor in cell.factors
+            else "–"
+            for factor in design.factors
+        ]
+        for cell in design.cells
+    }  # fmt: skip
+
+
+def _served(runs: Sequence[FinishedRun]) -> dict[int, str | None]:
+    return {
+        run.manifest.cell: run.manifest.target.engine_distribution
+        for run in runs
+        if run.manifest.cell is not None
+    }
 
 
 def level_text(level: Any) -> str:

@@ -177,6 +177,7 @@ def _lines(entry: "RunEntry") -> list[str]:
         f"  scenario  {manifest.scenario_name}, seed {manifest.seed}",
         f"  target    {target.name}{' (emulated)' if target.emulated else ''}: {what}",
         f"  model     {target.model_reported or target.model or '–'}",
+        *_engine_lines(manifest),
         *_matrix_lines(manifest),
         f"  started   {manifest.created_utc}, ended {manifest.ended_utc or '–'}",
         f"  status    {entry.state}{f': {manifest.status_reason}' if manifest.status_reason else ''}",
@@ -186,6 +187,17 @@ def _lines(entry: "RunEntry") -> list[str]:
     ]
     lines += [f"  finding   {f.severity}: {f.message} ({f.code})" for f in manifest.findings]
     return [*lines, *_stage_lines(manifest), ""]
+
+
+def _engine_lines(manifest: "Manifest") -> list[str]:
+    """What served it, with the truth about its build."""
+    from observatory.core.distribution import served_by
+
+    target = manifest.target
+    said = served_by(
+        target.engine, target.engine_version, target.engine_distribution, kind=target.kind
+    )
+    return [f"  engine    {said}"] if said else []
 
 
 def _matrix_lines(manifest: "Manifest") -> list[str]:

@@ -45,6 +45,16 @@ def command_of(target: VllmTarget) -> VllmCommand:
     return VllmCommand(path, title, None, build)
 
 
+def installed_distribution(target: Target) -> str | None:
+    """What would serve a vLLM that we start; None of any other target, or where it is not known."""
+    if not isinstance(target, VllmTarget) or target.url is not None:
+        return None
+    try:
+        return command_of(target).distribution
+    except BadInput:  # not installed: running it says so
+        return None
+
+
 def computes_on_gpus(target: Target) -> bool:
     """Whether a target is a vLLM that we start and that is not known to be a CPU build."""
     if not isinstance(target, VllmTarget) or target.url is not None:

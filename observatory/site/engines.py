@@ -4,14 +4,11 @@ Wherever a page names an engine it does so by engine_name. Rows of the table run
 """
 
 import json
-import re
 from typing import Any
 
+from observatory.core.distribution import served_by
 from observatory.site.figures import Row
 
-_SPELT = {"vllm": "vLLM", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp", "sglang": "SGLang"}
-_ASIDE = re.compile(r"^(?P<package>.+?)\s*\((?P<aside>.+)\)$")
-_ARTICLE = re.compile(r"^third[ -]party", re.I)
 _HIDDEN_SETTINGS = frozenset({"headers", "query", "extra_body", "api_key", "environment"})
 """Settings that say how the endpoint is spoken to, or that may hold what is nobody's business."""
 _BILLIONS, _MILLIONS = 1e9, 1e6
@@ -20,35 +17,10 @@ STARTED_KINDS = frozenset({"llamacpp", "vllm"})
 
 
 def engine_name(run: Row) -> str | None:
-    """The engine as every page calls it; None where none is known.
-
-    The package that was installed comes first: a third party's build is never called by the
-    engine's name alone. Where no package is known that is said too.
-    """
-    distribution, engine = run["engine_distribution"], run["engine"]
-    if distribution:
-        return _package(str(distribution))
-    if not engine:
-        return None
-    name, version = spelt(str(engine)), run["engine_version"]
-    if run["target_kind"] == "llamacpp":
-        return f"{name} ({version})" if version else name
-    known = f"{name} {version}" if version else name
-    return f"{known}, as it says of itself; its build is not known"
-
-
-def spelt(engine: str) -> str:
-    """An engine's name as its project writes it."""
-    return _SPELT.get(engine.lower(), engine)
-
-
-def _package(distribution: str) -> str:
-    """The distribution in words: what stands in brackets behind it follows a comma."""
-    found = _ASIDE.match(distribution)
-    if found is None:
-        return distribution
-    aside = found["aside"]
-    return f"{found['package']}, {'a ' if _ARTICLE.match(aside) else ''}{aside}"
+    """The engine as every page calls it; None where none is known."""
+    return served_by(
+        run["engine"], run["engine_version"], run["engine_distribution"], kind=run["target_kind"]
+    )
 
 
 def engine_facts(run: Row) -> list[tuple[str, str]]:

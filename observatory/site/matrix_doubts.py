@@ -1,0 +1,29 @@
+"""What a matrix cannot tell, in the words of its page.
+
+Said by the scenario (factors that change together) and seen once the engines were up.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from observatory.analysis.undeclared import FACTS, Opened, undeclared
+from observatory.site.figures import Row
+
+
+def confounded(runs: Sequence[Row]) -> list[str]:
+    """Sentences; the names of factors and facts are written as the page writes them."""
+    factors = dict.fromkeys(name for run in runs for name in json.loads(run["factors"] or "{}"))
+    said = dict.fromkeys(line for run in runs for line in run["confounded"] or [])
+    opened = [
+        Opened(run["cell"], run["target"], {fact: run[fact] for fact in FACTS}) for run in runs
+    ]
+    return [
+        *(_spoken(line, factors) for line in said),
+        *(_spoken(line, FACTS) for line in undeclared(factors, opened)),
+    ]
+
+
+def _spoken(line: str, names: Iterable[str]) -> str:
+    for name in sorted(names, key=len, reverse=True):
+        line = line.replace(name, name.replace("_", " "))
+    return line
