@@ -1,11 +1,11 @@
-"""What a matrix looks like in the terminal: a table per load level, a line per cell, factors first.
+"""What a matrix looks like in the terminal: a table per load level, a column per cell, factors first.
 
 Every figure stands with the lowest and highest of its blocks and its change against the first cell.
 No winner is named: where the interval of a change holds zero, the blocks do not tell the cells apart.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -32,6 +32,9 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("$ per 1,000 requests", "usd_per_1k_requests", "value", "$"),
 )
 DONE = ("complete", "budget_reached")
+NAME_WIDTH = 24
+CELL_WIDTH = 24
+"""Characters; an interval such as "-0.12 % to +0.34 %" and its frame fit."""
 
 
 def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) -> None:
@@ -49,7 +52,9 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
     }
     rows = cell_levels(design, _served(runs))
     for index, level in sorted(levels.items()):
-        console.print(_table(design, rows, sound, index, f"Load: {level}"))
+        title = f"Load: {level}"
+        for table in _tables(design, rows, sound, index, title, console.width):
+            console.print(table)
     if levels:
         console.print(_legend(design), style="dim")
     for line in [*third_party_lines(runs), *_worth(design, runs)]:
@@ -106,38 +111,54 @@ def _figures(runs: Sequence[FinishedRun], index: int) -> Figures:
     return found
 
 
-def _table(
+def _tables(
     design: Design,
     levels: dict[int, list[str]],
     runs: Sequence[FinishedRun],
     index: int,
     title: str,
-) -> Table:
+    width: int,
+) -> Iterator[Table]:
+    """As many tables as the terminal's width wants; the first cell is in each, to compare with."""
     found = _figures(runs, index)
-    table = Table(title=title, title_justify="left", show_lines=True)
-    for factor in design.factors:
-        table.add_column(factor, overflow="fold")
-    table.add_column("blocks", justify="right")
-    shown = [
-        column
-        for column in COLUMNS
-        if any(found.get((cell.place, column[1], column[2])) for cell in design.cells)
-    ]
-    for name, metric, statistic, _ in shown:
-        table.add_column(_heading(name, runs, index, metric, statistic), justify="right")
-    for cell in design.cells:
-        blocks = {
-            run.manifest.block
-            for run in runs
-            if run.manifest.cell == cell.place
-            and any(stage.index == index for stage in run.manifest.stages)
-        }
-        table.add_row(
-            *levels[cell.place],
-            str(len(blocks)),
-            *(_cell(_pooled(found, cell, column), column[3]) for column in shown),
+    first, *others = design.cells
+    beside = max(1, (width - NAME_WIDTH) // CELL_WIDTH - 1)
+    for start in range(0, max(len(others), 1), beside):
+        cells = [first, *others[start : start + beside]]
+        table = Table(title=title, title_justify="left", show_lines=True)
+        table.add_column("", max_width=NAME_WIDTH)
+        for cell in cells:
+            table.add_column(_cell_heading(design, levels[cell.place]), justify="right")
+        table.add_row("blocks", *(_blocks(runs, index, cell) for cell in cells))
+        for column in COLUMNS:
+            name, metric, statistic, unit = column
+            if any(found.get((cell.place, metric, statistic)) for cell in design.cells):
+                table.add_row(
+                    _heading(name, runs, index, metric, statistic),
+                    *(_cell(_pooled(found, cell, column), unit, design.repeats) for cell in cells),
+                )
+        yield table
+
+
+def _cell_heading(design: Design, levels: list[str]) -> Text:
+    """A cell's level of each factor, a line each."""
+    return Text("\n").join(
+        Text.assemble((f"{factor} ", "not bold dim"), level)
+        for factor, level in zip(design.factors, levels, strict=True)
+    )
+
+
+def _blocks(runs: Sequence[FinishedRun], index: int, cell: Cell) -> str:
+    return str(
+        len(
+            {
+                run.manifest.block
+                for run in runs
+                if run.manifest.cell == cell.place
+                and any(stage.index == index for stage in run.manifest.stages)
+            }
         )
-    return table
+    )
 
 
 def _heading(
@@ -201,8 +222,11 @@ def level_text(level: Any) -> str:
     return str(level)
 
 
-def _cell(figure: Pooled, unit: str) -> Text:
-    """The mean, the range of the blocks, the change against the first cell."""
+def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
+    """The mean, the range of the blocks, the change against the first cell.
+
+    Where every cell has one block the legend says once that no change has an interval.
+    """
     if figure.mean is None or figure.least is None or figure.most is None:
         return Text("–", style="dim")
     text = Text(_figure(figure.mean, unit))
@@ -211,11 +235,11 @@ def _cell(figure: Pooled, unit: str) -> Text:
     if figure.change is not None:
         text.append(f"\n{_percent(figure.change)}")
         if figure.change_low is not None and figure.change_high is not None:
-            ends = f" [{_percent(figure.change_low)} to {_percent(figure.change_high)}]"
+            ends = f"\n{_percent(figure.change_low)} to {_percent(figure.change_high)}"
             text.append(ends, style="dim")
             if not figure.told_apart:
                 text.append("\nnot told apart", style="dim italic")
-        else:
+        elif repeats > 1:
             text.append("\nno interval", style="dim italic")
     return text
 

@@ -150,9 +150,9 @@ def _run(
     return FinishedRun(Path(), made, frame, IngestResult((made.run_id,)))
 
 
-def _shown(design: Design, runs: list[FinishedRun]) -> str:
+def _shown(design: Design, runs: list[FinishedRun], width: int = 160) -> str:
     out = StringIO()
-    print_matrix(Console(file=out, width=160, highlight=False), design, runs)
+    print_matrix(Console(file=out, width=width, highlight=False), design, runs)
     return out.getvalue()
 
 
@@ -237,6 +237,17 @@ def test_a_third_partys_build_is_named_as_one_before_and_after_it_ran(
     assert "mine-llamacpp was served" not in out.getvalue()
 
 
+@pytest.mark.parametrize(("width", "tables"), [(80, 3), (104, 2), (160, 1)])
+def test_the_first_cell_stands_in_as_many_tables_as_the_terminal_wants(
+    width: int, tables: int, workspace: Workspace
+) -> None:
+    design = _write(workspace, FACTORIAL + "  repeats: 1\n")
+    runs = [_run(design, place, 0, 0.1 * (place + 1)) for place in range(4)]
+    text = _shown(design, runs, width)
+    assert text.count("Load: ") == text.count("100 ms") == tables
+    assert all(text.count(figure) == 1 for figure in ("200 ms", "300 ms", "400 ms"))
+
+
 def test_one_block_claims_nothing_and_failures_keep_their_line(workspace: Workspace) -> None:
     design = _write(workspace, FACTORIAL + "  repeats: 1\n")
     runs = [
@@ -246,7 +257,7 @@ def test_one_block_claims_nothing_and_failures_keep_their_line(workspace: Worksp
         _run(design, 3, 0, 0.4, verdict=Verdict("invalid", ["lost_records"], "invalid: lost")),
     ]
     text = _shown(design, runs)
-    assert "no interval" in text
+    assert "not told apart" not in text and "%" in text
     assert "no difference is shown to be more than noise" in " ".join(text.split())
     assert "400 ms" not in text
     assert "block 1: crashed: it did not come up" in text
