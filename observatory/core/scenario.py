@@ -269,8 +269,10 @@ class ProbeEntry(Strict):
             raise ValueError("the URL of a probe has no query")
         if self.token_env is not None and self.token_file is not None:
             raise ValueError("give token_env or token_file, not both")
-        if self.name == "engine":
-            raise ValueError("engine: is how our own processes are shown; name the probe otherwise")
+        if self.name in ("engine", "dcgm"):
+            raise ValueError(
+                f"{self.name}: is how our own processes or DCGM's GPUs are shown; name it otherwise"
+            )
         if self.subject != "target" and (self.gpus is not None or self.targets):
             raise ValueError("gpus and targets are for subject: target")
         if any(index < 0 for index in self.gpus or []):

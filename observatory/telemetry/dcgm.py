@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
+from observatory.endpoints.opened import is_loopback
 from observatory.telemetry.exposition import Series, read_page
 from observatory.telemetry.scraping import Scrape, address_of
 from observatory.telemetry.sensor import down, up
 
 _MIB = 2**20
+ELSEWHERE = "dcgm"
+"""Stands before the devices of an exporter on another host, as a probe's name does; not that host's
+name, which pages do not show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +68,22 @@ class DcgmSensor:
     """Every GPU that the exporter tells of, as gpu0, gpu1 ...; MIG instances as gpu0/gi3.
 
     The number of an instance is its GPU instance id, the only one the exporter has: it is not the
-    index by which NVML counts MIG devices (gpu0/mig1).
+    index by which NVML counts MIG devices (gpu0/mig1). An exporter that is not reached by loopback
+    is taken for another host's, and its GPUs are dcgm:gpu0 and so on: its gpu0 is not ours.
     """
 
     name = "dcgm"
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._host = "" if is_loopback(address_of(url).host) else ELSEWHERE
         self._scrape: Scrape | None = None
 
     def read(self, now: int) -> list[Sample]:
         """Its samples; `up` = 0 with the reason where the page cannot be had or names no GPU."""
         try:
             self._scrape = self._scrape or _opened(self._url)
-            found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now)
+            found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now, self._host)
         except (OSError, http.client.HTTPException, ValueError, ObservatoryError) as error:
             return [down(self.name, now, str(error) or type(error).__name__)]
         if not found:
@@ -85,8 +91,8 @@ class DcgmSensor:
         return [up(self.name, now), *found]
 
 
-def gpu_samples(page: list[Series], now: int) -> list[Sample]:
-    """One sample a GPU (or MIG instance) and metric, in the page's order."""
+def gpu_samples(page: list[Series], now: int, host: str = "") -> list[Sample]:
+    """One sample a GPU (or MIG instance) and metric, in the page's order. host: "" for this one."""
     found: dict[tuple[str, str], Sample] = {}
     for series in page:
         field, gpu = _field(series.name), series.labels.get("gpu")
@@ -94,6 +100,7 @@ def gpu_samples(page: list[Series], now: int) -> list[Sample]:
             continue
         instance = series.labels.get("GPU_I_ID")
         device = f"gpu{gpu}" if field.whole or not instance else f"gpu{gpu}/gi{instance}"
+        device = f"{host}:{device}" if host else device
         value, reason = _value(series.value, field)
         key = (device, field.metric)
         if key not in found:

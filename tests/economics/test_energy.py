@@ -203,6 +203,12 @@ def test_a_gpu_that_nobody_is_known_to_use_is_the_hosts() -> None:
     assert _row(emulated, "shared_host", "gpu").energy_j == pytest.approx(3000)
 
 
+def test_gpus_of_dcgm_on_another_host_are_none_of_ours() -> None:
+    far = _series("dcgm", "dcgm:gpu0", "gpu_power_w", lambda _: 700.0)
+    rows = _rows([*_host(), *far], gpus=frozenset({"gpu0"}))
+    assert [row for row in rows if row.scope == "gpu"] == []
+
+
 def test_a_gpu_that_must_be_the_targets_and_cannot_be_found_makes_it_null() -> None:
     """In a container the driver shows no process of ours: a sum of the processors alone would lie."""
     row = _row(_rows(_host() + _gpu("gpu0", 100), needs_gpu=True), "target", "gpu")

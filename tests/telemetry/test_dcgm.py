@@ -125,3 +125,15 @@ def test_an_exporter_that_goes_and_comes_back() -> None:
 def test_an_exporter_that_is_not_there_is_down_each_time() -> None:
     sensor = DcgmSensor("http://127.0.0.1:9/metrics")
     assert [sensor.read(at)[0].value for at in range(2)] == [0.0, 0.0]
+
+
+def test_an_exporter_elsewhere_tells_of_no_gpu_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url, device in (
+        ("http://localhost:9400/metrics", "gpu0"),
+        ("http://127.0.0.1:9400/metrics", "gpu0"),
+        ("http://10.0.0.5:9400/metrics", "dcgm:gpu0"),
+        ("https://engine:9400/metrics", "dcgm:gpu0"),
+    ):
+        sensor = DcgmSensor(url)
+        monkeypatch.setattr("observatory.telemetry.dcgm.Scrape.page", lambda _: PAGE)
+        assert sensor.read(5)[1].device == device
