@@ -49,19 +49,12 @@ def site_of(manifest: Manifest) -> Site:
         target_role=f"engine:{target.name}",
         on_this_host=target.on_this_host,
         no_energy=no_energy,
-        gpus=frozenset(_gpus(target.settings.get("gpus"))),
+        gpus=target.gpu_devices,
         needs_gpu=target.kind == "vllm" and "cpu" not in (target.engine_distribution or "").lower(),
         pue=telemetry.get("pue"),
         grid=_grid(telemetry.get("grid")),
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,
     )
-
-
-def _gpus(given: object) -> Iterator[str]:
-    """The GPUs that an engine was told to use, as the driver numbers them; UUIDs are not numbers."""
-    for gpu in given if isinstance(given, list) else []:
-        if isinstance(gpu, int):
-            yield f"gpu{gpu}"
 
 
 def _grid(given: object) -> Grid | None:

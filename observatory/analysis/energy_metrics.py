@@ -259,7 +259,8 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
 
 
 def _gpus(data: StageData) -> list[str]:
-    """The target's GPUs: claimed for it (a probe's), or with memory of its process; else this host's.
+    """The target's GPUs: claimed for it (a probe's), those that it was told to use (in a container the
+    driver shows no process of it), or with memory of its process; else this host's.
 
     Parts of a GPU (MIG) are left out: their memory is in the whole GPU's.
     """
@@ -271,7 +272,9 @@ def _gpus(data: StageData) -> list[str]:
     own = rows.filter(pl.col("device") == f"engine:{data.manifest.target.name}")
     held = set(own.get_column("metric").str.extract(r"^(gpu\d+)_memory_used_bytes$").drop_nulls())
     here = {device for device in whole.get_column("device") if ":" not in device}
-    return sorted(claimed | (held & here) or here)
+    target = data.manifest.target
+    told = target.gpu_devices if target.on_this_host else frozenset[str]()
+    return sorted(claimed | ((held | told) & here) or here)
 
 
 def _readings(

@@ -109,6 +109,18 @@ class TargetFacts(msgspec.Struct, frozen=True):
     cost_basis: str | None = None
     on_this_host: bool = False
 
+    @property
+    def gpu_devices(self) -> frozenset[str]:
+        """The GPUs that it was told to use, as NVML's samples call them; those given by another name
+        (a UUID) only where the driver said which they are (settings gpu_devices)."""
+        found = self.settings.get("gpu_devices")
+        given = self.settings.get("gpus")
+        numbers = given if isinstance(given, list) else []
+        named = found if isinstance(found, list) else []
+        return frozenset(
+            {str(name) for name in named} | {f"gpu{one}" for one in numbers if str(one).isdecimal()}
+        )
+
 
 class IdleWindow(msgspec.Struct, frozen=True):
     """When the engines stood loaded without a request, before the load (instants from the anchor)."""

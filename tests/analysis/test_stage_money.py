@@ -245,6 +245,18 @@ def test_the_targets_gpus_are_counted_and_the_rest_is_not(made: Any, figure: Any
     assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(300)
 
 
+def test_gpus_that_it_was_told_to_use_are_its_own_where_the_driver_shows_no_process(
+    made: Any, figure: Any
+) -> None:
+    _gpu(made, "gpu0", 300.0)
+    _gpu(made, "gpu1", 60.0)
+    for told in ({"gpus": [1]}, {"gpus": ["1"]}, {"gpus": ["GPU-b"], "gpu_devices": ["gpu1"]}):
+        made.target = {"on_this_host": True, "settings": told}
+        assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(60)
+    made.target = {"on_this_host": True, "settings": {"gpus": ["GPU-b"]}}
+    assert figure(metrics(made), "gpu_power_w")["value"] == pytest.approx(360)
+
+
 def test_parts_of_a_gpu_are_in_its_memory_already(made: Any, figure: Any) -> None:
     _gpu(made, "gpu0", 300.0)
     for second in range(5, 35):

@@ -272,7 +272,7 @@ def test_the_order_of_the_samples_does_not_matter() -> None:
     assert _rows(samples[::-1]) == _rows(samples)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     watts=st.lists(st.floats(0, 500), min_size=60, max_size=60),
     middle=st.integers(11, 39),
