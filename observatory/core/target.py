@@ -250,6 +250,8 @@ class VllmTarget(TargetIdentity):
         ]
         if len(given) > 1:
             raise ValueError(f"give one of {' and '.join(given)}, not both")
+        if self.gpus is not None and "CUDA_VISIBLE_DEVICES" in self.environment:
+            raise ValueError("gpus and environment's CUDA_VISIBLE_DEVICES say the same: keep gpus")
         if self.url is None:
             if self.model is None:
                 raise ValueError("model is missing: what shall it serve?")

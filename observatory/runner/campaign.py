@@ -5,6 +5,7 @@ their order is turned round, so that a drift of the machine does not favour one 
 a matrix take turns in the order of its design; each sitting has an anchor and sensors of its own.
 """
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from observatory.endpoints.catalogue import check_inputs
 from observatory.endpoints.vllm_executable import computes_on_gpus
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.calibration import load_calibration, this_host
-from observatory.runner.gpu_claims import check_free, check_ports_apart, check_together
+from observatory.runner.gpu_claims import VISIBLE, check_free, check_ports_apart, check_together
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
@@ -224,11 +225,11 @@ def _check_claims(request: Request) -> None:
     computing = [target for target in started if computes_on_gpus(target)]
     if not computing:
         return
-    gpus = read_gpus() or []
+    gpus, visible = read_gpus() or [], os.environ.get(VISIBLE)
     for target in computing:
-        check_free(target, gpus)
+        check_free(target, gpus, visible)
     if request.design is None or request.design.together:
-        check_together(computing, gpus)
+        check_together(computing, gpus, visible)
 
 
 def _measure(sitting: Sitting) -> ObservatoryError | None:

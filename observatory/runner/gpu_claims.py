@@ -11,19 +11,25 @@ from observatory.telemetry.gpu_inventory import Gpu
 
 IDLE_BYTES = 1_000 * 2**20
 """Used on a GPU that nobody computes on: a driver's own few hundred MB (an H100's are about 600 MiB)."""
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 _FREE_IT = "end that process, or name other gpus"
 
 
-def claims_of(target: Target, gpus: Sequence[Gpu]) -> list[Gpu]:
+def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -> list[Gpu]:
     """The GPUs that a target will use here; BadInput where one that it names is not there.
 
-    A target that names none uses the first ones, as many as share each of its layers.
+    A target that names none uses the first ones, as many as share each of its layers: of those that
+    CUDA_VISIBLE_DEVICES shows it (visible: our own, which it inherits), else of all.
     """
     if not isinstance(target, VllmTarget) or target.url is not None:
         return []
     if not gpus and target.gpus is None:
         return []  # a CPU build's parallelism is over NUMA nodes
     whole = [gpu for gpu in gpus if "/" not in gpu.name]
+    shown = target.environment.get(VISIBLE, visible)
+    if target.gpus is None and shown is not None:
+        names = shown.split(",")[: target.tensor_parallel_size]
+        return [gpu for name in names for gpu in _matching(name.strip(), gpus)[:1]]
     if target.gpus is None:
         claimed = whole[: target.tensor_parallel_size]
         if len(claimed) < target.tensor_parallel_size:
@@ -46,9 +52,9 @@ def check_ports_apart(targets: Sequence[Target]) -> None:
         taken[port] = target.name
 
 
-def check_free(target: Target, gpus: Sequence[Gpu]) -> None:
+def check_free(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -> None:
     """EnvironmentFailed where a GPU that a target asks for has another's memory on it; it says whose."""
-    for gpu in claims_of(target, gpus):
+    for gpu in claims_of(target, gpus, visible):
         used = gpu.used_bytes or 0
         if not gpu.users and used <= IDLE_BYTES:
             continue
@@ -60,7 +66,9 @@ def check_free(target: Target, gpus: Sequence[Gpu]) -> None:
         )
 
 
-def check_together(targets: Sequence[Target], gpus: Sequence[Gpu]) -> None:
+def check_together(
+    targets: Sequence[Target], gpus: Sequence[Gpu], visible: str | None = None
+) -> None:
     """BadInput where targets that are up at the same time want one GPU, and do not say how they share it.
 
     They may where each gives gpu_memory_utilization and these are at most 1 together.
@@ -68,7 +76,7 @@ def check_together(targets: Sequence[Target], gpus: Sequence[Gpu]) -> None:
     users: dict[str, list[VllmTarget]] = {}
     for target in targets:
         if isinstance(target, VllmTarget):
-            for gpu in claims_of(target, gpus):
+            for gpu in claims_of(target, gpus, visible):
                 users.setdefault(gpu.name, []).append(target)
     for name, sharing in users.items():
         shares = [target.gpu_memory_utilization for target in sharing]
@@ -84,10 +92,7 @@ def check_together(targets: Sequence[Target], gpus: Sequence[Gpu]) -> None:
 
 
 def _named(target: VllmTarget, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
-    if isinstance(name, int) or name.isdigit():
-        found = [gpu for gpu in gpus if gpu.index == int(name) and "/" not in gpu.name]
-    else:  # CUDA takes the beginning of a UUID too
-        found = [gpu for gpu in gpus if gpu.uuid is not None and gpu.uuid.startswith(name)]
+    found = _matching(str(name), gpus)
     if len(found) == 1:
         return found[0]
     here = ", ".join(f"{gpu.name} ({gpu.uuid})" if gpu.uuid else gpu.name for gpu in gpus)
@@ -96,6 +101,13 @@ def _named(target: VllmTarget, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
         where=f"target {target.name}",
         fix=f"name one of: {here}" if here else "this machine has none that NVML lists",
     )
+
+
+def _matching(name: str, gpus: Sequence[Gpu]) -> list[Gpu]:
+    """By index a whole GPU; by UUID also a MIG device, and CUDA takes the beginning of one too."""
+    if name.isdigit():
+        return [gpu for gpu in gpus if gpu.index == int(name) and "/" not in gpu.name]
+    return [gpu for gpu in gpus if name and gpu.uuid is not None and gpu.uuid.startswith(name)]
 
 
 def _too_few(target: VllmTarget, there: int) -> BadInput:

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from observatory.core.design import Cell
+from observatory.core.errors import BadInput
 from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
+from observatory.core.target import Target, VllmTarget
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.runner.gpu_claims import claims_of
 from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
 from observatory.store.run_lock import hold_lock
 from observatory.telemetry.environment import describe_environment, software_versions
+from observatory.telemetry.gpu_inventory import read_gpus
 
 if TYPE_CHECKING:
     from observatory.runner.finish import FinishedRun
@@ -84,10 +88,25 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
         check_target(opened)
     member.opened = opened
     facts = msgspec.structs.replace(
-        opened.facts, price=member.prices.to_dict(), cost_basis=member.prices.basis
+        opened.facts,
+        price=member.prices.to_dict(),
+        cost_basis=member.prices.basis,
+        settings=opened.facts.settings | told_gpus(member.target),
     )
     member.manifest = msgspec.structs.replace(member.manifest, target=facts)
     write_manifest(member.folder, member.manifest)
+
+
+def told_gpus(target: Target) -> dict[str, list[str]]:
+    """The GPUs that it names, a UUID too, as the sensors call them. Of a slice (MIG) nothing: it has no
+    meter of its own, and what its GPU draws is not all the target's."""
+    if not isinstance(target, VllmTarget) or not target.gpus:
+        return {}
+    try:
+        claimed = claims_of(target, read_gpus() or [])
+    except BadInput:  # no driver answers here, and the engine came up nevertheless
+        return {}
+    return {"gpu_devices": [gpu.name for gpu in claimed if "/" not in gpu.name]}
 
 
 def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":

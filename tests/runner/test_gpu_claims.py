@@ -6,6 +6,7 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.target import LlamaCppTarget, VllmTarget
+from observatory.runner import members
 from observatory.runner.gpu_claims import (
     check_free,
     check_ports_apart,
@@ -61,6 +62,40 @@ def test_which_it_will_use(fields: dict[str, Any], names: list[str]) -> None:
 def test_what_is_not_there(fields: dict[str, Any], gpus: list[Gpu], why: str) -> None:
     with pytest.raises(BadInput, match=why):
         claims_of(target(**fields), gpus)
+
+
+def test_those_named_are_written_down_as_the_sensors_call_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(members, "read_gpus", lambda: GPUS)
+    assert members.told_gpus(target(gpus=["GPU-b", 1])) == {"gpu_devices": ["gpu2", "gpu1"]}
+    assert members.told_gpus(target(gpus=["MIG-c"])) == {"gpu_devices": []}
+    assert members.told_gpus(target()) == {}
+    monkeypatch.setattr(members, "read_gpus", lambda: None)
+    assert members.told_gpus(target(gpus=["GPU-b"])) == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "visible", "names"),
+    [
+        ({}, "2,0", ["gpu2"]),
+        ({"tensor_parallel_size": 2}, "2, GPU-ab", ["gpu2", "gpu1"]),
+        ({"environment": {"CUDA_VISIBLE_DEVICES": "1"}}, "2", ["gpu1"]),
+        ({"environment": {"CUDA_VISIBLE_DEVICES": "${MINE}"}}, "2", []),
+        ({"gpus": [0]}, "2", ["gpu0"]),
+        ({}, "9", []),
+        ({}, "", []),
+    ],
+)
+def test_what_the_shell_shows_it_is_what_it_will_use(
+    fields: dict[str, Any], visible: str, names: list[str]
+) -> None:
+    assert [one.name for one in claims_of(target(**fields), GPUS, visible)] == names
+
+
+def test_gpus_are_said_once() -> None:
+    with pytest.raises(ValueError, match="gpus and environment's CUDA_VISIBLE_DEVICES"):
+        target(gpus=[0], environment={"CUDA_VISIBLE_DEVICES": "1"})
 
 
 def test_without_a_gpu_and_without_a_wish_there_is_nothing_to_claim() -> None:
