@@ -60,12 +60,16 @@ def this_process() -> tuple[int, int, str]:
 
 
 def boot_id() -> str:
-    """What tells this start of the machine from others; "" where the kernel does not say."""
+    """What tells this start of the machine from others; "" where the kernel does not say.
+
+    Behind a dot the namespace of process ids: a container's numbers mean other processes here.
+    """
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return ""
-    return text.strip().replace("-", "")[:12]
+    return f"{text.strip().replace('-', '')[:12]}.{namespace}"
 
 
 def read_record(path: Path) -> EngineRecord | None:
@@ -98,14 +102,20 @@ def end_lost_engines(folder: Path | None = None) -> list[str]:
     lines = []
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
         record = read_record(path)
-        if record is None or record.boot != here:
+        if record is None or _start(record.boot) != _start(here):
             path.unlink(missing_ok=True)  # of another start of the machine: nothing of it is left
+        elif record.boot != here:
+            continue  # of a container that shares this folder: its numbers are not ours to signal
         elif not _lives(record.runner) and not _kept(record.lineage):
-            lines += _end(record.name, record.lineage)
+            lines += _end(record.name, _still_its(record.lineage))
             path.unlink(missing_ok=True)
     for marker in _lost_markers(here):
         lines += _end("an engine", Lineage(marker))
     return lines
+
+
+def _start(boot: str) -> str:
+    return boot.partition(".")[0]
 
 
 def _lost_markers(here: str) -> list[str]:
@@ -134,6 +144,22 @@ def _end(name: str, lineage: Lineage) -> list[str]:
     left = end_all(find, grace_s=GRACE_S, limit_s=LIMIT_S)
     said = f"{name}: its run was killed; ended what was left of it (process {_numbers(found)})"
     return [said + (f"; {_numbers(left)} would not end" if left else "")]
+
+
+def _still_its(lineage: Lineage) -> Lineage:
+    """Without its session where nothing that is known of the engine is left in it.
+
+    Such a session's number may have been given again since: a record can be days old.
+    """
+    first = lineage.engine
+    known = {*lineage.known, first}
+    held = any(
+        first is not None
+        and process.session == first[0]
+        and (process.name in known or marker_of(process.pid) == lineage.marker)
+        for process in read_processes().values()
+    )
+    return lineage if held else Lineage(lineage.marker, None, lineage.known)
 
 
 def _numbers(processes: list[Process]) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.endpoints import lost_engines
-from observatory.endpoints.descent import MARKER, marker_of
+from observatory.endpoints.descent import MARKER, marker_of, read_process
 from observatory.endpoints.kept_child import KeptChild
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -247,6 +247,63 @@ def test_a_record_of_another_start_of_the_machine_is_dropped(own_cache: Path) ->
         assert not records()
         assert other.poll() is None
         other.kill()
+
+
+LEAVES = """
+import os, time
+if os.fork():
+    os._exit(0)
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+"""Leads a session, and goes: what it started stays in the session alone, as a daemon does."""
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_session_is_the_engines_only_while_something_known_of_it_is_there(
+    own_cache: Path, known: bool
+) -> None:
+    """An old record's session number may be a stranger's by now."""
+    argv = [sys.executable, "-c", LEAVES]
+    leader = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, text=True)
+    assert leader.stdout is not None
+    daemon = psutil.Process(int(leader.stdout.readline()))
+    leader.wait()
+    try:
+        mine = read_process(daemon.pid)
+        assert mine is not None and mine.session == leader.pid
+        write_record(leader.pid, [[mine.pid, mine.started]] if known else [])
+        assert bool(about(daemon.pid, lost_engines.end_lost_engines())) == known
+        until(lambda: gone([daemon]) == known, "its end, or none")
+        assert not records()
+    finally:
+        if daemon.is_running():
+            daemon.kill()
+
+
+def test_a_record_of_another_container_is_left_alone(own_cache: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", SLEEPER]) as other:
+        read = read_process(other.pid)
+        assert read is not None
+        start, _, namespace = lost_engines.boot_id().partition(".")
+        write_record(other.pid, [[read.pid, read.started]], f"{start}.{int(namespace) + 1}")
+        assert about(other.pid, lost_engines.end_lost_engines()) == []
+        assert records()
+        assert other.poll() is None
+        other.kill()
+
+
+def write_record(engine: int, known: list[list[int]], boot: str | None = None) -> None:
+    """As the keeper of an engine whose runner is gone left it."""
+    folder = lost_engines.records_folder()
+    folder.mkdir(parents=True)
+    runner = subprocess.Popen([sys.executable, "-c", ""])
+    runner.wait()
+    record = {
+        "name": "old", "runner": [runner.pid, 1, boot or lost_engines.boot_id()], "marker": "m",
+        "engine": [engine, 0], "known": known,
+    }  # fmt: skip
+    (folder / "old.json").write_text(json.dumps(record))
 
 
 def test_a_command_that_cannot_be_executed(tmp_path: Path) -> None:
