@@ -16,6 +16,8 @@ from observatory.endpoints.server_child import too_late
 from observatory.endpoints.server_log import ServerLog
 
 POLL_S = 0.05
+_DEATH_S = 6.0
+"""An engine's keeper tells of its end after it has ended the rest, which it gives 3 s to go."""
 
 
 class Server(Protocol):
@@ -61,10 +63,28 @@ def await_completion(
     deadline_s: float,
 ) -> None:
     """One real completion. TargetFailed: as await_health, and where it answers anything but 200."""
-    check_alive(server, deadline_s)
     encoded = msgspec.json.encode(body)
+    status, answer = await_answer(server, connection, "POST", path, encoded, deadline_s)
+    if status != 200:
+        text = answer.decode("utf-8", "replace")[:200]
+        raise TargetFailed(
+            f"{server.name} answered its first completion with HTTP {status}: {text}",
+            where=str(server.log.path),
+        )
+
+
+def await_answer(
+    server: Server,
+    connection: Connection,
+    method: str,
+    path: str,
+    body: bytes | None,
+    deadline_s: float,
+) -> tuple[int, bytes]:
+    """Status and body, whatever they are. TargetFailed: it ends, or breaks off, or is too late."""
+    check_alive(server, deadline_s)
     try:
-        status, answer = ask(connection, "POST", path, encoded, _left_s(deadline_s))
+        return ask(connection, method, path, body, _left_s(deadline_s))
     except TimeoutError as error:
         raise too_late(server.name, server.log) from error
     except (OSError, http.client.HTTPException) as error:
@@ -72,12 +92,6 @@ def await_completion(
             _death(server) or f"{server.name} broke its first answer off: {error!r}",
             where=str(server.log.path),
         ) from error
-    if status != 200:
-        text = answer.decode("utf-8", "replace")[:200]
-        raise TargetFailed(
-            f"{server.name} answered its first completion with HTTP {status}: {text}",
-            where=str(server.log.path),
-        )
 
 
 def check_alive(server: Server, deadline_s: float) -> None:
@@ -111,7 +125,7 @@ def _left_s(deadline_s: float) -> float:
 
 def _death(server: Server) -> str | None:
     """How it ended, where it is ending now: its answer breaks off a moment before it is gone."""
-    until = time.monotonic() + 2.0
+    until = time.monotonic() + _DEATH_S
     while (ended := server.alive()) is None and time.monotonic() < until:
         time.sleep(POLL_S)
     return ended

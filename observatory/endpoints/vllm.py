@@ -17,7 +17,7 @@ from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.target import VllmTarget
 from observatory.endpoints import vllm_log
-from observatory.endpoints.first_answer import ask, await_completion, await_health
+from observatory.endpoints.first_answer import await_answer, await_completion, await_health
 from observatory.endpoints.free_port import HOST, HeldPort, check_port
 from observatory.endpoints.kept_child import KeptChild
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
@@ -172,7 +172,7 @@ def _await_answers(
 
     await_health(child, connection, deadline_s, poll_s=_POLL_S, moment=moment)
     held.close()
-    status, text = ask(connection, "GET", "/v1/models", None, 30.0)
+    status, text = await_answer(child, connection, "GET", "/v1/models", None, deadline_s)
     try:
         listed = set(models_in(text)) if status == 200 else set()
     except ValueError:

@@ -2,7 +2,8 @@
 
 It takes `serve MODEL` with vLLM's flags, writes lines as vLLM 0.32 does, starts processes as it does (one
 in its session without an environment, as setproctitle leaves it; one that leaves the session too), and
-answers a fixed text. FAKE_VLLM says what goes wrong: hang, crash, stubborn, no-model, refuse.
+answers a fixed text. FAKE_VLLM says what goes wrong: hang, crash, stubborn, no-model, refuse,
+die-listing.
 """
 
 import argparse
@@ -39,6 +40,8 @@ class Answer(BaseHTTPRequestHandler):
         if self.path == "/version":
             return self.tell({"version": "9.9.9"})
         if self.path == "/v1/models":
+            if os.environ.get("FAKE_VLLM") == "die-listing":
+                os._exit(7)
             listed = [{"id": name, "object": "model", "owned_by": "vllm"} for name in self.names]
             return self.tell({"object": "list", "data": listed})
         if self.path == "/metrics":

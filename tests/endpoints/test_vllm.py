@@ -141,6 +141,7 @@ def ended(said: list[str], before: set[psutil.Process]) -> None:
         ("", {"flags": {"no-such-flag": 3}}, "ends: unrecognized arguments: --no-such-flag 3"),
         ("hang", {"start_timeout": "1s"}, "was not ready in time; .*raise start_timeout"),
         ("no-model", {}, "does not serve tiny: GET /v1/models answered HTTP 200 with another"),
+        ("die-listing", {}, "ended by exit code 7; its log .* ends: "),
         ("refuse", {}, "answered its first completion with HTTP 400: .*no template"),
     ],
 )
