@@ -18,6 +18,7 @@ from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
+from observatory.endpoints.lost_engines import end_lost_engines
 from observatory.endpoints.vllm_executable import computes_on_gpus
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.calibration import load_calibration, this_host
@@ -70,6 +71,8 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     Raises BadInput before anything starts where the request cannot be run; whatever happens after
     the run folders exist is in them and in the answer's exit code.
     """
+    for line in end_lost_engines():  # or what they hold (a port, a GPU) would be refused below
+        observer.say(line)
     plan = _check(request)
     preflight = look_before_start(workspace, request, plan)
     for line in preflight.warnings:

@@ -1,4 +1,4 @@
-"""Runs whose process died are sealed, judged and kept, by whoever comes next; and what it left is ended.
+"""Runs whose process died are sealed, judged and kept, by whoever comes next.
 
 Every run looks for them before its load, so that what judging needs (scipy above all) is imported only
 where one is found.
@@ -8,24 +8,19 @@ from pathlib import Path
 
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.endpoints.lost_engines import end_lost_engines
 from observatory.store.manifest import write_manifest
 from observatory.store.recovery import recover_crashed
 
 
 def recover_crashed_runs(workspace: Workspace) -> list[str]:
-    """Seal, judge and ingest what nobody writes any more, and end the engines that nobody keeps.
-
-    A line for each run that was saved and each engine that was ended.
-    """
-    ended = end_lost_engines()  # they would take memory and cores from what is measured next
+    """Seal, judge and ingest what nobody writes any more; a line for each run that was saved."""
     lines = seal_crashed_runs(workspace)
     if lines:
         from observatory.analysis.stage_metrics import stage_metrics
         from observatory.store.warehouse import ingest_pending
 
         ingest_pending(workspace, stage_metrics)
-    return ended + lines
+    return lines
 
 
 def seal_crashed_runs(workspace: Workspace) -> list[str]:

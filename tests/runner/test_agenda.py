@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.workspace import Workspace
+from observatory.runner import campaign
 from observatory.runner.agenda import Diary, find_campaign, new_diary, resumed
 from observatory.runner.pace import Pace
+from observatory.runner.progress import LegProgress
+from observatory.runner.sitting import Request
 from observatory.store.campaigns import (
     CAMPAIGN_FORMAT,
     CAMPAIGN_NAME,
@@ -207,3 +210,26 @@ def test_what_is_left_counts_the_stages_and_what_stood_beside_them(workspace: Wo
     assert pace.later_s(3) == 0
     pace.sat(0)  # at once: less than its stages, so that nothing is added
     assert pace.later_s(1) == 2 * 10
+
+
+class _Told:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def leg(self, progress: LegProgress) -> None:
+        raise AssertionError("nothing is loaded")
+
+
+def test_lost_engines_are_ended_before_what_they_hold_is_asked_for(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port or a GPU that such an engine holds would be refused as taken."""
+    monkeypatch.setattr(campaign, "end_lost_engines", lambda: ["ended what was left"])
+    loaded, _ = _load(workspace)
+    told = _Told()
+    with pytest.raises(BadInput, match="names no target"):
+        campaign.run_campaign(workspace, Request(loaded.scenario, workspace.root, []), told)
+    assert told.lines == ["ended what was left"]
