@@ -10,7 +10,7 @@ import polars as pl
 
 from observatory.analysis.frames import request_frame
 from observatory.analysis.windows import Window, loaded_stages, window_of
-from observatory.core.run import Manifest
+from observatory.core.run import Manifest, TargetFacts
 from observatory.core.sample import EnergyRow, Sample
 from observatory.core.scenario import GridIntensity
 from observatory.economics.energy import ELSEWHERE, Site, energy_rows
@@ -50,11 +50,18 @@ def site_of(manifest: Manifest) -> Site:
         on_this_host=target.on_this_host,
         no_energy=no_energy,
         gpus=target.gpu_devices,
-        needs_gpu=target.kind == "vllm" and "cpu" not in (target.engine_distribution or "").lower(),
+        needs_gpu=_needs_gpu(target),
         pue=telemetry.get("pue"),
         grid=_grid(telemetry.get("grid")),
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,
     )
+
+
+def _needs_gpu(target: TargetFacts) -> bool:
+    """Whether it computes on a GPU wherever there is one; llama.cpp does not start with layers for none."""
+    if target.kind == "llamacpp":
+        return bool(target.settings.get("n_gpu_layers", 0))
+    return target.kind == "vllm" and "cpu" not in (target.engine_distribution or "").lower()
 
 
 def _grid(given: object) -> Grid | None:

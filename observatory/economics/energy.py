@@ -18,7 +18,7 @@ MEASURED_MODES = frozenset({"intel_rapl", "driver", "raspberry"})
 ELSEWHERE = "the target does not run on this host, and no probe tells of the one that it runs on"
 HIDDEN = (
     "which GPU is the target's is not known: the driver shows none of its processes (as in a "
-    "container); name it with gpus"
+    "container); a vllm target can name it with gpus"
 )
 _SHARE = "by share of busy CPU time"
 

