@@ -271,7 +271,7 @@ class ProbeEntry(Strict):
             raise ValueError("give token_env or token_file, not both")
         if self.name in ("engine", "dcgm"):
             raise ValueError(
-                f"{self.name}: is how our own processes or DCGM's GPUs are shown; name it otherwise"
+                f"{self.name}: is how others' devices are shown here; name the probe otherwise"
             )
         if self.subject != "target" and (self.gpus is not None or self.targets):
             raise ValueError("gpus and targets are for subject: target")

@@ -19,7 +19,11 @@ _OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_
 """What extra_body must not touch: records and spending caps would no longer be true."""
 BESIDE_API = "beside_api"
 """metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
-_SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"})
+_SECRET_HEADER = re.compile(
+    r"authorization|cookie|secret|password|token$|api-?key|subscription-key|(^|-)auth$",
+    re.IGNORECASE,
+)
+"""Authorization, X-Api-Key, Private-Token, Ocp-Apim-Subscription-Key, X-Vault-Token and their like."""
 
 
 class Strict(BaseModel):
@@ -72,7 +76,7 @@ class Timeouts(Strict):
 def no_literal_secret(headers: dict[str, str]) -> None:
     """ValueError where a header that carries a secret does not read it from the environment."""
     for name, value in headers.items():
-        if name.lower() in _SECRET_HEADERS and not ENVIRONMENT_REFERENCE.search(value):
+        if _SECRET_HEADER.search(name) and not ENVIRONMENT_REFERENCE.search(value):
             raise ValueError(
                 f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
             )
@@ -305,7 +309,8 @@ class VllmTarget(TargetIdentity):
         for name, value in environment.items():
             if not re.fullmatch(ENVIRONMENT_NAME, name):
                 raise ValueError(f"{name!r} is no name of a variable")
-            if _SECRET_NAME.search(name) and not ENVIRONMENT_REFERENCE.search(value):
+            told = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
+            if told and not ENVIRONMENT_REFERENCE.search(value):
                 raise ValueError(
                     f"{name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
                 )
@@ -332,7 +337,10 @@ _VLLM_STARTED_ONLY = frozenset(
     }
 )
 
-_SECRET_NAME = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)($|_)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)($|_)", re.IGNORECASE
+)
+_CREDENTIALS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 _PROMPTS_IN_LOG = "its log is kept with the run, and prompts and answers must not stand there"
 _SPOKEN_OTHERWISE = "the observatory speaks plain HTTP with it, on loopback"

@@ -47,7 +47,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         run_id=unique_name(scenario.name, target.name),
         campaign_id=campaign.campaign_id,
         scenario_name=scenario.name,
-        scenario=_without_targets(scenario),
+        scenario=shown_scenario(scenario),
         seed=scenario.seed,
         target=facts,
         comparison_key=campaign.plan.comparison_key,
@@ -65,7 +65,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         label=campaign.request.label,
         publish=campaign.request.publish,
         store_text=scenario.store_text,
-        telemetry=scenario.telemetry.model_dump(mode="json"),
+        telemetry=_shown_telemetry(scenario),
         capacity=campaign.preflight.estimate.to_dict(),
         factors=cell.factors,
         block=sitting.due.block,
@@ -134,9 +134,21 @@ def unique_name(*parts: str) -> str:
     return "-".join([moment, *parts, secrets.token_hex(2)])
 
 
-def _without_targets(scenario: Scenario) -> dict[str, Any]:
+def shown_scenario(scenario: Scenario) -> dict[str, Any]:
     """The scenario for the manifest: targets stand in it as what they were opened as, levels as
     factors."""
-    return scenario.model_dump(
+    told = scenario.model_dump(
         mode="json", exclude={"targets": True, "matrix": {"base", "cells", "vary"}}
     )
+    return told | {"telemetry": _shown_telemetry(scenario)}
+
+
+def _shown_telemetry(scenario: Scenario) -> dict[str, Any]:
+    """As a target's facts: of headers their names alone, and no query of an address."""
+    told = scenario.telemetry.model_dump(mode="json")
+    for page in told["prometheus"]:
+        page["headers"] = sorted(page["headers"])
+        page["url"] = page["url"].partition("?")[0]
+    if told["dcgm"] is not None:
+        told["dcgm"] = told["dcgm"].partition("?")[0]
+    return told

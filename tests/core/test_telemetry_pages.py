@@ -28,7 +28,17 @@ def test_a_page_with_all_it_can_have() -> None:
         ({"url": "http:///metrics"}, "names no host"),
         ({"url": "http://h/a b"}, "must be escaped"),
         ({"url": "file:///etc/passwd"}, "pattern"),
-        ({"headers": {"Authorization": "Bearer abc"}}, "a secret must not stand in a file"),
+        *(
+            ({"headers": {name: "abc"}}, "a secret must not stand in a file")
+            for name in (
+                "Authorization",
+                "Proxy-Authorization",
+                "Private-Token",
+                "apikey",
+                "Ocp-Apim-Subscription-Key",
+                "X-Auth",
+            )
+        ),
         ({"name": "No Name"}, "pattern"),
     ],
 )
