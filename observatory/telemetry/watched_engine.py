@@ -17,9 +17,14 @@ AGAIN_S = 5.0
 def matching(words: str, found: Mapping[int, tuple[int, str]], own: int) -> list[int]:
     """The processes whose command line holds the words and whose parent's does not.
 
-    found: process id -> (its parent's, its command line). own is ours, whose arguments have the words.
+    found: process id -> (its parent's, its command line). own is ours, whose arguments have the words,
+    as those of whatever started us with them have (sudo, a shell, timeout): none of them is an engine.
     """
-    hits = {pid for pid, (_, line) in found.items() if words in line and pid != own}
+    ours = {own}
+    above = own
+    while above in found and (above := found[above][0]) not in ours:
+        ours.add(above)
+    hits = {pid for pid, (_, line) in found.items() if words in line} - ours
     return sorted(pid for pid in hits if found[pid][0] not in hits)
 
 

@@ -20,6 +20,18 @@ def test_the_topmost_processes_that_have_the_words() -> None:
     assert matching("nothing", found, own=30) == []
 
 
+def test_what_started_the_probe_has_the_words_too_and_is_no_engine() -> None:
+    found = {
+        1: (0, "init"),
+        20: (1, "python -m vllm serve"),
+        30: (1, "sudo observatory probe --watch-command vllm serve"),
+        31: (30, "observatory probe --watch-command vllm serve"),
+    }
+    assert matching("vllm serve", found, own=31) == [20]
+    found[1] = (0, "sh -c 'vllm serve & observatory probe --watch-command vllm serve'")
+    assert matching("vllm serve", found, own=31) == [20]
+
+
 def test_a_process_id_is_taken_as_it_is() -> None:
     assert WatchedEngine(77, None).now() == {"engine:watched": 77}
     assert WatchedEngine(None, None).now() == {}
