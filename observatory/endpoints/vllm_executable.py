@@ -83,7 +83,7 @@ def _metadata_beside(path: Path) -> tuple[str, str] | None:
     claims vllm's.
     """
     found: dict[str, str] = {}
-    for folder in path.resolve().parents[1].glob("lib/python*/site-packages/vllm*.dist-info"):
+    for folder in path.resolve().parent.parent.glob("lib/python*/site-packages/vllm*.dist-info"):
         name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
         if name in _DISTRIBUTIONS:
             found[name] = version

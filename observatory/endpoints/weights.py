@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def check_folder(folder: Path, where: str) -> None:
 def size_of(folder: Path) -> int:
     """Bytes of its weights."""
     paths = [*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("*.gguf")]
-    return sum(path.stat().st_size for path in paths)
+    return sum(path.stat().st_size for path in paths if path.exists())  # a link may lead nowhere
 
 
 def facts_of_folder(folder: Path, say: Callable[[str], None]) -> WeightFacts:
@@ -168,10 +169,11 @@ def hash_file(path: Path, say: Callable[[str], None]) -> str:
     if stat.st_size > _LOUD_BYTES:
         say(f"hashing {path.name} ({stat.st_size / 2**30:.1f} GiB)")
     digest = _digest(path)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    new = kept.with_suffix(".new")
-    new.write_bytes(msgspec.json.encode({"path": str(path), "mark": mark, "sha256": digest}))
-    new.replace(kept)
+    with suppress(OSError):  # a cache that cannot be written costs time at the next start
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        new = kept.with_suffix(f".{os.getpid()}.new")  # two runs may hash one model at once
+        new.write_bytes(msgspec.json.encode({"path": str(path), "mark": mark, "sha256": digest}))
+        new.replace(kept)
     return digest
 
 

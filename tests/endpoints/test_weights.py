@@ -114,3 +114,21 @@ def test_a_large_files_hash_is_kept_while_the_file_is_as_it_was(
     assert said == ["hashing w.gguf (0.0 GiB)"]
     path.write_bytes(b"y" * 30)
     assert weights.hash_file(path, said.append) == hashlib.sha256(b"y" * 30).hexdigest()
+
+
+def test_a_hash_that_cannot_be_kept_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "_KEPT_BYTES", 10)
+    path = tmp_path / "w.gguf"
+    path.write_bytes(b"x" * 30)
+    monkeypatch.setenv(
+        "OBSERVATORY_CACHE", str(path)
+    )  # a file, so that no folder can be made there
+    assert weights.hash_file(path, quiet) == hashlib.sha256(b"x" * 30).hexdigest()
+
+
+def test_a_link_that_leads_nowhere_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"123")
+    (tmp_path / "b.safetensors").symlink_to(tmp_path / "blob-that-was-removed")
+    assert weights.size_of(tmp_path) == 3
