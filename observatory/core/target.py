@@ -260,7 +260,11 @@ class VllmTarget(TargetIdentity):
             if self.model is None:
                 raise ValueError("model is missing: what shall it serve?")
             return self
-        untrue = sorted(self.model_fields_set & _VLLM_STARTED_ONLY)
+        # Not model_fields_set: a cell of a matrix is validated with every field of its base.
+        fields = type(self).model_fields
+        untrue = sorted(
+            name for name in _VLLM_STARTED_ONLY if getattr(self, name) != fields[name].default
+        )
         if untrue:
             raise ValueError(
                 f"{', '.join(untrue)}: with url nothing is started, so that this would not be true"

@@ -170,24 +170,35 @@ def _data(setting: Setting, name: str) -> dict[str, Any]:
 
 
 def _names(settings: list[Setting]) -> list[str]:
-    """What each cell is called: as written, else made; fields by their initials for all or none."""
+    """What each cell is called: as written, else made; fields by their initials for all or none.
 
-    def made(shorten: bool) -> list[str]:
+    Of a path or an address the last part stands, for all or none: not where it is that of two.
+    """
+
+    def made(whole: bool) -> list[str]:
+        long = [
+            ".".join(_parts(each.target.name, each.levels, shorten=False, whole=whole))
+            for each in settings
+        ]
+        shorten = any(len(name) > NAME_LENGTH for name in long)
         return [
-            setting.name or cell_name(setting.target.name, setting.levels, shorten=shorten)
+            setting.name
+            or cell_name(setting.target.name, setting.levels, shorten=shorten, whole=whole)
             for setting in settings
         ]
 
-    long = [".".join(_parts(each.target.name, each.levels, shorten=False)) for each in settings]
-    return made(any(len(name) > NAME_LENGTH for name in long))
+    short = made(whole=False)
+    return short if len(set(short)) == len(short) else made(whole=True)
 
 
-def cell_name(target: str, levels: Mapping[str, Any], *, shorten: bool = False) -> str:
+def cell_name(
+    target: str, levels: Mapping[str, Any], *, shorten: bool = False, whole: bool = False
+) -> str:
     """A name for rows and pages: the target's, then each level; lower case, 64 characters at most.
 
     Where it is too long even with fields by their initials, a hash stands for the rest.
     """
-    name = ".".join(_parts(target, levels, shorten=shorten))
+    name = ".".join(_parts(target, levels, shorten=shorten, whole=whole))
     if len(name) <= NAME_LENGTH:
         return name
     told = json.dumps(dict(levels), sort_keys=True).encode()
@@ -195,25 +206,26 @@ def cell_name(target: str, levels: Mapping[str, Any], *, shorten: bool = False) 
     return f"{name[: NAME_LENGTH - 9].rstrip('.-_')}-{digest}"
 
 
-def _parts(target: str, levels: Mapping[str, Any], *, shorten: bool) -> list[str]:
-    slugs = [_slug(name, level, shorten) for name, level in levels.items()]
+def _parts(target: str, levels: Mapping[str, Any], *, shorten: bool, whole: bool) -> list[str]:
+    slugs = [_slug(name, level, shorten, whole) for name, level in levels.items()]
     return [target, *(slug for slug in slugs if slug)]
 
 
-def _slug(name: str, level: Any, shorten: bool) -> str:
+def _slug(name: str, level: Any, shorten: bool, whole: bool) -> str:
     leaf = re.sub(r"[^a-z0-9]+", "-", name.rsplit(".", 1)[-1].lower()).strip("-")
     if shorten:
         leaf = "".join(word[0] for word in leaf.split("-") if word)
     if isinstance(level, str):
-        value = re.sub(r"[^a-z0-9._-]+", "-", level.rsplit("/", 1)[-1].lower()).strip("-._")
+        told = level if whole else level.rsplit("/", 1)[-1]
+        value = re.sub(r"[^a-z0-9._-]+", "-", told.lower()).strip("-._")
         return value if value[:1].isalpha() else f"{leaf}-{value}".strip("-")
     if isinstance(level, bool):
         return leaf if level else f"no-{leaf}"
     if level is None:
         return f"{leaf}-default"
     if isinstance(level, list | dict):
-        told = json.dumps(level, sort_keys=True).encode()
-        return f"{leaf}-{hashlib.sha256(told).hexdigest()[:6]}"
+        written = json.dumps(level, sort_keys=True).encode()
+        return f"{leaf}-{hashlib.sha256(written).hexdigest()[:6]}"
     return f"{leaf}-{str(level).lower().replace('+', '')}"
 
 

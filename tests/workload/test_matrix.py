@@ -101,6 +101,31 @@ def test_a_level_may_lie_deep_and_another_base_may_be_varied(load: Any) -> None:
         load(matrix, base="nobody")
 
 
+def test_a_vllm_that_runs_already_can_be_varied_by_what_is_ours(load: Any) -> None:
+    design = load("""\
+  base: {kind: vllm, name: v, url: "http://h:8000/v1", model: m}
+  vary:
+    url: ["http://old:8000/v1", "http://new:8000/v1"]
+""")
+    assert [cell.factors for cell in design.cells] == [
+        {"url": "http://old:8000/v1"},
+        {"url": "http://new:8000/v1"},
+    ]
+    assert [cell.target.name for cell in design.cells] == [
+        "v.http-old-8000-v1",
+        "v.http-new-8000-v1",
+    ]
+    said = refused(
+        load,
+        """\
+  base: {kind: vllm, name: v, url: "http://h:8000/v1", model: m}
+  vary:
+    max_num_seqs: [null, 8]
+""",
+    )
+    assert "max_num_seqs: with url nothing is started" in said
+
+
 def test_cells_name_other_targets_and_what_differs_is_found(load: Any) -> None:
     design = load("""\
   cells:
