@@ -38,7 +38,8 @@ def print_design(console: Console, design: Design) -> None:
         design, {cell.place: installed_distribution(cell.target) for cell in design.cells}
     )
     for cell in design.cells:
-        table.add_row(cell.target.name, *levels[cell.place])
+        mark = " (emulated)" if cell.target.kind == "emulated" else ""
+        table.add_row(f"{cell.target.name}{mark}", *levels[cell.place])
     console.print(table)
     console.print(turns_line(design), markup=False)
     for sentence in design.confounded:

@@ -128,7 +128,7 @@ def _tables(
         table = Table(title=title, title_justify="left", show_lines=True)
         table.add_column("", max_width=NAME_WIDTH)
         for cell in cells:
-            table.add_column(_cell_heading(design, levels[cell.place]), justify="right")
+            table.add_column(_cell_heading(design, cell, levels[cell.place]), justify="right")
         table.add_row("blocks", *(_blocks(runs, index, cell) for cell in cells))
         for column in COLUMNS:
             name, metric, statistic, unit = column
@@ -140,12 +140,13 @@ def _tables(
         yield table
 
 
-def _cell_heading(design: Design, levels: list[str]) -> Text:
-    """A cell's level of each factor, a line each."""
-    return Text("\n").join(
+def _cell_heading(design: Design, cell: Cell, levels: list[str]) -> Text:
+    """A cell's level of each factor, a line each; an emulated one says so."""
+    lines = [
         Text.assemble((f"{factor} ", "not bold dim"), level)
         for factor, level in zip(design.factors, levels, strict=True)
-    )
+    ]
+    return Text("\n").join(lines + [Text("(emulated)")] * (cell.target.kind == "emulated"))
 
 
 def _blocks(runs: Sequence[FinishedRun], index: int, cell: Cell) -> str:

@@ -105,6 +105,7 @@ def test_a_dry_run_tells_the_order_the_caps_and_what_is_confounded(workspace: Wo
     assert not workspace.results.exists()
     told = json.loads(_printed("run", "sweep", "--dry-run", "--json"))
     assert told["matrix"]["repeats"] == 3
+    assert printed.count("(emulated)") >= 4  # the targets by kind, and each cell
 
 
 def test_options_that_a_matrix_cannot_follow_are_refused(workspace: Workspace) -> None:
@@ -166,6 +167,7 @@ def test_factors_spread_change_and_confounding_are_in_plain_sight(workspace: Wor
     ]
     text = _shown(design, runs)
     assert text.startswith("Confounded: profile.seed and max_concurrency change together")
+    assert text.split("Mean over")[0].count("(emulated)") == 2
     assert "100 ms to 110 ms" in text
     assert "+100 %" in text
     assert text.split("Mean over")[0].count("not told apart") == 1  # the energy, which is equal
