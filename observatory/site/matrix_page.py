@@ -37,7 +37,14 @@ HEADLINES = (
     ("usd_per_1k_requests", "value", "What a thousand requests cost."),
 )
 """What has a chart and a table each, where any cell has a value: metric, statistic, about."""
-
+HARDWARE = (
+    ("gpu_util_fraction", "value", "Share of time with any kernel running, however small (NVML)."),
+    ("cpu_util_fraction", "value", "Share of all cores of the host that sent the load."),
+    ("engine_waiting", "value", "Requests that wait in the engine, as the engine says."),
+    ("power_w", "value", "What the target drew on average under load."),
+    ("idle_power_w", "value", "Before the load, loaded and without requests; never subtracted."),
+)
+"""What the machine and the engine did meanwhile: charts as well, and no column of changes."""
 
 Pooled = dict[tuple[str, int, str, str], Row]
 """(target, stage, metric, statistic) -> a row of matrix_figures."""
@@ -132,7 +139,7 @@ def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> 
         changes=_change_table(cells, pooled, loads),
         drawings=[
             drawing
-            for headline in HEADLINES
+            for headline in (*HEADLINES, *HARDWARE)
             if (drawing := _drawing(headline, cells, pooled, blocks, loads))
         ],
         order=_order_table(cells, ordered),

