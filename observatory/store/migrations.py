@@ -63,22 +63,39 @@ def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
-    """What energy rows and figures say of themselves: gaps, limits, scopes. Null in older runs."""
-    for table in (ENERGY, STAGE_METRICS):
+    """What energy rows and figures say of themselves: gaps, limits, scopes. Null in older runs.
+
+    Of runs what the first databases of version 3 did not have yet: cell and turn.
+    """
+    for table in (RUNS, ENERGY, STAGE_METRICS):
         _add_missing_columns(connection, table)
+    for table in TABLES:
+        _say_anew(connection, table)
 
 
 def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    present = {
+    present = _columns_of(connection, table)
+    for column in table.columns:
+        if column.name not in present:
+            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}")
+            _comment_on(connection, table, column)
+
+
+def _say_anew(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """The comments on a table's columns as they are now: what a column holds may have grown."""
+    present = _columns_of(connection, table)
+    for column in table.columns:
+        if column.name in present:
+            _comment_on(connection, table, column)
+
+
+def _columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
+    return {
         name
         for (name,) in connection.execute(
             "SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table.name]
         ).fetchall()
     }
-    for column in table.columns:
-        if column.name not in present:
-            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}")
-            _comment_on(connection, table, column)
 
 
 MIGRATIONS: tuple[Migration, ...] = (

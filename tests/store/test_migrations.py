@@ -75,6 +75,33 @@ def test_a_database_of_the_first_schema_gets_its_thresholds_table(
     assert connection.execute("SELECT code FROM thresholds").fetchall() == []
 
 
+@pytest.mark.parametrize("missing", [("cell", "turn"), ()])
+def test_a_database_of_any_third_schema_gets_what_it_lacks(
+    connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
+) -> None:
+    """The views are of its columns, and its columns say what they hold now."""
+    migrate(connection, "x")
+    for name in missing:
+        connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")
+    for name in ("counts", "coverage_fraction", "longest_gap_s", "limit_w"):
+        connection.execute(f"ALTER TABLE energy DROP COLUMN {name}")
+    connection.execute("ALTER TABLE stage_metrics DROP COLUMN scopes")
+    connection.execute("COMMENT ON COLUMN energy.stage IS 'stage of the run, from 0'")
+    connection.execute("INSERT INTO runs (run_id, campaign_id) VALUES ('kept', 'c')")
+    connection.execute("UPDATE schema_version SET version = 3")
+    assert migrate(connection, "x") == ["add_energy_evidence"]
+    assert connection.execute("SELECT run_id, cell, turn FROM runs").fetchall() == [
+        ("kept", None, None)
+    ]
+    assert connection.execute("SELECT count(*) FROM matrix_comparison").fetchall() == [(0,)]
+    said = connection.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+    ).fetchall()
+    for table in TABLES:
+        for column in table.columns:
+            assert (table.name, column.name, column.comment) in said
+
+
 def test_too_new_and_too_old_give_different_messages(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
