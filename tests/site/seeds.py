@@ -47,11 +47,11 @@ VLLM_CPU = Planted(
         "dtype": "bfloat16",
         "license": "Apache-2.0",
         "settings": {
-            "arguments": ["serve", "/root/models/small", "--max-num-seqs", "8"],
+            "arguments": ["serve", "/srv/models/small", "--max-num-seqs", "8"],
             "environment": {"HOME": "/root"},
             "resolved": {
                 "arguments": {
-                    "model_tag": "/root/models/small",
+                    "model_tag": "/srv/models/small",
                     "host": "127.0.0.1",
                     "port": 1,
                     "max_num_seqs": 8,
@@ -59,13 +59,13 @@ VLLM_CPU = Planted(
                 },
                 "prefix_caching": True,
                 "device": "cpu",
-                "tokenizer": "/root/models/small",
+                "tokenizer": "/srv/models/small",
                 "kv_cache_tokens": 46592,
                 "kv_cache_gib": 1.0,
                 "init_s": 41.76,
                 "cache": {"block_size": 128},
             },
-            "adapters": [{"name": "tone", "path": "/root/lora"}],
+            "adapters": [{"name": "tone", "path": "/srv/lora"}],
         },
     },
 )
