@@ -135,9 +135,7 @@ class _Ledger:
             here = site.on_this_host and gpu.local
             own = gpu.claimed or (here and (gpu.device in site.gpus or site.target_role in users))
             if own and site.no_energy is None:
-                others = {r for r in users if ("nvml", r) not in self._sensed.claimed}
-                doubt = f"{gpu.device} also used by {', '.join(sorted(others))}" if others else None
-                parts.setdefault("target", []).append(self._of_gpu(gpu, doubt))
+                parts.setdefault("target", []).append(self._of_gpu(gpu, self._doubt(gpu, users)))
             elif here:
                 parts.setdefault("shared_host", []).append(self._of_gpu(gpu, None))
         for subject, group in sorted(parts.items()):
@@ -146,6 +144,14 @@ class _Ledger:
             self._add("target", "gpu", _Part(Amount(None, HIDDEN), "measured", "none", "no sensor"))
         if not parts and site.on_this_host and self._sensed.codecarbon("gpu") is not None:
             self._add("shared_host", "gpu", self._of_codecarbon("gpu"))
+
+    def _doubt(self, gpu: Gpu, users: set[str]) -> str | None:
+        """Why not all joules of one of the target's GPUs need be the target's."""
+        others = sorted(role for role in users if ("nvml", role) not in self._sensed.claimed)
+        doubts = [f"{gpu.device} also used by {', '.join(others)}"] if others else []
+        if self._sensed.is_divided(gpu.device):
+            doubts.append(f"{gpu.device} is divided (MIG), and its meter is of all its parts")
+        return "; ".join(doubts) or None
 
     def add_distant(self) -> bool:
         """The share of a distant host's processors that its probe saw the target take.

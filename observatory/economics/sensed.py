@@ -68,6 +68,7 @@ class Sensed:
     why_down: dict[str, str] = field(default_factory=dict)
     gpus: dict[str, Gpu] = field(default_factory=dict)
     _users: list[tuple[int, str, str]] = field(default_factory=list)
+    _slices: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def of(self, sensor: str, device: str, metric: str) -> Readings:
         """The readings of one metric; none where it was never read."""
@@ -116,6 +117,10 @@ class Sensed:
             if on.partition("/")[0] == gpu and start <= at <= end
         }
 
+    def is_divided(self, gpu: str) -> bool:
+        """Whether several MIG devices share the GPU, and with it the only meter that there is."""
+        return any(on == gpu and len(found) > 1 for (_, on), found in self._slices.items())
+
     def grid(self) -> Grid | None:
         """The grid's intensity, where its country is known."""
         for (sensor, device, _), readings in self.readings.items():
@@ -142,6 +147,9 @@ class Sensed:
     def _add_gpu(self, sample: Sample) -> None:
         if ":engine:" in sample.device:  # a probe's: what it uses is claimed where that was asked
             return
+        whole, slash, _ = sample.device.partition("/")
+        if slash:
+            self._slices.setdefault((sample.sensor, whole), set()).add(sample.device)
         if sample.metric.endswith(GPU_OF_ROLE) and sample.metric != f"gpu{GPU_OF_ROLE}":
             gpu, host = sample.metric.removesuffix(GPU_OF_ROLE), host_of(sample.device)
             on = f"{host}:{gpu}" if host else gpu

@@ -506,6 +506,17 @@ def test_a_slice_makes_its_gpu_the_targets_and_is_no_meter_of_its_own() -> None:
     assert (row.energy_j, row.reason) == (2700, "gpu0 also used by engine:other")
 
 
+def test_the_joules_of_a_gpu_that_is_divided_say_that_they_are_of_all_its_parts() -> None:
+    """Whoever is on the other slices need not be one of our processes."""
+    samples = _gpu("gpu0", 90, ENGINE)
+    one = _series("nvml", "gpu0/mig0", "gpu_memory_used_bytes", lambda t: 1e9)
+    other = _series("nvml", "gpu0/mig1", "gpu_memory_used_bytes", lambda t: 1e9)
+    assert _row(_rows(samples + one), "target", "gpu").reason is None
+    row = _row(_rows(samples + one + other), "target", "gpu")
+    assert row.energy_j == pytest.approx(2700)
+    assert row.reason == "gpu0 is divided (MIG), and its meter is of all its parts"
+
+
 def test_pue_is_applied_once_to_what_counts() -> None:
     rows = _rows(_host() + _gpu("gpu0", 100, ENGINE), pue=1.5)
     overhead = _row(rows, "target", "datacentre_overhead")
