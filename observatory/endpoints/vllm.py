@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from observatory.core.connection import Connection, resolve
+from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.target import VllmTarget
@@ -74,12 +75,13 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
         environment = environment_of(
             target, os.environ, folder=str(plan.command.path.parent), cpu=plan.cpu
         )
-        context.say(f"{target.name}: starting vLLM with {plan.model.name}")
+        called = third_party_package(plan.command.distribution) or "vLLM"
+        context.say(f"{target.name}: starting {called} with {plan.model.name}")
         child = KeptChild(
             [str(plan.command.path), *arguments],
             environment,
             context.log_folder / f"engine-{target.name}.log",
-            f"vLLM of {target.name}",
+            f"{called} of {target.name}",
             vllm_log.reasons,
         )
         try:

