@@ -12,13 +12,16 @@ import msgspec
 from observatory.core.journal import decode_samples
 from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
+from observatory.core.scenario import Telemetry
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import write_manifest
+from observatory.telemetry.probe_sensor import NOT_ASKED
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
 
 COUNTERS_WITHIN_S = 10.0
 """codecarbon starts in 1.6 s on a quiet machine; a busy one is given several times that."""
 POLL_S = 0.25
+_NOT_YET = ("starting", NOT_ASKED)
 ENERGY_METRICS = frozenset({"energy_j", "gpu_energy_j", "gpu_power_w"})
 
 
@@ -33,7 +36,7 @@ def rest(sitting: Sitting) -> None:
     if not telemetry.idle or sampler is None or not members:
         return
     sampler.wait_until_ready(READY_WITHIN_S)
-    read = _first_readings(sampler, telemetry.codecarbon)
+    read = _first_readings(sampler, telemetry)
     here = [member for member in members if member.manifest.target.on_this_host]
     members = members if any(sample.subject == "target" for sample in read) else here
     if not read or not members:
@@ -54,28 +57,46 @@ def energy_readings(samples: Iterable[Sample]) -> list[Sample]:
     return [s for s in samples if s.metric in ENERGY_METRICS and s.value is not None]
 
 
-def counters_settled(samples: Iterable[Sample], codecarbon: bool) -> bool:
-    """Whether every counter that starts late has spoken: codecarbon read something, or gave up."""
-    if not codecarbon:
-        return True
-    said = [sample for sample in samples if sample.sensor == "codecarbon"]
-    return bool(energy_readings(said)) or any(
-        sample.metric == "up" and sample.value == 0 and sample.reason != "starting"
-        for sample in said
+def counters_settled(
+    samples: Iterable[Sample], codecarbon: bool, probes: Iterable[str] = ()
+) -> bool:
+    """Whether every counter that starts late has spoken, or gave up.
+
+    codecarbon and each of probes: it read some energy; a probe that was just started tells of its
+    host's processors before its GPUs.
+    """
+    told = list(samples)
+    carbon = [sample for sample in told if sample.sensor == "codecarbon"]
+    if codecarbon and not energy_readings(carbon) and not any(map(_gave_up, carbon)):
+        return False
+    return all(
+        any(
+            _gave_up(sample) if sample.sensor == "probe" else bool(energy_readings([sample]))
+            for sample in told
+            if sample.device.partition(":")[0] == probe
+        )
+        for probe in probes
     )
+
+
+def _gave_up(sample: Sample) -> bool:
+    return sample.metric == "up" and sample.value == 0 and sample.reason not in _NOT_YET
 
 
 def _may_be_read(member: Member) -> bool:
     return member.opened is not None and member.target.kind not in ("emulated", "api")
 
 
-def _first_readings(sampler: SamplerHandle, codecarbon: bool) -> list[Sample]:
+def _first_readings(sampler: SamplerHandle, telemetry: Telemetry) -> list[Sample]:
     """The energy readings that are there when all counters have spoken, or time is up."""
     samples: list[Sample] = []
+    probes = [probe.name for probe in telemetry.probes]
 
     def settled() -> bool:
         samples[:] = _read(sampler.journal)
-        return sampler.alive() is not None or counters_settled(samples, codecarbon)
+        return sampler.alive() is not None or counters_settled(
+            samples, telemetry.codecarbon, probes
+        )
 
     _wait(COUNTERS_WITHIN_S, settled)
     return energy_readings(samples)

@@ -24,6 +24,7 @@ from observatory.telemetry.probe_wire import MOST_BYTES, PROTOCOL, About, Batch,
 from observatory.telemetry.remote_samples import moved_here, used_gpus
 from observatory.telemetry.sensor import down, up
 
+NOT_ASKED = "not asked yet"
 TIMEOUT_S = 5.0
 FIRST_EXCHANGES = 8
 EXCHANGES = 4
@@ -57,7 +58,7 @@ class ProbeSensor:
         self._used: set[str] = set()
         self._clock_due = 0.0
         self._found: deque[Sample] = deque()
-        self._failure: str | None = "not asked yet"
+        self._failure: str | None = NOT_ASKED
         self._answered: float | None = None
         threading.Thread(target=self._work, name=f"probe-{address.host.name}", daemon=True).start()
 

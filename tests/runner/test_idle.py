@@ -14,6 +14,7 @@ from observatory.core.scenario import Telemetry
 from observatory.runner import idle
 from observatory.runner.idle import counters_settled, energy_readings, rest
 from observatory.store.manifest import read_manifest
+from observatory.telemetry.probe_sensor import NOT_ASKED
 from tests.store.made_runs import facts, manifest
 
 STARTING = Sample(1, "codecarbon", "shared_host", "", "up", 0.0, "starting")
@@ -28,6 +29,21 @@ def test_codecarbon_is_waited_for_until_it_reads_or_gives_up() -> None:
     assert counters_settled([STARTING, READ], codecarbon=True)
     broken = Sample(3, "codecarbon", "shared_host", "", "up", 0.0, "ImportError('x')")
     assert counters_settled([STARTING, broken], codecarbon=True)
+
+
+def test_a_probe_is_waited_for_until_it_tells_of_energy_or_gives_up() -> None:
+    def says(device: str, sensor: str, value: float, reason: str | None = None) -> Sample:
+        return Sample(1, sensor, "shared_host", device, "up", value, reason)
+
+    not_yet, answers = says("lab", "probe", 0.0, NOT_ASKED), says("lab", "probe", 1.0)
+    host = says("lab", "host", 1.0)
+    gpu = Sample(1, "nvml", "target", "lab:gpu0", "gpu_power_w", 60.0)
+    assert not counters_settled([], codecarbon=False, probes=["lab"])
+    assert not counters_settled([not_yet, answers, host], codecarbon=False, probes=["lab"])
+    assert not counters_settled([GPU], codecarbon=False, probes=["lab"]), "a GPU of this host"
+    assert counters_settled([answers, gpu], codecarbon=False, probes=["lab"])
+    assert counters_settled([not_yet, says("lab", "probe", 0.0, "refused")], False, ["lab"])
+    assert not counters_settled([gpu], codecarbon=False, probes=["lab", "other"])
 
 
 def test_a_reading_without_a_value_is_none() -> None:
