@@ -12,6 +12,7 @@ from observatory.core.target import (
     UrlTarget,
     VllmTarget,
 )
+from observatory.endpoints.free_port import check_port
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect
 from observatory.endpoints.tls import tls_context
 
@@ -60,6 +61,8 @@ def check_inputs(target: Target) -> None:
             from observatory.endpoints.llamacpp import check_model
 
             check_model(target)
+            if target.port:
+                check_port(target.port, f"target {target.name}")
             connection = _own_connection(target)
         case VllmTarget():
             from observatory.endpoints.url import url_connection

@@ -43,8 +43,9 @@ class KeptChild:
     """An engine and whatever it starts; its log is appended to.
 
     environment: all of the engine's, and nothing of ours. name is how messages call it. reasons: see
-    ServerLog. grace_s: how long its first process may take to end in order. Start it from a thread that lives as long as it should (PR_SET_PDEATHSIG); close() ends
-    everything, also what left the engine's session.
+    ServerLog. grace_s: how long its first process may take to end in order. Start it from a thread
+    that lives as long as it should (PR_SET_PDEATHSIG); close() ends everything, also what left the
+    engine's session.
 
     EnvironmentFailed where the command cannot be executed.
     """

@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 import psutil
 
+from observatory.core.connection import Connection
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.run import TargetFacts
 from observatory.core.target import LlamaCppTarget
 from observatory.endpoints import models
 from observatory.endpoints.first_answer import await_completion, await_health
@@ -76,26 +78,38 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
         await_health(child, connection, deadline_s)
         body = {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
         await_completion(child, connection, "/v1/chat/completions", body, deadline_s)
-        known = models.MODELS.get(target.model)
-        facts = facts_of(
-            target,
-            connection,
-            license=target.license
-            or (known.license if known is not None else metadata.get("general.license")),
-            tokenizer=target.tokenizer or tokenizer_name(metadata),
-            engine="llama.cpp",
-            engine_version=_build(ready),
-            engine_distribution=f"xllamacpp {ready['version']} (a binding with llama.cpp built in)",
-            model_sha256=digest,
-            parameters=read_parameters(path),
-            weight_format=_weight_format(path, metadata),
-            quantization=weight_format(metadata).removeprefix("GGUF").strip() or None,
-            settings=settings_of(config) | _described(ready, metadata, path),
-        )
+        facts = _facts(target, connection, path, metadata, digest, settings_of(config), ready)
     except BaseException:
         child.close()
         raise
     return OpenTarget(connection, facts, child)
+
+
+def _facts(
+    target: LlamaCppTarget,
+    connection: Connection,
+    path: Path,
+    metadata: dict[str, Any],
+    digest: str,
+    settings: dict[str, Any],
+    ready: dict[str, Any],
+) -> TargetFacts:
+    known = models.MODELS.get(target.model)
+    return facts_of(
+        target,
+        connection,
+        license=target.license
+        or (known.license if known is not None else metadata.get("general.license")),
+        tokenizer=target.tokenizer or tokenizer_name(metadata),
+        engine="llama.cpp",
+        engine_version=_build(ready),
+        engine_distribution=f"xllamacpp {ready['version']} (a binding with llama.cpp built in)",
+        model_sha256=digest,
+        parameters=read_parameters(path),
+        weight_format=_weight_format(path, metadata),
+        quantization=weight_format(metadata).removeprefix("GGUF").strip() or None,
+        settings=settings | _described(ready, metadata, path),
+    )
 
 
 def default_threads() -> int:

@@ -4,10 +4,8 @@ The only file that imports xllamacpp; SIGTERM keeps its default, because a handl
 server hangs while requests are in flight.
 """
 
-import errno
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import msgspec
 
 from observatory.core.errors import BadInput, EnvironmentFailed, ExitCode, ObservatoryError
 from observatory.core.processes import die_with_parent
+from observatory.endpoints.free_port import check_port
 from observatory.endpoints.server_child import ReportChannel
 
 CACHE_RAM_MIB = 512
@@ -56,7 +55,7 @@ def start(config: LlamaCppConfig) -> tuple[Any, dict[str, Any]]:
     BadInput: a GPU is asked for and this build sees none. EnvironmentFailed: the port is taken, or
     llama.cpp cannot start (it says why on stderr alone).
     """
-    _port_is_free(config.port)
+    check_port(config.port)
     import xllamacpp
 
     devices = [str(device["description"]) for device in xllamacpp.get_device_info()]
@@ -98,20 +97,6 @@ def start(config: LlamaCppConfig) -> tuple[Any, dict[str, Any]]:
         "devices": gpus if config.gpu_layers != 0 else devices,
         "features": xllamacpp.get_system_info(),
     }
-
-
-def _port_is_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            taken = error.errno == errno.EADDRINUSE
-            raise EnvironmentFailed(
-                "the port is taken" if taken else f"the port cannot be used: {error.strerror}",
-                where=f"127.0.0.1:{port}",
-                fix="choose another port, or 0 for a free one",
-            ) from error
 
 
 def main(arguments: list[str]) -> int:

@@ -48,17 +48,20 @@ def need_space(folder: Path, needed_bytes: int, name: str) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock file; the kernel frees it however this process ends."""
+def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[int]:
+    """Hold the lock file; gives its descriptor, for children that must hold it too.
+
+    The kernel frees it when the last process that has it ends, however that happens.
+    """
     with path.open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"{name}: another process is fetching it; waiting")
+            say(f"{name}: another process is at it; waiting")
             started = time.monotonic()
             fcntl.flock(lock, fcntl.LOCK_EX)
             say(f"{name}: waited {time.monotonic() - started:.0f} s")
-        yield
+        yield lock.fileno()
 
 
 def disk_error(error: OSError, folder: Path) -> EnvironmentFailed:

@@ -126,30 +126,7 @@ def start_sampler(
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     write_watch(folder / WATCH_FILE, {})
-    config = SamplerConfig(
-        journal=str(folder / JOURNAL_FILE),
-        watch=str(folder / WATCH_FILE),
-        anchor=anchor,
-        interval_s=telemetry.interval,
-        country=telemetry.country,
-        codecarbon=telemetry.codecarbon,
-        parent=os.getpid(),
-        engines=dict(engines or {}),
-        links=telemetry.links,
-        engine_pages=dict(engine_pages or {}),
-        dcgm=telemetry.dcgm,
-        prometheus=[
-            ScrapedPage(
-                name=page.name,
-                url=page.url,
-                series=page.series,
-                every_s=max(page.every or 0.0, telemetry.interval),
-                headers=page.headers,
-            )
-            for page in telemetry.prometheus
-        ],
-        probes=probe_addresses(telemetry),
-    )
+    config = _config(folder, anchor, telemetry, dict(engines or {}), dict(engine_pages or {}))
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))
     with (folder / "sampler.log").open("wb") as log:
@@ -166,6 +143,40 @@ def start_sampler(
     if wait or NVIDIA_DRIVER.exists():
         handle.wait_until_ready(READY_WITHIN_S)
     return handle
+
+
+def _config(
+    folder: Path,
+    anchor: Anchor,
+    telemetry: Telemetry,
+    engines: dict[str, Connection],
+    engine_pages: dict[str, str],
+) -> SamplerConfig:
+    """What the sampler is told; secrets by reference."""
+    return SamplerConfig(
+        journal=str(folder / JOURNAL_FILE),
+        watch=str(folder / WATCH_FILE),
+        anchor=anchor,
+        interval_s=telemetry.interval,
+        country=telemetry.country,
+        codecarbon=telemetry.codecarbon,
+        parent=os.getpid(),
+        engines=engines,
+        links=telemetry.links,
+        engine_pages=engine_pages,
+        dcgm=telemetry.dcgm,
+        prometheus=[
+            ScrapedPage(
+                name=page.name,
+                url=page.url,
+                series=page.series,
+                every_s=max(page.every or 0.0, telemetry.interval),
+                headers=page.headers,
+            )
+            for page in telemetry.prometheus
+        ],
+        probes=probe_addresses(telemetry),
+    )
 
 
 def check_pages(telemetry: Telemetry) -> None:

@@ -1,5 +1,6 @@
 """Opening targets: what is known of each before and after, and what is refused before any start."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,15 @@ def test_what_is_missing_is_said_before_anything_is_started(
     with pytest.raises(BadInput, match=said):
         open_target(target, context)
     assert not logs.exists()
+
+
+def test_a_port_that_is_taken_is_said_before_llamacpp_is_started() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        taken = LlamaCppTarget(kind="llamacpp", name="l", port=port)
+        with pytest.raises(EnvironmentFailed, match=f"target l: .*:{port}: the port is taken"):
+            check_inputs(taken)
+    check_inputs(taken)
 
 
 def test_a_file_that_is_no_model_is_refused(context: OpenContext, tmp_path: Path) -> None:

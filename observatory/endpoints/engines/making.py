@@ -4,14 +4,13 @@ A folder is made in place, because an environment's commands hold its path; its 
 and a folder without the stamp is made from nothing.
 """
 
-import fcntl
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
+from observatory.endpoints import model_files
 
 Say = Callable[[str], None]
 MIB = 2**20
@@ -19,20 +18,10 @@ MIB = 2**20
 
 @contextmanager
 def alone(folder: Path, say: Say) -> Iterator[int]:
-    """Hold the lock beside the folder; gives its descriptor, for children that must hold it too.
-
-    The kernel frees it when the last process that has it ends, however that happens.
-    """
+    """Hold the lock beside the folder; gives its descriptor (model_files.alone)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{folder.name}.lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"{folder.name}: another process is at it; waiting")
-            started = time.monotonic()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            say(f"{folder.name}: waited {time.monotonic() - started:.0f} s")
-        yield lock.fileno()
+    with model_files.alone(folder.parent / f"{folder.name}.lock", folder.name, say) as lock:
+        yield lock
 
 
 @contextmanager
