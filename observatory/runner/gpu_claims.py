@@ -35,7 +35,12 @@ def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -
         if len(claimed) < target.tensor_parallel_size:
             raise _too_few(target, len(whole))
         return claimed
-    return [_named(target, name, gpus) for name in target.gpus]
+    return named_gpus(target, gpus)
+
+
+def named_gpus(target: VllmTarget, gpus: Sequence[Gpu]) -> list[Gpu]:
+    """Those that a target names; BadInput where one is not here."""
+    return [_named(target, name, gpus) for name in target.gpus or []]
 
 
 def check_ports_apart(targets: Sequence[Target]) -> None:

@@ -15,7 +15,7 @@ from observatory.core.scenario import Scenario
 from observatory.core.target import Target, VllmTarget
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import OpenContext, open_target
-from observatory.runner.gpu_claims import claims_of
+from observatory.runner.gpu_claims import named_gpus
 from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
@@ -91,22 +91,25 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
         opened.facts,
         price=member.prices.to_dict(),
         cost_basis=member.prices.basis,
-        settings=opened.facts.settings | told_gpus(member.target),
+        settings=opened.facts.settings
+        | told_gpus(member.target, on_this_host=opened.facts.on_this_host),
     )
     member.manifest = msgspec.structs.replace(member.manifest, target=facts)
     write_manifest(member.folder, member.manifest)
 
 
-def told_gpus(target: Target) -> dict[str, list[str]]:
-    """The GPUs that it names, a UUID too, as the sensors call them. Of a slice (MIG) nothing: it has no
-    meter of its own, and what its GPU draws is not all the target's."""
-    if not isinstance(target, VllmTarget) or not target.gpus:
+def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
+    """The GPUs that it names, a UUID too, as the sensors call them; also of a vLLM that is found by its
+    url. Of a slice (MIG) nothing: it has no meter of its own, and what its GPU draws is not all the
+    target's."""
+    if not isinstance(target, VllmTarget) or not target.gpus or not on_this_host:
         return {}
     try:
-        claimed = claims_of(target, read_gpus() or [])
+        named = named_gpus(target, read_gpus() or [])
     except BadInput:  # no driver answers here, and the engine came up nevertheless
-        return {}
-    return {"gpu_devices": [gpu.name for gpu in claimed if "/" not in gpu.name]}
+        named = []
+    devices = [gpu.name for gpu in named if "/" not in gpu.name]
+    return {"gpus": target.gpus, "gpu_devices": devices}
 
 
 def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
