@@ -11,16 +11,11 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
+from observatory.core.addresses import page_url
+from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
 from observatory.core.matrix import Matrix
 from observatory.core.series import selector
-from observatory.core.target import (
-    ENVIRONMENT_NAME,
-    NAME,
-    Strict,
-    Target,
-    no_literal_secret,
-    page_url,
-)
+from observatory.core.target import NAME, Strict, Target
 from observatory.core.units import Duration, PositiveDuration, Rate
 
 TaskSet = Literal[

@@ -3,27 +3,22 @@
 This knows nothing of how a target is opened; `endpoints` does.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from observatory.core.connection import ENVIRONMENT_REFERENCE
+from observatory.core.addresses import base_url, page_url
+from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
 from observatory.core.profile import Profile
 from observatory.core.units import PositiveDuration, Rate
+from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
 """What extra_body must not touch: records and spending caps would no longer be true."""
 BESIDE_API = "beside_api"
 """metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
-_SECRET_HEADER = re.compile(
-    r"authorization|cookie|secret|password|token$|api-?key|subscription-key|(^|-)auth$",
-    re.IGNORECASE,
-)
-"""Authorization, X-Api-Key, Private-Token, Ocp-Apim-Subscription-Key, X-Vault-Token and their like."""
 
 
 class Strict(BaseModel):
@@ -71,15 +66,6 @@ class Timeouts(Strict):
     first_byte: PositiveDuration = 120.0
     between_events: PositiveDuration = 60.0
     whole: PositiveDuration = 600.0
-
-
-def no_literal_secret(headers: dict[str, str]) -> None:
-    """ValueError where a header that carries a secret does not read it from the environment."""
-    for name, value in headers.items():
-        if _SECRET_HEADER.search(name) and not ENVIRONMENT_REFERENCE.search(value):
-            raise ValueError(
-                f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
-            )
 
 
 class HttpOptions(Strict):
@@ -170,11 +156,6 @@ class LoraAdapter(Strict):
     )
 
 
-FlagValue = bool | int | float | str | None | list[str | int | float] | dict[str, Any]
-"""true: a bare switch; false: its --no- form; null: left out; a list: the flag with several values;
-a mapping: its JSON."""
-
-
 class VllmTarget(TargetIdentity):
     """vLLM in an environment of its own, started and stopped by the observatory on loopback.
 
@@ -261,13 +242,10 @@ class VllmTarget(TargetIdentity):
                 raise ValueError("model is missing: what shall it serve?")
             return self
         # Not model_fields_set: a cell of a matrix is validated with every field of its base.
-        fields = type(self).model_fields
-        untrue = sorted(
-            name for name in _VLLM_STARTED_ONLY if getattr(self, name) != fields[name].default
-        )
-        if untrue:
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        if wrong := untrue(dict(self), defaults):
             raise ValueError(
-                f"{', '.join(untrue)}: with url nothing is started, so that this would not be true"
+                f"{', '.join(wrong)}: with url nothing is started, so that this would not be true"
             )
         return self
 
@@ -289,100 +267,17 @@ class VllmTarget(TargetIdentity):
     @field_validator("url")
     @classmethod
     def _no_credentials(cls, url: str | None) -> str | None:
-        return None if url is None else _base_url(url)
+        return None if url is None else base_url(url)
 
     @field_validator("flags")
     @classmethod
-    def _no_flag_twice(cls, flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
-        taken = [name for name in flags if name.strip("-").replace("-", "_") in _VLLM_FLAGS_OF_OURS]
-        if taken:
-            raise ValueError(f"must not set {', '.join(taken)}: the target has fields for it")
-        hyphened = {_hyphened(name): value for name, value in flags.items()}
-        refused = {
-            name: _VLLM_FLAGS_REFUSED[name] for name in hyphened if name in _VLLM_FLAGS_REFUSED
-        }
-        for name, why in refused.items():
-            raise ValueError(f"must not set {name}: {why}")
-        if ENVIRONMENT_REFERENCE.search(str(flags)):
-            raise ValueError("a secret in a flag would stand in the process list; use environment")
-        return hyphened
+    def _flags(cls, flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
+        return checked_flags(flags)
 
     @field_validator("environment")
     @classmethod
-    def _no_literal_secret_in_environment(cls, environment: dict[str, str]) -> dict[str, str]:
-        for name, value in environment.items():
-            if not re.fullmatch(ENVIRONMENT_NAME, name):
-                raise ValueError(f"{name!r} is no name of a variable")
-            told = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
-            if told and not ENVIRONMENT_REFERENCE.search(value):
-                raise ValueError(
-                    f"{name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
-                )
-        return environment
-
-
-_VLLM_STARTED_ONLY = frozenset(
-    {
-        "served_model_name",
-        "revision",
-        "dtype",
-        "quantization",
-        "kv_cache_dtype",
-        "tensor_parallel_size",
-        "max_model_len",
-        "max_num_seqs",
-        "enable_prefix_caching",
-        "enforce_eager",
-        "gpu_memory_utilization",
-        "flags",
-        "environment",
-        "adapters",
-        "port",
-    }
-)
-
-_SECRET_NAME = re.compile(
-    r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)($|_)", re.IGNORECASE
-)
-_CREDENTIALS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-
-_PROMPTS_IN_LOG = "its log is kept with the run, and prompts and answers must not stand there"
-_SPOKEN_OTHERWISE = "the observatory speaks plain HTTP with it, on loopback"
-_VLLM_FLAGS_REFUSED = {
-    "hf-token": "a key would stand in the process list; write environment: {HF_TOKEN: ${HF_TOKEN}}",
-    "enable-log-requests": _PROMPTS_IN_LOG,
-    "enable-log-outputs": _PROMPTS_IN_LOG,
-    "enable-log-deltas": _PROMPTS_IN_LOG,
-    "ssl-keyfile": _SPOKEN_OTHERWISE,
-    "ssl-certfile": _SPOKEN_OTHERWISE,
-    "root-path": _SPOKEN_OTHERWISE,
-    "grpc": _SPOKEN_OTHERWISE,
-    "headless": "nothing would answer",
-}
-
-_VLLM_FLAGS_OF_OURS = frozenset(
-    {
-        "model",
-        "served_model_name",
-        "revision",
-        "dtype",
-        "quantization",
-        "kv_cache_dtype",
-        "tensor_parallel_size",
-        "max_model_len",
-        "max_num_seqs",
-        "enable_prefix_caching",
-        "no_enable_prefix_caching",
-        "enforce_eager",
-        "gpu_memory_utilization",
-        "host",
-        "port",
-        "uds",
-        "api_key",
-        "lora_modules",
-        "enable_lora",
-    }
-)
+    def _environment(cls, environment: dict[str, str]) -> dict[str, str]:
+        return checked_environment(environment)
 
 
 class UrlTarget(TargetIdentity):
@@ -420,7 +315,7 @@ class UrlTarget(TargetIdentity):
     @field_validator("url")
     @classmethod
     def _no_credentials(cls, url: str) -> str:
-        return _base_url(url)
+        return base_url(url)
 
     @model_validator(mode="after")
     def _billing_fits(self) -> Self:
@@ -480,12 +375,6 @@ class EmulatedTarget(TargetIdentity):
         return name
 
 
-def _hyphened(flag: str) -> str:
-    """As vLLM's help writes it; what stands behind a dot is a key of JSON and stays."""
-    head, dot, keys = flag.strip("-").partition(".")
-    return head.replace("_", "-") + dot + keys
-
-
 Target = Annotated[
     LlamaCppTarget | VllmTarget | UrlTarget | ApiTarget | EmulatedTarget,
     Field(discriminator="kind"),
@@ -503,31 +392,3 @@ def _metrics_url(url: str | None) -> str | None:
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"write {BESIDE_API}, a URL of http or https, or null")
     return page_url(url)
-
-
-def page_url(url: str) -> str:
-    """The URL of a page, query and all; ValueError where it holds credentials or cannot be asked for."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise ValueError("credentials must not stand in a URL; use headers")
-    if not parts.hostname:
-        raise ValueError("the URL names no host")
-    if not url.isascii() or any(letter.isspace() for letter in url):
-        raise ValueError("the URL has characters that must be escaped")
-    return url
-
-
-def _base_url(url: str) -> str:
-    """A base URL without its last slash; ValueError where it holds more than an address and a path."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise ValueError("credentials must not stand in a URL; use api_key_env or headers")
-    if parts.query or parts.fragment:
-        raise ValueError("put query parameters under query:, not into the URL")
-    if not parts.hostname:
-        raise ValueError("the URL names no host")
-    return url.rstrip("/")

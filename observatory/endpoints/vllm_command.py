@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from observatory.core.connection import resolve
-from observatory.core.target import FlagValue, VllmTarget
+from observatory.core.target import VllmTarget
+from observatory.core.vllm_options import FlagValue
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What --max-lora-rank takes (vllm serve --help=LoRAConfig, 0.32)."""

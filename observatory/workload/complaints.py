@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from observatory.core.errors import BadInput
-from observatory.core.target import ENVIRONMENT_NAME, NAME
+from observatory.core.literal_secrets import ENVIRONMENT_NAME
+from observatory.core.target import NAME
 from observatory.workload.strict_yaml import Document, Place
 
 MAX_SHOWN = 20

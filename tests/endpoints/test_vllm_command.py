@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from observatory.core.errors import BadInput
-from observatory.core.target import FlagValue, VllmTarget
+from observatory.core.target import VllmTarget
+from observatory.core.vllm_options import FlagValue
 from observatory.endpoints.vllm_command import (
     CpuShare,
     ServedAdapter,

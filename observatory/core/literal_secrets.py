@@ -1,0 +1,38 @@
+"""Secrets that stand in a scenario's file instead of a variable: known by their name or form, and refused.
+
+A name tells, because nothing tells of a value; what is refused here is asked for as ${NAME}.
+"""
+
+import re
+
+from observatory.core.connection import ENVIRONMENT_REFERENCE
+
+ENVIRONMENT_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_SECRET_HEADER = re.compile(
+    r"authorization|cookie|secret|password|token$|api-?key|subscription-key|(^|-)auth$",
+    re.IGNORECASE,
+)
+"""Authorization, X-Api-Key, Private-Token, Ocp-Apim-Subscription-Key, X-Vault-Token and their like."""
+_SECRET_NAME = re.compile(
+    r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)($|_)", re.IGNORECASE
+)
+_CREDENTIALS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+
+def no_literal_secret(headers: dict[str, str]) -> None:
+    """ValueError where a header that carries a secret does not read it from the environment."""
+    for name, value in headers.items():
+        if _SECRET_HEADER.search(name) and not ENVIRONMENT_REFERENCE.search(value):
+            raise ValueError(
+                f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+            )
+
+
+def no_literal_secret_in(environment: dict[str, str]) -> None:
+    """ValueError where a variable that carries a secret, or an address with a password, is literal."""
+    for name, value in environment.items():
+        told = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
+        if told and not ENVIRONMENT_REFERENCE.search(value):
+            raise ValueError(
+                f"{name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+            )
