@@ -18,7 +18,12 @@ from observatory.core.target import NAME
 from observatory.workload.strict_yaml import Document, Place
 
 MAX_SHOWN = 20
-_PRIVATE = frozenset({"headers", "query", "extra_body", "api_key_env", "api_key_file"})
+_PRIVATE = frozenset(
+    {
+        *("headers", "query", "extra_body", "api_key_env", "api_key_file"),
+        *("environment", "token_env", "token_file"),
+    }
+)
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _NUMBER = re.compile(r"^[-+]?\d+(\.\d+)?$")
 _STAGE = re.compile(r"^stage (\d+):")

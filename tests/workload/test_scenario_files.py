@@ -285,6 +285,23 @@ def test_a_refusal_never_repeats_a_secret(write, workspace, field: str) -> None:
     assert "canary" not in said
 
 
+@pytest.mark.parametrize(
+    "field", ["environment: canary-4711", "environment: {HF_TOKEN: canary-4711}"]
+)
+def test_a_refusal_never_repeats_an_engines_variable(write, workspace, field: str) -> None:
+    target = f"{{name: a, kind: vllm, model: m, {field}}}"
+    said = _refusal(write(f"{GOOD}targets:\n  - {target}\n"), workspace)
+    assert "targets[0].environment" in said
+    assert "canary" not in said
+
+
+def test_a_refusal_never_repeats_a_probes_token(write, workspace) -> None:
+    probe = "{name: p, url: http://h:9410, token_env: sk-canary-4711}"
+    said = _refusal(write(f"{GOOD}telemetry: {{probes: [{probe}]}}\n"), workspace)
+    assert "token_env" in said
+    assert "canary" not in said
+
+
 def test_targets_named_twice_are_refused(write, workspace) -> None:
     path = write(TARGETS.replace("name: team", "name: local"), "targets.yaml")
     with pytest.raises(
