@@ -25,7 +25,7 @@ from benchmarks.results import Check, Measurement
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.journal import decode_samples
-from observatory.core.scenario import Telemetry
+from observatory.core.sensors_asked import Telemetry
 from observatory.telemetry.engine_names import NAMES, translate
 from observatory.telemetry.exposition import read_page
 from observatory.telemetry.sampler_process import start_sampler

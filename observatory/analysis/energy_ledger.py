@@ -12,7 +12,7 @@ from observatory.analysis.frames import request_frame
 from observatory.analysis.windows import Window, loaded_stages, window_of
 from observatory.core.run import Manifest, TargetFacts
 from observatory.core.sample import EnergyRow, Sample
-from observatory.core.scenario import GridIntensity
+from observatory.core.sensors_asked import GridIntensity
 from observatory.economics.energy import ELSEWHERE, Site, energy_rows
 from observatory.economics.modelled import Answer, Answered, modelled_rows
 from observatory.economics.sensed import Grid

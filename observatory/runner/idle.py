@@ -12,7 +12,7 @@ import msgspec
 from observatory.core.journal import decode_samples
 from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
-from observatory.core.scenario import Telemetry
+from observatory.core.sensors_asked import Telemetry
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import write_manifest
 from observatory.telemetry.probe_sensor import NOT_ASKED

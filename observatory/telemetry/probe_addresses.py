@@ -4,7 +4,7 @@ Whatever can be wrong with one before it is asked is said here, before anything 
 """
 
 from observatory.core.connection import Connection, KeySource, resolved_headers
-from observatory.core.scenario import ProbeEntry, Telemetry
+from observatory.core.sensors_asked import ProbeEntry, Telemetry
 from observatory.endpoints.tls import tls_context
 from observatory.endpoints.url import address_of
 from observatory.telemetry.instructions import ProbeAddress

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from observatory.core.scenario import PrometheusScrape, Telemetry
+from observatory.core.sensors_asked import PrometheusScrape, Telemetry
 from observatory.core.target import BESIDE_API, UrlTarget, VllmTarget
 
 PAGE = {"name": "node", "url": "https://h:9100/metrics?x=1", "series": ["a", 'b{c="d"}']}

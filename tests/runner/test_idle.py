@@ -10,7 +10,7 @@ from observatory.core.clock import new_anchor
 from observatory.core.journal import encode_entry
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
-from observatory.core.scenario import Telemetry
+from observatory.core.sensors_asked import Telemetry
 from observatory.runner import idle
 from observatory.runner.idle import counters_settled, energy_readings, rest
 from observatory.store.manifest import read_manifest

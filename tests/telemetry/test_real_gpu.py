@@ -15,7 +15,7 @@ import pytest
 from observatory.core.clock import new_anchor
 from observatory.core.journal import decode_samples
 from observatory.core.sample import Sample
-from observatory.core.scenario import Telemetry
+from observatory.core.sensors_asked import Telemetry
 from observatory.economics.window import counted, integrated
 from observatory.telemetry.nvml import NvmlSensor
 from observatory.telemetry.sampler_process import start_sampler

@@ -15,7 +15,7 @@ from observatory.core.clock import new_anchor
 from observatory.core.errors import BadInput
 from observatory.core.journal import decode_samples, encode_entry, whole_length
 from observatory.core.sample import Sample
-from observatory.core.scenario import Telemetry
+from observatory.core.sensors_asked import Telemetry
 from observatory.telemetry.instructions import WatchedRoles, write_watch
 from observatory.telemetry.sampler import sample_until
 from observatory.telemetry.sampler_process import SamplerHandle, check_pages, start_sampler
@@ -28,7 +28,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from observatory.core.clock import new_anchor
-from observatory.core.scenario import Telemetry
+from observatory.core.sensors_asked import Telemetry
 from observatory.telemetry.sampler_process import start_sampler
 handle = start_sampler(Path(sys.argv[1]), new_anchor(), Telemetry(interval="100ms", codecarbon=False))
 print(handle.process_id, flush=True)

@@ -1,0 +1,161 @@
+"""The sensors beside the load, as a person asks for them: strict models of a scenario's `telemetry`.
+
+What each of them reads is `telemetry`'s part, and what its joules are worth is `economics`'.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from observatory.core.addresses import page_url
+from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
+from observatory.core.series import selector
+from observatory.core.target import NAME, Strict
+from observatory.core.units import Duration, PositiveDuration
+
+
+class PrometheusScrape(Strict):
+    """A Prometheus page, and which of its series are kept."""
+
+    name: str = Field(pattern=NAME, description="how its samples' device is called")
+    url: str = Field(pattern=r"^https?://", description="of the page itself, e.g. .../metrics")
+    series: list[str] = Field(
+        min_length=1, description='exact names, or name{label="value"}: only these are kept'
+    )
+    every: PositiveDuration | None = Field(
+        default=None, description="default: telemetry.interval, which it cannot be shorter than"
+    )
+    headers: dict[str, str] = Field(
+        default={}, description="${NAME} is read from the environment when opened"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _plain(cls, url: str) -> str:
+        return page_url(url)
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
+        no_literal_secret(headers)
+        return headers
+
+    @field_validator("series")
+    @classmethod
+    def _are_series(cls, series: list[str]) -> list[str]:
+        for text in series:
+            selector(text)
+        return series
+
+
+class ProbeEntry(Strict):
+    """An `observatory probe` on another host, e.g. where the engine's GPUs are."""
+
+    name: str = Field(pattern=NAME, description="its devices are shown as NAME:gpu0")
+    url: str = Field(pattern=r"^https?://", description="where it serves, e.g. https://gpu1:9410")
+    token_env: str | None = Field(
+        default=None, pattern=ENVIRONMENT_NAME, description="name of the variable with its token"
+    )
+    token_file: Path | None = Field(default=None, description="file with its token")
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file of the authority that its certificate is from"
+    )
+    subject: Literal["target", "shared_host"] = Field(
+        default="shared_host",
+        description="target: its GPUs are the target's own, and so is their energy",
+    )
+    gpus: list[int] | None = Field(
+        default=None,
+        description="with subject: target, the GPUs that are the target's, by the driver's number; "
+        "default: those that the watched engine uses, or all where the probe watches none",
+    )
+    targets: list[str] = Field(
+        default=[], description="with subject: target, the targets that run there; default: all"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.username or parts.password:
+            raise ValueError("credentials must not stand in a URL; use token_env or token_file")
+        if parts.query or parts.fragment:
+            raise ValueError("the URL of a probe has no query")
+        if self.token_env is not None and self.token_file is not None:
+            raise ValueError("give token_env or token_file, not both")
+        if self.name in ("engine", "dcgm"):
+            raise ValueError(
+                f"{self.name}: is how others' devices are shown here; name the probe otherwise"
+            )
+        if self.subject != "target" and (self.gpus is not None or self.targets):
+            raise ValueError("gpus and targets are for subject: target")
+        if any(index < 0 for index in self.gpus or []):
+            raise ValueError("a GPU's number is 0 or more")
+        return self
+
+
+class GridIntensity(Strict):
+    """What a kWh of the target's electricity emits, where you know better than its country's mean."""
+
+    kgco2e_per_kwh: float = Field(ge=0)
+    source: str = Field(
+        description="where the figure comes from, e.g. a contract, for people to check"
+    )
+    zone: str | None = Field(default=None, description="what it holds for; default: stated")
+
+
+class Telemetry(Strict):
+    """The sensors beside the load."""
+
+    interval: PositiveDuration = 1.0
+    country: str = Field(
+        default="USA",
+        pattern=r"^[A-Z]{3}$",
+        description="ISO code of the grid (codecarbon, offline)",
+    )
+    codecarbon: bool = True
+    links: bool = Field(
+        default=False,
+        description="also read each GPU's PCIe and NVLink traffic; every PCIe reading takes 20 ms",
+    )
+    idle: Duration = Field(
+        default=10.0,
+        description="how long the engines stand loaded without a request before the load, for the "
+        "idle baseline of their energy; 0s: none",
+    )
+    pue: float | None = Field(
+        default=None,
+        ge=1,
+        description="power usage effectiveness of the target's data centre; default: not applied",
+    )
+    grid: GridIntensity | None = Field(
+        default=None, description="the target's electricity; default: the country's mean mix"
+    )
+    dcgm: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="the DCGM exporter's page, e.g. http://gpu-host:9400/metrics",
+    )
+    prometheus: list[PrometheusScrape] = Field(
+        default=[], description="any other Prometheus pages, with the series to keep of each"
+    )
+
+    probes: list[ProbeEntry] = Field(
+        default=[], description="`observatory probe`s on other hosts (docs/telemetry.md)"
+    )
+
+    @field_validator("dcgm")
+    @classmethod
+    def _plain(cls, url: str | None) -> str | None:
+        return None if url is None else page_url(url)
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Self:
+        names = [scrape.name for scrape in self.prometheus]
+        if len(set(names)) < len(names):
+            raise ValueError("two of prometheus: have the same name")
+        probes = [probe.name for probe in self.probes]
+        if len(set(probes)) < len(probes):
+            raise ValueError("two of probes: have the same name")
+        return self
