@@ -93,9 +93,10 @@ class Answer(BaseHTTPRequestHandler):
 def start_processes():
     """EngineCore in the session without a readable environment, and one that left the session."""
     core = subprocess.Popen([sys.executable, "-c", SLEEPER, "VLLM::EngineCore"], env={})
+    # The one between them ends at once: its own command line must not hold the name that tests look for.
     subprocess.Popen(
         [sys.executable, "-c", f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', "
-         f"{SLEEPER!r}, 'VLLM::Stray'], env={{}}, start_new_session=True)"],
+         f"{SLEEPER!r}, 'VLLM::' + 'Stray'], env={{}}, start_new_session=True)"],
         env={},
     ).wait()  # fmt: skip
     return core
