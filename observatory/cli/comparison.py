@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.core.run import StageTimes, Verdict
-from observatory.core.units import human_level, human_number, human_seconds
+from observatory.core.units import human_level, human_number
 from observatory.core.workspace import Workspace
 from observatory.runner.campaign import CampaignResult
 from observatory.runner.finish import FinishedRun
@@ -136,7 +137,7 @@ def cell(row: Row | None, unit: str) -> Text:
         return _missing(row, unit)
     low, high = row["low"], row["high"]
     if low is None or high is None:
-        text = Text(_figure(row["value"], unit))
+        text = Text(figure_text(row["value"], unit))
     else:
         value, ends = with_interval(row["value"], low, high, unit)
         text = Text(value)
@@ -149,8 +150,10 @@ def cell(row: Row | None, unit: str) -> Text:
 def with_interval(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
     """A figure and its interval in one unit, which stands once: ("410 ms", "391–457")."""
     if unit != "s" or high == float("inf") or value <= 0:
-        ends = [_figure(end, unit).replace(f" {unit}", "").replace("$", "") for end in (low, high)]
-        return _figure(value, unit), "–".join(ends)
+        ends = [
+            figure_text(end, unit).replace(f" {unit}", "").replace("$", "") for end in (low, high)
+        ]
+        return figure_text(value, unit), "–".join(ends)
     name, scale = next(
         (name, scale)
         for name, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6))
@@ -170,21 +173,9 @@ def _missing(row: Row, unit: str) -> Text:
     if row["reason"] == "sample_floor":
         return Text(f"needs {row['needs_n']} requests, has {row['n']}", style="dim")
     if row["reason"] == "failures":
-        bound = f"> {_figure(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
+        bound = f"> {figure_text(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
         return Text(f"{bound} (failures)", style="red")
     return Text(f"– {row['reason']}" if row["reason"] else "–", style="dim")
-
-
-def _figure(value: float, unit: str) -> str:
-    if value == float("inf"):
-        return "> timeout"
-    if unit == "s":
-        return human_seconds(value)
-    if unit == "%":
-        return f"{value * 100:.3g} %"
-    if unit == "$":
-        return f"${value:.3g}"
-    return f"{human_number(value)} {unit}".strip()
 
 
 def _badge(verdict: Verdict | None) -> Text:

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from observatory.analysis.blocks import Pooled, pooled
 from observatory.analysis.undeclared import FACTS, Opened, undeclared
+from observatory.cli.figure_text import figure_text
 from observatory.core.design import Cell, Design
 from observatory.core.distribution import engine_levels, in_words, third_party_package
-from observatory.core.units import human_level, human_number, human_seconds
+from observatory.core.units import human_level
 from observatory.runner.finish import FinishedRun
 
 COLUMNS: tuple[tuple[str, str, str, str], ...] = (
@@ -230,9 +231,11 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
     """
     if figure.mean is None or figure.least is None or figure.most is None:
         return Text("–", style="dim")
-    text = Text(_figure(figure.mean, unit))
+    text = Text(figure_text(figure.mean, unit))
     if figure.least < figure.most:
-        text.append(f"\n{_figure(figure.least, unit)} to {_figure(figure.most, unit)}", style="dim")
+        text.append(
+            f"\n{figure_text(figure.least, unit)} to {figure_text(figure.most, unit)}", style="dim"
+        )
     if figure.change is not None:
         text.append(f"\n{_percent(figure.change)}")
         if figure.change_low is not None and figure.change_high is not None:
@@ -243,18 +246,6 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
         elif repeats > 1:
             text.append("\nno interval", style="dim italic")
     return text
-
-
-def _figure(value: float, unit: str) -> str:
-    if value == float("inf"):
-        return "> timeout"
-    if unit == "s":
-        return human_seconds(value)
-    if unit == "%":
-        return f"{value * 100:.3g} %"
-    if unit == "$":
-        return f"${value:.3g}"
-    return f"{human_number(value)} {unit}".strip()
 
 
 def _percent(share: float) -> str:
