@@ -289,12 +289,13 @@ def test_what_would_be_sent_names_secrets_and_does_not_show_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_nothing: OpenContext
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.setenv("X_TOKEN", CANARY)
     target = ApiTarget(
         kind="api",
         name="o",
         provider="openai",
         model="gpt-x",
-        headers={"X-Token": "sk-literal-secret-1234567890"},
+        headers={"X-Token": "${X_TOKEN}", "X-Team": "search"},
         query={"version": "2"},
     )
     with open_target(target, start_nothing) as opened:
@@ -303,7 +304,8 @@ def test_what_would_be_sent_names_secrets_and_does_not_show_them(
     assert head.splitlines() == [
         "POST https://api.openai.com/v1/chat/completions?version=2",
         "content-type: application/json",
-        "X-Token: ***",
+        "X-Token: ${X_TOKEN}",
+        "X-Team: search",
         "Authorization: Bearer ${OPENAI_API_KEY}",
     ]
     assert json.loads(body)["model"] == "gpt-x"

@@ -66,7 +66,9 @@ def test_without_a_page_it_runs_for_the_time_given(tmp_path: Path) -> None:
     records = [entry for entry in entries if isinstance(entry, RequestRecord)]
     [end] = [entry for entry in entries if isinstance(entry, WorkerEnd)]
     assert len(records) > 5, said
-    assert end.issued == end.recorded == len(records) == len(server.seen)
+    asked = [seen for seen in server.seen if seen.head.startswith(b"POST ")]
+    assert end.issued == end.recorded == len(records) == len(asked)
+    assert [seen.head.split()[1] for seen in server.seen if seen not in asked] == [b"/v1/models"]
     assert {record.outcome for record in records} <= {"ok", "interrupted"}
     assert records[0].score is not None and records[0].scorer == "label"
     assert "support-tickets" in said
