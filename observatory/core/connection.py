@@ -27,6 +27,16 @@ class KeySource(msgspec.Struct, frozen=True):
     prefix: str = "Bearer "
 
 
+class Throttle(msgspec.Struct, frozen=True):
+    """What is done about 429 and its kin (core.throttling.Throttling, in the form workers read)."""
+
+    policy: Literal["record", "obey", "pace"] = "record"
+    max_attempts: int = 8
+    max_wait_s: float = 60.0
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
 class Connection(msgspec.Struct, frozen=True):
     """One endpoint: address, TLS, references to secrets, limits, and its dialect."""
 
@@ -51,6 +61,14 @@ class Connection(msgspec.Struct, frozen=True):
     reasoning_effort: str | None = None
     stream_usage: bool = True
     max_tokens_field: str = "max_tokens"
+    wire: Literal["openai", "responses", "messages"] = "openai"
+    """openai: Chat Completions or Completions, as the workload asks; else OpenAI's Responses API or
+    Anthropic's Messages API, which take chat workloads only."""
+    transport: Literal["lean", "sdk"] = "lean"
+    omitted: list[str] = []
+    """Names of body fields that this endpoint refuses, e.g. seed: they are left out of every request."""
+    service_tier: str | None = None
+    throttle: Throttle = Throttle()
     models: list[str] = []
     """Model names asked in turn, by the request's place in the plan; empty: always `model`."""
 

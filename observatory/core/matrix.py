@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from observatory.core.target import NAME, Strict, Target
+from observatory.core.strict import Strict
+from observatory.core.target import NAME, Target
 
 MAX_CELLS = 256
 MAX_RUNS = 1024

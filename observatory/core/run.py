@@ -108,6 +108,16 @@ class TargetFacts(msgspec.Struct, frozen=True):
     rate: dict[str, Any] | None = None
     cost_basis: str | None = None
     on_this_host: bool = False
+    provider: str | None = None
+    """Of the catalogue (kind api)."""
+    wire: str | None = None
+    """openai (chat or completions, as the workload asks), responses or messages."""
+    transport: str | None = None
+    """lean or sdk."""
+    service_tier: str | None = None
+    """Asked for in every request."""
+    throttling: str | None = None
+    """record, obey or pace."""
 
     @property
     def gpu_devices(self) -> frozenset[str]:
@@ -172,5 +182,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """A matrix: the place of this run's cell in the scenario, from 0; the others are held against 0."""
     turn: int | None = None
     """A matrix: this run's place in the order that was drawn, from 0."""
+    quote: dict[str, Any] | None = None
+    """What the run was expected to take and cost, before it ran (runner.quoting)."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""

@@ -12,7 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from observatory.core.matrix import Matrix
 from observatory.core.sensors_asked import Telemetry
-from observatory.core.target import NAME, Strict, Target
+from observatory.core.strict import Strict
+from observatory.core.target import NAME, Target
+from observatory.core.throttling import Throttling
 from observatory.core.units import Duration, PositiveDuration, Rate
 
 TaskSet = Literal[
@@ -205,6 +207,9 @@ class Scenario(Strict):
     timing: Timing = Timing()
     slo: Slo | None = None
     budget: Budget = Budget()
+    throttling: Throttling = Field(
+        default=Throttling(), description="what to do about 429 and its kin; a target may differ"
+    )
     telemetry: Telemetry = Telemetry()
     targets: list[str | Target] = Field(
         default=[], description="names of scenarios/targets.yaml, or targets written here"

@@ -12,7 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from observatory.core.addresses import page_url
 from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
 from observatory.core.series import selector
-from observatory.core.target import NAME, Strict
+from observatory.core.strict import Strict
+from observatory.core.target import NAME
 from observatory.core.units import Duration, PositiveDuration
 
 

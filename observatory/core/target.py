@@ -6,57 +6,26 @@ This knows nothing of how a target is opened; `endpoints` does.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from observatory.core.addresses import base_url, page_url
 from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
+from observatory.core.machine_money import MachineRate
 from observatory.core.profile import Profile
+from observatory.core.strict import Strict
+from observatory.core.throttling import Throttling
+from observatory.core.token_prices import TokenPrices
 from observatory.core.units import PositiveDuration, Rate
 from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
 """What extra_body must not touch: records and spending caps would no longer be true."""
+Transport = Literal["lean", "sdk"]
+"""lean: our own sockets, stamps by the kernel. sdk: the openai package's client, as an application
+would see it."""
 BESIDE_API = "beside_api"
 """metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; values are not coerced from other types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class TokenPrices(Strict):
-    """Money per million tokens of each kind, in US dollars."""
-
-    input_per_million_usd: float = Field(ge=0)
-    output_per_million_usd: float = Field(ge=0)
-    cached_input_per_million_usd: float | None = Field(default=None, ge=0)
-    source: str = Field(description="where these prices come from, for people to check")
-    basis: Literal["stated", "example"] = Field(
-        default="stated", description="stated: you vouch for them; example: round stand-ins"
-    )
-
-
-class MachineRate(Strict):
-    """Money per hour that the target's accelerators (or its whole machine) cost."""
-
-    usd_per_hour: float = Field(ge=0)
-    source: str = Field(description="where this rate comes from")
-    basis: Literal["stated", "example"] = "stated"
-    owned: bool = Field(default=False, description="owned hardware pays its electricity apart")
-    electricity_usd_per_kwh: float | None = Field(
-        default=None, ge=0, description="the tariff; used only where the hardware is owned"
-    )
-
-    @model_validator(mode="after")
-    def _tariff_needs_ownership(self) -> Self:
-        if self.electricity_usd_per_kwh is not None and not self.owned:
-            raise ValueError(
-                "electricity_usd_per_kwh needs owned: true (a rented hour contains it)"
-            )
-        return self
 
 
 class Timeouts(Strict):
@@ -89,6 +58,9 @@ class HttpOptions(Strict):
     max_rate: Rate | None = Field(default=None, description="requests a second never exceeded")
     max_concurrency: int | None = Field(default=None, ge=1, description="in flight, never exceeded")
     timeouts: Timeouts = Timeouts()
+    throttling: Throttling | None = Field(
+        default=None, description="what to do about 429 and its kin; default: the scenario's"
+    )
 
     @field_validator("headers")
     @classmethod
@@ -296,6 +268,9 @@ class UrlTarget(TargetIdentity):
     stream_usage: bool = Field(
         default=True, description="ask for usage in streams; false where it refuses stream_options"
     )
+    transport: Transport = Field(
+        default="lean", description="sdk: measured through the openai package's client"
+    )
     metrics_url: str | None = Field(
         default=BESIDE_API,
         description="the engine's Prometheus page: beside_api (/metrics beside /v1), another URL, or "
@@ -342,6 +317,15 @@ class ApiTarget(TargetIdentity):
         description="name of the variable with the key; default: the provider's usual one",
     )
     api_key_file: Path | None = None
+    wire: Literal["chat", "responses", "messages"] | None = Field(
+        default=None, description="which of the provider's APIs; default: its usual one"
+    )
+    service_tier: str | None = Field(
+        default=None, description="asked for in every request, and priced so, e.g. flex, priority"
+    )
+    transport: Transport = Field(
+        default="lean", description="sdk: measured through the openai package's client"
+    )
     hosting: Literal["managed"] = "managed"
     weights: Literal["open", "closed"] = "closed"
     billing: Literal["tokens"] = "tokens"

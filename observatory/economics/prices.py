@@ -10,7 +10,9 @@ from typing import Any, Literal, Self
 import msgspec
 
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget, MachineRate, Target, TokenPrices
+from observatory.core.machine_money import MachineRate
+from observatory.core.target import ApiTarget, Target
+from observatory.core.token_prices import TokenPrices
 
 PriceKind = Literal["input", "output", "cached_input", "cache_write", "machine_hour"]
 PriceBasis = Literal["list_price", "stated", "example", "emulated"]

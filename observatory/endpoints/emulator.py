@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError
 from observatory.core.processes import die_with_parent
 from observatory.core.profile import Profile
-from observatory.core.target import Strict
+from observatory.core.strict import Strict
 from observatory.endpoints.emulator_model import EmulatedModel
 from observatory.endpoints.emulator_server import Connection
 from observatory.endpoints.emulator_truth import TruthLog

@@ -155,6 +155,9 @@ def facts_of(
         "settings": {name: value for name, value in stated.items() if value} | (settings or {}),
         "price": None if price is None or price == "unknown" else price.model_dump(mode="json"),
         "rate": None if rate is None else rate.model_dump(mode="json"),
+        "wire": connection.wire,
+        "transport": connection.transport,
+        "service_tier": connection.service_tier,
         "on_this_host": not isinstance(target, ApiTarget) and is_loopback(connection.host),
     }
     return TargetFacts(**(fields | known))

@@ -9,6 +9,8 @@ from typing import Literal
 
 import duckdb
 
+from observatory.store.macro import Macro
+from observatory.store.macros import MACROS
 from observatory.store.migrations import migrate
 from observatory.store.schema import SCHEMA_VERSION, STORAGE_VERSION, TABLES
 from observatory.store.stage_columns import INTERVAL_ENDING
@@ -83,7 +85,18 @@ def markdown(entries: Iterable[Entry]) -> str:
             f"## {entry.name}\n\n{entry.kind.capitalize()}. {_cell(entry.comment)}\n\n"
             f"| column | type | what it holds |\n|---|---|---|\n{rows}\n{note}"
         )
+    parts += [_of_macro(macro) for macro in MACROS]
     return "\n".join(parts)
+
+
+def _of_macro(macro: Macro) -> str:
+    kind = "Table macro: SELECT * FROM" if macro.table else "Macro:"
+    rows = "".join(
+        f"| `{p.name}` | {'must be given' if p.default is None else f'`{p.default}`'} | {_cell(p.comment)} |\n"
+        for p in macro.parameters
+    )
+    table = f"\n| parameter | default | what it means |\n|---|---|---|\n{rows}" if rows else ""
+    return f"## {macro.name}\n\n{kind} `{macro.signature}`. {_cell(macro.comment)}\n{table}"
 
 
 def _lines(columns: Iterable[ColumnEntry]) -> Iterable[str]:

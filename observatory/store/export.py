@@ -62,7 +62,7 @@ def export_tables(
     """Write each named table or view as <folder>/<name>.<format>; answers files and row counts.
 
     run_ids: only rows of these runs (None: of all); of a view whose rows are of whole campaigns,
-    those of their campaigns. Raises BadInput for an unknown name, or where
+    those of their campaigns; of what belongs to no run, all. Raises BadInput for an unknown name, or where
     a file exists and may not be replaced.
     """
     unknown = [name for name in names if name not in NAMES]
@@ -93,11 +93,12 @@ def _copy(
 ) -> int:
     columns = {row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall()}
     chosen = ""
-    if run_ids is not None:
+    if run_ids is not None and columns & {"run_id", "campaign_id"}:
         of_runs = f"run_id IN ({', '.join(quote(run) for run in run_ids)})"
         of_campaigns = f"campaign_id IN (SELECT campaign_id FROM runs WHERE {of_runs})"
         chosen = f" WHERE {of_runs if 'run_id' in columns else of_campaigns}"
-    order = ", ".join(column for column in _ORDER if column in columns)
+    keys = {table.name: table.key for table in TABLES}
+    order = ", ".join([c for c in _ORDER if c in columns] or keys[name])
     row = connection.execute(
         f"COPY (SELECT * FROM {name}{chosen} ORDER BY {order}) TO {quote(str(path))}"
         f" ({_OPTIONS[file_format]})"

@@ -18,11 +18,11 @@ from observatory.store.frames import SEALED_TABLES, RunFrames
 from observatory.store.schema import (
     ENERGY,
     FINDINGS,
+    OF_RUNS,
     PRICES,
     RUNS,
     STAGE_METRICS,
     STAGES,
-    TABLES,
     THRESHOLDS,
     Table,
 )
@@ -58,7 +58,7 @@ def load_run(
 
 def remove_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
     """Take every row of a run out of the tables."""
-    for table in TABLES:
+    for table in OF_RUNS:
         connection.execute(f"DELETE FROM {table.name} WHERE run_id = ?", [run_id])
 
 
@@ -98,6 +98,7 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "cell": manifest.cell,
         "turn": manifest.turn,
         "confounded": manifest.confounded,
+        "quote": _json(manifest.quote) if manifest.quote else None,
         "idle_start_ns": manifest.idle.started if manifest.idle else None,
         "idle_end_ns": manifest.idle.ended if manifest.idle else None,
     }

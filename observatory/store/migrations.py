@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import duckdb
 
 from observatory.core.errors import BadInput
+from observatory.store.macros import MACROS
 from observatory.store.schema import (
     ENERGY,
+    PRICE_BOOK,
     RUNS,
     STAGE_METRICS,
     TABLES,
@@ -50,10 +52,14 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_thresholds(connection: duckdb.DuckDBPyConnection) -> None:
-    """The table is among those of a new database already."""
+    _add_missing_table(connection, THRESHOLDS)
+
+
+def _add_missing_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """It is among those of a new database already."""
     names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    if (THRESHOLDS.name,) not in names:
-        create_table(connection, THRESHOLDS)
+    if (table.name,) not in names:
+        create_table(connection, table)
 
 
 def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
@@ -69,6 +75,14 @@ def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
     """
     for table in (RUNS, ENERGY, STAGE_METRICS):
         _add_missing_columns(connection, table)
+    for table in TABLES:
+        _say_anew(connection, table)
+
+
+def _add_apis_and_money(connection: duckdb.DuckDBPyConnection) -> None:
+    """Provider, wire, transport and quote of runs, null in older ones; the book of prices."""
+    _add_missing_table(connection, PRICE_BOOK)
+    _add_missing_columns(connection, RUNS)
     for table in TABLES:
         _say_anew(connection, table)
 
@@ -103,6 +117,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "add_thresholds", _add_thresholds),
     Migration(3, "add_engines_and_energy", _add_engines_and_energy),
     Migration(4, "add_energy_evidence", _add_energy_evidence),
+    Migration(5, "add_apis_and_money", _add_apis_and_money),
 )
 
 
@@ -196,7 +211,7 @@ def migrate(
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every view anew, with its comments."""
+    """Make every view anew, and the macros over them, each with its comments."""
     for view in VIEWS:
         connection.execute(view.sql)
         connection.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.comment)}")
@@ -204,14 +219,19 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(
                 f"COMMENT ON COLUMN {view.name}.{column.name} IS {quote(column.comment)}"
             )
+    for macro in MACROS:
+        connection.execute(macro.sql)
+        kind = "MACRO TABLE" if macro.table else "MACRO"
+        connection.execute(f"COMMENT ON {kind} {macro.name} IS {quote(macro.said)}")
 
 
 def views_sha256() -> str:
-    """The identity of the views as this version defines them, comments included."""
+    """The identity of views and macros as this version defines them, comments included."""
     text = "\n".join(
         f"{view.sql}\n{view.comment}\n{[column.comment for column in view.columns]}"
         for view in VIEWS
     )
+    text += "".join(f"\n{macro.sql}\n{macro.said}" for macro in MACROS)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

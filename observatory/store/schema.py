@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -77,6 +77,16 @@ RUNS = Table(
         Column("dtype", "VARCHAR", "what the engine computes in"),
         Column("quantization", "VARCHAR", "quantisation method of the engine"),
         Column("endpoint", "VARCHAR", "URL without credentials or query"),
+        Column("provider", "VARCHAR", "provider of the catalogue (target_kind api)"),
+        Column(
+            "wire",
+            "VARCHAR",
+            "API spoken: openai (chat or completions, as asked), responses or messages",
+        ),
+        Column("transport", "VARCHAR", "lean (our own sockets) or sdk (the openai package)"),
+        Column("service_tier", "VARCHAR", "service tier that every request asked for"),
+        Column("throttling", "VARCHAR", "policy towards 429 and its kin: record, obey or pace"),
+        Column("quote", "JSON", "what the run was expected to take and cost, before it ran"),
         Column("target_facts", "JSON", "settings, hashes, price and rate as applied"),
         Column("status", "VARCHAR", "running, complete, interrupted, budget_reached or crashed"),
         Column("status_reason", "VARCHAR", "why it ended so"),
@@ -431,7 +441,34 @@ STAGE_METRICS = Table(
     ),
 )
 
-TABLES: tuple[Table, ...] = (
+PRICE_BOOK = Table(
+    "price_book",
+    "Prices that runs can be priced at anew, of no run in particular: the public ledger as each version "
+    "of its package had it, and the price files of scenarios/.",
+    (
+        "book", "version", "provider", "model", "kind", "service_tier", "effective_from", "above_prompt_tokens",
+    ),
+    (
+        Column("book", "VARCHAR", "genai-prices, or the name of a price file"),
+        Column("version", "VARCHAR", "package version, or the file's SHA-256"),
+        Column("taken_at", "TIMESTAMP", "when this version was first seen here, UTC"),
+        Column("provider", "VARCHAR", "provider as the catalogue names it"),
+        Column("model", "VARCHAR", "model as the book names it"),
+        Column("kind", "VARCHAR", "input, output, cached_input or cache_write"),
+        Column("usd_per_million", "DOUBLE", "US dollars per million tokens of the kind"),
+        Column("service_tier", "VARCHAR", "tier that the price is of; null: the standard one"),
+        Column("effective_from", "DATE", "day from which it holds; null: the source gives none"),
+        Column("effective_until", "DATE", "day from which it no longer holds; null: open"),
+        Column(
+            "above_prompt_tokens", "BIGINT", "holds for prompts longer than this; 0: for all others"
+        ),
+        Column("basis", "VARCHAR", "list_price, stated or example"),
+        Column("source", "VARCHAR", "where the price comes from"),
+        Column("details", "JSON", "what else the source says of it"),
+    ),
+)  # fmt: skip
+
+OF_RUNS: tuple[Table, ...] = (
     RUNS,
     STAGES,
     REQUESTS,
@@ -444,3 +481,6 @@ TABLES: tuple[Table, ...] = (
     THRESHOLDS,
     STAGE_METRICS,
 )
+"""Tables whose every row belongs to a run, and goes with it."""
+
+TABLES: tuple[Table, ...] = (*OF_RUNS, PRICE_BOOK)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload, Scorer, TaskSet
-from observatory.core.target import Strict
+from observatory.core.strict import Strict
 from observatory.workload.asks import Ask
 from observatory.workload.complaints import Complaint, complaints_of, refusal
 from observatory.workload.row_files import csv_values, jsonl_values

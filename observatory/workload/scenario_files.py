@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Scenario
-from observatory.core.target import Strict, Target
+from observatory.core.strict import Strict
+from observatory.core.target import Target
 from observatory.core.workspace import Workspace
 from observatory.workload.complaints import (
     Complaint,

@@ -84,6 +84,7 @@ def test_every_table_holds_the_run(stocked: Workspace) -> None:
         "findings": 2,
         "thresholds": 2,
         "stage_metrics": 21,
+        "price_book": 0,
     }
 
 
