@@ -23,7 +23,7 @@ FILES = sorted((shipped("scenarios") / "profiles").glob("*.yaml"))
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"
 NEEDED = {
     "steady", "chat-api", "long-tail", "knee", "throttled", "faulty", "reasoning", "drifting",
-    "awkward",
+    "awkward", "fast-limited", "slow-generous", "flaky",
 }  # fmt: skip
 
 

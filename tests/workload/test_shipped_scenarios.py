@@ -35,6 +35,7 @@ ASKED_FOR = {
     "prefix-cache",
     "engine-versions",
     "lora",
+    "serve-or-buy",
 }
 SLOT_MARGIN = 60
 """Tokens that a template and the nonce may add to what the plan estimates."""
