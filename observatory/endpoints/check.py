@@ -16,6 +16,7 @@ from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
 from observatory.endpoints.quick_listing import owned_models
 from observatory.endpoints.requests_body import render
+from observatory.endpoints.wires import fixed_headers, path_of
 
 _NAMED = 12
 
@@ -63,7 +64,7 @@ def check_target(opened: OpenTarget) -> TargetCheck:
 
         if opened.facts.billing == "hours" and _post_nothing(connection) == 404:
             raise TargetFailed(
-                "it answers 404 to /models and to /chat/completions",
+                f"it answers 404 to /models and to {path_of(connection, 'chat')}",
                 where=connection.endpoint,
                 fix=PATH_FIX,
             )
@@ -75,14 +76,17 @@ def check_target(opened: OpenTarget) -> TargetCheck:
 
 
 def _post_nothing(connection: Connection) -> int | None:
-    """The status of POST /chat/completions with {}, which nobody can answer; None without one."""
+    """The status of a chat request's path with {}, which nobody can answer; None without one."""
     import httpx2
 
     from observatory.endpoints.listing import own_transport
 
-    url = f"{connection.endpoint}/chat/completions{resolved_query(connection)}"
+    path = path_of(connection, "chat")
+    url = f"{connection.endpoint}{path}{resolved_query(connection)}"
+    headers = resolved_headers(connection)
+    headers |= fixed_headers(connection, headers)
     try:
-        with own_transport(connection, resolved_headers(connection)) as transport:
+        with own_transport(connection, headers) as transport:
             return transport.post(url, json={}).status_code
     except httpx2.HTTPError:
         return None
@@ -105,8 +109,11 @@ def would_send(connection: Connection) -> str:
     )
     body, _ = render(item, connection, request="chat", stream=True, cache="natural")
     query = "&".join(f"{name}={value}" for name, value in connection.query.items())
-    lines = [f"POST {connection.endpoint}/chat/completions" + (f"?{query}" if query else "")]
+    path = path_of(connection, "chat")
+    lines = [f"POST {connection.endpoint}{path}" + (f"?{query}" if query else "")]
     lines += ["content-type: application/json"]
+    fixed = fixed_headers(connection, connection.headers)
+    lines += [f"{name}: {value}" for name, value in fixed.items()]
     mask = Masker().error
     lines += [
         f"{name}: {value if '${' in value else mask(value)}"

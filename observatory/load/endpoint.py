@@ -18,8 +18,7 @@ from observatory.core.connection import (
 from observatory.core.errors import BadInput
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.tls import tls_context
-
-_PATHS = {"chat": "/chat/completions", "completions": "/completions"}
+from observatory.endpoints.wires import fixed_headers, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,10 @@ def make_endpoint(
     }
     theirs = resolved_headers(connection)
     taken = {name.lower() for name in theirs}
-    headers = {name: value for name, value in own.items() if name.lower() not in taken} | theirs
+    headers = {name: value for name, value in own.items() if name.lower() not in taken}
+    headers |= fixed_headers(connection, theirs) | theirs
     query = resolved_query(connection)
-    lines = [f"POST {connection.base_path}{_PATHS[request]}{query} HTTP/1.1"]
+    lines = [f"POST {connection.base_path}{path_of(connection, request)}{query} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     try:
         head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
