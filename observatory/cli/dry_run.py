@@ -20,6 +20,7 @@ from observatory.runner.sitting import Request
 
 def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
+    from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
     from observatory.runner.references import check_references
     from observatory.runner.spending import check_may_spend
@@ -29,8 +30,9 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     plan = make_plan(scenario, request.folder)
     check_references(plan)
     rows = []
+    agreed = agreed_prices(workspace)
     for target in request.targets:
-        prices = prices_of(target)
+        prices = prices_of(target, agreed=agreed)
         check_may_spend(target, scenario.budget, prices)
         rows.append(
             {

@@ -104,6 +104,9 @@ def schema(
     targets: Annotated[
         bool, typer.Option("--targets", help="The schema of targets.yaml instead.")
     ] = False,
+    prices: Annotated[
+        bool, typer.Option("--prices", help="The schema of prices.yaml instead.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write it to this file.", show_default=False)
     ] = None,
@@ -117,9 +120,10 @@ def schema(
     """
     from observatory.core.errors import EnvironmentFailed
     from observatory.core.scenario import Scenario
+    from observatory.economics.price_files import PriceFile
     from observatory.workload.scenario_files import TargetsFile, json_schema
 
-    text = json_schema(TargetsFile if targets else Scenario)
+    text = json_schema(PriceFile if prices else TargetsFile if targets else Scenario)
     if out is None:
         print(text, end="")
         return
@@ -156,9 +160,11 @@ def plan(
 
 
 def _everything(workspace: "Workspace") -> list[str]:
-    from observatory.workload.scenario_files import TARGETS_FILE, list_scenarios
+    from observatory.workload.scenario_files import PRICES_FILE, TARGETS_FILE, list_scenarios
 
-    files = [str(folder / TARGETS_FILE) for folder in workspace.scenarios]
+    files = [
+        str(folder / name) for folder in workspace.scenarios for name in (TARGETS_FILE, PRICES_FILE)
+    ]
     return [
         *(str(entry.path) for entry in list_scenarios(workspace)),
         *(file for file in files if Path(file).is_file()),
@@ -167,11 +173,19 @@ def _everything(workspace: "Workspace") -> list[str]:
 
 def _checked(name: str, workspace: "Workspace") -> str:
     """What there is to say of one good file; BadInput where it is not good."""
+    from observatory.economics.price_files import book_of, read_price_file
     from observatory.runner.preflight import check_levels
     from observatory.runner.references import check_references
     from observatory.workload.planning import make_plan
-    from observatory.workload.scenario_files import TARGETS_FILE, load_scenario, read_targets
+    from observatory.workload.scenario_files import (
+        PRICES_FILE,
+        TARGETS_FILE,
+        load_scenario,
+        read_targets,
+    )
 
+    if Path(name).name == PRICES_FILE:
+        return f"fine; prices: {len(book_of(read_price_file(Path(name))).rows)}"
     if Path(name).name == TARGETS_FILE:
         return f"fine; targets: {len(read_targets(Path(name)))}"
     loaded = load_scenario(name, workspace)

@@ -1,11 +1,11 @@
-"""Which prices a target is charged at: as stated, from the public ledger, or none.
+"""Which prices a target is charged at: as stated, as agreed in a price file, from the public ledger, or none.
 
 Pure but for reading genai-prices' bundled data: nothing is fetched. Token prices are US dollars per
 million tokens of a kind, machine rates US dollars an hour.
 """
 
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
@@ -13,6 +13,9 @@ from observatory.core.errors import BadInput
 from observatory.core.machine_money import MachineRate
 from observatory.core.target import ApiTarget, Target
 from observatory.core.token_prices import TokenPrices
+
+if TYPE_CHECKING:
+    from observatory.economics.price_files import AgreedPrices
 
 PriceKind = Literal["input", "output", "cached_input", "cache_write", "machine_hour"]
 PriceBasis = Literal["list_price", "stated", "example", "emulated"]
@@ -99,10 +102,13 @@ class AppliedPrices(msgspec.Struct, frozen=True):
         return msgspec.convert(plain or {}, cls)
 
 
-def prices_of(target: Target, at: datetime | None = None) -> AppliedPrices:
+def prices_of(
+    target: Target, *, agreed: "AgreedPrices | None", at: datetime | None = None
+) -> AppliedPrices:
     """The prices of a target at a moment (default: now), for all of a run.
 
-    Order: what the target states; for an `api` target the public list price of genai-prices; none.
+    Order: what the target states; for an `api` target what `agreed` (the workspace's price file,
+    price_files.agreed_prices) says of it, then the public list price of genai-prices; none.
     Raises BadInput where a target billed by tokens has no price and does not say `price: unknown`.
     """
     if target.billing == "hours":
@@ -114,15 +120,21 @@ def prices_of(target: Target, at: datetime | None = None) -> AppliedPrices:
     if price == "unknown" or target.kind == "emulated":
         return AppliedPrices()
     if isinstance(target, ApiTarget):
-        from observatory.economics.list_prices import list_prices
-
-        return list_prices(target, at or datetime.now(UTC))
+        return _of_books(target, agreed, at or datetime.now(UTC))
     raise BadInput(
         "a target billed by tokens needs a price",
         where=f"target {target.name}",
         fix="write price: unknown, or price: {input_per_million_usd: ..., "
         "output_per_million_usd: ..., source: ...}",
     )
+
+
+def _of_books(target: ApiTarget, agreed: "AgreedPrices | None", at: datetime) -> AppliedPrices:
+    from observatory.economics.list_prices import list_prices
+    from observatory.economics.price_files import agreed_for
+
+    found = agreed_for(agreed, target, at) if agreed is not None else None
+    return list_prices(target, at) if found is None else found
 
 
 def _of_rate(rate: MachineRate) -> AppliedPrices:
@@ -139,6 +151,7 @@ def _of_statement(price: TokenPrices, basis: PriceBasis) -> AppliedPrices:
         ("input", price.input_per_million_usd),
         ("output", price.output_per_million_usd),
         ("cached_input", price.cached_input_per_million_usd),
+        ("cache_write", price.cache_write_per_million_usd),
     ]
     rows = [
         PriceRow(kind, usd, basis, price.source, details=dict(details))

@@ -16,6 +16,7 @@ from observatory.core.errors import BadInput, ExitCode, Interrupted, Observatory
 from observatory.core.plan import Plan
 from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
+from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
 from observatory.endpoints.lost_engines import end_lost_engines
@@ -73,7 +74,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     """
     for line in end_lost_engines():  # or what they hold (a port, a GPU) would be refused below
         observer.say(line)
-    plan = _check(request)
+    plan = _check(workspace, request)
     preflight = look_before_start(workspace, request, plan)
     for line in preflight.warnings:
         observer.say(f"warning: {line}")
@@ -97,7 +98,7 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     return CampaignResult(name, runs, code, error, request.design, left, request.asked)
 
 
-def _check(request: Request) -> Plan:
+def _check(workspace: Workspace, request: Request) -> Plan:
     """The plan; BadInput for whatever is wrong with any target, before the first of them starts."""
     if not request.targets:
         raise BadInput(
@@ -107,8 +108,9 @@ def _check(request: Request) -> Plan:
     plan = make_plan(request.scenario, request.folder)
     check_references(plan)
     check_pages(request.scenario.telemetry)
+    agreed = agreed_prices(workspace)
     for target in request.targets:
-        check_may_spend(target, request.scenario.budget, prices_of(target))
+        check_may_spend(target, request.scenario.budget, prices_of(target, agreed=agreed))
     for target in request.targets:
         check_inputs(target)
     probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start

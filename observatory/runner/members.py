@@ -13,6 +13,7 @@ from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.target import Target, VllmTarget
+from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.runner.gpu_claims import named_gpus
@@ -31,7 +32,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
     """Make the run's folder and hold its lock until `stack` closes."""
     campaign, target = sitting.campaign, cell.target
     scenario, design = campaign.request.scenario, campaign.request.design
-    prices = prices_of(target)
+    prices = prices_of(target, agreed=agreed_prices(campaign.workspace))
     facts = TargetFacts(
         name=target.name,
         kind=target.kind,

@@ -30,6 +30,8 @@ from observatory.workload.profile_files import load_profile
 from observatory.workload.strict_yaml import Document, Place, read_yaml
 
 TARGETS_FILE = "targets.yaml"
+PRICES_FILE = "prices.yaml"
+_NO_SCENARIOS = (TARGETS_FILE, PRICES_FILE, "prices.example.yaml")
 _FILE_FIELDS = ("ca_bundle", "client_certificate", "client_key", "api_key_file")
 
 
@@ -247,7 +249,7 @@ def _scenario_paths(workspace: Workspace) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for folder in workspace.scenarios:
         for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else []:
-            if path.suffix in (".yaml", ".yml") and path.name != TARGETS_FILE:
+            if path.suffix in (".yaml", ".yml") and path.name not in _NO_SCENARIOS:
                 files.setdefault(path.stem, path)
     return dict(sorted(files.items()))
 

@@ -1,26 +1,13 @@
 """Where a target's prices come from, and what is written down of it."""
 
 import datetime as dt
+from collections.abc import Iterator
 from datetime import UTC
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
 from genai_prices import __version__ as ledger_version
-from genai_prices.data_snapshot import DataSnapshot, set_custom_snapshot
-from genai_prices.types import (
-    ClauseEquals,
-    ConditionalPrice,
-    ModelInfo,
-    ModelPrice,
-    PriceVariant,
-    Provider,
-    StartDateConstraint,
-    Tier,
-    TieredPrices,
-    TimeOfDateConstraint,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -28,7 +15,9 @@ from pydantic import TypeAdapter
 from observatory.core.errors import BadInput
 from observatory.core.target import Target
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.economics.prices import AppliedPrices
+from observatory.economics.prices import prices_of as prices_at
+from tests.economics.made_ledger import made_ledger
 
 TARGET: TypeAdapter[Any] = TypeAdapter(Target)
 NOON = dt.datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -39,6 +28,10 @@ STATED = {
 }
 
 
+def prices_of(target: Any, at: dt.datetime | None = None) -> AppliedPrices:
+    return prices_at(target, agreed=None, at=at)
+
+
 def target(**fields: Any) -> Any:
     return TARGET.validate_python({"name": "t"} | fields)
 
@@ -47,51 +40,11 @@ def api(model: str, **fields: Any) -> Any:
     return target(kind="api", provider="acme", model=model, **fields)
 
 
-def model(name: str, prices: Any, variants: list[PriceVariant] | None = None) -> ModelInfo:
-    return ModelInfo(
-        id=name, match=ClauseEquals(equals=name), prices=prices, price_variants=variants
-    )
-
-
-def flat(input_usd: str, output_usd: str, **more: Any) -> ModelPrice:
-    return ModelPrice(input_mtok=Decimal(input_usd), output_mtok=Decimal(output_usd), **more)
-
-
 @pytest.fixture
-def ledger() -> Any:
+def ledger() -> Iterator[None]:
     """A ledger of one provider whose models have every shape of price."""
-    tiered = ModelPrice(
-        input_mtok=TieredPrices(base=Decimal(2), tiers=[Tier(start=1000, price=Decimal(6))]),
-        output_mtok=TieredPrices(base=Decimal(8), tiers=[Tier(start=1000, price=Decimal(16))]),
-        cache_read_mtok=Decimal("0.5"),
-    )
-    dated = [
-        ConditionalPrice(prices=flat("9", "9")),
-        ConditionalPrice(StartDateConstraint(dt.date(2026, 3, 1)), prices=flat("3", "5")),
-    ]
-    night = TimeOfDateConstraint(dt.time(22), dt.time(6))
-    by_hour = [
-        ConditionalPrice(prices=flat("4", "4")),
-        ConditionalPrice(night, prices=flat("1", "1")),
-    ]
-    priority = PriceVariant({"service_tier": "priority"}, ModelPrice(input_mtok=Decimal(7)))
-    acme = Provider(
-        id="acme",
-        name="Acme",
-        api_pattern="https://acme",
-        models=[
-            model("plain", flat("1", "2", web_searches_kcount=Decimal(10)), [priority]),
-            model("tiered", tiered),
-            model("dated", dated),
-            model("by-hour", by_hour),
-            model("per-request", flat("1", "1", requests_kcount=Decimal(5))),
-            model("embedding", ModelPrice(input_mtok=Decimal(1))),
-            model("cache-writer", flat("3", "15", cache_write_mtok=Decimal("3.75"))),
-        ],
-    )
-    set_custom_snapshot(DataSnapshot(providers=[acme], from_auto_update=False))
-    yield
-    set_custom_snapshot(None)
+    with made_ledger():
+        yield
 
 
 def test_a_stated_price_stands_as_it_was_stated() -> None:
@@ -100,7 +53,8 @@ def test_a_stated_price_stands_as_it_was_stated() -> None:
             kind="api",
             provider="openai",
             model="gpt-4o-mini",
-            price=STATED | {"cached_input_per_million_usd": 0.25},
+            price=STATED
+            | {"cached_input_per_million_usd": 0.25, "cache_write_per_million_usd": 1.25},
         )
     )
     assert prices.basis == "stated"
@@ -108,9 +62,10 @@ def test_a_stated_price_stands_as_it_was_stated() -> None:
         "input": 1.0,
         "output": 4.0,
         "cached_input": 0.25,
+        "cache_write": 1.25,
     }
     assert {row.source for row in prices.rows} == {"contract of 2026"}
-    assert prices.input_usd_per_token == 1e-6
+    assert prices.input_usd_per_token == 1.25e-6  # a token may fill a cache
     assert prices.output_usd_per_token == 4e-6
     assert prices.cached_usd_per_token == 0.25e-6
     assert prices.usd_per_hour is None
@@ -170,10 +125,46 @@ def test_a_dated_list_price_carries_its_date(ledger: None) -> None:
     assert "note" not in after.details
 
 
-def test_a_service_tier_in_the_body_is_charged_at_its_price(ledger: None) -> None:
-    prices = prices_of(api("plain", extra_body={"service_tier": "priority"}), NOON)
+@pytest.mark.parametrize(
+    "asks",
+    [{"service_tier": "priority"}, {"extra_body": {"service_tier": "priority"}}],
+)
+def test_the_tier_that_requests_ask_for_is_charged_at_its_price(
+    ledger: None, asks: dict[str, Any]
+) -> None:
+    prices = prices_of(api("plain", **asks), NOON)
     assert {row.kind: row.usd for row in prices.rows} == {"input": 7.0, "output": 2.0}
     assert prices.rows[0].details["service_tier"] == "priority"
+
+
+@pytest.mark.parametrize("tier", ["standard", "default", "auto", "on_demand", "standard_only"])
+def test_every_name_of_the_standard_tier_is_charged_at_the_standard_price(
+    ledger: None, tier: str
+) -> None:
+    prices = prices_of(api("plain", service_tier=tier), NOON)
+    assert {row.kind: row.usd for row in prices.rows} == {"input": 1.0, "output": 2.0}
+
+
+def test_a_tier_without_a_price_is_an_error_that_names_the_known_ones(ledger: None) -> None:
+    with pytest.raises(BadInput, match=r"tier 'flex'.*it knows: standard, batch, priority"):
+        prices_of(api("plain", service_tier="flex"), NOON)
+    with pytest.raises(BadInput, match=r"it knows: standard, priority\)"):
+        prices_of(api("plain", service_tier="batch"), dt.datetime(2026, 10, 13, 23, 59, tzinfo=UTC))
+
+
+def test_a_body_that_asks_for_another_tier_than_the_target_is_an_error(ledger: None) -> None:
+    body = {"service_tier": "priority"}
+    for own in ("flex", "standard"):
+        with pytest.raises(BadInput, match="different tiers"):
+            prices_of(api("plain", service_tier=own, extra_body=body), NOON)
+
+
+def test_a_cloud_that_sells_anothers_model_is_charged_at_that_ones_price(ledger: None) -> None:
+    sold = target(kind="api", provider="cloud", model="plain")
+    row = prices_of(sold, NOON).row("input")
+    assert row is not None
+    assert (row.usd, row.details["provider"]) == (1.0, "acme")
+    assert row.details["provider_note"] == "cloud sells it: the price is that of acme"
 
 
 def test_a_tier_applies_to_the_whole_prompt_and_the_worst_tier_to_caps(ledger: None) -> None:
@@ -206,7 +197,11 @@ def test_tokens_that_fill_a_cache_are_charged_and_capped_at_their_price(ledger: 
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("per-request", "requests_kcount"), ("embedding", "output_mtok"), ("absent", "no price for")],
+    [
+        ("per-request", "requests_kcount"),
+        ("embedding", "none for output"),
+        ("absent", "no price for"),
+    ],
 )
 def test_a_list_price_that_cannot_be_applied_in_full_is_an_error(
     ledger: None, name: str, why: str
@@ -259,3 +254,29 @@ def test_costs_equal_the_ledgers_own_arithmetic(
     assert worst_output is not None
     worst = prompt * worst_input + output * worst_output
     assert float(theirs.total_price) <= worst * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "owner"),
+    [
+        ("openai", "gpt-4.1-mini", "openai"),
+        ("anthropic", "claude-sonnet-4-5", "anthropic"),
+        ("google", "gemini-2.5-flash", "google"),
+        ("mistral", "mistral-small-latest", "mistral"),
+        ("deepseek", "deepseek-chat", "deepseek"),
+        ("xai", "grok-4", "x-ai"),
+        ("azure", "gpt-4o", "openai"),
+        ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "together"),
+        ("fireworks", "accounts/fireworks/models/gpt-oss-120b", "fireworks"),
+        ("groq", "llama-3.3-70b-versatile", "groq"),
+        ("openrouter", "openai/gpt-4o", "openrouter"),
+    ],
+)
+def test_every_provider_of_the_catalogue_is_found_in_the_installed_ledger(
+    provider: str, name: str, owner: str
+) -> None:
+    prices = prices_of(target(kind="api", provider=provider, model=name), NOON)
+    row = prices.row("output")
+    assert row is not None
+    assert row.usd > 0
+    assert row.details["provider"] == owner

@@ -1,0 +1,127 @@
+"""What a book of prices is: rows that say what a kind of token costs, where, from when and at which tier.
+
+Pure: where rows come from is their makers' part (ledger_book.py, price_files.py); here is which of them
+hold at a moment, and what a run writes down of them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from observatory.core.errors import BadInput
+from observatory.core.target import ApiTarget
+from observatory.economics.prices import AppliedPrices, PriceBasis, PriceKind, PriceRow
+
+KINDS: tuple[PriceKind, ...] = ("input", "output", "cached_input", "cache_write")
+STANDARD_TIERS = frozenset({"standard", "default", "auto", "on_demand", "standard_only"})
+"""What providers call the tier without a name of its own: OpenAI default and auto
+(platform.openai.com/docs/api-reference/chat/create), Anthropic auto and standard_only
+(docs.anthropic.com/en/api/service-tiers), Groq on_demand and auto (console.groq.com/docs/service-tiers)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookRow:
+    """One price: US dollars per million tokens of a kind.
+
+    service_tier None is the standard one. Holds from effective_from until the day before
+    effective_until (None: open), between utc_from and utc_until of every day (None: from or to
+    midnight UTC), for prompts longer than above_prompt_tokens (and then for the whole request).
+    """
+
+    provider: str
+    model: str
+    kind: PriceKind
+    usd_per_million: float
+    basis: PriceBasis
+    source: str
+    service_tier: str | None = None
+    effective_from: date | None = None
+    effective_until: date | None = None
+    utc_from: time | None = None
+    utc_until: time | None = None
+    above_prompt_tokens: int = 0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def holds_on(self, day: date) -> bool:
+        """Whether the price holds at some hour of a day (UTC)."""
+        begun = self.effective_from is None or self.effective_from <= day
+        return begun and (self.effective_until is None or day < self.effective_until)
+
+    def holds_at(self, at: datetime) -> bool:
+        """Whether the price holds at a moment (aware)."""
+        moment = at.astimezone(UTC)
+        hour = moment.time()
+        begun = self.utc_from is None or self.utc_from <= hour
+        return (
+            self.holds_on(moment.date())
+            and begun
+            and (self.utc_until is None or hour < self.utc_until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book as one version of it had it."""
+
+    name: str
+    version: str
+    rows: tuple[BookRow, ...]
+
+
+def tier_of(target: ApiTarget) -> str | None:
+    """The tier that a target's requests ask for, None for the standard one.
+
+    Of service_tier, or of service_tier or speed in extra_body; BadInput where they disagree.
+    """
+    asked = [
+        target.service_tier,
+        target.extra_body.get("service_tier"),
+        target.extra_body.get("speed"),
+    ]
+    named = {tier for tier in asked if isinstance(tier, str) and tier not in STANDARD_TIERS}
+    if len(named) > 1 or (named and target.service_tier in STANDARD_TIERS):
+        raise BadInput(
+            "service_tier and extra_body ask for different tiers: which price holds is not known",
+            where=f"target {target.name}",
+            fix="keep service_tier, and take service_tier and speed out of extra_body",
+        )
+    return named.pop() if named else None
+
+
+def priced(
+    rows: Iterable[BookRow], tier: str | None, at: datetime, facts: dict[str, Any]
+) -> AppliedPrices:
+    """The prices that hold at a moment and tier, as a run writes them down; empty where none do.
+
+    facts goes into the details of each.
+    """
+    day = at.astimezone(UTC).date()
+    of_tier = [row for row in rows if row.service_tier == tier and row.holds_on(day)]
+    now = [row for row in of_tier if row.holds_at(at)]
+    applied = []
+    for kind in KINDS:
+        steps = sorted(
+            (row for row in now if row.kind == kind), key=lambda row: row.above_prompt_tokens
+        )
+        if not steps:
+            continue
+        worst = max(row.usd_per_million for row in of_tier if row.kind == kind)
+        applied.append(_applied(steps, {**facts, "worst_usd": worst}))
+    return AppliedPrices(applied, applied[0].basis if applied else None)
+
+
+def _applied(steps: Sequence[BookRow], facts: dict[str, Any]) -> PriceRow:
+    base = steps[0]
+    details = {**base.details, **facts}
+    if base.service_tier is not None:
+        details["service_tier"] = base.service_tier
+    if base.effective_until is not None:
+        details["effective_until"] = base.effective_until.isoformat()
+    if len(steps) > 1:
+        details["tiers"] = [
+            {"above_prompt_tokens": row.above_prompt_tokens, "usd": row.usd_per_million}
+            for row in steps[1:]
+        ]
+    start = base.effective_from.isoformat() if base.effective_from else None
+    return PriceRow(base.kind, base.usd_per_million, base.basis, base.source, start, details)
