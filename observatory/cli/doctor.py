@@ -129,7 +129,7 @@ def key_checks(
 
     from observatory.core.errors import ObservatoryError
     from observatory.core.target import ApiTarget
-    from observatory.endpoints.api import PROVIDERS
+    from observatory.endpoints.providers.catalogue import PROVIDERS
     from observatory.telemetry.checkup import Check
     from observatory.workload.scenario_files import load_targets
 

@@ -1,41 +1,82 @@
-"""Opens a target of a provider billed by tokens: the catalogue of providers, one line each.
+"""Opens a target of a provider of the catalogue, billed by tokens, and refuses what it does not take.
 
 Nothing is started or sent here, and the key is not read into anything that is kept.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from observatory.core.connection import Connection
+import msgspec
+
+from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
+from observatory.endpoints.providers.catalogue import PROVIDERS
+from observatory.endpoints.providers.provider import WIRE_OF, Provider, WireOffer, WireWord
 from observatory.endpoints.url import address_of, key_source
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A provider's address, its usual key variable, and its dialect of the OpenAI wire."""
-
-    base_url: str
-    key_variable: str
-    max_tokens_field: str = "max_tokens"
-    stream_usage: bool = True
-
-
-PROVIDERS: dict[str, Provider] = {
-    # OpenAI API reference, "Create chat completion": max_tokens is refused by reasoning models.
-    "openai": Provider("https://api.openai.com/v1", "OPENAI_API_KEY", "max_completion_tokens"),
-}
-
-
 def open_api(target: ApiTarget) -> OpenTarget:
-    """The target as it stands; BadInput for an unknown provider."""
+    """The target as it stands; BadInput as api_connection."""
     connection = api_connection(target)
-    return OpenTarget(connection, facts_of(target, connection, engine=target.provider))
+    left_out = {"left_out": connection.omitted} if connection.omitted else {}
+    facts = facts_of(
+        target, connection, engine=target.provider, provider=target.provider, settings=left_out
+    )
+    return OpenTarget(connection, facts)
 
 
 def api_connection(target: ApiTarget) -> Connection:
-    """How it is spoken to."""
+    """How it is spoken to.
+
+    BadInput: an unknown provider; an address that is missing; a wire, a service tier, a reasoning
+    effort or a transport that the provider does not offer, with what it does.
+    """
+    where = f"target {target.name}"
+    provider = provider_of(target)
+    word, offer = offer_of(target, provider)
+    _documented("service_tier", target.service_tier, offer.service_tiers, provider, word, where)
+    _documented("reasoning_effort", target.reasoning_effort, offer.efforts, provider, word, where)
+    if target.transport == "sdk" and word == "messages":
+        other = next((name for name in provider.wires if name != word), None)
+        raise BadInput(
+            "transport: sdk measures through the openai package, which does not speak wire: messages",
+            where=where,
+            fix=f"transport: lean, or wire: {other}" if other else "transport: lean",
+        )
+    scheme, host, port, base_path = address_of(_base_url(target, provider), where)
+    connection = connect(
+        target,
+        scheme=scheme,
+        host=host,
+        port=port,
+        base_path=base_path or provider.base_path,
+        model=target.model,
+        key=_key(target, provider, offer),
+        stream_usage=offer.stream_usage,
+        max_tokens_field=offer.max_tokens_field,
+    )
+    return msgspec.structs.replace(
+        connection,
+        wire=WIRE_OF[word],
+        transport=target.transport,
+        service_tier=target.service_tier,
+        omitted=list(offer.omitted),
+    )
+
+
+def listing_connection(connection: Connection, provider: Provider) -> Connection:
+    """How the provider's models are listed: by its usual wire, whichever one is measured."""
+    word = provider.usual_wire
+    offer = provider.wires[word]
+    key = connection.key
+    if key is not None:
+        key = msgspec.structs.replace(key, header=offer.key_header, prefix=offer.key_prefix)
+    return msgspec.structs.replace(connection, wire=WIRE_OF[word], key=key)
+
+
+def provider_of(target: ApiTarget) -> Provider:
+    """The target's provider; BadInput for one that the catalogue does not have."""
     provider = PROVIDERS.get(target.provider)
     if provider is None:
         raise BadInput(
@@ -43,17 +84,50 @@ def api_connection(target: ApiTarget) -> Connection:
             where=f"target {target.name}",
             fix=f"one of: {', '.join(PROVIDERS)}; any other endpoint is a target of kind url",
         )
-    scheme, host, port, base_path = address_of(
-        target.base_url or provider.base_url, f"target {target.name}"
-    )
-    return connect(
-        target,
-        scheme=scheme,
-        host=host,
-        port=port,
-        base_path=base_path,
-        model=target.model,
-        key=key_source(target, provider.key_variable),
-        stream_usage=provider.stream_usage,
-        max_tokens_field=provider.max_tokens_field,
-    )
+    return provider
+
+
+def offer_of(target: ApiTarget, provider: Provider) -> tuple[WireWord, WireOffer]:
+    """The wire that a target asks for, else the usual one; BadInput where it is not offered."""
+    word = target.wire or provider.usual_wire
+    offer = provider.wires.get(word)
+    if offer is None:
+        raise BadInput(
+            f"{provider.title} offers no wire {word!r}",
+            where=f"target {target.name}",
+            fix=f"one of: {', '.join(provider.wires)}",
+        )
+    return word, offer
+
+
+def _documented(
+    field: str,
+    asked: str | None,
+    values: Sequence[str],
+    provider: Provider,
+    word: WireWord,
+    where: str,
+) -> None:
+    if asked is None or asked in values:
+        return
+    said = f"{field} {asked!r} is none that {provider.title} documents for wire {word}"
+    fix = f"one of: {', '.join(values)}" if values else f"leave {field} out: it has no such field"
+    raise BadInput(said, where=where, fix=fix)
+
+
+def _base_url(target: ApiTarget, provider: Provider) -> str:
+    url = target.base_url or provider.base_url
+    if url is None:
+        raise BadInput(
+            f"base_url is missing: {provider.title} is spoken to on a resource of your own",
+            where=f"target {target.name}",
+            fix=f"base_url: {provider.example_url}",
+        )
+    return url
+
+
+def _key(target: ApiTarget, provider: Provider, offer: WireOffer) -> KeySource | None:
+    source = key_source(target, provider.key_variable)
+    if source is None:
+        return None
+    return msgspec.structs.replace(source, header=offer.key_header, prefix=offer.key_prefix)

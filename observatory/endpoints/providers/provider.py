@@ -1,0 +1,87 @@
+"""What is known of a provider: data with the pages that say so. It opens, sends and decides nothing.
+
+None means that the provider's documentation does not say it, or says it twice and differently.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+WireWord = Literal["chat", "responses", "messages"]
+"""What a person writes: target kind api, key wire."""
+WIRE_OF: Mapping[str, Literal["openai", "responses", "messages"]] = {
+    "chat": "openai",
+    "responses": "responses",
+    "messages": "messages",
+}
+"""The wire (endpoints.wires) that is spoken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page, or a file of the provider's own client, and what was read there."""
+
+    where: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireOffer:
+    """One of a provider's APIs: what its requests may hold, and what its answers tell.
+
+    stream_usage: True: asked for with stream_options; False: told anyway, and not asked for.
+    seed: whether a request's seed has an effect. service_tiers, efforts: the values that are
+    documented; () where there is no such field. limit_bounds_reasoning: whether the output limit also
+    bounds tokens of reasoning, hidden ones too. omitted: body fields that are left out of every
+    request, because it refuses or ignores them. untold: fields of a record that its answers never
+    fill.
+    """
+
+    max_tokens_field: str = "max_tokens"
+    stream_usage: bool = True
+    seed: bool | None = None
+    service_tiers: tuple[str, ...] = ()
+    efforts: tuple[str, ...] = ()
+    limit_bounds_reasoning: bool | None = None
+    omitted: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider and its APIs; the first wire is its usual one.
+
+    base_url: None where it is the customer's own (then base_path is where its API stands on it).
+    example_model: one that the price ledger knows. prices_id: its name in genai-prices.
+    lists_what_it_serves: whether GET /models names what requests ask for. listed_prefix: what it puts
+    before the names there. reasoning_in: where an answer's reasoning stands; "" where it shows none.
+    rate_limit_headers: what it documents, with how they read; () where none is documented.
+    """
+
+    name: str
+    title: str
+    base_url: str | None
+    key_variable: str
+    wires: Mapping[WireWord, WireOffer]
+    prices_id: str
+    example_model: str
+    sources: tuple[Source, ...]
+    looked: str
+    base_path: str = ""
+    example_url: str | None = None
+    lists_what_it_serves: bool = True
+    listed_prefix: str = ""
+    reasoning_in: str = ""
+    request_id_header: str | None = None
+    processing_headers: tuple[str, ...] = ()
+    rate_limit_headers: tuple[str, ...] = ()
+    rate_limits_read: str = ""
+    weights: Literal["open", "closed", "both"] = "closed"
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def usual_wire(self) -> WireWord:
+        """The wire that is spoken where a target names none."""
+        return next(iter(self.wires))
