@@ -1,5 +1,6 @@
 """observatory target: the targets that are known by name, and whether one is really there."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,6 +56,51 @@ def target_row(target: "Target") -> dict[str, str]:
     }
 
 
+@app.command("providers")
+def list_providers(
+    json_output: JsonOption = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the tables of docs/providers.md into this page.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """List the providers that a target of kind api may name, and whose key is set.
+
+    Example: observatory target providers --json
+    """
+    import os
+
+    import msgspec
+
+    from observatory.cli.answers import show_table
+    from observatory.endpoints.providers.page import as_rows, page_with_tables
+
+    if page is not None:
+        page.write_text(page_with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+        return
+    rows = as_rows(os.environ)
+    if json_output:
+        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        return
+    show_table(
+        ["provider", "title", "wires", "key variable", "set", "base URL"],
+        [
+            (
+                row["name"],
+                row["title"],
+                ", ".join(row["wires"]),
+                row["key_variable"],
+                "yes" if row["key_set"] else "no",
+                row["base_url"] or "your own resource",
+            )
+            for row in rows
+        ],
+    )
+    typer.echo("docs/providers.md says what each supports, and where that stands.")
+
+
 @app.command()
 def check(
     name: Annotated[
@@ -78,7 +124,6 @@ def check(
     """
     import shutil
     import tempfile
-    from pathlib import Path
 
     from observatory.endpoints.catalogue import OpenContext, open_target
     from observatory.endpoints.check import check_target

@@ -21,7 +21,6 @@ AZURE = Provider(
     prices_id="azure",
     example_model="gpt-4o-mini",
     lists_what_it_serves=False,
-    request_id_header="apim-request-id",
     rate_limit_headers=RATE_LIMITS,
     rate_limits_read="a minute; resets are whole seconds; -1 means that a limit is not told",
     looked="2026-11-27",

@@ -19,7 +19,6 @@ FIREWORKS = Provider(
     example_model="accounts/fireworks/models/gpt-oss-120b",
     lists_what_it_serves=False,
     reasoning_in="delta.reasoning_content",
-    request_id_header="x-request-id",
     processing_headers=("fireworks-server-processing-time",),
     rate_limit_headers=(
         "x-ratelimit-limit-tokens-prompt",

@@ -56,7 +56,8 @@ class Provider:
     base_url: None where it is the customer's own (then base_path is where its API stands on it).
     example_model: one that the price ledger knows. prices_id: its name in genai-prices.
     lists_what_it_serves: whether GET /models names what requests ask for. listed_prefix: what it puts
-    before the names there. reasoning_in: where an answer's reasoning stands; "" where it shows none.
+    before the names there. tried_with_key: the day of the last run with a real key; None: never, so that
+    all of this was held only against documented or recorded exchanges. reasoning_in: where an answer's reasoning stands; "" where it shows none.
     rate_limit_headers: what it documents, with how they read; () where none is documented.
     """
 
@@ -79,6 +80,7 @@ class Provider:
     rate_limit_headers: tuple[str, ...] = ()
     rate_limits_read: str = ""
     weights: Literal["open", "closed", "both"] = "closed"
+    tried_with_key: str | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
