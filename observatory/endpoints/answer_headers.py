@@ -1,5 +1,6 @@
 """What is kept of a response's headers. Pure; names come in lower case."""
 
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -15,8 +16,25 @@ _REQUEST_IDS = (
     "x-correlation-id",
     "cf-ray",
 )
-_RATE_LIMITS = ("x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "x-rate-limit-")
+_RATE_LIMITS = (
+    "x-ratelimit-",
+    "ratelimit",
+    "anthropic-ratelimit-",
+    "x-rate-limit-",
+    "x-tokenlimit-",
+)
 _RETRY = ("retry-after", "retry-after-ms")
+_PROCESSING = (
+    # OpenAI, API reference, "Debugging requests": milliseconds.
+    ("openai-processing-ms", 1.0),
+    # Fireworks, API reference, perf_metrics_in_response: seconds, of answers that are not streamed.
+    ("fireworks-server-processing-time", 1000.0),
+    # Envoy, "HTTP header manipulation": milliseconds until the upstream's headers; in a recorded
+    # answer of Anthropic's.
+    ("x-envoy-upstream-service-time", 1.0),
+)
+"""Processing-time headers, the most telling first, and milliseconds in one of their units."""
+_DURATION = re.compile(r";\s*dur\s*=\s*\"?([0-9.]+)")
 _MOST_KEPT = 64
 """Rate-limit headers kept of one response; a server that sends more means no good."""
 
@@ -46,8 +64,18 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
         provider_request_id=masker.exact(found[identifier])[:200] if identifier else None,
         rate_limit_headers=limits,
         retry_after_s=_retry_after(response, unix_s) if limits else None,
-        processing_ms=_number(response.header("openai-processing-ms")),
+        processing_ms=_processing_ms(response),
     )
+
+
+def _processing_ms(response: ResponseReader) -> float | None:
+    """The server's own time, by the first header that tells one; of Server-Timing the longest part."""
+    for name, unit_ms in _PROCESSING:
+        told = _number(response.header(name))
+        if told is not None:
+            return told * unit_ms
+    parts = [_number(text) for text in _DURATION.findall(response.header("server-timing") or "")]
+    return max((part for part in parts if part is not None), default=None)
 
 
 def _retry_after(response: ResponseReader, unix_s: float) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 MASK = "***"
 _KEY_LIKE = re.compile(
     r"(?i:bearer|basic)\s+[^\s\"',;]{4,}"
-    r"|\b(?:sk|pk|rk|gsk|xai|hf|nvapi|pplx|r8|fw)[-_][A-Za-z0-9_\-.*]{6,}"
+    r"|\b(?:sk|pk|rk|gsk|xai|hf|nvapi|pplx|r8|fw|tgp)[-_][A-Za-z0-9_\-.*]{6,}"
     r"|(?i:api[-_ ]?key|\bkey|\btoken|\bsecret|\bpassword)[\"']?\s*[=:]\s*[\"']?[^\s\"',;}]{4,}"
     r"|\bAIza[0-9A-Za-z_\-]{10,}"
     r"|\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+)*"

@@ -222,7 +222,12 @@ ATTEMPTS = Table(
         Column("model_reported", "VARCHAR", "model named in the answer"),
         Column("system_fingerprint", "VARCHAR", "fingerprint named in the answer"),
         Column("service_tier", "VARCHAR", "service tier named in the answer"),
-        Column("processing_ms", "DOUBLE", "server's own processing-time header, milliseconds"),
+        Column(
+            "processing_ms",
+            "DOUBLE",
+            "server's own time by a header, milliseconds: openai-processing-ms, else "
+            "fireworks-server-processing-time, x-envoy-upstream-service-time (until its headers), server-timing",
+        ),
         Column("finish_reason", "VARCHAR", "stop, length, tool_calls, content_filter ..."),
         Column("bytes_sent", "BIGINT", "bytes of the request"),
         Column("bytes_received", "BIGINT", "bytes of the response"),

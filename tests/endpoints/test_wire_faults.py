@@ -6,6 +6,7 @@ import pytest
 from observatory.core.record import Attempt
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.masking import MASK, Masker
+from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.endpoints.wire import ERROR_TEXT_LIMIT, decode
 from tests.endpoints.wire_streams import delta, event, head, read, stream, usage, whole
 
@@ -243,6 +244,34 @@ def test_limits_waits_and_identities_are_read_from_headers() -> None:
         "anthropic-ratelimit-tokens-limit": "5000",
         "retry-after": "1.5",
     }
+
+
+@pytest.mark.parametrize(
+    ("lines", "processing_ms"),
+    [
+        (["fireworks-server-processing-time: 0.25"], 250.0),
+        (["x-envoy-upstream-service-time: 690"], 690.0),
+        (["x-envoy-upstream-service-time: 690", "openai-processing-ms: 81"], 81.0),
+        (['Server-Timing: edge;dur=2.5, inference;desc="all of it";dur=120'], 120.0),
+        (['Server-Timing: cfL4;desc="?proto=TCP"'], None),
+        (["openai-processing-ms: soon"], None),
+        ([], None),
+    ],
+)
+def test_a_servers_own_time_is_read_from_the_headers_that_tell_it(
+    lines: list[str], processing_ms: float | None
+) -> None:
+    attempt = read(stream([*TEXT, STOP, event(usage(1, 2)), DONE], *lines)).attempt
+    assert attempt.processing_ms == processing_ms
+
+
+def test_every_documented_rate_limit_header_of_the_catalogue_is_kept() -> None:
+    names = {name for one in PROVIDERS.values() for name in one.rate_limit_headers}
+    names |= {"x-tokenlimit-limit", "x-ratelimit-limit-req-minute"}
+    reads = stream(
+        [*TEXT, STOP, event(usage(1, 2)), DONE], *(f"{name.title()}: 7" for name in names)
+    )
+    assert read(reads).attempt.rate_limit_headers == dict.fromkeys(names, "7")
 
 
 @pytest.mark.parametrize(
