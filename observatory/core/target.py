@@ -19,8 +19,11 @@ from observatory.core.units import PositiveDuration, Rate
 from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_OURS = ("messages", "prompt", "model", "stream", "max_tokens", "max_completion_tokens", "n")
-"""What extra_body must not touch: records and spending caps would no longer be true."""
+_OURS = (
+    "messages", "prompt", "input", "instructions", "system", "model", "stream",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "n",
+)  # fmt: skip
+"""What extra_body must not touch, on any wire: records and spending caps would no longer be true."""
 Transport = Literal["lean", "sdk"]
 """lean: our own sockets, stamps by the kernel. sdk: the openai package's client, as an application
 would see it."""

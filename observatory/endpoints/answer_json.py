@@ -43,6 +43,7 @@ class Choice(msgspec.Struct, gc=False):
     message: Said | None = None
     text: str | None = None
     finish_reason: str | None = None
+    error: Any = None
 
 
 class Details(msgspec.Struct, gc=False):
@@ -51,6 +52,7 @@ class Details(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -63,8 +65,11 @@ class Usage(msgspec.Struct, gc=False):
     output_tokens: int | None = None
     prompt_tokens_details: Details | None = None
     completion_tokens_details: Details | None = None
+    input_tokens_details: Details | None = None
+    output_tokens_details: Details | None = None
     reasoning_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
 
@@ -139,6 +144,7 @@ def _choice(value: dict[str, Any]) -> dict[str, Any]:
         kept["text"] = _text(value["text"])
     if isinstance(value.get("finish_reason"), str):
         kept["finish_reason"] = value["finish_reason"]
+    kept["error"] = value.get("error")
     return kept
 
 
@@ -194,11 +200,12 @@ def _integers(value: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, one in value.items():
         if isinstance(one, dict):
-            if name in ("prompt_tokens_details", "completion_tokens_details"):
+            if name in _DETAILS:
                 kept[name] = _integers(one)
         elif isinstance(one, int | float) and not isinstance(one, bool) and one == int(one):
             kept[name] = int(one)
     return {name: one for name, one in kept.items() if name in _COUNTS}
 
 
+_DETAILS = frozenset(name for name in Usage.__struct_fields__ if name.endswith("_details"))
 _COUNTS = frozenset(Usage.__struct_fields__) | frozenset(Details.__struct_fields__)

@@ -1,7 +1,12 @@
-"""What is read out of an answer, event by event: the mutable inside of the decoder."""
+"""What is read out of an answer, event by event: the mutable inside of the decoder.
 
-from observatory.endpoints.answer_json import Choice, Chunk, Said, ToolCall, Usage, read_chunk
-from observatory.endpoints.token_split import running_output
+Each wire's own reading fills it (chat_reading, messages_reading, responses_reading); nothing else
+of the decoder knows which wire an answer came by.
+"""
+
+from typing import ClassVar
+
+from observatory.endpoints.answer_json import Usage
 
 
 class AnswerReading:
@@ -10,8 +15,14 @@ class AnswerReading:
     Lists of equal length hold one entry a text event (one with reasoning, content or tool-call
     text): event_ns, event_characters, event_reads (the read that completed it). running holds the
     output tokens that usage gave in text events, of those that had it. tools: index -> [name,
-    arguments].
+    arguments]. split_unknown: usage does not tell the tokens of the text that was streamed, because
+    reasoning was streamed as a summary of what was billed, or its tokens are not told apart.
+    saw_done: the stream said that it is over, as its wire does. ends_with: how.
     """
+
+    ends_with: ClassVar[str]
+    quick: ClassVar[bool] = False
+    """Whether stream_reading's short way, which knows chat events, may be taken."""
 
     __slots__ = (
         "bad_json",
@@ -30,6 +41,7 @@ class AnswerReading:
         "saw_done",
         "service_tier",
         "sort",
+        "split_unknown",
         "system_fingerprint",
         "tools",
         "usage",
@@ -55,110 +67,62 @@ class AnswerReading:
         self.system_fingerprint: str | None = None
         self.service_tier: str | None = None
         self.saw_done = False
+        self.split_unknown = False
         self.error: object = None
         self.bad_json: bytes | None = None
 
+    @property
+    def said_its_end(self) -> bool:
+        """Whether a stream that is over ended as its wire's do."""
+        return self.saw_done
+
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """One event of a stream; one that the body's end cut off counts only where it is readable."""
-        if data == b"[DONE]":
-            self.saw_done = True
-            return
-        chunk = read_chunk(data)
-        if chunk is None:
-            if name == b"error" and whole:
-                self.error = self.error or data.decode("utf-8", "replace")
-            elif whole:
-                self.bad_json = self.bad_json or data
-            return
-        if self.first_event is None:
-            self.first_event = at
-        self._chunk(chunk, at, read)
-        if name == b"error" and self.error is None:
-            self.error = chunk.message or chunk.detail or data.decode("utf-8", "replace")
+        raise NotImplementedError
 
     def whole_answer(self, body: bytes, at: int) -> None:
         """One JSON document, complete at `at`: one event with all its text."""
-        chunk = read_chunk(body)
-        if chunk is None:
-            self.bad_json = body
-            return
-        self.first_event = at
-        self._chunk(chunk, at, 0)
-        if not chunk.choices and self.error is None:
-            self.error = chunk.detail or chunk.message
+        raise NotImplementedError
 
-    def _chunk(self, chunk: Chunk, at: int, read: int) -> None:
-        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
-        if usage is not None:
-            self.usage = usage
-            self.usage_event = at
-        if self.model is None:
-            self.model = chunk.model or None
-        if chunk.system_fingerprint is not None:
-            self.system_fingerprint = chunk.system_fingerprint
-        if chunk.service_tier is not None:
-            self.service_tier = chunk.service_tier
-        error = chunk.error or (chunk.x_groq.error if chunk.x_groq else None)
-        if chunk.object == "error" and not error:
-            error = chunk.message or "the event is of type error"
-        if error and self.error is None:
-            self.error = error
-        characters = 0
-        for choice in chunk.choices or ():
-            characters += self._choice(choice, at)
-        if characters:
-            self.event_ns.append(at)
-            self.event_characters.append(characters)
-            self.event_reads.append(read)
-            output = running_output(usage) if usage is not None else None
-            if output is not None:
-                self.running.append(output)
+    def _not_json(self, data: bytes, name: bytes, whole: bool) -> None:
+        if name == b"error" and whole:
+            self.error = self.error or data.decode("utf-8", "replace")
+        elif whole:
+            self.bad_json = self.bad_json or data
 
-    def _choice(self, choice: Choice, at: int) -> int:
-        """Take in one choice; answers the characters of text in it."""
-        if choice.finish_reason:
-            self.finish_reason = choice.finish_reason
-        said = choice.delta
-        if said is None and not self.event_ns:
-            said = choice.message  # after deltas a message only repeats them
-        characters = self._said(said, at) if said is not None else 0
-        if choice.text:
-            self._answers(at)
-            self.content_pieces.append(choice.text)
-            characters += len(choice.text)
-        return characters
-
-    def _said(self, said: Said, at: int) -> int:
-        characters = 0
-        # Some servers send the same text under two names: the first that has any is taken.
-        reasoning = said.reasoning_content or said.reasoning or said.thinking
-        if reasoning:
-            if self.first_reasoning is None:
-                self.first_reasoning = at
-            self.reasoning_pieces.append(reasoning)
-            characters = len(reasoning)
-        content = said.content or said.refusal
-        if content:
-            self._answers(at)
-            self.content_pieces.append(content)
-            characters += len(content)
-        if said.tool_calls:
-            for place, call in enumerate(said.tool_calls):
-                characters += self._tool(call, place, at)
-        elif said.function_call:
-            characters += self._tool(ToolCall(index=0, function=said.function_call), 0, at)
-        return characters
-
-    def _tool(self, call: ToolCall, place: int, at: int) -> int:
-        tool = self.tools.setdefault(call.index if call.index is not None else place, ["", ""])
-        if call.function is None:
+    def _reasons(self, text: str | None, at: int) -> int:
+        """A piece of reasoning; answers its characters."""
+        if not text:
             return 0
-        name, arguments = call.function.name or "", call.function.arguments or ""
+        if self.first_reasoning is None:
+            self.first_reasoning = at
+        self.reasoning_pieces.append(text)
+        return len(text)
+
+    def _says(self, text: str | None, at: int) -> int:
+        """A piece of the answer; answers its characters."""
+        if not text:
+            return 0
+        self._answers(at)
+        self.content_pieces.append(text)
+        return len(text)
+
+    def _calls(self, place: int, name: str | None, arguments: str | None, at: int) -> int:
+        """A piece of the tool call at `place`; answers its characters."""
+        tool = self.tools.setdefault(place, ["", ""])
+        name, arguments = name or "", arguments or ""
         tool[0] += name
         tool[1] += arguments
         if name or arguments:
             self._answers(at)
         return len(name) + len(arguments)
+
+    def _carried(self, characters: int, at: int, read: int) -> None:
+        """An event is over; it counts where it had text."""
+        if characters:
+            self.event_ns.append(at)
+            self.event_characters.append(characters)
+            self.event_reads.append(read)
 
     def _answers(self, at: int) -> None:
         if self.first_answer is None:

@@ -9,6 +9,7 @@ import msgspec
 
 from observatory.core.connection import Connection
 from observatory.core.plan import NONCE_SENTINEL, PlanItem
+from observatory.endpoints.wires import RequestKind, path_of, wire_of
 
 _encode = msgspec.json.Encoder().encode
 # With its opening quote: a quote inside text is escaped, so that only a string which begins with
@@ -20,7 +21,7 @@ def render(
     item: PlanItem,
     connection: Connection,
     *,
-    request: Literal["chat", "completions"],
+    request: RequestKind,
     stream: bool,
     cache: Literal["cold", "natural", "warm"],
     model: str | None = None,
@@ -30,25 +31,32 @@ def render(
     model: what is asked; the connection's where it is None.
 
     Precedence, later wins: the item's body; model, output limit and stream, which are ours; the
-    target's reasoning_effort (chat only); the target's extra_body, merged as RFC 7396 merges
-    (objects field by field, null removes, everything else replaces).
-    ValueError where the item does not fit the request type, or is cold without a nonce's place.
+    target's reasoning_effort (chat only); what the endpoint refuses, left out; its service_tier; the
+    target's extra_body, merged as RFC 7396 merges (objects field by field, null removes, everything
+    else replaces). How all that is said is the wire's (wires.py).
+    ValueError where the item does not fit the request type or the wire, or is cold without a
+    nonce's place.
     """
+    path_of(connection, request)
     asked = "messages" if request == "chat" else "prompt"
     if asked not in item.body:
         raise ValueError(f"item {item.prompt_id} has no {asked}, which a {request} request needs")
+    wire = wire_of(connection)
     # What is asked stands first, so that the first sentinel is the one that opens it.
-    body: dict[str, Any] = {asked: item.body[asked], "model": model or connection.model}
-    theirs = {asked, "model", "max_tokens"}
-    body.update((name, value) for name, value in item.body.items() if name not in theirs)
-    # Completions keep the old name everywhere (OpenAI API reference, "Create completion").
-    body[connection.max_tokens_field if request == "chat" else "max_tokens"] = item.max_tokens
-    body["stream"] = stream
-    if stream and connection.stream_usage:
-        body["stream_options"] = {"include_usage": True}
-    if connection.reasoning_effort is not None and request == "chat":
-        body["reasoning_effort"] = connection.reasoning_effort
-    whole = _encode(_merged(body, connection.extra_body))
+    body = wire.body(
+        item,
+        connection,
+        model=model or connection.model,
+        stream=stream,
+        chat=request == "chat",
+    )
+    for name in connection.omitted:
+        body.pop(name, None)
+    if connection.service_tier is not None:
+        body["service_tier"] = connection.service_tier  # so called on every wire
+    body = _merged(body, connection.extra_body)
+    wire.refuse(body)
+    whole = _encode(body)
     return _split(whole, item) if cache == "cold" else (whole, b"")
 
 

@@ -12,11 +12,13 @@ def count_tokens(
     running: Sequence[int],
     *,
     reasoning_streamed: bool,
+    split_unknown: bool = False,
 ) -> tuple[Tokens, list[int]]:
     """An answer's counts, and the tokens of each text event.
 
     characters: of each text event. running: the output tokens that usage gave in text events
-    themselves, of those that had it.
+    themselves, of those that had it. split_unknown: usage does not tell the tokens of what was
+    streamed; then nothing is known of streamed tokens and of each event's, unless usage is missing.
 
     Hidden reasoning is usage's reasoning tokens where no reasoning text was streamed, else 0;
     visible = output - hidden. Then, the first that fits:
@@ -28,7 +30,7 @@ def count_tokens(
       characters, cumulatively, so that they are whole and sum to visible, from `characters`.
     Text is never tokenised here. Negative counts are not believed.
     """
-    prompt, output, cached, reasoning, written = _reported(usage)
+    prompt, output, cached, reasoning, written, beside = _reported(usage)
     events = len(characters)
     if output is None:
         streamed_from = "events" if events else None
@@ -43,10 +45,20 @@ def count_tokens(
             cache_write=written,
         )
         return counts, [1] * events if streamed_from else []
+    if split_unknown:
+        counts = Tokens(
+            prompt=prompt,
+            cached=cached,
+            output=output,
+            reasoning=reasoning,
+            output_from="usage",
+            cache_write=written,
+        )
+        return counts, []
     hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
     visible = output - hidden
     streamed_from = "usage"
-    split = _by_running(running, hidden) if len(running) == events else None
+    split = _by_running(running, max(0, hidden - beside)) if len(running) == events else None
     if split is None and events and visible in (events, events + 1):
         split = [1] * events
     if split is None and events and visible > 0:
@@ -99,34 +111,54 @@ def _by_characters(tokens: int, characters: Sequence[int]) -> list[int]:
 
 def _reported(
     usage: Usage | None,
-) -> tuple[int | None, int | None, int | None, int | None, int | None]:
-    """prompt, output, cached, reasoning and cache-written tokens, under whichever names."""
+) -> tuple[int | None, int | None, int | None, int | None, int | None, int]:
+    """prompt, output, cached, reasoning and cache-written tokens, under whichever names, and the
+    reasoning tokens that the server counted beside its output tokens.
+
+    Those are billed as output all the same, and the total tells of them: xAI names them
+    (docs.x.ai, "Reasoning": total = prompt + completion + reasoning), Gemini's OpenAI endpoint
+    leaves them out of every field but the total (ai.google.dev/gemini-api/docs/thinking: "response
+    pricing is the sum of output tokens and thinking tokens").
+    """
     if usage is None:
-        return None, None, None, None, None
-    prompt_parts, output_parts = usage.prompt_tokens_details, usage.completion_tokens_details
+        return None, None, None, None, None, 0
+    prompt_parts = usage.prompt_tokens_details or usage.input_tokens_details
+    output_parts = usage.completion_tokens_details or usage.output_tokens_details
     prompt = _first(usage.prompt_tokens, usage.input_tokens)
     output = running_output(usage)
     reasoning = _first(
         output_parts.reasoning_tokens if output_parts else None, usage.reasoning_tokens
     )
-    if output is not None and reasoning:
-        apart = usage.total_tokens == (prompt or 0) + output + reasoning
-        if apart or reasoning > output:
-            output += reasoning  # xAI and Gemini count reasoning beside completion_tokens
-    return (
-        prompt,
-        output,
-        _first(
-            prompt_parts.cached_tokens if prompt_parts else None,
-            usage.prompt_cache_hit_tokens,
-            usage.cache_read_input_tokens,
-        ),
-        reasoning,
-        _first(
-            usage.cache_creation_input_tokens,
-            prompt_parts.cache_creation_tokens if prompt_parts else None,
-        ),
+    beside = _beside(prompt, output, reasoning, usage.total_tokens)
+    if beside:
+        output = (output or 0) + beside
+        reasoning = reasoning or beside
+    cached = _first(
+        prompt_parts.cached_tokens if prompt_parts else None,
+        usage.prompt_cache_hit_tokens,
+        usage.cache_read_input_tokens,
+        usage.cached_tokens,
     )
+    written = _first(
+        usage.cache_creation_input_tokens,
+        prompt_parts.cache_creation_tokens if prompt_parts else None,
+        prompt_parts.cache_write_tokens if prompt_parts else None,
+    )
+    return prompt, output, cached, reasoning, written, beside
+
+
+def _beside(
+    prompt: int | None, output: int | None, reasoning: int | None, total: int | None
+) -> int:
+    """Output tokens that the server's count of them leaves out."""
+    if output is None and (prompt is None or not reasoning):
+        return 0
+    missing = (total or 0) - (prompt or 0) - (output or 0) if prompt is not None else 0
+    if not reasoning:
+        return max(0, missing)
+    if missing == reasoning or reasoning > (output or 0):
+        return reasoning
+    return 0
 
 
 def running_output(usage: Usage) -> int | None:

@@ -16,15 +16,18 @@ from observatory.endpoints.masking import Masker
 from observatory.endpoints.stream_reading import Arrivals, read_stream
 from observatory.endpoints.token_split import count_tokens
 from observatory.endpoints.wire_faults import final_fault
+from observatory.endpoints.wires import WIRES, WireName
 
 ERROR_TEXT_LIMIT = 300
 _FEW_READS = 3
 _NOTHING = KeptHeaders(None, {}, None, None)
 
 
-def decode(exchange: Exchange, *, anchor_unix_ns: int, masker: Masker) -> Answer:
+def decode(
+    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+) -> Answer:
     """The whole of decode_steps at once."""
-    steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker)
+    steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
     while True:
         try:
             next(steps)
@@ -34,7 +37,7 @@ def decode(exchange: Exchange, *, anchor_unix_ns: int, masker: Masker) -> Answer
 
 
 def decode_steps(
-    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker
+    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
 ) -> Generator[None, None, Answer]:
     """Decode one try, pausing after every EVENTS_A_STEP events so that nobody's read waits long.
 
@@ -42,7 +45,7 @@ def decode_steps(
     read whose bytes had waited as several segments, all but the last share a stamp that is not
     theirs. token rules: token_split.count_tokens; errors: wire_faults.final_fault.
     """
-    reading = AnswerReading()
+    reading = WIRES[wire].reading()
     response = exchange.response
     kept = _NOTHING
     body = b""
@@ -98,6 +101,7 @@ def _answer(
         reading.event_characters,
         reading.running,
         reasoning_streamed=bool(reading.reasoning_pieces),
+        split_unknown=reading.split_unknown,
     )
     shared = reading.shared(response.merged) if response is not None else []
     text, reasoning, tool_text = reading.texts()

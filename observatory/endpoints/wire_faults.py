@@ -15,8 +15,8 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
     """The fault that stands in the record, None for a whole answer; the first of these that fits.
 
     An HTTP status other than 2xx; an error object, in a 200 stream too; what the transport met,
-    unless the stream had already said [DONE]; a body that is neither a stream nor JSON; an event
-    that is no JSON; an end without [DONE], finish reason or usage; an answer with nothing in it.
+    unless the stream had already said that it is over; a body that is neither a stream nor JSON; an
+    event that is no JSON; a stream that does not end as its wire's do; an answer with nothing in it.
     """
     response = exchange.response
     if response is None or response.status is None:
@@ -51,13 +51,13 @@ def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> F
     if reading.sort == "json":
         if reading.event_ns or reading.finish_reason:
             return None
-        return Fault("body", "empty_answer", f"the answer has no choices: {_text(body)}")
-    if not (reading.saw_done or reading.finish_reason or reading.usage):
+        return Fault("body", "empty_answer", f"there is no answer in it: {_text(body)}")
+    if not reading.said_its_end:
         if reading.first_event is None:
             return Fault("body", "empty_answer", "the answer has no event")
-        return Fault("stream", "early_close", "the stream ended without [DONE] or finish reason")
+        return Fault("stream", "early_close", f"the stream ended without {reading.ends_with}")
     if not reading.event_ns and not reading.finish_reason and reading.usage is None:
-        return Fault("stream", "empty_answer", "[DONE] came without text or finish reason")
+        return Fault("stream", "empty_answer", "the stream ended without text or finish reason")
     return None
 
 

@@ -1,27 +1,51 @@
-"""The wires that a target may speak, one line each: paths, fixed headers, how a stream ends.
+"""The wires that a target may speak, one entry each: paths, fixed headers, bodies, answers.
 
 A wire is one API's shape of requests and answers. It knows no provider, no socket and no secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from observatory.core.connection import Connection
+from observatory.core.plan import PlanItem
+from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.chat_body import chat_body
+from observatory.endpoints.chat_reading import ChatReading
+from observatory.endpoints.messages_body import messages_body, refuse_impossible
+from observatory.endpoints.messages_reading import MessagesReading
+from observatory.endpoints.responses_body import responses_body
+from observatory.endpoints.responses_reading import ResponsesReading
 
 WireName = Literal["openai", "responses", "messages"]
 RequestKind = Literal["chat", "completions"]
 
 
+class MakesBody(Protocol):
+    """Makes a request's JSON of a plan item."""
+
+    def __call__(
+        self, item: PlanItem, connection: Connection, *, model: str, stream: bool, chat: bool
+    ) -> dict[str, Any]:
+        """The body, what is asked first; ValueError where it cannot be asked."""
+
+
+def _refuse_nothing(body: dict[str, Any]) -> None:
+    """Every body may be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One wire. paths: after the base URL, by what the workload asks. ends_with: what a whole
-    stream ends with. headers: sent with every request unless the target sets them itself."""
+    """One wire. paths: after the base URL, by what the workload asks. headers: sent with every
+    request unless the target sets them itself. reading: takes in answers, and knows what ends a
+    stream. refuse: ValueError for a whole body that the API would refuse."""
 
     title: str
     paths: Mapping[str, str]
-    ends_with: str
+    body: MakesBody
+    reading: type[AnswerReading]
     headers: Mapping[str, str] = field(default_factory=dict)
+    refuse: Callable[[dict[str, Any]], None] = _refuse_nothing
 
 
 WIRES: Mapping[str, Wire] = {
@@ -29,16 +53,19 @@ WIRES: Mapping[str, Wire] = {
     "openai": Wire(
         "OpenAI Chat Completions",
         {"chat": "/chat/completions", "completions": "/completions"},
-        "[DONE]",
+        chat_body,
+        ChatReading,
     ),
     # platform.openai.com/docs/api-reference/responses and /responses-streaming
-    "responses": Wire("OpenAI Responses", {"chat": "/responses"}, "response.completed"),
+    "responses": Wire("OpenAI Responses", {"chat": "/responses"}, responses_body, ResponsesReading),
     # platform.claude.com/docs/en/api/messages and /api/versioning
     "messages": Wire(
         "Anthropic Messages",
         {"chat": "/messages"},
-        "message_stop",
+        messages_body,
+        MessagesReading,
         {"anthropic-version": "2023-06-01"},
+        refuse_impossible,
     ),
 }
 

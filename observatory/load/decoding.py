@@ -145,7 +145,8 @@ class DecodeQueue:
     def _steps(self, turn: Turn) -> Steps:
         anchor_unix_ns = self._endpoint.anchor.realtime_ns
         masker = self._endpoint.masker
-        return decode_steps(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker)
+        wire = self._endpoint.connection.wire
+        return decode_steps(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
 
     def _whole(self, turn: Turn) -> RequestRecord:
         steps = self._steps(turn)
@@ -170,7 +171,8 @@ class DecodeQueue:
         turn.exchange.fault = Fault("stream", "client", f"not decoded: {type(error).__name__}")
         anchor_unix_ns = self._endpoint.anchor.realtime_ns
         masker = self._endpoint.masker
-        return decode(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker)
+        wire = self._endpoint.connection.wire
+        return decode(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
 
 
 def _size(turn: Turn) -> int:

@@ -303,7 +303,8 @@ class StageRun:
         attempts = [answer.attempt]
         if turn.stale is not None:
             anchor_unix_ns = self.handoff.anchor.realtime_ns
-            stale = decode(turn.stale, anchor_unix_ns=anchor_unix_ns, masker=masker)
+            wire = self._endpoint.connection.wire
+            stale = decode(turn.stale, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
             attempts.insert(0, stale.attempt)
         return request_record(
             self.handoff, self.worker, turn, answer, attempts, masker, clock_step=stepped

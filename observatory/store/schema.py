@@ -237,7 +237,7 @@ ATTEMPTS = Table(
             "kernel (SO_TIMESTAMPNS) or read (CLOCK_REALTIME at the read)",
         ),
         Column("reused_connection", "BOOLEAN", "sent on a connection that was already open"),
-        Column("saw_done", "BOOLEAN", "the stream ended with [DONE]"),
+        Column("saw_done", "BOOLEAN", "the stream said that it is over, as its wire does"),
         Column("prompt_tokens", "BIGINT", "tokens of the prompt, cached ones included"),
         Column("cached_tokens", "BIGINT", "prompt tokens read from the server's cache"),
         Column("cache_write_tokens", "BIGINT", "prompt tokens written to it, where reported"),

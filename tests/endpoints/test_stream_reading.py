@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.chat_reading import ChatReading
 from observatory.endpoints.sse import split_events
 from observatory.endpoints.stream_reading import EVENTS_A_STEP, Arrivals, read_stream
 
 
 def long_way(body: bytes, arrivals: Arrivals) -> AnswerReading:
-    reading = AnswerReading()
+    reading = ChatReading()
     for data, name, end, whole in split_events(body):
         read = next(number for number, come in enumerate(arrivals[0]) if come >= end)
         reading.event(data, name, arrivals[1][read], read, whole)
@@ -20,7 +21,7 @@ def long_way(body: bytes, arrivals: Arrivals) -> AnswerReading:
 
 
 def short_way(body: bytes, arrivals: Arrivals) -> AnswerReading:
-    reading = AnswerReading()
+    reading = ChatReading()
     for _ in read_stream(body, arrivals, reading):
         pass
     return reading
@@ -87,6 +88,6 @@ def test_a_text_that_stands_in_another_field_too_is_not_mistaken() -> None:
 
 def test_a_long_stream_is_read_in_steps() -> None:
     body = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n' * (3 * EVENTS_A_STEP)
-    reading = AnswerReading()
+    reading = ChatReading()
     assert len(list(read_stream(body, ([len(body)], [7]), reading))) >= 2
     assert len(reading.event_ns) == 3 * EVENTS_A_STEP

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.endpoints.exchange import Answer
+from observatory.endpoints.wires import WireName
 from tests.endpoints.wire_streams import chunked, delta, event, head, read, stream, usage, whole
 
 CORPUS = {
@@ -30,11 +31,11 @@ INSTANTS = (
 )
 
 
-def fed(raw: bytes, cuts: Sequence[int]) -> Answer:
+def fed(raw: bytes, cuts: Sequence[int], wire: WireName = "openai") -> Answer:
     """Decoded from `raw` cut at those places; a read's stamp is the bytes that had come by then."""
     ends = sorted({cut for cut in cuts if 0 < cut < len(raw)} | {len(raw)})
     reads = [raw[start:end] for start, end in itertools.pairwise([0, *ends])]
-    return read(reads, stamps=ends, closes=True)
+    return read(reads, stamps=ends, closes=True, wire=wire)
 
 
 def without_instants(answer: Answer) -> Any:
@@ -45,10 +46,10 @@ def without_instants(answer: Answer) -> Any:
     return fields, answer.text, answer.reasoning, answer.tool_text
 
 
-def check(raw: bytes, cuts: Sequence[int]) -> None:
+def check(raw: bytes, cuts: Sequence[int], wire: WireName = "openai") -> None:
     """Against the same bytes read one by one, where every stamp is the completing byte's place."""
-    exact = fed(raw, range(1, len(raw)))
-    answer = fed(raw, cuts)
+    exact = fed(raw, range(1, len(raw)), wire)
+    answer = fed(raw, cuts, wire)
     assert without_instants(answer) == without_instants(exact)
     ends = sorted({cut for cut in cuts if 0 < cut < len(raw)} | {len(raw)})
 

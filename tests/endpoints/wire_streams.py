@@ -9,6 +9,7 @@ from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.wire import decode
+from observatory.endpoints.wires import WireName
 
 SENT = 1_000
 ANCHOR_UNIX_NS = 1_760_000_000 * 10**9
@@ -18,6 +19,11 @@ def event(payload: Any, *, end: str = "\n", prefix: str = "data: ") -> bytes:
     """One server-sent event."""
     text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
     return f"{prefix}{text}{end}{end}".encode()
+
+
+def named(payload: dict[str, Any]) -> bytes:
+    """An event with its type as its name, as Messages and Responses send it."""
+    return f"event: {payload['type']}\n".encode() + event(payload)
 
 
 def delta(**fields: Any) -> dict[str, Any]:
@@ -69,6 +75,7 @@ def read(
     fault: Fault | None = None,
     streaming: bool = True,
     secrets: Sequence[str] = (),
+    wire: WireName = "openai",
 ) -> Answer:
     """What is decoded from these reads, the first stamped 10 ms after the request was sent.
 
@@ -89,4 +96,4 @@ def read(
     exchange = Exchange(
         streaming=streaming, response=response, sent=SENT, ended=ended, fault=fault, bytes_sent=100
     )
-    return decode(exchange, anchor_unix_ns=ANCHOR_UNIX_NS, masker=Masker(secrets))
+    return decode(exchange, anchor_unix_ns=ANCHOR_UNIX_NS, masker=Masker(secrets), wire=wire)

@@ -1,0 +1,55 @@
+"""The parts of a chat request's JSON that other wires say otherwise: texts, pictures, tool calls. Pure."""
+
+import json
+from typing import Any
+
+
+def parts_of(content: Any) -> list[dict[str, Any]]:
+    """A message's content as a list of parts; ValueError where it is neither text nor parts."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        return content
+    raise ValueError("a message's content is neither text nor a list of parts")
+
+
+def text_of(content: Any) -> str:
+    """All text of a content that has nothing else in it; ValueError where it has."""
+    if content is None:
+        return ""
+    return "".join(text_in(part) for part in parts_of(content))
+
+
+def text_in(part: dict[str, Any]) -> str:
+    """A text part's text; ValueError for any other part."""
+    if part.get("type") != "text" or not isinstance(part.get("text"), str):
+        raise ValueError(f"a part of type {part.get('type')!r} stands where only text can")
+    return str(part["text"])
+
+
+def picture_url(part: dict[str, Any]) -> str:
+    """The URL of an image_url part; ValueError where it has none."""
+    picture = part.get("image_url")
+    url = picture.get("url") if isinstance(picture, dict) else picture
+    if not isinstance(url, str):
+        raise ValueError("a part of type image_url has no url")
+    return url
+
+
+def calls_of(message: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(id, name, arguments) of each tool call that an assistant's message made."""
+    found = []
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        arguments = function.get("arguments")
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+        found.append((str(call.get("id", "")), str(function.get("name", "")), text))
+    return found
+
+
+def function_of(tool: dict[str, Any]) -> dict[str, Any]:
+    """What a function tool says of its function; ValueError for a tool of another type."""
+    function = tool.get("function")
+    if tool.get("type", "function") != "function" or not isinstance(function, dict):
+        raise ValueError(f"a tool of type {tool.get('type')!r} cannot be asked on this wire")
+    return function

@@ -1,0 +1,28 @@
+"""A plan item as a body of OpenAI's Chat Completions or Completions. Pure."""
+
+from typing import Any
+
+from observatory.core.connection import Connection
+from observatory.core.plan import PlanItem
+
+
+def chat_body(
+    item: PlanItem, connection: Connection, *, model: str, stream: bool, chat: bool
+) -> dict[str, Any]:
+    """The body; what is asked stands first. chat: whether it asks messages, else a prompt.
+
+    Later wins: the item's fields; model, output limit and stream, which are ours; the target's
+    reasoning effort (chat only).
+    """
+    asked = "messages" if chat else "prompt"
+    body: dict[str, Any] = {asked: item.body[asked], "model": model}
+    theirs = {asked, "model", "max_tokens"}
+    body.update((name, value) for name, value in item.body.items() if name not in theirs)
+    # Completions keep the old name everywhere (OpenAI API reference, "Create completion").
+    body[connection.max_tokens_field if chat else "max_tokens"] = item.max_tokens
+    body["stream"] = stream
+    if stream and connection.stream_usage:
+        body["stream_options"] = {"include_usage": True}
+    if connection.reasoning_effort is not None and chat:
+        body["reasoning_effort"] = connection.reasoning_effort
+    return body

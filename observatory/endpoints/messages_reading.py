@@ -1,0 +1,197 @@
+"""Reads answers of Anthropic's Messages API, and of engines that imitate it.
+
+Sources: platform.claude.com/docs/en/build-with-claude/streaming (events), /en/api/messages (whole
+answers, usage), /en/build-with-claude/extended-thinking (thinking is billed whole, shown as a summary).
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from observatory.endpoints.answer_json import Details, Usage
+from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.fitting import read_fitting
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+}
+"""platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; others stand as they come
+(refusal, pause_turn)."""
+
+
+class _Block(msgspec.Struct, gc=False):
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    name: str | None = None
+    input: Any = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    stop_reason: str | None = None
+
+
+class _OutputDetails(msgspec.Struct, gc=False):
+    thinking_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens: int | None = None
+    output_tokens_details: _OutputDetails | None = None
+    service_tier: str | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    """An event of a stream, or a whole message: their fields have different names."""
+
+    type: str | None = None
+    index: int | None = None
+    delta: _Delta | None = None
+    content_block: _Block | None = None
+    message: _Message | None = None
+    usage: _Usage | None = None
+    error: Any = None
+    model: str | None = None
+    content: list[_Block] | None = None
+    stop_reason: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+
+
+class MessagesReading(AnswerReading):
+    """input_tokens leave out what was read from the cache or written to it: prompt is their sum.
+
+    message_start counts the prompt, and message_delta the output, cumulatively.
+    """
+
+    __slots__ = ("_counted", "_thought")
+    ends_with: ClassVar[str] = "message_stop"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted = _Usage()
+        self._thought = False
+
+    def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+        """See AnswerReading. An event is what its `type` says; `event:` only repeats that."""
+        event = read_fitting(data, _decode, _Event)
+        if event is None:
+            if data != b"[DONE]":  # some gateways end every stream so
+                self._not_json(data, name, whole)
+            return
+        if self.first_event is None:
+            self.first_event = at
+        match event.type:
+            case "content_block_delta":
+                if event.delta is not None:
+                    self._carried(self._piece(event.delta, event.index, at), at, read)
+            case "content_block_start":
+                if event.content_block is not None:
+                    self._carried(self._block(event.content_block, event.index, at), at, read)
+            case "message_start":
+                if event.message is not None:
+                    self._model(event.message.model)
+                    self._count(event.message.usage, None)
+            case "message_delta":
+                self._finished(event.delta.stop_reason if event.delta is not None else None)
+                self._count(event.usage, at)
+            case "message_stop":
+                self.saw_done = True
+            case _:
+                self._other(event, name, data)
+
+    def whole_answer(self, body: bytes, at: int) -> None:
+        """See AnswerReading."""
+        event = read_fitting(body, _decode, _Event)
+        if event is None:
+            self.bad_json = body
+            return
+        self.first_event = at
+        self._other(event, b"", body)
+        self._model(event.model)
+        characters = 0
+        for index, block in enumerate(event.content or ()):
+            characters += self._block(block, index, at)
+        self._finished(event.stop_reason)
+        self._carried(characters, at, 0)
+        self._count(event.usage, at)
+
+    def _other(self, event: _Event, name: bytes, data: bytes) -> None:
+        """ping, content_block_stop and what may come to be pass; an error is one."""
+        if (event.error or event.type == "error" or name == b"error") and self.error is None:
+            self.error = event.error or data.decode("utf-8", "replace")
+
+    def _piece(self, delta: _Delta, index: int | None, at: int) -> int:
+        if delta.text:
+            return self._says(delta.text, at)
+        if delta.thinking is not None:
+            self._thought = True
+            return self._reasons(delta.thinking, at)
+        if delta.partial_json is not None:
+            return self._calls(index or 0, None, delta.partial_json, at)
+        return 0
+
+    def _block(self, block: _Block, index: int | None, at: int) -> int:
+        match block.type:
+            case "text":
+                return self._says(block.text, at)
+            case "thinking" | "redacted_thinking":
+                self._thought = True
+                return self._reasons(block.thinking, at)
+            case "tool_use":
+                # A stream opens with an empty input; a whole answer has all of it.
+                given = msgspec.json.encode(block.input).decode() if block.input else ""
+                return self._calls(index or 0, block.name, given, at)
+        return 0
+
+    def _model(self, model: str | None) -> None:
+        if self.model is None:
+            self.model = model or None
+
+    def _finished(self, reason: str | None) -> None:
+        if reason:
+            self.finish_reason = FINISH_REASONS.get(reason, reason)
+
+    def _count(self, usage: _Usage | None, at: int | None) -> None:
+        """Take in counts; at: when the output's came, None where only the prompt's are to be believed."""
+        if usage is None:
+            return
+        for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"):
+            if (count := getattr(usage, name)) is not None:
+                setattr(self._counted, name, count)
+        self.service_tier = usage.service_tier or self.service_tier
+        known = self._counted
+        parts = (
+            known.input_tokens, known.cache_creation_input_tokens, known.cache_read_input_tokens
+        )  # fmt: skip
+        prompt = None if parts[0] is None else sum(max(0, part or 0) for part in parts)
+        details = usage.output_tokens_details if at is not None else None
+        thinking = details.thinking_tokens if details is not None else None
+        self.usage = Usage(
+            prompt_tokens=prompt,
+            completion_tokens=usage.output_tokens if at is not None else None,
+            completion_tokens_details=Details(reasoning_tokens=thinking),
+            cache_read_input_tokens=known.cache_read_input_tokens,
+            cache_creation_input_tokens=known.cache_creation_input_tokens,
+        )
+        if at is not None:
+            self.usage_event = at
+            aloud = bool(self.reasoning_pieces)
+            # Counted and shown: a summary. Neither: billed, and nobody says how much of it.
+            self.split_unknown = self._thought and aloud == (thinking is not None)
