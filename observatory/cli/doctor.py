@@ -43,6 +43,7 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
         *package_checks(),
         *engine_checks(),
         *key_checks(workspace),
+        proxy_check(),
         *machine_checks(workspace.results),
         calibration_check(workspace),
     ]
@@ -157,6 +158,22 @@ def key_checks(
     if unset:
         checks.append(Check("other provider keys", "ok", f"not set: {', '.join(unset)}"))
     return checks
+
+
+def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
+    """Which proxies the environment names for targets that are not on this machine."""
+    from observatory.core.errors import BadInput
+    from observatory.endpoints.proxies import named_proxies
+    from observatory.telemetry.checkup import Check
+
+    try:
+        named = named_proxies(environment)
+    except BadInput as error:
+        return Check("proxy", "warning", str(error.where) + ": " + error.what, error.fix)
+    if not named:
+        return Check("proxy", "ok", "none in the environment: every target is reached straight")
+    found = ", ".join(f"{scheme} through {proxy.address}" for scheme, proxy in named.items())
+    return Check("proxy", "ok", f"{found}; loopback and what NO_PROXY names go straight")
 
 
 def calibration_check(workspace: "Workspace") -> "Check":

@@ -166,6 +166,8 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
         others = len(found.models) - 1
         also = f", beside {others} other{'s' if others > 1 else ''}" if others else ""
         typer.echo(f"it has the model {found.model!r}{also}")
+    if found.proxy is not None:
+        typer.echo(f"it is reached through the proxy {found.proxy}, as the environment says")
     if found.note is not None:
         typer.echo(f"note: {found.note}")
     typer.echo("\na request would be sent like this (nothing was sent now):\n")

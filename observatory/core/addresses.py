@@ -3,6 +3,7 @@
 Pure; nothing is asked for here.
 """
 
+import ipaddress
 from urllib.parse import urlsplit
 
 
@@ -28,3 +29,11 @@ def base_url(url: str) -> str:
     if not parts.hostname:
         raise ValueError("the URL names no host")
     return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback, without asking a resolver."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -14,6 +14,7 @@ from observatory.core.plan import PlanItem
 from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
+from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import owned_models
 from observatory.endpoints.requests_body import render
 from observatory.endpoints.wires import fixed_headers, path_of
@@ -22,13 +23,17 @@ _NAMED = 12
 
 
 class TargetCheck(msgspec.Struct, frozen=True):
-    """What a check found. models is None where the endpoint offers no list; note says what then."""
+    """What a check found. models is None where the endpoint offers no list; note says what then.
+
+    proxy: host and port of the proxy that it is reached through, None without one.
+    """
 
     endpoint: str
     model: str
     models: list[str] | None
     answered_s: float
     note: str | None = None
+    proxy: str | None = None
 
 
 def check_target(opened: OpenTarget) -> TargetCheck:
@@ -72,7 +77,15 @@ def check_target(opened: OpenTarget) -> TargetCheck:
             f"it offers no list of models (404), so whether it serves {connection.model!r} is not "
             "known; nothing that could be billed was tried"
         )
-    return TargetCheck(connection.endpoint, connection.model, listed, answered_s, note)
+    proxy = proxy_of(connection)
+    return TargetCheck(
+        endpoint=connection.endpoint,
+        model=connection.model,
+        models=listed,
+        answered_s=answered_s,
+        note=note,
+        proxy=proxy.address if proxy is not None else None,
+    )
 
 
 def _post_nothing(connection: Connection) -> int | None:

@@ -16,13 +16,14 @@ import openai
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.tls import tls_context
 
 ANSWER_TIMEOUT_S = 30.0
 """The most that listing models may take, whatever the target's own limits are."""
 PATH_FIX = "is this the base URL of an OpenAI-compatible API? it usually ends in /v1"
-_TRANSPORT_HEADERS = frozenset(
+TRANSPORT_HEADERS = frozenset(
     [
         "host",
         "accept",
@@ -43,7 +44,9 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     """
     headers = resolved_headers(connection)
     query = resolved_query(connection)
-    masker = Masker([*headers.values(), *query.removeprefix("?").split("&")])
+    proxy = proxy_of(connection)
+    hidden = proxy.secrets if proxy is not None else []
+    masker = Masker([*headers.values(), *query.removeprefix("?").split("&"), *hidden])
     try:
         text, media = _get_models(connection, headers)
     except openai.APIStatusError as error:
@@ -93,7 +96,7 @@ def own_transport(connection: Connection, headers: Mapping[str, str]) -> httpx2.
 
     def only_ours(request: httpx2.Request) -> None:
         for name in list(request.headers):
-            if name.lower() not in _TRANSPORT_HEADERS:
+            if name.lower() not in TRANSPORT_HEADERS:
                 del request.headers[name]
         request.headers.update(headers)
 
@@ -101,10 +104,20 @@ def own_transport(connection: Connection, headers: Mapping[str, str]) -> httpx2.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     return httpx2.Client(
         verify=tls_context(connection) if connection.scheme == "https" else False,
-        trust_env=False,  # no proxy: the load does not take one either
+        proxy=client_proxy(connection),
+        trust_env=False,  # its own reading of the environment is not the load's
         timeout=httpx2.Timeout(_timeout_s(connection), connect=connection.connect_timeout_s),
         event_hooks={"request": [only_ours]},
     )
+
+
+def client_proxy(connection: Connection) -> httpx2.Proxy | None:
+    """The connection's proxy, as httpx takes it."""
+    proxy = proxy_of(connection)
+    if proxy is None:
+        return None
+    auth = None if proxy.username is None else (proxy.username, proxy.password)
+    return httpx2.Proxy(f"http://{proxy.address}", auth=auth)
 
 
 def _timeout_s(connection: Connection) -> float:
@@ -179,6 +192,9 @@ def _unreachable(
     connection: Connection, error: openai.APIConnectionError, masker: Masker
 ) -> TargetFailed:
     where = connection.endpoint
+    proxy = proxy_of(connection)
+    if proxy is not None:
+        where += f" through the proxy {proxy.address}"
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -195,7 +211,7 @@ def _unreachable(
             )
         if isinstance(cause, socket.gaierror):
             return TargetFailed(
-                f"the name {connection.host!r} cannot be resolved: {cause.strerror}",
+                f"the name {(proxy or connection).host!r} cannot be resolved: {cause.strerror}",
                 where=where,
                 fix="check the spelling and this machine's DNS",
             )
@@ -203,6 +219,12 @@ def _unreachable(
             return TargetFailed(
                 "the connection was refused", where=where, fix="is it running, on this port?"
             )
+    if isinstance(error.__cause__, httpx2.ProxyError):
+        return TargetFailed(
+            f"the proxy refused the tunnel: {masker.error(str(error.__cause__))}",
+            where=where,
+            fix="put the proxy's credentials into its URL, or name the target's host in NO_PROXY",
+        )
     if isinstance(error.__cause__, httpx2.ConnectError):
         return TargetFailed(f"it cannot be reached: {masker.error(str(causes[-1]))}", where=where)
     return TargetFailed(

@@ -3,13 +3,13 @@
 It knows no kind of target; each kind's file makes one of these.
 """
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from observatory.core.addresses import is_loopback
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.run import TargetFacts
@@ -22,6 +22,7 @@ from observatory.core.target import (
     VllmTarget,
 )
 from observatory.endpoints.kept_child import KeptChild
+from observatory.endpoints.proxies import proxy_shown
 from observatory.endpoints.server_child import ServerChild
 
 
@@ -138,6 +139,7 @@ def facts_of(
         "headers": sorted(connection.headers),
         "query": sorted(connection.query),
         "asked_in_turn": connection.models,
+        "proxy": proxy_shown(connection),
     }
     price = None if isinstance(target, LlamaCppTarget | VllmTarget) else target.price
     rate = target.rate if isinstance(target, LlamaCppTarget | VllmTarget | UrlTarget) else None
@@ -161,14 +163,6 @@ def facts_of(
         "on_this_host": not isinstance(target, ApiTarget) and is_loopback(connection.host),
     }
     return TargetFacts(**(fields | known))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's loopback, without asking a resolver."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _file(target: str, field: str, path: Path | None) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from observatory.core.connection import Connection, resolved_headers, resolved_query
-from observatory.endpoints.tls import tls_context
+from observatory.core.connection import Connection
+from observatory.endpoints.plain_http import get
 
 QUICK_WITHIN_S = 5.0
 """An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
@@ -45,24 +45,8 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
 def quick_models(connection: Connection) -> dict[str, str | None] | None:
     """The plain list; None for anything else, also where nothing answers."""
     timeout_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
-    headers = {"Accept": "application/json", **resolved_headers(connection)}
-    path = f"{connection.base_path}/models{resolved_query(connection)}"
-    client = _client(connection, timeout_s)
     try:
-        client.request("GET", path, headers=headers)
-        response = client.getresponse()
-        if response.status != 200:
-            return None
-        return models_in(response.read(_LARGEST))
+        status, body = get(connection, f"{connection.base_path}/models", timeout_s, _LARGEST)
+        return models_in(body) if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    finally:
-        client.close()
-
-
-def _client(connection: Connection, timeout_s: float) -> http.client.HTTPConnection:
-    host, port = connection.host, connection.port
-    if connection.scheme == "https":
-        context = tls_context(connection)
-        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
-    return http.client.HTTPConnection(host, port, timeout=timeout_s)

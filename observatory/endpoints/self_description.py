@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from observatory.core.connection import Connection, resolved_headers, resolved_query
-from observatory.endpoints.tls import tls_context
+from observatory.core.connection import Connection
+from observatory.endpoints.plain_http import get
 
 WITHIN_S = 5.0
 _LARGEST = 4 << 20
+_ACCEPT = "application/json, text/plain"
 _CACHE_LINE = re.compile(r"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _CACHE_LABELS = {
@@ -163,25 +164,12 @@ def _object(connection: Connection, path: str) -> dict[str, Any]:
 
 def _get(connection: Connection, path: str) -> bytes | None:
     """The page at the server's root, beside its base path; None where it does not answer with one."""
-    client = _client(connection)
+    root = connection.base_path.removesuffix("/v1")
     try:
-        headers = {"Accept": "application/json, text/plain", **resolved_headers(connection)}
-        root = connection.base_path.removesuffix("/v1")
-        client.request("GET", root + path + resolved_query(connection), headers=headers)
-        response = client.getresponse()
-        return response.read(_LARGEST) if response.status == 200 else None
+        status, page = get(connection, root + path, WITHIN_S, _LARGEST, _ACCEPT)
     except (OSError, http.client.HTTPException):
         return None
-    finally:
-        client.close()
-
-
-def _client(connection: Connection) -> http.client.HTTPConnection:
-    host, port = connection.host, connection.port
-    if connection.scheme == "https":
-        context = tls_context(connection)
-        return http.client.HTTPSConnection(host, port, timeout=WITHIN_S, context=context)
-    return http.client.HTTPConnection(host, port, timeout=WITHIN_S)
+    return page if status == 200 else None
 
 
 _BY_OWNER = {"vllm": _vllm, "sglang": _sglang, "llamacpp": _llamacpp}

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.kept_reads import HEAD_SIZE, stamp_of
-from observatory.load.connecting import Opened, send_all, socket_fault
+from observatory.endpoints.socket_faults import socket_fault
+from observatory.load.connecting import Opened, send_all
 from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
 from observatory.load.polling import PolledReads
 from observatory.load.reads import Reads

@@ -1,4 +1,4 @@
-"""Opens one connection: name, TCP, TLS, each with its instant and its own fault.
+"""Opens one connection: name, TCP, a proxy's tunnel, TLS, each with its own fault.
 
 Once a connection, so it waits in the plain gevent way, inside the user's greenlet.
 """
@@ -15,27 +15,17 @@ import gevent
 import gevent.socket
 from gevent.monkey import get_original
 
-from observatory.core.record import ErrorKind, ErrorPhase
+from observatory.core.connection import Connection
+from observatory.core.record import ErrorPhase
 from observatory.endpoints.exchange import Exchange, Fault
+from observatory.endpoints.proxies import Proxy
+from observatory.endpoints.proxy_answer import ProxyAnswer, connect_request
+from observatory.endpoints.socket_faults import name_fault, socket_fault
 from observatory.load import kernel_stamps
 from observatory.load.endpoint import Endpoint
 
 # The unpatched class: its calls never wait behind our back.
 _socket: Any = get_original("socket", "socket")
-_socket_error_kinds: dict[int, ErrorKind] = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.EPIPE: "reset",
-    errno.ETIMEDOUT: "timeout",
-    errno.ENETUNREACH: "unreachable",
-    errno.EHOSTUNREACH: "unreachable",
-    # This machine's own limits: descriptors, ports, memory.
-    errno.EMFILE: "client",
-    errno.ENFILE: "client",
-    errno.EADDRNOTAVAIL: "client",
-    errno.ENOBUFS: "client",
-    errno.ENOMEM: "client",
-}
 
 
 class Broken(Exception):
@@ -44,15 +34,6 @@ class Broken(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.text)
         self.fault = fault
-
-
-def socket_fault(phase: ErrorPhase, error: OSError) -> Fault:
-    """An OSError as a fault of that phase."""
-    kind = _socket_error_kinds.get(
-        error.errno or 0, "reset" if phase != "connect" else "unreachable"
-    )
-    text = error.strerror or str(error) or type(error).__name__
-    return Fault(phase, kind, text, "timeout" if kind == "timeout" else "error")
 
 
 class Opened:
@@ -69,16 +50,25 @@ class Opened:
 
 
 def open_connection(endpoint: Endpoint, exchange: Exchange) -> Opened:
-    """Connect within connect_timeout_s, instants written into `exchange`; Broken says where it failed."""
+    """Connect within connect_timeout_s, instants written into `exchange`; Broken says where it failed.
+
+    Through a proxy, `resolved` is its name's, and `connected` comes after its tunnel and TLS.
+    """
     now = endpoint.anchor.now
     exchange.connect_started = now()
     deadline = time.monotonic() + endpoint.connection.connect_timeout_s
-    with _within(deadline, "dns"):
-        addresses = _resolve(endpoint)
-    exchange.resolved = now()
-    opened = _connect(addresses, deadline)
+    proxy = endpoint.proxy
+    host = endpoint.connection if proxy is None else proxy
+    with _through(proxy):
+        with _within(deadline, "dns"):
+            addresses = _resolve(host.host, host.port)
+        exchange.resolved = now()
+        opened = _connect(addresses, deadline)
     if endpoint.tls is not None:
         try:
+            if proxy is not None:
+                with _through(proxy), _within(deadline, "connect"):
+                    _tunnel(opened, endpoint.connection, proxy)
             with _within(deadline, "tls"):
                 _handshake(opened, endpoint)
         except BaseException:
@@ -86,6 +76,19 @@ def open_connection(endpoint: Endpoint, exchange: Exchange) -> Opened:
             raise
     exchange.connected = now()
     return opened
+
+
+@contextmanager
+def _through(proxy: Proxy | None) -> Iterator[None]:
+    """What breaks in the block is the way to the proxy's: its fault says so."""
+    try:
+        yield
+    except Broken as broken:
+        if proxy is None:
+            raise
+        fault = broken.fault
+        text = f"proxy {proxy.address}: {fault.text}"
+        raise Broken(Fault(fault.phase, fault.kind, text, fault.outcome)) from broken
 
 
 @contextmanager
@@ -100,8 +103,7 @@ def _within(deadline: float, phase: ErrorPhase) -> Iterator[None]:
             raise
         raise Broken(Fault(phase, "timeout", f"no {phase} in time", "timeout")) from None
     except gevent.socket.gaierror as error:
-        text = f"the name cannot be resolved: {error.strerror or error}"
-        raise Broken(Fault("dns", "unreachable", text)) from error
+        raise Broken(name_fault(error)) from error
     except ssl.SSLError as error:
         text = getattr(error, "verify_message", "") or error.reason or str(error)
         raise Broken(Fault(phase, "tls", str(text))) from error
@@ -111,8 +113,7 @@ def _within(deadline: float, phase: ErrorPhase) -> Iterator[None]:
         late.close()
 
 
-def _resolve(endpoint: Endpoint) -> list[Any]:
-    host, port = endpoint.connection.host, endpoint.connection.port
+def _resolve(host: str, port: int) -> list[Any]:
     stream = gevent.socket.SOCK_STREAM
     for family in (gevent.socket.AF_INET, gevent.socket.AF_INET6):
         try:
@@ -170,6 +171,22 @@ def _wait(raw: Any, events: int) -> None:
         watcher.close()
 
 
+def _tunnel(opened: Opened, connection: Connection, proxy: Proxy) -> None:
+    """Have the proxy carry bytes to the target. What comes after its answer is the target's own."""
+    send_all(opened.raw, [connect_request(connection, proxy)])
+    answer = ProxyAnswer()
+    while not answer.complete:
+        data = _read(opened.raw)
+        if not data:
+            text = "it closed the connection without an answer to CONNECT"
+            raise Broken(Fault("connect", "early_close", text))
+        answer.feed(data)
+    fault = answer.fault()
+    if fault is not None:
+        raise Broken(fault)
+    opened.incoming.write(answer.rest)
+
+
 def _handshake(opened: Opened, endpoint: Endpoint) -> None:
     """TLS over memory, so that the reads stay ours and keep their stamps."""
     context = endpoint.tls
@@ -190,16 +207,21 @@ def _handshake(opened: Opened, endpoint: Endpoint) -> None:
 
 
 def _receive(opened: Opened) -> None:
+    data = _read(opened.raw)
+    if not data:
+        raise Broken(Fault("tls", "early_close", "the server closed during the TLS handshake"))
+    opened.incoming.write(data)
+
+
+def _read(raw: Any) -> bytes:
+    """What came, waiting for it; empty where the peer has closed."""
     while True:
         try:
-            data = opened.raw.recv(kernel_stamps.READ_SIZE)
+            data: bytes = raw.recv(kernel_stamps.READ_SIZE)
         except BlockingIOError:
-            _wait(opened.raw, 1)
-            continue
-        if not data:
-            raise Broken(Fault("tls", "early_close", "the server closed during the TLS handshake"))
-        opened.incoming.write(data)
-        return
+            _wait(raw, 1)
+        else:
+            return data
 
 
 def send_all(raw: Any, pieces: list[bytes]) -> None:

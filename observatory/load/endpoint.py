@@ -17,6 +17,7 @@ from observatory.core.connection import (
 )
 from observatory.core.errors import BadInput
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.proxies import Proxy, proxy_of
 from observatory.endpoints.tls import tls_context
 from observatory.endpoints.wires import fixed_headers, path_of
 
@@ -31,6 +32,7 @@ class Endpoint:
     streaming: bool
     masker: Masker
     tls: ssl.SSLContext | None
+    proxy: Proxy | None = None
 
     def request(self, body: list[bytes]) -> list[bytes]:
         """The request's bytes, to be sent one after another."""
@@ -40,7 +42,12 @@ class Endpoint:
 def make_endpoint(
     connection: Connection, anchor: Anchor, *, request: Literal["chat", "completions"], stream: bool
 ) -> Endpoint:
-    """Resolve secrets and read certificates; BadInput where one is missing."""
+    """Resolve secrets and read certificates; BadInput where one is missing, or the proxy's URL is bad.
+
+    A proxy gets a request over plain http whole, with the target's URL in its first line (RFC 9112,
+    3.2.2); one over https goes through its tunnel (connecting.py) as if there were none.
+    """
+    proxy = proxy_of(connection)
     own = {
         "Host": _host(connection),
         "User-Agent": "inference-observatory",
@@ -54,7 +61,12 @@ def make_endpoint(
     headers = {name: value for name, value in own.items() if name.lower() not in taken}
     headers |= fixed_headers(connection, theirs) | theirs
     query = resolved_query(connection)
-    lines = [f"POST {connection.base_path}{path_of(connection, request)}{query} HTTP/1.1"]
+    target = f"{connection.base_path}{path_of(connection, request)}{query}"
+    if proxy is not None and connection.scheme == "http":
+        target = f"http://{_host(connection)}{target}"
+        if proxy.authorization is not None:
+            headers["Proxy-Authorization"] = proxy.authorization
+    lines = [f"POST {target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     try:
         head = ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
@@ -67,8 +79,9 @@ def make_endpoint(
         anchor=anchor,
         head=head,
         streaming=stream,
-        masker=Masker(_secrets(connection, theirs)),
+        masker=Masker(_secrets(connection, theirs) + (proxy.secrets if proxy is not None else [])),
         tls=_tls(connection) if connection.scheme == "https" else None,
+        proxy=proxy,
     )
 
 

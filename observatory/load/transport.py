@@ -11,8 +11,9 @@ from gevent import GreenletExit
 
 from observatory.core.record import ErrorPhase
 from observatory.endpoints.exchange import Exchange, Fault
+from observatory.endpoints.socket_faults import socket_fault
 from observatory.load.channel import Channel
-from observatory.load.connecting import Broken, Opened, open_connection, socket_fault
+from observatory.load.connecting import Broken, Opened, open_connection
 from observatory.load.endpoint import Endpoint
 from observatory.load.ring import Ring
 from observatory.load.watchdog import Watchdog

@@ -1,6 +1,6 @@
 """No page names a host unless it was allowed: host names are masked where rows enter the site.
 
-Hosts are those of the environment and of url targets' endpoints; loopback and the public addresses
+Hosts are those of the environment, of url targets' endpoints and of proxies; loopback and the public addresses
 of the provider catalogue are no secret.
 """
 
@@ -40,6 +40,7 @@ def host_names(runs: Iterable[Row]) -> frozenset[str]:
     names: set[str] = set()
     for run in runs:
         names.update(_named_in(json.loads(run["environment"] or "{}")))
+        names.update(_proxy_of(json.loads(run.get("target_facts") or "{}")))
         if run["target_kind"] not in ("api", "emulated"):
             host = urlsplit(run["endpoint"] or "").hostname
             if host and not _is_loopback(host):
@@ -54,6 +55,13 @@ def _named_in(value: Any) -> Iterable[str]:
         if key.lower() in HOST_KEYS and isinstance(inner, str):
             yield inner
         yield from _named_in(inner)
+
+
+def _proxy_of(facts: Row) -> Iterable[str]:
+    """The host of the proxy that a target was reached through: "host:port" in its settings."""
+    proxy = (facts.get("settings") or {}).get("proxy")
+    if isinstance(proxy, str) and proxy != "none":
+        yield proxy.rpartition(":")[0].strip("[]")
 
 
 def _is_loopback(host: str) -> bool:

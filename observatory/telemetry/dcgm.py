@@ -9,9 +9,9 @@ import math
 import ssl
 from dataclasses import dataclass
 
+from observatory.core.addresses import is_loopback
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.endpoints.opened import is_loopback
 from observatory.telemetry.exposition import Series, read_page
 from observatory.telemetry.scraping import Scrape, address_of
 from observatory.telemetry.sensor import down, up

@@ -68,6 +68,7 @@ def test_a_url_target_is_taken_as_it_is_written(
     context: OpenContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", CANARY)
+    monkeypatch.setenv("no_proxy", "*")
     target = url_target(
         url="https://Gateway.example/llm/v1/",
         headers={"Authorization": "Bearer ${TOKEN}"},
@@ -104,6 +105,7 @@ def test_a_url_target_is_taken_as_it_is_written(
         "max_concurrency": 4,
         "headers": ["Authorization"],
         "query": ["api-version"],
+        "proxy": "none",
     }
     for kept in (connection, facts):
         assert CANARY not in msgspec.json.encode(kept).decode()

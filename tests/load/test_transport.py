@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def to(port: int, **more: Any) -> Connection:
 class Authority:
     """A certificate authority made for one test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: Sequence[str] = ()) -> None:
+        """names: hosts that its certificates are for, beside loopback's."""
         self.folder = folder
+        self.names = ["localhost", *names]
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
         self.certificate = self.sign(self.name, self.key.public_key(), authority=True)
@@ -45,7 +48,10 @@ class Authority:
 
     def sign(self, name: x509.Name, key: Any, *, authority: bool = False) -> x509.Certificate:
         now = dt.datetime.now(dt.UTC)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names: list[x509.GeneralName] = [
+            *map(x509.DNSName, self.names),
+            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        ]
         builder = (
             x509.CertificateBuilder()
             .subject_name(name)

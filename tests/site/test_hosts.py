@@ -25,6 +25,16 @@ def test_hosts_of_environment_and_url_targets_are_hidden_others_are_not() -> Non
     assert names == {"gpu-7.corp.example", "build-box"}
 
 
+def test_a_proxy_is_a_host_too() -> None:
+    shown = {"settings": {"proxy": "cache.corp.example:3128"}}
+    straight = {"settings": {"proxy": "none"}}
+    rows = [
+        {**row("https://api.provider.example/v1", "api"), "target_facts": json.dumps(facts)}
+        for facts in (shown, straight, {"settings": {"proxy": "[fd00::1]:3128"}})
+    ]
+    assert host_names(rows) == {"cache.corp.example", "fd00::1"}
+
+
 def test_names_are_masked_as_whole_words_in_free_text_only() -> None:
     frame = pl.DataFrame(
         {"error_text": ["no route to BUILD-box:80", "build-boxes"], "run_id": ["build-box", "x"]}
