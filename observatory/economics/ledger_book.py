@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from observatory.economics.price_book import STANDARD_TIERS, Book, BookRow
 from observatory.economics.prices import PriceKind
+from observatory.endpoints.providers.catalogue import PROVIDERS
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
@@ -48,12 +49,18 @@ def ledger_version() -> str:
 
 
 def find_listed(provider: str, model: str) -> Listed | None:
-    """The ledger's entry for a provider's model as requests call it; None where it has none."""
+    """The ledger's entry for a provider's model as requests call it; None where it has none.
+
+    provider: as our catalogue names it, or as the ledger does.
+    """
     from genai_prices.data_snapshot import get_snapshot
 
     snapshot = get_snapshot()
+    known = PROVIDERS.get(provider)
     try:
-        found, entry = snapshot.find_provider_model(model, None, provider, None)
+        found, entry = snapshot.find_provider_model(
+            model, None, known.prices_id if known else provider, None
+        )
     except LookupError:
         return None
     owners = (found, *snapshot.providers)  # a cloud may sell another provider's model at its price

@@ -19,6 +19,8 @@ _TYPES: dict[str, pl.DataType] = {
     "DOUBLE": pl.Float64(),
     "BOOLEAN": pl.Boolean(),
     "TIMESTAMP": pl.Datetime("us"),
+    "DATE": pl.Date(),
+    "TIME": pl.Time(),
 }
 
 SEALED_TABLES: dict[str, Table] = {

@@ -11,6 +11,7 @@ from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transact
 from observatory.store.files import disk_error, sync
 from observatory.store.loading import Summarise, load_run
 from observatory.store.migrations import migrate
+from observatory.store.price_snapshots import update_price_book
 from observatory.store.run_folder import list_runs, read_frames
 from observatory.store.run_lock import exclusive
 from observatory.store.warehouse import read_for_ingest
@@ -62,6 +63,10 @@ def _fill(
     unsealed: list[str] = []
     with closing(open_file(new, read_only=False)) as connection:
         migrate(connection, str(new))
+        try:
+            update_price_book(workspace, connection)
+        except ObservatoryError as error:
+            left_out.append(str(error))
         for entry in list_runs(workspace):
             if entry.manifest is not None and not entry.manifest.sealed:
                 unsealed.append(entry.run_id)

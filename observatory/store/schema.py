@@ -451,13 +451,18 @@ PRICE_BOOK = Table(
     "Prices that runs can be priced at anew, of no run in particular: the public ledger as each version "
     "of its package had it, and the price files of scenarios/.",
     (
-        "book", "version", "provider", "model", "kind", "service_tier", "effective_from", "above_prompt_tokens",
+        "book", "version", "provider", "model", "kind", "service_tier", "effective_from", "utc_from",
+        "above_prompt_tokens",
     ),
     (
-        Column("book", "VARCHAR", "genai-prices, or the name of a price file"),
-        Column("version", "VARCHAR", "package version, or the file's SHA-256"),
+        Column("book", "VARCHAR", "genai-prices, or prices.yaml: the workspace's own"),
+        Column(
+            "version",
+            "VARCHAR",
+            "package version, or the file's SHA-256 (and the package that it takes discounts off)",
+        ),
         Column("taken_at", "TIMESTAMP", "when this version was first seen here, UTC"),
-        Column("provider", "VARCHAR", "provider as the catalogue names it"),
+        Column("provider", "VARCHAR", "provider as the book names it"),
         Column("model", "VARCHAR", "model as the book names it"),
         Column("kind", "VARCHAR", "input, output, cached_input or cache_write"),
         Column("usd_per_million", "DOUBLE", "US dollars per million tokens of the kind"),
@@ -465,7 +470,13 @@ PRICE_BOOK = Table(
         Column("effective_from", "DATE", "day from which it holds; null: the source gives none"),
         Column("effective_until", "DATE", "day from which it no longer holds; null: open"),
         Column(
-            "above_prompt_tokens", "BIGINT", "holds for prompts longer than this; 0: for all others"
+            "utc_from", "TIME", "hour of the day (UTC) from which it holds; null: the whole day"
+        ),
+        Column("utc_until", "TIME", "hour from which it no longer holds; null: to midnight"),
+        Column(
+            "above_prompt_tokens",
+            "BIGINT",
+            "holds for whole requests with prompts longer than this; 0: for all others",
         ),
         Column("basis", "VARCHAR", "list_price, stated or example"),
         Column("source", "VARCHAR", "where the price comes from"),

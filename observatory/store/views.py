@@ -5,6 +5,7 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 
 from observatory.core.metric import HELD_BACK_REASON, Metric
 from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
+from observatory.store.cost_view import REQUEST_COSTS
 from observatory.store.energy_view import energy_per_stage
 from observatory.store.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
 from observatory.store.stage_columns import stage_columns
@@ -305,6 +306,7 @@ VIEWS: tuple[View, ...] = (
     RUN_SUMMARY,
     TARGET_COMPARISON,
     energy_per_stage(_IDENTITY),
+    REQUEST_COSTS,
     MATRIX_FIGURES,
     MATRIX_COMPARISON,
 )

@@ -5,6 +5,7 @@ by whoever writes next.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from observatory.store.manifest import (
     read_manifest_bytes,
     run_folders,
 )
+from observatory.store.price_snapshots import update_price_book
 from observatory.store.run_folder import LABEL_NAME, label_of, read_frames, verify
 
 __all__ = [
@@ -73,6 +75,7 @@ def ingest(
         try:
             with transaction(connection):
                 load_run(connection, folder, manifest, identity, frame)
+            _take_in_prices(workspace, connection)
         except _OF_THE_MACHINE as error:
             return IngestResult((), _waits([manifest.run_id], error))
         if summarise is None:
@@ -146,6 +149,15 @@ def _take_in_pending(
         except _OF_THE_MACHINE as error:
             problems.append(_waits([folder.name], error))
     return IngestResult(tuple(taken), "; ".join(problems) or None)
+
+
+def _take_in_prices(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
+    """The books of prices of today; a price file that is wrong waits for `observatory prices update`.
+
+    The run is taken in by then, with the prices that it pinned.
+    """
+    with suppress(ObservatoryError):
+        update_price_book(workspace, connection)
 
 
 def _waits(run_ids: Sequence[str], error: Exception) -> str:

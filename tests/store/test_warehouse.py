@@ -242,7 +242,7 @@ def test_a_rebuild_that_dies_leaves_the_old_database(
         rebuild(stocked, die)
     assert _contents(stocked) == before
     names = {path.name for path in stocked.results.iterdir()}
-    assert names == {"runs", "campaigns", "observatory.duckdb", rebuild_module.LOCK_NAME}
+    assert names == {"runs", "campaigns", "prices", "observatory.duckdb", rebuild_module.LOCK_NAME}
 
 
 def test_rebuild_mends_a_damaged_database_and_drops_its_log(stocked: Workspace) -> None:

@@ -1,0 +1,118 @@
+"""Books of prices on disk and in the database: each version once, sealed under results/prices.
+
+The files are what is kept: a rebuilt database holds every version that was ever seen here, though the
+package of today knows only its own.
+"""
+
+import re
+from collections.abc import Set
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import polars as pl
+
+from observatory.core.workspace import Workspace
+from observatory.economics.ledger_book import LEDGER, ledger_book, ledger_version
+from observatory.economics.price_book import Book
+from observatory.economics.price_files import agreed_prices, book_of
+from observatory.store.database import transaction
+from observatory.store.files import disk_error, replacing
+from observatory.store.frames import polars_schema
+from observatory.store.schema import PRICE_BOOK
+from observatory.workload.scenario_files import PRICES_FILE
+
+FOLDER = "prices"
+_UNSAFE = re.compile(r"[^A-Za-z0-9.]+")
+
+
+def update_price_book(
+    workspace: Workspace, connection: duckdb.DuckDBPyConnection
+) -> list[tuple[str, str, int]]:
+    """Put every version into table price_book that it lacks: those on disk, and those of today.
+
+    Of today are the installed ledger's and the workspace's price file. Answers (book, version,
+    rows) of each that was put in. Raises BadInput where the price file is wrong; what can be read
+    is in the table then.
+    """
+    present = {
+        _file_name(book, version)
+        for book, version in connection.execute(
+            f"SELECT DISTINCT book, version FROM {PRICE_BOOK.name}"
+        ).fetchall()
+    }
+    if _file_name(LEDGER, ledger_version()) not in present:
+        _keep(workspace, ledger_book())
+    added = _load(workspace, connection, present)
+    agreed = agreed_prices(workspace)
+    if agreed is not None and _file_name(PRICES_FILE, agreed.version) not in present:
+        _keep(workspace, book_of(agreed))
+        added += _load(workspace, connection, present | {_file_name(b, v) for b, v, _ in added})
+    return added
+
+
+def _load(
+    workspace: Workspace, connection: duckdb.DuckDBPyConnection, present: Set[str]
+) -> list[tuple[str, str, int]]:
+    """Every file that is not present, into the table."""
+    added = []
+    for path in sorted(_folder(workspace).glob("*.parquet")):
+        if path.name in present:
+            continue
+        known = {
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM parquet_schema(?)", [str(path)]
+            ).fetchall()
+        }
+        names = ", ".join(column.name for column in PRICE_BOOK.columns if column.name in known)
+        with transaction(connection):
+            connection.execute(
+                f"INSERT INTO {PRICE_BOOK.name} ({names}) SELECT {names} FROM read_parquet(?)",
+                [str(path)],
+            )
+        added += connection.execute(
+            "SELECT book, version, count(*) FROM read_parquet(?) GROUP BY ALL", [str(path)]
+        ).fetchall()
+    return added
+
+
+def _keep(workspace: Workspace, book: Book) -> None:
+    """Seal a book's version on disk; one that is there stays as it is."""
+    path = _folder(workspace) / _file_name(book.name, book.version)
+    if path.exists() or not book.rows:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, path.parent) from error
+    frame = book_frame(book, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    with replacing(path) as part:
+        frame.write_parquet(part, compression="zstd")
+
+
+def book_frame(book: Book, taken_at: datetime) -> pl.DataFrame:
+    """The rows of table price_book."""
+    schema = polars_schema(PRICE_BOOK)
+    common = {"book": book.name, "version": book.version, "taken_at": taken_at}
+    columns: dict[str, list[Any]] = {}
+    for name in schema:
+        if name in common:
+            columns[name] = [common[name]] * len(book.rows)
+        else:
+            columns[name] = [getattr(row, name) for row in book.rows]
+    columns["details"] = [
+        msgspec.json.encode(details, order="deterministic").decode() if details else None
+        for details in columns["details"]
+    ]
+    return pl.DataFrame(columns, schema=schema)
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.results / FOLDER
+
+
+def _file_name(book: str, version: str) -> str:
+    return f"{_UNSAFE.sub('-', f'{book}-{version}')}.parquet"

@@ -1,0 +1,38 @@
+"""SQL of what tokens cost: prices by size of prompt as bands, and the tokens of each kind of an attempt.
+
+One text for the view over pinned prices and for the macro over a book's, so that both charge alike; it
+says in SQL what economics/cost.py says in Python.
+"""
+
+COUNTED = (
+    "a.prompt_tokens >= 0 AND a.output_tokens >= 0"
+    " AND coalesce(a.cached_tokens, 0) >= 0 AND coalesce(a.cache_write_tokens, 0) >= 0"
+    " AND coalesce(a.cached_tokens, 0) + coalesce(a.cache_write_tokens, 0) <= a.prompt_tokens"
+)
+"""Whether an attempt `a` has the counts that a cost needs, and they do not contradict each other."""
+IN_BAND = (
+    "b.run_id = a.run_id AND (a.prompt_tokens > b.above OR b.above = 0)"
+    " AND (b.upto IS NULL OR a.prompt_tokens <= b.upto)"
+)
+"""The band `b` of an attempt `a`: its whole prompt decides, cached tokens included."""
+
+
+def bands(steps: str) -> str:
+    """A SELECT of bands (run_id, above, upto, and a price of each kind) from the relation `steps`.
+
+    steps: run_id, kind, above, usd (per million tokens). Cached and cache-writing tokens without a
+    price of their own are charged as input.
+    """
+    own = {
+        kind: f"arg_max(s.usd, s.above) FILTER (WHERE s.kind = '{kind}')"
+        for kind in ("input", "output", "cached_input", "cache_write")
+    }
+    return f"""SELECT e.run_id, e.above,
+    lead(e.above) OVER (PARTITION BY e.run_id ORDER BY e.above) AS upto,
+    {own["input"]} AS input_usd,
+    {own["output"]} AS output_usd,
+    coalesce({own["cached_input"]}, {own["input"]}) AS cached_input_usd,
+    coalesce({own["cache_write"]}, {own["input"]}) AS cache_write_usd
+  FROM (SELECT DISTINCT run_id, above FROM {steps}) e
+  JOIN {steps} s ON s.run_id = e.run_id AND s.above <= e.above
+  GROUP BY e.run_id, e.above"""
