@@ -1,4 +1,4 @@
-"""The number of open requests: its mean, and whether it was a state or climbed or fell.
+"""The number of open requests: its mean, whether it climbed or fell, and how long there was one.
 
 Pure: the requests' spans in, the change out; trend is false where a queue's own wandering explains it.
 """
@@ -51,6 +51,19 @@ def concurrency(
         change=second / first - 1 if first > 0 else None,
         trend=bool(started[1] - started[0] >= MIN_STARTS) and has_trend(np.diff(open_at)),
     )
+
+
+def busy_fraction(
+    starts_ns: NDArray[np.int64], ends_ns: NDArray[np.int64], start_ns: int, end_ns: int
+) -> float:
+    """The share of the window in which at least one of the requests was open."""
+    order = np.argsort(starts_ns, kind="stable")
+    starts = np.clip(starts_ns[order], start_ns, end_ns)
+    ends = np.clip(ends_ns[order], start_ns, end_ns)
+    if not len(starts):
+        return 0.0
+    reached = np.maximum.accumulate(np.concatenate(([start_ns], ends[:-1])))
+    return float(np.maximum(0, ends - np.maximum(starts, reached)).sum()) / (end_ns - start_ns)
 
 
 def has_trend(flows: NDArray[np.int64]) -> bool:

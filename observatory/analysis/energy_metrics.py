@@ -59,10 +59,27 @@ def energy_of(
     stage: int | None,
     wanted: Callable[[Scope], bool] = lambda scope: scope != OVERHEAD,
 ) -> Energy:
-    """The sum over the wanted scopes, each by its strongest method; null where any is missing.
+    """The sum over chosen_rows; null where any is missing. stage None is the idle baseline."""
+    chosen = chosen_rows(data, subject, stage=stage, wanted=wanted)
+    if not chosen:
+        why = "emulated" if data.manifest.target.emulated else "no_energy_sensor"
+        return Energy(data.window, None, None, why)
+    reason = "; ".join(dict.fromkeys(row.reason for row in chosen if row.reason)) or None
+    if any(row.energy_j is None for row in chosen):
+        return Energy(data.window, None, None, reason or "no_energy_sensor")
+    return _sum(data.window, chosen, reason)
 
-    stage None is the idle baseline. A row of scope `host` is the whole machine: the parts beside it
-    are not added again.
+
+def chosen_rows(
+    data: StageData,
+    subject: Subject,
+    *,
+    stage: int | None,
+    wanted: Callable[[Scope], bool] = lambda _: True,
+) -> list[EnergyRow]:
+    """The wanted scopes in order, each by its strongest method.
+
+    A row of scope `host` is the whole machine: the parts beside it are left out.
     """
     rows = [
         row
@@ -74,14 +91,7 @@ def energy_of(
         by_scope.setdefault(row.scope, row)
     if "host" in by_scope:
         by_scope = {s: row for s, row in by_scope.items() if s in ("host", OVERHEAD)}
-    chosen = [row for scope, row in sorted(by_scope.items()) if wanted(scope)]
-    if not chosen:
-        why = "emulated" if data.manifest.target.emulated else "no_energy_sensor"
-        return Energy(data.window, None, None, why)
-    reason = "; ".join(dict.fromkeys(row.reason for row in chosen if row.reason)) or None
-    if any(row.energy_j is None for row in chosen):
-        return Energy(data.window, None, None, reason or "no_energy_sensor")
-    return _sum(data.window, chosen, reason)
+    return [row for scope, row in sorted(by_scope.items()) if wanted(scope)]
 
 
 def _sum(window: Window, rows: list[EnergyRow], reason: str | None) -> Energy:

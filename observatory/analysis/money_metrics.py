@@ -1,7 +1,8 @@
 """What a stage cost and what it was worth: dollars per request, token, character, correct answer.
 
 Billing by tokens adds up requests that ended in the window; billing by hours charges the window
-itself. A price or a count that is not known makes a missing figure, never zero.
+itself (reservation-based), and beside it the time in which it worked (usage-based). A price or a count
+that is not known makes a missing figure, never zero.
 """
 
 from collections.abc import Iterator
@@ -11,15 +12,17 @@ import numpy as np
 import polars as pl
 
 from observatory.analysis.clusters import mean_share
-from observatory.analysis.energy_metrics import BasedRow, headline
+from observatory.analysis.energy_checks import mean_power_w, withheld
+from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.quantiles import mean
 from observatory.analysis.rates import request_rate
 from observatory.analysis.stage_data import Basis, StageData
-from observatory.economics.cost import (
-    electricity_cost_usd,
-    electricity_tariff_usd_per_kwh,
-    machine_cost_usd,
+from observatory.economics.machine_money import (
+    Joules,
+    machine_components,
+    marginal_usd,
+    total_usd,
 )
 
 
@@ -33,11 +36,11 @@ class Cost:
 
 
 def cost_of(data: StageData) -> Cost:
-    """The window's cost by the target's billing."""
+    """The window's cost by the target's billing; by hours all of its time."""
     if data.prices.basis is None:
         return Cost(None, None, "no_price")
     if data.prices.usd_per_hour is not None:
-        return _cost_by_hours(data)
+        return _cost_by_hours(data, 1.0)
     ended = data.requests.filter(data.window.holds("a_ended_ns"))
     missing = ended.filter(pl.col("cost_usd").is_null())
     if (missing.get_column("outcome") == "ok").any():
@@ -50,34 +53,60 @@ def cost_of(data: StageData) -> Cost:
     )
 
 
-def _cost_by_hours(data: StageData) -> Cost:
-    usd = machine_cost_usd(data.prices, data.window.seconds)
-    tariff = electricity_tariff_usd_per_kwh(data.prices)
-    if tariff is None or usd is None:
-        return Cost(usd, data.prices.basis)
-    energy = headline(data, lambda _: True)  # the meter runs for the overhead too
-    if energy.energy_j is None:
-        return Cost(usd, data.prices.basis, "electricity_not_known")
-    basis = data.prices.basis if energy.basis == "measured" else energy.basis
-    return Cost(usd + electricity_cost_usd(energy.energy_j, tariff), basis)
+def usage_cost_of(data: StageData) -> Cost:
+    """The cost of the time in which it worked; by tokens the same as cost_of."""
+    if data.prices.usd_per_hour is None:
+        return cost_of(data)
+    return _cost_by_hours(data, data.busy_fraction)
+
+
+def _cost_by_hours(data: StageData, busy_fraction: float) -> Cost:
+    energy, no_energy = energy_in_window(data)
+    parts = machine_components(data.prices, data.window.seconds, energy, no_energy, busy_fraction)
+    usd, reason = total_usd(parts)
+    guessed = [part.basis for part in parts if part.basis in BASES]
+    basis = max(guessed, key=BASES.index) if guessed else data.prices.basis
+    return Cost(usd, basis, reason)
+
+
+def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
+    """The target's joules by scope, the data centre's overhead included; or none, and why.
+
+    None of them where the window's energy does not pass its gates, as in the energy figures.
+    """
+    why = withheld(data)
+    if why is not None:
+        return [], why
+    idle = {row.scope: row for row in chosen_rows(data, "target", stage=None)}
+    rows = chosen_rows(data, "target", stage=data.window.stage)
+    return [
+        Joules(
+            row.scope,
+            row.energy_j,
+            row.basis,
+            row.method,
+            mean_power_w(idle[row.scope]) if row.scope in idle else None,
+            row.reason,
+        )
+        for row in rows
+    ], None
 
 
 def money_metrics(data: StageData) -> Iterator[BasedRow]:
-    """cost_usd and what derives from it."""
-    cost, ended = cost_of(data), data.ended_ok()
+    """cost_usd and what derives from it, usage-based figures beside, and the next request's cost."""
+    cost, usage, ended = cost_of(data), usage_cost_of(data), data.ended_ok()
     n = ended.height
     yield "cost_usd", "value", Estimate(cost.usd, n=n, reason=cost.reason), cost.basis
     per_thousand = _interval_per_1k(data, cost, _per(cost, n, 1e3, "no_successes", n))
     yield "usd_per_1k_requests", "value", per_thousand, cost.basis
-    output = ended.get_column("a_output_tokens")
-    tokens = None if output.null_count() else float(output.sum())
-    token_basis = data.tokens_basis("a_output_tokens_from")
-    yield (
-        "usd_per_million_output",
-        "value",
-        _per(cost, tokens, 1e6, "no_tokens", n),
-        token_basis if token_basis == "estimated" and cost.basis else cost.basis,
-    )
+    yield from _of_tokens(data, cost, ended, "")
+    busy = Estimate(data.busy_fraction, n=data.offered.height)
+    yield "busy_fraction", "value", busy, data.basis
+    yield "usage_cost_usd", "value", Estimate(usage.usd, n=n, reason=usage.reason), usage.basis
+    used = _interval_per_1k(data, usage, _per(usage, n, 1e3, "no_successes", n))
+    yield "usage_usd_per_1k_requests", "value", used, usage.basis
+    yield from _of_tokens(data, usage, ended, "usage_")
+    yield "marginal_usd_per_1k_requests", "value", *_marginal(data, per_thousand, cost, n)
     characters = float(ended.get_column("a_answer_characters").sum())
     yield (
         "usd_per_1k_characters",
@@ -89,6 +118,36 @@ def money_metrics(data: StageData) -> Iterator[BasedRow]:
     worth = float(scores.sum()) if len(scores) else None
     correct = _per(cost, worth, 1.0, "none_correct", n, unknown="no_scores")
     yield "usd_per_correct", "value", correct, cost.basis
+
+
+def _of_tokens(data: StageData, cost: Cost, ended: pl.DataFrame, prefix: str) -> Iterator[BasedRow]:
+    """Per million output tokens, and per million of prompt and output together."""
+    output, prompt = ended.get_column("a_output_tokens"), ended.get_column("a_prompt_tokens")
+    basis = cost.basis
+    if basis and data.tokens_basis("a_output_tokens_from") == "estimated":
+        basis = "estimated"
+    billed = None if output.null_count() else float(output.sum())
+    read = None if prompt.null_count() else float(prompt.sum())
+    both = None if billed is None or read is None else billed + read
+    amounts = {"output": billed, "tokens": both}
+    for name, amount in amounts.items():
+        figure = _per(cost, amount, 1e6, "no_tokens", ended.height)
+        yield f"{prefix}usd_per_million_{name}", "value", figure, basis
+
+
+def _marginal(
+    data: StageData, per_thousand: Estimate, cost: Cost, n: int
+) -> tuple[Estimate, Basis | None]:
+    """By tokens the same as on average; by hours the electricity above the idle draw."""
+    if data.prices.usd_per_hour is None:
+        return per_thousand, cost.basis
+    energy, _ = energy_in_window(data)
+    usd = marginal_usd(data.prices, data.window.seconds, energy)
+    if usd is None:
+        return absent("electricity_above_idle_not_known", n), None
+    if n == 0:
+        return absent("no_successes", n), None
+    return Estimate(usd / n * 1e3, n=n), cost.basis
 
 
 def score_metrics(data: StageData) -> Iterator[BasedRow]:

@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from observatory.analysis.concurrency import Concurrency, concurrency
+from observatory.analysis.concurrency import Concurrency, busy_fraction, concurrency
 from observatory.analysis.events import Events, events_of
 from observatory.analysis.frames import COUNTED
 from observatory.analysis.windows import Window, counted, offered
@@ -43,19 +44,25 @@ class StageData:
 
     @cached_property
     def open_requests(self) -> Concurrency:
-        """Requests between their scheduled instant and their end, in the window.
+        """Requests between their scheduled instant and their end, in the window."""
+        return concurrency(*self._open_spans, self.window.start_ns, self.window.end_ns)
 
-        One that was held back until the drain limit is open beyond it.
-        """
-        window = self.window
+    @cached_property
+    def busy_fraction(self) -> float:
+        """The share of the window in which at least one of them was open."""
+        return busy_fraction(*self._open_spans, self.window.start_ns, self.window.end_ns)
+
+    @cached_property
+    def _open_spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """From scheduled to end; one that was held back until the drain limit is open beyond it."""
         spans = self.requests.filter(
             pl.col("outcome").is_in([*COUNTED, "interrupted"]) | pl.col("held_back")
         ).select(
             pl.col("scheduled_ns"),
-            pl.coalesce("a_ended_ns", pl.lit(window.end_ns + 1)).alias("end"),
+            pl.coalesce("a_ended_ns", pl.lit(self.window.end_ns + 1)).alias("end"),
         )
         starts, ends = (column.to_numpy().astype(np.int64) for column in spans.get_columns())
-        return concurrency(starts, ends, window.start_ns, window.end_ns)
+        return starts, ends
 
     @property
     def basis(self) -> Basis:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
+from observatory.core.demand import Demand
 from observatory.core.matrix import Matrix
 from observatory.core.sensors_asked import Telemetry
 from observatory.core.strict import Strict
@@ -209,6 +210,9 @@ class Scenario(Strict):
     budget: Budget = Budget()
     throttling: Throttling = Field(
         default=Throttling(), description="what to do about 429 and its kin; a target may differ"
+    )
+    demand: Demand | None = Field(
+        default=None, description="how much it would be used: for monthly cost and break-even"
     )
     telemetry: Telemetry = Telemetry()
     targets: list[str | Target] = Field(

@@ -1,12 +1,9 @@
-"""What a request and a stretch of machine time cost, from applied prices. Pure arithmetic.
+"""What a request billed by tokens costs, from applied prices. Pure arithmetic.
 
-A missing count makes a missing cost, never zero.
+A missing count makes a missing cost, never zero; machine_money has what is billed by hours.
 """
 
 from observatory.economics.prices import MILLION, AppliedPrices
-
-SECONDS_AN_HOUR = 3600.0
-JOULES_A_KWH = 3.6e6
 
 
 def request_cost_usd(
@@ -36,20 +33,3 @@ def request_cost_usd(
         + written * written_row.usd_at(prompt_tokens)
         + output_tokens * output.usd_at(prompt_tokens)
     ) / MILLION
-
-
-def machine_cost_usd(prices: AppliedPrices, seconds: float) -> float | None:
-    """US dollars of the machine's time by its hourly rate; None without a rate."""
-    rate = prices.usd_per_hour
-    return None if rate is None else seconds / SECONDS_AN_HOUR * rate
-
-
-def electricity_tariff_usd_per_kwh(prices: AppliedPrices) -> float | None:
-    """The tariff that owned hardware pays beside its hours; None where the rate contains it."""
-    row = prices.row("machine_hour")
-    return None if row is None else row.details.get("electricity_usd_per_kwh")
-
-
-def electricity_cost_usd(energy_j: float, usd_per_kwh: float) -> float:
-    """US dollars of an amount of energy."""
-    return energy_j / JOULES_A_KWH * usd_per_kwh

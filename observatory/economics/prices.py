@@ -17,13 +17,22 @@ from observatory.core.token_prices import TokenPrices
 if TYPE_CHECKING:
     from observatory.economics.price_files import AgreedPrices
 
-PriceKind = Literal["input", "output", "cached_input", "cache_write", "machine_hour"]
+PriceKind = Literal[
+    "input",
+    "output",
+    "cached_input",
+    "cache_write",
+    "machine_hour",
+    "electricity_kwh",
+    "operations_hour",
+]
 PriceBasis = Literal["list_price", "stated", "example", "emulated"]
 MILLION = 1_000_000
 
 
 class PriceRow(msgspec.Struct, frozen=True):
-    """One price as applied: usd per million tokens, or an hour (machine_hour).
+    """One price as applied: usd per million tokens, an hour of the whole target (machine_hour,
+    operations_hour), or a kilowatt-hour (electricity_kwh).
 
     usd is the base price. Where a long prompt moves all its tokens to a dearer tier, details has
     `tiers`, a list of {above_prompt_tokens, usd} by rising start; `worst_usd` is the highest price
@@ -138,11 +147,40 @@ def _of_books(target: ApiTarget, agreed: "AgreedPrices | None", at: datetime) ->
 
 
 def _of_rate(rate: MachineRate) -> AppliedPrices:
-    details: dict[str, Any] = {"owned": rate.owned}
+    """The machine's hour, and where they are stated its electricity and its people.
+
+    details of machine_hour hold what the hour is made of: accelerators, commitment, rate_includes,
+    purchase.
+    """
+    details: dict[str, Any] = {
+        "owned": rate.is_owned,
+        "commitment": rate.paid_as,
+        "accelerators": rate.accelerators,
+        "rate_includes": rate.includes,
+    }
+    if rate.purchase is not None:
+        details["purchase"] = rate.purchase.model_dump(mode="json")
+    rows = []
     if rate.electricity_usd_per_kwh is not None:
         details["electricity_usd_per_kwh"] = rate.electricity_usd_per_kwh
-    row = PriceRow("machine_hour", rate.usd_per_hour, rate.basis, rate.source, details=details)
-    return AppliedPrices([row], rate.basis)
+        rows.append(
+            PriceRow("electricity_kwh", rate.electricity_usd_per_kwh, rate.basis, rate.source)
+        )
+    if rate.operations is not None:
+        people = rate.operations
+        rows.append(
+            PriceRow(
+                "operations_hour",
+                people.usd_per_hour,
+                rate.basis,
+                people.source,
+                details=people.model_dump(mode="json", exclude={"source"}),
+            )
+        )
+    hour = PriceRow(
+        "machine_hour", rate.target_usd_per_hour, rate.basis, rate.hour_source, details=details
+    )
+    return AppliedPrices([hour, *rows], rate.basis)
 
 
 def _of_statement(price: TokenPrices, basis: PriceBasis) -> AppliedPrices:

@@ -148,6 +148,9 @@ def finding_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
     )
 
 
+_PER = {"machine_hour": "an hour", "operations_hour": "an hour", "electricity_kwh": "per kWh"}
+
+
 def price_table(rows: Sequence[Row]) -> Table:
     """Prices as applied, each with its basis and source."""
     heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
@@ -158,7 +161,7 @@ def price_table(rows: Sequence[Row]) -> Table:
             [
                 Cell(
                     words(row["kind"]),
-                    under="an hour" if row["kind"] == "machine_hour" else "per million tokens",
+                    under=_PER.get(row["kind"], "per million tokens"),
                 ),
                 Cell(write_usd(row["usd"]) if row["usd"] is not None else DASH, number=True),
                 Cell(words(row["basis"]), under=BASES.get(row["basis"])),

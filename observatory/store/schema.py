@@ -372,13 +372,19 @@ PRICES = Table(
         Column(
             "kind",
             "VARCHAR",
-            "input, output, cached_input, cache_write (per million tokens) or machine_hour",
+            "input, output, cached_input, cache_write (per million tokens); machine_hour, "
+            "operations_hour (an hour of the whole target); electricity_kwh",
         ),
-        Column("usd", "DOUBLE", "US dollars per million tokens, or per hour"),
+        Column("usd", "DOUBLE", "US dollars per million tokens, per hour, or per kWh"),
         Column("basis", "VARCHAR", "list_price, stated, example or emulated"),
         Column("source", "VARCHAR", "where the price comes from"),
         Column("effective_from", "VARCHAR", "date from which it holds, where the source says"),
-        Column("details", "JSON", "tiers, package version and what else the source gave"),
+        Column(
+            "details",
+            "JSON",
+            "tiers, package version and what else the source gave; of a machine_hour: accelerators, "
+            "commitment, rate_includes, purchase",
+        ),
     ),
 )
 

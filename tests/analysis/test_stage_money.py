@@ -87,6 +87,58 @@ def test_owned_hardware_pays_its_electricity_apart(thirty: Any, figure: Any) -> 
     assert doubtful["reason"] == "electricity_not_known"
 
 
+def test_usage_is_the_busy_time_of_a_machine(thirty: Any, figure: Any) -> None:
+    """Thirty answers of 0.13 s in 30 s: busy for 13 %; 4 + 100 tokens each."""
+    thirty.prices = HOURS
+    frame = metrics(thirty)
+    busy = figure(frame, "busy_fraction")
+    assert busy["value"] == pytest.approx(0.13)
+    assert figure(frame, "usage_cost_usd")["value"] == pytest.approx(0.03 * 0.13)
+    used = figure(frame, "usage_usd_per_1k_requests")
+    kept = figure(frame, "usd_per_1k_requests")
+    assert used["value"] == pytest.approx(0.13 * kept["value"])
+    assert used["high"] == pytest.approx(0.13 * kept["high"])
+    assert figure(frame, "usd_per_million_tokens")["value"] == pytest.approx(0.03 / 3120 * 1e6)
+    output = figure(frame, "usage_usd_per_million_output")["value"]
+    assert output == pytest.approx(0.03 * 0.13 / 120 * 1e6)
+    assert figure(frame, "marginal_usd_per_1k_requests")["value"] == 0
+
+
+def test_requests_that_overlap_are_busy_once(made: Any, figure: Any) -> None:
+    """4 to 8 s and 6 to 9 s of a window from 5 s; then 34 s to beyond its end."""
+    made.prices = HOURS
+    made.add(4, ttft_s=4, gaps_s=())
+    made.add(6, ttft_s=1, gaps_s=())
+    made.add(6, ttft_s=3, gaps_s=())
+    made.add(34, ttft_s=4, gaps_s=())
+    assert figure(metrics(made), "busy_fraction")["value"] == pytest.approx(5 / 30)
+
+
+def test_owned_hardware_in_use_draws_more_than_idle(thirty: Any, figure: Any) -> None:
+    """Idle 10 W over the 26.1 s without a request: 261 of the 3,600 J; above idle 3,300 J in all."""
+    thirty.prices = OWNED
+    baseline = {"stage": None, "window_start": 0, "window_end": 4 * 10**9}
+    thirty.energy = [row("target", 3600.0), row("target", 40.0, **baseline)]
+    frame = metrics(thirty)
+    tariff = 0.5 / 3.6e6
+    usage = figure(frame, "usage_cost_usd")
+    assert usage["value"] == pytest.approx(0.03 * 0.13 + (3600 - 261) * tariff)
+    more = figure(frame, "marginal_usd_per_1k_requests")
+    assert more["value"] == pytest.approx(3300 * tariff / 30 * 1000)
+    thirty.energy = [row("target", 3600.0)]
+    unknown = figure(metrics(thirty), "marginal_usd_per_1k_requests")
+    assert (unknown["value"], unknown["reason"]) == (None, "electricity_above_idle_not_known")
+
+
+def test_tokens_are_paid_as_they_are_used(thirty: Any, figure: Any) -> None:
+    thirty.prices = TOKENS
+    frame = metrics(thirty)
+    for name in ("cost_usd", "usd_per_1k_requests", "usd_per_million_output"):
+        assert figure(frame, f"usage_{name}")["value"] == figure(frame, name)["value"]
+    more = figure(frame, "marginal_usd_per_1k_requests")["value"]
+    assert more == figure(frame, "usd_per_1k_requests")["value"]
+
+
 def test_a_price_or_a_count_that_is_missing_is_no_zero(thirty: Any, figure: Any) -> None:
     unpriced = figure(metrics(thirty), "usd_per_1k_requests")
     assert (unpriced["value"], unpriced["reason"]) == (None, "no_price")

@@ -1,15 +1,10 @@
-"""What requests and machine time cost: hand-worked figures, and null where a count is missing."""
+"""What requests cost: hand-worked figures, and null where a count is missing."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.economics.cost import (
-    electricity_cost_usd,
-    electricity_tariff_usd_per_kwh,
-    machine_cost_usd,
-    request_cost_usd,
-)
+from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices, PriceRow
 
 TOKENS = AppliedPrices(
@@ -21,7 +16,7 @@ TOKENS = AppliedPrices(
     "example",
 )
 HOURS = AppliedPrices(
-    [PriceRow("machine_hour", 3.0, "stated", "here", details={"electricity_usd_per_kwh": 0.25})],
+    [PriceRow("machine_hour", 3.0, "stated", "here")],
     "stated",
 )
 
@@ -49,14 +44,6 @@ def test_missing_or_contradicting_counts_have_no_cost(
 def test_no_price_has_no_cost() -> None:
     assert request_cost_usd(AppliedPrices(), 1, 0, 1) is None
     assert request_cost_usd(HOURS, 1, 0, 1) is None
-    assert machine_cost_usd(TOKENS, 3600) is None
-
-
-def test_machine_time_and_electricity() -> None:
-    assert machine_cost_usd(HOURS, 1800) == pytest.approx(1.5)
-    assert electricity_tariff_usd_per_kwh(HOURS) == 0.25
-    assert electricity_tariff_usd_per_kwh(TOKENS) is None
-    assert electricity_cost_usd(7.2e6, 0.25) == pytest.approx(0.5)
 
 
 @settings(deadline=None)

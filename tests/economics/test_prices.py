@@ -89,12 +89,43 @@ def test_a_machine_rate_is_one_row_an_hour() -> None:
         "electricity_usd_per_kwh": 0.2,
     }
     prices = prices_of(target(kind="llamacpp", rate=rate))
-    [row] = prices.rows
+    row, tariff = prices.rows
     assert (row.kind, row.usd, row.basis, row.source) == ("machine_hour", 2.5, "stated", "invoice")
-    assert row.details == {"owned": True, "electricity_usd_per_kwh": 0.2}
+    assert row.details == {
+        "owned": True,
+        "commitment": "owned",
+        "accelerators": 1,
+        "rate_includes": [],
+        "electricity_usd_per_kwh": 0.2,
+    }
+    assert (tariff.kind, tariff.usd, tariff.source) == ("electricity_kwh", 0.2, "invoice")
     assert prices.usd_per_hour == 2.5
     assert prices.input_usd_per_token is None
     assert prices_of(target(kind="llamacpp")) == AppliedPrices()
+
+
+def test_a_bought_server_and_its_people_are_rows_with_their_own_sources() -> None:
+    """8 accelerators of (250,000 - 39,760) dollars over 4 years: 6 dollars an hour of them all."""
+    rate = {
+        "commitment": "owned",
+        "source": "books",
+        "accelerators": 8,
+        "purchase": {"usd": 250_000, "years": 4, "salvage_usd": 39_760, "source": "invoice"},
+        "operations": {
+            "engineer_share": 0.25,
+            "usd_per_engineer_year": 175_200,
+            "source": "payroll",
+        },
+    }
+    hour, people = prices_of(target(kind="llamacpp", rate=rate), agreed=None).rows
+    assert (hour.kind, hour.usd, hour.source) == ("machine_hour", pytest.approx(6.0), "invoice")
+    assert (hour.details["accelerators"], hour.details["purchase"]["years"]) == (8, 4.0)
+    assert (people.kind, people.usd, people.source) == (
+        "operations_hour",
+        pytest.approx(5.0),
+        "payroll",
+    )
+    assert people.details == {"engineer_share": 0.25, "usd_per_engineer_year": 175_200}
 
 
 def test_unknown_is_said_or_it_is_an_error() -> None:

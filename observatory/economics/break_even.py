@@ -1,0 +1,138 @@
+"""From which volume on serving it oneself costs no more than buying it. Pure arithmetic.
+
+Serving is a step function of the volume and buying a line, so that they may cross several times: the
+answer is the volume from which serving stays the cheaper one, the ranges below it where it is cheaper
+already, or never and why.
+"""
+
+import math
+from dataclasses import dataclass
+
+from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.economics.fleet import WHOLE, CostLine, Replica, cost_line
+
+LISTED_RANGES = 12
+"""More ranges are counted, not listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Volumes in requests a day between which serving is cheaper; the end is the last that is."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """Where serving on `line` meets buying at usd_per_request.
+
+    requests_a_day is the volume from which serving costs no more ever after (None: never, and reason
+    says why). before are ranges below it where it is cheaper too; more_ranges how many are not listed.
+    """
+
+    line: CostLine
+    usd_per_request: float
+    requests_a_day: float | None
+    before: list[Range]
+    more_ranges: int = 0
+    reason: str | None = None
+
+
+def crossing(line: CostLine, usd_per_request: float) -> Crossing:
+    """Where the two meet.
+
+    On step k (k - 1 full ones before it) serving costs fixed + k x step + slope x volume, and so
+    meets the price's line at x = (fixed + k x step) / (price - slope). The step is cheaper from x
+    on, in part where x lies inside it and whole where x lies at or below its start. Both grow
+    likelier with k as long as a full step costs less than buying what it serves; where it does not,
+    no number of steps helps.
+    """
+    saved = usd_per_request - line.request_usd
+    full = saved * line.step_requests
+    gain = full - line.step_usd
+    if gain <= 0:
+        return Crossing(line, usd_per_request, None, [], reason=_never(line, usd_per_request))
+    last = max(0, math.ceil((line.fixed_usd + full) / gain - WHOLE) - 1)
+    first = max(1, math.floor(line.fixed_usd / gain + WHOLE) + 1)
+    settled = _start(line, saved, last) if last else 0.0
+    ranges = [
+        Range(_start(line, saved, step), step * line.step_requests)
+        for step in range(first, min(last, first + LISTED_RANGES))
+    ]
+    return Crossing(line, usd_per_request, settled, ranges, max(0, last - first - LISTED_RANGES))
+
+
+def _start(line: CostLine, saved: float, step: int) -> float:
+    """Where serving begins to cost no more on a step; its end where it never does on it."""
+    meets = (line.fixed_usd + step * line.step_usd) / saved
+    return min(meets, step * line.step_requests)
+
+
+def _never(line: CostLine, usd_per_request: float) -> str:
+    if line.request_usd >= usd_per_request:
+        return (
+            f"the electricity of a request alone costs ${line.request_usd:.3g}, "
+            f"buying it ${usd_per_request:.3g}"
+        )
+    full_usd = line.step_usd + line.request_usd * line.step_requests
+    return (
+        f"a {line.unit} costs ${full_usd:.4g} a day, and all that it can serve "
+        f"({line.step_requests:,.0f} requests a day) costs "
+        f"${usd_per_request * line.step_requests:.4g} to buy"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """The crossing at the measured goodput, and at both ends of its interval.
+
+    low is at the goodput's upper end and high at its lower one: a replica that serves more breaks
+    even sooner. An end that was not measured is None; one at which it never does has no volume.
+    """
+
+    at: Crossing
+    low: Crossing | None
+    high: Crossing | None
+
+
+def break_even(
+    replica: Replica,
+    demand: Demand,
+    usd_per_request: float,
+    goodput_low: float | None = None,
+    goodput_high: float | None = None,
+) -> BreakEven:
+    """Where replicas under this demand meet a price per request."""
+
+    def at(goodput_rps: float | None) -> Crossing | None:
+        if not goodput_rps:
+            return None
+        return crossing(cost_line(replica.at(goodput_rps), demand), usd_per_request)
+
+    found = crossing(cost_line(replica, demand), usd_per_request)
+    return BreakEven(found, at(goodput_high), at(goodput_low))
+
+
+def requests_a_day(
+    demand: Demand, usd_per_request: float | None, tokens_per_request: float | None
+) -> float | None:
+    """The demand's volume in requests of the measured workload; None where none is stated.
+
+    A bill is divided by what a request of the workload costs at the API, tokens by what one takes
+    there. ValueError where that was not measured.
+    """
+    if demand.requests_a_day is not None:
+        return demand.requests_a_day
+    bill = demand.api_bill_usd_a_day
+    if demand.api_bill_usd_a_month is not None:
+        bill = demand.api_bill_usd_a_month / DAYS_A_MONTH
+    if bill is not None:
+        if not usd_per_request:
+            raise ValueError("what a request costs at the API is not known: no volume from a bill")
+        return bill / usd_per_request
+    if demand.tokens_a_day is not None:
+        if not tokens_per_request:
+            raise ValueError("how many tokens a request takes is not known: no volume from tokens")
+        return demand.tokens_a_day / tokens_per_request
+    return None
