@@ -117,7 +117,7 @@ def test_a_bought_server_and_its_people_are_rows_with_their_own_sources() -> Non
             "source": "payroll",
         },
     }
-    hour, people = prices_of(target(kind="llamacpp", rate=rate), agreed=None).rows
+    hour, people = prices_of(target(kind="llamacpp", rate=rate)).rows
     assert (hour.kind, hour.usd, hour.source) == ("machine_hour", pytest.approx(6.0), "invoice")
     assert (hour.details["accelerators"], hour.details["purchase"]["years"]) == (8, 4.0)
     assert (people.kind, people.usd, people.source) == (
