@@ -370,6 +370,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "crashed": Provocation("sparse", hurt=between_requests("service")),
     "interrupted": Provocation("clean", hurt=interrupt(6)),
     "budget_reached": Provocation("clean", ("--budget-requests", "200")),
+    "cap_exceeded": Provocation("cap_exceeded"),
     "window_cut": Provocation("clean", hurt=interrupt(6)),
     "energy_window": Provocation("clean", hurt=before_the_seal(gpu(200, 200, 300)), served=True),
     "energy_gap": Provocation("clean", hurt=before_the_seal(counter_with_a_gap), served=True),

@@ -95,6 +95,7 @@ def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     yield from record_checks.lost_workers(manifest)
     yield from record_checks.torn_journals(manifest)
     yield from record_checks.duplicate_records(manifest)
+    yield from record_checks.cap_exceeded(manifest)
     yield from client_checks.shared_cores(manifest, frames.samples)
 
 

@@ -70,6 +70,23 @@ def duplicate_records(manifest: Manifest) -> Iterator[Finding]:
         yield as_found("duplicate_records", message, None, report.duplicates, 0)
 
 
+_CAPS = (("usd", " USD", 1e-9), ("output_tokens", " output tokens", 0.0))
+
+
+def cap_exceeded(manifest: Manifest) -> Iterator[Finding]:
+    """What was billed in all against the caps; it can be more only where a limit was not kept."""
+    budget, spent = manifest.scenario.get("budget") or {}, manifest.spent or {}
+    for name, unit, rounding in _CAPS:
+        cap, counted = budget.get(name), spent.get(name)
+        if cap is None or counted is None or counted <= cap + rounding:
+            continue
+        message = (
+            f"{counted:.6g}{unit} were spent, {counted - cap:.6g} above the cap of {cap:g}: an answer "
+            f"was billed up to {spent.get('overrun', 1.0):.3g} times its worst case"
+        )
+        yield as_found("cap_exceeded", message, None, counted, cap)
+
+
 def _recorded(frames: RunFrames) -> dict[tuple[int, int], int]:
     """(stage, worker) -> records of requests that were issued."""
     counts = frames.requests.group_by("stage", "worker").agg(

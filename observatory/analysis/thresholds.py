@@ -206,6 +206,13 @@ _ROWS = (
         as_found="note",
     ),
     Threshold(
+        "cap_exceeded",
+        "",
+        "the service billed more than the output limits that it was sent: a cap that is kept by them "
+        "was passed, and the answers are not of the length that was asked for",
+        as_found="degraded",
+    ),
+    Threshold(
         "window_cut",
         "s",
         "the stage was stopped early: its rates are over the seconds that were measured",

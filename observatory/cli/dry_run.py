@@ -33,7 +33,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     agreed = agreed_prices(workspace)
     for target in request.targets:
         prices = prices_of(target, agreed=agreed)
-        check_may_spend(target, scenario.budget, prices)
+        check_may_spend(target, scenario.budget, prices, plan.items)
         rows.append(
             {
                 "target": target.name,

@@ -33,8 +33,15 @@ def run(
     ] = "hours",
     seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
     processes: Annotated[int | None, typer.Option(help="Load-generating processes.")] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="Cap the spending, in dollars.")] = None,
-    budget_requests: Annotated[int | None, typer.Option(help="Cap the requests of a run.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(help="Never spend more than this on a run, in US dollars.")
+    ] = None,
+    budget_requests: Annotated[
+        int | None, typer.Option(help="Never send more requests than this in a run.")
+    ] = None,
+    budget_output_tokens: Annotated[
+        int | None, typer.Option(help="Never take more output tokens than this in a run.")
+    ] = None,
     label: Annotated[str | None, typer.Option(help="A name to find these runs by.")] = None,
     publish: Annotated[bool, typer.Option(help="Mark for the site, and build it.")] = False,
     dry_run: Annotated[
@@ -69,7 +76,17 @@ def run(
     request = _request(
         workspace,
         scenario,
-        _Options(target or [], seed, processes, budget_usd, budget_requests, label, publish, force),
+        _Options(
+            target or [],
+            seed,
+            processes,
+            budget_usd,
+            budget_requests,
+            budget_output_tokens,
+            label,
+            publish,
+            force,
+        ),
         _Endpoint(url, model, api_key_env, billing),
         resume,
     )
@@ -110,6 +127,7 @@ class _Options:
     processes: int | None
     budget_usd: float | None
     budget_requests: int | None
+    budget_output_tokens: int | None
     label: str | None
     publish: bool
     force: bool
@@ -212,10 +230,9 @@ def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
 
     data = scenario.model_dump(mode="json")
     data["processes"] = scenario.processes if typed.processes is None else typed.processes
-    if typed.budget_usd is not None:
-        data["budget"]["usd"] = typed.budget_usd
-    if typed.budget_requests is not None:
-        data["budget"]["requests"] = typed.budget_requests
+    for name in ("usd", "requests", "output_tokens"):
+        if (cap := getattr(typed, f"budget_{name}")) is not None:
+            data["budget"][name] = cap
     if typed.seed is not None:
         data["seed"] = typed.seed
     try:
@@ -223,7 +240,8 @@ def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(
-            first["msg"], where="--" + "-".join(str(part) for part in first["loc"])
+            first["msg"],
+            where="--" + "-".join(str(part) for part in first["loc"]).replace("_", "-"),
         ) from error
 
 

@@ -214,6 +214,9 @@ class Profile(Part):
         default=32, ge=1, description="tokens of an answer, where max_tokens is not lower"
     )
     output_tokens_p95: int = Field(default=64, ge=1, description="of the same")
+    obeys_limit: bool = Field(
+        default=True, description="false: answers are as long as drawn, whatever limit is sent"
+    )
     slots: int | None = Field(default=None, ge=1, description="requests served at once; more wait")
     tail: Tail = Field(default=Tail(), description="see `tail:` below")
     slowdown: Slowdown = Field(default=Slowdown(), description="see `slowdown:` below")

@@ -176,7 +176,12 @@ class WorkerTick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
 
 
 class WorkerEnd(msgspec.Struct, frozen=True, array_like=True, tag="end"):
-    """The last entry: the counts that issued = recorded is checked with, and why the worker ended."""
+    """The last entry: the counts that issued = recorded is checked with, and why the worker ended.
+
+    spent_* are as in a tick, and nothing is in flight any more. spent_requests counts every try;
+    assumed_usd is the part of spent_usd that no usage stated; overrun is how many times its worst
+    case an answer was billed, at least 1.
+    """
 
     at: int
     issued: int
@@ -187,6 +192,9 @@ class WorkerEnd(msgspec.Struct, frozen=True, array_like=True, tag="end"):
     detail: str | None = None
     spent_usd: float = 0.0
     spent_output_tokens: int = 0
+    spent_requests: int = 0
+    assumed_usd: float = 0.0
+    overrun: float = 1.0
 
 
 JournalEntry = WorkerStart | RequestRecord | WorkerTick | WorkerEnd

@@ -184,5 +184,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """A matrix: this run's place in the order that was drawn, from 0."""
     quote: dict[str, Any] | None = None
     """What the run was expected to take and cost, before it ran (runner.quoting)."""
+    spent: dict[str, Any] | None = None
+    """What it counted against its caps (runner.spending.Spent): what nobody stated at its worst."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""

@@ -21,7 +21,7 @@ from observatory.core.vllm_options import FlagValue, checked_environment, checke
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _OURS = (
     "messages", "prompt", "input", "instructions", "system", "model", "stream",
-    "max_tokens", "max_completion_tokens", "max_output_tokens", "n",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of",
 )  # fmt: skip
 """What extra_body must not touch, on any wire: records and spending caps would no longer be true."""
 Transport = Literal["lean", "sdk"]

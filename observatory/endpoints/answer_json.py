@@ -5,6 +5,7 @@ LiteLLM send; llama.cpp's `timings` and everything else unknown is passed over i
 """
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -202,7 +203,9 @@ def _integers(value: dict[str, Any]) -> dict[str, Any]:
         if isinstance(one, dict):
             if name in _DETAILS:
                 kept[name] = _integers(one)
-        elif isinstance(one, int | float) and not isinstance(one, bool) and one == int(one):
+        elif isinstance(one, float) and not (math.isfinite(one) and one.is_integer()):
+            continue
+        elif isinstance(one, int | float) and not isinstance(one, bool):
             kept[name] = int(one)
     return {name: one for name, one in kept.items() if name in _COUNTS}
 

@@ -92,7 +92,8 @@ class EmulatedModel:
             )
             if over is not None:
                 return over, limits, "limit"
-        fate = self._draws.draw(body, limit=asked.limit, whole_limit=asked.whole_limit)
+        limit = asked.limit if self.profile.obeys_limit else None
+        fate = self._draws.draw(body, limit=limit, whole_limit=asked.whole_limit)
         refusal = refusal_of(fate.fault, self.profile)
         if refusal is not None:
             return refusal, limits, fate.fault

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from observatory.core.record import Tokens
 from observatory.endpoints.answer_json import Usage
 
+MOST_TOKENS = 1_000_000_000
+"""Of one answer or prompt: a hundred times the longest context that any service offers."""
+
 
 def count_tokens(
     usage: Usage | None,
@@ -28,7 +31,7 @@ def count_tokens(
       token an event, streamed = events, from `usage`;
     - else visible tokens are shared out: one for each event where there are enough, the others by
       characters, cumulatively, so that they are whole and sum to visible, from `characters`.
-    Text is never tokenised here. Negative counts are not believed.
+    Text is never tokenised here. Negative counts are not believed, nor any above MOST_TOKENS.
     """
     prompt, output, cached, reasoning, written, beside = _reported(usage)
     events = len(characters)
@@ -167,4 +170,6 @@ def running_output(usage: Usage) -> int | None:
 
 
 def _first(*counts: int | None) -> int | None:
-    return next((count for count in counts if count is not None and count >= 0), None)
+    return next(
+        (count for count in counts if count is not None and 0 <= count <= MOST_TOKENS), None
+    )

@@ -1,42 +1,62 @@
 """The cap on what a stage may spend: what is in flight counts at its worst, what ended at its cost.
 
-Pure. Each worker holds an equal share, so that the shares' sum never exceeds the cap.
+Pure. Each worker holds an equal share, so that the shares' sum never exceeds the cap; what is
+guaranteed and what is not is said in docs/spending.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from observatory.core.record import Attempt
 from observatory.load.handoff import Caps
 
-_NEVER_SERVED = frozenset(range(400, 500)) | {529}
-"""Refused before anything was generated; other failures may have been billed."""
+_NEVER_BILLED = frozenset({401, 402, 403, 404, 405, 413, 415, 429, 529})
+"""Turned away before anything was read. Not 400, 408 and 5xx: what was processed may be billed
+whatever the status says, e.g. 400 of a content filter or 408 of a timeout (Microsoft, "Plan to manage
+costs for Azure OpenAI", HTTP error response code and billing status)."""
+_CHARACTERS_A_TOKEN = 16
+"""On average over an answer, more than any tokenizer packs into a token: English has 4 to 5."""
 
 
 class Budget:
     """One worker's share. A worst case is (prompt tokens, output tokens); held is how many are in flight
-    or not yet decoded."""
+    or not yet decoded.
+
+    requests counts tries: no more than its share are ever sent. assumed_usd is the part of what is
+    settled that nobody stated: worst cases, of answers without usage or with usage that cannot be true.
+    overrun: how many times its worst case the dearest answer was billed, at least 1; whatever is in
+    flight counts so many times.
+    """
 
     def __init__(self, caps: Caps, worker: int, workers: int) -> None:
         self._caps = caps
-        self._requests = _share(caps.requests, worker, workers)
-        self._tokens = _share(caps.output_tokens, worker, workers)
+        self._requests = share(caps.requests, worker, workers)
+        self._tokens = share(caps.output_tokens, worker, workers)
         self._usd = None if caps.usd is None else caps.usd / workers
-        self.issued = 0
+        self._cost_of = _cost_function(caps)
+        self.requests = 0
         self.held = 0
         self.settled_tokens = 0
         self.settled_usd = 0.0
+        self.assumed_usd = 0.0
         self._held_tokens = 0
         self._held_usd = 0.0
+        self.overrun = caps.overrun
 
     @property
     def spent_tokens(self) -> int:
         """Output tokens of what ended, and of what is in flight at its worst."""
-        return self.settled_tokens + self._held_tokens
+        return self.settled_tokens + round(self._held_tokens * self.overrun)
 
     @property
     def spent_usd(self) -> float:
         """US dollars likewise."""
-        return self.settled_usd + self._held_usd
+        return self.settled_usd + self._held_usd * self.overrun
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether more was billed than the share: a service did not keep to the limits it was sent."""
+        tokens = self._tokens is not None and self.settled_tokens > self._tokens
+        return tokens or (self._usd is not None and self.settled_usd > self._usd * (1 + 1e-12))
 
     def fits(self, prompt_tokens: int, output_tokens: int) -> bool:
         """Whether one more request of that worst case stays within the share."""
@@ -47,65 +67,132 @@ class Budget:
         return self._room(prompt_tokens, output_tokens, 0, 0.0)
 
     def _room(self, prompt: int, output: int, held_tokens: int, held_usd: float) -> bool:
-        if self._requests is not None and self.issued >= self._requests:
+        if self._requests is not None and self.requests >= self._requests:
             return False
-        if self._tokens is not None and self.settled_tokens + held_tokens + output > self._tokens:
+        tokens = self.settled_tokens + (held_tokens + output) * self.overrun
+        if self._tokens is not None and tokens > self._tokens:
             return False
-        usd = self.settled_usd + held_usd + self._price(prompt, output)
+        usd = self.settled_usd + (held_usd + self._worst_usd(prompt, output)) * self.overrun
         return self._usd is None or usd <= self._usd
 
     def hold(self, prompt_tokens: int, output_tokens: int) -> None:
         """A request goes out."""
-        self.issued += 1
+        self.requests += 1
         self.held += 1
         self._held_tokens += output_tokens
-        self._held_usd += self._price(prompt_tokens, output_tokens)
+        self._held_usd += self._worst_usd(prompt_tokens, output_tokens)
 
-    def again(self, prompt_tokens: int, output_tokens: int) -> bool:
-        """Whether a request in flight may be tried once more. Its first try then stays spent at its
-        worst case, because nobody can say that the server did not read it. Requests are not counted
-        twice: the cap on requests is on what was asked."""
-        usd = self._price(prompt_tokens, output_tokens)
-        if self._tokens is not None and self.spent_tokens + output_tokens > self._tokens:
+    def again(self, prompt_tokens: int, output_tokens: int, tried: Attempt | None = None) -> bool:
+        """Whether a request in flight may be tried once more; the new try is counted if so.
+
+        What was `tried` is settled at what it cost; None: at its worst case, because nobody can say
+        that the server did not read it.
+        """
+        tokens, usd, stated = self._cost(tried, prompt_tokens, output_tokens)
+        if self._requests is not None and self.requests >= self._requests:
+            return False
+        if self._tokens is not None and self.spent_tokens + tokens > self._tokens:
             return False
         if self._usd is not None and self.spent_usd + usd > self._usd:
             return False
-        self.settled_tokens += output_tokens
-        self.settled_usd += usd
+        self.requests += 1
+        self._settle(tokens, usd, stated)
         return True
 
     def settle(self, prompt_tokens: int, output_tokens: int, attempts: Sequence[Attempt]) -> None:
-        """It ended: its worst case is given back, its cost is kept.
+        """It ended: its worst case is given back, the cost of its last tries is kept.
 
-        A request never sent, or refused with a 4xx, costs nothing. Where the answer states no
-        usage, the worst case stays spent; output counts at least one token for each text event,
-        whatever usage says.
+        A request never sent, or turned away with a status that is never billed, costs nothing.
+        Where the answer states no usage, or usage that the answer itself contradicts, the worst
+        case stays spent. Usage above the worst case is believed and raises overrun: where one
+        answer was longer than its limit, the next may be.
         """
         self.held -= 1
         self._held_tokens -= output_tokens
         # Rounding errors do not pile up: nothing in flight holds nothing.
-        rest = self._held_usd - self._price(prompt_tokens, output_tokens)
-        self._held_usd = rest if self.held else 0.0
+        worst_usd = self._worst_usd(prompt_tokens, output_tokens)
+        self._held_usd = self._held_usd - worst_usd if self.held else 0.0
         for attempt in attempts:
-            prompt, output = _cost(attempt, prompt_tokens, output_tokens)
-            self.settled_tokens += output
-            self.settled_usd += self._price(prompt, output)
+            tokens, usd, stated = self._cost(attempt, prompt_tokens, output_tokens)
+            self._settle(tokens, usd, stated)
+            self.overrun = max(
+                self.overrun,
+                tokens / output_tokens if output_tokens else 1.0,
+                usd / worst_usd if worst_usd else 1.0,
+            )
 
-    def _price(self, prompt: int, output: int) -> float:
+    def _settle(self, tokens: int, usd: float, stated: bool) -> None:
+        self.settled_tokens += tokens
+        self.settled_usd += usd
+        if not stated:
+            self.assumed_usd += usd
+
+    def _cost(
+        self, attempt: Attempt | None, worst_prompt: int, worst_output: int
+    ) -> tuple[int, float, bool]:
+        """Output tokens and US dollars of a try, and whether they are the server's own figures."""
+        if attempt is None:
+            return worst_output, self._worst_usd(worst_prompt, worst_output), False
+        if attempt.sent is None or attempt.http_status in _NEVER_BILLED:
+            return 0, 0.0, True
+        counts = attempt.tokens
+        if counts.output is not None and stated_by_usage(attempt):
+            usd = self._cost_of(attempt)
+            if usd is not None:
+                return counts.output, usd, True
+            if counts.prompt is None:
+                return counts.output, self._worst_usd(worst_prompt, counts.output), False
+        output = max(worst_output, len(attempt.event_ns), counts.output or 0)
+        prompt = max(worst_prompt, counts.prompt or 0)
+        return output, self._worst_usd(prompt, output), False
+
+    def _worst_usd(self, prompt: int, output: int) -> float:
         caps = self._caps
         return prompt * caps.input_usd_per_token + output * caps.output_usd_per_token
 
 
-def _cost(attempt: Attempt, worst_prompt: int, worst_output: int) -> tuple[int, int]:
-    if attempt.sent is None or attempt.http_status in _NEVER_SERVED:
-        return 0, 0
-    tokens = attempt.tokens
-    if tokens.output is None or tokens.output_from != "usage":
-        return worst_prompt, max(worst_output, len(attempt.event_ns))
-    prompt = tokens.prompt if tokens.prompt is not None else worst_prompt
-    return prompt, max(tokens.output, len(attempt.event_ns))
+def stated_by_usage(attempt: Attempt) -> bool:
+    """Whether usage gives the output, and nothing in the answer contradicts what it gives.
+
+    A text event is at least a token, a token at most so many characters, and what came from or went
+    to the cache is part of the prompt.
+    """
+    counts = attempt.tokens
+    if counts.output is None or counts.output_from != "usage":
+        return False
+    cached = (counts.cached or 0) + (counts.cache_write or 0)
+    characters = attempt.answer_characters + attempt.reasoning_characters
+    return (
+        counts.output >= len(attempt.event_ns)
+        and counts.output * _CHARACTERS_A_TOKEN >= characters
+        and (counts.prompt is None or cached <= counts.prompt)
+    )
 
 
-def _share(cap: int | None, worker: int, workers: int) -> int | None:
-    """The shares of a whole number are whole, and sum to it."""
+def _cost_function(caps: Caps) -> Callable[[Attempt], float | None]:
+    """US dollars of an answer as the run's rows are charged; None where its counts do not add up."""
+    if caps.prices is None:
+        return lambda attempt: (
+            None
+            if attempt.tokens.prompt is None
+            else attempt.tokens.prompt * caps.input_usd_per_token
+            + (attempt.tokens.output or 0) * caps.output_usd_per_token
+        )
+    # Only where there is a price: it brings the models of targets, which workers do without.
+    from observatory.economics.cost import request_cost_usd
+    from observatory.economics.prices import AppliedPrices
+
+    prices = AppliedPrices.from_dict(caps.prices)
+
+    def cost(attempt: Attempt) -> float | None:
+        counts = attempt.tokens
+        return request_cost_usd(
+            prices, counts.prompt, counts.cached, counts.output, counts.cache_write
+        )
+
+    return cost
+
+
+def share(cap: int | None, worker: int, workers: int) -> int | None:
+    """A worker's part of a cap: the shares of a whole number are whole, and sum to it."""
     return None if cap is None else cap // workers + (worker < cap % workers)

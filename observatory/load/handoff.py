@@ -5,7 +5,7 @@ The folder is removed when the stage is over, because it holds the prompts' text
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +19,9 @@ HANDOFF_VARIABLE = "OBSERVATORY_HANDOFF"
 class Caps(msgspec.Struct, frozen=True):
     """What a whole stage may still spend (None: no cap), and what a token costs at the most.
 
-    Each of the workers takes an equal share, so that their sum can never exceed the cap.
+    Each of the workers takes an equal share, so that their sum can never exceed the cap. prices
+    (AppliedPrices as plain values; None: none known) charge what ended as its row will be charged.
+    overrun: how many times its worst case an answer was billed in the stages before.
     """
 
     requests: int | None = None
@@ -27,6 +29,8 @@ class Caps(msgspec.Struct, frozen=True):
     usd: float | None = None
     input_usd_per_token: float = 0.0
     output_usd_per_token: float = 0.0
+    prices: dict[str, Any] | None = None
+    overrun: float = 1.0
 
 
 class Handoff(msgspec.Struct, frozen=True):

@@ -134,12 +134,14 @@ class StageRun:
             self._refuse("not_issued", "drain_limit")
             self._maybe_over()
 
-    def out_of_budget(self) -> None:
-        """The next request can never fit: let what is in flight end, then end the stage."""
+    def out_of_budget(
+        self, why: str = "the next request's worst case exceeds what is left of the budget"
+    ) -> None:
+        """Nothing more may be sent: let what is in flight end, then end the stage."""
         if self.ending != "complete" or self._finished:
             return
         self.ending = "budget_reached"
-        self._detail = "the next request's worst case exceeds what is left of the budget"
+        self._detail = why
         self._window_over = True
         self._loop.stop()
         self._refuse("refused_by_budget", "budget")
@@ -294,6 +296,14 @@ class StageRun:
                 records = []
         self._write(records, issued=False)
 
+    def _overspent(self) -> None:
+        """More was billed than the cap allows: nothing more is sent, what is open is cut off."""
+        if self._finished:
+            return
+        self.out_of_budget("more was billed than is left of the budget")
+        if self._in_flight:
+            self._give_up("interrupted", "budget")
+
     def _record(self, turn: Turn, answer: Answer) -> RequestRecord:
         self.clock.check()
         budget = self._admission.budget
@@ -326,6 +336,8 @@ class StageRun:
         if self._recorded is not None:
             for record in records:
                 self._recorded(record)
+        if self._admission.budget.exceeded:
+            self._overspent()
         self._loop.pump()  # what ended at its real cost may have made room
 
     def _beat(self) -> None:
@@ -370,6 +382,9 @@ class StageRun:
             detail=self._detail,
             spent_usd=budget.spent_usd,
             spent_output_tokens=budget.spent_tokens,
+            spent_requests=budget.requests,
+            assumed_usd=budget.assumed_usd,
+            overrun=budget.overrun,
         )
         try:
             self._recorder.beat(self._tick())

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
 from observatory.core.record import Phase
+from observatory.core.worst_case import unseen_tokens
 from observatory.endpoints.exchange import Exchange
 from observatory.endpoints.requests_body import model_of, render
 from observatory.load.handoff import Handoff
@@ -17,7 +18,8 @@ class Turn:
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
     reason: why it was not issued or was cut off by us, for the record. stale: the first try, where
-    it met a kept connection that the server had closed.
+    it met a kept connection that the server had closed. unseen_tokens: what the service may add to
+    the prompt, beyond the body's bytes.
     """
 
     index: int
@@ -36,6 +38,7 @@ class Turn:
     reason: str | None = None
     closed: bool = False
     stale: Exchange | None = None
+    unseen_tokens: int = 0
 
     @property
     def met_stale_connection(self) -> bool:
@@ -56,8 +59,8 @@ class Turn:
 
     @property
     def worst_prompt_tokens(self) -> int:
-        """A token is at least a byte of the body."""
-        return sum(map(len, self.body))
+        """A token is at least a byte of the body; what the service adds has its allowance."""
+        return sum(map(len, self.body)) + self.unseen_tokens
 
     @property
     def worst_output_tokens(self) -> int:
@@ -73,6 +76,7 @@ class Turns:
     _order: Order = field(init=False)
     _rendered: dict[tuple[int, str], tuple[bytes, bytes]] = field(init=False, default_factory=dict)
     _kept: int = field(init=False, default=0)
+    _allowances: dict[int, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         handoff = self.handoff
@@ -94,7 +98,15 @@ class Turns:
             item=handoff.items[place],
             body=body,
             exchange=Exchange(streaming=handoff.stream),
+            unseen_tokens=self._unseen(place),
         )
+
+    def _unseen(self, place: int) -> int:
+        allowance = self._allowances.get(place)
+        if allowance is None:
+            allowance = unseen_tokens(self.handoff.items[place].body)
+            self._allowances[place] = allowance
+        return allowance
 
     def _render(self, place: int, model: str) -> tuple[bytes, bytes]:
         rendered = self._rendered.get((place, model))

@@ -110,7 +110,8 @@ def _check(workspace: Workspace, request: Request) -> Plan:
     check_pages(request.scenario.telemetry)
     agreed = agreed_prices(workspace)
     for target in request.targets:
-        check_may_spend(target, request.scenario.budget, prices_of(target, agreed=agreed))
+        prices = prices_of(target, agreed=agreed)
+        check_may_spend(target, request.scenario.budget, prices, plan.items)
     for target in request.targets:
         check_inputs(target)
     probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start

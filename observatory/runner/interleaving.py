@@ -11,7 +11,7 @@ from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
 from observatory.runner.progress import leg_progress
 from observatory.runner.sitting import Member, Sitting
-from observatory.runner.spending import caps_left
+from observatory.runner.spending import caps_left, carriers, spent_by
 from observatory.store.manifest import write_manifest
 
 
@@ -35,9 +35,10 @@ def load(sitting: Sitting) -> None:
             if its.status == "running"
         )
         result = _run_one(sitting, member, stage)
-        member.ends.extend(result.ends)
         member.manifest = msgspec.structs.replace(
-            member.manifest, stages=[*member.manifest.stages, result.times]
+            member.manifest,
+            stages=[*member.manifest.stages, result.times],
+            spent=member.spent.to_dict(),
         )
         write_manifest(member.folder, member.manifest)
         if result.outcome == "interrupted":
@@ -52,6 +53,14 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     assert opened is not None
     campaign, sampler = sitting.campaign, sitting.sampler
     scenario, plan = campaign.request.scenario, campaign.plan
+    caps = caps_left(scenario.budget, member.prices, member.spent)
+    processes = 1 if stage.kind == "prime" else scenario.processes
+    workers = carriers(caps, plan.items, processes)
+    if workers < processes:
+        campaign.observer.say(
+            f"{member.target.name}: what is left of the budget is too little to be shared out: "
+            f"{workers} of {processes} processes carry stage {stage.index}"
+        )
     handoff = Handoff(
         run_id=member.manifest.run_id,
         target=member.target.name,
@@ -64,9 +73,9 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         items=primers(plan.items) if stage.kind == "prime" else plan.items,
         stage=stage,
         journal=str(member.folder / "journal" / f"stage-{stage.index:02d}"),
-        workers=1 if stage.kind == "prime" else scenario.processes,
+        workers=workers,
         store_text=scenario.store_text,
-        caps=caps_left(scenario.budget, member.prices, member.ends),
+        caps=caps,
     )
     leg = Leg(
         handoff,
@@ -79,7 +88,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
             sampler.watch("client", process)
 
     try:
-        return run_leg(
+        result = run_leg(
             leg,
             stopping=lambda: campaign.stop.asked,
             failed=opened.alive,
@@ -99,6 +108,8 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     finally:
         if sampler is not None:
             sampler.unwatch("client")
+    member.spent = member.spent.plus(spent_by(caps, result.last_words))
+    return result
 
 
 def primers(items: list[PlanItem]) -> list[PlanItem]:

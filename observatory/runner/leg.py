@@ -18,11 +18,10 @@ from typing import Literal
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.priority import set_niceness
-from observatory.core.record import WorkerEnd
 from observatory.core.run import StageTimes
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, Handoff, write_handoff
-from observatory.runner.ticks import Heartbeats
+from observatory.runner.ticks import Heartbeats, LastWord
 
 Outcome = Literal["complete", "interrupted", "budget_reached", "crashed"]
 POLL_S = 0.25
@@ -52,10 +51,11 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class LegResult:
-    """How it ended; reason is None where it ended as planned."""
+    """How it ended; reason is None where it ended as planned. last_words: of each worker by its number,
+    a tick where it died, None where it never said anything."""
 
     times: StageTimes
-    ends: list[WorkerEnd]
+    last_words: list[LastWord]
     outcome: Outcome
     reason: str | None
 
@@ -90,7 +90,8 @@ def run_leg(
         shutil.rmtree(private, ignore_errors=True)
     beats.read()
     outcome, reason = _judge(leg, child.returncode, beats, cause)
-    return LegResult(stage_times(leg.handoff, beats), beats.ends, outcome, reason)
+    said = [beats.last_word(number) for number in range(leg.handoff.workers)]
+    return LegResult(stage_times(leg.handoff, beats), said, outcome, reason)
 
 
 def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:

@@ -10,7 +10,6 @@ from typing import Any
 from observatory.core.clock import Anchor
 from observatory.core.design import Cell, Design
 from observatory.core.plan import Plan
-from observatory.core.record import WorkerEnd
 from observatory.core.run import Manifest, RunStatus
 from observatory.core.scenario import Scenario
 from observatory.core.target import Target
@@ -20,6 +19,7 @@ from observatory.endpoints.catalogue import OpenTarget
 from observatory.runner.agenda import Due
 from observatory.runner.preflight import Preflight
 from observatory.runner.progress import Observer
+from observatory.runner.spending import Spent
 from observatory.runner.stopping import Stop
 from observatory.store.campaigns import CampaignFile, campaign_folder
 from observatory.telemetry.sampler_process import SamplerHandle
@@ -80,7 +80,7 @@ class Member:
     folder: Path
     manifest: Manifest
     opened: OpenTarget | None = None
-    ends: list[WorkerEnd] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent)
     status: RunStatus = "running"
     reason: str | None = None
 

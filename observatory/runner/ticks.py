@@ -7,6 +7,8 @@ from pathlib import Path
 from observatory.core.journal import decode_entries, whole_length
 from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
 
+LastWord = WorkerEnd | WorkerTick | None
+
 
 @dataclass(slots=True)
 class WorkerState:
@@ -49,6 +51,11 @@ class Heartbeats:
     def ends(self) -> list[WorkerEnd]:
         """The workers' last words, of those that had any."""
         return [state.end for state in self.workers.values() if state.end is not None]
+
+    def last_word(self, worker: int) -> LastWord:
+        """What one of them said last: its end, else its latest tick, else nothing."""
+        state = self.workers.get(worker, WorkerState())
+        return state.end or state.tick
 
     @property
     def silent(self) -> list[int]:

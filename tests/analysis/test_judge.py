@@ -459,6 +459,31 @@ def test_how_a_run_ended(made: Any, status: str, severity: str) -> None:
     assert "because" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("spent", "beyond"),
+    [
+        ({"usd": 1.0, "output_tokens": 500}, None),
+        ({"usd": 1.25, "output_tokens": 10, "overrun": 3.0}, 0.25),
+        ({"usd": 0.5, "output_tokens": 501, "overrun": 1.5}, 1),
+        (None, None),
+    ],
+)
+def test_a_cap_that_was_passed_is_said_with_how_much(
+    made: Any, spent: dict[str, Any] | None, beyond: float | None
+) -> None:
+    made.facts = {"spent": spent}
+    made.scenario = {"budget": {"usd": 1.0, "output_tokens": 500, "requests": None}}
+    fill(made)
+    if beyond is None:
+        assert judge(made)[0] == []
+        return
+    finding = only(made)
+    assert (finding.code, finding.severity) == ("cap_exceeded", "degraded")
+    assert finding.value is not None and finding.threshold is not None
+    assert finding.value - finding.threshold == pytest.approx(beyond)
+    assert "times its worst case" in finding.message
+
+
 def test_an_interrupted_run_is_judged_on_the_stages_it_has(made: Any) -> None:
     made.kinds = ["closed", "closed"]
     made.facts = {"status": "interrupted"}

@@ -1,22 +1,45 @@
 """The cap holds whatever servers answer: worst cases count until the truth is known."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.record import Attempt, Tokens
+from observatory.core.record import Attempt, Tokens, TokensFrom
+from observatory.economics.cost import request_cost_usd
+from observatory.economics.prices import AppliedPrices, PriceRow
 from observatory.load.budget import Budget
 from observatory.load.handoff import Caps
 
 PRICED = Caps(usd=1.0, input_usd_per_token=0.001, output_usd_per_token=0.002)
 
 
-def answered(prompt: int | None, output: int | None, events: int = 0, status: int = 200) -> Attempt:
-    source = "usage" if output is not None else "events"
+def answered(
+    prompt: int | None,
+    output: int | None,
+    events: int = 0,
+    status: int = 200,
+    *,
+    characters: int = 0,
+    cached: int | None = None,
+    written: int | None = None,
+    source: TokensFrom | None = None,
+) -> Attempt:
+    if source is None:
+        source = "usage" if output is not None else "events"
     counts = Tokens(
-        prompt=prompt, output=output if output is not None else events, output_from=source
-    )  # type: ignore[arg-type]
+        prompt=prompt,
+        cached=cached,
+        output=output if output is not None else events,
+        output_from=source,
+        cache_write=written,
+    )
     return Attempt(
-        number=0, sent=1, http_status=status, tokens=counts, event_ns=list(range(events))
+        number=0,
+        sent=1,
+        http_status=status,
+        tokens=counts,
+        event_ns=list(range(events)),
+        answer_characters=characters,
     )
 
 
@@ -26,7 +49,7 @@ def test_a_request_cap_is_exact_and_shared_out_whole() -> None:
     for share in shares:
         while share.fits(1, 1):
             share.hold(1, 1)
-        counts.append(share.issued)
+        counts.append(share.requests)
     assert counts == [3, 2, 2]
 
 
@@ -68,11 +91,88 @@ def test_what_was_never_sent_or_refused_costs_nothing() -> None:
     assert budget.spent_tokens == 60
 
 
-def test_usage_below_the_text_that_came_is_not_believed() -> None:
-    budget = Budget(Caps(output_tokens=100), 0, 1)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answered(5, 0, events=50),  # less than the events that came
+        answered(5, 3, events=3, characters=100),  # 33 characters a token
+        answered(5, 30, cached=6),  # more from the cache than there is
+        answered(5, 30, cached=3, written=3),
+        answered(None, None, events=50),  # nothing said
+        answered(5, 30, status=400, source="events"),  # a content filter's refusal is billed
+        answered(None, None, status=408),
+        answered(None, None, status=500),
+    ],
+)
+def test_usage_that_cannot_be_true_leaves_the_worst_case_spent(answer: Attempt) -> None:
+    budget = Budget(PRICED, 0, 1)
     budget.hold(5, 60)
-    budget.settle(5, 60, [answered(5, 0, events=50)])
-    assert budget.spent_tokens == 50
+    budget.settle(5, 60, [answer])
+    assert budget.spent_tokens == 60
+    assert budget.spent_usd == budget.assumed_usd == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 413, 429, 529])
+def test_what_is_turned_away_costs_nothing(status: int) -> None:
+    budget = Budget(PRICED, 0, 1)
+    budget.hold(5, 60)
+    budget.settle(5, 60, [answered(None, None, status=status)])
+    assert (budget.spent_tokens, budget.spent_usd, budget.requests) == (0, 0.0, 1)
+
+
+def test_what_ended_costs_what_its_row_will_say() -> None:
+    prices = AppliedPrices(
+        [
+            PriceRow("input", 10.0, "stated", "t", details={
+                "tiers": [{"above_prompt_tokens": 1000, "usd": 20.0}], "worst_usd": 20.0}),
+            PriceRow("cached_input", 1.0, "stated", "t"),
+            PriceRow("cache_write", 25.0, "stated", "t"),
+            PriceRow("output", 50.0, "stated", "t"),
+        ],
+        "stated",
+    )  # fmt: skip
+    caps = Caps(
+        usd=9.0,
+        input_usd_per_token=prices.input_usd_per_token or 0,
+        output_usd_per_token=prices.output_usd_per_token or 0,
+        prices=prices.to_dict(),
+    )
+    budget = Budget(caps, 0, 1)
+    budget.hold(2000, 100)
+    assert budget.spent_usd == pytest.approx(2000 * 25e-6 + 100 * 50e-6)  # cache writes are dearest
+    budget.settle(2000, 100, [answered(900, 40, cached=500, written=300)])
+    row = request_cost_usd(prices, 900, 500, 40, 300)
+    assert row == pytest.approx((100 * 10 + 500 * 1 + 300 * 25 + 40 * 50) / 1e6)
+    assert budget.spent_usd == row and budget.assumed_usd == 0.0
+
+
+def test_more_than_the_worst_case_is_believed_and_expected_again() -> None:
+    budget = Budget(Caps(output_tokens=100), 0, 1)
+    for _ in range(3):
+        budget.hold(5, 20)
+    budget.settle(5, 20, [answered(5, 50)])
+    assert budget.overrun == 2.5
+    assert budget.spent_tokens == 50 + 2 * 50  # what is in flight may be as long
+    assert not budget.exceeded and not budget.fits(5, 1)
+    budget.settle(5, 20, [answered(5, 50)])
+    assert budget.spent_tokens == 150 and not budget.exceeded
+    budget.settle(5, 20, [answered(5, 1)])
+    assert budget.spent_tokens == 101 and budget.exceeded
+    later = Budget(Caps(output_tokens=100, overrun=budget.overrun), 0, 1)
+    assert later.fits(5, 40) and not later.fits(5, 41)
+
+
+def test_each_try_counts_and_only_what_was_turned_away_is_free() -> None:
+    budget = Budget(Caps(requests=3, output_tokens=100), 0, 1)
+    budget.hold(5, 40)
+    assert budget.again(5, 40, answered(None, None, status=429))
+    assert (budget.requests, budget.spent_tokens) == (2, 40)
+    assert budget.again(5, 40)  # nobody knows whether the first was read
+    assert (budget.requests, budget.spent_tokens) == (3, 80)
+    assert not budget.again(5, 40, answered(None, None, status=429))  # the third was the last
+    budget.settle(5, 40, [answered(5, 7)])
+    assert (budget.spent_tokens, budget.requests) == (47, 3)
+    assert not budget.could_fit(1, 1)
 
 
 def test_a_share_of_nothing_admits_nothing() -> None:
@@ -80,27 +180,84 @@ def test_a_share_of_nothing_admits_nothing() -> None:
     assert not Budget(Caps(usd=0.0, output_usd_per_token=1.0), 0, 1).could_fit(1, 1)
 
 
-COSTS = st.tuples(
-    st.integers(1, 50), st.integers(1, 50), st.none() | st.integers(0, 50), st.booleans()
+@st.composite
+def truths(draw: st.DrawFn) -> tuple[int, int, int, int, str]:
+    """A request whose server keeps to its limit: worst case, true tokens, and how it tells of them."""
+    prompt, output = draw(st.integers(1, 50)), draw(st.integers(1, 50))
+    told = draw(st.sampled_from(["honest", "nothing", "too little", "too much", "cached", "429"]))
+    return prompt, output, draw(st.integers(1, prompt)), draw(st.integers(0, output)), told
+
+
+def told_answer(truth: tuple[int, int, int, int, str]) -> tuple[Attempt, int, int]:
+    """What it answers, and the tokens that it really bills."""
+    _, _, prompt, output, told = truth
+    match told:
+        case "nothing":
+            return answered(None, None, events=output), prompt, output
+        case "too little" if output:
+            return answered(1, output - 1, events=output), prompt, output
+        case "too much":
+            return answered(prompt * 3, output * 3, events=output), prompt, output
+        case "cached":
+            return answered(prompt, output, events=output, cached=prompt + 1), prompt, output
+        case "429":
+            return answered(None, None, status=429), 0, 0
+    return answered(prompt, output, events=output), prompt, output
+
+
+@given(
+    cap=st.integers(0, 800),
+    workers=st.integers(1, 4),
+    steps=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["issue", "issue", "end", "again"]), truths()),
+        max_size=80,
+    ),
 )
-
-
-@given(cap=st.integers(0, 500), workers=st.integers(1, 4), costs=st.lists(COSTS, max_size=60))
-def test_honest_answers_never_pass_the_cap(
-    cap: int, workers: int, costs: list[tuple[int, int, int | None, bool]]
+def test_no_interleaving_bills_more_than_the_cap(
+    cap: int, workers: int, steps: list[tuple[int, str, tuple[int, int, int, int, str]]]
 ) -> None:
-    """Within what was reserved, in any order of ends, all shares together."""
+    """Issue, end and try again in any order on any worker, while servers keep to max_tokens."""
     caps = Caps(output_tokens=cap, usd=cap / 10, input_usd_per_token=0.01, output_usd_per_token=0.1)
     shares = [Budget(caps, worker, workers) for worker in range(workers)]
-    for share in shares:
-        open_ones: list[tuple[int, int, int | None]] = []
-        for prompt, output, real, ends_first in costs:
-            if ends_first and open_ones:
-                held_prompt, held_output, spent = open_ones.pop(0)
-                answer = answered(held_prompt, None if spent is None else min(spent, held_output))
-                share.settle(held_prompt, held_output, [answer])
-            if share.fits(prompt, output):
-                share.hold(prompt, output)
-                open_ones.append((prompt, output, real))
-    assert sum(share.spent_tokens for share in shares) <= cap
-    assert sum(share.spent_usd for share in shares) <= cap / 10 + 1e-9
+    open_ones: list[list[tuple[int, int, int, int, str]]] = [[] for _ in range(workers)]
+    billed_tokens, billed_usd = 0, 0.0
+
+    def bill(prompt: int, output: int) -> None:
+        nonlocal billed_tokens, billed_usd
+        billed_tokens += output
+        billed_usd += prompt * 0.01 + output * 0.1
+
+    for place, what, truth in steps:
+        worker = place % workers
+        share, waiting = shares[worker], open_ones[worker]
+        if what == "issue" and share.fits(*truth[:2]):
+            share.hold(*truth[:2])
+            waiting.append(truth)
+        elif what == "end" and waiting:
+            ended = waiting.pop(0)
+            answer, prompt, output = told_answer(ended)
+            bill(prompt, output)
+            share.settle(*ended[:2], [answer])
+        elif what == "again" and waiting and share.again(*waiting[0][:2]):
+            bill(waiting[0][2], waiting[0][3])  # the lost try was read and billed after all
+        in_flight = sum(truth[3] for each in open_ones for truth in each)
+        assert billed_tokens + in_flight <= cap
+        assert sum(share.spent_tokens for share in shares) >= billed_tokens
+        assert sum(share.spent_usd for share in shares) >= billed_usd - 1e-9
+    assert billed_usd <= cap / 10 + 1e-9
+
+
+@given(
+    cap=st.integers(0, 500),
+    counts=st.lists(st.integers(0, 40), max_size=40),
+)
+def test_an_honest_run_spends_its_cost_to_the_cent(cap: int, counts: list[int]) -> None:
+    caps = Caps(usd=cap / 10, input_usd_per_token=0.01, output_usd_per_token=0.1)
+    budget, cost = Budget(caps, 0, 1), 0.0
+    for output in counts:
+        if budget.fits(30, 40):
+            budget.hold(30, 40)
+            budget.settle(30, 40, [answered(7, output, events=output)])
+            cost += 7 * 0.01 + output * 0.1
+    assert budget.spent_usd == pytest.approx(cost)
+    assert budget.assumed_usd == 0.0 and not budget.exceeded

@@ -9,14 +9,13 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.plan import Plan, PlanItem, StagePlan
-from observatory.core.record import WorkerEnd
 from observatory.core.scenario import Budget
 from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
 from observatory.economics.prices import AppliedPrices, PriceRow
 from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.preflight import check_levels
 from observatory.runner.references import check_references
-from observatory.runner.spending import caps_left, check_may_spend
+from observatory.runner.spending import check_may_spend
 
 PRICED = AppliedPrices(
     [PriceRow("input", 1.0, "stated", "a test"), PriceRow("output", 4.0, "stated", "a test")],
@@ -61,18 +60,6 @@ def test_what_is_billed_by_tokens_needs_a_cap_that_can_be_kept(
     else:
         with pytest.raises(BadInput, match=complaint):
             check_may_spend(target, budget, prices)
-
-
-def test_what_is_left_of_a_budget_is_never_below_zero() -> None:
-    ends = [
-        WorkerEnd(0, 3, 3, 0, 0, "complete", spent_usd=0.4, spent_output_tokens=30),
-        WorkerEnd(0, 4, 4, 0, 0, "complete", spent_usd=0.7, spent_output_tokens=10),
-    ]
-    caps = caps_left(Budget(usd=1, requests=10, output_tokens=100), PRICED, ends)
-    assert (caps.requests, caps.output_tokens, caps.usd) == (3, 60, 0.0)
-    assert caps.input_usd_per_token == pytest.approx(1e-6)
-    assert caps.output_usd_per_token == pytest.approx(4e-6)
-    assert caps_left(Budget(), PRICED, ends).requests is None
 
 
 @pytest.mark.parametrize(
