@@ -156,6 +156,7 @@ def _beside(
     """Output tokens that the server's count of them leaves out."""
     if output is None and (prompt is None or not reasoning):
         return 0
+    total = _first(total)
     missing = (total or 0) - (prompt or 0) - (output or 0) if prompt is not None else 0
     if not reasoning:
         return max(0, missing)
