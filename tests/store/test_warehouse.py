@@ -11,6 +11,7 @@ from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import Manifest, Verdict
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
+from observatory.economics.ledger_book import ledger_book
 from observatory.store import rebuild as rebuild_module
 from observatory.store.database import DatabaseBusy, connect
 from observatory.store.frames import RunFrames
@@ -84,7 +85,7 @@ def test_every_table_holds_the_run(stocked: Workspace) -> None:
         "findings": 2,
         "thresholds": 2,
         "stage_metrics": 21,
-        "price_book": 0,
+        "price_book": len(ledger_book().rows),
     }
 
 
