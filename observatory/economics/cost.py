@@ -3,7 +3,7 @@
 A missing count makes a missing cost, never zero; machine_money has what is billed by hours.
 """
 
-from observatory.economics.prices import MILLION, AppliedPrices
+from observatory.economics.price_rows import MILLION, AppliedPrices
 
 
 def request_cost_usd(

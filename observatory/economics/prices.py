@@ -5,110 +5,24 @@ million tokens of a kind, machine rates US dollars an hour.
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from observatory.core.errors import BadInput
 from observatory.core.machine_money import MachineRate
 from observatory.core.target import ApiTarget, Target
 from observatory.core.token_prices import TokenPrices
+from observatory.economics.price_rows import (
+    MILLION,
+    AppliedPrices,
+    PriceBasis,
+    PriceKind,
+    PriceRow,
+)
 
 if TYPE_CHECKING:
     from observatory.economics.price_files import AgreedPrices
 
-PriceKind = Literal[
-    "input",
-    "output",
-    "cached_input",
-    "cache_write",
-    "machine_hour",
-    "electricity_kwh",
-    "operations_hour",
-]
-PriceBasis = Literal["list_price", "stated", "example", "emulated"]
-MILLION = 1_000_000
-
-
-class PriceRow(msgspec.Struct, frozen=True):
-    """One price as applied: usd per million tokens, an hour of the whole target (machine_hour,
-    operations_hour), or a kilowatt-hour (electricity_kwh).
-
-    usd is the base price. Where a long prompt moves all its tokens to a dearer tier, details has
-    `tiers`, a list of {above_prompt_tokens, usd} by rising start; `worst_usd` is the highest price
-    that the source knows for this kind, over tiers and times of day.
-    """
-
-    kind: PriceKind
-    usd: float
-    basis: PriceBasis
-    source: str
-    effective_from: str | None = None
-    details: dict[str, Any] = {}
-
-    def usd_at(self, prompt_tokens: int) -> float:
-        """The price that a request with a prompt of this many tokens pays for this kind."""
-        price = self.usd
-        for tier in self.details.get("tiers", []):
-            if prompt_tokens > tier["above_prompt_tokens"]:
-                price = float(tier["usd"])
-        return price
-
-    @property
-    def worst_usd(self) -> float:
-        """The highest price of this kind that could apply."""
-        return float(self.details.get("worst_usd", self.usd))
-
-
-class AppliedPrices(msgspec.Struct, frozen=True):
-    """The prices of one run; no rows and basis None where no price is known.
-
-    The *_per_token figures are worst cases (dearest tier, and for input the dearest of fresh,
-    cached and cache-writing tokens): they are for caps. `cost.request_cost_usd` applies the rows.
-    """
-
-    rows: list[PriceRow] = []
-    basis: PriceBasis | None = None
-
-    def row(self, kind: PriceKind) -> PriceRow | None:
-        """The row of a kind, None where there is none."""
-        return next((row for row in self.rows if row.kind == kind), None)
-
-    @property
-    def input_usd_per_token(self) -> float | None:
-        """The most that one prompt token can cost."""
-        if self.row("input") is None:
-            return None
-        kinds = ("input", "cached_input", "cache_write")
-        return max(row.worst_usd for row in self.rows if row.kind in kinds) / MILLION
-
-    @property
-    def output_usd_per_token(self) -> float | None:
-        """The most that one output token can cost."""
-        row = self.row("output")
-        return None if row is None else row.worst_usd / MILLION
-
-    @property
-    def cached_usd_per_token(self) -> float | None:
-        """The most that one cached prompt token can cost; None where it has no price of its own."""
-        row = self.row("cached_input")
-        return None if row is None else row.worst_usd / MILLION
-
-    @property
-    def usd_per_hour(self) -> float | None:
-        """The machine's rate."""
-        row = self.row("machine_hour")
-        return None if row is None else row.usd
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a manifest keeps them in TargetFacts.price."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any] | None) -> Self:
-        """What to_dict gave; no prices for None."""
-        return msgspec.convert(plain or {}, cls)
+__all__ = ["MILLION", "AppliedPrices", "PriceBasis", "PriceKind", "PriceRow", "prices_of"]
 
 
 def prices_of(

@@ -7,6 +7,8 @@ guaranteed and what is not is said in docs/spending.md.
 from collections.abc import Callable, Sequence
 
 from observatory.core.record import Attempt
+from observatory.economics.cost import request_cost_usd
+from observatory.economics.price_rows import AppliedPrices
 from observatory.load.handoff import Caps
 
 _NEVER_BILLED = frozenset({401, 402, 403, 404, 405, 413, 415, 429, 529})
@@ -178,10 +180,6 @@ def _cost_function(caps: Caps) -> Callable[[Attempt], float | None]:
             else attempt.tokens.prompt * caps.input_usd_per_token
             + (attempt.tokens.output or 0) * caps.output_usd_per_token
         )
-    # Only where there is a price: it brings the models of targets, which workers do without.
-    from observatory.economics.cost import request_cost_usd
-    from observatory.economics.prices import AppliedPrices
-
     prices = AppliedPrices.from_dict(caps.prices)
 
     def cost(attempt: Attempt) -> float | None:
