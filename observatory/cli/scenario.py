@@ -192,7 +192,7 @@ def _checked(name: str, workspace: "Workspace") -> str:
     plan = make_plan(loaded.scenario, loaded.path.parent)
     check_references(plan)
     for target in loaded.targets:
-        check_levels(target, plan, loaded.scenario.processes)
+        check_levels(loaded.scenario.with_policy(target), plan, loaded.scenario.processes)
     if loaded.design is not None:
         from observatory.cli.design_views import turns_line
 

@@ -260,11 +260,21 @@ class Scenario(Strict):
         """The timing of a stage by its place, from 0."""
         return self.stages[stage].timing or self.timing
 
+    def with_policy(self, target: Target) -> Target:
+        """The target with the policy towards refusals that holds for it: its own, else the scenario's."""
+        if target.throttling is not None:
+            return target
+        return target.model_copy(update={"throttling": self.throttling})
+
     def comparison_fields(self) -> dict[str, Any]:
         """What must be equal for two runs to be compared: workload, arrivals, stage levels, SLO.
 
-        A dataset's path is not among it: its items' hash is (comparison_key).
+        A dataset's path is not among it: its items' hash is (comparison_key). The policy towards
+        refusals is where it is not the default, because it changes which requests are sent when;
+        runs of before there was one keep their keys. A target's own policy never is: two targets
+        under one scenario are meant to be compared.
         """
+        policy = self.throttling != Throttling()
         return {
             "seed": self.seed,
             "workload": self.workload.model_dump(mode="json", exclude={"path"}),
@@ -277,6 +287,7 @@ class Scenario(Strict):
                 for number, stage in enumerate(self.stages)
             ],
             "slo": self.slo.model_dump(mode="json") if self.slo else None,
+            **({"throttling": self.throttling.model_dump(mode="json")} if policy else {}),
         }
 
 

@@ -63,7 +63,7 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
     return KeptHeaders(
         provider_request_id=masker.exact(found[identifier])[:200] if identifier else None,
         rate_limit_headers=limits,
-        retry_after_s=_retry_after(response, unix_s) if limits else None,
+        retry_after_s=retry_after_s(response, unix_s) if limits else None,
         processing_ms=_processing_ms(response),
     )
 
@@ -78,7 +78,7 @@ def _processing_ms(response: ResponseReader) -> float | None:
     return max((part for part in parts if part is not None), default=None)
 
 
-def _retry_after(response: ResponseReader, unix_s: float) -> float | None:
+def retry_after_s(response: ResponseReader, unix_s: float) -> float | None:
     """Seconds to wait: retry-after-ms, else Retry-After as seconds or as a date (RFC 9110, 10.2.3)."""
     exact = _number(response.header("retry-after-ms"))
     if exact is not None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from msgspec import to_builtins
+
 from observatory.core.addresses import is_loopback
-from observatory.core.connection import Connection, KeySource
+from observatory.core.connection import Connection, KeySource, Throttle
 from observatory.core.errors import BadInput
 from observatory.core.run import TargetFacts
 from observatory.core.target import (
@@ -21,6 +23,7 @@ from observatory.core.target import (
     UrlTarget,
     VllmTarget,
 )
+from observatory.core.throttling import Throttling
 from observatory.endpoints.kept_child import KeptChild
 from observatory.endpoints.proxies import proxy_shown
 from observatory.endpoints.server_child import ServerChild
@@ -120,7 +123,21 @@ def connect(
         reasoning_effort=target.reasoning_effort,
         stream_usage=stream_usage,
         max_tokens_field=max_tokens_field,
+        throttle=_throttle(target.throttling),
         models=list(models),
+    )
+
+
+def _throttle(said: Throttling | None) -> Throttle:
+    """The target's own policy; whoever opens it for a scenario gives it the scenario's before."""
+    if said is None:
+        return Throttle()
+    return Throttle(
+        policy=said.policy,
+        max_attempts=said.max_attempts,
+        max_wait_s=said.max_wait,
+        requests_per_minute=said.requests_per_minute,
+        tokens_per_minute=said.tokens_per_minute,
     )
 
 
@@ -140,6 +157,7 @@ def facts_of(
         "query": sorted(connection.query),
         "asked_in_turn": connection.models,
         "proxy": proxy_shown(connection),
+        "throttling": _stated_throttle(connection.throttle),
     }
     price = None if isinstance(target, LlamaCppTarget | VllmTarget) else target.price
     rate = target.rate if isinstance(target, LlamaCppTarget | VllmTarget | UrlTarget) else None
@@ -160,9 +178,17 @@ def facts_of(
         "wire": connection.wire,
         "transport": connection.transport,
         "service_tier": connection.service_tier,
+        "throttling": connection.throttle.policy,
         "on_this_host": not isinstance(target, ApiTarget) and is_loopback(connection.host),
     }
     return TargetFacts(**(fields | known))
+
+
+def _stated_throttle(throttle: Throttle) -> dict[str, Any]:
+    """The bounds of a policy that has any, without those that were left open."""
+    if throttle.policy == "record":
+        return {}
+    return {name: value for name, value in to_builtins(throttle).items() if value is not None}
 
 
 def _file(target: str, field: str, path: Path | None) -> str | None:

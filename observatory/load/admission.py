@@ -1,13 +1,15 @@
-"""Whether one more request may go out now: in-flight limits, the target's rate limit, the budget. Pure.
+"""Whether one more request may go out now: in-flight limits, the target's rate limits, the budget. Pure.
 
 Limits are of a whole stage; each worker keeps its share of them.
 """
 
 from typing import Literal
 
+from observatory.core.record import Attempt
+from observatory.endpoints.limits_said import limits_said
 from observatory.load.budget import Budget
 from observatory.load.handoff import Handoff
-from observatory.load.rate_limit import RateLimit
+from observatory.load.rate_limit import Cost, Pacer, RateLimit
 from observatory.load.turn import Turn
 
 Decision = Literal["go", "wait", "never"] | int
@@ -28,6 +30,11 @@ class Admission:
         self._most = min(shares) if shares else None
         rate = handoff.connection.max_rate_per_s
         self._rate = None if rate is None else RateLimit(rate, worker, workers, start_ns)
+        throttle = handoff.connection.throttle
+        self._pacer = Pacer(throttle, workers, start_ns) if throttle.policy == "pace" else None
+        # Anthropic alone says that it counts what an answer really had ("Rate limits": output tokens
+        # "evaluated in real time as output tokens are produced", max_tokens no factor in them).
+        self._counts_what_came = handoff.connection.wire == "messages"
 
     def ask(self, turn: Turn, now_ns: int) -> Decision:
         """What to do with `turn` at this moment."""
@@ -37,7 +44,9 @@ class Admission:
         if self._most is not None and self.in_flight >= self._most:
             return "wait"
         later = self._rate.wait_until(now_ns) if self._rate is not None else None
-        return "go" if later is None else later
+        if self._pacer is not None:
+            later = max(later or 0, self._pacer.free_at(turn.cost, now_ns))
+        return "go" if later is None or later <= now_ns else later
 
     def enter(self, turn: Turn, now_ns: int) -> None:
         """It goes out."""
@@ -45,10 +54,52 @@ class Admission:
         self.budget.hold(turn.worst_prompt_tokens, turn.worst_output_tokens)
         if self._rate is not None:
             self._rate.sent(now_ns)
+        if self._pacer is not None:
+            turn.mark = self._pacer.take(turn.cost, now_ns)
 
     def again(self, turn: Turn) -> bool:
-        """Whether a turn in flight may be tried a second time."""
-        return self.budget.again(turn.worst_prompt_tokens, turn.worst_output_tokens)
+        """Whether a turn in flight, whose try has ended, may be tried once more.
+
+        What was refused unserved costs nothing; of any other try nobody can say what it cost.
+        """
+        exchange, tried = turn.exchange, None
+        if exchange.response is not None and exchange.response.status is not None:
+            tried = Attempt(
+                number=exchange.number, sent=exchange.sent, http_status=exchange.response.status
+            )
+        return self.budget.again(turn.worst_prompt_tokens, turn.worst_output_tokens, tried)
+
+    def place_again(self, turn: Turn, now_ns: int) -> int:
+        """Take another try's place under the rate limits; the instant from which it may go out.
+
+        It is taken at once, so that requests which wait for their first try do not go before it for
+        ever.
+        """
+        at_ns = now_ns
+        if self._rate is not None:
+            at_ns = max(at_ns, self._rate.wait_until(at_ns) or 0)
+        if self._pacer is not None:
+            at_ns = self._pacer.free_at(turn.cost, at_ns)
+            turn.mark = self._pacer.take(turn.cost, at_ns)
+        if self._rate is not None:
+            self._rate.sent(at_ns)
+        return at_ns
+
+    def heard(self, turn: Turn, unix_s: float, now_ns: int) -> None:
+        """A try has ended: what its headers say of limits holds from now on."""
+        response = turn.exchange.response
+        if self._pacer is None or not self._pacer.learns or response is None:
+            return
+        said = limits_said(dict(response.headers), unix_s=unix_s)
+        self._pacer.learn(said, turn.mark or {}, now_ns)
+
+    def counted(self, turn: Turn, attempt: Attempt) -> None:
+        """An answer was decoded: where the service counts what came, that is what it took."""
+        tokens = attempt.tokens
+        if self._pacer is None or not self._counts_what_came or tokens.output_from != "usage":
+            return
+        prompt = turn.cost.prompt_tokens if tokens.prompt is None else tokens.prompt
+        self._pacer.correct(turn.cost, Cost(prompt, tokens.output or 0))
 
     def leave(self) -> None:
         """An exchange ended; its cost is settled once it is decoded."""

@@ -11,6 +11,9 @@ from observatory.load.handoff import Handoff
 from observatory.load.turn import Turn
 from observatory.quality.scorers import Score, score
 
+_REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
+"""Why a service says "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
+RFC 9110, 15.6.4; Anthropic's 529)."""
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +33,7 @@ def request_record(
     but a whole answer. Texts are kept only where the scenario stores text and the item is not
     sensitive.
     """
-    attempt = answer.attempt
+    attempt = attempts[-1]
     text = answer.text or answer.tool_text
     judged = _score(turn, answer, text) if attempt.outcome == "ok" else None
     hashed = text or attempt.outcome == "ok"
@@ -42,13 +45,13 @@ def request_record(
         prompt_sha256=turn.item.sha256,
         scheduled=turn.scheduled,
         released=turn.released,
-        outcome=attempt.outcome,
+        outcome=turn.ended_as or attempt.outcome,
         attempts=attempts,
         worker=worker,
         user=turn.user,
         task=turn.item.task,
         item=turn.item_index,
-        reason=turn.reason or attempt.error_kind,
+        reason=turn.reason or _REFUSALS.get(attempt.http_status or 0) or attempt.error_kind,
         phase=turn.phase,
         clock_step=clock_step,
         answer_sha256=hashlib.sha256(text.encode()).hexdigest() if hashed else None,

@@ -4,6 +4,7 @@ from typing import Any
 
 import gevent
 
+from observatory.load.pacing import AlarmClock
 from observatory.load.transport import Transport
 from observatory.load.turn import Turn
 
@@ -28,20 +29,39 @@ class Seat:
         self.waiting_since = 0
         self._pause_ns = 0
         self._greenlet: Any = None
+        self._rest: object | None = None
 
     def wait(self) -> Turn | None:
         """Sleep until there is a turn; None when the user is to leave."""
-        hub = gevent.get_hub()
         while self.turn is None and not self.leaving:
-            self._greenlet = gevent.getcurrent()
-            try:
-                hub.switch()
-            finally:
-                self._greenlet = None
+            self._sleep()
         return self.turn
 
+    def rest(self, alarms: AlarmClock, until_ns: int) -> None:
+        """Sleep between two tries until that instant (monotonic), or until `rouse`."""
+        rest = self._rest = object()
+        alarms.call_at(until_ns, lambda: self.rouse(rest))
+        try:
+            while self._rest is rest:
+                self._sleep()
+        finally:
+            self._rest = None
+
+    def rouse(self, rest: object | None = None) -> None:
+        """End the rest, if there is one (and it is that one) and go on at once."""
+        if self._rest is not None and rest in (None, self._rest):
+            self._rest = None
+            self.wake()
+
+    def _sleep(self) -> None:
+        self._greenlet = gevent.getcurrent()
+        try:
+            gevent.get_hub().switch()
+        finally:
+            self._greenlet = None
+
     def wake(self) -> None:
-        """The turn or the leave is there: go on, at once where we are in the hub."""
+        """What it waits for is there: go on, at once where we are in the hub."""
         if self._greenlet is None:
             return
         hub = gevent.get_hub()

@@ -23,11 +23,13 @@ from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Counts, Heartbeat
 from observatory.load.loops import ClosedLoop, OpenLoop
 from observatory.load.pacing import AlarmClock
+from observatory.load.patience import Patience
 from observatory.load.recorder import JournalFailed, Recorder
 from observatory.load.records import request_record, unsent_record
 from observatory.load.ring import open_ring
 from observatory.load.seat import Seat
 from observatory.load.transport import Transport
+from observatory.load.tries import Tries, give_up_waiting
 from observatory.load.turn import Turn, Turns
 from observatory.load.watchdog import Watchdog
 
@@ -73,6 +75,8 @@ class StageRun:
         )
         self._heartbeat = Heartbeat(self.clock, self._beat)
         self._admission = Admission(handoff, worker, time.monotonic_ns())
+        self._patience = Patience(handoff.connection.throttle, handoff.seed, handoff.stage.index)
+        self._tries = Tries(self._patience, self._admission, self.alarms)
         self._loop = self._make_loop()
         self._seats: list[Seat] = []
         self._in_flight: dict[Turn, Seat] = {}
@@ -193,24 +197,13 @@ class StageRun:
         return seat.wait()
 
     def ask(self, seat: Seat, turn: Turn) -> None:
-        """Send the turn's request and wait for its answer.
-
-        A kept connection that the server had closed is the one reason for a second try, on a new
-        connection; both tries are recorded.
-        """
+        """Send the turn's request and wait for its answer; every try is recorded."""
         try:
-            if not turn.closed:
-                seat.transport.ask(turn.body, turn.exchange)
-                if self._may_try_again(turn):
-                    turn.try_again()
-                    seat.transport.ask(turn.body, turn.exchange)
+            self._tries.make(seat, turn)
         except Exception as error:
             self._bug(error)
         finally:
             self._answered(seat, turn)
-
-    def _may_try_again(self, turn: Turn) -> bool:
-        return not turn.closed and turn.met_stale_connection and self._admission.again(turn)
 
     def _answered(self, seat: Seat, turn: Turn) -> None:
         try:
@@ -274,8 +267,12 @@ class StageRun:
         text = "still open at the drain limit" if outcome == "timeout" else "the stage was stopped"
         for turn, seat in list(self._in_flight.items()):
             turn.reason = reason
+            if turn.waiting:
+                # Nothing of it is open at the service, whose last word was a refusal.
+                give_up_waiting(turn, "throttled" if outcome == "timeout" else outcome, reason)
             seat.transport.give_up(Fault("stream", kind, text, outcome))
             self._cut_off(turn, Fault("connect", kind, text, outcome))
+            seat.rouse()
 
     def _cut_off(self, turn: Turn, fault: Fault) -> None:
         """End a turn; the fault is for one whose user had not begun."""
@@ -308,14 +305,16 @@ class StageRun:
         self.clock.check()
         budget = self._admission.budget
         budget.settle(turn.worst_prompt_tokens, turn.worst_output_tokens, [answer.attempt])
+        self._admission.counted(turn, answer.attempt)
         stepped = self.clock.stepped_between(turn.due_monotonic, turn.ended_monotonic)
         masker = self._endpoint.masker
-        attempts = [answer.attempt]
-        if turn.stale is not None:
-            anchor_unix_ns = self.handoff.anchor.realtime_ns
-            wire = self._endpoint.connection.wire
-            stale = decode(turn.stale, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
-            attempts.insert(0, stale.attempt)
+        anchor_unix_ns = self.handoff.anchor.realtime_ns
+        wire = self._endpoint.connection.wire
+        earlier = [
+            decode(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire).attempt
+            for exchange in turn.earlier
+        ]
+        attempts = [self._patience.as_recorded(each) for each in (*earlier, answer.attempt)]
         return request_record(
             self.handoff, self.worker, turn, answer, attempts, masker, clock_step=stepped
         )

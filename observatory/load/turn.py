@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
-from observatory.core.record import Phase
+from observatory.core.record import Outcome, Phase
 from observatory.core.worst_case import unseen_tokens
 from observatory.endpoints.exchange import Exchange
 from observatory.endpoints.requests_body import model_of, render
 from observatory.load.handoff import Handoff
+from observatory.load.rate_limit import Cost, Mark
 
 _RENDERED_BYTES = 64 << 20
 """Rendered bodies kept for the next time that their item is asked."""
@@ -17,9 +18,10 @@ _RENDERED_BYTES = 64 << 20
 class Turn:
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
-    reason: why it was not issued or was cut off by us, for the record. stale: the first try, where
-    it met a kept connection that the server had closed. unseen_tokens: what the service may add to
-    the prompt, beyond the body's bytes.
+    reason: why it was not issued, was given up or cut off by us, for the record. earlier: the tries
+    before the one in `exchange`, in their order. waited_s: the waits between tries, in all.
+    ended_as: its outcome where that is not its last try's. mark: the pacer's, of its last try.
+    unseen_tokens: what the service may add to the prompt, beyond the body's bytes.
     """
 
     index: int
@@ -37,7 +39,11 @@ class Turn:
     user: int = 0
     reason: str | None = None
     closed: bool = False
-    stale: Exchange | None = None
+    earlier: list[Exchange] = field(default_factory=list)
+    waited_s: float = 0.0
+    waiting: bool = False
+    ended_as: Outcome | None = None
+    mark: Mark | None = None
     unseen_tokens: int = 0
 
     @property
@@ -53,9 +59,14 @@ class Turn:
         )
 
     def try_again(self) -> None:
-        """Keep the try that met a stale connection, and make ready for the next one."""
-        self.stale = self.exchange
-        self.exchange = Exchange(number=1, streaming=self.stale.streaming)
+        """Keep the try that has ended, and make ready for the next one."""
+        self.earlier.append(self.exchange)
+        self.exchange = Exchange(number=len(self.earlier), streaming=self.exchange.streaming)
+
+    @property
+    def cost(self) -> Cost:
+        """What it takes of a rate limit."""
+        return Cost(self.item.prompt_tokens_estimate, self.item.max_tokens)
 
     @property
     def worst_prompt_tokens(self) -> int:

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
     """Make the run's folder and hold its lock until `stack` closes."""
-    campaign, target = sitting.campaign, cell.target
+    campaign = sitting.campaign
     scenario, design = campaign.request.scenario, campaign.request.design
+    target = scenario.with_policy(cell.target)
     prices = prices_of(target, agreed=agreed_prices(campaign.workspace))
     facts = TargetFacts(
         name=target.name,
@@ -42,6 +43,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         emulated=target.kind == "emulated",
         price=prices.to_dict(),
         cost_basis=prices.basis,
+        throttling=(target.throttling or scenario.throttling).policy,
     )
     manifest = Manifest(
         format=MANIFEST_FORMAT,

@@ -38,6 +38,7 @@ def main() -> None:
             "url": arguments.url,
             "model": arguments.model,
             "api_key_env": arguments.api_key_env,
+            "throttling": loaded.scenario.throttling,
         }
     )
     journal = arguments.out / "journal"

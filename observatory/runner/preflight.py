@@ -61,7 +61,7 @@ def check_before_start(
     force turns a refusal that rests on an estimate into a warning; ports and descriptors stand.
     """
     for target in targets:
-        check_levels(target, plan, scenario.processes)
+        check_levels(scenario.with_policy(target), plan, scenario.processes)
     warnings: list[str] = []
     for stage in plan.stages:
         warnings += check_ports(stage, targets, limits)
@@ -99,6 +99,8 @@ def check_levels(target: Target, plan: Plan, processes: int) -> None:
         shared = {"max_concurrency": most}
         if stage.offsets_ns is not None:
             shared["max_in_flight"] = stage.max_in_flight
+        if target.throttling is not None:
+            shared["requests_per_minute"] = target.throttling.requests_per_minute
         for name, limit in shared.items():
             if limit is not None and limit < processes:
                 raise BadInput(

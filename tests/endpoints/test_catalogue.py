@@ -8,7 +8,7 @@ import msgspec
 import psutil
 import pytest
 
-from observatory.core.connection import KeySource
+from observatory.core.connection import KeySource, Throttle
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.target import ApiTarget, EmulatedTarget, LlamaCppTarget, UrlTarget
 from observatory.endpoints import llamacpp
@@ -62,6 +62,29 @@ def test_an_emulated_target_is_a_child_on_loopback_and_says_what_it_is(
         assert facts.price["output_per_million_usd"] == 2
     assert not psutil.pid_exists(opened.process_id)
     assert opened.alive() is not None
+
+
+@pytest.mark.parametrize("kind", ["url", "api"])
+def test_a_policy_reaches_the_workers_and_the_facts(
+    kind: str, context: OpenContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = {"policy": "pace", "requests_per_minute": 60, "max_wait": "5s"}
+    fields = {"name": "t", "model": "m", "throttling": stated}
+    target: UrlTarget | ApiTarget = UrlTarget(kind="url", url="http://127.0.0.1:9/v1", **fields)
+    if kind == "api":
+        target = ApiTarget(kind="api", provider="openai", price="unknown", **fields)
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    with open_target(target, context) as opened:
+        throttle = opened.connection.throttle
+        facts = opened.facts
+    assert throttle == Throttle("pace", max_wait_s=5.0, requests_per_minute=60)
+    assert facts.throttling == "pace"
+    assert facts.settings["throttling"] == {
+        "policy": "pace",
+        "max_attempts": 8,
+        "max_wait_s": 5.0,
+        "requests_per_minute": 60,
+    }
 
 
 def test_a_url_target_is_taken_as_it_is_written(

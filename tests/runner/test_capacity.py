@@ -241,6 +241,11 @@ def test_an_open_loop_may_never_reach_its_in_flight_limit_and_is_only_warned() -
         ({"max_concurrency": 2}, {"concurrency": 2}, "max_concurrency is 2, which 3 processes"),
         ({}, {"rate_per_s": 1.0, "max_in_flight": 1}, "max_in_flight is 1, which 3 processes"),
         ({"max_concurrency": 3}, {"concurrency": 3}, None),
+        (
+            {"throttling": {"policy": "pace", "requests_per_minute": 2}},
+            {"concurrency": 3},
+            "requests_per_minute is 2, which 3 processes",
+        ),
     ],
 )
 def test_a_limit_below_the_number_of_processes_is_refused(

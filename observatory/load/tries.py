@@ -1,0 +1,73 @@
+"""One request's tries, from the first to the one that ends it, in its user's greenlet.
+
+What is waited for between two tries ends at once when the stage gives the request up.
+"""
+
+import time
+
+from observatory.core.record import Outcome
+from observatory.load.admission import Admission
+from observatory.load.pacing import AlarmClock
+from observatory.load.patience import Patience
+from observatory.load.seat import Seat
+from observatory.load.turn import Turn
+
+
+class Tries:
+    """Shared by all users of a worker."""
+
+    def __init__(self, patience: Patience, admission: Admission, alarms: AlarmClock) -> None:
+        self._patience = patience
+        self._admission = admission
+        self._alarms = alarms
+
+    def make(self, seat: Seat, turn: Turn) -> None:
+        """Ask until there is an answer, a failure, or a refusal that the policy does not wait on.
+
+        A kept connection that the server had closed is tried again at once, on a new connection,
+        whatever the policy. Every try stands in turn.earlier or turn.exchange.
+        """
+        while not turn.closed:
+            seat.transport.ask(turn.body, turn.exchange)
+            if turn.closed:
+                return
+            unix_s = time.time()
+            self._admission.heard(turn, unix_s, time.monotonic_ns())
+            if turn.met_stale_connection:
+                if not self._admission.again(turn):
+                    return
+            elif not self._wait(seat, turn, unix_s):
+                return
+            turn.try_again()
+
+    def _wait(self, seat: Seat, turn: Turn, unix_s: float) -> bool:
+        """Wait as the policy and the rate limits say; whether there is another try after it."""
+        what = self._patience.after(turn, unix_s)
+        if what is None:
+            return False
+        if isinstance(what, str):
+            turn.reason = what
+            return False
+        began = time.monotonic_ns()
+        until = self._admission.place_again(turn, began + round(what * 1e9))
+        turn.waiting = True
+        try:
+            seat.rest(self._alarms, until)
+        except BaseException:
+            give_up_waiting(turn, "interrupted", "user_left")
+            raise
+        turn.waiting = False
+        turn.waited_s += (time.monotonic_ns() - began) / 1e9
+        if turn.closed:
+            return False
+        if not self._admission.again(turn):
+            turn.reason = "budget"
+            return False
+        return True
+
+
+def give_up_waiting(turn: Turn, outcome: Outcome, reason: str) -> None:
+    """A request between two tries gets no other: the service's last word was "not now", and where a
+    person or we ended it, that is what happened to it."""
+    turn.ended_as = outcome
+    turn.reason = reason
