@@ -9,6 +9,7 @@ from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from observatory.core.connection import Connection
     from observatory.core.target import Target
     from observatory.endpoints.catalogue import OpenTarget
     from observatory.endpoints.check import TargetCheck
@@ -113,6 +114,12 @@ def check(
     model: Annotated[
         str | None, typer.Option(help="Its model; default: the only one.", show_default=False)
     ] = None,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show", help="Only show a request: nothing is contacted, and no key is needed."
+        ),
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Say whether a target answers and has its model, and what a request to it would look like.
@@ -125,10 +132,13 @@ def check(
     import shutil
     import tempfile
 
-    from observatory.endpoints.catalogue import OpenContext, open_target
+    from observatory.endpoints.catalogue import OpenContext, open_target, unopened_connection
     from observatory.endpoints.check import check_target
 
     target = _target(name, url, model)
+    if show:
+        _show(unopened_connection(target))
+        return
     folder = Path(tempfile.mkdtemp(prefix="observatory-check-"))
     context = OpenContext(folder, lambda text: typer.echo(text, err=True))
     with open_target(target, context) as opened:
@@ -155,8 +165,6 @@ def _target(name: str | None, url: str | None, model: str | None) -> "Target":
 def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> None:
     import msgspec
 
-    from observatory.endpoints.check import would_send
-
     if json_output:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
@@ -170,5 +178,14 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
         typer.echo(f"it is reached through the proxy {found.proxy}, as the environment says")
     if found.note is not None:
         typer.echo(f"note: {found.note}")
+    _show(opened.connection)
+
+
+def _show(connection: "Connection") -> None:
+    """A request as it would leave, with keys by name only."""
+    from observatory.endpoints.check import would_send
+
     typer.echo("\na request would be sent like this (nothing was sent now):\n")
-    typer.echo(would_send(opened.connection))
+    typer.echo(would_send(connection))
+    if connection.transport == "sdk":
+        typer.echo("\ntransport: sdk: the openai package sends this body with headers of its own")

@@ -4,6 +4,7 @@ A new kind is a model in core.target, a file beside this one, and a line here.
 """
 
 from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.core.errors import BadInput
 from observatory.core.target import (
     ApiTarget,
     EmulatedTarget,
@@ -16,7 +17,7 @@ from observatory.endpoints.free_port import check_port
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect
 from observatory.endpoints.tls import tls_context
 
-__all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target"]
+__all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened_connection"]
 
 
 def open_target(target: Target, context: OpenContext) -> OpenTarget:
@@ -84,6 +85,25 @@ def check_inputs(target: Target) -> None:
     resolved_query(connection)
     if connection.scheme == "https":
         tls_context(connection)
+
+
+def unopened_connection(target: Target) -> Connection:
+    """How a target is spoken to that is not started here; BadInput for one that is."""
+    match target:
+        case ApiTarget():
+            from observatory.endpoints.api import api_connection
+
+            return api_connection(target)
+        case UrlTarget():
+            from observatory.endpoints.url import url_connection
+
+            return url_connection(target)
+        case _:
+            raise BadInput(
+                "its address is only known once it is started",
+                where=f"target {target.name}",
+                fix="leave --show out: it is started for the check and ended",
+            )
 
 
 def _own_connection(target: LlamaCppTarget | VllmTarget | EmulatedTarget) -> Connection:

@@ -8,14 +8,14 @@ import time
 
 import msgspec
 
-from observatory.core.connection import Connection, KeySource, resolved_headers, resolved_query
+from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
 from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
-from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
 from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import owned_models
+from observatory.endpoints.request_head import named_headers, request_headers
 from observatory.endpoints.requests_body import render
 from observatory.endpoints.wires import fixed_headers, path_of
 
@@ -112,7 +112,10 @@ def _some(names: list[str], near: list[str]) -> str:
 
 
 def would_send(connection: Connection) -> str:
-    """A small request as it would leave, as text: values from the environment by name only."""
+    """A small request as it would leave, as text: values from the environment by name only.
+
+    The body is indented to be read; Content-Length is of the bytes that would be sent.
+    """
     item = PlanItem(
         prompt_id="example",
         sha256="",
@@ -123,19 +126,8 @@ def would_send(connection: Connection) -> str:
     body, _ = render(item, connection, request="chat", stream=True, cache="natural")
     query = "&".join(f"{name}={value}" for name, value in connection.query.items())
     path = path_of(connection, "chat")
+    headers = request_headers(connection, named_headers(connection), stream=True)
     lines = [f"POST {connection.endpoint}{path}" + (f"?{query}" if query else "")]
-    lines += ["content-type: application/json"]
-    fixed = fixed_headers(connection, connection.headers)
-    lines += [f"{name}: {value}" for name, value in fixed.items()]
-    mask = Masker().error
-    lines += [
-        f"{name}: {value if '${' in value else mask(value)}"
-        for name, value in connection.headers.items()
-    ]
-    if connection.key is not None:
-        lines.append(f"{connection.key.header}: {connection.key.prefix}{_key_name(connection.key)}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines.append(f"Content-Length: {len(body)}")
     return "\n".join([*lines, "", msgspec.json.format(body).decode()])
-
-
-def _key_name(key: KeySource) -> str:
-    return f"${{{key.env}}}" if key.env is not None else f"(the key in {key.file})"

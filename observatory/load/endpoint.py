@@ -18,8 +18,9 @@ from observatory.core.connection import (
 from observatory.core.errors import BadInput
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.proxies import Proxy, proxy_of
+from observatory.endpoints.request_head import host_of, request_headers
 from observatory.endpoints.tls import tls_context
-from observatory.endpoints.wires import fixed_headers, path_of
+from observatory.endpoints.wires import path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +49,12 @@ def make_endpoint(
     3.2.2); one over https goes through its tunnel (connecting.py) as if there were none.
     """
     proxy = proxy_of(connection)
-    own = {
-        "Host": _host(connection),
-        "User-Agent": "inference-observatory",
-        "Accept": "text/event-stream" if stream else "application/json",
-        # Compressed events would arrive when the compressor likes.
-        "Accept-Encoding": "identity",
-        "Content-Type": "application/json",
-    }
     theirs = resolved_headers(connection)
-    taken = {name.lower() for name in theirs}
-    headers = {name: value for name, value in own.items() if name.lower() not in taken}
-    headers |= fixed_headers(connection, theirs) | theirs
+    headers = request_headers(connection, theirs, stream=stream)
     query = resolved_query(connection)
     target = f"{connection.base_path}{path_of(connection, request)}{query}"
     if proxy is not None and connection.scheme == "http":
-        target = f"http://{_host(connection)}{target}"
+        target = f"http://{host_of(connection)}{target}"
         if proxy.authorization is not None:
             headers["Proxy-Authorization"] = proxy.authorization
     lines = [f"POST {target} HTTP/1.1"]
@@ -83,10 +74,6 @@ def make_endpoint(
         tls=_tls(connection) if connection.scheme == "https" else None,
         proxy=proxy,
     )
-
-
-def _host(connection: Connection) -> str:
-    return connection.endpoint.removeprefix(f"{connection.scheme}://").split("/")[0]
 
 
 def _secrets(connection: Connection, headers: dict[str, str]) -> list[str]:

@@ -61,6 +61,29 @@ def test_a_check_of_a_url_lists_models_and_shows_a_request_without_the_key(
     assert {method for method, _ in asked} == {"GET"}  # who it is; nothing that costs anything
 
 
+def test_a_request_is_shown_without_a_key_and_without_contact(workspace: Path) -> None:
+    shown = CliRunner().invoke(app, ["check", "my-gateway", "--show"])
+    assert shown.exit_code == 0, shown.exception
+    assert "POST http://127.0.0.1:1/v1/chat/completions" in shown.stdout
+    assert "Authorization: Bearer ${MY_KEY}" in shown.stdout
+    path = workspace / "scenarios" / "targets.yaml"
+    path.write_text(
+        path.read_text()
+        + "  - {kind: api, name: claude, provider: anthropic, model: claude-haiku-4-5}\n"
+        + "  - {kind: api, name: sdk, provider: openai, model: gpt-4.1-mini, transport: sdk}\n"
+    )
+    claude = CliRunner().invoke(app, ["check", "claude", "--show"]).stdout
+    assert "POST https://api.anthropic.com/v1/messages" in claude
+    assert "x-api-key: ${ANTHROPIC_API_KEY}\n" in claude
+    assert "anthropic-version: 2023-06-01" in claude
+    assert "the openai package sends this body" not in claude
+    sdk = CliRunner().invoke(app, ["check", "sdk", "--show"]).stdout
+    assert "the openai package sends this body with headers of its own" in sdk
+    started = CliRunner().invoke(app, ["check", "my-emulated", "--show"])
+    assert isinstance(started.exception, BadInput)
+    assert "only known once it is started" in str(started.exception)
+
+
 def test_an_emulated_target_is_started_for_its_check_and_marked(workspace: Path) -> None:
     done = CliRunner().invoke(app, ["check", "my-emulated"])
     assert done.exit_code == 0, done.exception

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from observatory.core.errors import BadInput, TargetFailed
@@ -303,10 +304,15 @@ def test_what_would_be_sent_names_secrets_and_does_not_show_them(
     head, _, body = text.partition("\n\n")
     assert head.splitlines() == [
         "POST https://api.openai.com/v1/chat/completions?version=2",
-        "content-type: application/json",
+        "Host: api.openai.com",
+        "User-Agent: inference-observatory",
+        "Accept: text/event-stream",
+        "Accept-Encoding: identity",
+        "Content-Type: application/json",
         "X-Token: ${X_TOKEN}",
         "X-Team: search",
         "Authorization: Bearer ${OPENAI_API_KEY}",
+        f"Content-Length: {len(msgspec.json.format(body, indent=-1))}",
     ]
     assert json.loads(body)["model"] == "gpt-x"
     assert json.loads(body)["max_completion_tokens"] == 16

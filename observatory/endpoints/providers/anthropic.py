@@ -12,7 +12,7 @@ ANTHROPIC = Provider(
             stream_usage=False,
             seed=False,
             service_tiers=("auto", "standard_only"),
-            efforts=("low", "medium", "high", "xhigh", "max"),
+            efforts=("none", "low", "medium", "high", "xhigh", "max"),
             limit_bounds_reasoning=True,
             omitted=("seed",),
             untold=("system_fingerprint",),
@@ -48,7 +48,7 @@ ANTHROPIC = Provider(
             "https://platform.claude.com/docs/en/api/messages (anthropic 2.14.0, "
             "types/message_create_params.py, types/usage.py)",
             "max_tokens is required and counts thinking tokens; service_tier auto, standard_only; "
-            "output_config.effort; usage with cache reads, cache writes and the tier; no seed",
+            "output_config.effort, and thinking of type disabled for none; usage with cache reads, cache writes and the tier; no seed",
         ),
         Source(
             "https://platform.claude.com/docs/en/api/rate-limits",
