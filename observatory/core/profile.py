@@ -147,12 +147,25 @@ class Shape(Part):
 
 
 class Limits(Part):
-    """Allowances that refill evenly over a minute, with the headers that OpenAI sends."""
+    """Allowances a minute, with the headers that OpenAI sends."""
 
     requests_per_minute: int | None = Field(default=None, ge=1, description="refused ones are free")
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="prompt tokens and max_tokens count when a request comes"
     )
+    window: Literal["refill", "minute"] = Field(
+        default="refill",
+        description="refill: evenly, all the time; minute: whole, each full minute",
+    )
+    burst: PositiveDuration = Field(
+        default=60.0, le=60.0, description="refill: as much as refills in this time can be saved up"
+    )
+
+    @model_validator(mode="after")
+    def _burst_is_of_refill(self) -> Self:
+        if self.window == "minute" and self.burst != 60.0:
+            raise ValueError("burst is for window: refill; a minute's allowance is there at once")
+        return self
 
 
 class Faults(Part):

@@ -1,38 +1,77 @@
-"""The emulator's allowances: buckets that refill evenly, and OpenAI's headers about them. Pure."""
+"""The emulator's allowances, refilled evenly or whole each minute, and OpenAI's headers. Pure."""
 
 import math
+from dataclasses import dataclass
 
 from observatory.core.profile import Limits
 from observatory.endpoints.emulator_wire import Reply, error, retry_headers
 
 Headers = tuple[tuple[str, str], ...]
+MINUTE_S = 60.0
 
 
-class _Bucket:
-    """What is left of an allowance a minute; full at first."""
+@dataclass(slots=True)
+class _Refilled:
+    """An allowance that refills evenly; full at first, and never above what may be saved up."""
 
-    def __init__(self, a_minute: int) -> None:
-        self.a_minute = a_minute
-        self.left = float(a_minute)
-        self._at_s: float | None = None
+    a_minute: int
+    burst_s: float
+    left: float = 0.0
+    _at_s: float | None = None
+
+    @property
+    def most(self) -> float:
+        """The largest amount that it ever holds; at least one, or nothing would ever be served."""
+        return max(1.0, self.a_minute * self.burst_s / MINUTE_S)
 
     def refill(self, now_s: float) -> None:
-        if self._at_s is not None:
-            self.left += (now_s - self._at_s) * self.a_minute / 60
-            self.left = min(float(self.a_minute), self.left)
+        """Bring what is left up to this moment."""
+        if self._at_s is None:
+            self.left = self.most
+        else:
+            gained = (now_s - self._at_s) * self.a_minute / MINUTE_S
+            self.left = min(self.most, self.left + gained)
         self._at_s = now_s
 
     def wait_s(self, amount: float) -> float:
         """Seconds until this much is there."""
-        return max(0.0, amount - self.left) * 60 / self.a_minute
+        return max(0.0, amount - self.left) * MINUTE_S / self.a_minute
+
+
+@dataclass(slots=True)
+class _EachMinute:
+    """An allowance that is whole again at every full minute of the emulator's clock."""
+
+    a_minute: int
+    left: float = 0.0
+    _at_s: float = 0.0
+    _minute: float | None = None
+
+    @property
+    def most(self) -> float:
+        """The largest amount that it ever holds."""
+        return float(self.a_minute)
+
+    def refill(self, now_s: float) -> None:
+        """Bring what is left up to this moment."""
+        minute = now_s // MINUTE_S
+        if minute != self._minute:
+            self._minute, self.left = minute, self.most
+        self._at_s = now_s
+
+    def wait_s(self, amount: float) -> float:
+        """Seconds until this much is there."""
+        return 0.0 if amount <= self.left else MINUTE_S - self._at_s % MINUTE_S
 
 
 class Allowance:
     """Requests and tokens a minute; what is not limited has no header and refuses nothing."""
 
     def __init__(self, limits: Limits) -> None:
-        self._buckets = {
-            name: _Bucket(limit)
+        self._buckets: dict[str, _Refilled | _EachMinute] = {
+            name: _EachMinute(limit)
+            if limits.window == "minute"
+            else _Refilled(limit, limits.burst)
             for name, limit in (
                 ("requests", limits.requests_per_minute),
                 ("tokens", limits.tokens_per_minute),
@@ -48,27 +87,27 @@ class Allowance:
     def ask(self, now_s: float, tokens: int, model: str) -> tuple[Headers, Reply | None]:
         """Take one request of this many tokens: its headers, and its refusal where it is one.
 
-        A refused request takes nothing. One that is larger than the whole allowance waits for all
+        A refused request takes nothing. One that is larger than the allowance ever gets waits for all
         of it, as otherwise it would never be served.
         """
         wanted = {"requests": 1, "tokens": tokens}
         for bucket in self._buckets.values():
             bucket.refill(now_s)
         over = [
-            (bucket.wait_s(min(wanted[name], bucket.a_minute)), name)
+            (bucket.wait_s(min(wanted[name], bucket.most)), name)
             for name, bucket in self._buckets.items()
-            if bucket.left < min(wanted[name], bucket.a_minute)
+            if bucket.left < min(wanted[name], bucket.most)
         ]
         if not over:
             for name, bucket in self._buckets.items():
-                bucket.left -= min(wanted[name], bucket.a_minute)
+                bucket.left -= min(wanted[name], bucket.most)
             return self._headers(), None
         wait_s, name = max(over)
         bucket = self._buckets[name]
         letter = "RPM" if name == "requests" else "TPM"
         message = (
             f"Rate limit reached for {model} on {name} per min ({letter}): Limit "
-            f"{bucket.a_minute}, Used {math.ceil(bucket.a_minute - bucket.left)}, Requested "
+            f"{bucket.a_minute}, Used {math.ceil(bucket.most - bucket.left)}, Requested "
             f"{wanted[name]}. Please try again in {written_duration(wait_s)}."
         )
         headers = (*self._headers(), *retry_headers(wait_s))
@@ -77,7 +116,7 @@ class Allowance:
     def _headers(self) -> Headers:
         headers: list[tuple[str, str]] = []
         for name, bucket in self._buckets.items():
-            full_s = bucket.wait_s(bucket.a_minute)
+            full_s = bucket.wait_s(bucket.most)
             headers += [
                 (f"x-ratelimit-limit-{name}", str(bucket.a_minute)),
                 (f"x-ratelimit-remaining-{name}", str(int(bucket.left))),

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from observatory.core.profile import Limits, PromptCache
 from observatory.endpoints.emulator_cache import CachedPrompts
@@ -116,3 +117,29 @@ def test_a_fraction_is_of_every_prompt() -> None:
     cache = CachedPrompts(PromptCache(kind="fraction", fraction=0.25))
     assert [cache.cached(words(count)) for count in (1, 4, 10)] == [0, 1, 2]
     assert CachedPrompts(PromptCache()).cached(words(9)) == 0
+
+
+def accepted(allowance: Allowance, instants: list[float]) -> list[float]:
+    return [now for now in instants if allowance.ask(now, 1, "m")[1] is None]
+
+
+def test_a_small_burst_is_all_that_can_be_saved_up() -> None:
+    allowance = Allowance(Limits.model_validate({"requests_per_minute": 120, "burst": "5s"}))
+    assert len(accepted(allowance, [0.0] * 20)) == 10  # 5 s of 2 a second
+    assert len(accepted(allowance, [600.0] * 20)) == 10
+    assert accepted(allowance, [600.4, 600.5, 600.6]) == [600.5]
+    tiny = Allowance(Limits.model_validate({"requests_per_minute": 6, "burst": "1s"}))
+    assert accepted(tiny, [0.0, 9.9, 10.1]) == [0.0, 10.1]  # one at least, or none would ever pass
+
+
+def test_a_minutes_allowance_is_whole_again_at_the_full_minute() -> None:
+    allowance = Allowance(Limits(requests_per_minute=3, window="minute"))
+    assert accepted(allowance, [110.0, 111.0, 112.0, 113.0, 119.9]) == [110.0, 111.0, 112.0]
+    headers, over = allowance.ask(118.5, 1, "m")
+    assert over is not None and dict(headers)["retry-after-ms"] == "1500"
+    assert accepted(allowance, [120.0] * 9) == [120.0] * 3
+
+
+def test_burst_is_said_only_where_it_means_something() -> None:
+    with pytest.raises(ValidationError, match="burst is for window: refill"):
+        Limits.model_validate({"requests_per_minute": 3, "window": "minute", "burst": "5s"})
