@@ -1,0 +1,265 @@
+"""What a sealed run tells of its target's limits: the ceiling, what was advertised, how it refused.
+
+Pure over the manifest and the frames of any run, whether it was made to find a limit or not; it
+decides nothing about further runs.
+"""
+
+import json
+import re
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from observatory.analysis.limit_finding import Asked, Ceiling, Told, find_ceiling, told_waits
+from observatory.core.run import Manifest, StageTimes
+from observatory.endpoints.limits_said import LimitsSaid, limits_said
+from observatory.store.frames import RunFrames
+
+Unit = Literal["requests", "tokens"]
+SCENARIO_NAMES: dict[Unit, str] = {"requests": "limits-rpm", "tokens": "limits-tpm"}
+REFUSED = 429
+"""RFC 6585, section 4. A 503 or 529 is a service that has too much to do, whoever asks."""
+OVERLOADED = (503, 529)
+GREW = 2.0
+"""Answers of a stage's last quarter that took this many times as long as those of its first: they
+queued, and the service's own capacity was reached."""
+KEPT_UP = 0.9
+"""With a smaller share of the demand answered by the stage's end, the service did not keep up."""
+LEAST_ANSWERS = 20
+_NAMED: dict[Unit, re.Pattern[str]] = {
+    "tokens": re.compile(r"tokens? per|\bTPM\b|\(tokens\)|token limit|token quota", re.I),
+    "requests": re.compile(r"requests? per|\bRPM\b|\(requests\)|request limit", re.I),
+}
+
+
+class StageSeen(msgspec.Struct, frozen=True):
+    """One stage: what was asked a minute, and what became of it (attempts).
+
+    demand_a_minute is in the unit; overloaded are 503 and 529; failed is every other failure.
+    reached: why the service's own capacity was reached, where it was.
+    """
+
+    stage: int
+    demand_a_minute: float
+    seconds: float
+    sent: int
+    let_in: int
+    refused: int
+    overloaded: int
+    failed: int
+    ceiling: Ceiling
+    reached: str | None = None
+
+
+class LimitsSeen(msgspec.Struct, frozen=True):
+    """What one run tells of one limit. ceiling: the narrowest of its stages, else why there is none.
+
+    each: what one request took of the limit (the median). by_usage: the ceiling where tokens
+    are counted as the answers' usage says instead of when a request is admitted (prompt and output limit).
+    named: which limit the refusals' own words named.
+    """
+
+    run_id: str
+    target: str
+    emulated: bool
+    unit: Unit
+    stages: list[StageSeen]
+    ceiling: Ceiling
+    each: float
+    by_usage: float | None
+    advertised: LimitsSaid
+    told: Told
+    statuses: dict[str, int]
+    named: list[Unit]
+    words: str | None
+    sent: int
+    cost_usd: float | None
+
+    @property
+    def refused(self) -> int:
+        """Attempts refused for a limit."""
+        return sum(stage.refused for stage in self.stages)
+
+    @property
+    def advertised_a_minute(self) -> float | None:
+        """The limit of this unit, by the service's own headers."""
+        said = self.advertised
+        return said.requests_per_minute if self.unit == "requests" else said.tokens_per_minute
+
+
+def unit_of(manifest: Manifest) -> Unit:
+    """What a run was made to find: tokens a minute by its name, else requests."""
+    return "tokens" if manifest.scenario_name == SCENARIO_NAMES["tokens"] else "requests"
+
+
+def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None) -> LimitsSeen:
+    """What a run tells of the limit that it was made to find, or of `unit`."""
+    of = unit or unit_of(manifest)
+    attempts = _attempts(manifest, frames)
+    each = _each(attempts, of)
+    parts = [
+        (stage, attempts.filter(pl.col("stage") == stage.index))
+        for stage in manifest.stages
+        if stage.kind != "prime"
+    ]
+    stages = [_stage(stage, part, of, each) for stage, part in parts]
+    best = _best(stages)
+    part = parts[stages.index(best)][1] if best is not None else attempts
+    ceiling = best.ceiling if best is not None else Ceiling(None, reason="never_refused")
+    by_usage = None
+    if of == "tokens" and ceiling.a_minute is not None:
+        used = float(part.filter("let_in").get_column("used").median() or 0)  # type: ignore[arg-type]
+        by_usage = ceiling.a_minute * used / each if used else None
+    refusals = attempts.filter(pl.col("http_status") == REFUSED)
+    texts = [text for text in refusals.get_column("error_text").to_list() if text]
+    cost = frames.requests.get_column("cost_usd")
+    return LimitsSeen(
+        run_id=manifest.run_id,
+        target=manifest.target.name,
+        emulated=manifest.target.emulated,
+        unit=of,
+        stages=stages,
+        ceiling=ceiling,
+        each=each,
+        by_usage=by_usage,
+        advertised=_advertised(manifest, attempts),
+        told=told_waits(_asked(part, of, each)),
+        statuses=_statuses(attempts),
+        named=[name for name, words in _NAMED.items() if any(map(words.search, texts))],
+        words=texts[0] if texts else None,
+        sent=attempts.height,
+        cost_usd=float(cost.sum()) if cost.null_count() < len(cost) else None,
+    )
+
+
+def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
+    """Attempts that were sent, with whether they were let in and what they took.
+
+    taken: prompt tokens by usage (the median where an answer said none) and the output limit that
+    was sent; used: prompt and output tokens by usage.
+    """
+    limit = _output_limit(manifest)
+    prompt = pl.col("prompt_tokens")
+    return (
+        frames.attempts.filter(pl.col("sent_ns").is_not_null())
+        .sort("sent_ns")
+        .with_columns(
+            let_in=pl.col("http_status").is_between(200, 299).fill_null(False),
+            taken=prompt.fill_null(prompt.median()) + pl.lit(limit or 0),
+            used=prompt + pl.col("output_tokens"),
+        )
+    )
+
+
+def _output_limit(manifest: Manifest) -> int | None:
+    lengths = (manifest.scenario.get("workload") or {}).get("output_tokens") or {}
+    tokens = lengths.get("tokens")
+    return tokens if isinstance(tokens, int) else None
+
+
+def _each(attempts: pl.DataFrame, unit: Unit) -> float:
+    if unit == "requests":
+        return 1.0
+    taken = attempts.filter("let_in").get_column("taken").median()
+    return float(taken) if isinstance(taken, int | float) else 0.0
+
+
+def _asked(part: pl.DataFrame, unit: Unit, each: float) -> Asked:
+    counted = part.filter(pl.col("let_in") | (pl.col("http_status") == REFUSED))
+    amount = counted.get_column("taken").fill_null(each) if unit == "tokens" else None
+    return Asked(
+        sent_s=counted.get_column("sent_ns").to_numpy() / 1e9,
+        let_in=counted.get_column("let_in").to_numpy(),
+        amount=np.ones(counted.height) if amount is None else amount.to_numpy().astype(float),
+        told_s=counted.get_column("retry_after_s").fill_null(float("nan")).to_numpy(),
+    )
+
+
+def _stage(stage: StageTimes, part: pl.DataFrame, unit: Unit, each: float) -> StageSeen:
+    status = part.get_column("http_status")
+    let_in = int(part.get_column("let_in").sum())
+    refused = int((status == REFUSED).sum())
+    overloaded = int(status.is_in(OVERLOADED).sum())
+    began, ended = stage.steady_started, stage.steady_ended
+    seconds = (ended - began) / 1e9 if began is not None and ended is not None else 0.0
+    asked = _asked(part, unit, each)
+    nothing = Ceiling(None, reason="nothing_let_in")
+    return StageSeen(
+        stage=stage.index,
+        demand_a_minute=(stage.rate_per_s or part.height / max(seconds, 1.0)) * 60 * each,
+        seconds=seconds,
+        sent=part.height,
+        let_in=let_in,
+        refused=refused,
+        overloaded=overloaded,
+        failed=part.height - let_in - refused - overloaded,
+        ceiling=find_ceiling(asked) if let_in and len(asked.sent_s) else nothing,
+        reached=_reached(part, began, ended, overloaded),
+    )
+
+
+def _reached(
+    part: pl.DataFrame, began: int | None, ended: int | None, overloaded: int
+) -> str | None:
+    """Signs that the service itself was full: it said so, answers took longer and longer, or stayed out."""
+    if overloaded:
+        return f"{overloaded:,} of {part.height:,} answers said that it is overloaded (503, 529)"
+    served = part.filter("let_in")
+    if began is None or ended is None or served.height < LEAST_ANSWERS:
+        return None
+    in_time = served.filter(pl.col("ended_ns") <= ended).height
+    quarter = served.height // 4
+    took = (served.get_column("ended_ns") - served.get_column("sent_ns")) / 1e9
+    first, last = took.head(quarter).median(), took.tail(quarter).median()
+    if not isinstance(first, int | float) or not isinstance(last, int | float):
+        return None
+    if in_time < KEPT_UP * served.height and last > GREW * first:
+        return (
+            f"answers took {last:.2g} s at the end of the stage and {first:.2g} s at its beginning, "
+            f"and {in_time:,} of {served.height:,} were there when it ended"
+        )
+    return None
+
+
+def _best(stages: list[StageSeen]) -> StageSeen | None:
+    """The stage whose ceiling is known best; without one, the last that was refused anything, or the last."""
+    found = [stage for stage in stages if stage.ceiling.a_minute is not None]
+    if found:
+        return min(found, key=lambda stage: relative_width(stage.ceiling))
+    refused = [stage for stage in stages if stage.refused]
+    return (refused or stages)[-1] if stages else None
+
+
+def relative_width(ceiling: Ceiling) -> float:
+    """Half the interval over the figure; infinite where there is none."""
+    if not ceiling.a_minute or ceiling.low is None or ceiling.high is None:
+        return float("inf")
+    return (ceiling.high - ceiling.low) / 2 / ceiling.a_minute
+
+
+def _advertised(manifest: Manifest, attempts: pl.DataFrame) -> LimitsSaid:
+    """What the headers told last, field by field: not every answer says all of them."""
+    told: dict[str, Any] = {}
+    zero = manifest.anchor.realtime_ns
+    rows = attempts.filter(pl.col("rate_limit_headers").is_not_null()).select(
+        "rate_limit_headers", "ended_ns"
+    )
+    for text, ended in rows.unique("rate_limit_headers", keep="last").sort("ended_ns").iter_rows():
+        unix_s = (zero + (ended or 0)) / 1e9
+        said = limits_said(json.loads(text), unix_s=unix_s, provider=manifest.target.provider)
+        told |= {
+            name: getattr(said, name)
+            for name in LimitsSaid.__dataclass_fields__
+            if getattr(said, name) is not None
+        }
+    return LimitsSaid(**told)
+
+
+def _statuses(attempts: pl.DataFrame) -> dict[str, int]:
+    """How many attempts ended with each HTTP status; "none" is for those without an answer."""
+    counts = attempts.get_column("http_status").value_counts(sort=True)
+    return {
+        "none" if status is None else str(status): count for status, count in counts.iter_rows()
+    }

@@ -1,0 +1,198 @@
+"""Finds a target's limit a minute with a few real runs, each planned by what the last ones told.
+
+Every run goes through the campaign machinery, so that its attempts, refusals and headers are rows
+like any others; the answer is read from the sealed folders and nowhere else.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from observatory.analysis.limit_reading import SCENARIO_NAMES, LimitsSeen, Unit, read_limits
+from observatory.core.errors import ExitCode, ObservatoryError
+from observatory.core.scenario import Scenario
+from observatory.core.target import Target
+from observatory.core.throttling import Throttling
+from observatory.core.units import format_duration
+from observatory.core.workspace import Workspace
+from observatory.runner.campaign import run_campaign
+from observatory.runner.limit_steps import Bounds, Ended, History, Step, best_of, next_step
+from observatory.runner.progress import Observer
+from observatory.runner.sitting import Request
+from observatory.store.run_folder import read_frames, read_manifest
+
+TINY_PROMPT, TINY_OUTPUT = 16, 1
+"""Requests of the request probe: they must not come near a token limit."""
+MOST_IN_FLIGHT = 512
+DRAIN = "15s"
+TOKEN_REQUESTS_A_MINUTE = 120.0
+"""A token limit is met in about so many requests a minute: enough for 1 % of resolution in two minutes."""
+SHARE_OF_REQUESTS = 0.4
+"""Of the request limit, the most that the token probe's allowed requests may come to: tokens bind first."""
+LEAST_TOKENS, MOST_TOKENS = 32, 8_000
+"""Of one request: below, requests would bind first; above, small models' contexts end."""
+
+
+class LimitAnswer(msgspec.Struct, frozen=True):
+    """What a probe, or sealed runs, say of one limit: the best run's reading, and all that were made."""
+
+    unit: Unit
+    best: LimitsSeen
+    runs: list[str]
+    requests: int
+    advertised_a_minute: float | None
+    highest_demand_a_minute: float
+    cost_usd: float | None
+    ended: Ended | None = None
+    reason: str | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Effective over advertised."""
+        found, said = self.best.ceiling.a_minute, self.advertised_a_minute
+        return found / said if found is not None and said else None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What is looked for, on what, within which bounds. each: tokens of a request, or 1."""
+
+    unit: Unit
+    target: Target
+    bounds: Bounds
+    each: float = 1.0
+    said: float | None = None
+
+
+def find_limit(workspace: Workspace, probe: Probe, observer: Observer) -> LimitAnswer | None:
+    """Run the probe to its end; None where not even one run was sealed.
+
+    Stopped by the person, by a bound or by a failure, it answers with what is known by then. Raises
+    BadInput before anything is sent where the target cannot be run.
+    """
+    began = time.monotonic()
+    seen: list[LimitsSeen] = []
+    ended: Ended = "undecided"
+    reason = None
+    while True:
+        each = seen[-1].each if seen and seen[-1].each else probe.each
+        history = History(seen, each, time.monotonic() - began, probe.said)
+        step = next_step(history, probe.bounds)
+        if not isinstance(step, Step):
+            ended = step
+            break
+        observer.say(_what(probe, step, each))
+        request = _request(probe, step, history)
+        result = run_campaign(workspace, request, observer)
+        seen += [_read(run.folder, probe.unit) for run in result.runs]
+        if result.exit_code == ExitCode.INTERRUPTED:
+            ended = "interrupted"
+            break
+        if result.error is not None:
+            ended, reason = "failed", str(result.error)
+            break
+    return answer_of(seen, ended, reason)
+
+
+def _read(folder: Path, unit: Unit | None) -> LimitsSeen:
+    return read_limits(read_manifest(folder), read_frames(folder), unit)
+
+
+def reread_limits(workspace: Workspace, run_ids: list[str]) -> list[LimitAnswer]:
+    """The same from runs that are sealed already, an answer for each limit that they looked for."""
+    seen = []
+    for run_id in run_ids:
+        folder = workspace.runs / run_id
+        try:
+            seen.append(_read(folder, None))
+        except ObservatoryError:
+            if len(run_ids) == 1:
+                raise
+    units: tuple[Unit, ...] = ("requests", "tokens")
+    answers = [answer_of([one for one in seen if one.unit == unit]) for unit in units]
+    return [answer for answer in answers if answer is not None]
+
+
+def answer_of(
+    seen: list[LimitsSeen], ended: Ended | None = None, reason: str | None = None
+) -> LimitAnswer | None:
+    """All runs of a probe, put together."""
+    best = best_of(seen)
+    if best is None:
+        return None
+    costs = [one.cost_usd for one in seen if one.cost_usd is not None]
+    return LimitAnswer(
+        unit=best.unit,
+        best=best,
+        runs=[one.run_id for one in seen],
+        requests=sum(one.sent for one in seen),
+        advertised_a_minute=History(seen, best.each).advertised,
+        highest_demand_a_minute=max(
+            (stage.demand_a_minute for one in seen for stage in one.stages), default=0.0
+        ),
+        cost_usd=sum(costs) if costs else None,
+        ended=ended,
+        reason=reason,
+    )
+
+
+def token_size(
+    up_to: float, tokens_a_minute: float | None, requests_a_minute: float | None
+) -> float:
+    """Tokens of a request with which the token limit, not the request limit, is met."""
+    likely = tokens_a_minute or up_to / 4
+    size = likely / TOKEN_REQUESTS_A_MINUTE
+    if requests_a_minute is not None:
+        size = max(size, likely / (SHARE_OF_REQUESTS * requests_a_minute))
+    return float(round(min(MOST_TOKENS, max(LEAST_TOKENS, size))))
+
+
+def _what(probe: Probe, step: Step, each: float) -> str:
+    unit = "RPM" if probe.unit == "requests" else "TPM"
+    demands = ", ".join(f"{demand:,.0f}" for demand, _ in step.stages)
+    size = f" in requests of {each:,.0f} tokens" if probe.unit == "tokens" else ""
+    seconds = sum(length for _, length in step.stages)
+    return f"{step.why}: {demands} {unit}{size}, {seconds:.0f} s"
+
+
+def _request(probe: Probe, step: Step, history: History) -> Request:
+    scenario = Scenario.model_validate(_scenario(probe, step, history))
+    target = probe.target.model_copy(update={"throttling": Throttling()})
+    return Request(scenario, Path.cwd(), [target])
+
+
+def _scenario(probe: Probe, step: Step, history: History) -> dict[str, Any]:
+    """The run as a scenario, which anybody could write into a file."""
+    bounds = probe.bounds
+    prompt = TINY_PROMPT if probe.unit == "requests" else round(probe.each) - TINY_OUTPUT
+    return {
+        "name": SCENARIO_NAMES[probe.unit],
+        "description": f"{step.why}, to find the {probe.unit} a minute that are let in",
+        "workload": {
+            "kind": "synthetic",
+            "prompt_tokens": {"distribution": "fixed", "tokens": prompt},
+            "output_tokens": {"distribution": "fixed", "tokens": TINY_OUTPUT},
+            "items": 64,
+        },
+        "arrivals": {"kind": "constant", "max_in_flight": MOST_IN_FLIGHT},
+        "stages": [
+            {
+                "rate": f"{demand / history.each:.6f}/min",
+                "timing": {
+                    "warmup": "0s",
+                    "steady": format_duration(round(length, 1)),
+                    "drain": DRAIN,
+                },
+            }
+            for demand, length in step.stages
+        ],
+        "throttling": {"policy": "record"},
+        "budget": {
+            "requests": max(1, bounds.requests - history.requests),
+            "usd": None if bounds.usd is None else max(1e-9, bounds.usd - history.usd),
+        },
+        "telemetry": {"codecarbon": False, "idle": "0s"},
+    }

@@ -1,0 +1,204 @@
+"""What a probe for a limit does next, by what its runs have told so far. Pure.
+
+It plans demands and lengths within the bounds; running them is limit_probe's part.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from observatory.analysis.limit_reading import LimitsSeen, StageSeen, relative_width
+
+OVER = 1.75
+"""Demand over the limit that is supposed: enough to empty a bucket of a minute in 80 s, and to use up
+a minute's window in 34 s, without asking much more often than what is refused anyway."""
+WINDOW_S = 135.0
+"""A minute's window is then seen whole, wherever in it the stage begins: 60 s + 2 x 60 s / OVER is
+129 s at the most."""
+TWO_WINDOWS_S = 195.0
+"""Two of them: what small limits can afford, whose requests in one are few."""
+SHORTEST_S = 15.0
+SOUNDING_A_MINUTE, SOUNDING_S = 60.0, 6.0
+"""Six requests that only look at the headers."""
+GROWTH, RUNG_S = 4.0, 8.0
+"""The ladder where nothing is advertised: each demand four times the last, each for eight seconds."""
+NARROW = 0.05
+"""Half the interval over the figure: the ceiling is known well enough."""
+MOST_RUNS = 6
+OVERHEAD_S = 8.0
+"""What a run takes beside its load: the sensors' and the load generator's start, the sealing."""
+
+Ended = Literal[
+    "found",
+    "up_to",
+    "max_requests",
+    "max_usd",
+    "max_minutes",
+    "capacity",
+    "all_refused",
+    "failed",
+    "interrupted",
+    "undecided",
+]
+"""What ended a probe; capacity: the service itself was full before anything was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a probe may take. up_to: the highest demand a minute, in the limit's unit."""
+
+    requests: int
+    minutes: float
+    up_to: float
+    usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The stages of one run: demand a minute in the limit's unit, and seconds."""
+
+    stages: tuple[tuple[float, float], ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A probe so far. said: the advertised limit, of another probe where none of these has asked.
+
+    each: what a request takes of the limit, as planned until an answer told it.
+    """
+
+    seen: Sequence[LimitsSeen]
+    each: float
+    elapsed_s: float = 0.0
+    said: float | None = None
+
+    @property
+    def advertised(self) -> float | None:
+        """The limit by the headers."""
+        told = [seen.advertised_a_minute for seen in self.seen if seen.advertised_a_minute]
+        return told[-1] if told else self.said
+
+    @property
+    def stages(self) -> list[StageSeen]:
+        """All stages of all runs, in their order."""
+        return [stage for seen in self.seen for stage in seen.stages]
+
+    @property
+    def requests(self) -> int:
+        """Attempts sent."""
+        return sum(seen.sent for seen in self.seen)
+
+    @property
+    def usd(self) -> float:
+        """Dollars spent, where prices are known."""
+        return sum(seen.cost_usd or 0.0 for seen in self.seen)
+
+
+def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
+    """The run whose ceiling is known best; without one, the last that was refused, or the last."""
+    if not seen:
+        return None
+    found = [one for one in seen if one.ceiling.a_minute is not None]
+    if found:
+        return min(found, key=lambda one: relative_width(one.ceiling))
+    return ([one for one in seen if one.refused] or list(seen))[-1]
+
+
+def next_step(history: History, bounds: Bounds) -> Step | Ended:
+    """The next run, or what ended the probe."""
+    best = best_of(history.seen)
+    if best is not None and relative_width(best.ceiling) <= NARROW:
+        return "found"
+    if len(history.seen) >= MOST_RUNS:
+        return "undecided"
+    if best is None and history.said is None:
+        return _fitted(
+            history, bounds, ((SOUNDING_A_MINUTE * history.each, SOUNDING_S),), "sounding"
+        )
+    if best is not None and not any(stage.let_in for stage in history.stages):
+        return "all_refused" if best.refused else "failed"
+    demand = _demand(history, bounds)
+    if isinstance(demand, float):
+        return _saturated(history, bounds, demand)
+    if demand is not None:
+        return demand
+    return _ladder(history, bounds)
+
+
+def _demand(history: History, bounds: Bounds) -> float | Ended | None:
+    """The demand that saturates, why there is none, or None where nothing tells what it would be."""
+    asked = max((stage.demand_a_minute for stage in history.stages), default=0.0)
+    refused = [stage for stage in history.stages if stage.refused]
+    if refused:
+        wanted = OVER * max(_supposed(stage) for stage in refused)
+        if refused[-1].ceiling.reason == "hardly_refused":
+            wanted = max(wanted, OVER * asked)
+        if refused[-1].ceiling.a_minute is not None:  # found, and not well enough: ask more often
+            wanted = max(wanted, OVER * asked)
+        return min(wanted, bounds.up_to)
+    if any(stage.reached for stage in history.stages):
+        return "capacity"
+    if asked >= bounds.up_to * 0.99 and _longest(history) >= WINDOW_S / 2:
+        return "up_to"
+    advertised = history.advertised
+    if advertised is None:
+        return None
+    if asked >= OVER * advertised * 0.99:
+        return bounds.up_to
+    return min(OVER * advertised, bounds.up_to)
+
+
+def _supposed(stage: StageSeen) -> float:
+    """The limit that a stage with refusals makes likely."""
+    if stage.ceiling.a_minute is not None:
+        return stage.ceiling.a_minute
+    passed = stage.let_in / max(stage.sent, 1) * stage.demand_a_minute * stage.seconds / 60
+    return max(stage.ceiling.excluded_below, min(passed, stage.demand_a_minute))
+
+
+def _longest(history: History) -> float:
+    return max((stage.seconds for stage in history.stages), default=0.0)
+
+
+def _saturated(history: History, bounds: Bounds, demand: float) -> Step | Ended:
+    """As long as two windows where that costs little, else one, else what the bounds leave."""
+    a_second = demand / history.each / 60
+    left = bounds.requests - history.requests
+    seconds = TWO_WINDOWS_S if a_second * TWO_WINDOWS_S <= left * 0.5 else WINDOW_S
+    return _fitted(history, bounds, ((demand, seconds),), "saturating")
+
+
+def _ladder(history: History, bounds: Bounds) -> Step | Ended:
+    """Growing demands up to the highest; once they have been tried, the highest for long."""
+    asked = max(stage.demand_a_minute for stage in history.stages)
+    rungs: list[tuple[float, float]] = []
+    while asked * GROWTH < bounds.up_to:
+        asked *= GROWTH
+        rungs.append((asked, RUNG_S))
+    if rungs and len(history.seen) == 1:
+        return _fitted(history, bounds, tuple(rungs), "a ladder")
+    return _saturated(history, bounds, bounds.up_to)
+
+
+def _fitted(
+    history: History, bounds: Bounds, stages: tuple[tuple[float, float], ...], why: str
+) -> Step | Ended:
+    """The stages within what is left; the bound that leaves too little for any."""
+    requests = bounds.requests - history.requests
+    seconds = bounds.minutes * 60 - history.elapsed_s - OVERHEAD_S
+    if bounds.usd is not None and history.usd >= bounds.usd:
+        return "max_usd"
+    kept: list[tuple[float, float]] = []
+    for demand, wanted in stages:
+        capped = min(demand, bounds.up_to)
+        a_second = capped / history.each / 60
+        length = min(wanted, seconds, requests / a_second)
+        if length < min(wanted, SHORTEST_S):
+            break
+        kept.append((capped, length))
+        seconds -= length
+        requests -= round(length * a_second)
+    if kept:
+        return Step(tuple(kept), why)
+    return "max_minutes" if seconds < min(stages[0][1], SHORTEST_S) else "max_requests"
