@@ -84,9 +84,12 @@ class LimitsSeen(msgspec.Struct, frozen=True):
 
     @property
     def advertised_a_minute(self) -> float | None:
-        """The limit of this unit, by the service's own headers."""
+        """The limit of this unit, by the service's own headers; where prompts alone are limited (Anthropic),
+        theirs: nearly all tokens of a probe are of prompts."""
         said = self.advertised
-        return said.requests_per_minute if self.unit == "requests" else said.tokens_per_minute
+        if self.unit == "requests":
+            return said.requests_per_minute
+        return said.tokens_per_minute or said.input_tokens_per_minute
 
 
 def unit_of(manifest: Manifest) -> Unit:

@@ -12,6 +12,7 @@ from observatory.cli import (
     engine,
     export,
     init,
+    limits,
     model,
     probe,
     rebuild,
@@ -37,6 +38,7 @@ app.command()(doctor.doctor)
 app.command()(calibrate.calibrate)
 app.add_typer(scenario.app, name="scenario")
 app.command()(run.run)
+app.command()(limits.limits)
 app.add_typer(runs.app, name="runs")
 app.command()(sql.sql)
 app.command()(schema.schema)

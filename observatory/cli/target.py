@@ -135,7 +135,7 @@ def check(
     from observatory.endpoints.catalogue import OpenContext, open_target, unopened_connection
     from observatory.endpoints.check import check_target
 
-    target = _target(name, url, model)
+    target = asked_target(name, url, model)
     if show:
         _show(unopened_connection(target))
         return
@@ -147,7 +147,7 @@ def check(
     shutil.rmtree(folder)  # where it failed, the message names the log in it
 
 
-def _target(name: str | None, url: str | None, model: str | None) -> "Target":
+def asked_target(name: str | None, url: str | None, model: str | None) -> "Target":
     """The target that was named, or the one that --url and --model make."""
     from observatory.core.workspace import open_workspace
     from observatory.endpoints.url import ad_hoc_target

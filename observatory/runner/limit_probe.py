@@ -85,8 +85,13 @@ def find_limit(workspace: Workspace, probe: Probe, observer: Observer) -> LimitA
             ended = step
             break
         observer.say(_what(probe, step, each))
-        request = _request(probe, step, history)
-        result = run_campaign(workspace, request, observer)
+        try:
+            result = run_campaign(workspace, _request(probe, step, history), observer)
+        except ObservatoryError as error:
+            if not seen:
+                raise
+            ended, reason = "failed", str(error)
+            break
         seen += [_read(run.folder, probe.unit) for run in result.runs]
         if result.exit_code == ExitCode.INTERRUPTED:
             ended = "interrupted"
@@ -148,6 +153,21 @@ def token_size(
     if requests_a_minute is not None:
         size = max(size, likely / (SHARE_OF_REQUESTS * requests_a_minute))
     return float(round(min(MOST_TOKENS, max(LEAST_TOKENS, size))))
+
+
+def tokens_said(answers: list[LimitAnswer]) -> float | None:
+    """The token limit that the headers of an earlier probe told."""
+    told = [answer.best.advertised for answer in answers]
+    limits = [said.tokens_per_minute or said.input_tokens_per_minute for said in told]
+    return next((limit for limit in limits if limit is not None), None)
+
+
+def requests_known(answers: list[LimitAnswer]) -> float | None:
+    """The request limit that an earlier probe found, else the one that it was told."""
+    for answer in answers:
+        if answer.unit == "requests":
+            return answer.best.ceiling.a_minute or answer.advertised_a_minute
+    return None
 
 
 def _what(probe: Probe, step: Step, each: float) -> str:

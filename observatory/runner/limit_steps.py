@@ -119,11 +119,9 @@ def next_step(history: History, bounds: Bounds) -> Step | Ended:
     if best is not None and not any(stage.let_in for stage in history.stages):
         return "all_refused" if best.refused else "failed"
     demand = _demand(history, bounds)
-    if isinstance(demand, float):
-        return _saturated(history, bounds, demand)
-    if demand is not None:
-        return demand
-    return _ladder(history, bounds)
+    if demand is None:
+        return _ladder(history, bounds)
+    return demand if isinstance(demand, str) else _saturated(history, bounds, demand)
 
 
 def _demand(history: History, bounds: Bounds) -> float | Ended | None:

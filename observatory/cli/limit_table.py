@@ -1,0 +1,159 @@
+"""What `observatory limits` found, for people: a column for each limit, and the sentences below it."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from observatory.analysis.limit_finding import Ceiling
+from observatory.analysis.limit_reading import LimitsSeen
+from observatory.core.units import human_seconds
+from observatory.runner.limit_probe import LimitAnswer
+
+TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
+MISSING = "–"
+_ENDED = {
+    "found": "found",
+    "up_to": "the highest demand asked for (--up-to, --up-to-tpm)",
+    "max_requests": "--max-requests",
+    "max_usd": "--max-usd",
+    "max_minutes": "--max-minutes",
+    "capacity": "the service itself was full",
+    "all_refused": "everything was refused",
+    "failed": "a failure",
+    "interrupted": "you",
+    "undecided": "the data did not settle it",
+}
+_UNFOUND = {
+    "hardly_refused": "not found: hardly anything was refused",
+    "too_short": "not found: refused, but too briefly seen",
+    "nothing_let_in": "not found: nothing was let in again",
+}
+
+
+def print_limits(answers: Sequence[LimitAnswer]) -> None:
+    """The table and what has to be known beside it."""
+    console = Console(highlight=False)
+    best = answers[0].best
+    mark = " (EMULATED: a stand-in's limits, not a service's)" if best.emulated else ""
+    console.print(f"Limits of {best.target}{mark}", markup=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for answer in answers:
+        table.add_column(TITLES[answer.unit], overflow="fold")
+    for title, cells in _rows(answers):
+        table.add_row(title, *cells)
+    console.print(table)
+    for answer in answers:
+        for line in notes(answer):
+            console.print(f"{TITLES[answer.unit]}: {line}", markup=False, soft_wrap=True)
+    runs = " ".join(run for answer in answers for run in answer.runs)
+    console.print(f"runs: {runs}", markup=False, soft_wrap=True)
+
+
+def _rows(answers: Sequence[LimitAnswer]) -> list[tuple[str, list[str]]]:
+    rows = [
+        ("effective", [effective(answer) for answer in answers]),
+        ("advertised (headers)", [_number(answer.advertised_a_minute) for answer in answers]),
+        ("effective / advertised", [_ratio(answer) for answer in answers]),
+        ("kind", [kind(answer.best.ceiling) for answer in answers]),
+        ("burst", [_number(answer.best.ceiling.burst) for answer in answers]),
+        ("refused", [_refused(answer.best) for answer in answers]),
+        ("Retry-After", [waits(answer.best) for answer in answers]),
+        ("highest demand", [_number(answer.highest_demand_a_minute) for answer in answers]),
+        ("requests sent", [_number(answer.requests) for answer in answers]),
+        ("cost", [_dollars(answer.cost_usd) for answer in answers]),
+        ("ended by", [_ENDED[answer.ended] if answer.ended else MISSING for answer in answers]),
+    ]
+    return [row for row in rows if any(cell != MISSING for cell in row[1])]
+
+
+def effective(answer: LimitAnswer) -> str:
+    """The ceiling with its interval, or that and why there is none."""
+    ceiling = answer.best.ceiling
+    if ceiling.a_minute is not None:
+        return f"{ceiling.a_minute:,.0f} [{ceiling.low:,.0f}–{ceiling.high:,.0f}]"
+    if ceiling.reason == "never_refused" or ceiling.reason is None:
+        return f"not found: no refusal up to {answer.highest_demand_a_minute:,.0f} a minute"
+    return _UNFOUND[ceiling.reason]
+
+
+def kind(ceiling: Ceiling) -> str:
+    """How the limit is kept."""
+    if ceiling.mechanism == "refill":
+        return "bucket that refills all the time"
+    if ceiling.mechanism == "window" and ceiling.window_s is not None:
+        sure = {"measured": "", "told": ", by its Retry-After", "assumed": ", assumed"}
+        return f"window of {ceiling.window_s:.3g} s{sure[ceiling.window_from or 'measured']}"
+    return MISSING
+
+
+def waits(seen: LimitsSeen) -> str:
+    """Whether the told waits were true."""
+    told = seen.told
+    if told.enough is None or told.told_s is None:
+        return "not told" if seen.refused else MISSING
+    real = f", let in after {human_seconds(told.real_s)}" if told.real_s is not None else ""
+    return (
+        f"told {human_seconds(told.told_s)}{real} (medians); "
+        f"enough in {told.enough:.0%} of {told.refusals:,}"
+    )
+
+
+def notes(answer: LimitAnswer) -> list[str]:
+    """What stands beside the figures, in sentences."""
+    best, ceiling = answer.best, answer.best.ceiling
+    lines = []
+    if ceiling.a_minute is None:
+        least = max((stage.ceiling.excluded_below for stage in best.stages), default=0.0)
+        lines.append(
+            f"a limit below {least:,.0f} a minute would have refused something, "
+            "however it counts a minute"
+        )
+    if best.unit == "tokens":
+        usage = f"; as usage counts them, {best.by_usage:,.0f}" if best.by_usage else ""
+        lines.append(f"counted when admitted, prompt and output limit together{usage}")
+    other = "tokens" if best.unit == "requests" else "requests"
+    if best.named and best.unit not in best.named:
+        lines.append(
+            f"the refusals name {other}: that limit was met first, and this is not the one"
+        )
+    if answer.ratio is not None and answer.ratio < 0.9:
+        lines.append(
+            "below what is advertised; a service that counts refused requests too lets in less the "
+            "more is asked"
+        )
+    reached = [stage.reached for stage in best.stages if stage.reached]
+    if reached:
+        lines.append(f"the service's own capacity was reached, which is no limit: {reached[-1]}")
+    failed = sum(stage.failed for stage in best.stages)
+    if failed:
+        lines.append(
+            f"{failed:,} attempts failed otherwise: see `observatory runs show {best.run_id}`"
+        )
+    if best.words and best.refused and ceiling.a_minute is None:
+        lines.append(f"refused with: {best.words}")
+    if answer.reason:
+        lines.append(answer.reason)
+    if answer.ended in ("up_to", "max_requests", "max_minutes", "max_usd"):
+        lines.append(f"ended by {_ENDED[answer.ended]}; raise it to look further")
+    return lines
+
+
+def _refused(seen: LimitsSeen) -> str:
+    if not seen.refused:
+        return MISSING
+    named = f", named {' and '.join(seen.named)}" if seen.named else ""
+    return f"{seen.refused:,} of {seen.sent:,}, HTTP 429{named}"
+
+
+def _number(value: float | None) -> str:
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def _ratio(answer: LimitAnswer) -> str:
+    return MISSING if answer.ratio is None else f"{answer.ratio:.3f}"
+
+
+def _dollars(value: float | None) -> str:
+    return MISSING if value is None else f"${value:.4f}"

@@ -1,0 +1,219 @@
+"""`observatory limits`: how many requests and tokens a minute a target really lets in."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from observatory.cli.options import JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from observatory.core.target import Target
+    from observatory.core.workspace import Workspace
+    from observatory.runner.limit_probe import LimitAnswer
+
+REQUESTS, MINUTES = 5_000, 4.0
+"""What finding 1,200 requests a minute takes: 1.75 times as many, for the 135 s in which a minute's
+window is seen whole."""
+UP_TO_RPM, UP_TO_TPM = 3_000.0, 1_000_000.0
+
+
+def limits(
+    target: Annotated[
+        str | None, typer.Argument(help="A target of scenarios/targets.yaml.", show_default=False)
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Base URL instead of a target.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model at --url.", show_default=False)
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="rpm or tpm: one of the two limits.", show_default=False)
+    ] = None,
+    up_to: Annotated[
+        float, typer.Option(min=1, help="Requests a minute that are never exceeded.")
+    ] = UP_TO_RPM,
+    up_to_tpm: Annotated[
+        float, typer.Option(min=1, help="Tokens a minute that are never exceeded.")
+    ] = UP_TO_TPM,
+    max_requests: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Requests of each probe at most; default {REQUESTS:,}."),
+    ] = None,
+    max_minutes: Annotated[
+        float, typer.Option(min=0.5, help="Minutes of each probe at most.")
+    ] = MINUTES,
+    max_usd: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Dollars at most; needed where tokens are billed."),
+    ] = None,
+    from_run: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Read it from a run again; send nothing."),
+    ] = None,
+    json_output: JsonOption = False,
+    results: ResultsOption = None,
+) -> None:
+    """Find the requests and tokens a minute that a target lets in, beside what it advertises.
+
+    More is asked than is allowed, for a bounded time; what is let in between refusals is the limit,
+    with its 95 % interval. Every probe is a run: its attempts are rows. Exit code: 0 found, or no
+    refusal up to the highest demand; 6 undecided; 4 failed; 130 interrupted.
+
+    Example: observatory limits emulated --max-minutes 2
+    """
+    from observatory.core.workspace import open_workspace
+
+    workspace = open_workspace(results)
+    if from_run is not None:
+        answers = _reread(workspace, from_run)
+    else:
+        typed = _Typed(only, up_to, up_to_tpm, max_requests, max_minutes, max_usd)
+        from observatory.cli.target import asked_target
+
+        answers = _probe(workspace, asked_target(target, url, model), typed)
+    _print(answers, json_output)
+    raise typer.Exit(_exit_code(answers))
+
+
+class _Typed:
+    """The bounds as they were typed."""
+
+    def __init__(
+        self,
+        only: str | None,
+        up_to: float,
+        up_to_tpm: float,
+        max_requests: int | None,
+        max_minutes: float,
+        max_usd: float | None,
+    ) -> None:
+        from observatory.core.errors import BadInput
+
+        if only not in (None, "rpm", "tpm"):
+            raise BadInput(f"{only!r} is neither rpm nor tpm", where="--only")
+        self.only = only
+        self.up_to: dict[str, float] = {"requests": up_to, "tokens": up_to_tpm}
+        self.requests_typed = max_requests is not None
+        self.requests = REQUESTS if max_requests is None else max_requests
+        self.minutes = max_minutes
+        self.usd = max_usd
+
+    @property
+    def units(self) -> tuple[Literal["requests", "tokens"], ...]:
+        """What is looked for, in this order: the request limit tells how large token requests must be."""
+        if self.only is None:
+            return ("requests", "tokens")
+        return ("requests",) if self.only == "rpm" else ("tokens",)
+
+
+def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[LimitAnswer]":
+    from observatory.cli.progress import open_display
+    from observatory.runner.limit_probe import (
+        Probe,
+        find_limit,
+        requests_known,
+        token_size,
+        tokens_said,
+    )
+    from observatory.runner.limit_steps import Bounds
+
+    _check_money(workspace, target, typed)
+    typer.echo(_quote(target, typed), err=True)
+    answers: list[LimitAnswer] = []
+    usd = typed.usd
+    rate = target.max_rate * 60 if target.max_rate is not None else float("inf")
+    with open_display() as display:
+        for unit in typed.units:
+            each, said, up_to = 1.0, None, min(typed.up_to["requests"], rate)
+            if unit == "tokens":
+                said, known = tokens_said(answers), requests_known(answers)
+                each = token_size(typed.up_to["tokens"], said, known)
+                up_to = min(typed.up_to["tokens"], rate * each)
+            bounds = Bounds(typed.requests, typed.minutes, up_to, usd)
+            answer = find_limit(workspace, Probe(unit, target, bounds, each, said), display)
+            if answer is None:
+                break
+            answers.append(answer)
+            if usd is not None:
+                usd = max(0.0, usd - (answer.cost_usd or 0.0))
+            if answer.ended in ("interrupted", "failed", "all_refused"):
+                break
+    return answers
+
+
+def _check_money(workspace: "Workspace", target: "Target", typed: _Typed) -> None:
+    """A target billed by tokens wants a cap in dollars, or in requests where it has no price."""
+    from observatory.core.errors import BadInput
+    from observatory.economics.price_files import agreed_prices
+    from observatory.economics.prices import prices_of
+
+    if target.kind == "emulated" or target.billing != "tokens" or typed.usd is not None:
+        return
+    if prices_of(target, agreed=agreed_prices(workspace)).output_usd_per_token is not None:
+        raise BadInput(
+            f"target {target.name} is billed by tokens: say what the probe may cost",
+            where="--max-usd",
+            fix="e.g. --max-usd 2",
+        )
+    if not typed.requests_typed:
+        raise BadInput(
+            f"target {target.name} is billed by tokens and has no known price: dollars cannot be capped",
+            where="--max-requests",
+            fix="say how many requests a probe may send, e.g. --max-requests 1000",
+        )
+
+
+def _quote(target: "Target", typed: _Typed) -> str:
+    """What it may take, said before it starts."""
+    probes = " and ".join("RPM" if unit == "requests" else "TPM" for unit in typed.units)
+    each = "each " if len(typed.units) > 1 else ""
+    if typed.usd is not None:
+        money = f"${typed.usd:g} in all"
+    else:
+        billed = target.billing == "tokens" and target.kind != "emulated"
+        money = "at a price nobody knows" if billed else "no tokens are billed"
+    demand = " and ".join(
+        f"{typed.up_to[unit]:,.0f} {'RPM' if unit == 'requests' else 'TPM'}" for unit in typed.units
+    )
+    return (
+        f"limits of {target.name}, {probes}: {each}at most {typed.requests:,} requests and "
+        f"{typed.minutes:g} min, never above {demand}; {money}"
+    )
+
+
+def _reread(workspace: "Workspace", text: str) -> "list[LimitAnswer]":
+    from observatory.core.errors import BadInput
+    from observatory.runner.limit_probe import reread_limits
+    from observatory.store.run_folder import resolve_runs
+
+    answers = reread_limits(workspace, resolve_runs(workspace, text))
+    if len({answer.best.target for answer in answers}) > 1:
+        raise BadInput(f"{text!r} has runs of several targets", fix="name one run")
+    return answers
+
+
+def _print(answers: "list[LimitAnswer]", json_output: bool) -> None:
+    import msgspec
+
+    if json_output:
+        typer.echo(msgspec.json.format(msgspec.json.encode(answers), indent=2).decode())
+    elif answers:
+        from observatory.cli.limit_table import print_limits
+
+        print_limits(answers)
+    else:
+        typer.echo("nothing was measured")
+
+
+def _exit_code(answers: "list[LimitAnswer]") -> int:
+    from observatory.core.errors import ExitCode
+
+    ended = {answer.ended for answer in answers}
+    if "interrupted" in ended or not answers:
+        return ExitCode.INTERRUPTED
+    if "failed" in ended:
+        return ExitCode.TARGET_OR_ENVIRONMENT_FAILED
+    if ended <= {"found", "up_to", "capacity", None}:
+        return ExitCode.FINE
+    return ExitCode.UNDECIDED
