@@ -25,7 +25,7 @@ VERBS = [
     ["scenario", "plan"], ["runs", "list"], ["runs", "show"], ["runs", "label"],
     ["runs", "delete"], ["site", "build"], ["site", "serve"], ["target", "list"],
     ["target", "check"], ["model", "pull"], ["model", "list"], ["engine", "install"],
-    ["engine", "list"], ["engine", "remove"],
+    ["engine", "list"], ["engine", "remove"], ["limits"],
 ]  # fmt: skip
 
 

@@ -1,0 +1,134 @@
+"""observatory limits: what it refuses to begin, and what its table says of made readings."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from observatory.analysis.limit_finding import Ceiling, Told
+from observatory.analysis.limit_reading import LimitsSeen, StageSeen
+from observatory.cli.limit_table import effective, kind, notes, print_limits, waits
+from observatory.cli.main import app
+from observatory.core.errors import BadInput
+from observatory.endpoints.limits_said import LimitsSaid
+from observatory.runner.limit_probe import LimitAnswer
+
+TARGETS = """
+targets:
+  - {kind: emulated, name: my-emulated}
+  - kind: url
+    name: priced
+    url: "http://127.0.0.1:1/v1"
+    model: m
+    billing: tokens
+    price: {input_per_million_usd: 1, output_per_million_usd: 2, source: round, basis: example}
+  - {kind: url, name: unpriced, url: "http://127.0.0.1:1/v1", model: m, billing: tokens, price: unknown}
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "targets.yaml").write_text(TARGETS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["priced"], "--max-usd: target priced is billed by tokens"),
+        (
+            ["unpriced"],
+            "--max-requests: target unpriced is billed by tokens and has no known price",
+        ),
+        (["my-emulated", "--only", "both"], "--only: 'both' is neither rpm nor tpm"),
+        (["nobody"], "nobody"),
+        ([], "name a target, or give --url"),
+        (["--from", "nothing"], "there are no runs yet"),
+    ],
+)
+def test_what_cannot_begin_says_why_and_sends_nothing(
+    workspace: Path, arguments: list[str], words: str
+) -> None:
+    answer = CliRunner().invoke(app, ["limits", *arguments])
+    assert isinstance(answer.exception, BadInput)
+    assert words in str(answer.exception)
+    assert not (workspace / "results").exists()
+
+
+def made(ceiling: Ceiling, **fields: Any) -> LimitAnswer:
+    """An answer of one stage at 2,100 requests a minute, told 1,200."""
+    stage = StageSeen(0, 2100, 60, 2100, 1300, 800, 0, 0, ceiling)
+    seen: dict[str, Any] = {
+        "run_id": "a-run",
+        "target": "t",
+        "emulated": False,
+        "unit": "requests",
+        "stages": [stage],
+        "ceiling": ceiling,
+        "each": 1.0,
+        "by_usage": None,
+        "advertised": LimitsSaid(requests_per_minute=1200),
+        "told": Told(800, 1.0, 0.03, 0.05),
+        "statuses": {"200": 1300, "429": 800},
+        "named": ["requests"],
+        "words": "HTTP 429: slow down",
+        "sent": 2100,
+        "cost_usd": None,
+    }
+    ended = fields.pop("ended", "found")
+    best = LimitsSeen(**(seen | fields))
+    return LimitAnswer(best.unit, best, ["a-run"], 2100, 1200, 2100, None, ended)
+
+
+FOUND = Ceiling(1199.6, 1196.2, 1203.1, "refill", 1198, None, None, 400, 700)
+
+
+def test_a_ceiling_stands_with_its_interval_and_its_kind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = made(FOUND)
+    assert effective(answer) == "1,200 [1,196–1,203]"
+    assert kind(FOUND) == "bucket that refills all the time"
+    assert waits(answer.best) == "told 30 ms, let in after 50 ms (medians); enough in 100% of 800"
+    assert notes(answer) == []
+    print_limits([answer])
+    shown = capsys.readouterr().out
+    for words in ("Limits of t", "effective", "advertised (headers)", "1.000", "runs: a-run"):
+        assert words in shown
+
+
+def test_a_window_says_how_its_length_is_known() -> None:
+    for source, words in (
+        ("measured", "window of 60 s"),
+        ("told", "window of 60 s, by its Retry-After"),
+        ("assumed", "window of 60 s, assumed"),
+    ):
+        assert kind(Ceiling(300, 299, 301, "window", 300, 60.0, source)) == words  # type: ignore[arg-type]
+
+
+def test_what_was_not_found_says_up_to_where_and_what_is_excluded() -> None:
+    calm = Ceiling(None, excluded_below=512, reason="never_refused")
+    answer = made(calm, named=[], ended="up_to")
+    assert effective(answer) == "not found: no refusal up to 2,100 a minute"
+    assert "a limit below 512 a minute would have refused something" in notes(answer)[0]
+    assert "--up-to" in notes(answer)[-1]
+    short = made(Ceiling(None, reason="too_short"), ended="max_requests")
+    assert effective(short) == "not found: refused, but too briefly seen"
+    assert notes(short)[-1] == "ended by --max-requests; raise it to look further"
+
+
+def test_what_has_to_be_known_beside_a_figure() -> None:
+    tokens = made(FOUND, unit="tokens", by_usage=1100.0)
+    lines = notes(tokens)
+    assert "as usage counts them, 1,100" in lines[0]
+    assert "the refusals name requests" in lines[1]
+    low = made(Ceiling(600, 590, 610, "refill", 5))
+    assert "below what is advertised" in notes(low)[0]
+    full = StageSeen(
+        0, 960, 8, 128, 100, 0, 28, 0, Ceiling(None, reason="never_refused"), "so full"
+    )
+    answer = made(full.ceiling, stages=[full], named=[], ended="capacity")
+    assert any("which is no limit: so full" in line for line in notes(answer))
