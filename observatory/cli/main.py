@@ -14,6 +14,7 @@ from observatory.cli import (
     init,
     limits,
     model,
+    prices,
     probe,
     rebuild,
     run,
@@ -48,6 +49,7 @@ app.command()(rebuild.rebuild)
 app.add_typer(target.app, name="target")
 app.command()(emulate.emulate)
 app.add_typer(engine.app, name="engine")
+app.add_typer(prices.app, name="prices")
 app.command()(probe.probe)
 app.add_typer(model.app, name="model")
 

@@ -25,7 +25,8 @@ VERBS = [
     ["scenario", "plan"], ["runs", "list"], ["runs", "show"], ["runs", "label"],
     ["runs", "delete"], ["site", "build"], ["site", "serve"], ["target", "list"],
     ["target", "check"], ["model", "pull"], ["model", "list"], ["engine", "install"],
-    ["engine", "list"], ["engine", "remove"], ["limits"],
+    ["engine", "list"], ["engine", "remove"], ["limits"], ["prices", "list"],
+    ["prices", "show"], ["prices", "check"], ["prices", "update"], ["prices", "reprice"],
 ]  # fmt: skip
 
 
