@@ -125,20 +125,27 @@ def vllm_check() -> "Check":
 def key_checks(
     workspace: "Workspace", environment: "Mapping[str, str] | None" = None
 ) -> list["Check"]:
-    """Which key variables are set: those of the known providers and of targets.yaml; never values."""
+    """Which key variables are set: those of the known providers and of targets.yaml; never values.
+
+    A target that comes with the package is ready for a key that not everybody has: it is not missed.
+    """
     import os
 
     from observatory.core.errors import ObservatoryError
     from observatory.core.target import ApiTarget
+    from observatory.core.workspace import shipped
     from observatory.endpoints.providers.catalogue import PROVIDERS
     from observatory.telemetry.checkup import Check
-    from observatory.workload.scenario_files import load_targets
+    from observatory.workload.scenario_files import load_targets, read_targets
 
     values = os.environ if environment is None else environment
     wanted: dict[str, str] = {}
     checks: list[Check] = []
     try:
+        ready = read_targets(shipped("scenarios") / "targets.yaml")
         for name, target in load_targets(workspace).items():
+            if ready.get(name) == target:
+                continue
             variable = getattr(target, "api_key_env", None)
             if isinstance(target, ApiTarget) and target.api_key_file is None:
                 provider = PROVIDERS.get(target.provider)

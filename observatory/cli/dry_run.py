@@ -1,6 +1,7 @@
 """What a run would do, said before it does it: stages, requests, tokens at the most, money at the most."""
 
 import json
+import os
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.units import human_seconds
 from observatory.core.workspace import Workspace
+from observatory.endpoints.api import missing_keys
 from observatory.endpoints.vllm_executable import installed_distribution
 from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line
@@ -45,7 +47,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     preflight = look_before_start(workspace, request, plan)
     facts = _facts(scenario, plan, rows)
     facts["capacity"] = preflight.estimate.to_dict()
-    facts["warnings"] = preflight.warnings
+    facts["warnings"] = [*preflight.warnings, *missing_keys(request.targets, os.environ)]
     facts["matrix"] = design_facts(request.design) if request.design is not None else None
     if json_output:
         print(json.dumps(facts, indent=2))
@@ -68,7 +70,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
         print_turns(Console(highlight=False), request.design)
         _print_length(plan, request.design)
     print(f"  load generator: {demand_line(preflight.estimate)}")
-    for line in preflight.warnings:
+    for line in facts["warnings"]:
         print(f"  warning: {line}")
     print("Nothing was sent.")
 

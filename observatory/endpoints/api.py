@@ -3,13 +3,13 @@
 Nothing is started or sent here, and the key is not read into anything that is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget
+from observatory.core.target import ApiTarget, Target
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.endpoints.providers.provider import WIRE_OF, Provider, WireOffer, WireWord
@@ -73,6 +73,18 @@ def listing_connection(connection: Connection, provider: Provider) -> Connection
     if key is not None:
         key = msgspec.structs.replace(key, header=offer.key_header, prefix=offer.key_prefix)
     return msgspec.structs.replace(connection, wire=WIRE_OF[word], key=key)
+
+
+def missing_keys(targets: Sequence[Target], environment: Mapping[str, str]) -> list[str]:
+    """A line for each target of a provider whose key variable is not set."""
+    lines = []
+    for target in targets:
+        if not isinstance(target, ApiTarget) or target.api_key_file is not None:
+            continue
+        variable = target.api_key_env or provider_of(target).key_variable
+        if not environment.get(variable):
+            lines.append(f"target {target.name} needs the key in {variable}, which is not set")
+    return lines
 
 
 def provider_of(target: ApiTarget) -> Provider:

@@ -7,9 +7,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from genai_prices import Usage, calc_price
 
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace, shipped
+from observatory.endpoints.api import api_connection, missing_keys
+from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.quality.scorers import reference_problem
 from observatory.workload.planning import make_plan
 from observatory.workload.scenario_files import (
@@ -21,7 +24,8 @@ from observatory.workload.scenario_files import (
 )
 
 FOLDER = shipped("scenarios")
-FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "targets.yaml")
+NO_SCENARIOS = ("targets.yaml", "prices.example.yaml")
+FILES = sorted(path for path in FOLDER.glob("*.yaml") if path.name not in NO_SCENARIOS)
 NAMES = [path.stem for path in FILES]
 ASKED_FOR = {
     "quickstart",
@@ -36,7 +40,11 @@ ASKED_FOR = {
     "engine-versions",
     "lora",
     "serve-or-buy",
+    "closed-apis",
 }
+PAID = {"closed-apis"}
+"""Those that need keys and spend money: they say so, and have a cap."""
+FREE = [name for name in NAMES if name not in PAID]
 SLOT_MARGIN = 60
 """Tokens that a template and the nonce may add to what the plan estimates."""
 
@@ -63,7 +71,7 @@ def test_a_shipped_scenario_loads_and_plans_from_anywhere(name: str, elsewhere: 
             assert reference_problem(item.scorer or "", item.expected, item.labels) is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FREE)
 def test_a_shipped_scenario_fits_its_engines_context(name: str, elsewhere: Workspace) -> None:
     loaded = load_scenario(name, elsewhere)
     plan = make_plan(loaded.scenario, loaded.path.parent)
@@ -77,10 +85,41 @@ def test_a_shipped_scenario_fits_its_engines_context(name: str, elsewhere: Works
     assert all(context and longest + SLOT_MARGIN <= context for context in contexts)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_shipped_scenario_needs_a_key_or_spends_money(name: str, elsewhere: Workspace) -> None:
+@pytest.mark.parametrize("name", FREE)
+def test_no_other_scenario_needs_a_key_or_spends_money(name: str, elsewhere: Workspace) -> None:
     kinds = {target.kind for target in load_scenario(name, elsewhere).targets}
     assert kinds <= {"llamacpp", "vllm", "emulated"}
+
+
+@pytest.mark.parametrize("name", sorted(PAID))
+def test_one_that_spends_money_has_a_cap_and_waits_when_it_is_told(
+    name: str, elsewhere: Workspace
+) -> None:
+    loaded = load_scenario(name, elsewhere)
+    scenario = loaded.scenario
+    assert scenario.budget is not None
+    assert scenario.budget.usd is not None and scenario.budget.usd <= 1
+    assert scenario.throttling.policy == "obey"
+    assert "needs their keys" in (scenario.description or "")
+    assert {target.kind for target in loaded.targets} == {"api"}
+    assert len({target.provider for target in loaded.targets if target.kind == "api"}) == 3
+    known = {variable for line in missing_keys(loaded.targets, {}) for variable in line.split()}
+    assert {"OPENAI_API_KEY,", "ANTHROPIC_API_KEY,", "GROQ_API_KEY,"} <= known
+
+
+def test_every_provider_has_a_target_that_is_ready_for_its_key(elsewhere: Workspace) -> None:
+    """With the bounds that keep a slip from flooding it, and a price."""
+    targets = [target for target in load_targets(elsewhere).values() if target.kind == "api"]
+    assert {target.provider for target in targets} == set(PROVIDERS)
+    for target in targets:
+        api_connection(target)
+        assert target.max_rate and target.max_concurrency
+        price = calc_price(
+            Usage(input_tokens=1, output_tokens=1),
+            target.model,
+            provider_id=PROVIDERS[target.provider].prices_id,
+        )
+        assert price.total_price > 0
 
 
 MATRICES = {

@@ -16,7 +16,6 @@ DEEPSEEK = Provider(
     prices_id="deepseek",
     example_model="deepseek-flash",
     reasoning_in="delta.reasoning_content",
-    weights="open",
     looked="2026-11-27",
     sources=(
         Source(

@@ -27,7 +27,6 @@ FIREWORKS = Provider(
         "x-ratelimit-over-limit",
     ),
     rate_limits_read="once documented as a minute, once as a second: kept and not read as a limit",
-    weights="open",
     looked="2026-11-27",
     sources=(
         Source(

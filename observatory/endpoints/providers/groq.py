@@ -21,7 +21,6 @@ GROQ = Provider(
     reasoning_in="delta.reasoning",
     rate_limit_headers=RATE_LIMITS,
     rate_limits_read="requests are a day's, tokens a minute's; resets are durations (2m59.56s)",
-    weights="open",
     looked="2026-11-27",
     sources=(
         Source(

@@ -21,7 +21,6 @@ OPENROUTER = Provider(
     reasoning_in="delta.reasoning",
     rate_limit_headers=("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
     rate_limits_read="with refusals of the platform's own; what the limit counts over is not said",
-    weights="both",
     looked="2026-11-27",
     sources=(
         Source(

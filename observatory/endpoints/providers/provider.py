@@ -79,7 +79,6 @@ class Provider:
     processing_headers: tuple[str, ...] = ()
     rate_limit_headers: tuple[str, ...] = ()
     rate_limits_read: str = ""
-    weights: Literal["open", "closed", "both"] = "closed"
     tried_with_key: str | None = None
     notes: tuple[str, ...] = field(default=())
 

@@ -26,7 +26,6 @@ TOGETHER = Provider(
     rate_limits_read="the suggested interval before a retry, in seconds; the limits themselves are "
     "dynamic and not published; older answers also had x-ratelimit-limit and x-tokenlimit-limit, a "
     "second",
-    weights="open",
     looked="2026-11-27",
     sources=(
         Source(
