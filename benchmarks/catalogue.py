@@ -10,6 +10,7 @@ from benchmarks.measures import (
     memory,
     open_loop,
     peers_beside,
+    sdk,
     start,
     telemetry,
     truth,
@@ -31,5 +32,6 @@ MEASURES: dict[str, Callable[[Bench], Measurement]] = {
     "processes": two_processes.measure,
     "memory": memory.measure,
     "telemetry": telemetry.measure,
+    "sdk": sdk.measure,
     "peers-truth": peers_beside.measure,
 }

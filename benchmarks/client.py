@@ -40,6 +40,7 @@ class Load:
     processes: int = 1
     requests: int | None = None
     telemetry: dict[str, Any] | None = None
+    transport: str = "lean"
 
     def scenario(self) -> dict[str, Any]:
         """The scenario file's content: everything that is not said has the product's default."""
@@ -117,7 +118,9 @@ def run_observatory(
     """
     (workspace / "scenarios").mkdir(parents=True)
     (workspace / "scenarios" / "bench.yaml").write_text(yaml.safe_dump(load.scenario()))
-    command = [sys.executable, "-m", "observatory", "run", "bench", "--url", url, "--model", "m"]
+    target = {"kind": "url", "name": "truth", "url": url, "model": "m", "transport": load.transport}
+    (workspace / "scenarios" / "targets.yaml").write_text(yaml.safe_dump({"targets": [target]}))
+    command = [sys.executable, "-m", "observatory", "run", "bench", "--target", "truth"]
     before, children_before, server_before = cpu_times(), _children_cpu_s(), server_cpu()
     began, started = time.time_ns(), time.monotonic()
     with started_on(cores), (workspace / "err").open("w") as err:

@@ -99,9 +99,10 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
     table = Table(title=f"Load: {level}", title_justify="left")
     table.add_column("")
     for run in runs:
-        name = run.manifest.target.name
-        marked = f"{name}\n(emulated)" if run.manifest.target.emulated else name
-        table.add_column(marked, justify="right")
+        target = run.manifest.target
+        marks = ["(emulated)"] if target.emulated else []
+        marks += [f"({target.through})"] if target.through else []
+        table.add_column("\n".join([target.name, *marks]), justify="right")
     found = [_metrics(run, index) for run in runs]
     table.add_row("Verdict", *(_badge(run.manifest.verdict) for run in runs))
     table.add_row(

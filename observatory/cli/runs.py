@@ -177,6 +177,7 @@ def _lines(entry: "RunEntry") -> list[str]:
         f"  scenario  {manifest.scenario_name}, seed {manifest.seed}",
         f"  target    {target.name}{' (emulated)' if target.emulated else ''}: {what}",
         f"  model     {target.model_reported or target.model or '–'}",
+        *([f"  measured  {target.through}"] if target.through else []),
         *_engine_lines(manifest),
         *_matrix_lines(manifest),
         f"  started   {manifest.created_utc}, ended {manifest.ended_utc or '–'}",

@@ -75,6 +75,11 @@ class SealReport(msgspec.Struct, frozen=True):
     duplicates: int = 0
 
 
+def through(transport: str | None) -> str | None:
+    """A transport in words, where it is another than our own sockets."""
+    return "through the openai client" if transport == "sdk" else None
+
+
 class TargetFacts(msgspec.Struct, frozen=True):
     """The target as it was opened: no key, no credentials, no query; prices as they were applied."""
 
@@ -118,6 +123,11 @@ class TargetFacts(msgspec.Struct, frozen=True):
     """Asked for in every request."""
     throttling: str | None = None
     """record, obey or pace."""
+
+    @property
+    def through(self) -> str | None:
+        """What stands between us and the target, in words: None for our own sockets."""
+        return through(self.transport)
 
     @property
     def gpu_devices(self) -> frozenset[str]:

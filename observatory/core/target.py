@@ -349,6 +349,9 @@ class EmulatedTarget(TargetIdentity):
     profile: Profile | str = Field(
         default=Profile(), description="a profile's fields, or its name or its file's path"
     )
+    transport: Transport = Field(
+        default="lean", description="sdk: measured through the openai package's client"
+    )
     hosting: Literal["self", "managed"] = "managed"
     weights: Literal["open", "closed"] = "closed"
     billing: Literal["tokens"] = "tokens"

@@ -125,6 +125,7 @@ def connect(
         max_tokens_field=max_tokens_field,
         throttle=_throttle(target.throttling),
         models=list(models),
+        transport="lean" if isinstance(target, LlamaCppTarget | VllmTarget) else target.transport,
     )
 
 

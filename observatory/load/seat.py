@@ -5,8 +5,8 @@ from typing import Any
 import gevent
 
 from observatory.load.pacing import AlarmClock
-from observatory.load.transport import Transport
 from observatory.load.turn import Turn
+from observatory.load.ways import Way
 
 _FIRST_PAUSE_NS = 100_000_000
 _LONGEST_PAUSE_NS = 1_000_000_000
@@ -20,7 +20,7 @@ class Seat:
     second.
     """
 
-    def __init__(self, number: int, transport: Transport) -> None:
+    def __init__(self, number: int, transport: Way) -> None:
         self.number = number
         self.transport = transport
         self.turn: Turn | None = None

@@ -28,10 +28,10 @@ from observatory.load.recorder import JournalFailed, Recorder
 from observatory.load.records import request_record, unsent_record
 from observatory.load.ring import open_ring
 from observatory.load.seat import Seat
-from observatory.load.transport import Transport
 from observatory.load.tries import Tries, give_up_waiting
 from observatory.load.turn import Turn, Turns
 from observatory.load.watchdog import Watchdog
+from observatory.load.ways import Ways
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 RAMP_OF_WARMUP = 0.5
@@ -68,7 +68,12 @@ class StageRun:
         )
         self._recorder = Recorder(Path(handoff.journal), worker)
         self._watchdog = Watchdog(handoff.connection)
-        self._ring = open_ring(simulated_users(handoff) // handoff.workers)
+        self._ways = Ways(
+            self._endpoint,
+            self._watchdog,
+            handoff,
+            lambda: open_ring(simulated_users(handoff) // handoff.workers),
+        )
         self.alarms = AlarmClock(self._bug)
         self._decoder = DecodeQueue(
             self._endpoint, self._record, self._write, self._maybe_over, self._bug
@@ -181,7 +186,7 @@ class StageRun:
 
     def seat(self) -> Seat:
         """A place for one more simulated user."""
-        seat = Seat(len(self._seats), Transport(self._endpoint, self._watchdog, self._ring))
+        seat = Seat(len(self._seats), self._ways.make())
         seat.free_monotonic = time.monotonic_ns()
         seat.leaving = self._finished
         self._seats.append(seat)
@@ -393,4 +398,5 @@ class StageRun:
             self.ending = "crashed"
         for part in (self._recorder, self._heartbeat, self._decoder, self._watchdog, self.alarms):
             part.close()
+        self._ways.close()
         self._over(self.ending)

@@ -9,6 +9,7 @@ import yaml
 
 from observatory.analysis.windows import Window
 from observatory.core.metric import METRICS
+from observatory.core.run import through
 from observatory.site import queries
 from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import Drawing, Table
@@ -124,6 +125,7 @@ def _facts(run: Row) -> list[tuple[str, str]]:
     found = [
         ("Kind", run["target_kind"]),
         ("Endpoint", run["endpoint"]),
+        ("Measured", through(run.get("transport"))),
         ("Scenario", run["scenario"]),
         ("Seed", run["seed"]),
         ("Campaign", run["campaign_id"]),

@@ -15,11 +15,17 @@ from observatory.core.record import Attempt
 
 
 class Case(msgspec.Struct):
-    """These texts, one after another, by one user; stall_s: the loop stands still while it waits."""
+    """These texts, one after another, by one user; stall_s: the loop stands still while it waits.
+
+    body: more fields of each request. give_up_s: each is given up after that time.
+    """
 
     connection: Connection
     texts: list[str]
     stall_s: float = 0.0
+    body: dict[str, Any] = {}
+    stream: bool = True
+    give_up_s: float | None = None
 
 
 class Told(msgspec.Struct):
@@ -56,11 +62,12 @@ def main() -> None:
     import gevent
 
     from observatory.core.clock import new_anchor
-    from observatory.endpoints.exchange import Exchange
+    from observatory.endpoints.exchange import Exchange, Fault
     from observatory.endpoints.wire import decode
     from observatory.load import kernel_stamps
     from observatory.load.endpoint import make_endpoint
     from observatory.load.ring import open_ring
+    from observatory.load.sdk_transport import SdkTransport, SdkWay
     from observatory.load.transport import Transport
     from observatory.load.watchdog import Watchdog
 
@@ -72,14 +79,21 @@ def main() -> None:
     ring = open_ring(len(cases))
 
     def run(case: Case) -> list[Told]:
-        endpoint = make_endpoint(case.connection, anchor, request="chat", stream=True)
-        transport = Transport(endpoint, Watchdog(case.connection), ring)
+        endpoint = make_endpoint(case.connection, anchor, request="chat", stream=case.stream)
+        watchdog = Watchdog(case.connection)
+        transport: Any = Transport(endpoint, watchdog, ring)
+        if case.connection.transport == "sdk":
+            transport = SdkTransport(endpoint, watchdog, SdkWay(endpoint, "chat"))
         told = []
         for text in case.texts:
-            exchange = Exchange()
-            body: dict[str, Any] = {"messages": [{"role": "user", "content": text}]}
+            exchange = Exchange(streaming=case.stream)
+            messages = [{"role": "user", "content": text}]
+            body = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
             if case.stall_s:
                 gevent.spawn_later(0.1, monkey.get_original("time", "sleep"), case.stall_s)
+            if case.give_up_s is not None:
+                fault = Fault("stream", "timeout", "given up", "timeout")
+                gevent.spawn_later(case.give_up_s, transport.give_up, fault)
             transport.ask([msgspec.json.encode(body)], exchange)
             answer = decode(exchange, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker)
             sent = (answer.attempt.sent or 0) + anchor.realtime_ns

@@ -1,0 +1,124 @@
+"""What a request through the openai package's client left behind, in the form that the decoder reads.
+
+The body is kept as the server sent it, so that no field that the client does not know is lost; an event's
+instant is when the client yielded it, and what it never yielded is left out: so an application sees it.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
+
+from observatory.core.record import ErrorPhase
+from observatory.endpoints.exchange import Exchange, Fault
+from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.sse import split_events
+
+
+class Hearing:
+    """One request's. phase: how far it has come. connected: called once it is being sent.
+
+    Once the exchange has ended, by its answer's end or because it was given up, nothing changes it.
+    bytes_received counts the body, without HTTP's framing, which the client does not show.
+    """
+
+    def __init__(
+        self, exchange: Exchange, now: Callable[[], int], connected: Callable[[], None]
+    ) -> None:
+        self.phase: ErrorPhase = "connect"
+        self._exchange = exchange
+        self._now = now
+        self._connected = connected
+        self._opened = self._tunnelling = False
+        self._response = ResponseReader()
+        self._response.release()
+        self._raw: list[bytes] = []
+        self._yielded: list[int] = []
+        exchange.sent = now()
+
+    def sending(self, size: int) -> None:
+        """So many bytes are about to be sent."""
+        self._exchange.bytes_sent = size
+
+    def trace(self, name: str, info: dict[str, Any]) -> None:
+        """httpcore's word of each step that it takes. A proxy's tunnel is a part of connecting."""
+        exchange = self._exchange
+        _, _, step = name.partition(".")
+        if step == "send_request_headers.started":
+            self._tunnelling = info["request"].method == b"CONNECT"
+        if exchange.ended is not None or (self._tunnelling and step.startswith("send_request")):
+            return
+        if step == "connect_tcp.started":
+            self._opened = True
+        elif step == "start_tls.started":
+            self.phase = "tls"
+        elif step == "send_request_headers.started":
+            exchange.reused = not self._opened
+            exchange.response = self._response
+            self.phase = "send"
+            self._connected()
+        elif step == "send_request_body.complete":
+            exchange.body_sent = self._now()
+            self.phase = "headers"
+
+    def head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """The response's head has come."""
+        if self._exchange.ended is None:
+            self._response.status = status
+            self._response.headers = [
+                (name.decode("latin-1").lower(), value.decode("latin-1").strip())
+                for name, value in headers
+            ]
+            self.phase = "stream"
+
+    def piece(self, data: bytes) -> None:
+        """Some of the response's body has come."""
+        if self._exchange.ended is None:
+            self._raw.append(data)
+            self._response.received += len(data)
+
+    def returned(self) -> None:
+        """The client has handed out the response: to its caller, its head has come now."""
+        if self._exchange.ended is None and self._response.headers_at is None:
+            self._response.headers_at = self._now()
+
+    def event(self) -> None:
+        """The client has yielded an event."""
+        if self._exchange.ended is None:
+            self._yielded.append(self._now())
+
+    def ended(self, fault: Fault | None, *, choked: bool = False) -> None:
+        """The request is over; the first word of it counts.
+
+        choked: the client raised at the event after the last that it yielded, so that one is kept as
+        its cause. Of an answer that is no event stream, all that came is kept.
+        """
+        exchange = self._exchange
+        if exchange.ended is not None:
+            return
+        exchange.fault = fault
+        exchange.ended = at = self._now()
+        if exchange.response is None:
+            exchange.sent = None  # never got so far: nothing was sent
+            return
+        response = self._response
+        if response.status is not None and response.headers_at is None:
+            response.headers_at = at
+        self._settle(at, whole=fault is None, choked=choked)
+
+    def _settle(self, at: int, *, whole: bool, choked: bool) -> None:
+        """Cut the body at its events, each with its instant."""
+        body = b"".join(self._raw)
+        ends = [end for _, _, end, _ in split_events(body)]
+        seen = ends[: len(self._yielded)]
+        cuts, stamps = [0, *seen], self._yielded[: len(seen)]
+        if whole or not ends:
+            last = len(body)
+        else:
+            last = ends[len(seen)] if choked and len(ends) > len(seen) else cuts[-1]
+        if last > cuts[-1]:
+            cuts.append(last)
+            stamps = [*stamps, at]
+        response = self._response
+        response.pieces[:] = [body[a:b] for a, b in pairwise(cuts)]
+        response.piece_counts = list(range(1, len(response.pieces) + 1))
+        response.stamps = stamps

@@ -1,0 +1,107 @@
+"""One simulated user's way to the endpoint through the openai package's client (`transport: sdk`).
+
+It measures what an application sees: instants are taken when the client returns, under the same time
+limits and with the same words for what went wrong as the lean transport has.
+"""
+
+from typing import Any, Literal
+
+import gevent
+from gevent import GreenletExit
+
+from observatory.endpoints.exchange import Exchange, Fault
+from observatory.endpoints.sdk_hearing import Hearing
+from observatory.load.endpoint import Endpoint
+from observatory.load.watchdog import Watchdog
+
+
+class _Abandoned(BaseException):
+    """Nobody waits for the request any more. No Exception, so that the client lets it through."""
+
+
+class SdkWay:
+    """A worker's one client, made when the worker begins, after any fork. BadInput as SdkClient says."""
+
+    def __init__(self, endpoint: Endpoint, request: Literal["chat", "completions"]) -> None:
+        # Here, because nobody else shall pay for importing the package.
+        from observatory.endpoints.sdk_client import SdkClient
+        from observatory.endpoints.sdk_faults import sdk_fault
+
+        self.client = SdkClient(endpoint.connection, request)
+        self.fault = sdk_fault
+
+    def close(self) -> None:
+        """Close its connections, a moment later: closing takes locks, which the hub may not wait for."""
+        gevent.spawn(self.client.close)
+
+
+class SdkTransport:
+    """As Transport: used by one greenlet at a time; `give_up` may be called from any other.
+
+    Connections are the client's own, of all users together; it decides which is kept.
+    """
+
+    def __init__(self, endpoint: Endpoint, watchdog: Watchdog, way: SdkWay) -> None:
+        self._endpoint = endpoint
+        self._watchdog = watchdog
+        self._way = way
+        self._hearing: Hearing | None = None
+        self._greenlet: Any = None
+        self.exchange: Exchange | None = None
+
+    def ask(self, body: list[bytes], exchange: Exchange) -> None:
+        """Send one request and wait for the whole answer; how it went stands in `exchange`.
+
+        Whatever ends the wait (being killed included, which is raised on), `exchange.ended` is set.
+        """
+        limit_s = self._endpoint.connection.connect_timeout_s
+        late = gevent.Timeout(limit_s)
+        hearing = Hearing(exchange, self._endpoint.anchor.now, late.close)
+        self.exchange, self._hearing, self._greenlet = exchange, hearing, gevent.getcurrent()
+        self._watchdog.watch(self)
+        late.start()
+        try:
+            self._way.client.ask(b"".join(body), hearing)
+            hearing.ended(None)
+        except _Abandoned:
+            pass
+        except gevent.Timeout as timeout:
+            if timeout is not late:
+                raise
+            text = f"no {hearing.phase} in time"
+            hearing.ended(Fault(hearing.phase, "timeout", text, "timeout"))
+        except GreenletExit:
+            text = "the simulated user was stopped"
+            hearing.ended(Fault(hearing.phase, "cancelled", text, "interrupted"))
+            raise
+        except Exception as error:
+            fault = self._way.fault(error, hearing.phase, self._endpoint.proxy)
+            hearing.ended(fault, choked=True)
+        finally:
+            late.close()
+            self._watchdog.release(self)
+            self.exchange = self._hearing = self._greenlet = None
+
+    @property
+    def taken(self) -> int:
+        """How many bytes of the answer in progress have come, as a measure of its progress."""
+        exchange = self.exchange
+        if exchange is None or exchange.response is None:
+            return 0
+        return exchange.response.received
+
+    def give_up(self, fault: Fault) -> None:
+        """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
+        exchange, hearing = self.exchange, self._hearing
+        if exchange is None or hearing is None or exchange.ended is not None:
+            return
+        hearing.ended(Fault(hearing.phase, fault.kind, fault.text, fault.outcome))
+        gevent.get_hub().loop.run_callback(self._abandon, exchange)
+
+    def _abandon(self, exchange: Exchange) -> None:
+        """Later, in the hub: the client's wait ends by an exception, and it closes the connection."""
+        if self.exchange is exchange:
+            self._greenlet.throw(_Abandoned())
+
+    def close(self) -> None:
+        """Nothing is kept for this user alone."""

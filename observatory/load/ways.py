@@ -1,0 +1,44 @@
+"""Which transport a worker's users have: our own sockets, or the openai package's client."""
+
+from collections.abc import Callable
+
+from observatory.load.endpoint import Endpoint
+from observatory.load.handoff import Handoff
+from observatory.load.ring import Ring
+from observatory.load.sdk_transport import SdkTransport, SdkWay
+from observatory.load.transport import Transport
+from observatory.load.watchdog import Watchdog
+
+Way = Transport | SdkTransport
+
+
+class Ways:
+    """Makes the transport of one more user; close it when the stage is over."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        watchdog: Watchdog,
+        handoff: Handoff,
+        open_ring: Callable[[], Ring | None],
+    ) -> None:
+        """BadInput where the client cannot be made. open_ring is called where its reads are needed."""
+        self._endpoint = endpoint
+        self._watchdog = watchdog
+        self._sdk: SdkWay | None = None
+        self._ring: Ring | None = None
+        if endpoint.connection.transport == "sdk":
+            self._sdk = SdkWay(endpoint, handoff.request)
+        else:
+            self._ring = open_ring()
+
+    def make(self) -> Way:
+        """A transport."""
+        if self._sdk is not None:
+            return SdkTransport(self._endpoint, self._watchdog, self._sdk)
+        return Transport(self._endpoint, self._watchdog, self._ring)
+
+    def close(self) -> None:
+        """Close what all users share."""
+        if self._sdk is not None:
+            self._sdk.close()
