@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, replace
 
 from observatory.core.demand import DAYS_A_MONTH, HOURS_A_DAY, Demand
-from observatory.economics.machine_money import Component
+from observatory.economics.machine_money import ELECTRICITY_UNKNOWN, Component, total_usd
 
 SECONDS_A_DAY = 86_400.0
 WHOLE = 1e-9
@@ -21,7 +21,8 @@ class Replica:
 
     usd_per_hour is of the whole target. usd_per_kwh is None where the hour contains the electricity;
     pue is 1 where none is stated; power_w under that stage's load and idle_power_w without requests,
-    request_rate what it served at that power.
+    request_rate what it served at that power. electricity_missing: it is paid apart, and tariff or power
+    is not known.
     """
 
     target: str
@@ -35,8 +36,11 @@ class Replica:
     power_w: float | None = None
     idle_power_w: float | None = None
     request_rate: float | None = None
+    electricity_missing: bool = False
     basis: str = "stated"
     source: str = ""
+    tariff_source: str = ""
+    operations_source: str = ""
 
     @property
     def kept_w(self) -> float:
@@ -132,14 +136,15 @@ class MonthlyCost:
     components: list[Component]
 
     @property
-    def usd(self) -> float:
-        """All of it."""
-        return sum(one.usd or 0.0 for one in self.components)
+    def usd(self) -> float | None:
+        """All of it; None where a component is not known."""
+        usd, missing = total_usd(self.components)
+        return None if missing else usd
 
     @property
-    def usd_per_request(self) -> float:
+    def usd_per_request(self) -> float | None:
         """Over the month's requests."""
-        return self.usd / (self.requests_a_day * DAYS_A_MONTH)
+        return None if self.usd is None else self.usd / (self.requests_a_day * DAYS_A_MONTH)
 
 
 def monthly_cost(replica: Replica, demand: Demand, requests_a_day: float) -> MonthlyCost:
@@ -164,10 +169,24 @@ def monthly_cost(replica: Replica, demand: Demand, requests_a_day: float) -> Mon
             replica.source,
         )
     ]
-    if replica.usd_per_kwh is not None:
+    if replica.electricity_missing:
+        parts.append(
+            Component(
+                "electricity",
+                None,
+                "kWh",
+                replica.usd_per_kwh,
+                None,
+                replica.tariff_source,
+                ELECTRICITY_UNKNOWN,
+            )
+        )
+    elif replica.usd_per_kwh is not None:
         kwh = month * _daily_kwh(replica, demand, requests_a_day, hours)
         parts.append(
-            Component("electricity", kwh, "kWh", replica.usd_per_kwh, "modelled", replica.source)
+            Component(
+                "electricity", kwh, "kWh", replica.usd_per_kwh, "modelled", replica.tariff_source
+            )
         )
     if replica.operations_usd_per_hour:
         parts.append(
@@ -177,7 +196,7 @@ def monthly_cost(replica: Replica, demand: Demand, requests_a_day: float) -> Mon
                 "hour",
                 replica.operations_usd_per_hour,
                 replica.basis,
-                replica.source,
+                replica.operations_source,
             )
         )
     busy = busy_hours(replica, requests_a_day) / hours

@@ -17,7 +17,7 @@ _SCOPES = {
     "host": "whole machine, or a model of one",
 }
 
-_WINDOWS = f"""WITH chosen AS (
+CHOSEN = f"""chosen AS (
   SELECT * FROM energy WHERE {_COUNTS}
   QUALIFY row_number() OVER (
     PARTITION BY run_id, stage, subject, scope
@@ -27,7 +27,10 @@ _WINDOWS = f"""WITH chosen AS (
   SELECT *, scope NOT IN ('host', 'datacentre_overhead') AND
     bool_or(scope = 'host') OVER (PARTITION BY run_id, stage, subject) AS inside_host
   FROM chosen
-), windows AS (
+)"""
+"""CTEs chosen and parts: each scope of a window by its strongest method; what lies inside a `host`."""
+
+_WINDOWS = f"""WITH {CHOSEN}, windows AS (
   SELECT run_id, stage, subject,
     (max(window_end_ns) - min(window_start_ns)) / 1e9 AS window_s,
     max(energy_j) FILTER (WHERE scope = 'gpu') AS gpu_j,

@@ -8,6 +8,7 @@ from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
 from observatory.store.cost_view import REQUEST_COSTS
 from observatory.store.energy_view import energy_per_stage
 from observatory.store.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
+from observatory.store.money_views import cost_components, money_per_run
 from observatory.store.stage_columns import stage_columns
 from observatory.store.view import View, ViewColumn
 
@@ -307,6 +308,8 @@ VIEWS: tuple[View, ...] = (
     TARGET_COMPARISON,
     energy_per_stage(_IDENTITY),
     REQUEST_COSTS,
+    cost_components(_IDENTITY, _LEVEL),
+    money_per_run(_IDENTITY),
     MATRIX_FIGURES,
     MATRIX_COMPARISON,
 )

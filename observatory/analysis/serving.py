@@ -1,0 +1,198 @@
+"""Serving or buying, from two rows of view money_per_run: what is reckoned with, and the answer in words.
+
+Rows are mappings of the view's columns; the arithmetic is economics'. A figure of an emulated target, or
+of an example price, is said to be one in every sentence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.economics.break_even import BreakEven, break_even, requests_a_day
+from observatory.economics.fleet import MonthlyCost, Replica, monthly_cost, scales_by_the_hour
+
+Row = Mapping[str, Any]
+STEPS_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of the step table: up to `requests_a_day` on that many steps, and what buying it costs."""
+
+    steps: int
+    spare: int
+    requests_a_day: float
+    self_usd_a_day: float
+    api_usd_a_day: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A break-even, or the reason why none can be reckoned; both with what went into it.
+
+    volume is the demand's own in requests a day, None where none was stated; then there are no months.
+    """
+
+    self_row: Row
+    api_row: Row
+    demand: Demand
+    refused: str | None = None
+    found: BreakEven | None = None
+    volume: float | None = None
+    self_month: MonthlyCost | None = None
+    api_usd_a_month: float | None = None
+
+
+def replica_of(row: Row) -> Replica | None:
+    """The replica that a run's target is; None without a rate or a stage that met the SLO."""
+    if row["usd_per_hour"] is None or not row["goodput_rps"]:
+        return None
+    return Replica(
+        target=row["target"],
+        goodput_rps=row["goodput_rps"],
+        usd_per_hour=row["usd_per_hour"],
+        accelerators=row["accelerators"],
+        commitment=row["commitment"],
+        operations_usd_per_hour=row["operations_usd_per_hour"] or 0.0,
+        usd_per_kwh=row["usd_per_kwh"],
+        pue=row["pue"],
+        power_w=row["power_w"],
+        idle_power_w=row["idle_power_w"],
+        request_rate=row["request_rate"],
+        basis=row["price_basis"],
+        electricity_missing=bool(row["electricity_missing"]),
+        source=row["price_source"],
+        tariff_source=row["tariff_source"] or row["price_source"],
+        operations_source=row["operations_source"] or "",
+    )
+
+
+def refusal(self_row: Row, api_row: Row) -> str | None:
+    """Why no break-even of the two can be reckoned; None where one can."""
+    own, bought = self_row["target"], api_row["target"]
+    if self_row["comparison_key"] != api_row["comparison_key"]:
+        return f"{own} and {bought} were not asked the same: their comparison keys differ"
+    if self_row["usd_per_hour"] is None:
+        return f"{own} has no hourly rate: state `rate` in targets.yaml"
+    if api_row["billing"] != "tokens" or api_row["usd_per_request"] is None:
+        return f"{bought} has no known price by tokens"
+    for row in (self_row, api_row):
+        if row["verdict"] == "invalid":
+            return f"the run of {row['target']} is invalid"
+    if self_row["attainment"] is None:
+        return "the scenario has no `slo`: what a replica can serve is not defined without one"
+    if not self_row["goodput_rps"]:
+        return (
+            f"{own} does not meet the SLO at any stage (asked {self_row['attainment']:.1%} of requests, "
+            f"at best {_share(self_row['best_fraction'])}): it has no break-even"
+        )
+    if self_row["electricity_missing"]:
+        return f"{own} pays its electricity apart, and tariff or energy is not known"
+    return None
+
+
+def answer(self_row: Row, api_row: Row, demand: Demand) -> Answer:
+    """The break-even of a self-hosted run's target against a bought one's, under a demand."""
+    refused, replica = refusal(self_row, api_row), replica_of(self_row)
+    if refused is not None or replica is None:
+        return Answer(self_row, api_row, demand, refused)
+    price = float(api_row["usd_per_request"])
+    found = break_even(
+        replica, demand, price, self_row["goodput_rps_low"], self_row["goodput_rps_high"]
+    )
+    volume = volume_of(demand, api_row)
+    if volume is None:
+        return Answer(self_row, api_row, demand, None, found)
+    month = monthly_cost(replica, demand, volume)
+    bought = price * volume * DAYS_A_MONTH
+    return Answer(self_row, api_row, demand, None, found, volume, month, bought)
+
+
+def volume_of(demand: Demand, row: Row) -> float | None:
+    """The demand in requests a day, by what a request costs and takes at this row's target."""
+    tokens = None
+    if row["prompt_tokens"] is not None and row["output_tokens"] is not None:
+        tokens = row["prompt_tokens"] + row["output_tokens"]
+    price = row["usd_per_request"] if row["billing"] == "tokens" else None
+    return requests_a_day(demand, price, tokens)
+
+
+def steps_of(one: Answer) -> list[Step]:
+    """The step table: the first steps, and those around the break-even."""
+    if one.found is None:
+        return []
+    line, price = one.found.at.line, one.found.at.usd_per_request
+    settled = one.found.at.requests_a_day
+    places = set(range(1, STEPS_SHOWN + 1))
+    if settled is not None:
+        around = max(1, line.steps(settled))
+        places |= {place for place in range(around - 1, around + 3) if place > 0}
+    replica = replica_of(one.self_row)
+    by_hour = replica is not None and scales_by_the_hour(replica, one.demand)
+    spare = 0 if by_hour else one.demand.spare_replicas
+    return [
+        Step(
+            place,
+            spare,
+            place * line.step_requests,
+            line.usd(place * line.step_requests),
+            price * place * line.step_requests,
+        )
+        for place in sorted(places)
+    ]
+
+
+def mark(*rows: Row) -> str:
+    """What must stand beside every figure of these rows: " (emulated)", " (example prices)"; or ""."""
+    words = []
+    if any(row["emulated"] for row in rows):
+        words.append("emulated")
+    if any("example" in (row["price_basis"], row["cost_basis"]) for row in rows):
+        words.append("example prices")
+    return f" ({', '.join(words)})" if words else ""
+
+
+def sentence(one: Answer) -> str:
+    """The answer for someone who signs the bills."""
+    note = mark(one.self_row, one.api_row)
+    if one.found is None:
+        return f"No break-even{note}: {one.refused}."
+    own, bought = one.self_row["target"], one.api_row["target"]
+    at = one.found.at
+    if at.requests_a_day is None:
+        return f"Serving it on {own} never gets cheaper than buying it from {bought}{note}: {at.reason}."
+    line = at.line
+    dollars = line.usd(at.requests_a_day)
+    text = (
+        f"From {at.requests_a_day:,.0f} requests a day on, serving it on {own} costs no more than buying "
+        f"it from {bought}, and it stays so{note}. There both cost ${dollars:,.2f} a day "
+        f"(${dollars * DAYS_A_MONTH:,.0f} a month)."
+    )
+    if at.before:
+        first = at.before[0]
+        more = f" and {len(at.before) - 1 + at.more_ranges} more" * (len(at.before) > 1)
+        text += (
+            f" Below that it is cheaper between {first.start:,.0f} and {first.end:,.0f} requests a "
+            f"day{more}: each further {line.unit} must fill first."
+        )
+    return text
+
+
+def interval(one: Answer) -> str:
+    """What the goodput's interval makes of it."""
+    if one.found is None:
+        return ""
+    ends = []
+    for crossing, missing in ((one.found.low, "not known"), (one.found.high, "not known")):
+        if crossing is None:
+            ends.append(missing)
+        elif crossing.requests_a_day is None:
+            ends.append("never")
+        else:
+            ends.append(f"{crossing.requests_a_day:,.0f}")
+    return f"{ends[0]} to {ends[1]} requests a day (95 % interval of the measured goodput)"
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.1%}"

@@ -1,0 +1,189 @@
+"""Macros of self-hosted money: what a million tokens and a month cost, and where serving meets buying.
+
+They say in SQL what economics.fleet and economics.break_even say in Python. Plain SQL only: analysts
+read the file with DuckDB 1.5 too.
+"""
+
+from observatory.core.demand import PEAK_TO_MEAN
+from observatory.economics.fleet import WHOLE
+from observatory.store.macro import Macro, Parameter
+
+_SHAPE = (
+    Parameter(
+        "peak_to_mean",
+        "the peak hour's requests over the day's mean hour (the default is of one hour's trace, and "
+        "low for a day: docs/money.md)",
+        str(PEAK_TO_MEAN),
+    ),
+    Parameter("spare_replicas", "replicas kept beyond what the peak hour needs", "1"),
+    Parameter("assumption", "'always_on', 'active_window' or 'scale_to_zero'", "'always_on'"),
+    Parameter("active_hours", "active_window: hours a day that capacity is kept", "24"),
+)
+
+_MONTH = "(365 / 12::DOUBLE)"
+"""core.demand.DAYS_A_MONTH."""
+_VOLUME = "requests_a_day::DOUBLE"
+"""Without the cast a literal such as 0.5 would be a DECIMAL, and overflow."""
+_HOURS = "CASE WHEN assumption = 'active_window' THEN active_hours ELSE 24 END"
+_BY_HOUR = "(assumption = 'scale_to_zero' AND q.commitment = 'on_demand')"
+_IDLE_SAVED = "(assumption = 'scale_to_zero' AND q.commitment <> 'on_demand')"
+
+
+def _line(runs: str) -> str:
+    """CTEs up to `line`: of each row of `runs` (money_per_run with rps) the cost a day over volume.
+
+    fixed_usd + step_usd for every begun step_requests + request_usd for each.
+    """
+    return f"""watts AS (
+  SELECT q.*, coalesce(q.usd_per_kwh, 0) * q.pue / 3.6e6 AS usd_per_j,
+    coalesce(q.idle_power_w, q.power_w, 0) AS kept_w,
+    CASE WHEN q.idle_power_w IS NULL OR q.power_w IS NULL OR coalesce(q.request_rate, 0) = 0 THEN 0
+      ELSE greatest(0, q.power_w - q.idle_power_w) / q.request_rate END AS j_per_request,
+    coalesce(q.operations_usd_per_hour, 0) * 24 AS people_usd,
+    CASE WHEN q.commitment = 'on_demand' THEN {_HOURS} ELSE 24 END AS paid_hours,
+    CASE WHEN {_IDLE_SAVED} THEN 0 ELSE {_HOURS} END AS on_hours,
+    CASE WHEN assumption = 'active_window' THEN greatest(peak_to_mean, 24 / active_hours)
+      ELSE peak_to_mean END AS peak
+  FROM {runs} q
+), replica AS (
+  SELECT q.*, CASE WHEN {_BY_HOUR} THEN q.usd_per_hour + q.kept_w * 3600 * q.usd_per_j
+      ELSE q.usd_per_hour * q.paid_hours + q.kept_w * 3600 * q.usd_per_j * q.on_hours END AS step_usd
+  FROM watts q
+), line AS (
+  SELECT q.*, {_BY_HOUR} AS by_hour,
+    q.people_usd + CASE WHEN {_BY_HOUR} THEN 0 ELSE spare_replicas * q.step_usd END AS fixed_usd,
+    CASE WHEN {_BY_HOUR} THEN q.rps * 3600 ELSE q.rps * 86400 / q.peak END AS step_requests,
+    q.j_per_request * q.usd_per_j
+      + CASE WHEN {_IDLE_SAVED} THEN q.kept_w * q.usd_per_j / q.rps ELSE 0 END AS request_usd
+  FROM replica q
+)"""
+
+
+USD_PER_MILLION = Macro(
+    "usd_per_million",
+    "US dollars per million tokens over the steady windows of a run: the sum of cost_components. Null "
+    "where a component or a count is missing.",
+    (
+        Parameter("of_run", "run"),
+        Parameter("by_accounting", "'tokens', 'reservation' or 'usage'; null: not usage", "NULL"),
+        Parameter("of_tokens", "'output', or 'all' for prompt and output", "'output'"),
+    ),
+    """(SELECT CASE WHEN bool_and(z.usd IS NOT NULL) AND bool_and(z.tokens IS NOT NULL)
+      THEN sum(z.usd) / nullif(sum(z.tokens), 0) * 1e6 END
+  FROM (
+    SELECT c.stage, CASE WHEN bool_and(c.usd IS NOT NULL) THEN sum(c.usd) END AS usd,
+      any_value(c.output_tokens + CASE WHEN of_tokens = 'all' THEN c.prompt_tokens ELSE 0 END) AS tokens
+    FROM cost_components c
+    WHERE c.run_id = of_run AND coalesce(c.accounting = by_accounting, c.accounting <> 'usage')
+    GROUP BY c.stage
+  ) z)""",
+)
+
+MONTHLY_COST = Macro(
+    "monthly_cost",
+    "A mean month (365 / 12 days) of a run's target at a volume, one row a component: quantity x "
+    "usd_per_unit = usd. By hours: whole replicas sized for the peak hour by the goodput of the best stage "
+    "that met the SLO, and spares; operations once. By tokens: what a request cost, times requests. No "
+    "row where the run has no price or, by hours, met no SLO.",
+    (
+        Parameter("of_run", "run"),
+        Parameter("requests_a_day", "requests of the measured workload on a mean day"),
+        *_SHAPE,
+    ),
+    f"""WITH chosen AS (
+  SELECT m.*, m.goodput_rps AS rps FROM money_per_run m
+  WHERE m.run_id = of_run AND m.usd_per_hour IS NOT NULL AND m.goodput_rps > 0
+), {_line("chosen")}, taken AS (
+  SELECT l.*, ceil({_VOLUME} / l.step_requests - {WHOLE}) AS steps,
+    CASE WHEN l.by_hour THEN NULL
+      ELSE ceil({_VOLUME} / l.step_requests - {WHOLE}) + spare_replicas END AS replicas
+  FROM line l
+), hours AS (
+  SELECT k.*, CASE WHEN k.by_hour THEN k.steps ELSE k.replicas * k.paid_hours END AS replica_hours,
+    CASE WHEN k.by_hour THEN k.steps
+      WHEN k.on_hours = 0 THEN {_VOLUME} / (k.rps * 3600)
+      ELSE k.replicas * k.on_hours END AS powered_hours
+  FROM taken k
+), components AS (
+  SELECT h.*, 'accelerators' AS component, h.replica_hours * h.accelerators AS quantity_a_day,
+    'accelerator-hour' AS unit, h.usd_per_hour / h.accelerators AS usd_per_unit, h.price_basis AS basis,
+    h.price_source AS origin
+  FROM hours h
+  UNION ALL
+  SELECT h.*, 'electricity', CASE WHEN NOT h.electricity_missing THEN
+      (h.kept_w * h.powered_hours + h.j_per_request * {_VOLUME} / 3600) * h.pue / 1000 END,
+    'kWh', h.usd_per_kwh, CASE WHEN NOT h.electricity_missing THEN 'modelled' END, h.tariff_source
+  FROM hours h WHERE h.usd_per_kwh IS NOT NULL OR h.electricity_missing
+  UNION ALL
+  SELECT h.*, 'operations', 24, 'hour', h.operations_usd_per_hour, h.price_basis,
+    h.operations_source
+  FROM hours h WHERE h.operations_usd_per_hour > 0
+)
+SELECT c.run_id, c.target, c.emulated, c.component, c.quantity_a_day * {_MONTH} AS quantity, c.unit,
+  c.usd_per_unit, c.quantity_a_day * {_MONTH} * c.usd_per_unit AS usd, c.basis,
+  c.origin AS source, c.replicas::BIGINT AS replicas, c.replica_hours AS replica_hours_a_day,
+  {_VOLUME} / (c.rps * 3600) / c.replica_hours AS utilisation
+FROM components c
+UNION ALL
+SELECT m.run_id, m.target, m.emulated, 'tokens', {_VOLUME} * {_MONTH}, 'request',
+  m.usd_per_request, {_VOLUME} * {_MONTH} * m.usd_per_request, m.cost_basis, m.price_source,
+  NULL, NULL, NULL
+FROM money_per_run m
+WHERE m.run_id = of_run AND m.billing = 'tokens' AND m.usd_per_request IS NOT NULL""",
+    table=True,
+)
+
+_SAVED = "(l.api_usd_per_request - l.request_usd)"
+_GAIN = f"({_SAVED} * l.step_requests - l.step_usd)"
+_LAST = f"greatest(0, ceil((l.fixed_usd + {_SAVED} * l.step_requests) / {_GAIN} - {WHOLE}) - 1)"
+
+BREAK_EVEN = Macro(
+    "break_even",
+    "From how many requests a day on a self-hosted run's target costs no more than a bought one's for the "
+    "same workload, and stays so: one row; requests_a_day is null, and reason says why, where it never does "
+    "or cannot be said. low and high are at the ends of the goodput's interval; high is null where it never "
+    "does at the lower one.",
+    (
+        Parameter("self_run", "run of a target billed by hours"),
+        Parameter("api_run", "run of a target billed by tokens, with the same comparison_key"),
+        *_SHAPE,
+    ),
+    f"""WITH pairs AS (
+  SELECT s.*, a.run_id AS api, a.target AS api_target, a.emulated AS api_emulated,
+    a.usd_per_request AS api_usd_per_request,
+    CASE WHEN s.comparison_key IS DISTINCT FROM a.comparison_key THEN 'not the same workload'
+      WHEN s.usd_per_hour IS NULL THEN 'the first run has no hourly rate'
+      WHEN a.billing <> 'tokens' OR a.usd_per_request IS NULL THEN 'the second run has no price by tokens'
+      WHEN s.verdict = 'invalid' OR a.verdict = 'invalid' THEN 'a run is invalid'
+      WHEN s.attainment IS NULL THEN 'the scenario has no SLO'
+      WHEN s.goodput_rps IS NULL THEN 'no stage of the first run meets the SLO'
+      WHEN s.electricity_missing THEN 'the electricity of the first run is not known' END AS refused
+  FROM money_per_run s CROSS JOIN money_per_run a WHERE s.run_id = self_run AND a.run_id = api_run
+), ends AS (
+  SELECT p.*, 'at' AS which, p.goodput_rps AS rps FROM pairs p
+  UNION ALL SELECT p.*, 'low', p.goodput_rps_high FROM pairs p
+  UNION ALL SELECT p.*, 'high', p.goodput_rps_low FROM pairs p
+), {_line("ends")}, solved AS (
+  SELECT l.*, CASE WHEN l.refused IS NULL AND {_GAIN} > 0 THEN least(
+      (l.fixed_usd + {_LAST} * l.step_usd) / {_SAVED}, {_LAST} * l.step_requests) END AS volume
+  FROM line l
+)
+SELECT any_value(v.run_id) AS self_run_id, any_value(v.api) AS api_run_id,
+  any_value(v.target) AS self_target, any_value(v.api_target) AS api_target,
+  bool_or(v.emulated OR v.api_emulated) AS emulated,
+  max(v.volume) FILTER (WHERE v.which = 'at') AS requests_a_day,
+  max(v.volume) FILTER (WHERE v.which = 'low') AS low,
+  max(v.volume) FILTER (WHERE v.which = 'high') AS high,
+  coalesce(any_value(v.refused), CASE WHEN max(v.volume) FILTER (WHERE v.which = 'at') IS NULL
+    THEN 'never: a step at full load costs as much as buying what it serves' END) AS reason,
+  any_value(v.api_usd_per_request) AS api_usd_per_request,
+  max(v.step_usd) FILTER (WHERE v.which = 'at') AS usd_a_step_and_day,
+  max(v.step_requests) FILTER (WHERE v.which = 'at') AS requests_a_step_and_day,
+  max(v.fixed_usd) FILTER (WHERE v.which = 'at') AS fixed_usd_a_day,
+  max(v.request_usd) FILTER (WHERE v.which = 'at') AS electricity_usd_a_request
+FROM solved v
+HAVING count(*) > 0""",
+    table=True,
+)
+
+MONEY_MACROS: tuple[Macro, ...] = (USD_PER_MILLION, MONTHLY_COST, BREAK_EVEN)

@@ -1,0 +1,280 @@
+"""What each stage's money is made of, and what each run can be reckoned with: cost_components, money_per_run.
+
+They say in SQL what economics.machine_money says in Python over a stage. Plain SQL only: analysts read
+the file with DuckDB 1.5 too.
+"""
+
+from observatory.store.energy_view import CHOSEN
+from observatory.store.view import View, ViewColumn
+
+_IDLE_W = "i.energy_j / nullif((i.window_end_ns - i.window_start_ns) / 1e9, 0)"
+_TARIFF = """coalesce(t.usd, (p.details ->> 'electricity_usd_per_kwh')::DOUBLE)"""
+_PAYS = f"""({_TARIFF} IS NOT NULL OR CASE WHEN (p.details -> 'rate_includes') IS NULL
+    THEN coalesce((p.details ->> 'owned')::BOOLEAN, false)
+    ELSE NOT list_contains(from_json(p.details -> 'rate_includes', '["VARCHAR"]'), 'electricity') END)"""
+
+_METRICS = """SELECT run_id, stage,
+    max(value) FILTER (WHERE metric = 'busy_fraction') AS busy_fraction,
+    max(value) FILTER (WHERE metric = 'cost_usd') AS cost_usd,
+    max(basis) FILTER (WHERE metric = 'cost_usd') AS cost_basis,
+    max(n) FILTER (WHERE metric = 'cost_usd') AS requests,
+    max(reason) FILTER (WHERE metric = 'cost_usd') AS cost_reason,
+    max(value) FILTER (WHERE metric = 'energy_j') AS energy_j,
+    max(reason) FILTER (WHERE metric = 'energy_j') AS energy_reason,
+    max(value) FILTER (WHERE metric = 'power_w') AS power_w,
+    max(value) FILTER (WHERE metric = 'idle_power_w') AS idle_power_w,
+    max(value) FILTER (WHERE metric = 'request_rate') AS request_rate,
+    max(value) FILTER (WHERE metric = 'output_tps') AS output_tps,
+    max(value) FILTER (WHERE metric = 'goodput_fraction') AS goodput_fraction,
+    max(low) FILTER (WHERE metric = 'goodput_fraction') AS goodput_fraction_low,
+    max(value) FILTER (WHERE metric = 'goodput_rps') AS goodput_rps,
+    max(low) FILTER (WHERE metric = 'goodput_rps') AS goodput_rps_low,
+    max(high) FILTER (WHERE metric = 'goodput_rps') AS goodput_rps_high
+  FROM stage_metrics WHERE statistic = 'value' GROUP BY run_id, stage"""
+
+_STAGES = f"""windows AS (
+  SELECT g.run_id, g.stage, g.steady_start_ns, g.steady_end_ns,
+    (g.steady_end_ns - g.steady_start_ns) / 1e9 AS window_s, m.* EXCLUDE (run_id, stage)
+  FROM stages g JOIN ({_METRICS}) m ON m.run_id = g.run_id AND m.stage = g.stage
+  WHERE g.kind <> 'prime' AND g.steady_start_ns IS NOT NULL AND g.steady_end_ns IS NOT NULL
+), ended AS (
+  SELECT w.run_id, w.stage, a.prompt_tokens, a.cached_tokens, a.output_tokens
+  FROM windows w
+  JOIN attempts a ON a.run_id = w.run_id AND a.stage = w.stage AND a.final
+    AND a.ended_ns >= w.steady_start_ns AND a.ended_ns < w.steady_end_ns
+  JOIN requests r ON r.run_id = a.run_id AND r.stage = a.stage AND r.request = a.request
+  WHERE r.outcome = 'ok'
+), tokens AS (
+  SELECT run_id, stage, sum(cached_tokens) AS cached_tokens,
+    CASE WHEN count(prompt_tokens) = count(*) THEN sum(prompt_tokens) END AS prompt_tokens,
+    CASE WHEN count(output_tokens) = count(*) THEN sum(output_tokens) END AS output_tokens
+  FROM ended GROUP BY run_id, stage
+)"""
+
+_COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
+  SELECT p.run_id, p.usd, p.basis, p.source,
+    coalesce((p.details ->> 'accelerators')::BIGINT, 1) AS accelerators,
+    {_TARIFF} AS usd_per_kwh, coalesce(t.source, p.source) AS tariff_source,
+    {_PAYS} AS pays_electricity, o.usd AS operations_usd, o.basis AS operations_basis,
+    o.source AS operations_source
+  FROM prices p
+  LEFT JOIN prices t ON t.run_id = p.run_id AND t.kind = 'electricity_kwh'
+  LEFT JOIN prices o ON o.run_id = p.run_id AND o.kind = 'operations_hour'
+  WHERE p.kind = 'machine_hour'
+), kept AS (
+  SELECT w.*, m.* EXCLUDE (run_id), v.accounting,
+    CASE WHEN v.accounting = 'usage' THEN w.busy_fraction ELSE 1.0 END AS share
+  FROM windows w JOIN machines m ON m.run_id = w.run_id
+  CROSS JOIN (VALUES ('reservation'), ('usage')) v(accounting)
+), parts_of_energy AS (
+  SELECT k.run_id, k.stage, k.accounting, k.usd_per_kwh, k.tariff_source, e.scope, e.method, e.reason,
+    CASE WHEN e.basis = 'measured' THEN k.basis ELSE e.basis END AS basis,
+    CASE WHEN e.energy_j IS NOT NULL THEN greatest(0.0, e.energy_j - coalesce({_IDLE_W}, 0.0) * k.window_s * (1 - k.share)) END
+      / 3.6e6 AS kwh
+  FROM kept k
+  JOIN parts e ON e.run_id = k.run_id AND e.stage = k.stage AND e.subject = 'target'
+    AND NOT e.inside_host
+  LEFT JOIN parts i ON i.run_id = e.run_id AND i.stage IS NULL AND i.subject = 'target'
+    AND i.scope = e.scope AND NOT i.inside_host
+  WHERE k.pays_electricity AND k.usd_per_kwh IS NOT NULL
+    AND NOT coalesce(k.energy_reason LIKE 'energy_%:%', false)
+), components AS (
+  SELECT run_id, stage, accounting, 'accelerators' AS component,
+    accelerators * window_s / 3600 * share AS quantity, 'accelerator-hour' AS unit,
+    usd / accelerators AS usd_per_unit, basis, source, NULL AS reason
+  FROM kept
+  UNION ALL
+  SELECT run_id, stage, accounting, 'electricity_' || scope, kwh, 'kWh', usd_per_kwh, basis,
+    concat(tariff_source, '; energy: ', method), reason
+  FROM parts_of_energy
+  UNION ALL
+  SELECT k.run_id, k.stage, k.accounting, 'electricity', NULL, 'kWh', k.usd_per_kwh, NULL,
+    k.tariff_source, CASE WHEN k.usd_per_kwh IS NULL THEN 'no_tariff'
+      ELSE coalesce(k.energy_reason, 'no_energy_sensor') END
+  FROM kept k
+  WHERE k.pays_electricity AND NOT EXISTS (
+    FROM parts_of_energy e WHERE e.run_id = k.run_id AND e.stage = k.stage)
+  UNION ALL
+  SELECT run_id, stage, accounting, 'operations', window_s / 3600 * share, 'hour', operations_usd,
+    operations_basis, operations_source, NULL
+  FROM kept WHERE operations_usd IS NOT NULL
+  UNION ALL
+  SELECT w.run_id, w.stage, 'tokens', c.kind, sum(c.tokens) / 1e6, 'million tokens',
+    CASE WHEN any_value(w.cost_usd) IS NULL THEN NULL
+      ELSE coalesce(sum(c.usd) / nullif(sum(c.tokens) / 1e6, 0), any_value(c.usd_per_million)) END,
+    any_value(c.basis), any_value(c.source), any_value(w.cost_reason)
+  FROM windows w
+  JOIN attempts f ON f.run_id = w.run_id AND f.stage = w.stage AND f.final
+    AND f.ended_ns >= w.steady_start_ns AND f.ended_ns < w.steady_end_ns
+  JOIN request_costs c ON c.run_id = f.run_id AND c.stage = f.stage AND c.request = f.request
+  GROUP BY w.run_id, w.stage, c.kind
+)
+"""
+
+
+def cost_components(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, ...]) -> View:
+    """The view, each line with its run's identity and its stage's level before it."""
+    return View(
+        "cost_components",
+        "One row a stage, accounting and component of its cost: quantity x usd_per_unit = usd. A target "
+        "billed by tokens has the accounting tokens; one billed by hours has reservation (all the time "
+        "that the machine was kept: the one to hold against an API) and usage (only the busy time), "
+        "never to be added up.",
+        (
+            *identity,
+            *level,
+            ViewColumn("accounting", "c.accounting", "tokens, reservation or usage"),
+            ViewColumn(
+                "component",
+                "c.component",
+                "accelerators, electricity_gpu, _cpu, _memory, _host, _datacentre_overhead (what a PUE "
+                "adds), electricity (not known), operations; input, cached_input, cache_write, output",
+            ),
+            ViewColumn("quantity", "c.quantity", "in unit; null where it is not known"),
+            ViewColumn("unit", "c.unit", "accelerator-hour, kWh, hour or million tokens"),
+            ViewColumn(
+                "usd_per_unit",
+                "c.usd_per_unit",
+                "US dollars per unit; of tokens the mean over the steps of prompt sizes",
+            ),
+            ViewColumn(
+                "usd", "c.quantity * c.usd_per_unit", "US dollars; null where one is missing"
+            ),
+            ViewColumn(
+                "basis",
+                "c.basis",
+                "stated, example, list_price, emulated; of electricity also estimated or modelled",
+            ),
+            ViewColumn("source", "c.source", "where price and energy come from"),
+            ViewColumn("reason", "c.reason", "why it is missing or doubtful"),
+            ViewColumn("window_s", "w.window_s", "length of the steady window, s"),
+            ViewColumn("busy_fraction", "w.busy_fraction", "share of it with a request open"),
+            ViewColumn("requests", "w.requests", "successes ended in the window"),
+            ViewColumn(
+                "prompt_tokens", "n.prompt_tokens", "of them; null where one is not counted"
+            ),
+            ViewColumn("cached_tokens", "n.cached_tokens", "of them, read from a cache"),
+            ViewColumn(
+                "output_tokens", "n.output_tokens", "of them; null where one is not counted"
+            ),
+        ),
+        """FROM components c
+JOIN windows w ON w.run_id = c.run_id AND w.stage = c.stage
+JOIN stages g ON g.run_id = c.run_id AND g.stage = c.stage
+JOIN runs u ON u.run_id = c.run_id
+LEFT JOIN tokens n ON n.run_id = c.run_id AND n.stage = c.stage""",
+        _COMPONENTS,
+    )
+
+
+_RUNS = f"""WITH {_STAGES}, slos AS (
+  SELECT run_id, CASE WHEN (scenario_json ->> '$.slo.per_request') IS NOT NULL
+    THEN coalesce((scenario_json ->> '$.slo.attainment')::DOUBLE, 0.99) END AS attainment,
+    coalesce((scenario_json ->> '$.telemetry.pue')::DOUBLE, 1.0) AS pue
+  FROM runs
+), best AS (
+  SELECT w.* FROM windows w JOIN slos s ON s.run_id = w.run_id
+  WHERE w.goodput_fraction >= s.attainment AND w.goodput_rps > 0
+  QUALIFY row_number() OVER (PARTITION BY w.run_id ORDER BY w.goodput_rps DESC, w.stage) = 1
+), whole AS (
+  SELECT w.run_id, max(w.goodput_fraction) AS best_fraction, max(w.cost_basis) AS cost_basis,
+    CASE WHEN count(*) = count(w.cost_usd) THEN sum(w.cost_usd) END
+      / nullif(sum(w.requests), 0) AS usd_per_request,
+    sum(w.requests) AS requests,
+    sum(n.prompt_tokens) / nullif(sum(w.requests), 0) AS prompt_tokens,
+    sum(n.cached_tokens) / nullif(sum(w.requests), 0) AS cached_tokens,
+    sum(n.output_tokens) / nullif(sum(w.requests), 0) AS output_tokens
+  FROM windows w LEFT JOIN tokens n ON n.run_id = w.run_id AND n.stage = w.stage
+  GROUP BY w.run_id
+)
+"""
+
+
+def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
+    """The view, each line with its run's identity before it."""
+    return View(
+        "money_per_run",
+        "One row a run: what a volume's cost and a break-even are reckoned from. What a request costs, "
+        "the stage that served most within the SLO, and what the machine is paid for.",
+        (
+            *identity,
+            ViewColumn("attainment", "s.attainment", "share of requests that the SLO asks for"),
+            ViewColumn("best_fraction", "a.best_fraction", "the highest share of any stage"),
+            ViewColumn(
+                "best_stage",
+                "b.stage",
+                "of the stages that reach the SLO's share the one with most goodput; null: none does",
+            ),
+            ViewColumn(
+                "surely",
+                "b.goodput_fraction_low >= s.attainment",
+                "the lower end of that share's interval reaches it too",
+            ),
+            ViewColumn("goodput_rps", "b.goodput_rps", "its requests a second within the SLO"),
+            ViewColumn("goodput_rps_low", "b.goodput_rps_low", "lower end of the 95 % interval"),
+            ViewColumn("goodput_rps_high", "b.goodput_rps_high", "upper end of the 95 % interval"),
+            ViewColumn("request_rate", "b.request_rate", "its successes a second"),
+            ViewColumn("output_tps", "b.output_tps", "its output tokens a second"),
+            ViewColumn("power_w", "b.power_w", "its power, W; without the data centre's overhead"),
+            ViewColumn("idle_power_w", "b.idle_power_w", "power without requests, W"),
+            ViewColumn("requests", "a.requests", "successes in the steady windows of all stages"),
+            ViewColumn(
+                "usd_per_request",
+                "a.usd_per_request",
+                "their cost over their number, as measured; by hours reservation-based",
+            ),
+            ViewColumn("cost_basis", "a.cost_basis", "basis of that cost"),
+            ViewColumn("prompt_tokens", "a.prompt_tokens", "prompt tokens a request"),
+            ViewColumn("cached_tokens", "a.cached_tokens", "of them read from a cache"),
+            ViewColumn("output_tokens", "a.output_tokens", "output tokens a request"),
+            ViewColumn("usd_per_hour", "p.usd", "an hour of the whole target"),
+            ViewColumn(
+                "accelerators",
+                "CASE WHEN p.usd IS NOT NULL THEN coalesce((p.details ->> 'accelerators')::BIGINT, 1) END",
+                "accelerators of the target",
+            ),
+            ViewColumn(
+                "commitment",
+                "CASE WHEN p.usd IS NOT NULL THEN coalesce(p.details ->> 'commitment', CASE WHEN "
+                "(p.details ->> 'owned')::BOOLEAN THEN 'owned' ELSE 'on_demand' END) END",
+                "on_demand, reserved or owned",
+            ),
+            ViewColumn(
+                "rate_includes", "(p.details -> 'rate_includes')::VARCHAR", "what the hour contains"
+            ),
+            ViewColumn("usd_per_kwh", _TARIFF, "tariff, where electricity is paid apart"),
+            ViewColumn(
+                "electricity_missing",
+                f"p.usd IS NOT NULL AND {_PAYS} AND ({_TARIFF} IS NULL OR b.power_w IS NULL)",
+                "electricity is paid apart, and tariff or energy is not known",
+            ),
+            ViewColumn("pue", "s.pue", "power usage effectiveness; 1 where none is stated"),
+            ViewColumn("operations_usd_per_hour", "o.usd", "people, an hour"),
+            ViewColumn(
+                "price_basis",
+                "coalesce(p.basis, i.basis)",
+                "stated, example, list_price or emulated",
+            ),
+            ViewColumn(
+                "price_source", "coalesce(p.source, i.source)", "where the price comes from"
+            ),
+            ViewColumn("tariff_source", "coalesce(t.source, p.source)", "where the tariff is from"),
+            ViewColumn("operations_source", "o.source", "where the people's cost is from"),
+            ViewColumn("input_usd", "i.usd", "US dollars per million input tokens, not cached"),
+            ViewColumn(
+                "cached_input_usd",
+                "coalesce(c.usd, i.usd)",
+                "US dollars per million input tokens read from a cache",
+            ),
+        ),
+        """FROM runs u
+JOIN slos s ON s.run_id = u.run_id
+LEFT JOIN whole a ON a.run_id = u.run_id
+LEFT JOIN best b ON b.run_id = u.run_id
+LEFT JOIN prices p ON p.run_id = u.run_id AND p.kind = 'machine_hour'
+LEFT JOIN prices t ON t.run_id = u.run_id AND t.kind = 'electricity_kwh'
+LEFT JOIN prices o ON o.run_id = u.run_id AND o.kind = 'operations_hour'
+LEFT JOIN prices i ON i.run_id = u.run_id AND i.kind = 'input'
+LEFT JOIN prices c ON c.run_id = u.run_id AND c.kind = 'cached_input'""",
+        _RUNS,
+    )

@@ -1,0 +1,417 @@
+"""SQL's money against Python's on the same rows: components of a stage, a month, a break-even."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from observatory.analysis.serving import answer, refusal, replica_of
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.demand import Demand
+from observatory.core.sample import EnergyRow
+from observatory.core.workspace import Workspace
+from observatory.economics.fleet import monthly_cost
+from observatory.store.database import connect
+from observatory.store.migrations import migrate
+from observatory.store.warehouse import ingest
+from tests.store.made_runs import S, facts, manifest, sealed_run
+
+OWNED = {
+    "rows": [
+        {
+            "kind": "machine_hour",
+            "usd": 6.0,
+            "basis": "stated",
+            "source": "invoice",
+            "details": {
+                "accelerators": 8,
+                "commitment": "owned",
+                "owned": True,
+                "rate_includes": [],
+            },
+        },
+        {"kind": "electricity_kwh", "usd": 0.25, "basis": "stated", "source": "utility"},
+        {"kind": "operations_hour", "usd": 5.0, "basis": "stated", "source": "payroll"},
+    ],
+    "basis": "stated",
+}
+RENTED = {
+    "rows": [{"kind": "machine_hour", "usd": 2.0, "basis": "example", "source": "a stand-in"}],
+    "basis": "example",
+}
+
+
+def joules(stage: int | None, scope: str, energy_j: float | None, **fields: Any) -> EnergyRow:
+    given: dict[str, Any] = {
+        "stage": stage,
+        "subject": "target",
+        "scope": scope,
+        "basis": "measured",
+        "method": "nvml",
+        "window_start": 2 * S if stage is not None else 0,
+        "window_end": 9 * S if stage is not None else S,
+        "energy_j": energy_j,
+    }
+    return EnergyRow(**(given | fields))
+
+
+def ask(workspace: Workspace, query: str) -> list[dict[str, Any]]:
+    with connect(workspace, read_only=True) as connection:
+        return rows_of(connection, query)
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    found = connection.execute(query)
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def priced(workspace: Workspace, price: Any, energy: list[EnergyRow]) -> None:
+    """A run of three requests, billed by tokens where no price by hours is given."""
+    hours = {"kind": "llamacpp", "hosting": "self", "billing": "hours", "emulated": False}
+    target = facts() if price is None else facts("self", price=price, **hours)
+    made = manifest(target=target, energy=energy)
+    ingest(workspace, sealed_run(workspace, made), stage_metrics)
+
+
+def sums(workspace: Workspace) -> dict[str, float]:
+    rows = ask(workspace, "SELECT accounting, sum(usd) AS usd FROM cost_components GROUP BY ALL")
+    return {row["accounting"]: row["usd"] for row in rows}
+
+
+def metric(workspace: Workspace, name: str) -> dict[str, Any]:
+    query = f"SELECT value, reason FROM stage_metrics WHERE metric = '{name}'"
+    return ask(workspace, query)[0]
+
+
+def test_components_of_owned_hardware_add_up_to_the_stages_figures(stocked: Workspace) -> None:
+    """7 s of 8 accelerators at 0.75 dollars, an engineer at 5, and joules by scope; half a second is
+    busy in all."""
+    energy = [
+        joules(0, "gpu", 7000.0),
+        joules(0, "gpu", 6000.0, method="trapezoid", counts=False),
+        joules(0, "cpu", 700.0, basis="estimated", method="codecarbon"),
+        joules(0, "datacentre_overhead", 1540.0, basis="modelled", method="PUE 1.2"),
+        joules(None, "gpu", 400.0),
+        joules(None, "cpu", 50.0, basis="estimated", method="codecarbon"),
+    ]
+    priced(stocked, OWNED, energy)
+    found = sums(stocked)
+    assert found["reservation"] == pytest.approx(metric(stocked, "cost_usd")["value"])
+    assert found["usage"] == pytest.approx(metric(stocked, "usage_cost_usd")["value"])
+    rows = ask(
+        stocked,
+        "SELECT component, quantity, unit, usd_per_unit, basis, source FROM cost_components"
+        " WHERE accounting = 'reservation' ORDER BY component",
+    )
+    assert [(row["component"], row["unit"], row["basis"]) for row in rows] == [
+        ("accelerators", "accelerator-hour", "stated"),
+        ("electricity_cpu", "kWh", "estimated"),
+        ("electricity_datacentre_overhead", "kWh", "modelled"),
+        ("electricity_gpu", "kWh", "stated"),
+        ("operations", "hour", "stated"),
+    ]
+    assert rows[0]["quantity"] == pytest.approx(8 * 7 / 3600)
+    assert rows[0]["usd_per_unit"] == 0.75
+    assert rows[3]["quantity"] == pytest.approx(7000 / 3.6e6)
+    assert rows[3]["source"] == "utility; energy: nvml"
+    million = ask(stocked, "SELECT usd_per_million('run-1') AS usd")[0]["usd"]
+    assert million == pytest.approx(metric(stocked, "usd_per_million_output")["value"])
+    used = "SELECT usd_per_million('run-1', 'usage', 'all') AS usd"
+    assert ask(stocked, used)[0]["usd"] == pytest.approx(
+        metric(stocked, "usage_usd_per_million_tokens")["value"]
+    )
+
+
+def test_electricity_that_is_missing_is_a_null_component_with_its_reason(
+    stocked: Workspace,
+) -> None:
+    priced(stocked, OWNED, [joules(0, "gpu", None, reason="gpu is lost")])
+    rows = ask(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
+    assert {(row["accounting"], row["usd"], row["reason"]) for row in rows} == {
+        ("reservation", None, "gpu is lost"),
+        ("usage", None, "gpu is lost"),
+    }
+    assert sums(stocked)["reservation"] == pytest.approx(metric(stocked, "cost_usd")["value"])
+    assert metric(stocked, "cost_usd")["reason"] == "electricity_not_known"
+    assert ask(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
+
+
+def test_energy_that_fails_a_gate_prices_nothing(stocked: Workspace) -> None:
+    """A window of 7 s is too short for readings, which coverage says these are."""
+    priced(stocked, OWNED, [joules(0, "gpu", 7000.0, coverage_fraction=1.0)])
+    rows = ask(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
+    assert {row["component"] for row in rows} == {"electricity"}
+    assert all(row["reason"].startswith("energy_window") for row in rows)
+
+
+def test_a_rented_hour_is_one_component(stocked: Workspace) -> None:
+    priced(stocked, RENTED, [joules(0, "gpu", 7000.0)])
+    rows = ask(stocked, "FROM cost_components ORDER BY accounting")
+    assert [(row["accounting"], row["component"]) for row in rows] == [
+        ("reservation", "accelerators"),
+        ("usage", "accelerators"),
+    ]
+    assert rows[0]["usd"] == pytest.approx(7 / 3600 * 2)
+    assert rows[1]["usd"] == pytest.approx(rows[0]["usd"] * rows[0]["busy_fraction"])
+
+
+def test_tokens_add_up_to_what_was_charged(stocked: Workspace) -> None:
+    priced(stocked, None, [])
+    found = sums(stocked)
+    assert found == {"tokens": pytest.approx(metric(stocked, "cost_usd")["value"])}
+    kinds = ask(stocked, "SELECT component, quantity, usd FROM cost_components ORDER BY component")
+    assert [row["component"] for row in kinds] == ["input", "output"]
+    assert kinds[0]["usd"] == pytest.approx(kinds[0]["quantity"] * 1.0)
+    million = ask(stocked, "SELECT usd_per_million('run-1', of_tokens := 'all') AS usd")[0]["usd"]
+    assert million == pytest.approx(metric(stocked, "usd_per_million_tokens")["value"])
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(":memory:") as connection:
+        migrate(connection, ":memory:")
+        yield connection
+
+
+def put(connection: duckdb.DuckDBPyConnection, table: str, **row: Any) -> None:
+    names, marks = ", ".join(row), ", ".join("?" for _ in row)
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
+
+
+def measured(connection: duckdb.DuckDBPyConnection, run: str, stage: int, **values: Any) -> None:
+    """A stage of 10 s with metrics: a figure, or (low, value, high)."""
+    put(
+        connection,
+        "stages",
+        run_id=run,
+        stage=stage,
+        kind="closed",
+        steady_start_ns=0,
+        steady_end_ns=10 * S,
+    )
+    for name, value in values.items():
+        low, middle, high = value if isinstance(value, tuple) else (None, value, None)
+        put(
+            connection,
+            "stage_metrics",
+            run_id=run,
+            stage=stage,
+            metric=name,
+            statistic="value",
+            value=middle,
+            low=low,
+            high=high,
+            n=100,
+            basis="stated",
+        )
+
+
+def plant(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    goodput: tuple[float, float, float] = (0.8, 1.0, 1.2),
+    fraction: float = 0.95,
+    usd_per_hour: float = 2.0,
+    commitment: str = "on_demand",
+    usd_per_kwh: float | None = None,
+    operations: float | None = None,
+    api_usd_per_request: float = 0.002,
+    **run: Any,
+) -> None:
+    """A self-hosted run `s` and an API's run `a` of one workload, instead of what was there."""
+    for table in ("runs", "stages", "stage_metrics", "prices"):
+        connection.execute(f"DELETE FROM {table}")
+    scenario = '{"slo": {"per_request": {"e2e": 5}, "attainment": 0.9}, "telemetry": {"pue": 1.25}}'
+    common = {"comparison_key": "k", "scenario_json": scenario, "verdict": "valid"}
+    put(
+        connection,
+        "runs",
+        **(common | {"run_id": "s", "target": "own", "billing": "hours", "emulated": False} | run),
+    )
+    put(
+        connection,
+        "runs",
+        **common,
+        run_id="a",
+        target="bought",
+        billing="tokens",
+        emulated=True,
+    )
+    measured(connection, "s", 0, goodput_fraction=1.0, goodput_rps=0.01, cost_usd=0.01)
+    measured(
+        connection,
+        "s",
+        1,
+        goodput_fraction=(0.8, fraction, 1.0),
+        goodput_rps=goodput,
+        cost_usd=0.01,
+        power_w=300.0,
+        idle_power_w=100.0,
+        request_rate=2.0,
+    )
+    measured(connection, "s", 2, goodput_fraction=0.5, goodput_rps=9.0, cost_usd=0.01)
+    measured(connection, "a", 0, cost_usd=api_usd_per_request * 100)
+    details = (
+        f'{{"accelerators": 2, "commitment": "{commitment}", "rate_includes": ["electricity"]}}'
+    )
+    price = {"run_id": "s", "basis": "stated", "source": "contract"}
+    put(connection, "prices", **price, kind="machine_hour", usd=usd_per_hour, details=details)
+    if usd_per_kwh is not None:
+        put(connection, "prices", **price, kind="electricity_kwh", usd=usd_per_kwh)
+    if operations is not None:
+        put(connection, "prices", **price, kind="operations_hour", usd=operations)
+
+
+def pair(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, Any], dict[str, Any]]:
+    api, own = rows_of(connection, "FROM money_per_run ORDER BY run_id")
+    return own, api
+
+
+def test_the_best_stage_is_the_one_with_most_goodput_that_meets_the_slo(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    plant(warehouse)
+    own, api = pair(warehouse)
+    assert (own["best_stage"], own["goodput_rps"], own["surely"]) == (1, 1.0, False)
+    assert (own["usd_per_hour"], own["accelerators"], own["pue"]) == (2.0, 2, 1.25)
+    assert api["usd_per_request"] == pytest.approx(0.002)
+    assert api["usd_per_hour"] is None
+
+
+def test_the_worked_example_in_sql(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """As tests/economics/test_break_even.py works it: 96,000; at 0.8 requests/s 144,000."""
+    plant(warehouse, goodput=(0.8, 1.0, 1.0))
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a', peak_to_mean := 2)")
+    assert row["requests_a_day"] == pytest.approx(96_000)
+    assert (row["low"], row["high"]) == (pytest.approx(96_000), pytest.approx(144_000))
+    assert (row["emulated"], row["reason"]) == (True, None)
+    month = rows_of(warehouse, "FROM monthly_cost('s', 60000, peak_to_mean := 2)")
+    assert [(one["component"], one["replicas"]) for one in month] == [("accelerators", 3)]
+    assert month[0]["usd"] == pytest.approx(144 * 365 / 12)
+    bought = rows_of(warehouse, "FROM monthly_cost('a', 60000)")
+    assert [(one["component"], one["usd"]) for one in bought] == [
+        ("tokens", pytest.approx(120 * 365 / 12))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"comparison_key": "other"}, "not the same workload"),
+        ({"verdict": "invalid"}, "a run is invalid"),
+        ({"scenario_json": "{}"}, "the scenario has no SLO"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(
+    warehouse: duckdb.DuckDBPyConnection, changes: dict[str, Any], reason: str
+) -> None:
+    plant(warehouse, **changes)
+    own, api = pair(warehouse)
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
+    assert (row["requests_a_day"], row["reason"]) == (None, reason)
+    assert refusal(own, api) is not None
+
+
+def test_no_stage_within_the_slo_has_no_break_even(warehouse: duckdb.DuckDBPyConnection) -> None:
+    plant(warehouse, fraction=0.85)
+    warehouse.execute("UPDATE stage_metrics SET value = 0.2 WHERE metric = 'goodput_fraction'")
+    own, api = pair(warehouse)
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
+    assert row["reason"] == "no stage of the first run meets the SLO"
+    assert rows_of(warehouse, "FROM monthly_cost('s', 1000)") == []
+    said = refusal(own, api)
+    assert said is not None and "does not meet the SLO at any stage" in said
+
+
+def test_owned_hardware_without_a_tariff_has_no_month_and_no_break_even(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    plant(warehouse, commitment="owned")
+    warehouse.execute(
+        "UPDATE prices SET details = '{\"owned\": true, \"rate_includes\": []}' WHERE run_id = 's'"
+    )
+    own, api = pair(warehouse)
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
+    assert row["reason"] == "the electricity of the first run is not known"
+    assert answer(own, api, Demand(requests_a_day=1000)).refused is not None
+    month = {
+        one["component"]: one["usd"] for one in rows_of(warehouse, "FROM monthly_cost('s', 9)")
+    }
+    assert month["electricity"] is None
+    replica = replica_of(own)
+    assert replica is not None
+    assert monthly_cost(replica, Demand(), 9).usd is None
+
+
+def literal(demand: Demand) -> str:
+    hours = demand.active_hours or 24
+    return (
+        f"peak_to_mean := {demand.peak_to_mean!r}, spare_replicas := {demand.spare_replicas},"
+        f" assumption := '{demand.assumption}', active_hours := {hours!r}"
+    )
+
+
+demands = st.builds(
+    Demand,
+    peak_to_mean=st.floats(1, 10),
+    spare_replicas=st.integers(0, 4),
+    assumption=st.sampled_from(["always_on", "scale_to_zero"]),
+) | st.builds(
+    Demand,
+    peak_to_mean=st.floats(1, 10),
+    spare_replicas=st.integers(0, 4),
+    assumption=st.just("active_window"),
+    active_hours=st.floats(1, 24),
+)
+
+
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    demand=demands,
+    usd_per_hour=st.floats(0.01, 20),
+    commitment=st.sampled_from(["on_demand", "reserved", "owned"]),
+    tariff=st.none() | st.floats(0.01, 1),
+    operations=st.none() | st.floats(0.1, 50),
+    price=st.floats(1e-4, 0.05),
+    volume=st.floats(1, 1e6),
+)
+def test_sql_and_python_agree(
+    warehouse: duckdb.DuckDBPyConnection,
+    demand: Demand,
+    usd_per_hour: float,
+    commitment: str,
+    tariff: float | None,
+    operations: float | None,
+    price: float,
+    volume: float,
+) -> None:
+    plant(
+        warehouse,
+        usd_per_hour=usd_per_hour,
+        commitment=commitment,
+        usd_per_kwh=tariff,
+        operations=operations,
+        api_usd_per_request=price,
+    )
+    own, api = pair(warehouse)
+    (row,) = rows_of(warehouse, f"FROM break_even('s', 'a', {literal(demand)})")
+    found = answer(own, api, demand).found
+    assert found is not None and found.low is not None and found.high is not None
+    for name, one in (("requests_a_day", found.at), ("low", found.low), ("high", found.high)):
+        expected = one.requests_a_day
+        assert row[name] == (None if expected is None else pytest.approx(expected, rel=1e-6)), name
+    replica = replica_of(own)
+    assert replica is not None
+    month = monthly_cost(replica, demand, volume)
+    rows = rows_of(warehouse, f"FROM monthly_cost('s', {volume!r}, {literal(demand)})")
+    assert {one["component"]: one["usd"] for one in rows} == {
+        part.name: pytest.approx(part.usd) for part in month.components
+    }
+    assert rows[0]["replicas"] == month.replicas
+    assert rows[0]["utilisation"] == pytest.approx(month.utilisation)
