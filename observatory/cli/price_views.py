@@ -305,6 +305,10 @@ def _literal(value: str | float | bool) -> str:
     return quote(value) if isinstance(value, str) else str(value).lower()
 
 
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
 def total_lines(rows: Sequence[Row]) -> list[str]:
     """Sums over the runs that have both figures, and how many have not."""
     if not rows:
@@ -314,11 +318,9 @@ def total_lines(rows: Sequence[Row]) -> list[str]:
     if both:
         old, new = sum(row["old_usd"] for row in both), sum(row["new_usd"] for row in both)
         change = f", {(new - old) / old:+.1%}" if old else ""
-        lines.append(f"{len(both)} runs: {old:.6f} US dollars then, {new:.6f} so{change}")
+        lines.append(f"{_runs(len(both))}: {old:.6f} US dollars then, {new:.6f} so{change}")
     if len(both) < len(rows):
-        lines.append(
-            f"{len(rows) - len(both)} runs lack one of the two: the table says which and why"
-        )
+        lines.append(f"{_runs(len(rows) - len(both))} without one of the two: the table says why")
     missing = sum(row["answers_without_cost"] or 0 for row in rows)
     if missing:
         lines.append(f"{missing} answers say no token counts and are in neither sum")

@@ -146,7 +146,9 @@ def reprice(
     ] = 0.0,
     book: Annotated[
         str | None,
-        typer.Option(help="Only this book, e.g. genai-prices. Default: own prices first."),
+        typer.Option(
+            help="genai-prices, prices.yaml, or run (as charged). Default: as runs are priced."
+        ),
     ] = None,
     version: Annotated[
         str | None, typer.Option(help="Only this version of it. Default: the newest.")

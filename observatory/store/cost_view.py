@@ -3,10 +3,8 @@
 Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.store.token_charges import COUNTED, IN_BAND, bands
+from observatory.store.token_charges import COUNTED, IN_BAND, PINNED_STEPS, bands
 from observatory.store.view import View, ViewColumn
-
-_TIERS = """from_json(details -> 'tiers', '[{"above_prompt_tokens": "BIGINT", "usd": "DOUBLE"}]')"""
 
 
 def _of_kind(kind: str, tokens: str, price: str) -> str:
@@ -60,10 +58,7 @@ JOIN runs u ON u.run_id = c.run_id
 JOIN prices i ON i.run_id = c.run_id AND i.kind = 'input'
 LEFT JOIN prices p ON p.run_id = c.run_id AND p.kind = c.kind""",
     f"""WITH steps AS (
-  SELECT run_id, kind, 0::BIGINT AS above, usd FROM prices WHERE kind <> 'machine_hour'
-  UNION ALL
-  SELECT run_id, kind, t.above_prompt_tokens, t.usd
-  FROM (SELECT run_id, kind, unnest({_TIERS}) AS t FROM prices WHERE kind <> 'machine_hour')
+  {PINNED_STEPS}
 ), bands AS (
   {bands("steps")}
 ), taken_apart AS (

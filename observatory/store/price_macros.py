@@ -6,12 +6,18 @@ reason, never zero.
 
 from observatory.economics.ledger_book import LEDGER
 from observatory.store.macro import Macro, Parameter
-from observatory.store.token_charges import COUNTED, IN_BAND, bands
+from observatory.store.token_charges import COUNTED, IN_BAND, PINNED_STEPS, bands
 
 _AS_OF = Parameter("as_of", "date whose prices hold, null: today", "NULL")
 _IN_BOOK = Parameter(
     "in_book",
     "only this book (genai-prices, prices.yaml), null: all, the workspace's own before the public list",
+    "NULL",
+)
+_OF_RUNS_TOO = Parameter(
+    "in_book",
+    "only this book: genai-prices, prices.yaml, or run (the prices that each run was charged at); null: "
+    "as runs are priced, what its target states, then prices.yaml, then genai-prices",
     "NULL",
 )
 _IN_VERSION = Parameter(
@@ -79,10 +85,11 @@ BLENDED = Macro(
 )
 
 _REASON = """CASE
-    WHEN m.run_id IS NULL AND NOT EXISTS (FROM price_book)
+    WHEN m.run_id IS NULL AND in_book IS DISTINCT FROM 'run' AND NOT EXISTS (FROM price_book)
       THEN 'the book of prices is empty: observatory prices update'
-    WHEN q.priced_provider IS NULL
+    WHEN m.run_id IS NULL AND q.priced_provider IS NULL
       THEN 'its target is of no provider of a book: name at_provider and at_model'
+    WHEN m.run_id IS NULL AND in_book = 'run' THEN 'the run was charged at no price'
     WHEN m.run_id IS NULL THEN concat('no price of ', q.priced_provider, '/', q.priced_model, ' at tier ',
       coalesce(q.priced_tier, 'standard'), ' on ', q.priced_day, ' in the book')
     WHEN NOT m.whole THEN concat('the book has no price of both input and output of ', m.priced_model)
@@ -104,7 +111,7 @@ REPRICE = Macro(
             "tier", "service tier; null: the one that each run had; 'standard': the usual", "NULL"
         ),
         Parameter("caching", "false: no token is cached or written to a cache", "true"),
-        _IN_BOOK,
+        _OF_RUNS_TOO,
         _IN_VERSION,
         Parameter("at_provider", "another provider's prices, null: each run's own", "NULL"),
         Parameter("at_model", "another model's prices, null: each run's own", "NULL"),
@@ -114,7 +121,9 @@ REPRICE = Macro(
   SELECT p.run_id,
     coalesce(p.details ->> 'ledger_provider', p.details ->> 'provider') AS provider,
     coalesce(p.details ->> 'ledger_model', p.details ->> 'model') AS model,
-    p.details ->> 'service_tier' AS priced_tier
+    p.details ->> 'service_tier' AS priced_tier,
+    p.details ->> 'provider' IS NULL AS of_target, p.basis, p.source,
+    TRY_CAST(p.effective_from AS DATE) AS effective_from
   FROM prices p WHERE p.kind = 'input'
 ), asked AS (
   SELECT u.run_id, u.campaign_id, u.scenario, u.target, u.emulated, u.model, u.created_at,
@@ -124,7 +133,10 @@ REPRICE = Macro(
     CASE WHEN at_provider IS NULL THEN u.provider END AS own_provider,
     CASE WHEN at_model IS NULL THEN u.model END AS own_model,
     CASE WHEN coalesce(tier, p.priced_tier, u.service_tier) NOT IN {_STANDARD}
-      THEN coalesce(tier, p.priced_tier, u.service_tier) END AS priced_tier
+      THEN coalesce(tier, p.priced_tier, u.service_tier) END AS priced_tier,
+    at_provider IS NULL AND at_model IS NULL AND coalesce(in_book = 'run', p.of_target AND tier IS NULL)
+      AS as_charged,
+    p.basis AS charged_basis, p.source AS charged_source, p.effective_from AS charged_from
   FROM runs u LEFT JOIN pinned p ON p.run_id = u.run_id
   WHERE u.billing = 'tokens' OR at_model IS NOT NULL
 ), names AS (
@@ -137,11 +149,14 @@ REPRICE = Macro(
   JOIN names n ON n.run_id = q.run_id
   JOIN prices_on(as_of := as_of, in_book := in_book, in_version := in_version) h
     ON lower(h.provider) = n.provider AND lower(h.model) = n.model
-  WHERE h.service_tier IS NOT DISTINCT FROM q.priced_tier
+  WHERE NOT coalesce(q.as_charged, false) AND h.service_tier IS NOT DISTINCT FROM q.priced_tier
     AND (h.utc_from IS NULL OR h.utc_from <= q.hour) AND (h.utc_until IS NULL OR h.utc_until > q.hour)
   QUALIFY dense_rank() OVER (PARTITION BY q.run_id ORDER BY h.public, h.book, n.place) = 1
 ), steps AS (
   SELECT DISTINCT d.run_id, d.kind, d.above_prompt_tokens AS above, d.usd FROM matched d
+  UNION ALL
+  SELECT c.run_id, c.kind, c.above, c.usd * (1 - discount)
+  FROM ({PINNED_STEPS}) c JOIN asked q ON q.run_id = c.run_id AND q.as_charged
 ), bands AS (
   {bands("steps")}
 ), origin AS (
@@ -150,6 +165,10 @@ REPRICE = Macro(
     min(d.basis) AS basis, min(d.source) AS source,
     bool_or(d.kind = 'input') AND bool_or(d.kind = 'output') AS whole
   FROM matched d GROUP BY d.run_id
+  UNION ALL
+  SELECT q.run_id, q.priced_provider, q.priced_model, 'run', NULL, q.charged_from, q.charged_basis,
+    q.charged_source, true
+  FROM asked q WHERE q.as_charged AND q.charged_source IS NOT NULL
 ), tokens AS (
   SELECT a.run_id, a.prompt_tokens, a.output_tokens,
     CASE WHEN caching THEN coalesce(a.cached_tokens, 0) ELSE 0 END AS cached,

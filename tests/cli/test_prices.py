@@ -167,7 +167,7 @@ def test_runs_are_priced_anew_and_summed(workspace: Workspace) -> None:
     assert "tier batch on 2026-10-01" in earlier["reason"]
     [other, _] = _json("reprice", "--at", "acme/dated", "--discount", "0.5")
     assert other["new_usd"] == pytest.approx(3 * (100 * 3 + 4 * 5) / 1e6 / 2)
-    assert "2 runs lack one of the two" in _type("reprice", "--tier", "flex").stdout
+    assert "2 runs without one of the two" in _type("reprice", "--tier", "flex").stdout
 
 
 def test_what_is_no_date_is_refused_by_its_option(workspace: Workspace) -> None:

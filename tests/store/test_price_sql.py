@@ -244,13 +244,42 @@ def test_the_workspaces_own_price_holds_before_the_list_and_either_can_be_asked_
     assert none["new_usd"] is None and "no price of acme/plain" in none["reason"]
 
 
+def test_what_a_target_states_itself_holds_until_something_else_is_asked_for(
+    stocked: Workspace,
+) -> None:
+    own = {"input_per_million_usd": 5, "output_per_million_usd": 6, "source": "own",
+           "cached_input_per_million_usd": 1}  # fmt: skip
+    _take_in(stocked, "plain", [_request(0, (1000, 500, 0, 100))], price=own)
+    [row] = _ask(stocked, "FROM reprice(caching := false, discount := 0.1)")
+    assert row["old_usd"] == pytest.approx(0.0036)  # 500 x 5 + 500 x 1 + 100 x 6
+    assert row["new_usd"] == pytest.approx(0.00504)  # (1000 x 5 + 100 x 6) x 0.9
+    assert (row["book"], row["version"], row["basis"], row["source"], row["reason"]) == (
+        "run", None, "stated", "own", None,
+    )  # fmt: skip
+    [listed] = _ask(stocked, "FROM reprice(in_book := 'genai-prices')")
+    assert listed["new_usd"] == pytest.approx(0.0012)
+    [batch] = _ask(stocked, f"FROM reprice(tier := 'batch', as_of := DATE '{DAY}')")
+    assert batch["new_usd"] == pytest.approx(0.0006)
+
+
+def test_the_prices_that_a_run_was_charged_at_can_be_asked_for(stocked: Workspace) -> None:
+    _take_in(stocked, "tiered", [_request(0, (1001, 400, 0, 10)), _request(1, (10, 4, 0, 1))])
+    with connect(stocked, read_only=False) as connection:
+        connection.execute("DELETE FROM price_book")
+    [same] = _ask(stocked, "FROM reprice(in_book := 'run')")
+    assert same["new_usd"] == pytest.approx(same["old_usd"], rel=1e-12)
+    [plain] = _ask(stocked, "FROM reprice(in_book := 'run', caching := false)")
+    # 1001 x 6 + 10 x 16 beyond the step, 10 x 2 + 1 x 8 below it
+    assert plain["new_usd"] == pytest.approx((1001 * 6 + 10 * 16 + 10 * 2 + 8) / 1e6)
+
+
 def test_an_empty_book_and_a_target_of_no_provider_say_so(stocked: Workspace) -> None:
     ingest(stocked, sealed_run(stocked), stage_rows)
-    [row] = _ask(stocked, "FROM reprice()")
+    [row] = _ask(stocked, "FROM reprice(tier := 'batch')")
     assert row["reason"] == "its target is of no provider of a book: name at_provider and at_model"
     with connect(stocked, read_only=False) as connection:
         connection.execute("DELETE FROM price_book")
-    [row] = _ask(stocked, "FROM reprice()")
+    [row] = _ask(stocked, "FROM reprice(in_book := 'genai-prices')")
     assert row["reason"] == "the book of prices is empty: observatory prices update"
     assert row["new_usd"] is None
 
