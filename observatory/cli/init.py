@@ -14,6 +14,7 @@ What `observatory run` measured. Nothing here is written by hand.
   with what verdict), the sealed Parquet files with their hashes, the engine's and Locust's logs.
   This is the truth.
 - `campaigns/<campaign id>/`: what belongs to a campaign while it runs.
+- `prices/`: the price ledger and your price file, each version as it was first seen.
 - `observatory.duckdb`: everything in one database, derived from the run folders.
   `observatory rebuild` makes it again.
 

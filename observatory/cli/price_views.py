@@ -263,7 +263,7 @@ def _checked(where: str, target: "Target", agreed: AgreedPrices | None, now: dat
     details = first.details if first else {}
     note = details.get("note")
     if first is None and problem is None:
-        note = "price: unknown: its costs are null"
+        note = "no price: its costs are null"
     return {
         "target": target.name,
         "in": where,

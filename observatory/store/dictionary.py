@@ -134,7 +134,8 @@ readable from 1.5, and `SELECT tags FROM duckdb_databases()` shows it.
 
 **Versions.** `schema_version` holds one row. A database that is too old is brought up to date by the
 next run (numbered migrations) or by `observatory rebuild`; one that is too new is refused with that
-message. The database is derived: rebuilding it from the run folders gives the same content.
+message. The database is derived: rebuilding it from the run folders, and `price_book` from results/prices,
+gives the same content.
 
 **Who may hold it open.** DuckDB lets several processes read, or one write. While an analyst's client
 has the file open, a finished run stays sealed on disk and is taken in by the next run or by

@@ -111,6 +111,16 @@ REQUEST_METRICS = View(
         _same("r", "score_note", "truncated, refused, empty ... where a guard spoke"),
         _same("r", "cost_usd", "US dollars by billed tokens; null for billing by hours"),
         _same("r", "cost_basis", "list_price, stated, example, emulated; null without a cost"),
+        ViewColumn(
+            "cost_reason",
+            """CASE WHEN r.cost_usd IS NOT NULL THEN NULL
+    WHEN u.billing <> 'tokens' THEN 'billed by hours'
+    WHEN r.outcome IN ('not_issued', 'refused_by_budget') THEN 'never sent'
+    WHEN u.run_id NOT IN (SELECT run_id FROM prices WHERE kind = 'input') THEN 'no price is known'
+    WHEN a.prompt_tokens IS NULL OR a.output_tokens IS NULL THEN 'no answer says how many tokens'
+    ELSE 'its token counts contradict each other' END""",
+            "why cost_usd is null, in words",
+        ),
         *(_metric_column(metric) for metric in METRICS_OF_REQUESTS),
         _unix("scheduled", "r.scheduled_ns", "intended send"),
         _unix("sent", "a.sent_ns", "first byte of the final try handed to the kernel"),

@@ -126,7 +126,7 @@ def test_every_target_says_which_price_it_gets_and_from_where(workspace: Workspa
     assert (agreed["input"], agreed["basis"]) == (1.5, "stated")
     assert agreed["source"] == "scenarios/prices.yaml:2"
     assert rows["silent"]["input"] is None
-    assert rows["silent"]["note"] == "price: unknown: its costs are null"
+    assert rows["silent"]["note"] == "no price: its costs are null"
     assert "billed by hours, not shown: 1\n" in _type("check").stdout
 
 

@@ -314,3 +314,28 @@ def test_blended_prices_at_any_ratio_and_cached_share(stocked: Workspace) -> Non
             "absent": None,
         }
     )
+
+
+def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
+    records = [
+        _request(0, (100, 0, 0, 5)),
+        _request(1, (None, None, None, 5)),
+        _request(2, (10, 20, 0, 5)),
+        record(3, outcome="not_issued", reason="budget", attempts=[]),
+    ]
+    _take_in(stocked, "plain", records)
+    _take_in(stocked, "plain", [_request(0, (100, 0, 0, 5))], "free", price="unknown")
+    machine = facts("llama", kind="llamacpp", emulated=False, billing="hours", price=None)
+    ingest(
+        stocked, sealed_run(stocked, manifest("rented", target=machine), [record(0)]), stage_rows
+    )
+    rows = _ask(stocked, "SELECT run_id, request, cost_usd, cost_reason FROM request_metrics")
+    assert {(row["run_id"], row["request"]): row["cost_reason"] for row in rows} == {
+        ("run-1", 0): None,
+        ("run-1", 1): "no answer says how many tokens",
+        ("run-1", 2): "its token counts contradict each other",
+        ("run-1", 3): "never sent",
+        ("free", 0): "no price is known",
+        ("rented", 0): "billed by hours",
+    }
+    assert all((row["cost_usd"] is None) == (row["cost_reason"] is not None) for row in rows)
