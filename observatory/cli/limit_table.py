@@ -9,6 +9,7 @@ from observatory.analysis.limit_finding import Ceiling
 from observatory.analysis.limit_reading import LimitsSeen
 from observatory.core.units import human_seconds
 from observatory.runner.limit_probe import LimitAnswer
+from observatory.runner.limit_steps import BELOW, counts_refused
 
 TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
 MISSING = "–"
@@ -20,6 +21,7 @@ _ENDED = {
     "max_minutes": "--max-minutes",
     "capacity": "the service itself was full",
     "all_refused": "everything was refused",
+    "counts_refused": "refused requests count",
     "failed": "a failure",
     "interrupted": "you",
     "undecided": "the data did not settle it",
@@ -96,7 +98,7 @@ def waits(seen: LimitsSeen) -> str:
     real = f", let in after {human_seconds(told.real_s)}" if told.real_s is not None else ""
     return (
         f"told {human_seconds(told.told_s)}{real} (medians); "
-        f"enough in {told.enough:.0%} of {told.refusals:,}"
+        f"enough in {100 * told.enough:.0f} % of {told.refusals:,}"
     )
 
 
@@ -118,11 +120,13 @@ def notes(answer: LimitAnswer) -> list[str]:
         lines.append(
             f"the refusals name {other}: that limit was met first, and this is not the one"
         )
-    if answer.ratio is not None and answer.ratio < 0.9:
+    if counts_refused(answer.stages, answer.advertised_a_minute):
         lines.append(
-            "below what is advertised; a service that counts refused requests too lets in less the "
-            "more is asked"
+            "a little less than the advertised limit was let in wholly: refused requests count here, "
+            "and who asks for more gets less"
         )
+    elif answer.ratio is not None and answer.ratio < BELOW:
+        lines.append("below what is advertised; limits are of an organisation: who else uses them?")
     reached = [stage.reached for stage in best.stages if stage.reached]
     if reached:
         lines.append(f"the service's own capacity was reached, which is no limit: {reached[-1]}")

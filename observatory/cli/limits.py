@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 REQUESTS, MINUTES = 5_000, 4.0
 """What finding 1,200 requests a minute takes: 1.75 times as many, for the 135 s in which a minute's
 window is seen whole."""
+LABEL_NAME = 30
+"""Characters of a target's name in the label that its probes' runs share."""
 UP_TO_RPM, UP_TO_TPM = 3_000.0, 1_000_000.0
 
 
@@ -49,18 +51,21 @@ def limits(
     ] = None,
     from_run: Annotated[
         str | None,
-        typer.Option("--from", metavar="RUN", help="Read it from a run again; send nothing."),
+        typer.Option(
+            "--from", metavar="RUN", help="Read it from a run or a label again; send nothing."
+        ),
     ] = None,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
-    """Find the requests and tokens a minute that a target lets in, beside what it advertises.
+    """Find the requests and tokens a minute that are let in.
 
     More is asked than is allowed, for a bounded time; what is let in between refusals is the limit,
-    with its 95 % interval. Every probe is a run: its attempts are rows. Exit code: 0 found, or no
-    refusal up to the highest demand; 6 undecided; 4 failed; 130 interrupted.
+    with its 95 % interval, beside the one advertised in headers. Every probe is a run: its attempts
+    are rows. Exit code: 0 found, or no refusal up to the highest demand; 2 bad input; 4 failed;
+    6 undecided within the bounds; 130 interrupted. docs/limits.md explains every figure.
 
-    Example: observatory limits emulated --max-minutes 2
+    Example: observatory limits emulated-limited
     """
     from observatory.core.workspace import open_workspace
 
@@ -117,11 +122,12 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
         tokens_said,
     )
     from observatory.runner.limit_steps import Bounds
+    from observatory.runner.members import unique_name
 
     _check_money(workspace, target, typed)
     typer.echo(_quote(target, typed), err=True)
     answers: list[LimitAnswer] = []
-    usd = typed.usd
+    usd, label = typed.usd, unique_name(f"limits-{target.name[:LABEL_NAME]}")
     rate = target.max_rate * 60 if target.max_rate is not None else float("inf")
     with open_display() as display:
         for unit in typed.units:
@@ -131,7 +137,8 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
                 each = token_size(typed.up_to["tokens"], said, known)
                 up_to = min(typed.up_to["tokens"], rate * each)
             bounds = Bounds(typed.requests, typed.minutes, up_to, usd)
-            answer = find_limit(workspace, Probe(unit, target, bounds, each, said), display)
+            probe = Probe(unit, target, bounds, each, said, label)
+            answer = find_limit(workspace, probe, display)
             if answer is None:
                 break
             answers.append(answer)
@@ -139,6 +146,8 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
                 usd = max(0.0, usd - (answer.cost_usd or 0.0))
             if answer.ended in ("interrupted", "failed", "all_refused"):
                 break
+    if answers:
+        typer.echo(f"read again with: observatory limits --from {label}", err=True)
     return answers
 
 
@@ -176,6 +185,8 @@ def _quote(target: "Target", typed: _Typed) -> str:
     demand = " and ".join(
         f"{typed.up_to[unit]:,.0f} {'RPM' if unit == 'requests' else 'TPM'}" for unit in typed.units
     )
+    if target.max_rate is not None and target.max_rate * 60 < typed.up_to["requests"]:
+        demand += f", nor {target.max_rate * 60:,.0f} RPM, its own max_rate"
     return (
         f"limits of {target.name}, {probes}: {each}at most {typed.requests:,} requests and "
         f"{typed.minutes:g} min, never above {demand}; {money}"
@@ -214,6 +225,6 @@ def _exit_code(answers: "list[LimitAnswer]") -> int:
         return ExitCode.INTERRUPTED
     if "failed" in ended:
         return ExitCode.TARGET_OR_ENVIRONMENT_FAILED
-    if ended <= {"found", "up_to", "capacity", None}:
+    if ended <= {"found", "up_to", "capacity", "counts_refused", None}:
         return ExitCode.FINE
     return ExitCode.UNDECIDED

@@ -149,7 +149,9 @@ class Shape(Part):
 class Limits(Part):
     """Allowances a minute, with the headers that OpenAI sends."""
 
-    requests_per_minute: int | None = Field(default=None, ge=1, description="refused ones are free")
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="each request counts one"
+    )
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="prompt tokens and max_tokens count when a request comes"
     )
@@ -159,6 +161,9 @@ class Limits(Part):
     )
     burst: PositiveDuration = Field(
         default=60.0, le=60.0, description="refill: as much as refills in this time can be saved up"
+    )
+    refused: Literal["free", "counted"] = Field(
+        default="free", description="counted: a refused request takes what is left"
     )
 
     @model_validator(mode="after")

@@ -68,6 +68,7 @@ class Allowance:
     """Requests and tokens a minute; what is not limited has no header and refuses nothing."""
 
     def __init__(self, limits: Limits) -> None:
+        self._counts_refused = limits.refused == "counted"
         self._buckets: dict[str, _Refilled | _EachMinute] = {
             name: _EachMinute(limit)
             if limits.window == "minute"
@@ -87,7 +88,7 @@ class Allowance:
     def ask(self, now_s: float, tokens: int, model: str) -> tuple[Headers, Reply | None]:
         """Take one request of this many tokens: its headers, and its refusal where it is one.
 
-        A refused request takes nothing. One that is larger than the allowance ever gets waits for all
+        A refused request takes nothing, unless they are counted: then what is left. One that is larger than the allowance ever gets waits for all
         of it, as otherwise it would never be served.
         """
         wanted = {"requests": 1, "tokens": tokens}
@@ -102,6 +103,9 @@ class Allowance:
             for name, bucket in self._buckets.items():
                 bucket.left -= min(wanted[name], bucket.most)
             return self._headers(), None
+        if self._counts_refused:
+            for name, bucket in self._buckets.items():
+                bucket.left = max(0.0, bucket.left - wanted[name])
         wait_s, name = max(over)
         bucket = self._buckets[name]
         letter = "RPM" if name == "requests" else "TPM"

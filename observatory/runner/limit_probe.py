@@ -11,7 +11,13 @@ from typing import Any
 
 import msgspec
 
-from observatory.analysis.limit_reading import SCENARIO_NAMES, LimitsSeen, Unit, read_limits
+from observatory.analysis.limit_reading import (
+    SCENARIO_NAMES,
+    LimitsSeen,
+    StageSeen,
+    Unit,
+    read_limits,
+)
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.scenario import Scenario
 from observatory.core.target import Target
@@ -42,6 +48,7 @@ class LimitAnswer(msgspec.Struct, frozen=True):
     unit: Unit
     best: LimitsSeen
     runs: list[str]
+    stages: list[StageSeen]
     requests: int
     advertised_a_minute: float | None
     highest_demand_a_minute: float
@@ -58,13 +65,14 @@ class LimitAnswer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What is looked for, on what, within which bounds. each: tokens of a request, or 1."""
+    """What is looked for, on what, within which bounds. each: tokens of a request, or 1. label: of its runs."""
 
     unit: Unit
     target: Target
     bounds: Bounds
     each: float = 1.0
     said: float | None = None
+    label: str | None = None
 
 
 def find_limit(workspace: Workspace, probe: Probe, observer: Observer) -> LimitAnswer | None:
@@ -133,6 +141,7 @@ def answer_of(
         unit=best.unit,
         best=best,
         runs=[one.run_id for one in seen],
+        stages=[stage for one in seen for stage in one.stages],
         requests=sum(one.sent for one in seen),
         advertised_a_minute=History(seen, best.each).advertised,
         highest_demand_a_minute=max(
@@ -181,7 +190,7 @@ def _what(probe: Probe, step: Step, each: float) -> str:
 def _request(probe: Probe, step: Step, history: History) -> Request:
     scenario = Scenario.model_validate(_scenario(probe, step, history))
     target = probe.target.model_copy(update={"throttling": Throttling()})
-    return Request(scenario, Path.cwd(), [target])
+    return Request(scenario, Path.cwd(), [target], label=probe.label)
 
 
 def _scenario(probe: Probe, step: Step, history: History) -> dict[str, Any]:

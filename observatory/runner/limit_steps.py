@@ -15,8 +15,6 @@ a minute's window in 34 s, without asking much more often than what is refused a
 WINDOW_S = 135.0
 """A minute's window is then seen whole, wherever in it the stage begins: 60 s + 2 x 60 s / OVER is
 129 s at the most."""
-TWO_WINDOWS_S = 195.0
-"""Two of them: what small limits can afford, whose requests in one are few."""
 SHORTEST_S = 15.0
 SOUNDING_A_MINUTE, SOUNDING_S = 60.0, 6.0
 """Six requests that only look at the headers."""
@@ -24,6 +22,16 @@ GROWTH, RUNG_S = 4.0, 8.0
 """The ladder where nothing is advertised: each demand four times the last, each for eight seconds."""
 NARROW = 0.05
 """Half the interval over the figure: the ceiling is known well enough."""
+BELOW = 0.9
+"""An effective limit under this share of the advertised one wants a reason."""
+LESS, LESS_S, LEAST_LESS_S = 0.95, 40.0, 30.0
+"""This share of the advertised limit is then asked for instead: if refused requests count, all of it is
+let in."""
+REST, REST_S = 0.1, 45.0
+"""Before that hardly anything is asked, so that no refusal of the last minute counts any more; the pauses
+between runs and stages are the rest of the minute."""
+BEYOND_BURST = 1.1
+"""So much more than the burst and the rate found explain must have been let in, to be told apart from them."""
 MOST_RUNS = 6
 OVERHEAD_S = 8.0
 """What a run takes beside its load: the sensors' and the load generator's start, the sealing."""
@@ -36,11 +44,13 @@ Ended = Literal[
     "max_minutes",
     "capacity",
     "all_refused",
+    "counts_refused",
     "failed",
     "interrupted",
     "undecided",
 ]
-"""What ended a probe; capacity: the service itself was full before anything was refused."""
+"""What ended a probe; capacity: the service itself was full before anything was refused; counts_refused:
+nothing is let in while too much is asked, and all is where a little less than the limit is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +118,14 @@ def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
 def next_step(history: History, bounds: Bounds) -> Step | Ended:
     """The next run, or what ended the probe."""
     best = best_of(history.seen)
+    if _wants_a_reason(history, best):
+        step = _asking_less(history, bounds)
+        if isinstance(step, Step):
+            return step
     if best is not None and relative_width(best.ceiling) <= NARROW:
         return "found"
+    if counts_refused(history.stages, history.advertised):
+        return "counts_refused"
     if len(history.seen) >= MOST_RUNS:
         return "undecided"
     if best is None and history.said is None:
@@ -122,6 +138,65 @@ def next_step(history: History, bounds: Bounds) -> Step | Ended:
     if demand is None:
         return _ladder(history, bounds)
     return demand if isinstance(demand, str) else _saturated(history, bounds, demand)
+
+
+def counts_refused(stages: Sequence[StageSeen], advertised: float | None) -> bool:
+    """Whether asking for a little less than the limit got all of it, and for more than it much less.
+
+    What a burst and the rate that was found there would have let in as well proves nothing.
+    """
+    if advertised is None:
+        return False
+    less = [stage for stage in stages if _is_less(stage, advertised) and not stage.refused]
+    low = [stage for stage in stages if _too_low(stage, advertised)]
+    return any(
+        _asked(one) > BEYOND_BURST * max(_explained(stage, one.seconds) for stage in low)
+        for one in less
+        if low
+    )
+
+
+def _asked(stage: StageSeen) -> float:
+    return stage.demand_a_minute * stage.seconds / 60
+
+
+def _explained(stage: StageSeen, seconds: float) -> float:
+    """What the limit that a saturated stage showed would let in within so many seconds."""
+    found = stage.ceiling
+    if found.a_minute is not None:
+        return (found.burst or 0.0) + found.a_minute * seconds / 60
+    return _asked(stage) * stage.let_in / max(stage.sent, 1)
+
+
+def _is_less(stage: StageSeen, advertised: float) -> bool:
+    share = stage.demand_a_minute / advertised
+    return BELOW <= share < 1 and stage.seconds >= LEAST_LESS_S
+
+
+def _too_low(stage: StageSeen, advertised: float) -> bool:
+    found = stage.ceiling.a_minute
+    if found is not None:
+        return found < BELOW * advertised
+    return stage.ceiling.reason == "nothing_let_in" and stage.let_in > 0
+
+
+def _wants_a_reason(history: History, best: LimitsSeen | None) -> bool:
+    """Whether much less than the advertised limit was let in, and nobody has tried to ask for less."""
+    said = history.advertised
+    if best is None or said is None or any(_is_less(stage, said) for stage in history.stages):
+        return False
+    if best.ceiling.a_minute is None:
+        return any(_too_low(stage, said) for stage in best.stages)
+    return relative_width(best.ceiling) <= NARROW and best.ceiling.a_minute < BELOW * said
+
+
+def _asking_less(history: History, bounds: Bounds) -> Step | Ended:
+    said = history.advertised or 0.0
+    stages = ((REST * said, REST_S), (LESS * said, LESS_S))
+    step = _fitted(history, bounds, stages, "asking for less than is advertised")
+    if isinstance(step, Step) and len(step.stages) == 2 and step.stages[-1][1] >= LEAST_LESS_S:
+        return step
+    return "max_minutes"
 
 
 def _demand(history: History, bounds: Bounds) -> float | Ended | None:
@@ -160,11 +235,8 @@ def _longest(history: History) -> float:
 
 
 def _saturated(history: History, bounds: Bounds, demand: float) -> Step | Ended:
-    """As long as two windows where that costs little, else one, else what the bounds leave."""
-    a_second = demand / history.each / 60
-    left = bounds.requests - history.requests
-    seconds = TWO_WINDOWS_S if a_second * TWO_WINDOWS_S <= left * 0.5 else WINDOW_S
-    return _fitted(history, bounds, ((demand, seconds),), "saturating")
+    """As long as it takes to see a window whole, or what the bounds leave."""
+    return _fitted(history, bounds, ((demand, WINDOW_S),), "saturating")
 
 
 def _ladder(history: History, bounds: Bounds) -> Step | Ended:

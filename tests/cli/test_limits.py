@@ -78,9 +78,10 @@ def made(ceiling: Ceiling, **fields: Any) -> LimitAnswer:
         "sent": 2100,
         "cost_usd": None,
     }
-    ended = fields.pop("ended", "found")
+    ended, others = fields.pop("ended", "found"), fields.pop("others", [])
     best = LimitsSeen(**(seen | fields))
-    return LimitAnswer(best.unit, best, ["a-run"], 2100, 1200, 2100, None, ended)
+    stages = [*best.stages, *others]
+    return LimitAnswer(best.unit, best, ["a-run"], stages, 2100, 1200, 2100, None, ended)
 
 
 FOUND = Ceiling(1199.6, 1196.2, 1203.1, "refill", 1198, None, None, 400, 700)
@@ -92,7 +93,7 @@ def test_a_ceiling_stands_with_its_interval_and_its_kind(
     answer = made(FOUND)
     assert effective(answer) == "1,200 [1,196–1,203]"
     assert kind(FOUND) == "bucket that refills all the time"
-    assert waits(answer.best) == "told 30 ms, let in after 50 ms (medians); enough in 100% of 800"
+    assert waits(answer.best) == "told 30 ms, let in after 50 ms (medians); enough in 100 % of 800"
     assert notes(answer) == []
     print_limits([answer])
     shown = capsys.readouterr().out

@@ -140,6 +140,16 @@ def test_a_minutes_allowance_is_whole_again_at_the_full_minute() -> None:
     assert accepted(allowance, [120.0] * 9) == [120.0] * 3
 
 
+def test_counted_refusals_take_what_is_left() -> None:
+    said = {"requests_per_minute": 60, "burst": "2s", "refused": "counted"}
+    allowance = Allowance(Limits.model_validate(said))
+    assert accepted(allowance, [0.0, 0.0, 0.0]) == [0.0, 0.0]
+    assert (
+        accepted(allowance, [place * 0.9 for place in range(1, 20)]) == []
+    )  # more than is allowed
+    assert len(accepted(allowance, [30 + place * 1.1 for place in range(20)])) == 20
+
+
 def test_burst_is_said_only_where_it_means_something() -> None:
     with pytest.raises(ValidationError, match="burst is for window: refill"):
         Limits.model_validate({"requests_per_minute": 3, "window": "minute", "burst": "5s"})

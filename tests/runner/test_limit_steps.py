@@ -11,12 +11,12 @@ from observatory.endpoints.limits_said import LimitsSaid
 from observatory.runner.limit_probe import answer_of, token_size
 from observatory.runner.limit_steps import (
     OVER,
-    TWO_WINDOWS_S,
     WINDOW_S,
     Bounds,
     History,
     Step,
     best_of,
+    counts_refused,
     next_step,
 )
 from tests.analysis.test_limit_finding import simulated
@@ -59,7 +59,7 @@ SOUNDED = stage(60, 6, CALM)
 def test_it_begins_with_six_requests_and_then_goes_over_what_is_advertised() -> None:
     assert next_step(History([], 1.0), ROOMY) == Step(((60.0, 6.0),), "sounding")
     told = History([seen(SOUNDED, said=60)], 1.0)
-    assert next_step(told, ROOMY) == Step(((60 * OVER, TWO_WINDOWS_S),), "saturating")
+    assert next_step(told, ROOMY) == Step(((60 * OVER, WINDOW_S),), "saturating")
     large = History([seen(SOUNDED, said=1200)], 1.0)
     assert next_step(large, ROOMY) == Step(((1200 * OVER, WINDOW_S),), "saturating")
     above = History([seen(SOUNDED, said=10_000)], 1.0)
@@ -149,6 +149,39 @@ def test_a_whole_probe_finds_it_within_its_bounds(
     ended, best = probed({"requests_per_minute": limit, **how}, bounds, advertise)
     assert ended == "found"
     assert best.ceiling.a_minute == pytest.approx(limit, rel=0.05)
+
+
+@pytest.mark.parametrize("limit", [60, 600])
+def test_where_refused_requests_count_asking_for_less_shows_it(limit: int) -> None:
+    bounds = Bounds(requests=5_000, minutes=4, up_to=3_000)
+    counted: dict[str, object] = {"requests_per_minute": limit, "burst": "5s", "refused": "counted"}
+    ended, best = probed(counted, bounds, advertise=True)
+    assert ended == "counts_refused"
+    assert best.ceiling.reason == "nothing_let_in"
+    free: dict[str, object] = {"requests_per_minute": limit, "burst": "5s"}
+    assert probed(free, bounds, advertise=True)[0] == "found"
+
+
+def test_a_burst_that_explains_it_proves_no_counting() -> None:
+    low = stage(105, 100, Ceiling(30.0, 29.0, 31.0, "refill", burst=5), refused=120)
+    less = stage(57, 40, CALM)
+    assert counts_refused([low, less], 60)  # 38 in 40 s; 5 and 20 are explained
+    saved = stage(105, 100, Ceiling(30.0, 29.0, 31.0, "refill", burst=30), refused=120)
+    assert not counts_refused([saved, less], 60)
+    assert not counts_refused([low, stage(57, 40, CALM, refused=1)], 60)
+    assert not counts_refused([less], 60)
+    assert not counts_refused([low, less], None)
+
+
+def test_a_limit_below_the_advertised_one_is_asked_for_less_once() -> None:
+    half = stage(105, 100, Ceiling(30.0, 29.5, 30.5), refused=120)
+    sounded = seen(SOUNDED, said=60)
+    step = next_step(History([sounded, seen(half, said=60)], 1.0), ROOMY)
+    assert step == Step(((6.0, 45.0), (57.0, 40.0)), "asking for less than is advertised")
+    still = seen(stage(57, 60, Ceiling(30.0, 29.0, 31.0), refused=27), said=60)
+    assert next_step(History([sounded, seen(half, said=60), still], 1.0), ROOMY) == "found"
+    short = Bounds(requests=5_000, minutes=1, up_to=3_000)
+    assert next_step(History([sounded, seen(half, said=60)], 1.0), short) == "found"
 
 
 @given(requests=st.integers(1, 3000), minutes=st.floats(0.5, 4), up_to=st.floats(1, 5000))
