@@ -100,15 +100,22 @@ def shared_stamps(data: StageData) -> Iterator[Finding]:
 
 
 def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
-    """Open loop: the rate at which requests left against the planned one, over the same requests."""
+    """Open loop: the rate at which requests left against the planned one, over the same requests.
+
+    What the policy `pace` held back was held back on purpose: such requests are taken to have left
+    when they would have without it. Only a first try leaves; waits between tries are not the client's.
+    """
     if stage.kind not in OPEN_LOOP:
         return
     planned = data.requests.filter(
         data.window.holds("scheduled_ns") & (pl.col("outcome") != "refused_by_budget")
     )
     left = planned.filter(pl.col("outcome") != "not_issued").select(
-        pl.coalesce("f_connect_started_ns", "f_sent_ns", "released_ns", "scheduled_ns").alias("at")
+        pl.coalesce("f_connect_started_ns", "f_sent_ns", "released_ns", "scheduled_ns").alias("at"),
+        "pace_wait_ns",
     )
+    if data.manifest.target.throttling == "pace":
+        left = left.with_columns(pl.col("at") - pl.col("pace_wait_ns"))
     asked = _rate(planned.get_column("scheduled_ns"))
     if asked is None:
         return

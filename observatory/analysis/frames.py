@@ -28,6 +28,8 @@ _FINAL = (
     "first_answer_ns",
     "last_token_ns",
     "ended_ns",
+    "http_status",
+    "error_kind",
     "finish_reason",
     "prompt_tokens",
     "cached_tokens",

@@ -12,6 +12,7 @@ from observatory.analysis.drift import relative_drift
 from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.sensor_checks import host_of, probes_of, silences, tolerated_s
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import left_out
 from observatory.core.metric import BY_NAME, FLOORS
 from observatory.core.run import Finding
@@ -50,10 +51,71 @@ def errors(data: StageData) -> Iterator[Finding]:
     failed = int((data.offered.get_column("outcome") != "ok").sum())
     if n:
         held = int(data.offered.get_column("held_back").sum())
-        message = f"{failed} of {n} requests failed"
+        message = f"{failed} of {n} requests failed{_kinds_of_failure(data)}"
         if held:
             message += f", {held} of them held back by a limit until the drain limit, never sent"
         yield from over_limit("errors", failed / n, message, data.window.stage)
+
+
+_OVERLOADED = (503, 529)
+_KIND_OF_FAILURE = (
+    pl.when(pl.col("a_http_status").is_in(_OVERLOADED))
+    .then(pl.lit("overloaded"))
+    .when(pl.col("outcome") == "throttled")
+    .then(pl.lit("rate limited"))
+    .when(pl.col("a_error_kind") == "reset")
+    .then(pl.lit("connections reset"))
+    .when(pl.col("a_error_kind") == "stall")
+    .then(pl.lit("stalled"))
+    .when(pl.col("outcome") == "timeout")
+    .then(pl.lit("timed out"))
+    .otherwise(pl.lit("other errors"))
+)
+"""What a service does when it has too much to do, told apart; the rest in one word."""
+
+
+def _kinds_of_failure(data: StageData) -> str:
+    """How many of each kind, most first, in brackets; nothing where nothing was sent and failed."""
+    kinds = (
+        data.counted.filter(pl.col("outcome") != "ok")
+        .group_by(_KIND_OF_FAILURE.alias("kind"))
+        .len()
+        .sort(["len", "kind"], descending=[True, False])
+    )
+    said = ", ".join(f"{count} {kind}" for kind, count in kinds.iter_rows())
+    return f" ({said})" if said else ""
+
+
+def throttled(data: StageData) -> Iterator[Finding]:
+    """How many tries the service refused for now; a note below the limit."""
+    refused, tries = (
+        int(data.counted.get_column(name).sum())
+        for name in ("attempts_throttled", "attempts_recorded")
+    )
+    if not refused:
+        return
+    hit = data.counted.filter(pl.col("attempts_throttled") > 0).get_column("outcome")
+    share = refused / tries
+    message = (
+        f"{refused} of {tries} HTTP tries were throttled; {len(hit)} of {data.counted.height} "
+        f"requests met that, and {int((hit == 'ok').sum())} of them were served in the end"
+    )
+    threshold = THRESHOLDS["throttled"]
+    severity = threshold.severity(share) or "note"
+    yield Finding(
+        "throttled", severity, message, data.window.stage, share, threshold.limit(severity)
+    )
+
+
+def pace_not_kept(data: StageData) -> Iterator[Finding]:
+    """429 though requests were paced: the limit is another one, or others use it too."""
+    if data.manifest.target.throttling != "pace":
+        return
+    sent = data.attempts.filter(data.window.holds("sent_ns"))
+    refused = int((sent.get_column("http_status") == 429).sum())
+    if refused:
+        message = f"{refused} of {sent.height} HTTP tries got a 429 although they were paced"
+        yield as_found("pace_not_kept", message, data.window.stage, refused)
 
 
 def drift(data: StageData) -> Iterator[Finding]:

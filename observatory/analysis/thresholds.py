@@ -182,6 +182,13 @@ _ROWS = (
         invalid=0.50,
     ),
     Threshold(
+        "throttled",
+        "share of HTTP tries",
+        "above 1 % the wait for a limit reaches p99 of what users wait, and the load that was served is "
+        "the limit's, not the one asked for; below it a note",
+        degraded=0.01,
+    ),
+    Threshold(
         "cache_state",
         "share of prompt tokens",
         "cold prompts share no prefix longer than the chat template; 64 tokens of each prompt are "
@@ -230,6 +237,13 @@ _ROWS = (
         "s",
         "energy is withheld where its readings are more than 3 s apart (InferenceX) or cover less "
         "than 75 % of the window (ML.ENERGY)",
+        as_found="note",
+    ),
+    Threshold(
+        "pace_not_kept",
+        "HTTP tries",
+        "a client that keeps to the limit is not refused: the service's limit is another one, is counted "
+        "otherwise, or is shared with somebody else",
         as_found="note",
     ),
     Threshold(

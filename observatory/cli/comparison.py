@@ -36,6 +36,20 @@ LINES: tuple[tuple[str, str, str, str], ...] = (
     ("Cost per 1,000 requests", "usd_per_1k_requests", "value", "$"),
     ("Energy per request", "j_per_request", "value", "J"),
 )
+HELD_UP: tuple[tuple[str, str, str, str], ...] = (
+    ("Throttle wait, median", "throttle_wait_s", "p50", "s"),
+    ("Throttle wait, p90", "throttle_wait_s", "p90", "s"),
+    ("Pacing wait, median", "pace_wait_s", "p50", "s"),
+    ("Pacing wait, p90", "pace_wait_s", "p90", "s"),
+    ("As a user waits: end to end, median", "e2e_scheduled_s", "p50", "s"),
+    ("As a user waits: end to end, p90", "e2e_scheduled_s", "p90", "s"),
+    ("Throttled HTTP tries", "throttle_rate", "value", "%"),
+)
+"""What stands below the service's own latency where any target throttled or was paced."""
+BELOW = ("e2e_s", "p90")
+"""The line that they follow."""
+PACED_S = 1e-3
+"""A shorter mean wait than this is the loop's own, not a limit's."""
 MANY = 4
 """Run folders that are listed one by one."""
 _COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
@@ -108,11 +122,31 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
     table.add_row(
         "Requests in the window", *(_requests(run, stages.get(run.manifest.run_id), rows) for run, rows in zip(runs, found, strict=True))
     )  # fmt: skip
-    for title, metric, statistic, unit in LINES:
+    for title, metric, statistic, unit in lines_of(found):
         cells = [cell(rows.get((metric, statistic)), unit) for rows in found]
         if any(text.plain != "–" for text in cells):
             table.add_row(title, *cells)
     return table
+
+
+def lines_of(found: list[dict[tuple[str, str], Row]]) -> list[tuple[str, str, str, str]]:
+    """The lines of a level's table: service, waits and what users waited side by side where one of the
+    targets throttled or was paced."""
+    held_up = any(
+        _value(rows, "throttle_rate", "value") > 0 or _value(rows, "pace_wait_s", "mean") > PACED_S
+        for rows in found
+    )
+    lines: list[tuple[str, str, str, str]] = []
+    for line in LINES:
+        lines.append(line)
+        if held_up and line[1:3] == BELOW:
+            lines += HELD_UP
+    return lines
+
+
+def _value(rows: dict[tuple[str, str], Row], metric: str, statistic: str) -> float:
+    row = rows.get((metric, statistic))
+    return row["value"] or 0.0 if row is not None else 0.0
 
 
 def _metrics(run: FinishedRun, index: int) -> dict[tuple[str, str], Row]:

@@ -32,8 +32,9 @@ class Admission:
         self._rate = None if rate is None else RateLimit(rate, worker, workers, start_ns)
         throttle = handoff.connection.throttle
         self._pacer = Pacer(throttle, workers, start_ns) if throttle.policy == "pace" else None
-        # Anthropic alone says that it counts what an answer really had ("Rate limits": output tokens
-        # "evaluated in real time as output tokens are produced", max_tokens no factor in them).
+        # Anthropic counts what came ("Rate limits": OTPM limits are "evaluated in real time as output
+        # tokens are produced", ITPM estimates are "adjusted during the request", cache reads do not
+        # count for most models). OpenAI and Azure keep to what they estimated at the request's arrival.
         self._counts_what_came = handoff.connection.wire == "messages"
 
     def ask(self, turn: Turn, now_ns: int) -> Decision:
@@ -98,7 +99,9 @@ class Admission:
         tokens = attempt.tokens
         if self._pacer is None or not self._counts_what_came or tokens.output_from != "usage":
             return
-        prompt = turn.cost.prompt_tokens if tokens.prompt is None else tokens.prompt
+        prompt = turn.cost.prompt_tokens
+        if tokens.prompt is not None:
+            prompt = tokens.prompt - (tokens.cached or 0)
         self._pacer.correct(turn.cost, Cost(prompt, tokens.output or 0))
 
     def leave(self) -> None:

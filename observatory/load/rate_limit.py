@@ -11,7 +11,7 @@ from observatory.endpoints.limits_said import LimitsSaid
 BURST_S = 1.0
 """Seconds of an allowance that may go at once. Providers enforce a limit a minute over shorter times:
 "60,000 requests/minute may be enforced as 1,000 requests/second" (OpenAI, "Rate limits"), "60 requests
-per minute may be enforced as 1 request per second" (Anthropic, "Rate limits")."""
+per minute (RPM) may be enforced as 1 request per second" (Anthropic, "Rate limits")."""
 MINUTE_S = 60.0
 
 

@@ -10,6 +10,7 @@ from observatory.store.energy_view import energy_per_stage
 from observatory.store.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
 from observatory.store.money_views import cost_components, money_per_run
 from observatory.store.stage_columns import stage_columns
+from observatory.store.throttle_view import throttling
 from observatory.store.view import View, ViewColumn
 
 _IDENTITY = (
@@ -317,6 +318,7 @@ VIEWS: tuple[View, ...] = (
     RUN_SUMMARY,
     TARGET_COMPARISON,
     energy_per_stage(_IDENTITY),
+    throttling(_IDENTITY, _LEVEL),
     REQUEST_COSTS,
     cost_components(_IDENTITY, _LEVEL),
     money_per_run(_IDENTITY),

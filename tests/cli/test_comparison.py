@@ -2,7 +2,7 @@
 
 import pytest
 
-from observatory.cli.comparison import cell, with_interval
+from observatory.cli.comparison import HELD_UP, LINES, cell, lines_of, with_interval
 
 BARE = {
     "value": None, "low": None, "high": None, "bound": None, "n": 50, "needs_n": 64,
@@ -39,3 +39,28 @@ def test_a_missing_figure_says_why() -> None:
     assert cell(failed, "s").plain == "> 10 s (failures)"
     assert cell({**BARE, "reason": "no_slo"}, "%").plain == "– no_slo"
     assert cell(None, "s").plain == "–"
+
+
+@pytest.mark.parametrize(
+    ("metric", "statistic", "value", "shown"),
+    [
+        ("throttle_rate", "value", 0.01, True),
+        ("throttle_rate", "value", 0.0, False),
+        ("pace_wait_s", "mean", 0.4, True),
+        ("pace_wait_s", "mean", 2e-5, False),
+        ("throttle_rate", "value", None, False),
+    ],
+)
+def test_service_waits_and_what_users_waited_stand_together_where_any_target_held_up(
+    metric: str, statistic: str, value: float | None, shown: bool
+) -> None:
+    quiet = {("throttle_rate", "value"): {**BARE, "value": 0.0}}
+    lines = lines_of([quiet, {(metric, statistic): {**BARE, "value": value}}])
+    if not shown:
+        assert lines == list(LINES)
+        return
+    place = lines.index(("End to end, p90", "e2e_s", "p90", "s"))
+    assert lines[place + 1 : place + 1 + len(HELD_UP)] == list(HELD_UP)
+    metrics = [line[1] for line in lines]
+    assert {"e2e_s", "throttle_wait_s", "pace_wait_s", "e2e_scheduled_s"} <= set(metrics)
+    assert [line for line in lines if line not in HELD_UP] == list(LINES)

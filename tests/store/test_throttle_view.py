@@ -1,0 +1,111 @@
+"""The view `throttling`, worked by hand: refused tries, what became of their requests, and the waits."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.record import Attempt, RequestRecord
+from observatory.core.workspace import Workspace
+from observatory.store.database import connect
+from observatory.store.warehouse import ingest
+from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, stage
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * S)
+
+
+def refused(number: int, sent_s: float, status: int = 429) -> Attempt:
+    """Refused within 50 ms."""
+    return Attempt(
+        number=number,
+        sent=ns(sent_s),
+        ended=ns(sent_s + 0.05),
+        http_status=status,
+        outcome="throttled",
+        error_phase="headers",
+        error_kind="http_status",
+    )
+
+
+def served(number: int, sent_s: float) -> Attempt:
+    """First token after 0.1 s, whole after 0.135 s."""
+    return msgspec.structs.replace(answer(ns(sent_s)), number=number)
+
+
+BY_HAND: list[RequestRecord] = [
+    # Due at 3.0: refused at 3.001, overloaded at 4.0, answered at 6.0: 2.999 s lost, 3.135 s waited.
+    record(0, attempts=[refused(0, 3.001), refused(1, 4.0, 503), served(2, 6.0)]),
+    # Due at 3.1: refused at 3.101 and at 5.1, which ended at 5.15: 2.049 s lost, never served.
+    record(
+        1,
+        attempts=[refused(0, 3.101), refused(1, 5.1)],
+        outcome="throttled",
+        reason="max_attempts",
+    ),
+    # Due at 3.2: held back for 0.4 s on purpose, answered at once.
+    record(2, attempts=[served(0, 3.601)], pace_wait_ns=ns(0.4)),
+    *(record(number) for number in range(3, 12)),
+    # Due when the window is over, and stopped by a person: neither is counted.
+    record(12, scheduled=9 * S, attempts=[refused(0, 9.0), served(1, 9.5)]),
+    record(13, attempts=[refused(0, 4.3)], outcome="interrupted", reason="interrupted"),
+]
+
+
+def ask(workspace: Workspace, records: list[RequestRecord], policy: str = "obey") -> dict[str, Any]:
+    made = manifest(target=facts(throttling=policy), stages=[stage(issued=len(records))])
+    ingest(workspace, sealed_run(workspace, made, records=records), stage_metrics)
+    with connect(workspace) as connection:
+        cursor = connection.execute("FROM throttling")
+        [row] = cursor.fetchall()
+        names = [column[0] for column in cursor.description or []]
+    return dict(zip(names, row, strict=True))
+
+
+def test_every_column_is_what_the_hand_worked_out(stocked: Workspace) -> None:
+    row = ask(stocked, BY_HAND)
+    counts = {
+        "policy": "obey",
+        "requests": 12,
+        "attempts": 15,
+        "throttled_attempts": 4,
+        "overloaded_attempts": 1,
+        "throttled_requests": 2,
+        "throttled_share": pytest.approx(1 / 6),
+        "served_after_waiting": 1,
+        "given_up": 1,
+        "throttle_lost_s": pytest.approx(2.999 + 2.049),
+        "pace_lost_s": pytest.approx(0.4),
+    }
+    assert {name: row[name] for name in counts} == counts
+    medians = {
+        "service_p50_s": 0.135,
+        "throttle_wait_p50_s": 0.0,
+        "pace_wait_p50_s": 0.0,
+        "user_p50_s": 0.136,
+        "service_ttft_p50_s": 0.1,
+        "user_ttft_p50_s": 0.101,
+    }
+    assert {name: row[name] for name in medians} == pytest.approx(medians)
+    assert row["user_p90_s"] is None, "a p90 needs 64 requests, here as everywhere"
+
+
+def test_a_percentile_that_failures_reach_is_not_made_up(stocked: Workspace) -> None:
+    """Seven of twelve gave up: there is no median of what users waited, nor of the service."""
+    lost = [
+        record(number, attempts=[refused(0, 3.5)], outcome="throttled", reason="max_wait")
+        for number in range(7)
+    ]
+    row = ask(stocked, [*lost, *(record(number) for number in range(7, 12))])
+    assert (row["requests"], row["given_up"]) == (12, 7)
+    assert row["service_p50_s"] is None
+    assert row["user_p50_s"] is None
+    assert row["throttle_lost_s"] == pytest.approx(7 * 0.05)
+
+
+def test_a_stage_without_refusals_says_so(stocked: Workspace) -> None:
+    row = ask(stocked, [record(number) for number in range(3)], policy="record")
+    assert (row["throttled_attempts"], row["throttled_share"]) == (0, 0)
+    assert (row["throttle_lost_s"], row["pace_lost_s"]) == (0, 0)
