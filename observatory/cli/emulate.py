@@ -52,8 +52,8 @@ def emulate(
 ) -> None:
     """Serve an emulated model: seeded latencies and faults, filler text, the real wire.
 
-    It speaks /v1/chat/completions, /v1/completions and /v1/models, streamed or not, and /metrics
-    under vLLM's names. Whatever is measured against it is about the client and never about a model.
+    It speaks /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/models,
+    streamed or not, and /metrics under vLLM's names. Whatever is measured against it is about the client and never about a model.
     docs/emulator.md explains profiles and the truth log.
 
     Example: observatory emulate steady --port 8100 --truth-log truth.jsonl

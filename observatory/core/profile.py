@@ -137,9 +137,12 @@ class Shape(Part):
     padding_bytes: int = Field(
         default=0, ge=0, le=16 << 20, description="of a field nobody knows, in every event"
     )
-    done: bool = Field(default=True, description="whether [DONE] ends the stream")
+    done: bool = Field(
+        default=True,
+        description="whether [DONE] (message_stop, response.completed) ends the stream",
+    )
     answer: Literal["text", "tool_call"] = Field(
-        default="text", description="tool_call: in chats, a call whose arguments come in pieces"
+        default="text", description="tool_call: in all but completions, a call in pieces"
     )
     text: Literal["question", "multibyte"] = Field(
         default="question", description="words of the question, or 2 to 4 bytes a character"
@@ -147,7 +150,7 @@ class Shape(Part):
 
 
 class Limits(Part):
-    """Allowances a minute, with the headers that OpenAI sends."""
+    """Allowances a minute, with the headers that the asked API sends."""
 
     requests_per_minute: int | None = Field(
         default=None, ge=1, description="each request counts one"
@@ -190,7 +193,9 @@ class Faults(Part):
     big_event: Share = Field(default=0.0, description="one event of 1 MiB of text")
     wrong_usage: Share = Field(default=0.0, description="usage is not what was streamed")
     model_swap: Share = Field(default=0.0, description="answers under another model's name")
-    no_done: Share = Field(default=0.0, description="the stream ends well but without [DONE]")
+    no_done: Share = Field(
+        default=0.0, description="the stream ends well but without its last event"
+    )
     retry_after: PositiveDuration = Field(default=1.0, description="said with http_429")
     stall_for: PositiveDuration = Field(default=30.0, description="until a stalled one is closed")
     slow_headers_by: PositiveDuration = Field(default=5.0, description="how late they come")

@@ -27,6 +27,9 @@ _OURS = (
 Transport = Literal["lean", "sdk"]
 """lean: our own sockets, stamps by the kernel. sdk: the openai package's client, as an application
 would see it."""
+Wire = Literal["openai", "responses", "messages"]
+"""openai: Chat Completions, or Completions where the workload asks those; responses: OpenAI's Responses
+API; messages: Anthropic's Messages API. The last two take chat workloads only."""
 BESIDE_API = "beside_api"
 """metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
 
@@ -271,6 +274,9 @@ class UrlTarget(TargetIdentity):
     stream_usage: bool = Field(
         default=True, description="ask for usage in streams; false where it refuses stream_options"
     )
+    wire: Wire = Field(
+        default="openai", description="which API is asked: openai, responses or messages"
+    )
     transport: Transport = Field(
         default="lean", description="sdk: measured through the openai package's client"
     )
@@ -298,6 +304,7 @@ class UrlTarget(TargetIdentity):
     @model_validator(mode="after")
     def _billing_fits(self) -> Self:
         _one_key_source(self.api_key_env, self.api_key_file)
+        _sdk_speaks(self.transport, self.wire)
         if self.billing == "tokens" and self.rate is not None:
             raise ValueError("rate is for billing: hours; billing: tokens takes price")
         if self.billing == "hours" and self.price is not None:
@@ -349,6 +356,9 @@ class EmulatedTarget(TargetIdentity):
     profile: Profile | str = Field(
         default=Profile(), description="a profile's fields, or its name or its file's path"
     )
+    wire: Wire = Field(
+        default="openai", description="which API is asked: openai, responses or messages"
+    )
     transport: Transport = Field(
         default="lean", description="sdk: measured through the openai package's client"
     )
@@ -356,6 +366,11 @@ class EmulatedTarget(TargetIdentity):
     weights: Literal["open", "closed"] = "closed"
     billing: Literal["tokens"] = "tokens"
     price: TokenPrices | None = None
+
+    @model_validator(mode="after")
+    def _asked_as_it_can_be(self) -> Self:
+        _sdk_speaks(self.transport, self.wire)
+        return self
 
     @field_validator("name")
     @classmethod
@@ -374,6 +389,11 @@ Target = Annotated[
 def _one_key_source(variable: str | None, file: Path | None) -> None:
     if variable is not None and file is not None:
         raise ValueError("give api_key_env or api_key_file, not both")
+
+
+def _sdk_speaks(transport: Transport, wire: Wire) -> None:
+    if transport == "sdk" and wire == "messages":
+        raise ValueError("transport: sdk is the openai package, which has no wire: messages")
 
 
 def _metrics_url(url: str | None) -> str | None:

@@ -50,8 +50,8 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
             return open_emulated(target, context)
 
 
-def check_inputs(target: Target) -> None:
-    """BadInput for whatever is wrong with a target and can be known before anything is started.
+def check_inputs(target: Target) -> Connection:
+    """How a target will be spoken to, as far as is known; BadInput for whatever is wrong with a target and can be known before anything is started.
 
     Variables and key files that are missing, an unknown provider or model, files that are not
     there or unusable. Nothing is sent, started or fetched. open_target does this first; where
@@ -85,6 +85,7 @@ def check_inputs(target: Target) -> None:
     resolved_query(connection)
     if connection.scheme == "https":
         tls_context(connection)
+    return connection
 
 
 def unopened_connection(target: Target) -> Connection:
@@ -108,4 +109,7 @@ def unopened_connection(target: Target) -> Connection:
 
 def _own_connection(target: LlamaCppTarget | VllmTarget | EmulatedTarget) -> Connection:
     """What a target that we start ourselves says of HTTP, before it has an address."""
-    return connect(target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="")
+    wire = target.wire if isinstance(target, EmulatedTarget) else "openai"
+    return connect(
+        target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="", wire=wire
+    )

@@ -44,6 +44,7 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
             port=ready["port"],
             base_path="/v1",
             model=EMULATED_MODEL,
+            wire=target.wire,
         )
         facts = facts_of(
             target,

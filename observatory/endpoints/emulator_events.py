@@ -46,7 +46,7 @@ class Counts:
 
 
 class AnswerBytes:
-    """One answer's bytes. number (of the request) makes its id; usage_factor falsifies usage."""
+    """One answer's bytes: a chat's or a completion's, and what other wires' say otherwise. number (of the request) makes its id; usage_factor falsifies usage."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AnswerBytes:
         created: int,
         usage_factor: float = 1.0,
     ) -> None:
-        self._chat = asked.kind == "chat"
+        self._chat = asked.kind != "completions"
         self._shape = shape
         self._counts = counts
         self._finished = finished
@@ -212,6 +212,12 @@ class AnswerBytes:
         elif usage == "asked" and self._asked:
             event["usage"] = None  # as OpenAI does in every event but the last
         return self._lines(event)
+
+    def _named(self, kind: str, event: dict[str, Any]) -> bytes:
+        """An event that bears its type as its name, and the padding that every event has."""
+        padding = {"padding": self._head["padding"]} if "padding" in self._head else {}
+        lines = b"event: " + kind.encode() + self._eol + self._lines({**event, **padding})
+        return _chunk(lines)
 
     def _laid(self, event: dict[str, Any]) -> bytes:
         return _chunk(self._lines(event))

@@ -1,12 +1,15 @@
-"""The emulator's allowances, refilled evenly or whole each minute, and OpenAI's headers. Pure."""
+"""The emulator's allowances, refilled evenly or whole each minute, and their headers. Pure."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from observatory.core.profile import Limits
 from observatory.endpoints.emulator_wire import Reply, error, retry_headers
 
 Headers = tuple[tuple[str, str], ...]
+SaysLimit = Callable[[str, int, int, float], Headers]
+"""(name, limit, remaining, seconds until it is whole again) -> the headers that say so on a wire."""
 MINUTE_S = 60.0
 
 
@@ -85,12 +88,18 @@ class Allowance:
         """Whether there is any limit."""
         return bool(self._buckets)
 
-    def ask(self, now_s: float, tokens: int, model: str) -> tuple[Headers, Reply | None]:
+    def ask(
+        self, now_s: float, tokens: int, model: str, says: SaysLimit | None = None
+    ) -> tuple[Headers, Reply | None]:
         """Take one request of this many tokens: its headers, and its refusal where it is one.
 
-        A refused request takes nothing, unless they are counted: then what is left. One that is larger than the allowance ever gets waits for all
+        says: how a limit is said on the request's wire; default: OpenAI's way.
+
+        A refused request takes nothing, unless they are counted: then what is left. One that is
+        larger than the allowance ever gets waits for all
         of it, as otherwise it would never be served.
         """
+        says = says or openai_limit
         wanted = {"requests": 1, "tokens": tokens}
         for bucket in self._buckets.values():
             bucket.refill(now_s)
@@ -102,7 +111,7 @@ class Allowance:
         if not over:
             for name, bucket in self._buckets.items():
                 bucket.left -= min(wanted[name], bucket.most)
-            return self._headers(), None
+            return self._headers(says), None
         if self._counts_refused:
             for name, bucket in self._buckets.items():
                 bucket.left = max(0.0, bucket.left - wanted[name])
@@ -114,19 +123,45 @@ class Allowance:
             f"{bucket.a_minute}, Used {math.ceil(bucket.most - bucket.left)}, Requested "
             f"{wanted[name]}. Please try again in {written_duration(wait_s)}."
         )
-        headers = (*self._headers(), *retry_headers(wait_s))
-        return headers, error(429, message, kind=name, code="rate_limit_exceeded")
+        refusal = error(
+            429,
+            message,
+            kind=name,
+            code="rate_limit_exceeded",
+            headers=retry_headers(wait_s),
+        )
+        return self._headers(says), refusal
 
-    def _headers(self) -> Headers:
+    def _headers(self, says: SaysLimit) -> Headers:
         headers: list[tuple[str, str]] = []
         for name, bucket in self._buckets.items():
             full_s = bucket.wait_s(bucket.most)
-            headers += [
-                (f"x-ratelimit-limit-{name}", str(bucket.a_minute)),
-                (f"x-ratelimit-remaining-{name}", str(int(bucket.left))),
-                (f"x-ratelimit-reset-{name}", written_duration(full_s)),
-            ]
+            headers += says(name, bucket.a_minute, int(bucket.left), full_s)
         return tuple(headers)
+
+
+def openai_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
+    """OpenAI's headers about one limit ("Rate limits in headers")."""
+    return (
+        (f"x-ratelimit-limit-{name}", str(limit)),
+        (f"x-ratelimit-remaining-{name}", str(left)),
+        (f"x-ratelimit-reset-{name}", written_duration(full_s)),
+    )
+
+
+def throttled(retry_after_s: float, says: SaysLimit = openai_limit) -> Reply:
+    """A refusal by chance: the limits in its headers are stand-ins of the right shape."""
+    return error(
+        429,
+        "Rate limit reached (emulated).",
+        kind="requests",
+        code="rate_limit_exceeded",
+        headers=(
+            *retry_headers(retry_after_s),
+            *says("requests", 60, 0, 1.0),
+            *says("tokens", 60_000, 59_000, 1.0),
+        ),
+    )
 
 
 def written_duration(seconds: float) -> str:

@@ -12,8 +12,10 @@ from observatory.core.profile import Profile
 from observatory.endpoints.emulator_cache import CachedPrompts
 from observatory.endpoints.emulator_draws import Draws, Fate
 from observatory.endpoints.emulator_events import AnswerBytes, Counts
-from observatory.endpoints.emulator_limits import Allowance, Headers
+from observatory.endpoints.emulator_limits import Allowance, Headers, SaysLimit, openai_limit
 from observatory.endpoints.emulator_load import Pace, Slots
+from observatory.endpoints.emulator_messages import MessagesBytes, messages_limit
+from observatory.endpoints.emulator_responses import ResponsesBytes
 from observatory.endpoints.emulator_script import Script, Step, refusal_of
 from observatory.endpoints.emulator_truth import Lateness, TruthLog
 from observatory.endpoints.emulator_wire import Asked, Reply
@@ -86,15 +88,16 @@ class EmulatedModel:
         """
         tokens = asked.text.split()
         limits: Headers = ()
+        says = _SAYS.get(asked.kind, openai_limit)
         if self._allowance.limited:
             limits, over = self._allowance.ask(
-                self._clock(), len(tokens) + (asked.limit or 0), self.name
+                self._clock(), len(tokens) + (asked.limit or 0), self.name, says
             )
             if over is not None:
                 return over, limits, "limit"
         limit = asked.limit if self.profile.obeys_limit else None
         fate = self._draws.draw(body, limit=limit, whole_limit=asked.whole_limit)
-        refusal = refusal_of(fate.fault, self.profile)
+        refusal = refusal_of(fate.fault, self.profile, says)
         if refusal is not None:
             return refusal, limits, fate.fault
         cached = self._cache.cached(tokens)
@@ -133,7 +136,7 @@ class EmulatedModel:
     def _content(self, asked: Asked, fate: Fate, counts: Counts, number: int) -> AnswerBytes:
         profile = self.profile
         wrong = fate.fault == "wrong_usage"
-        return AnswerBytes(
+        return _BYTES.get(asked.kind, AnswerBytes)(
             asked,
             counts,
             fate.finished,
@@ -144,6 +147,14 @@ class EmulatedModel:
             created=int(time.time()),
             usage_factor=profile.faults.wrong_usage_factor if wrong else 1.0,
         )
+
+
+def _messages_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
+    return messages_limit(name, limit, left, full_s, time.time())
+
+
+_BYTES: dict[str, type[AnswerBytes]] = {"messages": MessagesBytes, "responses": ResponsesBytes}
+_SAYS: dict[str, SaysLimit] = {"messages": _messages_limit}
 
 
 def _ascii(text: str) -> str:

@@ -12,13 +12,8 @@ from typing import Literal, NamedTuple
 from observatory.core.profile import Profile
 from observatory.endpoints.emulator_draws import Fate, answer_words
 from observatory.endpoints.emulator_events import AnswerBytes
-from observatory.endpoints.emulator_wire import (
-    OVERLOADED,
-    OVERLOADED_529,
-    SERVER_ERROR,
-    Reply,
-    throttled,
-)
+from observatory.endpoints.emulator_limits import SaysLimit, openai_limit, throttled
+from observatory.endpoints.emulator_wire import OVERLOADED, OVERLOADED_529, SERVER_ERROR, Reply
 
 Stretch = Literal["fixed", "drift", "load"]
 """What lengthens a gap: nothing, the passing of time, or that and the running batch."""
@@ -46,11 +41,11 @@ class Step(NamedTuple):
     ending: Ending | None = None
 
 
-def refusal_of(fault: str | None, profile: Profile) -> Reply | None:
-    """The reply of a fault that takes no slot; None for every other fate."""
+def refusal_of(fault: str | None, profile: Profile, says: SaysLimit = openai_limit) -> Reply | None:
+    """The reply of a fault that takes no slot; None for every other fate. says: as Allowance.ask's."""
     match fault:
         case "http_429":
-            return throttled(profile.faults.retry_after)
+            return throttled(profile.faults.retry_after, says)
         case "http_503":
             return OVERLOADED
         case "http_529":

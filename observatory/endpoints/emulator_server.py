@@ -13,6 +13,7 @@ import httptools
 
 from observatory.endpoints.emulator_answer import Answer
 from observatory.endpoints.emulator_limits import Headers
+from observatory.endpoints.emulator_messages import as_messages
 from observatory.endpoints.emulator_model import EmulatedModel, Prepared
 from observatory.endpoints.emulator_pages import (
     LATENESS_PATH,
@@ -31,6 +32,7 @@ from observatory.endpoints.emulator_wire import (
     understand,
 )
 
+MESSAGES_PATH = "/v1/messages"
 LARGEST_BODY = 64 * 2**20
 """Bytes of a request's body above which it is answered with 413."""
 _STREAM_HEADERS: Headers = (
@@ -131,6 +133,8 @@ class Connection(asyncio.Protocol):
         match name.lower():
             case b"authorization":
                 self._reading.authorization = value.decode("latin-1")
+            case b"x-api-key":  # Anthropic's clients send the key so
+                self._reading.authorization = f"Bearer {value.decode('latin-1')}"
             case b"expect":
                 self._reading.expects = value.lower() == b"100-continue"
 
@@ -163,7 +167,8 @@ class Connection(asyncio.Protocol):
         number = model.requests
         identifier = f"req-emulated-{number:08d}"
         close = () if request.keep_alive else (("connection", "close"),)
-        request.headers = (("x-request-id", identifier), *model.marks, *close)
+        name = "request-id" if request.path == MESSAGES_PATH else "x-request-id"
+        request.headers = ((name, identifier), *model.marks, *close)
         facts = {"request": number, "id": identifier, "connection": self._number}
         if model.truth is not None:
             request.trace = Trace(request.read_ns, {**facts, "path": request.path})
@@ -221,7 +226,7 @@ class Connection(asyncio.Protocol):
     def _reply(self, reply: Reply, headers: Headers, fault: str | None) -> None:
         request = self._answering
         assert request is not None
-        data = render_reply(reply, (*headers, *request.headers))
+        data = render_reply(self._worded(reply), (*headers, *request.headers))
         if request.trace is not None:
             request.trace.facts.update({"status": reply.status, "fault": fault})
             request.trace.writes.append((time.time_ns(), 0, 0, 0))
@@ -230,7 +235,14 @@ class Connection(asyncio.Protocol):
 
     def _whole_response(self, reply: Reply, headers: Headers) -> bytes:
         """Head and body of an answer that is not streamed."""
-        return render_reply(reply, self._answer_headers(reply.status, headers))
+        return render_reply(self._worded(reply), self._answer_headers(reply.status, headers))
+
+    def _worded(self, reply: Reply) -> Reply:
+        """A reply in the words of the API that was asked."""
+        request = self._answering
+        if request is None or request.path != MESSAGES_PATH:
+            return reply
+        return as_messages(reply, request.headers[0][1])
 
     def _stream_head(self, headers: Headers) -> bytes:
         return response_head(200, (*_STREAM_HEADERS, *self._answer_headers(200, headers)))
@@ -241,6 +253,8 @@ class Connection(asyncio.Protocol):
         assert request is not None
         if request.trace is not None:
             request.trace.facts["status"] = status
+        if request.path == MESSAGES_PATH:
+            return (*headers, *request.headers)  # Anthropic tells no processing time
         elapsed_ms = round((self._loop.time() - request.read_s) * 1e3)
         return (("openai-processing-ms", str(elapsed_ms)), *headers, *request.headers)
 

@@ -1,4 +1,4 @@
-"""The emulator's side of the OpenAI wire: requests understood, replies that are not streamed.
+"""The emulator's side of the wires: requests understood, replies that are not streamed.
 
 Pure: bytes in, values and bytes out; no socket, no clock, no draw.
 """
@@ -8,6 +8,8 @@ import math
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from observatory.endpoints.emulator_dialects import Dialect, read_fields
 
 EMULATOR = "observatory-emulator"
 """How it calls itself: in `server:` and as the owner of its model."""
@@ -51,10 +53,19 @@ class _Body(msgspec.Struct):
     ignore_eos: bool = False
 
 
+Kind = Literal["chat", "completions", "messages", "responses"]
+_ROUTES: dict[str, Kind] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/messages": "messages",
+    "/v1/responses": "responses",
+}
+
+
 class Asked(msgspec.Struct, frozen=True):
     """A request for an answer, understood. text is all that was asked, joined by line breaks."""
 
-    kind: Literal["chat", "completions"]
+    kind: Kind
     text: str
     stream: bool
     include_usage: bool
@@ -94,25 +105,6 @@ OVERLOADED = error(503, "The server is overloaded (emulated).", kind="server_err
 OVERLOADED_529 = error(529, "Overloaded (emulated).", kind="overloaded_error")
 
 
-def throttled(retry_after_s: float) -> Reply:
-    """A refusal by chance: the limits in its headers are stand-ins of the right shape."""
-    return error(
-        429,
-        "Rate limit reached (emulated).",
-        kind="requests",
-        code="rate_limit_exceeded",
-        headers=(
-            *retry_headers(retry_after_s),
-            ("x-ratelimit-limit-requests", "60"),
-            ("x-ratelimit-limit-tokens", "60000"),
-            ("x-ratelimit-remaining-requests", "0"),
-            ("x-ratelimit-remaining-tokens", "59000"),
-            ("x-ratelimit-reset-requests", "1s"),
-            ("x-ratelimit-reset-tokens", "1s"),
-        ),
-    )
-
-
 def retry_headers(seconds: float) -> tuple[tuple[str, str], ...]:
     """When to come back: whole seconds (RFC 9110), and milliseconds as OpenAI says it beside."""
     return (
@@ -125,21 +117,29 @@ def understand(
     method: str, path: str, authorization: str, body: bytes, *, model: str, key: str | None
 ) -> Asked | Reply:
     """What a request wants, or the reply that it gets at once. path is without its query."""
+    kind = _ROUTES.get(path)
     if path == "/health":
         return Reply(200, b'{"status":"ok"}')
-    routes = {"/v1/models": "GET", "/v1/chat/completions": "POST", "/v1/completions": "POST"}
-    wanted = "GET" if path.startswith("/v1/models/") else routes.get(path)
-    if wanted is None:
+    listing = path == "/v1/models" or path.startswith("/v1/models/")
+    if kind is None and not listing:
         return error(404, f"Unknown path {path}: try /v1/chat/completions", code="unknown_url")
+    wanted = "POST" if kind is not None else "GET"
     if method != wanted:
         return error(405, f"{path} takes {wanted}", headers=(("allow", wanted),))
     if key is not None and not hmac.compare_digest(
         authorization.encode("utf-8", "replace"), f"Bearer {key}".encode()
     ):
         return error(401, "Incorrect API key provided.", code="invalid_api_key")
-    if wanted == "GET":
+    if kind is None:
         return _models(path, model)
-    return _asked("chat" if "chat" in path else "completions", body, model)
+    try:
+        if kind == "messages" or kind == "responses":
+            return _asked_otherwise(kind, body, model)
+        return _asked(kind, body, model)
+    except msgspec.ValidationError as problem:
+        return error(400, f"Invalid request: {problem}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        return error(400, f"The body is not JSON: {problem}")
 
 
 def _models(path: str, model: str) -> Reply:
@@ -156,12 +156,7 @@ def _no_model(name: str) -> Reply:
 
 
 def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Asked | Reply:
-    try:
-        fields = _decoder.decode(body)
-    except msgspec.ValidationError as problem:
-        return error(400, f"Invalid request: {problem}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        return error(400, f"The body is not JSON: {problem}")
+    fields = _decoder.decode(body)
     if fields.model != model:
         return _no_model(fields.model)
     if kind == "chat" and not fields.messages:
@@ -181,6 +176,21 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Ask
         include_usage=fields.stream_options is not None and fields.stream_options.include_usage,
         limit=fields.max_completion_tokens or fields.max_tokens,
         whole_limit=fields.ignore_eos,
+    )
+
+
+def _asked_otherwise(kind: Dialect, body: bytes, model: str) -> Asked | Reply:
+    """The same of a request to the Messages or the Responses API, which tell usage unasked."""
+    fields = read_fields(kind, body)
+    if fields.model != model:
+        return _no_model(fields.model)
+    return Asked(
+        kind=kind,
+        text=fields.text,
+        stream=fields.stream,
+        include_usage=True,
+        limit=fields.limit,
+        whole_limit=fields.whole_limit,
     )
 
 

@@ -127,7 +127,7 @@ class MessagesReading(AnswerReading):
         self._model(event.model)
         characters = 0
         for index, block in enumerate(event.content or ()):
-            characters += self._block(block, index, at)
+            characters += self._block(block, index, at, whole=True)
         self._finished(event.stop_reason)
         self._carried(characters, at, 0)
         self._count(event.usage, at)
@@ -147,7 +147,7 @@ class MessagesReading(AnswerReading):
             return self._calls(index or 0, None, delta.partial_json, at)
         return 0
 
-    def _block(self, block: _Block, index: int | None, at: int) -> int:
+    def _block(self, block: _Block, index: int | None, at: int, *, whole: bool = False) -> int:
         match block.type:
             case "text":
                 return self._says(block.text, at)
@@ -155,8 +155,9 @@ class MessagesReading(AnswerReading):
                 self._thought = True
                 return self._reasons(block.thinking, at)
             case "tool_use":
-                # A stream opens with an empty input; a whole answer has all of it.
-                given = msgspec.json.encode(block.input).decode() if block.input else ""
+                # A stream opens a call with an empty input, whose pieces come; a whole answer has it.
+                known = whole or block.input
+                given = msgspec.json.encode(block.input).decode() if known else ""
                 return self._calls(index or 0, block.name, given, at)
         return 0
 

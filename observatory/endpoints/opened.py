@@ -22,6 +22,7 @@ from observatory.core.target import (
     Target,
     UrlTarget,
     VllmTarget,
+    Wire,
 )
 from observatory.core.throttling import Throttling
 from observatory.endpoints.kept_child import KeptChild
@@ -96,6 +97,7 @@ def connect(
     stream_usage: bool = True,
     max_tokens_field: str = "max_tokens",
     models: Sequence[str] = (),
+    wire: Wire = "openai",
 ) -> Connection:
     """The connection to a target at this address, with all that its file says of HTTP.
 
@@ -125,6 +127,7 @@ def connect(
         max_tokens_field=max_tokens_field,
         throttle=_throttle(target.throttling),
         models=list(models),
+        wire=wire,
         transport="lean" if isinstance(target, LlamaCppTarget | VllmTarget) else target.transport,
     )
 

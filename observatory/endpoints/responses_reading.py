@@ -23,6 +23,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class _Item(msgspec.Struct, gc=False):
+    id: str | None = None
     type: str | None = None
     name: str | None = None
     arguments: str | None = None
@@ -52,6 +53,7 @@ class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     delta: str | None = None
     output_index: int | None = None
+    item_id: str | None = None
     item: _Item | None = None
     response: _Response | None = None
     error: Any = None
@@ -67,12 +69,13 @@ _CALLS = frozenset({"function_call", "custom_tool_call"})
 class ResponsesReading(AnswerReading):
     """Tokens of a reasoning summary are counted nowhere; reasoning_tokens are of what it sums up."""
 
-    __slots__ = ("_refused",)
+    __slots__ = ("_places", "_refused")
     ends_with: ClassVar[str] = "response.completed"
 
     def __init__(self) -> None:
         super().__init__()
         self._refused = False
+        self._places: dict[str, int] = {}
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """See AnswerReading."""
@@ -91,7 +94,7 @@ class ResponsesReading(AnswerReading):
             case "response.reasoning_text.delta":
                 characters = self._reasons(event.delta, at)
             case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
-                characters = self._calls(event.output_index or 0, None, event.delta, at)
+                characters = self._calls(self._place(event), None, event.delta, at)
             case "response.refusal.delta":
                 self._refused = True
                 characters = self._says(event.delta, at)
@@ -119,13 +122,21 @@ class ResponsesReading(AnswerReading):
         if event.type == "response.output_item.added" and event.item is not None:
             item = event.item
             if item.type in _CALLS:
-                return self._calls(event.output_index or 0, item.name, item.arguments, at)
+                return self._calls(self._place(event), item.name, item.arguments, at)
             return 0
         if event.response is None:
             return 0
         if event.type in ("response.completed", "response.incomplete"):
             self.saw_done = True
         return self._response(event.response, at)
+
+    def _place(self, event: _Event) -> int:
+        """Which output item an event is of: by its index, or by its id where a server (llama.cpp) tells no
+        index."""
+        if event.output_index is not None:
+            return event.output_index
+        identifier = (event.item.id if event.item is not None else None) or event.item_id or ""
+        return self._places.setdefault(identifier, len(self._places))
 
     def _response(self, response: _Response, at: int) -> int:
         """The response's own fields; its output too, where no text has come in events."""

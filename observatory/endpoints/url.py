@@ -68,6 +68,7 @@ def url_connection(target: UrlTarget | VllmTarget) -> Connection:
         key=key_source(target, None),
         stream_usage=target.stream_usage,
         max_tokens_field=target.max_tokens_field,
+        wire=target.wire,
     )
 
 

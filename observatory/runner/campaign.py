@@ -22,6 +22,7 @@ from observatory.endpoints.catalogue import check_inputs
 from observatory.endpoints.lost_engines import end_lost_engines
 from observatory.endpoints.vllm_executable import computes_on_gpus
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
+from observatory.runner.askable import check_askable
 from observatory.runner.calibration import load_calibration, this_host
 from observatory.runner.gpu_claims import VISIBLE, check_free, check_ports_apart, check_together
 from observatory.runner.idle import rest
@@ -113,7 +114,7 @@ def _check(workspace: Workspace, request: Request) -> Plan:
         prices = prices_of(target, agreed=agreed)
         check_may_spend(target, request.scenario.budget, prices, plan.items)
     for target in request.targets:
-        check_inputs(target)
+        check_askable(plan, target, check_inputs(target))
     probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start
     return plan
 

@@ -33,11 +33,11 @@ def test_what_is_over_is_refused_as_openai_does_and_takes_nothing() -> None:
     allowance = Allowance(Limits(requests_per_minute=3))
     assert [allowance.ask(0.0, 5, "m")[1] for _ in range(3)] == [None] * 3
     for _ in range(2):
-        headers, over = allowance.ask(0.0, 5, "m")
+        _, over = allowance.ask(0.0, 5, "m")
         assert over is not None
         assert over.status == 429
-        assert dict(headers)["retry-after"] == "20"
-        assert dict(headers)["retry-after-ms"] == "20000"
+        assert dict(over.headers)["retry-after"] == "20"
+        assert dict(over.headers)["retry-after-ms"] == "20000"
         error = json.loads(over.body)["error"]
         assert error == {
             "message": "Rate limit reached for m on requests per min (RPM): Limit 3, Used 3, "
@@ -52,10 +52,10 @@ def test_what_is_over_is_refused_as_openai_does_and_takes_nothing() -> None:
 def test_tokens_are_refused_as_tokens_and_the_longer_wait_is_said() -> None:
     allowance = Allowance(Limits(requests_per_minute=60, tokens_per_minute=60))
     assert allowance.ask(0.0, 60, "m")[1] is None
-    headers, over = allowance.ask(0.0, 30, "m")
+    _, over = allowance.ask(0.0, 30, "m")
     assert over is not None
     assert json.loads(over.body)["error"]["type"] == "tokens"
-    assert dict(headers)["retry-after"] == "30"
+    assert dict(over.headers)["retry-after"] == "30"
 
 
 def test_a_request_larger_than_the_allowance_waits_for_all_of_it() -> None:
@@ -135,8 +135,8 @@ def test_a_small_burst_is_all_that_can_be_saved_up() -> None:
 def test_a_minutes_allowance_is_whole_again_at_the_full_minute() -> None:
     allowance = Allowance(Limits(requests_per_minute=3, window="minute"))
     assert accepted(allowance, [110.0, 111.0, 112.0, 113.0, 119.9]) == [110.0, 111.0, 112.0]
-    headers, over = allowance.ask(118.5, 1, "m")
-    assert over is not None and dict(headers)["retry-after-ms"] == "1500"
+    _, over = allowance.ask(118.5, 1, "m")
+    assert over is not None and dict(over.headers)["retry-after-ms"] == "1500"
     assert accepted(allowance, [120.0] * 9) == [120.0] * 3
 
 

@@ -202,6 +202,19 @@ def test_the_documented_function_call() -> None:
     assert got.attempt.event_tokens == [1] * 6
 
 
+def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
+    """As llama.cpp sends them (tools/server/server-task.cpp, to_json_oaicompat_resp)."""
+    events: list[dict[str, Any]] = []
+    for name in ("f", "g"):
+        item = {"id": f"fc_{name}", "type": "function_call", "name": name, "arguments": ""}
+        events.append({"type": "response.output_item.added", "item": item})
+    for name, text in (("f", "{"), ("g", "["), ("f", "}"), ("g", "]")):
+        kind = "response.function_call_arguments.delta"
+        events.append({"type": kind, "item_id": f"fc_{name}", "delta": text})
+    got = read(stream([named(one) for one in [*events, closed()]]), wire="responses")
+    assert got.tool_text == "f({})\ng([])"
+
+
 def test_incomplete_answers_say_why() -> None:
     for reason, common in (("max_output_tokens", "length"), ("content_filter", "content_filter")):
         got = answer(

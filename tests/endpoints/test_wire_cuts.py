@@ -19,6 +19,14 @@ CORPUS = {
     path.name: path.read_bytes()
     for path in sorted(Path(__file__).with_name("corpus").glob("*.http"))
 }
+
+
+def wire_in(name: str) -> WireName:
+    """The wire that a recording came by, which its name says unless it is OpenAI's."""
+    parts = name.split("-")
+    return "messages" if "messages" in parts else "responses" if "responses" in parts else "openai"
+
+
 INSTANTS = (
     "headers",
     "first_event",
@@ -143,7 +151,7 @@ def test_any_cutting_of_an_answer_in_one_piece(cuts: list[int]) -> None:
 @given(data=st.data())
 def test_any_cutting_of_a_recorded_stream(name: str, data: st.DataObject) -> None:
     raw = CORPUS[name]
-    check(raw, data.draw(st.lists(st.integers(0, len(raw)), max_size=30)))
+    check(raw, data.draw(st.lists(st.integers(0, len(raw)), max_size=30)), wire_in(name))
 
 
 @pytest.mark.parametrize(
@@ -156,6 +164,12 @@ def test_any_cutting_of_a_recorded_stream(name: str, data: st.DataObject) -> Non
         ("llama-cpp-completions-whole.http", "ok", 7, 8, 8, "usage"),
         ("llama-cpp-bad-request.http", "error", None, None, 0, None),
         ("llama-cpp-not-found.http", "error", None, None, 0, None),
+        ("llama-cpp-messages-stream.http", "ok", 22, 17, 16, "usage"),
+        ("llama-cpp-messages-whole.http", "ok", 35, 8, 8, "usage"),
+        ("llama-cpp-messages-bad-request.http", "error", None, None, 0, None),
+        ("llama-cpp-responses-stream.http", "ok", 22, 17, 16, "usage"),
+        ("llama-cpp-responses-whole.http", "ok", 35, 8, 8, "usage"),
+        ("llama-cpp-responses-bad-request.http", "error", None, None, 0, None),
     ],
 )
 def test_recorded_llama_cpp_answers(
@@ -166,7 +180,7 @@ def test_recorded_llama_cpp_answers(
     streamed: int,
     usage_from: str | None,
 ) -> None:
-    attempt = fed(CORPUS[name], []).attempt
+    attempt = fed(CORPUS[name], [], wire_in(name)).attempt
     assert attempt.outcome == outcome
     tokens = attempt.tokens
     assert (tokens.prompt, tokens.output, tokens.streamed) == (prompt, output, streamed)

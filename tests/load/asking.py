@@ -62,7 +62,9 @@ def main() -> None:
     import gevent
 
     from observatory.core.clock import new_anchor
+    from observatory.core.plan import PlanItem
     from observatory.endpoints.exchange import Exchange, Fault
+    from observatory.endpoints.requests_body import render
     from observatory.endpoints.wire import decode
     from observatory.load import kernel_stamps
     from observatory.load.endpoint import make_endpoint
@@ -88,14 +90,22 @@ def main() -> None:
         for text in case.texts:
             exchange = Exchange(streaming=case.stream)
             messages = [{"role": "user", "content": text}]
-            body = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
+            asked = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
+            body, wire = msgspec.json.encode(asked), case.connection.wire
+            if wire != "openai":
+                item = PlanItem("p", "", {"messages": messages}, 32, 1)
+                body, _ = render(
+                    item, case.connection, request="chat", stream=case.stream, cache="natural"
+                )
             if case.stall_s:
                 gevent.spawn_later(0.1, monkey.get_original("time", "sleep"), case.stall_s)
             if case.give_up_s is not None:
                 fault = Fault("stream", "timeout", "given up", "timeout")
                 gevent.spawn_later(case.give_up_s, transport.give_up, fault)
-            transport.ask([msgspec.json.encode(body)], exchange)
-            answer = decode(exchange, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker)
+            transport.ask([body], exchange)
+            answer = decode(
+                exchange, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker, wire=wire
+            )
             sent = (answer.attempt.sent or 0) + anchor.realtime_ns
             told.append(Told(answer.attempt, answer.text, sent))
         transport.close()

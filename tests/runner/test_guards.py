@@ -5,13 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from pydantic import ValidationError
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.plan import Plan, PlanItem, StagePlan
 from observatory.core.scenario import Budget
 from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
 from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.endpoints.catalogue import check_inputs
+from observatory.runner.askable import check_askable
 from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.preflight import check_levels
 from observatory.runner.references import check_references
@@ -116,3 +120,50 @@ def test_a_lock_is_of_an_endpoint_and_goes_with_its_holder(tmp_path: Path) -> No
         holder.communicate()
     with target_lock(tmp_path, EMULATED):
         pass
+
+
+@pytest.mark.parametrize(
+    ("wire", "request_kind", "body", "more", "complaint"),
+    [
+        ("openai", "completions", {"prompt": "x"}, {}, None),
+        ("messages", "chat", {"messages": [{"role": "user", "content": "x"}]}, {}, None),
+        ("responses", "chat", {"messages": [{"role": "user", "content": "x"}]}, {}, None),
+        ("messages", "completions", {"prompt": "x"}, {}, "takes no completions requests"),
+        ("responses", "completions", {"prompt": "x"}, {}, "takes no completions requests"),
+        (
+            "messages",
+            "chat",
+            {"messages": [{"role": "user", "content": "x"}], "temperature": 0.0},
+            {"reasoning_effort": "high"},
+            "no temperature and no top_k beside thinking",
+        ),
+        (
+            "responses",
+            "chat",
+            {"messages": [{"role": "user", "content": "x"}], "stop": ["."]},
+            {},
+            "has no stop sequences",
+        ),
+    ],
+)
+def test_what_a_wire_cannot_ask_is_refused_before_the_start(
+    wire: str, request_kind: Any, body: dict[str, Any], more: dict[str, Any], complaint: str | None
+) -> None:
+    asked = PlanItem("id-7", "0", body, 8, 10)
+    planned = msgspec.structs.replace(plan([asked]), request=request_kind, cache="natural")
+    for target in (
+        url(wire=wire, **more),
+        EmulatedTarget(kind="emulated", name="emulated-w", wire=wire, **more),
+    ):
+        connection = check_inputs(target)
+        assert connection.wire == wire
+        if complaint is None:
+            check_askable(planned, target, connection)
+            continue
+        with pytest.raises(BadInput, match=f"id-7 cannot be asked of target.*{complaint}"):
+            check_askable(planned, target, connection)
+
+
+def test_the_openai_package_does_not_speak_messages() -> None:
+    with pytest.raises(ValidationError, match="has no wire: messages"):
+        url(wire="messages", transport="sdk")

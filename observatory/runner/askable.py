@@ -1,0 +1,25 @@
+"""What a target's wire cannot ask is told before the run, not by the worker that first tries."""
+
+from observatory.core.connection import Connection
+from observatory.core.errors import BadInput
+from observatory.core.plan import Plan
+from observatory.core.target import Target
+from observatory.endpoints.requests_body import render
+
+
+def check_askable(plan: Plan, target: Target, connection: Connection) -> None:
+    """BadInput (exit 2) naming the first item that the target's wire cannot ask, and why.
+
+    OpenAI's own wire asks whatever a workload holds, as it is; the others translate it.
+    """
+    if connection.wire == "openai":
+        return
+    for item in plan.items:
+        try:
+            render(item, connection, request=plan.request, stream=plan.stream, cache=plan.cache)
+        except ValueError as problem:
+            raise BadInput(
+                f"{item.prompt_id} cannot be asked of target {target.name}: {problem}",
+                where=f"scenario {plan.scenario}",
+                fix="change the workload, or the target's wire or extra_body",
+            ) from problem
