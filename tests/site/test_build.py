@@ -20,7 +20,7 @@ from tests.site.reading import words
 from tests.site.seeds import EVERYTHING
 
 Planter = Callable[..., Workspace]
-HOSTILE = "</script><img src=x onerror=alert(1)>&{{7*7}}"
+HOSTILE = "</script><img src=x onerror=alert(1)>&{{1234567*7}}"
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -200,7 +200,7 @@ def test_hostile_text_stays_text(planter: Planter, seeds: dict[str, Any]) -> Non
         html = path.read_text(encoding="utf-8")
         assert "<img" not in html
         assert html.count("<script") == html.count("</script>")
-        assert "{{7*7}}" in html or "49" not in html
+        assert "8641969" not in html
     assert HOSTILE.replace("<", "&lt;").replace(">", "&gt;").replace("&{", "&amp;{") in (
         page.read_text()
     )
