@@ -15,6 +15,7 @@ from rich.text import Text
 
 from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
+from observatory.cli.quote_view import bill_line, sum_line
 from observatory.core.run import StageTimes, Verdict
 from observatory.core.units import human_level, human_number
 from observatory.core.workspace import Workspace
@@ -62,6 +63,11 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
         print_matrix(console, result.design, result.runs)
     else:
         print_tables(console, result.runs)
+    for run in result.runs if len(result.runs) <= MANY else ():
+        if (line := bill_line(run)) is not None:
+            console.print(line, soft_wrap=True)
+    if (line := sum_line(result.runs)) is not None:
+        console.print(line, soft_wrap=True)
     for run in result.runs:
         if run.ingested.message:
             console.print(run.ingested.message, style="yellow")
@@ -298,6 +304,9 @@ def print_json(result: CampaignResult, site: Path | None) -> None:
                         "verdict": run.manifest.verdict.level if run.manifest.verdict else None,
                         "codes": run.manifest.verdict.codes if run.manifest.verdict else [],
                         "sentence": run.manifest.verdict.sentence if run.manifest.verdict else None,
+                        "quote": run.manifest.quote,
+                        "spent": run.manifest.spent,
+                        "cost_usd": run.cost_usd,
                         "folder": str(run.folder),
                         "ingested": run.ingested.message or "ingested",
                         "metrics": run.metrics.to_dicts(),

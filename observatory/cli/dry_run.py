@@ -22,8 +22,10 @@ from observatory.runner.sitting import Request
 
 def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
+    from observatory.cli.quote_view import quote_lines
     from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
+    from observatory.runner.quoting import quote_request
     from observatory.runner.references import check_references
     from observatory.runner.spending import check_may_spend
     from observatory.workload.planning import make_plan
@@ -48,6 +50,8 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     facts = _facts(scenario, plan, rows)
     facts["capacity"] = preflight.estimate.to_dict()
     facts["warnings"] = [*preflight.warnings, *missing_keys(request.targets, os.environ)]
+    quotes = quote_request(workspace, request, plan)
+    facts["quote"] = quotes.to_dict()
     facts["matrix"] = design_facts(request.design) if request.design is not None else None
     if json_output:
         print(json.dumps(facts, indent=2))
@@ -65,6 +69,8 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
         print(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
     caps = {name: value for name, value in facts["budget"].items() if value is not None}
     print(f"  budget: {caps or 'none'}{_of_each(request)}")
+    for line in quote_lines(quotes):
+        print(line)
     if request.design is not None:
         print_design(Console(highlight=False), request.design)
         print_turns(Console(highlight=False), request.design)

@@ -75,6 +75,8 @@ def _live() -> Iterator[Observer]:
             console.print(text, style="dim", highlight=False)
 
         def leg(self, progress: LegProgress) -> None:
+            if not live.is_started:  # not before: until then a person may be asked something
+                live.start()
             done = min(progress.elapsed_s, progress.length_s)
             bar = Table.grid(padding=(0, 1), expand=False)
             bar.add_row(
@@ -97,5 +99,8 @@ def _live() -> Iterator[Observer]:
             )
             live.update(Group(head, bar, facts))
 
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
+    live = Live(console=console, refresh_per_second=4, transient=True)
+    try:
         yield Panel()
+    finally:
+        live.stop()

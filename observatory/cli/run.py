@@ -1,5 +1,6 @@
 """`observatory run`: one scenario on its targets, from the plan to the sealed, judged runs."""
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
     from observatory.core.target import Target
     from observatory.core.workspace import Workspace
+    from observatory.runner.quoting import CampaignQuote
     from observatory.runner.sitting import Request
 
 
@@ -42,6 +44,18 @@ def run(
     budget_output_tokens: Annotated[
         int | None, typer.Option(help="Never take more output tokens than this in a run.")
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Go on without asking, whatever the quote says.")
+    ] = False,
+    ask_above: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="USD",
+            envvar="OBSERVATORY_ASK_ABOVE_USD",
+            help="Ask before a run that may cost more than this; without a terminal it ends there.",
+        ),
+    ] = 1.0,
     label: Annotated[str | None, typer.Option(help="A name to find these runs by.")] = None,
     publish: Annotated[bool, typer.Option(help="Mark for the site, and build it.")] = False,
     dry_run: Annotated[
@@ -65,6 +79,7 @@ def run(
 
     Several targets make a campaign: the same requests, in interleaved stages. The cells of a matrix
     take turns, in a seeded random order, as often as it repeats; --target varies another target.
+    What targets billed by tokens will take and cost is quoted before anything starts.
     Exit code: 0 fine or degraded, 2 bad input, 3 invalid, 4 target or environment failed,
     7 budget reached, 130 interrupted.
 
@@ -100,7 +115,16 @@ def run(
     from observatory.cli.progress import open_display
 
     with open_display() as display:
-        result = run_campaign(workspace, request, display)
+
+        def agreed(quotes: "CampaignQuote") -> None:
+            from observatory.cli.quote_view import agree, short_lines
+
+            for line in short_lines(quotes):
+                display.say(line)
+            terminal = sys.stdin.isatty() and sys.stderr.isatty()
+            agree(quotes, yes=yes, ask_above_usd=ask_above, terminal=terminal)
+
+        result = run_campaign(workspace, request, display, agreed)
         site, failure = None, None
         if request.publish:
             try:

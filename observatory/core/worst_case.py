@@ -21,7 +21,7 @@ MEDIA_TOKENS = 50_000
 """Of each part that is no text: a picture of 2,048 x 768 pixels, the most that is looked at, costs
 48,169 tokens where it costs most (OpenAI, "Images and vision", gpt-4o-mini: 2,833 + 8 x 5,667). A file
 or a sound that is longer is not bounded by this."""
-BODY_BYTES = 512
+BODY_BYTES = 256
 """Model, stream options and what else a target adds to an item's body, before it is rendered."""
 _TEXTS = ("text", "refusal")
 

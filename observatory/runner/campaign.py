@@ -6,6 +6,7 @@ a matrix take turns in the order of its design; each sitting has an anchor and s
 """
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from observatory.runner.members import enlist, finish_member, open_member, uniqu
 from observatory.runner.pace import Pace
 from observatory.runner.preflight import Preflight, check_before_start, started_by_us
 from observatory.runner.progress import Observer
+from observatory.runner.quoting import CampaignQuote, quote_request
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
 from observatory.runner.sensors import start_sensors
@@ -67,8 +69,15 @@ class CampaignResult:
     asked: str = ""
 
 
-def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> CampaignResult:
+def run_campaign(
+    workspace: Workspace,
+    request: Request,
+    observer: Observer,
+    agree: Callable[[CampaignQuote], None] = lambda quotes: None,
+) -> CampaignResult:
     """Run the scenario on every target and answer what came of it.
+
+    agree is shown what it is expected to cost before anything starts, and raises where it must not.
 
     Raises BadInput before anything starts where the request cannot be run; whatever happens after
     the run folders exist is in them and in the answer's exit code.
@@ -79,6 +88,8 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
     preflight = look_before_start(workspace, request, plan)
     for line in preflight.warnings:
         observer.say(f"warning: {line}")
+    quotes = quote_request(workspace, request, plan)
+    agree(quotes)
     raise_open_files(preflight.open_files)
     with ExitStack() as stack:
         for target in {lock_name(target): target for target in request.targets}.values():
@@ -87,7 +98,9 @@ def run_campaign(workspace: Workspace, request: Request, observer: Observer) -> 
             observer.say(line)
         stop = stack.enter_context(Stop().listening())
         name = request.resume.campaign_id if request.resume else unique_name(request.scenario.name)
-        campaign = Campaign(workspace, request, observer, plan, name, stop, preflight)
+        campaign = Campaign(
+            workspace, request, observer, plan, name, stop, preflight, quotes.quotes
+        )
         diary = _diary(campaign, stack)
         runs = _earlier(campaign, diary)
         done, error = _take_turns(campaign, diary)

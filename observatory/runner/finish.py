@@ -23,12 +23,16 @@ from observatory.store.warehouse import IngestResult, ingest
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A sealed and judged run with its stage metrics (columns of STAGE_METRICS, without run_id)."""
+    """A sealed and judged run with its stage metrics (columns of STAGE_METRICS, without run_id).
+
+    cost_usd: of all its requests whose cost is known, warm-up and priming included; None of none.
+    """
 
     folder: Path
     manifest: Manifest
     metrics: pl.DataFrame
     ingested: IngestResult
+    cost_usd: float | None = None
 
 
 def finish_run(
@@ -49,14 +53,23 @@ def finish_run(
         """This run's rows are there already; ingest also takes in runs that were waiting."""
         return metrics if other.run_id == judged.run_id else stage_metrics(other, its_frames)
 
-    return FinishedRun(folder, judged, metrics, ingest(workspace, folder, summarise))
+    return FinishedRun(
+        folder, judged, metrics, ingest(workspace, folder, summarise), _cost_usd(frames)
+    )
 
 
 def reread(folder: Path) -> FinishedRun:
     """A sealed run as it was when it finished, from its folder alone."""
     manifest = read_manifest(folder)
-    metrics = stage_metrics(manifest, read_frames(folder))
-    return FinishedRun(folder, manifest, metrics, IngestResult((manifest.run_id,)))
+    frames = read_frames(folder)
+    metrics = stage_metrics(manifest, frames)
+    ingested = IngestResult((manifest.run_id,))
+    return FinishedRun(folder, manifest, metrics, ingested, _cost_usd(frames))
+
+
+def _cost_usd(frames: RunFrames) -> float | None:
+    costs = frames.requests.get_column("cost_usd").drop_nulls()
+    return float(costs.sum()) if len(costs) else None
 
 
 def judge(manifest: Manifest, frames: RunFrames) -> Manifest:

@@ -74,6 +74,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         block=sitting.due.block,
         cell=cell.place if design is not None else None,
         turn=sitting.due.turn,
+        quote=one.to_dict() if (one := campaign.quotes.get(cell.place)) is not None else None,
         confounded=list(design.confounded) if design is not None else [],
     )
     folder = create_run(campaign.workspace, manifest)

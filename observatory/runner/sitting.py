@@ -15,6 +15,7 @@ from observatory.core.scenario import Scenario
 from observatory.core.target import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import AppliedPrices
+from observatory.economics.quote_figures import Quote
 from observatory.endpoints.catalogue import OpenTarget
 from observatory.runner.agenda import Due
 from observatory.runner.preflight import Preflight
@@ -55,7 +56,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What every run of a campaign has in common."""
+    """What every run of a campaign has in common. quotes: by the place of their cell."""
 
     workspace: Workspace
     request: Request
@@ -64,6 +65,7 @@ class Campaign:
     campaign_id: str
     stop: Stop
     preflight: Preflight
+    quotes: dict[int, Quote] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

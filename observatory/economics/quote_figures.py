@@ -1,0 +1,145 @@
+"""The nouns of a quote: figures from low to high, what earlier runs saw, what holds the load back.
+
+They hold data and know no plan; quote.py does the arithmetic.
+"""
+
+from typing import Any, Self
+
+import msgspec
+
+from observatory.core.plan import StagePlan
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """A figure as it is at the least, as it is expected and at the most."""
+
+    low: float
+    expected: float
+    high: float
+
+    def plus(self, other: Self) -> Self:
+        """Both together."""
+        return type(self)(
+            self.low + other.low, self.expected + other.expected, self.high + other.high
+        )
+
+    def times(self, factor: float) -> Self:
+        """So many of them."""
+        return type(self)(self.low * factor, self.expected * factor, self.high * factor)
+
+
+NOTHING = Spread(0.0, 0.0, 0.0)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What an earlier run measured of one request (p5, mean, p95), at one level or over all of them."""
+
+    run_id: str
+    n: int
+    duration_s: Spread
+    prompt_tokens: Spread | None = None
+    output_tokens: Spread | None = None
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """The latest run of the same target and workload: over all levels, and by (kind, users, rate)."""
+
+    whole: Seen
+    levels: dict[tuple[str, int | None, float | None], Seen] = {}
+
+    def at(self, stage: StagePlan) -> Seen:
+        """At that stage's level, else over all."""
+        return self.levels.get((stage.kind, stage.concurrency, stage.rate_per_s), self.whole)
+
+
+class Speed(msgspec.Struct, frozen=True):
+    """How long a request takes where no run says it: to its first token, then each token, in seconds.
+
+    low is the quickest. basis and text say where that comes from.
+    """
+
+    first_token_s: Spread
+    token_s: Spread
+    basis: str
+    text: str
+
+    def duration_s(self, output: Spread) -> Spread:
+        """Of a request with that many tokens of output."""
+        return Spread(
+            self.first_token_s.low + output.low * self.token_s.low,
+            self.first_token_s.expected + output.expected * self.token_s.expected,
+            self.first_token_s.high + output.high * self.token_s.high,
+        )
+
+
+ASSUMED_SPEED = Speed(
+    Spread(0.2, 0.5, 2.0),
+    Spread(0.0, 1 / 50, 1 / 10),
+    "assumed",
+    "a request takes 0.2 s, as a quick service with short answers (high), 0.5 s and 50 tokens a second "
+    "(expected), 2 s and 10 tokens a second (low)",
+)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What holds the load back beside the budget; None: nothing does."""
+
+    rate_per_s: float | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+class Assumption(msgspec.Struct, frozen=True):
+    """What a figure rests on: `measured` in a run, a `profile` that the target is given, or `assumed`."""
+
+    of: str
+    basis: str
+    text: str
+
+
+class StageQuote(msgspec.Struct, frozen=True):
+    """One stage; usd is None where no price is known."""
+
+    stage: int
+    kind: str
+    concurrency: int | None
+    rate_per_s: float | None
+    requests: Spread
+    prompt_tokens: Spread
+    output_tokens: Spread
+    usd: Spread | None
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """Of one run. price_basis is `emulated` where nothing is really paid; capped names the caps that
+    cut the high figure; open_high says why nothing but a cap bounds it, None where limits do; most_open
+    is how many requests the caps let be open at once."""
+
+    target: str
+    emulated: bool
+    price_basis: str | None
+    price_sources: list[str]
+    price_dates: list[str]
+    stages: list[StageQuote]
+    requests: Spread
+    prompt_tokens: Spread
+    output_tokens: Spread
+    usd: Spread | None
+    budget: dict[str, Any]
+    capped: list[str]
+    assumptions: list[Assumption]
+    open_high: str | None = None
+    most_open: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a manifest keeps them."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    @property
+    def most_usd(self) -> float | None:
+        """The most that the run can cost: high, or the cap where that is lower; None where nothing
+        bounds it."""
+        cap = self.budget.get("usd")
+        high = None if self.usd is None or self.open_high is not None else self.usd.high
+        return min((figure for figure in (cap, high) if figure is not None), default=None)

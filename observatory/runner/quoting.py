@@ -1,0 +1,170 @@
+"""What a campaign is expected to cost, run by run and in all, and whether a person must agree first.
+
+The arithmetic is economics.quote's; this gathers what it needs: prices, limits, earlier runs.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from observatory.core.errors import BadInput
+from observatory.core.plan import Plan
+from observatory.core.scenario import Scenario
+from observatory.core.target import ApiTarget, EmulatedTarget, Target
+from observatory.core.workspace import Workspace
+from observatory.economics.price_files import agreed_prices
+from observatory.economics.prices import prices_of
+from observatory.economics.quote import quote
+from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Speed, Spread
+from observatory.endpoints.api import offer_of
+from observatory.endpoints.providers.catalogue import PROVIDERS
+from observatory.runner.sitting import Request
+from observatory.store.campaigns import missing
+from observatory.store.earlier_runs import earlier_run
+from observatory.workload.profile_files import load_profile
+
+ASK_ABOVE_USD = 1.0
+"""A campaign that may cost more than this asks first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignQuote:
+    """The quotes by the place of their cell, of targets billed by tokens; runs: how many runs each is of."""
+
+    quotes: dict[int, Quote]
+    runs: dict[int, int]
+
+    @property
+    def usd(self) -> Spread | None:
+        """All that is really paid, over all runs; None where nothing is, or no price is known."""
+        paid = [
+            one.usd.times(self.runs[place])
+            for place, one in self.quotes.items()
+            if one.usd is not None and not one.emulated
+        ]
+        whole = None
+        for one in paid:
+            whole = one if whole is None else whole.plus(one)
+        return whole
+
+    def must_agree(self, ask_above_usd: float) -> str | None:
+        """Why a person must agree before this starts; None where it may.
+
+        Emulated targets cost nothing. A target without a known price is held by budget.requests,
+        which it cannot run without; what it costs is its owner's knowledge.
+        """
+        most = 0.0
+        for place, one in self.quotes.items():
+            if one.emulated or one.usd is None:
+                continue
+            bound = one.most_usd
+            if bound is None:
+                return (
+                    f"nothing bounds what {one.target} may cost: {one.open_high}, "
+                    "and budget.usd is not set"
+                )
+            most += bound * self.runs[place]
+        if most > ask_above_usd:
+            return f"this may cost up to {most:.2f} USD, more than {ask_above_usd:g} USD"
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For scripts."""
+        return {
+            "usd": None if (usd := self.usd) is None else _plain(usd),
+            "runs": [
+                {"runs": self.runs[place], **one.to_dict()} for place, one in self.quotes.items()
+            ],
+        }
+
+
+def _plain(spread: Spread) -> dict[str, float]:
+    return {"low": spread.low, "expected": spread.expected, "high": spread.high}
+
+
+def quote_request(workspace: Workspace, request: Request, plan: Plan) -> CampaignQuote:
+    """Quotes of every target billed by tokens; an emulated one's is marked so, and nothing is paid."""
+    agreed = agreed_prices(workspace)
+    quotes, runs = {}, {}
+    for cell in request.cells:
+        target = cell.target
+        if target.billing != "tokens":
+            continue
+        earlier = earlier_run(
+            workspace,
+            target.name,
+            target.kind,
+            getattr(target, "model", None),
+            request.scenario.comparison_fields()["workload"],
+            plan.items_sha256,
+        )
+        quotes[cell.place] = quote(
+            target.name,
+            plan,
+            prices_of(target, agreed=agreed),
+            request.scenario.budget,
+            emulated=target.kind == "emulated",
+            limits=limits_of(target, request.scenario),
+            earlier=earlier,
+            speed=speed_of(target, workspace),
+            open_high=_open_high(target),
+        )
+        runs[cell.place] = _runs_of(request, cell.place)
+    return CampaignQuote(quotes, runs)
+
+
+def limits_of(target: Target, scenario: Scenario) -> Limits:
+    """What holds the load on a target back: its own rate, and pacing where that is the policy."""
+    throttling = target.throttling or scenario.throttling
+    paced = throttling.policy == "pace"
+    return Limits(
+        rate_per_s=target.max_rate,
+        requests_per_minute=throttling.requests_per_minute if paced else None,
+        tokens_per_minute=throttling.tokens_per_minute if paced else None,
+    )
+
+
+def speed_of(target: Target, workspace: Workspace) -> Speed:
+    """How fast a target is taken to be where no run says it: an emulated one as its profile says."""
+    if not isinstance(target, EmulatedTarget):
+        return ASSUMED_SPEED
+    profile = target.profile
+    if isinstance(profile, str):
+        profile = load_profile(profile, workspace.scenarios)
+    return Speed(
+        _lognormal(profile.ttft_median, profile.ttft_p95),
+        _lognormal(profile.inter_token_median, profile.inter_token_p95),
+        "profile",
+        "p5 - median - p95 of the delays in its profile, each of a request alone",
+    )
+
+
+def _lognormal(median: float, p95: float) -> Spread:
+    """p5, median and p95 of a log-normal, which is symmetric in its logarithm."""
+    return Spread(median * median / p95 if p95 else 0.0, median, p95)
+
+
+def _open_high(target: Target) -> str | None:
+    """Why a target's output limit does not bound what it bills; None where it does, or nothing says so."""
+    if not isinstance(target, ApiTarget) or target.provider not in PROVIDERS:
+        return None
+    _, offer = offer_of(target, PROVIDERS[target.provider])
+    if offer.limit_bounds_reasoning is not False:
+        return None
+    return f"{target.provider} does not count hidden reasoning towards the output limit"
+
+
+def _runs_of(request: Request, place: int) -> int:
+    """How often a cell is still to be run."""
+    if request.resume is not None:
+        return sum(cells.count(place) for _, cells in missing(request.resume))
+    return request.design.repeats if request.design is not None else 1
+
+
+def check_agreed(quotes: CampaignQuote, ask_above_usd: float) -> None:
+    """BadInput where somebody must agree and nobody is there to be asked."""
+    why = quotes.must_agree(ask_above_usd)
+    if why is not None:
+        raise BadInput(
+            f"{why}; nothing was sent",
+            fix="add --yes, or raise --ask-above, or lower the budget",
+        )
