@@ -270,7 +270,8 @@ def _mean(spreads: Sequence[Spread]) -> Spread:
     whole = NOTHING
     for one in spreads:
         whole = whole.plus(one)
-    return whole.times(1 / len(spreads))
+    n = len(spreads)
+    return Spread(whole.low / n, whole.expected / n, whole.high / n)
 
 
 def _assumptions(

@@ -1,0 +1,142 @@
+"""When a person must agree before a campaign starts, and how quotes of its runs add up."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observatory.cli.quote_view import agree, quote_lines, short_lines, usd_text
+from observatory.core.errors import BadInput
+from observatory.core.scenario import Scenario
+from observatory.core.target import EmulatedTarget, Target, UrlTarget
+from observatory.core.workspace import open_workspace
+from observatory.economics.prices import prices_of
+from observatory.economics.quote import quote
+from observatory.economics.quote_figures import Spread
+from observatory.runner.quoting import CampaignQuote, limits_of, quote_request, speed_of
+from observatory.runner.sitting import Request
+from observatory.workload.planning import make_plan
+
+PRICE = {"input_per_million_usd": 3.0, "output_per_million_usd": 15.0, "source": "a contract"}
+
+
+def bought(name: str = "bought", **more: Any) -> UrlTarget:
+    given = {"kind": "url", "url": "http://h:1/v1", "billing": "tokens", "price": PRICE}
+    return UrlTarget.model_validate({"name": name, **given, **more})
+
+
+def scenario(**more: Any) -> Scenario:
+    return Scenario.model_validate(
+        {
+            "name": "s",
+            "workload": {"kind": "tasks", "tasks": ["support-tickets"], "max_tokens": 100},
+            "arrivals": {"kind": "constant"},
+            "stages": [{"rate": "10/s"}],
+            "timing": {"warmup": "0s", "steady": "100s"},
+            **more,
+        }
+    )
+
+
+def quotes_of(tmp_path: Path, *targets: Target, **more: Any) -> CampaignQuote:
+    asked = scenario(**more)
+    request = Request(asked, tmp_path, list(targets))
+    workspace = open_workspace(tmp_path / "results", root=tmp_path)
+    return quote_request(workspace, request, make_plan(asked, tmp_path))
+
+
+def test_only_what_is_billed_by_tokens_is_quoted_and_only_what_is_paid_adds_up(
+    tmp_path: Path,
+) -> None:
+    emulated = EmulatedTarget.model_validate(
+        {"kind": "emulated", "name": "emulated-a", "price": PRICE}
+    )
+    hours = bought("own", billing="hours", price=None)
+    quotes = quotes_of(tmp_path, bought(), hours, emulated, budget={"usd": 9})
+    assert [one.target for one in quotes.quotes.values()] == ["bought", "emulated-a"]
+    assert quotes.usd == quotes.quotes[0].usd
+    assert quotes.quotes[2].emulated and quotes.quotes[2].usd is not None
+    lines = "\n".join([*quote_lines(quotes), *short_lines(quotes)])
+    assert "emulated-a (emulated)" in lines and "nothing is paid" in lines
+    assert "a contract" in lines and "(assumed)" in lines
+
+
+def test_a_quote_above_the_threshold_wants_a_yes(tmp_path: Path) -> None:
+    quotes = quotes_of(tmp_path, bought(), budget={"usd": 1.5})
+    [one] = quotes.quotes.values()
+    assert one.requests.high == 1000 and one.usd is not None
+    assert one.most_usd == one.usd.high == pytest.approx(1.5)
+    assert quotes.must_agree(1.6) is None
+    assert "up to 1.50 USD" in (quotes.must_agree(1.0) or "")
+    with pytest.raises(BadInput, match=r"up to 1\.50 USD") as refused:
+        agree(quotes, yes=False, ask_above_usd=1.0, terminal=False)
+    assert "--yes" in str(refused.value.fix)
+    agree(quotes, yes=True, ask_above_usd=1.0, terminal=False)
+    agree(quotes, yes=False, ask_above_usd=2.0, terminal=False)
+
+
+def test_the_cap_of_all_runs_together_is_what_asks(tmp_path: Path) -> None:
+    pair = quotes_of(tmp_path, bought("a"), bought("b"), budget={"usd": 0.8})
+    assert "up to 1.60 USD" in (pair.must_agree(1.0) or "")
+    assert pair.usd is not None and pair.usd.high == pytest.approx(1.6)
+    repeated = CampaignQuote(pair.quotes, {0: 3, 1: 1})
+    assert "up to 3.20 USD" in (repeated.must_agree(1.0) or "")
+    assert "quote for all 4 runs" in quote_lines(repeated)[-1]
+    assert repeated.to_dict()["runs"][0]["runs"] == 3
+
+
+def test_emulated_targets_and_unknown_prices_never_ask(tmp_path: Path) -> None:
+    emulated = EmulatedTarget.model_validate(
+        {"kind": "emulated", "name": "emulated-a", "price": PRICE}
+    )
+    assert quotes_of(tmp_path, emulated).must_agree(0.0) is None
+    unknown = quotes_of(tmp_path, bought(price="unknown"), budget={"requests": 10})
+    assert unknown.must_agree(0.0) is None and unknown.usd is None
+    assert "no price known" in short_lines(unknown)[0]
+
+
+def test_what_nothing_bounds_asks_whatever_it_expects(tmp_path: Path) -> None:
+    plan = make_plan(scenario(), tmp_path)
+    one = quote(
+        "t",
+        plan,
+        prices_of(bought(), agreed=None),
+        scenario().budget,
+        open_high="thoughts are not counted",
+    )
+    why = CampaignQuote({0: one}, {0: 1}).must_agree(1e9)
+    assert why is not None and "thoughts are not counted" in why
+
+
+def test_pacing_and_the_targets_own_rate_are_limits(tmp_path: Path) -> None:
+    pace = {"policy": "pace", "requests_per_minute": 60, "tokens_per_minute": 9000}
+    found = limits_of(bought(max_rate="2/s"), scenario(throttling=pace))
+    assert (found.rate_per_s, found.requests_per_minute, found.tokens_per_minute) == (2, 60, 9000)
+    own = limits_of(bought(throttling={"policy": "obey"}), scenario(throttling=pace))
+    assert (own.requests_per_minute, own.tokens_per_minute) == (None, None)
+
+
+def test_an_emulated_target_is_as_fast_as_its_profile(tmp_path: Path) -> None:
+    profile = {
+        "ttft_median": "200ms", "ttft_p95": "400ms",
+        "inter_token_median": "10ms", "inter_token_p95": "10ms",
+    }  # fmt: skip
+    target = EmulatedTarget.model_validate(
+        {"kind": "emulated", "name": "emulated-a", "profile": profile}
+    )
+    speed = speed_of(target, open_workspace(tmp_path / "results", root=tmp_path))
+    assert speed.basis == "profile"
+    assert speed.first_token_s == Spread(pytest.approx(0.1), 0.2, 0.4)
+    assert speed.duration_s(Spread(1, 10, 20)).high == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [
+        ((0.012, 0.034, 0.11), "0.0120 - 0.0340 - 0.1100 USD"),
+        ((0.0, 0.0, 0.0), "0 USD"),
+        ((0.00042, 0.5, 1234.5), "0.00042 - 0.5000 - 1,234.50 USD"),
+    ],
+)
+def test_dollars_are_written_to_be_read(figures: tuple[float, float, float], text: str) -> None:
+    assert usd_text(Spread(*figures)) == text
