@@ -75,9 +75,16 @@ def effective(answer: LimitAnswer) -> str:
     ceiling = answer.best.ceiling
     if ceiling.a_minute is not None:
         return f"{ceiling.a_minute:,.0f} [{ceiling.low:,.0f}–{ceiling.high:,.0f}]"
+    if not any(stage.let_in for stage in answer.stages):
+        refused = any(stage.refused for stage in answer.stages)
+        return f"not found: {'everything was refused' if refused else _silence(answer)}"
     if ceiling.reason == "never_refused" or ceiling.reason is None:
         return f"not found: no refusal up to {answer.highest_demand_a_minute:,.0f} a minute"
     return _UNFOUND[ceiling.reason]
+
+
+def _silence(answer: LimitAnswer) -> str:
+    return "nothing was answered" if answer.requests else "nothing was sent"
 
 
 def kind(ceiling: Ceiling) -> str:
@@ -106,13 +113,14 @@ def notes(answer: LimitAnswer) -> list[str]:
     """What stands beside the figures, in sentences."""
     best, ceiling = answer.best, answer.best.ceiling
     lines = []
-    if ceiling.a_minute is None:
-        least = max((stage.ceiling.excluded_below for stage in best.stages), default=0.0)
+    answered = any(stage.let_in for stage in answer.stages)
+    if ceiling.a_minute is None and answered:
+        least = max((stage.ceiling.excluded_below for stage in answer.stages), default=0.0)
         lines.append(
             f"a limit below {least:,.0f} a minute would have refused something, "
             "however it counts a minute"
         )
-    if best.unit == "tokens":
+    if best.unit == "tokens" and answered:
         usage = f"; as usage counts them, {best.by_usage:,.0f}" if best.by_usage else ""
         lines.append(f"counted when admitted, prompt and output limit together{usage}")
     other = "tokens" if best.unit == "requests" else "requests"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -119,6 +120,21 @@ def test_what_was_not_found_says_up_to_where_and_what_is_excluded() -> None:
     short = made(Ceiling(None, reason="too_short"), ended="max_requests")
     assert effective(short) == "not found: refused, but too briefly seen"
     assert notes(short)[-1] == "ended by --max-requests; raise it to look further"
+
+
+def test_where_nothing_came_no_figure_stands() -> None:
+    shut = Ceiling(None, reason="nothing_let_in")
+    for sent, refused, failed, words in (
+        (0, 0, 0, "nothing was sent"),
+        (6, 0, 6, "nothing was answered"),
+        (6, 6, 0, "everything was refused"),
+    ):
+        stage = StageSeen(0, 60, 6, sent, 0, refused, 0, failed, shut)
+        answer = msgspec.structs.replace(
+            made(shut, stages=[stage], named=[], ended="failed"), requests=sent
+        )
+        assert effective(answer) == f"not found: {words}"
+        assert not any("a limit below" in line for line in notes(answer))
 
 
 def test_what_has_to_be_known_beside_a_figure() -> None:
