@@ -217,7 +217,8 @@ def _demand(history: History, bounds: Bounds) -> float | Ended | None:
     advertised = history.advertised
     if advertised is None:
         return None
-    if asked >= OVER * advertised * 0.99:
+    long = [stage.demand_a_minute for stage in history.stages if stage.seconds >= WINDOW_S / 2]
+    if max(long, default=0.0) >= OVER * advertised * 0.99:
         return bounds.up_to
     return min(OVER * advertised, bounds.up_to)
 

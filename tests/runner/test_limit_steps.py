@@ -67,6 +67,12 @@ def test_it_begins_with_six_requests_and_then_goes_over_what_is_advertised() -> 
     assert isinstance(step, Step) and step.stages[0][0] == ROOMY.up_to
 
 
+def test_a_sounding_above_the_limit_is_too_short_to_go_higher() -> None:
+    told = History([seen(stage(240, 6, CALM), said=60)], 1.0)
+    step = next_step(told, ROOMY)
+    assert isinstance(step, Step) and step.stages[0][0] == pytest.approx(60 * OVER)
+
+
 def test_what_another_probe_was_told_saves_the_sounding() -> None:
     step = next_step(History([], 1000.0, said=200_000), Bounds(5_000, 4, 1e6))
     assert isinstance(step, Step) and step.stages[0][0] == pytest.approx(200_000 * OVER)
