@@ -151,7 +151,7 @@ def reprice(
         ),
     ] = None,
     version: Annotated[
-        str | None, typer.Option(help="Only this version of it. Default: the newest.")
+        str | None, typer.Option(help="Only this version of it. Default: the current one.")
     ] = None,
     scenario: Annotated[str | None, typer.Option(help="Only this scenario's runs.")] = None,
     since: Annotated[

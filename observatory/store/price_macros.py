@@ -20,26 +20,20 @@ _OF_RUNS_TOO = Parameter(
     "as runs are priced, what its target states, then prices.yaml, then genai-prices",
     "NULL",
 )
-_IN_VERSION = Parameter(
-    "in_version", "only this version of it, null: the one taken in last", "NULL"
-)
+_IN_VERSION = Parameter("in_version", "only this version of it, null: the current one", "NULL")
 _TIER = Parameter("tier", "service tier, e.g. 'batch', null: the standard one", "NULL")
 _STANDARD = "('standard', 'default', 'auto', 'on_demand', 'standard_only')"
 
 PRICES_ON = Macro(
     "prices_on",
-    "Rows of price_book that hold on a day: the newest version of each book, every tier and hour.",
+    "Rows of price_book that hold on a day: the current version of each book, every tier and hour.",
     (_AS_OF, _IN_BOOK, _IN_VERSION),
-    f"""WITH versions AS (
-  SELECT v.book, v.version FROM price_book v
-  WHERE (in_book IS NULL OR v.book = in_book) AND (in_version IS NULL OR v.version = in_version)
-  GROUP BY v.book, v.version
-  QUALIFY row_number() OVER (PARTITION BY v.book ORDER BY max(v.taken_at) DESC, v.version DESC) = 1
-)
-SELECT b.*, b.book = '{LEDGER}' AS public
-FROM price_book b JOIN versions v ON v.book = b.book AND v.version = b.version
+    f"""SELECT b.*, b.book = '{LEDGER}' AS public
+FROM price_book b
 WHERE (b.effective_from IS NULL OR b.effective_from <= coalesce(CAST(as_of AS DATE), current_date))
-  AND (b.effective_until IS NULL OR b.effective_until > coalesce(CAST(as_of AS DATE), current_date))""",
+  AND (b.effective_until IS NULL OR b.effective_until > coalesce(CAST(as_of AS DATE), current_date))
+  AND (in_book IS NULL OR b.book = in_book)
+  AND CASE WHEN in_version IS NULL THEN b.is_current ELSE b.version = in_version END""",
     table=True,
 )
 

@@ -46,11 +46,30 @@ def update_price_book(
     if _file_name(LEDGER, ledger_version()) not in present:
         _keep(workspace, ledger_book())
     added = _load(workspace, connection, present)
+    _mark(connection, LEDGER, ledger_version())
     agreed = agreed_prices(workspace)
     if agreed is not None and _file_name(PRICES_FILE, agreed.version) not in present:
         _keep(workspace, book_of(agreed))
         added += _load(workspace, connection, present | {_file_name(b, v) for b, v, _ in added})
+    _mark(connection, PRICES_FILE, agreed.version if agreed is not None else None)
     return added
+
+
+def _mark(connection: duckdb.DuckDBPyConnection, book: str, version: str | None) -> None:
+    """Say which version of a book is current; None: the book is there no more.
+
+    Not the one seen last: a person goes back to an older file or package, or takes the file away.
+    """
+    wrong = connection.execute(
+        f"SELECT count(*) FROM {PRICE_BOOK.name}"
+        " WHERE book = ? AND is_current IS DISTINCT FROM coalesce(version = ?, false)",
+        [book, version],
+    ).fetchone()
+    if wrong and wrong[0]:
+        connection.execute(
+            f"UPDATE {PRICE_BOOK.name} SET is_current = coalesce(version = ?, false) WHERE book = ?",
+            [version, book],
+        )
 
 
 def _load(
@@ -99,15 +118,18 @@ def book_frame(book: Book, taken_at: datetime) -> pl.DataFrame:
     common = {"book": book.name, "version": book.version, "taken_at": taken_at}
     columns: dict[str, list[Any]] = {}
     for name in schema:
+        if name == "is_current":
+            continue
         if name in common:
             columns[name] = [common[name]] * len(book.rows)
         else:
             columns[name] = [getattr(row, name) for row in book.rows]
+    columns["is_current"] = [None] * len(book.rows)  # of the database, not of the version
     columns["details"] = [
         msgspec.json.encode(details, order="deterministic").decode() if details else None
         for details in columns["details"]
     ]
-    return pl.DataFrame(columns, schema=schema)
+    return pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
 
 
 def _folder(workspace: Workspace) -> Path:

@@ -468,6 +468,9 @@ PRICE_BOOK = Table(
             "package version, or the file's SHA-256 (and the package that it takes discounts off)",
         ),
         Column("taken_at", "TIMESTAMP", "when this version was first seen here, UTC"),
+        Column(
+            "is_current", "BOOLEAN", "the version that runs would be priced by now; false: another"
+        ),
         Column("provider", "VARCHAR", "provider as the book names it"),
         Column("model", "VARCHAR", "model as the book names it"),
         Column("kind", "VARCHAR", "input, output, cached_input or cache_write"),

@@ -119,6 +119,29 @@ def test_every_version_that_was_ever_seen_outlives_an_update_and_a_rebuild(
     assert _update(stocked) == []
 
 
+def test_the_current_version_is_the_one_in_use_also_after_going_back(
+    stocked: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stocked.root / "scenarios").mkdir()
+    own = stocked.root / "scenarios" / "prices.yaml"
+    held = "SELECT usd_per_million FROM prices_on() WHERE kind = 'input' AND book = 'prices.yaml'"
+    for text, usd in ((FILE, 0.8), (FILE.replace("0.8", "0.7"), 0.7), (FILE, 0.8)):
+        own.write_text(text)
+        _update(stocked)
+        assert _ask(stocked, held) == [(usd,)]
+    assert rebuild(stocked, stage_rows).left_out == ()
+    assert _ask(stocked, held) == [(0.8,)]
+    own.unlink()
+    _update(stocked)
+    assert _ask(stocked, held) == []
+    for version in ("0.0.9", "0.0.8"):
+        _pretend(monkeypatch, version)
+        _update(stocked)
+        assert _ask(stocked, "SELECT DISTINCT version FROM prices_on()") == [(version,)]
+    [(old,)] = _ask(stocked, "SELECT count(*) FROM prices_on(in_version := '0.0.9')")
+    assert old > 0
+
+
 def test_a_sealed_version_is_never_written_again(stocked: Workspace) -> None:
     _update(stocked)
     [path] = (stocked.results / "prices").iterdir()
