@@ -11,6 +11,7 @@ from typing import Any
 from observatory.core.demand import DAYS_A_MONTH, Demand
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
 from observatory.economics.fleet import MonthlyCost, Replica, monthly_cost, scales_by_the_hour
+from observatory.economics.machine_money import Component
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6
@@ -107,6 +108,50 @@ def answer(self_row: Row, api_row: Row, demand: Demand) -> Answer:
     month = monthly_cost(replica, demand, volume)
     bought = price * volume * DAYS_A_MONTH
     return Answer(self_row, api_row, demand, None, found, volume, month, bought)
+
+
+def month_of(row: Row, demand: Demand, requests: float) -> MonthlyCost | None:
+    """A run's target at a volume: on replicas by hours, by what a request cost by tokens.
+
+    None by hours where no stage met the SLO, and where there is no price.
+    """
+    replica = replica_of(row)
+    if replica is not None:
+        return monthly_cost(replica, demand, requests)
+    if row["billing"] != "tokens" or row["usd_per_request"] is None:
+        return None
+    bought = Component(
+        "tokens",
+        requests * DAYS_A_MONTH,
+        "request",
+        row["usd_per_request"],
+        row["cost_basis"],
+        row["price_source"],
+    )
+    return MonthlyCost(requests, None, 0.0, None, [bought])
+
+
+def cache_sentence(row: Row) -> str | None:
+    """What cached prompt tokens did to the price of a bought token, or to a machine's throughput."""
+    prompt, cached = row["prompt_tokens"], row["cached_tokens"]
+    if not prompt or not cached:
+        return None
+    share = cached / prompt
+    if row["billing"] == "tokens":
+        if row["input_usd"] is None:
+            return None
+        blended = (1 - share) * row["input_usd"] + share * row["cached_input_usd"]
+        return (
+            f"{share:.1%} of its prompt tokens were read from the provider's cache: a million prompt tokens "
+            f"cost ${blended:.4g} instead of ${row['input_usd']:.4g}"
+        )
+    served = (
+        "what it serves" if not row["goodput_rps"] else f"the {row['goodput_rps']:.3g} requests/s"
+    )
+    return (
+        f"{share:.1%} of its prompt tokens were read from the engine's cache: its hour costs the same, "
+        f"{served} would be fewer without; measure with another workload.cache to see by how much"
+    )
 
 
 def volume_of(demand: Demand, row: Row) -> float | None:

@@ -6,7 +6,9 @@ from typing import NoReturn
 import typer
 
 from observatory.cli import (
+    breakeven,
     calibrate,
+    cost,
     doctor,
     emulate,
     engine,
@@ -44,6 +46,8 @@ app.add_typer(runs.app, name="runs")
 app.command()(sql.sql)
 app.command()(schema.schema)
 app.command()(export.export)
+app.command()(cost.cost)
+app.command()(breakeven.breakeven)
 app.add_typer(site.app, name="site")
 app.command()(rebuild.rebuild)
 app.add_typer(target.app, name="target")

@@ -127,12 +127,12 @@ def cost_line(replica: Replica, demand: Demand) -> CostLine:
 
 @dataclass(frozen=True, slots=True)
 class MonthlyCost:
-    """A mean month at a volume. replicas is with spares (None where replica-hours are paid)."""
+    """A mean month at a volume. replicas is with spares (None where replica-hours or tokens are paid)."""
 
     requests_a_day: float
     replicas: int | None
     replica_hours_a_day: float
-    utilisation: float
+    utilisation: float | None
     components: list[Component]
 
     @property

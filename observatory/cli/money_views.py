@@ -1,0 +1,310 @@
+"""Costs and break-evens as the terminal shows them: a finance person follows every figure to its source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+import typer
+
+from observatory.analysis.serving import (
+    Answer,
+    cache_sentence,
+    interval,
+    mark,
+    month_of,
+    sentence,
+    steps_of,
+)
+from observatory.cli.answers import show_table
+from observatory.core.demand import Demand
+from observatory.core.units import human_level
+from observatory.economics.fleet import MonthlyCost
+
+Row = Mapping[str, Any]
+ACCOUNTINGS = {
+    "reservation": "kept (reservation-based)",
+    "usage": "in use (usage-based)",
+    "tokens": "bought by tokens",
+}
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON on standard output."""
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_cost(
+    row: Row,
+    components: Sequence[Row],
+    figures: Sequence[Row],
+    demand: Demand,
+    volume: float | None,
+) -> None:
+    """One run: components, the figures side by side, the cache, a month."""
+    note = mark(row)
+    typer.echo(f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}")
+    if not components:
+        typer.echo(f"  no price is known{note}: state rate or price in targets.yaml\n")
+        return
+    heads = ["load", "accounting", "component", "quantity", "unit", "$ a unit", "$", "basis"]
+    show_table(
+        [*heads, "source"],
+        [_component_line(one, note) for one in components],
+    )
+    show_table(
+        [
+            "load",
+            "what it says",
+            "$ per 1,000 requests",
+            "$ per million output",
+            "$ per million tokens",
+        ],
+        _figure_lines(row, figures, note),
+    )
+    if row["billing"] == "hours":
+        typer.echo(
+            "  Hold an API's price against the first figure: it contains the provider's idle hardware too."
+        )
+    if said := cache_sentence(row):
+        typer.echo(f"  {said}{note}")
+    if volume is not None:
+        print_month(row, month_of(row, demand, volume), volume)
+    typer.echo("")
+
+
+def _component_line(one: Row, note: str) -> list[Any]:
+    return [
+        human_level(one["stage_kind"], one["concurrency"], one["rate_per_s"]),
+        ACCOUNTINGS[one["accounting"]],
+        one["component"],
+        _figure(one["quantity"]),
+        one["unit"],
+        _figure(one["usd_per_unit"]),
+        _figure(one["usd"]),
+        f"{one['basis'] or one['reason']}{note}",
+        one["source"],
+    ]
+
+
+def _figure_lines(row: Row, figures: Sequence[Row], note: str) -> list[list[Any]]:
+    lines = []
+    for stage in sorted({one["stage"] for one in figures}):
+        own = {one["metric"]: one for one in figures if one["stage"] == stage}
+        any_one = next(iter(own.values()))
+        level = human_level(any_one["kind"], any_one["concurrency"], any_one["rate_per_s"])
+        names = ("usd_per_1k_requests", "usd_per_million_output", "usd_per_million_tokens")
+        if row["billing"] == "tokens":
+            lines.append(
+                [level, f"bought by tokens{note}", *(_with_interval(own, n) for n in names)]
+            )
+            continue
+        busy = own["busy_fraction"]["value"]
+        share = "" if busy is None else f", busy {busy:.0%} of the time"
+        lines.append(
+            [level, f"kept (reservation-based){note}", *(_with_interval(own, n) for n in names)]
+        )
+        used = [_with_interval(own, f"usage_{name}") for name in names]
+        lines.append([level, f"in use (usage-based{share}){note}", *used])
+        more = _with_interval(own, "marginal_usd_per_1k_requests")
+        lines.append([level, f"one more request (marginal){note}", more, "–", "–"])
+    return lines
+
+
+def _with_interval(own: Mapping[str, Row], metric: str) -> str:
+    one = own.get(metric)
+    if one is None or one["value"] is None:
+        return f"– ({one['reason']})" if one is not None else "–"
+    if one["low"] is None or one["high"] is None:
+        return _figure(one["value"]) or "–"
+    return f"{_figure(one['value'])} ({_figure(one['low'])} to {_figure(one['high'])})"
+
+
+def _figure(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
+    """A mean month at a volume, or why there is none."""
+    note = mark(row)
+    if month is None:
+        typer.echo(
+            f"  a month at {volume:,.0f} requests a day: not known, no stage met the SLO{note}"
+        )
+        return
+    whole = "not known" if month.usd is None else f"${month.usd:,.2f}"
+    each = "" if month.usd_per_request is None else f", ${month.usd_per_request:.4g} a request"
+    kept = ""
+    if month.replicas is not None:
+        kept = f", {month.replicas} replicas busy {month.utilisation:.0%} of the paid time"
+    elif month.replica_hours_a_day:
+        kept = f", {month.replica_hours_a_day:,.0f} replica-hours a day"
+    typer.echo(f"  a month at {volume:,.0f} requests a day: {whole}{each}{kept}{note}")
+    for part in month.components:
+        dollars = "not known" if part.usd is None else f"${part.usd:,.2f}"
+        typer.echo(
+            f"    {part.name}: {_figure(part.quantity) or '–'} {part.unit}s x "
+            f"${_figure(part.usd_per_unit) or '–'} = {dollars} ({part.basis or part.reason}; "
+            f"{part.source}){note}"
+        )
+
+
+def print_answer(one: Answer) -> None:
+    """What went in, the answer, its interval, the steps."""
+    for line in input_lines(one):
+        typer.echo(line)
+    typer.echo("")
+    typer.echo(sentence(one))
+    if one.found is None:
+        return
+    note = mark(one.self_row, one.api_row)
+    typer.echo(f"Interval: {interval(one)}{note}.")
+    if one.volume is not None:
+        _print_volume(one, note)
+    show_table(
+        [
+            f"{one.found.at.line.unit}s",
+            "spare",
+            "up to requests a day",
+            "serving, $ a day",
+            "buying, $ a day",
+            "cheaper",
+        ],
+        [
+            [
+                step.steps,
+                step.spare,
+                f"{step.requests_a_day:,.0f}",
+                f"{step.self_usd_a_day:,.2f}",
+                f"{step.api_usd_a_day:,.2f}",
+                ("serving" if step.self_usd_a_day <= step.api_usd_a_day else "buying") + note,
+            ]
+            for step in steps_of(one)
+        ],
+    )
+
+
+def _print_volume(one: Answer, note: str) -> None:
+    assert one.volume is not None and one.self_month is not None
+    serving = one.self_month.usd
+    said = "not known" if serving is None else f"${serving:,.2f}"
+    typer.echo(
+        f"At {one.volume:,.0f} requests a day: serving {said} a month, buying "
+        f"${one.api_usd_a_month or 0:,.2f}{note}."
+    )
+
+
+def input_lines(one: Answer) -> list[str]:
+    """Every figure that went in, with its source."""
+    own, bought, demand = one.self_row, one.api_row, one.demand
+    mine, theirs = mark(own), mark(bought)
+    lines = [f"Workload: {own['scenario']}, comparison key {own['comparison_key']}"]
+    if own["usd_per_hour"] is not None:
+        lines.append(
+            f"{own['target']}{mine}: ${own['usd_per_hour']:.4g} an hour for {own['accelerators']} "
+            f"accelerator(s), {own['commitment']}; {own['price_source']}"
+        )
+        if own["usd_per_kwh"] is not None:
+            lines.append(
+                f"  electricity{mine}: ${own['usd_per_kwh']:.4g} a kWh x PUE {own['pue']:g}; "
+                f"{own['tariff_source']}"
+            )
+        if own["operations_usd_per_hour"]:
+            lines.append(
+                f"  operations{mine}: ${own['operations_usd_per_hour']:.4g} an hour, once; "
+                f"{own['operations_source']}"
+            )
+    if own["goodput_rps"]:
+        low, high = own["goodput_rps_low"], own["goodput_rps_high"]
+        between = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
+        doubt = (
+            "" if own["surely"] else "; the lower end of that share's interval does not reach it"
+        )
+        lines.append(
+            f"  served within the SLO{mine}: {own['goodput_rps']:.3g} requests/s{between} at stage "
+            f"{own['best_stage']}, where at least {own['attainment']:.1%} of requests met it{doubt}"
+        )
+    if bought["usd_per_request"] is not None:
+        lines.append(
+            f"{bought['target']}{theirs}: ${bought['usd_per_request']:.4g} a request, measured over "
+            f"{bought['requests'] or 0:,.0f}; {bought['price_source']}"
+        )
+    if bought["best_fraction"] is not None:
+        lines.append(f"  at best {bought['best_fraction']:.1%} of its requests met the SLO{theirs}")
+    lines.append(
+        f"Demand: peak hour {demand.peak:.3g} x the mean ({demand.peak_source}); "
+        f"{demand.spare_replicas} spare; {demand.assumption.replace('_', ' ')}"
+        + (f", {demand.active_hours:g} hours a day" if demand.active_hours else "")
+    )
+    if demand.assumption == "scale_to_zero":
+        start = f" of {demand.cold_start:g} s" if demand.cold_start else ""
+        lines.append(
+            f"  Nobody is served during a cold start{start}, and no scaling reaches this: a lower bound."
+        )
+    return lines
+
+
+def answer_json(one: Answer) -> dict[str, Any]:
+    """The whole answer for scripts."""
+    found = one.found
+    at = found.at if found else None
+    low, high = (found.low, found.high) if found else (None, None)
+    return {
+        "self_target": one.self_row["target"],
+        "api_target": one.api_row["target"],
+        "emulated": one.self_row["emulated"] or one.api_row["emulated"],
+        "price_bases": sorted(
+            {basis for row in (one.self_row, one.api_row) if (basis := row["price_basis"])}
+        ),
+        "sentence": sentence(one),
+        "requests_a_day": at.requests_a_day if at else None,
+        "low": low.requests_a_day if low else None,
+        "high": high.requests_a_day if high else None,
+        "reason": one.refused or (at.reason if at else None),
+        "cheaper_before": [asdict(each) for each in at.before] if at else [],
+        "inputs": input_lines(one),
+        "demand": one.demand.model_dump(mode="json"),
+        "peak_source": one.demand.peak_source,
+        "steps": [asdict(step) for step in steps_of(one)],
+        "volume_requests_a_day": one.volume,
+        "self_usd_a_month": one.self_month.usd if one.self_month else None,
+        "api_usd_a_month": one.api_usd_a_month,
+    }
+
+
+def cost_json(
+    row: Row,
+    components: Sequence[Row],
+    figures: Sequence[Row],
+    demand: Demand,
+    volume: float | None,
+) -> dict[str, Any]:
+    """One run for scripts."""
+    month = None if volume is None else month_of(row, demand, volume)
+    own = ("run_id", "target", "emulated", "billing", "price_basis", "usd_per_request")
+    kept = ("stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd")
+    return {
+        **{name: row[name] for name in own},
+        "components": [
+            {name: one[name] for name in (*kept, "basis", "source", "reason")} for one in components
+        ],
+        "figures": [
+            {
+                name: one[name]
+                for name in ("stage", "metric", "value", "low", "high", "basis", "reason")
+            }
+            for one in figures
+        ],
+        "cache": cache_sentence(row),
+        "demand": demand.model_dump(mode="json"),
+        "month": None
+        if month is None
+        else {
+            "requests_a_day": month.requests_a_day,
+            "usd": month.usd,
+            "usd_per_request": month.usd_per_request,
+            "replicas": month.replicas,
+            "utilisation": month.utilisation,
+            "components": [{**asdict(part), "usd": part.usd} for part in month.components],
+        },
+    }

@@ -1,0 +1,152 @@
+"""observatory cost and breakeven as a person types them, over runs that were sealed and ingested."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from observatory.analysis.stage_metrics import stage_metrics
+from observatory.cli import breakeven, cost
+from observatory.cli.demand_options import Capacity
+from observatory.core.demand import Assumption
+from observatory.core.errors import BadInput
+from observatory.core.workspace import Workspace
+from observatory.store.warehouse import ingest
+from tests.store.made_runs import facts, manifest, sealed_run, workspace_in
+
+APP = typer.Typer()
+APP.command()(cost.cost)
+APP.command()(breakeven.breakeven)
+
+SCENARIO = {
+    "name": "quickstart",
+    "slo": {"per_request": {"ttft": "5s", "tpot": None, "e2e": "10s"}, "attainment": 0.9},
+    "demand": {"requests_a_day": 20_000.0, "peak_to_mean": 2.0, "source": "our gateway"},
+}
+HOUR = {
+    "rows": [{"kind": "machine_hour", "usd": 0.5, "basis": "example", "source": "a stand-in"}],
+    "basis": "example",
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A campaign of an engine at half a dollar an hour and an emulated API, three answers each in 7 s."""
+    workspace = workspace_in(tmp_path_factory.mktemp("kept"))
+    own = facts(
+        "llama", kind="llamacpp", hosting="self", billing="hours", emulated=False, price=HOUR
+    )
+    for run, target in (("r1", facts()), ("r2", own)):
+        made = manifest(run, target=target, scenario=SCENARIO, energy=[])
+        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+    return workspace
+
+
+def typed(workspace: Workspace, *words: str) -> str:
+    result = CliRunner().invoke(APP, [*words, "--results", str(workspace.results)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def answered(workspace: Workspace, *words: str) -> Any:
+    return json.loads(typed(workspace, *words, "--json"))
+
+
+def test_the_options_know_every_assumption() -> None:
+    assert tuple(one.value for one in Capacity) == get_args(Assumption)
+
+
+def test_cost_shows_both_figures_and_says_what_is_made_up(kept: Workspace) -> None:
+    text = typed(kept, "cost", "last")
+    assert "kept (reservation-based) (example prices)" in text
+    assert "in use (usage-based, busy" in text
+    assert "one more request (marginal)" in text
+    assert "Hold an API's price against the first figure" in text
+    figures = [line for line in text.splitlines() if "$" in line and "a month" in line]
+    assert len(figures) == 2
+    assert all("(emulated)" in line or "(example prices)" in line for line in figures)
+
+
+def test_a_month_is_its_components(kept: Workspace) -> None:
+    """3 answers in 7 s: 37,029 a day on a replica, half of it at a peak of 2; 20,000 need two + 1."""
+    bought, own = answered(kept, "cost", "last")
+    assert own["month"]["replicas"] == 3
+    assert own["month"]["usd"] == pytest.approx(3 * 12 * 365 / 12)
+    assert bought["month"]["usd"] == pytest.approx(bought["usd_per_request"] * 20_000 * 365 / 12)
+    kinds = {(one["accounting"], one["component"]) for one in own["components"]}
+    assert kinds == {("reservation", "accelerators"), ("usage", "accelerators")}
+    assert {one["component"] for one in bought["components"]} == {"input", "output"}
+
+
+def test_the_break_even_is_said_with_its_inputs(kept: Workspace) -> None:
+    """A request of 100 + 4 tokens at 1 and 10 dollars a million is 0.014 cents, and a replica serves
+    18,514 a day for 12 dollars: 2.59 to buy."""
+    found = answered(kept, "breakeven", "llama", "emulated-api")
+    assert found["requests_a_day"] is None
+    assert found["emulated"] is True
+    assert found["price_bases"] == ["emulated", "example"]
+    text = typed(kept, "breakeven", "llama", "emulated-api")
+    assert "never gets cheaper than buying it from emulated-api (emulated, example prices)" in text
+    assert "peak hour 2 x the mean (our gateway); 1 spare; always on" in text
+    assert "At 20,000 requests a day: serving $1,095.00 a month" in text
+    cheap = answered(
+        kept, "breakeven", "llama", "emulated-api", "--assumption", "scale_to_zero"
+    )  # an hour serves 1,543 requests, 0.216 dollars to buy
+    assert cheap["requests_a_day"] is None
+    assert "replica-hour costs $0.5" in cheap["reason"]
+
+
+def test_a_bill_says_the_volume_and_typed_words_replace_the_scenarios(kept: Workspace) -> None:
+    found = answered(
+        kept,
+        "breakeven",
+        "llama",
+        "emulated-api",
+        "--api-bill-a-month",
+        "100",
+        "--peak-to-mean",
+        "3",
+    )
+    assert found["api_usd_a_month"] == pytest.approx(100)
+    assert found["demand"]["requests_a_day"] is None
+    assert (found["demand"]["peak_to_mean"], found["peak_source"]) == (3.0, "stated")
+    window = answered(
+        kept,
+        *("breakeven", "llama", "emulated-api"),
+        *("--assumption", "active_window", "--active-hours", "8"),
+    )
+    assert window["demand"]["active_hours"] == 8
+
+
+def test_what_cannot_be_is_refused_in_one_line(kept: Workspace) -> None:
+    with pytest.raises(BadInput, match="no run of 'nobody'"):
+        typed(kept, "breakeven", "nobody", "emulated-api")
+    with pytest.raises(BadInput, match="go together"):
+        typed(kept, "cost", "last", "--active-hours", "8")
+    with pytest.raises(BadInput, match="give one volume"):
+        typed(kept, "cost", "last", "--requests-a-day", "1", "--tokens-a-day", "1")
+    said = answered(kept, "breakeven", "emulated-api", "llama")["sentence"]
+    assert said == (
+        "No break-even (emulated, example prices): emulated-api has no hourly rate: state `rate` in "
+        "targets.yaml."
+    )
+
+
+def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
+    """Answers take 0.13 s: nobody had the first token after a hundredth."""
+    workspace = workspace_in(tmp_path)
+    strict = {**SCENARIO, "slo": {"per_request": {"ttft": "10ms"}, "attainment": 0.9}}
+    own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)
+    for run, target in (("r1", facts()), ("r2", own)):
+        made = manifest(run, target=target, scenario=strict, energy=[])
+        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+    text = typed(workspace, "breakeven", "llama", "emulated-api")
+    assert (
+        "llama does not meet the SLO at any stage (asked 90.0% of requests, at best 0.0%)" in text
+    )
+    assert "no stage met the SLO" in typed(workspace, "cost", "r2")
