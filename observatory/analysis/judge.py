@@ -1,7 +1,8 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-record_checks, client_checks, service_checks, sensor_checks, server_checks and energy_checks.
+record_checks, identity_checks, client_checks, service_checks, sensor_checks, server_checks and
+energy_checks.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from observatory.analysis import (
     client_checks,
     energy_checks,
+    identity_checks,
     record_checks,
     sensor_checks,
     server_checks,
@@ -95,6 +97,7 @@ def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     yield from record_checks.lost_workers(manifest)
     yield from record_checks.torn_journals(manifest)
     yield from record_checks.duplicate_records(manifest)
+    yield from identity_checks.identity_changes(manifest, frames)
     yield from record_checks.cap_exceeded(manifest)
     yield from client_checks.shared_cores(manifest, frames.samples)
 

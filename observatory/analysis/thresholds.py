@@ -1,7 +1,7 @@
 """What makes a run doubtful, as data: one row a code, with the evidence behind its numbers.
 
 A value above `degraded` (or `invalid`) is that grave. The checks that find the values are in
-record_checks, client_checks, service_checks, sensor_checks, server_checks and energy_checks; the
+record_checks, identity_checks, client_checks, service_checks, sensor_checks, server_checks and energy_checks; the
 verdict is made in judge.
 """
 
@@ -168,6 +168,13 @@ _ROWS = (
         degraded=0.02,
     ),
     Threshold(
+        "model_changed",
+        "models more than were asked for",
+        "answers of two models have no latency, score or price in common; a note where the whole run was "
+        "answered by another model than the latest one before it of the same target",
+        degraded=0,
+    ),
+    Threshold(
         "clock_step",
         "requests",
         "realtime moved by more than 100 us while they were open: their latencies are left out",
@@ -244,6 +251,13 @@ _ROWS = (
         "HTTP tries",
         "a client that keeps to the limit is not refused: the service's limit is another one, is counted "
         "otherwise, or is shared with somebody else",
+        as_found="note",
+    ),
+    Threshold(
+        "fingerprint_changed",
+        "fingerprints",
+        'a system fingerprint stands for a backend\'s configuration (OpenAI, "seed"): with another one, '
+        "answers and latencies may be others'; services with many backends name several all the time",
         as_found="note",
     ),
     Threshold(

@@ -27,6 +27,7 @@ FAULT_KINDS = (
     "wrong_usage",
     "model_swap",
     "no_done",
+    "fingerprint_swap",
 )
 
 
@@ -196,6 +197,7 @@ class Faults(Part):
     no_done: Share = Field(
         default=0.0, description="the stream ends well but without its last event"
     )
+    fingerprint_swap: Share = Field(default=0.0, description="answers with another fingerprint")
     retry_after: PositiveDuration = Field(default=1.0, description="said with http_429")
     stall_for: PositiveDuration = Field(default=30.0, description="until a stalled one is closed")
     slow_headers_by: PositiveDuration = Field(default=5.0, description="how late they come")

@@ -123,6 +123,8 @@ class TargetFacts(msgspec.Struct, frozen=True):
     """Asked for in every request."""
     throttling: str | None = None
     """record, obey or pace."""
+    system_fingerprints: list[str] = []
+    """That its answers named, the most frequent first; model_reported is what most of them named."""
 
     @property
     def through(self) -> str | None:
@@ -147,6 +149,15 @@ class IdleWindow(msgspec.Struct, frozen=True):
 
     started: int
     ended: int
+
+
+class EarlierRun(msgspec.Struct, frozen=True):
+    """The latest earlier run of the same target, model and address, and who answered it."""
+
+    run_id: str
+    created_utc: str
+    model_reported: str | None = None
+    system_fingerprints: list[str] = []
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -196,5 +207,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """What the run was expected to take and cost, before it ran (runner.quoting)."""
     spent: dict[str, Any] | None = None
     """What it counted against its caps (runner.spending.Spent): what nobody stated at its worst."""
+    earlier: EarlierRun | None = None
+    """The run that this one's model and fingerprints are held against."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""

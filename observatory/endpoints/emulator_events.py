@@ -87,6 +87,10 @@ class AnswerBytes:
         """Whether reasoning has a field to be streamed in."""
         return bool(self._names)
 
+    def from_another_backend(self) -> None:
+        """Name another system fingerprint than all other answers."""
+        self._head["system_fingerprint"] = "fp_emulated_other"
+
     def opening(self) -> bytes:
         """The role-only event that opens a chat stream; nothing where the shape has none."""
         if not self._chat or self._shape.role != "own_event":

@@ -110,6 +110,8 @@ class EmulatedModel:
             output=fate.reasoning_tokens + fate.tokens,
         )
         content = self._content(asked, fate, counts, number)
+        if fate.fault == "fingerprint_swap":
+            content.from_another_backend()
         script = Script(
             fate,
             self.profile,

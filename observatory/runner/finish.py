@@ -11,12 +11,14 @@ import msgspec
 import polars as pl
 
 from observatory.analysis.energy_ledger import energy_ledger
+from observatory.analysis.identity_checks import with_identity
 from observatory.analysis.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.analysis.thresholds import as_applied
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
+from observatory.runner.earlier import earlier_run
 from observatory.store.run_folder import RunFrames, read_frames, read_manifest, seal, write_manifest
 from observatory.store.warehouse import IngestResult, ingest
 
@@ -45,6 +47,7 @@ def finish_run(
     write_manifest(folder, manifest)
     sealed = seal(folder, manifest, samples_journal)
     frames = read_frames(folder)
+    sealed = msgspec.structs.replace(sealed, earlier=earlier_run(workspace, sealed))
     judged = judge(sealed, frames)
     write_manifest(folder, judged)
     metrics = stage_metrics(judged, frames)
@@ -78,7 +81,7 @@ def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
     All are functions of the sealed facts.
     """
     energy = energy_ledger(manifest, frames, samples_of(frames.samples))
-    weighed = msgspec.structs.replace(manifest, energy=energy)
+    weighed = with_identity(msgspec.structs.replace(manifest, energy=energy), frames)
     findings, verdict = judge_run(weighed, frames)
     return msgspec.structs.replace(
         weighed, findings=findings, verdict=verdict, thresholds=as_applied()

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from observatory.analysis.identity_checks import with_identity
 from observatory.analysis.judge import THRESHOLDS, judge_run, verdict_of
 from observatory.analysis.thresholds import as_applied
 from observatory.core.record import Attempt, Tokens
-from observatory.core.run import Finding, SealReport
+from observatory.core.run import EarlierRun, Finding, SealReport
 
 N = 300
 """Requests of a made window: one every 0.1 s."""
@@ -550,3 +551,65 @@ def test_a_verdict_names_the_gravest_first_and_the_rest_by_code() -> None:
     assert verdict_of(findings[:2]).sentence == (
         "degraded: stage 3: it sped up more and in 1 more (drift)"
     )
+
+
+def answered(run: Any, **named: Any) -> Any:
+    """A window whose every fifth answer names what `named` says, and the others the usual."""
+    run.healthy_side()
+    for place in range(N):
+        usual = {"model_reported": "m-1", "system_fingerprint": "fp-1"}
+        facts = usual | named if place % 5 == 0 else usual
+        run.add(5 + place / 10, gaps_s=[0.01] * 9, facts=facts)
+    return run
+
+
+def test_a_model_that_changes_inside_a_run_degrades_it(made: Any) -> None:
+    finding = only(answered(made, model_reported="m-2"))
+    assert (finding.code, finding.severity, finding.value) == ("model_changed", "degraded", 1)
+    assert finding.message == "m-1 (240), m-2 (60) answered where 1 was asked for"
+
+
+def test_models_asked_in_turn_may_all_answer(made: Any) -> None:
+    made.target = {"settings": {"asked_in_turn": ["m-1", "m-2"]}}
+    assert judge(answered(made, model_reported="m-2"))[0] == []
+
+
+def test_fingerprints_of_several_backends_are_a_note(made: Any) -> None:
+    finding = only(answered(made, system_fingerprint="fp-2"))
+    assert (finding.code, finding.severity, finding.value) == ("fingerprint_changed", "note", 2)
+    assert "fp-1 (240), fp-2 (60)" in finding.message
+
+
+def test_answers_that_name_nothing_are_not_judged(made: Any) -> None:
+    assert judge(answered(made, model_reported=None, system_fingerprint=None))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "prints", "codes"),
+    [
+        ("m-1", ["fp-1"], []),
+        ("m-1", ["fp-9", "fp-1"], []),  # one of several backends is still there
+        ("m-0", ["fp-1"], ["model_changed"]),
+        ("m-1", ["fp-0"], ["fingerprint_changed"]),
+        ("m-0", ["fp-0"], ["model_changed", "fingerprint_changed"]),
+        (None, [], []),
+    ],
+)
+def test_another_model_or_fingerprint_than_in_the_run_before_is_a_note(
+    made: Any, model: str | None, prints: list[str], codes: list[str]
+) -> None:
+    before = EarlierRun("run-0", "2026-11-20T08:00:00Z", model, prints)
+    made.facts = {"earlier": before}
+    findings, verdict = judge(answered(made))
+    assert [finding.code for finding in findings] == codes
+    assert all(finding.severity == "note" for finding in findings)
+    assert all("on 2026-11-20 (run run-0)" in finding.message for finding in findings)
+    assert verdict.level == "valid"
+    if "model_changed" in codes:
+        assert findings[0].message.startswith("m-1 answers; m-0 did on")
+
+
+def test_a_sealed_run_says_who_answered_most(made: Any) -> None:
+    run = answered(made, model_reported="m-2", system_fingerprint="fp-2")
+    target = with_identity(run.manifest, run.frames).target
+    assert (target.model_reported, target.system_fingerprints) == ("m-1", ["fp-1", "fp-2"])

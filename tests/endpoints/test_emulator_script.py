@@ -101,6 +101,8 @@ def test_wrong_usage_a_swapped_model_and_a_missing_done_are_told_apart() -> None
     assert (wrong["completion_tokens"], wrong["prompt_tokens"]) == (12, 6)
     swapped = read(faulty("model_swap"))
     assert {event["model"] for event in swapped.objects} == {"m-swapped"}
+    elsewhere = read(faulty("fingerprint_swap"))
+    assert {event["system_fingerprint"] for event in elsewhere.objects} == {"fp_emulated_other"}
     without = read(faulty("no_done"))
     assert without.ended and not without.done
     assert without.objects[-1]["usage"]["completion_tokens"] == 6

@@ -62,6 +62,7 @@ EXPECTED = {
     "wrong_usage": ("ok", None, None),
     "model_swap": ("ok", None, None),
     "no_done": ("ok", None, None),
+    "fingerprint_swap": ("ok", None, None),
 }
 HEADLESS = ("garbage_http", "slow_headers")
 """Faults before a response's headers: no request id comes back, so that their rows are counted."""
@@ -184,6 +185,9 @@ def test_what_is_no_failure_is_seen_in_the_row(met: Met) -> None:
     for row in met.by_fault["model_swap"]:
         assert row["model_reported"] == "emulated-model-swapped"
     assert {row["model_reported"] for row in met.by_fault[None]} == {"emulated-model"}
+    for row in met.by_fault["fingerprint_swap"]:
+        assert row["system_fingerprint"] == "fp_emulated_other"
+    assert {row["system_fingerprint"] for row in met.by_fault[None]} == {"fp_emulated"}
     for row in met.by_fault["no_done"]:
         assert not row["saw_done"]
     assert all(row["saw_done"] for row in met.by_fault[None])

@@ -1,0 +1,77 @@
+"""Who answered: the model and the fingerprint that answers name, inside a run and since the one before.
+
+A service may change both without a word; what was measured is then of two, or of another than before.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import polars as pl
+
+from observatory.analysis.findings import as_found, over_limit
+from observatory.core.run import Finding, Manifest
+from observatory.store.frames import RunFrames
+
+_MOST_NAMED = 20
+"""Fingerprints kept of a run, the most frequent first: a service with more has no identity in them."""
+
+
+def with_identity(manifest: Manifest, frames: RunFrames) -> Manifest:
+    """The manifest with what the answers named: model_reported (most often), system_fingerprints."""
+    models = _named(frames, "model_reported")
+    prints = _named(frames, "system_fingerprint")
+    target = msgspec.structs.replace(
+        manifest.target,
+        model_reported=next(iter(models), manifest.target.model_reported),
+        system_fingerprints=list(prints)[:_MOST_NAMED],
+    )
+    return msgspec.structs.replace(manifest, target=target)
+
+
+def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
+    """More models than were asked for, or several fingerprints; then what differs from the run before."""
+    models = _named(frames, "model_reported")
+    asked = manifest.target.settings.get("asked_in_turn")
+    wanted = len(set(asked)) if isinstance(asked, list) and asked else 1
+    message = f"{_counted(models)} answered where {wanted} {_were(wanted)} asked for"
+    yield from over_limit("model_changed", len(models) - wanted, message, None)
+    prints = _named(frames, "system_fingerprint")
+    if len(prints) > 1:
+        message = f"answers came from {len(prints)} fingerprints: {_counted(prints)}"
+        yield as_found("fingerprint_changed", message, None, len(prints), 1)
+    yield from _since(manifest, models, prints)
+
+
+def _since(manifest: Manifest, models: dict[str, int], prints: dict[str, int]) -> Iterator[Finding]:
+    before = manifest.earlier
+    if before is None:
+        return
+    when = f"on {before.created_utc[:10]} (run {before.run_id})"
+    if models and before.model_reported and before.model_reported not in models:
+        now = next(iter(models))
+        yield Finding("model_changed", "note", f"{now} answers; {before.model_reported} did {when}")
+    if prints and before.system_fingerprints and not set(prints) & set(before.system_fingerprints):
+        now = next(iter(prints))
+        then = before.system_fingerprints[0]
+        yield as_found("fingerprint_changed", f"the fingerprint is {now}; it was {then} {when}")
+
+
+def _named(frames: RunFrames, column: str) -> dict[str, int]:
+    """What the whole answers named, and how many each, the most frequent first."""
+    counts = (
+        frames.attempts.filter((pl.col("outcome") == "ok") & pl.col(column).is_not_null())
+        .group_by(column)
+        .len()
+        .sort(["len", column], descending=[True, False])
+    )
+    return dict(counts.iter_rows())
+
+
+def _counted(named: dict[str, int]) -> str:
+    shown = [f"{name} ({count})" for name, count in list(named.items())[:4]]
+    more = len(named) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
