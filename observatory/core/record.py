@@ -12,7 +12,7 @@ Outcome = Literal[
     "ok", "error", "timeout", "throttled", "refused_by_budget", "not_issued", "interrupted"
 ]
 """ok: a whole answer. error: any failure of the attempt. timeout: still open at its limit or at the
-drain limit. throttled: 429 or its kin, and the policy does not retry. refused_by_budget and
+drain limit. throttled: 429 or its kin, and not asked again, or never answered. refused_by_budget and
 not_issued: planned, never sent. interrupted: still open when a person stopped the run."""
 
 ErrorPhase = Literal["dns", "connect", "tls", "send", "headers", "first_event", "stream", "body"]

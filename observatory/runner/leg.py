@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from observatory.core.connection import Connection
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.priority import set_niceness
 from observatory.core.run import StageTimes
@@ -128,7 +129,7 @@ def _follow(
     began = time.monotonic()
     limit = leg.length_s + leg.handoff.stage.drain_s + GRACE_S
     if leg.handoff.stage.kind == "prime":
-        limit += len(leg.handoff.items) * leg.handoff.connection.whole_timeout_s
+        limit += len(leg.handoff.items) * _longest_s(leg.handoff.connection)
     while child.poll() is None:
         elapsed = time.monotonic() - began
         beats.read()
@@ -145,6 +146,15 @@ def _follow(
         except subprocess.TimeoutExpired:
             continue
     return None
+
+
+def _longest_s(connection: Connection) -> float:
+    """How long one request may take, with what its policy lets it wait before and between its tries."""
+    throttle = connection.throttle
+    if throttle.policy == "record":
+        return connection.whole_timeout_s
+    pace_s = 60 / throttle.requests_per_minute if throttle.requests_per_minute else 0.0
+    return throttle.max_attempts * connection.whole_timeout_s + throttle.max_wait_s + pace_s
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -162,7 +162,11 @@ REQUESTS = Table(
             "VARCHAR",
             "ok, error, timeout, throttled, refused_by_budget, not_issued, interrupted",
         ),
-        Column("reason", "VARCHAR", "why it was not issued or not ok"),
+        Column(
+            "reason",
+            "VARCHAR",
+            "why it was not issued or not ok: drain_limit, rate_limited, overloaded, reset ...",
+        ),
         Column("phase", "VARCHAR", "prime, warmup, steady or drain, by scheduled"),
         Column(
             "clock_step", "BOOLEAN", "realtime stepped while it was open: left out of latencies"

@@ -78,7 +78,11 @@ REQUEST_METRICS = View(
         _same("r", "worker", "worker process, from 0"),
         _same("a", "provider_request_id", "the server's own id of the request"),
         _same("r", "outcome", "ok, error, timeout, throttled, refused_by_budget, not_issued, ..."),
-        _same("r", "reason", "why it was not issued or not ok"),
+        _same(
+            "r",
+            "reason",
+            "why it was not issued or not ok: drain_limit, rate_limited, overloaded, reset ...",
+        ),
         _same("a", "finish_reason", "stop, length, tool_calls, content_filter ..."),
         _same("a", "http_status", "HTTP status of the final try"),
         _same("a", "error_phase", "where the final try failed"),

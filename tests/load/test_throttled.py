@@ -62,6 +62,20 @@ def test_a_request_that_succeeds_on_its_third_try_is_three_rows(tmp_path: Path) 
     assert server.connections == 1 and len({seen.body for seen in server.seen}) == 1
 
 
+def test_a_request_through_the_openai_client_is_asked_again_by_us_and_not_by_it(
+    tmp_path: Path,
+) -> None:
+    with serve({"busy": first(2, 429, SOON)}) as server:
+        connection = {**OBEY, "transport": "sdk"}
+        record = one(
+            carry(make_handoff(tmp_path, server.port, [item("[busy]")], connection=connection))
+        )
+    assert [each.outcome for each in record.attempts] == ["throttled", "throttled", "ok"]
+    assert [each.retry_after_s for each in record.attempts] == [0.02, 0.02, None]
+    assert [each.number for each in record.attempts] == [0, 1, 2]
+    assert len(server.seen) == 3
+
+
 @pytest.mark.parametrize("status", [503, 529])
 def test_overload_is_waited_on_and_told_apart(tmp_path: Path, status: int) -> None:
     with serve({"busy": first(1, status, SOON), "never": first(99, status, SOON)}) as server:
