@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from observatory.cli import prices
+from observatory.cli import prices, scenario
 from observatory.core import workspace as workspace_module
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
@@ -148,8 +148,8 @@ def test_the_book_is_updated_once_a_version(workspace: Workspace) -> None:
 
 def test_runs_are_priced_anew_and_summed(workspace: Workspace) -> None:
     own = facts("bought", kind="api", emulated=False, provider="acme", model="plain", price=PINNED)
-    for run_id, scenario, day in (("r1", "quick", "2026-03-02"), ("r2", "slow", "2026-04-02")):
-        made = manifest(run_id, target=own, scenario_name=scenario, created_utc=f"{day}T12:00:00Z")
+    for run_id, name, day in (("r1", "quick", "2026-03-02"), ("r2", "slow", "2026-04-02")):
+        made = manifest(run_id, target=own, scenario_name=name, created_utc=f"{day}T12:00:00Z")
         assert ingest(workspace, sealed_run(workspace, made), stage_rows).message is None
     # Three requests of 100 prompt and 4 output tokens: 3 x (100 x 2 + 4 x 4) / 1e6 = 0.000648 then.
     rows = _json("reprice")
@@ -175,3 +175,16 @@ def test_what_is_no_date_is_refused_by_its_option(workspace: Workspace) -> None:
     with pytest.raises(BadInput, match=r"--since: '1\.3\.2026' is no date"):
         _type("reprice", "--since", "1.3.2026")
     assert "No run billed by tokens" in _type("reprice").stdout
+
+
+def test_a_price_file_is_checked_with_the_scenarios(workspace: Workspace) -> None:
+    checks = typer.Typer()
+    checks.add_typer(scenario.app, name="scenario")
+    path = workspace.root / "scenarios" / "prices.yaml"
+    fine = CliRunner().invoke(checks, ["scenario", "check", str(path)])
+    assert "fine; prices: 5" in fine.stdout
+    path.write_text(OWN.replace("discount: 0.25", "discount: 25"))
+    wrong = CliRunner().invoke(checks, ["scenario", "check"])
+    said = wrong.stdout + wrong.stderr + str(wrong.exception)
+    assert "prices.yaml:2" in said
+    assert "out of range: at most 1" in said
