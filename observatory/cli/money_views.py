@@ -43,7 +43,9 @@ def print_cost(
 ) -> None:
     """One run: components, the figures side by side, the cache, a month."""
     note = mark(row)
-    typer.echo(f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}")
+    typer.echo(
+        f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}, {row['verdict'] or 'not judged'}"
+    )
     if not components:
         typer.echo(f"  no price is known{note}: state rate or price in targets.yaml\n")
         return

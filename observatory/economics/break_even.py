@@ -106,8 +106,11 @@ def break_even(
     """Where replicas under this demand meet a price per request."""
 
     def at(goodput_rps: float | None) -> Crossing | None:
-        if not goodput_rps:
+        if goodput_rps is None:
             return None
+        if goodput_rps <= 0:
+            nothing = "at this end of the interval nothing is served within the SLO"
+            return Crossing(cost_line(replica, demand), usd_per_request, None, [], reason=nothing)
         return crossing(cost_line(replica.at(goodput_rps), demand), usd_per_request)
 
     found = crossing(cost_line(replica, demand), usd_per_request)

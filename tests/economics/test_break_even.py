@@ -62,6 +62,8 @@ def test_the_interval_is_that_of_the_goodput() -> None:
     never = break_even(TWO_DOLLARS, TWICE, 0.002, goodput_low=0.5)
     assert never.high is not None and never.high.requests_a_day is None
     assert never.low is None
+    idle = break_even(TWO_DOLLARS, TWICE, 0.002, goodput_low=0.0).high
+    assert idle is not None and idle.requests_a_day is None
 
 
 def test_a_free_machine_is_cheaper_from_the_first_request() -> None:
