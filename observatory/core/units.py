@@ -61,6 +61,8 @@ def human_seconds(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     magnitude = abs(seconds)
+    if magnitude == 0:
+        return "0 s"
     if magnitude < 0.9995e-3:
         return f"{seconds * 1e6:.3g} us"
     if magnitude < 0.9995:
