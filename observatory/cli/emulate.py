@@ -106,7 +106,7 @@ def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[s
     gap = (
         f"{human_seconds(profile.inter_token_median)}, p95 {human_seconds(profile.inter_token_p95)}"
     )
-    limits = profile.limits.model_dump(exclude_none=True)
+    limits = profile.limits.model_dump(exclude_defaults=True)
     faults = [(kind, rate) for kind, rate in profile.faults.rates() if rate > 0]
     rows = [
         ("base URL", url),
