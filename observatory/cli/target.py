@@ -170,7 +170,7 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
         return
     marked = " (EMULATED)" if opened.facts.emulated else ""
     typer.echo(f"{opened.facts.name}{marked}: {found.endpoint} answers")
-    if found.models is not None:
+    if found.models is not None and found.model in found.models:
         others = len(found.models) - 1
         also = f", beside {others} other{'s' if others > 1 else ''}" if others else ""
         typer.echo(f"it has the model {found.model!r}{also}")

@@ -11,8 +11,10 @@ import msgspec
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
+from observatory.endpoints.api import listing_connection
 from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
 from observatory.endpoints.opened import OpenTarget
+from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import owned_models
 from observatory.endpoints.request_head import named_headers, request_headers
@@ -46,15 +48,27 @@ def check_target(opened: OpenTarget) -> TargetCheck:
     """
     started = time.monotonic()
     connection = opened.connection
-    owned = owned_models(connection)
+    provider = PROVIDERS.get(opened.facts.provider or "")
+    asked_of = connection if provider is None else listing_connection(connection, provider)
+    owned = owned_models(asked_of)
     answered_s = time.monotonic() - started
-    listed = None if owned is None else sorted(owned)
+    prefix = provider.listed_prefix if provider is not None else ""
+    listed = None if owned is None else sorted(name.removeprefix(prefix) for name in owned)
     if owned is not None and owned.get(connection.model) == EMULATOR:
         opened.facts = msgspec.structs.replace(
             opened.facts, emulated=True, engine=EMULATOR, tokenizer=TOKENIZER
         )
     asked = (connection.model, *connection.models)
     unknown = [name for name in asked if listed is not None and name not in listed]
+    if unknown and provider is not None and not provider.lists_what_it_serves:
+        return TargetCheck(
+            connection.endpoint,
+            connection.model,
+            listed,
+            answered_s,
+            f"{connection.model!r} is not in its list of models, which does not name what requests ask "
+            "for; whether it serves it only a request would tell",
+        )
     if listed is not None and unknown:
         near = difflib.get_close_matches(unknown[0], listed, n=1, cutoff=0.4)
         raise BadInput(

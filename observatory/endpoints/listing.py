@@ -13,15 +13,24 @@ import httpx2
 import msgspec
 import openai
 
-from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.core.connection import (
+    Connection,
+    KeySource,
+    resolved_headers,
+    resolved_query,
+)
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.proxies import proxy_of
-from observatory.endpoints.quick_listing import models_in
+from observatory.endpoints.quick_listing import page_in
 from observatory.endpoints.tls import tls_context
+from observatory.endpoints.wires import fixed_headers
 
 ANSWER_TIMEOUT_S = 30.0
 """The most that listing models may take, whatever the target's own limits are."""
+_PAGE = 1000
+"""Models asked for at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
+_MOST_PAGES = 20
 PATH_FIX = "is this the base URL of an OpenAI-compatible API? it usually ends in /v1"
 TRANSPORT_HEADERS = frozenset(
     [
@@ -47,8 +56,26 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     proxy = proxy_of(connection)
     hidden = proxy.secrets if proxy is not None else []
     masker = Masker([*headers.values(), *query.removeprefix("?").split("&"), *hidden])
+    headers |= fixed_headers(connection, headers)
+    owned: dict[str, str | None] = {}
+    after: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = _page(connection, headers, after, masker)
+        if page is None:
+            return None
+        more, after = page
+        owned |= more
+        if after is None:
+            break
+    return owned
+
+
+def _page(
+    connection: Connection, headers: Mapping[str, str], after: str | None, masker: Masker
+) -> tuple[dict[str, str | None], str | None] | None:
+    """A page of the list and what the next one is asked with; None where there is no list."""
     try:
-        text, media = _get_models(connection, headers)
+        text, media = _get_models(connection, headers, after)
     except openai.APIStatusError as error:
         if error.status_code == 404:
             _refuse_wrong_path(connection, error)
@@ -61,7 +88,7 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     except openai.APIConnectionError as error:
         raise _unreachable(connection, error, masker) from error
     try:
-        return models_in(text)
+        return page_in(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetFailed(
             f"it answered {_what(text, media)} instead of a list of models",
@@ -70,19 +97,23 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
         ) from error
 
 
-def _get_models(connection: Connection, headers: Mapping[str, str]) -> tuple[bytes, str]:
+def _get_models(
+    connection: Connection, headers: Mapping[str, str], after: str | None
+) -> tuple[bytes, str]:
     """The body and media type of GET /models, sent with our headers and with no others.
 
     The package reads OPENAI_* variables (key, organisation, project, headers) on its own; the
     transport drops what it adds, so that an ambient key never reaches somebody else's endpoint.
     """
-    query = httpx2.QueryParams(resolved_query(connection).removeprefix("?"))
+    query = dict(httpx2.QueryParams(resolved_query(connection).removeprefix("?")))
+    if connection.wire == "messages":
+        query |= {"limit": str(_PAGE)} | ({"after_id": after} if after is not None else {})
     with (
         own_transport(connection, headers) as transport,
         openai.OpenAI(
             api_key="replaced by the transport",
             base_url=connection.endpoint,
-            default_query=dict(query),
+            default_query=query,
             max_retries=0,
             http_client=transport,
         ) as client,
@@ -151,6 +182,7 @@ def _lists(connection: Connection) -> bool:
 
 
 def _refused(connection: Connection, error: openai.APIStatusError, masker: Masker) -> NoReturn:
+    # From None: the package's error holds what the service said, which may repeat the key.
     where = f"{connection.endpoint}/models"
     status = error.status_code
     said = masker.error(_message(error))
@@ -160,21 +192,26 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
         raise BadInput(
             f"access was refused with HTTP {status}, {source}{said}",
             where=where,
-            fix="name its key with api_key_env" if key is None else "check that key and its rights",
-        ) from error
+            fix="name its key with api_key_env" if key is None else _key_fix(key),
+        ) from None
     if 300 <= status < 400:
         to = httpx2.URL(error.response.headers.get("location", "")).copy_with(
             userinfo=b"", query=None
         )
         raise TargetFailed(
             f"it redirects (HTTP {status}) to {to}", where=where, fix="use the final URL"
-        ) from error
+        ) from None
     if status == 429:
         raise TargetFailed(
             f"it is throttling already (HTTP 429){said}", where=where, fix="wait, or ask for more"
-        ) from error
+        ) from None
     kind = "it failed itself" if status >= 500 else "it refused"
-    raise TargetFailed(f"{kind} with HTTP {status}{said}", where=where) from error
+    raise TargetFailed(f"{kind} with HTTP {status}{said}", where=where) from None
+
+
+def _key_fix(key: KeySource) -> str:
+    what = "is it this provider's key, whole, not expired, and may it use the API?"
+    return f"look at the key in {key.file}: {what}" if key.file else f"look at {key.env}: {what}"
 
 
 def _message(error: openai.APIStatusError) -> str:

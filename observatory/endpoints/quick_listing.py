@@ -24,12 +24,24 @@ class _Listed(msgspec.Struct):
 
 class _Listing(msgspec.Struct):
     data: list[_Listed]
+    has_more: bool = False
+    last_id: str | None = None
 
 
 def models_in(text: bytes) -> dict[str, str | None]:
     """Whose each model is in the answer to GET /models; ValueError where it is no list of models."""
-    listed = msgspec.json.decode(text, type=_Listing).data
-    return {one.id: one.owned_by if isinstance(one.owned_by, str) else None for one in listed}
+    return page_in(text)[0]
+
+
+def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
+    """As models_in, and what the next page is asked with (Anthropic's after_id), None after the last.
+
+    Together AI answers with the bare list.
+    """
+    page = msgspec.json.decode(text, type=_Listing | list[_Listed])
+    listed = page if isinstance(page, list) else page.data
+    owned = {one.id: one.owned_by if isinstance(one.owned_by, str) else None for one in listed}
+    return owned, page.last_id if isinstance(page, _Listing) and page.has_more else None
 
 
 def owned_models(connection: Connection) -> dict[str, str | None] | None:
@@ -44,6 +56,8 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
 
 def quick_models(connection: Connection) -> dict[str, str | None] | None:
     """The plain list; None for anything else, also where nothing answers."""
+    if connection.wire == "messages":
+        return None  # its list has headers and pages of its own
     timeout_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
     try:
         status, body = get(connection, f"{connection.base_path}/models", timeout_s, _LARGEST)

@@ -63,13 +63,14 @@ def emulator(start_emulator: Callable[..., tuple[str, int]]) -> tuple[str, int]:
 
 @dataclass
 class Scripted:
-    """A server that answers every request alike and keeps what it was sent."""
+    """A server that answers every request alike, or the next of `bodies`, and keeps what it was sent."""
 
     port: int = 0
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     by_path: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    bodies: list[bytes] = field(default_factory=list)
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     @property
@@ -91,9 +92,8 @@ def serving(
             script.seen.append(
                 (self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
             )
-            status, body = script.by_path.get(
-                self.path.partition("?")[0], (script.status, script.body)
-            )
+            usual = script.bodies.pop(0) if script.bodies else script.body
+            status, body = script.by_path.get(self.path.partition("?")[0], (script.status, usual))
             self.send_response(status)
             for name, value in script.headers.items():
                 self.send_header(name, value)
