@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
         match name.lower():
             case b"authorization":
                 self._reading.authorization = value.decode("latin-1")
-            case b"x-api-key":  # Anthropic's clients send the key so
+            case b"x-api-key" | b"api-key":  # as Anthropic's and Azure's clients send the key
                 self._reading.authorization = f"Bearer {value.decode('latin-1')}"
             case b"expect":
                 self._reading.expects = value.lower() == b"100-continue"
