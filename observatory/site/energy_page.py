@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.core.units import human_number
-from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
+from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.energy import energy_chart
+from observatory.site.derived import Derived, derived
 from observatory.site.energy_tables import ledger_table
-from observatory.site.figures import Figure, Row
+from observatory.site.figures import Row
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.overview import Section
@@ -32,24 +33,12 @@ POWER = (
     ("Idle power: loaded, no requests", "idle_power_w"),
     ("Shared host, engine and client together", "shared_host_energy_j"),
 )
-PER_TOKEN = frozenset({"j_per_output_token", "tokens_per_j"})
 _CHARTS = (
     ("j_per_output_token", "Energy that the target drew for each token that it streamed."),
     ("j_per_request", "Energy that the target drew for each request that it answered."),
 )
 FOLDED_FROM = 40
 """A ledger with more rows is folded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """A table of figures: heads, and for each member and load its cells."""
-
-    title: str
-    heads: list[str]
-    rows: list[tuple[Member, Load, list[Cell]]]
-    absent: list[str]
-    """Targets without any of these figures, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +80,8 @@ def _section(reader: Reader, section: Section) -> EnergySection:
         for member in told
     ]
     tables = [
-        _derived("For each request and token", DERIVED, section.members),
-        _derived("Energy and power", POWER, section.members),
+        derived("For each request and token", DERIVED, section.members),
+        derived("Energy and power", POWER, section.members),
     ]
     return EnergySection(
         anchor=section.anchor,
@@ -143,46 +132,3 @@ def _grid(rows: Sequence[Row]) -> str:
     else:
         pue = "no PUE is stated, so no figure holds a data centre's overhead"
     return f"{said}; {pue}"
-
-
-def _derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Member]) -> Derived:
-    columns = [
-        (head, metric)
-        for head, metric in wanted
-        if any(_says(figure) for m in members for _, figure in m.series(metric, "value"))
-    ]
-    told = [
-        member
-        for member in members
-        if any(_says(f) for _, metric in columns for _, f in member.series(metric, "value"))
-    ]
-    rows = [
-        (member, load, [_cell(member, figures.get(metric)) for _, metric in columns])
-        for member in told
-        for load, figures in member.stages
-    ]
-    absent = [_absence(member, wanted[0][1]) for member in members if member not in told]
-    return Derived(title, [head for head, _ in columns], rows, absent)
-
-
-def _absence(member: Member, metric: str) -> str:
-    figures = [figure for _, figure in member.series(metric, "value")]
-    reasons = dict.fromkeys(figure.note or "not recorded" for figure in figures)
-    return f"{member.look.label}: {'; '.join(reasons) or 'no stage was run'}."
-
-
-def _says(figure: Figure) -> bool:
-    return figure.drawable or figure.withheld
-
-
-def _cell(member: Member, figure: Figure) -> Cell:
-    """A figure with its basis, whatever it is, and what is in it."""
-    cell = figure_cell(figure)
-    parts = [cell.under]
-    if figure.drawable:
-        parts.append(figure.scopes)
-        if figure.metric in PER_TOKEN:
-            parts.append(f"tokenizer: {member.run['tokenizer'] or 'unknown'}")
-    under = "; ".join(part for part in parts if part)
-    basis = figure.basis if figure.drawable else None
-    return Cell(cell.text, under=under or None, number=True, basis=basis)

@@ -33,7 +33,7 @@
     console.error(error);
   }
 
-  async function drawAll() {
+  async function draw(figure, spec) {
     const options = {
       ast: true,
       actions: false,
@@ -42,15 +42,17 @@
       renderer: "svg",
       tooltip: showTip,
     };
+    try {
+      await window.vegaEmbed(figure.querySelector(".canvas"), spec, options);
+      figure.dataset.drawn = "yes";
+    } catch (error) {
+      fail(figure, error);
+    }
+  }
+
+  async function drawAll() {
     for (const script of document.querySelectorAll("script.spec")) {
-      const figure = script.closest("figure");
-      try {
-        await window.vegaEmbed(
-          figure.querySelector(".canvas"), JSON.parse(script.textContent), options);
-        figure.dataset.drawn = "yes";
-      } catch (error) {
-        fail(figure, error);
-      }
+      await draw(script.closest("figure"), JSON.parse(script.textContent));
     }
     document.documentElement.dataset.drawn = "yes";
   }
@@ -77,6 +79,7 @@
     });
   }
 
+  window.observatory = { draw };
   if (config) {
     drawAll();
   } else {

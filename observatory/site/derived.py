@@ -1,0 +1,79 @@
+"""Figures of several targets side by side, a row a target and load: those that any of them has.
+
+A figure never stands without its basis, and a target without figures says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from observatory.site.charts.drawing import Cell, figure_cell
+from observatory.site.figures import Figure
+from observatory.site.loads import Load
+from observatory.site.members import Member
+
+PER_TOKEN = frozenset(
+    {
+        "j_per_output_token",
+        "tokens_per_j",
+        "usd_per_million_output",
+        "usd_per_million_tokens",
+        "usage_usd_per_million_output",
+        "usage_usd_per_million_tokens",
+    }
+)
+"""Figures that mean little without the tokenizer's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A table of figures: heads, and for each member and load its cells."""
+
+    title: str
+    heads: list[str]
+    rows: list[tuple[Member, Load, list[Cell]]]
+    absent: list[str]
+    """Targets without any of these figures, each with the reason."""
+
+
+def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Member]) -> Derived:
+    """The figures wanted (head, metric) that any member has; who has none of them says why."""
+    columns = [
+        (head, metric)
+        for head, metric in wanted
+        if any(_says(figure) for m in members for _, figure in m.series(metric, "value"))
+    ]
+    told = [
+        member
+        for member in members
+        if any(_says(f) for _, metric in columns for _, f in member.series(metric, "value"))
+    ]
+    rows = [
+        (member, load, [_cell(member, figures.get(metric)) for _, metric in columns])
+        for member in told
+        for load, figures in member.stages
+    ]
+    absent = [_absence(member, wanted[0][1]) for member in members if member not in told]
+    return Derived(title, [head for head, _ in columns], rows, absent)
+
+
+def _absence(member: Member, metric: str) -> str:
+    figures = [figure for _, figure in member.series(metric, "value")]
+    reasons = dict.fromkeys(figure.note or "not recorded" for figure in figures)
+    return f"{member.look.label}: {'; '.join(reasons) or 'no stage was run'}."
+
+
+def _says(figure: Figure) -> bool:
+    return figure.drawable or figure.withheld
+
+
+def _cell(member: Member, figure: Figure) -> Cell:
+    """A figure with its basis, whatever it is, and what is in it."""
+    cell = figure_cell(figure)
+    parts = [cell.under]
+    if figure.drawable:
+        parts.append(figure.scopes)
+        if figure.metric in PER_TOKEN:
+            parts.append(f"tokenizer: {member.run['tokenizer'] or 'unknown'}")
+    under = "; ".join(part for part in parts if part)
+    basis = figure.basis if figure.drawable else None
+    return Cell(cell.text, under=under or None, number=True, basis=basis)
