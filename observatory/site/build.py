@@ -26,6 +26,7 @@ from observatory.site.figures import BASES, Row
 from observatory.site.looks import Look, group_of, looks_of
 from observatory.site.matrix_page import matrix_campaigns, matrix_page
 from observatory.site.members import UNJUDGED, page_of
+from observatory.site.money_page import money_sections
 from observatory.site.overview import sections
 from observatory.site.pages import page_environment
 from observatory.site.run_page import moment, run_page
@@ -141,6 +142,8 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
         }
         shown = sections(reader, runs, looks) if reader else []
         site.write("index.html", "index.html", sections=shown, current="overview")
+        money = money_sections(reader, shown) if reader else []
+        site.write("money.html", "money.html", sections=money, current="money")
         energy = energy_sections(reader, shown) if reader else []
         site.write("energy.html", "energy.html", sections=energy, current="energy")
         _matrix_pages(site, reader, runs, looks)

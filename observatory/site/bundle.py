@@ -6,7 +6,10 @@ from pathlib import Path
 
 import altair as alt
 
+from observatory.core.workspace import shipped
+
 STARTER = "boot.js"
+MONEY = "money.js"
 STYLESHEET = "style.css"
 LIBRARY = "vega.js"
 _EXPORT = "window.vegaEmbed = vegaEmbed;"
@@ -16,8 +19,10 @@ def write_assets(sources: Path, out: Path) -> None:
     """Fill out/assets from the site's own sources and from the libraries that Altair draws with."""
     assets = out / "assets"
     assets.mkdir(parents=True)
-    for name in (STARTER, STYLESHEET):
-        shutil.copyfile(sources / "assets" / name, assets / name)
+    for name in (STARTER, MONEY, STYLESHEET):
+        own = sources / "assets" / name
+        # A workspace that was laid out by an older version lacks what came later.
+        shutil.copyfile(own if own.is_file() else shipped("site") / "assets" / name, assets / name)
     (assets / LIBRARY).write_text(_library(), encoding="utf-8")
 
 

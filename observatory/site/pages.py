@@ -42,19 +42,28 @@ def page_environment(sources: Path) -> Environment:
     return environment
 
 
-def script_json(value: Any) -> Markup:
-    """JSON that can stand in a script element: <, > and & are written as escapes; no NaN."""
-    text = json.dumps(_finite(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+DRAWN_DIGITS = 6
+"""Significant digits of a number that is drawn."""
+
+
+def script_json(value: Any, digits: int = DRAWN_DIGITS) -> Markup:
+    """JSON that can stand in a script element: <, > and & are written as escapes; no NaN.
+
+    digits: significant ones that are kept; 17 keep every number as it is, to be reckoned with.
+    """
+    text = json.dumps(
+        _finite(value, digits), allow_nan=False, ensure_ascii=False, separators=(",", ":")
+    )
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: Any, digits: int) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: _finite(inner, digits) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [_finite(inner, digits) for inner in value]
     if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
     return value

@@ -9,15 +9,29 @@
   const WHOLE = 1e-9;
   const POINTS = 240;
 
-  const number = (value, digits) =>
-    value.toLocaleString("en-US", { maximumSignificantDigits: digits ?? 3 });
-  const volume = (value) => number(value, value < 1e15 ? Math.max(3, Math.floor(Math.log10(value)) - 2) : 3);
-  const usd = (value) => {
+  const rounded = (value, decimals) =>
+    value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const volume = (value) => rounded(value, 0);
+
+  // As Python writes a number with so many significant digits (format "g").
+  function general(value, digits) {
+    if (value === 0) return "0";
+    const [mantissa, power] = value.toExponential(digits - 1).split("e");
+    const exponent = Number(power);
+    if (exponent < -4 || exponent >= digits) {
+      const size = String(Math.abs(exponent)).padStart(2, "0");
+      return `${Number(mantissa)}e${exponent < 0 ? "-" : "+"}${size}`;
+    }
+    return String(Number(value.toPrecision(digits)));
+  }
+
+  function usd(value) {
     if (value === 0) return "$0";
-    if (value >= 1000) return "$" + Math.round(value).toLocaleString("en-US");
-    if (value >= 0.9995) return "$" + value.toFixed(2);
-    return "$" + value.toFixed(Math.min(12, 2 - Math.floor(Math.log10(value))));
-  };
+    if (value >= 1000) return "$" + rounded(value, 0);
+    if (value >= 0.9995) return "$" + rounded(value, 2);
+    if (value < 1e-9) return "under $0.000000001";
+    return "$" + value.toFixed(2 - Math.floor(Math.log10(value)));
+  }
 
   function peakOf(demand) {
     const window = demand.active_hours ? HOURS_A_DAY / demand.active_hours : 1;
@@ -55,15 +69,32 @@
   const costOf = (line, requests) =>
     line.fixed + line.step * stepsOf(line, requests) + line.request * requests;
 
-  // The volume from which serving costs no more than buying ever after; null: never.
+  // Where serving begins to cost no more on a step; its end where it never does on it.
+  const startOf = (line, saved, step) =>
+    Math.min((line.fixed + step * line.step) / saved, step * line.requests);
+
+  // at: the volume from which serving costs no more ever after (null: never, and reason says why);
+  // before: the first range below it where it is cheaper too, and how many more there are.
   function crossing(line, price) {
     const saved = price - line.request;
     const full = saved * line.requests;
     const gain = full - line.step;
-    if (gain <= 0) return null;
+    if (gain <= 0) return { at: null, before: null, more: 0, reason: never(line, price) };
     const last = Math.max(0, Math.ceil((line.fixed + full) / gain - WHOLE) - 1);
-    if (!last) return 0;
-    return Math.min((line.fixed + last * line.step) / saved, last * line.requests);
+    const first = Math.max(1, Math.floor(line.fixed / gain + WHOLE) + 1);
+    const before = first < last
+      ? { start: startOf(line, saved, first), end: first * line.requests } : null;
+    return { at: last ? startOf(line, saved, last) : 0, before, more: Math.max(0, last - first - 1) };
+  }
+
+  function never(line, price) {
+    if (line.request >= price) {
+      return `the electricity of a request alone costs $${general(line.request, 3)}, ` +
+        `buying it $${general(price, 3)}`;
+    }
+    const full = line.step + line.request * line.requests;
+    return `a ${line.unit} costs $${general(full, 4)} a day, and all that it can serve ` +
+      `(${volume(line.requests)} requests a day) costs $${general(price * line.requests, 4)} to buy`;
   }
 
   function requestsOf(kind, amount, bought) {
@@ -87,19 +118,25 @@
     };
   }
 
-  function sentence(found, ends, names) {
-    if (found === null) {
-      return `Serving it on ${names.self} never becomes the cheaper one: all that a step of capacity can ` +
-        `serve costs less to buy from ${names.bought} than the step costs to keep.`;
+  function sentence(line, found, names) {
+    if (found.at === null) {
+      return `Serving it on ${names.self} never gets cheaper than buying it from ` +
+        `${names.bought}${names.mark}: ${found.reason}.`;
     }
-    const known = ends.filter((end) => end !== undefined);
-    const range = known.length === 2
-      ? known[1] === null
-        ? ` (from ${volume(known[0])} on, or never, by the interval of the measured goodput)`
-        : ` (${volume(known[0])} to ${volume(known[1])} by the interval of the measured goodput)`
-      : "";
-    return `From ${volume(found)} requests a day on, serving it on ${names.self} costs no more than ` +
-      `buying it from ${names.bought}${range}.`;
+    const dollars = costOf(line, found.at);
+    const settled = `From ${volume(found.at)} requests a day on, serving it on ${names.self} costs no ` +
+      `more than buying it from ${names.bought}, and it stays so${names.mark}. There both cost ` +
+      `$${rounded(dollars, 2)} a day ($${rounded(dollars * DAYS_A_MONTH, 0)} a month).`;
+    if (found.before === null) return settled;
+    const more = found.more ? ` and ${found.more} more` : "";
+    return `${settled} Below that it is cheaper between ${volume(found.before.start)} and ` +
+      `${volume(found.before.end)} requests a day${more}: each further ${line.unit} must fill first.`;
+  }
+
+  function interval(ends) {
+    const words = ends.map((end) =>
+      end === undefined ? "not known" : end.at === null ? "never" : volume(end.at));
+    return `${words[0]} to ${words[1]} requests a day (95 % interval of the measured goodput)`;
   }
 
   function grid(data, found, asked) {
@@ -109,18 +146,21 @@
     return Array.from({ length: POINTS }, (_, at) => low * (high / low) ** (at / (POINTS - 1)));
   }
 
-  function computed(data, demand, asked) {
+  function computed(data, demand) {
     const price = data.bought.usd_per_request;
     const line = costLine(data.replica, demand);
-    const at = (goodput) => goodput
-      ? crossing(costLine({ ...data.replica, goodput_rps: goodput }, demand), price) : undefined;
+    const at = (goodput) => {
+      if (goodput === null) return undefined;
+      if (goodput <= 0) return { at: null };
+      return crossing(costLine({ ...data.replica, goodput_rps: goodput }, demand), price);
+    };
     const found = crossing(line, price);
-    const ends = [at(data.goodput_high), at(data.goodput_low)];
-    return { line, found, ends, text: sentence(found, ends.includes(undefined) ? [] : ends, data.names) };
+    const ends = interval([at(data.goodput_high), at(data.goodput_low)]);
+    return { line, found: found.at, ends, text: sentence(line, found, data.names) };
   }
 
   function rowsOf(data, demand, result, asked) {
-    const wide = [data.goodput_high ?? data.replica.goodput_rps, data.goodput_low ?? data.replica.goodput_rps]
+    const wide = [data.goodput_high || data.replica.goodput_rps, data.goodput_low || data.replica.goodput_rps]
       .map((goodput) => costLine({ ...data.replica, goodput_rps: goodput }, demand));
     const months = (line, requests) => costOf(line, requests) * DAYS_A_MONTH;
     return grid(data, result.found, asked).map((requests) => ({
@@ -140,7 +180,7 @@
     const buy = data.bought.usd_per_request * asked * DAYS_A_MONTH;
     return {
       requests: volume(asked),
-      capacity: byHour ? `${number(steps)} replica-hours a day`
+      capacity: byHour ? `${general(steps, 3)} replica-hours a day`
         : `${steps + demand.spare_replicas} (${demand.spare_replicas} spare)`,
       serve: usd(serve),
       serve_per_1k: usd(costOf(line, asked) / asked * 1000),
@@ -157,9 +197,12 @@
     const asked = amount > 0 ? requestsOf(form.elements.kind.value, amount, data.bought) : null;
     const demand = demandOf(form);
     form.elements.active_hours.disabled = demand.assumption !== "active_window";
-    const result = computed(data, demand, asked);
+    const result = computed(data, demand);
     block.querySelector(".answer").textContent = result.text;
+    block.querySelector(".interval").textContent = result.ends;
     const shown = asked ? facts(data, demand, result, asked) : {};
+    block.querySelector(".facts").hidden = !asked;
+    block.querySelector(".hint").hidden = Boolean(asked);
     for (const cell of block.querySelectorAll("[data-fact]")) {
       cell.textContent = shown[cell.dataset.fact] ?? "–";
     }

@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from observatory.analysis import serving
+from observatory.core.demand import PEAK_TO_MEAN, Demand
+from observatory.core.workspace import Workspace
+from observatory.site.break_even_block import VOLUMES, plan_facts
+from observatory.site.queries import open_reader
 from tests.site.seeds import EVERYTHING
 
 pytestmark = pytest.mark.live
@@ -75,7 +80,7 @@ def pages_of(site: Path) -> list[Path]:
 def test_every_page_is_drawn_from_disk(browser: Any, built: Path, scheme: str, width: int) -> None:
     watched = watch(browser, scheme, width)
     pages = pages_of(built)
-    assert len(pages) == 8 + len(EVERYTHING)  # five, energy, the matrices and one of them
+    assert len(pages) == 9 + len(EVERYTHING)  # five, energy, the matrices and one of them
     for path in pages:
         watched.page.goto(path.as_uri())
         watched.page.wait_for_function(DRAWN, timeout=60_000)
@@ -130,6 +135,95 @@ def test_sql_is_copied_by_a_button(browser: Any, built: Path) -> None:
     watched.page.wait_for_function("() => document.querySelector('.copy').textContent !== 'Copy'")
     assert watched.page.evaluate("() => getSelection().toString()").startswith("SELECT")
     watched.page.context.close()
+
+
+DEMANDS = (
+    {"requests_a_day": 250_000.0},
+    {"requests_a_day": 1.0, "peak_to_mean": 4.0, "spare_replicas": 0},
+    {"tokens_a_day": 5e7, "peak_to_mean": 2.5, "spare_replicas": 3},
+    {"api_bill_usd_a_day": 40.0, "peak_to_mean": 1.0, "spare_replicas": 2},
+    {"api_bill_usd_a_month": 900.0, "assumption": "scale_to_zero", "peak_to_mean": 2.0},
+    {
+        "requests_a_day": 9e6,
+        "assumption": "active_window",
+        "active_hours": 8.0,
+        "peak_to_mean": 2.0,
+    },
+)
+
+
+def test_a_reader_who_changes_an_input_gets_what_the_observatory_would_say(
+    browser: Any, whole: Workspace, built: Path
+) -> None:
+    """The page's own arithmetic against economics', over volumes, shapes and assumptions."""
+    watched = watch(browser, "light", 1280)
+    watched.page.goto((built / "money.html").as_uri())
+    watched.page.wait_for_function(DRAWN, timeout=60_000)
+    rows = money_rows(whole)
+    plans = watched.page.locator(".plan")
+    assert plans.count() > 1
+    for place in range(plans.count()):
+        plan = plans.nth(place)
+        names = plan.evaluate("p => JSON.parse(p.querySelector('.plan-data').textContent).names")
+        own, bought = pair_of(rows, names)
+        for stated in DEMANDS:
+            one = serving.answer(own, bought, Demand.model_validate(stated))
+            fill(plan, stated)
+            assert plan.locator(".answer").inner_text() == serving.sentence(one)
+            assert plan.locator(".interval").inner_text() == serving.interval(one)
+            facts = {key: value for key, _, value in plan_facts(one)}
+            shown = {key: plan.locator(f"[data-fact={key}]").inner_text() for key in facts}
+            assert shown == facts
+    assert watched.said == []
+    watched.page.context.close()
+
+
+def money_rows(whole: Workspace) -> list[dict[str, Any]]:
+    with open_reader(whole) as reader:
+        assert reader is not None
+        return reader.rows("FROM money_per_run")
+
+
+def pair_of(
+    rows: list[dict[str, Any]], names: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The rows of a plan: those with its targets' names that were asked the same."""
+    pairs = [
+        (own, bought)
+        for own in rows
+        for bought in rows
+        if own["target"] == names["self"]
+        and bought["target"] == names["bought"]
+        and serving.refusal(own, bought) is None
+    ]
+    assert len(pairs) == 1
+    return pairs[0]
+
+
+def fill(plan: Any, stated: dict[str, Any]) -> None:
+    """Every input as the demand has it."""
+    [kind] = [name for name in stated if name in VOLUMES]
+    before = int(plan.evaluate("p => p.dataset.updated ?? '0'"))
+    values = {
+        "kind": kind,
+        "amount": stated[kind],
+        "peak_to_mean": stated.get("peak_to_mean", PEAK_TO_MEAN),
+        "spare_replicas": stated.get("spare_replicas", 1),
+        "assumption": stated.get("assumption", "always_on"),
+        "active_hours": stated.get("active_hours", ""),
+    }
+    plan.evaluate(
+        """(p, values) => {
+          const form = p.querySelector("form");
+          for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+          form.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
+        values,
+    )
+    plan.page.wait_for_function(
+        "([p, before]) => Number(p.dataset.updated ?? 0) > before",
+        arg=[plan.element_handle(), before],
+    )
 
 
 def test_without_scripts_every_number_is_still_there(browser: Any, built: Path) -> None:

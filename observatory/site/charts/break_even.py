@@ -113,7 +113,7 @@ def _spec(serve: Look, buy: Look, rows: list[Record], marks: list[Record]) -> Sp
             f"{field}:Q",
             title="US dollars a month (log scale)",
             scale=alt.Scale(type="log", nice=False),
-            axis=alt.Axis(format=PLAIN, tickCount=6),
+            axis=alt.Axis(format=PLAIN, tickCount=6, grid=False),
         )
 
     band = (
@@ -137,7 +137,7 @@ def _spec(serve: Look, buy: Look, rows: list[Record], marks: list[Record]) -> Sp
     rule = (
         alt.Chart(alt.NamedData(MARKS))
         .mark_rule(color="var(--ink-soft)", strokeDash=[2, 3])
-        .encode(x=at, y=TOP)
+        .encode(x=at)
     )
     words = (
         alt.Chart(alt.NamedData(MARKS))

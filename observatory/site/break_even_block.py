@@ -1,0 +1,248 @@
+"""One break-even on a page: the answer in words, its chart, what it was reckoned with, and inputs.
+
+The page's script reckons anew when a reader changes an input; it gets the measured figures from `data`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from observatory.analysis import serving
+from observatory.analysis.serving import Answer
+from observatory.core.demand import DAYS_A_MONTH
+from observatory.core.units import human_number
+from observatory.economics.fleet import Replica
+from observatory.site.charts.break_even import break_even_chart
+from observatory.site.charts.drawing import Cell, Drawing, Table
+from observatory.site.figures import DASH, write_usd
+from observatory.site.members import Member
+
+VOLUMES = {
+    "requests_a_day": "requests a day",
+    "tokens_a_day": "tokens a day",
+    "api_bill_usd_a_day": "US dollars a day at the API",
+    "api_bill_usd_a_month": "US dollars a month at the API",
+}
+ASSUMPTIONS = {
+    "always_on": "always on",
+    "active_window": "on in active hours only",
+    "scale_to_zero": "scaled to zero between requests",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A served and a bought target, and the volume at which they cost the same.
+
+    facts: (name, value) of the demand's own volume, dashes where none was stated. inputs are what the
+    form begins with, data what the script reckons with.
+    """
+
+    name: str
+    served: Member
+    bought: Member
+    sentence: str
+    interval: str
+    volume: float | None
+    facts: list[tuple[str, str, str]]
+    steps: Table
+    given: Table
+    drawing: Drawing
+    inputs: dict[str, Any]
+    data: dict[str, Any]
+
+
+def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
+    """The plan of an answer that found something (one.found is not None)."""
+    served, bought = members
+    replica = serving.replica_of(one.self_row)
+    if one.found is None or replica is None:
+        raise ValueError("a refused answer has no plan")
+    price = one.found.at.usd_per_request
+    ends = one.self_row["goodput_rps_low"], one.self_row["goodput_rps_high"]
+    return Plan(
+        name=name,
+        served=served,
+        bought=bought,
+        sentence=serving.sentence(one),
+        interval=serving.interval(one),
+        volume=one.volume,
+        facts=plan_facts(one),
+        steps=_steps(one),
+        given=_given(one, replica),
+        drawing=break_even_chart(
+            f"{name}-chart",
+            (served.look, bought.look),
+            replica,
+            one.demand,
+            price,
+            one.found,
+            ends,
+            one.volume,
+        ),
+        inputs=_inputs(one),
+        data=_data(one, replica),
+    )
+
+
+def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
+    """(key, name, value): the page's script fills the value by the key."""
+    month, bought, volume = one.self_month, one.api_usd_a_month, one.volume
+    values: dict[str, str] = {}
+    served = month.usd if month is not None else None
+    if month is not None and served is not None and bought is not None and volume:
+        capacity = f"{human_number(month.replica_hours_a_day)} replica-hours a day"
+        if month.replicas is not None:
+            capacity = f"{month.replicas:,} ({one.demand.spare_replicas} spare)"
+        cheaper = one.self_row if served <= bought else one.api_row
+        values = {
+            "requests": f"{volume:,.0f}",
+            "capacity": capacity,
+            "serve": write_usd(served),
+            "serve_per_1k": write_usd(served / (volume * DAYS_A_MONTH) * 1000),
+            "buy": write_usd(bought),
+            "buy_per_1k": write_usd(bought / (volume * DAYS_A_MONTH) * 1000),
+            "cheaper": str(cheaper["target"]),
+        }
+    own, other = one.self_row["target"], one.api_row["target"]
+    names = (
+        ("requests", "Requests a day"),
+        ("capacity", "Replicas kept"),
+        ("serve", f"Serving it on {own}, a month"),
+        ("buy", f"Buying it from {other}, a month"),
+        ("serve_per_1k", "Served, 1,000 requests"),
+        ("buy_per_1k", "Bought, 1,000 requests"),
+        ("cheaper", "Cheaper at this volume"),
+    )
+    return [(key, name, values.get(key, DASH)) for key, name in names]
+
+
+def _steps(one: Answer) -> Table:
+    heads = [("Replicas", True), ("Requests a day at most", True)]
+    heads += [("Serving them, a day", True), ("Buying them, a day", True)]
+    rows = [
+        [
+            Cell(f"{step.steps:,}" + (f" + {step.spare} spare" if step.spare else ""), number=True),
+            Cell(f"{step.requests_a_day:,.0f}", number=True),
+            Cell(write_usd(step.self_usd_a_day), number=True),
+            Cell(write_usd(step.api_usd_a_day), number=True),
+        ]
+        for step in serving.steps_of(one)
+    ]
+    return Table(heads, rows)
+
+
+def _given(one: Answer, replica: Replica) -> Table:
+    """Everything that the answer was reckoned with, each with its basis and source."""
+    own, other, demand = one.self_row, one.api_row, one.demand
+    low, high = own["goodput_rps_low"], own["goodput_rps_high"]
+    ends = f"95 % interval {human_number(low)} to {human_number(high)}" if low and high else None
+    hour = f"{write_usd(replica.usd_per_hour)} an hour"
+    lines = [
+        (
+            "A replica's goodput within the SLO",
+            f"{human_number(replica.goodput_rps)} requests/s",
+            ends,
+            "emulated" if own["emulated"] else "measured",
+            f"stage {own['best_stage']} of the run",
+        ),
+        (
+            "A replica's hour",
+            hour,
+            replica.commitment.replace("_", " "),
+            replica.basis,
+            replica.source,
+        ),
+        (
+            "A bought request",
+            write_usd(float(other["usd_per_request"])),
+            _tokens(other),
+            other["cost_basis"],
+            other["price_source"],
+        ),
+        ("Peak hour over mean hour", human_number(demand.peak, 4), None, None, demand.peak_source),
+        (
+            "Spare replicas",
+            str(demand.spare_replicas),
+            None,
+            None,
+            "default"
+            if "spare_replicas" not in demand.model_fields_set
+            else demand.source or "stated",
+        ),
+        ("Capacity is", ASSUMPTIONS[demand.assumption], None, None, demand.source or "default"),
+    ]
+    if replica.operations_usd_per_hour:
+        people = f"{write_usd(replica.operations_usd_per_hour)} an hour"
+        lines.append(("Operations", people, None, replica.basis, replica.operations_source))
+    if replica.usd_per_kwh is not None:
+        tariff = f"{write_usd(replica.usd_per_kwh)} per kWh"
+        drawn = (
+            f"{human_number(replica.power_w)} W under load, {human_number(replica.kept_w)} W kept"
+        )
+        lines.append(
+            (
+                "Electricity",
+                tariff,
+                f"{drawn}, PUE {replica.pue:g}",
+                replica.basis,
+                replica.tariff_source,
+            )
+        )
+    heads = [("Reckoned with", False), ("Value", True), ("Source", False)]
+    return Table(
+        heads,
+        [
+            [Cell(name), Cell(value, under, number=True, basis=basis), Cell(source or DASH)]
+            for name, value, under, basis, source in lines
+        ],
+    )
+
+
+def _tokens(row: serving.Row) -> str | None:
+    if row["prompt_tokens"] is None or row["output_tokens"] is None:
+        return None
+    return f"{row['prompt_tokens']:,.0f} prompt and {row['output_tokens']:,.1f} output tokens"
+
+
+def _inputs(one: Answer) -> dict[str, Any]:
+    demand = one.demand
+    stated = next((name for name in VOLUMES if getattr(demand, name) is not None), None)
+    return {
+        "kind": stated or "requests_a_day",
+        "amount": getattr(demand, stated) if stated else "",
+        "peak_to_mean": round(demand.peak, 4),
+        "spare_replicas": demand.spare_replicas,
+        "assumption": demand.assumption,
+        "active_hours": demand.active_hours or "",
+        "kinds": VOLUMES,
+        "assumptions": ASSUMPTIONS,
+    }
+
+
+def _data(one: Answer, replica: Replica) -> dict[str, Any]:
+    own, other = one.self_row, one.api_row
+    tokens = None
+    if other["prompt_tokens"] is not None and other["output_tokens"] is not None:
+        tokens = other["prompt_tokens"] + other["output_tokens"]
+    names = (
+        "goodput_rps",
+        "usd_per_hour",
+        "commitment",
+        "operations_usd_per_hour",
+        "usd_per_kwh",
+        "pue",
+        "power_w",
+        "idle_power_w",
+        "request_rate",
+    )
+    return {
+        "replica": {name: getattr(replica, name) for name in names},
+        "goodput_low": own["goodput_rps_low"],
+        "goodput_high": own["goodput_rps_high"],
+        "bought": {"usd_per_request": other["usd_per_request"], "tokens_per_request": tokens},
+        "names": {
+            "self": own["target"],
+            "bought": other["target"],
+            "mark": serving.mark(own, other),
+        },
+    }

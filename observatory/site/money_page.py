@@ -1,0 +1,197 @@
+"""The money page: for each workload what its latest campaign cost, component by component, and from
+which volume serving it costs no more than buying it.
+
+Nothing is computed here: rows of cost_components and money_per_run, figures of stage_metrics, and the
+answers of analysis.serving.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from observatory.analysis import serving
+from observatory.core.demand import Demand
+from observatory.core.units import human_number
+from observatory.site.break_even_block import Plan, plan_of
+from observatory.site.charts.drawing import Cell, Drawing, Table
+from observatory.site.charts.levels import Series, level_chart
+from observatory.site.derived import Derived, derived
+from observatory.site.figures import DASH, REASONS, Row, write_usd
+from observatory.site.loads import Load
+from observatory.site.members import Member
+from observatory.site.overview import Section
+from observatory.site.queries import Reader, of_run
+
+KEPT = (
+    ("1,000 requests", "usd_per_1k_requests"),
+    ("1,000 characters", "usd_per_1k_characters"),
+    ("A correct answer", "usd_per_correct"),
+    ("A million tokens, prompt and output", "usd_per_million_tokens"),
+    ("A million output tokens", "usd_per_million_output"),
+)
+USED = (
+    ("1,000 requests", "usage_usd_per_1k_requests"),
+    ("A million tokens, prompt and output", "usage_usd_per_million_tokens"),
+    ("A million output tokens", "usage_usd_per_million_output"),
+    ("Time with a request open", "busy_fraction"),
+    ("1,000 more requests", "marginal_usd_per_1k_requests"),
+)
+ACCOUNTINGS = {
+    "tokens": "by tokens",
+    "reservation": "kept: reservation-based",
+    "usage": "busy only: usage-based",
+}
+COMPONENTS = {
+    "accelerators": "accelerators or machine",
+    "electricity_gpu": "electricity, GPUs",
+    "electricity_cpu": "electricity, CPUs",
+    "electricity_memory": "electricity, memory",
+    "electricity_host": "electricity, whole machine",
+    "electricity_datacentre_overhead": "electricity, data centre's overhead (PUE)",
+    "cached_input": "input tokens from a cache",
+    "cache_write": "input tokens written to a cache",
+    "input": "input tokens",
+    "output": "output tokens",
+}
+HEADS = [
+    ("Load", False),
+    ("Accounting", False),
+    ("Component", False),
+    ("Quantity", True),
+    ("US dollars a unit", True),
+    ("US dollars", True),
+    ("Source", False),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One run's components, with what its caches did to its money; quote: words, where there was one."""
+
+    member: Member
+    table: Table
+    cached: str | None
+    quote: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneySection:
+    """One workload's latest campaign."""
+
+    anchor: str
+    first: Row
+    drawings: list[Drawing]
+    tables: list[Derived]
+    bills: list[Bill]
+    plans: list[Plan]
+    refused: list[str]
+    """Pairs of a served and a bought target without a break-even, each with the reason."""
+
+
+def money_sections(reader: Reader, sections: Sequence[Section]) -> list[MoneySection]:
+    """The page's sections; those of the overview, in its order."""
+    return [_section(reader, section) for section in sections if section.members]
+
+
+def _section(reader: Reader, section: Section) -> MoneySection:
+    rows = {member.run["run_id"]: _row(reader, member) for member in section.members}
+    pairs = _pairs(section, rows)
+    plans = [plan for plan in pairs if isinstance(plan, Plan)]
+    return MoneySection(
+        anchor=section.anchor,
+        first=section.first,
+        drawings=[_against_load(section)],
+        tables=[
+            derived("What it costs to have: reservation-based", KEPT, section.members),
+            derived("What its busy time costs: usage-based", USED, _by_hours(section.members)),
+        ],
+        bills=[_bill(reader, member, rows[member.run["run_id"]]) for member in section.members],
+        plans=plans,
+        refused=[plan for plan in pairs if isinstance(plan, str)],
+    )
+
+
+def _against_load(section: Section) -> Drawing:
+    return level_chart(
+        f"{section.anchor}-usd",
+        "What a thousand requests cost at each load: a kept machine gets cheaper as it fills up, a "
+        "bought request costs what it costs.",
+        [
+            Series(m.look, m.verdict, m.series("usd_per_1k_requests", "value"))
+            for m in section.members
+        ],
+    )
+
+
+def _by_hours(members: Sequence[Member]) -> list[Member]:
+    return [member for member in members if member.run["billing"] == "hours"]
+
+
+def _row(reader: Reader, member: Member) -> Row:
+    [row] = of_run(reader, "money_per_run", member.run["run_id"])
+    return row
+
+
+def _pairs(section: Section, rows: dict[str, Row]) -> list[Plan | str]:
+    """A plan, or why there is none, for each served target with each bought one."""
+    found: list[Plan | str] = []
+    for served in _by_hours(section.members):
+        for bought in section.members:
+            if bought.run["billing"] != "tokens":
+                continue
+            own, other = rows[served.run["run_id"]], rows[bought.run["run_id"]]
+            one = serving.answer(own, other, demand_of(served.run))
+            if one.found is None:
+                found.append(serving.sentence(one))
+            else:
+                name = f"{section.anchor}-plan-{len(found)}"
+                found.append(plan_of(name, (served, bought), one))
+    return found
+
+
+def demand_of(run: Row) -> Demand:
+    """The demand that the run's scenario states; the default shape where it states none."""
+    stated = json.loads(run["scenario_json"] or "{}").get("demand")
+    return Demand.model_validate(stated) if stated else Demand()
+
+
+def _bill(reader: Reader, member: Member, row: Row) -> Bill:
+    loads = {load.stage: load for load, _ in member.stages}
+    rows = [
+        one
+        for one in of_run(reader, "cost_components", member.run["run_id"])
+        if one["stage"] in loads
+    ]
+    rows.sort(key=lambda one: (one["stage"], list(ACCOUNTINGS).index(one["accounting"])))
+    table = Table(HEADS, [_cells(one, loads) for one in rows])
+    return Bill(member, table, serving.cache_sentence(row), _quote(reader, member.run))
+
+
+def _cells(row: Row, loads: dict[int, Load]) -> list[Cell]:
+    quantity, price, usd = row["quantity"], row["usd_per_unit"], row["usd"]
+    reason: str | None = REASONS.get(row["reason"] or "", row["reason"])
+    return [
+        Cell(loads[row["stage"]].text),
+        Cell(ACCOUNTINGS[row["accounting"]]),
+        Cell(str(COMPONENTS.get(row["component"], row["component"]))),
+        Cell(DASH if quantity is None else human_number(quantity, 4), row["unit"], number=True),
+        Cell(DASH if price is None else write_usd(price), number=True),
+        Cell(
+            DASH if usd is None else write_usd(usd), under=reason, number=True, basis=row["basis"]
+        ),
+        Cell(row["source"] or DASH),
+    ]
+
+
+def _quote(reader: Reader, run: Row) -> str | None:
+    """What was expected of the run beside what it came to, warm-up and failures included."""
+    usd = (json.loads(run["quote"] or "{}")).get("usd") or {}
+    ends = [usd[name] for name in ("low", "expected", "high") if usd.get(name) is not None]
+    if len(ends) < 3:
+        return None
+    [cost] = reader.rows(
+        "SELECT sum(cost_usd) AS usd FROM requests WHERE run_id = $run_id", run_id=run["run_id"]
+    )
+    low, expected, high = (write_usd(float(end)) for end in ends)
+    came = "not known" if cost["usd"] is None else write_usd(cost["usd"])
+    return f"quoted {low} to {high}, {expected} expected; it came to {came}, warm-up included"
