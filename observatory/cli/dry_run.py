@@ -25,6 +25,8 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     from observatory.cli.quote_view import quote_lines
     from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
+    from observatory.endpoints.catalogue import planned_connection
+    from observatory.runner.askable import check_askable
     from observatory.runner.quoting import quote_request
     from observatory.runner.references import check_references
     from observatory.runner.spending import check_may_spend
@@ -36,6 +38,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     rows = []
     agreed = agreed_prices(workspace)
     for target in request.targets:
+        check_askable(plan, target, planned_connection(target))
         prices = prices_of(target, agreed=agreed)
         check_may_spend(target, scenario.budget, prices, plan.items)
         rows.append(

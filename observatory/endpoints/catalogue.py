@@ -107,6 +107,13 @@ def unopened_connection(target: Target) -> Connection:
             )
 
 
+def planned_connection(target: Target) -> Connection:
+    """How a target will be asked, as far as its file says it; no key is read and nothing is opened."""
+    if isinstance(target, ApiTarget | UrlTarget):
+        return unopened_connection(target)
+    return _own_connection(target)
+
+
 def _own_connection(target: LlamaCppTarget | VllmTarget | EmulatedTarget) -> Connection:
     """What a target that we start ourselves says of HTTP, before it has an address."""
     wire = target.wire if isinstance(target, EmulatedTarget) else "openai"

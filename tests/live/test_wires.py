@@ -130,8 +130,9 @@ def test_a_completions_workload_is_refused_before_anything_starts(workspace: Wor
     workspace.write("quick", PROFILE)
     asked = SCENARIO.replace("max_tokens: 12", "max_tokens: 12, request: completions")
     workspace.write("wires", asked + STARTED.format(wire="messages"))
-    said = workspace.run("run", "wires", code=2)
-    assert "Anthropic Messages takes no completions requests" in said
+    for arguments in (("run", "wires"), ("run", "wires", "--dry-run")):
+        said = workspace.run(*arguments, code=2)
+        assert "Anthropic Messages takes no completions requests" in said
     assert workspace.run_folders() == []
 
 
