@@ -10,8 +10,8 @@ from observatory.cli.design_views import design_facts, print_design, print_turns
 from observatory.core.design import Design
 from observatory.core.distribution import in_words
 from observatory.core.plan import Plan
-from observatory.core.scenario import Scenario
-from observatory.core.units import human_seconds
+from observatory.core.scenario import Budget, Scenario
+from observatory.core.units import human_seconds, human_usd
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import missing_keys
 from observatory.endpoints.vllm_executable import installed_distribution
@@ -70,8 +70,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
         served = f", served by {in_words(row['engine'])}" if row["engine"] else ""
         basis = row["price_basis"] or "none"
         print(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
-    caps = {name: value for name, value in facts["budget"].items() if value is not None}
-    print(f"  budget: {caps or 'none'}{_of_each(request)}")
+    print(f"  budget: {_caps(scenario.budget)}{_of_each(request)}")
     for line in quote_lines(quotes):
         print(line)
     if request.design is not None:
@@ -82,6 +81,14 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     for line in facts["warnings"]:
         print(f"  warning: {line}")
     print("Nothing was sent.")
+
+
+def _caps(budget: Budget) -> str:
+    counted = ((budget.requests, "requests"), (budget.output_tokens, "output tokens"))
+    caps = [f"{cap:,} {name}" for cap, name in counted if cap is not None]
+    if budget.usd is not None:
+        caps.insert(0, f"{human_usd(budget.usd)} USD")
+    return ", ".join(caps) or "none"
 
 
 def _of_each(request: Request) -> str:

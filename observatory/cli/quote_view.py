@@ -1,5 +1,7 @@
 """A quote and a bill as people read them: low - expected - high, and what it really cost beside it."""
 
+import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -7,17 +9,23 @@ import typer
 
 from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
-from observatory.core.units import human_level, human_number
+from observatory.core.units import human_level, human_number, human_usd
 from observatory.economics.quote_figures import NOTHING, Quote, Spread
 from observatory.runner.finish import FinishedRun
 from observatory.runner.quoting import CampaignQuote, check_agreed
 
+_WIDTH = 79
+"""Characters of a line; what is longer is folded between words."""
+_LABEL = 38
+"""Of them those before the three figures."""
+
 
 def quote_lines(quotes: CampaignQuote) -> list[str]:
-    """All of it: a line a stage of each target, its sum, what it rests on, and the campaign's sum."""
+    """All of it: a table of each target by stage, what they rest on, and the campaign's sum."""
     lines: list[str] = []
     for place, one in quotes.quotes.items():
         lines += _of_target(one, quotes.runs[place])
+    lines += _rests_on(list(quotes.quotes.values()))
     whole = quotes.usd
     if whole is not None and sum(quotes.runs.values()) > 1:
         lines.append(f"quote for all {sum(quotes.runs.values())} runs: {usd_text(whole)}")
@@ -43,27 +51,75 @@ def short_lines(quotes: CampaignQuote) -> list[str]:
 
 
 def _of_target(one: Quote, runs: int) -> list[str]:
-    lines = [f"  quote for {_name(one)}, low - expected - high:"]
+    title = f"quote for {_name(one)}"
+    heads = ("low", "expected", "high")
+    rows: list[tuple[str, Iterable[str]]] = (
+        [(title, heads)] if len(title) <= _LABEL else [(title, ()), ("", heads)]
+    )
     for stage in one.stages:
         level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
-        money = f", {usd_text(stage.usd)}" if stage.usd is not None else ""
-        lines.append(
-            f"    stage {stage.stage}, {level}: {_counts(stage.requests)} requests, "
-            f"{_counts(stage.prompt_tokens)} prompt tokens, "
-            f"{_counts(stage.output_tokens)} output tokens{money}"
-        )
-    each = "in all" if runs == 1 else f"in all, for each of {runs} runs"
-    lines.append(f"    {each}: {_counts(one.requests)} requests, {_money(one)}")
+        rows.append((f"  stage {stage.stage}, {level}", ()))
+        rows += _figures(stage.requests, stage.prompt_tokens, stage.output_tokens, stage.usd)
+    rows.append(("  in all" if runs == 1 else f"  in all, for each of {runs} runs", ()))
+    rows += _figures(one.requests, one.prompt_tokens, one.output_tokens, one.usd)
+    return [*_aligned(rows), *(line for note in _notes(one) for line in _folded(note, "    "))]
+
+
+def _notes(one: Quote) -> list[str]:
+    notes = [] if one.usd is not None else ["no price known"]
+    if one.emulated:
+        notes.append("emulated, nothing is paid")
     if one.price_sources:
         dates = f", of {', '.join(one.price_dates)}" if one.price_dates else ""
-        lines.append(f"    prices: {one.price_basis}, {', '.join(one.price_sources)}{dates}")
-    lines += [f"    {a.of} ({a.basis}): {a.text}" for a in one.assumptions]
+        notes.append(f"prices: {one.price_basis}, {', '.join(one.price_sources)}{dates}")
     if one.capped:
-        lines.append(f"    high is cut by the budget: {', '.join(one.capped)}")
+        notes.append(
+            f"high is cut by the budget: {', '.join(one.capped)}; what one stage takes the next "
+            "lacks, so that the stages' least and most do not add up to those in all"
+        )
     if (line := _held_back(one)) is not None:
-        lines.append(f"    {line}")
+        notes.append(line)
     if one.open_high is not None:
-        lines.append(f"    high is open, only a cap bounds it: {one.open_high}")
+        notes.append(f"high is open, only a cap bounds it: {one.open_high}")
+    return notes
+
+
+def _figures(
+    requests: Spread, prompt_tokens: Spread, output_tokens: Spread, usd: Spread | None
+) -> list[tuple[str, Iterable[str]]]:
+    counted = (
+        ("requests", requests), ("prompt tokens", prompt_tokens), ("output tokens", output_tokens),
+    )  # fmt: skip
+    rows = [(f"    {name}", [_count(end) for end in _ends(spread)]) for name, spread in counted]
+    if usd is not None:
+        rows.append(("    US dollars", [human_usd(end) for end in _ends(usd)]))
+    return list(rows)
+
+
+def _aligned(rows: list[tuple[str, Iterable[str]]]) -> list[str]:
+    return [
+        f"  {name:<{_LABEL}}{''.join(f'{figure:>13}' for figure in figures)}".rstrip()
+        for name, figures in rows
+    ]
+
+
+def _folded(text: str, margin: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=margin, subsequent_indent=f"{margin}  ", break_on_hyphens=False
+    )
+
+
+def _rests_on(quotes: list[Quote]) -> list[str]:
+    """Each ground once; of which targets, where it is not that of all."""
+    of_ground: dict[str, list[str]] = {}
+    for one in quotes:
+        for ground in one.assumptions:
+            text = f"{ground.of} ({ground.basis}): {ground.text}"
+            of_ground.setdefault(text, []).append(_name(one))
+    lines = ["  what these rest on:"] if of_ground else []
+    for text, names in of_ground.items():
+        of = "" if len(names) == len(quotes) else f"{', '.join(names)}: "
+        lines += _folded(f"{of}{text}", "    ")
     return lines
 
 
@@ -90,22 +146,23 @@ def _money(one: Quote) -> str:
     return f"{usd_text(one.usd)}{more}{basis}"
 
 
+def _ends(spread: Spread) -> tuple[float, float, float]:
+    return spread.low, spread.expected, spread.high
+
+
+def _count(value: float) -> str:
+    return human_number(round(value))
+
+
 def _counts(spread: Spread) -> str:
-    figures = [human_number(round(value)) for value in (spread.low, spread.expected, spread.high)]
+    figures = [_count(value) for value in _ends(spread)]
     return figures[0] if len(set(figures)) == 1 else " - ".join(figures)
 
 
 def usd_text(spread: Spread) -> str:
     """Dollars, to three digits, or to the cent where there are many of them."""
-    figures = [usd_figure(value) for value in (spread.low, spread.expected, spread.high)]
+    figures = [human_usd(value) for value in _ends(spread)]
     return f"{figures[0] if len(set(figures)) == 1 else ' - '.join(figures)} USD"
-
-
-def usd_figure(value: float) -> str:
-    """A number of dollars: never a rounded cent where there are fewer than ten dollars."""
-    if value >= 10:
-        return f"{value:,.2f}"
-    return f"{value:.4f}" if value >= 0.01 else f"{value:.2g}"
 
 
 def agree(quotes: CampaignQuote, *, yes: bool, ask_above_usd: float, terminal: bool) -> None:
@@ -129,7 +186,7 @@ def bill_line(run: FinishedRun) -> str | None:
         return None
     quoted = msgspec.convert(manifest.quote, Quote)
     said = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
-    cost = "cost not known" if run.cost_usd is None else f"cost {usd_figure(run.cost_usd)}"
+    cost = "cost not known" if run.cost_usd is None else f"cost {human_usd(run.cost_usd)}"
     basis = " (emulated, nothing was paid)" if quoted.emulated else ""
     return f"{manifest.target.name}: {said}, {cost}{basis}{_cap_words(manifest)}"
 
@@ -147,7 +204,7 @@ def sum_line(runs: list[FinishedRun]) -> str | None:
     for one, _ in paid:
         quoted = quoted.plus(one.usd or NOTHING)
     cost = sum(usd or 0.0 for _, usd in paid)
-    return f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {usd_figure(cost)}"
+    return f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {human_usd(cost)}"
 
 
 def _cap_words(manifest: Manifest) -> str:
@@ -157,8 +214,8 @@ def _cap_words(manifest: Manifest) -> str:
     words = []
     if budget.get("usd") is not None and "usd" in spent:
         assumed = spent.get("assumed_usd", 0.0)
-        held = f", {usd_figure(assumed)} of it at worst case for want of usage" if assumed else ""
-        words.append(f"{usd_figure(spent['usd'])} of {usd_figure(budget['usd'])} USD{held}")
+        held = f", {human_usd(assumed)} of it at worst case for want of usage" if assumed else ""
+        words.append(f"{human_usd(spent['usd'])} of {human_usd(budget['usd'])} USD{held}")
     for name, title in (("requests", "requests"), ("output_tokens", "output tokens")):
         if budget.get(name) is not None and name in spent:
             words.append(f"{spent[name]:,} of {budget[name]:,} {title}")

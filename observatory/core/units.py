@@ -3,6 +3,7 @@
 Inside the program a duration is in seconds and a rate per second, both floats.
 """
 
+import math
 import re
 from decimal import Decimal
 from typing import Annotated
@@ -77,6 +78,15 @@ def human_number(value: float | None, digits: int = 3) -> str:
     if abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def human_usd(value: float) -> str:
+    """US dollars for reading, without a sign: never a rounded cent below ten dollars, never an exponent."""
+    if value >= 10:
+        return f"{value:,.2f}"
+    if value >= 0.01 or value <= 0:
+        return f"{value:.4f}" if value else "0"
+    return f"{value:.{1 - math.floor(math.log10(value))}f}"
 
 
 def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:

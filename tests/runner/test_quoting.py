@@ -61,6 +61,24 @@ def test_only_what_is_billed_by_tokens_is_quoted_and_only_what_is_paid_adds_up(
     assert "a contract" in lines and "(assumed)" in lines
 
 
+def test_a_dry_run_fits_a_terminal_and_says_each_ground_once(tmp_path: Path) -> None:
+    emulated = EmulatedTarget.model_validate(
+        {"kind": "emulated", "name": "emulated-of-a-long-and-telling-name", "price": PRICE}
+    )
+    quotes = quotes_of(tmp_path, bought("a"), bought("b"), emulated, budget={"usd": 0.002})
+    lines = quote_lines(quotes)
+    assert max(len(line) for line in lines) < 80
+    text = " ".join(" ".join(lines).split())
+    assert text.count("answers are 10% (low), 50% (expected), all (high) of their limit") == 1
+    assert text.count("high is cut by the budget: usd; what one stage takes the next lacks") == 3
+    [high] = {line.split()[-1] for line in lines if "US dollars" in line}
+    assert high == "0.0020"
+    heads = [at for at, line in enumerate(lines) if line.split()[-2:] == ["expected", "high"]]
+    assert len(heads) == 3
+    for at in heads:
+        assert "requests" in lines[at + 2] and len(lines[at]) == len(lines[at + 2])
+
+
 def test_a_quote_above_the_threshold_wants_a_yes(tmp_path: Path) -> None:
     quotes = quotes_of(tmp_path, bought(), budget={"usd": 1.5})
     [one] = quotes.quotes.values()
@@ -135,6 +153,7 @@ def test_an_emulated_target_is_as_fast_as_its_profile(tmp_path: Path) -> None:
     [
         ((0.012, 0.034, 0.11), "0.0120 - 0.0340 - 0.1100 USD"),
         ((0.0, 0.0, 0.0), "0 USD"),
+        ((0.000023, 0.008, 0.00996), "0.000023 - 0.0080 - 0.0100 USD"),
         ((0.00042, 0.5, 1234.5), "0.00042 - 0.5000 - 1,234.50 USD"),
     ],
 )
