@@ -98,7 +98,7 @@ def test_show_plan_and_check_say_what_will_be_measured(workspace: Workspace) -> 
 def test_a_dry_run_tells_the_order_the_caps_and_what_is_confounded(workspace: Workspace) -> None:
     _write(workspace, CONFOUNDED)
     printed = _printed("run", "sweep", "--dry-run")
-    assert "budget: {'requests': 50} for each of 6 runs" in printed
+    assert "budget: 50 requests for each of 6 runs" in printed
     assert "profile.seed and max_concurrency change together: neither's effect is known" in printed
     assert "turn 1, block 1: emulated-a." in printed
     assert "Nothing was sent." in printed
