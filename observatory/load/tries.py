@@ -41,7 +41,11 @@ class Tries:
             turn.try_again()
 
     def _wait(self, seat: Seat, turn: Turn, unix_s: float) -> bool:
-        """Wait as the policy and the rate limits say; whether there is another try after it."""
+        """Wait as the policy and the rate limits say; whether there is another try after it.
+
+        Its place under the rate limits is taken when the told wait is over: taken before, for an instant
+        far ahead, it would hold up whoever goes out until then.
+        """
         what = self._patience.after(turn, unix_s)
         if what is None:
             return False
@@ -49,10 +53,11 @@ class Tries:
             turn.reason = what
             return False
         began = time.monotonic_ns()
-        until = self._admission.place_again(turn, began + round(what * 1e9))
         turn.waiting = True
         try:
-            seat.rest(self._alarms, until)
+            seat.rest(self._alarms, began + round(what * 1e9))
+            if not turn.closed:
+                self._wait_for_place(seat, turn)
         except BaseException:
             give_up_waiting(turn, "interrupted", "user_left")
             raise
@@ -64,6 +69,12 @@ class Tries:
             turn.reason = "budget"
             return False
         return True
+
+    def _wait_for_place(self, seat: Seat, turn: Turn) -> None:
+        now_ns = time.monotonic_ns()
+        at_ns = self._admission.place_again(turn, now_ns)
+        if at_ns > now_ns:
+            seat.rest(self._alarms, at_ns)
 
 
 def give_up_waiting(turn: Turn, outcome: Outcome, reason: str) -> None:

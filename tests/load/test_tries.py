@@ -1,0 +1,88 @@
+"""One request's tries, with a transport and a rest that only note what they are asked."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from observatory.core.connection import Throttle
+from observatory.endpoints.exchange import Exchange
+from observatory.endpoints.http_response import ResponseReader
+from observatory.load.admission import Admission, Decision
+from observatory.load.pacing import AlarmClock
+from observatory.load.patience import Patience
+from observatory.load.seat import Seat
+from observatory.load.tries import Tries
+from observatory.load.turn import Turn, Turns
+from tests.load.stages import item, make_handoff
+
+S = 1_000_000_000
+
+
+class Resting:
+    """A seat whose first try is refused and whose second is answered; its rests are noted, not slept."""
+
+    def __init__(self, refusal: str, resting: Callable[[int], None]) -> None:
+        self.transport = self
+        self._lines = [f"HTTP/1.1 {refusal}", "HTTP/1.1 200 OK"]
+        self._resting = resting
+
+    def ask(self, body: list[bytes], exchange: Exchange) -> None:
+        exchange.sent = exchange.ended = 1
+        exchange.response = ResponseReader()
+        exchange.response.feed(f"{self._lines.pop(0)}\r\nContent-Length: 0\r\n\r\n".encode(), 1)
+
+    def rest(self, alarms: AlarmClock, until_ns: int) -> None:
+        self._resting(until_ns)
+
+
+def tried(connection: dict[str, Any], refusal: str, resting: Callable[..., None]) -> Turn:
+    """The first turn after all its tries; resting gets the gate, the second turn and the rest's end."""
+    handoff = make_handoff(Path("unused"), 1, [item("a"), item("b")], connection=connection)
+    first, second = (Turns(handoff).make(index) for index in range(2))
+    admission = Admission(handoff, 0, time.monotonic_ns())
+    admission.enter(first, time.monotonic_ns())
+    patience = Patience(handoff.connection.throttle, 1, 0)
+    seat = Resting(refusal, lambda until: resting(admission, second, until))
+    Tries(patience, admission, cast(AlarmClock, None)).make(cast(Seat, seat), first)
+    return first
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        {"throttle": Throttle(policy="pace", requests_per_minute=600)},
+        {"throttle": Throttle(policy="obey"), "max_rate_per_s": 10.0},
+    ],
+)
+def test_while_one_request_waits_as_told_the_others_keep_their_pace(
+    connection: dict[str, Any],
+) -> None:
+    asked: list[tuple[int, Decision]] = []
+
+    def resting(admission: Admission, other: Turn, until_ns: int) -> None:
+        later = time.monotonic_ns() + 2 * S
+        asked.append((until_ns - time.monotonic_ns(), admission.ask(other, later)))
+
+    turn = tried(connection, "429 Said\r\nRetry-After: 30", resting)
+    assert [each.number for each in (*turn.earlier, turn.exchange)] == [0, 1]
+    rest_ns, decision = asked[0]
+    assert rest_ns == pytest.approx(30 * S, abs=S)
+    assert decision == "go", "thirty seconds of an allowance are not lost with one refusal"
+
+
+def test_after_its_wait_it_takes_the_next_place_under_the_pace() -> None:
+    rests: list[int] = []
+
+    def resting(admission: Admission, other: Turn, until_ns: int) -> None:
+        if not rests:
+            admission.enter(other, time.monotonic_ns())
+        rests.append(until_ns - time.monotonic_ns())
+
+    throttle = Throttle(policy="pace", requests_per_minute=60)
+    tried({"throttle": throttle}, "429 Said\r\nRetry-After: 0", resting)
+    assert rests[-1] == pytest.approx(2 * S, abs=S / 2), (
+        "one a second, and the other went before it"
+    )
