@@ -16,6 +16,8 @@ _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 """Go's time.Duration as text, which OpenAI and Groq send: 120ms, 6m0s, 2m59.56s."""
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12
 """A plain number above these is no wait but an instant, in seconds or milliseconds since 1970."""
+_LEAST_LIMIT, _MOST_LIMIT = 1e-3, 1e12
+"""A limit outside these is nobody's: waiting for one request under it would take weeks, or it overflows."""
 _DAY_TOLERANCE = 0.10
 _SHORTEST_TOLD_S = 0.1
 """Resets are rounded to milliseconds: of a shorter one no window can be computed."""
@@ -88,8 +90,8 @@ def limits_said(
 ) -> LimitsSaid:
     """The limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.
 
-    Values below zero, which Azure sends for "unknown", and a limit of zero are not said. provider, of
-    the catalogue, settles what names alone leave open.
+    Values below zero, which Azure sends for "unknown", and a limit of zero or one that nobody can mean
+    are not said. provider, of the catalogue, settles what names alone leave open.
 
     A request limit of OpenAI's names is one a day where Groq sent it ("always refers to Requests Per
     Day") and where its own numbers say so: limits refill evenly, so that limit x reset / used is the
@@ -172,7 +174,7 @@ def reset_s(text: str | None, unix_s: float) -> float | None:
 
 def _limit(text: str | None) -> float | None:
     number = _count(text)
-    return number or None
+    return number if number is not None and _LEAST_LIMIT <= number <= _MOST_LIMIT else None
 
 
 def _count(text: str | None) -> float | None:

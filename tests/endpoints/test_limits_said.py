@@ -160,3 +160,11 @@ def test_nonsense_is_not_said_and_never_raises(text: str) -> None:
     said = limits_said(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
     for value in (said.requests_per_minute, said.tokens_remaining, said.requests_reset_s):
         assert value is None or value >= 0
+
+
+@pytest.mark.parametrize("text", ["1e-300", "0.0001", "1e300", "nan", "inf", "-1", "0"])
+def test_a_limit_that_nobody_can_mean_is_not_said(text: str) -> None:
+    """A pace learnt from it would wait for ever, or longer than a timer counts."""
+    said = limits_said(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
+    assert (said.requests_per_minute, said.tokens_per_minute) == (None, None)
+    assert (said.input_tokens_per_minute, said.output_tokens_per_minute) == (None, None)
