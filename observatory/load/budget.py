@@ -156,11 +156,14 @@ class Budget:
 def stated_by_usage(attempt: Attempt) -> bool:
     """Whether usage gives the output, and nothing in the answer contradicts what it gives.
 
-    A text event is at least a token, a token at most so many characters, and what came from or went
+    Some services count along in every event: of an answer that broke off, such usage is what had come
+    so far, and not what is billed. A text event is at least a token, a token at most so many characters, and what came from or went
     to the cache is part of the prompt.
     """
     counts = attempt.tokens
     if counts.output is None or counts.output_from != "usage":
+        return False
+    if attempt.outcome != "ok" and attempt.finish_reason is None and not attempt.saw_done:
         return False
     cached = (counts.cached or 0) + (counts.cache_write or 0)
     characters = attempt.answer_characters + attempt.reasoning_characters

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from observatory.core.record import Attempt, Tokens, TokensFrom
 from observatory.economics.cost import request_cost_usd
@@ -110,6 +111,19 @@ def test_usage_that_cannot_be_true_leaves_the_worst_case_spent(answer: Attempt) 
     budget.settle(5, 60, [answer])
     assert budget.spent_tokens == 60
     assert budget.spent_usd == budget.assumed_usd == pytest.approx(0.125)
+
+
+def test_a_count_that_ran_along_with_a_stream_is_no_bill_where_the_stream_broke_off() -> None:
+    """Gemini and others tell usage in every event: what came after the last is billed too."""
+    broken = structs.replace(
+        answered(5, 3, events=3), outcome="timeout", error_phase="stream", error_kind="timeout"
+    )
+    whole = structs.replace(broken, finish_reason="stop")
+    for answer, tokens in ((broken, 60), (whole, 3)):
+        budget = Budget(PRICED, 0, 1)
+        budget.hold(5, 60)
+        budget.settle(5, 60, [answer])
+        assert budget.spent_tokens == tokens
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 413, 429, 529])
