@@ -55,7 +55,7 @@ class Turn:
             exchange.reused
             and exchange.fault is not None
             and exchange.fault.kind in ("early_close", "reset")
-            and (response is None or response.received == 0)
+            and (response is None or (response.received == 0 and response.status is None))
         )
 
     def try_again(self) -> None:

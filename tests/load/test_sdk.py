@@ -381,3 +381,16 @@ def test_a_certificate_that_cannot_be_used_is_said_before_anything_is_sent(tmp_p
     empty.write_text("")
     with pytest.raises(BadInput, match="ca_bundle cannot be used"):
         SdkClient(to(1, scheme="https", ca_bundle=str(empty)), "chat")
+
+
+def test_a_kept_connection_that_fails_after_the_head_is_not_asked_again(tmp_path: Path) -> None:
+    """The client shows no byte of the head: that there was one is known by its status."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 999\r\n\r\n"
+    texts = [item("[no] one"), item("[headed] two")]
+    behaviours = {"no": _status("404 Not Found", b"{}"), "headed": _sends(head, then=_close)}
+    with serve(behaviours) as server:
+        handoff = make_handoff(tmp_path, server.port, texts, connection={"transport": "sdk"})
+        records = carry(handoff).records
+    assert [len(record.attempts) for record in records] == [1, 1]
+    assert records[1].attempts[0].reused_connection and len(server.seen) == 2
+    assert (records[1].outcome, records[1].attempts[0].error_kind) == ("error", "early_close")
