@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.plan import nonce
+from observatory.core.worst_case import TEMPLATE_TOKENS
 from observatory.load.turn import Turns
 from tests.load.stages import cold_item, make_handoff
 
@@ -37,7 +38,7 @@ def test_each_round_asks_every_item_once_with_its_own_nonce() -> None:
     assert nonce(3, 0, 5).encode() in sent[5]
 
 
-def test_the_worst_case_of_a_prompt_is_its_bytes() -> None:
+def test_the_worst_case_of_a_prompt_is_its_bytes_and_what_a_template_adds() -> None:
     turn = Turns(make_handoff(Path("unused"), 1, [cold_item("grüezi")])).make(0)
-    assert turn.worst_prompt_tokens == len(b"".join(turn.body))
+    assert turn.worst_prompt_tokens == len(b"".join(turn.body)) + TEMPLATE_TOKENS
     assert turn.worst_output_tokens == 16
