@@ -22,6 +22,10 @@ ABOUT = {
     "matrix_figures": "One row for each of their metrics: mean, range, change against the first cell.",
     "run_summary": "One row a run, with status and verdict.",
     "stage_summary": "One row a stage: percentiles with intervals, throughput, cost, energy.",
+    "throttling": "One row a stage: tries refused, time lost, and service, waits and user side by side.",
+    "money_per_run": "One row a run: what a request costs, its best load within the objective, its rate.",
+    "cost_components": "One row a stage and part of its cost: quantity x price, its basis and source.",
+    "request_costs": "One row a request and kind of token: tokens x price, adding up to its cost.",
     "request_metrics": "One row a request: outcome, instants, tokens, score and every latency.",
 }
 
@@ -78,6 +82,35 @@ ORDER BY ALL""",
         """SELECT r.target, m.stage, m.metric, m.value AS usd, m.basis
 FROM stage_metrics m JOIN runs r USING (run_id)
 WHERE m.metric IN ('usd_per_1k_requests', 'usd_per_correct')
+ORDER BY ALL""",
+    ),
+    Example(
+        "What is a stage's cost made of: how much of what, at which price, from which source?",
+        """SELECT target_label, scenario, stage, accounting, component,
+       quantity, unit, usd_per_unit, usd, basis, source, reason
+FROM cost_components
+ORDER BY ALL""",
+    ),
+    Example(
+        "What does a request cost at each target, and which load served most within the objective?",
+        """SELECT target_label, scenario, billing, usd_per_request, cost_basis,
+       best_stage, best_fraction, attainment, goodput_rps, usd_per_hour, rate_includes
+FROM money_per_run
+ORDER BY ALL""",
+    ),
+    Example(
+        "Which kind of token made the bill?",
+        """SELECT target, emulated, scenario, kind, basis, source,
+       sum(tokens) AS tokens, sum(usd) AS usd
+FROM request_costs
+GROUP BY ALL ORDER BY target, scenario, usd DESC, kind""",
+    ),
+    Example(
+        "What did rate limits do: what did the service take, and what did users wait?",
+        """SELECT target_label, scenario, stage, policy, requests, throttled_share, given_up,
+       throttle_lost_s, service_p90_s, throttle_wait_p90_s, pace_wait_p90_s, user_p90_s
+FROM throttling
+WHERE throttled_attempts > 0 OR pace_lost_s > 0
 ORDER BY ALL""",
     ),
     Example(

@@ -20,6 +20,16 @@ from observatory.site.matrix_page import matrix_path
 from observatory.site.members import Member, asked, differing, member_of, order_of
 from observatory.site.queries import Reader
 from observatory.site.statements import Statement, statements
+from observatory.site.waits import (
+    COUNTS,
+    count_cells,
+    count_rows,
+    held_up,
+    latency_cells,
+    latency_heads,
+    wait_drawings,
+    was_held_up,
+)
 
 HEADLINES = (
     ("First token, median", "ttft_s", "p50"),
@@ -38,6 +48,16 @@ WAITING = (
     ("Characters a second", "chars_per_s", "value"),
     ("Tokens a second", "output_tps", "value"),
 )
+AS_USERS_WAIT = {
+    "First token, p90": ("First token as users waited, p90", "ttft_scheduled_s", "p90"),
+    "Whole answer, p90": ("Whole answer as users waited, p90", "e2e_scheduled_s", "p90"),
+}
+"""What follows a column of the service's own time where a target was throttled or paced."""
+ON_CARDS = (
+    ("Whole answer, p90", "e2e_s", "p90"),
+    ("As users waited, p90", "e2e_scheduled_s", "p90"),
+)
+"""The service's time and what users waited, on the card of a target that was throttled or paced."""
 WORTH = (
     ("Errors", "error_rate", "value"),
     ("Good requests", "goodput_fraction", "value"),
@@ -71,6 +91,10 @@ class Chapter:
 
     title: str
     drawings: list[Drawing]
+
+
+Groups = dict[str, list[tuple[Member, Load, list[Cell]]]]
+"""Rows of a summary by group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +131,16 @@ def sections(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> lis
         members = [member_of(reader, run, looks) for run in latest.compared]
         left_out = [member_of(reader, run, looks) for run in latest.left_out]
         newest = found[0].first if found else None
-        found.append(_section(f"c{place}", members, left_out, newest))
+        found.append(_section(reader, f"c{place}", members, left_out, newest))
     return found
 
 
 def _section(
-    anchor: str, members: list[Member], left_out: list[Member], newest: Row | None
+    reader: Reader,
+    anchor: str,
+    members: list[Member],
+    left_out: list[Member],
+    newest: Row | None,
 ) -> Section:
     shown = sorted(members, key=order_of)
     first = min(
@@ -129,7 +157,7 @@ def _section(
         statements=[Statement(OF_A_MATRIX, [])] if matrix else statements(shown),
         cards=[_card(member) for member in shown],
         chapters=_chapters(anchor, shown),
-        summaries=_summaries(shown),
+        summaries=_summaries(reader, shown),
         differs=differing(newest, first) if newest else [],
         matrix=matrix,
     )
@@ -140,10 +168,11 @@ def _card(member: Member) -> Card:
     if not measured:
         return Card(member, None, [])
     load, figures = max(measured, key=lambda pair: pair[0].level)
+    shown = [*HEADLINES[:2], *(ON_CARDS if was_held_up(figures) else ()), *HEADLINES[2:]]
     return Card(
         member,
         load,
-        [(title, figure_cell(figures.get(*key))) for title, *key in HEADLINES],
+        [(title, figure_cell(figures.get(*key))) for title, *key in shown],
     )
 
 
@@ -169,6 +198,7 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
             "How long people wait",
             [level(metric, statistic, _ABOUT[metric, statistic]) for metric, statistic in _LATENCY],
         ),
+        *_limits(anchor, members),
         Chapter(
             "How much gets done",
             [
@@ -200,6 +230,12 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
     ]
 
 
+def _limits(anchor: str, members: list[Member]) -> list[Chapter]:
+    """What rate limits did; no chapter where nobody was throttled or paced."""
+    drawings = wait_drawings(anchor, members)
+    return [Chapter("What rate limits did", drawings)] if drawings else []
+
+
 def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
     """What sensors and engines told; no chapter where nobody told anything."""
     chapters = [
@@ -209,14 +245,48 @@ def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
     return [chapter for chapter in chapters if chapter.drawings]
 
 
-def _summaries(members: list[Member]) -> list[Summary]:
+def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
     found = [
-        summary("Waiting and throughput", WAITING, members),
+        summary("Waiting and throughput", _waiting(members), members),
+        *_of_limits(reader, members),
         summary("Reliability, quality, money and energy", WORTH, members),
     ]
     if server_speaks(members):
         found.append(summary("As the server says, beside what the client saw", SERVER, members))
     return found
+
+
+def _waiting(members: list[Member]) -> list[tuple[str, str, str]]:
+    """The columns of WAITING; with what users waited where a target was throttled or paced."""
+    if not held_up(members):
+        return list(WAITING)
+    found = []
+    for column in WAITING:
+        found += [column, *filter(None, [AS_USERS_WAIT.get(column[0])])]
+    return found
+
+
+def _of_limits(reader: Reader, members: list[Member]) -> list[Summary]:
+    """What was refused, and the parts of a latency side by side, of those that were held up."""
+    found = held_up(members)
+    if not found:
+        return []
+    refused: Groups = {}
+    parts: Groups = {}
+    for member in found:
+        rows = count_rows(reader, member)
+        for load, figures in member.stages:
+            cells = count_cells(rows.get(load.stage))
+            refused.setdefault(member.group, []).append((member, load, cells))
+            parts.setdefault(member.group, []).append((member, load, latency_cells(figures)))
+    return [
+        Summary("What was refused or held back", list(COUNTS), list(refused.items())),
+        Summary(
+            "Service, waits and user side by side: time of a whole answer",
+            latency_heads(),
+            list(parts.items()),
+        ),
+    ]
 
 
 _ABOUT = {
@@ -243,7 +313,7 @@ def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
 def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
     """The figures wanted (title, metric, statistic) that any member has, a row a member and load."""
     columns = [column for column in wanted if _anyone_has(members, *column[1:])]
-    groups: dict[str, list[tuple[Member, Load, list[Cell]]]] = {}
+    groups: Groups = {}
     for member in members:
         for load, figures in member.stages:
             cells = [_cell(member, figures.get(*key)) for _, *key in columns]

@@ -25,6 +25,10 @@ VIEWS = (
     "matrix_figures",
     "run_summary",
     "stage_summary",
+    "throttling",
+    "money_per_run",
+    "cost_components",
+    "request_costs",
     "request_metrics",
 )
 OF_CAMPAIGNS = frozenset({"matrix_comparison", "matrix_figures"})
@@ -126,7 +130,7 @@ def figures(reader: Reader, run_id: str) -> dict[int, Figures]:
 
 
 def of_run(reader: Reader, table: str, run_id: str) -> list[Row]:
-    """All rows of findings, energy or prices that belong to a run."""
+    """All rows of a table or view with run_id that belong to a run."""
     return reader.rows(f"SELECT * FROM {table} WHERE run_id = $run_id ORDER BY ALL", run_id=run_id)
 
 

@@ -37,6 +37,7 @@ from observatory.site.run_tables import (
     stage_table,
 )
 from observatory.site.silences import silence_table
+from observatory.site.waits import count_table, policy_words, side_table, wait_drawings
 
 _LATENCIES = (
     ("ttft_s", "Time to first token", "From the request's first byte sent to its first token."),
@@ -60,6 +61,10 @@ class RunPage:
     main_table: Table
     every_table: Table
     distributions: list[Drawing]
+    waits: list[Drawing]
+    policy: str | None
+    refused: Table
+    waited: Table
     timeline: Drawing
     telemetry: list[Drawing]
     silences: Table
@@ -97,6 +102,10 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
         main_table=latency_table(member, _MAIN),
         every_table=figure_table(member, every, EVERY_STATISTIC),
         distributions=_distributions(reader, member, stages, loads),
+        waits=wait_drawings("limits", [member]),
+        policy=policy_words(run),
+        refused=count_table(reader, member),
+        waited=side_table(member),
         timeline=timeline_chart(
             queries.requests_in_time(reader, run_id), bands, span, emulated=emulated
         ),

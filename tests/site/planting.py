@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import polars as pl
 
 from observatory.analysis.stage_metrics import stage_metrics
@@ -45,6 +46,10 @@ class Planted:
     gap_s: float = 0.012
     requests: int = 150
     fail: float = 0.0
+    refused: float = 0.0
+    """Share of its requests that meet a rate limit: most are asked again and served, some given up."""
+    paced_s: float = 0.0
+    """How long every other request was held back before its first try."""
     right: float = 0.7
     level: str | None = "valid"
     codes: list[str] = field(default_factory=list)
@@ -64,6 +69,11 @@ class Planted:
     """Metric -> fields of its stage_metrics row, a stage each: they stand in place of computed ones."""
     matrix: dict[str, Any] = field(default_factory=dict)
     """Fields of the manifest that only a matrix has: factors, block, confounded."""
+    said: dict[str, Any] = field(default_factory=dict)
+    """Fields of every good Attempt: what the provider said in its answers."""
+    prices: list[PriceRow] = field(default_factory=list)
+    """In place of those of its billing."""
+    quote: dict[str, Any] | None = None
     error_text: str = "HTTP 500: the server said no"
     findings: list[Finding] = field(default_factory=list)
     windowless: int = 0
@@ -85,11 +95,14 @@ def records_of(planted: Planted, stage: StageTimes, draw: random.Random) -> list
     found = []
     for index in range(planted.requests):
         scheduled = stage.started + int(span * (index + draw.random()) / planted.requests)
-        attempt = (
-            failed_attempt(planted, scheduled, draw)
-            if draw.random() < planted.fail
-            else good_attempt(planted, stage, scheduled, draw)
-        )
+        held_ns = int(planted.paced_s * S) if index % 2 else 0
+        if planted.refused and draw.random() < planted.refused:
+            attempts = refused_tries(planted, stage, scheduled + held_ns, draw)
+        elif draw.random() < planted.fail:
+            attempts = [failed_attempt(planted, scheduled + held_ns, draw)]
+        else:
+            attempts = [good_attempt(planted, stage, scheduled + held_ns, draw)]
+        attempt = attempts[-1]
         fine = attempt.outcome == "ok"
         found.append(
             RequestRecord(
@@ -98,9 +111,11 @@ def records_of(planted: Planted, stage: StageTimes, draw: random.Random) -> list
                 prompt_id=f"item-{index % 40}",
                 prompt_sha256=f"{index % 40:064x}",
                 scheduled=scheduled,
-                released=scheduled,
+                released=scheduled + held_ns,
+                pace_wait_ns=held_ns,
                 outcome=attempt.outcome,
-                attempts=[attempt],
+                attempts=attempts,
+                reason="max_attempts" if planted.refused and attempt.http_status == 429 else None,
                 user=index % 4,
                 task="arithmetic",
                 item=index % 40,
@@ -156,7 +171,46 @@ def good_attempt(
         answer_characters=4 * tokens,
         saw_done=True,
         **common,
+        **planted.said,
     )
+
+
+LIMITS = {
+    "x-ratelimit-limit-requests": "60",
+    "x-ratelimit-limit-tokens": "90000",
+    "x-ratelimit-remaining-requests": "0",
+}
+
+
+def refused_tries(
+    planted: Planted, stage: StageTimes, due: int, draw: random.Random
+) -> list[Attempt]:
+    """One or two tries refused, each with the wait that was told, then the answer; one in twelve
+    is refused a third time and given up."""
+    tries, at = [], due
+    given_up = draw.random() < 1 / 12
+    for number in range(3 if given_up else draw.choice((1, 2))):
+        common = sending(at, draw) | {"number": number}
+        wait_s = draw.uniform(1.0, 4.0)
+        ended = common["sent"] + 12_000_000
+        tries.append(
+            Attempt(
+                ended=ended,
+                outcome="throttled",
+                http_status=429,
+                error_phase="headers",
+                error_kind="http_status",
+                error_text="HTTP 429: requests per minute reached",
+                retry_after_s=wait_s,
+                rate_limit_headers=LIMITS,
+                **common,
+            )
+        )
+        at = ended + int(wait_s * S)
+    if given_up:
+        return tries
+    good = good_attempt(planted, stage, at, draw)
+    return [*tries, msgspec.structs.replace(good, number=len(tries), rate_limit_headers=LIMITS)]
 
 
 def failed_attempt(planted: Planted, scheduled: int, draw: random.Random) -> Attempt:
@@ -201,6 +255,8 @@ def stages_of(planted: Planted) -> list[StageTimes]:
 def prices_of(planted: Planted) -> AppliedPrices:
     if planted.basis is None:
         return AppliedPrices()
+    if planted.prices:
+        return AppliedPrices(planted.prices, planted.basis)  # type: ignore[arg-type]
     if planted.billing == "hours":
         row = PriceRow("machine_hour", 0.9, planted.basis, "a stated rate")  # type: ignore[arg-type]
         return AppliedPrices([row], planted.basis)  # type: ignore[arg-type]
@@ -284,6 +340,7 @@ def manifest_of(planted: Planted) -> Manifest:
         findings=planted.findings,
         energy=energy_of(planted, stages),
         publish=planted.publish,
+        quote=planted.quote,
         **planted.matrix,
     )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from observatory.core.run import Finding
+from observatory.economics.prices import PriceRow
 from tests.site.planting import Planted
 
 SHARED_CORES = Finding(
@@ -80,6 +81,8 @@ EMULATED = Planted(
     gap_s=0.02,
     right=0.5,
     endpoint="http://127.0.0.1:41235/v1",
+    refused=0.2,
+    facts={"throttling": "obey", "wire": "openai"},
     seed=8,
 )
 _CHAT: dict[str, Any] = {
@@ -153,6 +156,63 @@ FAILING = Planted(
     fail=0.16,
     error_text="upstream gpu-07.corp.example said <b>no</b>",
     seed=10,
+    **_CHAT,
+)
+_LEDGER = {
+    "package": "genai-prices",
+    "version": "0.0.71",
+    "provider": "example",
+    "model": "limited-large",
+    "dated": True,
+    "service_tier": "standard",
+    "applied_at": "2026-11-19T12:00:00+00:00",
+}
+_LISTED = ("list_price", "genai-prices: example.com/pricing", "2026-09-01")
+LIMITED = Planted(
+    "closed-limited",
+    kind="api",
+    hosting="managed",
+    weights="closed",
+    billing="tokens",
+    basis="list_price",
+    endpoint="https://api.limited.example/v1",
+    ttft_s=0.25,
+    right=0.9,
+    refused=0.4,
+    paced_s=0.15,
+    said={
+        "model_reported": "limited-large-2026-10-01",
+        "system_fingerprint": "fp_4f1c",
+        "service_tier": "default",
+        "processing_ms": 212.0,
+    },
+    prices=[
+        PriceRow(
+            "input",
+            2.5,
+            *_LISTED,
+            details=_LEDGER | {"tiers": [{"above_prompt_tokens": 200_000, "usd": 5.0}]},
+        ),
+        PriceRow("output", 10.0, *_LISTED, details=_LEDGER),
+        PriceRow("cached_input", 0.25, *_LISTED, details=_LEDGER),
+    ],
+    quote={
+        "requests": {"low": 700.0, "expected": 720.0, "high": 760.0},
+        "output_tokens": {"low": 18_000.0, "expected": 26_000.0, "high": 43_200.0},
+        "usd": {"low": 0.31, "expected": 0.52, "high": 0.91},
+        "price_basis": "list_price",
+        "capped": [],
+    },
+    facts={
+        "provider": "example",
+        "wire": "openai",
+        "transport": "lean",
+        "throttling": "obey",
+        "service_tier": "auto",
+        "model_reported": "limited-large-2026-10-01",
+        "system_fingerprints": ["fp_4f1c"],
+    },
+    seed=14,
     **_CHAT,
 )
 INVALID = Planted(
@@ -241,6 +301,7 @@ EVERYTHING = [
     VLLM,
     MANAGED,
     FAILING,
+    LIMITED,
     INVALID,
     INTERRUPTED,
     *matrix_runs(),

@@ -94,7 +94,7 @@ def test_invalid_runs_are_left_out_and_counted(built: Path) -> None:
     assert "its own delay is in every figure" in text
     overview = (built / "index.html").read_text()
     cards = re.findall(r'<article class="card.*?</article>', overview, flags=re.S)
-    assert len(cards) == 9
+    assert len(cards) == 10
     assert not any("bad-client" in card for card in cards)
 
 
@@ -242,14 +242,21 @@ def test_a_view_that_is_too_long_is_not_offered(
     monkeypatch.setattr("observatory.site.downloads.CSV_ROWS", 1)
     built = build_site(planter(seeds["stopped-early"]))
     assert sorted(path.name for path in (built / "data").iterdir()) == [
+        "cost_components.csv",
+        "cost_components.parquet",
         "matrix_comparison.csv",
         "matrix_comparison.parquet",
         "matrix_figures.csv",
         "matrix_figures.parquet",
+        "money_per_run.csv",
+        "money_per_run.parquet",
+        "request_costs.csv",
+        "request_costs.parquet",
         "run_summary.csv",
         "run_summary.parquet",
         "stage_summary.parquet",
         "target_comparison.parquet",
+        "throttling.parquet",
     ]
     text = words(built / "data.html")
     assert "too long use observatory export" in text

@@ -1,0 +1,159 @@
+"""What rate limits did to a run: what the service took, what was waited for, what a user waited.
+
+Rows of the view throttling and figures of stage_metrics in, drawings and cells out; only targets
+that were refused or held back are spoken of.
+"""
+
+from collections.abc import Sequence
+
+from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
+from observatory.site.charts.waits import Wait, waits_chart
+from observatory.site.figures import DASH, Figures, Row, write
+from observatory.site.members import Member
+from observatory.site.queries import Reader, of_run
+
+PACED_S = 1e-3
+"""A shorter mean wait than this is the loop's own, not a limit's."""
+COUNTS = (
+    "Requests",
+    "Tries",
+    "Tries refused",
+    "Requests refused at least once",
+    "Served after waiting",
+    "Given up",
+    "Time lost to refusals",
+    "Time held back on purpose",
+)
+SIDES = (
+    ("The service took", "e2e_s"),
+    ("Throttle wait", "throttle_wait_s"),
+    ("Pacing wait", "pace_wait_s"),
+    ("The user waited", "e2e_scheduled_s"),
+)
+"""The parts of a whole answer's time, side by side: heads and whose figures they are."""
+STATISTICS = (("median", "p50"), ("p90", "p90"))
+POLICIES = {
+    "record": "a refused request is not asked again",
+    "obey": "a refused request is asked again when the service says",
+    "pace": "requests are held back so that the service need not refuse them",
+}
+"""What is done about a refusal, by the policy's name."""
+
+
+def was_held_up(figures: Figures) -> bool:
+    """At this load tries were refused, or requests were held back on purpose."""
+    refused, paced = figures.get("throttle_rate").value, figures.get("pace_wait_s", "mean").value
+    return (refused or 0.0) > 0 or (paced or 0.0) > PACED_S
+
+
+def held_up(members: Sequence[Member]) -> list[Member]:
+    """Those of the runs that were throttled or paced at any load."""
+    return [
+        member for member in members if any(was_held_up(figures) for _, figures in member.stages)
+    ]
+
+
+def wait_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
+    """Service and user side by side at the median and at p90; empty where nobody was held up."""
+    found = held_up(members)
+    if not found:
+        return []
+    return [
+        waits_chart(
+            f"{anchor}-waits-{statistic}",
+            words,
+            [
+                Wait(
+                    member.look,
+                    member.verdict,
+                    load,
+                    *(figures.get(metric, statistic) for _, metric in SIDES),
+                )
+                for member in found
+                for load, figures in member.stages
+            ],
+        )
+        for words, statistic in STATISTICS
+    ]
+
+
+def policy_words(run: Row) -> str | None:
+    """What is done about a refusal, in a sentence; None in runs that do not say."""
+    policy = run.get("throttling")
+    return f"Policy {policy}: {POLICIES[policy]}." if policy in POLICIES else None
+
+
+def count_rows(reader: Reader, member: Member) -> dict[int, Row]:
+    """The rows of view throttling of a run, by stage."""
+    return {row["stage"]: row for row in of_run(reader, "throttling", member.run["run_id"])}
+
+
+def count_cells(row: Row | None) -> list[Cell]:
+    """The cells of COUNTS; dashes where the stage has no row."""
+    if row is None:
+        return [Cell(DASH, number=True)] * len(COUNTS)
+    share = row["throttled_share"]
+    overloaded = row["overloaded_attempts"]
+    return [
+        _count(row["requests"]),
+        _count(row["attempts"]),
+        _count(
+            row["throttled_attempts"], f"{overloaded:,} of them overloaded" if overloaded else None
+        ),
+        _count(
+            row["throttled_requests"],
+            None if share is None else write(share, "1", "share_fraction"),
+        ),
+        _count(row["served_after_waiting"]),
+        _count(row["given_up"]),
+        Cell(write(row["throttle_lost_s"], "s"), number=True),
+        Cell(write(row["pace_lost_s"], "s"), number=True),
+    ]
+
+
+def _count(value: int, under: str | None = None) -> Cell:
+    return Cell(f"{value:,}", under=under, number=True)
+
+
+def latency_heads() -> list[str]:
+    """The heads of latency_cells."""
+    return [f"{head}, {words}" for words, _ in STATISTICS for head, _ in SIDES]
+
+
+def latency_cells(figures: Figures) -> list[Cell]:
+    """The parts of a latency side by side, at the median and at p90."""
+    return [
+        figure_cell(figures.get(metric, statistic))
+        for _, statistic in STATISTICS
+        for _, metric in SIDES
+    ]
+
+
+def count_table(reader: Reader, member: Member) -> Table:
+    """What was refused at each load of one run; without rows where nothing was refused or held back."""
+    heads = [("Load", False), *((head, True) for head in COUNTS)]
+    if not held_up([member]):
+        return Table(heads, [])
+    rows = count_rows(reader, member)
+    return Table(
+        heads,
+        [[Cell(load.text), *count_cells(rows.get(load.stage))] for load, _ in member.stages],
+    )
+
+
+def side_table(member: Member) -> Table:
+    """The parts of a latency of one run, a row a load and statistic."""
+    heads = [("Load", False), *((head, True) for head, _ in SIDES)]
+    if not held_up([member]):
+        return Table(heads, [])
+    return Table(
+        heads,
+        [
+            [
+                Cell(load.text, under=words),
+                *(figure_cell(figures.get(metric, statistic)) for _, metric in SIDES),
+            ]
+            for load, figures in member.stages
+            for words, statistic in STATISTICS
+        ],
+    )
