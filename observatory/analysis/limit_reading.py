@@ -58,7 +58,8 @@ class LimitsSeen(msgspec.Struct, frozen=True):
 
     each: what one request took of the limit (the median). by_usage: the ceiling where tokens
     are counted as the answers' usage says instead of when a request is admitted (prompt and output limit).
-    named: which limit the refusals' own words named.
+    named: which limit the refusals' own words named. cost_usd: of its rows; spent_usd: what it counted
+    against its cap, answers without usage at their worst (None in runs that did not count).
     """
 
     run_id: str
@@ -76,6 +77,12 @@ class LimitsSeen(msgspec.Struct, frozen=True):
     words: str | None
     sent: int
     cost_usd: float | None
+    spent_usd: float | None = None
+
+    @property
+    def capped_usd(self) -> float:
+        """What it leaves less of a bound in dollars."""
+        return max(self.spent_usd or 0.0, self.cost_usd or 0.0)
 
     @property
     def refused(self) -> int:
@@ -134,6 +141,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
         words=texts[0] if texts else None,
         sent=attempts.height,
         cost_usd=float(cost.sum()) if cost.null_count() < len(cost) else None,
+        spent_usd=manifest.spent["usd"] if manifest.spent is not None else None,
     )
 
 

@@ -143,7 +143,7 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
                 break
             answers.append(answer)
             if usd is not None:
-                usd = max(0.0, usd - (answer.cost_usd or 0.0))
+                usd = max(0.0, usd - answer.capped_usd)
             if answer.ended in ("interrupted", "failed", "all_refused"):
                 break
     if answers:

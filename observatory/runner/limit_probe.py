@@ -43,7 +43,9 @@ LEAST_TOKENS, MOST_TOKENS = 32, 8_000
 
 
 class LimitAnswer(msgspec.Struct, frozen=True):
-    """What a probe, or sealed runs, say of one limit: the best run's reading, and all that were made."""
+    """What a probe, or sealed runs, say of one limit: the best run's reading, and all that were made.
+
+    cost_usd: of their rows; capped_usd: what they counted against a bound in dollars."""
 
     unit: Unit
     best: LimitsSeen
@@ -55,6 +57,7 @@ class LimitAnswer(msgspec.Struct, frozen=True):
     cost_usd: float | None
     ended: Ended | None = None
     reason: str | None = None
+    capped_usd: float = 0.0
 
     @property
     def ratio(self) -> float | None:
@@ -150,6 +153,7 @@ def answer_of(
         cost_usd=sum(costs) if costs else None,
         ended=ended,
         reason=reason,
+        capped_usd=sum(one.capped_usd for one in seen),
     )
 
 

@@ -101,8 +101,8 @@ class History:
 
     @property
     def usd(self) -> float:
-        """Dollars spent, where prices are known."""
-        return sum(seen.cost_usd or 0.0 for seen in self.seen)
+        """Dollars counted against the bound: what nobody stated at its worst, as within a run."""
+        return sum(seen.capped_usd for seen in self.seen)
 
 
 def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:

@@ -140,3 +140,12 @@ def test_a_reading_is_plain_data(made: MadeRun) -> None:
 def test_relative_width() -> None:
     assert relative_width(Ceiling(100.0, 90.0, 120.0)) == pytest.approx(0.15)
     assert relative_width(Ceiling(None, reason="too_short")) == float("inf")
+
+
+def test_what_a_run_held_against_its_cap_is_more_than_its_rows_say(made: MadeRun) -> None:
+    bucket(made)
+    spent = {"requests": 80, "output_tokens": 80, "usd": 0.25, "assumed_usd": 0.25, "overrun": 1.0}
+    manifest = msgspec.structs.replace(made.manifest, spent=spent)
+    seen = read_limits(manifest, made.frames)
+    assert seen.capped_usd == 0.25
+    assert read_limits(made.manifest, made.frames).capped_usd == (seen.cost_usd or 0.0) < 0.25

@@ -203,6 +203,18 @@ def test_no_step_exceeds_a_bound(requests: int, minutes: float, up_to: float) ->
         assert all(demand <= up_to for demand, _ in step.stages)
 
 
+def test_a_bound_in_dollars_counts_what_nobody_stated() -> None:
+    """A service that states no usage: its rows have no cost, and each run's cap was spent at its worst."""
+    silent = msgspec.structs.replace(seen(SOUNDED, said=60), spent_usd=0.04)
+    bounds = Bounds(requests=5_000, minutes=4, up_to=3_000, usd=0.1)
+    assert isinstance(next_step(History([silent], 1.0), bounds), Step)
+    assert History([silent] * 3, 1.0).usd == pytest.approx(0.12)
+    assert next_step(History([silent] * 3, 1.0), bounds) == "max_usd"
+    answer = answer_of([silent, silent], "max_usd")
+    assert answer is not None
+    assert (answer.cost_usd, answer.capped_usd) == (None, pytest.approx(0.08))
+
+
 def test_an_answer_holds_all_runs_and_the_best_ones_ceiling() -> None:
     narrow, wide = Ceiling(60.0, 59.0, 61.0), Ceiling(55.0, 40.0, 70.0)
     first = seen(stage(105, 30, wide, refused=5), said=60)
