@@ -6,6 +6,7 @@ decides nothing about further runs.
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -248,6 +249,16 @@ def relative_width(ceiling: Ceiling) -> float:
     if not ceiling.a_minute or ceiling.low is None or ceiling.high is None:
         return float("inf")
     return (ceiling.high - ceiling.low) / 2 / ceiling.a_minute
+
+
+def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
+    """The run whose ceiling is known best; without one, the last that was refused, or the last."""
+    if not seen:
+        return None
+    found = [one for one in seen if one.ceiling.a_minute is not None]
+    if found:
+        return min(found, key=lambda one: relative_width(one.ceiling))
+    return ([one for one in seen if one.refused] or list(seen))[-1]
 
 
 def _advertised(manifest: Manifest, attempts: pl.DataFrame) -> LimitsSaid:

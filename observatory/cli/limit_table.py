@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from observatory.analysis.limit_finding import Ceiling
 from observatory.analysis.limit_reading import LimitsSeen
-from observatory.core.units import human_seconds
+from observatory.analysis.limit_words import MISSING, UNFOUND, kind, waits
 from observatory.runner.limit_probe import LimitAnswer
 from observatory.runner.limit_steps import BELOW, counts_refused
 
 TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
-MISSING = "–"
 _ENDED = {
     "found": "found",
     "up_to": "the highest demand asked for (--up-to, --up-to-tpm)",
@@ -25,11 +23,6 @@ _ENDED = {
     "failed": "a failure",
     "interrupted": "you",
     "undecided": "the data did not settle it",
-}
-_UNFOUND = {
-    "hardly_refused": "not found: hardly anything was refused",
-    "too_short": "not found: refused, but too briefly seen",
-    "nothing_let_in": "not found: nothing was let in again",
 }
 
 
@@ -80,33 +73,11 @@ def effective(answer: LimitAnswer) -> str:
         return f"not found: {'everything was refused' if refused else _silence(answer)}"
     if ceiling.reason == "never_refused" or ceiling.reason is None:
         return f"not found: no refusal up to {answer.highest_demand_a_minute:,.0f} a minute"
-    return _UNFOUND[ceiling.reason]
+    return UNFOUND[ceiling.reason]
 
 
 def _silence(answer: LimitAnswer) -> str:
     return "nothing was answered" if answer.requests else "nothing was sent"
-
-
-def kind(ceiling: Ceiling) -> str:
-    """How the limit is kept."""
-    if ceiling.mechanism == "refill":
-        return "bucket that refills all the time"
-    if ceiling.mechanism == "window" and ceiling.window_s is not None:
-        sure = {"measured": "", "told": ", by its Retry-After", "assumed": ", assumed"}
-        return f"window of {ceiling.window_s:.3g} s{sure[ceiling.window_from or 'measured']}"
-    return MISSING
-
-
-def waits(seen: LimitsSeen) -> str:
-    """Whether the told waits were true."""
-    told = seen.told
-    if told.enough is None or told.told_s is None:
-        return "not told" if seen.refused else MISSING
-    real = f", let in after {human_seconds(told.real_s)}" if told.real_s is not None else ""
-    return (
-        f"told {human_seconds(told.told_s)}{real} (medians); "
-        f"enough in {100 * told.enough:.0f} % of {told.refusals:,}"
-    )
 
 
 def notes(answer: LimitAnswer) -> list[str]:

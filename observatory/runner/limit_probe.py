@@ -16,6 +16,7 @@ from observatory.analysis.limit_reading import (
     LimitsSeen,
     StageSeen,
     Unit,
+    best_of,
     read_limits,
 )
 from observatory.core.errors import ExitCode, ObservatoryError
@@ -25,7 +26,7 @@ from observatory.core.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.runner.campaign import run_campaign
-from observatory.runner.limit_steps import Bounds, Ended, History, Step, best_of, next_step
+from observatory.runner.limit_steps import Bounds, Ended, History, Step, next_step
 from observatory.runner.progress import Observer
 from observatory.runner.sitting import Request
 from observatory.store.run_folder import read_frames, read_manifest

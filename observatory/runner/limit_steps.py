@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.analysis.limit_reading import LimitsSeen, StageSeen, relative_width
+from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of, relative_width
 
 OVER = 1.75
 """Demand over the limit that is supposed: enough to empty a bucket of a minute in 80 s, and to use up
@@ -103,16 +103,6 @@ class History:
     def usd(self) -> float:
         """Dollars counted against the bound: what nobody stated at its worst, as within a run."""
         return sum(seen.capped_usd for seen in self.seen)
-
-
-def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
-    """The run whose ceiling is known best; without one, the last that was refused, or the last."""
-    if not seen:
-        return None
-    found = [one for one in seen if one.ceiling.a_minute is not None]
-    if found:
-        return min(found, key=lambda one: relative_width(one.ceiling))
-    return ([one for one in seen if one.refused] or list(seen))[-1]
 
 
 def next_step(history: History, bounds: Bounds) -> Step | Ended:

@@ -23,6 +23,7 @@ from observatory.site.downloads import EXAMPLES, Download, write_downloads
 from observatory.site.energy_page import energy_sections
 from observatory.site.engines import engine_name
 from observatory.site.figures import BASES, Row
+from observatory.site.limits_found import limit_table
 from observatory.site.looks import Look, group_of, looks_of
 from observatory.site.matrix_page import matrix_campaigns, matrix_page
 from observatory.site.members import UNJUDGED, page_of
@@ -141,7 +142,8 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
             "bases": BASES,
         }
         shown = sections(reader, runs, looks) if reader else []
-        site.write("index.html", "index.html", sections=shown, current="overview")
+        limits = limit_table(reader, runs) if reader else None
+        site.write("index.html", "index.html", sections=shown, limits=limits, current="overview")
         money = money_sections(reader, shown) if reader else []
         site.write("money.html", "money.html", sections=money, current="money")
         energy = energy_sections(reader, shown) if reader else []

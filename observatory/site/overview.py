@@ -14,6 +14,7 @@ from observatory.site.charts.tradeoff import Trade, tradeoff_chart
 from observatory.site.figures import Figure, Row
 from observatory.site.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
 from observatory.site.latest import latest_campaigns
+from observatory.site.limits_found import is_probe
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 from observatory.site.matrix_page import matrix_path
@@ -125,9 +126,10 @@ class Section:
 
 
 def sections(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> list[Section]:
-    """All sections, the latest campaign first."""
+    """All sections, the latest campaign first; probes for limits are no workloads and have none."""
     found: list[Section] = []
-    for place, latest in enumerate(latest_campaigns(runs), start=1):
+    workloads = [run for run in runs if not is_probe(run)]
+    for place, latest in enumerate(latest_campaigns(workloads), start=1):
         members = [member_of(reader, run, looks) for run in latest.compared]
         left_out = [member_of(reader, run, looks) for run in latest.left_out]
         newest = found[0].first if found else None

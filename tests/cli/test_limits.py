@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from observatory.analysis.limit_finding import Ceiling, Told
 from observatory.analysis.limit_reading import LimitsSeen, StageSeen
-from observatory.cli.limit_table import effective, kind, notes, print_limits, waits
+from observatory.analysis.limit_words import kind, waits
+from observatory.cli.limit_table import effective, notes, print_limits
 from observatory.cli.main import app
 from observatory.core.errors import BadInput
 from observatory.endpoints.limits_said import LimitsSaid

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.analysis.limit_finding import Ceiling, Told, find_ceiling
-from observatory.analysis.limit_reading import LimitsSeen, StageSeen
+from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of
 from observatory.endpoints.limits_said import LimitsSaid
 from observatory.runner.limit_probe import answer_of, token_size
 from observatory.runner.limit_steps import (
@@ -15,7 +15,6 @@ from observatory.runner.limit_steps import (
     Bounds,
     History,
     Step,
-    best_of,
     counts_refused,
     next_step,
 )

@@ -1,6 +1,7 @@
 """Invented runs put into real warehouses: real tables, views and stage metrics over seeded requests."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +49,9 @@ class Planted:
     fail: float = 0.0
     refused: float = 0.0
     """Share of its requests that meet a rate limit: most are asked again and served, some given up."""
+    allowed_a_minute: float | None = None
+    """Its service lets in so many, out of a bucket of BUCKET, and refuses the rest."""
+    label: str | None = None
     paced_s: float = 0.0
     """How long every other request was held back before its first try."""
     right: float = 0.7
@@ -92,11 +96,14 @@ def records_of(planted: Planted, stage: StageTimes, draw: random.Random) -> list
     """Requests of a stage, evenly spread with some jitter, warm-up included."""
     assert stage.started is not None and stage.steady_ended is not None
     span = stage.steady_ended - stage.started
+    let_in = bucket_of(planted, stage.started)
     found = []
     for index in range(planted.requests):
         scheduled = stage.started + int(span * (index + draw.random()) / planted.requests)
         held_ns = int(planted.paced_s * S) if index % 2 else 0
-        if planted.refused and draw.random() < planted.refused:
+        if not let_in(scheduled):
+            attempts = [refusal(scheduled, draw, number=0, wait_s=0.5)]
+        elif planted.refused and draw.random() < planted.refused:
             attempts = refused_tries(planted, stage, scheduled + held_ns, draw)
         elif draw.random() < planted.fail:
             attempts = [failed_attempt(planted, scheduled + held_ns, draw)]
@@ -182,6 +189,43 @@ LIMITS = {
 }
 
 
+BUCKET = 5.0
+
+
+def bucket_of(planted: Planted, started: int) -> Callable[[int], bool]:
+    """Whether a try at an instant is let in, asked in the order of instants."""
+    rate = planted.allowed_a_minute
+    state = {"level": BUCKET, "at": float(started)}
+
+    def let_in(at: int) -> bool:
+        if rate is None:
+            return True
+        refilled = (at - state["at"]) / S * rate / 60
+        state["level"], state["at"] = min(BUCKET, state["level"] + refilled), float(at)
+        if state["level"] < 1:
+            return False
+        state["level"] -= 1
+        return True
+
+    return let_in
+
+
+def refusal(at: int, draw: random.Random, *, number: int, wait_s: float) -> Attempt:
+    """A try that was answered with 429 and a wait."""
+    common = sending(at, draw) | {"number": number}
+    return Attempt(
+        ended=common["sent"] + 12_000_000,
+        outcome="throttled",
+        http_status=429,
+        error_phase="headers",
+        error_kind="http_status",
+        error_text="HTTP 429: requests per minute reached",
+        retry_after_s=wait_s,
+        rate_limit_headers=LIMITS,
+        **common,
+    )
+
+
 def refused_tries(
     planted: Planted, stage: StageTimes, due: int, draw: random.Random
 ) -> list[Attempt]:
@@ -190,23 +234,8 @@ def refused_tries(
     tries, at = [], due
     given_up = draw.random() < 1 / 12
     for number in range(3 if given_up else draw.choice((1, 2))):
-        common = sending(at, draw) | {"number": number}
-        wait_s = draw.uniform(1.0, 4.0)
-        ended = common["sent"] + 12_000_000
-        tries.append(
-            Attempt(
-                ended=ended,
-                outcome="throttled",
-                http_status=429,
-                error_phase="headers",
-                error_kind="http_status",
-                error_text="HTTP 429: requests per minute reached",
-                retry_after_s=wait_s,
-                rate_limit_headers=LIMITS,
-                **common,
-            )
-        )
-        at = ended + int(wait_s * S)
+        tries.append(refusal(at, draw, number=number, wait_s=draw.uniform(1.0, 4.0)))
+        at = (tries[-1].ended or at) + int((tries[-1].retry_after_s or 0) * S)
     if given_up:
         return tries
     good = good_attempt(planted, stage, at, draw)
@@ -340,6 +369,7 @@ def manifest_of(planted: Planted) -> Manifest:
         findings=planted.findings,
         energy=energy_of(planted, stages),
         publish=planted.publish,
+        label=planted.label,
         quote=planted.quote,
         **planted.matrix,
     )
@@ -359,7 +389,7 @@ def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
             for name in ("requests", "attempts", "samples", "ticks"):
                 getattr(frames, name).write_parquet(folder / f"{name}.parquet")
             frames = read_frames(folder)
-            identity = {"label": None, "manifest_sha256": "cd" * 32}
+            identity = {"label": planted.label, "manifest_sha256": "cd" * 32}
             figures = with_planted(stage_metrics(manifest, frames), planted)
             load_run(connection, folder, manifest, identity, figures)
     finally:

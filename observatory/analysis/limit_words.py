@@ -1,0 +1,38 @@
+"""What was found of a limit in words: how it is kept, whether told waits were true, why it was not found.
+
+For every place that shows it; knows nothing of tables, terminals and pages.
+"""
+
+from observatory.analysis.limit_finding import Ceiling
+from observatory.analysis.limit_reading import LimitsSeen
+from observatory.core.units import human_seconds
+
+MISSING = "–"
+UNFOUND = {
+    "hardly_refused": "not found: hardly anything was refused",
+    "too_short": "not found: refused, but too briefly seen",
+    "nothing_let_in": "not found: nothing was let in again",
+}
+"""Why there is no figure though something was refused."""
+
+
+def kind(ceiling: Ceiling) -> str:
+    """How the limit is kept."""
+    if ceiling.mechanism == "refill":
+        return "bucket that refills all the time"
+    if ceiling.mechanism == "window" and ceiling.window_s is not None:
+        sure = {"measured": "", "told": ", by its Retry-After", "assumed": ", assumed"}
+        return f"window of {ceiling.window_s:.3g} s{sure[ceiling.window_from or 'measured']}"
+    return MISSING
+
+
+def waits(seen: LimitsSeen) -> str:
+    """Whether the told waits were true."""
+    told = seen.told
+    if told.enough is None or told.told_s is None:
+        return "not told" if seen.refused else MISSING
+    real = f", let in after {human_seconds(told.real_s)}" if told.real_s is not None else ""
+    return (
+        f"told {human_seconds(told.told_s)}{real} (medians); "
+        f"enough in {100 * told.enough:.0f} % of {told.refusals:,}"
+    )

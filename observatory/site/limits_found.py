@@ -1,0 +1,152 @@
+"""The limits a minute that `observatory limits` found: what is let in beside what is advertised.
+
+Its runs ask for more than is allowed, so that they are no workload: they are read here by the same
+pure function that the command uses, from the warehouse's rows, and enter no comparison.
+"""
+
+import json
+from collections.abc import Sequence
+
+import polars as pl
+
+from observatory.analysis.limit_reading import (
+    SCENARIO_NAMES,
+    LimitsSeen,
+    best_of,
+    read_limits,
+)
+from observatory.analysis.limit_words import UNFOUND, kind, waits
+from observatory.core.clock import Anchor
+from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
+from observatory.site.charts.drawing import Cell, Table
+from observatory.site.figures import DASH, Row, write
+from observatory.site.members import page_of
+from observatory.site.queries import Reader, limit_attempts, limit_costs, stages
+from observatory.store.frames import RunFrames
+
+HEADS = [
+    ("Target", False),
+    ("Limit", False),
+    ("Let in", True),
+    ("Advertised", True),
+    ("Let in / advertised", True),
+    ("Kept as", False),
+    ("Burst", True),
+    ("Refused", True),
+    ("Retry-After", False),
+    ("Cost of the probe", True),
+]
+_TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
+
+
+def is_probe(run: Row) -> bool:
+    """The run was made by `observatory limits`."""
+    return run["scenario"] in SCENARIO_NAMES.values()
+
+
+def limit_table(reader: Reader, runs: Sequence[Row]) -> Table:
+    """A row a target and limit, of the latest probe; without rows where nobody looked. runs: the latest first."""
+    probes: dict[tuple[str, str], list[Row]] = {}
+    for run in filter(is_probe, runs):
+        own = probes.setdefault((run["target"], run["scenario"]), [])
+        if not own or (run["label"] is not None and own[0]["label"] == run["label"]):
+            own.append(run)
+    rows = []
+    for (target, _), own in sorted(probes.items()):
+        seen = [_seen(reader, run) for run in reversed(own)]
+        best = best_of(seen)
+        if best is not None:
+            rows.append(_cells(target, best, seen))
+    return Table(HEADS, rows)
+
+
+def _cells(target: str, best: LimitsSeen, seen: Sequence[LimitsSeen]) -> list[Cell]:
+    ceiling = best.ceiling
+    told = [one.advertised_a_minute for one in seen if one.advertised_a_minute]
+    said = told[-1] if told else None
+    ratio = ceiling.a_minute / said if ceiling.a_minute is not None and said else None
+    costs = [one.cost_usd for one in seen if one.cost_usd is not None]
+    basis = "emulated" if best.emulated and costs else None
+    cost = write(sum(costs), "USD") if costs else DASH
+    return [
+        Cell(target, emulated=best.emulated, link=page_of(best.run_id)),
+        Cell(_TITLES[best.unit]),
+        _let_in(best, seen),
+        _number(said, None if said else "no header says it a minute"),
+        Cell(DASH if ratio is None else f"{ratio:.3f}", number=True),
+        Cell(kind(ceiling)),
+        _number(ceiling.burst),
+        _number(best.refused, f"of {best.sent:,} tries"),
+        Cell(waits(best)),
+        Cell(cost, number=True, basis=basis),
+    ]
+
+
+def _let_in(best: LimitsSeen, seen: Sequence[LimitsSeen]) -> Cell:
+    """The ceiling with its interval; where there is none, why."""
+    ceiling = best.ceiling
+    if ceiling.a_minute is not None:
+        ends = f"{ceiling.low:,.0f}–{ceiling.high:,.0f}"
+        return _number(ceiling.a_minute, ends)
+    every = [stage for one in seen for stage in one.stages]
+    highest = max((stage.demand_a_minute for stage in every), default=0.0)
+    if not any(stage.let_in for stage in every):
+        return _number(None, "nothing was let in")
+    why = UNFOUND.get(ceiling.reason or "", f"no refusal up to {highest:,.0f}")
+    return _number(None, why)
+
+
+def _number(value: float | None, under: str | None = None) -> Cell:
+    return Cell(DASH if value is None else f"{value:,.0f}", under=under, number=True)
+
+
+def _seen(reader: Reader, run: Row) -> LimitsSeen:
+    """What a run tells of its limit, from the warehouse's rows of it."""
+    run_id = run["run_id"]
+    frames = RunFrames(
+        requests=limit_costs(reader, run_id),
+        attempts=limit_attempts(reader, run_id),
+        samples=pl.DataFrame(),
+        ticks=pl.DataFrame(),
+    )
+    return read_limits(_manifest(run, stages(reader, run_id)), frames)
+
+
+def _manifest(run: Row, rows: Sequence[Row]) -> Manifest:
+    """As much of the run's manifest as its limits are read with."""
+    return Manifest(
+        format=MANIFEST_FORMAT,
+        run_id=run["run_id"],
+        campaign_id=run["campaign_id"],
+        scenario_name=run["scenario"],
+        scenario=json.loads(run["scenario_json"] or "{}"),
+        seed=run["seed"],
+        target=TargetFacts(
+            name=run["target"],
+            kind=run["target_kind"],
+            hosting=run["hosting"],
+            weights=run["weights"],
+            billing=run["billing"],
+            emulated=bool(run["emulated"]),
+            provider=run["provider"],
+        ),
+        comparison_key=run["comparison_key"],
+        comparison_fields={},
+        plan_sha256=run["plan_sha256"] or "",
+        anchor=Anchor(realtime_ns=run["anchor_unix_ns"], monotonic_ns=0),
+        created_utc=str(run["created_at"]),
+        status=run["status"],
+        stages=[
+            StageTimes(
+                index=row["stage"],
+                kind=row["kind"],
+                concurrency=row["concurrency"],
+                rate_per_s=row["rate_per_s"],
+                steady_started=row["steady_start_ns"],
+                steady_ended=row["steady_end_ns"],
+            )
+            for row in rows
+        ],
+        environment={},
+        software={},
+    )
