@@ -38,7 +38,8 @@ def _refuse_nothing(body: dict[str, Any]) -> None:
 class Wire:
     """One wire. paths: after the base URL, by what the workload asks. headers: sent with every
     request unless the target sets them itself. reading: takes in answers, and knows what ends a
-    stream. refuse: ValueError for a whole body that the API would refuse."""
+    stream. refuse: ValueError for a whole body that the API would refuse. least_output: the smallest
+    output limit that it takes."""
 
     title: str
     paths: Mapping[str, str]
@@ -46,6 +47,7 @@ class Wire:
     reading: type[AnswerReading]
     headers: Mapping[str, str] = field(default_factory=dict)
     refuse: Callable[[dict[str, Any]], None] = _refuse_nothing
+    least_output: int = 1
 
 
 WIRES: Mapping[str, Wire] = {
@@ -56,8 +58,16 @@ WIRES: Mapping[str, Wire] = {
         chat_body,
         ChatReading,
     ),
-    # platform.openai.com/docs/api-reference/responses and /responses-streaming
-    "responses": Wire("OpenAI Responses", {"chat": "/responses"}, responses_body, ResponsesReading),
+    # platform.openai.com/docs/api-reference/responses and /responses-streaming. Its own words to less
+    # (github.com/vectorize-io/hindsight/issues/58): "Invalid 'max_output_tokens': integer below minimum
+    # value. Expected a value >= 16".
+    "responses": Wire(
+        "OpenAI Responses",
+        {"chat": "/responses"},
+        responses_body,
+        ResponsesReading,
+        least_output=16,
+    ),
     # platform.claude.com/docs/en/api/messages and /api/versioning
     "messages": Wire(
         "Anthropic Messages",

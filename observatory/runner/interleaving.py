@@ -7,6 +7,7 @@ import msgspec
 
 from observatory.core.errors import Interrupted
 from observatory.core.plan import PlanItem, StagePlan
+from observatory.endpoints.wires import wire_of
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
 from observatory.runner.progress import leg_progress
@@ -70,7 +71,9 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         stream=plan.stream,
         cache=plan.cache,
         seed=plan.seed,
-        items=primers(plan.items) if stage.kind == "prime" else plan.items,
+        items=primers(plan.items, wire_of(opened.connection).least_output)
+        if stage.kind == "prime"
+        else plan.items,
         stage=stage,
         journal=str(member.folder / "journal" / f"stage-{stage.index:02d}"),
         workers=workers,
@@ -112,9 +115,9 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     return result
 
 
-def primers(items: list[PlanItem]) -> list[PlanItem]:
-    """The items as priming asks them: the whole prompt, one token of answer."""
+def primers(items: list[PlanItem], output: int = 1) -> list[PlanItem]:
+    """The items as priming asks them: the whole prompt, and as little of an answer as can be asked."""
     return [
-        msgspec.structs.replace(item, body={**item.body, "max_tokens": 1}, max_tokens=1)
+        msgspec.structs.replace(item, body={**item.body, "max_tokens": output}, max_tokens=output)
         for item in items
     ]

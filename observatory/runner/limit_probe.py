@@ -21,18 +21,21 @@ from observatory.analysis.limit_reading import (
 )
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target
+from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
 from observatory.core.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
+from observatory.endpoints.api import offer_of, provider_of
+from observatory.endpoints.providers.provider import WIRE_OF
+from observatory.endpoints.wires import WIRES
 from observatory.runner.campaign import run_campaign
 from observatory.runner.limit_steps import Bounds, Ended, History, Step, next_step
 from observatory.runner.progress import Observer
 from observatory.runner.sitting import Request
 from observatory.store.run_folder import read_frames, read_manifest
 
-TINY_PROMPT, TINY_OUTPUT = 16, 1
-"""Requests of the request probe: they must not come near a token limit."""
+TINY_PROMPT = 16
+"""Tokens, of the request probe's prompts: they must not come near a token limit."""
 MOST_IN_FLIGHT = 512
 DRAIN = "15s"
 TOKEN_REQUESTS_A_MINUTE = 120.0
@@ -193,22 +196,33 @@ def _what(probe: Probe, step: Step, each: float) -> str:
 
 
 def _request(probe: Probe, step: Step, history: History) -> Request:
-    scenario = Scenario.model_validate(_scenario(probe, step, history))
+    scenario = Scenario.model_validate(requested(probe, step, history))
     target = probe.target.model_copy(update={"throttling": Throttling()})
     return Request(scenario, Path.cwd(), [target], label=probe.label)
 
 
-def _scenario(probe: Probe, step: Step, history: History) -> dict[str, Any]:
+def _least_output(target: Target) -> int:
+    """Tokens of every answer: as few as the target's wire takes a limit of."""
+    if isinstance(target, ApiTarget):
+        word, _ = offer_of(target, provider_of(target))
+        return WIRES[WIRE_OF[word]].least_output
+    if isinstance(target, UrlTarget | EmulatedTarget):
+        return WIRES[target.wire].least_output
+    return 1
+
+
+def requested(probe: Probe, step: Step, history: History) -> dict[str, Any]:
     """The run as a scenario, which anybody could write into a file."""
     bounds = probe.bounds
-    prompt = TINY_PROMPT if probe.unit == "requests" else round(probe.each) - TINY_OUTPUT
+    output = _least_output(probe.target)
+    prompt = TINY_PROMPT if probe.unit == "requests" else round(probe.each) - output
     return {
         "name": SCENARIO_NAMES[probe.unit],
         "description": f"{step.why}, to find the {probe.unit} a minute that are let in",
         "workload": {
             "kind": "synthetic",
             "prompt_tokens": {"distribution": "fixed", "tokens": prompt},
-            "output_tokens": {"distribution": "fixed", "tokens": TINY_OUTPUT},
+            "output_tokens": {"distribution": "fixed", "tokens": output},
             "items": 64,
         },
         "arrivals": {"kind": "constant", "max_in_flight": MOST_IN_FLIGHT},
