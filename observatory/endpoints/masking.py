@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 _KEY_LIKE = re.compile(
@@ -20,7 +21,9 @@ class Masker:
     """Replaces the given secrets, and in error texts also whatever looks like a key, by MASK."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        parts = {part for secret in secrets for part in (secret, secret.rpartition(" ")[2])}
+        bare = {part for secret in secrets for part in (secret, secret.rpartition(" ")[2])}
+        # In a URL, which servers repeat, they stand as they are encoded there.
+        parts = {said for part in bare for said in (part, quote(part, safe=""), quote_plus(part))}
         # Longest first, so that no tail of one is left; what is too short would mask words.
         self._secrets = sorted((part for part in parts if len(part) >= 4), key=len, reverse=True)
 
