@@ -212,7 +212,11 @@
       const marks = [
         { at: result.found, what: "break-even" }, { at: asked, what: "your volume" },
       ].filter((mark) => mark.at > 0);
-      spec.datasets = { costs: rowsOf(data, demand, result, asked), marks };
+      const rows = rowsOf(data, demand, result, asked);
+      spec.datasets = { costs: rows, marks };
+      for (const layer of spec.layer) {
+        layer.encoding.x.scale.domain = [rows[0].requests, rows[rows.length - 1].requests];
+      }
       await window.observatory.draw(script.closest("figure"), spec);
     }
     block.dataset.updated = String(Number(block.dataset.updated ?? 0) + 1);

@@ -105,5 +105,25 @@ def test_a_pair_without_a_break_even_says_why(planter: Any, seeds: dict[str, Pla
     )
 
 
+def test_a_break_even_that_never_comes_says_why_and_is_drawn_without_a_mark(
+    planter: Any, seeds: dict[str, Planted]
+) -> None:
+    never = ({"value": 0.01, "low": 0.009, "high": 0.011, "n": 100},) * 2
+    small = replace(seeds["smollm2-llamacpp"], figures={"goodput_rps": never})
+    site = build_site(planter(small, seeds["emulated-api"]))
+    text = words(site / "money.html")
+    assert "never gets cheaper than buying it from emulated-api" in text
+    assert "never to never requests a day" in text
+    [spec] = [
+        json.loads(found)
+        for found in re.findall(
+            r'class="spec">(.*?)</script>', (site / "money.html").read_text(), flags=re.S
+        )
+        if '"marks"' in found
+    ]
+    assert spec["datasets"]["marks"] == []
+    assert all(len(layer["encoding"]["x"]["scale"]["domain"]) == 2 for layer in spec["layer"])
+
+
 def test_an_empty_warehouse_has_a_money_page(planter: Any) -> None:
     assert "No money yet" in words(build_site(planter()) / "money.html")

@@ -101,12 +101,18 @@ def break_even_chart(
 
 def _spec(serve: Look, buy: Look, rows: list[Record], marks: list[Record]) -> Spec:
     costs = alt.NamedData(COSTS)
-    x = alt.X(
-        "requests:Q",
-        title="Requests a day (log scale)",
-        scale=alt.Scale(type="log", nice=False),
-        axis=alt.Axis(format=PLAIN, tickCount=6),
-    )
+    # Stated, because there may be no mark, and nothing has no extent; the page's script states it anew.
+    span = alt.Scale(type="log", nice=False, domain=[rows[0]["requests"], rows[-1]["requests"]])
+
+    def along(field: str) -> alt.X:
+        return alt.X(
+            f"{field}:Q",
+            title="Requests a day (log scale)",
+            scale=span,
+            axis=alt.Axis(format=PLAIN, tickCount=6),
+        )
+
+    x = along("requests")
 
     def y(field: str) -> alt.Y:
         return alt.Y(
@@ -133,7 +139,7 @@ def _spec(serve: Look, buy: Look, rows: list[Record], marks: list[Record]) -> Sp
         .mark_line(color=buy.colour, strokeDash=buy.dash, strokeWidth=2)
         .encode(x=x, y=y("buy"))
     )
-    at = alt.X("at:Q", title="Requests a day (log scale)")
+    at = along("at")
     rule = (
         alt.Chart(alt.NamedData(MARKS))
         .mark_rule(color="var(--ink-soft)", strokeDash=[2, 3])
