@@ -98,7 +98,7 @@ def find_ceiling(attempts: Asked) -> Ceiling:
     if asked.let_in.all():
         return Ceiling(None, excluded_below=least, reason="never_refused")
     openings = np.flatnonzero(asked.let_in[1:] & ~asked.let_in[:-1]) + 1
-    if not len(openings):
+    if not len(openings) or not asked.amount[openings[0] :][asked.let_in[openings[0] :]].all():
         return Ceiling(None, excluded_below=least, reason="nothing_let_in")
     closed_s = _closed_s(asked, openings)
     long = closed_s > _patience_s(asked)

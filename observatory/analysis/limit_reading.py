@@ -149,24 +149,25 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
 def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
     """Attempts that were sent, with whether they were let in and what they took.
 
-    taken: prompt tokens by usage (the median where an answer said none) and the output limit that
-    was sent; used: prompt and output tokens by usage.
+    taken: prompt tokens by usage (the median where an answer said none, what was planned where none
+    did) and the output limit that was sent; used: prompt and output tokens by usage.
     """
-    limit = _output_limit(manifest)
+    limit, planned = (_fixed(manifest, name) for name in ("output_tokens", "prompt_tokens"))
     prompt = pl.col("prompt_tokens")
     return (
         frames.attempts.filter(pl.col("sent_ns").is_not_null())
         .sort("sent_ns")
         .with_columns(
             let_in=pl.col("http_status").is_between(200, 299).fill_null(False),
-            taken=prompt.fill_null(prompt.median()) + pl.lit(limit or 0),
+            taken=prompt.cast(pl.Float64).fill_null(prompt.median()).fill_null(pl.lit(planned))
+            + pl.lit(limit or 0),
             used=prompt + pl.col("output_tokens"),
         )
     )
 
 
-def _output_limit(manifest: Manifest) -> int | None:
-    lengths = (manifest.scenario.get("workload") or {}).get("output_tokens") or {}
+def _fixed(manifest: Manifest, name: str) -> int | None:
+    lengths = (manifest.scenario.get("workload") or {}).get(name) or {}
     tokens = lengths.get("tokens")
     return tokens if isinstance(tokens, int) else None
 

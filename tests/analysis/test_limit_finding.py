@@ -213,3 +213,11 @@ def test_what_is_excluded_is_never_the_truth(
 ) -> None:
     data = simulated({"requests_per_minute": limit, "window": window}, demand, 50, start_s=start_s)
     assert excluded_below(data) <= limit + 1e-9
+
+
+def test_where_nobody_knows_what_was_taken_there_is_no_ceiling() -> None:
+    sent = np.arange(40) / 2.0
+    let_in = np.arange(40) % 2 == 0
+    asked = Asked(sent, let_in, np.zeros(40), np.full(40, np.nan))
+    found = find_ceiling(asked)
+    assert (found.a_minute, found.reason, found.excluded_below) == (None, "nothing_let_in", 0.0)

@@ -149,3 +149,23 @@ def test_what_a_run_held_against_its_cap_is_more_than_its_rows_say(made: MadeRun
     seen = read_limits(manifest, made.frames)
     assert seen.capped_usd == 0.25
     assert read_limits(made.manifest, made.frames).capped_usd == (seen.cost_usd or 0.0) < 0.25
+
+
+def test_without_usage_the_planned_tokens_are_what_was_taken(made: MadeRun) -> None:
+    """A service that counts tokens against its limit and states none: the plan knows what was sent."""
+    made.kinds, made.stage_facts = ["constant"], {0: STEADY}
+    made.scenario = {
+        "name": "limits-tpm",
+        "workload": {
+            "prompt_tokens": {"distribution": "fixed", "tokens": 80},
+            "output_tokens": {"distribution": "fixed", "tokens": 20},
+        },
+    }
+    for place in range(80):
+        at = place / 2
+        let_in = at < 2.5 or place % 2 == 0
+        made.add(at, attempt(at, 200 if let_in else 429), outcome="ok" if let_in else "throttled")
+    seen = read_limits(made.manifest, made.frames, "tokens")
+    assert seen.each == 100
+    assert seen.ceiling.a_minute == pytest.approx(6000)
+    assert seen.by_usage is None
