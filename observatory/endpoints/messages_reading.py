@@ -4,6 +4,7 @@ Sources: platform.claude.com/docs/en/build-with-claude/streaming (events), /en/a
 answers, usage), /en/build-with-claude/extended-thinking (thinking is billed whole, shown as a summary).
 """
 
+import json
 from typing import Any, ClassVar
 
 import msgspec
@@ -72,6 +73,14 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+
+
+def _written(value: Any) -> str:
+    """A tool's input as JSON; half a surrogate pair in it stays as it is, as in every other text."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class MessagesReading(AnswerReading):
@@ -157,7 +166,7 @@ class MessagesReading(AnswerReading):
             case "tool_use":
                 # A stream opens a call with an empty input, whose pieces come; a whole answer has it.
                 known = whole or block.input
-                given = msgspec.json.encode(block.input).decode() if known else ""
+                given = _written(block.input) if known else ""
                 return self._calls(index or 0, block.name, given, at)
         return 0
 

@@ -241,6 +241,15 @@ def test_a_whole_answer() -> None:
     assert (failed.error_kind, failed.error_text) == ("error_event", "Bad. (api_error)")
 
 
+def test_half_a_surrogate_pair_in_a_tools_input_never_raises() -> None:
+    block = {"type": "tool_use", "name": "f", "input": {"q": "\ud83d"}}
+    message = {"type": "message", "content": [block], "stop_reason": "tool_use"}
+    begun = json.dumps({"type": "content_block_start", "index": 0, "content_block": block})
+    for raw in (whole(message), stream([event(begun), named({"type": "message_stop"})])):
+        answer = read(raw, wire="messages")
+        assert (answer.attempt.outcome, answer.tool_text) == ("ok", 'f({"q":"\ufffd"})')
+
+
 def test_odd_types_are_passed_over_and_the_rest_is_read() -> None:
     odd = json.loads(json.dumps(TEXT))
     odd[0]["message"]["usage"] = {"input_tokens": "25", "output_tokens": None}
