@@ -135,7 +135,9 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
         ceiling=ceiling,
         each=each,
         by_usage=by_usage,
-        advertised=_advertised(manifest, attempts),
+        advertised=advertised(
+            attempts, realtime_ns=manifest.anchor.realtime_ns, provider=manifest.target.provider
+        ),
         told=told_waits(_asked(part, of, each)),
         statuses=_statuses(attempts),
         named=[name for name, words in _NAMED.items() if any(map(words.search, texts))],
@@ -262,16 +264,18 @@ def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
     return ([one for one in seen if one.refused] or list(seen))[-1]
 
 
-def _advertised(manifest: Manifest, attempts: pl.DataFrame) -> LimitsSaid:
-    """What the headers told last, field by field: not every answer says all of them."""
+def advertised(attempts: pl.DataFrame, *, realtime_ns: int, provider: str | None) -> LimitsSaid:
+    """What the headers told last, field by field: not every answer says all of them.
+
+    attempts has rate_limit_headers (JSON) and ended_ns from an anchor of that realtime.
+    """
     told: dict[str, Any] = {}
-    zero = manifest.anchor.realtime_ns
     rows = attempts.filter(pl.col("rate_limit_headers").is_not_null()).select(
         "rate_limit_headers", "ended_ns"
     )
     for text, ended in rows.unique("rate_limit_headers", keep="last").sort("ended_ns").iter_rows():
-        unix_s = (zero + (ended or 0)) / 1e9
-        said = limits_said(json.loads(text), unix_s=unix_s, provider=manifest.target.provider)
+        unix_s = (realtime_ns + (ended or 0)) / 1e9
+        said = limits_said(json.loads(text), unix_s=unix_s, provider=provider)
         told |= {
             name: getattr(said, name)
             for name in LimitsSaid.__dataclass_fields__

@@ -225,6 +225,75 @@ def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
     )
 
 
+SAID = ("model_reported", "system_fingerprint", "service_tier")
+"""Columns of attempts in which a service says who answered."""
+
+
+def said_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
+    """What the answers of a run named in one column of SAID: said, n; the most frequent first."""
+    assert column in SAID
+    return reader.rows(
+        f"""
+        SELECT {column} AS said, count(*) AS n FROM attempts
+        WHERE run_id = $run_id AND {column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, said
+        """,
+        run_id=run_id,
+    )
+
+
+def told_waits_and_work(reader: Reader, run_id: str) -> Row:
+    """refusals, those that told a wait and its median; answers that told their processing time, and
+    its median."""
+    [row] = reader.rows(
+        """
+        SELECT count(*) FILTER (WHERE outcome = 'throttled') AS refusals,
+               count(retry_after_s) FILTER (WHERE outcome = 'throttled') AS told,
+               median(retry_after_s) FILTER (WHERE outcome = 'throttled') AS wait_s,
+               count(processing_ms) AS worked, median(processing_ms) / 1e3 AS work_s
+        FROM attempts WHERE run_id = $run_id
+        """,
+        run_id=run_id,
+    )
+    return row
+
+
+def latest_limit_headers(reader: Reader, run_id: str) -> pl.DataFrame:
+    """rate_limit_headers and ended_ns of the last tries of each status that had such headers."""
+    return reader.frame(
+        """
+        SELECT rate_limit_headers, ended_ns FROM attempts
+        WHERE run_id = $run_id AND rate_limit_headers IS NOT NULL
+        QUALIFY row_number() OVER (
+          PARTITION BY http_status ORDER BY ended_ns DESC, stage, request, attempt
+        ) <= 200
+        ORDER BY ended_ns, stage, request, attempt
+        """,
+        run_id=run_id,
+    )
+
+
+def bill(reader: Reader, run_id: str) -> Row:
+    """What all requests of a run came to, warm-up and failures included: requests, prompt_tokens,
+    output_tokens, usd (null: not known), and unpriced, those without a known cost."""
+    [row] = reader.rows(
+        """
+        SELECT r.*, a.* FROM (
+          SELECT count(*) FILTER (WHERE outcome NOT IN ('not_issued', 'refused_by_budget')) AS requests,
+                 sum(cost_usd) AS usd,
+                 count(*) FILTER (
+                   WHERE cost_usd IS NULL AND outcome NOT IN ('not_issued', 'refused_by_budget')
+                 ) AS unpriced
+          FROM requests WHERE run_id = $run_id
+        ) r, (
+          SELECT sum(prompt_tokens)::BIGINT AS prompt_tokens, sum(output_tokens)::BIGINT AS output_tokens
+          FROM attempts WHERE run_id = $run_id
+        ) a
+        """,
+        run_id=run_id,
+    )
+    return row
+
+
 def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:
     """Of every try what its target's limits are read from (analysis.limit_reading)."""
     return reader.frame(

@@ -36,6 +36,7 @@ from observatory.site.run_tables import (
     seconds,
     stage_table,
 )
+from observatory.site.service_said import quote_table, service_terms
 from observatory.site.silences import silence_table
 from observatory.site.waits import count_table, policy_words, side_table, wait_drawings
 
@@ -74,6 +75,8 @@ class RunPage:
     errors: Table
     never_sent: Table
     findings: Table
+    service: list[tuple[str, str]]
+    quote: Table
     prices: Table
     energy: Table
     environment: list[tuple[str, str]]
@@ -117,6 +120,8 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
         errors=error_table(queries.errors(reader, run_id), loads),
         never_sent=never_sent_table(queries.never_sent(reader, run_id)),
         findings=finding_table(findings, loads),
+        service=service_terms(reader, run),
+        quote=quote_table(reader, run),
         prices=price_table(queries.of_run(reader, "prices", run_id)),
         energy=ledger_table(queries.of_run(reader, "energy", run_id), loads),
         environment=_flat(json.loads(run["environment"] or "{}"), show_host),

@@ -3,6 +3,8 @@
 Rows of the warehouse in, tables of cells out.
 """
 
+import json
+import re
 from collections.abc import Sequence
 
 from observatory.core.metric import BY_NAME
@@ -152,22 +154,66 @@ _PER = {"machine_hour": "an hour", "operations_hour": "an hour", "electricity_kw
 
 
 def price_table(rows: Sequence[Row]) -> Table:
-    """Prices as applied, each with its basis and source."""
+    """Prices as applied, each with its tiers, its basis, and the source with its version."""
     heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
     heads += [("Holds from", False)]
-    return Table(
-        heads,
-        [
-            [
-                Cell(
-                    words(row["kind"]),
-                    under=_PER.get(row["kind"], "per million tokens"),
-                ),
-                Cell(write_usd(row["usd"]) if row["usd"] is not None else DASH, number=True),
-                Cell(words(row["basis"]), under=BASES.get(row["basis"])),
-                Cell(row["source"] or DASH),
-                Cell(row["effective_from"] or DASH),
-            ]
-            for row in rows
-        ],
-    )
+    return Table(heads, [_price_cells(row, json.loads(row["details"] or "{}")) for row in rows])
+
+
+def _price_cells(row: Row, details: Row) -> list[Cell]:
+    return [
+        Cell(words(row["kind"]), under=_PER.get(row["kind"], "per million tokens")),
+        Cell(
+            write_usd(row["usd"]) if row["usd"] is not None else DASH,
+            under=_steps(details),
+            number=True,
+        ),
+        Cell(words(row["basis"]), under=BASES.get(row["basis"])),
+        Cell(row["source"] or DASH, under=_origin(details)),
+        Cell(
+            row["effective_from"] or DASH,
+            under=_until(details),
+        ),
+    ]
+
+
+def _until(details: Row) -> str | None:
+    until, applied = details.get("effective_until"), details.get("applied_at")
+    parts = [f"until {until}" if until else None, f"looked up {applied[:10]}" if applied else None]
+    return "; ".join(filter(None, parts)) or None
+
+
+def _steps(details: Row) -> str | None:
+    """The dearer prices of long prompts; what a discount was taken off."""
+    steps = [
+        f"{write_usd(step['usd'])} above {step['above_prompt_tokens']:,} prompt tokens"
+        for step in details.get("tiers") or []
+    ]
+    if details.get("discount"):
+        steps.append(
+            f"{human_number(details['discount'] * 100)} % off {write_usd(details['list_usd'])}"
+        )
+    return "; ".join(steps) or None
+
+
+def _origin(details: Row) -> str | None:
+    """The book and its version, whose price it is, its tier, and what has to be known of it."""
+    version = str(details.get("version") or "")
+    if re.match(r"[0-9a-f]{64}", version):
+        version = f"{version[:12]}{version[64:]}"
+    book = " ".join(filter(None, (details.get("package") or details.get("book"), version)))
+    tier = details.get("service_tier")
+    commitment, includes = details.get("commitment"), details.get("rate_includes") or []
+    count = details.get("accelerators")
+    parts = [
+        book,
+        details.get("model"),
+        f"tier {tier}" if tier else None,
+        details.get("note"),
+        details.get("provider_note"),
+        details.get("base_url_note"),
+        f"{count} accelerator{'' if count == 1 else 's'}" if count else None,
+        words(commitment) if commitment else None,
+        f"includes {', '.join(words(one) for one in includes)}" if includes else None,
+    ]
+    return "; ".join(str(part) for part in parts if part) or None

@@ -1,0 +1,143 @@
+"""What a service said of itself in its answers: who answered, at which tier, under which limits; and a
+run's quote beside its bill.
+
+Rows of the warehouse in, words out; a service that said nothing has no words.
+"""
+
+import json
+from collections.abc import Sequence
+
+from observatory.analysis.limit_reading import advertised
+from observatory.core.run import through
+from observatory.core.units import human_number, human_seconds
+from observatory.endpoints.limits_said import LimitsSaid
+from observatory.site.charts.drawing import Cell, Table
+from observatory.site.figures import DASH, Row, write_usd
+from observatory.site.queries import (
+    Reader,
+    bill,
+    latest_limit_headers,
+    said_by_service,
+    told_waits_and_work,
+)
+
+MOST_NAMED = 5
+"""Names that are listed; further ones are counted."""
+WIRES = {
+    "openai": "OpenAI's Chat Completions or Completions",
+    "responses": "OpenAI's Responses API",
+    "messages": "Anthropic's Messages API",
+}
+LIMITS = (
+    ("requests_per_minute", "requests a minute"),
+    ("requests_per_day", "requests a day"),
+    ("tokens_per_minute", "tokens a minute"),
+    ("input_tokens_per_minute", "input tokens a minute"),
+    ("output_tokens_per_minute", "output tokens a minute"),
+)
+_QUOTED = (
+    ("Requests", "requests", "requests"),
+    ("Prompt tokens", "prompt_tokens", "prompt_tokens"),
+    ("Output tokens", "output_tokens", "output_tokens"),
+    ("US dollars", "usd", "usd"),
+)
+
+
+def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
+    """What was asked of the service and what it said, as (term, words); empty where it said nothing."""
+    run_id = run["run_id"]
+    tiers = said_by_service(reader, run_id, "service_tier")
+    work = told_waits_and_work(reader, run_id)
+    limits = advertised(
+        latest_limit_headers(reader, run_id),
+        realtime_ns=run["anchor_unix_ns"],
+        provider=run["provider"],
+    )
+    said = [
+        ("Service tier reported", _named(tiers)),
+        ("Model reported", _named(said_by_service(reader, run_id, "model_reported"))),
+        ("System fingerprint", _named(said_by_service(reader, run_id, "system_fingerprint"))),
+        ("Limits in its headers", limit_words(limits)),
+        ("Waits told by refusals", _waits(work)),
+        ("Its own processing time", _work(work)),
+    ]
+    if run["provider"] is None and not any(words for _, words in said):
+        return []
+    asked = [
+        ("Provider", run["provider"]),
+        ("API", WIRES.get(run["wire"] or "", run["wire"])),
+        ("Sent", through(run["transport"]) or "over our own sockets"),
+        (
+            "Service tier asked for",
+            run["service_tier"] or ("none named" if run["provider"] else ""),
+        ),
+    ]
+    return [(term, words) for term, words in [*asked, *said] if words]
+
+
+def limit_words(limits: LimitsSaid) -> str:
+    """The limits that were told, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
+    told = [(getattr(limits, name), words) for name, words in LIMITS]
+    return ", ".join(f"{limit:,.0f} {words}" for limit, words in told if limit is not None)
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """Names with their counts; a single one needs none."""
+    if len(rows) == 1:
+        return f"{rows[0]['said']} (in all {rows[0]['n']:,} answers that name one)"
+    shown = [f"{row['said']} ({row['n']:,})" for row in rows[:MOST_NAMED]]
+    more = [f"and {len(rows) - MOST_NAMED:,} more"] if len(rows) > MOST_NAMED else []
+    return ", ".join([*shown, *more])
+
+
+def _waits(row: Row) -> str:
+    if not row["refusals"]:
+        return ""
+    if not row["told"]:
+        return f"none of {row['refusals']:,} told one"
+    return f"{row['told']:,} of {row['refusals']:,} told one, median {human_seconds(row['wait_s'])}"
+
+
+def _work(row: Row) -> str:
+    if not row["worked"]:
+        return ""
+    return f"median {human_seconds(row['work_s'])}, told by {row['worked']:,} answers"
+
+
+def quote_table(reader: Reader, run: Row) -> Table:
+    """What the run was expected to take beside what it came to; without rows where it had no quote."""
+    heads = [("", False), ("Quoted at least", True), ("Expected", True), ("At most", True)]
+    heads += [("Came to", True), ("Of what was expected", True)]
+    quote = json.loads(run["quote"] or "{}")
+    spreads = [(title, quote.get(name), came) for title, name, came in _QUOTED]
+    found = [(title, spread, came) for title, spread, came in spreads if spread]
+    if not found:
+        return Table(heads, [])
+    real = bill(reader, run["run_id"])
+    return Table(
+        heads, [_quoted(title, spread, real, came, quote) for title, spread, came in found]
+    )
+
+
+def _quoted(title: str, spread: Row, real: Row, came: str, quote: Row) -> list[Cell]:
+    money = came == "usd"
+    basis = quote.get("price_basis") if money else None
+    value = real[came]
+    expected = spread["expected"]
+    under = None
+    if money and real["unpriced"]:
+        under = f"{real['unpriced']:,} requests without a known cost"
+    share = value / expected if value is not None and expected else None
+    return [
+        Cell(title),
+        *(_amount(spread[name], money, basis) for name in ("low", "expected", "high")),
+        _amount(value, money, basis, under),
+        Cell(DASH if share is None else f"{human_number(share * 100)} %", number=True),
+    ]
+
+
+def _amount(value: float | None, money: bool, basis: str | None, under: str | None = None) -> Cell:
+    if value is None:
+        return Cell(DASH, under=under, number=True)
+    text = write_usd(value) if money else f"{value:,.0f}"
+    return Cell(text, under=under, number=True, basis=basis)
