@@ -56,7 +56,7 @@ def list_prices(target: ApiTarget, at: datetime) -> AppliedPrices:
             where=f"target {target.name}",
             fix=FIX,
         )
-    _check_countable(target, listed, prices, at)
+    check_countable(target, listed, prices, at)
     return prices
 
 
@@ -81,9 +81,8 @@ def _facts(target: ApiTarget, listed: Listed, at: datetime) -> dict[str, Any]:
     return facts
 
 
-def _check_countable(
-    target: ApiTarget, listed: Listed, prices: AppliedPrices, at: datetime
-) -> None:
+def check_countable(target: ApiTarget, listed: Listed, prices: AppliedPrices, at: datetime) -> None:
+    """BadInput where a model's list price has no input or output, or asks for more than tokens."""
     missing = [kind for kind in ("input", "output") if all(r.kind != kind for r in prices.rows)]
     uncounted = [name for name in UNCOUNTED if name in uncounted_of(listed.model, at)]
     if not missing and not uncounted:

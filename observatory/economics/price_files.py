@@ -20,6 +20,7 @@ from observatory.core.strict import Strict
 from observatory.core.target import ApiTarget
 from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import LEDGER, find_listed, ledger_version, model_rows
+from observatory.economics.list_prices import check_countable
 from observatory.economics.price_book import STANDARD_TIERS, Book, BookRow, priced, tier_of
 from observatory.economics.prices import AppliedPrices
 from observatory.workload.complaints import Complaint, complaints_of, refusal
@@ -166,7 +167,8 @@ def read_price_file(path: Path) -> AgreedPrices:
 def agreed_for(agreed: AgreedPrices, target: ApiTarget, at: datetime) -> AppliedPrices | None:
     """What the file says of a target at a moment; None where it says nothing.
 
-    Raises BadInput where a discount is taken off a list price that is not there.
+    Raises BadInput where a discount is taken off a list price that is not there, or that a request's
+    tokens do not give in full.
     """
     tier = tier_of(target)
     for line, entry in agreed.entries:
@@ -189,6 +191,8 @@ def agreed_for(agreed: AgreedPrices, target: ApiTarget, at: datetime) -> Applied
                 facts |= {"ledger_provider": listed.owner, "ledger_model": listed.model.id}
             rows = _rows(entry, target.model, f"{agreed.path}:{line}")
             prices = priced(rows, tier, at, facts)
+            if entry.discount is not None and listed is not None:
+                check_countable(target, listed, prices, at)
             if any(row.kind == "input" for row in prices.rows):
                 return prices
     return None

@@ -125,6 +125,22 @@ def test_a_discount_is_taken_off_the_standard_list_price_not_off_the_tiers(
     assert prices.rows[1].details["list_source"] == f"genai-prices {ledger_version()}"
 
 
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [("per-request", "charges by requests_kcount"), ("embedding", "has none for output")],
+)
+def test_a_discount_off_what_tokens_do_not_give_is_refused_as_the_list_price_is(
+    workspace: Workspace, model: str, why: str
+) -> None:
+    """Half of five dollars a thousand requests would be in no cost and held by no cap."""
+    write(
+        workspace,
+        f"prices:\n  - {{provider: acme, model: {model}, discount: 0.5, source: contract}}\n",
+    )
+    with pytest.raises(BadInput, match=why):
+        applied(workspace, api(model))
+
+
 def test_a_discount_keeps_the_lists_steps_and_spares_the_kinds_that_it_does_not_name(
     workspace: Workspace,
 ) -> None:
