@@ -187,6 +187,8 @@ def bill_line(run: FinishedRun) -> str | None:
     quoted = msgspec.convert(manifest.quote, Quote)
     said = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
     cost = "cost not known" if run.cost_usd is None else f"cost {human_usd(run.cost_usd)}"
+    if n := _without_cost([run]):
+        cost += f" and {n:,} answer{'' if n == 1 else 's'} of unknown cost"
     basis = " (emulated, nothing was paid)" if quoted.emulated else ""
     return f"{manifest.target.name}: {said}, {cost}{basis}{_cap_words(manifest)}"
 
@@ -194,17 +196,28 @@ def bill_line(run: FinishedRun) -> str | None:
 def sum_line(runs: list[FinishedRun]) -> str | None:
     """The bill of several runs together; None of one, and where nothing was really paid."""
     paid = [
-        (msgspec.convert(run.manifest.quote, Quote), run.cost_usd)
-        for run in runs
-        if run.manifest.quote is not None and not run.manifest.target.emulated
+        run for run in runs if run.manifest.quote is not None and not run.manifest.target.emulated
     ]
     if len(paid) < 2:
         return None
+    quotes = [msgspec.convert(run.manifest.quote, Quote).usd for run in paid]
     quoted = NOTHING
-    for one, _ in paid:
-        quoted = quoted.plus(one.usd or NOTHING)
-    cost = sum(usd or 0.0 for _, usd in paid)
-    return f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {human_usd(cost)}"
+    for one in quotes:
+        quoted = quoted.plus(one or NOTHING)
+    cost = sum(run.cost_usd or 0.0 for run in paid)
+    said = f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {human_usd(cost)}"
+    missing = (
+        (sum(one is None for one in quotes), "run", "without a known price"),
+        (sum(run.cost_usd is None for run in paid), "run", "of unknown cost"),
+        (_without_cost(paid), "answer", "of unknown cost"),
+    )
+    words = [f"{n:,} {what}{'' if n == 1 else 's'} {how}" for n, what, how in missing if n]
+    return f"{said}; not in it: {', '.join(words)}" if words else said
+
+
+def _without_cost(runs: list[FinishedRun]) -> int:
+    """Answers that are missing in the costs of runs that have one."""
+    return sum(run.without_cost for run in runs if run.cost_usd is not None)
 
 
 def _cap_words(manifest: Manifest) -> str:

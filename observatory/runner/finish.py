@@ -28,6 +28,7 @@ class FinishedRun:
     """A sealed and judged run with its stage metrics (columns of STAGE_METRICS, without run_id).
 
     cost_usd: of all its requests whose cost is known, warm-up and priming included; None of none.
+    without_cost: answers, whole or broken off, whose cost is not known and so is not in it.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class FinishedRun:
     metrics: pl.DataFrame
     ingested: IngestResult
     cost_usd: float | None = None
+    without_cost: int = 0
 
 
 def finish_run(
@@ -57,7 +59,7 @@ def finish_run(
         return metrics if other.run_id == judged.run_id else stage_metrics(other, its_frames)
 
     return FinishedRun(
-        folder, judged, metrics, ingest(workspace, folder, summarise), _cost_usd(frames)
+        folder, judged, metrics, ingest(workspace, folder, summarise), *_bill(frames)
     )
 
 
@@ -67,12 +69,17 @@ def reread(folder: Path) -> FinishedRun:
     frames = read_frames(folder)
     metrics = stage_metrics(manifest, frames)
     ingested = IngestResult((manifest.run_id,))
-    return FinishedRun(folder, manifest, metrics, ingested, _cost_usd(frames))
+    return FinishedRun(folder, manifest, metrics, ingested, *_bill(frames))
 
 
-def _cost_usd(frames: RunFrames) -> float | None:
+def _bill(frames: RunFrames) -> tuple[float | None, int]:
+    """cost_usd and without_cost of a finished run."""
     costs = frames.requests.get_column("cost_usd").drop_nulls()
-    return float(costs.sum()) if len(costs) else None
+    answered = frames.attempts.filter(pl.col("final") & pl.col("first_event_ns").is_not_null())
+    unknown = frames.requests.filter(pl.col("cost_usd").is_null()).join(
+        answered, on=["stage", "request"], how="semi"
+    )
+    return (float(costs.sum()) if len(costs) else None), unknown.height
 
 
 def judge(manifest: Manifest, frames: RunFrames) -> Manifest:

@@ -3,19 +3,31 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from observatory.cli.quote_view import agree, quote_lines, short_lines, usd_text
+from observatory.cli.quote_view import (
+    agree,
+    bill_line,
+    quote_lines,
+    short_lines,
+    sum_line,
+    usd_text,
+)
 from observatory.core.errors import BadInput
+from observatory.core.record import Tokens
 from observatory.core.scenario import Scenario
 from observatory.core.target import EmulatedTarget, Target, UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import Spread
+from observatory.runner.finish import FinishedRun, reread
 from observatory.runner.quoting import CampaignQuote, limits_of, quote_request, speed_of
 from observatory.runner.sitting import Request
+from observatory.store.warehouse import IngestResult
 from observatory.workload.planning import make_plan
+from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, workspace_in
 
 PRICE = {"input_per_million_usd": 3.0, "output_per_million_usd": 15.0, "source": "a contract"}
 
@@ -159,3 +171,43 @@ def test_an_emulated_target_is_as_fast_as_its_profile(tmp_path: Path) -> None:
 )
 def test_dollars_are_written_to_be_read(figures: tuple[float, float, float], text: str) -> None:
     assert usd_text(Spread(*figures)) == text
+
+
+def finished(name: str, cost_usd: float | None, without_cost: int = 0) -> FinishedRun:
+    """A bought run that was quoted at 0.1 to 0.4 dollars."""
+    spread = {"low": 0.1, "expected": 0.2, "high": 0.4}
+    quoted = {
+        **dict.fromkeys(("requests", "prompt_tokens", "output_tokens", "usd"), spread),
+        **{k: [] for k in ("price_sources", "price_dates", "stages", "capped", "assumptions")},
+        "target": name,
+        "emulated": False,
+        "price_basis": "stated",
+        "budget": {},
+    }
+    made = manifest(target=facts(name, kind="url", emulated=False), quote=quoted)
+    return FinishedRun(Path(), made, pl.DataFrame(), IngestResult(("r",)), cost_usd, without_cost)
+
+
+def test_a_cost_that_is_not_known_is_said_and_never_added_as_nothing() -> None:
+    whole, partly, unknown = finished("a", 0.25), finished("b", 0.5, 3), finished("c", None)
+    assert bill_line(whole) == "a: quoted 0.1000 - 0.2000 - 0.4000 USD, cost 0.2500"
+    assert str(bill_line(partly)).endswith("cost 0.5000 and 3 answers of unknown cost")
+    assert str(bill_line(unknown)).endswith("cost not known")
+    assert str(sum_line([whole, whole])).endswith("cost 0.5000")
+    said = str(sum_line([whole, partly, unknown]))
+    assert said.endswith("cost 0.7500; not in it: 1 run of unknown cost, 3 answers of unknown cost")
+
+
+def test_answers_without_a_cost_are_counted_when_a_run_ends(tmp_path: Path) -> None:
+    """Of four: an answer with usage, one without, one broken off, and a refusal, which is no answer."""
+    uncounted = {"tokens": Tokens()}
+    refused = {**uncounted, "http_status": 429, "first_event": None, "first_token": None}
+    tries = [{}, uncounted, uncounted, refused]
+    outcomes = ["ok", "ok", "error", "throttled"]
+    records = [
+        record(index, outcome=outcome, attempts=[answer(3 * S, **changes)])
+        for index, (outcome, changes) in enumerate(zip(outcomes, tries, strict=True))
+    ]
+    ended = reread(sealed_run(workspace_in(tmp_path), records=records))
+    assert ended.cost_usd == pytest.approx((100 * 1 + 4 * 10) / 1e6)
+    assert ended.without_cost == 2
