@@ -108,6 +108,15 @@ _COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
     AND f.ended_ns >= w.steady_start_ns AND f.ended_ns < w.steady_end_ns
   JOIN request_costs c ON c.run_id = f.run_id AND c.stage = f.stage AND c.request = f.request
   GROUP BY w.run_id, w.stage, c.kind
+  UNION ALL
+  SELECT w.run_id, w.stage, 'tokens', p.kind, NULL, 'million tokens', p.usd, p.basis, p.source,
+    w.cost_reason
+  FROM windows w JOIN prices p ON p.run_id = w.run_id AND p.kind IN ('input', 'output')
+  WHERE w.cost_usd IS NULL AND w.cost_reason IS NOT NULL AND NOT EXISTS (
+    FROM attempts f
+    JOIN request_costs c ON c.run_id = f.run_id AND c.stage = f.stage AND c.request = f.request
+    WHERE f.run_id = w.run_id AND f.stage = w.stage AND f.final
+      AND f.ended_ns >= w.steady_start_ns AND f.ended_ns < w.steady_end_ns)
 )
 """
 
@@ -181,9 +190,11 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
     CASE WHEN count(*) = count(w.cost_usd) THEN sum(w.cost_usd) END
       / nullif(sum(w.requests), 0) AS usd_per_request,
     sum(w.requests) AS requests,
-    sum(n.prompt_tokens) / nullif(sum(w.requests), 0) AS prompt_tokens,
+    CASE WHEN bool_and(n.prompt_tokens IS NOT NULL OR w.requests = 0) THEN sum(n.prompt_tokens) END
+      / nullif(sum(w.requests), 0) AS prompt_tokens,
     sum(n.cached_tokens) / nullif(sum(w.requests), 0) AS cached_tokens,
-    sum(n.output_tokens) / nullif(sum(w.requests), 0) AS output_tokens
+    CASE WHEN bool_and(n.output_tokens IS NOT NULL OR w.requests = 0) THEN sum(n.output_tokens) END
+      / nullif(sum(w.requests), 0) AS output_tokens
   FROM windows w LEFT JOIN tokens n ON n.run_id = w.run_id AND n.stage = w.stage
   GROUP BY w.run_id
 )
@@ -224,9 +235,17 @@ def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
                 "their cost over their number, as measured; by hours reservation-based",
             ),
             ViewColumn("cost_basis", "a.cost_basis", "basis of that cost"),
-            ViewColumn("prompt_tokens", "a.prompt_tokens", "prompt tokens a request"),
+            ViewColumn(
+                "prompt_tokens",
+                "a.prompt_tokens",
+                "prompt tokens a request; null where one is not counted",
+            ),
             ViewColumn("cached_tokens", "a.cached_tokens", "of them read from a cache"),
-            ViewColumn("output_tokens", "a.output_tokens", "output tokens a request"),
+            ViewColumn(
+                "output_tokens",
+                "a.output_tokens",
+                "output tokens a request; null where one is not counted",
+            ),
             ViewColumn("usd_per_hour", "p.usd", "an hour of the whole target"),
             ViewColumn(
                 "accelerators",

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from observatory.analysis.serving import answer, refusal, replica_of
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.demand import Demand
+from observatory.core.record import Tokens
 from observatory.core.sample import EnergyRow
 from observatory.core.workspace import Workspace
 from observatory.economics.fleet import monthly_cost
 from observatory.store.database import connect
 from observatory.store.migrations import migrate
 from observatory.store.warehouse import ingest
-from tests.store.made_runs import S, facts, manifest, sealed_run
+from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage
+from tests.store.made_runs import answer as attempt
 
 OWNED = {
     "rows": [
@@ -415,3 +417,41 @@ def test_sql_and_python_agree(
     }
     assert rows[0]["replicas"] == month.replicas
     assert rows[0]["utilisation"] == pytest.approx(month.utilisation)
+
+
+def uncounted(workspace: Workspace, stages: int, without: set[int]) -> None:
+    """A run billed by tokens; the answers of the stages `without` carry no usage."""
+    made = manifest(energy=[], stages=[stage(index) for index in range(stages)])
+    records = [
+        record(i, index, attempts=[attempt((3 + 15 * index) * S + i * S // 10 + 10**6, **changes)])
+        for index in range(stages)
+        for changes in [{"tokens": Tokens()} if index in without else {}]
+        for i in range(3)
+    ]
+    ingest(workspace, sealed_run(workspace, made, records), stage_metrics)
+
+
+def test_a_stage_that_nobody_counted_is_null_components_with_the_reason(
+    stocked: Workspace,
+) -> None:
+    """Not left out: the million tokens of the run would be those of its other stage alone."""
+    uncounted(stocked, 2, {1})
+    rows = ask(stocked, "FROM cost_components ORDER BY stage, component")
+    assert [(row["stage"], row["component"], row["usd"] is None) for row in rows] == [
+        (0, "input", False),
+        (0, "output", False),
+        (1, "input", True),
+        (1, "output", True),
+    ]
+    assert {row["reason"] for row in rows if row["stage"] == 1} == {"token_counts_missing"}
+    assert [row["usd_per_unit"] for row in rows[2:]] == [1.0, 10.0]
+    assert ask(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
+
+
+def test_tokens_of_a_request_are_not_known_where_a_stage_did_not_count_them(
+    stocked: Workspace,
+) -> None:
+    """Three answers of 100 prompt tokens over six requests would be 50, and a volume twice as high."""
+    uncounted(stocked, 2, {1})
+    (row,) = ask(stocked, "SELECT prompt_tokens, output_tokens FROM money_per_run")
+    assert row == {"prompt_tokens": None, "output_tokens": None}
