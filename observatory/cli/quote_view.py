@@ -189,7 +189,8 @@ def bill_line(run: FinishedRun) -> str | None:
     cost = "cost not known" if run.cost_usd is None else f"cost {human_usd(run.cost_usd)}"
     if n := _without_cost([run]):
         cost += f" and {n:,} answer{'' if n == 1 else 's'} of unknown cost"
-    basis = " (emulated, nothing was paid)" if quoted.emulated else ""
+    emulated = quoted.emulated or manifest.target.emulated
+    basis = " (emulated, nothing was paid)" if emulated else ""
     return f"{manifest.target.name}: {said}, {cost}{basis}{_cap_words(manifest)}"
 
 

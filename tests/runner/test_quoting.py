@@ -173,7 +173,9 @@ def test_dollars_are_written_to_be_read(figures: tuple[float, float, float], tex
     assert usd_text(Spread(*figures)) == text
 
 
-def finished(name: str, cost_usd: float | None, without_cost: int = 0) -> FinishedRun:
+def finished(
+    name: str, cost_usd: float | None, without_cost: int = 0, *, emulated: bool = False
+) -> FinishedRun:
     """A bought run that was quoted at 0.1 to 0.4 dollars."""
     spread = {"low": 0.1, "expected": 0.2, "high": 0.4}
     quoted = {
@@ -184,7 +186,7 @@ def finished(name: str, cost_usd: float | None, without_cost: int = 0) -> Finish
         "price_basis": "stated",
         "budget": {},
     }
-    made = manifest(target=facts(name, kind="url", emulated=False), quote=quoted)
+    made = manifest(target=facts(name, kind="url", emulated=emulated), quote=quoted)
     return FinishedRun(Path(), made, pl.DataFrame(), IngestResult(("r",)), cost_usd, without_cost)
 
 
@@ -196,6 +198,13 @@ def test_a_cost_that_is_not_known_is_said_and_never_added_as_nothing() -> None:
     assert str(sum_line([whole, whole])).endswith("cost 0.5000")
     said = str(sum_line([whole, partly, unknown]))
     assert said.endswith("cost 0.7500; not in it: 1 run of unknown cost, 3 answers of unknown cost")
+
+
+def test_an_address_that_turns_out_to_be_an_emulator_was_not_paid() -> None:
+    """Its quote was made before it was asked, and so could not know."""
+    found = finished("a", 0.25, emulated=True)
+    assert str(bill_line(found)).endswith("cost 0.2500 (emulated, nothing was paid)")
+    assert sum_line([found, finished("b", 0.1)]) is None
 
 
 def test_answers_without_a_cost_are_counted_when_a_run_ends(tmp_path: Path) -> None:
