@@ -15,6 +15,7 @@ from observatory.economics.machine_money import Component
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6
+_UNCOUNTED = "some of its answers do not say how many tokens they took, or there are none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,13 @@ def refusal(self_row: Row, api_row: Row) -> str | None:
         return f"{own} and {bought} were not asked the same: their comparison keys differ"
     if self_row["usd_per_hour"] is None:
         return f"{own} has no hourly rate: state `rate` in targets.yaml"
-    if api_row["billing"] != "tokens" or api_row["usd_per_request"] is None:
+    if api_row["billing"] != "tokens" or not _priced(api_row):
         return f"{bought} has no known price by tokens"
     for row in (self_row, api_row):
         if row["verdict"] == "invalid":
             return f"the run of {row['target']} is invalid"
+    if api_row["usd_per_request"] is None:
+        return f"what a request costs at {bought} is not known: {_UNCOUNTED}"
     if self_row["attainment"] is None:
         return "the scenario has no `slo`: what a replica can serve is not defined without one"
     if not self_row["goodput_rps"]:
@@ -129,6 +132,19 @@ def month_of(row: Row, demand: Demand, requests: float) -> MonthlyCost | None:
         row["price_source"],
     )
     return MonthlyCost(requests, None, 0.0, None, [bought])
+
+
+def _priced(row: Row) -> bool:
+    return row["price_basis"] is not None or row["cost_basis"] is not None
+
+
+def no_month(row: Row) -> str:
+    """Why month_of has none."""
+    if row["billing"] == "tokens":
+        return _UNCOUNTED if _priced(row) else "no price is known"
+    if row["usd_per_hour"] is None:
+        return "no hourly rate is stated"
+    return "the scenario has no SLO" if row["attainment"] is None else "no stage met the SLO"
 
 
 def cache_sentence(row: Row) -> str | None:

@@ -13,6 +13,7 @@ from observatory.analysis.serving import (
     interval,
     mark,
     month_of,
+    no_month,
     sentence,
     steps_of,
 )
@@ -47,7 +48,7 @@ def print_cost(
         f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}, {row['verdict'] or 'not judged'}"
     )
     if not components:
-        typer.echo(f"  no price is known{note}: state rate or price in targets.yaml\n")
+        typer.echo(f"  {_nothing(row, note)}\n")
         return
     heads = ["load", "accounting", "component", "quantity", "unit", "$ a unit", "$", "basis"]
     show_table(
@@ -75,6 +76,13 @@ def print_cost(
     typer.echo("")
 
 
+def _nothing(row: Row, note: str) -> str:
+    """Why a run has no component."""
+    if row["price_basis"] is None:
+        return f"no price is known{note}: state rate or price in targets.yaml"
+    return f"nothing was measured that has a cost{note}: no stage reached its steady window"
+
+
 def _component_line(one: Row, note: str) -> list[Any]:
     return [
         human_level(one["stage_kind"], one["concurrency"], one["rate_per_s"]),
@@ -84,7 +92,7 @@ def _component_line(one: Row, note: str) -> list[Any]:
         one["unit"],
         _figure(one["usd_per_unit"]),
         _figure(one["usd"]),
-        f"{one['basis'] or one['reason']}{note}",
+        f"{'; '.join(filter(None, (one['basis'], one['reason'])))}{note}",
         one["source"],
     ]
 
@@ -130,9 +138,8 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
     """A mean month at a volume, or why there is none."""
     note = mark(row)
     if month is None:
-        typer.echo(
-            f"  a month at {volume:,.0f} requests a day: not known, no stage met the SLO{note}"
-        )
+        why = no_month(row)
+        typer.echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
         return
     whole = "not known" if month.usd is None else f"${month.usd:,.2f}"
     each = "" if month.usd_per_request is None else f", ${month.usd_per_request:.4g} a request"

@@ -153,8 +153,10 @@ BREAK_EVEN = Macro(
     a.usd_per_request AS api_usd_per_request,
     CASE WHEN s.comparison_key IS DISTINCT FROM a.comparison_key THEN 'not the same workload'
       WHEN s.usd_per_hour IS NULL THEN 'the first run has no hourly rate'
-      WHEN a.billing <> 'tokens' OR a.usd_per_request IS NULL THEN 'the second run has no price by tokens'
+      WHEN a.billing <> 'tokens' OR coalesce(a.cost_basis, a.price_basis) IS NULL
+        THEN 'the second run has no price by tokens'
       WHEN s.verdict = 'invalid' OR a.verdict = 'invalid' THEN 'a run is invalid'
+      WHEN a.usd_per_request IS NULL THEN 'what a request of the second run costs is not known'
       WHEN s.attainment IS NULL THEN 'the scenario has no SLO'
       WHEN s.goodput_rps IS NULL THEN 'no stage of the first run meets the SLO'
       WHEN s.electricity_missing THEN 'the electricity of the first run is not known' END AS refused

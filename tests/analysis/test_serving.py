@@ -10,6 +10,7 @@ from observatory.analysis.serving import (
     interval,
     mark,
     month_of,
+    no_month,
     sentence,
     steps_of,
     volume_of,
@@ -63,6 +64,7 @@ BOUGHT: dict[str, Any] = {
     "input_usd": 0.4,
     "cached_input_usd": 0.1,
 }
+NO_PRICE = {"usd_per_request": None, "price_basis": None, "cost_basis": None}
 
 
 def test_the_worked_example_is_a_sentence() -> None:
@@ -99,7 +101,8 @@ def test_never_says_why() -> None:
         ({"comparison_key": "other"}, {}, "were not asked the same"),
         ({"usd_per_hour": None}, {}, "has no hourly rate"),
         ({}, {"billing": "hours"}, "has no known price by tokens"),
-        ({}, {"usd_per_request": None}, "has no known price by tokens"),
+        ({}, NO_PRICE, "has no known price by tokens"),
+        ({}, {"usd_per_request": None}, "what a request costs at bought is not known"),
         ({"verdict": "invalid"}, {}, "the run of own is invalid"),
         ({"attainment": None}, {}, "no `slo`"),
         ({"goodput_rps": None, "best_fraction": 0.5}, {}, "at best 50.0%): it has no break-even"),
@@ -149,3 +152,18 @@ def test_volumes_and_months() -> None:
     found = answer(OWN, BOUGHT, Demand(api_bill_usd_a_day=10, peak_to_mean=2.0))
     assert found.volume == pytest.approx(5000)
     assert found.api_usd_a_month == pytest.approx(10 * DAYS_A_MONTH)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (BOUGHT | NO_PRICE, "no price is known"),
+        (BOUGHT | {"usd_per_request": None}, "some of its answers do not say how many tokens"),
+        (OWN | {"usd_per_hour": None}, "no hourly rate is stated"),
+        (OWN | {"goodput_rps": None, "attainment": None}, "the scenario has no SLO"),
+        (OWN | {"goodput_rps": None}, "no stage met the SLO"),
+    ],
+)
+def test_a_month_that_is_not_known_says_why(row: dict[str, Any], why: str) -> None:
+    """A bought target has no SLO to meet for its price: what is missing there is a count."""
+    assert no_month(row).startswith(why)

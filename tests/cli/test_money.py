@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -13,9 +14,19 @@ from observatory.cli import breakeven, cost
 from observatory.cli.demand_options import Capacity
 from observatory.core.demand import Assumption
 from observatory.core.errors import BadInput
+from observatory.core.record import Tokens
 from observatory.core.workspace import Workspace
 from observatory.store.warehouse import ingest
-from tests.store.made_runs import facts, manifest, sealed_run, workspace_in
+from tests.store.made_runs import (
+    S,
+    answer,
+    facts,
+    manifest,
+    record,
+    sealed_run,
+    stage,
+    workspace_in,
+)
 
 APP = typer.Typer()
 APP.command()(cost.cost)
@@ -150,3 +161,27 @@ def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
         "llama does not meet the SLO at any stage (asked 90.0% of requests, at best 0.0%)" in text
     )
     assert "no stage met the SLO" in typed(workspace, "cost", "r2")
+
+
+def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
+    tmp_path: Path,
+) -> None:
+    workspace = workspace_in(tmp_path)
+    uncounted = {"attempts": [answer(3 * S, tokens=Tokens())]}
+    broken = record(1, outcome="error", **uncounted)
+    for run, records in (
+        ("r1", [record(0, **uncounted)]),
+        ("r2", [record(0), broken]),
+        ("r3", []),
+    ):
+        made = manifest(run, scenario=SCENARIO, energy=[], campaign_id=run)
+        if not records:
+            made = msgspec.structs.replace(
+                made, stages=[stage(steady_started=None, steady_ended=None)]
+            )
+        ingest(workspace, sealed_run(workspace, made, records), stage_metrics)
+    uncounted_text = typed(workspace, "cost", "r1")
+    assert "token_counts_missing" in uncounted_text
+    assert "not known, some of its answers do not say how many tokens" in uncounted_text
+    assert "emulated; failed_requests_without_usage (emulated)" in typed(workspace, "cost", "r2")
+    assert "nothing was measured that has a cost (emulated)" in typed(workspace, "cost", "r3")
