@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.units import plain_number
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
 from observatory.economics.fleet import MonthlyCost, Replica, monthly_cost, scales_by_the_hour
 from observatory.economics.machine_money import Component
@@ -159,7 +160,7 @@ def cache_sentence(row: Row) -> str | None:
         blended = (1 - share) * row["input_usd"] + share * row["cached_input_usd"]
         return (
             f"{share:.1%} of its prompt tokens were read from the provider's cache: a million prompt tokens "
-            f"cost ${blended:.4g} instead of ${row['input_usd']:.4g}"
+            f"cost ${plain_number(blended)} instead of ${plain_number(row['input_usd'])}"
         )
     served = (
         "what it serves" if not row["goodput_rps"] else f"the {row['goodput_rps']:.3g} requests/s"

@@ -175,10 +175,12 @@ def _check_money(workspace: "Workspace", target: "Target", typed: _Typed) -> Non
 
 def _quote(target: "Target", typed: _Typed) -> str:
     """What it may take, said before it starts."""
+    from observatory.core.units import plain_number
+
     probes = " and ".join("RPM" if unit == "requests" else "TPM" for unit in typed.units)
     each = "each " if len(typed.units) > 1 else ""
     if typed.usd is not None:
-        money = f"${typed.usd:g} in all"
+        money = f"${plain_number(typed.usd)} in all"
     else:
         billed = target.billing == "tokens" and target.kind != "emulated"
         money = "at a price nobody knows" if billed else "no tokens are billed"

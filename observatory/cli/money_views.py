@@ -19,7 +19,7 @@ from observatory.analysis.serving import (
 )
 from observatory.cli.answers import show_table
 from observatory.core.demand import Demand
-from observatory.core.units import human_level
+from observatory.core.units import human_level, plain_number
 from observatory.economics.fleet import MonthlyCost
 
 Row = Mapping[str, Any]
@@ -50,11 +50,12 @@ def print_cost(
     if not components:
         typer.echo(f"  {_nothing(row, note)}\n")
         return
-    heads = ["load", "accounting", "component", "quantity", "unit", "$ a unit", "$", "basis"]
     show_table(
-        [*heads, "source"],
+        ["load", "accounting", "component", "quantity", "$ a unit", "$", "basis"],
         [_component_line(one, note) for one in components],
     )
+    for line in _source_lines(components):
+        typer.echo(line)
     show_table(
         [
             "load",
@@ -86,15 +87,28 @@ def _nothing(row: Row, note: str) -> str:
 def _component_line(one: Row, note: str) -> list[Any]:
     return [
         human_level(one["stage_kind"], one["concurrency"], one["rate_per_s"]),
-        ACCOUNTINGS[one["accounting"]],
-        one["component"],
-        _figure(one["quantity"]),
-        one["unit"],
+        ACCOUNTINGS[one["accounting"]].partition(" (")[0],
+        one["component"].replace("_", " "),
+        f"{_figure(one['quantity']) or '–'} {one['unit']}",
         _figure(one["usd_per_unit"]),
         _figure(one["usd"]),
-        f"{'; '.join(filter(None, (one['basis'], one['reason'])))}{note}",
-        one["source"],
+        _marked("; ".join(filter(None, (one["basis"], one["reason"]))), note),
     ]
+
+
+def _marked(basis: str, note: str) -> str:
+    """A basis with its run's mark, which is not said twice."""
+    return basis if note.startswith(f" ({basis}") else f"{basis}{note}"
+
+
+def _source_lines(components: Sequence[Row]) -> list[str]:
+    """Where each unit price comes from, once for all components that have it from there."""
+    of_source: dict[str, list[str]] = {}
+    for one in components:
+        names = of_source.setdefault(one["source"] or "nowhere", [])
+        if (name := one["component"].replace("_", " ")) not in names:
+            names.append(name)
+    return [f"  {', '.join(names)}: priced by {source}" for source, names in of_source.items()]
 
 
 def _figure_lines(row: Row, figures: Sequence[Row], note: str) -> list[list[Any]]:
@@ -131,7 +145,7 @@ def _with_interval(own: Mapping[str, Row], metric: str) -> str:
 
 
 def _figure(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+    return None if value is None else plain_number(value)
 
 
 def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
@@ -142,7 +156,11 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
         typer.echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
         return
     whole = "not known" if month.usd is None else f"${month.usd:,.2f}"
-    each = "" if month.usd_per_request is None else f", ${month.usd_per_request:.4g} a request"
+    each = (
+        ""
+        if month.usd_per_request is None
+        else f", ${plain_number(month.usd_per_request)} a request"
+    )
     kept = ""
     if month.replicas is not None:
         kept = f", {month.replicas} replicas busy {month.utilisation:.0%} of the paid time"
@@ -210,17 +228,17 @@ def input_lines(one: Answer) -> list[str]:
     lines = [f"Workload: {own['scenario']}, comparison key {own['comparison_key']}"]
     if own["usd_per_hour"] is not None:
         lines.append(
-            f"{own['target']}{mine}: ${own['usd_per_hour']:.4g} an hour for {own['accelerators']} "
-            f"accelerator(s), {own['commitment']}; {own['price_source']}"
+            f"{own['target']}{mine}: ${plain_number(own['usd_per_hour'])} an hour for {own['accelerators']} "
+            f"accelerator(s), {own['commitment'].replace('_', ' ')}; {own['price_source']}"
         )
         if own["usd_per_kwh"] is not None:
             lines.append(
-                f"  electricity{mine}: ${own['usd_per_kwh']:.4g} a kWh x PUE {own['pue']:g}; "
+                f"  electricity{mine}: ${plain_number(own['usd_per_kwh'])} a kWh x PUE {own['pue']:g}; "
                 f"{own['tariff_source']}"
             )
         if own["operations_usd_per_hour"]:
             lines.append(
-                f"  operations{mine}: ${own['operations_usd_per_hour']:.4g} an hour, once; "
+                f"  operations{mine}: ${plain_number(own['operations_usd_per_hour'])} an hour, once; "
                 f"{own['operations_source']}"
             )
     if own["goodput_rps"]:
@@ -235,7 +253,7 @@ def input_lines(one: Answer) -> list[str]:
         )
     if bought["usd_per_request"] is not None:
         lines.append(
-            f"{bought['target']}{theirs}: ${bought['usd_per_request']:.4g} a request, measured over "
+            f"{bought['target']}{theirs}: ${plain_number(bought['usd_per_request'])} a request, measured over "
             f"{bought['requests'] or 0:,.0f}; {bought['price_source']}"
         )
     if bought["best_fraction"] is not None:

@@ -80,6 +80,14 @@ def human_number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def plain_number(value: float, digits: int = 4) -> str:
+    """Significant digits without an exponent, however small: a sum of money that anybody can read."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    text = f"{value:,.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def human_usd(value: float) -> str:
     """US dollars for reading, without a sign: never a rounded cent below ten dollars, never an exponent."""
     if value >= 10:

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.units import plain_number
 from observatory.economics.fleet import WHOLE, CostLine, Replica, cost_line
 
 LISTED_RANGES = 12
@@ -72,14 +73,14 @@ def _start(line: CostLine, saved: float, step: int) -> float:
 def _never(line: CostLine, usd_per_request: float) -> str:
     if line.request_usd >= usd_per_request:
         return (
-            f"the electricity of a request alone costs ${line.request_usd:.3g}, "
-            f"buying it ${usd_per_request:.3g}"
+            f"the electricity of a request alone costs ${plain_number(line.request_usd, 3)}, "
+            f"buying it ${plain_number(usd_per_request, 3)}"
         )
     full_usd = line.step_usd + line.request_usd * line.step_requests
     return (
-        f"a {line.unit} costs ${full_usd:.4g} a day, and all that it can serve "
+        f"a {line.unit} costs ${plain_number(full_usd)} a day, and all that it can serve "
         f"({line.step_requests:,.0f} requests a day) costs "
-        f"${usd_per_request * line.step_requests:.4g} to buy"
+        f"${plain_number(usd_per_request * line.step_requests)} to buy"
     )
 
 

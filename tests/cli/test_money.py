@@ -81,6 +81,9 @@ def test_cost_shows_both_figures_and_says_what_is_made_up(kept: Workspace) -> No
     figures = [line for line in text.splitlines() if "$" in line and "a month" in line]
     assert len(figures) == 2
     assert all("(emulated)" in line or "(example prices)" in line for line in figures)
+    assert "0.001944 accelerator-hour" in text  # 7 s
+    assert "  accelerators: priced by a stand-in\n" in text
+    assert "emulated (emulated)" not in text and "e-0" not in text
 
 
 def test_a_month_is_its_components(kept: Workspace) -> None:
