@@ -1,6 +1,7 @@
 """What `observatory prices` shows: rows of the ledger, of a target's price, and sums of runs priced anew."""
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -42,10 +43,7 @@ INPUT_PER_OUTPUT = 3
 SHOWN = (
     "book", "tier", *KINDS, "prompts_above", "from", "until", "hours", "basis", "source",
 )  # fmt: skip
-CHECKED = (
-    "target", "in", "model", "tier", *KINDS, "blended", "basis", "source", "holds_from", "days_old",
-    "note",
-)  # fmt: skip
+CHECKED = ("target", "tier", *KINDS, "blended")
 REPRICED = (
     "run_id", "target", "priced_provider", "priced_model", "priced_tier", "prompt_tokens",
     "cached_tokens", "output_tokens", "old_usd", "new_usd", "change_usd", "book", "reason",
@@ -59,14 +57,18 @@ def print_rows(
     columns: Sequence[str] | None = None,
     foot: Iterable[str] = (),
 ) -> None:
-    """A table and the lines below it, or all of every row as JSON; columns: those of the table."""
+    """A table and the lines below it, or all of every row as JSON.
+
+    columns: those of the table; one that is empty in every row is left out of it.
+    """
     if json_output:
         print(json.dumps([plain(row) for row in rows], indent=2))
         return
     if rows:
-        names = list(columns or rows[0])
+        named = columns or list(rows[0])
+        names = [name for name in named if any(row[name] is not None for row in rows)]
         show_table(
-            [name.replace("_", " ") for name in names], [[r[n] for n in names] for r in rows]
+            [name.replace("_", "\n") for name in names], [[r[n] for n in names] for r in rows]
         )
     for line in foot:
         print(line)
@@ -235,6 +237,27 @@ def checked_rows(workspace: "Workspace", now: datetime) -> tuple[list[Row], int]
         else:
             rows.append(_checked(where, target, agreed, now))
     return rows, len(by_hours)
+
+
+def checked_lines(rows: Sequence[Row]) -> list[str]:
+    """Where prices come from, and what is to be known of them: each once, with its targets."""
+    of_words: dict[str, list[str]] = {}
+    for row in rows:
+        if row["source"] is not None:
+            of_words.setdefault(f"{row['basis']}, {row['source']}", []).append(row["target"])
+    for row in rows:
+        if row["holds_from"] is not None:
+            since = f"holds from {row['holds_from']}, {row['days_old']:,} days ago"
+            of_words.setdefault(since, []).append(row["target"])
+        if row["note"] is not None:
+            of_words.setdefault(f"note: {row['note']}", []).append(row["target"])
+    return [
+        line
+        for words, names in of_words.items()
+        for line in textwrap.wrap(
+            f"{words}: {', '.join(names)}", 79, subsequent_indent="  ", break_on_hyphens=False
+        )
+    ]
 
 
 def _targets(workspace: "Workspace") -> Iterable[tuple[str, "Target"]]:

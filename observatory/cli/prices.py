@@ -77,6 +77,7 @@ def check(json_output: JsonOption = False) -> None:
     """
     from observatory.cli.price_views import (
         CHECKED,
+        checked_lines,
         checked_rows,
         ledger_line,
         print_rows,
@@ -86,9 +87,10 @@ def check(json_output: JsonOption = False) -> None:
 
     now = datetime.now(UTC)
     rows, by_hours = checked_rows(open_workspace(), now)
-    foot = [ledger_line(now), *stale_note(now)]
+    foot = checked_lines(rows)
     if by_hours:
-        foot.insert(0, f"billed by hours, not shown: {by_hours}")
+        foot.append(f"billed by hours, not shown: {by_hours}")
+    foot += [ledger_line(now), *stale_note(now)]
     print_rows(rows, json_output, columns=CHECKED, foot=foot)
     unpriced = sorted({row["target"] for row in rows if row["problem"]})
     if unpriced:

@@ -86,7 +86,7 @@ def list_providers(
         typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return
     show_table(
-        ["provider", "title", "wires", "key variable", "set", "base URL"],
+        ["provider", "title", "wires", "key variable", "set"],
         [
             (
                 row["name"],
@@ -94,12 +94,11 @@ def list_providers(
                 ", ".join(row["wires"]),
                 row["key_variable"],
                 "yes" if row["key_set"] else "no",
-                row["base_url"] or "your own resource",
             )
             for row in rows
         ],
     )
-    typer.echo("docs/providers.md says what each supports, and where that stands.")
+    typer.echo("docs/providers.md says where each is, what it supports, and where that stands.")
 
 
 @app.command()

@@ -25,7 +25,9 @@ from observatory.economics.prices import AppliedPrices
 UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
 """Prices that would apply to every request and that a request's record cannot be charged by."""
 UNDATED = "the source gives no date: it returns this price for any date"
-BY_HOUR = "the price changes with the time of day; this is the one at applied_at"
+BY_HOUR = (
+    "the price changes with the time of day; this is the one at the hour when it was looked up"
+)
 FIX = (
     "write price: unknown, price: {input_per_million_usd: ..., output_per_million_usd: ..., "
     "source: ...}, or an entry of scenarios/prices.yaml"

@@ -196,7 +196,9 @@ REPRICE = Macro(
 )
 SELECT z.run_id, z.campaign_id, z.scenario, z.target, z.emulated, z.model, z.created_at, z.old_usd,
   z.input_usd + z.cached_input_usd + z.cache_write_usd + z.output_usd AS new_usd,
-  z.input_usd + z.cached_input_usd + z.cache_write_usd + z.output_usd - z.old_usd AS change_usd,
+  -- a picodollar is less than a token's price and more than the rounding of sums of doubles
+  round(z.input_usd + z.cached_input_usd + z.cache_write_usd + z.output_usd - z.old_usd, 12)
+    AS change_usd,
   z.input_usd, z.cached_input_usd, z.cache_write_usd, z.output_usd,
   z.prompt_tokens, z.cached_tokens, z.cache_write_tokens, z.output_tokens,
   z.counted AS tries_counted, z.without_cost AS answers_without_cost,

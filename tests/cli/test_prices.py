@@ -127,7 +127,15 @@ def test_every_target_says_which_price_it_gets_and_from_where(workspace: Workspa
     assert agreed["source"] == "scenarios/prices.yaml:2"
     assert rows["silent"]["input"] is None
     assert rows["silent"]["note"] == "no price: its costs are null"
-    assert "billed by hours, not shown: 1\n" in _type("check").stdout
+    printed = _type("check").stdout
+    assert "billed by hours, not shown: 1\n" in printed
+    assert max(len(line) for line in printed.splitlines()) <= 100
+    words = " ".join(printed.split())
+    assert (
+        "list_price, genai-prices" in words and "stated, scenarios/prices.yaml:2: agreed" in words
+    )
+    assert "note: no price: its costs are null: silent" in words
+    assert "holds from 2026-10-14" in words
 
 
 def test_a_target_without_a_price_fails_the_check_and_is_named(workspace: Workspace) -> None:
