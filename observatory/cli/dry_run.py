@@ -26,6 +26,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
     from observatory.endpoints.catalogue import planned_connection
+    from observatory.endpoints.proxies import proxy_of
     from observatory.runner.askable import check_askable
     from observatory.runner.quoting import quote_request
     from observatory.runner.references import check_references
@@ -38,7 +39,9 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     rows = []
     agreed = agreed_prices(workspace)
     for target in request.targets:
-        check_askable(plan, target, planned_connection(target))
+        connection = planned_connection(target)
+        check_askable(plan, target, connection)
+        proxy_of(connection)  # refuses what a run could not go through
         prices = prices_of(target, agreed=agreed)
         check_may_spend(target, scenario.budget, prices, plan.items)
         rows.append(

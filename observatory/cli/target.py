@@ -136,7 +136,7 @@ def check(
 
     target = asked_target(name, url, model)
     if show:
-        _show(unopened_connection(target))
+        _show(unopened_connection(target), json_output)
         return
     folder = Path(tempfile.mkdtemp(prefix="observatory-check-"))
     context = OpenContext(folder, lambda text: typer.echo(text, err=True))
@@ -180,10 +180,15 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
     _show(opened.connection)
 
 
-def _show(connection: "Connection") -> None:
+def _show(connection: "Connection", json_output: bool = False) -> None:
     """A request as it would leave, with keys by name only."""
+    import json
+
     from observatory.endpoints.check import would_send
 
+    if json_output:
+        typer.echo(json.dumps({"would_send": would_send(connection)}, indent=2))
+        return
     typer.echo("\na request would be sent like this (nothing was sent now):\n")
     typer.echo(would_send(connection))
     if connection.transport == "sdk":

@@ -108,6 +108,18 @@ def test_a_dry_run_tells_the_order_the_caps_and_what_is_confounded(workspace: Wo
     assert printed.count("(emulated)") >= 4  # the targets by kind, and each cell
 
 
+def test_a_dry_run_refuses_a_proxy_that_a_run_cannot_go_through(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    refused = _call("run", "quickstart", "--dry-run", "--url", "http://elsewhere.invalid/v1")
+    assert isinstance(refused.exception, BadInput)
+    assert "SOCKS" in str(refused.exception)
+    assert "Nothing was sent" in _printed(
+        "run", "quickstart", "--dry-run"
+    )  # loopback goes straight
+
+
 def test_options_that_a_matrix_cannot_follow_are_refused(workspace: Workspace) -> None:
     _write(workspace, CONFOUNDED)
     for arguments, said in (

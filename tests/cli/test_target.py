@@ -66,6 +66,8 @@ def test_a_request_is_shown_without_a_key_and_without_contact(workspace: Path) -
     assert shown.exit_code == 0, shown.exception
     assert "POST http://127.0.0.1:1/v1/chat/completions" in shown.stdout
     assert "Authorization: Bearer ${MY_KEY}" in shown.stdout
+    told = CliRunner().invoke(app, ["check", "my-gateway", "--show", "--json"]).stdout
+    assert json.loads(told)["would_send"] in shown.stdout
     path = workspace / "scenarios" / "targets.yaml"
     path.write_text(
         path.read_text()
