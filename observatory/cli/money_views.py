@@ -123,7 +123,7 @@ def _figure_lines(row: Row, figures: Sequence[Row], note: str) -> list[list[Any]
                 [level, f"bought by tokens{note}", *(_with_interval(own, n) for n in names)]
             )
             continue
-        busy = own["busy_fraction"]["value"]
+        busy = own["busy_fraction"]["value"] if "busy_fraction" in own else None
         share = "" if busy is None else f", busy {busy:.0%} of the time"
         lines.append(
             [level, f"kept (reservation-based){note}", *(_with_interval(own, n) for n in names)]

@@ -13,6 +13,9 @@ _PAYS = f"""({_TARIFF} IS NOT NULL OR CASE WHEN (p.details -> 'rate_includes') I
     THEN coalesce((p.details ->> 'owned')::BOOLEAN, false)
     ELSE NOT list_contains(from_json(p.details -> 'rate_includes', '["VARCHAR"]'), 'electricity') END)"""
 
+_UNSHARED = "CASE WHEN k.share IS NULL THEN 'not_computed' END"
+"""A run that was taken in before busy_fraction was a metric has no usage until observatory rebuild."""
+
 _METRICS = """SELECT run_id, stage,
     max(value) FILTER (WHERE metric = 'busy_fraction') AS busy_fraction,
     max(value) FILTER (WHERE metric = 'cost_usd') AS cost_usd,
@@ -67,9 +70,11 @@ _COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
   FROM windows w JOIN machines m ON m.run_id = w.run_id
   CROSS JOIN (VALUES ('reservation'), ('usage')) v(accounting)
 ), parts_of_energy AS (
-  SELECT k.run_id, k.stage, k.accounting, k.usd_per_kwh, k.tariff_source, e.scope, e.method, e.reason,
+  SELECT k.run_id, k.stage, k.accounting, k.usd_per_kwh, k.tariff_source, e.scope, e.method,
+    coalesce(e.reason, {_UNSHARED}) AS reason,
     CASE WHEN e.basis = 'measured' THEN k.basis ELSE e.basis END AS basis,
-    CASE WHEN e.energy_j IS NOT NULL THEN greatest(0.0, e.energy_j - coalesce({_IDLE_W}, 0.0) * k.window_s * (1 - k.share)) END
+    CASE WHEN e.energy_j IS NOT NULL AND k.share IS NOT NULL
+      THEN greatest(0.0, e.energy_j - coalesce({_IDLE_W}, 0.0) * k.window_s * (1 - k.share)) END
       / 3.6e6 AS kwh
   FROM kept k
   JOIN parts e ON e.run_id = k.run_id AND e.stage = k.stage AND e.subject = 'target'
@@ -81,8 +86,8 @@ _COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
 ), components AS (
   SELECT run_id, stage, accounting, 'accelerators' AS component,
     accelerators * window_s / 3600 * share AS quantity, 'accelerator-hour' AS unit,
-    usd / accelerators AS usd_per_unit, basis, source, NULL AS reason
-  FROM kept
+    usd / accelerators AS usd_per_unit, basis, source, {_UNSHARED} AS reason
+  FROM kept k
   UNION ALL
   SELECT run_id, stage, accounting, 'electricity_' || scope, kwh, 'kWh', usd_per_kwh, basis,
     concat(tariff_source, '; energy: ', method), reason
@@ -96,8 +101,8 @@ _COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
     FROM parts_of_energy e WHERE e.run_id = k.run_id AND e.stage = k.stage)
   UNION ALL
   SELECT run_id, stage, accounting, 'operations', window_s / 3600 * share, 'hour', operations_usd,
-    operations_basis, operations_source, NULL
-  FROM kept WHERE operations_usd IS NOT NULL
+    operations_basis, operations_source, {_UNSHARED}
+  FROM kept k WHERE operations_usd IS NOT NULL
   UNION ALL
   SELECT w.run_id, w.stage, 'tokens', c.kind, sum(c.tokens) / 1e6, 'million tokens',
     CASE WHEN any_value(w.cost_usd) IS NULL THEN NULL

@@ -16,6 +16,7 @@ from observatory.core.demand import Assumption
 from observatory.core.errors import BadInput
 from observatory.core.record import Tokens
 from observatory.core.workspace import Workspace
+from observatory.store.database import connect
 from observatory.store.warehouse import ingest
 from tests.store.made_runs import (
     S,
@@ -188,3 +189,18 @@ def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
     assert "not known, some of its answers do not say how many tokens" in uncounted_text
     assert "emulated; failed_requests_without_usage (emulated)" in typed(workspace, "cost", "r2")
     assert "nothing was measured that has a cost (emulated)" in typed(workspace, "cost", "r3")
+
+
+def test_a_run_of_an_older_version_is_shown_without_its_usage(tmp_path: Path) -> None:
+    """Migrations add no metrics: observatory rebuild does."""
+    workspace = workspace_in(tmp_path)
+    own = facts("llama", hosting="self", billing="hours", emulated=False, price=HOUR)
+    made = manifest("r1", target=own, scenario=SCENARIO, energy=[])
+    ingest(workspace, sealed_run(workspace, made), stage_metrics)
+    with connect(workspace, read_only=False) as connection:
+        connection.execute(
+            "DELETE FROM stage_metrics WHERE metric LIKE 'usage%' OR metric = 'busy_fraction'"
+        )
+    text = typed(workspace, "cost", "r1")
+    assert "not_computed" in text
+    assert "in use (usage-based)" in text

@@ -150,6 +150,22 @@ def test_energy_that_fails_a_gate_prices_nothing(stocked: Workspace) -> None:
     assert all(row["reason"].startswith("energy_window") for row in rows)
 
 
+def test_usage_of_a_run_from_before_busy_fraction_is_null_with_a_reason_and_not_no_dollars(
+    stocked: Workspace,
+) -> None:
+    priced(stocked, OWNED, [joules(0, "gpu", 7000.0), joules(None, "gpu", 400.0)])
+    with connect(stocked, read_only=False) as connection:
+        connection.execute("DELETE FROM stage_metrics WHERE metric = 'busy_fraction'")
+    rows = ask(stocked, "FROM cost_components WHERE accounting = 'usage'")
+    assert {(row["component"], row["usd"], row["reason"]) for row in rows} == {
+        ("accelerators", None, "not_computed"),
+        ("electricity_gpu", None, "not_computed"),
+        ("operations", None, "not_computed"),
+    }
+    kept = ask(stocked, "FROM cost_components WHERE accounting = 'reservation'")
+    assert all(row["usd"] > 0 and row["reason"] is None for row in kept)
+
+
 def test_a_rented_hour_is_one_component(stocked: Workspace) -> None:
     priced(stocked, RENTED, [joules(0, "gpu", 7000.0)])
     rows = ask(stocked, "FROM cost_components ORDER BY accounting")
