@@ -15,12 +15,12 @@ TEMPLATE_TOKENS = 256
 in some 25 tokens, Qwen 2.5's with a system message of some 20, and each message costs a few, which its
 own JSON already pays for. Ten times the longest of these is left for what we do not know."""
 TOOL_TOKENS = 1024
-"""Tools come with instructions of the service's own: the longest that a provider states is 530 tokens
-(Anthropic, "Tool use", pricing, Claude 3 Opus)."""
+"""Tools come with instructions of the service's own. Anthropic's page states up to 530 tokens, for Claude 3
+Opus (docs.anthropic.com/en/docs/tool-use-pricing-and-tokens); about twice that is left, for models of
+which we know nothing."""
 MEDIA_TOKENS = 50_000
-"""Of each part that is no text: a picture of 2,048 x 768 pixels, the most that is looked at, costs
-48,169 tokens where it costs most (OpenAI, "Images and vision", gpt-4o-mini: 2,833 + 8 x 5,667). A file
-or a sound that is longer is not bounded by this."""
+"""Of each part that is no text: an allowance of our own, which no provider states. A picture, a file or a
+sound that costs more is not bounded by this."""
 BODY_BYTES = 256
 """Model, stream options and what else a target adds to an item's body, before it is rendered."""
 _TEXTS = ("text", "refusal")
