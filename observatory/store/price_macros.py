@@ -5,6 +5,7 @@ reason, never zero.
 """
 
 from observatory.economics.ledger_book import LEDGER
+from observatory.economics.list_prices import UNCOUNTED
 from observatory.store.macro import Macro, Parameter
 from observatory.store.token_charges import COUNTED, IN_BAND, PINNED_STEPS, bands
 
@@ -78,6 +79,11 @@ BLENDED = Macro(
   ) h)""",
 )
 
+_UNCOUNTED = "coalesce(list_has_any(from_json(d.details -> 'not_counted', '[\"VARCHAR\"]'), [{}]), false)".format(
+    ", ".join(f"'{name}'" for name in UNCOUNTED)
+)
+"""Whether a row of the book is of a model that a run is refused for, because tokens do not give its cost."""
+
 _REASON = """CASE
     WHEN m.run_id IS NULL AND in_book IS DISTINCT FROM 'run' AND NOT EXISTS (FROM price_book)
       THEN 'the book of prices is empty: observatory prices update'
@@ -86,6 +92,8 @@ _REASON = """CASE
     WHEN m.run_id IS NULL AND in_book = 'run' THEN 'the run was charged at no price'
     WHEN m.run_id IS NULL THEN concat('no price of ', q.priced_provider, '/', q.priced_model, ' at tier ',
       coalesce(q.priced_tier, 'standard'), ' on ', q.priced_day, ' in the book')
+    WHEN m.charges_more THEN concat(m.priced_model, ' is charged by more than tokens: the book names it in '
+      'details, not_counted')
     WHEN NOT m.whole THEN concat('the book has no price of both input and output of ', m.priced_model)
     WHEN coalesce(t.counted, 0) = 0 THEN 'no answer of the run says how many tokens it took'
   END"""
@@ -157,11 +165,12 @@ REPRICE = Macro(
   SELECT d.run_id, min(d.provider) AS priced_provider, min(d.model) AS priced_model,
     min(d.book) AS book, min(d.version) AS version, max(d.effective_from) AS effective_from,
     min(d.basis) AS basis, min(d.source) AS source,
-    bool_or(d.kind = 'input') AND bool_or(d.kind = 'output') AS whole
+    bool_or(d.kind = 'input') AND bool_or(d.kind = 'output') AND NOT bool_or({_UNCOUNTED}) AS whole,
+    bool_or({_UNCOUNTED}) AS charges_more
   FROM matched d GROUP BY d.run_id
   UNION ALL
   SELECT q.run_id, q.priced_provider, q.priced_model, 'run', NULL, q.charged_from, q.charged_basis,
-    q.charged_source, true
+    q.charged_source, true, false
   FROM asked q WHERE q.as_charged AND q.charged_source IS NOT NULL
 ), tokens AS (
   SELECT a.run_id, a.prompt_tokens, a.output_tokens,

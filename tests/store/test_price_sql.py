@@ -221,6 +221,16 @@ def test_the_same_tokens_at_another_models_price_of_a_rented_machine_too(
     assert absent[0]["reason"] == "the book has no price of both input and output of embedding"
 
 
+def test_a_model_that_asks_for_more_than_tokens_is_no_price_of_them(stocked: Workspace) -> None:
+    """A fee of five dollars a thousand requests is in no token; a search that nobody asked for is none."""
+    _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 50))])
+    (row,) = _ask(stocked, f"FROM reprice(as_of := '{DAY}', at_model := 'per-request')")
+    assert row["new_usd"] is None and row["input_usd"] is None
+    assert row["reason"].startswith("per-request is charged by more than tokens")
+    (same,) = _ask(stocked, f"FROM reprice(as_of := '{DAY}')")
+    assert same["new_usd"] == pytest.approx((1000 * 1 + 50 * 2) / 1e6)
+
+
 def test_a_price_that_changes_with_the_hour_is_that_of_the_runs_hour(stocked: Workspace) -> None:
     _take_in(stocked, "by-hour", [_request(0, (1000, 0, 0, 0))])
     [row] = _ask(stocked, f"FROM reprice(as_of := DATE '{DAY}')")
