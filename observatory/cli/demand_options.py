@@ -44,6 +44,14 @@ PeakOption = Annotated[
         "--peak-to-mean", help="Peak hour over the day's mean hour, 1 or more.", show_default=False
     ),
 ]
+SharesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hourly-shares",
+        help="Or the day's shape: 24 counts or shares of requests from midnight on, with commas between.",
+        show_default=False,
+    ),
+]
 SpareOption = Annotated[
     int | None,
     typer.Option(
@@ -69,7 +77,7 @@ def demand_of(row: Mapping[str, Any], typed: Mapping[str, Any]) -> "Demand":
     """The demand of the run's scenario with what was typed in its place; BadInput says what is wrong.
 
     row has scenario_json. A typed volume replaces the scenario's whatever its unit, a typed peak its
-    hourly shares, a typed assumption its window.
+    hourly shares and they its peak, a typed assumption its window.
     """
     from pydantic import ValidationError
 
@@ -83,6 +91,9 @@ def demand_of(row: Mapping[str, Any], typed: Mapping[str, Any]) -> "Demand":
     }
     if any(name in given for name in VOLUMES):
         stated = {name: value for name, value in stated.items() if name not in VOLUMES}
+    if "hourly_shares" in given:
+        given["hourly_shares"] = shares_in(str(given["hourly_shares"]))
+        stated = {k: v for k, v in stated.items() if k not in ("peak_to_mean", "source")}
     if "peak_to_mean" in given:
         stated = {k: v for k, v in stated.items() if k not in ("hourly_shares", "source")}
     if "assumption" in given:
@@ -95,3 +106,17 @@ def demand_of(row: Mapping[str, Any], typed: Mapping[str, Any]) -> "Demand":
         said = str(first["msg"]).removeprefix("Value error, ")
         place = ".".join(str(part) for part in first["loc"])
         raise BadInput(said, where=f"demand{f'.{place}' if place else ''}") from error
+
+
+def shares_in(text: str) -> list[float]:
+    """Shares of a day's hours, whose sum is 1, from counts or shares as they were typed."""
+    try:
+        counts = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise BadInput(
+            "these are not numbers with commas between", where="--hourly-shares"
+        ) from error
+    total = sum(counts)
+    if total <= 0:
+        raise BadInput("these add up to nothing", where="--hourly-shares")
+    return [count / total for count in counts]

@@ -1,11 +1,14 @@
-"""`observatory schema`: the data dictionary of the warehouse."""
+"""`observatory schema`: the data dictionary of the warehouse, its macros included."""
 
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from observatory.store.macro import Macro
 
 _WHOLE = 10_000
 """Comments are never cut."""
@@ -14,24 +17,29 @@ _WHOLE = 10_000
 def schema(
     name: Annotated[
         str | None,
-        typer.Argument(help="A table or view; default: all, by name.", show_default=False),
+        typer.Argument(help="A table, view or macro; default: all, by name.", show_default=False),
     ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print docs/schema.md: everything, as Markdown.")
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Say what every table, view and column holds, with its unit.
+    """Say what every table, view and column holds, with its unit, and what macros answer.
 
     Example: observatory schema request_metrics
     """
     from observatory.store.dictionary import data_dictionary
     from observatory.store.dictionary import markdown as as_markdown
+    from observatory.store.macros import MACROS
 
     entries = data_dictionary()
+    macros = {macro.name: macro for macro in MACROS}
+    if name in macros:
+        _print_macro(macros[name], json_output)
+        return
     if name is not None:
         entries = [entry for entry in entries if entry.name == name] or _unknown(
-            name, [entry.name for entry in entries]
+            name, [*(entry.name for entry in entries), *macros]
         )
     if markdown:
         typer.echo(as_markdown(entries), nl=False)
@@ -46,10 +54,13 @@ def schema(
     if name is None:
         show_table(
             ["name", "kind", "columns", "what it holds"],
-            [(entry.name, entry.kind, len(entry.columns), entry.comment) for entry in entries],
+            [
+                *((entry.name, entry.kind, len(entry.columns), entry.comment) for entry in entries),
+                *((macro.name, macro.kind, None, macro.comment) for macro in MACROS),
+            ],
             longest=_WHOLE,
         )
-        typer.echo("observatory schema NAME lists the columns of one.")
+        typer.echo("observatory schema NAME lists the columns, or the parameters, of one.")
         return
     for entry in entries:
         typer.echo(f"{entry.kind} {entry.name}: {entry.comment}")
@@ -57,5 +68,22 @@ def schema(
         show_table(["column", "type", "what it holds"], rows, longest=_WHOLE)
 
 
+def _print_macro(macro: "Macro", json_output: bool) -> None:
+    """How it is called, and what each parameter means."""
+    if json_output:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(macro), indent=2).decode())
+        return
+    from observatory.cli.answers import show_table
+
+    typer.echo(f"{macro.kind} {macro.signature}: {macro.comment}")
+    rows = [
+        (one.name, "must be given" if one.default is None else one.default, one.comment)
+        for one in macro.parameters
+    ]
+    show_table(["parameter", "default", "what it means"], rows, longest=_WHOLE)
+
+
 def _unknown(name: str, known: list[str]) -> NoReturn:
-    raise BadInput(f"no table or view is called {name!r}", fix=f"one of {', '.join(known)}")
+    raise BadInput(f"no table, view or macro is called {name!r}", fix=f"one of {', '.join(known)}")

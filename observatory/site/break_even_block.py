@@ -211,6 +211,7 @@ def _inputs(one: Answer) -> dict[str, Any]:
         "kind": stated or "requests_a_day",
         "amount": getattr(demand, stated) if stated else "",
         "peak_to_mean": round(demand.peak, 4),
+        "hourly_shares": ", ".join(f"{share:.4g}" for share in demand.hourly_shares or []),
         "spare_replicas": demand.spare_replicas,
         "assumption": demand.assumption,
         "active_hours": demand.active_hours or "",

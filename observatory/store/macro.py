@@ -29,6 +29,11 @@ class Macro:
         return f"CREATE OR REPLACE MACRO {self.signature} AS {kind}{self.body}"
 
     @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return "table macro" if self.table else "macro"
+
+    @property
     def signature(self) -> str:
         """name(a, b := 1), as it is called."""
         given = (

@@ -34,6 +34,10 @@
   }
 
   function peakOf(demand) {
+    if (demand.shares) {
+      const total = demand.shares.reduce((sum, one) => sum + one, 0);
+      return Math.max(...demand.shares) * HOURS_A_DAY / total;
+    }
     const window = demand.active_hours ? HOURS_A_DAY / demand.active_hours : 1;
     return Math.max(demand.peak_to_mean, window);
   }
@@ -106,11 +110,21 @@
     }
   }
 
+  // 24 counts or shares of requests; null where there are none, or they are not 24.
+  function sharesIn(field) {
+    const parts = field.value.split(/[\s,]+/).filter((part) => part !== "");
+    const shares = parts.map(Number);
+    const good = shares.length === HOURS_A_DAY && shares.every((one) => one >= 0) && Math.max(...shares) > 0;
+    field.setCustomValidity(parts.length === 0 || good ? "" : "24 numbers, from midnight on");
+    return good ? shares : null;
+  }
+
   function demandOf(form) {
     const value = (name) => form.elements[name].value;
     const assumption = value("assumption");
     const hours = Number(value("active_hours"));
     return {
+      shares: sharesIn(form.elements.hourly_shares),
       peak_to_mean: Math.max(1, Number(value("peak_to_mean")) || 1),
       spare_replicas: Math.max(0, Math.round(Number(value("spare_replicas")) || 0)),
       assumption,
@@ -196,6 +210,7 @@
     const amount = Number(form.elements.amount.value);
     const asked = amount > 0 ? requestsOf(form.elements.kind.value, amount, data.bought) : null;
     const demand = demandOf(form);
+    form.elements.peak_to_mean.disabled = demand.shares !== null;
     form.elements.active_hours.disabled = demand.assumption !== "active_window";
     const result = computed(data, demand);
     block.querySelector(".answer").textContent = result.text;

@@ -138,6 +138,16 @@ def test_a_bill_says_the_volume_and_typed_words_replace_the_scenarios(kept: Work
     assert window["demand"]["active_hours"] == 8
 
 
+def test_a_days_shape_is_typed_as_counts_and_has_its_own_peak(kept: Workspace) -> None:
+    counts = ",".join(["0"] * 20 + ["30", "10", "10", "10"])
+    found = answered(kept, "breakeven", "llama", "emulated-api", "--hourly-shares", counts)
+    assert found["demand"]["peak_to_mean"] is None
+    assert found["demand"]["hourly_shares"][-4:] == pytest.approx([0.5, 1 / 6, 1 / 6, 1 / 6])
+    for wrong, said in (("1,2", "24 numbers"), ("a,b", "not numbers"), ("0", "add up to nothing")):
+        with pytest.raises(BadInput, match=said):
+            typed(kept, "cost", "last", "--hourly-shares", wrong)
+
+
 def test_what_cannot_be_is_refused_in_one_line(kept: Workspace) -> None:
     with pytest.raises(BadInput, match="no run of 'nobody'"):
         typed(kept, "breakeven", "nobody", "emulated-api")

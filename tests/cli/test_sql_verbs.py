@@ -164,9 +164,18 @@ def test_schema_lists_and_explains(kept: Workspace) -> None:
         "name": "run_id", "type": "VARCHAR", "comment": "run this row belongs to",
     }  # fmt: skip
     with pytest.raises(
-        BadInput, match=r"no table or view is called 'run' — one of request_metrics"
+        BadInput, match=r"no table, view or macro is called 'run' — one of request_metrics"
     ):
         _type(kept, "schema", "run")
+
+
+def test_schema_explains_a_macro_by_its_parameters(kept: Workspace) -> None:
+    found = _type(kept, "schema", "reprice").stdout
+    assert found.startswith("table macro reprice(as_of := NULL, tier := NULL")
+    assert "service tier; null: the one that each run had" in found
+    assert "blended_usd_per_million" in _type(kept, "schema").stdout
+    parameters = json.loads(_type(kept, "schema", "break_even", "--json").stdout)["parameters"]
+    assert [one["name"] for one in parameters][:2] == ["self_run", "api_run"]
 
 
 def test_schema_markdown_is_the_docs_page(kept: Workspace) -> None:

@@ -142,6 +142,10 @@ DEMANDS = (
     {"requests_a_day": 1.0, "peak_to_mean": 4.0, "spare_replicas": 0},
     {"tokens_a_day": 5e7, "peak_to_mean": 2.5, "spare_replicas": 3},
     {"api_bill_usd_a_day": 40.0, "peak_to_mean": 1.0, "spare_replicas": 2},
+    {
+        "requests_a_day": 400_000.0,
+        "hourly_shares": [0.0] * 8 + [1 / 8] * 4 + [1 / 16] * 8 + [0.0] * 4,
+    },
     {"api_bill_usd_a_month": 900.0, "assumption": "scale_to_zero", "peak_to_mean": 2.0},
     {
         "requests_a_day": 9e6,
@@ -208,6 +212,7 @@ def fill(plan: Any, stated: dict[str, Any]) -> None:
         "kind": kind,
         "amount": stated[kind],
         "peak_to_mean": stated.get("peak_to_mean", PEAK_TO_MEAN),
+        "hourly_shares": ", ".join(map(repr, stated.get("hourly_shares", []))),
         "spare_replicas": stated.get("spare_replicas", 1),
         "assumption": stated.get("assumption", "always_on"),
         "active_hours": stated.get("active_hours", ""),
