@@ -144,13 +144,19 @@ def _lognormal(median: float, p95: float) -> Spread:
 
 
 def _open_high(target: Target) -> str | None:
-    """Why a target's output limit does not bound what it bills; None where it does, or nothing says so."""
+    """Why a target's output limit may not bound what it bills; None where its provider says that it does."""
     if not isinstance(target, ApiTarget) or target.provider not in PROVIDERS:
         return None
     _, offer = offer_of(target, PROVIDERS[target.provider])
-    if offer.limit_bounds_reasoning is not False:
-        return None
-    return f"{target.provider} does not count hidden reasoning towards the output limit"
+    match offer.limit_bounds_reasoning:
+        case True:
+            return None
+        case False:
+            return f"{target.provider} does not count hidden reasoning towards the output limit"
+        case None:
+            return (
+                f"{target.provider} does not document that its output limit counts hidden reasoning"
+            )
 
 
 def _runs_of(request: Request, place: int) -> int:

@@ -17,7 +17,7 @@ from observatory.cli.quote_view import (
 from observatory.core.errors import BadInput
 from observatory.core.record import Tokens
 from observatory.core.scenario import Scenario
-from observatory.core.target import EmulatedTarget, Target, UrlTarget
+from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
@@ -136,6 +136,22 @@ def test_what_nothing_bounds_asks_whatever_it_expects(tmp_path: Path) -> None:
     )
     why = CampaignQuote({0: one}, {0: 1}).must_agree(1e9)
     assert why is not None and "thoughts are not counted" in why
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "why"),
+    [
+        ("openai", "gpt-4.1-mini", None),
+        ("groq", "llama-3.3-70b-versatile", "groq does not document that its output limit counts"),
+    ],
+)
+def test_what_a_provider_does_not_document_bounds_nothing(
+    tmp_path: Path, provider: str, model: str, why: str | None
+) -> None:
+    own = ApiTarget(kind="api", name="own", provider=provider, model=model)
+    [one] = quotes_of(tmp_path, own).quotes.values()
+    assert one.open_high is None if why is None else (one.open_high or "").startswith(why)
+    assert (one.most_usd is None) == (why is not None)
 
 
 def test_pacing_and_the_targets_own_rate_are_limits(tmp_path: Path) -> None:
