@@ -2,13 +2,14 @@
 hand-off or message has it, whichever provider it is for."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.endpoints.providers.provider import Provider, WireWord
-from tests.live.harness import MEASURED, Workspace, descendants, records_written, wait_until
+from tests.live.harness import MEASURED, Workspace, descendants
 
 pytestmark = pytest.mark.live
 
@@ -53,23 +54,26 @@ def emulator(workspace: Workspace, key: str) -> str:
 def run_and_look(workspace: Workspace, *arguments: str, **variables: str) -> None:
     """Run it; the key reaches the service, and nothing that is left or was to be seen has it."""
     child = workspace.start("run", "keyed", *arguments, "--publish", **variables)
-    seen: list[str] = []
+    seen: set[str] = set()
 
     def look() -> None:
-        for process in descendants(child.pid):
-            try:
-                seen.append(" ".join(process.cmdline()))
-                handoff = process.environ().get("OBSERVATORY_HANDOFF")
-                if handoff:
-                    seen.append(Path(handoff).read_bytes().decode("latin-1"))
-            except Exception:  # a process that ended meanwhile
-                continue
+        """Every process of the run, again and again until it ends: a stage may be over in a second."""
+        until = time.monotonic() + 120
+        while child.poll() is None and time.monotonic() < until:
+            for process in descendants(child.pid):
+                try:
+                    seen.add(" ".join(process.cmdline()))
+                    handoff = process.environ().get("OBSERVATORY_HANDOFF")
+                    if handoff:
+                        seen.add(Path(handoff).read_bytes().decode("latin-1"))
+                except Exception:  # a process that ended meanwhile
+                    continue
+            time.sleep(0.05)
 
-    wait_until(lambda: records_written(workspace) or child.poll() is not None, "first records")
     watcher = threading.Thread(target=look)
     watcher.start()
-    watcher.join()
     out, err = child.communicate(timeout=120)
+    watcher.join()
     assert child.returncode in MEASURED, out + err
     assert any("locust" in line for line in seen)
     assert any("emulated-model" in line for line in seen), "the hand-off was not seen"
