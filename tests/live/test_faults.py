@@ -112,7 +112,7 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Met]:
         assert server.returncode == 0
         rows = space.sql(
             "select a.request, a.outcome, error_phase, error_kind, error_text, http_status, "
-            "provider_request_id, model_reported, reused_connection, saw_done, retry_after_s, "
+            "provider_request_id, model_reported, system_fingerprint, reused_connection, saw_done, retry_after_s, "
             "output_tokens, streamed_tokens, output_tokens_from, streamed_tokens_from, "
             "event_characters, event_gap_ns, shared_stamps, sent_ns, ended_ns, bytes_received "
             "from attempts a order by sent_ns"
