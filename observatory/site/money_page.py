@@ -20,7 +20,7 @@ from observatory.site.figures import DASH, REASONS, Row, write_usd
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.overview import Section
-from observatory.site.queries import Reader, of_run
+from observatory.site.queries import Reader, bill, of_run
 
 KEPT = (
     ("1,000 requests", "usd_per_1k_requests"),
@@ -53,12 +53,6 @@ COMPONENTS = {
     "input": "input tokens",
     "output": "output tokens",
 }
-_CAME_TO = """SELECT sum(r.cost_usd) AS usd,
-  count(*) FILTER (WHERE r.cost_usd IS NULL AND a.first_event_ns IS NOT NULL) AS unknown
-FROM requests r
-LEFT JOIN attempts a ON a.run_id = r.run_id AND a.stage = r.stage AND a.request = r.request AND a.final
-WHERE r.run_id = $run_id"""
-"""As the terminal has it after a run: what is known, and how many answers are not in it."""
 HEADS = [
     ("Load", False),
     ("Accounting", False),
@@ -195,9 +189,9 @@ def _quote(reader: Reader, run: Row) -> str | None:
     ends = [usd[name] for name in ("low", "expected", "high") if usd.get(name) is not None]
     if len(ends) < 3:
         return None
-    [cost] = reader.rows(_CAME_TO, run_id=run["run_id"])
+    cost = bill(reader, run["run_id"])
     low, expected, high = (write_usd(float(end)) for end in ends)
     came = "not known" if cost["usd"] is None else write_usd(cost["usd"])
-    if cost["usd"] is not None and (n := cost["unknown"]):
+    if cost["usd"] is not None and (n := cost["unpriced"]):
         came += f" and {n:,} answer{'' if n == 1 else 's'} of unknown cost"
     return f"quoted {low} to {high}, {expected} expected; it came to {came}, warm-up included"

@@ -274,16 +274,16 @@ def latest_limit_headers(reader: Reader, run_id: str) -> pl.DataFrame:
 
 def bill(reader: Reader, run_id: str) -> Row:
     """What all requests of a run came to, warm-up and failures included: requests, prompt_tokens,
-    output_tokens, usd (null: not known), and unpriced, those without a known cost."""
+    output_tokens, usd (null: not known), and unpriced, answers without a known cost (the terminal's count)."""
     [row] = reader.rows(
         """
         SELECT r.*, a.* FROM (
-          SELECT count(*) FILTER (WHERE outcome NOT IN ('not_issued', 'refused_by_budget')) AS requests,
-                 sum(cost_usd) AS usd,
-                 count(*) FILTER (
-                   WHERE cost_usd IS NULL AND outcome NOT IN ('not_issued', 'refused_by_budget')
-                 ) AS unpriced
-          FROM requests WHERE run_id = $run_id
+          SELECT count(*) FILTER (WHERE q.outcome NOT IN ('not_issued', 'refused_by_budget')) AS requests,
+                 sum(q.cost_usd) AS usd,
+                 count(*) FILTER (WHERE q.cost_usd IS NULL AND f.first_event_ns IS NOT NULL) AS unpriced
+          FROM requests q LEFT JOIN attempts f
+            ON f.run_id = q.run_id AND f.stage = q.stage AND f.request = q.request AND f.final
+          WHERE q.run_id = $run_id
         ) r, (
           SELECT sum(prompt_tokens)::BIGINT AS prompt_tokens, sum(output_tokens)::BIGINT AS output_tokens
           FROM attempts WHERE run_id = $run_id

@@ -126,7 +126,7 @@ def _quoted(title: str, spread: Row, real: Row, came: str, quote: Row) -> list[C
     expected = spread["expected"]
     under = None
     if money and real["unpriced"]:
-        under = f"{real['unpriced']:,} requests without a known cost"
+        under = f"{real['unpriced']:,} answers without a known cost"
     share = value / expected if value is not None and expected else None
     return [
         Cell(title),
