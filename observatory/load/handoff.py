@@ -14,6 +14,8 @@ from observatory.core.connection import Connection
 from observatory.core.plan import PlanItem, StagePlan
 
 HANDOFF_VARIABLE = "OBSERVATORY_HANDOFF"
+RUNNER_VARIABLE = "OBSERVATORY_RUNNER"
+"""The process id of the runner that started Locust: without that parent nothing may be sent."""
 
 
 class Caps(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from observatory.load.command import (
     EXIT_INTERRUPTED,
 )
 from observatory.load.endpoint import make_endpoint
-from observatory.load.handoff import Handoff, read_handoff
+from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, read_handoff
 from observatory.load.master import BEGIN, OVER, READY, STOP, Master
 from observatory.load.recorder import JournalFailed
 from observatory.load.stage import Ending, StageRun
@@ -41,14 +42,25 @@ LEAD_NS = 20_000_000
 """How far ahead a single process puts its own start: by then its users sleep."""
 GARBAGE_AT = 20_000
 """Objects made and not freed before the collector looks: an answer leaves few cycles, and none large."""
-_IMPORTED_BY = os.getpid()
-"""The only process or the master; workers are forked from it later."""
 _log = logging.getLogger(__name__)
+
+
+def bind_to_runner() -> None:
+    """End this process with its runner, and each worker with the master, however they end.
+
+    Called while the locustfile is imported, before Locust forks. Either parent may have died already: the
+    runner while Python imported Locust, the master before its worker was set up. A worker whose master is
+    gone would otherwise wait a minute for it.
+    """
+    if HANDOFF_VARIABLE not in os.environ:
+        return
+    runner = os.environ.get(RUNNER_VARIABLE)
+    die_with_parent(int(runner) if runner is not None else None)
+    os.register_at_fork(after_in_child=partial(die_with_parent, os.getpid()))
 
 
 def start(environment: Any, runner: Any, path: Path) -> None:
     """Take on the hand-off, in whichever process this is; once, from Locust's init event."""
-    die_with_parent(_IMPORTED_BY if os.getpid() != _IMPORTED_BY else None)
     logging.getLogger("locust.stats_logger").setLevel(logging.WARNING)
     try:
         handoff = read_handoff(path)

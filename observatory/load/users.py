@@ -61,6 +61,9 @@ class PlannedUser(User):
             self._stage.leave(self._seat)
 
 
+session.bind_to_runner()
+
+
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _on_init(environment: Any, runner: Any, **_: Any) -> None:
     path = os.environ.get(HANDOFF_VARIABLE)

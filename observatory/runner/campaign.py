@@ -92,14 +92,16 @@ def run_campaign(
     agree(quotes)
     raise_open_files(preflight.open_files)
     with ExitStack() as stack:
-        for target in {lock_name(target): target for target in request.targets}.values():
-            stack.enter_context(target_lock(workspace.results, target))
+        locks = {
+            name: stack.enter_context(target_lock(workspace.results, target, observer.say))
+            for name, target in {lock_name(target): target for target in request.targets}.items()
+        }
         for line in recover_crashed_runs(workspace):
             observer.say(line)
         stop = stack.enter_context(Stop().listening())
         name = request.resume.campaign_id if request.resume else unique_name(request.scenario.name)
         campaign = Campaign(
-            workspace, request, observer, plan, name, stop, preflight, quotes.quotes
+            workspace, request, observer, plan, name, stop, preflight, quotes.quotes, locks
         )
         diary = _diary(campaign, stack)
         runs = _earlier(campaign, diary)

@@ -10,6 +10,7 @@ from observatory.core.plan import PlanItem, StagePlan
 from observatory.endpoints.wires import wire_of
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
+from observatory.runner.locks import lock_name
 from observatory.runner.progress import leg_progress
 from observatory.runner.sitting import Member, Sitting
 from observatory.runner.spending import caps_left, carriers, spent_by
@@ -84,6 +85,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         handoff,
         member.folder / "logs" / f"locust-stage-{stage.index:02d}.log",
         campaign.workspace.loadtests,
+        campaign.locks.get(lock_name(member.target)),
     )
 
     def started(process: int) -> None:

@@ -1,7 +1,7 @@
 """One stage on one target: a hand-off, a Locust child, its heartbeats, and how it ended.
 
 The child runs in its own session, so that a Ctrl-C in the terminal reaches us alone and we end it
-in order; the kernel kills it if we die.
+in order. The kernel kills it if we die; until it is dead it holds the target's lock with us.
 """
 
 import os
@@ -21,7 +21,7 @@ from observatory.core.errors import EnvironmentFailed
 from observatory.core.priority import set_niceness
 from observatory.core.run import StageTimes
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
-from observatory.load.handoff import HANDOFF_VARIABLE, Handoff, write_handoff
+from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, write_handoff
 from observatory.runner.ticks import Heartbeats, LastWord
 
 Outcome = Literal["complete", "interrupted", "budget_reached", "crashed"]
@@ -37,11 +37,15 @@ STOP_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What is to run: the hand-off, where its log goes, and where the locustfiles lie."""
+    """What is to run: the hand-off, where its log goes, and where the locustfiles lie.
+
+    lock: the descriptor of the target's lock, which the child inherits; None without one.
+    """
 
     handoff: Handoff
     log: Path
     loadtests: Path
+    lock: int | None = None
 
     @property
     def length_s(self) -> float:
@@ -100,6 +104,7 @@ def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
         name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")
     }
     environment[HANDOFF_VARIABLE] = str(handoff)
+    environment[RUNNER_VARIABLE] = str(os.getpid())
     environment["OPENBLAS_NUM_THREADS"] = "1"
     leg.log.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -112,6 +117,7 @@ def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
                 stderr=subprocess.STDOUT,
                 cwd=handoff.parent,
                 start_new_session=True,
+                pass_fds=() if leg.lock is None else (leg.lock,),
             )
     except OSError as error:
         raise EnvironmentFailed(f"Locust could not be started: {error}") from error

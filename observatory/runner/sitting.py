@@ -56,7 +56,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What every run of a campaign has in common. quotes: by the place of their cell."""
+    """What every run of a campaign has in common.
+
+    quotes: by the place of their cell. locks: descriptors of the targets' locks, by lock_name.
+    """
 
     workspace: Workspace
     request: Request
@@ -66,6 +69,7 @@ class Campaign:
     stop: Stop
     preflight: Preflight
     quotes: dict[int, Quote] = field(default_factory=dict)
+    locks: dict[str, int] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
