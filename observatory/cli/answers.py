@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
+from observatory.cli.console import json_for, open_console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -38,11 +40,9 @@ def show_table(
     folded where the output is no terminal); rows that are far too wide for it are printed one
     below the other.
     """
-    from rich.console import Console
-
-    console = Console(highlight=False, width=width)
+    console = open_console(width=width)
     if not console.is_terminal and width is None:
-        console = Console(highlight=False, width=_PIPED_WIDTH)
+        console = open_console(width=_PIPED_WIDTH)
     remaining = iter(rows)
     shown = list(islice(remaining, limit) if limit else remaining)
     cells = [[cell_text(value, longest) for value in row] for row in shown]
@@ -160,7 +160,7 @@ def write_json(
             else plain(value)
             for (name, kind), value in zip(columns, row, strict=True)
         }
-        stream.write(separator + _ENCODER.encode(fields).decode())
+        stream.write(separator + json_for(_ENCODER.encode(fields).decode(), stream.encoding))
         separator = ",\n"
     stream.write("[]\n" if separator == "[\n" else "\n]\n")
 

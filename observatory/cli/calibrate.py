@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from observatory.cli.console import echo, echo_json, open_console
 from observatory.cli.options import JsonOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def calibrate(
         quick=quick,
         processes=processes,
         gap_s=_gap_s(gap),
-        say=lambda text: typer.echo(text, err=True),
+        say=lambda text: echo(text, err=True),
     )
     path = save_calibration(workspace, made)
     _print(made, json_output)
     if not json_output:
-        typer.echo(f"\nstored in {_shown(path)}; runs are held against it before they start")
+        echo(f"\nstored in {_shown(path)}; runs are held against it before they start")
 
 
 def _gap_s(text: str) -> float:
@@ -80,26 +81,24 @@ def _print(calibration: "Calibration", json_output: bool) -> None:
     import msgspec
 
     if json_output:
-        typer.echo(msgspec.json.format(msgspec.json.encode(calibration), indent=2).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(calibration), indent=2))
     else:
         _print_table(calibration)
 
 
 def _print_table(calibration: "Calibration") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from observatory.core.units import human_seconds
     from observatory.runner.calibration import age_days, doubts, this_host
 
-    console = Console(highlight=False)
+    console = open_console()
     host = calibration.host
     console.print(
         f"{host.cpu_model or 'unknown processor'}, {host.cores} cores, "
         f"{calibration.processes} load process{'' if calibration.processes == 1 else 'es'}, "
         f"{'quick, ' if calibration.quick else ''}{calibration.made_utc} "
         f"({_age(age_days(calibration))})",
-        markup=False,
     )
     gap = human_seconds(calibration.gap_s)
     table = Table(box=None, pad_edge=False)
@@ -114,9 +113,9 @@ def _print_table(calibration: "Calibration") -> None:
         table.add_row(name, level_words(ceiling), ceiling.limited_by)
     console.print(table)
     for line in _cost_lines(calibration):
-        console.print(line, markup=False)
+        console.print(line)
     for doubt in doubts(calibration, this_host()):
-        console.print(f"note: {doubt}", markup=False)
+        console.print(f"note: {doubt}")
 
 
 def level_words(ceiling: "Ceiling") -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from observatory.cli.console import echo_json, open_console
 from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.cli.quote_view import bill_line, sum_line
@@ -58,7 +59,7 @@ _COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
 
 def print_result(result: CampaignResult, workspace: Workspace, site: Path | None) -> None:
     """The tables, the verdicts, and where each thing lies."""
-    console = Console(highlight=False)
+    console = open_console()
     if result.design is not None:
         print_matrix(console, result.design, result.runs)
     else:
@@ -72,7 +73,7 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
         if run.ingested.message:
             console.print(run.ingested.message, style="yellow")
     if result.error is not None:
-        Console(stderr=True, highlight=False).print(f"observatory: {result.error}", style="red")
+        open_console(err=True).print(f"observatory: {result.error}", style="red")
     if result.unfinished and result.design is not None:
         cells = f"{result.unfinished} of {sum(len(t.cells) for t in result.design.turns)} runs"
         console.print(
@@ -282,7 +283,7 @@ def _short(path: Path) -> str:
 
 def print_json(result: CampaignResult, site: Path | None) -> None:
     """The same for a script."""
-    print(
+    echo_json(
         json.dumps(
             {
                 "campaign_id": result.campaign_id,

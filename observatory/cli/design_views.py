@@ -41,7 +41,7 @@ def print_design(console: Console, design: Design) -> None:
         mark = " (emulated)" if cell.target.kind == "emulated" else ""
         table.add_row(f"{cell.target.name}{mark}", *levels[cell.place])
     console.print(table)
-    console.print(turns_line(design), markup=False)
+    console.print(turns_line(design))
     for sentence in design.confounded:
         console.print(Text(f"Confounded: {sentence}.", style="bold yellow"))
 
@@ -59,8 +59,6 @@ def print_turns(console: Console, design: Design) -> None:
     """The first turns as they were drawn."""
     for number, turn in enumerate(design.turns[:SHOWN_TURNS]):
         names = ", ".join(design.cells[at].target.name for at in turn.cells)
-        console.print(
-            f"turn {number + 1}, block {turn.block + 1}: {names}", markup=False, soft_wrap=True
-        )
+        console.print(f"turn {number + 1}, block {turn.block + 1}: {names}", soft_wrap=True)
     if len(design.turns) > SHOWN_TURNS:
         console.print(f"... and {len(design.turns) - SHOWN_TURNS} more turns")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from observatory.cli.console import echo_json, open_console
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import ExitCode
 
@@ -213,11 +214,10 @@ def _print_json(checks: "list[Check]", fit: bool) -> None:
     import json
 
     rows = [dataclasses.asdict(check) for check in checks]
-    typer.echo(json.dumps({"fit_for_quickstart": fit, "checks": rows}, indent=2))
+    echo_json(json.dumps({"fit_for_quickstart": fit, "checks": rows}, indent=2))
 
 
 def _print_table(checks: "list[Check]", fit: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -233,7 +233,7 @@ def _print_table(checks: "list[Check]", fit: bool) -> None:
             said.append(f"\nfix: {check.fix}", style="bold" if grave else "dim")
         state = Text(check.state, style="bold red" if grave else styles[check.state])
         table.add_row(state, check.name, said)
-    console = Console()
+    console = open_console()
     console.print(table)
     if fit:
         console.print(

@@ -4,8 +4,7 @@ import json
 import os
 from typing import Any
 
-from rich.console import Console
-
+from observatory.cli.console import echo, echo_json, open_console
 from observatory.cli.design_views import design_facts, print_design, print_turns
 from observatory.core.design import Design
 from observatory.core.distribution import in_words
@@ -60,30 +59,30 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     facts["quote"] = quotes.to_dict()
     facts["matrix"] = design_facts(request.design) if request.design is not None else None
     if json_output:
-        print(json.dumps(facts, indent=2))
+        echo_json(json.dumps(facts, indent=2))
         return
-    print(f"{scenario.name}: {len(plan.items)} items, plan {facts['plan_sha256'][:12]}")
+    echo(f"{scenario.name}: {len(plan.items)} items, plan {facts['plan_sha256'][:12]}")
     for stage in facts["stages"]:
         planned = stage["requests"] if stage["requests"] is not None else "as many as it takes"
-        print(
+        echo(
             f"  stage {stage['stage']}: {stage['level']}, {stage['seconds']:g} s, "
             f"requests: {planned}, at most {stage['max_output_tokens_each']} output tokens each"
         )
     for row in rows:
         served = f", served by {in_words(row['engine'])}" if row["engine"] else ""
         basis = row["price_basis"] or "none"
-        print(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
-    print(f"  budget: {_caps(scenario.budget)}{_of_each(request)}")
+        echo(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
+    echo(f"  budget: {_caps(scenario.budget)}{_of_each(request)}")
     for line in quote_lines(quotes):
-        print(line)
+        echo(line)
     if request.design is not None:
-        print_design(Console(highlight=False), request.design)
-        print_turns(Console(highlight=False), request.design)
+        print_design(open_console(), request.design)
+        print_turns(open_console(), request.design)
         _print_length(plan, request.design)
-    print(f"  load generator: {demand_line(preflight.estimate)}")
+    echo(f"  load generator: {demand_line(preflight.estimate)}")
     for line in facts["warnings"]:
-        print(f"  warning: {line}")
-    print("Nothing was sent.")
+        echo(f"  warning: {line}")
+    echo("Nothing was sent.")
 
 
 def _caps(budget: Budget) -> str:
@@ -104,7 +103,7 @@ def _of_each(request: Request) -> str:
 def _print_length(plan: Plan, design: Design) -> None:
     runs = len(design.cells) * design.repeats
     stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
-    print(f"  load: {human_seconds(stages_s * runs)} in all, start-ups, drains and sealing apart")
+    echo(f"  load: {human_seconds(stages_s * runs)} in all, start-ups, drains and sealing apart")
 
 
 def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from observatory.cli.console import echo
+
 if TYPE_CHECKING:
     from observatory.core.profile import Profile
     from observatory.core.workspace import Workspace
@@ -65,7 +67,7 @@ def emulate(
     workspace = open_workspace()
     if list_:
         for line in listing(workspace):
-            typer.echo(line)
+            echo(line)
         return
     config = EmulatorConfig(
         profile=load_profile(profile or DEFAULT_PROFILE, workspace.scenarios),
@@ -79,9 +81,9 @@ def emulate(
 
     def banner(at_host: str, at_port: int) -> None:
         for line in banner_lines(config.profile, model, at_host, at_port):
-            typer.echo(line)
+            echo(line)
 
-    typer.echo("\n" + farewell(serve(config, banner)))
+    echo("\n" + farewell(serve(config, banner)))
 
 
 def listing(workspace: "Workspace") -> list[str]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -57,11 +58,9 @@ def install(
     from observatory.endpoints.engines.install import Options, install_engine
 
     options = Options(build, torch, torch_index, uv)
-    engine = install_engine(
-        requirement, options, this_host(), lambda text: typer.echo(text, err=True)
-    )
-    typer.echo(f"{engine.title()}: {engine.executable}", err=True)
-    typer.echo(engine.name)
+    engine = install_engine(requirement, options, this_host(), lambda text: echo(text, err=True))
+    echo(f"{engine.title()}: {engine.executable}", err=True)
+    echo(engine.name)
 
 
 @app.command("list")
@@ -78,17 +77,15 @@ def list_engines(json_output: JsonOption = False) -> None:
     engines = installed_engines()
     if json_output:
         rows = [engine_row(engine) for engine in engines]
-        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
         return
     if not engines:
-        typer.echo("no engine is installed: observatory engine install vllm")
+        echo("no engine is installed: observatory engine install vllm")
     for engine in engines:
         for line in engine_lines(engine):
-            typer.echo(line)
+            echo(line)
     for folder in unused_torch():
-        typer.echo(
-            f"{folder.name}  (torch that no engine uses: observatory engine remove {folder.name})"
-        )
+        echo(f"{folder.name}  (torch that no engine uses: observatory engine remove {folder.name})")
 
 
 @app.command()
@@ -103,10 +100,10 @@ def remove(
     """
     from observatory.endpoints.engines.removal import remove_engine, unused_torch
 
-    removed, freed_bytes = remove_engine(name, lambda text: typer.echo(text, err=True))
-    typer.echo(f"{removed}: removed, {freed_bytes / 1e9:.2f} GB are free again")
+    removed, freed_bytes = remove_engine(name, lambda text: echo(text, err=True))
+    echo(f"{removed}: removed, {freed_bytes / 1e9:.2f} GB are free again")
     for folder in unused_torch():
-        typer.echo(f"no engine uses {folder.name} now: observatory engine remove {folder.name}")
+        echo(f"no engine uses {folder.name} now: observatory engine remove {folder.name}")
 
 
 def this_host() -> "Host":

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
 
 
@@ -60,4 +61,4 @@ def export(
             check_ingested(connection, runs)
         written = export_tables(connection, names, runs, folder, file_format.value, replace=force)
     for path, rows in written:
-        typer.echo(f"{rows:>9} rows  {path}")
+        echo(f"{rows:>9} rows  {path}")

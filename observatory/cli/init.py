@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from observatory.cli.console import echo
+
 RESULTS_README = """\
 # Results
 
@@ -58,14 +60,14 @@ def init(
         raise EnvironmentFailed(
             f"cannot be written: {error.strerror}", where=str(error.filename or folder)
         ) from error
-    print(f"{written} files written to {folder.resolve()}")
+    echo(f"{written} files written to {folder.resolve()}")
     if kept:
-        print(f"{len(kept)} files were already there and kept (--force replaces them):")
+        echo(f"{len(kept)} files were already there and kept (--force replaces them):")
         for relative in kept[:10]:
-            print(f"  {relative}")
+            echo(f"  {relative}")
         if len(kept) > 10:
-            print(f"  ... and {len(kept) - 10} more")
-    print(_next_steps(folder))
+            echo(f"  ... and {len(kept) - 10} more")
+    echo(_next_steps(folder))
 
 
 def _files() -> list[tuple[Path, bytes]]:

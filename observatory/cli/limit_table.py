@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from observatory.analysis.limit_reading import LimitsSeen
 from observatory.analysis.limit_words import MISSING, UNFOUND, kind, waits
+from observatory.cli.console import open_console
 from observatory.runner.limit_probe import LimitAnswer
 from observatory.runner.limit_steps import BELOW, counts_refused
 
@@ -28,10 +28,10 @@ _ENDED = {
 
 def print_limits(answers: Sequence[LimitAnswer]) -> None:
     """The table and what has to be known beside it."""
-    console = Console(highlight=False)
+    console = open_console()
     best = answers[0].best
     mark = " (EMULATED: a stand-in's limits, not a service's)" if best.emulated else ""
-    console.print(f"Limits of {best.target}{mark}", markup=False)
+    console.print(f"Limits of {best.target}{mark}")
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for answer in answers:
@@ -41,9 +41,9 @@ def print_limits(answers: Sequence[LimitAnswer]) -> None:
     console.print(table)
     for answer in answers:
         for line in notes(answer):
-            console.print(f"{TITLES[answer.unit]}: {line}", markup=False, soft_wrap=True)
+            console.print(f"{TITLES[answer.unit]}: {line}", soft_wrap=True)
     runs = " ".join(run for answer in answers for run in answer.runs)
-    console.print(f"runs: {runs}", markup=False, soft_wrap=True)
+    console.print(f"runs: {runs}", soft_wrap=True)
 
 
 def _rows(answers: Sequence[LimitAnswer]) -> list[tuple[str, list[str]]]:

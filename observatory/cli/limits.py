@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
     from observatory.runner.members import unique_name
 
     _check_money(workspace, target, typed)
-    typer.echo(_quote(target, typed), err=True)
+    echo(_quote(target, typed), err=True)
     answers: list[LimitAnswer] = []
     usd, label = typed.usd, unique_name(f"limits-{target.name[:LABEL_NAME]}")
     rate = target.max_rate * 60 if target.max_rate is not None else float("inf")
@@ -147,7 +148,7 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
             if answer.ended in ("interrupted", "failed", "all_refused"):
                 break
     if answers:
-        typer.echo(f"read again with: observatory limits --from {label}", err=True)
+        echo(f"read again with: observatory limits --from {label}", err=True)
     return answers
 
 
@@ -210,13 +211,13 @@ def _print(answers: "list[LimitAnswer]", json_output: bool) -> None:
     import msgspec
 
     if json_output:
-        typer.echo(msgspec.json.format(msgspec.json.encode(answers), indent=2).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(answers), indent=2))
     elif answers:
         from observatory.cli.limit_table import print_limits
 
         print_limits(answers)
     else:
-        typer.echo("nothing was measured")
+        echo("nothing was measured")
 
 
 def _exit_code(answers: "list[LimitAnswer]") -> int:

@@ -1,6 +1,8 @@
 """The `observatory` command: puts the verbs together and turns errors into lines and exit codes."""
 
+import signal
 import sys
+from types import FrameType
 from typing import NoReturn
 
 import typer
@@ -27,6 +29,7 @@ from observatory.cli import (
     sql,
     target,
 )
+from observatory.cli.console import echo, install_streams, lost_output
 from observatory.core.errors import ExitCode, ObservatoryError
 
 app = typer.Typer(
@@ -58,14 +61,72 @@ app.command()(probe.probe)
 app.add_typer(model.app, name="model")
 
 
+_MEASURING = ("run", "limits", "calibrate")
+"""Verbs whose exit code is about a measurement, whatever became of what they print."""
+
+
+class Interruption:
+    """Whether a person, cron or a closing terminal stopped this command; None while nobody did."""
+
+    received: signal.Signals | None = None
+
+    def listen(self) -> None:
+        """Raise KeyboardInterrupt on each signal, so that everything is closed in order."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number)
+        raise KeyboardInterrupt
+
+
 def main() -> NoReturn:
-    """Run the command; ours is one line on stderr, a bug is a trace and exit code 1."""
+    """Run the command; an error of a known kind is one line on stderr, a bug is a trace and exit code 1."""
+    install_streams()
+    interruption = Interruption()
+    interruption.listen()
+    try:
+        code = _run(interruption)
+    except KeyboardInterrupt:  # a second one, while the first was being reported
+        code = ExitCode.INTERRUPTED
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # nothing is left that it could stop
+    why = lost_output()
+    if why is not None:
+        echo(f"observatory: standard output: {why}; what was printed is incomplete", err=True)
+        if code == ExitCode.FINE and sys.argv[1:2] not in [[verb] for verb in _MEASURING]:
+            code = ExitCode.TARGET_OR_ENVIRONMENT_FAILED
+    sys.exit(code)
+
+
+def _run(interruption: Interruption) -> int:
+    """Run the verb and return the exit code; whatever it raises is printed."""
     try:
         app()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if code == ExitCode.INTERRUPTED and interruption.received is not None:
+            return _stopped(interruption.received)
+        return code
+    except KeyboardInterrupt:
+        return _stopped(interruption.received)
     except ObservatoryError as error:
-        print(f"observatory: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    sys.exit(ExitCode.FINE)
+        if interruption.received is not None:
+            return _stopped(interruption.received)
+        echo(f"observatory: {error}", err=True)
+        return error.exit_code
+    except Exception:
+        if interruption.received is None:
+            raise
+        return _stopped(interruption.received)  # a library made an error of its own of the signal
+    return ExitCode.FINE
+
+
+def _stopped(number: signal.Signals | None) -> ExitCode:
+    how = "Ctrl-C" if number in (None, signal.SIGINT) else number.name
+    echo(f"observatory: stopped ({how})", err=True)
+    return ExitCode.INTERRUPTED
 
 
 if __name__ == "__main__":

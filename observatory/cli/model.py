@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 
+from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ def pull(
     from observatory.endpoints import models
 
     for each in models.names_of(name):
-        typer.echo(models.pull(each, lambda text: typer.echo(text, err=True)))
+        echo(models.pull(each, lambda text: echo(text, err=True)))
 
 
 @app.command("list")
@@ -42,17 +43,17 @@ def list_models(json_output: JsonOption = False) -> None:
 
     rows = [model_row(name) for name in models.MODELS]
     if json_output:
-        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
         return
     for row in rows:
         state = "here" if row["here"] else f"not here: observatory model pull {row['name']}"
-        typer.echo(f"{row['name']}  ({row['title']})")
-        typer.echo(f"  {row['bytes'] / 1e6:.0f} MB, {row['license']}, {state}")
+        echo(f"{row['name']}  ({row['title']})")
+        echo(f"  {row['bytes'] / 1e6:.0f} MB, {row['license']}, {state}")
         if row["note"]:
-            typer.echo(f"  {row['note']}")
-        typer.echo(f"  {row['path']}")
+            echo(f"  {row['note']}")
+        echo(f"  {row['path']}")
     for group, names in models.GROUPS.items():
-        typer.echo(f"{group}  (all of: {', '.join(names)})")
+        echo(f"{group}  (all of: {', '.join(names)})")
 
 
 def model_row(name: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
-import typer
 
 from observatory.analysis.serving import (
     Answer,
@@ -18,6 +17,7 @@ from observatory.analysis.serving import (
     steps_of,
 )
 from observatory.cli.answers import show_table
+from observatory.cli.console import echo, echo_json
 from observatory.core.demand import Demand
 from observatory.core.units import human_level, plain_number
 from observatory.economics.fleet import MonthlyCost
@@ -32,7 +32,7 @@ ACCOUNTINGS = {
 
 def print_json(value: Any) -> None:
     """Indented JSON on standard output."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def print_cost(
@@ -44,18 +44,18 @@ def print_cost(
 ) -> None:
     """One run: components, the figures side by side, the cache, a month."""
     note = mark(row)
-    typer.echo(
+    echo(
         f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}, {row['verdict'] or 'not judged'}"
     )
     if not components:
-        typer.echo(f"  {_nothing(row, note)}\n")
+        echo(f"  {_nothing(row, note)}\n")
         return
     show_table(
         ["load", "accounting", "component", "quantity", "$ a unit", "$", "basis"],
         [_component_line(one, note) for one in components],
     )
     for line in _source_lines(components):
-        typer.echo(line)
+        echo(line)
     show_table(
         [
             "load",
@@ -67,14 +67,14 @@ def print_cost(
         _figure_lines(row, figures, note),
     )
     if row["billing"] == "hours":
-        typer.echo(
+        echo(
             "  Hold an API's price against the first figure: it contains the provider's idle hardware too."
         )
     if said := cache_sentence(row):
-        typer.echo(f"  {said}{note}")
+        echo(f"  {said}{note}")
     if volume is not None:
         print_month(row, month_of(row, demand, volume), volume)
-    typer.echo("")
+    echo("")
 
 
 def _nothing(row: Row, note: str) -> str:
@@ -153,7 +153,7 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
     note = mark(row)
     if month is None:
         why = no_month(row)
-        typer.echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
+        echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
         return
     whole = "not known" if month.usd is None else f"${month.usd:,.2f}"
     each = (
@@ -166,10 +166,10 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
         kept = f", {month.replicas} replicas busy {month.utilisation:.0%} of the paid time"
     elif month.replica_hours_a_day:
         kept = f", {month.replica_hours_a_day:,.0f} replica-hours a day"
-    typer.echo(f"  a month at {volume:,.0f} requests a day: {whole}{each}{kept}{note}")
+    echo(f"  a month at {volume:,.0f} requests a day: {whole}{each}{kept}{note}")
     for part in month.components:
         dollars = "not known" if part.usd is None else f"${part.usd:,.2f}"
-        typer.echo(
+        echo(
             f"    {part.name}: {_figure(part.quantity) or '–'} {part.unit}s x "
             f"${_figure(part.usd_per_unit) or '–'} = {dollars} ({part.basis or part.reason}; "
             f"{part.source}){note}"
@@ -179,13 +179,13 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
 def print_answer(one: Answer) -> None:
     """What went in, the answer, its interval, the steps."""
     for line in input_lines(one):
-        typer.echo(line)
-    typer.echo("")
-    typer.echo(sentence(one))
+        echo(line)
+    echo("")
+    echo(sentence(one))
     if one.found is None:
         return
     note = mark(one.self_row, one.api_row)
-    typer.echo(f"Interval: {interval(one)}{note}.")
+    echo(f"Interval: {interval(one)}{note}.")
     if one.volume is not None:
         _print_volume(one, note)
     show_table(
@@ -215,7 +215,7 @@ def _print_volume(one: Answer, note: str) -> None:
     assert one.volume is not None and one.self_month is not None
     serving = one.self_month.usd
     said = "not known" if serving is None else f"${serving:,.2f}"
-    typer.echo(
+    echo(
         f"At {one.volume:,.0f} requests a day: serving {said} a month, buying "
         f"${one.api_usd_a_month or 0:,.2f}{note}."
     )

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from observatory.cli.answers import plain, show_table
+from observatory.cli.console import echo, echo_json
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
 from observatory.economics.ledger_book import (
@@ -62,7 +63,7 @@ def print_rows(
     columns: those of the table; one that is empty in every row is left out of it.
     """
     if json_output:
-        print(json.dumps([plain(row) for row in rows], indent=2))
+        echo_json(json.dumps([plain(row) for row in rows], indent=2))
         return
     if rows:
         named = columns or list(rows[0])
@@ -71,7 +72,7 @@ def print_rows(
             [name.replace("_", "\n") for name in names], [[r[n] for n in names] for r in rows]
         )
     for line in foot:
-        print(line)
+        echo(line)
 
 
 def ledger_line(now: datetime) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from observatory.cli.console import echo
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 
@@ -116,14 +117,14 @@ def update(results: ResultsOption = None) -> None:
     workspace = open_workspace(results)
     with connect(workspace, read_only=False) as connection:
         for book, version, count in update_price_book(workspace, connection):
-            typer.echo(f"taken in: {book} {version}, {count} prices")
+            echo(f"taken in: {book} {version}, {count} prices")
         held = connection.execute(
             "SELECT book, count(DISTINCT version), max(taken_at) FROM price_book GROUP BY ALL ORDER BY ALL"
         ).fetchall()
     for book, versions, taken_at in held:
         said = "1 version" if versions == 1 else f"{versions} versions"
-        typer.echo(f"the book has {book}: {said}, the last taken in {taken_at} UTC")
-    typer.echo(ledger_line(datetime.now(UTC)))
+        echo(f"the book has {book}: {said}, the last taken in {taken_at} UTC")
+    echo(ledger_line(datetime.now(UTC)))
 
 
 @app.command()

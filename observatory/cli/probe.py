@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from observatory.cli.console import echo
+
 TokenEnvOption = Annotated[
     str | None,
     typer.Option(
@@ -95,11 +97,11 @@ def probe(
     def banner(host: str, at: int) -> None:
         shown = f"[{host}]" if ":" in host else host
         scheme = "http" if certificate is None else "https"
-        typer.echo(f"probe at {scheme}://{shown}:{at} (Ctrl-C ends it)")
+        echo(f"probe at {scheme}://{shown}:{at} (Ctrl-C ends it)")
         if config.token is None:
-            typer.echo("no token: everybody on this host may read it")
+            echo("no token: everybody on this host may read it")
         elif certificate is None and not is_loopback(bind):
-            typer.echo(
+            echo(
                 "warning: without --certificate the token travels in clear; use it on a network "
                 "that you trust, or through an SSH tunnel to 127.0.0.1"
             )
@@ -118,7 +120,7 @@ def read_token(variable: str | None, file: Path | None) -> str | None:
         if not token:
             raise BadInput(
                 f"the environment variable {variable} is not set",
-                fix=f"export {variable}=$(python -c 'import secrets; print(secrets.token_urlsafe(32))')",
+                fix=f"export {variable}=$(python -c 'import secrets; echo(secrets.token_urlsafe(32))')",
             )
         return token
     if file is None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from observatory.cli.console import echo, open_console
 from observatory.core.units import human_number, human_seconds
 from observatory.runner.progress import LegProgress, Observer
 
@@ -30,7 +31,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         """One line."""
-        print(text, file=sys.stderr, flush=True)
+        echo(text, err=True)
 
     def leg(self, progress: LegProgress) -> None:
         """One line when the part of a stage changes, and every LINE_EVERY_S within it."""
@@ -62,13 +63,13 @@ def one_line(progress: LegProgress) -> str:
 
 @contextmanager
 def _live() -> Iterator[Observer]:
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = open_console(err=True)
 
     class Panel:
         def say(self, text: str) -> None:

@@ -1,7 +1,6 @@
 """`observatory rebuild`: the database again, from the run folders alone."""
 
-import typer
-
+from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
 from observatory.core.errors import EnvironmentFailed
 
@@ -20,10 +19,10 @@ def rebuild(results: ResultsOption = None) -> None:
 
     workspace = open_workspace(results)
     for line in seal_crashed_runs(workspace):
-        typer.echo(line)
-    result = rebuild_database(workspace, stage_metrics, say=lambda line: typer.echo(line, err=True))
+        echo(line)
+    result = rebuild_database(workspace, stage_metrics, say=lambda line: echo(line, err=True))
     for run_id in result.unsealed:
-        typer.echo(f"{run_id} is not sealed: it is running, or could not be recovered", err=True)
-    typer.echo(f"{workspace.database}: {len(result.ingested)} runs")
+        echo(f"{run_id} is not sealed: it is running, or could not be recovered", err=True)
+    echo(f"{workspace.database}: {len(result.ingested)} runs")
     if result.left_out:
         raise EnvironmentFailed(f"left out: {'; '.join(result.left_out)}")

@@ -1,12 +1,12 @@
 """`observatory run`: one scenario on its targets, from the plan to the sealed, judged runs."""
 
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from observatory.cli.console import echo, someone_there
 from observatory.cli.options import JsonOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -121,8 +121,7 @@ def run(
 
             for line in short_lines(quotes):
                 display.say(line)
-            terminal = sys.stdin.isatty() and sys.stderr.isatty()
-            agree(quotes, yes=yes, ask_above_usd=ask_above, terminal=terminal)
+            agree(quotes, yes=yes, ask_above_usd=ask_above, terminal=someone_there())
 
         result = run_campaign(workspace, request, display, agreed)
         site, failure = None, None
@@ -135,6 +134,8 @@ def run(
 
     if json_output:
         print_json(result, site)
+        if result.error is not None:
+            echo(f"observatory: {result.error}", err=True)
     else:
         print_result(result, workspace, site)
     if failure is not None:
@@ -315,6 +316,6 @@ def _name_of(url: str, model: str | None) -> str:
 def _publish(workspace: "Workspace", display: object) -> Path:
     from observatory.site.build import build_site
 
-    say = getattr(display, "say", print)
+    say = getattr(display, "say", echo)
     say("building the site")
     return build_site(workspace)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from observatory.cli.console import echo, echo_json, someone_there
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 
@@ -35,7 +36,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
         return
     if not rows:
         _say_unfinished(workspace)
-        typer.echo(f"No runs in {workspace.runs} yet; observatory run quickstart makes the first.")
+        echo(f"No runs in {workspace.runs} yet; observatory run quickstart makes the first.")
         return
     from observatory.cli.answers import show_table
 
@@ -53,7 +54,7 @@ def _say_unfinished(workspace: "Workspace") -> None:
     for campaign in unfinished_campaigns(workspace):
         left = sum(len(cells) for _, cells in missing(campaign))
         total = sum(len(turn.cells) for turn in campaign.turns)
-        typer.echo(
+        echo(
             f"unfinished: {campaign.scenario}, {left} of {total} runs are still to be measured\n"
             f"  observatory run {campaign.asked} --resume {campaign.campaign_id}"
         )
@@ -78,7 +79,7 @@ def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOpti
         return
     for entry in entries:
         for line in _lines(entry):
-            typer.echo(line)
+            echo(line)
 
 
 @app.command()
@@ -104,9 +105,9 @@ def label(
     chosen = resolve_runs(workspace, run)
     note = label_runs(workspace, chosen, text)
     for run_id in chosen:
-        typer.echo(f"{run_id}: {'no label' if text is None else text}")
+        echo(f"{run_id}: {'no label' if text is None else text}")
     if note:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
 
 
 @app.command()
@@ -128,14 +129,14 @@ def delete(
     workspace = open_workspace(results)
     chosen = resolve_runs(workspace, run)
     if not yes:
-        if not sys.stdin.isatty():
+        if not someone_there(sys.stdout):
             raise BadInput("nobody can be asked here", where="runs delete", fix="add --yes")
-        typer.echo("\n".join(chosen))
+        echo("\n".join(chosen))
         if not typer.confirm(f"Delete {len(chosen)} run{'s' if len(chosen) > 1 else ''} for good?"):
-            typer.echo("Nothing was deleted.")
+            echo("Nothing was deleted.")
             return
     delete_runs(workspace, chosen)
-    typer.echo("\n".join(f"deleted {run_id}" for run_id in chosen))
+    echo("\n".join(f"deleted {run_id}" for run_id in chosen))
 
 
 def _row(entry: "RunEntry") -> dict[str, Any]:
@@ -225,4 +226,4 @@ def _stage_lines(manifest: "Manifest") -> list[str]:
 def _print_json(value: Any) -> None:
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from observatory.cli.console import echo
 from observatory.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def check(
     failures = []
     for name in names or _everything(workspace):
         try:
-            print(f"{name}: {_checked(name, workspace)}")
+            echo(f"{name}: {_checked(name, workspace)}")
         except BadInput as error:
             failures.append(error)
     if len(failures) == 1:
@@ -125,7 +126,7 @@ def schema(
 
     text = json_schema(PriceFile if prices else TargetsFile if targets else Scenario)
     if out is None:
-        print(text, end="")
+        echo(text, end="")
         return
     try:
         out.write_text(text, encoding="utf-8")

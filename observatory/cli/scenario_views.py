@@ -5,9 +5,9 @@ from collections import Counter
 from statistics import median
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from observatory.cli.console import echo_json, open_console
 from observatory.cli.design_views import design_facts, print_design, print_turns
 from observatory.core.design import Design
 from observatory.core.plan import Plan, StagePlan, plan_sha256
@@ -22,7 +22,7 @@ FIRST_OFFSETS = 5
 
 def print_json(value: Any) -> None:
     """A value as indented JSON on standard output."""
-    print(json.dumps(value, indent=2))
+    echo_json(json.dumps(value, indent=2))
 
 
 def print_listing(listed: list[ListedScenario]) -> None:
@@ -33,7 +33,7 @@ def print_listing(listed: list[ListedScenario]) -> None:
     for entry in listed:
         said = entry.scenario.description if entry.scenario else f"cannot be read: {entry.error}"
         table.add_row(entry.name, said, style=None if entry.scenario else "red")
-    console = Console(highlight=False)
+    console = open_console()
     console.print(table)
     console.print("\nNext: observatory scenario show NAME, observatory run NAME --dry-run")
 
@@ -41,9 +41,9 @@ def print_listing(listed: list[ListedScenario]) -> None:
 def print_scenario(loaded: LoadedScenario) -> None:
     """A resolved scenario: its workload, its load levels, its targets."""
     scenario = loaded.scenario
-    console = Console(highlight=False)
-    console.print(f"{scenario.name} ({shown_path(loaded.path)})", style="bold", markup=False)
-    console.print(f"{scenario.description}\n", markup=False)
+    console = open_console()
+    console.print(f"{scenario.name} ({shown_path(loaded.path)})", style="bold")
+    console.print(f"{scenario.description}\n")
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(no_wrap=True, style="dim")
     facts.add_column()
@@ -102,15 +102,14 @@ def plan_facts(plan: Plan, design: Design | None = None) -> dict[str, Any]:
 
 def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
     """A plan's facts as lines and a table."""
-    console = Console(highlight=False)
-    console.print(f"{facts['scenario']}, seed {facts['seed']}", style="bold", markup=False)
+    console = open_console()
+    console.print(f"{facts['scenario']}, seed {facts['seed']}", style="bold")
     tasks = ", ".join(
         f"{count} {name or 'untitled'}" for name, count in facts["items_by_task"].items()
     )
     console.print(
         f"{facts['items']} items ({tasks}), {facts['scored_items']} scored, "
         f"{facts['sensitive_items']} sensitive",
-        markup=False,
     )
     console.print(f"{facts['request']}, cache {facts['cache']}, stream {facts['stream']}".lower())
     for title, name in (

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
@@ -42,12 +43,12 @@ def schema(
             name, [*(entry.name for entry in entries), *macros]
         )
     if markdown:
-        typer.echo(as_markdown(entries), nl=False)
+        echo(as_markdown(entries), end="")
         return
     if json_output:
         import msgspec
 
-        typer.echo(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(entries), indent=2))
         return
     from observatory.cli.answers import show_table
 
@@ -60,10 +61,10 @@ def schema(
             ],
             longest=_WHOLE,
         )
-        typer.echo("observatory schema NAME lists the columns, or the parameters, of one.")
+        echo("observatory schema NAME lists the columns, or the parameters, of one.")
         return
     for entry in entries:
-        typer.echo(f"{entry.kind} {entry.name}: {entry.comment}")
+        echo(f"{entry.kind} {entry.name}: {entry.comment}")
         rows = [(column.name, column.type, column.comment) for column in entry.columns]
         show_table(["column", "type", "what it holds"], rows, longest=_WHOLE)
 
@@ -73,11 +74,11 @@ def _print_macro(macro: "Macro", json_output: bool) -> None:
     if json_output:
         import msgspec
 
-        typer.echo(msgspec.json.format(msgspec.json.encode(macro), indent=2).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(macro), indent=2))
         return
     from observatory.cli.answers import show_table
 
-    typer.echo(f"{macro.kind} {macro.signature}: {macro.comment}")
+    echo(f"{macro.kind} {macro.signature}: {macro.comment}")
     rows = [
         (one.name, "must be given" if one.default is None else one.default, one.comment)
         for one in macro.parameters

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ def build(
     built = build_site(
         open_workspace(results), out, only_published=published_only, show_host=show_host
     )
-    typer.echo(f"{built / 'index.html'}")
+    echo(f"{built / 'index.html'}")
 
 
 @app.command()
@@ -63,4 +64,4 @@ def serve(
     built = build_site(
         open_workspace(results), out, only_published=published_only, show_host=show_host
     )
-    serve_site(built, port, lambda address: typer.echo(f"{address} (Ctrl-C ends it)"))
+    serve_site(built, port, lambda address: echo(f"{address} (Ctrl-C ends it)"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
 from observatory.core.errors import BadInput
 
@@ -49,12 +50,10 @@ def sql(
 
     Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics group by all"
     """
-    import sys
-
     from observatory.core.workspace import open_workspace
     from observatory.store.query import open_for_query, run_query, write_parquet
 
-    text = sys.stdin.read() if query == "-" else query
+    text = _from_stdin() if query == "-" else query
     chosen = _format(answer_format, out)
     workspace = open_workspace(results)
     if chosen is not AnswerFormat.table and out is not None:
@@ -64,9 +63,20 @@ def sql(
         _note_pending(workspace, connection)
         if parquet is not None:
             rows = write_parquet(connection, text, parquet)
-            typer.echo(f"{rows} rows in {parquet}", err=True)
+            echo(f"{rows} rows in {parquet}", err=True)
             return
         _write(run_query(connection, text), chosen, out, limit)
+
+
+def _from_stdin() -> str:
+    import sys
+
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"the query is not UTF-8 (byte {error.start})", where="standard input"
+        ) from error
 
 
 def _format(chosen: AnswerFormat | None, out: Path | None) -> AnswerFormat:
@@ -121,7 +131,7 @@ def _note_pending(workspace: "Workspace", connection: "duckdb.DuckDBPyConnection
     waiting = pending_runs(workspace, connection)
     if waiting:
         runs = "1 run is" if len(waiting) == 1 else f"{len(waiting)} runs are"
-        typer.echo(
+        echo(
             f"note: {runs} sealed on disk and not in this answer (observatory rebuild): "
             + ", ".join(folder.name for folder in waiting[:3])
             + (" ..." if len(waiting) > 3 else ""),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
@@ -33,17 +34,17 @@ def list_targets(json_output: JsonOption = False) -> None:
 
     rows = [target_row(target) for target in load_targets(open_workspace()).values()]
     if json_output:
-        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
         return
     if not rows:
-        typer.echo("no targets yet: name some in scenarios/targets.yaml")
+        echo("no targets yet: name some in scenarios/targets.yaml")
         return
     columns = ("name", "kind", "hosting", "weights", "billing", "model", "endpoint")
     table = [columns, *(tuple(row[column] for column in columns) for row in rows)]
     widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
     for line in table:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
 
 
 def target_row(target: "Target") -> dict[str, str]:
@@ -83,7 +84,7 @@ def list_providers(
         return
     rows = as_rows(os.environ)
     if json_output:
-        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
         return
     show_table(
         ["provider", "title", "wires", "key variable", "set"],
@@ -98,7 +99,7 @@ def list_providers(
             for row in rows
         ],
     )
-    typer.echo("docs/providers.md says where each is, what it supports, and where that stands.")
+    echo("docs/providers.md says where each is, what it supports, and where that stands.")
 
 
 @app.command()
@@ -139,7 +140,7 @@ def check(
         _show(unopened_connection(target), json_output)
         return
     folder = Path(tempfile.mkdtemp(prefix="observatory-check-"))
-    context = OpenContext(folder, lambda text: typer.echo(text, err=True))
+    context = OpenContext(folder, lambda text: echo(text, err=True))
     with open_target(target, context) as opened:
         found = check_target(opened)
         _print(opened, found, json_output)
@@ -165,18 +166,18 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
     import msgspec
 
     if json_output:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        echo_json(msgspec.json.format(msgspec.json.encode(found)))
         return
     marked = " (EMULATED)" if opened.facts.emulated else ""
-    typer.echo(f"{opened.facts.name}{marked}: {found.endpoint} answers")
+    echo(f"{opened.facts.name}{marked}: {found.endpoint} answers")
     if found.models is not None and found.model in found.models:
         others = len(found.models) - 1
         also = f", beside {others} other{'s' if others > 1 else ''}" if others else ""
-        typer.echo(f"it has the model {found.model!r}{also}")
+        echo(f"it has the model {found.model!r}{also}")
     if found.proxy is not None:
-        typer.echo(f"it is reached through the proxy {found.proxy}, as the environment says")
+        echo(f"it is reached through the proxy {found.proxy}, as the environment says")
     if found.note is not None:
-        typer.echo(f"note: {found.note}")
+        echo(f"note: {found.note}")
     _show(opened.connection)
 
 
@@ -187,9 +188,9 @@ def _show(connection: "Connection", json_output: bool = False) -> None:
     from observatory.endpoints.check import would_send
 
     if json_output:
-        typer.echo(json.dumps({"would_send": would_send(connection)}, indent=2))
+        echo_json(json.dumps({"would_send": would_send(connection)}, indent=2))
         return
-    typer.echo("\na request would be sent like this (nothing was sent now):\n")
-    typer.echo(would_send(connection))
+    echo("\na request would be sent like this (nothing was sent now):\n")
+    echo(would_send(connection))
     if connection.transport == "sdk":
-        typer.echo("\ntransport: sdk: the openai package sends this body with headers of its own")
+        echo("\ntransport: sdk: the openai package sends this body with headers of its own")
