@@ -1,20 +1,28 @@
 # What a newcomer types. Each target does all of its own set-up; docs/development.md says what it takes.
-.PHONY: quickstart test bench check lock pictures clean help
+.PHONY: quickstart test test-fast soak peers bench check lock pictures clean help
 .DEFAULT_GOAL := help
 
 VENV := .venv
 BIN := $(VENV)/bin
 
 help:  ## Show the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 quickstart: $(VENV)/.ready  ## Measure a real local engine beside an emulated API and build the site.
 	@$(BIN)/observatory run quickstart --publish
 
-test: $(VENV)/.ready-dev  ## Run all tests, live engines and a real browser included.
+test: $(VENV)/.ready-dev peers  ## Run all tests, live engines and a real browser included.
+	@./.ci/test
+
+test-fast: $(VENV)/.ready-dev  ## Run the tests that start no engine and no browser.
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder -m "not live and not slow and not alone"
+
+soak: $(VENV)/.ready-dev peers  ## Run the tests with all their repeats; before a release.
+	@./.ci/test --soak
+
+peers: $(VENV)/.ready-dev  ## Install the browser and the other tools that some tests use.
 	@./.ci/browser
 	@./.ci/peers vllm guidellm || echo "peers: the tests that need them will skip" >&2
-	@$(BIN)/python -m pytest
 
 bench: $(VENV)/.ready-dev  ## Measure the instrument itself (quiet machine, 17 minutes); docs/performance.md.
 	@$(BIN)/python -m benchmarks all

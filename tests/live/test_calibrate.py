@@ -13,7 +13,7 @@ import pytest
 
 from tests.live.harness import MEASURED, Workspace, child_running, descendants, gone, wait_until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 SCENARIO = """
 name: many

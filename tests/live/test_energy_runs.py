@@ -4,7 +4,7 @@ import pytest
 
 from tests.live.harness import Workspace
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 
 REAL = """
 name: real

@@ -14,7 +14,7 @@ import pytest
 
 from observatory.analysis.thresholds import THRESHOLDS
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.alone]
 ROOT = Path(__file__).resolve().parents[2]
 OF_A_BUSY_MACHINE = {
     "client_cpu",

@@ -1,0 +1,78 @@
+"""Which tests run when, and how they are spread over processes (docs/development.md)."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.slowest import Slowest, add_options
+
+# A busy machine is no fault of the code under test, so no property has a deadline.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("usual")
+
+SOAK_TIMES = 10
+"""`--soak` multiplies the examples of each property by this."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+    parser.addoption(
+        "--soak",
+        action="store_true",
+        help="run the repeats, and ten times the examples of a property",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what tests take; give each parallel process a folder of its own for temporary files."""
+    config.pluginmanager.register(Slowest())
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return
+    folder = Path(tempfile.mkdtemp(prefix=f"{worker}-"))
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None
+
+    def remove() -> None:
+        with contextlib.suppress(OSError):  # what a test left there stays
+            folder.rmdir()
+
+    config.add_cleanup(remove)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the soak out, start the live tests first, and keep users of a shared fixture together."""
+    if config.getoption("--soak"):
+        for item in items:
+            _more_examples(item)
+    else:
+        left = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("soak")]
+    for item in items:
+        if isinstance(item, pytest.Function) and (module := _shares_a_fixture(item)):
+            item.add_marker(pytest.mark.xdist_group(module))
+    items.sort(key=lambda item: item.get_closest_marker("live") is None)
+
+
+def _shares_a_fixture(item: pytest.Function) -> str | None:
+    """The test's module, where it uses a fixture that its module makes once for several tests."""
+    module = item.nodeid.partition("::")[0]
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        fixture = definitions[-1]
+        if fixture.baseid == module and fixture.scope != "function":
+            return module
+    return None
+
+
+def _more_examples(item: pytest.Item) -> None:
+    test = getattr(item, "obj", None)
+    usual: settings | None = getattr(test, "_hypothesis_internal_use_settings", None)
+    if usual is not None:
+        more = settings(usual, max_examples=usual.max_examples * SOAK_TIMES)
+        test._hypothesis_internal_use_settings = more
