@@ -23,7 +23,8 @@ class ResponseReader:
     a part of one. headers keep their order, names in lower case.
 
     deferrable: reads may be kept (kept_reads) and taken in together later, because the response is chunked
-    and what was fed ended where a chunk ends.
+    and what was fed ended where a chunk ends. Of a second response that comes after the first, nothing
+    is kept; surplus says that there was one.
     """
 
     __slots__ = (
@@ -32,6 +33,7 @@ class ResponseReader:
         "_informational",
         "_length_known",
         "_parser",
+        "_whole",
         "chunked",
         "complete",
         "deferrable",
@@ -69,6 +71,7 @@ class ResponseReader:
         self._length_known = False
         self._informational = False
         self._continued = False
+        self._whole = 0
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview, at: int, *, merged: bool = False) -> bool:
@@ -105,6 +108,8 @@ class ResponseReader:
                 self.surplus = True
             else:
                 self.fault = str(error) or type(error).__name__
+        if self.surplus:
+            del self.pieces[self._whole :]
 
     def take_kept(self, kept: bytearray, anchor_unix_ns: int) -> list[int]:
         """Take in reads that were kept, as if each had been fed when it came; answers their sizes."""
@@ -136,6 +141,17 @@ class ResponseReader:
             if events > 1:
                 several[read] = events
         return several
+
+    def drop_last(self, size: int) -> None:
+        """Drop the last `size` bytes of the body so far."""
+        pieces = self.pieces
+        while size > 0 and pieces:
+            last = pieces.pop()
+            if len(last) > size:
+                pieces.append(last[:-size])
+            size -= len(last)
+        most = len(pieces)
+        self.piece_counts = [min(count, most) for count in self.piece_counts]
 
     def finish(self) -> bool:
         """The peer closed: answers whether that is a proper end (a body without a stated length)."""
@@ -187,6 +203,7 @@ class ResponseReader:
             self._informational = False
         elif not self.complete:
             self.complete = True
+            self._whole = len(self.pieces)
             self.keep_alive = self._parser.should_keep_alive()
 
 

@@ -6,6 +6,7 @@ caches by the time they are looked at. So reads are kept one after another in on
 """
 
 import struct
+from collections.abc import Callable
 from operator import add
 
 _HEAD = struct.Struct("=4xII4x16x2q")
@@ -40,6 +41,16 @@ def may_be_kept(read: bytes) -> bool:
         and b"\r\n\r\n" not in read
         and read[STAMP_BYTE] == STAMPED
     )
+
+
+class Kept(bytearray):
+    """Reads that are kept, and which more of them may be."""
+
+    __slots__ = ("may_be",)
+
+    def __init__(self, may_be: Callable[[bytes], bool] = may_be_kept) -> None:
+        super().__init__()
+        self.may_be = may_be
 
 
 def join_reads(reads: list[bytes]) -> bytes:

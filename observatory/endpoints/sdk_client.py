@@ -18,6 +18,7 @@ from observatory.core.connection import Connection, resolved_headers, resolved_q
 from observatory.core.errors import BadInput
 from observatory.endpoints.listing import TRANSPORT_HEADERS, client_proxy
 from observatory.endpoints.sdk_hearing import Hearing
+from observatory.endpoints.stream_end import RESPONSES_END
 from observatory.endpoints.tls import tls_context
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -78,8 +79,10 @@ class SdkClient:
         hearing.returned()
         if isinstance(answer, openai.Stream):
             with answer:
-                for _ in answer:
+                for event in answer:
                     hearing.event()
+                    if getattr(event, "type", None) in RESPONSES_END:
+                        hearing.stream_over()
 
     def close(self) -> None:
         """Close every connection."""

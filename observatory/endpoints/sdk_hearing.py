@@ -15,19 +15,25 @@ from observatory.endpoints.sse import split_events
 
 
 class Hearing:
-    """One request's. phase: how far it has come. connected: called once it is being sent.
+    """One request's. phase: how far it has come. connected: called once it is being sent. over: called
+    when its stream has said that it is over, though the client reads on.
 
     Once the exchange has ended, by its answer's end or because it was given up, nothing changes it.
     bytes_received counts the body, without HTTP's framing, which the client does not show.
     """
 
     def __init__(
-        self, exchange: Exchange, now: Callable[[], int], connected: Callable[[], None]
+        self,
+        exchange: Exchange,
+        now: Callable[[], int],
+        connected: Callable[[], None],
+        over: Callable[[], None],
     ) -> None:
         self.phase: ErrorPhase = "connect"
         self._exchange = exchange
         self._now = now
         self._connected = connected
+        self._over = over
         self._opened = self._tunnelling = False
         self._response = ResponseReader()
         self._response.release()
@@ -85,6 +91,11 @@ class Hearing:
         """The client has yielded an event."""
         if self._exchange.ended is None:
             self._yielded.append(self._now())
+
+    def stream_over(self) -> None:
+        """The event just yielded was the stream's last one: the exchange ends, whatever HTTP still does."""
+        self.ended(None)
+        self._over()
 
     def ended(self, fault: Fault | None, *, choked: bool = False) -> None:
         """The request is over; the first word of it counts.

@@ -50,7 +50,7 @@ put something random into each, and learning costs some 4 us."""
 def read_stream(
     body: bytes, arrivals: Arrivals, reading: AnswerReading
 ) -> Generator[None, None, None]:
-    """Take in every event, pausing after each EVENTS_A_STEP of them."""
+    """Take in every event up to the stream's end, pausing after each EVENTS_A_STEP of them."""
     if not reading.quick or b"\r" in body or body.startswith(b"\xef"):
         return _read_events(body, arrivals, reading)
     return _Blocks(body, arrivals, reading).read()
@@ -99,6 +99,8 @@ class _Blocks:
             many = self._many_usual() if self._seen else 0
             if not many:
                 self._one(body[self._offset : end])
+                if self._reading.saw_done:
+                    return
             taken += many or 1
             if taken >= EVENTS_A_STEP:
                 taken = 0
@@ -254,5 +256,7 @@ def _read_events(
         while ends[read] < end:
             read += 1
         reading.event(data, name, instants[read], read, whole)
+        if reading.saw_done:
+            return
         if number % EVENTS_A_STEP == 0:
             yield

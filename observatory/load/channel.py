@@ -11,13 +11,15 @@ from collections.abc import Callable
 
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.kept_reads import HEAD_SIZE, stamp_of
+from observatory.endpoints.kept_reads import HEAD_SIZE, Kept, stamp_of
 from observatory.endpoints.socket_faults import socket_fault
+from observatory.endpoints.stream_end import StreamEnd
 from observatory.load.connecting import Opened, send_all
 from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
 from observatory.load.polling import PolledReads
 from observatory.load.reads import Reads
 from observatory.load.ring import Ring, RingReads
+from observatory.load.tails import Tails
 
 _PEEK = 0x2
 """MSG_PEEK (bits/socket.h)."""
@@ -33,6 +35,8 @@ class Channel:
 
     __slots__ = (
         "_anchor_ns",
+        "_end",
+        "_ended_at",
         "_exchange",
         "_incoming",
         "_kept",
@@ -42,20 +46,31 @@ class Channel:
         "_reads",
         "_received",
         "_response",
+        "_scanned",
         "_segments",
+        "_tails",
         "done",
         "usable",
     )
 
     def __init__(
-        self, opened: Opened, anchor_ns: int, done: Callable[[], None], ring: Ring | None = None
+        self,
+        opened: Opened,
+        anchor_ns: int,
+        done: Callable[[], None],
+        tails: Tails,
+        ring: Ring | None = None,
     ) -> None:
         """The ring reads, where there is one; OSError where it takes no more."""
         self._opened = opened
         self._raw = opened.raw
         self._reads = self._received = 0
         self._large: list[int] = []
-        self._kept: bytearray | None = None
+        self._kept: Kept | None = None
+        self._tails = tails
+        self._end: StreamEnd | None = None
+        self._ended_at: int | None = None
+        self._scanned = 0
         self._anchor_ns = anchor_ns
         self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
         self._exchange: Exchange | None = None
@@ -91,6 +106,8 @@ class Channel:
         """Send the request; its answer is read from now on. OSError where the kernel refuses."""
         self._response = exchange.response = ResponseReader()
         self._exchange = exchange
+        self._end = None
+        self._scanned = 0
         exchange.stamp_source = "kernel" if self._opened.stamped else "read"
         exchange.bytes_sent = sum(map(len, pieces))
         tls = self._opened.tls
@@ -112,8 +129,14 @@ class Channel:
         """Close the socket; an exchange in progress is heard of no more."""
         self.usable = False
         self._exchange = self._response = None
+        self._forget_tail()
         self._incoming.close()
         self._raw.close()
+
+    def _forget_tail(self) -> None:
+        if self._ended_at is not None:
+            self._ended_at = None
+            self._tails.came(self)
 
     def arrived(self, read: bytes) -> None:
         """The reader's word; it must not raise, whatever a server sends."""
@@ -169,11 +192,51 @@ class Channel:
             if over:
                 self._complete(response, at)
                 return
+            kept = response.deferrable and self._tails.keeps_after(data)
+            if not kept and pieces and self._streamed(response, at):
+                return
             if response.deferrable and not self._segments.exact and self._opened.tls is None:
-                self._kept = bytearray()
+                self._kept = Kept(self._tails.may_be_kept)
                 self._incoming.keep(self._kept)
         if closed:
             self._closed()
+
+    def _streamed(self, response: ResponseReader, at: int) -> bool:
+        """Whether the stream is over, which HTTP has not said. What comes after it is no part of it."""
+        pieces, exchange = response.pieces, self._exchange
+        if self._ended_at is not None:
+            response.drop_last(sum(map(len, pieces[self._scanned :])))
+            return True
+        if exchange is None or not exchange.streaming or not 200 <= (response.status or 0) < 300:
+            return False
+        end = self._end = self._end or self._tails.end()
+        scanned, self._scanned = self._scanned, len(pieces)
+        after = end.found(pieces[-1] if scanned + 1 == len(pieces) else b"".join(pieces[scanned:]))
+        if after is None:
+            return False
+        response.drop_last(after)
+        self._scanned = len(pieces)
+        self._ended_at = at
+        if not self._tails.wait(self):
+            self.tail_is_late()
+        return True
+
+    def rests(self) -> None:
+        """Nothing has come for a while: see whether what was kept unparsed holds the stream's end."""
+        response = self._response
+        if response is not None and self._kept and self._ended_at is None:
+            self._settle(response)
+            self._streamed(response, response.stamps[-1])
+
+    def tail_is_there(self) -> bool:
+        """Whether something has come and is not yet handed over."""
+        return not self._incoming.quiet()
+
+    def tail_is_late(self) -> None:
+        """The stream is over, and HTTP's end is not waited for any more: the connection is of no use."""
+        self.usable = False
+        self._incoming.close()
+        self._over(None, time.time_ns() - self._anchor_ns)
 
     def _settle(self, response: ResponseReader) -> None:
         """Take in the reads that were kept."""
@@ -243,6 +306,9 @@ class Channel:
         if fault is not None:
             self.usable = False
             self._incoming.close()
+        if self._ended_at is not None:
+            fault, at = None, self._ended_at
+            self._forget_tail()
         if exchange is None or response is None:
             return
         self._settle(response)

@@ -4,7 +4,7 @@ from typing import Any
 
 import gevent
 
-from observatory.endpoints.kept_reads import make_head, may_be_kept
+from observatory.endpoints.kept_reads import Kept, make_head
 from observatory.load.kernel_stamps import ANCILLARY_SIZE, READ_SIZE
 from observatory.load.reads import Taker
 
@@ -26,7 +26,7 @@ class PolledReads:
         self._raw = raw
         self._read = raw.recvmsg
         self._taker = taker
-        self._kept: bytearray | None = None
+        self._kept: Kept | None = None
         self._watcher: Any = gevent.get_hub().loop.io(raw.fileno(), _READABLE)
         self._watcher.start(self._readable)
 
@@ -40,7 +40,7 @@ class PolledReads:
             pass
         return False
 
-    def keep(self, kept: bytearray | None) -> None:
+    def keep(self, kept: Kept | None) -> None:
         """Add reads to `kept`, or hand them over again; they are small meanwhile."""
         self._kept = kept
 
@@ -69,7 +69,7 @@ class PolledReads:
         if not data:
             self._watcher.stop()
         read = make_head(len(data), ancillary[0][2] if ancillary else b"") + data
-        if kept is not None and may_be_kept(read):
+        if kept is not None and kept.may_be(read):
             kept += read
         else:
             self._taker.arrived(read)

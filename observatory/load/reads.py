@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from observatory.endpoints.kept_reads import Kept
+
 
 class Taker(Protocol):
     """Told of a connection's reads in the loop's own callbacks, one after another; must not raise."""
@@ -19,9 +21,9 @@ class Reads(Protocol):
     def quiet(self) -> bool:
         """Whether nothing has come that is not handed over, the peer's end included."""
 
-    def keep(self, kept: bytearray | None) -> None:
-        """Add what comes to `kept` instead of handing it over, while it may be (kept_reads): it is the
-        middle of a stream. None: hand everything over again."""
+    def keep(self, kept: Kept | None) -> None:
+        """Add what comes to `kept` instead of handing it over, while it may be: it is the middle of a
+        stream. None: hand everything over again."""
 
     def waiting(self) -> tuple[int, int]:
         """How many reads, and how many bytes, are made and not yet handed over."""

@@ -20,7 +20,7 @@ from typing import Any
 import gevent
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.endpoints.kept_reads import HEAD_SIZE, join_reads, may_be_kept
+from observatory.endpoints.kept_reads import HEAD_SIZE, Kept, join_reads
 from observatory.load.io_uring import BUFFER, MORE, NOT_EMPTY, RESULT, IoUring
 from observatory.load.reads import Taker
 
@@ -52,7 +52,7 @@ class Ring:
         self._publish_after = min(256, count // 4) - 1
         self._takers: dict[int, Taker] = {}
         self._filenos: dict[int, int] = {}
-        self._keeping: dict[int, bytearray] = {}
+        self._keeping: dict[int, Kept] = {}
         self._parts: dict[int, list[bytes]] = {}
         self._number = 0
         self._taken = self._indexed = 0
@@ -82,7 +82,7 @@ class Ring:
             with suppress(OSError):
                 self._uring.cancel(number)
 
-    def keep(self, number: int, kept: bytearray | None) -> None:
+    def keep(self, number: int, kept: Kept | None) -> None:
         """Add that connection's reads to `kept` while they may be; hand all over again where it is None."""
         if kept is not None:
             self._keeping[number] = kept
@@ -145,7 +145,7 @@ class Ring:
                         uring.publish()
                     if flags & _USUAL == _USUALLY and not parts:
                         kept = keeping.get(number)
-                        if kept is not None and may_be_kept(read):
+                        if kept is not None and kept.may_be(read):
                             kept += read
                             continue
                         if size > HEAD_SIZE:
@@ -219,7 +219,7 @@ class RingReads:
         """Whether the kernel has read nothing that the channel has not been told of."""
         return self._ring.quiet(self._number, self._key)
 
-    def keep(self, kept: bytearray | None) -> None:
+    def keep(self, kept: Kept | None) -> None:
         """Add reads to `kept`, or hand them over again."""
         self._ring.keep(self._number, kept)
 

@@ -12,6 +12,7 @@ from gevent import GreenletExit
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.sdk_hearing import Hearing
 from observatory.load.endpoint import Endpoint
+from observatory.load.tails import WAIT_S
 from observatory.load.watchdog import Watchdog
 
 
@@ -56,7 +57,9 @@ class SdkTransport:
         """
         limit_s = self._endpoint.connection.connect_timeout_s
         late = gevent.Timeout(limit_s)
-        hearing = Hearing(exchange, self._endpoint.anchor.now, late.close)
+        hearing = Hearing(
+            exchange, self._endpoint.anchor.now, late.close, lambda: self._leave_soon(exchange)
+        )
         self.exchange, self._hearing, self._greenlet = exchange, hearing, gevent.getcurrent()
         self._watchdog.watch(self)
         late.start()
@@ -90,6 +93,9 @@ class SdkTransport:
             return 0
         return exchange.response.received
 
+    def rests(self) -> None:
+        """The client sees a stream's end by itself."""
+
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
         exchange, hearing = self.exchange, self._hearing
@@ -102,6 +108,10 @@ class SdkTransport:
         """Later, in the hub: the client's wait ends by an exception, and it closes the connection."""
         if self.exchange is exchange:
             self._greenlet.throw(_Abandoned())
+
+    def _leave_soon(self, exchange: Exchange) -> None:
+        """HTTP's end is waited for a moment, so that the client can keep the connection."""
+        gevent.spawn_later(2 * WAIT_S, self._abandon, exchange)
 
     def close(self) -> None:
         """Nothing is kept for this user alone."""

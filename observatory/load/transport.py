@@ -16,6 +16,7 @@ from observatory.load.channel import Channel
 from observatory.load.connecting import Broken, Opened, open_connection
 from observatory.load.endpoint import Endpoint
 from observatory.load.ring import Ring
+from observatory.load.tails import Tails
 from observatory.load.watchdog import Watchdog
 
 
@@ -26,10 +27,13 @@ class _Abandoned(Exception):
 class Transport:
     """Used by one greenlet at a time; `give_up` may be called from any other."""
 
-    def __init__(self, endpoint: Endpoint, watchdog: Watchdog, ring: Ring | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, watchdog: Watchdog, tails: Tails, ring: Ring | None = None
+    ) -> None:
         """ring: who reads its connections; without one they are polled."""
         self._endpoint = endpoint
         self._watchdog = watchdog
+        self._tails = tails
         self._ring = ring
         self._channel: Channel | None = None
         self._greenlet: Any = None
@@ -90,10 +94,10 @@ class Transport:
         anchor_ns = self._endpoint.anchor.realtime_ns
         if self._ring is not None and opened.stamped:
             try:
-                return Channel(opened, anchor_ns, self._done, self._ring)
+                return Channel(opened, anchor_ns, self._done, self._tails, self._ring)
             except OSError:
                 self._ring = None
-        return Channel(opened, anchor_ns, self._done)
+        return Channel(opened, anchor_ns, self._done, self._tails)
 
     def _done(self) -> None:
         """The channel's word that the exchange is over: in the hub, or wherever we gave it up."""
@@ -116,6 +120,11 @@ class Transport:
     def taken(self) -> int:
         """How many bytes of the answer in progress are taken in, as a measure of its progress."""
         return self._channel.taken if self._channel is not None else 0
+
+    def rests(self) -> None:
+        """Nothing has come of the answer in progress since `taken` was last looked at."""
+        if self._channel is not None and not self._over:
+            self._channel.rests()
 
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, at once; its phase is taken from how far it came."""

@@ -22,17 +22,21 @@ class Watched(Protocol):
     def taken(self) -> int:
         """A number that every read of the answer in progress changes; 0 before the first."""
 
+    def rests(self) -> None:
+        """It is as it was at the last look: a stream may have ended unseen."""
+
     def give_up(self, fault: Fault) -> None:
         """End it with this fault."""
 
 
 class _Progress:
-    __slots__ = ("began", "since", "taken")
+    __slots__ = ("began", "rests", "since", "taken")
 
     def __init__(self, now: float) -> None:
         self.began = now
         self.since = now
         self.taken = -1
+        self.rests = False
 
 
 class Watchdog:
@@ -68,6 +72,8 @@ class Watchdog:
             fault = self._fault(one, progress, now)
             if fault is not None:
                 one.give_up(fault)
+            elif progress.rests:
+                one.rests()
 
     def _fault(self, one: Watched, progress: _Progress, now: float) -> Fault | None:
         limits, exchange = self._connection, one.exchange
@@ -79,6 +85,7 @@ class Watchdog:
         if exchange.response is None or exchange.body_sent is None:
             return None  # connecting has a limit of its own
         taken = one.taken
+        progress.rests = 0 < taken == progress.taken
         if taken != progress.taken:
             progress.taken, progress.since = taken, now
         elif not taken and now - progress.since > limits.first_byte_timeout_s:

@@ -6,6 +6,7 @@ from observatory.load.endpoint import Endpoint
 from observatory.load.handoff import Handoff
 from observatory.load.ring import Ring
 from observatory.load.sdk_transport import SdkTransport, SdkWay
+from observatory.load.tails import Tails
 from observatory.load.transport import Transport
 from observatory.load.watchdog import Watchdog
 
@@ -31,14 +32,16 @@ class Ways:
             self._sdk = SdkWay(endpoint, handoff.request)
         else:
             self._ring = open_ring()
+        self._tails = Tails(endpoint.connection.wire)
 
     def make(self) -> Way:
         """A transport."""
         if self._sdk is not None:
             return SdkTransport(self._endpoint, self._watchdog, self._sdk)
-        return Transport(self._endpoint, self._watchdog, self._ring)
+        return Transport(self._endpoint, self._watchdog, self._tails, self._ring)
 
     def close(self) -> None:
         """Close what all users share."""
+        self._tails.close()
         if self._sdk is not None:
             self._sdk.close()

@@ -70,6 +70,7 @@ def main() -> None:
     from observatory.load.endpoint import make_endpoint
     from observatory.load.ring import open_ring
     from observatory.load.sdk_transport import SdkTransport, SdkWay
+    from observatory.load.tails import Tails
     from observatory.load.transport import Transport
     from observatory.load.watchdog import Watchdog
 
@@ -83,7 +84,7 @@ def main() -> None:
     def run(case: Case) -> list[Told]:
         endpoint = make_endpoint(case.connection, anchor, request="chat", stream=case.stream)
         watchdog = Watchdog(case.connection)
-        transport: Any = Transport(endpoint, watchdog, ring)
+        transport: Any = Transport(endpoint, watchdog, Tails(case.connection.wire), ring)
         if case.connection.transport == "sdk":
             transport = SdkTransport(endpoint, watchdog, SdkWay(endpoint, "chat"))
         told = []

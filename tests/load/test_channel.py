@@ -5,18 +5,21 @@ import os
 import struct
 from typing import Any
 
+import gevent
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.endpoints.exchange import Exchange
+from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.stream_end import StreamEnd
 from observatory.endpoints.wire import decode
 from observatory.load.channel import Channel
 from observatory.load.connecting import Opened
 from observatory.load.kernel_stamps import SegmentCount
 from observatory.load.polling import SMALL_READ
+from observatory.load.tails import Tails
 
 ANCHOR_NS = 1_700_000_000 * 10**9
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -74,7 +77,7 @@ def through_channel(
     """The exchanges that a channel makes of these reads, given to it one after another."""
     raw = FakeSocket(reads * answers, (segments or [1] * len(reads)) * answers)
     over: list[bool] = []
-    channel = Channel(Opened(raw, True), ANCHOR_NS, lambda: over.append(True))
+    channel = Channel(Opened(raw, True), ANCHOR_NS, lambda: over.append(True), Tails("openai"))
     exchanges = []
     for number in range(answers):
         exchanges.append(Exchange(streaming=True, reused=number > 0))
@@ -86,12 +89,19 @@ def through_channel(
 
 
 def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()) -> Exchange:
-    """The exchange of a reader that is fed each read when it comes."""
+    """The exchange of a reader that is fed each read when it comes, ended where its stream is."""
     exchange = Exchange(streaming=True, response=ResponseReader())
     assert exchange.response is not None
+    end, body = StreamEnd("openai"), 0
     for number, (data, at) in enumerate(reads):
-        if exchange.response.feed(data, at, merged=number in merged):
+        over = exchange.response.feed(data, at, merged=number in merged)
+        more, body = (
+            b"".join(exchange.response.pieces)[body:],
+            sum(map(len, exchange.response.pieces)),
+        )
+        if exchange.ended is None and (end.found(more) is not None or over):
             exchange.ended = at
+        if over:
             break
     return exchange
 
@@ -137,6 +147,7 @@ def cut_streams(draw: st.DrawFn) -> list[tuple[bytes, int]]:
     ]
 
 
+@settings(deadline=None)
 @given(reads=cut_streams())
 def test_reads_that_are_kept_give_the_same_record(reads: list[tuple[bytes, int]]) -> None:
     [exchange], raw, channel = through_channel(reads)
@@ -240,3 +251,66 @@ def test_what_came_before_the_first_request_is_no_part_of_its_answer() -> None:
     assert count.beyond(1, 300, [], lambda: never("all of it is read")) == 1
     raw._bytes, raw._segments = 5_600, 7
     assert count.beyond(2, 600, [], lambda: never("all of it is read")) == 0
+
+
+@pytest.fixture
+def ended_apart(usual: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+    """The same, its last chunk in a read of its own, 10 ms after [DONE]."""
+    done, last = usual[-1][0][:-5], usual[-1][0][-5:]
+    return [*usual[:-1], (done, usual[-1][1]), (last, usual[-1][1] + 10**7)]
+
+
+def test_a_last_chunk_after_the_end_of_the_stream_keeps_the_connection(
+    ended_apart: list[tuple[bytes, int]],
+) -> None:
+    exchanges, raw, channel = through_channel(ended_apart, answers=3)
+    assert channel.usable
+    channel.close()
+    assert raw.asked == 3
+    for exchange in exchanges:
+        assert exchange.ended == ended_apart[-2][1]
+        assert (record(exchange)["outcome"], record(exchange)["saw_done"]) == ("ok", True)
+
+
+def test_a_last_chunk_that_does_not_come_is_not_waited_for(
+    ended_apart: list[tuple[bytes, int]],
+) -> None:
+    [exchange], _, channel = through_channel(ended_apart[:-1])
+    assert exchange.ended is None
+    channel.tail_is_late()
+    assert not channel.usable
+    assert exchange.ended == ended_apart[-2][1]
+    assert (record(exchange)["outcome"], record(exchange)["error_kind"]) == ("ok", None)
+
+
+@pytest.mark.parametrize("end", [(b"", 0), (chunk(token("more")), 10**9), (b"no chunk\r\n", 10**9)])
+def test_whatever_comes_after_the_end_of_the_stream_is_no_part_of_it(
+    ended_apart: list[tuple[bytes, int]], end: tuple[bytes, int]
+) -> None:
+    [exchange], _, channel = through_channel([*ended_apart[:-1], end])
+    channel.give_up(Fault("stream", "timeout", "the stage is over", "timeout"))
+    assert not channel.usable
+    assert exchange.ended == ended_apart[-2][1]
+    seen = record(exchange)
+    assert (seen["outcome"], len(seen["event_ns"])) == ("ok", 51)
+
+
+def test_where_last_chunks_do_not_come_nobody_waits_for_them() -> None:
+    waited: list[object] = []
+
+    class One:
+        def tail_is_late(self) -> None:
+            waited.append(self)
+
+        def tail_is_there(self) -> bool:
+            return False
+
+    tails = Tails("openai")
+    first, second = One(), One()
+    assert tails.wait(first)
+    tails.came(first)
+    assert tails.wait(first) and tails.wait(second)
+    gevent.sleep(0.1)
+    assert waited == [first, second]
+    assert not tails.wait(first)
+    tails.close()

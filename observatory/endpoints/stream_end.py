@@ -1,0 +1,134 @@
+"""Finds the event that ends a stream on its wire, whatever HTTP still has to send after it. Pure.
+
+Some servers never end the body after it, or send comments for ever. `may_be_kept` and `StreamEnd` are
+two halves of one rule: a read that is kept unparsed must not hold that event.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from observatory.endpoints.kept_reads import may_be_kept
+from observatory.endpoints.wires import WireName
+
+_DONE = (b"data: [DONE]", b"data:[DONE]")
+RESPONSES_END = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+"""Types of the Responses API's last events."""
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LONGEST_MARK = 16
+_BRACE = 0x7D
+"""What a chunk with a whole JSON event has before its two line ends and its framing, so many bytes
+before its end."""
+_FRAMED = 5
+
+
+class _Typed(msgspec.Struct, gc=False):
+    type: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Typed).decode
+
+
+def _is_done(line: bytes) -> bool:
+    return line.rstrip(b" ") in _DONE
+
+
+def _is_of(ends: frozenset[str]) -> Callable[[bytes], bool]:
+    """Whether a line is the data of an event of one of these types."""
+
+    def is_one(line: bytes) -> bool:
+        if not line.startswith(b"data:"):
+            return False
+        try:
+            return _decode(line[5:]).type in ends
+        except (ValueError, RecursionError):
+            return False
+
+    return is_one
+
+
+class _Rule(NamedTuple):
+    """marks: one of them is in every such line; is_end: whether a line is one."""
+
+    marks: tuple[bytes, ...]
+    is_end: Callable[[bytes], bool]
+
+
+_RULES: dict[WireName, _Rule] = {
+    "openai": _Rule((b"[DONE]",), _is_done),
+    "messages": _Rule((b"message_stop", b'"error"'), _is_of(frozenset({"message_stop", "error"}))),
+    "responses": _Rule(
+        (b'"response"', b'"error"'),
+        _is_of(RESPONSES_END),
+    ),
+}
+
+
+def keeps_of(wire: WireName) -> Callable[[bytes], bool]:
+    """Which reads of a stream's middle may be kept unparsed (kept_reads) on that wire.
+
+    Those that end as an event of JSON does and cannot hold the stream's last event. On the wire openai
+    its look at one byte is enough: [DONE] ends otherwise, whole or cut.
+    """
+    if wire == "openai":
+        return _may_be_kept
+    marks = _RULES[wire].marks
+    return lambda read: _may_be_kept(read) and not any(mark in read for mark in marks)
+
+
+def ends_like_an_event(read: bytes | memoryview) -> bool:
+    """Whether it ends as a chunk with a whole event of JSON does."""
+    return len(read) > _FRAMED and read[-_FRAMED] == _BRACE
+
+
+def _may_be_kept(read: bytes) -> bool:
+    return may_be_kept(read) and read[-_FRAMED] == _BRACE
+
+
+class StreamEnd:
+    """One answer's: fed the body as it comes, it finds where the stream ended on its wire."""
+
+    __slots__ = ("_is_end", "_line", "_marks")
+
+    def __init__(self, wire: WireName) -> None:
+        self._marks, self._is_end = _RULES[wire]
+        self._line = bytearray()
+
+    def found(self, more: bytes) -> int | None:
+        """How many of the bytes come so far lie after the last event; None where it has not come.
+
+        A line that is not over yet counts where it is whole as it stands. Its line ends and the blank
+        line are the event's own.
+        """
+        line = self._line
+        if line:
+            line += more
+            if not self._of_interest(line[-len(more) - _LONGEST_MARK :]):
+                return None
+            more = bytes(line)
+        if any(mark in more for mark in self._marks):
+            after = self._after(more)
+            if after is not None:
+                return after
+        rest = more[max(more.rfind(b"\n"), more.rfind(b"\r")) + 1 :]
+        if rest or line:
+            self._line = bytearray(rest)
+        return None
+
+    def _of_interest(self, part: bytearray) -> bool:
+        """Whether a part of a long line may complete it."""
+        return b"\n" in part or b"\r" in part or any(mark in part for mark in self._marks)
+
+    def _after(self, data: bytes) -> int | None:
+        at = 0
+        while at <= len(data):
+            end = _LINE_END.search(data, at)
+            stop = end.start() if end is not None else len(data)
+            if self._is_end(data[at:stop]):
+                return len(data[stop:].lstrip(b"\r\n"))
+            if end is None:
+                break
+            at = end.end()
+        return None
