@@ -9,17 +9,16 @@ from collections.abc import Iterator
 import polars as pl
 
 from observatory.analysis.findings import as_found, over_limit
+from observatory.core.record import NEVER_SENT
 from observatory.core.run import Finding, Manifest, StageTimes
 from observatory.store.frames import RunFrames
-
-NEVER_SENT = ("not_issued", "refused_by_budget")
 
 
 def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     """Issued against recorded, by stage; in open loop also planned against issued + not issued.
 
-    A worker that died said last what it had issued up to a second before: fewer records than that
-    are a loss, more are none.
+    Where what a dead worker had issued was not counted to the last request (runs of before), its last
+    heartbeat counts, which is up to a second old: fewer records than that are a loss, more are none.
     """
     recorded = _recorded(frames)
     for stage in manifest.stages:
@@ -30,7 +29,8 @@ def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
         lost = abs(stage.issued - found)
         message = f"{stage.issued} requests were issued and {found} recorded"
         if stage.lost_workers:
-            lost = sum(_lost_by_worker(stage, frames.ticks, own).values())
+            by_worker = sum(_lost_by_worker(stage, frames.ticks, own).values())
+            lost = max(by_worker, lost) if stage.counted else by_worker
             message = f"{lost} requests were issued and not recorded when {_names(stage)} died"
         yield from over_limit("lost_records", lost, message, stage.index)
         if stage.lost_workers or manifest.status != "complete":

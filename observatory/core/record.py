@@ -15,6 +15,9 @@ Outcome = Literal[
 drain limit. throttled: 429 or its kin, and not asked again, or never answered. refused_by_budget and
 not_issued: planned, never sent. interrupted: still open when a person stopped the run."""
 
+NEVER_SENT = ("not_issued", "refused_by_budget")
+"""Outcomes of requests that were planned and not issued."""
+
 ErrorPhase = Literal["dns", "connect", "tls", "send", "headers", "first_event", "stream", "body"]
 ErrorKind = Literal[
     "refused",

@@ -46,7 +46,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class StageTimes(msgspec.Struct, frozen=True):
-    """When a stage really ran, instants from the run's anchor; None where it never came to that."""
+    """When a stage really ran, instants from the run's anchor; None where it never came to that.
+
+    counted: issued is exact also for workers that died (core.stage_counts); before there was such a
+    count, a dead worker's part was what its last heartbeat gave.
+    """
 
     index: int
     kind: str
@@ -61,6 +65,7 @@ class StageTimes(msgspec.Struct, frozen=True):
     recorded: int | None = None
     not_issued: int | None = None
     lost_workers: list[str] = []
+    counted: bool = False
 
 
 class SealReport(msgspec.Struct, frozen=True):

@@ -1,4 +1,8 @@
-"""The master of several Locust workers: it sends no request and keeps no number but who is over."""
+"""The master of several Locust workers: it sends no request and keeps no number but who is over.
+
+A worker that dies before the common start ends the stage at once: its slice of the plan would be missing
+from the first request on.
+"""
 
 import logging
 import os
@@ -27,13 +31,15 @@ class Master:
     It must outlive them until they are over, because they die with it.
     """
 
-    def __init__(self, environment: Any, runner: Any) -> None:
+    def __init__(self, environment: Any, runner: Any, workers: int) -> None:
         self._environment = environment
+        self._workers = workers
         self._runner = runner
         # Locust forked them before it told us of anything; they are its only children.
         self._living = {child.pid for child in psutil.Process().children()}
         self._ready: set[int] = set()
         self._codes: dict[int, int] = {}
+        self._exit_codes: list[int] = []
         self._begun = self._stopped = False
         runner.register_message(READY, self._on_ready)
         runner.register_message(OVER, self._on_over)
@@ -50,20 +56,38 @@ class Master:
     def _follow(self) -> None:
         while not self._all_over():
             gevent.sleep(LOOK_S)
-            if not self._begun and self._living and self._living <= self._ready:
+            self._check_start()
+            if not self._begun and self._living <= self._ready:
                 self._begun = True
                 start = {"start_unix_ns": time.time_ns() + LEAD_NS}
                 self._runner.send_message(BEGIN, start)
+        self._check_start()
         if not self._stopped:
             self._set_code()
             self._runner.quit()
 
+    def _check_start(self) -> None:
+        """Where a worker died before the start, end this process and with it the other workers.
+
+        Locust would wait half a minute for the dead one. Nothing has been sent. A worker that ended by
+        itself has logged why, and its exit code is ours.
+        """
+        if self._begun or self._stopped or len(self._living) == self._workers:
+            return
+        code = max(self._exit_codes, default=0)
+        if not code:
+            _log.error("a worker process died while it started; nothing was sent")
+        logging.shutdown()
+        os._exit(code or EXIT_WORKERS_LOST)
+
     def _all_over(self) -> bool:
         """Whether every worker that lives has said that it is over."""
         for pid in list(self._living):
-            if pid not in self._codes and _ended(pid):
-                _log.error("worker process %d died; its part of the stage is lost", pid)
+            if pid not in self._codes and (ended := _ended(pid)) is not None:
+                self._exit_codes.append(ended)
                 self._living.discard(pid)
+                if self._begun:
+                    _log.error("worker process %d died; its part of the stage is lost", pid)
         return self._living <= self._codes.keys()
 
     def _set_code(self) -> None:
@@ -94,9 +118,12 @@ class Master:
             self._stop()
 
 
-def _ended(pid: int) -> bool:
-    """Whether a child has ended; Locust reaps it, not we."""
+def _ended(pid: int) -> int | None:
+    """The exit code of a child that has ended, 0 where a signal ended it; Locust reaps it, not we."""
     try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return True
+        return 0
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else 0

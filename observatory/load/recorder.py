@@ -10,6 +10,8 @@ from pathlib import Path
 
 from observatory.core.journal import encode_entry
 from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
+from observatory.core.stage_counts import StageCounts
+from observatory.load.handoff import Handoff
 
 
 class JournalFailed(Exception):
@@ -65,3 +67,13 @@ class Recorder:
         """Close both files."""
         self._ticks.close()
         self._requests.close()
+
+
+def open_counts(handoff: Handoff) -> StageCounts:
+    """The counts of the stage's workers that outlive them; JournalFailed where the disk refuses."""
+    try:
+        return StageCounts(Path(handoff.journal), handoff.workers)
+    except OSError as error:
+        raise JournalFailed(
+            f"{handoff.journal}.counts cannot be written: {error.strerror}"
+        ) from error

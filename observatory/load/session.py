@@ -69,7 +69,7 @@ def start(environment: Any, runner: Any, path: Path) -> None:
             make_endpoint(
                 handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
             )
-            Master(environment, runner)
+            Master(environment, runner, handoff.workers)
         else:
             environment.observatory = Session(environment, runner, handoff)
     except ObservatoryError as error:

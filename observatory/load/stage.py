@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from observatory.core.record import Phase, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
+from observatory.core.stage_counts import ISSUED
 from observatory.endpoints.exchange import Answer, Fault
 from observatory.endpoints.wire import decode
 from observatory.load.admission import Admission, Decision
@@ -24,7 +25,7 @@ from observatory.load.heartbeat import Counts, Heartbeat
 from observatory.load.loops import ClosedLoop, OpenLoop
 from observatory.load.pacing import AlarmClock
 from observatory.load.patience import Patience
-from observatory.load.recorder import JournalFailed, Recorder
+from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import request_record, unsent_record
 from observatory.load.ring import open_ring
 from observatory.load.seat import Seat
@@ -67,6 +68,7 @@ class StageRun:
             handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
         )
         self._recorder = Recorder(Path(handoff.journal), worker)
+        self._lasting = open_counts(handoff).of(worker)
         self._watchdog = Watchdog(handoff.connection)
         self._ways = Ways(
             self._endpoint,
@@ -241,6 +243,7 @@ class StageRun:
         turn.phase = self._phase(turn)
         turn.user = seat.number
         self.counts.issued += 1
+        self._lasting[ISSUED] = self.counts.issued
         self._admission.enter(turn, now_ns)
         self._in_flight[turn] = seat
         seat.turn = turn

@@ -20,6 +20,7 @@ from observatory.core.connection import Connection
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.priority import set_niceness
 from observatory.core.run import StageTimes
+from observatory.core.stage_counts import issued_by_worker
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, write_handoff
 from observatory.runner.ticks import Heartbeats, LastWord
@@ -208,6 +209,7 @@ def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:
         if state.start is not None and state.start.stage_started is not None
     ]
     began = min(starts) if starts else None
+    counted = issued_by_worker(Path(handoff.journal))
     last = max(
         (
             entry.at
@@ -235,8 +237,9 @@ def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:
         steady_ended=end,
         ended=last,
         planned=len(stage.offsets_ns) if stage.offsets_ns is not None else None,
-        issued=beats.count("issued"),
+        issued=sum(beats.issued(number, counted.get(number)) for number in range(handoff.workers)),
         recorded=beats.count("recorded"),
         not_issued=beats.count("not_issued"),
         lost_workers=[f"worker {number}" for number in beats.silent],
+        counted=bool(counted),
     )

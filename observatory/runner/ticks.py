@@ -62,6 +62,13 @@ class Heartbeats:
         """Workers that started and never said how they ended."""
         return sorted(number for number, state in self.workers.items() if state.end is None)
 
+    def issued(self, worker: int, counted: int | None) -> int:
+        """How many requests a worker issued: by its end entry, else as counted, else by its latest tick."""
+        last = self.last_word(worker)
+        if isinstance(last, WorkerEnd) or counted is None:
+            return last.issued if last is not None else 0
+        return counted
+
     def count(self, name: str) -> int:
         """The sum over workers of a count of their latest entry (issued, recorded, errors ...)."""
         total = 0

@@ -9,17 +9,19 @@ from pathlib import Path
 import msgspec
 from pydantic import ValidationError
 
-from observatory.core.record import RequestRecord, WorkerEnd, WorkerStart, WorkerTick
+from observatory.core.record import NEVER_SENT, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.scenario import Scenario
-from observatory.store.journals import entries, worker_journals
+from observatory.core.stage_counts import issued_by_worker
+from observatory.store.journals import JOURNAL_FOLDER, entries, worker_journals
 
 
 @dataclass(slots=True)
 class _Heard:
     started: list[int] = field(default_factory=list)
     instants: list[int] = field(default_factory=list)
-    issued: int = 0
+    issued: dict[int, int] = field(default_factory=dict)
+    recorded: dict[int, int] = field(default_factory=dict)
     silent: list[str] = field(default_factory=list)
     priming: bool = False
 
@@ -27,6 +29,10 @@ class _Heard:
 def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
     """The stage as far as it came; its steady window ends no later than the last sign of life."""
     heard = _listen(folder, index)
+    counted = issued_by_worker(folder / JOURNAL_FOLDER / f"stage-{index:02d}")
+    for worker in heard.issued.keys() | heard.recorded.keys() | counted.keys():
+        known = heard.issued.get(worker, 0), counted.get(worker, 0), heard.recorded.get(worker, 0)
+        heard.issued[worker] = max(known)
     begun = min(heard.started, default=None)
     ended = max(heard.instants, default=None)
     bare = StageTimes(
@@ -36,7 +42,8 @@ def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
         rate_per_s=None,
         started=begun,
         ended=ended,
-        issued=heard.issued,
+        issued=sum(heard.issued.values()),
+        counted=bool(counted),
         lost_workers=heard.silent,
     )
     return bare if heard.priming else _with_level(bare, manifest)
@@ -57,7 +64,7 @@ def _listen(folder: Path, index: int) -> _Heard:
                 latest = entry
         if latest is not None:
             heard.instants.append(latest.at)
-            heard.issued += latest.issued
+            heard.issued[journal.worker] = latest.issued
         if not isinstance(latest, WorkerEnd):
             heard.silent.append(f"worker {journal.worker}")
     for journal in worker_journals(folder, "requests"):
@@ -66,6 +73,8 @@ def _listen(folder: Path, index: int) -> _Heard:
         for entry in entries(journal.path):
             if isinstance(entry, RequestRecord):
                 heard.priming = heard.priming or entry.phase == "prime"
+                if entry.outcome not in NEVER_SENT:
+                    heard.recorded[journal.worker] = heard.recorded.get(journal.worker, 0) + 1
                 heard.instants.extend(a.ended for a in entry.attempts[-1:] if a.ended is not None)
     return heard
 

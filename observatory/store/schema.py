@@ -133,7 +133,7 @@ STAGES = Table(
         _instant("ended_ns", "last open request ended or was given up"),
         Column("planned", "BIGINT", "requests planned (open loop)"),
         Column("issued", "BIGINT", "requests that workers say they issued"),
-        Column("recorded", "BIGINT", "request records found"),
+        Column("recorded", "BIGINT", "records of issued requests found"),
         Column("not_issued", "BIGINT", "planned requests that were never sent, each with a reason"),
         Column("lost_workers", "VARCHAR[]", "workers that died"),
     ),

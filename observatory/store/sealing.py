@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.core.record import RequestRecord, Tokens
+from observatory.core.record import NEVER_SENT, RequestRecord, Tokens
 from observatory.core.run import Manifest, SealReport, StageTimes
 from observatory.core.sample import Sample
 from observatory.core.units import parse_duration
@@ -111,7 +111,7 @@ def _write_tables(
     return msgspec.structs.replace(
         manifest,
         stages=[
-            msgspec.structs.replace(stage, recorded=tally.records.get(stage.index, 0))
+            msgspec.structs.replace(stage, recorded=tally.issued.get(stage.index, 0))
             for stage in manifest.stages
         ],
         sealed={name: sha256_of(folder / name) for name in tables},
@@ -124,6 +124,7 @@ def _write_tables(
 @dataclass(slots=True)
 class _Tally:
     records: dict[int, int] = field(default_factory=dict)
+    issued: dict[int, int] = field(default_factory=dict)
     torn: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
 
@@ -146,6 +147,8 @@ def _write_records(
                 fresh = [record for record in records if _is_first(seen, record.index)]
                 tally.duplicates += len(records) - len(fresh)
                 tally.records[stage] = tally.records.get(stage, 0) + len(fresh)
+                sent = sum(record.outcome not in NEVER_SENT for record in fresh)
+                tally.issued[stage] = tally.issued.get(stage, 0) + sent
                 requests.add(requests_frame(manifest.run_id, stage, fresh, cost, prices.basis))
                 attempts.add(attempts_frame(manifest.run_id, stage, fresh))
             tally.note_torn(folder, journal.path)

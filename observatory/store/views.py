@@ -177,7 +177,7 @@ STAGE_SUMMARY = View(
         ),
         _same("g", "planned", "requests planned (open loop)"),
         _same("g", "issued", "requests that workers say they issued"),
-        _same("g", "recorded", "request records found"),
+        _same("g", "recorded", "records of issued requests found"),
         _same("g", "not_issued", "planned requests that were never sent"),
         _same("m", "n", "requests behind the latencies"),
         _same("m", "cost_basis", "list_price, stated, example or emulated; null without a cost"),

@@ -105,6 +105,14 @@ def test_what_a_dead_worker_had_open_is_lost(made: Any) -> None:
     assert verdict.level == "invalid"
 
 
+def test_what_a_dead_worker_sent_after_its_last_word_is_lost_too(made: Any) -> None:
+    two_workers(made, N // 2)
+    made.stage_facts[0] |= {"issued": N + 3, "counted": True}
+    findings, verdict = judge(made)
+    assert [(f.code, f.value) for f in findings] == [("lost_records", 3), ("lost_worker", 1)]
+    assert verdict.level == "invalid"
+
+
 def test_what_a_survivor_lost_is_lost_beside_a_dead_worker(made: Any) -> None:
     two_workers(made, N // 2)
     made.records = [record for record in made.records if record.index != 100]

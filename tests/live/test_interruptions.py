@@ -84,8 +84,13 @@ def test_a_killed_worker_ends_its_run_with_a_clear_line(workspace: Workspace) ->
     assert "signal 9" in out + err
     facts = workspace.manifest()
     assert facts["status"] == "crashed"
-    assert facts["stages"][0]["lost_workers"] == ["worker 0"]
-    assert _rows(workspace)[1] > 0
+    (stage,) = facts["stages"]
+    assert stage["lost_workers"] == ["worker 0"]
+    assert stage["counted"]
+    assert stage["recorded"] == _rows(workspace)[0] > 0
+    lost = stage["issued"] - stage["recorded"]
+    assert 0 <= lost <= 4, "two users, and two answers that were not yet written down"
+    assert ("lost_records" in facts["verdict"]["codes"]) == (lost > 0)
 
 
 def test_an_engine_that_dies_under_load_ends_its_run_with_a_clear_line(

@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 
-from observatory.load.command import EXIT_INTERRUPTED
+from observatory.core.stage_counts import issued_by_worker
+from observatory.load.command import EXIT_INTERRUPTED, EXIT_WORKERS_LOST
 from observatory.load.handoff import Caps
 from tests.load.servers import DONE, HEAD, LAST, STOP, Seen, chunk, serve, token, usage
 from tests.load.stages import carry, cold_item, make_handoff
@@ -132,3 +133,41 @@ def test_workers_die_with_their_master(tmp_path: Path) -> None:
     assert alive == []
     assert carried.code == -signal.SIGKILL
     assert len(carried.records) >= 5 and carried.torn_bytes == 0
+
+
+def test_a_worker_that_dies_while_it_starts_ends_the_stage_at_once(tmp_path: Path) -> None:
+    """Locust alone would wait for it, or offer half of the load."""
+    stage = {**OPEN, "steady_s": 60.0, "offsets_ns": offsets(2400)}
+
+    def kill_one(child: subprocess.Popen[bytes]) -> None:
+        while not (workers := psutil.Process(child.pid).children()):
+            time.sleep(0.001)
+        workers[0].kill()
+
+    with serve() as server:
+        handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, workers=2, cache="cold")
+        carried = carry(handoff, kill_one)
+        assert server.seen == []
+    assert carried.code == EXIT_WORKERS_LOST
+    assert carried.log.strip().endswith("died while it started; nothing was sent")
+
+
+def test_what_a_killed_worker_had_open_is_counted_to_the_last_request(tmp_path: Path) -> None:
+    """Its last heartbeat was up to a second before; here there was none."""
+    stage = {"kind": "closed", "concurrency": 4, "steady_s": 60.0}
+
+    def kill(child: subprocess.Popen[bytes]) -> None:
+        while len(server.seen) < 20:
+            time.sleep(0.005)
+        child.kill()
+
+    def slow(sock: Any, seen: Seen) -> None:
+        time.sleep(0.02)
+        sock.sendall(HEAD + token("a") + STOP + usage(1, 1) + chunk(DONE) + LAST)
+
+    with serve({"ok": slow}) as server:
+        handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, cache="cold")
+        carried = carry(handoff, kill)
+        issued = issued_by_worker(Path(handoff.journal))[0]
+        assert len(server.seen) <= issued <= len(server.seen) + 4
+    assert issued - 8 <= len(carried.records) < issued

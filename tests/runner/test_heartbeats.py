@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
+
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
 from observatory.core.journal import encode_entry
 from observatory.core.plan import StagePlan
 from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
+from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, stage_times
 from observatory.runner.progress import LegProgress, leg_progress
@@ -88,6 +91,20 @@ def test_stage_times_of_a_lost_worker_end_with_its_last_sign(tmp_path: Path) -> 
     times = stage_times(handoff(tmp_path), beats)
     assert (times.steady_started, times.steady_ended, times.ended) == (6 * S, 8 * S, 8 * S)
     assert times.lost_workers == ["worker 0"]
+
+
+def test_a_lost_worker_issued_what_was_counted_and_not_what_it_said_last(tmp_path: Path) -> None:
+    journal = tmp_path / "stage-00"
+    journal.mkdir()
+    write(journal, 0, WorkerStart(0, 9, 2, 5 * S, 5 * S), tick(8 * S, 3, 9))
+    write(journal, 1, WorkerEnd(17 * S, 40, 40, 0, 0, "complete"))
+    counts = StageCounts(journal, 2)
+    counts.of(0)[ISSUED], counts.of(1)[ISSUED] = 7, 40
+    beats = Heartbeats(journal)
+    beats.read()
+    two = msgspec.structs.replace(handoff(journal), workers=2)
+    times = stage_times(two, beats)
+    assert (times.issued, times.counted) == (47, True)
 
 
 def test_a_stage_that_never_came_to_its_window_has_none(tmp_path: Path) -> None:

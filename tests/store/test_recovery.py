@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from observatory.core.record import Attempt
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.scenario import Scenario
+from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.core.workspace import Workspace
 from observatory.store import recovery
 from observatory.store.run_folder import (
@@ -117,6 +119,26 @@ def test_the_stage_that_was_running_is_told_from_its_journals(workspace: Workspa
     assert times[0].ended == times[0].steady_ended == late.attempts[0].ended
     assert (times[0].issued, times[0].recorded) == (6, 2)
     assert times[0].lost_workers == ["worker 0"]
+
+
+def test_what_a_dead_runner_had_issued_is_counted_to_the_last_request(workspace: Workspace) -> None:
+    folder = _abandoned(workspace, _running())
+    write_journal(folder, heartbeat(0, 0, ended=False), "ticks", stage=0)
+    never = msgspec.structs.replace(record(9), outcome="not_issued", attempts=[])
+    write_journal(folder, [*map(record, range(8)), never], "requests", stage=0)
+    StageCounts(folder / "journal" / "stage-00", 1).of(0)[ISSUED] = 10
+    recover_crashed(workspace)
+    (stage,) = read_manifest(folder).stages
+    assert (stage.issued, stage.recorded, stage.counted) == (10, 8, True)
+
+
+def test_no_dead_worker_issued_less_than_it_recorded(workspace: Workspace) -> None:
+    folder = _abandoned(workspace, _running())
+    write_journal(folder, heartbeat(0, 0, ended=False), "ticks", stage=0)
+    write_journal(folder, list(map(record, range(8))), "requests", stage=0)
+    recover_crashed(workspace)
+    (stage,) = read_manifest(folder).stages
+    assert (stage.issued, stage.recorded, stage.counted) == (8, 8, False)
 
 
 def test_a_primed_stage_shifts_the_levels(workspace: Workspace) -> None:

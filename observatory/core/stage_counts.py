@@ -1,0 +1,56 @@
+"""What the workers of a stage count so that it outlives them: a file that each maps into its memory.
+
+A heartbeat is up to a second old when its worker is killed; these counts are of the last request. A count
+costs its worker one store into memory: no system call, and no message.
+"""
+
+import mmap
+import os
+from contextlib import suppress
+from pathlib import Path
+
+ISSUED, ENDED, REFUSED, LIKENESS, ACCEPTED = range(5)
+"""Places of a worker's counts. issued: requests handed to users; ended: answers that ended, refusals
+included; refused: those that were refused alike; likeness: what the refusals have in common, as a number;
+accepted: whether the service has accepted a request, ended or not."""
+_WIDTH = 8
+_BYTES = 8
+
+
+def counts_path(journal: Path) -> Path:
+    """The file, beside the stage's journal folder: in a run it goes with the journals."""
+    return journal.with_name(f"{journal.name}.counts")
+
+
+class StageCounts:
+    """All workers' counts of one stage; each writes only its own. OSError where the disk refuses."""
+
+    def __init__(self, journal: Path, workers: int) -> None:
+        size = workers * _WIDTH * _BYTES
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(counts_path(journal), flags, 0o644)
+        try:
+            # A store into a page that has no room on the disk would be the end of the process.
+            os.posix_fallocate(descriptor, 0, size)
+            self._mapped = mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+        self._all = memoryview(self._mapped).cast("q")
+        self._workers = workers
+
+    def of(self, worker: int) -> memoryview:
+        """One worker's counts, by the places above."""
+        return self._all[worker * _WIDTH : (worker + 1) * _WIDTH]
+
+    def others(self, worker: int) -> list[memoryview]:
+        """The counts of every other worker."""
+        return [self.of(number) for number in range(self._workers) if number != worker]
+
+
+def issued_by_worker(journal: Path) -> dict[int, int]:
+    """How many requests each worker had issued, to the last; empty where nothing was counted."""
+    data = b""
+    with suppress(OSError):
+        data = counts_path(journal).read_bytes()
+    counts = memoryview(data[: len(data) // (_WIDTH * _BYTES) * _WIDTH * _BYTES]).cast("q")
+    return {place // _WIDTH: counts[place + ISSUED] for place in range(0, len(counts), _WIDTH)}
