@@ -12,3 +12,10 @@ from tests.live.harness import Workspace, open_workspace
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with open_workspace(tmp_path) as space:
         yield space
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace of which nothing is there: its first run makes the database."""
+    with open_workspace(tmp_path, stocked=False) as space:
+        yield space

@@ -1,10 +1,13 @@
 """A workspace, the real command, and what is needed to watch and hurt it from outside."""
 
+import functools
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from observatory.cli.answers import write_json
+from observatory.core import workspace as places
+from observatory.store.database import connect
+from observatory.store.query import open_for_query, run_query
 
 MEASURED = (0, 3)
 """A run that was measured to its end: how noisy the machine was decides between the two."""
@@ -90,7 +98,14 @@ class Workspace:
         return self.run("run", *arguments, code=MEASURED, **variables)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(self.run("sql", query, "--format", "json"))
+        """Return what `observatory sql --format json` prints, without a process for each query."""
+        place = places.Workspace(self.root, self.results)
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        with open_for_query(place) as connection:
+            answer = run_query(connection, query)
+            write_json(answer.columns, answer.rows, stream)
+        stream.seek(0)
+        rows: list[dict[str, Any]] = json.load(stream)
         return rows
 
     def run_folders(self) -> list[Path]:
@@ -102,14 +117,27 @@ class Workspace:
         return facts
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """Return the database as the first run makes it; to make it costs more than a short run."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = places.Workspace(Path(folder), Path(folder))
+        connect(place, read_only=False).close()
+        return place.database.read_bytes()
+
+
 @contextmanager
-def open_workspace(root: Path) -> Iterator[Workspace]:
+def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
+    """Yield a workspace, whose empty database is there already if it is stocked."""
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("OBSERVATORY_RESULTS", "LOCUST_", "OPENAI_"))
     }
     space = Workspace(root, environment)
+    if stocked:
+        space.results.mkdir()
+        (space.results / "observatory.duckdb").write_bytes(_empty_database())
     yield space
     for child in space.started:
         if child.poll() is None:

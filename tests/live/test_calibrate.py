@@ -58,7 +58,8 @@ def of(calibration: dict[str, Any], name: str) -> dict[str, Any]:
     return ceiling
 
 
-def test_a_quick_calibration_of_this_machine(workspace: Workspace) -> None:
+def test_a_quick_calibration_of_this_machine(bare: Workspace) -> None:
+    workspace = bare
     shown = workspace.run("calibrate", "--quick")
     assert "streams, 10 ms between events" in shown
     stored = json.loads((workspace.results / "calibration.json").read_text())

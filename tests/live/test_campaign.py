@@ -17,7 +17,8 @@ from tests.live.harness import (
 pytestmark = pytest.mark.live
 
 
-def test_a_run_records_every_request_once(workspace: Workspace) -> None:
+def test_a_run_records_every_request_once(bare: Workspace) -> None:
+    workspace = bare
     workspace.emulated(steady="4s", users=(1, 3))
     out = workspace.measure("short")
     assert "(emulated)" in out
