@@ -12,6 +12,7 @@ from typing import Any
 import httptools
 
 from observatory.endpoints.kept_reads import split_reads
+from observatory.endpoints.response_head import in_words, is_of_length, sound_head
 
 
 class ResponseReader:
@@ -24,11 +25,12 @@ class ResponseReader:
 
     deferrable: reads may be kept (kept_reads) and taken in together later, because the response is chunked
     and what was fed ended where a chunk ends. Of a second response that comes after the first, nothing
-    is kept; surplus says that there was one.
+    is kept; surplus says that there was one. early: what came of a head that is not whole yet.
     """
 
     __slots__ = (
         "_at",
+        "_closing",
         "_continued",
         "_informational",
         "_length_known",
@@ -37,6 +39,7 @@ class ResponseReader:
         "chunked",
         "complete",
         "deferrable",
+        "early",
         "fault",
         "headers",
         "headers_at",
@@ -72,6 +75,8 @@ class ResponseReader:
         self._informational = False
         self._continued = False
         self._whole = 0
+        self.early = b""
+        self._closing = False
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview, at: int, *, merged: bool = False) -> bool:
@@ -107,9 +112,32 @@ class ResponseReader:
             if self.complete:
                 self.surplus = True
             else:
-                self.fault = str(error) or type(error).__name__
+                self._refused(str(error) or type(error).__name__, bytes(data))
+        if self.headers_at is None:
+            self.early += data
         if self.surplus:
             del self.pieces[self._whole :]
+
+    def _refused(self, words: str, data: bytes) -> None:
+        """Read on where only the lengths in the head are at fault; else that is the response's fault."""
+        raw = self.early + data
+        if self.headers_at is not None or not is_of_length(words):
+            self.fault = in_words(words, raw)
+        else:
+            self._parser = _UntilHead(self)
+            self.read_anew(raw)
+
+    def read_anew(self, raw: bytes) -> None:
+        """Begin again with a head whose lengths were refused, once it is whole."""
+        try:
+            head = sound_head(raw)
+            if head is not None:
+                self.headers.clear()
+                self._closing = head.closing
+                self._parser = httptools.HttpResponseParser(self)
+                self._parser.feed_data(head.raw)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError) as error:
+            self.fault = str(error)
 
     def take_kept(self, kept: bytearray, anchor_unix_ns: int) -> list[int]:
         """Take in reads that were kept, as if each had been fed when it came; answers their sizes."""
@@ -204,7 +232,18 @@ class ResponseReader:
         elif not self.complete:
             self.complete = True
             self._whole = len(self.pieces)
-            self.keep_alive = self._parser.should_keep_alive()
+            self.keep_alive = self._parser.should_keep_alive() and not self._closing
+
+
+class _UntilHead:
+    """In the parser's place until the rest of a head has come."""
+
+    def __init__(self, response: ResponseReader) -> None:
+        self._response = response
+
+    def feed_data(self, data: bytes | memoryview) -> None:
+        """See httptools."""
+        self._response.read_anew(self._response.early + bytes(data))
 
 
 def _a_chunk_a_read(reads: list[int], pieces: list[bytes]) -> bool:

@@ -1,0 +1,72 @@
+"""Heads that llhttp refuses for their lengths, made into ones that it takes, where RFC 9112 says what is meant. Pure.
+
+Content-Length beside chunked: chunked counts, and the connection is closed afterwards (6.3, 3). Equal lengths
+given twice are one (RFC 9110, 8.6). Lengths that differ, or are no numbers, leave the body's end unknown.
+"""
+
+from typing import NamedTuple
+
+_OF_LENGTH = "Content-Length"
+"""What llhttp's words for each such refusal have in them."""
+_SHOWN = 40
+"""Characters of what is no HTTP that are shown."""
+
+
+class Head(NamedTuple):
+    """raw: what llhttp is given instead. closing: the connection must not be used again."""
+
+    raw: bytes
+    closing: bool
+
+
+def is_of_length(words: str) -> bool:
+    """Whether llhttp refused a head for its lengths."""
+    return _OF_LENGTH in words
+
+
+def sound_head(raw: bytes) -> Head | None:
+    """A response from its first byte with one length at most; None while its head is not whole.
+
+    Interim responses (1xx) before it stay as they are. ValueError says why no length can be found.
+    """
+    head, end, rest = raw.partition(b"\r\n\r\n")
+    if not end:
+        return None
+    if head.startswith(b"HTTP/1.1 1"):
+        later = sound_head(rest)
+        return later and Head(head + end + later.raw, later.closing)
+    first, *lines = head.split(b"\r\n")
+    others = [line for line in lines if _name(line) != b"content-length"]
+    if any(_name(line) == b"transfer-encoding" for line in others):
+        return Head(b"\r\n".join([first, *others]) + end + rest, True)
+    length = b"Content-Length: %d" % _length([line for line in lines if line not in others])
+    return Head(b"\r\n".join([first, *others, length]) + end + rest, False)
+
+
+def in_words(words: str, start: bytes) -> str:
+    """llhttp's words for what it refused; start: how that began. Where it is no HTTP, what it is."""
+    if not words.startswith("Expected HTTP/"):
+        return words
+    if start[:1] in (b"\x15", b"\x16"):
+        return "the server speaks TLS, not plain HTTP"
+    shown = start[:_SHOWN].decode("latin-1")
+    return f"what came is no HTTP response: it begins with {shown!r}"
+
+
+def _name(line: bytes) -> bytes:
+    return line.partition(b":")[0].strip().lower()
+
+
+def _length(lines: list[bytes]) -> int:
+    values = [part.strip() for line in lines for part in line.partition(b":")[2].split(b",")]
+    shown = [value.decode("latin-1")[:_SHOWN] for value in dict.fromkeys(values)]
+    wrong = [value for value in shown if not (value.isascii() and value.isdigit())]
+    if wrong:
+        raise ValueError(f"Content-Length is no number: {wrong[0]!r}")
+    lengths = {int(value) for value in shown}
+    if len(lengths) > 1:
+        both = " and ".join(map(str, sorted(lengths)[:2]))
+        raise ValueError(f"the response has two different lengths: Content-Length {both}")
+    if (length := lengths.pop()) >= 1 << 63:
+        raise ValueError(f"Content-Length is too large: {length}")
+    return length

@@ -1,0 +1,109 @@
+"""What becomes of responses whose framing is odd: read where HTTP says how, else refused in words."""
+
+import pytest
+
+from observatory.endpoints.http_response import ResponseReader
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+HELLO = b"5\r\nhello\r\n0\r\n\r\n"
+
+
+def read(data: bytes, size: int | None = None) -> ResponseReader:
+    """All of it at once, or in reads of that size."""
+    response = ResponseReader()
+    for start in range(0, len(data), size or len(data)):
+        if response.feed(data[start : start + (size or len(data))], start + 1):
+            break
+    return response
+
+
+@pytest.mark.parametrize("size", [None, 1, 7, 40])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 0\r\n" + CHUNKED,
+        CHUNKED + b"Content-Length: 12\r\n",
+        b"Content-Length: 3\r\nContent-Length: 4\r\n" + CHUNKED,
+        b"content-length: none\r\nTRANSFER-ENCODING: Chunked\r\n",
+        b"Content-Length: 99999999999999999999\r\nTransfer-Encoding: gzip, chunked\r\n",
+    ],
+)
+def test_a_length_beside_chunked_is_passed_over_and_the_connection_closed(
+    head: bytes, size: int | None
+) -> None:
+    response = read(OK + b"X-Before: 1\r\n" + head + b"X-After: 2\r\n\r\n" + HELLO, size)
+    assert (response.fault, response.complete, response.keep_alive) == (None, True, False)
+    assert b"".join(response.pieces) == b"hello"
+    assert response.chunked and response.status == 200
+    assert response.header("x-before") == "1" and response.header("x-after") == "2"
+
+
+@pytest.mark.parametrize("size", [None, 1, 30])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5, 5\r\n",
+        b"Content-Length: 5\r\nDate: now\r\ncontent-length: 05\r\nContent-Length: 5,5\r\n",
+    ],
+)
+def test_equal_lengths_are_one(head: bytes, size: int | None) -> None:
+    response = read(OK + head + b"\r\nhello", size)
+    assert (response.fault, response.complete, response.keep_alive) == (None, True, True)
+    assert b"".join(response.pieces) == b"hello"
+
+
+@pytest.mark.parametrize("size", [None, 1])
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (
+            b"Content-Length: 5\r\nContent-Length: 6",
+            "two different lengths: Content-Length 5 and 6",
+        ),
+        (b"Content-Length: 5, 7", "two different lengths: Content-Length 5 and 7"),
+        (b"Content-Length: -5", "Content-Length is no number: '-5'"),
+        (b"Content-Length: 5\r\nContent-Length: five", "Content-Length is no number: 'five'"),
+        (b"Content-Length: 99999999999999999999", "Content-Length is too large"),
+    ],
+)
+def test_lengths_that_leave_the_end_unknown_are_refused_in_words(
+    head: bytes, words: str, size: int | None
+) -> None:
+    response = read(OK + head + b"\r\n\r\nhello", size)
+    assert response.fault is not None and words in response.fault
+    assert response.pieces == []
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_an_interim_response_before_such_a_head_changes_nothing(size: int | None) -> None:
+    response = read(
+        b"HTTP/1.1 100 Continue\r\n\r\n"
+        + OK
+        + b"Content-Length: 9\r\n"
+        + CHUNKED
+        + b"\r\n"
+        + HELLO,
+        size,
+    )
+    assert (response.status, response.fault, b"".join(response.pieces)) == (200, None, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x15\x03\x01\x00\x02\x02\x46", "the server speaks TLS, not plain HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no HTTP response: it begins with 'SSH-2.0-OpenSSH_9.2"),
+        (b"<html>no</html>", "no HTTP response: it begins with '<html>no</html>'"),
+    ],
+)
+def test_what_is_no_http_is_named(data: bytes, words: str) -> None:
+    response = read(data)
+    assert response.fault is not None and words in response.fault
+
+
+def test_nothing_of_a_second_response_is_kept() -> None:
+    one = OK + CHUNKED + b"\r\n" + HELLO
+    two = read(one + one.replace(b"hello", b"world"))
+    assert (two.complete, two.surplus, b"".join(two.pieces)) == (True, True, b"hello")
