@@ -317,8 +317,8 @@ def busy_scoring(folder: Path) -> Path:
 class Provocation:
     """A scenario, what is added to its command, and what is done to the run (None: nothing).
 
-    prepare makes a changed copy of the scenario; served: on a service of its own on this host;
-    neighbour: beside work that keeps more than half of its cores busy.
+    prepare makes a changed copy of the scenario; served: on a service of its own on this host; busy: which
+    itself keeps more than half of the cores busy; neighbour: other work does.
     probed: the command of a probe that the run reads, as if it were on another host.
     """
 
@@ -327,6 +327,7 @@ class Provocation:
     hurt: Callable[[Running], None] | None = None
     prepare: Callable[[Path], Path] | None = None
     served: bool = False
+    busy: bool = False
     neighbour: bool = False
     probed: tuple[str, ...] = ()
 
@@ -368,7 +369,8 @@ PROVOCATIONS: dict[str, Provocation] = {
     "errors": Provocation("errors"),
     "throttled": Provocation("throttled"),
     "cache_state": Provocation("cache_state"),
-    "shared_cores": Provocation("clean", served=True, neighbour=True),
+    "foreign_cpu": Provocation("clean", served=True, neighbour=True),
+    "shared_cores": Provocation("clean", served=True, busy=True),
     "crashed": Provocation("sparse", hurt=between_requests("service")),
     "interrupted": Provocation("clean", hurt=interrupt(6)),
     "budget_reached": Provocation("clean", ("--budget-requests", "200")),
@@ -418,7 +420,7 @@ def provoke(code: str, results: Path) -> dict[str, Any]:
             path = chosen.prepare(folder / "verdicts")
         arguments = list(chosen.arguments)
         if chosen.served:
-            arguments += serve(stack, chosen.neighbour)
+            arguments += serve(stack, busy=chosen.busy, neighbour=chosen.neighbour)
         probe = None
         if chosen.probed:
             path, probe = read_a_probe(path, folder, chosen.probed, stack)
@@ -468,11 +470,13 @@ def read_a_probe(
     return path, probe
 
 
-def serve(stack: ExitStack, neighbour: bool) -> list[str]:
-    """A service on this host, perhaps beside work of the lowest priority on more than half of it."""
+def serve(stack: ExitStack, *, busy: bool, neighbour: bool) -> list[str]:
+    """A service on this host; it, or other work, uses more than half of the cores at the lowest priority."""
+    loops = round((os.cpu_count() or 1) * 0.6) or 1
     idle = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
-    commands = [idle] * (round((os.cpu_count() or 1) * 0.6) or 1) if neighbour else []
-    commands.append([sys.executable, str(Path(__file__).with_name("small_service.py"))])
+    commands = [idle] * loops if neighbour else []
+    service = [sys.executable, str(Path(__file__).with_name("small_service.py"))]
+    commands.append([*service, str(loops)] if busy else service)
     for command in commands:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         stack.callback(child.wait)

@@ -1,10 +1,15 @@
-"""A small streaming service on loopback that is nobody's emulator: `python docs/small_service.py`.
+"""A small streaming service on loopback that is nobody's emulator: `python docs/small_service.py [LOOPS]`.
 
-It prints its base URL and serves until it is ended. docs/provoke.py measures it where a code is not
+It prints its base URL and serves until it is ended; LOOPS processes of its own compute all the while. docs/provoke.py measures it where a code is not
 about emulated targets.
 """
 
+import ctypes
 import json
+import multiprocessing
+import os
+import signal
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -55,7 +60,17 @@ class Service(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+def compute() -> None:
+    """Use a core at the lowest priority, and end with the service (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    os.nice(19)
+    while True:
+        pass
+
+
 if __name__ == "__main__":
+    for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 0):
+        multiprocessing.get_context("fork").Process(target=compute, daemon=True).start()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
     server.daemon_threads = True
     print(f"http://127.0.0.1:{server.server_address[1]}/v1", flush=True)

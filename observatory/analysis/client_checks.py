@@ -5,6 +5,7 @@ thresholds.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,7 @@ from observatory.analysis.findings import over_limit
 from observatory.analysis.frames import CLIENT_LAG_S
 from observatory.analysis.quantiles import lower_bound_rank
 from observatory.analysis.stage_data import StageData
-from observatory.analysis.thresholds import THRESHOLDS
-from observatory.analysis.windows import loaded_stages
-from observatory.core.run import Finding, Manifest, StageTimes
+from observatory.core.run import Finding, StageTimes
 from observatory.core.units import human_seconds
 
 OPEN_LOOP = ("constant", "poisson")
@@ -44,23 +43,40 @@ def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
         yield from over_limit("client_cpu", share, message, data.window.stage)
 
 
-def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
-    """The client's own lateness at p99, of sends and of its event loop, against the median TTFT."""
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """The client's own lateness at p99: of what, and as a share of the median TTFT."""
+
+    what: str
+    seconds: float
+    share: float
+
+
+def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
+    """Of sends or of its event loop, whichever is worse; None without a time to first token."""
     usable = data.counted.filter(~pl.col("clock_step"))
     ttft = usable.get_column("ttft_s").median()
     if not isinstance(ttft, float) or ttft <= 0:
-        return
+        return None
     lags = np.sort(usable.select(CLIENT_LAG_S).to_series().drop_nulls().to_numpy())
     rank = lower_bound_rank(len(lags), 0.99)
     late_s = float(lags[rank - 1]) if rank else 0.0
     stall_s = stall_p99_s(_heartbeats(data, ticks))
     worst = max(late_s, stall_s)
     what = "requests left" if late_s >= stall_s else "the load generator's loop ran"
+    return Lateness(what, worst, worst / ttft)
+
+
+def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
+    """The client's own lateness at p99, of sends and of its event loop, against the median TTFT."""
+    late = lateness(data, ticks)
+    if late is None:
+        return
     message = (
-        f"{what} {human_seconds(worst)} late at p99, {worst / ttft:.0%} of the median "
+        f"{late.what} {human_seconds(late.seconds)} late at p99, {late.share:.0%} of the median "
         f"time to first token"
     )
-    yield from over_limit("client_delay", worst / ttft, message, data.window.stage)
+    yield from over_limit("client_delay", late.share, message, data.window.stage)
 
 
 def stall_p99_s(heartbeats: pl.DataFrame) -> float:
@@ -133,46 +149,6 @@ def clock_steps(data: StageData) -> Iterator[Finding]:
             f"the clock stepped while {stepped} requests were open; their latencies are left out"
         )
         yield Finding("clock_step", "degraded", message, data.window.stage, stepped, 0)
-
-
-def shared_cores(manifest: Manifest, samples: pl.DataFrame) -> Iterator[Finding]:
-    """The engine on the client's own cores; a note where they were mostly idle."""
-    if not manifest.target.on_this_host or manifest.target.emulated:
-        return
-    cores = manifest.environment.get("cores_usable")
-    of = manifest.environment.get("cores_logical")
-    if manifest.target.kind == "url" and cores and of and cores < of:
-        # Somebody gave the load generator cores of its own; what the target may use we cannot see.
-        message = (
-            f"the load generator is bound to {cores} of {of} cores; the target's are not known"
-        )
-        yield Finding("shared_cores", "note", message)
-        return
-    message = "the engine and the load generator share " + (
-        f"{cores} cores" if cores else "this host's cores"
-    )
-    busiest = None
-    for stage in loaded_stages(manifest):
-        if stage.steady_started is None or stage.steady_ended is None:
-            continue
-        share = (
-            samples.filter(
-                (pl.col("sensor") == "host")
-                & (pl.col("metric") == "cpu_util_fraction")
-                & (pl.col("device") == "")  # not a probe's host
-                & pl.col("at_ns").is_between(stage.steady_started, stage.steady_ended)
-            )
-            .get_column("value")
-            .mean()
-        )
-        if isinstance(share, float):
-            busiest = max(share, busiest or 0.0)
-    limit = THRESHOLDS["shared_cores"].degraded
-    if busiest is None:
-        yield Finding("shared_cores", "degraded", message, threshold=limit)
-        return
-    severity = THRESHOLDS["shared_cores"].severity(busiest) or "note"
-    yield Finding("shared_cores", severity, f"{message}, {busiest:.0%} busy", None, busiest, limit)
 
 
 def _heartbeats(data: StageData, ticks: pl.DataFrame) -> pl.DataFrame:

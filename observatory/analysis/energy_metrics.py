@@ -12,6 +12,7 @@ import polars as pl
 
 from observatory.analysis.energy_checks import withheld
 from observatory.analysis.estimate import Estimate, absent
+from observatory.analysis.foreign_cpu import foreign_cpu_of
 from observatory.analysis.quantiles import rank
 from observatory.analysis.rates import arrived
 from observatory.analysis.stage_data import Basis, StageData
@@ -256,6 +257,9 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
     host = _readings(data, "host", "cpu_util_fraction", pl.col("value").mean(), here)
     gpus = pl.col("device").is_in(_gpus(data))
     yield "cpu_util_fraction", "value", _mean_reading(host), "measured"
+    foreign = foreign_cpu_of(data.manifest, data.samples, data.window.start_ns, data.window.end_ns)
+    taken = absent(foreign) if isinstance(foreign, str) else Estimate(value=foreign.fraction)
+    yield "foreign_cpu_fraction", "value", taken, "measured"
     for metric, combined in (
         ("gpu_util_fraction", pl.col("value").mean()),
         ("gpu_memory_used_bytes", pl.col("value").sum()),

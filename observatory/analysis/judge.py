@@ -1,8 +1,8 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-record_checks, identity_checks, client_checks, service_checks, sensor_checks, server_checks and
-energy_checks.
+record_checks, identity_checks, client_checks, foreign_checks, service_checks, sensor_checks,
+server_checks and energy_checks.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from observatory.analysis import (
     client_checks,
     energy_checks,
+    foreign_checks,
     identity_checks,
     record_checks,
     sensor_checks,
@@ -74,16 +75,19 @@ def _reason(findings: list[Finding], code: str) -> str:
 def _findings(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     yield from _of_run(manifest, frames)
     requests = request_frame(frames)
-    measured = 0
+    measured, starved = 0, False
     for stage in loaded_stages(manifest):
         window = window_of(manifest, stage)
         if window is not None:
             measured += 1
-            yield from _of_stage(gather(manifest, frames, requests, window), frames, stage)
+            for finding in _of_stage(gather(manifest, frames, requests, window), frames, stage):
+                starved |= finding.code == "foreign_cpu" and finding.severity != "note"
+                yield finding
         elif manifest.status == "complete":
             yield as_found("no_requests", "the stage never reached its steady window", stage.index)
     if not measured and manifest.status != "complete":
         yield as_found("no_requests", "the run ended before anything was measured")
+    yield from foreign_checks.shared_cores(manifest, frames.samples, starved=starved)
 
 
 def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
@@ -99,7 +103,6 @@ def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     yield from record_checks.duplicate_records(manifest)
     yield from identity_checks.identity_changes(manifest, frames)
     yield from record_checks.cap_exceeded(manifest)
-    yield from client_checks.shared_cores(manifest, frames.samples)
 
 
 def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator[Finding]:
@@ -109,6 +112,7 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from service_checks.pace_not_kept(data)
     yield from client_checks.client_cpu(data, frames.ticks)
     yield from client_checks.client_delay(data, frames.ticks)
+    yield from foreign_checks.foreign_cpu(data, frames.ticks)
     yield from client_checks.shared_stamps(data)
     yield from client_checks.offered_rate(data, stage)
     yield from client_checks.clock_steps(data)

@@ -1,8 +1,8 @@
 """What makes a run doubtful, as data: one row a code, with the evidence behind its numbers.
 
 A value above `degraded` (or `invalid`) is that grave. The checks that find the values are in
-record_checks, identity_checks, client_checks, service_checks, sensor_checks, server_checks and energy_checks; the
-verdict is made in judge.
+record_checks, identity_checks, client_checks, foreign_checks, service_checks, sensor_checks,
+server_checks and energy_checks; the verdict is made in judge.
 """
 
 from dataclasses import dataclass
@@ -201,6 +201,15 @@ _ROWS = (
         "cold prompts share no prefix longer than the chat template; 64 tokens of each prompt are "
         "allowed for it",
         degraded=0.02,
+    ),
+    Threshold(
+        "foreign_cpu",
+        "share of the machine",
+        "an engine that wants every core loses as much of its throughput as others take of the cores; "
+        "graver than a note only where the engine's waits for a core, or the client's lateness, pass the "
+        "same limits, where those are known",
+        degraded=0.05,
+        invalid=0.20,
     ),
     Threshold(
         "shared_cores",

@@ -384,6 +384,16 @@ METRICS: tuple[Metric, ...] = (
         _OURS,
     ),
     Metric(
+        "foreign_cpu_fraction",
+        "Cores taken by other work",
+        "1",
+        "neither",
+        "stage",
+        "share of all cores that other processes used, the hypervisor took or a CPU quota withheld, mean "
+        "over the window; of a target on another machine, that of the load generator's machine",
+        _OURS,
+    ),
+    Metric(
         "gpu_util_fraction",
         "GPU utilisation",
         "1",

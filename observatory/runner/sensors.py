@@ -2,8 +2,11 @@
 
 from contextlib import ExitStack
 
+from observatory.core.connection import Connection
 from observatory.core.target import BESIDE_API, ApiTarget, Target, UrlTarget, VllmTarget
 from observatory.runner.sitting import Sitting
+from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
+from observatory.telemetry.listening import listeners
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 
 
@@ -31,9 +34,20 @@ def start_sensors(sitting: Sitting, open_things: ExitStack) -> SamplerHandle:
     )
     open_things.callback(sampler.stop)
     for member in sitting.members:
-        if member.opened is not None and member.opened.process_id is not None:
+        if member.opened is None:
+            continue
+        if member.opened.process_id is not None:
             sampler.watch(f"engine:{member.target.name}", member.opened.process_id)
+        elif isinstance(member.target, UrlTarget):
+            _watch_server(sampler, member.target.name, member.opened.connection)
     return sampler
+
+
+def _watch_server(sampler: SamplerHandle, name: str, connection: Connection) -> None:
+    """Have the server of an address of this host counted as the target's work and not as other work."""
+    pids = listeners(connection.host, connection.port)
+    for place, pid in enumerate([SERVER_UNKNOWN] if pids is None else pids):
+        sampler.watch(f"{SERVER_ROLE}{name}:{place}", pid)
 
 
 def metrics_url(target: Target) -> str | None:

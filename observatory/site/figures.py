@@ -52,6 +52,7 @@ REASONS = {
     "no_requests": "no request counts",
     "no_scores": "no request had an expected answer",
     "no_sensor": "no sensor read it",
+    "server_unknown": "the process that serves it on this machine is not known",
     "no_slo": "the scenario sets no objective",
     "no_successes": "no request succeeded",
     "no_tokens": "no token arrived",

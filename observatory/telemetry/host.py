@@ -4,6 +4,7 @@ Everything here is of the shared host: it cannot tell the target's work from the
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,6 +13,9 @@ from observatory.core.sample import Sample
 from observatory.telemetry.sensor import up
 
 _FIRST = "first reading: nothing to compare with"
+PRESSURE = Path("/proc/pressure/cpu")
+"""The kernel's pressure stall information (PSI, Linux 4.20), where it is switched on."""
+_NO_PRESSURE = "the kernel keeps no pressure stall information (PSI)"
 _STILL = "no time has passed in the kernel's counters"
 
 
@@ -31,17 +35,33 @@ def total_seconds(times: Any) -> float:
     return busy_seconds(times) + float(sum(getattr(times, field, 0.0) for field in rest))
 
 
+def pressure_s(path: Path) -> float | None:
+    """Seconds in which at least one task waited for a core: `total` of the line `some`, in us."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    for line in lines:
+        name, *fields = line.split()
+        total = dict(field.partition("=")[::2] for field in fields).get("total", "")
+        if name == "some" and total.isdecimal():
+            return int(total) / 1e6
+    return None
+
+
 class HostSensor:
     """Rates and shares are over the time since its last reading, null on the first.
 
-    Samples: cpu_util_fraction (all cores), cpu_max_core_fraction, cpu_steal_fraction, cpu_busy_s
-    (core-seconds since boot), memory_used_bytes, memory_available_bytes, load_1min, and bytes a
-    second of the network, with the loopback interface apart.
+    Samples: cpu_util_fraction (all cores), cpu_max_core_fraction, cpu_steal_fraction, cpu_busy_s and
+    cpu_steal_s (core-seconds since boot), cpu_pressure_s (seconds since boot in which a task waited for
+    a core), memory_used_bytes, memory_available_bytes, load_1min, and bytes a second of the network,
+    with the loopback interface apart.
     """
 
     name = "host"
 
-    def __init__(self) -> None:
+    def __init__(self, pressure: Path = PRESSURE) -> None:
+        self._pressure = pressure
         self._cores: list[Any] | None = None
         self._network: tuple[float, dict[str, Any]] | None = None
 
@@ -51,6 +71,7 @@ class HostSensor:
         return [
             up(self.name, now),
             *self._processors(now),
+            self._waiting(now),
             self._sample(now, "memory_used_bytes", float(memory.total - memory.available)),
             self._sample(now, "memory_available_bytes", float(memory.available)),
             self._sample(now, "load_1min", psutil.getloadavg()[0]),
@@ -65,25 +86,36 @@ class HostSensor:
     def _processors(self, now: int) -> list[Sample]:
         cores = psutil.cpu_times(percpu=True)
         before, self._cores = self._cores, cores
-        busy = self._sample(now, "cpu_busy_s", sum(busy_seconds(core) for core in cores))
+        counters = [
+            self._sample(now, "cpu_busy_s", sum(busy_seconds(core) for core in cores)),
+            self._sample(
+                now, "cpu_steal_s", float(sum(getattr(core, "steal", 0.0) for core in cores))
+            ),
+        ]
         names = ("cpu_util_fraction", "cpu_max_core_fraction", "cpu_steal_fraction")
         if before is None or len(before) != len(cores):
-            return [busy, *(self._sample(now, name, None, _FIRST) for name in names)]
+            return [*counters, *(self._sample(now, name, None, _FIRST) for name in names)]
         pairs = list(zip(before, cores, strict=True))
         totals = [total_seconds(new) - total_seconds(old) for old, new in pairs]
         if sum(totals) <= 0:
-            return [busy, *(self._sample(now, name, None, _STILL) for name in names)]
+            return [*counters, *(self._sample(now, name, None, _STILL) for name in names)]
         works = [busy_seconds(new) - busy_seconds(old) for old, new in pairs]
         stolen = sum(getattr(new, "steal", 0.0) - getattr(old, "steal", 0.0) for old, new in pairs)
         shares = [work / total for work, total in zip(works, totals, strict=True) if total > 0]
         values = (sum(works) / sum(totals), max(shares), stolen / sum(totals))
         return [
-            busy,
+            *counters,
             *(
                 self._sample(now, name, min(max(value, 0.0), 1.0))
                 for name, value in zip(names, values, strict=True)
             ),
         ]
+
+    def _waiting(self, now: int) -> Sample:
+        waited = pressure_s(self._pressure)
+        return self._sample(
+            now, "cpu_pressure_s", waited, None if waited is not None else _NO_PRESSURE
+        )
 
     def _traffic(self, now: int) -> list[Sample]:
         counters = psutil.net_io_counters(pernic=True)

@@ -18,6 +18,12 @@ there are GPUs, how often their sensors change is known."""
 LOAD_ROLE = "client"
 """The role of the load generator: while it is watched there is load, or there is about to be."""
 
+SERVER_ROLE = "server:"
+"""Begins the role of a process that serves a target on this host and that was not started by us: its
+CPU time is no other work, and it is not sampled as a process of the run."""
+SERVER_UNKNOWN = 0
+"""In place of the process id of such a server where the kernel does not name its process to us."""
+
 _roles_decoder = msgspec.json.Decoder(dict[str, int])
 
 
@@ -85,3 +91,7 @@ class WatchedRoles:
             self._roles = {**_roles_decoder.decode(self._path.read_bytes()), **self._own}
             self._version = version
         return self._roles
+
+    def sampled(self) -> dict[str, int]:
+        """Those that are processes of the run: without servers that others started."""
+        return {role: pid for role, pid in self.now().items() if not role.startswith(SERVER_ROLE)}

@@ -4,7 +4,7 @@ A role is a process with everything below it. Its CPU time counts on over childr
 over a new process that takes the role, so that a difference over any window is the role's work.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import psutil
 from observatory.core.sample import Sample, Subject
 from observatory.telemetry.sensor import down, up
 
+_NO_WAITS = "the kernel does not keep how long threads wait (CONFIG_SCHED_INFO)"
 _FIRST = "first reading: nothing to compare with"
 
 
@@ -20,6 +21,8 @@ _FIRST = "first reading: nothing to compare with"
 class _Role:
     spent_s: dict[psutil.Process, float] = field(default_factory=dict)
     """CPU seconds of every process that was ever of this role (equal: same pid and start)."""
+    waited_s: dict[tuple[psutil.Process, str], float] = field(default_factory=dict)
+    """Of every thread that was ever of this role: how long it was ready to run and had no core."""
     last: tuple[int, float] | None = None
 
 
@@ -67,8 +70,10 @@ def _tree_by_parents(pid: int) -> list[int]:
 
 
 class ProcessSensor:
-    """cpu_s (cumulative), cpu_cores (busy on average since the last reading), rss_bytes, threads.
+    """cpu_s and cpu_wait_s (cumulative), cpu_cores (busy on average since the last reading), rss_bytes, threads.
 
+    cpu_wait_s: how long its threads were ready to run and had no core (schedstat); null where the kernel
+    does not keep it.
     `roles` gives the processes to watch now, by role. rss_bytes is a plain sum over the role's
     processes: pages that they share count once for each.
     """
@@ -100,6 +105,8 @@ class ProcessSensor:
                     memory += process.memory_info().rss
                     threads += process.num_threads()
                 state.spent_s[process] = times.user + times.system
+                for thread, waited in _waits(member):
+                    state.waited_s[process, thread] = waited
                 alive += 1
             except psutil.Error:
                 continue
@@ -108,6 +115,7 @@ class ProcessSensor:
             reason = f"process {pid} has ended"
             return [down(self.name, now, reason, subject=subject, device=role)]
         total = sum(state.spent_s.values())
+        ready_s = sum(state.waited_s.values()) if state.waited_s else None
         cores = _cores_busy(state.last, now, total)
         state.last = (now, total)
 
@@ -117,10 +125,25 @@ class ProcessSensor:
         return [
             up(self.name, now, subject=subject, device=role),
             sample("cpu_s", total),
+            sample("cpu_wait_s", ready_s, None if ready_s is not None else _NO_WAITS),
             sample("cpu_cores", cores, None if cores is not None else _FIRST),
             sample("rss_bytes", float(memory)),
             sample("threads", float(threads)),
         ]
+
+
+def _waits(pid: int) -> Iterator[tuple[str, float]]:
+    """Thread -> seconds that it was ready to run and had no core: schedstat's second field, ns."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return
+    for thread in threads:
+        try:
+            _, waited, *_ = (thread / "schedstat").read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            continue
+        yield thread.name, int(waited) / 1e9
 
 
 def _cores_busy(last: tuple[int, float] | None, now: int, total_s: float) -> float | None:

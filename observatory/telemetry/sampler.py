@@ -19,11 +19,13 @@ from observatory.core.journal import encode_entry
 from observatory.core.processes import die_with_parent
 from observatory.core.sample import Sample
 from observatory.telemetry.carbon import CodecarbonSensor
+from observatory.telemetry.cgroup import CgroupSensor
 from observatory.telemetry.dcgm import DcgmSensor
 from observatory.telemetry.engine import EngineSensor
 from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.nvml import NvmlSensor
+from observatory.telemetry.own_cpu import OwnCpuSensor
 from observatory.telemetry.probe_sensor import ProbeSensor
 from observatory.telemetry.process import ProcessSensor
 from observatory.telemetry.prometheus import PrometheusSensor
@@ -49,7 +51,7 @@ class Sampler:
         )
         roles = WatchedRoles(Path(config.watch), {"sampler": os.getpid()})
         self._roles = roles
-        self._nvml = NvmlSensor(roles.now, links=config.links)
+        self._nvml = NvmlSensor(roles.sampled, links=config.links)
         self._carbon: CodecarbonSensor | None = None
         if config.codecarbon:
             self._carbon = CodecarbonSensor(config.country, config.anchor, config.interval_s)
@@ -60,7 +62,9 @@ class Sampler:
         for role, at in self._config.engines.items():
             yield EngineSensor(role, at, self._config.engine_pages.get(role))
         yield HostSensor()
-        yield ProcessSensor(self._roles.now)
+        yield OwnCpuSensor(self._config.parent, self._roles.now)
+        yield CgroupSensor(lambda: self._roles.now().values())
+        yield ProcessSensor(self._roles.sampled)
         yield self._nvml
         yield RaplSensor()
         if self._config.dcgm is not None:

@@ -22,6 +22,7 @@ OF_A_BUSY_MACHINE = {
     "shared_stamps",
     "telemetry_gap",
     "drift",
+    "foreign_cpu",
     "shared_cores",
 }
 """What work beside the test provokes, and rightly: the command is given again, a few times, and

@@ -1,6 +1,7 @@
 """The host's readings from kernel counters that are given, so that every figure is known."""
 
 from collections import namedtuple
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -65,6 +66,7 @@ def test_the_first_reading_has_levels_and_no_rates(machine: _Machine) -> None:
     samples = {sample.metric: sample for sample in sensor.read(7)}
     assert samples["up"].value == 1.0
     assert samples["cpu_busy_s"].value == 150
+    assert samples["cpu_steal_s"].value == 0
     assert samples["memory_used_bytes"].value == 700
     assert samples["memory_available_bytes"].value == 300
     assert samples["load_1min"].value == 1.5
@@ -113,3 +115,24 @@ def test_the_real_machine_answers() -> None:
     values = _values(sensor)
     assert values["memory_available_bytes"] > 0
     assert values["cpu_busy_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (
+            "some avg10=60.34 avg60=39.02 avg300=13.44 total=54048133\nfull avg10=0.00 total=0\n",
+            54.048133,
+        ),
+        ("full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", None),
+        ("some avg10=0.00\n", None),
+        ("", None),
+    ],
+)
+def test_pressure_is_the_total_of_some_tasks(
+    text: str, seconds: float | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "cpu"
+    assert host.pressure_s(path) is None
+    path.write_text(text)
+    assert host.pressure_s(path) == seconds
