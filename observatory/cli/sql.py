@@ -1,5 +1,6 @@
 """`observatory sql`: ask the warehouse, read-only unless told otherwise."""
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -51,6 +52,7 @@ def sql(
     Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics group by all"
     """
     from observatory.core.workspace import open_workspace
+    from observatory.store.library_paths import library_path
     from observatory.store.query import open_for_query, run_query, write_parquet
 
     text = _from_stdin() if query == "-" else query
@@ -59,10 +61,16 @@ def sql(
     if chosen is not AnswerFormat.table and out is not None:
         _check_writable(out)
     parquet = out if chosen is AnswerFormat.parquet else None
-    with open_for_query(workspace, write=write, files=files, out=parquet) as connection:
-        _note_pending(workspace, connection)
+    with ExitStack() as stack:
+        file = None
         if parquet is not None:
-            rows = write_parquet(connection, text, parquet)
+            file = stack.enter_context(library_path(parquet.resolve(), write=True))
+        connection = stack.enter_context(
+            open_for_query(workspace, write=write, files=files, out=file)
+        )
+        _note_pending(workspace, connection)
+        if file is not None:
+            rows = write_parquet(connection, text, file)
             echo(f"{rows} rows in {parquet}", err=True)
             return
         _write(run_query(connection, text), chosen, out, limit)

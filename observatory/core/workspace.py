@@ -7,7 +7,10 @@ scenarios are read and results go to ./results.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Literal
+
+from observatory.core.errors import BadInput, EnvironmentFailed
 
 RESULTS_VARIABLE = "OBSERVATORY_RESULTS"
 CACHE_VARIABLE = "OBSERVATORY_CACHE"
@@ -72,9 +75,32 @@ def shipped(folder: SHIPPED) -> Path:
 
 def open_workspace(results: Path | None = None, root: Path | None = None) -> Workspace:
     """The workspace here; results from the argument, else OBSERVATORY_RESULTS, else ./results."""
-    base = (root or Path.cwd()).resolve()
-    chosen = results or (Path(value) if (value := os.environ.get(RESULTS_VARIABLE)) else None)
-    return Workspace(root=base, results=(chosen or base / "results").resolve())
+    try:
+        base = (root or Path.cwd()).resolve()
+        chosen = results or (Path(value) if (value := os.environ.get(RESULTS_VARIABLE)) else None)
+        place = (chosen or base / "results").resolve()
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"the current folder cannot be used: {error.strerror}", fix="change to another folder"
+        ) from error
+    except (RuntimeError, ValueError) as error:  # a loop of links; a NUL
+        raise BadInput(str(error), where=str(results), fix="choose another --results") from error
+    for path, fix in (
+        (base, "work in another folder"),
+        (place, "choose another folder with --results"),
+        (Path(gettempdir()), "set TMPDIR to another folder"),
+    ):
+        check_text(path, fix)
+    return Workspace(root=base, results=place)
+
+
+def check_text(path: Path, fix: str) -> None:
+    """Raise BadInput where a path is not text: it could be written into no JSON, YAML or database."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise BadInput("the path is not UTF-8", where=shown, fix=fix) from error
 
 
 def cache_folder() -> Path:

@@ -111,7 +111,7 @@ def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
     try:
         with leg.log.open("ab") as log:
             return subprocess.Popen(
-                locust_command(handoff, leg.handoff, leg.loadtests),
+                locust_command(handoff, leg.handoff, _loadtests(leg, handoff.parent)),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -122,6 +122,15 @@ def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
             )
     except OSError as error:
         raise EnvironmentFailed(f"Locust could not be started: {error}") from error
+
+
+def _loadtests(leg: Leg, private: Path) -> Path:
+    """The folder of load tests under a name that Locust reads as one: it splits names at commas."""
+    if "," not in str(leg.loadtests) and str(leg.loadtests) == str(leg.loadtests).strip():
+        return leg.loadtests
+    link = private / "loadtests"
+    link.symlink_to(leg.loadtests, target_is_directory=True)
+    return Path(link.name)  # relative to the child's folder, whose own path may hold a comma
 
 
 def _follow(

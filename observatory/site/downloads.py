@@ -162,7 +162,8 @@ def _offer(reader: Reader, name: str, folder: Path) -> Download:
 
 def _write(frame: pl.DataFrame, name: str, folder: Path) -> Download:
     parquet = folder / f"{name}.parquet"
-    frame.write_parquet(parquet, compression="zstd", compression_level=3)
+    with parquet.open("wb") as file:
+        frame.write_parquet(file, compression="zstd", compression_level=3)
     csv = None
     if frame.height <= CSV_ROWS:
         csv = folder / f"{name}.csv"

@@ -18,6 +18,8 @@ from observatory.core.metric import FROM_SCHEDULED
 from observatory.core.workspace import Workspace
 from observatory.site.figures import Figures, Row, figure_of
 from observatory.site.hosts import HostMask, host_names
+from observatory.store.library_paths import library_path
+from observatory.store.migrations import quote
 
 VIEWS = (
     "target_comparison",
@@ -62,9 +64,11 @@ class Reader:
         the terminal, and rows as Python objects would be too many.
         """
         path = self.scratch / "answer.parquet"
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"COPY ({sql}) TO '{quoted(path)}' (FORMAT parquet)", parameters or None)
-        frame = pl.read_parquet(path, memory_map=False)
+        with library_path(path, write=True) as file:
+            with self.connection.cursor() as cursor:
+                options = "(FORMAT parquet, USE_TMP_FILE false)"
+                cursor.execute(f"COPY ({sql}) TO {quote(file)} {options}", parameters or None)
+            frame = pl.read_parquet(file, memory_map=False)
         return self.mask.frame(frame.with_columns(pl.col(pl.Binary).cast(pl.String)))
 
     @property
@@ -74,11 +78,6 @@ class Reader:
 
 
 _PUBLISHED = "run_id IN (SELECT run_id FROM runs WHERE publish)"
-
-
-def quoted(path: Path) -> str:
-    """A path inside a SQL string literal."""
-    return str(path).replace("'", "''")
 
 
 @contextmanager

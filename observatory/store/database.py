@@ -15,6 +15,7 @@ import duckdb
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
+from observatory.store.library_paths import database_file
 from observatory.store.migrations import check_version, migrate, version_of
 from observatory.store.schema import STORAGE_VERSION
 
@@ -60,7 +61,9 @@ def connect(
         )
     if not read_only:
         workspace.results.mkdir(parents=True, exist_ok=True)
-    connection = open_file(path, read_only=read_only, wait_s=wait_s, settings=settings)
+    connection = open_file(
+        database_file(path), read_only=read_only, wait_s=wait_s, settings=settings
+    )
     try:
         if read_only:
             check_version(version_of(connection), str(path), writing=False)

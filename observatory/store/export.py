@@ -8,6 +8,7 @@ import duckdb
 
 from observatory.core.errors import BadInput
 from observatory.store.files import disk_error
+from observatory.store.library_paths import library_path
 from observatory.store.migrations import quote
 from observatory.store.schema import TABLES
 from observatory.store.views import VIEWS
@@ -99,8 +100,9 @@ def _copy(
         chosen = f" WHERE {of_runs if 'run_id' in columns else of_campaigns}"
     keys = {table.name: table.key for table in TABLES}
     order = ", ".join([c for c in _ORDER if c in columns] or keys[name])
-    row = connection.execute(
-        f"COPY (SELECT * FROM {name}{chosen} ORDER BY {order}) TO {quote(str(path))}"
-        f" ({_OPTIONS[file_format]})"
-    ).fetchone()
+    with library_path(path, write=True) as file:
+        row = connection.execute(
+            f"COPY (SELECT * FROM {name}{chosen} ORDER BY {order}) TO {quote(file)}"
+            f" ({_OPTIONS[file_format]}, USE_TMP_FILE {file == str(path)})"
+        ).fetchone()
     return int(row[0]) if row else 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from observatory.core.errors import EnvironmentFailed
+from observatory.store.library_paths import library_path
 from observatory.store.schema import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
 
 _TYPES: dict[str, pl.DataType] = {
@@ -70,7 +71,8 @@ def read_frames(folder: Path) -> RunFrames:
 def _read(folder: Path, name: str) -> pl.DataFrame:
     path = folder / name
     try:
-        frame = pl.read_parquet(path)
+        with library_path(path) as file:
+            frame = pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise EnvironmentFailed(
             f"cannot be read: {str(error).splitlines()[0]}",

@@ -15,6 +15,7 @@ import polars as pl
 from observatory.core.run import Manifest
 from observatory.economics.prices import AppliedPrices
 from observatory.store.frames import SEALED_TABLES, RunFrames
+from observatory.store.library_paths import library_path
 from observatory.store.schema import (
     ENERGY,
     FINDINGS,
@@ -168,12 +169,13 @@ def _insert(
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
     """A sealed file into its table; a column that its version did not know yet is null."""
-    described = connection.execute("SELECT name FROM parquet_schema(?)", [str(path)]).fetchall()
-    present = {name for (name,) in described}
-    names = ", ".join(column.name for column in table.columns if column.name in present)
-    connection.execute(
-        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM read_parquet(?)", [str(path)]
-    )
+    with library_path(path) as file:
+        described = connection.execute("SELECT name FROM parquet_schema(?)", [file]).fetchall()
+        present = {name for (name,) in described}
+        names = ", ".join(column.name for column in table.columns if column.name in present)
+        connection.execute(
+            f"INSERT INTO {table.name} ({names}) SELECT {names} FROM read_parquet(?)", [file]
+        )
 
 
 def _json(value: Any) -> str:

@@ -21,6 +21,7 @@ from observatory.economics.price_files import agreed_prices, book_of
 from observatory.store.database import transaction
 from observatory.store.files import disk_error, replacing
 from observatory.store.frames import polars_schema
+from observatory.store.library_paths import library_path
 from observatory.store.schema import PRICE_BOOK
 from observatory.workload.scenario_files import PRICES_FILE
 
@@ -80,21 +81,18 @@ def _load(
     for path in sorted(_folder(workspace).glob("*.parquet")):
         if path.name in present:
             continue
-        known = {
-            name
-            for (name,) in connection.execute(
-                "SELECT name FROM parquet_schema(?)", [str(path)]
+        with library_path(path) as file:
+            described = connection.execute("SELECT name FROM parquet_schema(?)", [file]).fetchall()
+            known = {name for (name,) in described}
+            names = ", ".join(column.name for column in PRICE_BOOK.columns if column.name in known)
+            with transaction(connection):
+                connection.execute(
+                    f"INSERT INTO {PRICE_BOOK.name} ({names}) SELECT {names} FROM read_parquet(?)",
+                    [file],
+                )
+            added += connection.execute(
+                "SELECT book, version, count(*) FROM read_parquet(?) GROUP BY ALL", [file]
             ).fetchall()
-        }
-        names = ", ".join(column.name for column in PRICE_BOOK.columns if column.name in known)
-        with transaction(connection):
-            connection.execute(
-                f"INSERT INTO {PRICE_BOOK.name} ({names}) SELECT {names} FROM read_parquet(?)",
-                [str(path)],
-            )
-        added += connection.execute(
-            "SELECT book, version, count(*) FROM read_parquet(?) GROUP BY ALL", [str(path)]
-        ).fetchall()
     return added
 
 
@@ -108,8 +106,8 @@ def _keep(workspace: Workspace, book: Book) -> None:
     except OSError as error:
         raise disk_error(error, path.parent) from error
     frame = book_frame(book, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
-    with replacing(path) as part:
-        frame.write_parquet(part, compression="zstd")
+    with replacing(path) as part, part.open("wb") as file:
+        frame.write_parquet(file, compression="zstd")
 
 
 def book_frame(book: Book, taken_at: datetime) -> pl.DataFrame:

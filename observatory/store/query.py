@@ -7,7 +7,6 @@ can be reached, so that a pasted query neither changes a run nor writes over one
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -35,13 +34,13 @@ def open_for_query(
     *,
     write: bool = False,
     files: bool = False,
-    out: Path | None = None,
+    out: str | None = None,
     wait_s: float = WAIT_S,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse for a person's SQL.
 
     write: the database may be changed. files: queries may read and write files (read_parquet,
-    COPY). out: the one file that may be written without `files`. A DuckDB error inside becomes
+    COPY). out: the one file that may be written without `files` (library_path's name of it). A DuckDB error inside becomes
     BadInput in one line.
     """
     settings = {"python_enable_replacements": False, "autoinstall_known_extensions": False}
@@ -49,7 +48,7 @@ def open_for_query(
     try:
         if not files:
             if out is not None:
-                connection.execute(f"SET allowed_paths = [{quote(str(out.resolve()))}]")
+                connection.execute(f"SET allowed_paths = [{quote(out)}]")
             connection.execute("SET enable_external_access = false")
         yield connection
     except duckdb.Error as error:
@@ -78,13 +77,13 @@ def run_query(connection: duckdb.DuckDBPyConnection, text: str) -> Answer:
     return Answer(columns, _rows(connection))
 
 
-def write_parquet(connection: duckdb.DuckDBPyConnection, text: str, path: Path) -> int:
+def write_parquet(connection: duckdb.DuckDBPyConnection, text: str, file: str) -> int:
     """Write the rows of one query as Parquet (zstd); answers how many there were."""
     statements = connection.extract_statements(text)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise BadInput("parquet takes exactly one query, a SELECT")
     row = connection.execute(
-        f"COPY (\n{_bare(statements[0].query)}\n) TO {quote(str(path.resolve()))}"
+        f"COPY (\n{_bare(statements[0].query)}\n) TO {quote(file)}"
         " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
     ).fetchone()
     return int(row[0]) if row else 0

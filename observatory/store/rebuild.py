@@ -9,6 +9,7 @@ from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
 from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transaction
 from observatory.store.files import disk_error, sync
+from observatory.store.library_paths import database_file
 from observatory.store.loading import Summarise, load_run
 from observatory.store.migrations import migrate
 from observatory.store.price_snapshots import update_price_book
@@ -44,12 +45,13 @@ def rebuild(
         workspace.results.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(error, workspace.results) from error
-    new = workspace.database.with_name(workspace.database.name + ".new")
+    database = database_file(workspace.database)
+    new = database.with_name(database.name + ".new")
     with exclusive(workspace.results / LOCK_NAME, "the database is being rebuilt"):
         _remove(new)
         try:
             result = _fill(workspace, new, summarise, say)
-            _put_in_place(new, workspace.database, wait_s)
+            _put_in_place(new, database, wait_s)
         finally:
             _remove(new)
     return result
