@@ -368,6 +368,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "clock_step": Provocation("clean", hurt=before_the_seal(rewrite(stepped))),
     "errors": Provocation("errors"),
     "throttled": Provocation("throttled"),
+    "stale_connections": Provocation("stale_connections"),
     "cache_state": Provocation("cache_state"),
     "foreign_cpu": Provocation("clean", served=True, neighbour=True),
     "shared_cores": Provocation("clean", served=True, busy=True),

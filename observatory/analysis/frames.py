@@ -85,12 +85,20 @@ CLIENT_LAG_S = (
 ) / SECOND_NS
 """The client's own lateness: sched_lag_s without the time that opening a connection took."""
 
+STALE = (
+    pl.col("reused_connection")
+    & pl.col("error_kind").is_in(["early_close", "reset"])
+    & pl.col("http_status").is_null()
+    & (pl.col("bytes_received") == 0)
+)
+"""Of attempts: the server had closed the kept connection, or closed it without a byte of an answer."""
+
 
 def request_frame(frames: RunFrames) -> pl.DataFrame:
     """One row a request: its own columns, a_* of its final attempt, f_* of its first sent one.
 
     Further columns: a_events (text events), a_event_characters (what they carried),
-    a_shared_events (events with another segment's stamp), attempts_throttled, attempts_recorded,
+    a_shared_events (events with another segment's stamp), attempts_throttled, attempts_stale, attempts_recorded,
     held_back, and one for each of REQUEST_EXPRESSIONS.
     """
     key = ["stage", "request"]
@@ -110,6 +118,7 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
     )
     throttled = attempts.group_by(key).agg(
         (pl.col("outcome") == "throttled").sum().cast(pl.Int64).alias("attempts_throttled"),
+        STALE.sum().cast(pl.Int64).alias("attempts_stale"),
         pl.len().cast(pl.Int64).alias("attempts_recorded"),
     )
     joined = (
@@ -118,6 +127,8 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
         .join(final, on=key, how="left")
         .join(first, on=key, how="left")
         .join(throttled, on=key, how="left")
-        .with_columns(pl.col("attempts_throttled", "attempts_recorded").fill_null(0))
+        .with_columns(
+            pl.col("attempts_throttled", "attempts_stale", "attempts_recorded").fill_null(0)
+        )
     )
     return joined.with_columns(held_back=HELD_BACK, **REQUEST_EXPRESSIONS).sort(key).collect()

@@ -109,6 +109,7 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from service_checks.window_and_population(data)
     yield from service_checks.errors(data)
     yield from service_checks.throttled(data)
+    yield from service_checks.stale_connections(data)
     yield from service_checks.pace_not_kept(data)
     yield from client_checks.client_cpu(data, frames.ticks)
     yield from client_checks.client_delay(data, frames.ticks)

@@ -30,6 +30,10 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     failed = int((data.offered.get_column("outcome") != "ok").sum())
     yield "error_rate", "value", share(failed, data.offered.height)
     yield "throttle_rate", "value", _throttle_rate(data)
+    stale, tries = (
+        int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
+    )
+    yield "stale_retries", "value", Estimate(float(stale), n=tries)
     level, n = data.open_requests, data.offered.height
     yield "open_requests", "value", Estimate(level.mean, n=n)
     noise = None if level.trend else "within_noise"

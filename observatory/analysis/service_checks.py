@@ -107,6 +107,23 @@ def throttled(data: StageData) -> Iterator[Finding]:
     )
 
 
+def stale_connections(data: StageData) -> Iterator[Finding]:
+    """How many tries the service lost by closing connections that it had kept; a note below the limit."""
+    lost, tries = (
+        int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
+    )
+    if not lost:
+        return
+    message = (
+        f"{lost} of {tries} HTTP tries met a kept connection that the service closed without an answer; "
+        "they were made again on a new connection"
+    )
+    threshold = THRESHOLDS["stale_connections"]
+    severity = threshold.severity(lost / tries) or "note"
+    limit = threshold.limit(severity)
+    yield Finding("stale_connections", severity, message, data.window.stage, lost / tries, limit)
+
+
 def pace_not_kept(data: StageData) -> Iterator[Finding]:
     """429 though requests were paced: the limit is another one, or others use it too."""
     if data.manifest.target.throttling != "pace":

@@ -196,6 +196,12 @@ _ROWS = (
         degraded=0.01,
     ),
     Threshold(
+        "stale_connections",
+        "share of HTTP tries",
+        "each was made again on a new connection, whose opening and second sending are in its user's wait",
+        degraded=0.01,
+    ),
+    Threshold(
         "cache_state",
         "share of prompt tokens",
         "cold prompts share no prefix longer than the chat template; 64 tokens of each prompt are "

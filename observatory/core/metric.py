@@ -266,6 +266,16 @@ METRICS: tuple[Metric, ...] = (
         _OURS,
     ),
     Metric(
+        "stale_retries",
+        "Tries on stale connections",
+        "tries",
+        "lower",
+        "stage",
+        "HTTP tries of the window's requests that the server answered with no byte, by closing the kept "
+        "connection that they were sent on; each was made again on a new connection",
+        _OURS,
+    ),
+    Metric(
         "open_requests",
         "Open requests",
         "requests",

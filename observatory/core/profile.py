@@ -28,6 +28,7 @@ FAULT_KINDS = (
     "model_swap",
     "no_done",
     "fingerprint_swap",
+    "drop_kept",
 )
 
 
@@ -198,6 +199,9 @@ class Faults(Part):
         default=0.0, description="the stream ends well but without its last event"
     )
     fingerprint_swap: Share = Field(default=0.0, description="answers with another fingerprint")
+    drop_kept: Share = Field(
+        default=0.0, description="closes the connection unanswered, if it carried a request before"
+    )
     retry_after: PositiveDuration = Field(default=1.0, description="said with http_429")
     stall_for: PositiveDuration = Field(default=30.0, description="until a stalled one is closed")
     slow_headers_by: PositiveDuration = Field(default=5.0, description="how late they come")

@@ -80,8 +80,10 @@ class EmulatedModel:
         *,
         head: Callable[[Headers], bytes],
         reply: Callable[[Reply, Headers], bytes],
-    ) -> Prepared | tuple[Reply, Headers, str | None]:
-        """The answer to a request, or its refusal with its headers and the fault that it is.
+        kept: bool = False,
+    ) -> Prepared | tuple[Reply, Headers, str | None] | None:
+        """The answer to a request, or its refusal with its headers and the fault that it is; None where
+        its connection, which carried requests before (kept), is to be closed unanswered.
 
         head renders a stream's head and reply a whole response, when they are sent, with these
         headers beside those of every response.
@@ -97,6 +99,8 @@ class EmulatedModel:
                 return over, limits, "limit"
         limit = asked.limit if self.profile.obeys_limit else None
         fate = self._draws.draw(body, limit=limit, whole_limit=asked.whole_limit)
+        if kept and fate.fault == "drop_kept":
+            return None
         refusal = refusal_of(fate.fault, self.profile, says)
         if refusal is not None:
             return refusal, limits, fate.fault

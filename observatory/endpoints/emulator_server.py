@@ -85,6 +85,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, model: EmulatedModel) -> None:
         self._model = model
         self._number = model.connections
+        self._carried = False
         model.connections += 1
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -178,8 +179,19 @@ class Connection(asyncio.Protocol):
             self._reply(wanted, (), None)
             return
         prepared = model.prepare(
-            wanted, body, number, head=self._stream_head, reply=self._whole_response
+            wanted,
+            body,
+            number,
+            head=self._stream_head,
+            reply=self._whole_response,
+            kept=self._carried,
         )
+        self._carried = True
+        if prepared is None:
+            if request.trace is not None:
+                request.trace.facts.update({"status": None, "fault": "drop_kept"})
+            self._ended("close")
+            return
         if isinstance(prepared, Prepared):
             self._begin(request, prepared)
         else:

@@ -68,7 +68,12 @@ class Admission:
             tried = Attempt(
                 number=exchange.number, sent=exchange.sent, http_status=exchange.response.status
             )
-        return self.budget.again(turn.worst_prompt_tokens, turn.worst_output_tokens, tried)
+        return self.budget.again(
+            turn.worst_prompt_tokens,
+            turn.worst_output_tokens,
+            tried,
+            unread=turn.met_stale_connection,
+        )
 
     def place_again(self, turn: Turn, now_ns: int) -> int:
         """Take another try's place under the rate limits; the instant from which it may go out.

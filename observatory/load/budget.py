@@ -23,7 +23,8 @@ class Budget:
     """One worker's share. A worst case is (prompt tokens, output tokens); held is how many are in flight
     or not yet decoded.
 
-    requests counts tries: no more than its share are ever sent. assumed_usd is the part of what is
+    requests counts tries but those that a stale connection lost: of the others, no more than its share
+    are ever sent. assumed_usd is the part of what is
     settled that nobody stated: worst cases, of answers without usage or with usage that cannot be true.
     overrun: how many times its worst case the dearest answer was billed, at least 1; whatever is in
     flight counts so many times.
@@ -84,20 +85,28 @@ class Budget:
         self._held_tokens += output_tokens
         self._held_usd += self._worst_usd(prompt_tokens, output_tokens)
 
-    def again(self, prompt_tokens: int, output_tokens: int, tried: Attempt | None = None) -> bool:
+    def again(
+        self,
+        prompt_tokens: int,
+        output_tokens: int,
+        tried: Attempt | None = None,
+        *,
+        unread: bool = False,
+    ) -> bool:
         """Whether a request in flight may be tried once more; the new try is counted if so.
 
         What was `tried` is settled at what it cost; None: at its worst case, because nobody can say
-        that the server did not read it.
+        that the server did not read it. unread: it met a stale connection, and the new try takes its
+        place among the requests.
         """
         tokens, usd, stated = self._cost(tried, prompt_tokens, output_tokens)
-        if self._requests is not None and self.requests >= self._requests:
+        if not unread and self._requests is not None and self.requests >= self._requests:
             return False
         if self._tokens is not None and self.spent_tokens + tokens > self._tokens:
             return False
         if self._usd is not None and self.spent_usd + usd > self._usd:
             return False
-        self.requests += 1
+        self.requests += not unread
         self._settle(tokens, usd, stated)
         return True
 

@@ -45,7 +45,7 @@ class Patience:
         exchange = turn.exchange
         if not self.asks_again or not _refused(exchange):
             return None
-        if exchange.number + 1 >= self._throttle.max_attempts:
+        if exchange.number - turn.stale_tries + 1 >= self._throttle.max_attempts:
             return "max_attempts"
         wait_s = self._wait_s(turn, unix_s)
         if turn.waited_s + wait_s > self._throttle.max_wait_s:
@@ -58,7 +58,7 @@ class Patience:
         told = retry_after_s(response, unix_s) if response is not None else None
         if told is not None:
             return told
-        number = turn.exchange.number
+        number = turn.exchange.number - turn.stale_tries
         drawn = random.Random(f"{self._key}/{turn.index}/{number}").uniform(-JITTER, JITTER)
         return float(FIRST_WAIT_S * 2**number * (1 + drawn))
 

@@ -25,7 +25,8 @@ class Tries:
         """Ask until there is an answer, a failure, or a refusal that the policy does not wait on.
 
         A kept connection that the server had closed is tried again at once, on a new connection,
-        whatever the policy. Every try stands in turn.earlier or turn.exchange.
+        whatever the policy: that is no failure of the service. Where a cap on tokens or dollars has no room
+        for it, the request ends as cut off by the budget. Every try stands in turn.earlier or turn.exchange.
         """
         while not turn.closed:
             seat.transport.ask(turn.body, turn.exchange)
@@ -35,6 +36,7 @@ class Tries:
             self._admission.heard(turn, unix_s, time.monotonic_ns())
             if turn.met_stale_connection:
                 if not self._admission.again(turn):
+                    give_up_waiting(turn, "interrupted", "budget")
                     return
             elif not self._wait(seat, turn, unix_s):
                 return

@@ -21,7 +21,8 @@ class Turn:
     reason: why it was not issued, was given up or cut off by us, for the record. earlier: the tries
     before the one in `exchange`, in their order. waited_s: the waits between tries, in all.
     ended_as: its outcome where that is not its last try's. mark: the pacer's, of its last try.
-    unseen_tokens: what the service may add to the prompt, beyond the body's bytes.
+    unseen_tokens: what the service may add to the prompt, beyond the body's bytes. stale_tries: earlier
+    tries that met a stale connection, which are ours and none of the service's or the policy's.
     """
 
     index: int
@@ -45,6 +46,7 @@ class Turn:
     ended_as: Outcome | None = None
     mark: Mark | None = None
     unseen_tokens: int = 0
+    stale_tries: int = 0
 
     @property
     def met_stale_connection(self) -> bool:
@@ -60,6 +62,7 @@ class Turn:
 
     def try_again(self) -> None:
         """Keep the try that has ended, and make ready for the next one."""
+        self.stale_tries += self.met_stale_connection
         self.earlier.append(self.exchange)
         self.exchange = Exchange(number=len(self.earlier), streaming=self.exchange.streaming)
 

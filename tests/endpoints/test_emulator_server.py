@@ -15,8 +15,9 @@ import openai
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.profile import Profile
+from observatory.core.profile import Faults, Profile
 from observatory.endpoints.emulator import EmulatorConfig, serve
+from tests.endpoints.conftest import QUICK
 
 Start = Callable[..., tuple[str, int]]
 MESSAGES: Any = [{"role": "user", "content": "Please reset my password today"}]
@@ -269,3 +270,19 @@ def test_as_a_child_it_says_why_it_cannot(tmp_path: Path) -> None:
     unread = subprocess.run([*argv, str(tmp_path / "none")], capture_output=True, check=False)
     assert unread.returncode == 2
     assert "No such file" in json.loads(unread.stdout)["failed"]
+
+
+def test_a_kept_connection_is_dropped_unanswered_and_a_new_one_is_served(
+    start_emulator: Start,
+) -> None:
+    host, port = start_emulator(profile=QUICK.model_copy(update={"faults": Faults(drop_kept=1)}))
+    body = json.dumps({"model": "emulated-model", "messages": MESSAGES, "max_tokens": 2})
+    for _ in range(2):
+        connection = http.client.HTTPConnection(host, port, timeout=20)
+        connection.request("POST", "/v1/chat/completions", body)
+        response = connection.getresponse()
+        assert response.status == 200 and response.read()
+        connection.request("POST", "/v1/chat/completions", body)
+        with pytest.raises(http.client.RemoteDisconnected):
+            connection.getresponse()
+        connection.close()

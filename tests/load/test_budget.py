@@ -275,3 +275,14 @@ def test_an_honest_run_spends_its_cost_to_the_cent(cap: int, counts: list[int]) 
             cost += 7 * 0.01 + output * 0.1
     assert budget.spent_usd == pytest.approx(cost)
     assert budget.assumed_usd == 0.0 and not budget.exceeded
+
+
+def test_a_try_that_a_stale_connection_lost_takes_no_place_among_the_requests() -> None:
+    budget = Budget(Caps(requests=2, output_tokens=40), 0, 1)
+    for _ in range(2):
+        budget.hold(1, 10)
+    assert not budget.again(1, 10)
+    assert budget.again(1, 10, unread=True)
+    assert (budget.requests, budget.spent_tokens) == (2, 30), "it may have been read, and billed"
+    assert budget.again(1, 10, unread=True)
+    assert not budget.again(1, 10, unread=True), "tokens have no room for another"

@@ -67,12 +67,32 @@ def test_a_fresh_connection_that_is_closed_is_a_fault_and_tried_once(tmp_path: P
     assert len(record.attempts) == len(server.seen) == 1
 
 
-def test_there_is_no_second_try_beyond_the_cap(tmp_path: Path) -> None:
+def test_a_stale_connection_on_the_last_try_of_a_budget_is_no_error(tmp_path: Path) -> None:
+    texts = ["[kept] one", "[kept] two", "[kept] three"]
+    with serve({"kept": closes_a_kept_connection}) as server:
+        items = [item(text) for text in texts]
+        carried = carry(make_handoff(tmp_path, server.port, items, caps=Caps(requests=2)))
+    assert [(record.outcome, record.reason) for record in carried.records] == [
+        ("ok", None),
+        ("ok", None),
+        ("refused_by_budget", "budget"),
+    ]
+    assert [len(record.attempts) for record in carried.records] == [1, 2, 0]
+    assert carried.ends[0].spent_requests == 2
+    assert len(server.seen) == 3, "the lost try's place is taken by the one that was made instead"
+
+
+def test_where_tokens_have_no_room_for_another_try_it_is_no_error_of_the_service(
+    tmp_path: Path,
+) -> None:
     texts = ["[kept] one", "[kept] two"]
     caps = Caps(output_tokens=17)  # the first answer used 1, the second may use 16: no third try
     with serve({"kept": closes_a_kept_connection}) as server:
         handoff = make_handoff(tmp_path, server.port, [item(text) for text in texts], caps=caps)
         carried = carry(handoff)
-    assert [record.outcome for record in carried.records] == ["ok", "error"]
+    assert [(record.outcome, record.reason) for record in carried.records] == [
+        ("ok", None),
+        ("interrupted", "budget"),
+    ]
     assert len(server.seen) == 2
     assert carried.ends[0].spent_output_tokens <= 17
