@@ -12,10 +12,12 @@ from statistics import fmean, stdev
 from scipy.stats import t
 
 from observatory.analysis.estimate import CONFIDENCE
+from observatory.core.metric import FOREIGN_CPU_APART
 
 FIRST_CELL = "the first cell: the others are compared with it"
 NO_PAIR = "no block has a value of this cell and of the first"
 NOT_FINITE = "a value is infinite, or the first cell's is zero: no change"
+FOREIGN = "other work took shares of the machine that differ by more than 10 % of it: no change"
 ONE_BLOCK = "one block: no interval"
 
 Values = Mapping[int, float]
@@ -46,15 +48,30 @@ class Pooled:
         return self.change_low > 0 or self.change_high < 0
 
 
-def pooled(values: Values, first: Values | None) -> Pooled:
-    """The figure over its blocks. first: the first cell's, None where this is the first cell."""
+def apart(shares: Values, first: Values) -> frozenset[int]:
+    """The blocks in which other work took too different shares of the machine from this cell and the first."""
+    return frozenset(
+        block
+        for block in shares
+        if block in first and abs(shares[block] - first[block]) > FOREIGN_CPU_APART
+    )
+
+
+def pooled(values: Values, first: Values | None, unlike: frozenset[int] = frozenset()) -> Pooled:
+    """The figure over its blocks. first: the first cell's, None where this is the first cell.
+
+    unlike: blocks that make no pair, because of what other work took in them (`apart`).
+    """
     found = list(values.values())
     if not found:
         return Pooled(None, None, None, 0, note=FIRST_CELL if first is None else NO_PAIR)
     mean, least, most, blocks = fmean(found), min(found), max(found), len(found)
     if first is None:
         return Pooled(mean, least, most, blocks, note=FIRST_CELL)
-    pairs = [(values[block], first[block]) for block in values if block in first]
+    both = [block for block in values if block in first]
+    pairs = [(values[block], first[block]) for block in both if block not in unlike]
+    if both and not pairs:
+        return Pooled(mean, least, most, blocks, note=FOREIGN)
     if not pairs:
         return Pooled(mean, least, most, blocks, note=NO_PAIR)
     if any(not math.isfinite(mine) or not math.isfinite(base) or base == 0 for mine, base in pairs):

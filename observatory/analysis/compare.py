@@ -6,13 +6,13 @@ statement, different questions are not compared, and no model wins without its s
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
 from observatory.analysis.estimate import Estimate
-from observatory.core.metric import BY_NAME
+from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART
 from observatory.core.run import Manifest
 from observatory.core.units import human_number, human_seconds
 
@@ -34,6 +34,7 @@ REASONS: dict[str, str] = {
     "different_questions": "they did not do the same work",
     "invalid_run": "one of the runs is invalid",
     "not_judged": "one of the runs has no verdict",
+    "foreign_cpu": "other work took shares of the machine that differ by more than 10 % of it",
     "no_direction": "neither more nor less of it is better",
     "no_value": "one of them has no value for it",
     "different_tokenizers": "their tokens are not known to be the same unit",
@@ -56,6 +57,8 @@ class Side:
     verdict: str | None = None
     model: str | None = None
     tokenizer: str | None = None
+    foreign_cpu: Mapping[int, float] = field(default_factory=dict)
+    """Stage -> the share of the machine that other work took; a stage where it is not known is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Difference:
 class Statement:
     """What one figure says of two runs. better is a target's name, or None for the given reason.
 
-    ratio is second / first where both have a value; text is one line for reading.
+    ratio is second / first where both have a value and other work took a like share of both; text is one line for reading.
     """
 
     stage: int
@@ -115,6 +118,8 @@ def statements(
     Statistics over successes only (_ok) make no statement of their own and are left out.
     """
     theirs = _estimates(second_metrics)
+    first = replace(first, foreign_cpu=foreign_cpu(first_metrics))
+    second = replace(second, foreign_cpu=foreign_cpu(second_metrics))
     scores = tuple(
         {stage: each for (stage, metric, _), each in found.items() if metric == "score"}
         for found in (_estimates(first_metrics), theirs)
@@ -143,9 +148,10 @@ def statement(
     stage, metric, statistic = key
     mine, other = figures
     ratio = None
-    if mine.value and other.value is not None:
+    apart = _apart(first, second, stage)
+    if mine.value and other.value is not None and not apart:
         ratio = other.value / mine.value
-    reason = _why_silent(first, second, metric, figures, scores)
+    reason = _why_silent(first, second, metric, figures, scores, apart)
     better = None
     if reason is None:
         assert mine.value is not None
@@ -162,6 +168,7 @@ def _why_silent(
     metric: str,
     figures: tuple[Estimate, Estimate],
     scores: tuple[Estimate | None, Estimate | None],
+    apart: bool,
 ) -> str | None:
     """The first reason against a statement, None where it may be made."""
     other_model = first.model is None or first.model != second.model
@@ -173,6 +180,7 @@ def _why_silent(
         ("different_questions", first.comparison_key != second.comparison_key),
         ("invalid_run", "invalid" in (first.verdict, second.verdict)),
         ("not_judged", None in (first.verdict, second.verdict)),
+        ("foreign_cpu", apart),
         ("no_direction", BY_NAME[metric].better == "neither"),
         ("no_value", any(each.value is None for each in figures)),
         ("different_tokenizers", metric in PER_TOKEN and other_model and other_tokens),
@@ -181,6 +189,18 @@ def _why_silent(
         ("intervals_overlap", _overlap(*figures)),
     )
     return next((code for code, applies in rules if applies), None)
+
+
+def foreign_cpu(metrics: pl.DataFrame) -> dict[int, float]:
+    """Stage -> the share of the machine that other work took, where it is known."""
+    rows = metrics.filter((pl.col("metric") == FOREIGN_CPU) & pl.col("value").is_not_null())
+    return dict(rows.select("stage", "value").iter_rows())
+
+
+def _apart(first: Side, second: Side, stage: int) -> bool:
+    """Whether other work took shares of the machine that are too different for a ratio."""
+    mine, other = first.foreign_cpu.get(stage), second.foreign_cpu.get(stage)
+    return mine is not None and other is not None and abs(mine - other) > FOREIGN_CPU_APART
 
 
 def _overlap(first: Estimate, second: Estimate) -> bool:

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from observatory.analysis.blocks import Pooled, pooled
+from observatory.analysis.blocks import FOREIGN, Pooled, apart, pooled
 from observatory.analysis.undeclared import FACTS, Opened, undeclared
 from observatory.cli.figure_text import figure_text
 from observatory.core.design import Cell, Design
 from observatory.core.distribution import engine_levels, in_words, third_party_package
+from observatory.core.metric import FOREIGN_CPU
 from observatory.core.units import human_level
 from observatory.runner.finish import FinishedRun
 
@@ -183,7 +184,8 @@ def _heading(
 def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Pooled:
     _, metric, statistic, _ = column
     first = found.get((0, metric, statistic), {}) if cell.place else None
-    return pooled(found.get((cell.place, metric, statistic), {}), first)
+    shares = (found.get((place, FOREIGN_CPU, "value"), {}) for place in (cell.place, 0))
+    return pooled(found.get((cell.place, metric, statistic), {}), first, apart(*shares))
 
 
 def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, list[str]]:
@@ -245,6 +247,8 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
                 text.append("\nnot told apart", style="dim italic")
         elif repeats > 1:
             text.append("\nno interval", style="dim italic")
+    elif figure.note == FOREIGN:
+        text.append("\nno change: other work differs", style="dim italic")
     return text
 
 

@@ -13,6 +13,11 @@ user waited and got nothing, so it has failed wherever time counts from `schedul
 FROM_SCHEDULED = frozenset({"ttft_scheduled_s", "e2e_scheduled_s"})
 """Request-grain metrics in which a request that was kept back counts as +infinity."""
 
+FOREIGN_CPU = "foreign_cpu_fraction"
+"""The stage's metric of the cores that work beside the run took."""
+FOREIGN_CPU_APART = 0.10
+"""Of the machine: runs of which other work took shares that lie further apart make no ratio."""
+
 Grain = Literal["attempt", "request", "event", "stage"]
 Better = Literal["lower", "higher", "neither"]
 
@@ -394,7 +399,7 @@ METRICS: tuple[Metric, ...] = (
         _OURS,
     ),
     Metric(
-        "foreign_cpu_fraction",
+        FOREIGN_CPU,
         "Cores taken by other work",
         "1",
         "neither",

@@ -5,11 +5,11 @@ nobody's, so it wins nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from observatory.analysis import compare
 from observatory.analysis.estimate import Estimate
-from observatory.core.metric import BY_NAME
+from observatory.core.metric import BY_NAME, FOREIGN_CPU
 from observatory.site.figures import Figure, Figures
 from observatory.site.loads import Load
 from observatory.site.members import UNJUDGED, Member, side_of
@@ -90,8 +90,8 @@ def _compare(load: Load, sides: list[Side]) -> Statement:
     ranked = sorted(sides, key=lambda side: (side.figure.value or 0.0) * (1 if lower else -1))
     best, second = ranked[0], ranked[1]
     made = compare.statement(
-        side_of(best.member.run),
-        side_of(second.member.run),
+        _runs_side(best.member, load),
+        _runs_side(second.member, load),
         (load.stage, figure.metric, figure.statistic),
         (_estimate(best.figure), _estimate(second.figure)),
         (_estimate(best.score), _estimate(second.score)),
@@ -111,6 +111,13 @@ def _compare(load: Load, sides: list[Side]) -> Statement:
         why = compare.REASONS.get(made.reason or "", made.reason or "")
         return Statement(f"No statement on {title} between {names}: {why}.", [])
     return Statement(sentence, [best, second])
+
+
+def _runs_side(member: Member, load: Load) -> compare.Side:
+    """The run's side, with the share of the machine that other work took at this load."""
+    figure = _side(member, load, FOREIGN_CPU, "value").figure
+    shares = {} if figure.value is None else {load.stage: figure.value}
+    return replace(side_of(member.run), foreign_cpu=shares)
 
 
 def _estimate(figure: Figure) -> Estimate:

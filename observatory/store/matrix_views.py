@@ -5,7 +5,7 @@ a block, with the first cell of the scenario, so that what drifts from block to 
 Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.core.metric import BY_NAME, Metric
+from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART, Metric
 from observatory.store.stage_columns import INTERVAL_ENDING, column_name
 from observatory.store.view import View, ViewColumn
 
@@ -61,18 +61,32 @@ _FIGURES_PRELUDE = f"""WITH {_CELLS}, measured AS (
   SELECT s.campaign_id, s.target, s.cell, s.block, m.stage, m.metric, m.statistic, m.value, m.n,
     m.basis
   FROM sound s JOIN stage_metrics m ON m.run_id = s.run_id
-), paired AS (
-  SELECT x.*, x.value IS NOT NULL AND f.value IS NOT NULL AS is_pair,
-    CASE WHEN isfinite(x.value) AND isfinite(f.value) AND f.value <> 0
-      THEN x.value / f.value - 1 END AS change
+), taken AS (
+  SELECT campaign_id, target, cell, block, stage, value FROM measured WHERE metric = '{FOREIGN_CPU}'
+), unlike AS (
+  SELECT x.campaign_id, x.target, x.block, x.stage FROM taken x JOIN taken f
+    ON f.cell = 0 AND x.cell <> 0 AND f.campaign_id = x.campaign_id AND f.block = x.block
+    AND f.stage = x.stage
+  WHERE abs(x.value - f.value) > {FOREIGN_CPU_APART}
+), matched AS (
+  SELECT x.*, f.value AS base, u.block IS NOT NULL AS is_unlike
   FROM measured x LEFT JOIN measured f
     ON f.cell = 0 AND x.cell <> 0 AND f.campaign_id = x.campaign_id AND f.block = x.block
     AND f.stage = x.stage AND f.metric = x.metric AND f.statistic = x.statistic
+  LEFT JOIN unlike u ON u.campaign_id = x.campaign_id AND u.target = x.target
+    AND u.block = x.block AND u.stage = x.stage
+), paired AS (
+  SELECT *, value IS NOT NULL AND base IS NOT NULL AND NOT is_unlike AS is_pair,
+    value IS NOT NULL AND base IS NOT NULL AND is_unlike AS is_left_out,
+    CASE WHEN isfinite(value) AND isfinite(base) AND base <> 0 AND NOT is_unlike
+      THEN value / base - 1 END AS change
+  FROM matched
 ), pooled AS (
   SELECT campaign_id, target, stage, metric, statistic, count(*) AS runs, count(value) AS blocks,
     avg(value) AS mean, min(value) AS least, max(value) AS most, sum(n)::BIGINT AS n,
     CASE WHEN count(DISTINCT basis) > 1 THEN 'mixed' ELSE max(basis) END AS basis,
-    count(*) FILTER (WHERE is_pair) AS pairs, count(change) AS changes, avg(change) AS change,
+    count(*) FILTER (WHERE is_pair) AS pairs,
+    count(*) FILTER (WHERE is_left_out) AS unlike_pairs, count(change) AS changes, avg(change) AS change,
     CASE WHEN count(change) > 1
       THEN stddev_samp(change) / sqrt(count(change))
         * ([{", ".join(map(str, _T_95))}])[least(count(change) - 1, {len(_T_95)})] END AS half_width
@@ -105,12 +119,17 @@ MATRIX_FIGURES = View(
         ViewColumn("mean", "p.mean", "mean over the blocks"),
         ViewColumn("least", "p.least", "lowest of the blocks"),
         ViewColumn("most", "p.most", "highest of the blocks"),
-        ViewColumn("pairs", "p.pairs", "blocks in which the first cell has a value too"),
+        ViewColumn(
+            "pairs",
+            "p.pairs",
+            "blocks in which the first cell has a value too and other work took a like share of the machine",
+        ),
         ViewColumn(
             "change",
             "CASE WHEN p.changes = p.pairs THEN p.change END",
-            "mean over the pairs of value / the first cell's value - 1; null for the first cell, and "
-            "where a pair has an infinite value or a first one of zero",
+            "mean over the pairs of value / the first cell's value - 1; null for the first cell, "
+            "where a pair has an infinite value or a first one of zero, and where other work took "
+            "shares of the machine that differ by more than 10 % of it in every block",
         ),
         ViewColumn(
             "change_low",
@@ -126,6 +145,8 @@ MATRIX_FIGURES = View(
             "note",
             """CASE
     WHEN c.cell = 0 THEN 'the first cell: the others are compared with it'
+    WHEN p.pairs = 0 AND p.unlike_pairs > 0
+      THEN 'other work took shares of the machine that differ by more than 10 % of it: no change'
     WHEN p.pairs = 0 THEN 'no block has a value of this cell and of the first'
     WHEN p.changes < p.pairs THEN 'a value is infinite, or the first cell''s is zero: no change'
     WHEN p.pairs = 1 THEN 'one block: no interval'

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.blocks import FIRST_CELL, NO_PAIR, NOT_FINITE, ONE_BLOCK, pooled
+from observatory.analysis.blocks import (
+    FIRST_CELL,
+    FOREIGN,
+    NO_PAIR,
+    NOT_FINITE,
+    ONE_BLOCK,
+    apart,
+    pooled,
+)
 from observatory.store.migrations import migrate
 
 
@@ -37,6 +45,15 @@ def test_why_there_is_no_change() -> None:
     assert not alone.told_apart
 
 
+def test_blocks_beside_unlike_other_work_make_no_pair() -> None:
+    assert apart({0: 0.02, 1: 0.5, 2: 0.5, 3: 0.9}, {0: 0.11, 1: 0.02, 2: 0.45}) == {1}
+    found = pooled({0: 0.15, 1: 0.24, 2: 0.3}, {0: 0.1, 1: 0.1, 2: 0.2}, frozenset({1}))
+    assert (found.mean, found.blocks) == (pytest.approx(0.23), 3)
+    assert found.change == pytest.approx(0.5)
+    alone = pooled({0: 0.15}, {0: 0.1}, frozenset({0}))
+    assert (alone.mean, alone.change, alone.note) == (0.15, None, FOREIGN)
+
+
 @pytest.fixture(scope="module")
 def warehouse() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
@@ -44,18 +61,19 @@ def warehouse() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+shares = st.sampled_from([None, 0.0, 0.05, 0.3, 0.95])
 figure = st.one_of(st.none(), st.floats(0.001, 100.0), st.just(math.inf), st.just(0.0))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(figure, figure), min_size=1, max_size=6))
+@given(st.lists(st.tuples(figure, figure, shares, shares), min_size=1, max_size=6))
 def test_the_view_gives_the_same(
-    warehouse: duckdb.DuckDBPyConnection, drawn: list[tuple[float | None, float | None]]
+    warehouse: duckdb.DuckDBPyConnection, drawn: list[tuple[float | None, ...]]
 ) -> None:
     for table in ("runs", "stages", "stage_metrics"):
         warehouse.execute(f"DELETE FROM {table}")
     for block, pair in enumerate(drawn):
-        for cell, value in enumerate(pair):
+        for cell, value in enumerate(pair[:2]):
             name = f"r{cell}-{block}"
             warehouse.execute(
                 "INSERT INTO runs (run_id, campaign_id, target, cell, block, status, verdict, "
@@ -65,8 +83,8 @@ def test_the_view_gives_the_same(
             warehouse.execute("INSERT INTO stages (run_id, stage, kind) VALUES (?, 0, 'closed')", [name])  # fmt: skip
             warehouse.execute(
                 "INSERT INTO stage_metrics (run_id, stage, metric, statistic, value) "
-                "VALUES (?, 0, 'ttft_s', 'p50', ?)",
-                [name, value],
+                "VALUES (?, 0, 'ttft_s', 'p50', ?), (?, 0, 'foreign_cpu_fraction', 'value', ?)",
+                [name, value, name, pair[2 + cell]],
             )
     columns = [
         {block: pair[cell] for block, pair in enumerate(drawn) if pair[cell] is not None}
@@ -74,10 +92,15 @@ def test_the_view_gives_the_same(
     ]
     first: dict[int, float] = {block: v for block, v in columns[0].items() if v is not None}
     other: dict[int, float] = {block: v for block, v in columns[1].items() if v is not None}
-    for cell, found in ((0, pooled(first, None)), (1, pooled(other, first))):
+    taken: list[dict[int, float]] = [
+        {block: share for block, pair in enumerate(drawn) if (share := pair[2 + cell]) is not None}
+        for cell in (0, 1)
+    ]
+    unlike = apart(taken[1], taken[0])
+    for cell, found in ((0, pooled(first, None)), (1, pooled(other, first, unlike))):
         row = warehouse.execute(
             "SELECT mean, least, most, blocks, change, change_low, change_high, note "
-            "FROM matrix_figures WHERE cell = ?",
+            "FROM matrix_figures WHERE cell = ? AND metric = 'ttft_s'",
             [cell],
         ).fetchone()
         assert row is not None

@@ -86,6 +86,32 @@ def test_every_reason_for_silence(
         assert REASONS[reason] in said.text
 
 
+SHARES = [
+    (0.02, 0.12, False),
+    (0.02, 0.13, True),
+    (0.9, 0.5, True),
+    (0.0, None, False),
+    (None, 0.9, False),
+]
+
+
+@pytest.mark.parametrize(("mine", "other", "apart"), SHARES)
+def test_runs_beside_unlike_other_work_make_no_ratio(
+    mine: float | None, other: float | None, apart: bool
+) -> None:
+    first, second = (
+        replace(side, foreign_cpu={} if share is None else {0: share})
+        for side, share in ((ONE, mine), (TWO, other))
+    )
+    for key in ((0, "ttft_s", "p50"), (0, "attempt_rate", "value")):
+        said = statement(first, second, key, (FAST, SLOW))
+        assert (said.ratio is None) is apart
+        assert (said.reason == "foreign_cpu") is apart
+        assert (said.first, said.second) == (FAST, SLOW)
+    beside = statement(first, second, (1, "ttft_s", "p50"), (FAST, SLOW))
+    assert (beside.better, beside.ratio) == ("ours", 2.0)  # another stage
+
+
 def test_different_models_speak_with_their_scores_beside() -> None:
     other = replace(TWO, model="x")
     said = statement(ONE, other, TTFT, (FAST, SLOW), SCORES)
@@ -141,3 +167,18 @@ def test_runs_are_compared_figure_by_figure(new_run: Any) -> None:
     assert said["ttft_s", "p99"].reason == "no_value"
     assert said["request_rate", "value"].reason == "intervals_overlap"
     assert not any(statistic.endswith("_ok") for _, statistic in said)
+
+
+def test_what_other_work_took_is_read_from_the_figures(new_run: Any) -> None:
+    sides, frames = [], []
+    for others in (0.1, 1.0):
+        run = new_run(target={"name": f"beside-{others}"})
+        for place in range(100):
+            run.add(5 + place / 5, ttft_s=0.1 + others / 10)
+        for second in range(60):
+            run.sample(second, (0.5 + others) * second, "cpu_busy_s")
+            run.sample(second, 0.5 * second, "cpu_s", sensor="own")
+        sides.append(replace(side_of(run.manifest), verdict="valid"))
+        frames.append(stage_metrics(run.manifest, run.frames))
+    said = statements(*sides, *frames)
+    assert {(each.ratio, each.reason) for each in said} == {(None, "foreign_cpu")}

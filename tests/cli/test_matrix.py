@@ -138,7 +138,12 @@ def test_options_that_a_matrix_cannot_follow_are_refused(workspace: Workspace) -
 
 
 def _run(
-    design: Design, cell: int, block: int, ttft_s: float | None, **changes: Any
+    design: Design,
+    cell: int,
+    block: int,
+    ttft_s: float | None,
+    taken: float | None = None,
+    **changes: Any,
 ) -> FinishedRun:
     made = manifest(
         f"r{cell}-{block}",
@@ -158,6 +163,8 @@ def _run(
         {**common, "metric": "ttft_s", "statistic": "p50", "value": ttft_s, "basis": "measured"},
         {**common, "metric": "j_per_output_token", "basis": "estimated"},
     ]
+    if taken is not None:
+        rows.append({**common, "metric": "foreign_cpu_fraction", "value": taken})
     numbers = {"value": pl.Float64, "low": pl.Float64, "high": pl.Float64}
     frame = pl.DataFrame(rows, schema_overrides=numbers)
     return FinishedRun(Path(), made, frame, IngestResult((made.run_id,)))
@@ -198,6 +205,19 @@ def test_cells_whose_blocks_disagree_are_not_told_apart(workspace: Workspace) ->
         for cell, value in enumerate(pair)
     ]
     assert _shown(design, runs).split("Mean over")[0].count("not told apart") == 2
+
+
+def test_cells_beside_unlike_other_work_are_shown_without_a_change(workspace: Workspace) -> None:
+    design = _write(workspace, CONFOUNDED)
+    runs = [
+        _run(design, cell, block, 0.1 + cell / 10, taken=0.05 if cell == 0 else 0.6)
+        for block in range(3)
+        for cell in range(2)
+    ]
+    text = _shown(design, runs).split("Mean over")[0]
+    assert "200 ms" in text
+    assert "+100 %" not in text
+    assert text.count("no change: other") == 2
 
 
 def test_what_the_engines_turned_out_to_differ_in_is_told(workspace: Workspace) -> None:

@@ -18,8 +18,11 @@ def member(
     emulated: bool = False,
     verdict: str | None = "valid",
     model: str | None = None,
+    taken: float | None = None,
 ) -> Member:
     by_key: dict[tuple[str, str], Figure] = {}
+    if taken is not None:
+        by_key["foreign_cpu_fraction", "value"] = Figure("foreign_cpu_fraction", "value", taken)
     if ttft:
         by_key["ttft_s", "p50"] = Figure("ttft_s", "p50", *ttft, n=100, basis="measured")
     if score is not None:
@@ -59,6 +62,16 @@ def test_a_clear_difference_is_said_with_both_scores_beside_it() -> None:
 
 def test_overlapping_intervals_cannot_be_told_apart() -> None:
     assert "cannot be told apart" in said(member("a"), member("b", (0.105, 0.095, 0.12)))
+
+
+def test_runs_beside_unlike_other_work_are_not_compared() -> None:
+    text = said(member("slow", (0.4, 0.38, 0.42), taken=0.05), member("fast", taken=0.6))
+    assert text == (
+        "No statement on time to first token, median between fast and slow: other work took shares of "
+        "the machine that differ by more than 10 % of it."
+    )
+    like = said(member("slow", (0.4, 0.38, 0.42), taken=0.05), member("fast", taken=0.1))
+    assert "fast has the lowest" in like
 
 
 def test_between_models_no_winner_without_a_score() -> None:
