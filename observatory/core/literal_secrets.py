@@ -16,7 +16,14 @@ _SECRET_HEADER = re.compile(
 _SECRET_NAME = re.compile(
     r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)($|_)", re.IGNORECASE
 )
+_SECRET_PARAMETER = re.compile(r"^(key|code|sig|signature|sas)$|apikey", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a header, a query parameter or a variable of this name carries a secret."""
+    patterns = (_SECRET_HEADER, _SECRET_NAME, _SECRET_PARAMETER)
+    return any(pattern.search(name) for pattern in patterns)
 
 
 def no_literal_secret(headers: dict[str, str]) -> None:

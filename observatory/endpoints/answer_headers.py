@@ -56,7 +56,7 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
     for name, value in response.headers:
         if name.startswith(_RATE_LIMITS) or name in _RETRY:
             if len(limits) < _MOST_KEPT:
-                limits[name] = masker.exact(value)[:200]
+                limits[masker.exact(name)[:200]] = masker.exact(value)[:200]
         elif name in _REQUEST_IDS and value:
             found[name] = value
     identifier = min(found, key=_REQUEST_IDS.index) if found else None

@@ -5,6 +5,7 @@ A new kind is a model in core.target, a file beside this one, and a line here.
 
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput
+from observatory.core.literal_secrets import names_a_secret
 from observatory.core.target import (
     ApiTarget,
     EmulatedTarget,
@@ -14,7 +15,9 @@ from observatory.core.target import (
     VllmTarget,
 )
 from observatory.endpoints.free_port import check_port
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect
+from observatory.endpoints.masking import Masker
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, masked_facts
+from observatory.endpoints.sent_secrets import hiding, secrets_in, secrets_of
 from observatory.endpoints.tls import tls_context
 
 __all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened_connection"]
@@ -26,7 +29,27 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
     BadInput: what its file says cannot be (a key variable that is not set among it). TargetFailed,
     EnvironmentFailed: it does not come up, or does not answer where it must be asked.
     """
-    check_inputs(target)
+    masker = masker_for(target, check_inputs(target))
+    with hiding(masker):
+        opened = _open(target, context)
+    opened.masker = masker
+    opened.facts = masked_facts(opened.facts, masker)
+    return opened
+
+
+def masker_for(target: Target, connection: Connection) -> Masker:
+    """Hides what a target is sent, and what the process of one that we start gets in its environment."""
+    given = target.environment if isinstance(target, VllmTarget) else {}
+    own = [
+        secret
+        for name, value in given.items()
+        if names_a_secret(name)
+        for secret in secrets_in(name, value)
+    ]
+    return Masker([*secrets_of(connection), *own])
+
+
+def _open(target: Target, context: OpenContext) -> OpenTarget:
     match target:
         case LlamaCppTarget():
             from observatory.endpoints.llamacpp import open_llamacpp

@@ -19,6 +19,7 @@ from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import owned_models
 from observatory.endpoints.request_head import named_headers, request_headers
 from observatory.endpoints.requests_body import render
+from observatory.endpoints.sent_secrets import hiding
 from observatory.endpoints.wires import fixed_headers, path_of
 
 _NAMED = 12
@@ -39,6 +40,16 @@ class TargetCheck(msgspec.Struct, frozen=True):
 
 
 def check_target(opened: OpenTarget) -> TargetCheck:
+    """As _check, with none of the target's secrets in the answer or an error, whatever its server says."""
+    masker = opened.masker
+    with hiding(masker):
+        found = _check(opened)
+    said = [masker.exact(name) for name in found.models] if found.models is not None else None
+    note = masker.exact(found.note) if found.note is not None else None
+    return msgspec.structs.replace(found, model=masker.exact(found.model), models=said, note=note)
+
+
+def _check(opened: OpenTarget) -> TargetCheck:
     """Whether the target answers and has its model; errors as owned_models, BadInput for others.
 
     A target that turns out to be our emulator is marked so in opened.facts.

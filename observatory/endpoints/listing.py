@@ -23,6 +23,7 @@ from observatory.core.errors import BadInput, TargetFailed
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import page_in
+from observatory.endpoints.sent_secrets import masker_of
 from observatory.endpoints.tls import tls_context
 from observatory.endpoints.wires import fixed_headers
 
@@ -52,10 +53,7 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     fails TLS, times out, redirects, answers something else than a list of models, or fails itself.
     """
     headers = resolved_headers(connection)
-    query = resolved_query(connection)
-    proxy = proxy_of(connection)
-    hidden = proxy.secrets if proxy is not None else []
-    masker = Masker([*headers.values(), *query.removeprefix("?").split("&"), *hidden])
+    masker = masker_of(connection)
     headers |= fixed_headers(connection, headers)
     owned: dict[str, str | None] = {}
     after: str | None = None
@@ -91,7 +89,7 @@ def _page(
         return page_in(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetFailed(
-            f"it answered {_what(text, media)} instead of a list of models",
+            f"it answered {masker.error(_what(text, media))} instead of a list of models",
             where=f"{connection.endpoint}/models",
             fix=PATH_FIX,
         ) from error
@@ -195,9 +193,7 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
             fix="name its key with api_key_env" if key is None else _key_fix(key),
         ) from None
     if 300 <= status < 400:
-        to = httpx2.URL(error.response.headers.get("location", "")).copy_with(
-            userinfo=b"", query=None
-        )
+        to = masker.error(_location(error.response.headers.get("location", "")))
         raise TargetFailed(
             f"it redirects (HTTP {status}) to {to}", where=where, fix="use the final URL"
         ) from None
@@ -207,6 +203,14 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
         ) from None
     kind = "it failed itself" if status >= 500 else "it refused"
     raise TargetFailed(f"{kind} with HTTP {status}{said}", where=where) from None
+
+
+def _location(text: str) -> str:
+    """Where a redirect leads, without credentials and query."""
+    try:
+        return str(httpx2.URL(text).copy_with(userinfo=b"", query=None))
+    except httpx2.InvalidURL:
+        return "something that is no URL"
 
 
 def _key_fix(key: KeySource) -> str:
@@ -236,13 +240,13 @@ def _unreachable(
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TargetFailed(
-                f"its TLS certificate cannot be verified: {cause.verify_message}",
+                f"its TLS certificate cannot be verified: {masker.error(cause.verify_message)}",
                 where=where,
                 fix="give ca_bundle where its authority is your own",
             )
         if isinstance(cause, ssl.SSLError):
             return TargetFailed(
-                f"TLS failed: {cause.reason or cause}",
+                f"TLS failed: {masker.error(str(cause.reason or cause))}",
                 where=where,
                 fix="is it https at all? does it ask for a client_certificate?",
             )

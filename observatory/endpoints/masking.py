@@ -1,10 +1,23 @@
 """Keeps secrets out of what is stored: those that we sent, and anything that looks like a key."""
 
+import base64
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
 
 MASK = "***"
+_SHORTEST = 4
+"""Characters of a secret that is masked; a shorter one would mask words."""
+_UNUSUAL = 8
+"""From here on a secret is masked in any case and any encoding: no word is like it by accident."""
+_PIECE = 12
+"""Characters at either end of a secret that are masked where a server shows only a part of it."""
+_WITH_PIECES = 20
+_ESCAPE_SIGN = re.compile(r"[%\\&]")
+_SCHEMES = ("bearer", "basic")
+_ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _KEY_LIKE = re.compile(
     r"(?i:bearer|basic)\s+[^\s\"',;]{4,}"
     r"|\b(?:sk|pk|rk|gsk|xai|hf|nvapi|pplx|r8|fw|tgp)[-_][A-Za-z0-9_\-.*]{6,}"
@@ -18,22 +31,131 @@ Tokens, and any run of 40 characters with letters and digits."""
 
 
 class Masker:
-    """Replaces the given secrets, and in error texts also whatever looks like a key, by MASK."""
+    """Replaces the given secrets, and in error texts also whatever looks like a key, by MASK.
+
+    A secret of 8 characters or more is found in any case, as Base64, in hexadecimal digits and with
+    any of its characters escaped as in a URL, JSON or HTML; one of 20 or more also by its first or its
+    last 12 characters. Texts without any cost a few searches for substrings.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        bare = {part for secret in secrets for part in (secret, secret.rpartition(" ")[2])}
-        # In a URL, which servers repeat, they stand as they are encoded there.
-        parts = {said for part in bare for said in (part, quote(part, safe=""), quote_plus(part))}
-        # Longest first, so that no tail of one is left; what is too short would mask words.
-        self._secrets = sorted((part for part in parts if len(part) >= 4), key=len, reverse=True)
+        bare = _parts(secrets)
+        self._unusual = [part for part in bare if len(part) >= _UNUSUAL]
+        self._coded = [text for part in self._unusual for text in _coded(part)]
+        self._ends = [end for part in self._unusual for end in _ends(part)]
+        self._needles = sorted({text.lower() for text in (*self._ends, *self._coded)})
+        short = [part for part in bare if len(part) < _UNUSUAL]
+        self._words = [said for part in short for said in (part, quote(part, safe=""))]
+        self._shortest = min(map(len, (*self._words, *self._needles)), default=1 << 62)
 
     def exact(self, text: str) -> str:
         """The text without the secrets that were sent."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASK)
+        if len(text) < self._shortest:
+            return text
+        for word in self._words:
+            text = text.replace(word, MASK)
+        if not self._needles:
+            return text
+        if _ESCAPE_SIGN.search(text):
+            return self._escaped.sub(MASK, text)
+        folded = text.lower()
+        for needle in self._needles:
+            if needle in folded:
+                return self._plain.sub(MASK, text)
         return text
+
+    @cached_property
+    def _plain(self) -> re.Pattern[str]:
+        """Every form. The whole before its ends, so that no tail of one is left."""
+        forms = _longest_first((*self._unusual, *self._coded, *self._ends))
+        return _after_a_scheme(map(re.escape, forms))
+
+    @cached_property
+    def _escaped(self) -> re.Pattern[str]:
+        """Every form with characters escaped; of Base64 only those that are no letter and no digit."""
+        forms = _longest_first((*self._unusual, *self._ends))
+        patterns = ["".join(map(_in_any_way, form)) for form in forms]
+        patterns += [
+            "".join(sign if sign.isalnum() else _in_any_way(sign) for sign in form)
+            for form in _longest_first(self._coded)
+        ]
+        return _after_a_scheme(patterns)
 
     def error(self, text: str) -> str:
         """The text without those secrets and without anything like a key."""
         return _KEY_LIKE.sub(MASK, self.exact(text))
+
+    def values(self, value: Any) -> Any:
+        """A value of JSON with every text in it as `exact` leaves it, names of fields too."""
+        if isinstance(value, str):
+            return self.exact(value)
+        if isinstance(value, dict):
+            return {self.exact(str(name)): self.values(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.values(inner) for inner in value]
+        return value
+
+
+def _parts(secrets: Iterable[str]) -> list[str]:
+    """The secrets without a scheme such as Bearer before them, and the pair inside Basic's Base64."""
+    found: set[str] = set()
+    for secret in secrets:
+        scheme, _, value = secret.strip().rpartition(" ")
+        found.add(value if scheme.lower() in _SCHEMES else secret.strip())
+        found.add(value)
+        if scheme.lower() == "basic":
+            pair = _decoded(value)
+            found |= {pair, pair.partition(":")[2]}
+    return sorted(part for part in found if len(part) >= _SHORTEST)
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return ""
+
+
+def _ends(secret: str) -> list[str]:
+    """What is looked for: the secret, or its ends where these alone give it away."""
+    if len(secret) < _WITH_PIECES:
+        return [secret]
+    return [secret[:_PIECE], secret[-_PIECE:]]
+
+
+def _coded(secret: str) -> list[str]:
+    """The secret in hexadecimal digits, and in Base64 at each of the three places that it can begin at.
+
+    Of Base64 only the characters that do not depend on what stands before and after it.
+    """
+    data = secret.encode()
+    texts = [data.hex()]
+    for before in range(3):
+        for alphabet in (None, b"-_"):
+            whole = base64.b64encode(bytes(before) + data, alphabet).decode()
+            settled = (before + len(data)) * 8 // 6
+            texts.append(whole[-(-before * 8 // 6) : settled])
+    return [text for text in texts if len(text) >= _UNUSUAL]
+
+
+def _after_a_scheme(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?:\b(?:bearer|basic)\s+)?(?:{'|'.join(patterns)})", re.IGNORECASE)
+
+
+def _longest_first(texts: Iterable[str]) -> list[str]:
+    return sorted(set(texts), key=lambda text: (-len(text), text))
+
+
+def _in_any_way(letter: str) -> str:
+    """A pattern for one character, plain or escaped: %2F (also %252F), \\/ and \\u002f, &#47; and &#x2f;."""
+    code = ord(letter)
+    in_url = "".join(f"%(?:25)*{byte:02x}" for byte in letter.encode())
+    ways = [in_url, rf"\\+u{code:04x}", rf"&\#(?:0*{code}|x0*{code:x});"]
+    if letter == " ":
+        ways.append(r"\+")
+    if not letter.isalnum():
+        ways.append(r"\\+" + re.escape(letter))
+    if letter in _ENTITIES:
+        ways.append(f"&{_ENTITIES[letter]};")
+    ways.append(re.escape(letter))  # the last: an escape may begin with it
+    return f"(?:{'|'.join(ways)})"

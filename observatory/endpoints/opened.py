@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import msgspec
 from msgspec import to_builtins
 
 from observatory.core.addresses import is_loopback
@@ -26,6 +27,7 @@ from observatory.core.target import (
 )
 from observatory.core.throttling import Throttling
 from observatory.endpoints.kept_child import KeptChild
+from observatory.endpoints.masking import Masker
 from observatory.endpoints.proxies import proxy_shown
 from observatory.endpoints.server_child import ServerChild
 
@@ -52,6 +54,8 @@ class OpenTarget:
     ) -> None:
         self.connection = connection
         self.facts = facts
+        self.masker = Masker()
+        """Hides the secrets of this connection in what its server says; open_target gives it."""
         self._child = child
 
     @property
@@ -186,6 +190,29 @@ def facts_of(
         "on_this_host": not isinstance(target, ApiTarget) and is_loopback(connection.host),
     }
     return TargetFacts(**(fields | known))
+
+
+def masked_facts(facts: TargetFacts, masker: Masker) -> TargetFacts:
+    """The facts without secrets in what may be a server's word; what the target's file says stays."""
+    said = {name: masker.values(getattr(facts, name)) for name in _SERVERS_WORDS}
+    return msgspec.structs.replace(facts, **said)
+
+
+_SERVERS_WORDS = (
+    "model",
+    "model_reported",
+    "engine",
+    "engine_version",
+    "engine_distribution",
+    "model_revision",
+    "weight_format",
+    "dtype",
+    "quantization",
+    "tokenizer",
+    "system_fingerprints",
+    "settings",
+)
+"""Fields of TargetFacts that a server's own pages, lists, answers or log may have filled."""
 
 
 def _stated_throttle(throttle: Throttle) -> dict[str, Any]:

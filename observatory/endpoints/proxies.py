@@ -18,6 +18,7 @@ from observatory.core.errors import BadInput
 
 _DEFAULT_PORT = 80
 """Where the URL names none: httpx's choice, and RFC 9110's for http (4.2.1)."""
+_LEAST_USER_NAME = 6
 _FIX = "use a proxy with http:// before it, or name the target's host in NO_PROXY"
 
 
@@ -45,9 +46,11 @@ class Proxy:
 
     @property
     def secrets(self) -> list[str]:
-        """What of it must never be stored."""
-        value = self.authorization
-        return [value, self.password] if value is not None else []
+        """What of it must never be stored; a user name of a few letters would mask words."""
+        if self.authorization is None or self.username is None:
+            return []
+        user = [self.username] if len(self.username) >= _LEAST_USER_NAME else []
+        return [self.authorization, self.password, *user]
 
 
 def proxy_of(connection: Connection, environment: Mapping[str, str] | None = None) -> Proxy | None:

@@ -16,6 +16,8 @@ from observatory.endpoints.plain_http import get
 
 WITHIN_S = 5.0
 _LARGEST = 4 << 20
+_LONGEST_VALUE = 500
+"""Characters kept of a text that a server names itself by."""
 _ACCEPT = "application/json, text/plain"
 _CACHE_LINE = re.compile(r"^vllm:cache_config_info\{(.*)\}", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -77,7 +79,7 @@ def describe(connection: Connection, owners: list[str | None]) -> SelfDescriptio
 def engine_version(connection: Connection) -> str | None:
     """As GET /version says it (vLLM, Ollama's is elsewhere)."""
     version = _object(connection, "/version").get("version")
-    return version if isinstance(version, str) else None
+    return _text(version)
 
 
 def cache_config(connection: Connection) -> dict[str, Any] | None:
@@ -107,7 +109,7 @@ def _sglang(connection: Connection) -> SelfDescription | None:
     for path in ("/get_server_info", "/server_info"):
         said = _object(connection, path)
         if "version" in said:
-            return SelfDescription("SGLang", str(said["version"]), _kept(said, _SGLANG))
+            return SelfDescription("SGLang", _text(said["version"]), _kept(said, _SGLANG))
     return None
 
 
@@ -115,28 +117,36 @@ def _llamacpp(connection: Connection) -> SelfDescription | None:
     said = _object(connection, "/props")
     if "default_generation_settings" not in said:
         return None
-    version = said.get("build_info")
+    version = _text(said.get("build_info"))
     kept = _kept(said, ("total_slots", "model_path"))
     if isinstance(generation := said.get("default_generation_settings"), dict):
         kept |= _kept(generation, ("n_ctx",))
-    return SelfDescription("llama.cpp", version if isinstance(version, str) else None, kept)
+    return SelfDescription("llama.cpp", version, kept)
 
 
 def _tgi(connection: Connection) -> SelfDescription | None:
     said = _object(connection, "/info")
     if "max_total_tokens" not in said:
         return None
-    version = said.get("version")
-    return SelfDescription("TGI", version if isinstance(version, str) else None, _kept(said, _TGI))
+    return SelfDescription("TGI", _text(said.get("version")), _kept(said, _TGI))
 
 
 def _ollama(connection: Connection) -> SelfDescription | None:
     version = _object(connection, "/api/version").get("version")
-    return SelfDescription("Ollama", version) if isinstance(version, str) else None
+    return SelfDescription("Ollama", _text(version)) if isinstance(version, str) else None
 
 
 def _kept(said: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: said[name] for name in names if said.get(name) is not None}
+    """Plain values alone: a page is another's, and what it nests there is of no use."""
+    kept = {name: said[name] for name in names if isinstance(said.get(name), str | int | float)}
+    return {
+        name: value[:_LONGEST_VALUE] if isinstance(value, str) else value
+        for name, value in kept.items()
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value[:_LONGEST_VALUE] if isinstance(value, str) else None
 
 
 def _plain(text: str) -> Any:
@@ -148,7 +158,7 @@ def _plain(text: str) -> Any:
             return read(text)
         except ValueError:
             continue
-    return text
+    return text[:_LONGEST_VALUE]
 
 
 def _object(connection: Connection, path: str) -> dict[str, Any]:

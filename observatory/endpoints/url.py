@@ -37,9 +37,9 @@ def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
         connection,
         engine=said.engine,
         engine_version=said.version,
-        dtype=said.details.get("dtype") or said.details.get("model_dtype"),
-        quantization=said.details.get("quantization"),
-        model_revision=said.details.get("model_sha"),
+        dtype=_name(said.details.get("dtype") or said.details.get("model_dtype")),
+        quantization=_name(said.details.get("quantization")),
+        model_revision=_name(said.details.get("model_sha")),
         settings={"said": said.details} if said.details else {},
     )
     return OpenTarget(connection, facts)
@@ -110,6 +110,10 @@ def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> Key
         return KeySource(file=str(target.api_key_file.expanduser().resolve()))
     variable = target.api_key_env or usual_variable
     return KeySource(env=variable) if variable is not None else None
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _only_model(target: UrlTarget | VllmTarget, owned: dict[str, str | None] | None) -> str:

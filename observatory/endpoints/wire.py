@@ -160,4 +160,4 @@ def _error_text(text: str, masker: Masker) -> str:
 
 def _short(text: str | None, masker: Masker) -> str | None:
     """What a server says of itself, as it may be stored."""
-    return masker.exact(text.encode("utf-8", "replace").decode()[:1000])[:200] if text else None
+    return masker.exact(text.encode("utf-8", "replace").decode())[:200] if text else None

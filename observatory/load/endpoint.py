@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from observatory.core.clock import Anchor
-from observatory.core.connection import (
-    ENVIRONMENT_REFERENCE,
-    Connection,
-    resolve,
-    resolved_headers,
-    resolved_query,
-)
+from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.proxies import Proxy, proxy_of
 from observatory.endpoints.request_head import host_of, request_headers
+from observatory.endpoints.sent_secrets import masker_of
 from observatory.endpoints.tls import tls_context
 from observatory.endpoints.wires import path_of
 
@@ -70,22 +65,10 @@ def make_endpoint(
         anchor=anchor,
         head=head,
         streaming=stream,
-        masker=Masker(_secrets(connection, theirs) + (proxy.secrets if proxy is not None else [])),
+        masker=masker_of(connection),
         tls=_tls(connection) if connection.scheme == "https" else None,
         proxy=proxy,
     )
-
-
-def _secrets(connection: Connection, headers: dict[str, str]) -> list[str]:
-    """What must never be stored: the key, and every value that came from the environment."""
-    secrets = [
-        resolve(value, name)
-        for name, value in (*connection.headers.items(), *connection.query.items())
-        if ENVIRONMENT_REFERENCE.search(value)
-    ]
-    if connection.key is not None:
-        secrets.append(headers[connection.key.header])
-    return secrets
 
 
 def _tls(connection: Connection) -> ssl.SSLContext:

@@ -4,9 +4,12 @@ import hashlib
 import logging
 from typing import Literal
 
+from msgspec.structs import replace
+
 from observatory.core.record import Attempt, RequestRecord
 from observatory.endpoints.exchange import Answer
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.prompt_echo import without_prompt
 from observatory.load.handoff import Handoff
 from observatory.load.turn import Turn
 from observatory.quality.scorers import Score, score
@@ -14,6 +17,8 @@ from observatory.quality.scorers import Score, score
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
 """Why a service says "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
 RFC 9110, 15.6.4; Anthropic's 529)."""
+_QUOTING = frozenset({"bad_json", "not_sse", "empty_answer"})
+"""Kinds of errors whose text ends with the beginning of the answer."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,6 +43,8 @@ def request_record(
     judged = _score(turn, answer, text) if attempt.outcome == "ok" else None
     hashed = text or attempt.outcome == "ok"
     keep = handoff.store_text and not turn.item.sensitive
+    if not keep and any(one.error_text for one in attempts):
+        attempts = [_without_texts(one, turn) for one in attempts]
     return RequestRecord(
         index=turn.index,
         stage=handoff.stage.index,
@@ -62,6 +69,16 @@ def request_record(
         score_note=judged.note if judged is not None else None,
         pace_wait_ns=turn.pace_wait_ns,
     )
+
+
+def _without_texts(attempt: Attempt, turn: Turn) -> Attempt:
+    """The attempt without what its error's text quotes of the prompt, or of a sensitive item's answer."""
+    text = attempt.error_text
+    if text is None:
+        return attempt
+    if turn.item.sensitive and attempt.error_kind in _QUOTING:
+        text = text.partition(": ")[0]
+    return replace(attempt, error_text=without_prompt(text, turn.item.body))
 
 
 def unsent_record(

@@ -3,6 +3,8 @@
 A drift of the machine then does not favour one of the targets. Nothing is opened or sealed here.
 """
 
+from dataclasses import replace
+
 import msgspec
 
 from observatory.core.errors import Interrupted
@@ -114,6 +116,8 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         if sampler is not None:
             sampler.unwatch("client")
     member.spent = member.spent.plus(spent_by(caps, result.last_words))
+    if result.reason is not None:  # it may quote a server's log
+        result = replace(result, reason=opened.masker.exact(result.reason))
     return result
 
 

@@ -17,6 +17,7 @@ from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.runner.gpu_claims import named_gpus
+from observatory.runner.masked_logs import LOG_FOLDER, mask_logs
 from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
@@ -84,7 +85,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
 
 def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
     """Bring its target up, and write down what it says it is; it goes down when `open_things` closes."""
-    context = OpenContext(log_folder=member.folder / "logs", say=sitting.campaign.observer.say)
+    context = OpenContext(log_folder=member.folder / LOG_FOLDER, say=sitting.campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
     if not started_by_us(member.target):
         from observatory.endpoints.check import check_target
@@ -123,6 +124,9 @@ def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
     campaign, sampler = sitting.campaign, sitting.sampler
     campaign.observer.say(f"sealing {member.manifest.run_id}")
     trouble = sampler.alive() if sampler is not None else None
+    if member.opened is not None:
+        mask_logs(member.folder / LOG_FOLDER, member.opened.masker)
+        trouble = member.opened.masker.exact(trouble) if trouble is not None else None
     if trouble is not None:
         campaign.observer.say(f"{member.target.name}: telemetry is incomplete: {trouble}")
     manifest = msgspec.structs.replace(

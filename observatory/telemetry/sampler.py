@@ -30,6 +30,7 @@ from observatory.telemetry.probe_sensor import ProbeSensor
 from observatory.telemetry.process import ProcessSensor
 from observatory.telemetry.prometheus import PrometheusSensor
 from observatory.telemetry.rapl import RaplSensor
+from observatory.telemetry.sample_masking import SampleMasker
 from observatory.telemetry.sensor import Sensor
 from observatory.telemetry.sensor_set import SensorSet
 from observatory.telemetry.update_periods import measure_update_periods
@@ -56,6 +57,7 @@ class Sampler:
         if config.codecarbon:
             self._carbon = CodecarbonSensor(config.country, config.anchor, config.interval_s)
         self._sensors = SensorSet(self._all(), config.anchor.now)
+        self._hide = SampleMasker(config)
 
     def _all(self) -> Iterator[Sensor]:
         """The engines first: what they counted before the load must be read before it begins."""
@@ -109,7 +111,7 @@ class Sampler:
         os.close(self._journal)
 
     def _append(self, samples: list[Sample]) -> None:
-        frames = b"".join(encode_entry(sample) for sample in samples)
+        frames = b"".join(encode_entry(self._hide(sample)) for sample in samples)
         while frames:
             frames = frames[os.write(self._journal, frames) :]
 

@@ -1,0 +1,111 @@
+"""A secret is found in whatever form a server repeats it, and nothing else is touched."""
+
+import base64
+
+import pytest
+
+from observatory.core.connection import Connection, KeySource
+from observatory.core.errors import BadInput, TargetFailed
+from observatory.endpoints.masking import MASK, Masker
+from observatory.endpoints.prompt_echo import MARK, without_prompt
+from observatory.endpoints.sent_secrets import hiding, masker_of
+from tools.echo_server import ENCODINGS
+
+SECRET = "sk-canary/7f3a91+c5d2=e84b60&z"
+PAIR = "canary-user:pass word!%"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "sent",
+    [f"Bearer {SECRET}", SECRET, f"Basic {base64.b64encode(SECRET.encode()).decode()}"],
+    ids=["bearer", "bare", "inside basic"],
+)
+def test_a_secret_is_masked_in_every_encoding(encoding: str, sent: str) -> None:
+    said = f"you sent {ENCODINGS[encoding](SECRET)}, or did you?"
+    masked = Masker([sent]).exact(said)
+    assert MASK in masked
+    assert SECRET[:12].lower() not in masked.lower() and SECRET[-12:].lower() not in masked.lower()
+    assert ENCODINGS[encoding](SECRET)[2:-2] not in masked
+    assert masked.startswith("you sent ") and masked.endswith(", or did you?")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_short_secret_is_masked_too(encoding: str) -> None:
+    short = "hunter2&"
+    assert ENCODINGS[encoding](short)[1:-1] not in Masker([short]).exact(ENCODINGS[encoding](short))
+
+
+def test_the_pair_in_basic_and_its_password_are_secrets() -> None:
+    masker = Masker([f"Basic {base64.b64encode(PAIR.encode()).decode()}"])
+    assert (
+        masker.exact(f"{PAIR} or pass+word%21%25 or {PAIR[12:]}") == f"{MASK} or {MASK} or {MASK}"
+    )
+
+
+def test_a_piece_of_a_long_secret_gives_it_away() -> None:
+    masker = Masker([SECRET])
+    assert SECRET[:14] not in masker.exact(f"no such key: {SECRET[:14]}...")
+    assert SECRET[-14:] not in masker.exact(f"no such key: ...{SECRET[-14:]}")
+
+
+@pytest.mark.parametrize("text", ["", "stop", "gpt-5-mini", "the key was 7 % too long \\ ok &amp;"])
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert Masker([SECRET, "EMPTY", "abc"]).exact(text) == text
+
+
+def test_a_word_as_a_key_is_masked_as_it_is_written_only() -> None:
+    assert Masker(["EMPTY"]).exact("the answer is empty: EMPTY") == f"the answer is empty: {MASK}"
+
+
+def test_values_are_masked_with_the_names_of_their_fields() -> None:
+    value = {SECRET: [SECRET, 1, None, {"a": (SECRET,)}]}
+    assert Masker([SECRET]).values(value) == {MASK: [MASK, 1, None, {"a": [MASK]}]}
+
+
+def test_all_that_a_connection_sends_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"KEY": "key-canary-1", "HEADER": "header-canary-2", "QUERY": "query-canary-3"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("http_proxy", "http://proxy-user:proxy-canary-4@one:1")
+    connection = Connection(
+        scheme="http", host="api.example.com", port=80, base_path="/v1", model="m",
+        headers={"X-Team": "team-${HEADER}", "X-Plain": "plain"},
+        query={"sig": "literal-canary-5", "v": "2024-06-01", "q": "${QUERY}"},
+        key=KeySource(env="KEY"),
+    )  # fmt: skip
+    masker = masker_of(connection)
+    for secret in (*given.values(), "proxy-canary-4", "proxy-user", "literal-canary-5"):
+        assert masker.exact(f"<{secret}>") == f"<{MASK}>", secret
+    assert masker.exact("plain 2024-06-01") == "plain 2024-06-01"
+
+
+def test_an_error_loses_its_secrets() -> None:
+    with (
+        pytest.raises(TargetFailed) as caught,
+        hiding(Masker([SECRET])),
+    ):
+        raise TargetFailed(f"it says {SECRET}", where=f"http://h/{SECRET}", fix=f"not {SECRET}")
+    assert str(caught.value) == f"http://h/{MASK}: it says {MASK} — not {MASK}"
+    with pytest.raises(BadInput) as plain, hiding(Masker([SECRET])):
+        raise BadInput("no model")
+    assert str(plain.value) == "no model"
+
+
+PROMPT = "Patient Jane Roe, born 1970-02-03, complains of\n  headaches since Monday."
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"HTTP 400: invalid content: {' '.join(PROMPT.split())} (bad_request)",
+         f"HTTP 400: invalid content: {MARK} (bad_request)"),
+        ("HTTP 400: too long: 'Jane Roe, born 1970-02-03, complains' ...",
+         f"HTTP 400: too long: '{MARK}' ..."),
+        ("HTTP 400: the model m does not exist", "HTTP 400: the model m does not exist"),
+        ("HTTP 400: 'Pa 55'", "HTTP 400: 'Pa 55'"),
+    ],
+)  # fmt: skip
+def test_a_prompt_in_an_errors_text_is_not_kept(text: str, kept: str) -> None:
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": PROMPT}]}]}
+    assert without_prompt(text, body) == kept
