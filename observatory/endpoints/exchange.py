@@ -5,6 +5,8 @@ Instants are nanoseconds from the run's anchor, None where they never happened.
 
 from dataclasses import dataclass
 
+import msgspec
+
 from observatory.core.record import Attempt, ErrorKind, ErrorPhase, Outcome, StampSource
 from observatory.endpoints.http_response import ResponseReader
 
@@ -19,9 +21,11 @@ class Fault:
     outcome: Outcome = "error"
 
 
-@dataclass(slots=True)
-class Exchange:
-    """One try as the transport saw it. streaming: an event stream was asked for."""
+class Exchange(msgspec.Struct, eq=False):
+    """One try as the transport saw it. streaming: an event stream was asked for.
+
+    A struct, as Answer is, because one is made for every answer: its fields are set in C.
+    """
 
     number: int = 0
     streaming: bool = True
@@ -38,8 +42,7 @@ class Exchange:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A decoded try: the record of it, and its texts (tool calls as "name(arguments)" lines)."""
 
     attempt: Attempt

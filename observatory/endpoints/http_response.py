@@ -34,6 +34,7 @@ class ResponseReader:
         "_continued",
         "_informational",
         "_length_known",
+        "_named",
         "_parser",
         "_whole",
         "chunked",
@@ -61,6 +62,7 @@ class ResponseReader:
         self.stamps: list[int] = []
         self.merged: set[int] = set()
         self.headers: list[tuple[str, str]] = []
+        self._named: dict[str, str] = {}
         self.headers_at: int | None = None
         self.status: int | None = None
         self.received = 0
@@ -196,7 +198,7 @@ class ResponseReader:
 
     def header(self, name: str) -> str | None:
         """The first header of that lower-case name."""
-        return next((value for key, value in self.headers if key == name), None)
+        return self._named.get(name)
 
     # llhttp's callbacks; on_body above is the list's own append.
 
@@ -208,7 +210,9 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; trailers after the body are not kept."""
         if self.headers_at is None and not self.surplus:
-            self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+            self.headers.append((key, text))
+            self._named.setdefault(key, text)
 
     def on_headers_complete(self) -> None:
         """The head is whole; a 1xx one announces another."""
@@ -218,6 +222,7 @@ class ResponseReader:
         if 100 <= status < 200:
             self._informational = self._continued = True
             self.headers.clear()
+            self._named.clear()
             return
         self.status = status
         self.headers_at = self._at

@@ -70,10 +70,8 @@ class Hearing:
         """The response's head has come."""
         if self._exchange.ended is None:
             self._response.status = status
-            self._response.headers = [
-                (name.decode("latin-1").lower(), value.decode("latin-1").strip())
-                for name, value in headers
-            ]
+            for name, value in headers:
+                self._response.on_header(name, value)
             self.phase = "stream"
 
     def piece(self, data: bytes) -> None:

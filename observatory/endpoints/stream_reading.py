@@ -4,7 +4,7 @@ Usual is an event of one choice with nothing but one piece of text; a decoding t
 there. Whatever else an event holds is left to AnswerReading.event.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -42,18 +42,26 @@ _NEVER = b"\n\n"
 """What no block starts with, for it lies between them."""
 _ROOM = 24
 """Bytes of text that an event is expected to have; more only make a step shorter."""
+_ODD_AT_THE_END = 4
+"""Pieces of an answer that are no usual events and come after them: a finish reason, usage, the end."""
+_UNKNOWN = -1_000_000_000
+"""The place of the next piece where pieces are not events."""
 _LESSONS = 64
 """How often in one answer the usual event may be learnt anew: clocks in it tick, but some servers
 put something random into each, and learning costs some 4 us."""
 
 
 def read_stream(
-    body: bytes, arrivals: Arrivals, reading: AnswerReading
+    body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: Sequence[bytes] = ()
 ) -> Generator[None, None, None]:
-    """Take in every event up to the stream's end, pausing after each EVENTS_A_STEP of them."""
+    """Take in every event up to the stream's end, pausing after each EVENTS_A_STEP of them.
+
+    pieces are the parts (chunks, mostly) in which the body came, if they are known: where each is one event,
+    the events need not be cut apart again.
+    """
     if not reading.quick or b"\r" in body or body.startswith(b"\xef"):
         return _read_events(body, arrivals, reading)
-    return _Blocks(body, arrivals, reading).read()
+    return _Blocks(body, arrivals, reading, pieces).read()
 
 
 class _Memory:
@@ -72,8 +80,12 @@ class _Blocks:
     many at a time, cut apart at the end of the usual event and decoded as one JSON array, in C.
     """
 
-    def __init__(self, body: bytes, arrivals: Arrivals, reading: AnswerReading) -> None:
+    def __init__(
+        self, body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: Sequence[bytes]
+    ) -> None:
         self._body = body
+        self._pieces = pieces
+        self._piece = 0
         self._reading = reading
         self._ends, self._instants = arrivals
         self._read = -1
@@ -86,10 +98,11 @@ class _Blocks:
         """What the usual event is; its first one has to be taken in whole."""
         field, self._before, self._after = usual
         self._event_end = self._after + b"\n\n"
+        self._text = itemgetter(slice(len(self._before), -len(self._event_end)))
         self._inside = itemgetter(slice(len(self._before), None))
         reading = self._reading
         content = field == "content"
-        self._pieces = reading.content_pieces if content else reading.reasoning_pieces
+        self._texts = reading.content_pieces if content else reading.reasoning_pieces
 
     def read(self) -> Generator[None, None, None]:
         """All events, in steps."""
@@ -110,16 +123,11 @@ class _Blocks:
             self._reading.event(data, name, self._instants[last], last, False)
 
     def _many_usual(self) -> int:
-        """Take in the usual events that come next, but the last of them; answers how many."""
-        before, event_end = self._before, self._event_end
-        length = len(before) + _ROOM + len(event_end)
-        window = self._body[self._offset : self._offset + min(_WINDOW, EVENTS_A_STEP * length)]
-        blocks = window.split(event_end)
-        size = len(window) - len(blocks.pop())  # how the last one ends is not known
-        count = len(blocks)
-        if count < 2 or not (min(blocks).startswith(before) and max(blocks).startswith(before)):
-            return 0  # what is in order between two that begin alike begins so too
-        inside = list(map(self._inside, blocks))
+        """Take in the usual events that come next; answers how many, 0 where they are not as usual."""
+        inside, size = self._of_pieces() if self._piece >= 0 else self._of_bytes()
+        count = len(inside)
+        if count < 2:
+            return 0
         array = b'["' + b'","'.join(inside) + b'"]'
         if array.count(b'"') != 2 * count or b'\\"' in array:
             # A quote within could end one text early or swallow the next one's start.
@@ -130,22 +138,50 @@ class _Blocks:
             return self._one_by_one(count)
         if len(texts) != count or "" in texts:
             return self._one_by_one(count)
-        self._arrived(blocks, size)
-        self._pieces += texts
+        self._arrived(inside, size)
+        self._piece += count
+        self._texts += texts
         self._reading.event_characters += map(len, texts)
         return count
 
-    def _arrived(self, blocks: list[bytes], size: int) -> None:
-        """Instants and reads of usual events, given without their ends; size is theirs with them."""
+    def _of_pieces(self) -> tuple[list[bytes], int]:
+        """The texts, as they are encoded, of the pieces that come next where each is a usual event, and
+        the bytes of those. What is put together of them again must be the body."""
+        before, event_end = self._before, self._event_end
+        pieces = list(self._pieces[self._piece : self._piece + EVENTS_A_STEP])
+        for _ in range(_ODD_AT_THE_END):
+            if not pieces or (pieces[-1].startswith(before) and pieces[-1].endswith(event_end)):
+                break
+            pieces.pop()
+        inside = list(map(self._text, pieces))
+        whole = before + (event_end + before).join(inside) + event_end
+        if inside and self._body.startswith(whole, self._offset):
+            return inside, len(whole)
+        self._piece = _UNKNOWN
+        return self._of_bytes()
+
+    def _of_bytes(self) -> tuple[list[bytes], int]:
+        """The same of the events that come next but the last of them, wherever the body was cut."""
+        before, event_end = self._before, self._event_end
+        length = len(before) + _ROOM + len(event_end)
+        window = self._body[self._offset : self._offset + min(_WINDOW, EVENTS_A_STEP * length)]
+        blocks = window.split(event_end)
+        size = len(window) - len(blocks.pop())  # how the last one ends is not known
+        if not blocks or not (min(blocks).startswith(before) and max(blocks).startswith(before)):
+            return [], 0  # what is in order between two that begin alike begins so too
+        return list(map(self._inside, blocks)), size
+
+    def _arrived(self, inside: list[bytes], size: int) -> None:
+        """Instants and reads of usual events, given by their texts; size is that of the events."""
         reading, instants = self._reading, self._instants
-        offset, count = self._offset, len(blocks)
+        offset, count = self._offset, len(inside)
         self._offset = offset + size
         if self._reached >= self._offset:  # all in the read that the last one came with
             reading.event_ns += [instants[self._read]] * count
             reading.event_reads += [self._read] * count
             return
-        frame = len(self._event_end)
-        lengths = map(len, blocks)
+        frame = len(self._before) + len(self._event_end)
+        lengths = map(len, inside)
         ends = [offset := offset + length + frame for length in lengths]
         first = self._read + 1
         if self._ends[first : first + count] == ends:  # each in a read of its own
@@ -173,12 +209,17 @@ class _Blocks:
     def _one(self, block: bytes) -> None:
         """Take in any event."""
         reading = self._reading
-        self._offset += len(block) + 2
+        size = len(block) + 2
+        self._offset += size
         self._advance(self._offset)
+        place = self._piece
+        if place >= 0:
+            alone = place < len(self._pieces) and len(self._pieces[place]) == size
+            self._piece = place + 1 if alone else _UNKNOWN
         read, at = self._read, self._instants[self._read]
         text = self._usual_text(block)
         if text and self._seen:
-            self._pieces.append(text)
+            self._texts.append(text)
             reading.event_ns.append(at)
             reading.event_characters.append(len(text))
             reading.event_reads.append(read)

@@ -57,7 +57,7 @@ def decode_steps(
         reading.sort = body_sort(response, body)
         if response.status is not None and 200 <= response.status < 300:
             if reading.sort == "stream":
-                yield from read_stream(body, _arrivals(response, body), reading)
+                yield from read_stream(body, _arrivals(response, body), reading, response.pieces)
             elif reading.sort == "json":
                 ends, instants = _arrivals(response, body)
                 reading.whole_answer(body, instants[ends.index(len(body))])

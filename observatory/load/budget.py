@@ -75,8 +75,10 @@ class Budget:
         tokens = self.settled_tokens + (held_tokens + output) * self.overrun
         if self._tokens is not None and tokens > self._tokens:
             return False
+        if self._usd is None:
+            return True
         usd = self.settled_usd + (held_usd + self._worst_usd(prompt, output)) * self.overrun
-        return self._usd is None or usd <= self._usd
+        return usd <= self._usd
 
     def hold(self, prompt_tokens: int, output_tokens: int) -> None:
         """A request goes out."""

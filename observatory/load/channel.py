@@ -109,15 +109,14 @@ class Channel:
         self._end = None
         self._scanned = 0
         exchange.stamp_source = "kernel" if self._opened.stamped else "read"
-        exchange.bytes_sent = sum(map(len, pieces))
+        data = b"".join(pieces)
+        exchange.bytes_sent = len(data)
         tls = self._opened.tls
         if tls is not None:
-            for piece in pieces:
-                if piece:
-                    tls.write(piece)
-            pieces = [self._opened.outgoing.read()]
+            tls.write(data)
+            data = self._opened.outgoing.read()
         exchange.sent = time.time_ns() - self._anchor_ns
-        send_all(self._raw, pieces)
+        send_all(self._raw, data)
         exchange.body_sent = time.time_ns() - self._anchor_ns
 
     def give_up(self, fault: Fault) -> None:
@@ -277,7 +276,7 @@ class Channel:
         except ssl.SSLZeroReturnError:
             closed = True
         if self._opened.outgoing.pending and not closed:
-            send_all(self._raw, [self._opened.outgoing.read()])
+            send_all(self._raw, self._opened.outgoing.read())
         return b"".join(plain), closed
 
     def _complete(self, response: ResponseReader, at: int) -> None:

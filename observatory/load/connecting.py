@@ -173,7 +173,7 @@ def _wait(raw: Any, events: int) -> None:
 
 def _tunnel(opened: Opened, connection: Connection, proxy: Proxy) -> None:
     """Have the proxy carry bytes to the target. What comes after its answer is the target's own."""
-    send_all(opened.raw, [connect_request(connection, proxy)])
+    send_all(opened.raw, connect_request(connection, proxy))
     answer = ProxyAnswer()
     while not answer.complete:
         data = _read(opened.raw)
@@ -198,11 +198,11 @@ def _handshake(opened: Opened, endpoint: Endpoint) -> None:
         try:
             tls.do_handshake()
         except ssl.SSLWantReadError:
-            send_all(opened.raw, [opened.outgoing.read()])
+            send_all(opened.raw, opened.outgoing.read())
             _receive(opened)
         else:
             break
-    send_all(opened.raw, [opened.outgoing.read()])
+    send_all(opened.raw, opened.outgoing.read())
     opened.tls = tls
 
 
@@ -224,15 +224,11 @@ def _read(raw: Any) -> bytes:
             return data
 
 
-def send_all(raw: Any, pieces: list[bytes]) -> None:
+def send_all(raw: Any, data: bytes) -> None:
     """Hand everything to the kernel, waiting where its buffer is full."""
-    while pieces:
+    rest = memoryview(data)
+    while rest:
         try:
-            sent = raw.sendmsg(pieces)
+            rest = rest[raw.send(rest) :]
         except BlockingIOError:
             wait_writable(raw)
-            continue
-        while pieces and sent >= len(pieces[0]):
-            sent -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][sent:]

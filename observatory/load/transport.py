@@ -35,6 +35,7 @@ class Transport:
         self._watchdog = watchdog
         self._tails = tails
         self._ring = ring
+        self._hub = gevent.get_hub()
         self._channel: Channel | None = None
         self._greenlet: Any = None
         self._over = False
@@ -82,11 +83,10 @@ class Transport:
             if not self._over:
                 raise Broken(socket_fault("send", error)) from error
             self._spoil()
-        hub = gevent.get_hub()
         while not self._over:
             self._waiting = True
             try:
-                hub.switch()
+                self._hub.switch()
             finally:
                 self._waiting = False
 
@@ -102,11 +102,11 @@ class Transport:
     def _done(self) -> None:
         """The channel's word that the exchange is over: in the hub, or wherever we gave it up."""
         self._over = True
-        hub = gevent.get_hub()
-        if self._waiting and gevent.getcurrent() is hub:
+        current = gevent.getcurrent()
+        if self._waiting and current is self._hub:
             self._greenlet.switch()
-        elif gevent.getcurrent() is not self._greenlet:
-            hub.loop.run_callback(self._wake, self.exchange)
+        elif current is not self._greenlet:
+            self._hub.loop.run_callback(self._wake, self.exchange)
 
     def _wake(self, exchange: Exchange) -> None:
         """Later: the sleeper, or one whose sending nobody waits for any more."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
 from observatory.core.record import Outcome, Phase
 from observatory.core.worst_case import unseen_tokens
@@ -14,15 +16,15 @@ _RENDERED_BYTES = 64 << 20
 """Rendered bodies kept for the next time that their item is asked."""
 
 
-@dataclass(slots=True, eq=False)
-class Turn:
+class Turn(msgspec.Struct, eq=False):
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
     reason: why it was not issued, was given up or cut off by us, for the record. earlier: the tries
     before the one in `exchange`, in their order. waited_s: the waits between tries, in all.
     ended_as: its outcome where that is not its last try's. mark: the pacer's, of its last try.
-    unseen_tokens: what the service may add to the prompt, beyond the body's bytes. stale_tries: earlier
-    tries that met a stale connection, which are ours and none of the service's or the policy's.
+    worst_prompt_tokens: a token for each byte of the body, and what the service may add to the prompt.
+    stale_tries: earlier tries that met a stale connection, which are ours and none of the service's or the
+    policy's.
     """
 
     index: int
@@ -40,12 +42,12 @@ class Turn:
     user: int = 0
     reason: str | None = None
     closed: bool = False
-    earlier: list[Exchange] = field(default_factory=list)
+    earlier: list[Exchange] = []
     waited_s: float = 0.0
     waiting: bool = False
     ended_as: Outcome | None = None
     mark: Mark | None = None
-    unseen_tokens: int = 0
+    worst_prompt_tokens: int = 0
     stale_tries: int = 0
 
     @property
@@ -70,11 +72,6 @@ class Turn:
     def cost(self) -> Cost:
         """What it takes of a rate limit."""
         return Cost(self.item.prompt_tokens_estimate, self.item.max_tokens)
-
-    @property
-    def worst_prompt_tokens(self) -> int:
-        """A token is at least a byte of the body; what the service adds has its allowance."""
-        return sum(map(len, self.body)) + self.unseen_tokens
 
     @property
     def worst_output_tokens(self) -> int:
@@ -112,7 +109,7 @@ class Turns:
             item=handoff.items[place],
             body=body,
             exchange=Exchange(streaming=handoff.stream),
-            unseen_tokens=self._unseen(place),
+            worst_prompt_tokens=sum(map(len, body)) + self._unseen(place),
         )
 
     def _unseen(self, place: int) -> int:

@@ -1,6 +1,8 @@
 """The short way through a stream gives what the long way gives, whatever the events hold."""
 
 import json
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -20,9 +22,9 @@ def long_way(body: bytes, arrivals: Arrivals) -> AnswerReading:
     return reading
 
 
-def short_way(body: bytes, arrivals: Arrivals) -> AnswerReading:
+def short_way(body: bytes, arrivals: Arrivals, pieces: Sequence[bytes] = ()) -> AnswerReading:
     reading = ChatReading()
-    for _ in read_stream(body, arrivals, reading):
+    for _ in read_stream(body, arrivals, reading, pieces):
         pass
     return reading
 
@@ -74,6 +76,35 @@ def test_both_ways_read_the_same(body: bytes, cuts: st.DataObject) -> None:
     assert facts(short_way(body, arrivals)) == facts(long_way(body, arrivals))
     # What was learnt from the first answer is tried on the next one.
     assert facts(short_way(body, arrivals)) == facts(long_way(body, arrivals))
+
+
+@given(alike(), st.data())
+def test_pieces_change_nothing_whatever_they_are(body: bytes, cuts: st.DataObject) -> None:
+    """Whole events, as most servers send them, but for some that are joined or cut."""
+    events = [event + b"\n\n" for event in body.split(b"\n\n")]
+    events[-1] = events[-1][:-2]
+    ends = [0]
+    for event in events:
+        ends.append(ends[-1] + len(event))
+    odd = cuts.draw(st.lists(st.integers(0, len(body)), max_size=2))
+    left_out = set(cuts.draw(st.lists(st.integers(1, len(events)), max_size=2)))
+    kept = {end for place, end in enumerate(ends) if place not in left_out}
+    marks = sorted({*kept, *odd, 0, len(body)})
+    pieces = [body[start:end] for start, end in pairwise(marks)]
+    arrivals = ([len(body)], [7])
+    assert b"".join(pieces) == body
+    assert facts(short_way(body, arrivals, pieces)) == facts(long_way(body, arrivals))
+
+
+def test_pieces_that_are_the_events_are_taken_together() -> None:
+    body = b"".join(
+        b'data: {"choices":[{"delta":{"content":"w%d"}}]}\n\n' % number for number in range(300)
+    )
+    pieces = [event + b"\n\n" for event in body.split(b"\n\n")[:-1]]
+    arrivals = ([len(body)], [7])
+    steps = list(read_stream(body, arrivals, ChatReading(), pieces))
+    assert len(steps) == 2
+    assert facts(short_way(body, arrivals, pieces)) == facts(long_way(body, arrivals))
 
 
 def test_a_text_that_stands_in_another_field_too_is_not_mistaken() -> None:
