@@ -33,7 +33,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     from observatory.workload.planning import make_plan
 
     scenario = request.scenario
-    plan = make_plan(scenario, request.folder)
+    plan = make_plan(scenario, request.folder, lambda text: echo(f"note: {text}", err=True))
     check_references(plan)
     rows = []
     agreed = agreed_prices(workspace)

@@ -153,11 +153,15 @@ def plan(
     from observatory.workload.scenario_files import load_scenario
 
     loaded = load_scenario(name, open_workspace(), seed=seed)
-    facts = plan_facts(make_plan(loaded.scenario, loaded.path.parent), loaded.design)
+    facts = plan_facts(make_plan(loaded.scenario, loaded.path.parent, _note), loaded.design)
     if json_output:
         print_json(facts)
     else:
         print_plan(facts, loaded.design)
+
+
+def _note(text: str) -> None:
+    echo(f"note: {text}", err=True)
 
 
 def _everything(workspace: "Workspace") -> list[str]:
@@ -190,7 +194,7 @@ def _checked(name: str, workspace: "Workspace") -> str:
     if Path(name).name == TARGETS_FILE:
         return f"fine; targets: {len(read_targets(Path(name)))}"
     loaded = load_scenario(name, workspace)
-    plan = make_plan(loaded.scenario, loaded.path.parent)
+    plan = make_plan(loaded.scenario, loaded.path.parent, _note)
     check_references(plan)
     for target in loaded.targets:
         check_levels(loaded.scenario.with_policy(target), plan, loaded.scenario.processes)

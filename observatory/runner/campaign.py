@@ -84,7 +84,7 @@ def run_campaign(
     """
     for line in end_lost_engines():  # or what they hold (a port, a GPU) would be refused below
         observer.say(line)
-    plan = _check(workspace, request)
+    plan = _check(workspace, request, observer)
     preflight = look_before_start(workspace, request, plan)
     for line in preflight.warnings:
         observer.say(f"warning: {line}")
@@ -114,14 +114,14 @@ def run_campaign(
     return CampaignResult(name, runs, code, error, request.design, left, request.asked)
 
 
-def _check(workspace: Workspace, request: Request) -> Plan:
+def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
     """The plan; BadInput for whatever is wrong with any target, before the first of them starts."""
     if not request.targets:
         raise BadInput(
             f"scenario {request.scenario.name} names no target",
             fix="add targets: to it, or pass --target NAME or --url URL --model NAME",
         )
-    plan = make_plan(request.scenario, request.folder)
+    plan = make_plan(request.scenario, request.folder, lambda text: observer.say(f"note: {text}"))
     check_references(plan)
     check_pages(request.scenario.telemetry)
     agreed = agreed_prices(workspace)

@@ -18,6 +18,8 @@ from observatory.core.target import NAME
 from observatory.workload.strict_yaml import Document, Place
 
 MAX_SHOWN = 20
+MORE_LINES = 5
+"""Lines that are named of those that have the same error."""
 _PRIVATE = frozenset(
     {
         *("headers", "query", "extra_body", "api_key_env", "api_key_file"),
@@ -46,13 +48,30 @@ class Complaint:
 
 
 def refusal(file: str, complaints: list[Complaint]) -> BadInput:
-    """All of them as one error, in the file's order; the first MAX_SHOWN are written out."""
+    """All of them as one error, in the file's order, equal ones as one; MAX_SHOWN are written out."""
     ordered = sorted(complaints, key=lambda complaint: complaint.line)
-    lines = [f"{file}:{complaint.line}: {complaint}" for complaint in ordered[:MAX_SHOWN]]
-    if len(ordered) == 1:
-        return BadInput(str(ordered[0]), where=f"{file}:{ordered[0].line}")
-    more = f"\n... and {len(ordered) - MAX_SHOWN} more" if len(ordered) > MAX_SHOWN else ""
-    return BadInput(f"{len(ordered)} errors\n" + "\n".join(lines) + more, where=file)
+    lines_of: dict[tuple[str, str, str | None], list[int]] = {}
+    for one in ordered:
+        lines_of.setdefault((one.path, one.what, one.fix), []).append(one.line)
+    folded = [
+        (lines[0], Complaint(lines[0], path, f"{what}{_more_lines(lines)}", fix))
+        for (path, what, fix), lines in lines_of.items()
+    ]
+    if len(folded) == 1:
+        return BadInput(str(folded[0][1]), where=f"{file}:{folded[0][0]}")
+    shown = [f"{file}:{line}: {complaint}" for line, complaint in folded[:MAX_SHOWN]]
+    more = f"\n... and {len(folded) - MAX_SHOWN} more" if len(folded) > MAX_SHOWN else ""
+    return BadInput(f"{len(folded)} errors\n" + "\n".join(shown) + more, where=file)
+
+
+def _more_lines(lines: list[int]) -> str:
+    """The other lines that have the same error, the first of them by number."""
+    others = lines[1:]
+    if not others:
+        return ""
+    named = ", ".join(str(line) for line in others[:MORE_LINES])
+    more = f" and {len(others) - MORE_LINES:,} more" if len(others) > MORE_LINES else ""
+    return f" (also in line{'s' if len(others) > 1 else ''} {named}{more})"
 
 
 def complaints_of(

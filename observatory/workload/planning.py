@@ -4,6 +4,7 @@ Equal scenarios and datasets give equal plans on every machine; nothing is opene
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -34,10 +35,15 @@ MAX_TEXT_BYTES = 256 << 20
 """Text of all items together; every worker holds it."""
 
 
-def make_plan(scenario: Scenario, folder: Path) -> Plan:
-    """The plan of a scenario whose file lies in `folder`; BadInput where its dataset or size is wrong."""
+def make_plan(
+    scenario: Scenario, folder: Path, note: Callable[[str], None] = lambda text: None
+) -> Plan:
+    """The plan of a scenario whose file lies in `folder`; BadInput where its dataset or size is wrong.
+
+    note gets a sentence on each part of the dataset that is passed over.
+    """
     workload = scenario.workload
-    asks = _asks(workload, scenario.seed, folder)
+    asks = _asks(workload, scenario.seed, folder, note)
     items = [plan_item(ask, workload) for ask in asks]
     if sum(len(msgspec.json.encode(item.body)) for item in items) > MAX_TEXT_BYTES:
         raise BadInput(
@@ -61,7 +67,7 @@ def make_plan(scenario: Scenario, folder: Path) -> Plan:
     )
 
 
-def _asks(workload: Workload, seed: int, folder: Path) -> list[Ask]:
+def _asks(workload: Workload, seed: int, folder: Path, note: Callable[[str], None]) -> list[Ask]:
     match workload:
         case SyntheticWorkload():
             return synthetic_asks(workload, seed)
@@ -70,7 +76,7 @@ def _asks(workload: Workload, seed: int, folder: Path) -> list[Ask]:
                 ask for name in dict.fromkeys(workload.tasks) for ask in _task_asks(name, workload)
             ]
         case FileWorkload():
-            asks = file_asks(workload, folder)
+            asks = file_asks(workload, folder, note)
     kept = Draws(seed, "items").choice(len(asks), workload.items or len(asks))
     return [asks[place] for place in kept]
 

@@ -6,13 +6,19 @@ A bad line becomes a Complaint in its place, so that all of a file's errors are 
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from observatory.core.errors import BadInput
-from observatory.workload.complaints import Complaint
+from observatory.workload.complaints import Complaint, did_you_mean
+from observatory.workload.foreign_formats import refuse_foreign_header
 
 _JSON_COLUMNS = ("messages", "tools", "metadata")
+_INDEX = re.compile(r"^(Unnamed: \d+)?$")
+"""What pandas calls a column without a name."""
+_DECIMAL = re.compile(r"^[+-]?\d{1,18}(\.\d*)?([eE]\+?\d{1,2})?$")
 _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -29,7 +35,10 @@ def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
                 raise ValueError("a line must be one JSON object")
             yield line, value
         except json.JSONDecodeError as error:
-            yield line, Complaint(line, "", f"not JSON: {error.msg} at column {error.colno}")
+            comma = written.rstrip().endswith(",") and error.msg == "Extra data"
+            fix = "remove the comma at its end" if comma else None
+            what = f"not JSON: {error.msg}" + ("" if comma else f" at column {error.colno}")
+            yield line, Complaint(line, "", what, fix)
         except (ValueError, RecursionError) as error:
             yield line, Complaint(line, "", str(error))
 
@@ -47,8 +56,13 @@ def _not_json(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-def csv_values(name: str, text: str, known: Iterable[str]) -> Iterator[tuple[int, Any]]:
-    """(first line, columns or Complaint) of every row; an empty cell is an absent value."""
+def csv_values(
+    name: str, text: str, known: Iterable[str], note: Callable[[str], None] = lambda text: None
+) -> Iterator[tuple[int, Any]]:
+    """(first line, columns or Complaint) of every row; an empty cell is an absent value.
+
+    A column without a name (a data frame's index, a comma at the end) is passed over with a note.
+    """
     csv.field_size_limit(2**31 - 1)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
@@ -59,8 +73,11 @@ def csv_values(name: str, text: str, known: Iterable[str]) -> Iterator[tuple[int
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = _header(name, first, cells, known)
-            elif len(cells) != len(header):
+                header = _header(name, first, cells, list(known), note)
+                continue
+            while len(cells) > len(header) and not cells[-1].strip():
+                cells.pop()
+            if len(cells) != len(header):
                 what = f"has {len(cells)} cells, the header has {len(header)}"
                 yield first, Complaint(first, "", what, "quote cells that contain a comma")
             else:
@@ -69,25 +86,54 @@ def csv_values(name: str, text: str, known: Iterable[str]) -> Iterator[tuple[int
         yield line, Complaint(line, "", f"not CSV: {error}", 'write a quote inside quotes as ""')
 
 
-def _header(name: str, line: int, cells: list[str], known: Iterable[str]) -> list[str]:
+def _header(
+    name: str, line: int, cells: list[str], known: list[str], note: Callable[[str], None]
+) -> list[str]:
+    """The columns' names; those that are passed over are empty."""
+    where = f"{name}:{line}"
     names = [cell.strip() for cell in cells]
-    twice = sorted({cell for cell in names if names.count(cell) > 1})
+    names = ["" if _INDEX.match(cell) else cell for cell in names]
+    twice = sorted({cell for cell in names if cell and names.count(cell) > 1})
     if twice:
-        raise BadInput(f"column {twice[0]!r} is written twice", where=f"{name}:{line}")
+        raise BadInput(f"column {twice[0]!r} is written twice", where=where)
+    unknown = [cell for cell in names if cell and cell not in known]
+    if unknown:
+        refuse_foreign_header(where, names)
     if "prompt" not in names and "messages" not in names:
         raise BadInput(
             f"the header has neither a prompt nor a messages column: {', '.join(names)[:80]}",
-            where=f"{name}:{line}",
-            fix=f"separate columns by commas; known columns: {', '.join(known)}",
+            where=where,
+            fix=_separator(names) or f"known columns: {', '.join(known)}",
         )
+    if unknown:
+        raise BadInput(
+            f"unknown column {unknown[0]!r}{did_you_mean(unknown[0], known)}"
+            + (f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""),
+            where=where,
+            fix=f"remove or rename it; known columns: {', '.join(known)}",
+        )
+    nameless = [str(place) for place, cell in enumerate(names, start=1) if not cell]
+    if nameless:
+        several = len(nameless) > 1
+        columns = f"column{'s' if several else ''} {', '.join(nameless)}"
+        note(f"{where}: {columns} of the file: no name, passed over")
     return names
+
+
+def _separator(names: list[str]) -> str | None:
+    """What to do where the columns are separated by another character than a comma."""
+    for mark, words in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        inside = [part.strip(' "') for cell in names for part in cell.split(mark)]
+        if "prompt" in inside or "messages" in inside:
+            return f"its columns are separated by {words}: export it with commas"
+    return None
 
 
 def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | Complaint:
     """Cells as the values that a JSON line would hold."""
     values: dict[str, Any] = {}
     for column, cell in cells.items():
-        if not cell.strip():
+        if not column or not cell.strip():
             continue
         values[column] = cell
         try:
@@ -96,11 +142,23 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | Complaint:
             elif column == "labels":
                 values[column] = [label.strip() for label in cell.split("|")]
             elif column == "max_tokens":
-                values[column] = int(cell)
+                values[column] = _whole(cell)
             elif column == "sensitive":
                 values[column] = _YES[cell.strip().lower()]
         except KeyError:
             return Complaint(line, column, f"{cell[:40]!r} is not true or false")
         except ValueError as error:
-            return Complaint(line, column, f"cannot be read: {error}")
+            whole = column == "max_tokens"
+            return Complaint(line, column, str(error) if whole else f"cannot be read: {error}")
     return values
+
+
+def _whole(cell: str) -> int:
+    """A whole number, also as a data frame writes it: 128.0."""
+    try:
+        return int(cell)
+    except ValueError:
+        number = float(cell) if _DECIMAL.match(cell.strip()) else math.nan
+        if not number.is_integer():
+            raise ValueError(f"{cell[:40]!r} is not a whole number") from None
+        return int(number)

@@ -4,6 +4,7 @@ docs/workloads.md describes the columns; scenario-wide settings are put on later
 """
 
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self, cast, get_args
 
@@ -15,6 +16,7 @@ from observatory.core.scenario import FileWorkload, Scorer, TaskSet
 from observatory.core.strict import Strict
 from observatory.workload.asks import Ask
 from observatory.workload.complaints import Complaint, complaints_of, refusal
+from observatory.workload.foreign_formats import refuse_foreign_record, refuse_json_document
 from observatory.workload.row_files import csv_values, jsonl_values
 from observatory.workload.strict_yaml import Document
 from observatory.workload.tasks import read_task_set
@@ -22,7 +24,13 @@ from observatory.workload.text_files import read_text, shown_path
 
 MAX_ROWS = 200_000
 """Workers hold every item; a longer file is cut into several."""
+ENDINGS = (".jsonl", ".ndjson", ".csv")
 ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def _whole(value: object) -> object:
+    """128.0, as data frames write a whole number, is 128; anything else is as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Row(Strict):
@@ -43,7 +51,13 @@ class Row(Strict):
     @field_validator("id", mode="before")
     @classmethod
     def _number_is_text(cls, value: object) -> object:
+        value = _whole(value)
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("max_tokens", mode="before")
+    @classmethod
+    def _whole_number(cls, value: object) -> object:
+        return _whole(value)
 
     @field_validator("messages")
     @classmethod
@@ -63,22 +77,30 @@ class Row(Strict):
         return self
 
 
-def file_asks(workload: FileWorkload, folder: Path) -> list[Ask]:
-    """Every row of the workload's file, in its order; BadInput lists every row that is wrong."""
+def file_asks(
+    workload: FileWorkload, folder: Path, note: Callable[[str], None] = lambda text: None
+) -> list[Ask]:
+    """Every row of the workload's file, in its order; BadInput lists every row that is wrong.
+
+    note gets a sentence on each part of the file that is passed over.
+    """
     path = folder / workload.path.expanduser()
-    if path.suffix not in (".jsonl", ".csv"):
-        raise BadInput(
-            f"{path.suffix or 'a file without ending'} is not read",
-            where=shown_path(path),
-            fix="give a .jsonl or .csv file",
-        )
     name = shown_path(path)
     text = read_text(path)
+    if path.suffix not in ENDINGS:
+        refuse_json_document(name, path, text)
+        raise BadInput(
+            f"{path.suffix or 'a file without ending'} is not read",
+            where=name,
+            fix="give a .jsonl or .csv file",
+        )
     schema = Row.model_json_schema()
     complaints: list[Complaint] = []
     rows: list[tuple[int, Row]] = []
     values = (
-        csv_values(name, text, Row.model_fields) if path.suffix == ".csv" else jsonl_values(text)
+        csv_values(name, text, Row.model_fields, note)
+        if path.suffix == ".csv"
+        else _lines(name, path, text)
     )
     for line, value in values:
         if len(rows) == MAX_ROWS:
@@ -87,8 +109,11 @@ def file_asks(workload: FileWorkload, folder: Path) -> list[Ask]:
             complaints.append(value)
             continue
         try:
+            _check_text(value)
             msgspec.msgpack.encode(value)
             rows.append((line, Row.model_validate(value, strict=True)))
+        except _LostText as error:
+            complaints.append(Complaint(line, error.column, str(error), error.fix))
         except UnicodeEncodeError:
             complaints.append(Complaint(line, "", "half of a surrogate pair is not text"))
         except OverflowError:
@@ -102,6 +127,51 @@ def file_asks(workload: FileWorkload, folder: Path) -> list[Ask]:
     if not rows:
         raise BadInput("has no requests in it", where=name)
     return _asks(name, rows, workload)
+
+
+def _lines(name: str, path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    """The lines of a JSONL file; BadInput where it is a known format or one JSON document."""
+    for line, value in jsonl_values(text):
+        if isinstance(value, dict) and not value.keys() <= Row.model_fields.keys():
+            refuse_foreign_record(f"{name}:{line}", path, value)
+        elif isinstance(value, Complaint):
+            refuse_json_document(name, path, text)
+        break
+    yield from jsonl_values(text)
+
+
+class _LostText(ValueError):
+    """Text of a row that no file should hold."""
+
+    def __init__(self, column: str, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.column, self.fix = column, fix
+
+
+def _check_text(row: dict[str, Any]) -> None:
+    """Raise _LostText where what may be sent holds U+0000 or U+FFFD."""
+    for column, value in row.items():
+        text = value if isinstance(value, str) else repr(value)
+        if column == "metadata" or not ("\x00" in text or "\\x00" in text or "\ufffd" in text):
+            continue
+        for part in _texts(value):
+            if "\x00" in part:
+                raise _LostText(column, "holds the character U+0000", "remove it")
+            if "\ufffd" in part:
+                what = "holds the character U+FFFD, which replaced bytes that could not be read"
+                raise _LostText(column, what, "write the file again from its source, as UTF-8")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for key, inner in value.items():
+                yield from (key, *_texts(inner))
+        case list():
+            for inner in value:
+                yield from _texts(inner)
 
 
 def _check_message(place: int, message: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from observatory.core.errors import BadInput
+from observatory.workload.foreign_files import PEEK_BYTES, reencode, refuse_foreign_bytes
 
 
 def shown_path(path: Path) -> str:
@@ -16,7 +17,10 @@ def read_text(path: Path, max_bytes: int | None = None) -> str:
     """A file's text, UTF-8 with or without a byte-order mark; BadInput says what is wrong with it."""
     name = shown_path(path)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(PEEK_BYTES)
+            refuse_foreign_bytes(name, path, start)
+            data = start + file.read()
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=name) from error
     if max_bytes is not None and len(data) > max_bytes:
@@ -25,8 +29,9 @@ def read_text(path: Path, max_bytes: int | None = None) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
+        byte = data[error.start : error.start + 1]
         raise BadInput(
-            f"is not UTF-8: byte 0x{data[error.start]:02x}",
+            f"is not UTF-8: byte 0x{byte.hex()} ({byte.decode('cp1252', 'replace')!r} in Windows-1252)",
             where=f"{name}:{line}",
-            fix="save the file as UTF-8",
+            fix=reencode(path, "WINDOWS-1252"),
         ) from error

@@ -177,13 +177,13 @@ def test_a_csv_cell_may_hold_a_conversation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("question,answer\na,b\n", "mine.csv:1: the header has neither a prompt nor a messages"),
+        ("query,reply\na,b\n", "mine.csv:1: the header has neither a prompt nor a messages"),
         ("prompt;id\na;1\n", "mine.csv:1: the header has neither"),
         ("prompt,prompt\na,b\n", "mine.csv:1: column 'prompt' is written twice"),
         ("prompt,id\na,1\nb\n", "mine.csv:3: has 1 cells, the header has 2"),
         ("prompt,id\na, b,1\n", "mine.csv:2: has 3 cells, the header has 2 — quote cells"),
-        ("prompt,expect\na,b\n", "mine.csv:2: expect: unknown key 'expect', did you mean 'expected'"),
-        ("prompt,max_tokens\na,x\n", "mine.csv:2: max_tokens: cannot be read: invalid literal"),
+        ("prompt,expect\na,b\n", "mine.csv:1: unknown column 'expect', did you mean 'expected'"),
+        ("prompt,max_tokens\na,x\n", "mine.csv:2: max_tokens: 'x' is not a whole number"),
         ("prompt,sensitive\na,maybe\n", "mine.csv:2: sensitive: 'maybe' is not true or false"),
         ("messages\n[1\n", "mine.csv:2: messages: cannot be read"),
         ('prompt\na\n"b\nc\n', "mine.csv:3: not CSV: unexpected end of data"),
