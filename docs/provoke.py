@@ -347,6 +347,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "duplicate_records": Provocation(
         "clean", hurt=before_the_seal(rewrite(lambda found: [*found, found[0]]))
     ),
+    "refused_alike": Provocation("refused_alike"),
     "no_requests": Provocation("clean", hurt=interrupt(-2)),
     "client_cpu": Provocation("client_cpu", hurt=before_others, prepare=busy_scoring),
     "client_delay": Provocation("client_delay", hurt=pulses(0.040, 1.0)),

@@ -85,7 +85,8 @@ def _findings(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
                 yield finding
         elif manifest.status == "complete":
             yield as_found("no_requests", "the stage never reached its steady window", stage.index)
-    if not measured and manifest.status != "complete":
+    refused = record_checks.is_refused_alike(manifest)
+    if not measured and manifest.status != "complete" and not refused:
         yield as_found("no_requests", "the run ended before anything was measured")
     yield from foreign_checks.shared_cores(manifest, frames.samples, starved=starved)
 
@@ -93,10 +94,12 @@ def _findings(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
 def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     if manifest.target.emulated:
         yield as_found("emulated", "an emulated target: no figure is of a real service")
-    if manifest.status in ("crashed", "interrupted", "budget_reached"):
+    refused = record_checks.is_refused_alike(manifest)
+    if manifest.status in ("crashed", "interrupted", "budget_reached") and not refused:
         why = f": {manifest.status_reason}" if manifest.status_reason else ""
         words = manifest.status.replace("_", " ")
         yield as_found(manifest.status, f"{words}, judged on what it has{why}")
+    yield from record_checks.refused_alike(manifest)
     yield from record_checks.lost_records(manifest, frames)
     yield from record_checks.lost_workers(manifest)
     yield from record_checks.torn_journals(manifest)

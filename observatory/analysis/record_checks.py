@@ -10,7 +10,7 @@ import polars as pl
 
 from observatory.analysis.findings import as_found, over_limit
 from observatory.core.record import NEVER_SENT
-from observatory.core.run import Finding, Manifest, StageTimes
+from observatory.core.run import REFUSED_ALIKE, Finding, Manifest, StageTimes
 from observatory.store.frames import RunFrames
 
 
@@ -42,6 +42,21 @@ def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
                 f"{stage.not_issued} given up with a reason"
             )
             yield from over_limit("lost_records", missing, message, stage.index)
+
+
+def refused_alike(manifest: Manifest) -> Iterator[Finding]:
+    """Every request was refused in the same way: what was sent was wrong, and nothing was measured."""
+    if is_refused_alike(manifest):
+        reason = (manifest.status_reason or "").removeprefix(f"{REFUSED_ALIKE}: ")
+        yield as_found(
+            REFUSED_ALIKE, reason, manifest.stages[-1].index if manifest.stages else None
+        )
+
+
+def is_refused_alike(manifest: Manifest) -> bool:
+    """Whether the run ended because of that."""
+    reason = manifest.status_reason or ""
+    return manifest.status == "crashed" and reason.startswith(REFUSED_ALIKE)
 
 
 def lost_workers(manifest: Manifest) -> Iterator[Finding]:

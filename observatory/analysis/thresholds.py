@@ -62,6 +62,13 @@ _ROWS = (
         as_found="degraded",
     ),
     Threshold(
+        "refused_alike",
+        "",
+        "where every request is refused in the same way, what was sent is at fault: no figure is of an "
+        "answer",
+        as_found="invalid",
+    ),
+    Threshold(
         "no_requests",
         "",
         "without a finished request in the window nothing was measured",

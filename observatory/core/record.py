@@ -183,7 +183,9 @@ class WorkerEnd(msgspec.Struct, frozen=True, array_like=True, tag="end"):
 
     spent_* are as in a tick, and nothing is in flight any more. spent_requests counts every try;
     assumed_usd is the part of spent_usd that no usage stated; overrun is how many times its worst
-    case an answer was billed, at least 1.
+    case an answer was billed, at least 1. refused: answers that were refusals (load.refusals.likeness);
+    alike: what all answers have in common where all were refused alike, else 0; refusal: the first one's
+    words.
     """
 
     at: int
@@ -198,6 +200,9 @@ class WorkerEnd(msgspec.Struct, frozen=True, array_like=True, tag="end"):
     spent_requests: int = 0
     assumed_usd: float = 0.0
     overrun: float = 1.0
+    refused: int = 0
+    alike: int = 0
+    refusal: str | None = None
 
 
 JournalEntry = WorkerStart | RequestRecord | WorkerTick | WorkerEnd

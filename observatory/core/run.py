@@ -10,6 +10,9 @@ from observatory.core.sample import EnergyRow
 MANIFEST_FORMAT = 1
 """The manifest's number; a reader that knows only lower ones says "too new"."""
 
+REFUSED_ALIKE = "refused_alike"
+"""Why a run crashed whose requests were all refused in the same way; its status_reason begins with it."""
+
 RunStatus = Literal["running", "complete", "interrupted", "budget_reached", "crashed"]
 VerdictLevel = Literal["valid", "degraded", "invalid"]
 Severity = Literal["note", "degraded", "invalid"]

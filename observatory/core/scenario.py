@@ -225,6 +225,11 @@ class Scenario(Strict):
     store_text: bool = Field(
         default=False, description="keep prompt and answer text, not only hashes"
     )
+    stop_on_refusals: bool | None = Field(
+        default=None,
+        description="stop a run whose first 20 answers are all refused alike (4xx but 429); default: "
+        "true, but false for an emulated target that is asked for faults",
+    )
 
     @field_validator("stages")
     @classmethod

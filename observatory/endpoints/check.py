@@ -4,6 +4,7 @@ A check asks for no answer that anybody could bill.
 """
 
 import difflib
+import re
 import time
 
 import msgspec
@@ -20,9 +21,12 @@ from observatory.endpoints.quick_listing import owned_models
 from observatory.endpoints.request_head import named_headers, request_headers
 from observatory.endpoints.requests_body import render
 from observatory.endpoints.sent_secrets import hiding
-from observatory.endpoints.wires import fixed_headers, path_of
+from observatory.endpoints.wires import RequestKind, fixed_headers, path_of, wire_of
 
 _NAMED = 12
+_NO_ROUTE = (404, 405)
+_NAMES_A_MODEL = re.compile(r"model|deployment", re.IGNORECASE)
+_READ = 4096
 
 
 class TargetCheck(msgspec.Struct, frozen=True):
@@ -39,23 +43,24 @@ class TargetCheck(msgspec.Struct, frozen=True):
     proxy: str | None = None
 
 
-def check_target(opened: OpenTarget) -> TargetCheck:
+def check_target(opened: OpenTarget, request: RequestKind | None = None) -> TargetCheck:
     """As _check, with none of the target's secrets in the answer or an error, whatever its server says."""
     masker = opened.masker
     with hiding(masker):
-        found = _check(opened)
+        found = _check(opened, request)
     said = [masker.exact(name) for name in found.models] if found.models is not None else None
     note = masker.exact(found.note) if found.note is not None else None
     return msgspec.structs.replace(found, model=masker.exact(found.model), models=said, note=note)
 
 
-def _check(opened: OpenTarget) -> TargetCheck:
+def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
     """Whether the target answers and has its model; errors as owned_models, BadInput for others.
 
     A target that turns out to be our emulator is marked so in opened.facts.
 
     An endpoint without a list of models (404) passes with a note, because only a request would
-    tell; one that is billed by hours is asked with an empty JSON object whether it knows the route.
+    tell. It is sent an empty JSON object, which no API bills, to see whether it has the route of such a
+    request (None: of any that its wire has).
     """
     started = time.monotonic()
     connection = opened.connection
@@ -90,14 +95,7 @@ def _check(opened: OpenTarget) -> TargetCheck:
         )
     note = None
     if listed is None:
-        from observatory.endpoints.listing import PATH_FIX
-
-        if opened.facts.billing == "hours" and _post_nothing(connection) == 404:
-            raise TargetFailed(
-                f"it answers 404 to /models and to {path_of(connection, 'chat')}",
-                where=connection.endpoint,
-                fix=PATH_FIX,
-            )
+        _check_route(connection, request)
         note = (
             f"it offers no list of models (404), so whether it serves {connection.model!r} is not "
             "known; nothing that could be billed was tried"
@@ -113,21 +111,44 @@ def _check(opened: OpenTarget) -> TargetCheck:
     )
 
 
-def _post_nothing(connection: Connection) -> int | None:
-    """The status of a chat request's path with {}, which nobody can answer; None without one."""
+def _check_route(connection: Connection, request: RequestKind | None) -> None:
+    """TargetFailed where the endpoint has none of the routes that requests go to."""
+    from observatory.endpoints.listing import PATH_FIX, without_route
+
+    paths = wire_of(connection).paths
+    asked = list(paths.values()) if request is None else [path_of(connection, request)]
+    for path in asked:
+        status, text = _post_nothing(connection, path)
+        # A router may look for the model before anything else, and find none in an empty request.
+        if status not in _NO_ROUTE or _NAMES_A_MODEL.search(text):
+            return
+    bare = without_route(connection)
+    raise TargetFailed(
+        f"it answers {status} to /models and to {asked[0]}",
+        where=connection.endpoint,
+        fix=PATH_FIX if bare is None else f"the base URL ends in a route: use {bare.endpoint}",
+    )
+
+
+def _post_nothing(connection: Connection, path: str) -> tuple[int | None, str]:
+    """The status of a POST of {} to that path and the beginning of what came; (None, "") without one."""
     import httpx2
 
     from observatory.endpoints.listing import own_transport
 
-    path = path_of(connection, "chat")
     url = f"{connection.endpoint}{path}{resolved_query(connection)}"
     headers = resolved_headers(connection)
     headers |= fixed_headers(connection, headers)
     try:
-        with own_transport(connection, headers) as transport:
-            return transport.post(url, json={}).status_code
+        with (
+            own_transport(connection, headers) as transport,
+            transport.stream("POST", url, json={}) as response,
+        ):
+            if response.status_code not in _NO_ROUTE:
+                return response.status_code, ""  # what comes may have no end
+            return response.status_code, next(response.iter_text(_READ), "")
     except httpx2.HTTPError:
-        return None
+        return None, ""
 
 
 def _some(names: list[str], near: list[str]) -> str:

@@ -32,6 +32,8 @@ ANSWER_TIMEOUT_S = 30.0
 _PAGE = 1000
 """Models asked for at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
 _MOST_PAGES = 20
+_ROUTES = ("/chat/completions", "/completions", "/responses", "/messages", "/models")
+"""What people leave at the end of a base URL; the longest first."""
 PATH_FIX = "is this the base URL of an OpenAI-compatible API? it usually ends in /v1"
 TRANSPORT_HEADERS = frozenset(
     [
@@ -156,6 +158,13 @@ def _timeout_s(connection: Connection) -> float:
 def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> None:
     """TargetFailed where a 404 means more than that no list of models is offered."""
     text = error.response.content
+    bare = without_route(connection)
+    if bare is not None and _lists(bare):
+        raise TargetFailed(
+            "it answered 404, and the base URL ends in a route",
+            where=f"{connection.endpoint}/models",
+            fix=f"use {bare.endpoint}",
+        ) from error
     if "html" in error.response.headers.get("content-type", "") or text.lstrip()[:1] == b"<":
         raise TargetFailed(
             "it answered 404 with an HTML page",
@@ -170,6 +179,15 @@ def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> 
                 where=f"{connection.endpoint}/models",
                 fix=f"use {nested.endpoint}",
             ) from error
+
+
+def without_route(connection: Connection) -> Connection | None:
+    """The connection with a base URL that stops before the route that it ends in; None without one."""
+    path = connection.base_path.rstrip("/")
+    for route in _ROUTES:
+        if path.endswith(route):
+            return msgspec.structs.replace(connection, base_path=path.removesuffix(route))
+    return None
 
 
 def _lists(connection: Connection) -> bool:

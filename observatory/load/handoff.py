@@ -52,6 +52,7 @@ class Handoff(msgspec.Struct, frozen=True):
     workers: int = 1
     store_text: bool = False
     caps: Caps = Caps()
+    stop_on_refusals: bool = False
 
 
 def write_handoff(folder: Path, handoff: Handoff) -> Path:

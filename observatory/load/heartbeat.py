@@ -9,9 +9,11 @@ from typing import Any
 
 import gevent
 
-from observatory.core.record import RequestRecord, WorkerTick
+from observatory.core.record import RequestRecord, WorkerEnd, WorkerTick
+from observatory.load.budget import Budget
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.pacing import Timer
+from observatory.load.refusals import Refusals, likeness
 
 BEAT_S = 1.0
 PROBE_NS = 20_000_000
@@ -21,12 +23,14 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(slots=True)
 class Counts:
-    """Since the stage began. recorded counts issued requests only."""
+    """Since the stage began. recorded counts issued requests only; refusal: the first one's words."""
 
     issued: int = 0
     recorded: int = 0
     not_issued: int = 0
     errors: int = 0
+    refused: int = 0
+    refusal: str | None = None
     streamed_tokens: int = 0
     recent_ttft_ns: list[int] = field(default_factory=list)
 
@@ -37,6 +41,9 @@ class Counts:
             attempt = record.attempts[-1]
             if record.outcome != "ok":
                 self.errors += 1
+                if likeness(attempt):
+                    self.refused += 1
+                    self.refusal = self.refusal or attempt.error_text
             self.streamed_tokens += attempt.tokens.streamed or 0
             if attempt.first_token is not None and attempt.sent is not None:
                 self.recent_ttft_ns.append(attempt.first_token - attempt.sent)
@@ -107,6 +114,25 @@ class Heartbeat:
         self._lag_ns = 0
         self._stepped = False
         return tick
+
+    def end(self, at: int, counts: Counts, budget: Budget, refusals: Refusals) -> WorkerEnd:
+        """The last entry of a stage that ended as planned."""
+        return WorkerEnd(
+            at=at,
+            issued=counts.issued,
+            recorded=counts.recorded,
+            not_issued=counts.not_issued,
+            cpu_ns=self.cpu_ns,
+            reason="complete",
+            spent_usd=budget.spent_usd,
+            spent_output_tokens=budget.spent_tokens,
+            spent_requests=budget.requests,
+            assumed_usd=budget.assumed_usd,
+            overrun=budget.overrun,
+            refused=counts.refused,
+            alike=refusals.likeness,
+            refusal=counts.refusal,
+        )
 
     def close(self) -> None:
         """Stop."""

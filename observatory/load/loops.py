@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from observatory.load.admission import Decision
+from observatory.load.handoff import Handoff
 from observatory.load.pacing import AlarmClock
 from observatory.load.seat import Seat
 from observatory.load.turn import Turn, Turns
+
+RAMP_OF_WARMUP = 0.5
+"""Closed loop: users begin over this part of the warm-up, the rest of it is at full concurrency."""
 
 
 class Stage(Protocol):
@@ -255,3 +259,14 @@ class OpenLoop:
             self._next = None
         for index in self._indices:
             yield self._make(index)
+
+
+def make_loop(run: Stage, handoff: Handoff, worker: int) -> ClosedLoop | OpenLoop:
+    """The loop of a hand-off's stage, for that worker's slice of it."""
+    stage, workers = handoff.stage, handoff.workers
+    if stage.offsets_ns is not None:
+        return OpenLoop(run, stage.offsets_ns, worker, workers)
+    if stage.kind == "prime":
+        return ClosedLoop(run, worker, workers, ramp_ns=0, last=len(handoff.items))
+    ramp_ns = round(stage.warmup_s * RAMP_OF_WARMUP * 1e9)
+    return ClosedLoop(run, worker, workers, ramp_ns=ramp_ns)

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from observatory.core.record import Phase, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
+from msgspec.structs import replace
+
+from observatory.core.record import Phase, RequestRecord, WorkerStart, WorkerTick
+from observatory.core.run import REFUSED_ALIKE
 from observatory.core.stage_counts import ISSUED
 from observatory.endpoints.exchange import Answer, Fault
 from observatory.endpoints.wire import decode
@@ -22,11 +25,12 @@ from observatory.load.decoding import DecodeQueue
 from observatory.load.endpoint import make_endpoint
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Counts, Heartbeat
-from observatory.load.loops import ClosedLoop, OpenLoop
+from observatory.load.loops import ClosedLoop, make_loop
 from observatory.load.pacing import AlarmClock
 from observatory.load.patience import Patience
 from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import request_record, unsent_record
+from observatory.load.refusals import Refusals
 from observatory.load.ring import open_ring
 from observatory.load.seat import Seat
 from observatory.load.tries import Tries, give_up_waiting
@@ -35,8 +39,6 @@ from observatory.load.watchdog import Watchdog
 from observatory.load.ways import Ways
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
-RAMP_OF_WARMUP = 0.5
-"""Closed loop: users begin over this part of the warm-up, the rest of it is at full concurrency."""
 _UNSENT_AT_ONCE = 256
 _log = logging.getLogger(__name__)
 
@@ -68,7 +70,9 @@ class StageRun:
             handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
         )
         self._recorder = Recorder(Path(handoff.journal), worker)
-        self._lasting = open_counts(handoff).of(worker)
+        counts = open_counts(handoff)
+        self._lasting = counts.of(worker)
+        self._refusals = Refusals(counts, worker, watching=handoff.stop_on_refusals)
         self._watchdog = Watchdog(handoff.connection)
         self._ways = Ways(
             self._endpoint,
@@ -84,22 +88,12 @@ class StageRun:
         self._admission = Admission(handoff, worker, time.monotonic_ns())
         self._patience = Patience(handoff.connection.throttle, handoff.seed, handoff.stage.index)
         self._tries = Tries(self._patience, self._admission, self.alarms)
-        self._loop = self._make_loop()
+        self._loop = make_loop(self, handoff, worker)
         self._seats: list[Seat] = []
         self._in_flight: dict[Turn, Seat] = {}
         self._begun = self._finished = False
         self._window_over = handoff.stage.kind == "prime"
         self._start_ns = 0
-
-    def _make_loop(self) -> ClosedLoop | OpenLoop:
-        stage, workers = self.handoff.stage, self.handoff.workers
-        if stage.offsets_ns is not None:
-            return OpenLoop(self, stage.offsets_ns, self.worker, workers)
-        if stage.kind == "prime":
-            last = len(self.handoff.items)
-            return ClosedLoop(self, self.worker, workers, ramp_ns=0, last=last)
-        ramp_ns = round(stage.warmup_s * RAMP_OF_WARMUP * 1e9)
-        return ClosedLoop(self, self.worker, workers, ramp_ns=ramp_ns)
 
     # The timeline.
 
@@ -168,8 +162,9 @@ class StageRun:
         self._window_over = True
         try:
             self._loop.stop()
-            self._give_up("interrupted", ending)
-            self._refuse("not_issued", ending)
+            reason = detail if detail == REFUSED_ALIKE else ending
+            self._give_up("interrupted", reason)
+            self._refuse("not_issued", reason)
             self._decoder.drain()
         except Exception as error:
             _log.exception("the last records cannot be made")
@@ -338,6 +333,11 @@ class StageRun:
             return
         if issued:
             self.counts.take(records)
+            if self._refusals.watching and self.ending in ("complete", "budget_reached"):
+                self._refusals.take(records, time.monotonic_ns())
+                self._stop_where_refused()
+                if self._finished:
+                    return
         else:
             self.counts.not_issued += len(records)
         if self._recorded is not None:
@@ -347,11 +347,17 @@ class StageRun:
             self._overspent()
         self._loop.pump()  # what ended at its real cost may have made room
 
+    def _stop_where_refused(self) -> None:
+        """All is refused alike: nothing more is sent, and what is open is cut off."""
+        if self.ending == "complete" and self._refusals.stop(self._in_flight, time.monotonic_ns()):
+            self.stop("crashed", REFUSED_ALIKE)
+
     def _beat(self) -> None:
         if not self._begun or self._finished:
             return
         try:
             self._recorder.beat(self._tick())
+            self._stop_where_refused()
         except JournalFailed as error:
             self.stop("crashed", str(error))
 
@@ -378,21 +384,10 @@ class StageRun:
         for seat in self._seats:
             seat.leaving = True
             seat.wake()
-        budget = self._admission.budget
-        end = WorkerEnd(
-            at=self.handoff.anchor.now(),
-            issued=self.counts.issued,
-            recorded=self.counts.recorded,
-            not_issued=self.counts.not_issued,
-            cpu_ns=self._heartbeat.cpu_ns,
-            reason=self.ending,
-            detail=self._detail,
-            spent_usd=budget.spent_usd,
-            spent_output_tokens=budget.spent_tokens,
-            spent_requests=budget.requests,
-            assumed_usd=budget.assumed_usd,
-            overrun=budget.overrun,
+        end = self._heartbeat.end(
+            self.handoff.anchor.now(), self.counts, self._admission.budget, self._refusals
         )
+        end = replace(end, reason=self.ending, detail=self._detail)
         try:
             self._recorder.beat(self._tick())
             self._recorder.beat(end)

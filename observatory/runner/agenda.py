@@ -162,7 +162,7 @@ def fingerprints(scenario: Scenario, plan: Plan, design: Design) -> dict[str, st
     parts: dict[str, Any] = {
         name: value
         for name, value in scenario.model_dump(mode="json").items()
-        if name not in ("description", "targets", "matrix")
+        if name not in ("description", "targets", "matrix", "stop_on_refusals")
     }
     parts["requests"] = plan_sha256(plan)
     parts["order"] = [[turn.block, list(turn.cells)] for turn in design.turns]

@@ -9,6 +9,9 @@ import msgspec
 
 from observatory.core.errors import Interrupted
 from observatory.core.plan import PlanItem, StagePlan
+from observatory.core.profile import FAULT_KINDS
+from observatory.core.run import TargetFacts
+from observatory.core.scenario import Scenario
 from observatory.endpoints.wires import wire_of
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
@@ -82,6 +85,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         workers=workers,
         store_text=scenario.store_text,
         caps=caps,
+        stop_on_refusals=_stops_on_refusals(scenario, opened.facts),
     )
     leg = Leg(
         handoff,
@@ -119,6 +123,14 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     if result.reason is not None:  # it may quote a server's log
         result = replace(result, reason=opened.masker.exact(result.reason))
     return result
+
+
+def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:
+    """Whether a run ends when all is refused alike: as asked, else unless faults were asked for."""
+    if scenario.stop_on_refusals is not None:
+        return scenario.stop_on_refusals
+    faults = (facts.settings.get("profile") or {}).get("faults") or {}
+    return not any(faults.get(kind) for kind in FAULT_KINDS)
 
 
 def primers(items: list[PlanItem], output: int = 1) -> list[PlanItem]:

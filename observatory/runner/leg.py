@@ -23,6 +23,7 @@ from observatory.core.run import StageTimes
 from observatory.core.stage_counts import issued_by_worker
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, write_handoff
+from observatory.runner.refused import refusals_paid, refused_alike
 from observatory.runner.ticks import Heartbeats, LastWord
 
 Outcome = Literal["complete", "interrupted", "budget_reached", "crashed"]
@@ -189,11 +190,15 @@ def _judge(
 ) -> tuple[Outcome, str | None]:
     if cause is not None:
         return cause
+    refused = refused_alike(beats.ends) if leg.handoff.stop_on_refusals else None
+    if refused is not None:
+        return "crashed", refused
     reasons = {end.reason: end.detail for end in beats.ends}
     if "crashed" in reasons:
         return "crashed", reasons["crashed"] or f"a load worker failed (see {leg.log.name})"
     if "budget_reached" in reasons:
-        return "budget_reached", reasons["budget_reached"] or "the budget is spent"
+        why = reasons["budget_reached"] or "the budget is spent"
+        return "budget_reached", why + refusals_paid(beats.ends)
     if "interrupted" in reasons and code != 0:
         return "interrupted", reasons["interrupted"]
     if code == EXIT_WORKERS_LOST and beats.ends:

@@ -238,6 +238,7 @@ def requested(probe: Probe, step: Step, history: History) -> dict[str, Any]:
             for demand, length in step.stages
         ],
         "throttling": {"policy": "record"},
+        "stop_on_refusals": False,
         "budget": {
             "requests": max(1, bounds.requests - history.requests),
             "usd": None if bounds.usd is None else max(1e-9, bounds.usd - history.usd),

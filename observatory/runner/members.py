@@ -90,7 +90,7 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
     if not started_by_us(member.target):
         from observatory.endpoints.check import check_target
 
-        check_target(opened)
+        check_target(opened, sitting.campaign.plan.request)
     member.opened = opened
     facts = msgspec.structs.replace(
         opened.facts,

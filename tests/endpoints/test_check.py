@@ -177,11 +177,61 @@ def test_an_endpoint_without_a_list_passes_with_a_note(scripted: Scripted, tmp_p
     assert posted == [b"{}"]
 
 
-def test_nothing_is_posted_where_tokens_are_billed(scripted: Scripted, tmp_path: Path) -> None:
+BILLED: dict[str, Any] = {"billing": "tokens", "price": "unknown"}
+
+
+def test_nothing_that_could_be_billed_is_posted(scripted: Scripted, tmp_path: Path) -> None:
     scripted.status, scripted.body = 404, b"{}"
-    found = check(scripted.url, tmp_path, billing="tokens", price="unknown")
+    scripted.by_path = {"/v1/chat/completions": (400, b"{}")}
+    found = check(scripted.url, tmp_path, **BILLED)
     assert found.models is None
-    assert {method for method, _, _, _ in scripted.seen} == {"GET"}
+    assert {body for method, _, _, body in scripted.seen if method == "POST"} == {b"{}"}
+
+
+@pytest.mark.parametrize("billing", [{}, BILLED])
+@pytest.mark.parametrize(
+    "route", ["/chat/completions", "/completions", "/responses", "/messages", "/models"]
+)
+def test_a_base_url_that_ends_in_a_route_is_caught(
+    scripted: Scripted, tmp_path: Path, route: str, billing: dict[str, Any]
+) -> None:
+    scripted.status, scripted.body = 404, b"nothing here"
+    scripted.by_path = {"/v1/models": (200, LISTING), "/v1/chat/completions": (200, b"{}")}
+    with pytest.raises(TargetFailed, match=f"ends in a route — use {scripted.url}$"):
+        check(scripted.url + route, tmp_path, **billing)
+    del scripted.by_path["/v1/models"]
+    with pytest.raises(TargetFailed, match=f"ends in a route: use {scripted.url}$"):
+        check(scripted.url + route, tmp_path, **billing)
+
+
+@pytest.mark.parametrize(
+    ("answers", "request_kind", "fault"),
+    [
+        ({}, "chat", "404 to /models and to /chat/completions"),
+        ({"/v1/chat/completions": (405, b"")}, "chat", "405 to /models and to /chat/completions"),
+        ({"/v1/chat/completions": (400, b"")}, "chat", None),
+        ({"/v1/chat/completions": (400, b"")}, "completions", "404 to /models and to /completions"),
+        ({"/v1/completions": (422, b"")}, None, None),
+        ({"/v1/chat/completions": (404, b'{"error": "no such model"}')}, "chat", None),
+        ({"/v1/chat/completions": (404, b'{"code": "DeploymentNotFound"}')}, "chat", None),
+        ({"/v1/chat/completions": (500, b"")}, "chat", None),
+    ],
+)
+def test_the_route_that_a_run_needs_is_looked_for(
+    scripted: Scripted,
+    tmp_path: Path,
+    answers: dict[str, tuple[int, bytes]],
+    request_kind: Any,
+    fault: str | None,
+) -> None:
+    scripted.status, scripted.body, scripted.by_path = 404, b"{}", answers
+    target = UrlTarget(kind="url", name="t", url=scripted.url, model="m-1", **BILLED)
+    with open_target(target, OpenContext(tmp_path, print)) as opened:
+        if fault is None:
+            assert check_target(opened, request_kind).models is None
+        else:
+            with pytest.raises(TargetFailed, match=fault):
+                check_target(opened, request_kind)
 
 
 def test_a_forgotten_v1_is_found(scripted: Scripted, tmp_path: Path) -> None:

@@ -1,0 +1,142 @@
+"""When a service is taken to refuse everything: known answers over one worker and several, no sockets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observatory.core.record import Attempt, RequestRecord
+from observatory.core.stage_counts import ISSUED, StageCounts
+from observatory.endpoints.http_response import ResponseReader
+from observatory.load.refusals import (
+    ENOUGH,
+    FEW,
+    FEW_AFTER_NS,
+    PATIENCE_NS,
+    Refusals,
+    likeness,
+)
+from observatory.load.turn import Turn, Turns
+from tests.load.stages import item, make_handoff
+
+
+def attempt(status: int | None = 400, **fields: Any) -> Attempt:
+    failed = {"outcome": "error", "error_kind": "http_status", "error_text": f"HTTP {status}"}
+    return Attempt(0, http_status=status, **{**failed, **fields})
+
+
+def ended(*attempts: Attempt) -> list[RequestRecord]:
+    return [RequestRecord(0, 0, "p", "0", 0, 0, each.outcome, [each]) for each in attempts]
+
+
+def watch(folder: Path, worker: int = 0, workers: int = 1) -> Refusals:
+    return Refusals(StageCounts(folder / "stage-00", workers), worker, watching=True)
+
+
+def still_open(due: int, status: int | None = None) -> Turn:
+    turn = Turns(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
+    turn.due_monotonic = due
+    turn.exchange.response = ResponseReader()
+    if status is not None:
+        turn.exchange.response.feed(f"HTTP/1.1 {status} Said\r\n\r\n".encode(), 1)
+    return turn
+
+
+OK = Attempt(0, http_status=200)
+
+
+@pytest.mark.parametrize(
+    ("one", "like"),
+    [
+        *((attempt(status), status) for status in (400, 401, 402, 403, 404, 405, 413, 422, 451)),
+        *((attempt(status), status) for status in (301, 308)),
+        *((attempt(status), 0) for status in (408, 409, 425, 429, 499, 500, 502, 503, 529)),
+        (attempt(403, retry_after_s=3.0), 0),
+        (attempt(429, outcome="throttled"), 0),
+        (attempt(200, error_kind="protocol"), 1),
+        (attempt(None, error_kind="protocol"), 1),
+        (attempt(200, error_kind="not_sse"), 2),
+        (attempt(200, error_kind="bad_json"), 3),
+        (attempt(500, error_kind="protocol"), 0),
+        *((attempt(None, error_kind=kind), 0) for kind in ("refused", "reset", "early_close")),
+        (attempt(200, error_kind="error_event"), 0),
+        (attempt(200, outcome="timeout", error_kind="stall"), 0),
+        (OK, 0),
+    ],
+)
+def test_what_is_a_refusal(one: Attempt, like: int) -> None:
+    assert likeness(one) == like
+
+
+def test_twenty_alike_are_enough_and_nineteen_are_not(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[attempt()] * (ENOUGH - 1)), 0)
+    assert not refusals.stop([], 1)
+    refusals.take(ended(attempt()), 2)
+    assert refusals.stop([], 3)
+    assert refusals.likeness == 400
+
+
+@pytest.mark.parametrize("other", [OK, attempt(404), attempt(500), attempt(429)])
+def test_one_answer_of_another_sort_ends_the_watch(tmp_path: Path, other: Attempt) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[attempt()] * (ENOUGH - 1), other), 0)
+    refusals.take(ended(*[attempt()] * ENOUGH), 0)
+    assert not refusals.stop([], PATIENCE_NS * 10)
+    assert not refusals.watching
+    assert refusals.likeness == 0
+
+
+def test_at_a_low_rate_a_few_are_enough_after_a_while(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    for number in range(FEW):
+        assert not refusals.stop([], number * FEW_AFTER_NS)
+        refusals.take(ended(attempt()), number + 1)
+    assert not refusals.stop([], FEW_AFTER_NS)
+    assert refusals.stop([], FEW_AFTER_NS + 1)
+
+
+def test_workers_count_together(tmp_path: Path) -> None:
+    first, second, third = (watch(tmp_path, number, 3) for number in range(3))
+    first.take(ended(*[attempt()] * 12), 0)
+    second.take(ended(*[attempt()] * 7), 0)
+    assert not first.stop([], 1)
+    second.take(ended(attempt()), 1)
+    assert first.stop([], 2)
+    assert second.stop([], 2)
+    assert not third.stop([], 2), "it has nothing that was refused, and is stopped with the others"
+
+
+@pytest.mark.parametrize("other", [OK, attempt(404)])
+def test_another_workers_answer_of_another_sort_ends_the_watch(
+    tmp_path: Path, other: Attempt
+) -> None:
+    first, second = (watch(tmp_path, number, 2) for number in range(2))
+    second.take(ended(other), 0)
+    first.take(ended(*[attempt()] * ENOUGH), 0)
+    assert not first.stop([], PATIENCE_NS * 10)
+
+
+def test_a_request_that_was_accepted_ends_the_watch(tmp_path: Path) -> None:
+    """Refusals are quick: answers that stream for seconds have not ended when twenty have."""
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[attempt()] * ENOUGH), 10)
+    assert not refusals.stop([still_open(5, 200)], 11)
+    assert not refusals.stop([], PATIENCE_NS * 10)
+
+
+def test_what_was_open_before_the_first_refusal_is_waited_for(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[attempt()] * ENOUGH), 10)
+    assert not refusals.stop([still_open(5)], 11)
+    assert refusals.stop([still_open(12), still_open(5, 400)], 12)
+    assert refusals.stop([still_open(5)], 11 + PATIENCE_NS)
+
+
+def test_another_worker_that_waits_for_its_first_answer_is_waited_for(tmp_path: Path) -> None:
+    counts = StageCounts(tmp_path / "stage-00", 2)
+    counts.of(1)[ISSUED] = 3
+    refusals = watch(tmp_path, 0, 2)
+    refusals.take(ended(*[attempt()] * ENOUGH), 10)
+    assert not refusals.stop([], 11)
+    assert refusals.stop([], 11 + PATIENCE_NS)
