@@ -384,9 +384,8 @@ class StageRun:
         for seat in self._seats:
             seat.leaving = True
             seat.wake()
-        end = self._heartbeat.end(
-            self.handoff.anchor.now(), self.counts, self._admission.budget, self._refusals
-        )
+        now, budget = self.handoff.anchor.now(), self._admission.budget
+        end = self._heartbeat.end(now, self.counts, budget, self._refusals)
         end = replace(end, reason=self.ending, detail=self._detail)
         try:
             self._recorder.beat(self._tick())
