@@ -44,7 +44,7 @@ SCENARIO: dict[str, Any] = {
     },
     "arrivals": {"kind": "closed"},
     "stages": [{"concurrency": 4}],
-    "timing": {"warmup": "3s", "steady": "15s", "drain": "15s"},
+    "timing": {"warmup": "2s", "steady": "12s", "drain": "10s"},
     "telemetry": {"interval": "500ms", "codecarbon": False, "idle": "0s"},
 }
 TARGETS: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ TARGETS: dict[str, dict[str, Any]] = {
     },
     "client": {
         "kind": "emulated",
-        "name": "client",
+        "name": "emulated-client",
         "profile": {
             "ttft_median": f"{NOMINAL_TTFT_S:g}s",
             "ttft_p95": f"{NOMINAL_TTFT_S * 1.001:g}s",

@@ -26,7 +26,7 @@ from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.journal import decode_samples
 from observatory.core.sensors_asked import Telemetry
-from observatory.telemetry.engine_names import NAMES, translate
+from observatory.telemetry.engine_names import NAMES, of_target, translate
 from observatory.telemetry.exposition import read_page
 from observatory.telemetry.sampler_process import start_sampler
 from observatory.telemetry.scraping import Scrape, address_of
@@ -87,7 +87,9 @@ def _scrape(page: str) -> dict[str, float]:
         "bytes": len(page.encode()),
         "lines": page.count("\n"),
         "transport_ms": transport,
-        "parse_ms": _best_of(lambda: translate(read_page(page, NAMES.__contains__), "smol")),
+        "parse_ms": _best_of(
+            lambda: translate(of_target(read_page(page, NAMES.__contains__), "smol"))
+        ),
         "reference_ms": _best_of(lambda: list(text_string_to_metric_families(page))),
     }
 

@@ -14,6 +14,7 @@ from observatory.analysis.energy_metrics import BasedRow
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.quantiles import rank
 from observatory.analysis.stage_data import StageData
+from observatory.core.sample import RESTARTED
 
 SERVER_TIMES = {
     "server_queue_s": "engine_queue_seconds",
@@ -88,6 +89,17 @@ def of_engine(data: StageData, metric: str) -> pl.DataFrame:
     )
 
 
+def restarts_of(data: StageData, metric: str) -> pl.DataFrame:
+    """at_ns of the whole run at which a counter of the target's engine was found to have begun anew."""
+    return data.samples.filter(
+        (pl.col("sensor") == "engine")
+        & (pl.col("subject") == "target")
+        & (pl.col("metric") == metric)
+        & pl.col("value").is_null()
+        & pl.col("reason").fill_null("").str.starts_with(RESTARTED)
+    ).select("at_ns")
+
+
 def _mean(data: StageData, readings: pl.DataFrame) -> Estimate:
     if not readings.height:
         return absent(_why_missing(data))
@@ -106,7 +118,8 @@ def _counter(data: StageData, metric: str) -> NDArray[np.float64] | Estimate:
         return absent(_why_missing(data))
     if len(values) < 2:
         return absent("too_few_readings")
-    if (np.diff(values) < 0).any():
+    inside = restarts_of(data, metric).filter(data.window.holds("at_ns"))
+    if (np.diff(values) < 0).any() or inside.height:
         return absent("counter_restarted")
     return values
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from observatory.analysis.engine_metrics import of_engine
+from observatory.analysis.engine_metrics import of_engine, restarts_of
 from observatory.analysis.stage_data import StageData
 
 SETTLED_NS = 100_000_000
@@ -72,7 +72,8 @@ def counted_by_engine(data: StageData, metric: str, idle: Idle) -> float | None:
         return None
     first, last = before.row(-1), after.row(0)
     between = readings.filter(pl.col("at_ns").is_between(first[0], last[0]))
-    if (between.get_column("value").diff() < 0).any():
+    anew = restarts_of(data, metric).filter(pl.col("at_ns").is_between(first[0], last[0]))
+    if (between.get_column("value").diff() < 0).any() or anew.height:
         return None
     return float(last[1] - first[1])
 

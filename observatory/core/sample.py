@@ -9,6 +9,10 @@ Scope = Literal["gpu", "cpu", "memory", "host", "datacentre_overhead"]
 EnergyBasis = Literal["measured", "estimated", "modelled"]
 
 
+RESTARTED = "restarted: "
+"""Begins the reason of a null where a counter began anew: a difference across that instant means nothing."""
+
+
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One reading. at is nanoseconds from the campaign's anchor.
 

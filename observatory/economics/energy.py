@@ -263,11 +263,13 @@ class _Ledger:
         integral = part(amount, "power_trapezoid", "power usage, integrated")
         if not counter:
             return integral
-        total = counted(counter, self._start, self._end)
+        breaks = self._sensed.breaks_of(gpu.sensor, gpu.device, "gpu_energy_j")
+        total = counted(counter, self._start, self._end, breaks)
         return part(total, "counter", "total energy consumption", integral if power else None)
 
     def _counted(self, sensor: str, device: str, metric: str) -> Amount:
-        return counted(self._sensed.of(sensor, device, metric), self._start, self._end)
+        breaks = self._sensed.breaks_of(sensor, device, metric)
+        return counted(self._sensed.of(sensor, device, metric), self._start, self._end, breaks)
 
     def _add(self, subject: Subject, scope: Scope, part: _Part, pue: float | None = None) -> None:
         """The row of a part and, where it has one, that of its check, which enters no sum."""

@@ -10,6 +10,7 @@ from typing import Literal
 from observatory.core.sample import Sample, Scope
 from observatory.economics.window import Readings
 from observatory.telemetry.freshness import fresh
+from observatory.telemetry.plausible import COUNTER_BROKE, IMPLAUSIBLE
 
 GPU_SENSORS = ("nvml", "dcgm")
 """What reads a GPU's energy, the driver's own library first: DCGM reads it from there."""
@@ -20,6 +21,9 @@ UPDATE_PERIOD = {
     "gpu_energy_j": "gpu_energy_update_period_s",
 }
 """Metric -> the metric that says how often its sensor changes, where that was measured."""
+
+COUNTERS = frozenset({"energy_j", "gpu_energy_j"})
+"""Metrics of which a difference is taken."""
 
 Key = tuple[str, str, str]
 """(sensor, device, metric)."""
@@ -63,6 +67,8 @@ class Sensed:
     """Readings by sensor, device and metric, each in the order of its instants."""
 
     readings: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
+    breaks: dict[Key, list[tuple[int, str]]] = field(default_factory=dict)
+    """Where a counter did not go on from its last reading, and why."""
     claimed: set[tuple[str, str]] = field(default_factory=set)
     client_roles: set[str] = field(default_factory=set)
     why_down: dict[str, str] = field(default_factory=dict)
@@ -73,6 +79,10 @@ class Sensed:
     def of(self, sensor: str, device: str, metric: str) -> Readings:
         """The readings of one metric; none where it was never read."""
         return self.readings.get((sensor, device, metric), [])
+
+    def breaks_of(self, sensor: str, device: str, metric: str) -> list[tuple[int, str]]:
+        """Where a counter began anew."""
+        return self.breaks.get((sensor, device, metric), [])
 
     def fresh(self, sensor: str, device: str, metric: str) -> Readings:
         """Those that are new data: a sensor asked faster than it changes repeats itself."""
@@ -135,6 +145,10 @@ class Sensed:
         if sample.value is not None:
             key = (sample.sensor, sample.device, sample.metric)
             self.readings.setdefault(key, []).append((sample.at, sample.value))
+        elif sample.metric in COUNTERS and (sample.reason or "").startswith(COUNTER_BROKE):
+            key = (sample.sensor, sample.device, sample.metric)
+            why = (sample.reason or "").removeprefix(IMPLAUSIBLE)
+            self.breaks.setdefault(key, []).append((sample.at, why))
         if sample.subject == "target":
             self.claimed.add((sample.sensor, sample.device))
         if sample.sensor == "process" and sample.subject == "client":

@@ -34,12 +34,20 @@ class Amount:
     longest_gap_s: float | None = field(default=None, compare=False)
 
 
-def counted(readings: Readings, start: int, end: int) -> Amount:
+def counted(
+    readings: Readings, start: int, end: int, breaks: Sequence[tuple[int, str]] = ()
+) -> Amount:
     """What a cumulative counter grew by from start to end, linear between its readings.
 
-    A counter that went back (a driver that was loaded anew) gives null.
+    A counter that went back (a driver that was loaded anew), or that did not go on from its last reading at
+    one of `breaks` (instant and reason, in order) gives null.
     """
     near = _near(readings, start, end)
+    for (before, _), (after, _) in pairwise(near):
+        place = bisect_right(breaks, before, key=lambda found: found[0])
+        inside = max(before, start) < min(after, end)
+        if inside and place < len(breaks) and breaks[place][0] <= after:
+            return Amount(None, breaks[place][1])
     for (_, old), (_, new) in pairwise(near):
         if new < old:
             return Amount(None, f"the counter went back from {old:.6g} to {new:.6g}")

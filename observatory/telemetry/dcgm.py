@@ -6,8 +6,9 @@ and "Field Identifiers"); a counter may bear OpenMetrics' _total.
 
 import http.client
 import math
+import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from observatory.core.addresses import is_loopback
 from observatory.core.errors import ObservatoryError
@@ -64,26 +65,74 @@ _BLANKS = (
 )
 
 
+HOST_LABELS = ("Hostname", "hostname", "host", "node", "nodename", "kubernetes_node", "instance")
+"""Where a page tells its hosts apart: the exporter's own label, then those that collectors add; the first
+that a series has counts."""
+
+
+@dataclass(slots=True)
+class Hosts:
+    """Which host a GPU of the page is of: "" for this one, else dcgm, dcgm2 ... as they were first seen.
+
+    local: the page is read by loopback. A page of one host is then this host's. Of several hosts it is the
+    one whose name is this host's, if any. own: this host's name.
+    """
+
+    local: bool
+    own: str = field(default_factory=socket.gethostname)
+    _names: dict[tuple[str, int], str] = field(default_factory=dict)
+    _uuids: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def of(self, page: list[Series]) -> list[str]:
+        """The host of each series of a page, in its order.
+
+        Two GPUs of one number and host name but of two UUIDs are of two hosts that the page does not name.
+        """
+        places = [self._place(series) for series in page]
+        several = len(set(places) | set(self._names)) > 1
+        return [self._name(place, several=several) for place in places]
+
+    def _place(self, series: Series) -> tuple[str, int]:
+        host = next((series.labels[label] for label in HOST_LABELS if series.labels.get(label)), "")
+        uuid = series.labels.get("UUID")
+        if not uuid or (series.labels.get("GPU_I_ID") and not uuid.startswith("GPU-")):
+            return host, 0  # an instance's own is not of a GPU
+        known = self._uuids.setdefault((host, series.labels.get("gpu", "")), [])
+        if uuid not in known:
+            known.append(uuid)
+        return host, known.index(uuid)
+
+    def _name(self, place: tuple[str, int], *, several: bool) -> str:
+        host, number = place
+        mine = number == 0 and host.partition(".")[0] == self.own.partition(".")[0]
+        if self.local and (mine or not several):
+            return ""
+        if place not in self._names:
+            self._names[place] = ELSEWHERE + (str(len(self._names) + 1) if self._names else "")
+        return self._names[place]
+
+
 class DcgmSensor:
     """Every GPU that the exporter tells of, as gpu0, gpu1 ...; MIG instances as gpu0/gi3.
 
     The number of an instance is its GPU instance id, the only one the exporter has: it is not the
     index by which NVML counts MIG devices (gpu0/mig1). An exporter that is not reached by loopback
-    is taken for another host's, and its GPUs are dcgm:gpu0 and so on: its gpu0 is not ours.
+    is taken for another host's, and its GPUs are dcgm:gpu0 and so on: its gpu0 is not ours. Those of a
+    second host on the page are dcgm2:gpu0 and so on.
     """
 
     name = "dcgm"
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._host = "" if is_loopback(address_of(url).host) else ELSEWHERE
+        self._hosts = Hosts(is_loopback(address_of(url).host))
         self._scrape: Scrape | None = None
 
     def read(self, now: int) -> list[Sample]:
         """Its samples; `up` = 0 with the reason where the page cannot be had or names no GPU."""
         try:
             self._scrape = self._scrape or _opened(self._url)
-            found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now, self._host)
+            found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now, self._hosts)
         except (OSError, http.client.HTTPException, ValueError, ObservatoryError) as error:
             return [down(self.name, now, str(error) or type(error).__name__)]
         if not found:
@@ -91,12 +140,14 @@ class DcgmSensor:
         return [up(self.name, now), *found]
 
 
-def gpu_samples(page: list[Series], now: int, host: str = "") -> list[Sample]:
-    """One sample a GPU (or MIG instance) and metric, in the page's order. host: "" for this one."""
+def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> list[Sample]:
+    """One sample a GPU (or MIG instance) and metric, in the page's order. hosts: None reads by loopback."""
     found: dict[tuple[str, str], Sample] = {}
-    for series in page:
-        field, gpu = _field(series.name), series.labels.get("gpu")
-        if field is None or not gpu or not gpu.isdecimal():
+    hosts = hosts or Hosts(local=True)
+    of_gpus = [series for series in page if series.labels.get("gpu", "").isdecimal()]
+    for series, host in zip(of_gpus, hosts.of(of_gpus), strict=True):
+        field, gpu = _field(series.name), series.labels["gpu"]
+        if field is None:
             continue
         instance = series.labels.get("GPU_I_ID")
         device = f"gpu{gpu}" if field.whole or not instance else f"gpu{gpu}/gi{instance}"

@@ -5,16 +5,19 @@ reading; a server without such a page gives no samples, because there is nothing
 """
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
 from observatory.endpoints.tls import tls_context
-from observatory.telemetry.engine_names import NAMES, translate
-from observatory.telemetry.exposition import read_page
+from observatory.telemetry.engine_names import NAMES, of_target, translate
+from observatory.telemetry.engine_restarts import EVIDENCE, Restarts
+from observatory.telemetry.exposition import Series, read_page
 from observatory.telemetry.scraping import Address, Scrape, address_of
 from observatory.telemetry.sensor import down, up
+
+NO_NUMBER = "a part of it is no number on the engine's page"
 
 
 class EngineSensor:
@@ -32,6 +35,7 @@ class EngineSensor:
         self._url = url
         self._scrape: Scrape | None = None
         self._offered: bool | None = None if url is None else True
+        self._restarts = Restarts()
 
     def read(self, now: int) -> list[Sample]:
         """Its samples; none where no such page is offered, `up` = 0 where one no longer answers."""
@@ -39,7 +43,7 @@ class EngineSensor:
             return []
         try:
             self._scrape = self._scrape or self._opened()
-            series = list(read_page(self._scrape.page(), NAMES.__contains__))
+            series = list(read_page(self._scrape.page(), (NAMES | EVIDENCE).__contains__))
         except (OSError, http.client.HTTPException, ValueError) as error:
             if self._offered:
                 return [self._down(now, str(error) or type(error).__name__)]
@@ -48,22 +52,27 @@ class EngineSensor:
             return []
         except ObservatoryError as error:
             return [self._down(now, str(error))]
-        if not series and self._offered is None:
+        if self._offered is None and not any(one.name in NAMES for one in series):
             self._offered = False
             return []
         self._offered = True
         try:
-            return self._samples(now, translate(series, self._connection.model))
+            return self._samples(now, series)
         except ValueError as error:
             return [self._down(now, str(error))]
 
-    def _samples(self, now: int, values: Mapping[str, float]) -> list[Sample]:
+    def _samples(self, now: int, series: Sequence[Series]) -> list[Sample]:
+        read = of_target([one for one in series if one.name in NAMES], self._connection.model)
+        values = translate(read)
         if not values:
             return [self._down(now, "the page has nothing of an engine that is known")]
+        reasons = dict.fromkeys((metric for metric in values if values[metric] is None), NO_NUMBER)
+        for metric, why in self._restarts.found(read, series).items():
+            values[metric], reasons[metric] = None, why
         return [
             up(self.name, now, subject="target", device=self._role),
             *(
-                Sample(now, self.name, "target", self._role, metric, value)
+                Sample(now, self.name, "target", self._role, metric, value, reasons.get(metric))
                 for metric, value in values.items()
             ),
         ]

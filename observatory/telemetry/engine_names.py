@@ -19,8 +19,10 @@ Engine = Literal["vllm", "llamacpp", "sglang", "tgi"]
 ENGINES: tuple[Engine, ...] = ("vllm", "llamacpp", "sglang", "tgi")
 
 MODEL_LABEL = "model_name"
-FIRST_RANK_LABELS = ("tp_rank", "pp_rank")
-"""SGLang: ranks that share one model's layers each tell of the same requests; the first speaks."""
+REPLICA_LABELS = frozenset({"dp_rank"})
+"""Ranks that have requests of their own, and are added up as vLLM's cores (`engine`) are. All other labels
+that end in _rank (SGLang: tp_rank, pp_rank, moe_ep_rank) are of processes that share one model's layers:
+each tells of the same requests, and the lowest of a replica is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,36 +187,95 @@ NAMES = frozenset(
     name for _, alternatives in _ALTERNATIVES for parts in alternatives for name in parts
 )
 """Every name of theirs that is looked for."""
+COUNTERS = frozenset(
+    name
+    for term, alternatives in _ALTERNATIVES
+    if term.kind == "counter"
+    for parts in alternatives
+    for name in parts
+)
+"""Those that only grow while their process lives."""
+
+_TERMS = {
+    name: [
+        term.metric
+        for term, alternatives in _ALTERNATIVES
+        for parts in alternatives
+        if name in parts
+    ]
+    for name in NAMES
+}
 
 
-def translate(series: Iterable[Series], model: str) -> dict[str, float]:
-    """Our metrics out of a page's series, for a target that serves `model`.
+def terms_of(name: str) -> list[str]:
+    """Our metrics that one of their names enters."""
+    return _TERMS[name]
+
+
+Key = tuple[str, frozenset[tuple[str, str]]]
+"""A series: its name and all of its labels."""
+Read = dict[str, dict[Key, float]]
+"""Name -> its series of the target, each once; a value may be NaN or infinite."""
+
+
+def key_of(series: Series) -> Key:
+    """What tells a series from every other one of a page."""
+    return series.name, frozenset(series.labels.items())
+
+
+def of_target(series: Iterable[Series], model: str) -> Read:
+    """A page's series for a target that serves `model`, ranks that share one model's layers once.
 
     A page of several models is read for that one alone: ValueError where none of them is it. With
     one model on the page the name does not matter, because an alias or an adapter has another.
     """
-    found = [one for one in series if _speaks(one)]
+    found = list(series)
     models = {one.labels[MODEL_LABEL] for one in found if MODEL_LABEL in one.labels}
     if len(models) > 1 and model not in models:
         raise ValueError(f"the page is of {len(models)} models and {model} is none of them")
-    values: dict[str, list[float]] = {}
+    first: dict[Key, tuple[_Ranks, Series]] = {}
     for one in found:
-        if len(models) < 2 or one.labels.get(MODEL_LABEL, model) == model:
-            values.setdefault(one.name, []).append(one.value)
-    read = {term.metric: _value(term, parts, values) for term, parts in _ALTERNATIVES}
-    return {metric: value for metric, value in read.items() if value is not None}
+        if len(models) > 1 and one.labels.get(MODEL_LABEL, model) != model:
+            continue
+        ranks = {label: value for label, value in one.labels.items() if _is_shared(label)}
+        group = (one.name, frozenset(one.labels.items() - ranks.items()))
+        place = _place(ranks)
+        if group not in first or place <= first[group][0]:
+            first[group] = place, one
+    read: Read = {}
+    for _, one in first.values():
+        read.setdefault(one.name, {})[key_of(one)] = one.value
+    return read
 
 
-def _speaks(series: Series) -> bool:
-    first = all(series.labels.get(label, "0") == "0" for label in FIRST_RANK_LABELS)
-    return first and math.isfinite(series.value)
+def translate(read: Read) -> dict[str, float | None]:
+    """Our metrics out of what a page has; None where a part of one is no number."""
+    values = {name: list(series.values()) for name, series in read.items()}
+    found: dict[str, float | None] = {}
+    for term, alternatives in _ALTERNATIVES:
+        parts = next(
+            (parts for parts in alternatives if all(part in values for part in parts)), None
+        )
+        if parts is None:
+            continue
+        every = [value for part in parts for value in values[part]]
+        if not all(map(math.isfinite, every)):
+            found[term.metric] = None
+        else:
+            found[term.metric] = sum(every) / (len(every) if term.kind == "fraction" else 1)
+    return found
 
 
-def _value(
-    term: Term, alternatives: list[list[str]], values: dict[str, list[float]]
-) -> float | None:
-    for parts in alternatives:
-        if all(part in values for part in parts):
-            every = [value for part in parts for value in values[part]]
-            return sum(every) / len(every) if term.kind == "fraction" else sum(every)
-    return None
+_Ranks = tuple[tuple[str, float, str], ...]
+
+
+def _is_shared(label: str) -> bool:
+    return label.endswith("_rank") and label not in REPLICA_LABELS
+
+
+def _place(ranks: dict[str, str]) -> _Ranks:
+    """The order of ranks: by pipeline first, as numbers where they are numbers."""
+    return tuple(
+        (label, float(value) if value.isdecimal() else math.inf, value)
+        for label, value in sorted(ranks.items())
+    )

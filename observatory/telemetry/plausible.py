@@ -27,13 +27,16 @@ UTIL_CHANGE = 0.2
 """A change of utilisation that no power sensor in working order leaves unseen."""
 _Moment = tuple[str, str, int]
 """(sensor, device, instant): a probe's answer has several of one device."""
-_CHECKED = frozenset({"nvml", "dcgm", "rapl"})
+_CHECKED = frozenset({"nvml", "dcgm", "rapl", "codecarbon"})
 _COUNTERS = (
     "gpu_energy_j",
     "energy_j",
     "gpu_nvlink_sent_bytes_total",
     "gpu_nvlink_received_bytes_total",
 )
+_JOULES = frozenset({"gpu_energy_j", "energy_j"})
+COUNTER_BROKE = f"{IMPLAUSIBLE}the counter"
+"""Begins the reason where a counter did not go on from its last reading: no difference across it counts."""
 _STUCK = ("gpu_power_w", "gpu_energy_j")
 
 
@@ -68,6 +71,14 @@ def counter_lie(before: float, now: float) -> str | None:
     return f"the counter went back from {before:.6g} to {now:.6g}" if now < before else None
 
 
+def jump_lie(grown_j: float, seconds: float, limit_w: float | None) -> str | None:
+    """What is wrong with joules that were counted in at most so many seconds."""
+    most_w = POWER_OVER_LIMIT * limit_w if limit_w is not None and limit_w > 0 else MOST_POWER_W
+    if grown_j <= most_w * seconds:
+        return None
+    return f"the counter jumped by {grown_j:.6g} J in {seconds:.3g} s, more than {most_w:.6g} W"
+
+
 def stuck_lie(readings: Sequence[tuple[int, float, float | None]]) -> str | None:
     """What is wrong with the last readings (instant, value, utilisation) of one sensor.
 
@@ -87,11 +98,22 @@ def stuck_lie(readings: Sequence[tuple[int, float, float | None]]) -> str | None
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """A counter's last value: when it was first read, how long after the reading before, and read last."""
+
+    value: float
+    since: int
+    before_ns: int
+    last: int
+
+
 @dataclass(slots=True)
 class _Device:
     """What is remembered of one device."""
 
-    counters: dict[str, float] = field(default_factory=dict)
+    counters: dict[str, "_Counter"] = field(default_factory=dict)
+    limit_w: float | None = None
     recent: dict[str, deque[tuple[int, float, float | None]]] = field(default_factory=dict)
     stuck_at: dict[str, tuple[float, str]] = field(default_factory=dict)
 
@@ -119,6 +141,7 @@ class Plausibility:
 
 def _lies(known: _Device, said: dict[str, Sample]) -> list[tuple[str, str]]:
     values = {metric: sample.value for metric, sample in said.items() if sample.value is not None}
+    known.limit_w = values.get("gpu_power_limit_w", known.limit_w)
     found: list[tuple[str, str]] = []
     for metric, value in values.items():
         lie = None
@@ -131,13 +154,33 @@ def _lies(known: _Device, said: dict[str, Sample]) -> list[tuple[str, str]]:
         elif metric == "gpu_memory_used_bytes":
             lie = memory_lie(value, values.get("gpu_memory_total_bytes"))
         elif metric in _COUNTERS:
-            lie = counter_lie(known.counters.get(metric, value), value)
-            known.counters[metric] = value
+            lie = _counted(known, metric, value, said[metric].at)
         if lie is None and metric in _STUCK:
             lie = _stuck(known, said[metric].at, metric, value, values.get("gpu_util_fraction"))
         if lie is not None:
             found.append((metric, lie))
     return found
+
+
+def _counted(known: _Device, metric: str, value: float, at: int) -> str | None:
+    """What is wrong with a counter's reading; the next one is held against it whatever it was.
+
+    A counter may be brought up to date less often than it is read (DCGM: every 30 s), so that its growth is
+    of the time since its last value was first seen, and of the time between readings before that.
+    """
+    last = known.counters.get(metric)
+    if last is None:
+        known.counters[metric] = _Counter(value, at, 0, at)
+        return None
+    if value == last.value:
+        known.counters[metric] = _Counter(value, last.since, last.before_ns, at)
+        return None
+    known.counters[metric] = _Counter(value, at, at - last.last, at)
+    lie = counter_lie(last.value, value)
+    if lie is None and metric in _JOULES:
+        seconds = (at - last.since + max(last.before_ns, at - last.last)) / 1e9
+        lie = jump_lie(value - last.value, seconds, known.limit_w)
+    return lie
 
 
 def _stuck(known: _Device, at: int, metric: str, value: float, util: float | None) -> str | None:

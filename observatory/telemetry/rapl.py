@@ -9,27 +9,49 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observatory.core.sample import Sample
+from observatory.telemetry.plausible import IMPLAUSIBLE
 from observatory.telemetry.sensor import down, up
 
 POWERCAP = Path("/sys/class/powercap")
 """Documentation/power/powercap/powercap.rst of Linux; AMD's counters stand there under Intel's name."""
 _J_PER_UJ = 1e-6
+MOST_POWER_W = 1500.0
+"""Of a package or a memory controller whose limits the kernel does not name: no processor on the market
+has half of it."""
+OVER_LIMIT = 3.0
+"""Times the highest power limit in force: firmware holds it on average, peaks last milliseconds."""
+SLACK_S = 1.0
+"""Added to the time between two readings: a reading may be late by its deadline."""
 
 
 @dataclass(slots=True)
 class _Zone:
-    """One counter. range_uj is where it wraps; total_uj what it counted since it was first read."""
+    """One counter. range_uj is where it wraps; total_uj what it counted since it was first read, and most_w
+    the power that it cannot have had."""
 
     device: str
     counter: Path
     range_uj: int
+    most_w: float = MOST_POWER_W
     last_uj: int | None = None
+    last_at: int = 0
     total_uj: int = 0
 
 
 def advance(last: int, now: int, range_: int) -> int:
     """What a counter of 0 to range_ grew by from last to now, having wrapped round at most once."""
     return now - last if now >= last else now - last + range_ + 1
+
+
+def beyond_physics(grown_uj: int, seconds: float, most_w: float) -> str | None:
+    """What is wrong with a growth in so many seconds: a counter that was reset looks as if it had wrapped."""
+    power_w = grown_uj * _J_PER_UJ / (seconds + SLACK_S)
+    if power_w <= most_w:
+        return None
+    return (
+        f"the counter was reset or jumped: {grown_uj * _J_PER_UJ:.6g} J in {seconds:.3g} s is more than "
+        f"{most_w:g} W"
+    )
 
 
 def zones(folder: Path = POWERCAP) -> Iterator[tuple[str, Path]]:
@@ -50,6 +72,18 @@ def zones(folder: Path = POWERCAP) -> Iterator[tuple[str, Path]]:
                 yield f"memory/dram-{name.removeprefix('package-')}", part
 
 
+def _most_w(zone: Path) -> float:
+    """The power that a zone cannot have, by the limits in force (constraint_*_power_limit_uw, powercap.rst)."""
+    limits = []
+    for file in sorted(zone.glob("constraint_*_power_limit_uw")):
+        try:
+            limits.append(int(file.read_text()) / 1e6)
+        except (OSError, ValueError):
+            continue
+    highest = max(limits, default=0.0)
+    return min(MOST_POWER_W, OVER_LIMIT * highest) if highest > 0 else MOST_POWER_W
+
+
 def _name(zone: Path) -> str:
     try:
         return (zone / "name").read_text(encoding="ascii").strip()
@@ -61,7 +95,8 @@ class RaplSensor:
     """energy_j of every package and memory controller: joules since this sensor's first reading.
 
     A counter may have wrapped once between two readings, not twice: 262 kJ, the usual range, last a
-    quarter of an hour at 300 W.
+    quarter of an hour at 300 W. A reading whose growth no processor can have had is a null; the
+    next one goes on from there, and the total is without that interval.
     """
 
     name = "rapl"
@@ -101,7 +136,7 @@ class RaplSensor:
             except ValueError:
                 why = f"{device}: its counter is no number"
             else:
-                opened.append(_Zone(device, counter, range_uj))
+                opened.append(_Zone(device, counter, range_uj, _most_w(folder)))
         return opened, why
 
     def _read_zone(self, now: int, zone: _Zone) -> Sample:
@@ -113,8 +148,14 @@ class RaplSensor:
         except ValueError:
             reason = "its counter is no number"
         else:
+            grown = 0
             if zone.last_uj is not None:
-                zone.total_uj += advance(zone.last_uj, reading, zone.range_uj)
-            zone.last_uj = reading
-            value = zone.total_uj * _J_PER_UJ
+                grown = advance(zone.last_uj, reading, zone.range_uj)
+            lie = beyond_physics(grown, (now - zone.last_at) / 1e9, zone.most_w)
+            zone.last_uj, zone.last_at = reading, now
+            if lie is not None:
+                reason = IMPLAUSIBLE + lie
+            else:
+                zone.total_uj += grown
+                value = zone.total_uj * _J_PER_UJ
         return Sample(now, self.name, "shared_host", zone.device, "energy_j", value, reason)

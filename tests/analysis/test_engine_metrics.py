@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from observatory.analysis.stage_metrics import stage_metrics
+from observatory.core.sample import RESTARTED
 
 OWN = {"sensor": "engine", "subject": "target", "device": "engine:t"}
 
@@ -104,3 +105,21 @@ def test_sm_activity_is_the_mean_of_the_gpus_and_then_over_time(made: Any, figur
     row = figure(metrics(made), "sm_active_fraction")
     assert (row["value"], row["basis"]) == (pytest.approx(0.45), "measured")
     assert figure(metrics(made), "sm_active_fraction", "p95")["value"] == pytest.approx(0.6)
+
+
+def test_a_counter_of_several_parts_that_began_anew_is_null_although_it_grew(
+    made: Any, figure: Any
+) -> None:
+    """A replica was restarted: the sum went on growing, and the sensor left a null with its reason."""
+    made.add(6)
+    for second in range(50):
+        began_anew = second == 20
+        reason = f"{RESTARTED}one went back from 100 to 3" if began_anew else None
+        value = None if began_anew else 32.0 * second
+        made.sample(second + 0.5, value, "engine_output_tokens_total", **OWN, reason=reason)
+        missed = None if second == 21 else 4.0 * second
+        made.sample(second + 0.5, missed, "engine_preemptions_total", **OWN)
+    frame = metrics(made)
+    row = figure(frame, "server_output_tps")
+    assert (row["value"], row["reason"]) == (None, "counter_restarted")
+    assert figure(frame, "preemptions")["value"] == pytest.approx(4 * 29)  # a reading that failed

@@ -388,6 +388,28 @@ def test_a_counter_that_was_reset_is_null_and_its_check_stands_beside() -> None:
     assert (check.energy_j, check.counts) == (3000, False)
 
 
+@pytest.mark.parametrize("sensor", ["rapl", "nvml"])
+def test_joules_across_a_reading_that_was_no_continuation_are_null(sensor: str) -> None:
+    """The counter went on 2 s later from wherever it was: what it counted meanwhile is not known."""
+    device, metric = ("cpu/package-0", "energy_j") if sensor == "rapl" else ("gpu0", "gpu_energy_j")
+    why = "the counter was reset or jumped: 63143.3 J in 1 s is more than 1500 W"
+    samples = [
+        sample
+        if sample.at != 20 * S
+        else msgspec.structs.replace(sample, value=None, reason=f"implausible: {why}")
+        for sample in _series(sensor, device, metric, lambda t: 100.0 * t)
+    ]
+    [row] = [
+        row
+        for row in _rows(samples, gpus=frozenset({"gpu0"}))
+        if row.scope in ("cpu", "gpu")
+        and row.energy_j is None
+        and "reset" in (row.reason or "")
+        and row.subject in ("shared_host" if sensor == "rapl" else "target",)
+    ]
+    assert why in (row.reason or "")
+
+
 def _every(
     step_s: float, until_s: float, value: Callable[[float], float]
 ) -> list[tuple[int, float]]:

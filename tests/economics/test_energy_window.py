@@ -66,6 +66,24 @@ def test_a_counter_that_went_back_is_null() -> None:
     assert after.value is not None
 
 
+@pytest.mark.parametrize(
+    ("at", "window", "reason"),
+    [
+        (1.5, (0, 3), "why"),
+        (1.0, (0, 3), "why"),
+        (1.5, (1.6, 1.9), "why"),  # between two readings of which the window holds none
+        (0.0, (0, 3), None),  # the first reading goes on from nothing
+        (2.5, (0, 2), None),
+    ],
+)
+def test_a_counter_that_did_not_go_on_is_null(
+    at: float, window: tuple[float, float], reason: str | None
+) -> None:
+    start, end = (round(instant * S) for instant in window)
+    amount = counted(_each_second(0, 10, 20, 30), start, end, [(round(at * S), "why")])
+    assert (amount.value is None, amount.reason) == (reason is not None, reason)
+
+
 def test_an_empty_window_is_null() -> None:
     assert counted(_each_second(0, 1, 2), S, S).value is None
 

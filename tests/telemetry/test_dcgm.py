@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from observatory.telemetry.dcgm import FIELDS, DcgmSensor, gpu_samples
+from observatory.telemetry.dcgm import FIELDS, DcgmSensor, Hosts, gpu_samples
 from observatory.telemetry.exposition import Series, read_page
 from tests.telemetry.served_page import serving
 
@@ -97,6 +97,73 @@ def test_counters_by_openmetrics_names_and_lines_without_a_gpu() -> None:
         'DCGM_FI_DEV_POWER_USAGE{nvswitch="0"} 1\nDCGM_FI_DEV_POWER_USAGE{gpu="x"} 1\n'
     )
     assert told(page) == {("gpu0", "gpu_energy_j"): 1.0}
+
+
+def _power(value: float, **labels: str) -> str:
+    pairs = ",".join(f'{label}="{told}"' for label, told in labels.items())
+    return f"DCGM_FI_DEV_POWER_USAGE{{{pairs}}} {value}\n"
+
+
+TWO_HOSTS = _power(250, gpu="0", UUID="GPU-a", Hostname="n1") + _power(
+    650, gpu="0", UUID="GPU-b", Hostname="n2"
+)
+
+
+@pytest.mark.parametrize(
+    ("page", "local", "own", "found"),
+    [
+        (TWO_HOSTS, False, "here", {"dcgm:gpu0": 250, "dcgm2:gpu0": 650}),
+        (TWO_HOSTS, True, "here", {"dcgm:gpu0": 250, "dcgm2:gpu0": 650}),
+        (TWO_HOSTS, True, "n2", {"dcgm:gpu0": 250, "gpu0": 650}),
+        (TWO_HOSTS, True, "n2.lab.example", {"dcgm:gpu0": 250, "gpu0": 650}),
+        (TWO_HOSTS, False, "n2", {"dcgm:gpu0": 250, "dcgm2:gpu0": 650}),
+        # No host's name at all, or the same one, and two GPUs with one number.
+        (
+            _power(250, gpu="0", UUID="GPU-a") + _power(650, gpu="0", UUID="GPU-b"),
+            False,
+            "here",
+            {"dcgm:gpu0": 250, "dcgm2:gpu0": 650},
+        ),
+        # Collectors name hosts in their own ways.
+        (
+            _power(250, gpu="0", instance="n1:9400") + _power(650, gpu="0", instance="n2:9400"),
+            False,
+            "here",
+            {"dcgm:gpu0": 250, "dcgm2:gpu0": 650},
+        ),
+        # One host: shared by pods, each of which has the GPU's series.
+        (
+            _power(250, gpu="0", UUID="GPU-a", Hostname="n1", pod="x")
+            + _power(250, gpu="0", UUID="GPU-a", Hostname="n1", pod="y"),
+            True,
+            "here",
+            {"gpu0": 250},
+        ),
+        # MIG instances with identifiers of their own are no other GPUs.
+        (
+            _power(250, gpu="0", UUID="MIG-a", GPU_I_ID="1") + _power(250, gpu="0", UUID="MIG-b", GPU_I_ID="2"),
+            True,
+            "here",
+            {"gpu0": 250},
+        ),
+    ],
+)  # fmt: skip
+def test_two_hosts_on_one_page_are_two(
+    page: str, local: bool, own: str, found: dict[str, float]
+) -> None:
+    samples = gpu_samples(list(read_page(page)), 5, Hosts(local, own))
+    assert {sample.device: sample.value for sample in samples} == found
+
+
+def test_a_host_keeps_its_name_when_another_leaves_the_page() -> None:
+    hosts = Hosts(local=False, own="here")
+    first, second = TWO_HOSTS.splitlines(keepends=True)
+    for page, devices in (
+        (TWO_HOSTS, ["dcgm:gpu0", "dcgm2:gpu0"]),
+        (second, ["dcgm2:gpu0"]),
+        (second + first, ["dcgm2:gpu0", "dcgm:gpu0"]),
+    ):
+        assert [s.device for s in gpu_samples(list(read_page(page)), 5, hosts)] == devices
 
 
 def test_every_field_has_a_unit_in_its_name() -> None:

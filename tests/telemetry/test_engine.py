@@ -137,3 +137,24 @@ def test_a_page_that_cannot_be_trusted_is_down(page: str, reason: str) -> None:
         first, [gone], back = (sensor.read(at) for at in range(3))
         assert (gone.metric, gone.value, gone.reason) == ("up", 0.0, reason)
         assert [s.value for s in first] == [s.value for s in back]
+
+
+def test_a_restarted_replica_is_a_null_with_its_reason_between_two_readings() -> None:
+    def page(first: int, second: int) -> str:
+        return "".join(
+            f'sglang:generation_tokens_total{{model_name="m",tp_rank="{rank}",dp_rank="{rank}"}} {told}\n'
+            f'sglang:num_running_reqs{{model_name="m",tp_rank="{rank}",dp_rank="{rank}"}} {rank + 1}\n'
+            for rank, told in enumerate((first, second))
+        )
+
+    pages = iter([page(100, 100), page(900, 3), page(950, 40)])
+    with serving(lambda: (200, "text/plain", next(pages))) as served:
+        sensor = EngineSensor("engine:t", served.connection)
+        found = [{s.metric: s for s in sensor.read(at)} for at in range(3)]
+    tokens = [each["engine_output_tokens_total"] for each in found]
+    assert [sample.value for sample in tokens] == [200, None, 990]
+    assert (tokens[1].reason or "").startswith(
+        "restarted: sglang:generation_tokens_total went back"
+    )
+    assert [each["engine_requests_running"].value for each in found] == [3, 3, 3]
+    assert all(each["up"].value == 1.0 for each in found)

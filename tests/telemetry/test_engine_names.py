@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from observatory.telemetry.engine_names import ENGINES, NAMES, VOCABULARY, translate
+from observatory.telemetry.engine_names import ENGINES, NAMES, VOCABULARY, of_target, translate
 from observatory.telemetry.exposition import read_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = Path(__file__).with_name("pages")
 
 
-def told(page: str, model: str = "m") -> dict[str, float]:
-    return translate(read_page(page, NAMES.__contains__), model)
+def told(page: str, model: str = "m") -> dict[str, float | None]:
+    return translate(of_target(read_page(page, NAMES.__contains__), model))
 
 
 def test_a_real_page_of_vllm() -> None:
@@ -86,6 +86,73 @@ def test_a_page_of_sglang_counts_ranks_that_share_a_model_once() -> None:
     assert (found["engine_ttft_seconds_sum"], found["engine_queue_seconds_count"]) == (3, 12)
 
 
+def _sglang(name: str, value: float, **ranks: int | str) -> str:
+    labels = {"model_name": "m", "engine_type": "unified", **ranks}
+    pairs = ",".join(f'{label}="{told}"' for label, told in labels.items())
+    return f"sglang:{name}{{{pairs}}} {value}\n"
+
+
+@pytest.mark.parametrize(
+    ("ranks", "running"),
+    [
+        # Replicas with requests of their own, each on the tensor rank of its number (--enable-dp-attention).
+        ([(5, {"tp_rank": 0, "dp_rank": 0}), (7, {"tp_rank": 1, "dp_rank": 1})], 12),
+        # Two replicas of two tensor ranks each: of a replica the lowest is read.
+        (
+            [
+                (7, {"tp_rank": 3, "dp_rank": 1}),
+                (5, {"tp_rank": 0, "dp_rank": 0}),
+                (5, {"tp_rank": 1, "dp_rank": 0}),
+                (7, {"tp_rank": 2, "dp_rank": 1}),
+            ],
+            12,
+        ),
+        # Replicas whose tensor ranks all begin at 0.
+        ([(5, {"tp_rank": 0, "dp_rank": 0}), (7, {"tp_rank": 0, "dp_rank": 1})], 12),
+        ([(5, {"dp_rank": 0}), (7, {"dp_rank": 1}), (1, {"dp_rank": 10})], 13),
+        # One replica: ranks of tensors, of the pipeline, of experts.
+        ([(6, {"tp_rank": 1, "pp_rank": 0}), (5, {"tp_rank": 0, "pp_rank": 1}), (7, {"tp_rank": 0, "pp_rank": 0})], 7),
+        ([(5, {"tp_rank": 0, "moe_ep_rank": 0}), (5, {"tp_rank": 1, "moe_ep_rank": 1})], 5),
+        ([(5, {"tp_rank": 10}), (7, {"tp_rank": 9})], 7),  # 9 is before 10
+        # Prefill and decode servers behind one page have requests of their own.
+        ([(5, {"engine_type": "prefill"}), (7, {"engine_type": "decode"})], 12),
+        ([(5, {"pod": "a"}), (7, {"pod": "b"})], 12),
+    ],
+)  # fmt: skip
+def test_replicas_add_up_and_ranks_of_one_replica_speak_once(
+    ranks: list[tuple[int, dict[str, int | str]]], running: int
+) -> None:
+    page = "".join(_sglang("num_running_reqs", value, **own) for value, own in ranks)
+    page += "".join(_sglang("token_usage", value / 100, **own) for value, own in ranks)
+    found = told(page)
+    assert found["engine_requests_running"] == running
+    of_one = running if len(ranks) == 1 or running in {value for value, _ in ranks} else None
+    used = found["engine_kv_cache_fraction"]
+    assert used is not None
+    if of_one is not None:
+        assert used == pytest.approx(of_one / 100)
+    else:
+        assert min(v for v, _ in ranks) / 100 <= used <= max(v for v, _ in ranks) / 100
+
+
+def test_two_replicas_of_a_page_by_known_answers() -> None:
+    both = [{"tp_rank": 0, "pp_rank": 0, "dp_rank": 0}, {"tp_rank": 1, "pp_rank": 0, "dp_rank": 1}]
+    values = {"num_running_reqs": (4, 9), "num_queue_reqs": (0, 2), "token_usage": (0.2, 0.5)}
+    page = "".join(
+        _sglang(name, told, **ranks)
+        for name, own in values.items()
+        for told, ranks in zip(own, both, strict=True)
+    )
+    found = told(page)
+    assert (found["engine_requests_running"], found["engine_requests_waiting"]) == (13, 2)
+    assert found["engine_kv_cache_fraction"] == pytest.approx(0.35)
+
+
+def test_a_series_that_is_on_the_page_twice_counts_once() -> None:
+    line = 'vllm:num_requests_running{engine="0",model_name="m"} '
+    assert told(f"{line}3\n{line}4\n")["engine_requests_running"] == 4
+
+
 def test_a_page_of_tgi() -> None:
     assert told(TGI) == {
         "engine_requests_running": 3,
@@ -151,8 +218,17 @@ def test_one_model_under_another_name_is_ours() -> None:
     }
 
 
-def test_not_a_number_is_missing_and_other_pages_have_nothing() -> None:
-    assert told("vllm:kv_cache_usage_perc NaN\ngo_goroutines 12\n") == {}
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
+def test_what_is_no_number_leaves_no_sum_of_the_rest(value: str) -> None:
+    page = f"vllm:kv_cache_usage_perc {value}\ngo_goroutines 12\n" + "".join(
+        f'vllm:generation_tokens_total{{engine="{engine}"}} {told}\n'
+        for engine, told in enumerate((5, value))
+    )
+    assert told(page) == {"engine_kv_cache_fraction": None, "engine_output_tokens_total": None}
+
+
+def test_other_pages_have_nothing() -> None:
+    assert told('go_goroutines 12\nlitellm_requests_metric_total{model="m"} 4\n') == {}
     assert told("") == {}
 
 

@@ -100,6 +100,56 @@ def test_a_counter_that_went_back_is_believed_again_from_there() -> None:
     assert found == [5.0, 7.0, None, 2.0]
 
 
+def _joules(
+    *readings: tuple[float, float],
+    sensor: str = "nvml",
+    metric: str = "gpu_energy_j",
+    **more: float,
+) -> list[float | None]:
+    checks = Plausibility()
+    return [
+        said(checks.check(reading(at_s, sensor, **{metric: value}, **more)))[metric][0]
+        for at_s, value in readings
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sensor", "metric", "more", "most_w"),
+    [
+        ("nvml", "gpu_energy_j", {"gpu_power_limit_w": 700.0}, 1050.0),
+        ("nvml", "gpu_energy_j", {}, 20_000.0),
+        ("dcgm", "gpu_energy_j", {}, 20_000.0),
+        ("rapl", "energy_j", {}, 20_000.0),
+        ("codecarbon", "energy_j", {}, 20_000.0),
+    ],
+)
+def test_joules_beyond_physics_are_a_jump(
+    sensor: str, metric: str, more: dict[str, float], most_w: float
+) -> None:
+    """A counter may have been brought up to date a reading ago: two seconds of the most are believed."""
+
+    def run_to(joules: float) -> list[float | None]:
+        return _joules((0, 5.0), (1, joules), (2, joules + 1), sensor=sensor, metric=metric, **more)
+
+    honest, jumped = 4 + 2 * most_w, 6 + 2 * most_w
+    assert run_to(honest) == [5.0, honest, honest + 1]
+    assert run_to(jumped) == [5.0, None, jumped + 1]
+
+
+def test_a_counter_that_is_brought_up_to_date_every_half_minute_does_not_jump() -> None:
+    readings = [(float(at), 500.0 * 30 * (at // 30)) for at in range(125)]
+    assert None not in _joules(*readings, sensor="dcgm", gpu_power_limit_w=700.0)
+
+
+def test_a_counter_after_a_silence_does_not_jump() -> None:
+    assert None not in _joules((0, 5.0), (1, 600.0), (90, 60_000.0), gpu_power_limit_w=700.0)
+
+
+def test_a_counter_of_other_things_may_jump() -> None:
+    metric = "gpu_nvlink_sent_bytes_total"
+    assert None not in _joules((0, 5.0), (1, 4e11), metric=metric)
+
+
 def run(powers: list[float], utils: list[float], every_s: float = 1.0) -> list[float | None]:
     checks = Plausibility()
     return [

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from observatory.telemetry.plausible import COUNTER_BROKE
 from observatory.telemetry.rapl import RaplSensor, advance, zones
 
 RANGE = 262_143_328_850
@@ -67,6 +68,54 @@ def test_a_counter_that_wraps_goes_on(tmp_path: Path) -> None:
     sensor.read(1)
     counter.write_text("2000000")
     assert sensor.read(2)[1].value == pytest.approx(3.0)
+
+
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("readings", "every_s", "totals"),
+    [
+        # Reset to 0 far from the end of its range: no wrap.
+        ([150_000_000_000, 900_000, 60_900_000], 1, [0.0, None, 60.0]),
+        ([150_000_000_000, 0, 60_000_000], 1, [0.0, None, 60.0]),
+        # A jump forward, and back to where it was.
+        ([1_000_000, 90_000_000_000, 90_050_000_000], 1, [0.0, None, 50.0]),
+        ([90_000_000_000, 1_000_000, 51_000_000], 1, [0.0, None, 50.0]),
+        # A wrap: 100 W for a second, and 180 W for ten minutes.
+        ([RANGE - 50_000_000, 49_999_999, 149_999_999], 1, [0.0, 100.0, 200.0]),
+        ([200_000_000_000, (200_000_000_000 + 108_000_000_000) % (RANGE + 1)], 600, [0.0, 108_000.0]),
+    ],
+)  # fmt: skip
+def test_a_reset_is_no_wrap(
+    readings: list[int], every_s: int, totals: list[float | None], tmp_path: Path
+) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", readings[0])
+    sensor = RaplSensor(tmp_path)
+    found = []
+    for place, reading in enumerate(readings):
+        counter.write_text(f"{reading}\n")
+        found.append(sensor.read(place * every_s * S)[1])
+    assert [sample.value for sample in found] == [
+        None if total is None else pytest.approx(total) for total in totals
+    ]
+    for sample in found:
+        assert (sample.value is None) == (sample.reason or "").startswith(COUNTER_BROKE)
+
+
+def test_the_limits_in_force_bound_the_power(tmp_path: Path) -> None:
+    """4 kJ in a second pass for a package of unknown limits read late, and not for one of 65 W."""
+    for limit_w, value in ((65, None), (600, 2.9e3)):
+        folder = tmp_path / str(limit_w)
+        counter = zone(folder, "intel-rapl:0", "package-0", 0)
+        for number, watts in enumerate((limit_w / 2, limit_w)):
+            place = counter.with_name(f"constraint_{number}_power_limit_uw")
+            place.write_text(f"{round(watts * 1e6)}\n")
+        counter.with_name("constraint_2_power_limit_uw").write_text("none\n")
+        sensor = RaplSensor(folder)
+        sensor.read(0)
+        counter.write_text("2900000000\n")
+        assert sensor.read(S)[1].value == value
 
 
 @given(
