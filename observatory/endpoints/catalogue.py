@@ -3,8 +3,10 @@
 A new kind is a model in core.target, a file beside this one, and a line here.
 """
 
+from typing import Any
+
 from observatory.core.connection import Connection, resolved_headers, resolved_query
-from observatory.core.errors import BadInput
+from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.literal_secrets import names_a_secret
 from observatory.core.target import (
     ApiTarget,
@@ -17,6 +19,7 @@ from observatory.core.target import (
 from observatory.endpoints.free_port import check_port
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, masked_facts
+from observatory.endpoints.proxies import proxy_shown
 from observatory.endpoints.sent_secrets import hiding, secrets_in, secrets_of
 from observatory.endpoints.tls import tls_context
 
@@ -128,6 +131,19 @@ def unopened_connection(target: Target) -> Connection:
                 where=f"target {target.name}",
                 fix="leave --show out: it is started for the check and ended",
             )
+
+
+def asked_facts(target: Target) -> dict[str, Any]:
+    """Fields of TargetFacts that its file alone gives, for a run whose target may never open: where it
+    was asked, and through which proxy. Empty for one that is started here."""
+    try:
+        connection = check_inputs(target)
+    except ObservatoryError:
+        return {}
+    if connection.port == 0:
+        return {}
+    proxy = proxy_shown(connection)
+    return {"endpoint": connection.endpoint, "settings": {"proxy": proxy} if proxy else {}}
 
 
 def planned_connection(target: Target) -> Connection:

@@ -15,7 +15,7 @@ from observatory.core.scenario import Scenario
 from observatory.core.target import Target, VllmTarget
 from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import OpenContext, asked_facts, open_target
 from observatory.runner.gpu_claims import named_gpus
 from observatory.runner.masked_logs import LOG_FOLDER, mask_logs
 from observatory.runner.preflight import started_by_us
@@ -45,6 +45,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         price=prices.to_dict(),
         cost_basis=prices.basis,
         throttling=(target.throttling or scenario.throttling).policy,
+        **asked_facts(target),
     )
     manifest = Manifest(
         format=MANIFEST_FORMAT,

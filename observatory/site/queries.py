@@ -17,7 +17,7 @@ from observatory.analysis.frames import COUNTED
 from observatory.core.metric import FROM_SCHEDULED
 from observatory.core.workspace import Workspace
 from observatory.site.figures import Figures, Row, figure_of
-from observatory.site.hosts import HostMask, host_names
+from observatory.site.hosts import HostMask, host_named, host_names
 from observatory.store.library_paths import library_path
 from observatory.store.migrations import quote
 
@@ -53,7 +53,7 @@ class Reader:
     def rows(self, sql: str, **parameters: Any) -> list[Row]:
         """A query's answer as dicts; $name in it is bound from the keyword arguments."""
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, parameters or None)
+            cursor.execute(sql, self._bound(parameters))
             names = [column[0] for column in cursor.description]
             return [self.mask.row(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 
@@ -70,6 +70,9 @@ class Reader:
                 cursor.execute(f"COPY ({sql}) TO {quote(file)} {options}", parameters or None)
             frame = pl.read_parquet(file, memory_map=False)
         return self.mask.frame(frame.with_columns(pl.col(pl.Binary).cast(pl.String)))
+
+    def _bound(self, parameters: Row) -> Row | None:
+        return {name: self.mask.asked(value) for name, value in parameters.items()} or None
 
     @property
     def shown(self) -> str:
@@ -96,9 +99,17 @@ def open_reader(
     with TemporaryDirectory(prefix="observatory-site-") as scratch:
         connection = connect(workspace, read_only=True)
         try:
-            reader = Reader(connection, Path(scratch), HostMask(()), only_published)
-            names = frozenset() if show_host else host_names(runs(reader))
-            yield replace(reader, mask=HostMask(names))
+            reader = Reader(connection, Path(scratch), HostMask((), active=False), only_published)
+            if show_host:
+                yield reader
+                return
+            seen = runs(reader)
+            mask = HostMask(
+                host_names(seen),
+                workspace=(workspace.results, workspace.root),
+                aliases=host_named(seen),
+            )
+            yield replace(reader, mask=mask)
         finally:
             connection.close()
 

@@ -12,7 +12,7 @@ from observatory.core.connection import KeySource, Throttle
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.target import ApiTarget, EmulatedTarget, LlamaCppTarget, UrlTarget
 from observatory.endpoints import llamacpp
-from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
+from observatory.endpoints.catalogue import OpenContext, asked_facts, check_inputs, open_target
 from observatory.endpoints.url import ad_hoc_target, address_of
 
 IMITATES = {"what": "a service", "figures": ["1 ms"], "source": "a page", "date": "2026-01-31"}
@@ -253,3 +253,11 @@ def test_a_url_that_cannot_be_used_is_refused(url: str, said: str) -> None:
 def test_addresses() -> None:
     assert address_of("https://h/v1", "x") == ("https", "h", 443, "/v1")
     assert address_of("http://[::1]:81", "x") == ("http", "::1", 81, "")
+
+
+def test_where_a_target_was_asked_is_known_before_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:word@proxy.corp.example:3128")
+    asked = asked_facts(UrlTarget(kind="url", name="t", url="http://gpu-17:8000/v1", model="m"))
+    assert asked["endpoint"] == "http://gpu-17:8000/v1"
+    assert asked["settings"] == {"proxy": "proxy.corp.example:3128"}
+    assert asked_facts(EmulatedTarget(kind="emulated", name="emulated-a")) == {}
