@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from observatory.core.workspace import Workspace
     from observatory.runner.quoting import CampaignQuote
     from observatory.runner.sitting import Request
+    from observatory.workload.scenario_files import LoadedScenario
 
 
 def run(
@@ -193,7 +194,7 @@ def _request(
         typed = _remembered(typed, file.options)
     if matrix is None:
         loaded = load_scenario(name, workspace, seed=typed.seed)
-        targets = _targets(workspace, loaded.targets, typed.target, endpoint)
+        targets = _targets(workspace, loaded, typed.target, endpoint)
     else:
         base = _other_base(written.name, bool(matrix.vary), typed.target, endpoint)
         loaded = load_scenario(name, workspace, base=base, seed=typed.seed)
@@ -271,7 +272,7 @@ def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
 
 
 def _targets(
-    workspace: "Workspace", own: list["Target"], names: list[str], endpoint: _Endpoint
+    workspace: "Workspace", loaded: "LoadedScenario", names: list[str], endpoint: _Endpoint
 ) -> list["Target"]:
     from pydantic import ValidationError
 
@@ -280,7 +281,8 @@ def _targets(
     from observatory.workload.scenario_files import pick_target
 
     url, model = endpoint.url, endpoint.model
-    chosen = [pick_target(name, own, workspace) for name in names]
+    own, folder = loaded.targets, loaded.path.parent
+    chosen = [pick_target(name, own, workspace, folder) for name in names]
     if url is not None:
         try:
             chosen.append(

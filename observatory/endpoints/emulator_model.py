@@ -101,7 +101,7 @@ class EmulatedModel:
         fate = self._draws.draw(body, limit=limit, whole_limit=asked.whole_limit)
         if kept and fate.fault == "drop_kept":
             return None
-        refusal = refusal_of(fate.fault, self.profile, says)
+        refusal = refusal_of(fate.fault, self.profile, says, limited=bool(limits))
         if refusal is not None:
             return refusal, limits, fate.fault
         cached = self._cache.cached(tokens)

@@ -41,11 +41,14 @@ class Step(NamedTuple):
     ending: Ending | None = None
 
 
-def refusal_of(fault: str | None, profile: Profile, says: SaysLimit = openai_limit) -> Reply | None:
-    """The reply of a fault that takes no slot; None for every other fate. says: as Allowance.ask's."""
+def refusal_of(
+    fault: str | None, profile: Profile, says: SaysLimit = openai_limit, *, limited: bool = False
+) -> Reply | None:
+    """The reply of a fault that takes no slot; None for every other fate. says: as Allowance.ask's;
+    limited: whether the answer has the headers of real limits."""
     match fault:
         case "http_429":
-            return throttled(profile.faults.retry_after, says)
+            return throttled(profile.faults.retry_after, says, limited=limited)
         case "http_503":
             return OVERLOADED
         case "http_529":

@@ -5,16 +5,26 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.target import Target
 from observatory.endpoints.requests_body import render
+from observatory.endpoints.wires import WIRES
 
 
 def check_askable(plan: Plan, target: Target, connection: Connection) -> None:
-    """BadInput (exit 2) naming the first item that the target's wire cannot ask, and why.
+    """BadInput (exit 2) naming the first item that the target's wire cannot ask, and why: a field without
+    a translation, or an output limit below the least that the API takes.
 
     OpenAI's own wire asks whatever a workload holds, as it is; the others translate it.
     """
     if connection.wire == "openai":
         return
+    least = WIRES[connection.wire].least_output
     for item in plan.items:
+        if item.max_tokens < least:
+            raise BadInput(
+                f"{item.prompt_id} has an output limit of {item.max_tokens} tokens; target {target.name} "
+                f"takes no less than {least} (wire {connection.wire})",
+                where=f"scenario {plan.scenario}",
+                fix=f"set max_tokens (or the lengths of output_tokens) to {least} or more",
+            )
         try:
             render(item, connection, request=plan.request, stream=plan.stream, cache=plan.cache)
         except ValueError as problem:

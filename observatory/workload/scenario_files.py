@@ -192,9 +192,16 @@ def load_targets(workspace: Workspace) -> dict[str, Target]:
     return _targets_of_folders(workspace.scenarios)
 
 
-def pick_target(name: str, own: Iterable[Target], workspace: Workspace) -> Target:
-    """A target by name: of a scenario's `own` first, else of the workspace."""
-    known = {**load_targets(workspace), **{target.name: target for target in own}}
+def pick_target(
+    name: str, own: Iterable[Target], workspace: Workspace, folder: Path | None = None
+) -> Target:
+    """A target by name: of a scenario's `own` first, else of the targets.yaml in its `folder`, else of the
+    workspace."""
+    beside = [] if folder is None else [folder]
+    known = {
+        **_targets_of_folders([*beside, *workspace.scenarios]),
+        **{target.name: target for target in own},
+    }
     if name not in known:
         what, fix = _unknown_target(name, known)
         raise BadInput(what, fix=fix)

@@ -40,6 +40,18 @@ def test_overload_is_refused_at_once_without_a_slot(kind: str, status: int) -> N
         assert "retry-after" not in headers
 
 
+@pytest.mark.parametrize("kind", ["chat", "completions", "messages", "responses"])
+@pytest.mark.parametrize("limits", [{"requests_per_minute": 300}, {"tokens_per_minute": 9_000}])
+def test_a_refusal_by_chance_does_not_contradict_real_limits(
+    kind: str, limits: dict[str, int]
+) -> None:
+    reply, beside, _ = prepare(profile(faults={"http_429": 1.0}, limits=limits), asked(kind))
+    names = [name for name, _ in (*reply.headers, *beside) if "ratelimit" in name]
+    assert names
+    assert len(names) == len(set(names))
+    assert "60" not in dict((*reply.headers, *beside)).values()
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_server_error_comes_after_the_time_to_first_token(stream: bool) -> None:
     [step] = faulty("http_500", stream=stream)

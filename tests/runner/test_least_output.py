@@ -5,10 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from observatory.core.errors import BadInput
+from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
 from observatory.endpoints.requests_body import render
 from observatory.endpoints.wires import WIRES
+from observatory.runner.askable import check_askable
 from observatory.runner.interleaving import primers
 from observatory.runner.limit_probe import Probe, requested
 from observatory.runner.limit_steps import Bounds, History, Step
@@ -46,6 +49,30 @@ def test_a_probe_asks_for_the_smallest_answers_that_a_wire_takes(
     workload = scenario.model_dump(mode="json")["workload"]
     assert workload["output_tokens"]["tokens"] == output
     assert workload["prompt_tokens"]["tokens"] + output == 100
+
+
+@pytest.mark.parametrize("limit", [1, 15, 16])
+def test_a_plan_with_a_lower_output_limit_than_the_wire_takes_is_refused(
+    limit: int, tmp_path: Path
+) -> None:
+    asked = item("hello", max_tokens=limit)
+    connection = make_handoff(tmp_path, 1, [asked], connection={"wire": "responses"}).connection
+    plan = Plan(
+        scenario="s",
+        seed=1,
+        request="chat",
+        stream=True,
+        cache="natural",
+        items=[asked],
+        stages=[],
+        items_sha256="0",
+        comparison_key="k",
+    )
+    if limit == 16:
+        check_askable(plan, api("responses"), connection)
+        return
+    with pytest.raises(BadInput, match=f"output limit of {limit} tokens.*no less than 16"):
+        check_askable(plan, api("responses"), connection)
 
 
 @pytest.mark.parametrize(("wire", "field"), [("responses", 16), ("openai", 1), ("messages", 1)])

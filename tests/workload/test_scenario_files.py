@@ -414,3 +414,16 @@ def test_a_probe_that_cannot_be_is_refused(write, workspace, old, new, said) -> 
 def test_two_probes_of_one_name_are_refused(write, workspace) -> None:
     twice = PROBE + PROBE.splitlines()[3] + "\n"
     assert "two of probes: have the same name" in _refusal(write(GOOD + twice), workspace)
+
+
+def test_a_target_is_looked_up_beside_the_scenario_first(tmp_path: Path, workspace) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "targets.yaml").write_text(
+        "targets: [{kind: url, name: mine-alone, url: 'http://127.0.0.1:9/v1'}]\n"
+    )
+    with pytest.raises(BadInput, match="there is no target 'mine-alone'"):
+        pick_target("mine-alone", (), workspace)
+    assert pick_target("mine-alone", (), workspace, elsewhere).name == "mine-alone"
+    shipped = next(iter(load_targets(workspace)))
+    assert pick_target(shipped, (), workspace, elsewhere).name == shipped
