@@ -2,8 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
+from observatory.endpoints.asked_wait import NOT_NOW, RELAYED, asked_wait_s
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
 
@@ -22,6 +22,7 @@ _RATE_LIMITS = (
     "anthropic-ratelimit-",
     "x-rate-limit-",
     "x-tokenlimit-",
+    RELAYED,
 )
 _RETRY = ("retry-after", "retry-after-ms")
 _PROCESSING = (
@@ -55,7 +56,7 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
     found: dict[str, str] = {}
     for name, value in response.headers:
         if name.startswith(_RATE_LIMITS) or name in _RETRY:
-            if len(limits) < _MOST_KEPT:
+            if len(limits) < _MOST_KEPT and _of_limits(name):
                 limits[masker.exact(name)[:200]] = masker.exact(value)[:200]
         elif name in _REQUEST_IDS and value:
             found[name] = value
@@ -63,9 +64,19 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
     return KeptHeaders(
         provider_request_id=masker.exact(found[identifier])[:200] if identifier else None,
         rate_limit_headers=limits,
-        retry_after_s=retry_after_s(response, unix_s) if limits else None,
+        retry_after_s=asked_wait_s(response, unix_s)
+        if limits or response.status in NOT_NOW
+        else None,
         processing_ms=_processing_ms(response),
     )
+
+
+def _of_limits(name: str) -> bool:
+    """Whether a header is about limits; of those that a gateway passes on under its prefix, few are."""
+    if not name.startswith(RELAYED):
+        return True
+    name = name.removeprefix(RELAYED)
+    return name.startswith(_RATE_LIMITS) or name in _RETRY
 
 
 def _processing_ms(response: ResponseReader) -> float | None:
@@ -76,33 +87,6 @@ def _processing_ms(response: ResponseReader) -> float | None:
             return told * unit_ms
     parts = [_number(text) for text in _DURATION.findall(response.header("server-timing") or "")]
     return max((part for part in parts if part is not None), default=None)
-
-
-def retry_after_s(response: ResponseReader, unix_s: float) -> float | None:
-    """Seconds to wait: retry-after-ms, else Retry-After as seconds or as a date (RFC 9110, 10.2.3)."""
-    exact = _number(response.header("retry-after-ms"))
-    if exact is not None:
-        return exact / 1000
-    value = response.header("retry-after")
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    until = _date(value)
-    if until is None:
-        return None
-    # Against the server's own clock where it tells it.
-    date = response.header("date")
-    now = _date(date) if date else None
-    return max(0.0, until - (now if now is not None else unix_s))
-
-
-def _date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _number(text: str | None) -> float | None:

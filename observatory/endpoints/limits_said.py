@@ -6,7 +6,7 @@ It reads and never decides: pacing and the search for a ceiling do that with wha
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 MINUTE_S = 60.0
 DAY_S = 86_400.0
@@ -169,7 +169,8 @@ def reset_s(text: str | None, unix_s: float) -> float | None:
         instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return max(0.0, instant.timestamp() - unix_s) if instant.tzinfo is not None else None
+    instant = instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+    return max(0.0, instant.timestamp() - unix_s)
 
 
 def _limit(text: str | None) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 
 from observatory.core.record import RequestRecord
-from observatory.endpoints.exchange import Answer, Fault
+from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.wire import decode, decode_steps
 from observatory.load.endpoint import Endpoint
 from observatory.load.turn import Turn
@@ -28,6 +28,8 @@ MOST_QUEUED = 4_096
 MOST_QUEUED_BYTES = 32 << 20
 """Past either, answers are decoded where they end, while the processor's caches still hold them: memory
 stays bounded, and the lag shows it. 1,000 streams of 25 kB that end together stay below."""
+MOST_OF_A_REFUSAL = 8 << 10
+"""Bytes received; what is longer is an answer."""
 
 _log = logging.getLogger(__name__)
 Steps = Generator[None, None, Answer]
@@ -173,6 +175,22 @@ class DecodeQueue:
         masker = self._endpoint.masker
         wire = self._endpoint.connection.wire
         return decode(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
+
+
+def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
+    """Whether a small answer with a status of success is "not now": an error before anything else came."""
+    response = exchange.response
+    if response is None or response.status is None or not 200 <= response.status < 300:
+        return False
+    if response.received > MOST_OF_A_REFUSAL or b"error" not in b"".join(response.pieces):
+        return False
+    answer = decode(
+        exchange,
+        anchor_unix_ns=endpoint.anchor.realtime_ns,
+        masker=endpoint.masker,
+        wire=endpoint.connection.wire,
+    )
+    return answer.attempt.outcome == "throttled"
 
 
 def _size(turn: Turn) -> int:

@@ -4,19 +4,18 @@ Connection resets, stalls and every other failure are outcomes and are never ask
 """
 
 import random
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec.structs import replace
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
-from observatory.endpoints.answer_headers import retry_after_s
+from observatory.endpoints.asked_wait import NOT_NOW, asked_wait_s
 from observatory.endpoints.exchange import Exchange
+from observatory.load.handoff import Handoff
 from observatory.load.turn import Turn
 
-NOT_NOW = frozenset({429, 503, 529})
-"""Statuses that ask a client to come back: too many requests (RFC 6585, 4), service unavailable (RFC
-9110, 15.6.4), and Anthropic's "overloaded"."""
 FIRST_WAIT_S = 1.0
 """Without a word from the service: this long, doubling with each further try."""
 JITTER = 0.25
@@ -25,10 +24,20 @@ GaveUp = Literal["max_attempts", "max_wait"]
 
 
 class Patience:
-    """A policy and its bounds, for the requests of one stage."""
+    """A policy and its bounds, for the requests of one stage.
 
-    def __init__(self, throttle: Throttle, seed: int, stage: int) -> None:
+    refused_inside: whether an answer with a status of success is a refusal all the same.
+    """
+
+    def __init__(
+        self,
+        throttle: Throttle,
+        seed: int,
+        stage: int,
+        refused_inside: Callable[[Exchange], bool] = lambda exchange: False,
+    ) -> None:
         self._throttle = throttle
+        self._refused_inside = refused_inside
         self._key = f"retry/{seed}/{stage}"
 
     @property
@@ -43,7 +52,7 @@ class Patience:
         policy has nothing to say. A wait that would not end within max_wait is not begun.
         """
         exchange = turn.exchange
-        if not self.asks_again or not _refused(exchange):
+        if not self.asks_again or not self._is_refused(exchange):
             return None
         if exchange.number - turn.stale_tries + 1 >= self._throttle.max_attempts:
             return "max_attempts"
@@ -55,7 +64,7 @@ class Patience:
     def _wait_s(self, turn: Turn, unix_s: float) -> float:
         """As the service says, to the millisecond; else doubling, with the request's own jitter."""
         response = turn.exchange.response
-        told = retry_after_s(response, unix_s) if response is not None else None
+        told = asked_wait_s(response, unix_s, refused=True) if response is not None else None
         if told is not None:
             return told
         number = turn.exchange.number - turn.stale_tries
@@ -69,6 +78,13 @@ class Patience:
             return replace(attempt, outcome="throttled")
         return attempt
 
+    def _is_refused(self, exchange: Exchange) -> bool:
+        if exchange.response is None:
+            return False
+        return exchange.response.status in NOT_NOW or self._refused_inside(exchange)
 
-def _refused(exchange: Exchange) -> bool:
-    return exchange.response is not None and exchange.response.status in NOT_NOW
+
+def patience_of(handoff: Handoff, refused_inside: Callable[[Exchange], bool]) -> Patience:
+    """The patience of a hand-off's stage."""
+    throttle, stage = handoff.connection.throttle, handoff.stage.index
+    return Patience(throttle, handoff.seed, stage, refused_inside)

@@ -58,7 +58,7 @@ def request_record(
         user=turn.user,
         task=turn.item.task,
         item=turn.item_index,
-        reason=turn.reason or _REFUSALS.get(attempt.http_status or 0) or attempt.error_kind,
+        reason=turn.reason or _refusal(attempt) or attempt.error_kind,
         phase=turn.phase,
         clock_step=clock_step,
         answer_sha256=hashlib.sha256(text.encode()).hexdigest() if hashed else None,
@@ -79,6 +79,12 @@ def _without_texts(attempt: Attempt, turn: Turn) -> Attempt:
     if turn.item.sensitive and attempt.error_kind in _QUOTING:
         text = text.partition(": ")[0]
     return replace(attempt, error_text=without_prompt(text, turn.item.body))
+
+
+def _refusal(attempt: Attempt) -> str | None:
+    """Why a service answered "not now", also inside an answer with another status."""
+    found = _REFUSALS.get(attempt.http_status or 0)
+    return found or ("overloaded" if attempt.outcome == "throttled" else None)
 
 
 def unsent_record(

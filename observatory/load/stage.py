@@ -21,13 +21,13 @@ from observatory.endpoints.wire import decode
 from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.command import simulated_users
-from observatory.load.decoding import DecodeQueue
+from observatory.load.decoding import DecodeQueue, refused_inside
 from observatory.load.endpoint import make_endpoint
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Counts, Heartbeat
 from observatory.load.loops import ClosedLoop, make_loop
 from observatory.load.pacing import AlarmClock
-from observatory.load.patience import Patience
+from observatory.load.patience import patience_of
 from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import request_record, unsent_record
 from observatory.load.refusals import Refusals
@@ -86,7 +86,7 @@ class StageRun:
         )
         self._heartbeat = Heartbeat(self.clock, self._beat)
         self._admission = Admission(handoff, worker, time.monotonic_ns())
-        self._patience = Patience(handoff.connection.throttle, handoff.seed, handoff.stage.index)
+        self._patience = patience_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
         self._tries = Tries(self._patience, self._admission, self.alarms)
         self._loop = make_loop(self, handoff, worker)
         self._seats: list[Seat] = []

@@ -1,0 +1,223 @@
+"""The wait that a refusal asks for, in every spelling that services use; known answers."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from observatory.endpoints.answer_headers import kept_headers
+from observatory.endpoints.asked_wait import (
+    MOST_WAIT_S,
+    asked_wait_s,
+    duration_s,
+    wait_in_words_s,
+)
+from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.masking import Masker
+
+NOW_S = 1_795_953_600.0
+"""2026-11-29 12:00:00 UTC."""
+DATE = "Date: Sun, 29 Nov 2026 12:00:00 GMT"
+
+
+def refusal(*headers: str, body: Any = b"", status: int = 429) -> ResponseReader:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} Said", *headers, f"Content-Length: {len(data)}"]
+    response = ResponseReader()
+    response.feed("\r\n".join(lines).encode() + b"\r\n\r\n" + data, 1)
+    return response
+
+
+def asked(*headers: str, unix_s: float = NOW_S - 500, **more: Any) -> float | None:
+    return asked_wait_s(refusal(*headers, **more), unix_s)
+
+
+@pytest.fixture(params=["UTC", "America/New_York", "Asia/Tokyo"])
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("zone")
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 29 Nov 2026 12:00:30 GMT",
+        "Sun, 29 Nov 2026 12:00:30",
+        "Sun, 29 Nov 2026 12:00:30 -0000",
+        "Sun, 29 Nov 2026 07:00:30 -0500",
+        "Sunday, 29-Nov-26 12:00:30 GMT",
+        "Sunday, 29-Nov-26 12:00:30",
+        "Sun Nov 29 12:00:30 2026",
+        "2026-11-29T12:00:30Z",
+        "2026-11-29T12:00:30",
+        "2026-11-29T21:00:30+09:00",
+        "1795953630",
+    ],
+)
+@pytest.mark.parametrize("reference", [DATE, "Date: Sun Nov 29 12:00:00 2026", ""])
+def test_a_date_is_utc_and_counts_from_the_services_own_clock(date: str, reference: str) -> None:
+    headers = [reference] if reference else []
+    own_clock_s = NOW_S - 500 if reference else NOW_S
+    assert asked(f"Retry-After: {date}", *headers, unix_s=own_clock_s) == 30.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (["Retry-After: 7"], 7.0),
+        (["Retry-After: 7", "retry-after-ms: 6500"], 6.5),
+        (["Retry-After: 7s"], 7.0),
+        (["Retry-After: 1m30s"], 90.0),
+        (["Retry-After: Sun, 29 Nov 2026 11:59:00 GMT", DATE], 0.0),
+        (["llm_provider-retry-after: 60"], 60.0),
+        (["llm_provider-retry-after-ms: 1500", "llm_provider-retry-after: 2"], 1.5),
+        (["retry-after: 5", "llm_provider-retry-after: 60"], 5.0),
+        (["x-ratelimit-reset: 12"], 12.0),
+        (["x-ratelimit-reset-after: 12"], 12.0),
+        (["x-ratelimit-reset: 1795953612", DATE], 12.0),
+        (["x-ratelimit-reset: 1795953612000", DATE], 12.0),
+        (["x-ratelimit-reset: 2026-11-29T12:00:12", DATE], 12.0),
+        (["anthropic-ratelimit-tokens-reset: 2026-11-29T12:00:12Z", DATE], 12.0),
+        (["llm_provider-x-ratelimit-reset-requests: 12s"], 12.0),
+        (["ratelimit: limit=100, remaining=0, reset=12"], 12.0),
+        (['ratelimit: "default";r=0;t=12'], 12.0),
+        (
+            ["x-ratelimit-remaining-requests: 0", "x-ratelimit-reset-requests: 8.64s",
+             "x-ratelimit-remaining-tokens: 9", "x-ratelimit-reset-tokens: 6m0s"],
+            8.64,
+        ),
+        (
+            ["x-ratelimit-remaining-requests: 0", "x-ratelimit-reset-requests: 8s",
+             "x-ratelimit-remaining-tokens: 0", "x-ratelimit-reset-tokens: 1m0s"],
+            60.0,
+        ),
+        (["x-ratelimit-reset-requests: 8s", "x-ratelimit-reset-tokens: 60s"], None),
+        (["x-ratelimit-remaining-requests: 0"], None),
+        (["Retry-After: soon"], None),
+        (["Retry-After: -3"], None),
+        (["Retry-After: nan"], None),
+        (["Retry-After: 1e400"], None),
+        (["Retry-After: 99999999"], MOST_WAIT_S),
+        (["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"], MOST_WAIT_S),
+        (["retry-after-ms: 1e300"], MOST_WAIT_S),
+        ([], None),
+    ],
+)  # fmt: skip
+def test_headers(headers: list[str], seconds: float | None) -> None:
+    assert asked(*headers) == seconds
+
+
+def info(delay: Any) -> dict[str, Any]:
+    kind = "type.googleapis.com/google.rpc.RetryInfo"
+    details = [
+        {"@type": "type.googleapis.com/google.rpc.Help"},
+        {"@type": kind, "retryDelay": delay},
+    ]
+    return {"error": {"code": 429, "message": "quota", "details": details}}
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (info("39s"), 39.0),
+        ([info("39s")], 39.0),
+        (info("0.5s"), 0.5),
+        (info({"seconds": "39", "nanos": 500_000_000}), 39.5),
+        (info({"seconds": 39}), 39.0),
+        ({"error": {"metadata": {"retry_after": 12}}}, 12.0),
+        ({"error": {"message": "x", "retry_after_seconds": "12"}}, 12.0),
+        ({"retryAfterMs": 1500}, 1.5),
+        ({"error": {"message": "Please try again in 5.2s.", "retry_after_ms": 900}}, 0.9),
+        (
+            {
+                "error": {
+                    "message": "Rate limit reached: Limit 30000, Used 29000. Please try again in 5.2s."
+                }
+            },
+            5.2,
+        ),
+        ({"error": "too fast, wait 30 seconds"}, 30.0),
+        ({"error": {"message": "Try again later"}}, None),
+        ({"error": {"code": 429, "retryDelay": "soon"}}, None),
+        ({"retry_after": True}, None),
+        (b"Please retry after 12 seconds", 12.0),
+        (b"<html>Service unavailable, try again in 2 minutes</html>", 120.0),
+        (b'data: {"error": {"retryDelay": "3s"}}\n\n', 3.0),
+        (b"{broken, retry in 4s", 4.0),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_bodies(body: Any, seconds: float | None) -> None:
+    assert asked(body=body) == seconds
+
+
+def test_a_header_wins_over_the_body_and_the_body_over_the_limits() -> None:
+    assert asked("Retry-After: 2", body=info("39s")) == 2.0
+    assert asked("llm_provider-retry-after: 3", body=info("39s")) == 3.0
+    assert asked("x-ratelimit-reset: 50", body=info("39s")) == 39.0
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"), [(429, 39.0), (503, 39.0), (529, 39.0), (400, None), (200, None)]
+)
+def test_the_body_of_a_refusal_alone_is_read(status: int, seconds: float | None) -> None:
+    assert asked(body=info("39s"), status=status) == seconds
+    assert asked_wait_s(refusal(body=info("39s"), status=status), NOW_S, refused=True) == 39.0
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Please try again in 5.2s.", 5.2),
+        ("Please try again in 1m30s.", 90.0),
+        ("Please try again in 6m0s. Visit https://example.test/limits", 360.0),
+        ("Please try again in 7m12.48s", 432.48),
+        ("Please try again in 320ms.", 0.32),
+        ("Please retry after 12 seconds.", 12.0),
+        ("Please retry after 1 second", 1.0),
+        ("You may retry in 20 seconds", 20.0),
+        ("Please retry in 46.5s.", 46.5),
+        ("try again in 2 minutes and 5 seconds", 125.0),
+        ("Try again in 1 hour, 3 minutes", 3780.0),
+        ("retry after: 15s", 15.0),
+        ("wait 3 mins", 180.0),
+        ("The limit resets in 2 days", 172_800.0),
+        ("you asked 20 times in 5 seconds", None),
+        ("try again", None),
+        ("try again in 5 steps", None),
+        ("retry with fewer than 20 messages", None),
+        ("try the 3.5 model", None),
+    ],
+)
+def test_words(words: str, seconds: float | None) -> None:
+    found = wait_in_words_s(words)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises(text: str) -> None:
+    wait_in_words_s(text)
+    duration_s(text)
+    asked(body=text.encode("utf-8", "replace"))
+
+
+def test_what_a_gateway_passes_on_of_limits_is_kept_and_the_rest_is_not() -> None:
+    response = refusal(
+        "llm_provider-retry-after: 60",
+        "llm_provider-x-ratelimit-limit-requests: 5",
+        "llm_provider-server: cloudflare",
+    )
+    kept = kept_headers(response, Masker([]), NOW_S)
+    assert kept.retry_after_s == 60.0
+    assert set(kept.rate_limit_headers) == {
+        "llm_provider-retry-after",
+        "llm_provider-x-ratelimit-limit-requests",
+    }
