@@ -32,6 +32,7 @@ ErrorKind = Literal[
     "bad_json",
     "error_event",
     "protocol",
+    "too_large",
     "empty_answer",
     "cancelled",
     "client",

@@ -14,8 +14,11 @@ from observatory.core.connection import Connection, resolved_headers, resolved_q
 from observatory.core.errors import TargetFailed
 from observatory.endpoints.server_child import too_late
 from observatory.endpoints.server_log import ServerLog
+from observatory.endpoints.timed_http import TimedConnection
 
 POLL_S = 0.05
+_LARGEST = 16 << 20
+"""Bytes of a body: an answer of a token, or a metrics page."""
 _DEATH_S = 6.0
 """An engine's keeper tells of its end after it has ended the rest, which it gives 3 s to go."""
 
@@ -107,14 +110,15 @@ def ask(
 ) -> tuple[int, bytes]:
     """Status and body of one request over plain HTTP to loopback, with the connection's headers.
 
-    path is from the server's root. OSError, HTTPException: as they come.
+    path is from the server's root. The whole takes timeout_s at most, and the body is cut at _LARGEST.
+    OSError, HTTPException: as they come.
     """
-    client = http.client.HTTPConnection(connection.host, connection.port, timeout=timeout_s)
+    client = TimedConnection(connection.host, connection.port, timeout_s)
     headers = {"content-type": "application/json", **resolved_headers(connection)}
     try:
         client.request(method, path + resolved_query(connection), body, headers)
         response = client.getresponse()
-        return response.status, response.read()
+        return response.status, response.read(_LARGEST)
     finally:
         client.close()
 

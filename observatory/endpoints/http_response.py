@@ -11,6 +11,7 @@ from typing import Any
 
 import httptools
 
+from observatory.endpoints.bounds import ANSWER, ERROR_BODY, EVENT, HEAD, KEPT_OF_TOO_LARGE, mib
 from observatory.endpoints.kept_reads import split_reads
 from observatory.endpoints.response_head import in_words, is_of_length, sound_head
 
@@ -26,14 +27,17 @@ class ResponseReader:
     deferrable: reads may be kept (kept_reads) and taken in together later, because the response is chunked
     and what was fed ended where a chunk ends. Of a second response that comes after the first, nothing
     is kept; surplus says that there was one. early: what came of a head that is not whole yet.
+    too_large: the fault is that it passed a bound.
     """
 
     __slots__ = (
+        "_after_event",
         "_at",
         "_closing",
         "_continued",
         "_informational",
         "_length_known",
+        "_measured",
         "_named",
         "_parser",
         "_whole",
@@ -53,6 +57,7 @@ class ResponseReader:
         "stamps",
         "status",
         "surplus",
+        "too_large",
     )
 
     def __init__(self) -> None:
@@ -79,6 +84,8 @@ class ResponseReader:
         self._whole = 0
         self.early = b""
         self._closing = False
+        self.too_large = False
+        self._measured = self._after_event = 0
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview, at: int, *, merged: bool = False) -> bool:
@@ -171,6 +178,51 @@ class ResponseReader:
             if events > 1:
                 several[read] = events
         return several
+
+    def measure(self) -> None:
+        """Set `fault` and `too_large` where the response has passed a bound (bounds). Called each time that
+        it has grown by a good deal, and its first time at HEAD or soon after."""
+        words = self._passed()
+        if words is not None and self.fault is None:
+            self.fault, self.too_large = words, True
+
+    def _passed(self) -> str | None:
+        head = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+        if head > HEAD or (self.headers_at is None and self.received > HEAD):
+            return f"the response's head has more than {mib(HEAD)}"
+        if self.headers_at is None:
+            return None
+        if not 200 <= (self.status or 0) < 300 and self.received - head > ERROR_BODY:
+            return f"the error's body has more than {mib(ERROR_BODY)}"
+        if self.received > ANSWER:
+            return f"the answer has more than {mib(ANSWER)}"
+        if "event-stream" in (self.header("content-type") or "") and self._open_event() > EVENT:
+            return f"an event has more than {mib(EVENT)}"
+        return None
+
+    def _open_event(self) -> int:
+        """Bytes of the event that is not over yet."""
+        pieces = self.pieces
+        size, place = 0, len(pieces)
+        while place > self._measured:
+            place -= 1
+            piece = pieces[place]
+            end = max(piece.rfind(b"\n\n"), piece.rfind(b"\n\r\n"), piece.rfind(b"\r\r"))
+            if end >= 0:
+                self._measured, self._after_event = len(pieces), size + len(piece) - end
+                return self._after_event
+            size += len(piece)
+            if place and piece[:1] in (b"\n", b"\r") and pieces[place - 1][-1:] in (b"\n", b"\r"):
+                self._measured, self._after_event = len(pieces), size
+                return size
+        self._measured = len(pieces)
+        self._after_event += size
+        return self._after_event
+
+    def shrink(self) -> None:
+        """Keep of a body that passed a bound what is still of use."""
+        worth = KEPT_OF_TOO_LARGE if 200 <= (self.status or 0) < 300 else ERROR_BODY
+        self.drop_last(sum(map(len, self.pieces)) - worth)
 
     def drop_last(self, size: int) -> None:
         """Drop the last `size` bytes of the body so far."""

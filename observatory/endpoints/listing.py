@@ -6,6 +6,7 @@ Listing is free everywhere; nothing here ever asks for an answer.
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ from observatory.core.connection import (
     resolved_query,
 )
 from observatory.core.errors import BadInput, TargetFailed
+from observatory.endpoints.bounded_httpx import BoundedTransport, TooLarge
+from observatory.endpoints.bounds import LIST_S, LISTING
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import page_in
@@ -27,8 +30,6 @@ from observatory.endpoints.sent_secrets import masker_of
 from observatory.endpoints.tls import tls_context
 from observatory.endpoints.wires import fixed_headers
 
-ANSWER_TIMEOUT_S = 30.0
-"""The most that listing models may take, whatever the target's own limits are."""
 _PAGE = 1000
 """Models asked for at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
 _MOST_PAGES = 20
@@ -48,8 +49,10 @@ TRANSPORT_HEADERS = frozenset(
 )
 
 
-def owned_models(connection: Connection) -> dict[str, str | None] | None:
+def owned_models(connection: Connection, within_s: float = LIST_S) -> dict[str, str | None] | None:
     """Whose each model is that an endpoint lists; None where it offers no list (404).
+
+    The whole list comes within that time, whatever the target's own limits are.
 
     BadInput: a key that is missing or refused (401, 403). TargetFailed: it refuses, is not found,
     fails TLS, times out, redirects, answers something else than a list of models, or fails itself.
@@ -57,10 +60,11 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
     headers = resolved_headers(connection)
     masker = masker_of(connection)
     headers |= fixed_headers(connection, headers)
+    ends = time.monotonic() + within_s
     owned: dict[str, str | None] = {}
     after: str | None = None
     for _ in range(_MOST_PAGES):
-        page = _page(connection, headers, after, masker)
+        page = _page(connection, headers, after, masker, ends)
         if page is None:
             return None
         more, after = page
@@ -71,20 +75,22 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
 
 
 def _page(
-    connection: Connection, headers: Mapping[str, str], after: str | None, masker: Masker
+    connection: Connection,
+    headers: Mapping[str, str],
+    after: str | None,
+    masker: Masker,
+    ends: float,
 ) -> tuple[dict[str, str | None], str | None] | None:
     """A page of the list and what the next one is asked with; None where there is no list."""
     try:
-        text, media = _get_models(connection, headers, after)
+        text, media = _get_models(connection, headers, after, ends)
     except openai.APIStatusError as error:
         if error.status_code == 404:
             _refuse_wrong_path(connection, error)
             return None
         _refused(connection, error, masker)
     except openai.APITimeoutError as error:
-        raise TargetFailed(
-            f"it did not answer within {_timeout_s(connection):g} s", where=connection.endpoint
-        ) from error
+        raise TargetFailed(_late(connection, ends), where=connection.endpoint) from error
     except openai.APIConnectionError as error:
         raise _unreachable(connection, error, masker) from error
     try:
@@ -98,7 +104,7 @@ def _page(
 
 
 def _get_models(
-    connection: Connection, headers: Mapping[str, str], after: str | None
+    connection: Connection, headers: Mapping[str, str], after: str | None, ends: float
 ) -> tuple[bytes, str]:
     """The body and media type of GET /models, sent with our headers and with no others.
 
@@ -109,7 +115,7 @@ def _get_models(
     if connection.wire == "messages":
         query |= {"limit": str(_PAGE)} | ({"after_id": after} if after is not None else {})
     with (
-        own_transport(connection, headers) as transport,
+        own_transport(connection, headers, ends - time.monotonic()) as transport,
         openai.OpenAI(
             api_key="replaced by the transport",
             base_url=connection.endpoint,
@@ -122,23 +128,38 @@ def _get_models(
         return response.content, response.headers.get("content-type", "")
 
 
-def own_transport(connection: Connection, headers: Mapping[str, str]) -> httpx2.Client:
-    """A client that sends these headers and, but for what HTTP needs, no others."""
+def own_transport(
+    connection: Connection, headers: Mapping[str, str], within_s: float = LIST_S
+) -> httpx2.Client:
+    """A client that sends these headers and, but for what HTTP needs, no others.
+
+    All that it does together takes within_s at most, and no answer of more than LISTING bytes is taken.
+    """
 
     def only_ours(request: httpx2.Request) -> None:
         for name in list(request.headers):
             if name.lower() not in TRANSPORT_HEADERS:
                 del request.headers[name]
         request.headers.update(headers)
+        # What a few compressed bytes become has no bound.
+        request.headers["Accept-Encoding"] = "identity"
+
+    def as_it_came(response: httpx2.Response) -> None:
+        response.headers.pop("content-encoding", None)
 
     # It would write URLs, whose query can hold a key, to wherever logging is pointed.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     return httpx2.Client(
-        verify=tls_context(connection) if connection.scheme == "https" else False,
-        proxy=client_proxy(connection),
+        transport=BoundedTransport(
+            within_s=within_s,
+            most=LISTING,
+            verify=tls_context(connection) if connection.scheme == "https" else False,
+            proxy=client_proxy(connection),
+            trust_env=False,
+        ),
         trust_env=False,  # its own reading of the environment is not the load's
         timeout=httpx2.Timeout(_timeout_s(connection), connect=connection.connect_timeout_s),
-        event_hooks={"request": [only_ours]},
+        event_hooks={"request": [only_ours], "response": [as_it_came]},
     )
 
 
@@ -152,7 +173,13 @@ def client_proxy(connection: Connection) -> httpx2.Proxy | None:
 
 
 def _timeout_s(connection: Connection) -> float:
-    return min(connection.first_byte_timeout_s, ANSWER_TIMEOUT_S)
+    return min(connection.first_byte_timeout_s, LIST_S)
+
+
+def _late(connection: Connection, ends: float) -> str:
+    if time.monotonic() >= ends:
+        return f"it did not send its whole list within {LIST_S:g} s"
+    return f"it did not answer within {_timeout_s(connection):g} s"
 
 
 def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> None:
@@ -256,6 +283,10 @@ def _unreachable(
         where += f" through the proxy {proxy.address}"
     causes = list(_causes(error))
     for cause in causes:
+        if isinstance(cause, TooLarge):
+            return TargetFailed(
+                f"{cause} when it was asked for its models", where=where, fix=PATH_FIX
+            )
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TargetFailed(
                 f"its TLS certificate cannot be verified: {masker.error(cause.verify_message)}",

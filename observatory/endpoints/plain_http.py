@@ -3,10 +3,10 @@
 For the small questions that a target is asked before it is measured; what is wrong is for the caller.
 """
 
-import http.client
-
 from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.endpoints.bounds import mib
 from observatory.endpoints.proxies import proxy_of
+from observatory.endpoints.timed_http import TimedConnection
 from observatory.endpoints.tls import tls_context
 
 
@@ -17,9 +17,10 @@ def get(
     limit: int,
     accept: str = "application/json",
 ) -> tuple[int, bytes]:
-    """Status, and at most `limit` bytes of the body, of GET `path`, which is from the server's root.
+    """Status and body of GET `path`, which is from the server's root; the whole within timeout_s.
 
-    OSError and HTTPException as they come; BadInput for a secret, certificate or proxy that is no good.
+    OSError and HTTPException as they come, ValueError for a body of more than `limit` bytes; BadInput for
+    a secret, certificate or proxy that is no good.
     """
     proxy = proxy_of(connection)
     headers = {"Accept": accept, **resolved_headers(connection)}
@@ -28,20 +29,20 @@ def get(
     if proxy is not None and proxy.authorization is not None:
         credentials["Proxy-Authorization"] = proxy.authorization
     host, port = (connection.host, connection.port) if proxy is None else (proxy.host, proxy.port)
-    client: http.client.HTTPConnection
-    if connection.scheme == "https":
-        context = tls_context(connection)
-        client = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
-        if proxy is not None:
+    context = tls_context(connection) if connection.scheme == "https" else None
+    client = TimedConnection(host, port, timeout_s, context)
+    if proxy is not None:
+        if context is not None:
             client.set_tunnel(connection.host, connection.port, credentials)
-    else:
-        client = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        if proxy is not None:
+        else:
             target = f"{connection.endpoint.removesuffix(connection.base_path)}{target}"
             headers |= credentials
     try:
         client.request("GET", target, headers=headers)
         response = client.getresponse()
-        return response.status, response.read(limit)
+        body = response.read(limit + 1)
+        if len(body) > limit:
+            raise ValueError(f"the answer has more than {mib(limit)}")
+        return response.status, body
     finally:
         client.close()

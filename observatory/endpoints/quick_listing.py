@@ -4,17 +4,17 @@ Only a plain list is believed here: for anything else listing.py asks again and 
 """
 
 import http.client
+import time
 from typing import Any
 
 import msgspec
 
 from observatory.core.connection import Connection
+from observatory.endpoints.bounds import LIST_S, LISTING
 from observatory.endpoints.plain_http import get
 
 QUICK_WITHIN_S = 5.0
 """An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
-_LARGEST = 4 << 20
-"""Bytes of a list of models; the longest seen (a router's, 400 models) has under one million."""
 
 
 class _Listed(msgspec.Struct):
@@ -46,12 +46,13 @@ def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
 
 def owned_models(connection: Connection) -> dict[str, str | None] | None:
     """As listing.owned_models, which is asked only where the quick way got no list."""
+    began = time.monotonic()
     owned = quick_models(connection)
     if owned:
         return owned
     from observatory.endpoints import listing  # brings the openai package
 
-    return listing.owned_models(connection)
+    return listing.owned_models(connection, LIST_S - (time.monotonic() - began))
 
 
 def quick_models(connection: Connection) -> dict[str, str | None] | None:
@@ -60,7 +61,7 @@ def quick_models(connection: Connection) -> dict[str, str | None] | None:
         return None  # its list has headers and pages of its own
     timeout_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
     try:
-        status, body = get(connection, f"{connection.base_path}/models", timeout_s, _LARGEST)
+        status, body = get(connection, f"{connection.base_path}/models", timeout_s, LISTING)
         return models_in(body) if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None

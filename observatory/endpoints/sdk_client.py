@@ -16,6 +16,7 @@ import openai
 
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput
+from observatory.endpoints.bounded_httpx import BoundedTransport
 from observatory.endpoints.listing import TRANSPORT_HEADERS, client_proxy
 from observatory.endpoints.sdk_hearing import Hearing
 from observatory.endpoints.stream_end import RESPONSES_END
@@ -107,7 +108,7 @@ def _own_headers(headers: dict[str, str]) -> Any:
     return own
 
 
-class _Heard(httpx2.HTTPTransport):
+class _Heard(BoundedTransport):
     """The package's usual way to the network, which tells the request's Hearing what it does."""
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -117,6 +118,8 @@ class _Heard(httpx2.HTTPTransport):
         request.extensions = {**request.extensions, "trace": hearing.trace}
         response = super().handle_request(request)
         hearing.head(response.status_code, response.headers.raw)
+        # Compressed in spite of what was asked for: it is a fault, and what it would become has no bound.
+        response.headers.pop("content-encoding", None)
         assert isinstance(response.stream, httpx2.SyncByteStream)
         response.stream = _HeardBody(response.stream, hearing)
         return response

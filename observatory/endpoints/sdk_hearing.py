@@ -9,9 +9,18 @@ from itertools import pairwise
 from typing import Any
 
 from observatory.core.record import ErrorPhase
+from observatory.endpoints.bounds import HEAD
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.sse import split_events
+
+_STEP = 1 << 20
+_KEPT_PIECES = 8
+"""Of an answer that passed a bound; at most 64 KiB each."""
+
+
+class PassedBound(Exception):
+    """More came than is taken of an answer; the exchange has ended with that fault."""
 
 
 class Hearing:
@@ -38,6 +47,7 @@ class Hearing:
         self._response = ResponseReader()
         self._response.release()
         self._raw: list[bytes] = []
+        self._free = HEAD
         self._yielded: list[int] = []
         exchange.sent = now()
 
@@ -75,10 +85,26 @@ class Hearing:
             self.phase = "stream"
 
     def piece(self, data: bytes) -> None:
-        """Some of the response's body has come."""
+        """Some of the response's body has come; PassedBound where that is more than is taken."""
         if self._exchange.ended is None:
             self._raw.append(data)
-            self._response.received += len(data)
+            response = self._response
+            response.received += len(data)
+            if response.received > self._free:
+                self._measure(response)
+
+    def _measure(self, response: ResponseReader) -> None:
+        self._free = response.received + _STEP
+        headers_at = response.headers_at
+        response.pieces, response.headers_at = self._raw, 0
+        response.measure()
+        response.pieces, response.headers_at = [], headers_at
+        if response.fault is not None:
+            fault = Fault("stream", "too_large", response.fault)
+            response.fault = None
+            del self._raw[_KEPT_PIECES:]
+            self.ended(fault)
+            raise PassedBound(fault.text)
 
     def returned(self) -> None:
         """The client has handed out the response: to its caller, its head has come now."""

@@ -177,7 +177,7 @@ def _get(connection: Connection, path: str) -> bytes | None:
     root = connection.base_path.removesuffix("/v1")
     try:
         status, page = get(connection, root + path, WITHIN_S, _LARGEST, _ACCEPT)
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError):
         return None
     return page if status == 200 else None
 

@@ -9,6 +9,8 @@ import ssl
 import time
 from collections.abc import Callable
 
+from observatory.core.record import ErrorKind
+from observatory.endpoints.bounds import HEAD
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.kept_reads import HEAD_SIZE, Kept, stamp_of
@@ -19,6 +21,7 @@ from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
 from observatory.load.polling import PolledReads
 from observatory.load.reads import Reads
 from observatory.load.ring import Ring, RingReads
+from observatory.load.room import STEP
 from observatory.load.tails import Tails
 
 _PEEK = 0x2
@@ -38,6 +41,7 @@ class Channel:
         "_end",
         "_ended_at",
         "_exchange",
+        "_free",
         "_incoming",
         "_kept",
         "_large",
@@ -70,6 +74,7 @@ class Channel:
         self._tails = tails
         self._end: StreamEnd | None = None
         self._ended_at: int | None = None
+        self._free = 0
         self._scanned = 0
         self._anchor_ns = anchor_ns
         self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
@@ -108,6 +113,7 @@ class Channel:
         self._exchange = exchange
         self._end = None
         self._scanned = 0
+        self._free = HEAD
         exchange.stamp_source = "kernel" if self._opened.stamped else "read"
         data = b"".join(pieces)
         exchange.bytes_sent = len(data)
@@ -129,6 +135,7 @@ class Channel:
         self.usable = False
         self._exchange = self._response = None
         self._forget_tail()
+        self._tails.room.leaves(self)
         self._incoming.close()
         self._raw.close()
 
@@ -182,6 +189,8 @@ class Channel:
         if data:
             before = len(response.pieces)
             over = response.feed(data, at)
+            if response.received > self._free:
+                over = self._grown(response) or over
             pieces = len(response.pieces) - before
             asked = not response.chunked or self._segments.exact
             if asked and self._segments.waited(
@@ -199,6 +208,14 @@ class Channel:
                 self._incoming.keep(self._kept)
         if closed:
             self._closed()
+
+    def _grown(self, response: ResponseReader) -> bool:
+        """Whether an answer that has grown by a good deal has passed a bound."""
+        self._free = response.received + STEP
+        response.measure()
+        if response.fault is None:
+            self._tails.room.grows(self, response.received)
+        return response.fault is not None or self._response is None
 
     def _streamed(self, response: ResponseReader, at: int) -> bool:
         """Whether the stream is over, which HTTP has not said. What comes after it is no part of it."""
@@ -221,7 +238,8 @@ class Channel:
         return True
 
     def rests(self) -> None:
-        """Nothing has come for a while: see whether what was kept unparsed holds the stream's end."""
+        """Nothing has come for a while, or very much: see whether what was kept unparsed holds the
+        stream's end, and keep no more."""
         response = self._response
         if response is not None and self._kept and self._ended_at is None:
             self._settle(response)
@@ -283,7 +301,8 @@ class Channel:
         """Nothing more will come: whole, or no HTTP."""
         self.usable = response.keep_alive and not response.surplus
         if response.fault is not None:
-            self._over(Fault("stream", "protocol", response.fault), at)
+            kind: ErrorKind = "too_large" if response.too_large else "protocol"
+            self._over(Fault("stream", kind, response.fault), at)
         else:
             self._over(None, at)
 
@@ -311,8 +330,12 @@ class Channel:
         if exchange is None or response is None:
             return
         self._settle(response)
+        if fault is not None and fault.kind == "too_large":
+            response.shrink()
         self._find_merged(response)
         response.release()
+        if self._free != HEAD:
+            self._tails.room.leaves(self)
         if fault is not None and fault.phase == "stream" and response.headers_at is None:
             fault = Fault("headers", fault.kind, fault.text, fault.outcome)
         exchange.fault = fault

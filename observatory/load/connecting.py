@@ -3,21 +3,21 @@
 Once a connection, so it waits in the plain gevent way, inside the user's greenlet.
 """
 
-import errno
-import os
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import gevent
+import gevent.hub
 import gevent.socket
 from gevent.monkey import get_original
 
 from observatory.core.connection import Connection
 from observatory.core.record import ErrorPhase
 from observatory.endpoints.exchange import Exchange, Fault
+from observatory.endpoints.happy_eyeballs import AddressInfo, Winners, connect_first
 from observatory.endpoints.proxies import Proxy
 from observatory.endpoints.proxy_answer import ProxyAnswer, connect_request
 from observatory.endpoints.socket_faults import name_fault, socket_fault
@@ -26,6 +26,7 @@ from observatory.load.endpoint import Endpoint
 
 # The unpatched class: its calls never wait behind our back.
 _socket: Any = get_original("socket", "socket")
+_winners = Winners()
 
 
 class Broken(Exception):
@@ -63,7 +64,7 @@ def open_connection(endpoint: Endpoint, exchange: Exchange) -> Opened:
         with _within(deadline, "dns"):
             addresses = _resolve(host.host, host.port)
         exchange.resolved = now()
-        opened = _connect(addresses, deadline)
+        opened = _connect((host.host, host.port), addresses, deadline)
     if endpoint.tls is not None:
         try:
             if proxy is not None:
@@ -113,7 +114,7 @@ def _within(deadline: float, phase: ErrorPhase) -> Iterator[None]:
         late.close()
 
 
-def _resolve(host: str, port: int) -> list[Any]:
+def _resolve(host: str, port: int) -> list[AddressInfo]:
     stream = gevent.socket.SOCK_STREAM
     for family in (gevent.socket.AF_INET, gevent.socket.AF_INET6):
         try:
@@ -127,34 +128,40 @@ def _resolve(host: str, port: int) -> list[Any]:
         raise Broken(Fault("dns", "unreachable", f"no host name: {error}")) from error
 
 
-def _connect(addresses: list[Any], deadline: float) -> Opened:
+def _connect(host: tuple[str, int], addresses: list[AddressInfo], deadline: float) -> Opened:
     """The first address that takes us; the last one's fault where none does."""
-    broken: Broken | None = None
-    for family, kind, protocol, _, address in addresses:
-        try:
-            with _within(deadline, "connect"):
-                return _connect_one(family, kind, protocol, address)
-        except Broken as error:
-            broken = error
-    raise broken or Broken(Fault("dns", "unreachable", "the name has no address"))
+    if not addresses:
+        raise Broken(Fault("dns", "unreachable", "the name has no address"))
+    stamped: dict[Any, bool] = {}
 
-
-def _connect_one(family: int, kind: int, protocol: int, address: Any) -> Opened:
-    raw = _socket(family, kind, protocol)
-    try:
+    def make(address: AddressInfo) -> Any:
+        raw = _socket(*address[:3])
         raw.setblocking(False)
         raw.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
-        stamped = kernel_stamps.enable(raw)
-        code = raw.connect_ex(address)
-        if code == errno.EINPROGRESS:
-            wait_writable(raw)
-            code = raw.getsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
-    except BaseException:
-        raw.close()
-        raise
-    return Opened(raw, stamped)
+        stamped[raw] = kernel_stamps.enable(raw)
+        return raw
+
+    with _within(deadline, "connect"):
+        raw, address = connect_first(_winners.in_order(host, addresses), make, _writable)
+    _winners.won(host, address)
+    return Opened(raw, stamped[raw])
+
+
+def _writable(sockets: Sequence[Any], timeout_s: float | None) -> Sequence[Any]:
+    """As happy_eyeballs.Wait, while others run."""
+    loop, waiter = gevent.get_hub().loop, gevent.hub.Waiter()
+    watchers = [loop.io(each.fileno(), 2) for each in sockets]
+    for each, watcher in zip(sockets, watchers, strict=True):
+        watcher.start(waiter.switch, [each])
+    if timeout_s is not None:
+        watchers.append(loop.timer(timeout_s))
+        watchers[-1].start(waiter.switch, [])
+    try:
+        ready: Sequence[Any] = waiter.get()
+    finally:
+        for watcher in watchers:
+            watcher.close()
+    return ready
 
 
 def wait_writable(raw: Any) -> None:

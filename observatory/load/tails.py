@@ -10,6 +10,7 @@ import gevent
 
 from observatory.endpoints.stream_end import StreamEnd, ends_like_an_event, keeps_of
 from observatory.endpoints.wires import WireName
+from observatory.load.room import Room
 
 WAIT_S = 0.02
 """At least; at most twice that. Servers that end the body do so within some milliseconds, loaded ones too."""
@@ -33,13 +34,15 @@ class Tails:
     """One for all connections of a worker.
 
     On a wire, an answer ends as `end` finds it. may_be_kept: which reads in the middle of it may be
-    kept unparsed (kept_reads); keeps_after: whether its first read cannot hold its end.
+    kept unparsed (kept_reads); keeps_after: whether its first read cannot hold its end. room: what large
+    answers take.
     """
 
     def __init__(self, wire: WireName) -> None:
         self._wire: WireName = wire
         self.may_be_kept = keeps_of(wire)
         self.keeps_after = ends_like_an_event if wire == "openai" else _never
+        self.room = Room()
         self._came = self._missed = 0
         self._young: dict[Waiter, bool] = {}
         self._old: dict[Waiter, bool] = {}

@@ -12,6 +12,9 @@ import gevent
 from observatory.core.connection import Connection
 from observatory.endpoints.exchange import Exchange, Fault
 
+MUCH = 8 << 20
+"""Bytes of an answer after which it is looked at as one that rests: so many are not kept unparsed."""
+
 
 class Watched(Protocol):
     """What is looked at: something with an exchange in progress."""
@@ -23,7 +26,7 @@ class Watched(Protocol):
         """A number that every read of the answer in progress changes; 0 before the first."""
 
     def rests(self) -> None:
-        """It is as it was at the last look: a stream may have ended unseen."""
+        """It is as it was at the last look, or very large: a stream may have ended unseen."""
 
     def give_up(self, fault: Fault) -> None:
         """End it with this fault."""
@@ -72,7 +75,7 @@ class Watchdog:
             fault = self._fault(one, progress, now)
             if fault is not None:
                 one.give_up(fault)
-            elif progress.rests:
+            elif progress.rests or progress.taken > MUCH:
                 one.rests()
 
     def _fault(self, one: Watched, progress: _Progress, now: float) -> Fault | None:

@@ -17,6 +17,7 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
+from observatory.endpoints.timed_http import TimedConnection
 from observatory.endpoints.tls import tls_context
 from observatory.telemetry.clock_offset import Exchange, RemoteClock, best_offset
 from observatory.telemetry.instructions import ProbeAddress
@@ -203,10 +204,7 @@ class _Link:
         self._headers = resolved_headers(at)
         if at.scheme == "https":
             self._context = self._context or tls_context(at)
-            return http.client.HTTPSConnection(
-                at.host, at.port, timeout=TIMEOUT_S, context=self._context
-            )
-        return http.client.HTTPConnection(at.host, at.port, timeout=TIMEOUT_S)
+        return TimedConnection(at.host, at.port, TIMEOUT_S, self._context)
 
 
 def reason_of(error: Exception) -> str:

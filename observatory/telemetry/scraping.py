@@ -6,14 +6,17 @@ Secrets are read when it is made and stay in it: no message of its errors has on
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ssl import SSLContext
+from ssl import SSLContext, create_default_context
 from urllib.parse import urlsplit
 
 from observatory.core.errors import BadInput
+from observatory.endpoints.bounds import PAGE_S
+from observatory.endpoints.timed_http import TimedConnection
 
 PAGE_LIMIT = 4 << 20
 """Bytes of a page at most: vLLM's is some 50 kB, the DCGM exporter's of eight GPUs as much."""
 TIMEOUT_S = 2.0
+"""Without a byte. The whole page has bounds.PAGE_S."""
 _KINDS = ("text/plain", "application/openmetrics-text")
 _ACCEPT = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5"
 
@@ -97,8 +100,7 @@ class Scrape:
 
     def _connect(self) -> http.client.HTTPConnection:
         at = self._address
-        if at.scheme == "https":
-            return http.client.HTTPSConnection(
-                at.host, at.port, timeout=TIMEOUT_S, context=self._context
-            )
-        return http.client.HTTPConnection(at.host, at.port, timeout=TIMEOUT_S)
+        context = self._context
+        if context is None and at.scheme == "https":
+            context = create_default_context()
+        return TimedConnection(at.host, at.port, PAGE_S, context, pause_s=TIMEOUT_S)

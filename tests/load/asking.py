@@ -3,6 +3,7 @@
 `python -m tests.load.asking CASES` reads a list of Case (JSON) and prints a list of lists of Told.
 """
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,8 @@ from observatory.core.record import Attempt
 class Case(msgspec.Struct):
     """These texts, one after another, by one user; stall_s: the loop stands still while it waits.
 
-    body: more fields of each request. give_up_s: each is given up after that time.
+    body: more fields of each request. give_up_s: each is given up after that time. ports: the name that is
+    connected to has so many addresses, all on this host.
     """
 
     connection: Connection
@@ -26,6 +28,7 @@ class Case(msgspec.Struct):
     body: dict[str, Any] = {}
     stream: bool = True
     give_up_s: float | None = None
+    ports: list[int] = []
 
 
 class Told(msgspec.Struct):
@@ -60,6 +63,7 @@ def main() -> None:
 
     monkey.patch_all()
     import gevent
+    import gevent.socket
 
     from observatory.core.clock import new_anchor
     from observatory.core.plan import PlanItem
@@ -78,8 +82,15 @@ def main() -> None:
     holder = kernel_stamps.prime()
     gevent.sleep(2 * kernel_stamps.PRIMING_S)
 
+    def addresses_of(case: Case) -> Any:
+        info = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", p)) for p in case.ports]
+        return lambda *_, **__: info
+
     cases = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=list[Case])
     ring = open_ring(len(cases))
+    for case in cases:
+        if case.ports:
+            gevent.socket.getaddrinfo = socket.getaddrinfo = addresses_of(case)
 
     def run(case: Case) -> list[Told]:
         endpoint = make_endpoint(case.connection, anchor, request="chat", stream=case.stream)
