@@ -70,8 +70,8 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
     if (line := sum_line(result.runs)) is not None:
         console.print(line, soft_wrap=True)
     for run in result.runs:
-        if run.ingested.message:
-            console.print(run.ingested.message, style="yellow")
+        if run.ingested.message and not run.ingested.failed:
+            console.print(run.ingested.message, style="yellow", soft_wrap=True)
     if result.error is not None:
         open_console(err=True).print(f"observatory: {result.error}", style="red")
     if result.unfinished and result.design is not None:

@@ -30,6 +30,7 @@ from observatory.cli import (
     target,
 )
 from observatory.cli.console import echo, install_streams, lost_output
+from observatory.cli.faults import environment_fault
 from observatory.core.errors import ExitCode, ObservatoryError
 
 app = typer.Typer(
@@ -116,10 +117,14 @@ def _run(interruption: Interruption) -> int:
             return _stopped(interruption.received)
         echo(f"observatory: {error}", err=True)
         return error.exit_code
-    except Exception:
-        if interruption.received is None:
+    except BaseException as error:
+        if interruption.received is not None:
+            return _stopped(interruption.received)  # a library made its own error of the signal
+        fault = environment_fault(error)
+        if fault is None:
             raise
-        return _stopped(interruption.received)  # a library made an error of its own of the signal
+        echo(f"observatory: {fault}", err=True)
+        return fault.exit_code
     return ExitCode.FINE
 
 

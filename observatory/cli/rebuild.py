@@ -15,12 +15,15 @@ def rebuild(results: ResultsOption = None) -> None:
     from observatory.analysis.stage_metrics import stage_metrics
     from observatory.core.workspace import open_workspace
     from observatory.runner.recovery import seal_crashed_runs
+    from observatory.store.manifest import stray_folders
     from observatory.store.rebuild import rebuild as rebuild_database
 
     workspace = open_workspace(results)
     for line in seal_crashed_runs(workspace):
         echo(line)
     result = rebuild_database(workspace, stage_metrics, say=lambda line: echo(line, err=True))
+    for folder in stray_folders(workspace):
+        echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     for run_id in result.unsealed:
         echo(f"{run_id} is not sealed: it is running, or could not be recovered", err=True)
     echo(f"{workspace.database}: {len(result.ingested)} runs")

@@ -139,6 +139,9 @@ def run(
             echo(f"observatory: {result.error}", err=True)
     else:
         print_result(result, workspace, site)
+    for finished in result.runs:
+        if finished.ingested.failed:
+            echo(f"observatory: {finished.ingested.message}", err=True)
     if failure is not None:
         raise failure
     raise typer.Exit(int(result.exit_code))

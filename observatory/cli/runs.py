@@ -27,10 +27,13 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     Example: observatory runs list
     """
     from observatory.core.workspace import open_workspace
+    from observatory.store.manifest import stray_folders
     from observatory.store.run_folder import list_runs
 
     workspace = open_workspace(results)
     rows = [_row(entry) for entry in list_runs(workspace)]
+    for folder in stray_folders(workspace):
+        echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     if json_output:
         _print_json(rows)
         return

@@ -186,7 +186,7 @@ def load_calibration(workspace: Workspace) -> Calibration | None:
                 fix=fix,
             )
         return msgspec.json.decode(data, type=Calibration)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvironmentFailed(f"is damaged: {error}", where=str(path), fix=fix) from error
 
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 from observatory.core.clock import new_anchor
 from observatory.core.design import Design
-from observatory.core.errors import BadInput, ExitCode, Interrupted, ObservatoryError
+from observatory.core.errors import (
+    BadInput,
+    EnvironmentFailed,
+    ExitCode,
+    Interrupted,
+    ObservatoryError,
+)
 from observatory.core.plan import Plan
 from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
@@ -110,6 +116,8 @@ def run_campaign(
         left = sum(len(due.cells) for due in diary.agenda()) if diary is not None else 0
         if not left:
             _remove_campaign_folder(campaign)
+    if stop.asked and error is None and all(run.manifest.status != "interrupted" for run in runs):
+        error = Interrupted("stopped when the load was over; what was measured is sealed")
     code = _exit_code(runs, error)
     return CampaignResult(name, runs, code, error, request.design, left, request.asked)
 
@@ -215,14 +223,35 @@ def _sit(
             if diary is not None and due.turn is not None:
                 diary.begun(due.turn, place, member.manifest.run_id)
         error = _measure(sitting)
-        runs = []
-        for member in sitting.members:
+        runs, failure = _finish(sitting, diary)
+        if failure is None:
+            clear_samples(campaign)
+    return runs, failure or error
+
+
+def _finish(
+    sitting: Sitting, diary: Diary | None
+) -> "tuple[list[FinishedRun], ObservatoryError | None]":
+    """Seal each run; one that cannot be sealed keeps none of the others from it."""
+    runs: list[FinishedRun] = []
+    failure: ObservatoryError | None = None
+    for member in sitting.members:
+        try:
             finished = finish_member(sitting, member)
-            runs.append(finished)
-            if diary is not None:
-                diary.ended(finished.manifest)
-        clear_samples(campaign)
-    return runs, error
+        except ObservatoryError as error:
+            failure = EnvironmentFailed(
+                f"{member.manifest.run_id} could not be finished ({error.what})",
+                where=error.where,
+                fix=f"{error.fix or 'mend that'}; what was recorded is kept in its folder, and "
+                "`observatory rebuild` seals and judges it then",
+            )
+            if len(sitting.members) > 1:
+                sitting.campaign.observer.say(str(failure))
+            continue
+        runs.append(finished)
+        if diary is not None:
+            diary.ended(finished.manifest)
+    return runs, failure
 
 
 def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Preflight:
@@ -306,6 +335,8 @@ def _remove_campaign_folder(campaign: Campaign) -> None:
 def _exit_code(runs: "list[FinishedRun]", error: ObservatoryError | None) -> ExitCode:
     if error is not None:
         return error.exit_code
+    if any(run.ingested.failed for run in runs):
+        return ExitCode.TARGET_OR_ENVIRONMENT_FAILED
     statuses = {run.manifest.status for run in runs}
     if "interrupted" in statuses:
         return ExitCode.INTERRUPTED

@@ -8,6 +8,7 @@ from types import FrameType
 from observatory.core.errors import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BEFORE = "stopped before the load began"
 
 
 class Stop:
@@ -34,15 +35,23 @@ class Stop:
     def at_once(self) -> Iterator[None]:
         """While waiting for something slow (an engine, a download): Interrupted is raised there."""
         if self.asked:
-            raise Interrupted("stopped before the load began")
+            raise Interrupted(_BEFORE)
         self._at_once = True
         try:
             yield
+        except Interrupted:
+            raise
+        except Exception as error:
+            if not self.asked:
+                raise
+            raise Interrupted(_BEFORE) from error  # a library made its own error of the signal
         finally:
             self._at_once = False
+        if self.asked:  # the signal's error was taken for a failure of what was waited for
+            raise Interrupted(_BEFORE)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         if self._at_once:
             self._at_once = False
-            raise Interrupted("stopped before the load began")
+            raise Interrupted(_BEFORE)

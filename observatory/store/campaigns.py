@@ -100,7 +100,7 @@ def read_campaign(folder: Path) -> CampaignFile:
         return msgspec.json.decode(data, type=CampaignFile)
     except FileNotFoundError as error:
         raise BadInput("is no unfinished campaign", where=folder.name) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvironmentFailed(f"the file is damaged: {error}", where=str(path)) from error
     except OSError as error:
         raise disk_error(error, path) from error

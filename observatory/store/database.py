@@ -7,7 +7,7 @@ everybody out; so every door waits a little, then names the process that is in t
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,8 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.rollback()
+        with suppress(duckdb.Error):  # after a full disk there is nothing left to roll back
+            connection.rollback()
         raise
     connection.commit()
 

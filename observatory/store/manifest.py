@@ -1,6 +1,7 @@
 """manifest.json of a run folder: read with care for its number, written whole or not at all."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,8 @@ from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, replacing
 
 MANIFEST_NAME = "manifest.json"
+NEWBORN_S = 60.0
+"""A folder this young, without a manifest or never locked, is taken to be in the making."""
 OLDEST_FORMAT = 1
 """The lowest manifest format that this version still reads."""
 
@@ -23,11 +26,41 @@ def run_folders(workspace: Workspace) -> list[Path]:
     """Every folder of results/runs that holds a manifest, by name; hidden ones are being removed."""
     if not workspace.runs.is_dir():
         return []
-    return sorted(
-        folder
-        for folder in workspace.runs.iterdir()
-        if not folder.name.startswith(".") and (folder / MANIFEST_NAME).is_file()
-    )
+    return [folder for folder in _folders(workspace) if _has_manifest(folder)]
+
+
+def stray_folders(workspace: Workspace) -> list[Path]:
+    """Folders among the run folders that hold no manifest and are too old to be in the making."""
+    if not workspace.runs.is_dir():
+        return []
+    found = [folder for folder in _folders(workspace) if not _has_manifest(folder)]
+    return [folder for folder in found if _age_s(folder) > NEWBORN_S]
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    try:
+        return sorted(
+            folder
+            for folder in workspace.runs.iterdir()
+            if not folder.name.startswith(".") and folder.is_dir()
+        )
+    except OSError as error:
+        raise disk_error(error, workspace.runs) from error
+
+
+def _has_manifest(folder: Path) -> bool:
+    """Whether it is a run folder; one that may not be looked into is, and reading it gives the reason."""
+    try:
+        return (folder / MANIFEST_NAME).is_file()
+    except OSError:
+        return True
+
+
+def _age_s(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def create_run(workspace: Workspace, manifest: Manifest) -> Path:
@@ -55,6 +88,16 @@ def read_manifest(folder: Path) -> Manifest:
     return decode_manifest(read_manifest_bytes(folder), folder / MANIFEST_NAME)
 
 
+def check_folder_name(folder: Path, manifest: Manifest) -> None:
+    """EnvironmentFailed where a run folder does not have its run's name."""
+    if manifest.run_id != folder.resolve().name:
+        raise EnvironmentFailed(
+            f"holds run {manifest.run_id}: the folder was copied or renamed",
+            where=str(folder),
+            fix="remove the copy, or give the folder the run's name again",
+        )
+
+
 def read_manifest_bytes(folder: Path) -> bytes:
     """manifest.json as it lies on disk."""
     path = folder / MANIFEST_NAME
@@ -72,20 +115,20 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
         number = msgspec.json.decode(data, type=_Numbered).format
         if number > MANIFEST_FORMAT:
             raise BadInput(
-                f"manifest format {number} is too new: this version reads up to {MANIFEST_FORMAT}",
+                f"manifest format {str(number)[:20]} is too new: this version reads up to {MANIFEST_FORMAT}",
                 where=str(path),
                 fix="update the observatory",
             )
         if number < OLDEST_FORMAT:
             raise BadInput(
-                f"manifest format {number} is too old: this version reads from {OLDEST_FORMAT}",
+                f"manifest format {str(number)[:20]} is too old: this version reads from {OLDEST_FORMAT}",
                 where=str(path),
                 fix="read it with the version that wrote it, which its `software` names",
             )
         return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EnvironmentFailed(
-            f"the manifest is damaged: {error}",
+            f"the manifest is damaged: {str(error).partition(' while ')[0]}",
             where=str(path),
             fix="restore it from a copy, or remove the folder",
         ) from error

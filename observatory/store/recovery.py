@@ -14,12 +14,16 @@ from observatory.core.workspace import Workspace
 from observatory.store.campaigns import holds_unfinished
 from observatory.store.crashed_stage import crashed_stage
 from observatory.store.journals import JOURNAL_FOLDER, worker_journals
-from observatory.store.manifest import MANIFEST_NAME, read_manifest, run_folders
+from observatory.store.manifest import (
+    MANIFEST_NAME,
+    NEWBORN_S,
+    check_folder_name,
+    read_manifest,
+    run_folders,
+)
 from observatory.store.run_lock import LOCK_NAME, hold_lock, is_running
 
 CRASH_REASON = "its runner died before the run was over (killed, or the machine went down)"
-NEWBORN_S = 60.0
-"""A folder this young that nobody ever locked is taken to be in the making."""
 SAMPLES_JOURNAL = "samples.journal"
 """What telemetry calls a campaign's journal, in results/campaigns/<campaign id>."""
 
@@ -58,7 +62,10 @@ def _is_being_made(folder: Path) -> bool:
     """Whether its runner may still be between making the folder and taking its lock."""
     if (folder / LOCK_NAME).exists():
         return False
-    return time.time() - (folder / MANIFEST_NAME).stat().st_mtime < NEWBORN_S
+    try:
+        return time.time() - (folder / MANIFEST_NAME).stat().st_mtime < NEWBORN_S
+    except OSError:
+        return False
 
 
 def _is_sealed(folder: Path) -> bool:
@@ -72,6 +79,7 @@ def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | Non
     from observatory.store.sealing import seal  # brings polars, which most runs need only later
 
     manifest = read_manifest(folder)
+    check_folder_name(folder, manifest)
     samples = workspace.campaigns / manifest.campaign_id / SAMPLES_JOURNAL
     if manifest.sealed:
         seal(folder, manifest, samples)

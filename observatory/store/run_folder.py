@@ -12,7 +12,13 @@ from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, write_text
 from observatory.store.frames import RunFrames, read_frames
-from observatory.store.manifest import create_run, read_manifest, run_folders, write_manifest
+from observatory.store.manifest import (
+    check_folder_name,
+    create_run,
+    read_manifest,
+    run_folders,
+    write_manifest,
+)
 from observatory.store.recovery import recover_crashed
 from observatory.store.run_lock import hold_lock, is_running
 from observatory.store.sealing import seal, verify
@@ -74,6 +80,7 @@ def list_runs(workspace: Workspace) -> list[RunEntry]:
 def _entry(folder: Path) -> RunEntry:
     try:
         manifest = read_manifest(folder)
+        check_folder_name(folder, manifest)
     except ObservatoryError as error:
         return RunEntry(folder, None, None, is_running(folder), str(error))
     return RunEntry(folder, manifest, label_of(folder, manifest), is_running(folder))

@@ -15,10 +15,11 @@ import polars as pl
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.database import WAIT_S, connect, transaction
+from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.loading import Row, Summarise, load_run
 from observatory.store.manifest import (
     MANIFEST_NAME,
+    check_folder_name,
     decode_manifest,
     manifest_sha256,
     read_manifest_bytes,
@@ -37,15 +38,26 @@ __all__ = [
     "read_for_ingest",
 ]
 
-_OF_THE_MACHINE = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
+_OF_THE_MACHINE = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,
+    duckdb.TransactionException,
+    MemoryError,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """The runs that were taken in; message says which were not, and why (None: all were)."""
+    """The runs that were taken in; message says which were not, and why (None: all were).
+
+    failed: this machine kept the run out (a full disk, a permission), not somebody's open database.
+    """
 
     ingested: tuple[str, ...]
     message: str | None = None
+    failed: bool = False
 
 
 def ingest(
@@ -69,15 +81,16 @@ def ingest(
         summarise, frame = stage_metrics, stage_metrics(manifest, read_frames(folder))
     try:
         connection = connect(workspace, read_only=False, wait_s=wait_s)
-    except ObservatoryError as error:
-        return IngestResult((), _waits([manifest.run_id], error))
+    except (ObservatoryError, OSError, MemoryError) as error:
+        busy = isinstance(error, DatabaseBusy)
+        return IngestResult((), _waits([manifest.run_id], error), failed=not busy)
     with connection:
         try:
             with transaction(connection):
                 load_run(connection, folder, manifest, identity, frame)
             _take_in_prices(workspace, connection)
         except _OF_THE_MACHINE as error:
-            return IngestResult((), _waits([manifest.run_id], error))
+            return IngestResult((), _waits([manifest.run_id], error), failed=True)
         if summarise is None:
             return IngestResult((manifest.run_id,))
         others = _take_in_pending(workspace, connection, summarise)
@@ -103,11 +116,11 @@ def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) ->
     found = []
     for folder in run_folders(workspace):
         sha256, label = known.get(folder.name, (None, None))
-        data = read_manifest_bytes(folder)
-        unchanged = sha256 == manifest_sha256(data)
-        if unchanged and not (folder / LABEL_NAME).exists():
-            continue
         try:
+            data = read_manifest_bytes(folder)
+            unchanged = sha256 == manifest_sha256(data)
+            if unchanged and not (folder / LABEL_NAME).exists():
+                continue
             manifest = decode_manifest(data, folder / MANIFEST_NAME)
         except ObservatoryError:
             continue
@@ -120,6 +133,7 @@ def read_for_ingest(folder: Path) -> tuple[Manifest, Row]:
     """A sealed run's manifest, its files verified, and its label and manifest_sha256."""
     data = read_manifest_bytes(folder)
     manifest = decode_manifest(data, folder / MANIFEST_NAME)
+    check_folder_name(folder, manifest)
     if not manifest.sealed:
         raise BadInput(
             "the run is not sealed yet",
@@ -161,7 +175,7 @@ def _take_in_prices(workspace: Workspace, connection: duckdb.DuckDBPyConnection)
 
 
 def _waits(run_ids: Sequence[str], error: Exception) -> str:
-    reason = str(error).splitlines()[0]
+    reason = " ".join(str(error).split()) or type(error).__name__
     return (
         f"{', '.join(run_ids)}: sealed on disk, waiting for the database ({reason}); "
         "the next run or `observatory rebuild` takes it in"

@@ -1,0 +1,40 @@
+"""Errors of this machine that no room expected, as one line: a disk, a permission, memory.
+
+Rooms raise EnvironmentFailed where they know the file; this is for what reaches the command's end.
+"""
+
+import sys
+from pathlib import Path
+
+from observatory.core.errors import EnvironmentFailed
+
+_LIBRARIES = {
+    "duckdb": ("IOException", "OutOfMemoryException", "FatalException"),
+    "polars.exceptions": ("ComputeError",),
+}
+_MEMORY = ("cannot allocate memory", "out of memory", "failed to map segment", "memory allocation")
+_MORE_MEMORY = "give it more memory (ulimit -v, the container's limit), or load less at once"
+
+
+def environment_fault(error: BaseException) -> EnvironmentFailed | None:
+    """The error in words where this machine is at fault, None where it looks like a bug."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(word in text.lower() for word in _MEMORY):
+        return EnvironmentFailed("there is not enough memory", fix=_MORE_MEMORY)
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return EnvironmentFailed(
+            "no thread can be started",
+            fix="raise the limit of processes or of memory (ulimit -u, -v)",
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        from observatory.store.files import disk_error
+
+        if error.filename is not None:
+            return disk_error(error, Path(str(error.filename)))
+        return EnvironmentFailed(error.strerror or text)
+    for module, names in _LIBRARIES.items():
+        kinds = [getattr(sys.modules.get(module), name, None) for name in names]
+        known = any(isinstance(error, kind) for kind in kinds if isinstance(kind, type))
+        if known and (module == "duckdb" or "os error" in text):
+            return EnvironmentFailed(text)
+    return None
