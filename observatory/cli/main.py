@@ -32,6 +32,7 @@ from observatory.cli import (
 from observatory.cli.console import echo, install_streams, lost_output
 from observatory.cli.faults import environment_fault
 from observatory.core.errors import ExitCode, ObservatoryError
+from observatory.core.processes import leave_no_core_dumps
 
 app = typer.Typer(
     name="observatory",
@@ -85,6 +86,7 @@ class Interruption:
 def main() -> NoReturn:
     """Run the command; an error of a known kind is one line on stderr, a bug is a trace and exit code 1."""
     install_streams()
+    leave_no_core_dumps()
     interruption = Interruption()
     interruption.listen()
     try:

@@ -129,9 +129,7 @@ def check(
 
     Example: observatory target check --url http://127.0.0.1:8000/v1 --model my-model
     """
-    import shutil
-    import tempfile
-
+    from observatory.core.private_folders import private_folder, sweep_private_folders
     from observatory.endpoints.catalogue import OpenContext, open_target, unopened_connection
     from observatory.endpoints.check import check_target
 
@@ -139,12 +137,13 @@ def check(
     if show:
         _show(unopened_connection(target), json_output)
         return
-    folder = Path(tempfile.mkdtemp(prefix="observatory-check-"))
-    context = OpenContext(folder, lambda text: echo(text, err=True))
-    with open_target(target, context) as opened:
-        found = check_target(opened)
-        _print(opened, found, json_output)
-    shutil.rmtree(folder)  # where it failed, the message names the log in it
+    sweep_private_folders()
+    # Where it fails, the message names the log in the folder.
+    with private_folder("check", keep_on_error=True) as folder:
+        context = OpenContext(folder, lambda text: echo(text, err=True))
+        with open_target(target, context) as opened:
+            found = check_target(opened)
+            _print(opened, found, json_output)
 
 
 def asked_target(name: str | None, url: str | None, model: str | None) -> "Target":

@@ -22,13 +22,12 @@ EXIT_INTERRUPTED = 130
 """Asked to stop; what was in flight is recorded as interrupted."""
 
 
-def locust_command(handoff_path: Path, handoff: Handoff, loadtests: Path) -> list[str]:
+def locust_command(handoff: Handoff, loadtests: Path) -> list[str]:
     """The child's argv; the hand-off's path goes in the environment (HANDOFF_VARIABLE), no key anywhere.
 
     The child writes its log to standard error and ends by itself. Limits are at least the number of
     processes, so that each has a share (runner.preflight sees to it).
     """
-    del handoff_path  # by environment, because Locust hands its arguments on to workers
     users = simulated_users(handoff)
     command = [sys.executable, "-m", "locust", "--locustfile", str(loadtests / locustfile(handoff))]
     command += ["--headless", "--only-summary", "--loglevel", "WARNING"]

@@ -1,9 +1,12 @@
-"""What the runner hands to Locust's processes for one stage, in a private folder.
+"""What the runner hands to Locust's processes for one stage, in a file that lies in memory.
 
 No secret is in it (connections hold references only) and no module that forks badly is imported.
-The folder is removed when the stage is over, because it holds the prompts' text.
+It holds the prompts' text, which no death of a process may leave on a disk.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +16,7 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
 from observatory.core.plan import PlanItem, StagePlan
 
+_DESCRIPTORS = "/proc/self/fd"
 HANDOFF_VARIABLE = "OBSERVATORY_HANDOFF"
 RUNNER_VARIABLE = "OBSERVATORY_RUNNER"
 """The process id of the runner that started Locust: without that parent nothing may be sent."""
@@ -53,6 +57,45 @@ class Handoff(msgspec.Struct, frozen=True):
     store_text: bool = False
     caps: Caps = Caps()
     stop_on_refusals: bool = False
+
+
+@contextmanager
+def handed_over(folder: Path, handoff: Handoff) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The path by which a child reads the hand-off while the block runs, and the descriptors that it inherits.
+
+    The prompts' text lies in memory alone, so that no death of ours leaves it on a disk; where the
+    kernel has no such files it lies in `folder`, which is private and is swept.
+    """
+    descriptor = _in_memory(msgspec.msgpack.encode(handoff))
+    if descriptor is None:
+        path = write_handoff(folder, handoff)
+        try:
+            yield str(path), ()
+        finally:
+            path.unlink(missing_ok=True)
+        return
+    try:
+        yield f"{_DESCRIPTORS}/{descriptor}", (descriptor,)
+    finally:
+        os.close(descriptor)
+
+
+def _in_memory(data: bytes) -> int | None:
+    """A descriptor of a file in memory that holds the data; None where there is no such thing."""
+    create = getattr(os, "memfd_create", None)
+    if create is None or not Path(_DESCRIPTORS).is_dir():
+        return None
+    try:
+        descriptor: int = create("observatory-handoff")
+    except OSError:
+        return None
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def write_handoff(folder: Path, handoff: Handoff) -> Path:

@@ -94,8 +94,10 @@ class PlainRun:
         if made.returncode or not lines:
             said = (made.stderr.strip() or "nothing was said").splitlines()[-1]
             raise ValueError(f"the plan could not be made: {said}")
-        handoff = read_handoff(Path(lines[-1]))
-        Path(lines[-1]).unlink()  # it holds the prompts' text
+        try:
+            handoff = read_handoff(Path(lines[-1]))
+        finally:
+            Path(lines[-1]).unlink(missing_ok=True)  # it holds the prompts' text
         stage = msgspec.structs.replace(
             handoff.stage, kind="closed", offsets_ns=None, warmup_s=0.0, steady_s=ENDLESS_S
         )

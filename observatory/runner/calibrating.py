@@ -5,15 +5,13 @@ trials; what each found says what limited it.
 """
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from observatory.core.errors import BadInput
+from observatory.core.private_folders import private_folder, sweep_private_folders
 from observatory.core.scenario import Scenario
 from observatory.core.units import human_number, human_seconds
 from observatory.core.workspace import Workspace
@@ -103,21 +101,18 @@ def calibrate(
     if not place.apart:
         say("client and server share their cores: every figure is a lower bound")
     effort = QUICK if quick else THOROUGH
-    folder = Path(tempfile.mkdtemp(prefix="observatory-calibration-"))
-    try:
-        with Stop().listening() as stop:
-            bench = Bench(
-                folder=folder,
-                loadtests=workspace.loadtests,
-                processes=processes,
-                client_cores=place.client,
-                stopping=lambda: stop.asked,
-                warmup_s=effort.warmup_s,
-                steady_s=effort.steady_s,
-            )
-            return _measure(bench, place, effort, quick, gap_s, say)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    sweep_private_folders()
+    with private_folder("calibration") as folder, Stop().listening() as stop:
+        bench = Bench(
+            folder=folder,
+            loadtests=workspace.loadtests,
+            processes=processes,
+            client_cores=place.client,
+            stopping=lambda: stop.asked,
+            warmup_s=effort.warmup_s,
+            steady_s=effort.steady_s,
+        )
+        return _measure(bench, place, effort, quick, gap_s, say)
 
 
 def _measure(

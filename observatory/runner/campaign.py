@@ -21,6 +21,7 @@ from observatory.core.errors import (
     ObservatoryError,
 )
 from observatory.core.plan import Plan
+from observatory.core.private_folders import sweep_private_folders
 from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
 from observatory.economics.price_files import agreed_prices
@@ -88,6 +89,7 @@ def run_campaign(
     Raises BadInput before anything starts where the request cannot be run; whatever happens after
     the run folders exist is in them and in the answer's exit code.
     """
+    sweep_private_folders()  # prompts and answers that a killed run left
     for line in end_lost_engines():  # or what they hold (a port, a GPU) would be refused below
         observer.say(line)
     plan = _check(workspace, request, observer)

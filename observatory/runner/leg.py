@@ -5,10 +5,8 @@ in order. The kernel kills it if we die; until it is dead it holds the target's 
 """
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,10 +17,11 @@ from typing import Literal
 from observatory.core.connection import Connection
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.priority import set_niceness
+from observatory.core.private_folders import private_folder
 from observatory.core.run import StageTimes
 from observatory.core.stage_counts import issued_by_worker
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
-from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, write_handoff
+from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, handed_over
 from observatory.runner.refused import refusals_paid, refused_alike
 from observatory.runner.ticks import Heartbeats, LastWord
 
@@ -83,43 +82,41 @@ def run_leg(
     journal = Path(leg.handoff.journal)
     journal.mkdir(parents=True, exist_ok=True)
     beats = Heartbeats(journal)
-    private = Path(tempfile.mkdtemp(prefix="observatory-"))
-    try:
-        path = write_handoff(private, leg.handoff)
-        child = _start(leg, path)
+    with private_folder() as private, handed_over(private, leg.handoff) as (path, descriptors):
+        child = _start(leg, path, private, descriptors)
         try:
             set_niceness(child.pid, LOAD_NICENESS)
             started(child.pid)
             cause = _follow(leg, child, beats, stopping, failed, moment)
         finally:
             _end(child)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
     beats.read()
     outcome, reason = _judge(leg, child.returncode, beats, cause)
     said = [beats.last_word(number) for number in range(leg.handoff.workers)]
     return LegResult(stage_times(leg.handoff, beats), said, outcome, reason)
 
 
-def _start(leg: Leg, handoff: Path) -> subprocess.Popen[bytes]:
+def _start(
+    leg: Leg, handoff: str, private: Path, descriptors: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")
     }
-    environment[HANDOFF_VARIABLE] = str(handoff)
+    environment[HANDOFF_VARIABLE] = handoff
     environment[RUNNER_VARIABLE] = str(os.getpid())
     environment["OPENBLAS_NUM_THREADS"] = "1"
     leg.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with leg.log.open("ab") as log:
             return subprocess.Popen(
-                locust_command(handoff, leg.handoff, _loadtests(leg, handoff.parent)),
+                locust_command(leg.handoff, _loadtests(leg, private)),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=handoff.parent,
+                cwd=private,
                 start_new_session=True,
-                pass_fds=() if leg.lock is None else (leg.lock,),
+                pass_fds=descriptors if leg.lock is None else (*descriptors, leg.lock),
             )
     except OSError as error:
         raise EnvironmentFailed(f"Locust could not be started: {error}") from error

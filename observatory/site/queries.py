@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
 
 from observatory.analysis.frames import COUNTED
 from observatory.core.metric import FROM_SCHEDULED
+from observatory.core.private_folders import private_folder
 from observatory.core.workspace import Workspace
 from observatory.site.figures import Figures, Row, figure_of
 from observatory.site.hosts import HostMask, host_named, host_names
@@ -96,10 +96,10 @@ def open_reader(
         return
     from observatory.store.warehouse import connect
 
-    with TemporaryDirectory(prefix="observatory-site-") as scratch:
+    with private_folder("site") as scratch:
         connection = connect(workspace, read_only=True)
         try:
-            reader = Reader(connection, Path(scratch), HostMask((), active=False), only_published)
+            reader = Reader(connection, scratch, HostMask((), active=False), only_published)
             if show_host:
                 yield reader
                 return

@@ -114,7 +114,7 @@ def start(handoff: Handoff, *, loadtests: Path = LOADTESTS, **more: Any) -> subp
     environment = {**os.environ, HANDOFF_VARIABLE: str(path), "PYTHONPATH": str(ROOT)}
     with (journal.parent / "locust.log").open("ab") as log:
         return subprocess.Popen(
-            locust_command(path, handoff, loadtests),
+            locust_command(handoff, loadtests),
             env={**environment, **more.pop("environment", {})},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -19,7 +19,7 @@ def handoff(stage: dict[str, Any], **more: Any) -> Handoff:
 
 
 def test_one_process_runs_headless_and_says_nothing_of_the_handoff() -> None:
-    command = locust_command(Path("/private/handoff"), handoff(CLOSED), Path("/tests"))
+    command = locust_command(handoff(CLOSED), Path("/tests"))
     assert command[:3] == [sys.executable, "-m", "locust"]
     assert str(Path("/tests/chat.py")) in command
     assert "--headless" in command and "--processes" not in command
@@ -28,7 +28,7 @@ def test_one_process_runs_headless_and_says_nothing_of_the_handoff() -> None:
 
 def test_several_processes_meet_on_a_port_of_their_own_on_loopback() -> None:
     many = handoff(CLOSED, workers=3)
-    command = locust_command(Path("h"), many, Path("t"))
+    command = locust_command(many, Path("t"))
     assert command[command.index("--processes") + 1] == "3"
     assert command[command.index("--master-bind-host") + 1] == "127.0.0.1"
     port = command[command.index("--master-bind-port") + 1]
