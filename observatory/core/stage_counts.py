@@ -9,10 +9,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-ISSUED, ENDED, REFUSED, LIKENESS, ACCEPTED = range(5)
+ISSUED, ENDED, REFUSED, LIKENESS, ACCEPTED, TRIES, OUTPUT_TOKENS, NANO_USD = range(8)
 """Places of a worker's counts. issued: requests handed to users; ended: answers that ended, refusals
 included; refused: those that were refused alike; likeness: what the refusals have in common, as a number;
-accepted: whether the service has accepted a request, ended or not."""
+accepted: whether the service has accepted a request, ended or not. tries, output_tokens, nano_usd: what of
+its caps was spent when it last sent a request, what was in flight at its worst; they stay 0 without caps."""
 _WIDTH = 8
 _BYTES = 8
 
@@ -49,8 +50,27 @@ class StageCounts:
 
 def issued_by_worker(journal: Path) -> dict[int, int]:
     """How many requests each worker had issued, to the last; empty where nothing was counted."""
+    return {worker: counts[ISSUED] for worker, counts in enumerate(read_counts(journal))}
+
+
+def spent_of_caps(journal: Path) -> dict[str, float] | None:
+    """What all workers had spent of their caps, by the names of a manifest's `spent`; None: not counted."""
+    counts = read_counts(journal)
+    if not counts:
+        return None
+    usd = sum(own[NANO_USD] for own in counts) / 1e9
+    return {
+        "requests": sum(own[TRIES] for own in counts),
+        "output_tokens": sum(own[OUTPUT_TOKENS] for own in counts),
+        "usd": usd,
+        "assumed_usd": usd,
+    }
+
+
+def read_counts(journal: Path) -> list[list[int]]:
+    """Every worker's counts, by the places above; empty where nothing was counted."""
     data = b""
     with suppress(OSError):
         data = counts_path(journal).read_bytes()
     counts = memoryview(data[: len(data) // (_WIDTH * _BYTES) * _WIDTH * _BYTES]).cast("q")
-    return {place // _WIDTH: counts[place + ISSUED] for place in range(0, len(counts), _WIDTH)}
+    return [counts[place : place + _WIDTH].tolist() for place in range(0, len(counts), _WIDTH)]

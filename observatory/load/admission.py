@@ -3,9 +3,11 @@
 Limits are of a whole stage; each worker keeps its share of them.
 """
 
+import math
 from typing import Literal
 
 from observatory.core.record import Attempt
+from observatory.core.stage_counts import NANO_USD, OUTPUT_TOKENS, TRIES
 from observatory.endpoints.limits_said import limits_said
 from observatory.load.budget import Budget
 from observatory.load.handoff import Handoff
@@ -17,11 +19,19 @@ Decision = Literal["go", "wait", "never"] | int
 
 
 class Admission:
-    """Asked before each request, told of each that begins and ends."""
+    """Asked before each request, told of each that begins and ends.
 
-    def __init__(self, handoff: Handoff, worker: int, start_ns: int) -> None:
+    lasting: where the worker's counts outlive it (core.stage_counts).
+    """
+
+    def __init__(
+        self, handoff: Handoff, worker: int, start_ns: int, lasting: memoryview | None = None
+    ) -> None:
         workers = handoff.workers
         self.budget = Budget(handoff.caps, worker, workers)
+        caps = handoff.caps
+        capped = caps.requests is not None or caps.output_tokens is not None or caps.usd is not None
+        self._lasting = lasting if capped else None
         self.in_flight = 0
         limits = [handoff.connection.max_concurrency]
         if handoff.stage.kind in ("constant", "poisson"):
@@ -53,6 +63,8 @@ class Admission:
         """It goes out."""
         self.in_flight += 1
         self.budget.hold(turn.worst_prompt_tokens, turn.worst_output_tokens)
+        if self._lasting is not None:
+            self._note_spent(self._lasting)
         if self._rate is not None:
             self._rate.sent(now_ns)
         if self._pacer is not None:
@@ -68,12 +80,22 @@ class Admission:
             tried = Attempt(
                 number=exchange.number, sent=exchange.sent, http_status=exchange.response.status
             )
-        return self.budget.again(
+        granted = self.budget.again(
             turn.worst_prompt_tokens,
             turn.worst_output_tokens,
             tried,
             unread=turn.met_stale_connection,
         )
+        if granted and self._lasting is not None:
+            self._note_spent(self._lasting)
+        return granted
+
+    def _note_spent(self, lasting: memoryview) -> None:
+        """Write down what is spent where it outlives this process; what is in flight at its worst."""
+        budget = self.budget
+        lasting[TRIES] = budget.requests
+        lasting[OUTPUT_TOKENS] = budget.spent_tokens
+        lasting[NANO_USD] = math.ceil(budget.spent_usd * 1e9)
 
     def place_again(self, turn: Turn, now_ns: int) -> int:
         """Take another try's place under the rate limits; the instant from which it may go out.

@@ -69,8 +69,8 @@ class StageRun:
         self._endpoint = make_endpoint(
             handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
         )
-        self._recorder = Recorder(Path(handoff.journal), worker)
         counts = open_counts(handoff)
+        self._recorder = Recorder(Path(handoff.journal), worker)
         self._lasting = counts.of(worker)
         self._refusals = Refusals(counts, worker, watching=handoff.stop_on_refusals)
         self._watchdog = Watchdog(handoff.connection)
@@ -85,7 +85,7 @@ class StageRun:
             self._endpoint, self._record, self._write, self._maybe_over, self._bug
         )
         self._heartbeat = Heartbeat(self.clock, self._beat)
-        self._admission = Admission(handoff, worker, time.monotonic_ns())
+        self._admission = Admission(handoff, worker, time.monotonic_ns(), self._lasting)
         self._patience = patience_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
         self._tries = Tries(self._patience, self._admission, self.alarms)
         self._loop = make_loop(self, handoff, worker)

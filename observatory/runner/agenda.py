@@ -67,6 +67,10 @@ class Diary:
             ]
         )
 
+    def repeated(self, turn: int, cell: int) -> list[str]:
+        """The runs that were begun for a turn's cell before, none of which measured it."""
+        return [run.run_id for run in self.file.runs if (run.turn, run.cell) == (turn, cell)]
+
     def agenda(self) -> list[Due]:
         """What is still to be measured."""
         return [

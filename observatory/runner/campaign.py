@@ -43,6 +43,7 @@ from observatory.runner.progress import Observer
 from observatory.runner.quoting import CampaignQuote, quote_request
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.references import check_references
+from observatory.runner.repeated import count_repeated
 from observatory.runner.sensors import start_sensors
 from observatory.runner.sitting import Campaign, Member, Request, Sitting
 from observatory.runner.spending import check_may_spend
@@ -223,6 +224,7 @@ def _sit(
             member = enlist(sitting, stack, campaign.request.cells[place])
             sitting.members.append(member)
             if diary is not None and due.turn is not None:
+                count_repeated(sitting, member, diary.repeated(due.turn, place))
                 diary.begun(due.turn, place, member.manifest.run_id)
         error = _measure(sitting)
         runs, failure = _finish(sitting, diary)

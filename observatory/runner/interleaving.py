@@ -60,7 +60,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     assert opened is not None
     campaign, sampler = sitting.campaign, sitting.sampler
     scenario, plan = campaign.request.scenario, campaign.plan
-    caps = caps_left(scenario.budget, member.prices, member.spent)
+    caps = caps_left(scenario.budget, member.prices, member.spent_before.plus(member.spent))
     processes = 1 if stage.kind == "prime" else scenario.processes
     workers = carriers(caps, plan.items, processes)
     if workers < processes:

@@ -79,7 +79,7 @@ class Campaign:
 
 @dataclass(slots=True)
 class Member:
-    """One run of the campaign while it lives."""
+    """One run of the campaign while it lives. spent_before: of its caps, by the runs that it repeats."""
 
     target: Target
     prices: AppliedPrices
@@ -87,6 +87,7 @@ class Member:
     manifest: Manifest
     opened: OpenTarget | None = None
     spent: Spent = field(default_factory=Spent)
+    spent_before: Spent = field(default_factory=Spent)
     status: RunStatus = "running"
     reason: str | None = None
 

@@ -5,6 +5,7 @@ Times and counts come from the workers' words and records, the level from the sc
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from pydantic import ValidationError
@@ -29,7 +30,7 @@ class _Heard:
 def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
     """The stage as far as it came; its steady window ends no later than the last sign of life."""
     heard = _listen(folder, index)
-    counted = issued_by_worker(folder / JOURNAL_FOLDER / f"stage-{index:02d}")
+    counted = issued_by_worker(journal_of(folder, index))
     for worker in heard.issued.keys() | heard.recorded.keys() | counted.keys():
         known = heard.issued.get(worker, 0), counted.get(worker, 0), heard.recorded.get(worker, 0)
         heard.issued[worker] = max(known)
@@ -47,6 +48,21 @@ def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
         lost_workers=heard.silent,
     )
     return bare if heard.priming else _with_level(bare, manifest)
+
+
+def journal_of(folder: Path, index: int) -> Path:
+    """A stage's journal folder."""
+    return folder / JOURNAL_FOLDER / f"stage-{index:02d}"
+
+
+def with_spent(
+    spent: dict[str, Any] | None, more: dict[str, float] | None
+) -> dict[str, Any] | None:
+    """What the stages before had spent of the caps and the one that was running; unknown stays out."""
+    if more is None:
+        return spent
+    before = spent or {"overrun": 1.0}
+    return before | {name: before.get(name, 0) + value for name, value in more.items()}
 
 
 def _listen(folder: Path, index: int) -> _Heard:

@@ -10,9 +10,10 @@ import msgspec
 
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
+from observatory.core.stage_counts import spent_of_caps
 from observatory.core.workspace import Workspace
 from observatory.store.campaigns import holds_unfinished
-from observatory.store.crashed_stage import crashed_stage
+from observatory.store.crashed_stage import crashed_stage, journal_of, with_spent
 from observatory.store.journals import JOURNAL_FOLDER, worker_journals
 from observatory.store.manifest import (
     MANIFEST_NAME,
@@ -103,7 +104,8 @@ def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
     known = {stage.index for stage in manifest.stages}
     for index in sorted({journal.stage for journal in worker_journals(folder, "ticks")} - known):
         stages = [*manifest.stages, crashed_stage(folder, manifest, index)]
-        manifest = msgspec.structs.replace(manifest, stages=stages)
+        spent = with_spent(manifest.spent, spent_of_caps(journal_of(folder, index)))
+        manifest = msgspec.structs.replace(manifest, stages=stages, spent=spent)
     ended = max((stage.ended for stage in manifest.stages if stage.ended is not None), default=None)
     utc = manifest.ended_utc
     if utc is None and ended is not None:

@@ -190,3 +190,28 @@ def test_every_cell_is_checked_before_the_first_one_starts(workspace: Workspace)
     assert "target paid is billed by tokens and the scenario has no budget" in said
     assert workspace.run_folders() == []
     assert campaign_files(workspace) == []
+
+
+def test_a_resumed_cell_has_what_its_killed_run_left_of_the_cap(workspace: Workspace) -> None:
+    matrix = EMULATED.replace("    profile.ttft_median: [10ms, 40ms]\n", "") + "  repeats: 1\n"
+    workspace.write(
+        "sweep", MATRIX.format(matrix=matrix, steady="20s") + "budget: {requests: 60}\n"
+    )
+    child = workspace.start("run", "sweep")
+    wait_until(
+        lambda: any(
+            file.stat().st_size > 2000 for file in workspace.results.rglob("worker-*.requests")
+        ),
+        "some requests",
+    )
+    child.kill()
+    child.communicate(timeout=60)
+    workspace.run("run", "sweep", "--resume", "last", code=(3, 7))
+    by_cell: dict[int, int] = {}
+    for manifest in manifests(workspace):
+        issued = sum(stage["issued"] for stage in manifest["stages"])
+        by_cell[manifest["cell"]] = by_cell.get(manifest["cell"], 0) + issued
+    crashed, *_ = manifests(workspace)
+    assert crashed["status"] == "crashed"
+    assert crashed["spent"]["requests"] == crashed["stages"][0]["issued"] > 0
+    assert by_cell == {0: 60, 1: 60}

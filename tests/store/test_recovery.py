@@ -13,7 +13,7 @@ from observatory.core.record import Attempt
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.scenario import Scenario
-from observatory.core.stage_counts import ISSUED, StageCounts
+from observatory.core.stage_counts import ISSUED, NANO_USD, OUTPUT_TOKENS, TRIES, StageCounts
 from observatory.core.workspace import Workspace
 from observatory.store import recovery
 from observatory.store.run_folder import (
@@ -130,6 +130,19 @@ def test_what_a_dead_runner_had_issued_is_counted_to_the_last_request(workspace:
     recover_crashed(workspace)
     (stage,) = read_manifest(folder).stages
     assert (stage.issued, stage.recorded, stage.counted) == (10, 8, True)
+
+
+def test_what_a_dead_runner_had_spent_of_its_caps_is_in_the_manifest(workspace: Workspace) -> None:
+    before = {"requests": 5, "output_tokens": 50, "usd": 0.5, "assumed_usd": 0.0, "overrun": 1.2}
+    folder = _abandoned(workspace, msgspec.structs.replace(_running(), spent=before))
+    for worker, spent in enumerate(((7, 70, 250_000_000), (3, 30, 0))):
+        write_journal(folder, heartbeat(0, worker, ended=False), "ticks", stage=0, worker=worker)
+        own = StageCounts(folder / "journal" / "stage-00", 2).of(worker)
+        own[TRIES], own[OUTPUT_TOKENS], own[NANO_USD] = spent
+    recover_crashed(workspace)
+    assert read_manifest(folder).spent == {
+        "requests": 15, "output_tokens": 150, "usd": 0.75, "assumed_usd": 0.25, "overrun": 1.2,
+    }  # fmt: skip
 
 
 def test_no_dead_worker_issued_less_than_it_recorded(workspace: Workspace) -> None:

@@ -1,0 +1,64 @@
+"""What the runs that a resumed campaign repeats had spent: it counts against the same caps."""
+
+from collections.abc import Sequence
+
+from observatory.core.errors import ObservatoryError
+from observatory.core.run import Manifest
+from observatory.core.scenario import Budget
+from observatory.core.units import human_usd
+from observatory.runner.sitting import Member, Sitting
+from observatory.runner.spending import Spent
+from observatory.store.run_folder import read_manifest
+
+
+def count_repeated(sitting: Sitting, member: Member, run_ids: Sequence[str]) -> None:
+    """Count what earlier runs of this cell spent, and say so."""
+    campaign, budget = sitting.campaign, sitting.campaign.request.scenario.budget
+    if budget == Budget():
+        return
+    for run_id in run_ids:
+        try:
+            spent = spent_of(read_manifest(campaign.workspace.runs / run_id), budget)
+        except ObservatoryError:
+            spent = whole(budget)
+        member.spent_before = member.spent_before.plus(spent)
+    said = _words(budget, member.spent_before)
+    if run_ids and said:
+        campaign.observer.say(
+            f"{member.target.name}: of its budget, {said} were spent before the campaign was resumed"
+        )
+
+
+def spent_of(manifest: Manifest, budget: Budget) -> Spent:
+    """What a run spent of its caps; all of them where that is not known.
+
+    Not known: of a stage whose runner was killed, where the workers did not count it (an older version).
+    """
+    if manifest.status in ("running", "crashed") and any(not s.counted for s in manifest.stages):
+        return whole(budget)
+    found = manifest.spent or {}
+    return Spent(
+        found.get("requests", 0),
+        found.get("output_tokens", 0),
+        found.get("usd", 0.0),
+        found.get("assumed_usd", 0.0),
+        found.get("overrun", 1.0),
+    )
+
+
+def whole(budget: Budget) -> Spent:
+    """All of the caps."""
+    usd = budget.usd or 0.0
+    return Spent(budget.requests or 0, budget.output_tokens or 0, usd, usd)
+
+
+def _words(budget: Budget, spent: Spent) -> str:
+    """What was spent of each cap that there is, in words; empty where nothing was."""
+    parts = []
+    if budget.requests is not None and spent.requests:
+        parts.append(f"{spent.requests} of {budget.requests} requests")
+    if budget.output_tokens is not None and spent.output_tokens:
+        parts.append(f"{spent.output_tokens} of {budget.output_tokens} output tokens")
+    if budget.usd is not None and spent.usd:
+        parts.append(f"{human_usd(spent.usd)} of {human_usd(budget.usd)} USD")
+    return ", ".join(parts)
