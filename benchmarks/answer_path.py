@@ -2,7 +2,7 @@
 
 One simulated user asks the truth server again and again, in this process, with the worker's own loop,
 transport, decoder and journal. Python counts the bytecodes and calls; the figures hardly depend on the clock
-or on what else the machine does: the worker's heartbeat is left out, and the cheapest of some blocks counts. C code between two calls is not seen:
+or on what else the machine does: what the loop does each time that it wakes up is left out, and the cheapest of some blocks counts. C code between two calls is not seen:
 the ceiling measure times that.
 """
 
@@ -28,10 +28,19 @@ from observatory.load.ring import open_ring
 from observatory.load.stage import StageRun
 
 TOKENS = 128
-WARM, COUNTED, BLOCKS = 20, 20, 4
+WARM, COUNTED, BLOCKS = 20, 40, 10
 """Answers before the count, which learn and fill caches, answers of a block, and blocks counted."""
 LIMIT_S = 60.0
-_BY_THE_CLOCK = ("load/heartbeat.py", "load/pacing.py")
+_ELSEWHERE = (
+    "load/heartbeat.py",
+    "load/io_uring.py",
+    "load/pacing.py",
+    "load/polling.py",
+    "load/ring.py",
+)
+"""What runs by the clock, or each time that the loop wakes up: how often is the machine's affair."""
+_LOOKS = frozenset({"_look", "_fault"})
+"""The watchdog's part of that."""
 
 
 class _Count:
@@ -45,7 +54,7 @@ class _Count:
         sys.setprofile(self._called)
 
     def _entered(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename.endswith(_BY_THE_CLOCK):
+        if _elsewhere(frame):
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
@@ -56,7 +65,13 @@ class _Count:
         return self._executed
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> None:
-        self.calls += event in ("call", "c_call")
+        if event in ("call", "c_call") and not _elsewhere(frame):
+            self.calls += 1
+
+
+def _elsewhere(frame: FrameType) -> bool:
+    code = frame.f_code
+    return code.co_filename.endswith(_ELSEWHERE) or code.co_name in _LOOKS
 
 
 def count(folder: Path) -> dict[str, float]:
@@ -71,6 +86,7 @@ def count(folder: Path) -> dict[str, float]:
     if trial is not None:
         trial.close()
     marks: list[tuple[int, int]] = []
+    ends = [WARM + COUNTED * block for block in range(BLOCKS + 1)]
     with serving(Schedule(0, 0, TOKENS, coalesce=True), folder / "truth.log") as server:
         stage = StageRun(_handoff(folder, server.port), 0, over.append)
 
@@ -82,7 +98,7 @@ def count(folder: Path) -> dict[str, float]:
                     gevent.get_hub().loop.run_callback(counted.trace)
                 marks.append((counted.bytecodes, counted.calls))
                 stage.ask(seat, turn)
-                if len(marks) > WARM + COUNTED * BLOCKS * BLOCKS:
+                if len(marks) > WARM + COUNTED * BLOCKS:
                     sys.settrace(None)
                     sys.setprofile(None)
                     stage.stop("interrupted", "counted")
@@ -95,9 +111,10 @@ def count(folder: Path) -> dict[str, float]:
             gevent.sleep(0.1)
     if len(marks) <= WARM + COUNTED * BLOCKS or stage.counts.errors > 1:  # the last one is cut off
         raise SystemExit(f"counted {len(marks)} answers, {stage.counts.errors} of them failed")
-    ends = [marks[WARM + COUNTED * block] for block in range(BLOCKS + 1)]
     return {
-        name: min((after[place] - before[place]) / COUNTED for before, after in pairwise(ends))
+        name: min(
+            (marks[end][place] - marks[start][place]) / COUNTED for start, end in pairwise(ends)
+        )
         for place, name in enumerate(("bytecodes", "calls"))
     } | {"ring": float(ring)}
 

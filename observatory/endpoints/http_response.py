@@ -15,6 +15,9 @@ from observatory.endpoints.bounds import ANSWER, ERROR_BODY, EVENT, HEAD, KEPT_O
 from observatory.endpoints.kept_reads import split_reads
 from observatory.endpoints.response_head import in_words, is_of_length, sound_head
 
+_NAMES: dict[bytes, str] = {}
+_MOST_NAMES = 1_000
+
 
 class ResponseReader:
     """Fed every read of one response in order, until `complete`, `fault` or `finish`.
@@ -262,7 +265,8 @@ class ResponseReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; trailers after the body are not kept."""
         if self.headers_at is None and not self.surplus:
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+            key = _NAMES.get(name) or _name(name)
+            text = value.decode("latin-1").strip()
             self.headers.append((key, text))
             self._named.setdefault(key, text)
 
@@ -301,6 +305,14 @@ class _UntilHead:
     def feed_data(self, data: bytes | memoryview) -> None:
         """See httptools."""
         self._response.read_anew(self._response.early + bytes(data))
+
+
+def _name(name: bytes) -> str:
+    """A header's name in lower case, remembered: the next answer has the same headers."""
+    if len(_NAMES) >= _MOST_NAMES:
+        _NAMES.clear()
+    text = _NAMES[name] = name.decode("latin-1").lower()
+    return text
 
 
 def _a_chunk_a_read(reads: list[int], pieces: list[bytes]) -> bool:

@@ -149,13 +149,17 @@ class _Blocks:
         the bytes of those. What is put together of them again must be the body."""
         before, event_end = self._before, self._event_end
         pieces = list(self._pieces[self._piece : self._piece + EVENTS_A_STEP])
+        if not pieces or not pieces[0].startswith(before):
+            return [], 0
         for _ in range(_ODD_AT_THE_END):
-            if not pieces or (pieces[-1].startswith(before) and pieces[-1].endswith(event_end)):
+            if pieces[-1].startswith(before) and pieces[-1].endswith(event_end):
                 break
             pieces.pop()
+            if not pieces:
+                return [], 0
         inside = list(map(self._text, pieces))
         whole = before + (event_end + before).join(inside) + event_end
-        if inside and self._body.startswith(whole, self._offset):
+        if self._body.startswith(whole, self._offset):
             return inside, len(whole)
         self._piece = _UNKNOWN
         return self._of_bytes()

@@ -171,6 +171,7 @@ def running_output(usage: Usage) -> int | None:
 
 
 def _first(*counts: int | None) -> int | None:
-    return next(
-        (count for count in counts if count is not None and 0 <= count <= MOST_TOKENS), None
-    )
+    for count in counts:
+        if count is not None and 0 <= count <= MOST_TOKENS:
+            return count
+    return None
