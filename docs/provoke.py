@@ -318,7 +318,7 @@ class Provocation:
     """A scenario, what is added to its command, and what is done to the run (None: nothing).
 
     prepare makes a changed copy of the scenario; served: on a service of its own on this host; busy: which
-    itself keeps more than half of the cores busy; neighbour: other work does.
+    itself computes on all cores; neighbour: other work does.
     probed: the command of a probe that the run reads, as if it were on another host.
     """
 
@@ -371,7 +371,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "throttled": Provocation("throttled"),
     "stale_connections": Provocation("stale_connections"),
     "cache_state": Provocation("cache_state"),
-    "foreign_cpu": Provocation("clean", served=True, neighbour=True),
+    "foreign_cpu": Provocation("clean", served=True, busy=True, neighbour=True),
     "shared_cores": Provocation("clean", served=True, busy=True),
     "crashed": Provocation("sparse", hurt=between_requests("service")),
     "interrupted": Provocation("clean", hurt=interrupt(6)),
@@ -473,8 +473,8 @@ def read_a_probe(
 
 
 def serve(stack: ExitStack, *, busy: bool, neighbour: bool) -> list[str]:
-    """A service on this host; it, or other work, uses more than half of the cores at the lowest priority."""
-    loops = round((os.cpu_count() or 1) * 0.6) or 1
+    """A service on this host; it, or other work, computes on all cores, at the lowest priority."""
+    loops = os.cpu_count() or 1
     idle = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
     commands = [idle] * loops if neighbour else []
     service = [sys.executable, str(Path(__file__).with_name("small_service.py"))]

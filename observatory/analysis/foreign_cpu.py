@@ -18,7 +18,7 @@ class ForeignCpu:
     """Means over a window, in cores. machine: how many the host has. own: of the run's processes.
 
     others: of all other processes; stolen: by the hypervisor; withheld: by a quota. engine: of the
-    target's process, where it is one of the run's. waited: how many cores its threads waited for on
+    target's process, where it is one of this host's. waited: how many cores its threads waited for on
     average, ready to run; None where the kernel does not keep that.
     """
 
@@ -47,7 +47,8 @@ class ForeignCpu:
 
     @property
     def slowed(self) -> float | None:
-        """The share of the core time that the engine wanted and did not get, because of others.
+        """The share of the core time that the engine wanted and did not get, because of others; at most the
+        share of the window for which one thread waited, which is what an engine that hardly computes loses.
 
         Of the time that its threads waited for a core, others are charged with their part of what ran
         meanwhile. None where waits are not known.
@@ -58,7 +59,7 @@ class ForeignCpu:
         by_others = self.others / (self.others + beside) if self.others > 0 else 0.0
         share = self.engine / self.own if self.own > 0 else 0.0
         lost = self.waited * by_others + (self.stolen + self.withheld) * min(1.0, share)
-        return lost / (self.engine + lost) if lost > 0 else 0.0
+        return min(lost / (self.engine + lost), lost) if lost > 0 else 0.0
 
     @property
     def words(self) -> str:
@@ -85,21 +86,33 @@ def foreign_cpu_of(
     own = _own(manifest, rows)
     if isinstance(own, str):
         return own
-    role = f"engine:{manifest.target.name}"
+    engine, waited = (
+        _first(
+            _growth(rows, "process", metric, f"engine:{manifest.target.name}"),
+            _growth(rows, "own", metric, f"server:{manifest.target.name}"),
+        )
+        for metric in ("cpu_s", "cpu_wait_s")
+    )
     return ForeignCpu(
         machine=machine,
         own=own,
         others=max(0.0, busy - own),
         stolen=_growth(rows, "host", "cpu_steal_s") or 0.0,
         withheld=_growth(rows, "cgroup", "cpu_throttled_s") or 0.0,
-        engine=_growth(rows, "process", "cpu_s", role),
-        waited=_growth(rows, "process", "cpu_wait_s", role),
+        engine=engine,
+        waited=waited,
     )
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
     """Cores of the run's own processes; by their roles in runs that have no count of them all."""
-    whole = rows.filter((pl.col("sensor") == "own") & (pl.col("metric") == "cpu_s"))
+    whole = rows.filter(
+        (pl.col("sensor") == "own") & (pl.col("device") == "") & (pl.col("metric") == "cpu_s")
+    )
     if whole.height:
         if whole.get_column("value").null_count() == whole.height:
             return "server_unknown"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import psutil
 
 from observatory.core.sample import Sample
-from observatory.telemetry.instructions import SERVER_UNKNOWN
-from observatory.telemetry.process import tree
+from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
+from observatory.telemetry.process import tree, waits
 from observatory.telemetry.sensor import down, up
 
 UNKNOWN_SERVER = (
@@ -29,6 +29,7 @@ class _Root:
 class OwnCpuSensor:
     """cpu_s: core-seconds since the sensor's start, of `runner` and `roles` with all below them.
 
+    Of a server that others started (device server:NAME) also its own cpu_s and cpu_wait_s, as of a role.
     A process's time includes that of its children that have ended (cutime, proc(5)), so that short-lived
     ones count. It never falls: a child that ends between two reads of /proc is in neither for one reading.
     """
@@ -39,6 +40,7 @@ class OwnCpuSensor:
         self._runner = runner
         self._roles = roles
         self._roots: dict[psutil.Process, _Root] = {}
+        self._waited: dict[str, dict[tuple[int, str], float]] = {}
 
     def read(self, now: int) -> list[Sample]:
         """One sample; null with a reason where a target's process is not known."""
@@ -58,7 +60,29 @@ class OwnCpuSensor:
         return [
             up(self.name, now),
             Sample(now, self.name, "shared_host", "", "cpu_s", total),
+            *self._servers(now, roles),
         ]
+
+    def _servers(self, now: int, roles: Mapping[str, int]) -> list[Sample]:
+        by_target: dict[str, list[int]] = {}
+        for role, pid in roles.items():
+            if role.startswith(SERVER_ROLE):
+                by_target.setdefault(role.rpartition(":")[0], []).append(pid)
+        samples = []
+        for device, pids in sorted(by_target.items()):
+            waited = self._waited.setdefault(device, {})
+            members = {member for pid in pids for member in tree(pid)}
+            for member in members:
+                waited.update(((member, thread), seconds) for thread, seconds in waits(member))
+            spent = sum(
+                root.spent_s for process, root in self._roots.items() if process.pid in pids
+            )
+            samples += [
+                Sample(now, self.name, "shared_host", device, metric, value)
+                for metric, value in (("cpu_s", spent), ("cpu_wait_s", sum(waited.values())))
+                if metric == "cpu_s" or waited
+            ]
+        return samples
 
     def _count(self, pid: int, counted: set[int]) -> None:
         """Add a tree's time since it was first seen; processes of another root's tree are left out."""

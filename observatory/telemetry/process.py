@@ -105,7 +105,7 @@ class ProcessSensor:
                     memory += process.memory_info().rss
                     threads += process.num_threads()
                 state.spent_s[process] = times.user + times.system
-                for thread, waited in _waits(member):
+                for thread, waited in waits(member):
                     state.waited_s[process, thread] = waited
                 alive += 1
             except psutil.Error:
@@ -132,7 +132,7 @@ class ProcessSensor:
         ]
 
 
-def _waits(pid: int) -> Iterator[tuple[str, float]]:
+def waits(pid: int) -> Iterator[tuple[str, float]]:
     """Thread -> seconds that it was ready to run and had no core: schedstat's second field, ns."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())

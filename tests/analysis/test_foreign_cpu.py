@@ -130,6 +130,7 @@ def test_the_share_is_a_figure_of_the_stage(made: Any, figure: Any) -> None:
     ("others", "waits", "severity"),
     [
         (0.06, 0.5, None),  # 3 % of the machine
+        (0.1, 0.5, "degraded"),
         (0.6, 0.01, "note"),  # much of it, and the engine hardly waited
         (
             0.6,
@@ -138,6 +139,7 @@ def test_the_share_is_a_figure_of_the_stage(made: Any, figure: Any) -> None:
         ),  # it waited for 0.1 cores because of others, beside 0.9 that it had
         (0.6, 1.2, "invalid"),
         (0.2, 1.2, "degraded"),  # a tenth of the machine
+        (0.3, 1.2, "invalid"),
     ],
 )
 def test_it_is_no_graver_than_its_share_nor_than_what_the_engine_felt(
@@ -156,7 +158,22 @@ def test_without_the_engines_waits_its_share_decides(made: Any) -> None:
     made.target = HERE
     _cores(_fill(made), 1.9, 0.9, engine=0.8)
     [found] = _findings(made)
-    assert (found.severity, found.threshold) == ("invalid", 0.20)
+    assert (found.severity, found.threshold) == ("invalid", 0.12)
+
+
+def test_a_server_of_others_is_judged_by_its_own_waits(made: Any) -> None:
+    made.target = {"on_this_host": True, "kind": "url"}
+    _cores(_fill(made), 1.9, 0.1)
+    for second in range(60):
+        for metric, cores in (("cpu_s", 0.05), ("cpu_wait_s", 0.03)):
+            made.sample(second, cores * second, metric, sensor="own", device="server:t")
+    [found] = _findings(made)
+    assert found.severity == "note"  # it had a core for all but 3 % of the time
+
+
+def test_an_engine_that_hardly_computes_loses_no_more_than_it_waited() -> None:
+    found = ForeignCpu(2, own=0.1, others=1.9, engine=0.02, waited=0.02)
+    assert found.slowed == pytest.approx(0.02 * 1.9 / 1.98)
 
 
 def test_an_engines_own_threads_and_the_client_are_not_charged_to_others(made: Any) -> None:

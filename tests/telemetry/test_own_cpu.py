@@ -49,7 +49,7 @@ def _next(process: subprocess.Popen[str]) -> None:
 
 
 def _seconds(sensor: OwnCpuSensor, now: int = 1) -> float:
-    [value] = [sample.value for sample in sensor.read(now) if sample.metric == "cpu_s"]
+    [value] = [s.value for s in sensor.read(now) if s.metric == "cpu_s" and not s.device]
     assert value is not None
     return value
 
@@ -86,6 +86,9 @@ def test_anothers_server_counts_from_when_it_is_first_seen(
     assert _seconds(sensor) < TICKS_S
     _next(server)
     assert _seconds(sensor) >= 0.2 - TICKS_S
+    own = {s.metric: s.value for s in sensor.read(3) if s.device == f"{SERVER_ROLE}t"}
+    assert own["cpu_s"] == _seconds(sensor)
+    assert own["cpu_wait_s"] is not None and own["cpu_wait_s"] >= 0
 
 
 def test_it_does_not_fall_when_a_server_ends(started: list[subprocess.Popen[str]]) -> None:
