@@ -144,7 +144,7 @@ def between_requests(kill: str) -> Callable[[Running], None]:
         workers = 2 if kill == "worker" else 1
         last = run.started(workers)[-1]
         journal = run.stage() / f"worker-{workers - 1}.requests"
-        time.sleep(1.0 if kill == "worker" else run.timing.warmup + 5)
+        time.sleep(1.0 if kill == "worker" else run.timing.warmup + 3)
         seen = journal.stat().st_size if journal.exists() else 0
         run.wait(lambda: journal.exists() and journal.stat().st_size > seen, "an answer")
         os.kill(last.pid if kill == "worker" else run.process("endpoints.emulator"), signal.SIGKILL)
@@ -256,7 +256,7 @@ def counter_with_a_gap(stage: Path) -> None:
     plant(
         "codecarbon",
         {
-            ("cpu/cpu_load", "energy_j"): lambda s: None if 10 < s < 15 else 20.0 * s,
+            ("cpu/cpu_load", "energy_j"): lambda s: None if 4 < s < 9 else 20.0 * s,
             (ENGINE, "cpu_s"): lambda s: 0.5 * s,
         },
     )(stage)
@@ -274,6 +274,9 @@ def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
         run.child.terminate()
 
     return hurt
+
+
+stop_in_the_window = interrupt(5)
 
 
 def intrude(run: Running) -> None:
@@ -317,6 +320,7 @@ def busy_scoring(folder: Path) -> Path:
 class Provocation:
     """A scenario, what is added to its command, and what is done to the run (None: nothing).
 
+    alter changes the journals of the stage before they are sealed, and nothing else of the run.
     prepare makes a changed copy of the scenario; served: on a service of its own on this host; busy: which
     itself computes on all cores; neighbour: other work does.
     probed: the command of a probe that the run reads, as if it were on another host.
@@ -325,6 +329,7 @@ class Provocation:
     scenario: str
     arguments: tuple[str, ...] = ()
     hurt: Callable[[Running], None] | None = None
+    alter: Callable[[Path], None] | None = None
     prepare: Callable[[Path], Path] | None = None
     served: bool = False
     busy: bool = False
@@ -333,7 +338,7 @@ class Provocation:
 
     def command(self, code: str) -> str:
         """The one command: the tool's own where nothing needs to be done from outside."""
-        if self.hurt or self.prepare or self.served or self.probed:
+        if self.hurt or self.alter or self.prepare or self.served or self.probed:
             return f"python docs/provoke.py {code}"
         return " ".join(
             ["observatory run", f"scenarios/verdicts/{self.scenario}.yaml", *self.arguments]
@@ -341,14 +346,12 @@ class Provocation:
 
 
 PROVOCATIONS: dict[str, Provocation] = {
-    "lost_records": Provocation("clean", hurt=before_the_seal(rewrite(lambda found: found[:-1]))),
+    "lost_records": Provocation("clean", alter=rewrite(lambda found: found[:-1])),
     "lost_worker": Provocation("sparse", ("--processes", "2"), between_requests("worker")),
-    "torn_journal": Provocation("clean", hurt=before_the_seal(tear)),
-    "duplicate_records": Provocation(
-        "clean", hurt=before_the_seal(rewrite(lambda found: [*found, found[0]]))
-    ),
+    "torn_journal": Provocation("clean", alter=tear),
+    "duplicate_records": Provocation("clean", alter=rewrite(lambda found: [*found, found[0]])),
     "refused_alike": Provocation("refused_alike"),
-    "no_requests": Provocation("clean", hurt=interrupt(-2)),
+    "no_requests": Provocation("clean", hurt=interrupt(-1)),
     "client_cpu": Provocation("client_cpu", hurt=before_others, prepare=busy_scoring),
     "client_delay": Provocation("client_delay", hurt=pulses(0.040, 1.0)),
     "shared_stamps": Provocation("shared_stamps", hurt=pulses(0.020, 0.2)),
@@ -356,8 +359,8 @@ PROVOCATIONS: dict[str, Provocation] = {
     "drift": Provocation("drift"),
     "token_mismatch": Provocation("token_mismatch"),
     "telemetry_gap": Provocation("clean", hurt=silence_sensors),
-    "energy_disagrees": Provocation("clean", hurt=before_the_seal(gpu(150, 100, 300)), served=True),
-    "energy_power": Provocation("clean", hurt=before_the_seal(gpu(500, 500, 300)), served=True),
+    "energy_disagrees": Provocation("clean", alter=gpu(150, 100, 300), served=True),
+    "energy_power": Provocation("clean", alter=gpu(500, 500, 300), served=True),
     "sensor_down": Provocation(
         "clean", hurt=kill_the_probe, probed=("-m", "observatory", "probe", "--port", "0")
     ),
@@ -366,7 +369,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "server_tokens": Provocation("server_tokens"),
     "foreign_load": Provocation("clean", hurt=intrude),
     "model_changed": Provocation("model_changed"),
-    "clock_step": Provocation("clean", hurt=before_the_seal(rewrite(stepped))),
+    "clock_step": Provocation("clean", alter=rewrite(stepped)),
     "errors": Provocation("errors"),
     "throttled": Provocation("throttled"),
     "stale_connections": Provocation("stale_connections"),
@@ -374,15 +377,15 @@ PROVOCATIONS: dict[str, Provocation] = {
     "foreign_cpu": Provocation("clean", served=True, busy=True, neighbour=True),
     "shared_cores": Provocation("clean", served=True, busy=True),
     "crashed": Provocation("sparse", hurt=between_requests("service")),
-    "interrupted": Provocation("clean", hurt=interrupt(6)),
+    "interrupted": Provocation("clean", hurt=stop_in_the_window),
     "budget_reached": Provocation("clean", ("--budget-requests", "200")),
     "cap_exceeded": Provocation("cap_exceeded"),
-    "window_cut": Provocation("clean", hurt=interrupt(6)),
-    "energy_window": Provocation("clean", hurt=before_the_seal(gpu(200, 200, 300)), served=True),
-    "energy_gap": Provocation("clean", hurt=before_the_seal(counter_with_a_gap), served=True),
+    "window_cut": Provocation("clean", hurt=stop_in_the_window),
+    "energy_window": Provocation("clean", alter=gpu(200, 200, 300), served=True),
+    "energy_gap": Provocation("clean", alter=counter_with_a_gap, served=True),
     "pace_not_kept": Provocation("pace_not_kept"),
     "fingerprint_changed": Provocation("fingerprint_changed"),
-    "left_out": Provocation("clean", hurt=interrupt(6)),
+    "left_out": Provocation("clean", hurt=stop_in_the_window),
     "percentile_floor": Provocation("percentile_floor"),
     "sampler_cpu": Provocation("sampler_cpu"),
     "emulated": Provocation("clean"),
@@ -426,7 +429,8 @@ def provoke(code: str, results: Path) -> dict[str, Any]:
         probe = None
         if chosen.probed:
             path, probe = read_a_probe(path, folder, chosen.probed, stack)
-        return _run(path, arguments, chosen.hurt, results, probe)
+        hurt = before_the_seal(chosen.alter) if chosen.alter is not None else chosen.hurt
+        return _run(path, arguments, hurt, results, probe)
 
 
 def _run(

@@ -33,6 +33,8 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
         return
+    if config.getoption("dist", "no") == "loadgroup" or getattr(config.option, "loadgroup", False):
+        config.pluginmanager.register(GroupNames())
     folder = Path(tempfile.mkdtemp(prefix=f"{worker}-"))
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None
@@ -58,6 +60,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if isinstance(item, pytest.Function) and (module := _shares_a_fixture(item)):
             item.add_marker(pytest.mark.xdist_group(module))
     items.sort(key=lambda item: item.get_closest_marker("live") is None)
+
+
+class GroupNames:
+    """pytest-xdist 3.8 puts the group into a private field that pytest 9.2 does not read any more."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            group = item.get_closest_marker("xdist_group")
+            if group is not None and not item.nodeid.endswith(f"@{group.args[0]}"):
+                item._id = type(item.id).parse(f"{item.nodeid}@{group.args[0]}")
 
 
 def _shares_a_fixture(item: pytest.Function) -> str | None:

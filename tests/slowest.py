@@ -6,6 +6,7 @@ ended with it. The difference is waiting.
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 CPU = "cpu_s"
+GROUP = re.compile(r"@[^\]]*$")
+"""What pytest-xdist adds to the name of a test."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -54,7 +57,7 @@ class Slowest:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        took = self.took[report.nodeid.partition("@")[0]]
+        took = self.took[GROUP.sub("", report.nodeid)]
         took.wall_s += report.duration
         for name, value in report.user_properties:
             if name == CPU and isinstance(value, float):

@@ -18,6 +18,7 @@ from observatory.core.record import Tokens
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
 from observatory.store.warehouse import ingest
+from tests.empty_database import stock
 from tests.store.made_runs import (
     S,
     answer,
@@ -47,7 +48,7 @@ HOUR = {
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A campaign of an engine at half a dollar an hour and an emulated API, three answers each in 7 s."""
-    workspace = workspace_in(tmp_path_factory.mktemp("kept"))
+    workspace = stock(workspace_in(tmp_path_factory.mktemp("kept")))
     own = facts(
         "llama", kind="llamacpp", hosting="self", billing="hours", emulated=False, price=HOUR
     )
@@ -164,7 +165,7 @@ def test_what_cannot_be_is_refused_in_one_line(kept: Workspace) -> None:
 
 def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
     """Answers take 0.13 s: nobody had the first token after a hundredth."""
-    workspace = workspace_in(tmp_path)
+    workspace = stock(workspace_in(tmp_path))
     strict = {**SCENARIO, "slo": {"per_request": {"ttft": "10ms"}, "attainment": 0.9}}
     own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)
     for run, target in (("r1", facts()), ("r2", own)):
@@ -180,7 +181,7 @@ def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
 def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
     tmp_path: Path,
 ) -> None:
-    workspace = workspace_in(tmp_path)
+    workspace = stock(workspace_in(tmp_path))
     uncounted = {"attempts": [answer(3 * S, tokens=Tokens())]}
     broken = record(1, outcome="error", **uncounted)
     for run, records in (
@@ -203,7 +204,7 @@ def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
 
 def test_a_run_of_an_older_version_is_shown_without_its_usage(tmp_path: Path) -> None:
     """Migrations add no metrics: observatory rebuild does."""
-    workspace = workspace_in(tmp_path)
+    workspace = stock(workspace_in(tmp_path))
     own = facts("llama", hosting="self", billing="hours", emulated=False, price=HOUR)
     made = manifest("r1", target=own, scenario=SCENARIO, energy=[])
     ingest(workspace, sealed_run(workspace, made), stage_metrics)

@@ -19,6 +19,7 @@ from observatory.cli.answers import show_table
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.warehouse import ingest
+from tests.empty_database import stock
 from tests.store.made_runs import facts, manifest, sealed_run, workspace_in
 
 APP = typer.Typer()
@@ -32,7 +33,7 @@ APP.add_typer(runs.app, name="runs")
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two runs of one campaign; tests that change anything take a copy."""
-    workspace = workspace_in(tmp_path_factory.mktemp("kept"))
+    workspace = stock(workspace_in(tmp_path_factory.mktemp("kept")))
     own = facts("llama", kind="llamacpp", emulated=False, billing="hours", price=None)
     for made in (manifest("r1"), manifest("r2", target=own, verdict=None)):
         ingest(workspace, sealed_run(workspace, made), stage_metrics)

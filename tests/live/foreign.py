@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.peers.environments import model_folder, program
-from tests.live.harness import wait_until
+from tests.live.harness import PATIENCE_S, wait_until
 
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -50,13 +50,13 @@ def serving(command: list[str], port: int, page: str, log: Path) -> Iterator[str
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: fetch(address + page) is not None or child.poll() is not None, page, 240)
+        wait_until(lambda: fetch(address + page) is not None or child.poll() is not None, page)
         assert child.poll() is None, log.read_text(errors="replace")[-2000:]
         yield address
     finally:
         child.terminate()
         try:
-            child.wait(30)
+            child.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

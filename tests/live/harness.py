@@ -1,13 +1,11 @@
 """A workspace, the real command, and what is needed to watch and hurt it from outside."""
 
-import functools
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,11 +17,14 @@ import psutil
 
 from observatory.cli.answers import write_json
 from observatory.core import workspace as places
-from observatory.store.database import connect
 from observatory.store.query import open_for_query, run_query
+from tests.empty_database import stock
 
 MEASURED = (0, 3)
 """A run that was measured to its end: how noisy the machine was decides between the two."""
+
+PATIENCE_S = 900
+"""A limit against hanging, for tests on machines that are busy with other work."""
 
 EMULATED = """
 name: {name}
@@ -89,7 +90,7 @@ class Workspace:
         """Run a verb to its end, check its exit code, answer what it printed (0: stdout alone)."""
         codes = code if isinstance(code, tuple) else (code,)
         child = self.start(*arguments, **variables)
-        out, err = child.communicate(timeout=300)
+        out, err = child.communicate(timeout=PATIENCE_S)
         assert child.returncode in codes, f"exit {child.returncode}, not {codes}\n{out}\n{err}"
         return out if 0 in codes else out + err
 
@@ -117,15 +118,6 @@ class Workspace:
         return facts
 
 
-@functools.cache
-def _empty_database() -> bytes:
-    """Return the database as the first run makes it; to make it costs more than a short run."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = places.Workspace(Path(folder), Path(folder))
-        connect(place, read_only=False).close()
-        return place.database.read_bytes()
-
-
 @contextmanager
 def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
     """Yield a workspace, whose empty database is there already if it is stocked."""
@@ -136,8 +128,7 @@ def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
     }
     space = Workspace(root, environment)
     if stocked:
-        space.results.mkdir()
-        (space.results / "observatory.duckdb").write_bytes(_empty_database())
+        stock(places.Workspace(space.root, space.results))
     yield space
     for child in space.started:
         if child.poll() is None:
@@ -145,7 +136,7 @@ def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
             child.wait()
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait for a condition; the test fails saying what never came."""
     end = time.monotonic() + timeout_s
     while not condition():

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import MEASURED, Workspace, child_running, descendants, gone, wait_until
+from tests.live.harness import (
+    MEASURED,
+    PATIENCE_S,
+    Workspace,
+    child_running,
+    descendants,
+    gone,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.live, pytest.mark.alone]
 
@@ -34,7 +42,7 @@ def limited(space: Workspace, limits: str, *arguments: str) -> subprocess.Comple
         env=space.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -93,11 +101,11 @@ def test_an_interrupted_calibration_leaves_nothing(workspace: Workspace) -> None
     started = descendants(child.pid)
     assert any("replay_server" in " ".join(one.cmdline()) for one in started)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130
     assert "stopped; nothing was stored" in said
     assert "Traceback" not in said
-    wait_until(lambda: gone(started), "the end of the client and the server", 20)
+    wait_until(lambda: gone(started), "the end of the client and the server")
     assert not (workspace.results / "calibration.json").exists()
     assert not list(temporary.iterdir())
 

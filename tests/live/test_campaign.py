@@ -11,6 +11,7 @@ import pytest
 from tests.live.harness import (
     EMULATED,
     MEASURED,
+    PATIENCE_S,
     Workspace,
 )
 
@@ -119,7 +120,7 @@ def test_a_held_database_does_not_cost_a_run(workspace: Workspace) -> None:
         out = workspace.measure("short", "--label", "held")
         assert str(holder.pid) in out
     finally:
-        holder.communicate("", timeout=30)
+        holder.communicate("", timeout=PATIENCE_S)
     assert len(workspace.run_folders()) == 2
     workspace.run("rebuild")
     (row,) = workspace.sql("select count(*) as n from runs")
@@ -137,7 +138,7 @@ def test_it_runs_without_a_terminal_as_under_cron(workspace: Workspace) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert done.returncode in MEASURED, done.stdout + done.stderr
     assert "steady" in done.stderr

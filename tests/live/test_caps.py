@@ -17,7 +17,7 @@ import pytest
 
 from observatory.core.journal import decode_entries
 from observatory.core.record import WorkerStart
-from tests.live.harness import Workspace, wait_until
+from tests.live.harness import PATIENCE_S, Workspace, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -83,7 +83,7 @@ def service(space: Workspace, **fields: Any) -> Iterator[tuple[str, list[dict[st
         yield url, truth
     finally:
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=30)
+        child.communicate(timeout=PATIENCE_S)
         lines = [json.loads(line) for line in log.read_text().splitlines()]
         truth += [line for line in lines if "output_tokens" in line]
 
@@ -207,7 +207,7 @@ def test_the_share_of_a_killed_worker_is_spent(workspace: Workspace) -> None:
 
         wait_until(lambda: bool(worker()), "the second worker's heartbeat")
         os.kill(worker()[0], signal.SIGKILL)
-        child.communicate(timeout=60)
+        child.communicate(timeout=PATIENCE_S)
     spent = workspace.manifest()["spent"]
     assert 0.5 <= spent["usd"] < 0.6  # its half of the dollar, and what the others really spent
     assert billed_usd(truth) < 0.1

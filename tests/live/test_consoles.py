@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.harness import MEASURED, Workspace, open_workspace
+from tests.live.harness import MEASURED, PATIENCE_S, Workspace, open_workspace
 
 pytestmark = pytest.mark.live
 
@@ -19,7 +19,7 @@ def test_a_run_that_nobody_can_read_is_sealed_with_its_own_exit_code(workspace: 
         cwd=workspace.root,
         env={**workspace.environment, "PYTHONIOENCODING": "ascii"},
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert done.returncode in MEASURED
     assert workspace.manifest()["status"] == "complete"

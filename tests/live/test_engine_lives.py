@@ -21,6 +21,7 @@ from observatory.core.workspace import cache_folder
 from observatory.endpoints.descent import marker_of
 from tests.live.harness import (
     MEASURED,
+    PATIENCE_S,
     Workspace,
     child_running,
     descendants,
@@ -105,7 +106,7 @@ class Life:
                 not records or records_written(self.space)
             )
 
-        wait_until(there, what, 240)
+        wait_until(there, what)
         self.processes = descendants(self.child.pid)
         return self
 
@@ -117,15 +118,15 @@ class Life:
 
     def end(self, *codes: int) -> str:
         """Wait for the run's end; answers what it said."""
-        out, err = self.child.communicate(timeout=120)
+        out, err = self.child.communicate(timeout=PATIENCE_S)
         assert self.child.returncode in codes, out + err
         return out + err
 
     def nothing_is_left(self) -> None:
         """Bounded: a keeper gives an engine its grace."""
-        wait_until(lambda: gone(self.processes), "the end of every process", 40)
-        wait_until(lambda: not marked(self.child.pid), "the end of all that is marked", 20)
-        wait_until(lambda: is_free(self.port), "a free port", 10)
+        wait_until(lambda: gone(self.processes), "the end of every process")
+        wait_until(lambda: not marked(self.child.pid), "the end of all that is marked")
+        wait_until(lambda: is_free(self.port), "a free port")
 
     def manifest(self) -> dict[str, Any]:
         return self.space.manifest()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from observatory.core.profile import FAULT_KINDS
-from tests.live.harness import Workspace, open_workspace
+from tests.live.harness import PATIENCE_S, Workspace, open_workspace
 
 pytestmark = pytest.mark.live
 
@@ -111,7 +111,7 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Met]:
         space.write("faults", SCENARIO.replace("URL", found[0]))
         space.run("run", "faults", code=(0, 3))
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
+        server.communicate(timeout=PATIENCE_S)
         assert server.returncode == 0
         rows = space.sql(
             "select a.request, a.outcome, error_phase, error_kind, error_text, http_status, "

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from tests.live.harness import (
+    PATIENCE_S,
     Workspace,
     child_running,
     descendants,
@@ -39,7 +40,7 @@ def test_stopping_leaves_a_marked_readable_run_and_no_process(
     family = descendants(child.pid)
     assert len(family) >= 3  # emulator, sampler, Locust
     child.send_signal(number)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130, out + err
     wait_until(lambda: gone(family), "the end of every child")
     facts = workspace.manifest()
@@ -55,7 +56,7 @@ def test_a_stop_while_the_engine_starts_leaves_a_marked_run(workspace: Workspace
     child = workspace.start("run", workspace.emulated(steady="60s"))
     wait_until(lambda: bool(list(workspace.results.glob("runs/*/manifest.json"))), "a run folder")
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
+    child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130
     assert workspace.manifest()["status"] == "interrupted"
 
@@ -64,7 +65,7 @@ def test_a_killed_runner_leaves_no_process_and_its_run_is_recovered(workspace: W
     child = _running(workspace)
     family = descendants(child.pid)
     child.kill()
-    child.communicate(timeout=60)
+    child.communicate(timeout=PATIENCE_S)
     wait_until(lambda: gone(family), "the end of every orphan")
     workspace.run("rebuild")
     facts = workspace.manifest()
@@ -79,7 +80,7 @@ def test_a_killed_worker_ends_its_run_with_a_clear_line(workspace: Workspace) ->
     worker = child_running(child.pid, "locust")
     assert worker is not None
     worker.kill()
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 4, out + err
     assert "signal 9" in out + err
     facts = workspace.manifest()
@@ -100,7 +101,7 @@ def test_an_engine_that_dies_under_load_ends_its_run_with_a_clear_line(
     engine = child_running(child.pid, "emulator")
     assert engine is not None
     engine.kill()
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 4, out + err
     assert "emulated-a" in out + err
     assert workspace.manifest()["status"] == "crashed"
@@ -113,7 +114,7 @@ def test_two_runs_of_a_target_at_once_are_refused(workspace: Workspace) -> None:
     assert "is being measured by process" in text
     assert first.poll() is None
     first.kill()
-    first.communicate(timeout=60)
+    first.communicate(timeout=PATIENCE_S)
     workspace.emulated(steady="1s")
     workspace.measure("short", "--label", "after-a-crash")  # the lock went with its holder
     (row,) = workspace.sql("select count(*) as n from runs where label = 'after-a-crash'")
@@ -135,7 +136,7 @@ def test_one_of_two_workers_dies_and_the_run_goes_on_marked(workspace: Workspace
     workers = master.children()
     assert len(workers) == 2
     workers[1].kill()
-    out, err = child.communicate(timeout=90)
+    out, err = child.communicate(timeout=PATIENCE_S)
     facts = workspace.manifest()
     assert facts["status"] == "complete", out + err
     assert len(facts["stages"][0]["lost_workers"]) == 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import Workspace, open_workspace, records_written, wait_until
+from tests.live.harness import PATIENCE_S, Workspace, open_workspace, records_written, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -72,7 +72,7 @@ def found(spaces: dict[str, Workspace]) -> dict[str, dict[str, Any]]:
     }
     answers = {}
     for name, child in children.items():
-        out, err = child.communicate(timeout=240)
+        out, err = child.communicate(timeout=PATIENCE_S)
         assert child.returncode == 0, f"{name}: exit {child.returncode}\n{out}\n{err}"
         (answers[name],) = json.loads(out)
     return answers
@@ -125,7 +125,7 @@ def test_stopped_by_the_person_it_says_what_is_known(workspace: Workspace) -> No
     child = workspace.start("limits", "emulated-limited", "--only", "rpm")
     wait_until(lambda: records_written(workspace), "records of the probe")
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130, out + err
     assert "at most 5,000 requests and 4 min" in err
     assert "not found: no refusal up to 60 a minute" in out

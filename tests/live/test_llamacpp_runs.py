@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.live.harness import Workspace, child_running, records_written, wait_until
+from tests.live.harness import PATIENCE_S, Workspace, child_running, records_written, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -62,11 +62,11 @@ def test_answers_are_scored_and_metrics_are_filled(workspace: Workspace) -> None
 def test_a_killed_engine_is_named_and_its_records_are_kept(workspace: Workspace) -> None:
     workspace.write("real", LLAMA.format(name="real", cache="cold", steady="60s"))
     child = workspace.start("run", "real")
-    wait_until(lambda: records_written(workspace) or child.poll() is not None, "records", 120)
+    wait_until(lambda: records_written(workspace) or child.poll() is not None, "records")
     engine = child_running(child.pid, "llamacpp_server")
     assert engine is not None
     engine.kill()
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 4, out + err
     assert "local" in out + err
     (row,) = workspace.sql("select count(*) as n from request_metrics where outcome = 'ok'")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.live.harness import (
     MEASURED,
+    PATIENCE_S,
     Workspace,
     descendants,
     gone,
@@ -102,7 +103,7 @@ def test_a_killed_matrix_goes_on_with_exactly_what_is_missing(workspace: Workspa
     wait_until(lambda: len(manifests(workspace)) > 2, "the third cell")
     family = descendants(child.pid)
     child.kill()
-    child.communicate(timeout=60)
+    child.communicate(timeout=PATIENCE_S)
     wait_until(lambda: gone(family), "the end of every orphan")
     before = {each["run_id"]: each["status"] for each in manifests(workspace)}
     kept = {run_id for run_id, status in before.items() if status == "complete"}
@@ -136,7 +137,7 @@ def test_ctrl_c_ends_in_order_and_a_changed_scenario_is_not_gone_on_with(
     wait_until(lambda: len(manifests(workspace)) > 1, "the second cell")
     family = descendants(child.pid)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE_S)
     assert child.returncode == 130, out + err
     wait_until(lambda: gone(family), "the end of every child")
     (file,) = campaign_files(workspace)

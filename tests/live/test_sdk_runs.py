@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import MEASURED, Workspace, open_workspace
+from tests.live.harness import MEASURED, PATIENCE_S, Workspace, open_workspace
 
 pytestmark = pytest.mark.live
 
@@ -77,7 +77,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         printed = space.run("run", "through", code=MEASURED)
         server = space.started[0]
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=20)
+        server.communicate(timeout=PATIENCE_S)
         rows = space.sql(
             "select r.transport, r.comparison_key, a.request, a.outcome, a.error_phase, "
             "a.error_kind, a.provider_request_id, a.output_tokens, a.streamed_tokens, "

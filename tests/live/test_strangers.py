@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.peers.environments import missing
 from benchmarks.peers.run_peer import PEERS, run_peer
-from tests.live.harness import Workspace, open_workspace
+from tests.live.harness import PATIENCE_S, Workspace, open_workspace
 
 pytestmark = pytest.mark.live
 
@@ -45,7 +45,7 @@ class Emulator:
     def answers(self) -> list[dict[str, Any]]:
         """What the truth log says of the answers that it gave, after its end."""
         self.child.send_signal(signal.SIGINT)
-        self.child.communicate(timeout=30)
+        self.child.communicate(timeout=PATIENCE_S)
         entries = [json.loads(line) for line in self.log.read_text().splitlines()]
         return [entry for entry in entries if entry.get("output_tokens")]
 
@@ -71,7 +71,7 @@ def test_all_of_a_strangers_requests_are_answered(
         core=None,
         out_dir=tmp_path / "out",
         output_tokens=TOKENS,
-        timeout_s=240,
+        timeout_s=PATIENCE_S,
     )
     assert result.reason is None
     assert (result.completed, result.errors) == (REQUESTS, 0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.harness import MEASURED, Workspace, open_workspace, wait_until
+from tests.live.harness import MEASURED, PATIENCE_S, Workspace, open_workspace, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -61,7 +61,7 @@ def service(space: Workspace, limit: int) -> Iterator[str]:
     assert found is not None
     yield found[0]
     server.send_signal(signal.SIGINT)
-    server.communicate(timeout=20)
+    server.communicate(timeout=PATIENCE_S)
     assert server.returncode == 0
 
 
@@ -221,7 +221,7 @@ def test_an_interrupt_while_all_wait_ends_them_at_once(tmp_path: Path) -> None:
         )
         time.sleep(1)  # the first user has come again by then, and waits like the others
         child.send_signal(signal.SIGTERM)
-        out, err = child.communicate(timeout=60)
+        out, err = child.communicate(timeout=PATIENCE_S)
         assert child.returncode == 130, out + err
         rows = space.sql("select outcome, reason, attempts from request_metrics order by request")
         tries = space.sql("select outcome from attempts order by request, attempt")

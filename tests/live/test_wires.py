@@ -13,7 +13,7 @@ import pytest
 
 from observatory.core.target import LlamaCppTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
-from tests.live.harness import Workspace
+from tests.live.harness import PATIENCE_S, Workspace
 
 pytestmark = pytest.mark.live
 
@@ -63,7 +63,7 @@ def serving(space: Workspace, *arguments: str) -> Iterator[str]:
     assert found is not None
     yield found[0]
     server.send_signal(signal.SIGINT)
-    server.communicate(timeout=30)
+    server.communicate(timeout=PATIENCE_S)
 
 
 def test_tokens_and_first_tokens_are_those_of_the_truth_log(workspace: Workspace) -> None:

@@ -335,10 +335,12 @@ def test_ticks_tell_of_the_worker(tmp_path: Path) -> None:
         carried = carry(make_handoff(tmp_path, server.port, ITEMS, stage=stage, cache="cold"))
     assert len(carried.ticks) >= 2
     assert [tick.issued for tick in carried.ticks] == sorted(tick.issued for tick in carried.ticks)
-    first = carried.ticks[0]
-    assert first.rss_bytes > 1 << 20 and first.cpu_ns > 0 and first.loop_lag_ns > 0
-    assert first.ttft_recent_ns is not None and first.streamed_tokens > 0
-    assert not first.clock_step and abs(first.offset_change_ns) <= STEP_NS
+    assert all(tick.rss_bytes > 1 << 20 and tick.cpu_ns > 0 for tick in carried.ticks)
+    assert any(tick.loop_lag_ns > 0 for tick in carried.ticks)
+    assert not any(tick.clock_step for tick in carried.ticks)
+    assert all(abs(tick.offset_change_ns) <= STEP_NS for tick in carried.ticks)
+    answered = [tick for tick in carried.ticks if tick.ttft_recent_ns is not None]
+    assert answered and answered[0].streamed_tokens > 0
     assert carried.ticks[-1].in_flight == 0
 
 

@@ -114,8 +114,9 @@ def test_an_answer_has_every_instant_in_order(tmp_path: Path) -> None:
     assert all(instant is not None for instant in order)
     assert order == sorted(order, key=lambda instant: instant or 0)
     assert began < first.sent_unix_ns < ended
-    gaps = [after - before for before, after in zip(one.event_ns, one.event_ns[1:], strict=False)]
-    assert min(gaps) > 10_000_000
+    # Where this process was late, a stamp is another segment's, and is marked so.
+    own = [at for at, shared in zip(one.event_ns, one.event_shared, strict=True) if not shared]
+    assert own and all(later - earlier > 10_000_000 for earlier, later in pairwise(own))
     assert one.stamp_source == ("kernel" if LINUX else "read")
     two = second.attempt
     assert two.reused_connection and two.connect_started is None and two.connected is None

@@ -20,6 +20,7 @@ from observatory.store.database import connect
 from observatory.store.frames import RunFrames, read_frames
 from observatory.store.loading import load_run
 from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
+from tests.empty_database import stock
 from tests.site.sensing import energy_of, samples_of
 
 S = 1_000_000_000
@@ -377,7 +378,7 @@ def manifest_of(planted: Planted) -> Manifest:
 
 def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
     """Make the workspace's database hold these runs."""
-    connection = connect(workspace, read_only=False)
+    connection = connect(stock(workspace), read_only=False)
     try:
         for place, planted in enumerate(runs):
             draw = random.Random(f"{planted.run_id}/{planted.seed}")
