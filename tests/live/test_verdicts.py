@@ -130,7 +130,7 @@ def shown_as_such(manifest: Manifest, code: str) -> None:
         assert finding.value is not None and finding.threshold is not None
         assert finding.value > finding.threshold == threshold.limit(finding.severity)
     assert manifest.verdict is not None
-    assert code in NOTES or f"({code})" in manifest.verdict.sentence
+    assert code in NOTES or code in manifest.verdict.sentence
 
 
 def provoked(manifest: Manifest, wanted: set[str]) -> None:
