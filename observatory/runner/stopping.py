@@ -1,6 +1,8 @@
 """A person's wish to stop, taken at a safe moment: at once while nothing runs, in order under load."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -8,6 +10,8 @@ from types import FrameType
 from observatory.core.errors import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_S = 0.02
+"""How long after a signal during an import it is looked at again."""
 _BEFORE = "stopped before the load began"
 
 
@@ -52,6 +56,20 @@ class Stop:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        if self._at_once:
+        if self._at_once and _importing(frame):
+            # An error here would leave a half-made module, and sealing may need that very module.
+            again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+        elif self._at_once:
             self._at_once = False
             raise Interrupted(_BEFORE)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported somewhere below this frame."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

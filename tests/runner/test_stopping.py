@@ -2,7 +2,10 @@
 
 import os
 import signal
+import sys
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +50,20 @@ def test_outside_the_wait_it_is_only_remembered() -> None:
         assert stop.asked
         with pytest.raises(Interrupted), stop.at_once():
             raise AssertionError("never entered")
+
+
+def test_a_module_that_is_being_imported_is_imported_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error inside an import leaves half a module behind, and what seals the run may need it."""
+    (tmp_path / "slow_outer.py").write_text("import slow_inner\nvalue = slow_inner.value\n")
+    (tmp_path / "slow_inner.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nvalue = 7\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Stop().listening() as stop, pytest.raises(Interrupted), stop.at_once():
+        import slow_outer  # type: ignore[import-not-found]
+
+        while True:
+            time.sleep(0.01)
+    assert sys.modules["slow_outer"].value == slow_outer.value == 7
