@@ -302,17 +302,30 @@ def _readings(
         & pl.col("value").is_not_null()
         & data.window.holds("at_ns")
     )
+    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
+    return over_devices(rows, combined, round(parse_duration(interval) * 1e9))
+
+
+def over_devices(rows: pl.DataFrame, combined: pl.Expr, interval_ns: int) -> pl.Series:
+    """Readings (at_ns, device, value) combined over the devices, in the order of time.
+
+    The order is fixed, because a sum of floating-point numbers depends on it and a rebuild must
+    give the same figures.
+    """
     count = rows.get_column("device").n_unique()
-    by_instant = rows.group_by("at_ns").agg(combined.alias("value"), pl.len().alias("devices"))
+    ordered = rows.sort("at_ns", "device", "value")
+    by_instant = ordered.group_by("at_ns", maintain_order=True).agg(
+        combined.alias("value"), pl.len().alias("devices")
+    )
     together = by_instant.filter(pl.col("devices") == count)
     if together.height * 2 > by_instant.height:
         return together.get_column("value")
-    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
-    slot = (pl.col("at_ns") // round(parse_duration(interval) * 1e9)).alias("slot")
+    slot = (pl.col("at_ns") // interval_ns).alias("slot")
     return (
-        rows.group_by(slot, "device")
+        ordered.group_by(slot, "device", maintain_order=True)
         .agg(pl.col("value").mean())
-        .group_by("slot")
+        .sort("slot", "device")
+        .group_by("slot", maintain_order=True)
         .agg(combined.alias("value"), pl.len().alias("devices"))
         .filter(pl.col("devices") == count)
         .get_column("value")

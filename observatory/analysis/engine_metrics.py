@@ -56,7 +56,8 @@ def sm_activity(data: StageData) -> Iterator[BasedRow]:
             & pl.col("value").is_not_null()
             & data.window.holds("at_ns")
         )
-        .group_by("at_ns")
+        .sort("at_ns", "device", "value")
+        .group_by("at_ns", maintain_order=True)  # a mean of floats depends on their order
         .agg(pl.col("value").mean())
         .get_column("value")
         .sort()

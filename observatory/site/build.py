@@ -3,8 +3,6 @@
 Pages are made in a new folder beside the old one and change places with it when they are whole.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +28,7 @@ from observatory.site.members import UNJUDGED, page_of
 from observatory.site.money_page import money_sections
 from observatory.site.overview import sections
 from observatory.site.pages import page_environment
+from observatory.site.replaced_folder import replaced_folder
 from observatory.site.run_page import moment, run_page
 
 MARKER = ".observatory-site"
@@ -93,18 +92,9 @@ def build_site(
     target = (out or workspace.site_output).resolve()
     _refuse_foreign(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        fresh.chmod(0o755)
-        with debug_mode(
-            False
-        ):  # Altair would validate every part of every chart against its schema
-            _fill(workspace, fresh, only_published=only_published, show_host=show_host)
-        if target.exists():
-            shutil.rmtree(target)
-        fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    # Altair would validate every part of every chart against its schema.
+    with replaced_folder(target) as fresh, debug_mode(False):
+        _fill(workspace, fresh, only_published=only_published, show_host=show_host)
     return target
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "write_manifest",
 ]
 
+LAST_STATUSES = ("complete", "budget_reached", "interrupted")
 LABEL_NAME = "label"
 LAST = "last"
 _LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")
@@ -119,7 +120,8 @@ def check_label(label: str) -> None:
 def resolve_runs(workspace: Workspace, text: str) -> list[str]:
     """The run ids that a person means: a run id, a campaign id, a label, or `last`.
 
-    `last` is the latest campaign: all runs that one `run` command made. BadInput where nothing fits.
+    `last` is the latest campaign that ended and holds a run that was measured (LAST_STATUSES): its
+    sealed runs, also while another one runs. BadInput where nothing fits.
     """
     entries = list_runs(workspace)
     readable = [entry for entry in entries if entry.manifest is not None]
@@ -129,8 +131,8 @@ def resolve_runs(workspace: Workspace, text: str) -> list[str]:
             where=str(workspace.runs),
             fix="observatory run quickstart, or point --results at another folder",
         )
-    if text == LAST and readable:
-        text = readable[-1].manifest.campaign_id if readable[-1].manifest else text
+    if text == LAST:
+        return _last(workspace, readable)
     found = [entry.run_id for entry in entries if entry.run_id == text]
     found = found or [e.run_id for e in readable if e.manifest and e.manifest.campaign_id == text]
     found = found or [entry.run_id for entry in readable if entry.label == text]
@@ -141,3 +143,23 @@ def resolve_runs(workspace: Workspace, text: str) -> list[str]:
             fix="observatory runs list",
         )
     return found
+
+
+def _last(workspace: Workspace, entries: list[RunEntry]) -> list[str]:
+    """The sealed runs of the latest campaign that is over and was measured."""
+    known = [(entry, entry.manifest) for entry in entries if entry.manifest is not None]
+    going_on = {manifest.campaign_id for entry, manifest in known if entry.running}
+    for entry, manifest in reversed(known):
+        measured = manifest.sealed and manifest.status in LAST_STATUSES
+        if manifest.campaign_id in going_on or is_running(
+            workspace.campaigns / manifest.campaign_id  # a matrix between two of its runs
+        ):
+            continue
+        if measured and not entry.running:
+            own = [one for one in known if one[1].campaign_id == manifest.campaign_id]
+            return [one.run_id for one, its in own if its.sealed]
+    raise BadInput(
+        "no run has been measured to its end yet",
+        where=str(workspace.runs),
+        fix="observatory runs list shows those that there are",
+    )

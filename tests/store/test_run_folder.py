@@ -81,9 +81,9 @@ def test_runs_are_listed_by_time_with_their_state(workspace: Workspace) -> None:
 
 @pytest.fixture
 def three(workspace: Workspace) -> Workspace:
-    create_run(workspace, manifest("r1", campaign_id="c1", created_utc="2026-11-20T09:00:00Z"))
-    create_run(workspace, manifest("r2", campaign_id="c2", created_utc="2026-11-20T10:00:00Z"))
-    create_run(
+    sealed_run(workspace, manifest("r1", campaign_id="c1", created_utc="2026-11-20T09:00:00Z"))
+    sealed_run(workspace, manifest("r2", campaign_id="c2", created_utc="2026-11-20T10:00:00Z"))
+    sealed_run(
         workspace,
         manifest("r3", campaign_id="c2", created_utc="2026-11-20T10:00:00Z", label="night"),
     )
@@ -100,6 +100,33 @@ def test_a_run_is_found_by_id_campaign_label_and_last(three: Workspace) -> None:
     assert resolve_runs(three, "base line") == ["r1"]
     with pytest.raises(BadInput, match="no run, campaign or label is called 'night'"):
         resolve_runs(three, "night")
+
+
+def test_last_is_the_latest_campaign_that_was_measured(three: Workspace) -> None:
+    crashed = manifest("r4", campaign_id="c4", created_utc="2026-11-20T11:00:00Z", status="crashed")
+    sealed_run(three, crashed)
+    assert resolve_runs(three, "last") == ["r2", "r3"]
+    going = manifest("r5", campaign_id="c5", created_utc="2026-11-20T12:00:00Z", status="running")
+    folder = create_run(three, going)
+    with hold_lock(folder):
+        assert resolve_runs(three, "last") == ["r2", "r3"]
+    half = manifest("r6", campaign_id="c6", created_utc="2026-11-20T13:00:00Z")
+    sealed_run(three, half)
+    (three.campaigns / "c6").mkdir(parents=True, exist_ok=True)
+    with hold_lock(three.campaigns / "c6"):  # a matrix between two of its runs
+        assert resolve_runs(three, "last") == ["r2", "r3"]
+    assert resolve_runs(three, "last") == ["r6"]
+    for number, status in enumerate(("budget_reached", "interrupted"), start=7):
+        made = f"2026-11-20T1{number}:00:00Z"
+        ended = manifest(f"r{number}", campaign_id=f"c{number}", created_utc=made, status=status)
+        sealed_run(three, ended)
+        assert resolve_runs(three, "last") == [f"r{number}"]
+
+
+def test_last_without_a_measured_run_is_told(workspace: Workspace) -> None:
+    create_run(workspace, manifest("r1", status="running"))
+    with pytest.raises(BadInput, match="no run has been measured to its end yet"):
+        resolve_runs(workspace, "last")
 
 
 def test_a_label_file_outlives_a_new_manifest(three: Workspace) -> None:
