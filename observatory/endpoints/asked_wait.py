@@ -36,6 +36,10 @@ _WORDS = re.compile(
 )
 """Azure: "Please retry after 12 seconds."; OpenAI: "Please try again in 1m30s."; Gemini: "Please retry in
 46.5s."."""
+_QUOTED_FIELD = re.compile(
+    r"\bretry[-_ ]?(?:delay|after)[\\\"'\s:=]+(\d+(?:\.\d+)?)(ms|s)?\b(?!\s*[a-z])", re.IGNORECASE
+)
+"""The field where an error object is quoted in a text: gateways wrap a provider's JSON into their own words."""
 _FIELDS_S = {
     # google.rpc.RetryInfo: a duration as JSON, "39s"; some libraries spell it as an object.
     "retrydelay": 1.0,
@@ -134,7 +138,11 @@ def _unit(word: str) -> str:
 
 
 def _by_body(body: bytes) -> float | None:
-    """A field of the error object, else the error's words."""
+    """A field of the error object or the error's words, the longer one where it has both.
+
+    Google's field is cut to whole seconds: "retryDelay": "58s" beside "Please retry in 58.934310785s."
+    (github.com/googleapis/python-genai/pull/2114).
+    """
     if not body:
         return None
     text = body.decode("utf-8", "replace")
@@ -146,8 +154,9 @@ def _by_body(body: bytes) -> float | None:
         except msgspec.DecodeError:
             continue
         if found is not None:
-            return found
-    return wait_in_words_s(text)
+            return max(found, wait_in_words_s(text) or 0.0)
+    quoted = _QUOTED_FIELD.search(text)
+    return wait_in_words_s(text) if quoted is None else _sum_s(f"{quoted[1]}{quoted[2] or 's'}")
 
 
 def _event_data(text: str) -> Iterator[str]:

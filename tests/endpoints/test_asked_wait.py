@@ -99,6 +99,13 @@ def test_a_date_is_utc_and_counts_from_the_services_own_clock(date: str, referen
              "x-ratelimit-remaining-tokens: 0", "x-ratelimit-reset-tokens: 1m0s"],
             60.0,
         ),
+        (
+            ["anthropic-ratelimit-requests-remaining: 0",
+             "anthropic-ratelimit-requests-reset: 2026-11-29T12:00:01Z",
+             "anthropic-ratelimit-tokens-remaining: 16000",
+             "anthropic-ratelimit-tokens-reset: 2026-11-29T12:00:59Z", DATE],
+            1.0,
+        ),
         (["x-ratelimit-reset-requests: 8s", "x-ratelimit-reset-tokens: 60s"], None),
         (["x-ratelimit-remaining-requests: 0"], None),
         (["Retry-After: soon"], None),
@@ -135,7 +142,22 @@ def info(delay: Any) -> dict[str, Any]:
         ({"error": {"metadata": {"retry_after": 12}}}, 12.0),
         ({"error": {"message": "x", "retry_after_seconds": "12"}}, 12.0),
         ({"retryAfterMs": 1500}, 1.5),
-        ({"error": {"message": "Please try again in 5.2s.", "retry_after_ms": 900}}, 0.9),
+        ({"error": {"message": "Please try again in 5.2s.", "retry_after_ms": 900}}, 5.2),
+        (
+            {"error": {"message": "Please retry in 58.934310785s.", "retryDelay": "58s"}},
+            58.934310785,
+        ),
+        ({"error": {"message": json.dumps(info("39s"))}}, 39.0),
+        ({"error": {"message": json.dumps({"error": json.dumps(info("39.5s"))})}}, 39.5),
+        ({"error": "litellm.RateLimitError: {'error': {'retry_after': 12}}"}, 12.0),
+        (
+            {
+                "error": {
+                    "message": "No deployments available, Try again in 60 seconds. Passed model=m"
+                }
+            },
+            60.0,
+        ),
         (
             {
                 "error": {
@@ -188,6 +210,10 @@ def test_the_body_of_a_refusal_alone_is_read(status: int, seconds: float | None)
         ("try again in 2 minutes and 5 seconds", 125.0),
         ("Try again in 1 hour, 3 minutes", 3780.0),
         ("retry after: 15s", 15.0),
+        (
+            "Limit 15000, Used 11972, Requested 4351. Please try again in 5.289s. Visit https://x",
+            5.289,
+        ),
         ("wait 3 mins", 180.0),
         ("The limit resets in 2 days", 172_800.0),
         ("you asked 20 times in 5 seconds", None),

@@ -62,6 +62,7 @@ def test_a_stage_in_which_all_was_refused(ends: list[WorkerEnd], said: str | Non
         (404, "The model `gpt-5` does not exist", "name a model"),
         (404, "Not Found", "base URL"),
         (401, "Incorrect API key", "api_key_env"),
+        (400, "invalid temperature: only 1 is allowed for this model", "sampling.temperature"),
         (400, "something else", "correct what its words name"),
         (451, "for legal reasons", "correct what its words name"),
         (307, "", "redirects"),
