@@ -50,7 +50,7 @@ def _effects(
             return
         yield (
             found.slowed,
-            f"for it the engine waited {found.slowed:.0%} of the time that it wanted a core",
+            f"it slowed the engine by about {found.slowed:.0%}",
         )
     if late is not None:
         yield (
