@@ -65,9 +65,9 @@ _BLANKS = (
 )
 
 
-HOST_LABELS = ("Hostname", "hostname", "host", "node", "nodename", "kubernetes_node", "instance")
+HOST_LABELS = ("hostname", "host", "node", "nodename", "kubernetes_node", "instance")
 """Where a page tells its hosts apart: the exporter's own label, then those that collectors add; the first
-that a series has counts."""
+that a series has counts. Labels are in small letters here: releases and collectors spell them differently."""
 
 
 @dataclass(slots=True)
@@ -82,25 +82,29 @@ class Hosts:
     own: str = field(default_factory=socket.gethostname)
     _names: dict[tuple[str, int], str] = field(default_factory=dict)
     _uuids: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    _places: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def of(self, page: list[Series]) -> list[str]:
         """The host of each series of a page, in its order.
 
         Two GPUs of one number and host name but of two UUIDs are of two hosts that the page does not name.
+        A GPU stays where it was first seen: a host's name may be that of the exporter's pod, which changes.
         """
         places = [self._place(series) for series in page]
         several = len(set(places) | set(self._names)) > 1
         return [self._name(place, several=several) for place in places]
 
     def _place(self, series: Series) -> tuple[str, int]:
-        host = next((series.labels[label] for label in HOST_LABELS if series.labels.get(label)), "")
-        uuid = series.labels.get("UUID")
-        if not uuid or (series.labels.get("GPU_I_ID") and not uuid.startswith("GPU-")):
+        labels = _small(series)
+        host = next((labels[label] for label in HOST_LABELS if labels.get(label)), "")
+        uuid = labels.get("uuid", "")
+        if not uuid or (labels.get("gpu_i_id") and not uuid.upper().startswith("GPU-")):
             return host, 0  # an instance's own is not of a GPU
-        known = self._uuids.setdefault((host, series.labels.get("gpu", "")), [])
-        if uuid not in known:
+        if uuid not in self._places:
+            known = self._uuids.setdefault((host, labels.get("gpu", "")), [])
             known.append(uuid)
-        return host, known.index(uuid)
+            self._places[uuid] = host, known.index(uuid)
+        return self._places[uuid]
 
     def _name(self, place: tuple[str, int], *, several: bool) -> str:
         host, number = place
@@ -144,12 +148,12 @@ def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> lis
     """One sample a GPU (or MIG instance) and metric, in the page's order. hosts: None reads by loopback."""
     found: dict[tuple[str, str], Sample] = {}
     hosts = hosts or Hosts(local=True)
-    of_gpus = [series for series in page if series.labels.get("gpu", "").isdecimal()]
+    of_gpus = [series for series in page if _small(series).get("gpu", "").isdecimal()]
     for series, host in zip(of_gpus, hosts.of(of_gpus), strict=True):
-        field, gpu = _field(series.name), series.labels["gpu"]
+        field, labels = _field(series.name), _small(series)
         if field is None:
             continue
-        instance = series.labels.get("GPU_I_ID")
+        gpu, instance = labels["gpu"], labels.get("gpu_i_id")
         device = f"gpu{gpu}" if field.whole or not instance else f"gpu{gpu}/gi{instance}"
         device = f"{host}:{device}" if host else device
         value, reason = _value(series.value, field)
@@ -167,8 +171,14 @@ def _value(told: float, field: Field) -> tuple[float | None, str | None]:
     return told * field.factor, None
 
 
+def _small(series: Series) -> dict[str, str]:
+    return {label.lower(): value for label, value in series.labels.items()}
+
+
 def _field(name: str) -> Field | None:
-    return FIELDS.get(name) or FIELDS.get(name.removesuffix("_total"))
+    """By the exporter's name, or as a collector spells it (small letters, OpenMetrics' _total)."""
+    named = name.upper()
+    return FIELDS.get(named) or FIELDS.get(named.removesuffix("_TOTAL"))
 
 
 def _is_wanted(name: str) -> bool:

@@ -17,6 +17,9 @@ from observatory.telemetry.exposition import Series, read_page
 from observatory.telemetry.scraping import Address, Scrape, address_of
 from observatory.telemetry.sensor import down, up
 
+AGAIN_AFTER = 4
+"""Readings that are left out after a page that could be read and had nothing of an engine: some engines have
+no series before their first request."""
 NO_NUMBER = "a part of it is no number on the engine's page"
 
 
@@ -36,10 +39,11 @@ class EngineSensor:
         self._scrape: Scrape | None = None
         self._offered: bool | None = None if url is None else True
         self._restarts = Restarts()
+        self._put_off = 0
 
     def read(self, now: int) -> list[Sample]:
         """Its samples; none where no such page is offered, `up` = 0 where one no longer answers."""
-        if self._offered is False:
+        if self._offered is False or self._is_put_off():
             return []
         try:
             self._scrape = self._scrape or self._opened()
@@ -53,13 +57,17 @@ class EngineSensor:
         except ObservatoryError as error:
             return [self._down(now, str(error))]
         if self._offered is None and not any(one.name in NAMES for one in series):
-            self._offered = False
+            self._put_off = AGAIN_AFTER
             return []
         self._offered = True
         try:
             return self._samples(now, series)
         except ValueError as error:
             return [self._down(now, str(error))]
+
+    def _is_put_off(self) -> bool:
+        self._put_off -= 1
+        return self._put_off >= 0
 
     def _samples(self, now: int, series: Sequence[Series]) -> list[Sample]:
         read = of_target([one for one in series if one.name in NAMES], self._connection.model)

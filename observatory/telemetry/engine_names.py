@@ -25,6 +25,11 @@ that end in _rank (SGLang: tp_rank, pp_rank, moe_ep_rank) are of processes that 
 each tells of the same requests, and the lowest of a replica is read."""
 
 
+PROCESS_LABEL = "pid"
+"""Of a gauge that several API servers of one engine export: each has what the engine last told it, and those
+that it never told have 0. The largest is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """kind: gauges and counters of several engine cores are added up, fractions averaged."""
@@ -234,18 +239,32 @@ def of_target(series: Iterable[Series], model: str) -> Read:
     if len(models) > 1 and model not in models:
         raise ValueError(f"the page is of {len(models)} models and {model} is none of them")
     first: dict[Key, tuple[_Ranks, Series]] = {}
+    most: dict[Key, Series] = {}
     for one in found:
         if len(models) > 1 and one.labels.get(MODEL_LABEL, model) != model:
             continue
-        ranks = {label: value for label, value in one.labels.items() if _is_shared(label)}
-        group = (one.name, frozenset(one.labels.items() - ranks.items()))
-        place = _place(ranks)
-        if group not in first or place <= first[group][0]:
-            first[group] = place, one
+        if PROCESS_LABEL in one.labels:
+            others = frozenset(one.labels.items() - {(PROCESS_LABEL, one.labels[PROCESS_LABEL])})
+            known = most.get((one.name, others))
+            if known is None or one.value > known.value:
+                most[one.name, others] = Series(one.name, dict(others), one.value)
+            continue
+        _keep_first(first, one)
+    for one in most.values():
+        _keep_first(first, one)
     read: Read = {}
     for _, one in first.values():
         read.setdefault(one.name, {})[key_of(one)] = one.value
     return read
+
+
+def _keep_first(first: "dict[Key, tuple[_Ranks, Series]]", one: Series) -> None:
+    """Of ranks that share a model's layers, the lowest."""
+    ranks = {label: value for label, value in one.labels.items() if _is_shared(label)}
+    group = (one.name, frozenset(one.labels.items() - ranks.items()))
+    place = _place(ranks)
+    if group not in first or place <= first[group][0]:
+        first[group] = place, one
 
 
 def translate(read: Read) -> dict[str, float | None]:

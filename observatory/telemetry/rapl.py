@@ -26,12 +26,12 @@ SLACK_S = 1.0
 
 @dataclass(slots=True)
 class _Zone:
-    """One counter. range_uj is where it wraps; total_uj what it counted since it was first read, and most_w
+    """One counter. range_uj is where it wraps, None where the kernel does not say; total_uj what it counted since it was first read, and most_w
     the power that it cannot have had."""
 
     device: str
     counter: Path
-    range_uj: int
+    range_uj: int | None
     most_w: float = MOST_POWER_W
     last_uj: int | None = None
     last_at: int = 0
@@ -70,6 +70,13 @@ def zones(folder: Path = POWERCAP) -> Iterator[tuple[str, Path]]:
         for part in sorted((folder / package.name).glob(f"{package.name}:*")):
             if _name(part) == "dram":
                 yield f"memory/dram-{name.removeprefix('package-')}", part
+
+
+def _range_uj(zone: Path) -> int | None:
+    try:
+        return int((zone / "max_energy_range_uj").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _most_w(zone: Path) -> float:
@@ -129,14 +136,13 @@ class RaplSensor:
         for device, folder in zones(self._folder):
             counter = folder / "energy_uj"
             try:
-                range_uj = int((folder / "max_energy_range_uj").read_text())
                 int(counter.read_text())
             except OSError as error:
                 why = f"{device}: {error.strerror}"
             except ValueError:
                 why = f"{device}: its counter is no number"
             else:
-                opened.append(_Zone(device, counter, range_uj, _most_w(folder)))
+                opened.append(_Zone(device, counter, _range_uj(folder), _most_w(folder)))
         return opened, why
 
     def _read_zone(self, now: int, zone: _Zone) -> Sample:
@@ -148,10 +154,13 @@ class RaplSensor:
         except ValueError:
             reason = "its counter is no number"
         else:
-            grown = 0
-            if zone.last_uj is not None:
-                grown = advance(zone.last_uj, reading, zone.range_uj)
-            lie = beyond_physics(grown, (now - zone.last_at) / 1e9, zone.most_w)
+            before = reading if zone.last_uj is None else zone.last_uj
+            if reading < before and zone.range_uj is None:
+                grown = 0
+                lie: str | None = "the counter went back, and where it wraps is not known"
+            else:
+                grown = advance(before, reading, zone.range_uj or 0)
+                lie = beyond_physics(grown, (now - zone.last_at) / 1e9, zone.most_w)
             zone.last_uj, zone.last_at = reading, now
             if lie is not None:
                 reason = IMPLAUSIBLE + lie

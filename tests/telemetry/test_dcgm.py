@@ -155,6 +155,32 @@ def test_two_hosts_on_one_page_are_two(
     assert {sample.device: sample.value for sample in samples} == found
 
 
+def test_collectors_that_spell_labels_and_names_in_small_letters() -> None:
+    """dcgm-exporter pull request 655 (hostname), issue 577 (a collector's small letters)."""
+    page = (
+        'dcgm_fi_dev_power_usage{gpu="0",uuid="GPU-a",hostname="n1"} 250\n'
+        'dcgm_fi_dev_power_usage{gpu="0",uuid="gpu-b",hostname="n2"} 650\n'
+        'dcgm_fi_prof_sm_active{gpu="0",gpu_i_id="12",uuid="GPU-a",hostname="n1"} 0.5\n'
+        'DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION_total{gpu="0",uuid="GPU-a",hostname="n1"} 1000\n'
+    )
+    samples = gpu_samples(list(read_page(page)), 5, Hosts(False, "here"))
+    assert {(s.device, s.metric): s.value for s in samples} == {
+        ("dcgm:gpu0", "gpu_power_w"): 250,
+        ("dcgm2:gpu0", "gpu_power_w"): 650,
+        ("dcgm:gpu0/gi12", "sm_active_fraction"): 0.5,
+        ("dcgm:gpu0", "gpu_energy_j"): 1.0,
+    }
+
+
+def test_a_gpu_stays_where_it_was_when_the_exporters_pod_is_another() -> None:
+    """dcgm-exporter pull request 129: the host's name is the pod's."""
+    hosts = Hosts(local=False, own="here")
+    for pod in ("exporter-cwbcm", "exporter-x2v4k"):
+        page = _power(250, gpu="0", UUID="GPU-a", Hostname=pod)
+        [sample] = gpu_samples(list(read_page(page)), 5, hosts)
+        assert sample.device == "dcgm:gpu0"
+
+
 def test_a_host_keeps_its_name_when_another_leaves_the_page() -> None:
     hosts = Hosts(local=False, own="here")
     first, second = TWO_HOSTS.splitlines(keepends=True)

@@ -81,6 +81,16 @@ def test_a_page_that_no_longer_answers_is_down_with_its_reason_and_comes_back() 
         assert [s.value for s in first] == [s.value for s in back]
 
 
+def test_a_page_that_has_its_first_series_later_is_read_then() -> None:
+    """Engines with one registry for several processes have no series before their first request."""
+    pages = [""] * 2 + [VLLM] * 30
+    with serving(lambda: (200, "text/plain", pages.pop(0))) as served:
+        sensor = EngineSensor("engine:t", served.connection)
+        found = [len(sensor.read(at)) > 0 for at in range(14)]
+    assert found == [False] * 10 + [True] * 4
+    assert len(served.asked) == 6
+
+
 def test_a_page_that_was_named_is_asked_all_along_and_missed_aloud() -> None:
     with serving(lambda: (404, "text/plain", "no")) as served:
         sensor = EngineSensor("engine:t", served.connection, served.url + "/x?a=b")

@@ -148,6 +148,22 @@ def test_two_replicas_of_a_page_by_known_answers() -> None:
     assert found["engine_kv_cache_fraction"] == pytest.approx(0.35)
 
 
+def test_api_servers_of_one_engine_that_it_never_told_have_no_part_in_a_gauge() -> None:
+    """vllm pull request 28792: eight API servers, of which one has the KV cache's use."""
+    page = "".join(
+        f'vllm:kv_cache_usage_perc{{engine="{engine}",model_name="m",pid="{pid}"}} {value}\n'
+        for engine, used in enumerate((0.65, 0.25))
+        for pid, value in ((271, 0.0), (272, used), (273, 0.0))
+    )
+    assert told(page)["engine_kv_cache_fraction"] == pytest.approx(0.45)
+
+
+def test_ranks_of_one_context_count_its_requests_once() -> None:
+    """sglang issue 31896: with --cp 8 every rank's scheduler exports the same requests."""
+    page = "".join(_sglang("num_running_reqs", 9, tp_rank=rank) for rank in range(8))
+    assert told(page)["engine_requests_running"] == 9
+
+
 def test_a_series_that_is_on_the_page_twice_counts_once() -> None:
     line = 'vllm:num_requests_running{engine="0",model_name="m"} '
     assert told(f"{line}3\n{line}4\n")["engine_requests_running"] == 4

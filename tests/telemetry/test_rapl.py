@@ -103,6 +103,19 @@ def test_a_reset_is_no_wrap(
         assert (sample.value is None) == (sample.reason or "").startswith(COUNTER_BROKE)
 
 
+def test_without_its_range_a_counter_counts_and_a_wrap_is_null(tmp_path: Path) -> None:
+    """codecarbon issue 1309: containers that show energy_uj alone; there the energy became negative."""
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", 4_000_000_000)
+    counter.with_name("max_energy_range_uj").unlink()
+    sensor = RaplSensor(tmp_path)
+    found = []
+    for at, reading in enumerate((4_000_000_000, 4_050_000_000, 10_000, 60_010_000)):
+        counter.write_text(f"{reading}\n")
+        found.append(sensor.read(at * S)[1])
+    assert [s.value for s in found] == [0.0, 50.0, None, 110.0]
+    assert (found[2].reason or "").startswith(COUNTER_BROKE)
+
+
 def test_the_limits_in_force_bound_the_power(tmp_path: Path) -> None:
     """4 kJ in a second pass for a package of unknown limits read late, and not for one of 65 W."""
     for limit_w, value in ((65, None), (600, 2.9e3)):
