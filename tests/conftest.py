@@ -14,6 +14,26 @@ from tests.slowest import Slowest, add_options
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
 
+SLOW = (
+    *(
+        f"tests/load/test_{name}"
+        for name in ("throttled", "sdk", "stages", "proxy", "ended_streams")
+    ),
+    *(
+        f"tests/load/test_{name}"
+        for name in ("decoding", "transport", "workers", "plain", "wire_faults")
+    ),
+    *(f"tests/load/test_{name}" for name in ("stale_connection", "clock_step", "refusals")),
+    *(
+        f"tests/site/test_{name}"
+        for name in ("build", "money", "limits_found", "service_said", "waits")
+    ),
+    *(f"tests/site/test_{name}" for name in ("matrix", "cli", "latest", "energy")),
+    "tests/cli/test_engine",
+    "tests/cli/test_console",
+)
+"""Modules that need no engine and together take longer than all others: they build sites or start load
+generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
 SOAK_TIMES = 10
 """`--soak` multiplies the examples of each property by this."""
 
@@ -59,7 +79,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if isinstance(item, pytest.Function) and (module := _shares_a_fixture(item)):
             item.add_marker(pytest.mark.xdist_group(module))
-    items.sort(key=lambda item: item.get_closest_marker("live") is None)
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, bool]:
+    """Live tests first, and of those the ones that go one after another in one process."""
+    live, shared = item.get_closest_marker("live"), item.get_closest_marker("xdist_group")
+    return live is None, shared is None
 
 
 class GroupNames:

@@ -21,7 +21,7 @@ from tests.live.harness import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.live, pytest.mark.alone]
+pytestmark = pytest.mark.live
 
 SCENARIO = """
 name: many
@@ -66,6 +66,7 @@ def of(calibration: dict[str, Any], name: str) -> dict[str, Any]:
     return ceiling
 
 
+@pytest.mark.alone
 def test_a_quick_calibration_of_this_machine(bare: Workspace) -> None:
     workspace = bare
     shown = workspace.run("calibrate", "--quick")

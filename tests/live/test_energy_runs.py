@@ -4,7 +4,7 @@ import pytest
 
 from tests.live.harness import Workspace
 
-pytestmark = [pytest.mark.live, pytest.mark.alone]
+pytestmark = pytest.mark.live
 
 REAL = """
 name: real
@@ -17,6 +17,7 @@ targets: [{{kind: llamacpp, name: local, parallel: 1, context: 1024}}]
 """
 
 
+@pytest.mark.alone
 def test_an_engine_rests_before_its_load_and_both_are_in_the_ledger(workspace: Workspace) -> None:
     workspace.write("real", REAL.format(steady="31s", idle="5s"))
     workspace.measure("real")

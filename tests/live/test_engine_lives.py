@@ -275,7 +275,7 @@ def test_real_vllm_is_measured_with_adapters_and_leaves_nothing(workspace: Works
     target["environment"] = {**VLLM, "HF_TOKEN": "${CANARY}"}
     target |= {"adapters": adapters, "ask": [*(one["name"] for one in adapters), "base"]}
     workspace.environment["CANARY"] = "hf_canary4711"
-    life = Life(workspace, target, steady="12s")
+    life = Life(workspace, target, steady="6s")
     life.until("load", "VLLM::EngineCore", records=True)
     life.end(*MEASURED)
     life.nothing_is_left()
@@ -299,7 +299,7 @@ def test_real_vllm_is_measured_with_adapters_and_leaves_nothing(workspace: Works
     assert not any(b"canary4711" in path.read_bytes() for path in kept)
 
 
-@pytest.mark.parametrize("when", ["loading", "under load"])
+@pytest.mark.parametrize("when", [pytest.param("loading", marks=pytest.mark.soak), "under load"])
 def test_kill_9_of_the_runner_of_real_vllm(when: str, workspace: Workspace) -> None:
     words = "VLLM::EngineCore" if when == "loading" else "VLLM::Worker"
     life = Life(workspace, real_vllm(), steady="120s")

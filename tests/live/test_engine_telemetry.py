@@ -94,7 +94,7 @@ def stage_metrics(space: Workspace) -> dict[str, float | None]:
 
 def test_vllm_tells_everything_and_agrees_with_the_client(vllm: str, workspace: Workspace) -> None:
     target = f"{{kind: url, name: served, url: {vllm}/v1, model: smol}}"
-    manifest = measured(workspace, "counted", target, "15s")
+    manifest = measured(workspace, "counted", target, "10s")
     assert not codes(manifest) & {"server_tokens", "foreign_load", "cache_state", "token_mismatch"}
     readings, client = told(workspace), recorded(workspace)
     assert set(readings) == {"up", *WHOLE, *OF_VLLM}
@@ -140,7 +140,7 @@ def test_who_else_asks_a_shared_vllm_is_foreign_load(vllm: str, workspace: Works
 
 def test_llamacpp_tells_and_agrees_with_the_client(workspace: Workspace) -> None:
     target = "{kind: llamacpp, name: local, parallel: 1, context: 1024}"
-    manifest = measured(workspace, "llama", target, "10s")
+    manifest = measured(workspace, "llama", target, "7s")
     assert not codes(manifest) & {"server_tokens", "cache_state", "token_mismatch"}
     readings, client = told(workspace), recorded(workspace)
     assert set(readings) == {"up", *WHOLE}

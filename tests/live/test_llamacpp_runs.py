@@ -1,8 +1,17 @@
 """The main job on a real engine: cold against natural by its own counters, death, publication."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.live.harness import PATIENCE_S, Workspace, child_running, records_written, wait_until
+from tests.live.harness import (
+    PATIENCE_S,
+    Workspace,
+    child_running,
+    open_workspace,
+    records_written,
+    wait_until,
+)
 
 pytestmark = pytest.mark.live
 
@@ -17,13 +26,21 @@ targets: [{{kind: llamacpp, name: local, parallel: 1, context: 1024}}]
 """
 
 
-def test_cold_prompts_miss_the_engines_cache_and_natural_ones_hit_it(workspace: Workspace) -> None:
-    for cache in ("cold", "natural"):
-        workspace.write(cache, LLAMA.format(name=cache, cache=cache, steady="8s"))
-        workspace.measure(cache)
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A run with cold prompts and one with natural ones."""
+    with open_workspace(tmp_path_factory.mktemp("measured")) as space:
+        for cache in ("cold", "natural"):
+            text = LLAMA.format(name=cache, cache=cache, steady="10min")
+            space.write(cache, f"{text}budget: {{requests: 10}}\n")
+            space.run("run", cache, code=7)
+        yield space
+
+
+def test_cold_prompts_miss_the_engines_cache_and_natural_ones_hit_it(measured: Workspace) -> None:
     rows = {
         row["scenario"]: row
-        for row in workspace.sql(
+        for row in measured.sql(
             "select scenario, sum(cached_tokens) * 1.0 / sum(prompt_tokens) as hit, "
             "count(*) as n from request_metrics where outcome = 'ok' group by all"
         )
@@ -31,29 +48,29 @@ def test_cold_prompts_miss_the_engines_cache_and_natural_ones_hit_it(workspace: 
     assert rows["cold"]["n"] >= 4 and rows["natural"]["n"] >= 4
     assert rows["cold"]["hit"] < 0.2  # the chat template's own prefix and no more
     assert rows["natural"]["hit"] > rows["cold"]["hit"] + 0.05
-    prefixes = workspace.sql(
+    prefixes = measured.sql(
         "select max(cached_tokens) as most from request_metrics where scenario = 'cold'"
     )
     assert prefixes[0]["most"] <= 40
 
 
-def test_answers_are_scored_and_metrics_are_filled(workspace: Workspace) -> None:
-    workspace.write("real", LLAMA.format(name="real", cache="cold", steady="6s"))
-    workspace.measure("real")
-    (row,) = workspace.sql(
+def test_answers_are_scored_and_metrics_are_filled(measured: Workspace) -> None:
+    (row,) = measured.sql(
         "select count(*) as n, count(score) as scored, count(ttft_s) as ttft, count(tpot_s) as tpot, "
         "min(output_tokens) as least, max(output_tokens) as most, "
         "count(*) filter (where e2e_s < ttft_s or ttft_s <= 0) as wrong "
-        "from request_metrics where outcome = 'ok'"
+        "from request_metrics where outcome = 'ok' and scenario = 'cold'"
     )
     assert row["n"] == row["scored"] == row["ttft"]
     assert row["tpot"] > 0
     assert 1 <= row["least"] <= row["most"] <= 8
     assert row["wrong"] == 0
-    (facts,) = workspace.sql("select engine, model, hosting, weights, billing from runs")
+    (facts,) = measured.sql(
+        "select engine, model, hosting, weights, billing from runs where scenario = 'cold'"
+    )
     assert facts["engine"] == "llama.cpp"
     assert (facts["hosting"], facts["weights"], facts["billing"]) == ("self", "open", "hours")
-    (engine,) = workspace.sql(
+    (engine,) = measured.sql(
         "select count(*) as n from samples where device = 'engine:local' and metric = 'cpu_cores'"
     )
     assert engine["n"] > 0
