@@ -26,6 +26,8 @@ def rebuild(results: ResultsOption = None) -> None:
         echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     for run_id in result.unsealed:
         echo(f"{run_id} is not sealed: it is running, or could not be recovered", err=True)
+    for line in result.changed:
+        echo(f"warning: {line}", err=True)
     echo(f"{workspace.database}: {len(result.ingested)} runs")
     if result.left_out:
         raise EnvironmentFailed(f"left out: {'; '.join(result.left_out)}")

@@ -44,9 +44,10 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     from observatory.cli.answers import show_table
 
     columns = ("run", "status", "verdict", "requests", "started", "label", "problem")
-    hidden = () if any(row["problem"] for row in rows) else ("problem",)
+    marked = [_marked(row) for row in rows]
+    hidden = () if any(row["problem"] for row in marked) else ("problem",)
     shown = [column for column in columns if column not in hidden]
-    show_table(shown, [[_marked(row)[column] for column in shown] for row in rows])
+    show_table(shown, [[row[column] for column in shown] for row in marked])
     _say_unfinished(workspace)
 
 
@@ -114,6 +115,54 @@ def label(
 
 
 @app.command()
+def publish(
+    run: RunArgument,
+    remove: Annotated[bool, typer.Option("--remove", help="Publish it no longer.")] = False,
+    results: ResultsOption = None,
+) -> None:
+    """Mark runs for the published site (`site build --published-only`) after they were made.
+
+    Example: observatory runs publish last
+    """
+    from observatory.core.workspace import open_workspace
+    from observatory.store.housekeeping import publish_runs
+    from observatory.store.run_folder import resolve_runs
+
+    workspace = open_workspace(results)
+    chosen = resolve_runs(workspace, run)
+    note = publish_runs(workspace, chosen, not remove)
+    for run_id in chosen:
+        echo(f"{run_id}: {'not published' if remove else 'published'}")
+    if note:
+        echo(f"note: {note}", err=True)
+
+
+@app.command()
+def note(
+    run: RunArgument,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="The note.", show_default=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the note away.")] = False,
+    results: ResultsOption = None,
+) -> None:
+    """Write a note to runs, which `runs show` prints; what was measured stays as it is.
+
+    Example: observatory runs note last "the fan of node 3 was broken"
+    """
+    from observatory.core.workspace import open_workspace
+    from observatory.store.annotations import annotate
+    from observatory.store.run_folder import resolve_runs
+
+    if (text is None) != remove:
+        raise BadInput("give a note, or --remove", where="runs note")
+    workspace = open_workspace(results)
+    for run_id in resolve_runs(workspace, run):
+        annotate(workspace.runs / run_id, notes=text)
+        echo(f"{run_id}: {'no note' if text is None else text}")
+
+
+@app.command()
 def delete(
     run: RunArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -146,7 +195,10 @@ def _row(entry: "RunEntry") -> dict[str, Any]:
     manifest = entry.manifest
     row: dict[str, Any] = {"run": entry.run_id, "status": entry.state, "problem": entry.problem}
     if manifest is None:
-        names = "verdict requests started label campaign scenario target emulated sentence folder"
+        names = (
+            "verdict requests started label campaign scenario target emulated sentence folder"
+            " changed_since_sealed"
+        )
         return {**dict.fromkeys(names.split()), **row}
     report, verdict = manifest.seal_report, manifest.verdict
     return {
@@ -161,18 +213,24 @@ def _row(entry: "RunEntry") -> dict[str, Any]:
         "emulated": manifest.target.emulated,
         "sentence": verdict.sentence if verdict else None,
         "folder": str(entry.folder),
+        "changed_since_sealed": entry.changed,
     }
 
 
 def _marked(row: dict[str, Any]) -> dict[str, Any]:
     mark = " (emulated)" if row["emulated"] else ""
-    return {**row, "run": f"{row['run']}{mark}"}
+    changed = row["changed_since_sealed"]
+    problem = f"changed since it was sealed: {changed}" if changed else row["problem"]
+    return {**row, "run": f"{row['run']}{mark}", "problem": problem}
 
 
 def _lines(entry: "RunEntry") -> list[str]:
     manifest = entry.manifest
     if manifest is None:
         return [f"{entry.run_id}: {entry.problem}", ""]
+    from observatory.store.annotations import notes_of
+    from observatory.store.seals import changed_since_sealed
+
     target = manifest.target
     what = f"{target.kind}, {target.hosting}, {target.weights} weights, billed by {target.billing}"
     lines = [
@@ -188,8 +246,11 @@ def _lines(entry: "RunEntry") -> list[str]:
         f"  status    {entry.state}{f': {manifest.status_reason}' if manifest.status_reason else ''}",
         f"  verdict   {manifest.verdict.sentence if manifest.verdict else 'not judged yet'}",
         f"  label     {entry.label or '–'}",
+        *([f"  notes     {notes}"] if (notes := notes_of(entry.folder)) else []),
         f"  folder    {entry.folder}",
     ]
+    if changed := changed_since_sealed(entry.folder, thorough=True):
+        lines.insert(1, f"  CHANGED since it was sealed: {changed}")
     lines += [f"  finding   {f.severity}: {f.message} ({f.code})" for f in manifest.findings]
     return [*lines, *_stage_lines(manifest), ""]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.manifest import write_manifest
+from observatory.store.manifest import run_folders, write_manifest
 from observatory.store.recovery import recover_crashed
+from observatory.store.seals import enter_missing, write_seal
 
 
 def recover_crashed_runs(workspace: Workspace) -> list[str]:
@@ -25,11 +26,15 @@ def recover_crashed_runs(workspace: Workspace) -> list[str]:
 
 def seal_crashed_runs(workspace: Workspace) -> list[str]:
     """Seal and judge them, without the database."""
-    return recover_crashed(workspace, _judge_and_keep)
+    lines = recover_crashed(workspace, _judge_and_keep)
+    enter_missing(run_folders(workspace))
+    return lines
 
 
 def _judge_and_keep(folder: Path, sealed: Manifest) -> None:
     from observatory.runner.finish import judge
     from observatory.store.frames import read_frames
 
-    write_manifest(folder, judge(sealed, read_frames(folder)))
+    judged = judge(sealed, read_frames(folder))
+    write_manifest(folder, judged)
+    write_seal(folder, judged)

@@ -24,7 +24,7 @@ from observatory.site.figures import BASES, Row
 from observatory.site.limits_found import limit_table
 from observatory.site.looks import Look, group_of, looks_of
 from observatory.site.matrix_page import matrix_campaigns, matrix_page
-from observatory.site.members import UNJUDGED, page_of
+from observatory.site.members import UNJUDGED, changed_words, page_of
 from observatory.site.money_page import money_sections
 from observatory.site.overview import sections
 from observatory.site.pages import page_environment
@@ -46,6 +46,7 @@ class Listed:
     started: str
     page: str
     engine: str | None
+    changed: str = ""
 
 
 @dataclass(slots=True)
@@ -180,4 +181,4 @@ def _listed(runs: list[Row], looks: dict[str, Look]) -> Iterator[Listed]:
         verdict = str(run["verdict"] or UNJUDGED)
         look, started = looks[run["target"]], moment(run["created_at"])
         page, engine = page_of(run["run_id"]), engine_name(run)
-        yield Listed(run, look, group_of(run), verdict, started, page, engine)
+        yield Listed(run, look, group_of(run), verdict, started, page, engine, changed_words(run))

@@ -18,7 +18,7 @@ from observatory.site.latest import is_sound
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look
 from observatory.site.matrix_doubts import confounded
-from observatory.site.members import UNJUDGED, asked, page_of, safe_name
+from observatory.site.members import UNJUDGED, asked, changed_words, page_of, safe_name
 from observatory.site.queries import Reader
 
 HEADLINES = (
@@ -204,7 +204,8 @@ def _left_out(cell: MatrixCell, run: Row) -> LeftOut:
     verdict = str(run["verdict"] or UNJUDGED)
     sentence = str(run["verdict_sentence"] or "").removeprefix(f"{verdict}: ")
     ended = None if run["status"] == "complete" else str(run["status"]).replace("_", " ")
-    parts = (ended, run["status_reason"], sentence if not is_sound(run) else None)
+    reason, changed = run["status_reason"], changed_words(run).rstrip(".")
+    parts = (ended, reason, sentence if not is_sound(run) else None, changed)
     why = "; ".join(str(part) for part in parts if part) or "a later run of the cell took its place"
     return LeftOut(cell, run, page_of(run["run_id"]), verdict, why)
 

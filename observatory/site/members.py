@@ -16,6 +16,12 @@ UNJUDGED = "not judged"
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 
 
+def changed_words(run: Row) -> str:
+    """A sentence on a run whose folder has changed since it was sealed, else ""."""
+    what = run.get("changed_since_sealed")
+    return f"Changed since it was sealed ({what})." if what else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One run. stages hold each load level with its figures, in order."""
@@ -34,7 +40,13 @@ class Member:
         """The verdict's reasons in one line, without the level that a badge beside it gives."""
         sentence = str(self.run["verdict_sentence"] or "nothing could judge this run")
         reasons = sentence.removeprefix(f"{self.verdict}: ")
-        return reasons[:1].upper() + reasons[1:]
+        reasons = reasons[:1].upper() + reasons[1:]
+        return f"{self.changed} {reasons}" if self.changed else reasons
+
+    @property
+    def changed(self) -> str:
+        """That the run is not as it was sealed, "" where it is."""
+        return changed_words(self.run)
 
     @property
     def group(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.workspace import Workspace
+from observatory.store.annotations import annotate
 from observatory.store.campaigns import campaign_folder
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.files import disk_error
@@ -26,15 +27,30 @@ def label_runs(
     """
     for run_id in run_ids:
         set_label(workspace.runs / run_id, label)
+    return _keep(workspace, run_ids, "label", label, wait_s)
+
+
+def publish_runs(
+    workspace: Workspace, run_ids: Sequence[str], publish: bool, *, wait_s: float = WAIT_S
+) -> str | None:
+    """Show runs on the published site, or no longer, on disk and in the database; answers as label_runs."""
+    for run_id in run_ids:
+        annotate(workspace.runs / run_id, publish=publish)
+    return _keep(workspace, run_ids, "publish", publish, wait_s)
+
+
+def _keep(
+    workspace: Workspace, run_ids: Sequence[str], column: str, value: object, wait_s: float
+) -> str | None:
     if not workspace.database.exists():
         return None
     try:
         connection = connect(workspace, read_only=False, wait_s=wait_s)
     except DatabaseBusy as busy:
-        return f"the label is kept on disk; the database has it after the next ingest ({busy.what})"
+        return f"it is kept on disk; the database has it after the next ingest ({busy.what})"
     with connection, transaction(connection):
         connection.execute(
-            "UPDATE runs SET label = ? WHERE list_contains(?, run_id)", [label, list(run_ids)]
+            f"UPDATE runs SET {column} = ? WHERE list_contains(?, run_id)", [value, list(run_ids)]
         )
     return None
 

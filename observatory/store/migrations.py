@@ -87,6 +87,13 @@ def _add_apis_and_money(connection: duckdb.DuckDBPyConnection) -> None:
         _say_anew(connection, table)
 
 
+def _mend(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of runs, what has changed since they were sealed. Null in older ones."""
+    _add_missing_columns(connection, RUNS)
+    for table in TABLES:
+        _say_anew(connection, table)
+
+
 def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     present = _columns_of(connection, table)
     for column in table.columns:
@@ -118,6 +125,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(3, "add_engines_and_energy", _add_engines_and_energy),
     Migration(4, "add_energy_evidence", _add_energy_evidence),
     Migration(5, "add_apis_and_money", _add_apis_and_money),
+    Migration(6, "mend", _mend),
 )
 
 

@@ -15,6 +15,7 @@ from observatory.store.migrations import migrate
 from observatory.store.price_snapshots import update_price_book
 from observatory.store.run_folder import list_runs, read_frames
 from observatory.store.run_lock import exclusive
+from observatory.store.seals import INDEX_NAME, broken_lines
 from observatory.store.warehouse import read_for_ingest
 
 LOCK_NAME = ".rebuild.lock"
@@ -22,11 +23,15 @@ LOCK_NAME = ".rebuild.lock"
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """The runs that the new database holds; left_out says of each other folder why it does not."""
+    """The runs that the new database holds; left_out says of each other folder why it does not.
+
+    changed: of runs that it holds with that mark, what has changed since they were sealed.
+    """
 
     ingested: tuple[str, ...]
     left_out: tuple[str, ...]
     unsealed: tuple[str, ...]
+    changed: tuple[str, ...] = ()
 
 
 def rebuild(
@@ -63,6 +68,10 @@ def _fill(
     ingested: list[str] = []
     left_out: list[str] = []
     unsealed: list[str] = []
+    changed = [
+        f"{INDEX_NAME}: line {number} does not follow the line before it: the index was rewritten"
+        for number in broken_lines(workspace.results / INDEX_NAME)
+    ]
     with closing(open_file(new, read_only=False)) as connection:
         migrate(connection, str(new))
         try:
@@ -83,7 +92,9 @@ def _fill(
             with transaction(connection):
                 load_run(connection, entry.folder, manifest, identity, frame)
             ingested.append(manifest.run_id)
-    return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed))
+            if (what := identity["changed_since_sealed"]) is not None:
+                changed.append(f"{manifest.run_id} has changed since it was sealed: {what}")
+    return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed), tuple(changed))
 
 
 def _put_in_place(new: Path, database: Path, wait_s: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.files import disk_error, write_text
+from observatory.store.annotations import annotate, label_of
 from observatory.store.frames import RunFrames, read_frames
 from observatory.store.manifest import (
     check_folder_name,
@@ -22,6 +22,7 @@ from observatory.store.manifest import (
 from observatory.store.recovery import recover_crashed
 from observatory.store.run_lock import hold_lock, is_running
 from observatory.store.sealing import seal, verify
+from observatory.store.seals import changed_since_sealed
 
 __all__ = [
     "RunEntry",
@@ -42,7 +43,6 @@ __all__ = [
 ]
 
 LAST_STATUSES = ("complete", "budget_reached", "interrupted")
-LABEL_NAME = "label"
 LAST = "last"
 _LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$")
 
@@ -56,6 +56,8 @@ class RunEntry:
     label: str | None
     running: bool
     problem: str | None = None
+    changed: str | None = None
+    """What has changed since it was sealed, as far as its manifest tells."""
 
     @property
     def run_id(self) -> str:
@@ -82,30 +84,22 @@ def _entry(folder: Path) -> RunEntry:
     try:
         manifest = read_manifest(folder)
         check_folder_name(folder, manifest)
+        label = label_of(folder, manifest)
     except ObservatoryError as error:
         return RunEntry(folder, None, None, is_running(folder), str(error))
-    return RunEntry(folder, manifest, label_of(folder, manifest), is_running(folder))
+    changed = changed_since_sealed(folder)
+    return RunEntry(folder, manifest, label, is_running(folder), changed=changed)
 
 
 def _created(entry: RunEntry) -> str:
     return entry.manifest.created_utc if entry.manifest is not None else ""
 
 
-def label_of(folder: Path, manifest: Manifest) -> str | None:
-    """The run's label: the folder's label file where there is one (empty: none), else as started."""
-    try:
-        return (folder / LABEL_NAME).read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
-        return manifest.label
-    except OSError as error:
-        raise disk_error(error, folder / LABEL_NAME) from error
-
-
 def set_label(folder: Path, label: str | None) -> None:
     """Give a run a label, or take it away (None); it lives beside the sealed files."""
     if label is not None:
         check_label(label)
-    write_text(folder / LABEL_NAME, f"{label or ''}\n")
+    annotate(folder, label=label)
 
 
 def check_label(label: str) -> None:

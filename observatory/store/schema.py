@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -101,6 +101,11 @@ RUNS = Table(
         Column("scenario_json", "JSON", "the resolved scenario, without secrets"),
         Column("label", "VARCHAR", "name given by a person"),
         Column("publish", "BOOLEAN", "shown on the published site"),
+        Column(
+            "changed_since_sealed",
+            "VARCHAR",
+            "what of the folder has changed since it was sealed; null: nothing, or no seal was made then",
+        ),
         Column(
             "factors", "JSON", "matrix: each varied field of the target and its level in this run"
         ),

@@ -217,6 +217,11 @@ RUN_SUMMARY = View(
         ViewColumn("created_at", "u.created_at", "start, UTC"),
         ViewColumn("ended_at", "u.ended_at", "end, UTC"),
         ViewColumn("publish", "u.publish", "shown on the published site"),
+        ViewColumn(
+            "changed_since_sealed",
+            "u.changed_since_sealed",
+            "what of the folder has changed since it was sealed; null: nothing that is known",
+        ),
         ViewColumn("stages", "coalesce(g.stages, 0)", "stages that ran"),
         ViewColumn("issued", "g.issued", "requests that workers say they issued"),
         ViewColumn("requests", "coalesce(r.requests, 0)", "requests recorded"),

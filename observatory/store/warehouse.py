@@ -15,6 +15,7 @@ import polars as pl
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
+from observatory.store.annotations import is_annotated, label_of, publish_of
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.loading import Row, Summarise, load_run
 from observatory.store.manifest import (
@@ -26,7 +27,8 @@ from observatory.store.manifest import (
     run_folders,
 )
 from observatory.store.price_snapshots import update_price_book
-from observatory.store.run_folder import LABEL_NAME, label_of, read_frames, verify
+from observatory.store.run_folder import read_frames, verify
+from observatory.store.seals import changed_since_sealed
 
 __all__ = [
     "IngestResult",
@@ -111,26 +113,30 @@ def ingest_pending(
 
 def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> list[Path]:
     """Folders of sealed runs that the database lacks, or holds in an older state."""
-    rows = connection.execute("SELECT run_id, manifest_sha256, label FROM runs").fetchall()
-    known = {run_id: (sha256, label) for run_id, sha256, label in rows}
+    rows = connection.execute("SELECT run_id, manifest_sha256, label, publish FROM runs").fetchall()
+    known = {run_id: (sha256, (label, publish)) for run_id, sha256, label, publish in rows}
     found = []
     for folder in run_folders(workspace):
-        sha256, label = known.get(folder.name, (None, None))
+        sha256, said = known.get(folder.name, (None, (None, None)))
         try:
             data = read_manifest_bytes(folder)
             unchanged = sha256 == manifest_sha256(data)
-            if unchanged and not (folder / LABEL_NAME).exists():
+            if unchanged and not is_annotated(folder):
                 continue
             manifest = decode_manifest(data, folder / MANIFEST_NAME)
+            says = (label_of(folder, manifest), publish_of(folder, manifest))
         except ObservatoryError:
             continue
-        if manifest.sealed and not (unchanged and label == label_of(folder, manifest)):
+        if manifest.sealed and not (unchanged and said == says):
             found.append(folder)
     return found
 
 
 def read_for_ingest(folder: Path) -> tuple[Manifest, Row]:
-    """A sealed run's manifest, its files verified, and its label and manifest_sha256."""
+    """A sealed run's manifest, its files verified, and its row's columns that are not in the manifest.
+
+    A manifest that has changed since it was sealed is taken in with that mark; a file that it hashes is not.
+    """
     data = read_manifest_bytes(folder)
     manifest = decode_manifest(data, folder / MANIFEST_NAME)
     check_folder_name(folder, manifest)
@@ -143,6 +149,8 @@ def read_for_ingest(folder: Path) -> tuple[Manifest, Row]:
     verify(folder, manifest)
     return manifest, {
         "label": label_of(folder, manifest),
+        "publish": publish_of(folder, manifest),
+        "changed_since_sealed": changed_since_sealed(folder, thorough=True),
         "manifest_sha256": manifest_sha256(data),
     }
 
