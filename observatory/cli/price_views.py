@@ -187,6 +187,8 @@ def _price_row(book: str, row: BookRow) -> Row:
     if row.utc_from is not None:
         end = f"{row.utc_until:%H:%M}" if row.utc_until else "24:00"
         hours = f"{row.utc_from:%H:%M} to {end} UTC"
+        if days := row.details.get("days"):
+            hours += f", {days}"
     return {
         "book": book,
         "provider": row.provider,

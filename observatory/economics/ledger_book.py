@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from observatory.economics.price_book import STANDARD_TIERS, Book, BookRow
+from observatory.economics.price_book import DAYS, STANDARD_TIERS, Book, BookRow
 from observatory.economics.prices import PriceKind
 from observatory.endpoints.providers.catalogue import PROVIDERS
 
@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 LEDGER = "genai-prices"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkdayPeak:
+    """A provider's models whose peak prices hold from Monday to Friday; off_peak: an hour without."""
+
+    models: frozenset[str]
+    off_peak: time
+
+
+WORKDAY_PEAKS = {
+    "deepseek": WorkdayPeak(
+        frozenset({"deepseek-v4-flash", "deepseek-flash", "deepseek-v4-pro"}), time(12)
+    )
+}
+"""What the ledger cannot express: its conditions have hours and no days of the week.
+
+DeepSeek: "Peak hours are 01:00 - 04:00 and 06:00 - 10:00 UTC, Monday through Friday (all other hours are
+off-peak)", since 2026-08-23 (api-docs.deepseek.com/quick_start/pricing). The days are Beijing's; in
+these hours the date there is that in UTC."""
 PRICED: dict[str, PriceKind] = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -32,6 +52,8 @@ _BEGINNING = date(1970, 1, 1)
 _Steps = tuple[tuple[int, float], ...]
 _Prices = dict[PriceKind, _Steps]
 """A kind's price from each size of prompt on."""
+_Spans = list[tuple[date | None, _Prices, tuple[str, ...]]]
+"""Prices from a day on, and what else the ledger charges for then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +118,39 @@ def model_rows(provider: str, model: "ModelInfo") -> list[BookRow]:
     hours = _hours(model)
     for tier, context in _tiers(model).items():
         for begin, end in zip(hours, [*hours[1:], None], strict=True):
-            spans = _spans(model, context, begin)
-            ends = [start for start, _, _ in spans[1:]]
-            for (start, prices, uncounted), until in zip(spans, [*ends, None], strict=True):
-                details: dict[str, Any] = {"not_counted": list(uncounted)} if uncounted else {}
-                like = BookRow(
-                    provider, model.id, "input", 0.0, "list_price", source, tier, start, until,
-                    None if len(hours) == 1 else begin, end, details=details,
-                )  # fmt: skip
-                rows += [
-                    replace(like, kind=kind, usd_per_million=usd, above_prompt_tokens=above)
-                    for kind, steps in prices.items()
-                    for above, usd in steps
-                ]
+            for days, spans in _by_days(provider, model, context, begin):
+                ends = [start for start, _, _ in spans[1:]]
+                for (start, prices, uncounted), until in zip(spans, [*ends, None], strict=True):
+                    details: dict[str, Any] = {"not_counted": list(uncounted)} if uncounted else {}
+                    like = BookRow(
+                        provider, model.id, "input", 0.0, "list_price", source, tier, start, until,
+                        None if len(hours) == 1 else begin, end,
+                        details={**details, **({"days": days} if days else {})},
+                    )  # fmt: skip
+                    rows += [
+                        replace(like, kind=kind, usd_per_million=usd, above_prompt_tokens=above)
+                        for kind, steps in prices.items()
+                        for above, usd in steps
+                    ]
     return rows
+
+
+def knows_days(provider: str, model: str) -> bool:
+    """Whether it is known on which days of the week a model's prices by the hour hold."""
+    rule = WORKDAY_PEAKS.get(provider)
+    return rule is not None and model in rule.models
+
+
+def _by_days(
+    provider: str, model: "ModelInfo", context: dict[str, str], hour: time
+) -> list[tuple[str | None, _Spans]]:
+    """The prices at an hour by the days of the week; None: they hold on every day."""
+    spans = _spans(model, context, hour)
+    rule = WORKDAY_PEAKS.get(provider)
+    if rule is None or model.id not in rule.models:
+        return [(None, spans)]
+    weekend = _spans(model, context, rule.off_peak)
+    return [(None, spans)] if spans == weekend else [(DAYS[0], spans), (DAYS[1], weekend)]
 
 
 def uncounted_of(model: "ModelInfo", at: datetime) -> list[str]:
@@ -135,11 +176,9 @@ def changes_by_hour(model: "ModelInfo") -> bool:
     return len(_hours(model)) > 1
 
 
-def _spans(
-    model: "ModelInfo", context: dict[str, str], hour: time
-) -> list[tuple[date | None, _Prices, tuple[str, ...]]]:
+def _spans(model: "ModelInfo", context: dict[str, str], hour: time) -> _Spans:
     """The prices at an hour of the day, each with the day it begins on; equal neighbours are one."""
-    spans: list[tuple[date | None, _Prices, tuple[str, ...]]] = []
+    spans: _Spans = []
     for day in (None, *_days(model)):
         moment = datetime.combine(day or _BEGINNING, hour, UTC)
         prices: _Prices = {}

@@ -4,8 +4,10 @@ It must not guess: a model or a tier that it lacks, or one charged by something 
 error.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
@@ -15,11 +17,12 @@ from observatory.economics.ledger_book import (
     changes_by_hour,
     find_listed,
     is_dated,
+    knows_days,
     ledger_version,
     model_rows,
     uncounted_of,
 )
-from observatory.economics.price_book import priced, tier_of
+from observatory.economics.price_book import DAYS, BookRow, days_of, priced, tier_of
 from observatory.economics.prices import AppliedPrices
 
 UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
@@ -27,6 +30,11 @@ UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
 UNDATED = "the source gives no date: it returns this price for any date"
 BY_HOUR = (
     "the price changes with the time of day; this is the one at the hour when it was looked up"
+)
+BY_HOUR_AT_A_WEEKEND = (
+    BY_HOUR
+    + "; the source has no days of the week, and at a weekend another hour's price may hold: "
+    "may_also_be_usd has it"
 )
 FIX = (
     "write price: unknown, price: {input_per_million_usd: ..., output_per_million_usd: ..., "
@@ -59,7 +67,30 @@ def list_prices(target: ApiTarget, at: datetime) -> AppliedPrices:
             fix=FIX,
         )
     check_countable(target, listed, prices, at)
-    return prices
+    return _with_doubt(listed, rows, prices, at)
+
+
+def _with_doubt(
+    listed: Listed, rows: list[BookRow], prices: AppliedPrices, at: datetime
+) -> AppliedPrices:
+    """The prices; at a weekend, where the source has hours and no days, each with what else it may be."""
+    day = at.astimezone(UTC)
+    doubtful = changes_by_hour(listed.model) and not knows_days(listed.owner, listed.model.id)
+    if not doubtful or days_of(day.date()) == DAYS[0]:
+        return prices
+    told = []
+    for row in prices.rows:
+        tier = row.details.get("service_tier")
+        same_day = {
+            one.usd_per_million
+            for one in rows
+            if (one.kind, one.service_tier, one.above_prompt_tokens) == (row.kind, tier, 0)
+            and one.holds_on(day.date())
+        }
+        others = sorted(same_day - {row.usd})
+        doubt = {"may_also_be_usd": others, "note": BY_HOUR_AT_A_WEEKEND} if others else {}
+        told.append(msgspec.structs.replace(row, details={**row.details, **doubt}))
+    return AppliedPrices(told, prices.basis)
 
 
 def _facts(target: ApiTarget, listed: Listed, at: datetime) -> dict[str, Any]:
@@ -73,7 +104,8 @@ def _facts(target: ApiTarget, listed: Listed, at: datetime) -> dict[str, Any]:
         "not_counted": uncounted_of(listed.model, at),
     }
     if changes_by_hour(listed.model):
-        facts["note"] = BY_HOUR
+        known = knows_days(listed.owner, listed.model.id)
+        facts["note"] = BY_HOUR + (" and by its day of the week" if known else "")
     elif not facts["dated"]:
         facts["note"] = UNDATED
     if listed.owner != listed.asked:

@@ -20,6 +20,15 @@ STANDARD_TIERS = frozenset({"standard", "default", "auto", "on_demand", "standar
 (docs.anthropic.com/en/api/service-tiers), Groq on_demand and auto (console.groq.com/docs/service-tiers)."""
 
 
+DAYS = ("mon-fri", "sat-sun")
+"""The days of the week that a price may be bound to."""
+
+
+def days_of(day: date) -> str:
+    """Which of DAYS a date is of."""
+    return DAYS[day.weekday() >= 5]
+
+
 @dataclass(frozen=True, slots=True)
 class BookRow:
     """One price: US dollars per million tokens of a kind.
@@ -27,6 +36,7 @@ class BookRow:
     service_tier None is the standard one. Holds from effective_from until the day before
     effective_until (None: open), between utc_from and utc_until of every day (None: from or to
     midnight UTC), for prompts longer than above_prompt_tokens (and then for the whole request).
+    details has `days` where it holds on some days of the week alone (DAYS, by the date in UTC).
     """
 
     provider: str
@@ -55,6 +65,7 @@ class BookRow:
         begun = self.utc_from is None or self.utc_from <= hour
         return (
             self.holds_on(moment.date())
+            and self.details.get("days") in (None, days_of(moment.date()))
             and begun
             and (self.utc_until is None or hour < self.utc_until)
         )

@@ -104,7 +104,7 @@ REPRICE = Macro(
     "a run billed by tokens (with at_model, of every run), the tokens being those that it really took. "
     "new_usd is null, and reason says why, where a price is missing. Another model's tokenizer cuts the "
     "same text into another number of tokens, and its answers are of another length: such a figure "
-    "compares price lists, not models. A price that changes with the hour is that of the hour in which "
+    "compares price lists, not models. A price that changes with the hour or the day of the week is that of the hour in which "
     "the run began. Tokens written to a cache are as many as they were; without caching, cached and "
     "written ones are charged as input.",
     (
@@ -129,7 +129,9 @@ REPRICE = Macro(
   FROM prices p WHERE p.kind = 'input'
 ), asked AS (
   SELECT u.run_id, u.campaign_id, u.scenario, u.target, u.emulated, u.model, u.created_at,
-    u.created_at::TIME AS hour, coalesce(CAST(as_of AS DATE), current_date) AS priced_day,
+    u.created_at::TIME AS hour,
+    CASE WHEN isodow(u.created_at) < 6 THEN 'mon-fri' ELSE 'sat-sun' END AS days,
+    coalesce(CAST(as_of AS DATE), current_date) AS priced_day,
     coalesce(at_provider, p.provider, u.provider) AS priced_provider,
     coalesce(at_model, p.model, u.model) AS priced_model,
     CASE WHEN at_provider IS NULL THEN u.provider END AS own_provider,
@@ -153,6 +155,7 @@ REPRICE = Macro(
     ON lower(h.provider) = n.provider AND lower(h.model) = n.model
   WHERE NOT coalesce(q.as_charged, false) AND h.service_tier IS NOT DISTINCT FROM q.priced_tier
     AND (h.utc_from IS NULL OR h.utc_from <= q.hour) AND (h.utc_until IS NULL OR h.utc_until > q.hour)
+    AND coalesce(h.details ->> 'days', q.days) = q.days
   QUALIFY dense_rank() OVER (PARTITION BY q.run_id ORDER BY h.public, h.book, n.place) = 1
 ), steps AS (
   SELECT DISTINCT d.run_id, d.kind, d.above_prompt_tokens AS above, d.usd FROM matched d

@@ -9,8 +9,14 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.economics.ledger_book import PRICED, ledger_book, newest_date
-from observatory.economics.price_book import BookRow
+from observatory.economics.ledger_book import (
+    PRICED,
+    WORKDAY_PEAKS,
+    knows_days,
+    ledger_book,
+    newest_date,
+)
+from observatory.economics.price_book import BookRow, days_of
 from tests.economics.made_ledger import made_ledger
 
 MODELS = [(provider, model) for provider in get_snapshot().providers for model in provider.models]
@@ -79,6 +85,8 @@ def test_the_row_that_holds_is_the_price_that_the_ledger_gives(place: int, at: d
         for row in ROWS[provider.id, model.id]
         if row.service_tier is None and row.holds_at(at)
     }
+    if knows_days(provider.id, model.id) and days_of(at.astimezone(UTC).date()) == "sat-sun":
+        at = at.astimezone(UTC).replace(hour=12)  # the ledger has no days: an hour off the peak
     theirs: dict[tuple[str, int], float] = {}
     price = model.get_prices(at) if model.prices else None
     for name, kind in PRICED.items():
@@ -90,7 +98,8 @@ def test_the_row_that_holds_is_the_price_that_the_ledger_gives(place: int, at: d
 
 
 def test_no_two_rows_hold_at_once() -> None:
-    moments = [dt.datetime(2026, 11, 27, hour, 45, tzinfo=UTC) for hour in range(24)]
+    days = (27, 28)  # a Friday and a Saturday
+    moments = [dt.datetime(2026, 11, day, h, 45, tzinfo=UTC) for day in days for h in range(24)]
     for rows in ROWS.values():
         for at in moments:
             held = [
@@ -106,3 +115,10 @@ def test_the_newest_date_is_not_of_the_future() -> None:
         assert newest_date(dt.date(2026, 11, 1)) == dt.date(2026, 10, 14)
         assert newest_date(dt.date(2026, 10, 13)) == dt.date(2026, 3, 1)
         assert newest_date(dt.date(2020, 1, 1)) is None
+
+
+def test_the_models_whose_days_are_known_are_in_the_ledger_and_change_by_the_hour() -> None:
+    for provider, rule in WORKDAY_PEAKS.items():
+        for model in rule.models:
+            days = {row.details.get("days") for row in ROWS[provider, model]}
+            assert days == {None, "mon-fri", "sat-sun"}, model

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from observatory.core.demand import PEAK_TO_MEAN, Demand
@@ -52,3 +53,26 @@ def test_the_worked_example_is_what_the_code_says() -> None:
 
 def test_the_default_peak_on_the_page_is_the_codes() -> None:
     assert f"The default, {PEAK_TO_MEAN}, is measured" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("requests", "peak"),
+    [
+        ({0: 3, 5: 1, 6: 1}, 4.5),  # four minutes without any; the last one is not whole
+        ({0: 2, 1: 2, 2: 2, 3: 1}, 1.0),
+        ({0: 1, 59: 5, 60: 1}, 50.0),
+        ({0: 6, 2: 1}, 2.0),
+    ],
+)
+def test_the_recipe_for_the_peak_counts_minutes_without_a_request(
+    requests: dict[int, int], peak: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = PAGE[PAGE.index("WITH asked AS") :].partition('"\n```')[0].replace('\\"', '"')
+    lines = ["TIMESTAMP,ContextTokens,GeneratedTokens"]
+    for minute, count in requests.items():
+        at = f"2023-11-16 {18 + (15 + minute) // 60}:{(15 + minute) % 60:02}"
+        lines += [f"{at}:{place:02}.0000000,374,44" for place in range(count)]
+    (tmp_path / "azure_llm_2023_conv.csv").write_text("\n".join(lines) + "\n")
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect() as connection:
+        assert connection.execute(query).fetchall() == [(pytest.approx(peak),)]

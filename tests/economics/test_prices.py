@@ -297,3 +297,56 @@ def test_every_provider_of_the_catalogue_is_found_in_the_installed_ledger(provid
     assert row.usd > 0
     sold_by_another = provider == "azure"  # at the price of the company that made the model
     assert row.details["provider"] == ("openai" if sold_by_another else known.prices_id)
+
+
+DEEPSEEK = {"kind": "api", "provider": "deepseek", "model": "deepseek-v4-flash"}
+
+
+@pytest.mark.parametrize(
+    ("moment", "peak"),
+    [
+        ("2026-11-27T02:00:00+00:00", True),  # a Friday
+        ("2026-11-27T09:59:59+00:00", True),
+        ("2026-11-27T10:00:00+00:00", False),
+        ("2026-11-27T04:30:00+00:00", False),
+        ("2026-11-28T02:00:00+00:00", False),  # a Saturday
+        ("2026-11-28T07:00:00+00:00", False),
+        ("2026-11-29T02:00:00+00:00", False),
+        ("2026-11-30T01:00:00+00:00", True),  # a Monday
+        ("2026-11-27T21:00:00-05:00", False),  # a Friday there, Saturday 02:00 in UTC
+        ("2026-11-29T21:00:00-05:00", True),
+    ],
+)
+@pytest.mark.parametrize("model", ["deepseek-v4-flash", "deepseek-v4-pro"])
+def test_deepseeks_peak_prices_hold_from_monday_to_friday(
+    model: str, moment: str, peak: bool
+) -> None:
+    asked = target(**{**DEEPSEEK, "model": model})
+    at = dt.datetime.fromisoformat(moment)
+    prices = prices_of(asked, at=at)
+    price = calc_price(
+        Usage(input_tokens=1_000_000),
+        model,
+        provider_id="deepseek",
+        genai_request_timestamp=dt.datetime(2026, 11, 27, 2 if peak else 12, tzinfo=UTC),
+    )
+    row = prices.row("input")
+    assert row is not None
+    assert row.usd == pytest.approx(float(price.input_price))
+    assert row.worst_usd >= row.usd
+    assert "day of the week" in row.details["note"]
+    assert "may_also_be_usd" not in row.details
+
+
+@pytest.mark.usefixtures("ledger")
+def test_hours_without_days_are_doubted_at_a_weekend() -> None:
+    for day, doubted in ((27, False), (28, True), (29, True), (30, False)):
+        prices = prices_of(api("by-hour"), at=dt.datetime(2026, 11, day, 12, tzinfo=UTC))
+        row = prices.row("input")
+        assert row is not None
+        assert row.usd == 4.0
+        assert row.details.get("may_also_be_usd") == ([1.0] if doubted else None)
+        assert ("weekend" in row.details["note"]) is doubted
+    plain = prices_of(api("plain"), at=dt.datetime(2026, 11, 28, 12, tzinfo=UTC)).row("input")
+    assert plain is not None
+    assert "may_also_be_usd" not in plain.details
