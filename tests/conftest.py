@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -14,26 +15,15 @@ from tests.slowest import Slowest, add_options
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("usual")
 
-SLOW = (
-    *(
-        f"tests/load/test_{name}"
-        for name in ("throttled", "sdk", "stages", "proxy", "ended_streams")
-    ),
-    *(
-        f"tests/load/test_{name}"
-        for name in ("decoding", "transport", "workers", "plain", "wire_faults")
-    ),
-    *(f"tests/load/test_{name}" for name in ("stale_connection", "clock_step", "refusals")),
-    *(
-        f"tests/site/test_{name}"
-        for name in ("build", "money", "limits_found", "service_said", "waits")
-    ),
-    *(f"tests/site/test_{name}" for name in ("matrix", "cli", "latest", "energy")),
-    "tests/cli/test_engine",
-    "tests/cli/test_console",
-)
-"""Modules that need no engine and together take longer than all others: they build sites or start load
-generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
+SLOW = {
+    "load": "throttled sdk stages proxy ended_streams decoding transport workers plain "
+    "wire_faults_live stale_connection clock_step refusals",
+    "site": "build money limits_found service_said waits matrix cli latest energy",
+    "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots",
+    "cli": "engine console sql_verbs money prices",
+}
+"""Modules that need no engine and together take longer than all others: they build sites, make databases or
+start load generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
 SOAK_TIMES = 10
 """`--soak` multiplies the examples of each property by this."""
 
@@ -50,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Note what tests take; give each parallel process a folder of its own for temporary files."""
     config.pluginmanager.register(Slowest())
+    # A shell starts a command that it does not wait for with SIGINT ignored, and tests send it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
         return
@@ -76,10 +69,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if not item.get_closest_marker("soak")]
+    here = Path(__file__).parent
+    slow = {
+        here / room / f"test_{name}.py" for room, names in SLOW.items() for name in names.split()
+    }
     for item in items:
         if isinstance(item, pytest.Function) and (module := _shares_a_fixture(item)):
             item.add_marker(pytest.mark.xdist_group(module))
-        if item.nodeid.startswith(SLOW):
+        if item.path in slow:
             item.add_marker(pytest.mark.slow)
     items.sort(key=_turn)
 

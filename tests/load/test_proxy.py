@@ -196,9 +196,9 @@ def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, way: str) -
             address.update(host=HOST, port=443)
         cases = [
             Case(to(**address, first_byte_timeout_s=0.3), ["[silent]"]),
-            Case(to(**address, between_events_timeout_s=0.3), ["[stalls]"]),
-            Case(to(**address, whole_timeout_s=0.4), ["[drips]"]),
-            Case(to(**address, whole_timeout_s=0.4), ["[silent]"]),
+            Case(to(**address, between_events_timeout_s=1.0), ["[stalls]"]),
+            Case(to(**address, whole_timeout_s=1.5), ["[drips]"]),
+            Case(to(**address, whole_timeout_s=1.5), ["[silent]"]),
         ]
         told = ask(tmp_path, cases, through(proxy))
     assert len(proxy.heads) == (4 if way == "through a proxy" else 0)
@@ -211,9 +211,9 @@ def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, way: str) -
     said = [one.attempt.error_text for [one] in told]
     assert said == [
         "no first byte within 0.3 s",
-        "nothing more for 0.3 s",
-        "no whole answer within 0.4 s",
-        "no whole answer within 0.4 s",
+        "nothing more for 1 s",
+        "no whole answer within 1.5 s",
+        "no whole answer within 1.5 s",
     ]
     [[_], [stalled], [dripped], [_]] = told
     assert stalled.text == "one" and dripped.text.startswith("012")
