@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
-from observatory.cli.console import json_for, open_console
+from observatory.cli.console import json_for, one_line, open_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +83,9 @@ def _print_grid(
 
     table = Table(header_style="bold")
     for name, is_number in zip(columns, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            Text(one_line(name)), justify="right" if is_number else "left", overflow="fold"
+        )
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
@@ -96,7 +98,7 @@ def _print_records(console: "Console", columns: Sequence[str], cells: list[list[
     for number, row in enumerate(cells, start=1):
         console.print(Text(f"row {number}", style="bold"))
         for name, cell in zip(columns, row, strict=True):
-            console.print(Text(f"  {name:<{margin}}  {cell}"), soft_wrap=True)
+            console.print(Text(f"  {one_line(name):<{margin}}  {cell}"), soft_wrap=True)
 
 
 def cell_text(value: Any, longest: int = LONGEST_CELL) -> str:
@@ -116,6 +118,7 @@ def cell_text(value: Any, longest: int = LONGEST_CELL) -> str:
             text = value.hex()
         case _:
             text = str(value)
+    text = one_line(text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -34,6 +34,35 @@ _SPELT = {
 }  # fmt: skip
 
 
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, DEL, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction of text
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0"
+    "\u2028\u2029\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""Characters that move the cursor, colour, turn text round or show nothing at all."""
+
+
+def escaped(text: str) -> str:
+    """The text with what could deceive a reader or drive a terminal as \\x1b, \\u202e and so on.
+
+    Names of models, errors and labels are a server's words. Tabs and line feeds stay.
+    """
+    return _UNSEEN.sub(_spelt_out, text)
+
+
+def one_line(text: str) -> str:
+    """The same without line feeds and tabs: a server's text cannot pass for lines of ours."""
+    return escaped(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _spelt_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
     """What is printed for characters that an encoding lacks: the same length or readable."""
     if not isinstance(error, UnicodeEncodeError):
@@ -138,6 +167,23 @@ class ConsoleStream(io.TextIOBase):
         return not self._held_back
 
 
+class EscapingStream(io.TextIOBase):
+    """Writes to another stream what `escaped` makes of each text: data that goes to a terminal after all."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The other stream's."""
+        return self._stream.encoding
+
+    def write(self, text: str) -> int:
+        """Pass it on."""
+        return self._stream.write(escaped(text))
+
+
 def install_streams() -> None:
     """Put streams of ours in the place of Python's.
 
@@ -187,7 +233,7 @@ def someone_there(shown_on: TextIO | None = None) -> bool:
 def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
     """Print a line on standard output, or on standard error."""
     stream = sys.stderr if err else sys.stdout
-    stream.write(f"{text}{end}")
+    stream.write(f"{escaped(str(text))}{end}")
     stream.flush()
 
 
@@ -198,7 +244,11 @@ def echo_json(encoded: bytes | str) -> None:
 
 
 def json_for(text: str, encoding: str) -> str:
-    """JSON text that an encoding can hold: other characters as \\u escapes, which change no value."""
+    """JSON text that an encoding can hold: other characters as \\u escapes, which change no value.
+
+    So are those that could deceive a reader; below U+0020 JSON itself escapes them.
+    """
+    text = _UNSEEN.sub(_escaped, text)
     if codecs.lookup(encoding).name.startswith("utf"):
         return text
     return re.sub(r"[^\x00-\x7f]", _escaped, text)
@@ -211,6 +261,6 @@ def _escaped(found: re.Match[str]) -> str:
 
 def open_console(*, err: bool = False, width: int | None = None) -> "Console":
     """A rich console for tables; what is printed is never read as markup or as an emoji's name."""
-    from rich.console import Console
+    from observatory.cli.safe_console import SafeConsole
 
-    return Console(stderr=err, width=width, highlight=False, markup=False, emoji=False)
+    return SafeConsole(stderr=err, width=width, highlight=False, markup=False, emoji=False)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from observatory.cli.console import echo, echo_json, someone_there
+from observatory.cli.console import echo, echo_json, one_line, someone_there
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 
@@ -83,7 +83,7 @@ def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOpti
         return
     for entry in entries:
         for line in _lines(entry):
-            echo(line)
+            echo(one_line(line))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
@@ -113,6 +113,7 @@ def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int)
     import sys
 
     from observatory.cli.answers import show_table, write_csv, write_json
+    from observatory.cli.console import EscapingStream
     from observatory.store.files import replacing
 
     names = [name for name, _ in answer.columns]
@@ -127,7 +128,8 @@ def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int)
             write_json(answer.columns, answer.rows, stream)
 
     if out is None:
-        write(sys.stdout)
+        terminal = sys.stdout.isatty()
+        write(cast(TextIO, EscapingStream(sys.stdout)) if terminal else sys.stdout)
         return
     with replacing(out) as part, part.open("w", encoding="utf-8") as stream:
         write(stream)

@@ -16,6 +16,9 @@ PARQUET_ROWS = 2_000_000
 CSV_ROWS = 200_000
 """A view with more rows is offered as Parquet only: spreadsheets cannot open more anyway."""
 
+_FORMULA = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
+"""The beginning of a text that spreadsheets take for a formula; some pass over white space before it."""
+
 ABOUT = {
     "target_comparison": "One row for each comparison key, target and stage of the latest campaign.",
     "matrix_comparison": "One row for each matrix campaign, cell and stage, over its blocks.",
@@ -181,8 +184,20 @@ def _write(frame: pl.DataFrame, name: str, folder: Path) -> Download:
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists as text joined by spaces: CSV has no lists."""
+    """Lists as text joined by spaces, for CSV has no lists; and no text that a spreadsheet would compute.
+
+    A text that begins as a formula does gets an apostrophe before it (OWASP, "CSV Injection"): names of
+    models and errors are a server's words.
+    """
     lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
-    return frame.with_columns(
+    flat = frame.with_columns(
         pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ") for name in lists
+    )
+    texts = [name for name, kind in flat.schema.items() if kind == pl.String]
+    return flat.with_columns(
+        pl.when(pl.col(name).str.contains(_FORMULA))
+        .then(pl.concat_str(pl.lit("'"), pl.col(name)))
+        .otherwise(pl.col(name))
+        .alias(name)
+        for name in texts
     )
