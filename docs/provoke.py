@@ -321,8 +321,9 @@ class Provocation:
     """A scenario, what is added to its command, and what is done to the run (None: nothing).
 
     alter changes the journals of the stage before they are sealed, and nothing else of the run.
-    prepare makes a changed copy of the scenario; served: on a service of its own on this host; busy: which
-    itself computes on all cores; neighbour: other work does.
+    prepare makes a changed copy of the scenario; served: on a service of its own on this host, with the
+    fault of that name (docs/small_service.py); busy: which itself computes on all cores; neighbour: other
+    work does.
     probed: the command of a probe that the run reads, as if it were on another host.
     """
 
@@ -333,6 +334,7 @@ class Provocation:
     prepare: Callable[[Path], Path] | None = None
     served: bool = False
     busy: bool = False
+    fault: str = ""
     neighbour: bool = False
     probed: tuple[str, ...] = ()
 
@@ -373,6 +375,11 @@ PROVOCATIONS: dict[str, Provocation] = {
     "errors": Provocation("errors"),
     "throttled": Provocation("throttled"),
     "stale_connections": Provocation("stale_connections"),
+    "short_answers": Provocation("short_answers", served=True),
+    "long_answers": Provocation("long_answers"),
+    "not_streamed": Provocation("clean", served=True, fault="whole"),
+    "burst_streams": Provocation("clean", served=True, fault="burst"),
+    "model_substituted": Provocation("model_substituted"),
     "cache_state": Provocation("cache_state"),
     "foreign_cpu": Provocation("clean", served=True, busy=True, neighbour=True),
     "shared_cores": Provocation("clean", served=True, busy=True),
@@ -385,6 +392,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "energy_gap": Provocation("clean", alter=counter_with_a_gap, served=True),
     "pace_not_kept": Provocation("pace_not_kept"),
     "fingerprint_changed": Provocation("fingerprint_changed"),
+    "odd_events": Provocation("clean", served=True, fault="odd"),
     "left_out": Provocation("clean", hurt=stop_in_the_window),
     "percentile_floor": Provocation("percentile_floor"),
     "sampler_cpu": Provocation("sampler_cpu"),
@@ -425,7 +433,7 @@ def provoke(code: str, results: Path) -> dict[str, Any]:
             path = chosen.prepare(folder / "verdicts")
         arguments = list(chosen.arguments)
         if chosen.served:
-            arguments += serve(stack, busy=chosen.busy, neighbour=chosen.neighbour)
+            arguments += serve(stack, chosen.fault, busy=chosen.busy, neighbour=chosen.neighbour)
         probe = None
         if chosen.probed:
             path, probe = read_a_probe(path, folder, chosen.probed, stack)
@@ -476,13 +484,13 @@ def read_a_probe(
     return path, probe
 
 
-def serve(stack: ExitStack, *, busy: bool, neighbour: bool) -> list[str]:
+def serve(stack: ExitStack, fault: str = "", *, busy: bool, neighbour: bool) -> list[str]:
     """A service on this host; it, or other work, computes on all cores, at the lowest priority."""
     loops = os.cpu_count() or 1
     idle = ["nice", "-n", "19", sys.executable, "-c", "while True: pass"]
     commands = [idle] * loops if neighbour else []
     service = [sys.executable, str(Path(__file__).with_name("small_service.py"))]
-    commands.append([*service, str(loops)] if busy else service)
+    commands.append([*service, str(loops if busy else 0), fault])
     for command in commands:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         stack.callback(child.wait)

@@ -1,7 +1,11 @@
-"""A small streaming service on loopback that is nobody's emulator: `python docs/small_service.py [LOOPS]`.
+"""A small streaming service on loopback that is nobody's emulator: `python docs/small_service.py [LOOPS [FAULT]]`.
 
-It prints its base URL and serves until it is ended; LOOPS processes of its own compute all the while. docs/provoke.py measures it where a code is not
-about emulated targets.
+It prints its base URL and serves until it is ended; LOOPS processes of its own compute all the while.
+docs/provoke.py measures it where a code is not about emulated targets. FAULT is one of:
+
+- `whole`: it ignores `stream: true` and answers with one JSON document;
+- `burst`: it writes its events at once, at the end, as through a proxy that buffers;
+- `odd`: it wraps a keep-alive comment in `data:`.
 """
 
 import ctypes
@@ -27,8 +31,8 @@ class Service(BaseHTTPRequestHandler):
         """A chat completion, streamed or whole."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         time.sleep(0.5)
-        if not asked.get("stream"):
-            message = {"role": "assistant", "content": "word"}
+        if not asked.get("stream") or FAULT == "whole":
+            message = {"role": "assistant", "content": "word " * 8}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             self._whole({"id": "1", "object": "chat.completion", "choices": [choice]})
             return
@@ -36,17 +40,24 @@ class Service(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for place in range(8):
-            reason = "stop" if place == 7 else None
-            choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": reason}
-            self._chunk(json.dumps({"id": "1", "model": "small", "choices": [choice]}))
+        held = b""
+        events = [self._word(place) for place in range(8)]
+        for event in ([": PROCESSING"] if FAULT == "odd" else []) + events:
+            held += self._chunk(event)
             time.sleep(0.05)
-        self._chunk("[DONE]")
-        self.wfile.write(b"0\r\n\r\n")
+            if FAULT != "burst":
+                self.wfile.write(held)
+                held = b""
+        self.wfile.write(held + self._chunk("[DONE]") + b"0\r\n\r\n")
 
-    def _chunk(self, data: str) -> None:
+    def _word(self, place: int) -> str:
+        reason = "stop" if place == 7 else None
+        choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": reason}
+        return json.dumps({"id": "1", "model": "small", "choices": [choice]})
+
+    def _chunk(self, data: str) -> bytes:
         event = f"data: {data}\n\n".encode()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+        return b"%x\r\n%s\r\n" % (len(event), event)
 
     def _whole(self, value: object) -> None:
         body = json.dumps(value).encode()
@@ -67,6 +78,8 @@ def compute() -> None:
     while True:
         pass
 
+
+FAULT = sys.argv[2] if len(sys.argv) > 2 else ""
 
 if __name__ == "__main__":
     for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 0):

@@ -45,17 +45,23 @@ def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """The client's own lateness at p99: of what, and as a share of the median TTFT."""
+    """The client's own lateness at p99: of what, and as a share of a median.
+
+    of: the time to first token; the end-to-end latency where no answer came as a stream.
+    """
 
     what: str
     seconds: float
     share: float
+    of: str = "time to first token"
 
 
 def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
-    """Of sends or of its event loop, whichever is worse; None without a time to first token."""
+    """Of sends or of its event loop, whichever is worse; None without a median."""
     usable = data.counted.filter(~pl.col("clock_step"))
-    ttft = usable.get_column("ttft_s").median()
+    ttft, of = usable.get_column("ttft_s").median(), "time to first token"
+    if ttft is None:  # no answer came as a stream
+        ttft, of = usable.get_column("e2e_s").median(), "end-to-end latency"
     if not isinstance(ttft, float) or ttft <= 0:
         return None
     lags = np.sort(usable.select(CLIENT_LAG_S).to_series().drop_nulls().to_numpy())
@@ -64,7 +70,7 @@ def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
     stall_s = stall_p99_s(_heartbeats(data, ticks))
     worst = max(late_s, stall_s)
     what = "requests left" if late_s >= stall_s else "the load generator's loop ran"
-    return Lateness(what, worst, worst / ttft)
+    return Lateness(what, worst, worst / ttft, of)
 
 
 def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
@@ -74,7 +80,7 @@ def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
         return
     message = (
         f"{late.what} {human_seconds(late.seconds)} late at p99, {late.share:.0%} of the median "
-        f"time to first token"
+        f"{late.of}"
     )
     yield from over_limit("client_delay", late.share, message, data.window.stage)
 

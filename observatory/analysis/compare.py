@@ -35,6 +35,7 @@ REASONS: dict[str, str] = {
     "invalid_run": "one of the runs is invalid",
     "not_judged": "one of the runs has no verdict",
     "foreign_cpu": "other work took shares of the machine that differ by more than 10 % of it",
+    "not_streamed": "the answers of one of them did not come as streams",
     "no_direction": "neither more nor less of it is better",
     "no_value": "one of them has no value for it",
     "different_tokenizers": "their tokens are not known to be the same unit",
@@ -59,6 +60,8 @@ class Side:
     tokenizer: str | None = None
     foreign_cpu: Mapping[int, float] = field(default_factory=dict)
     """Stage -> the share of the machine that other work took; a stage where it is not known is left out."""
+    not_streamed: frozenset[int] = frozenset()
+    """Stages whose answers came at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def side_of(manifest: Manifest) -> Side:
         verdict=manifest.verdict.level if manifest.verdict else None,
         model=manifest.target.model,
         tokenizer=manifest.target.tokenizer,
+        not_streamed=frozenset(stage.index for stage in manifest.stages if stage.streamed is False),
     )
 
 
@@ -151,7 +155,7 @@ def statement(
     apart = _apart(first, second, stage)
     if mine.value and other.value is not None and not apart:
         ratio = other.value / mine.value
-    reason = _why_silent(first, second, metric, figures, scores, apart)
+    reason = _why_silent(first, second, (stage, metric), figures, scores, apart)
     better = None
     if reason is None:
         assert mine.value is not None
@@ -165,12 +169,13 @@ def statement(
 def _why_silent(
     first: Side,
     second: Side,
-    metric: str,
+    key: tuple[int, str],
     figures: tuple[Estimate, Estimate],
     scores: tuple[Estimate | None, Estimate | None],
     apart: bool,
 ) -> str | None:
-    """The first reason against a statement, None where it may be made."""
+    """The first reason against a statement, None where it may be made. key: stage and metric."""
+    stage, metric = key
     other_model = first.model is None or first.model != second.model
     other_tokens = first.tokenizer is None or first.tokenizer != second.tokenizer
     unscored = any(score is None or score.value is None for score in scores)
@@ -181,6 +186,7 @@ def _why_silent(
         ("invalid_run", "invalid" in (first.verdict, second.verdict)),
         ("not_judged", None in (first.verdict, second.verdict)),
         ("foreign_cpu", apart),
+        ("not_streamed", (stage in first.not_streamed) != (stage in second.not_streamed)),
         ("no_direction", BY_NAME[metric].better == "neither"),
         ("no_value", any(each.value is None for each in figures)),
         ("different_tokenizers", metric in PER_TOKEN and other_model and other_tokens),

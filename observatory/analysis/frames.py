@@ -11,7 +11,7 @@ from observatory.store.frames import RunFrames
 
 SECOND_NS = 1e9
 
-COUNTED = ("ok", "error", "timeout", "throttled")
+COUNTED = ("ok", "error", "timeout", "throttled", "filtered")
 """Outcomes that a target is answerable for. The others (interrupted, not_issued,
 refused_by_budget) are left out of every distribution and counted, but for those held back."""
 HELD_BACK = (
@@ -41,6 +41,7 @@ _FINAL = (
     "answer_characters",
     "reasoning_characters",
     "tool_calls",
+    "streamed",
 )
 _FIRST_SENT = ("connect_started_ns", "sent_ns")
 
@@ -55,14 +56,17 @@ _SPLIT_KNOWN = (pl.col("a_events_with_tokens") > 1) & (
 )
 _LATER_TOKENS = pl.col("a_streamed_tokens") - pl.col("a_first_event_tokens")
 
+_FIRST_KNOWN = pl.col("a_streamed").fill_null(True) & (pl.col("outcome") != "filtered")
+"""Whether the instant of the first text is one: not where all of it came at once, nor where a filter
+took the answer back."""
+
 REQUEST_EXPRESSIONS: dict[str, pl.Expr] = {
-    "ttft_s": _seconds("a_first_token_ns", "a_sent_ns"),
-    "ttft_connect_s": (
-        pl.col("a_first_token_ns") - pl.coalesce("a_connect_started_ns", "a_sent_ns")
-    )
-    / SECOND_NS,
-    "ttft_scheduled_s": _seconds("a_first_token_ns", "scheduled_ns"),
-    "ttfa_s": _seconds("a_first_answer_ns", "a_sent_ns"),
+    "ttft_s": pl.when(_FIRST_KNOWN).then(_seconds("a_first_token_ns", "a_sent_ns")),
+    "ttft_connect_s": pl.when(_FIRST_KNOWN).then(
+        (pl.col("a_first_token_ns") - pl.coalesce("a_connect_started_ns", "a_sent_ns")) / SECOND_NS
+    ),
+    "ttft_scheduled_s": pl.when(_FIRST_KNOWN).then(_seconds("a_first_token_ns", "scheduled_ns")),
+    "ttfa_s": pl.when(_FIRST_KNOWN).then(_seconds("a_first_answer_ns", "a_sent_ns")),
     "tpot_s": pl.when(_OK & _SPLIT_KNOWN).then(
         _seconds("a_last_token_ns", "a_first_token_ns") / _LATER_TOKENS
     ),

@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 
 from observatory.analysis.findings import as_found, over_limit
+from observatory.core.model_names import same_model
 from observatory.core.run import Finding, Manifest
 from observatory.store.frames import RunFrames
 
@@ -35,11 +36,28 @@ def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]
     wanted = len(set(asked)) if isinstance(asked, list) and asked else 1
     message = f"{_counted(models)} answered where {wanted} {_were(wanted)} asked for"
     yield from over_limit("model_changed", len(models) - wanted, message, None)
+    yield from _substituted(manifest, models, asked if isinstance(asked, list) else [])
     prints = _named(frames, "system_fingerprint")
     if len(prints) > 1:
         message = f"answers came from {len(prints)} fingerprints: {_counted(prints)}"
         yield as_found("fingerprint_changed", message, None, len(prints), 1)
     yield from _since(manifest, models, prints)
+
+
+def _substituted(
+    manifest: Manifest, models: dict[str, int], in_turn: list[str]
+) -> Iterator[Finding]:
+    """No answer names the model that was asked for. Where some do, the run is of several models, which
+    `model_changed` says. An engine that the run starts itself serves the files that it was given, and a
+    deployment of Azure's has a name of its own."""
+    target = manifest.target
+    asked = in_turn or ([target.model] if target.model else [])
+    if not models or not asked or target.provider == "azure" or target.model_sha256 is not None:
+        return
+    if any(same_model(one, name) for one in asked for name in models):
+        return
+    message = f"{_counted(models)} answered; {', '.join(map(str, asked[:4]))} was asked for"
+    yield from over_limit("model_substituted", 1.0, message, None)
 
 
 def _since(manifest: Manifest, models: dict[str, int], prints: dict[str, int]) -> Iterator[Finding]:

@@ -1,13 +1,14 @@
 """What a run is worth: every check over every window, and one line that says why.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
-record_checks, identity_checks, client_checks, foreign_checks, service_checks, sensor_checks,
-server_checks and energy_checks.
+record_checks, identity_checks, client_checks, foreign_checks, service_checks, answer_checks,
+sensor_checks, server_checks and energy_checks.
 """
 
 from collections.abc import Iterator
 
 from observatory.analysis import (
+    answer_checks,
     client_checks,
     energy_checks,
     foreign_checks,
@@ -113,6 +114,10 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from service_checks.errors(data)
     yield from service_checks.throttled(data)
     yield from service_checks.stale_connections(data)
+    yield from answer_checks.answer_lengths(data)
+    yield from answer_checks.not_streamed(data)
+    yield from answer_checks.burst_streams(data)
+    yield from answer_checks.odd_events(data)
     yield from service_checks.pace_not_kept(data)
     yield from client_checks.client_cpu(data, frames.ticks)
     yield from client_checks.client_delay(data, frames.ticks)

@@ -17,10 +17,23 @@ from observatory.analysis.events import pooled_gaps_s
 from observatory.analysis.quantiles import Values, mean, percentile
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import failure_bound_s
-from observatory.core.metric import FROM_SCHEDULED, METRICS, QUANTILES, Metric
+from observatory.core.metric import FLOORS, FROM_SCHEDULED, METRICS, QUANTILES, Metric
 
 OF_THE_CLIENT = frozenset({"pace_wait_s", "sched_lag_s"})
 """What the client itself did: a request that the target failed is no infinity here."""
+
+OF_A_STREAM = frozenset(
+    {
+        "ttft_s",
+        "ttft_connect_s",
+        "ttft_scheduled_s",
+        "ttfa_s",
+        "itl_s",
+        "tpot_s",
+        "output_tps_user",
+    }
+)
+"""What an answer that comes at once does not have."""
 
 Row = tuple[str, str, Estimate]
 """Metric, statistic, estimate."""
@@ -32,11 +45,22 @@ def latency_rows(data: StageData) -> Iterator[Row]:
     sound = ~pl.col("clock_step")
     usable, as_users_wait = data.counted.filter(sound), data.offered.filter(sound)
     for metric in METRICS:
-        if metric.name == "itl_s":
+        if metric.name in OF_A_STREAM and not data.streamed:
+            yield from _not_streamed(metric)
+        elif metric.name == "itl_s":
             yield from _gap_rows(data, bound_s)
         elif metric.quantiles:
             waited = metric.name in FROM_SCHEDULED
             yield from _request_rows(as_users_wait if waited else usable, metric, bound_s)
+
+
+def _not_streamed(metric: Metric) -> Iterator[Row]:
+    """No value, and why: the stage's answers did not come as streams."""
+    for suffix in ("", "_ok"):
+        for statistic in QUANTILES:
+            estimate = replace(absent("not_streamed", 0), needs_n=FLOORS[statistic])
+            yield metric.name, statistic + suffix, estimate
+        yield metric.name, "mean" + suffix, absent("not_streamed", 0)
 
 
 def population(usable: pl.DataFrame, metric: Metric) -> tuple[Values, Values]:

@@ -43,8 +43,10 @@ def cost_of(data: StageData) -> Cost:
         return _cost_by_hours(data, 1.0)
     ended = data.requests.filter(data.window.holds("a_ended_ns"))
     missing = ended.filter(pl.col("cost_usd").is_null())
-    if (missing.get_column("outcome") == "ok").any():
-        return Cost(None, None, "token_counts_missing")
+    unknown = missing.filter(pl.col("outcome") == "ok")
+    if unknown.height:
+        counted = unknown.select("a_prompt_tokens", "a_output_tokens").drop_nulls().height
+        return Cost(None, None, "token_counts_contradict" if counted else "token_counts_missing")
     billed_perhaps = missing.filter(pl.col("a_first_event_ns").is_not_null()).height
     return Cost(
         float(ended.get_column("cost_usd").sum()),

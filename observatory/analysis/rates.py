@@ -75,10 +75,12 @@ def goodput_fraction(data: StageData) -> Estimate:
     """The share of offered requests that succeeded within every bound.
 
     ttft and e2e are held as a user waits, from `scheduled`. A success whose bound cannot be decided
-    (a stepped clock, an unknown token split) is left out and the reason says so.
+    (a stepped clock, an unknown token split, an answer that did not come as a stream) is left out and the reason says so.
     """
     if data.slo is None:
         return absent("no_slo")
+    if not data.streamed and (data.slo.ttft is not None or data.slo.tpot is not None):
+        return absent("not_streamed", data.offered.height)
     good = data.offered.select(
         pl.when(pl.col("outcome") != "ok").then(False).otherwise(_meets(data)).alias("good")
     ).get_column("good")
@@ -96,7 +98,7 @@ def _meets(data: StageData) -> pl.Expr:
         (pl.col("a_streamed_tokens") <= 1)
         | (pl.col("a_events") <= 1)
         | (pl.col("a_streamed_tokens") <= pl.col("a_first_event_tokens"))
-    ).fill_null(False)
+    ).fill_null(False) & pl.col("a_streamed").fill_null(True)
     bounds = pl.lit(True)
     if data.slo.ttft is not None:
         bounds &= pl.col("ttft_scheduled_s") <= data.slo.ttft

@@ -63,6 +63,8 @@ _KIND_OF_FAILURE = (
     .then(pl.lit("overloaded"))
     .when(pl.col("outcome") == "throttled")
     .then(pl.lit("rate limited"))
+    .when(pl.col("outcome") == "filtered")
+    .then(pl.lit("filtered"))
     .when(pl.col("a_error_kind") == "reset")
     .then(pl.lit("connections reset"))
     .when(pl.col("a_error_kind") == "stall")

@@ -64,6 +64,12 @@ class StageData:
         starts, ends = (column.to_numpy().astype(np.int64) for column in spans.get_columns())
         return starts, ends
 
+    @cached_property
+    def streamed(self) -> bool:
+        """Whether more than half of the whole answers really came as streams; true where it is not known."""
+        came = self.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
+        return 2 * int(came.sum()) > len(came) if len(came) else True
+
     @property
     def basis(self) -> Basis:
         """The basis of what was timed or counted."""

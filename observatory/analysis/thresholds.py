@@ -209,6 +209,40 @@ _ROWS = (
         degraded=0.01,
     ),
     Threshold(
+        "short_answers",
+        "share of answers",
+        "under `ignore_eos` an engine that obeys gives every token that is asked for; an answer with less "
+        "than nine tenths of them was not the work that was asked for; up to 1 % of them a note",
+        degraded=0.01,
+    ),
+    Threshold(
+        "long_answers",
+        "share of answers",
+        "an answer with at least two tokens more than its limit is not the work that was asked for, nor "
+        "the bill that was expected; up to 1 % of them a note",
+        degraded=0.01,
+    ),
+    Threshold(
+        "not_streamed",
+        "answers",
+        "text that comes at once, as one JSON document or one event, has no first token: a time to it "
+        "would be the whole answer's",
+        as_found="degraded",
+    ),
+    Threshold(
+        "burst_streams",
+        "share of streams",
+        "a proxy that holds a stream back until its end makes the first token as late as the last; single "
+        "streams may meet in one read by chance",
+        degraded=0.10,
+    ),
+    Threshold(
+        "model_substituted",
+        "share of answers",
+        "an answer of another model than the one that was asked for is no measurement of the latter",
+        degraded=0,
+    ),
+    Threshold(
         "cache_state",
         "share of prompt tokens",
         "cold prompts share no prefix longer than the chat template; 64 tokens of each prompt are "
@@ -280,6 +314,13 @@ _ROWS = (
         "fingerprints",
         'a system fingerprint stands for a backend\'s configuration (OpenAI, "seed"): with another one, '
         "answers and latencies may be others'; services with many backends name several all the time",
+        as_found="note",
+    ),
+    Threshold(
+        "odd_events",
+        "events",
+        "what an API's pages do not know was passed over; it may be a comment or a ping that is wrapped, or "
+        "text under a name that is not read",
         as_found="note",
     ),
     Threshold(

@@ -42,6 +42,12 @@ def _seconds(end: str, start: str) -> str:
     return f"({end} - {start}) / 1e9"
 
 
+def _first(end: str, start: str) -> str:
+    """Seconds to a first text; null where all of it came at once, and where a filter took it back."""
+    known = "a.streamed IS NOT FALSE AND r.outcome <> 'filtered'"
+    return f"CASE WHEN {known} THEN {_seconds(end, start)} END"
+
+
 _OURS = "docs/metrics.md"
 
 METRICS: tuple[Metric, ...] = (
@@ -51,9 +57,9 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "lower",
         "attempt",
-        "first_token - sent, on the attempt that succeeded",
+        "first_token - sent, on the attempt that succeeded; null where the answer did not come as a stream",
         _OURS,
-        _seconds("a.first_token_ns", "a.sent_ns"),
+        _first("a.first_token_ns", "a.sent_ns"),
         ("first_token_ns", "sent_ns"),
         True,
     ),
@@ -65,7 +71,7 @@ METRICS: tuple[Metric, ...] = (
         "attempt",
         "first_token - connect_started; equals ttft_s on a reused connection",
         _OURS,
-        _seconds("a.first_token_ns", "coalesce(a.connect_started_ns, a.sent_ns)"),
+        _first("a.first_token_ns", "coalesce(a.connect_started_ns, a.sent_ns)"),
         ("first_token_ns",),
         True,
     ),
@@ -78,7 +84,7 @@ METRICS: tuple[Metric, ...] = (
         "first_token - scheduled: client queueing and throttling included; infinite for a request "
         "that was due and kept back until the drain limit",
         _OURS,
-        _seconds("a.first_token_ns", "r.scheduled_ns"),
+        _first("a.first_token_ns", "r.scheduled_ns"),
         ("first_token_ns", "scheduled_ns"),
         True,
     ),
@@ -90,7 +96,7 @@ METRICS: tuple[Metric, ...] = (
         "request",
         "first_answer - sent (after reasoning)",
         _OURS,
-        _seconds("a.first_answer_ns", "a.sent_ns"),
+        _first("a.first_answer_ns", "a.sent_ns"),
         ("first_answer_ns", "sent_ns"),
         True,
     ),

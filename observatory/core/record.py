@@ -9,11 +9,19 @@ from typing import Literal
 import msgspec
 
 Outcome = Literal[
-    "ok", "error", "timeout", "throttled", "refused_by_budget", "not_issued", "interrupted"
+    "ok",
+    "error",
+    "timeout",
+    "throttled",
+    "filtered",
+    "refused_by_budget",
+    "not_issued",
+    "interrupted",
 ]
 """ok: a whole answer. error: any failure of the attempt. timeout: still open at its limit or at the
-drain limit. throttled: 429 or its kin, and not asked again, or never answered. refused_by_budget and
-not_issued: planned, never sent. interrupted: still open when a person stopped the run."""
+drain limit. throttled: 429 or its kin, and not asked again, or never answered. filtered: a content
+filter ended the answer. refused_by_budget and not_issued: planned, never sent. interrupted: still open
+when a person stopped the run."""
 
 NEVER_SENT = ("not_issued", "refused_by_budget")
 """Outcomes of requests that were planned and not issued."""
@@ -31,6 +39,8 @@ ErrorKind = Literal[
     "not_sse",
     "bad_json",
     "error_event",
+    "bad_finish",
+    "content_filter",
     "protocol",
     "too_large",
     "empty_answer",
@@ -62,7 +72,8 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
 
     event_ns are their arrival instants, event_tokens and event_characters what each carried
     (event_tokens is empty where the split is unknown). shared_stamps counts events whose stamp is
-    another segment's because this client was late; event_shared marks them.
+    another segment's because this client was late; event_shared marks them. odd_events counts what the
+    stream held that its API does not know and that was passed over; odd_event is the first of them.
     """
 
     number: int
@@ -106,6 +117,13 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     answer_characters: int = 0
     reasoning_characters: int = 0
     tool_calls: int = 0
+    streamed: bool | None = None
+    odd_events: int = 0
+    odd_event: str | None = None
+    gateway_cost_usd: float | None = None
+    gateway_call_id: str | None = None
+    gateway_overhead_ms: float | None = None
+    gateway_fallbacks: int | None = None
 
 
 class RequestRecord(msgspec.Struct, frozen=True, array_like=True, tag="request"):
@@ -140,6 +158,7 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True, tag="request")
     scorer: str | None = None
     score_note: str | None = None
     pace_wait_ns: int = 0
+    max_tokens: int | None = None
 
 
 class WorkerStart(msgspec.Struct, frozen=True, array_like=True, tag="start"):

@@ -69,6 +69,7 @@ class StageTimes(msgspec.Struct, frozen=True):
     not_issued: int | None = None
     lost_workers: list[str] = []
     counted: bool = False
+    streamed: bool | None = None
 
 
 class SealReport(msgspec.Struct, frozen=True):

@@ -1,7 +1,9 @@
 """What is kept of a response's headers. Pure; names come in lower case."""
 
 import re
-from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from observatory.endpoints.asked_wait import NOT_NOW, RELAYED, asked_wait_s
 from observatory.endpoints.http_response import ResponseReader
@@ -35,19 +37,24 @@ _PROCESSING = (
     ("x-envoy-upstream-service-time", 1.0),
 )
 """Processing-time headers, the most telling first, and milliseconds in one of their units."""
+_GATEWAY_CALL = "x-litellm-call-id"
+"""LiteLLM's proxy sends it with every answer."""
 _DURATION = re.compile(r";\s*dur\s*=\s*\"?([0-9.]+)")
 _MOST_KEPT = 64
 """Rate-limit headers kept of one response; a server that sends more means no good."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptHeaders:
-    """The record's header fields."""
+class KeptHeaders(msgspec.Struct, frozen=True):
+    """The record's header fields; a struct, because one is made for every answer."""
 
     provider_request_id: str | None
     rate_limit_headers: dict[str, str]
     retry_after_s: float | None
     processing_ms: float | None
+    gateway_cost_usd: float | None = None
+    gateway_call_id: str | None = None
+    gateway_overhead_ms: float | None = None
+    gateway_fallbacks: int | None = None
 
 
 def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> KeptHeaders:
@@ -68,6 +75,7 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
         if limits or response.status in NOT_NOW
         else None,
         processing_ms=_processing_ms(response),
+        **(_gateway(response, masker) if response.header(_GATEWAY_CALL) is not None else {}),
     )
 
 
@@ -77,6 +85,17 @@ def _of_limits(name: str) -> bool:
         return True
     name = name.removeprefix(RELAYED)
     return name.startswith(_RATE_LIMITS) or name in _RETRY
+
+
+def _gateway(response: ResponseReader, masker: Masker) -> dict[str, Any]:
+    """What LiteLLM's proxy states of its own part (docs.litellm.ai, "Response Headers")."""
+    fallbacks = _number(response.header("x-litellm-attempted-fallbacks"))
+    return {
+        "gateway_cost_usd": _number(response.header("x-litellm-response-cost")),
+        "gateway_call_id": masker.exact(response.header(_GATEWAY_CALL) or "")[:200] or None,
+        "gateway_overhead_ms": _number(response.header("x-litellm-overhead-duration-ms")),
+        "gateway_fallbacks": None if fallbacks is None else min(int(fallbacks), 1_000),
+    }
 
 
 def _processing_ms(response: ResponseReader) -> float | None:

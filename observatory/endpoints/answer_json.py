@@ -6,9 +6,12 @@ LiteLLM send; llama.cpp's `timings` and everything else unknown is passed over i
 
 import json
 import math
+import re
 from typing import Any
 
 import msgspec
+
+from observatory.endpoints.finish_reasons import bad_end
 
 
 class Function(msgspec.Struct, gc=False):
@@ -25,25 +28,37 @@ class ToolCall(msgspec.Struct, gc=False):
     function: Function | None = None
 
 
+class Thought(msgspec.Struct, gc=False):
+    """A piece of reasoning in OpenRouter's `reasoning_details`; what is encrypted has no text."""
+
+    text: str | None = None
+    summary: str | None = None
+
+
 class Said(msgspec.Struct, gc=False):
     """A delta, or a whole message: text under its several names."""
 
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    reasoning_text: str | None = None
     thinking: str | None = None
+    reasoning_details: list[Thought] | None = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
     function_call: Function | None = None
+    usage: "Usage | None" = None
 
 
 class Choice(msgspec.Struct, gc=False):
     """One choice of a chat answer (delta, message) or of a completion (text)."""
 
+    index: int | None = None
     delta: Said | None = None
     message: Said | None = None
     text: str | None = None
     finish_reason: str | None = None
+    usage: "Usage | None" = None
     error: Any = None
 
 
@@ -73,6 +88,7 @@ class Usage(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cost: float | None = None
 
 
 class Groq(msgspec.Struct, gc=False):
@@ -133,6 +149,7 @@ def _coerced(value: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+_SAID = ("content", "reasoning_content", "reasoning", "reasoning_text", "thinking", "refusal")
 _TEXTS = ("model", "system_fingerprint", "service_tier", "object", "message")
 
 
@@ -143,16 +160,34 @@ def _choice(value: dict[str, Any]) -> dict[str, Any]:
             kept[name] = _said(value[name])
     if "text" in value:
         kept["text"] = _text(value["text"])
-    if isinstance(value.get("finish_reason"), str):
-        kept["finish_reason"] = value["finish_reason"]
     kept["error"] = value.get("error")
+    reason = value.get("finish_reason")
+    if isinstance(reason, dict):  # SGLang's own: {"type": "abort", "message": ...}
+        kind = reason.get("type")
+        if isinstance(kind, str) and bad_end(kind) == "failed" and reason.get("message"):
+            kept["error"] = kept["error"] or reason
+        reason = kind
+    if isinstance(reason, str):
+        kept["finish_reason"] = reason
+    if isinstance(value.get("index"), int):
+        kept["index"] = value["index"]
+    if isinstance(value.get("usage"), dict):
+        kept["usage"] = _integers(value["usage"])
     return kept
 
 
 def _said(value: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    for name in ("content", "reasoning_content", "reasoning", "thinking", "refusal"):
+    for name in _SAID:
         kept[name] = _text(value.get(name))
+    if isinstance(value.get("reasoning_details"), list):
+        kept["reasoning_details"] = [
+            {"text": _text(one.get("text")), "summary": _text(one.get("summary"))}
+            for one in value["reasoning_details"]
+            if isinstance(one, dict)
+        ]
+    if isinstance(value.get("usage"), dict):
+        kept["usage"] = _integers(value["usage"])
     if isinstance(value.get("content"), list):
         # Mistral: thinking stands among the content's parts.
         thinking = [part for part in value["content"] if _type(part) == "thinking"]
@@ -176,8 +211,41 @@ def _text(value: Any) -> str | None:
     if isinstance(value, list):
         return "".join(_text(part) or "" for part in value) or None
     if isinstance(value, dict):
-        return _text(value.get("text"))
+        found = (_text(value.get(name)) for name in ("text", "content", "summary", "thinking"))
+        return next((text for text in found if text), None)
     return None
+
+
+_UNKNOWN = re.compile(rb'"(?!finish_reason")\w*(?i:reason|think|thought)\w*"\s*:\s*(?:"[^"]|[\[{])')
+"""A field that may be reasoning under a name of its own, and is not null or empty."""
+_THOUGHTS = re.compile(r"(?i)reason|think|thought")
+_NO_THOUGHTS = re.compile(
+    r"(?i)finish|signature|encrypt|opaque|redacted|_id$|^id$|token|format|effort|status|type|index|usage"
+)
+
+
+def unknown_reasoning(data: bytes) -> str | None:
+    """Reasoning in a chat event under a name that no field of Said has; None where there is none.
+
+    Names are those of fields of the delta that speak of reasoning or thinking and hold text, in parts
+    or not; signatures and what is encrypted are none.
+    """
+    if not _UNKNOWN.search(data):
+        return None
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+        choices = [one for one in value["choices"] if isinstance(one, dict)]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    pieces = [
+        _text(part) or ""
+        for choice in choices
+        for said in (choice.get("delta"), choice.get("message"))
+        if isinstance(said, dict)
+        for name, part in said.items()
+        if _THOUGHTS.search(name) and not _NO_THOUGHTS.search(name)
+    ]
+    return next((piece for piece in pieces if piece), None)
 
 
 def _call(value: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +275,14 @@ def _integers(value: dict[str, Any]) -> dict[str, Any]:
             continue
         elif isinstance(one, int | float) and not isinstance(one, bool):
             kept[name] = int(one)
-    return {name: one for name, one in kept.items() if name in _COUNTS}
+    kept = {name: one for name, one in kept.items() if name in _COUNTS}
+    cost = value.get("cost")
+    if isinstance(cost, dict):  # Perplexity's has its parts beside it
+        cost = cost.get("total_cost")
+    kept.pop("cost", None)
+    if isinstance(cost, int | float) and not isinstance(cost, bool):
+        kept["cost"] = float(cost)
+    return kept
 
 
 _DETAILS = frozenset(name for name in Usage.__struct_fields__ if name.endswith("_details"))

@@ -4,9 +4,14 @@ Each wire's own reading fills it (chat_reading, messages_reading, responses_read
 of the decoder knows which wire an answer came by.
 """
 
+from itertools import pairwise
 from typing import ClassVar
 
 from observatory.endpoints.answer_json import Usage
+from observatory.endpoints.finish_reasons import BadEnd, bad_end
+from observatory.endpoints.odd_events import is_error_name, read_odd
+
+_FEWEST_CUMULATIVE = 3
 
 
 class AnswerReading:
@@ -17,7 +22,10 @@ class AnswerReading:
     output tokens that usage gave in text events, of those that had it. tools: index -> [name,
     arguments]. split_unknown: usage does not tell the tokens of the text that was streamed, because
     reasoning was streamed as a summary of what was billed, or its tokens are not told apart.
-    saw_done: the stream said that it is over, as its wire does. ends_with: how.
+    saw_done: the stream said that it is over, as its wire does. ends_with: how. bad_end: the finish
+    reason means a failure or a filter. end_seen: what may be the end has come, so that the next text
+    has to be read whole. odd_events: events that no wire knows and that hold no text, which are
+    passed over and counted; odd_event is the first of them.
     """
 
     ends_with: ClassVar[str]
@@ -25,8 +33,10 @@ class AnswerReading:
     """Whether stream_reading's short way, which knows chat events, may be taken."""
 
     __slots__ = (
+        "bad_end",
         "bad_json",
         "content_pieces",
+        "end_seen",
         "error",
         "event_characters",
         "event_ns",
@@ -36,6 +46,8 @@ class AnswerReading:
         "first_event",
         "first_reasoning",
         "model",
+        "odd_event",
+        "odd_events",
         "reasoning_pieces",
         "running",
         "saw_done",
@@ -63,6 +75,8 @@ class AnswerReading:
         self.usage: Usage | None = None
         self.usage_event: int | None = None
         self.finish_reason: str | None = None
+        self.bad_end: BadEnd | None = None
+        self.end_seen = False
         self.model: str | None = None
         self.system_fingerprint: str | None = None
         self.service_tier: str | None = None
@@ -70,6 +84,8 @@ class AnswerReading:
         self.split_unknown = False
         self.error: object = None
         self.bad_json: bytes | None = None
+        self.odd_events = 0
+        self.odd_event: str | None = None
 
     @property
     def said_its_end(self) -> bool:
@@ -84,11 +100,37 @@ class AnswerReading:
         """One JSON document, complete at `at`: one event with all its text."""
         raise NotImplementedError
 
-    def _not_json(self, data: bytes, name: bytes, whole: bool) -> None:
-        if name == b"error" and whole:
+    def _not_json(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+        """An event that is no JSON object: an error where it is named one, else as odd_events reads it."""
+        if is_error_name(name):
+            self.error = self.error or data.decode("utf-8", "replace") or "an error without a word"
+            return
+        found = read_odd(data)
+        if isinstance(found, list):
+            self.note_odd("events in a list")
+            for one in found:
+                self.event(one, name, at, read, whole)
+        elif found == "done":
+            self.note_odd(_shown(data))
+            self.event(b"[DONE]", name, at, read, whole)
+        elif found == "nothing":
+            if whole:
+                self.note_odd(_shown(data))
+        elif found == "error":
             self.error = self.error or data.decode("utf-8", "replace")
         elif whole:
             self.bad_json = self.bad_json or data
+
+    def note_odd(self, what: str) -> None:
+        """An oddity that costs nothing but is counted."""
+        self.odd_events += 1
+        self.odd_event = self.odd_event or what
+
+    def _ends_as(self, reason: str, theirs: str) -> None:
+        """The answer's finish reason, in the common words and in the server's; a bad one stays."""
+        if self.bad_end is None:
+            self.finish_reason = reason
+            self.bad_end = bad_end(theirs)
 
     def _reasons(self, text: str | None, at: int) -> int:
         """A piece of reasoning; answers its characters."""
@@ -128,6 +170,44 @@ class AnswerReading:
         if self.first_answer is None:
             self.first_answer = at
 
+    def settle(self) -> None:
+        """Called when the whole answer has been taken in: texts that came cumulatively are taken apart.
+
+        Such a server repeats in each event all that it said before; each event is left its new part,
+        and one without a new part is no text event.
+        """
+        reasons, says = self.reasoning_pieces, self.content_pieces
+        if (
+            not (len(says) >= _FEWEST_CUMULATIVE and len(says[-1]) > len(says[0]))
+            and len(reasons) < _FEWEST_CUMULATIVE
+        ):
+            return  # as nearly all
+        if self.tools:
+            return
+        new = [_new_parts(pieces) for pieces in (reasons, says)]
+        if new == [None, None]:
+            return
+        lengths = [
+            len(piece)
+            for pieces in (self.reasoning_pieces, self.content_pieces)
+            for piece in pieces
+        ]
+        if lengths != self.event_characters:
+            return  # reasoning and answer mixed in one event: which is whose is not known
+        parts = [
+            part
+            for pieces, found in zip((self.reasoning_pieces, self.content_pieces), new, strict=True)
+            for part in (pieces if found is None else found)
+        ]
+        cut = len(self.reasoning_pieces)
+        self.reasoning_pieces, self.content_pieces = parts[:cut], parts[cut:]
+        kept = [place for place, part in enumerate(parts) if part]
+        self.event_ns = [self.event_ns[place] for place in kept]
+        self.event_reads = [self.event_reads[place] for place in kept]
+        self.event_characters = [len(parts[place]) for place in kept]
+        self.running.clear()
+        self.note_odd("texts that repeat all that came before")
+
     def shared(self, merged: set[int]) -> list[bool]:
         """For each text event: whether its stamp is a later segment's, merged under it unread."""
         reads = self.event_reads
@@ -147,6 +227,23 @@ class AnswerReading:
             _sound("".join(self.reasoning_pieces)),
             _sound(tools),
         )
+
+
+def _new_parts(pieces: list[str]) -> list[str] | None:
+    """What each piece adds, where each begins with the whole one before it; None where they do not.
+
+    At least _FEWEST_CUMULATIVE: of two, the second may begin with the first by chance.
+    """
+    if len(pieces) < _FEWEST_CUMULATIVE or not pieces[1].startswith(pieces[0]):
+        return None
+    grown = len(pieces[-1]) > len(pieces[0])
+    if not grown or not all(after.startswith(before) for before, after in pairwise(pieces)):
+        return None
+    return [pieces[0], *(after[len(before) :] for before, after in pairwise(pieces))]
+
+
+def _shown(data: bytes) -> str:
+    return data[:200].decode("utf-8", "replace") or "an event without data"
 
 
 def _sound(text: str) -> str:

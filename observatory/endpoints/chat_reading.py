@@ -2,24 +2,56 @@
 
 from typing import ClassVar
 
-from observatory.endpoints.answer_json import Choice, Chunk, Function, Said, ToolCall, read_chunk
+from observatory.endpoints.answer_json import (
+    Choice,
+    Chunk,
+    Function,
+    Said,
+    ToolCall,
+    Usage,
+    read_chunk,
+    unknown_reasoning,
+)
 from observatory.endpoints.answer_reading import AnswerReading
-from observatory.endpoints.token_split import running_output
+from observatory.endpoints.odd_events import is_error_name
+from observatory.endpoints.token_split import joined, running_output
 
 _NO_FUNCTION = Function()
 
 
 class ChatReading(AnswerReading):
-    """A stream may end without [DONE], as some servers' do, where a finish reason or usage came."""
+    """A stream may end without [DONE], as some servers' do: then its finish reason or its usage ends it.
 
-    __slots__ = ()
+    A finish reason is an end where no text of its choice follows it, and usage where it came in an
+    event without choices, or after a finish reason, and no text follows: some servers count along in
+    every event, and some repeat the finish reason in every event, and a stream of theirs that is cut
+    off must not pass for a whole one. Neither is believed again in a stream where text followed it.
+    """
+
+    __slots__ = (
+        "_ended_choices",
+        "_finish_believed",
+        "_from_messages",
+        "_usage_believed",
+        "_usage_ends",
+    )
     ends_with: ClassVar[str] = "[DONE] or finish reason"
     quick: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended_choices: dict[int, bool] = {}
+        self._finish_believed = self._usage_believed = True
+        self._usage_ends = False
+        self._from_messages = False
 
     @property
     def said_its_end(self) -> bool:
         """See AnswerReading."""
-        return bool(self.saw_done or self.finish_reason or self.usage)
+        if self.saw_done:
+            return True
+        finished = self._finish_believed and any(self._ended_choices.values())
+        return finished or (self._usage_believed and self._usage_ends)
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """One event of a stream; one that the body's end cut off counts only where it is readable."""
@@ -28,65 +60,113 @@ class ChatReading(AnswerReading):
             return
         chunk = read_chunk(data)
         if chunk is None:
-            self._not_json(data, name, whole)
+            self._not_json(data, name, at, read, whole)
             return
         if self.first_event is None:
             self.first_event = at
-        self._chunk(chunk, at, read)
-        if name == b"error" and self.error is None:
+        if not self._chunk(chunk, at, read) and (thought := unknown_reasoning(data)):
+            self._carried(self._reasons(thought, at), at, read)
+            for choice in chunk.choices or ():
+                self._text_came(choice)
+        if name and self.error is None and is_error_name(name):
             self.error = chunk.message or chunk.detail or data.decode("utf-8", "replace")
 
     def whole_answer(self, body: bytes, at: int) -> None:
         """One JSON document, complete at `at`: one event with all its text."""
         chunk = read_chunk(body)
         if chunk is None:
-            self.bad_json = body
+            self._not_json(body, b"", at, 0, True)
             return
         self.first_event = at
-        self._chunk(chunk, at, 0)
+        if not self._chunk(chunk, at, 0) and (thought := unknown_reasoning(body)):
+            self._carried(self._reasons(thought, at), at, 0)
         if not chunk.choices and self.error is None:
             self.error = chunk.detail or chunk.message
 
-    def _chunk(self, chunk: Chunk, at: int, read: int) -> None:
-        usage = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
-        if usage is not None:
-            self.usage = usage
-            self.usage_event = at
+    def _chunk(self, chunk: Chunk, at: int, read: int) -> int:
+        """Take in a chunk; answers the characters of text in it."""
         if self.model is None:
             self.model = chunk.model or None
         if chunk.system_fingerprint is not None:
             self.system_fingerprint = chunk.system_fingerprint
         if chunk.service_tier is not None:
             self.service_tier = chunk.service_tier
-        error = chunk.error or (chunk.x_groq.error if chunk.x_groq else None)
+        usage, error = chunk.usage, chunk.error
+        if chunk.x_groq is not None:
+            usage, error = usage or chunk.x_groq.usage, error or chunk.x_groq.error
         if chunk.object == "error" and not error:
             error = chunk.message or "the event is of type error"
         if error and self.error is None:
             self.error = error
         characters = 0
         for choice in chunk.choices or ():
-            characters += self._choice(choice, at)
+            own = self._choice(choice, at)
+            characters += own
+            if own and self.end_seen:
+                self._text_came(choice)
+            if choice.finish_reason:
+                self._finishes(choice, own)
+            if usage is None:
+                usage = choice.usage
+                if usage is None and choice.delta is not None:
+                    usage = choice.delta.usage
         self._carried(characters, at, read)
+        if usage is not None:
+            self._counts(usage, chunk, at, characters)
+        return characters
+
+    def _counts(self, usage: Usage, chunk: Chunk, at: int, characters: int) -> None:
+        """Take in usage, and what it says of the stream's end and of this event's tokens."""
+        self.usage = usage if self.usage is None else joined(self.usage, usage)
+        self.usage_event = at
         if characters:
-            output = running_output(usage) if usage is not None else None
+            output = running_output(usage)
             if output is not None:
                 self.running.append(output)
+        elif (self.event_ns and not chunk.choices) or (
+            self._ended_choices and self._finish_believed
+        ):
+            self._usage_ends = self.end_seen = True
+
+    def _finishes(self, choice: Choice, characters: int) -> None:
+        reason = choice.finish_reason or ""
+        self._ends_as(reason, reason)
+        ends = True
+        if characters and reason == "stop":
+            # A model stops in its answer, not in its thoughts: there it is said of every event.
+            said = choice.delta or choice.message
+            ends = said is None or bool(said.content) or not _thoughts(said)
+        self._ended_choices[choice.index or 0] = ends
+        self.end_seen = True
+
+    def _text_came(self, choice: Choice) -> None:
+        """Text came after what may have been the end: then it was none."""
+        if self._usage_ends:
+            self._usage_believed = False
+        if (choice.index or 0) in self._ended_choices:
+            self._finish_believed = False
+        if not self._finish_believed and not self._usage_believed:
+            self.end_seen = False
 
     def _choice(self, choice: Choice, at: int) -> int:
         """Take in one choice; answers the characters of text in it."""
-        if choice.finish_reason:
-            self.finish_reason = choice.finish_reason
         if choice.error and self.error is None:
             self.error = choice.error  # OpenRouter's, beside finish_reason: error
-        said = choice.delta
-        if said is None and not self.event_ns:
-            said = choice.message  # after deltas a message only repeats them
-        characters = self._said(said, at) if said is not None else 0
+        characters = 0
+        if choice.delta is not None:
+            characters = self._said(choice.delta, at)
+        elif choice.message is not None and (not self.event_ns or self._from_messages):
+            # After deltas a message only repeats them.
+            characters = self._said(choice.message, at)
+            self._from_messages = characters > 0 or self._from_messages
         return characters + self._says(choice.text, at)
 
     def _said(self, said: Said, at: int) -> int:
         # Some servers send the same text under two names: the first that has any is taken.
-        characters = self._reasons(said.reasoning_content or said.reasoning or said.thinking, at)
+        thought = said.reasoning_content or said.reasoning or said.thinking or said.reasoning_text
+        if said.reasoning_details and not thought:
+            thought = _thoughts(said)
+        characters = self._reasons(thought, at)
         characters += self._says(said.content or said.refusal, at)
         if said.tool_calls:
             for place, call in enumerate(said.tool_calls):
@@ -99,3 +179,11 @@ class ChatReading(AnswerReading):
         function = call.function or _NO_FUNCTION
         index = call.index if call.index is not None else place
         return self._calls(index, function.name, function.arguments, at)
+
+
+def _thoughts(said: Said) -> str | None:
+    """Reasoning under the first of its names that has any."""
+    text = said.reasoning_content or said.reasoning or said.reasoning_text or said.thinking
+    if text or not said.reasoning_details:
+        return text
+    return "".join(one.text or one.summary or "" for one in said.reasoning_details) or None

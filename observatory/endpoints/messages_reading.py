@@ -5,6 +5,7 @@ answers, usage), /en/build-with-claude/extended-thinking (thinking is billed who
 """
 
 import json
+import re
 from typing import Any, ClassVar
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from observatory.endpoints.answer_json import Details, Usage
 from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.fitting import read_fitting
+from observatory.endpoints.odd_events import is_error_name
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -33,6 +35,7 @@ class _Block(msgspec.Struct, gc=False):
 
 
 class _Delta(msgspec.Struct, gc=False):
+    type: str | None = None
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
@@ -50,6 +53,7 @@ class _Usage(msgspec.Struct, gc=False):
     output_tokens: int | None = None
     output_tokens_details: _OutputDetails | None = None
     service_tier: str | None = None
+    cost: float | None = None
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -73,6 +77,8 @@ class _Event(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Event).decode
+_REASONING = re.compile("think|reason|thought")
+"""In the type of a delta or block: its text is no part of the answer."""
 
 
 def _written(value: Any) -> str:
@@ -86,7 +92,8 @@ def _written(value: Any) -> str:
 class MessagesReading(AnswerReading):
     """input_tokens leave out what was read from the cache or written to it: prompt is their sum.
 
-    message_start counts the prompt, and message_delta the output, cumulatively.
+    message_start counts the prompt, and message_delta the output, cumulatively. The output that
+    message_start counts is what had come so far: it is used only where the last count is 0.
     """
 
     __slots__ = ("_counted", "_thought")
@@ -102,7 +109,7 @@ class MessagesReading(AnswerReading):
         event = read_fitting(data, _decode, _Event)
         if event is None:
             if data != b"[DONE]":  # some gateways end every stream so
-                self._not_json(data, name, whole)
+                self._not_json(data, name, at, read, whole)
             return
         if self.first_event is None:
             self.first_event = at
@@ -143,15 +150,16 @@ class MessagesReading(AnswerReading):
 
     def _other(self, event: _Event, name: bytes, data: bytes) -> None:
         """ping, content_block_stop and what may come to be pass; an error is one."""
-        if (event.error or event.type == "error" or name == b"error") and self.error is None:
+        if (event.error or event.type == "error" or is_error_name(name)) and self.error is None:
             self.error = event.error or data.decode("utf-8", "replace")
 
     def _piece(self, delta: _Delta, index: int | None, at: int) -> int:
-        if delta.text:
+        if delta.text and not (delta.type and _REASONING.search(delta.type)):
             return self._says(delta.text, at)
-        if delta.thinking is not None:
+        thinking = delta.thinking if delta.thinking is not None else delta.text
+        if thinking is not None:
             self._thought = True
-            return self._reasons(delta.thinking, at)
+            return self._reasons(thinking, at)
         if delta.partial_json is not None:
             return self._calls(index or 0, None, delta.partial_json, at)
         return 0
@@ -168,6 +176,9 @@ class MessagesReading(AnswerReading):
                 known = whole or block.input
                 given = _written(block.input) if known else ""
                 return self._calls(index or 0, block.name, given, at)
+        if block.type and _REASONING.search(block.type):
+            self._thought = True
+            return self._reasons(block.thinking or block.text, at)
         return 0
 
     def _model(self, model: str | None) -> None:
@@ -176,29 +187,35 @@ class MessagesReading(AnswerReading):
 
     def _finished(self, reason: str | None) -> None:
         if reason:
-            self.finish_reason = FINISH_REASONS.get(reason, reason)
+            self._ends_as(FINISH_REASONS.get(reason, reason), reason)
 
     def _count(self, usage: _Usage | None, at: int | None) -> None:
         """Take in counts; at: when the output's came, None where only the prompt's are to be believed."""
         if usage is None:
             return
         for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"):
-            if (count := getattr(usage, name)) is not None:
+            # A later zero is no count: some gateways say 0 at the end of what they counted before.
+            count = getattr(usage, name)
+            if count or (count is not None and getattr(self._counted, name) is None):
                 setattr(self._counted, name, count)
         self.service_tier = usage.service_tier or self.service_tier
         known = self._counted
+        known.output_tokens = usage.output_tokens or known.output_tokens or usage.output_tokens
         parts = (
             known.input_tokens, known.cache_creation_input_tokens, known.cache_read_input_tokens
         )  # fmt: skip
         prompt = None if parts[0] is None else sum(max(0, part or 0) for part in parts)
-        details = usage.output_tokens_details if at is not None else None
+        if at is not None:
+            known.output_tokens_details = usage.output_tokens_details or known.output_tokens_details
+        details = known.output_tokens_details
         thinking = details.thinking_tokens if details is not None else None
         self.usage = Usage(
             prompt_tokens=prompt,
-            completion_tokens=usage.output_tokens if at is not None else None,
+            completion_tokens=known.output_tokens if at is not None else None,
             completion_tokens_details=Details(reasoning_tokens=thinking),
             cache_read_input_tokens=known.cache_read_input_tokens,
             cache_creation_input_tokens=known.cache_creation_input_tokens,
+            cost=usage.cost,
         )
         if at is not None:
             self.usage_event = at

@@ -4,6 +4,7 @@ Sources: developers.openai.com/api/docs/guides/streaming-responses and the API r
 "Responses" and "Streaming events"; the openai package's types, which the tests hold this against.
 """
 
+import re
 from typing import Any, ClassVar
 
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from observatory.endpoints.answer_json import Usage
 from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.fitting import read_fitting
+from observatory.endpoints.odd_events import is_error_name
+from observatory.endpoints.token_split import joined
 
 INCOMPLETE = {"max_output_tokens": "length"}
 """incomplete_details.reason in the common words; others stand as they come (content_filter)."""
@@ -63,6 +66,11 @@ class _Event(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Event).decode
 _decode_whole = msgspec.json.Decoder(_Response).decode
+_BAD_ENDS = frozenset({"response.failed", "response.cancelled", "response.error"})
+_NOT_OVER = frozenset({"queued", "in_progress"})
+_BAD_STATUSES = frozenset({"failed", "cancelled", "canceled", "expired"})
+_REASONING = re.compile(r"(?:reason|think|thought).*\.delta$")
+"""A piece of reasoning under a name that the API's pages do not have."""
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 
 
@@ -82,7 +90,7 @@ class ResponsesReading(AnswerReading):
         event = read_fitting(data, _decode, _Event)
         if event is None:
             if data != b"[DONE]":  # some servers say it after response.completed
-                self._not_json(data, name, whole)
+                self._not_json(data, name, at, read, whole)
             return
         if self.first_event is None:
             self.first_event = at
@@ -110,12 +118,14 @@ class ResponsesReading(AnswerReading):
             return
         self.first_event = at
         self._carried(self._response(response, at), at, 0)
+        if response.status in _NOT_OVER and self.error is None:
+            self.error = f"the response's status is {response.status}"
         if response.output is None and self.error is None:
             self.error = response.detail or response.message
 
     def _other(self, event: _Event, name: bytes, data: bytes, at: int) -> int:
         """What carries no piece of text; characters where it has text all the same."""
-        if event.error or event.type == "error" or name == b"error":
+        if event.error or event.type == "error" or is_error_name(name):
             said = {"message": event.message, "code": event.code} if event.message else None
             self.error = self.error or event.error or said or data.decode("utf-8", "replace")
             return 0
@@ -124,11 +134,14 @@ class ResponsesReading(AnswerReading):
             if item.type in _CALLS:
                 return self._calls(self._place(event), item.name, item.arguments, at)
             return 0
-        if event.response is None:
-            return 0
         if event.type in ("response.completed", "response.incomplete"):
             self.saw_done = True
-        return self._response(event.response, at)
+        elif event.type in _BAD_ENDS:
+            self.error = self.error or (event.response and event.response.error) or event.message
+            self.error = self.error or f"the event is {event.type}"
+        elif event.type and event.delta and _REASONING.search(event.type):
+            return self._reasons(event.delta, at)
+        return self._response(event.response, at) if event.response is not None else 0
 
     def _place(self, event: _Event) -> int:
         """Which output item an event is of: by its index, or by its id where a server (llama.cpp) tells no
@@ -144,11 +157,13 @@ class ResponsesReading(AnswerReading):
             self.model = response.model or None
         self.service_tier = response.service_tier or self.service_tier
         if response.usage is not None:
-            self.usage, self.usage_event = response.usage, at
+            usage = response.usage
+            self.usage = usage if self.usage is None else joined(self.usage, usage)
+            self.usage_event = at
         if response.error and self.error is None:
             self.error = response.error
-        if response.status == "failed" and self.error is None:
-            self.error = "the response's status is failed"
+        if response.status in _BAD_STATUSES and self.error is None:
+            self.error = f"the response's status is {response.status}"
         characters = 0
         if response.status in ("completed", "incomplete"):
             if not self.event_ns:
@@ -178,9 +193,9 @@ class ResponsesReading(AnswerReading):
     def _finished(self, response: _Response) -> None:
         details = response.incomplete_details
         if response.status == "incomplete":
-            reason = details.reason if details is not None else None
-            self.finish_reason = INCOMPLETE.get(reason, reason) if reason else "incomplete"
+            reason = (details.reason if details is not None else None) or "incomplete"
+            self._ends_as(INCOMPLETE.get(reason, reason), reason)
         elif self._refused:
-            self.finish_reason = "refusal"
+            self.finish_reason = "refusal"  # the model's own, in an answer that is whole
         else:
             self.finish_reason = "tool_calls" if self.tools else "stop"

@@ -4,8 +4,12 @@ Pure. It sees the body in one piece, so that how the network cut it cannot matte
 offsets into instants. Rules: WHATWG HTML, "Server-sent events", 9.2.5 and 9.2.6.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, islice
+
+from observatory.endpoints.odd_events import is_error_name
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -19,11 +23,22 @@ some servers rely on."""
 
 
 def split_events(body: bytes) -> Iterator[Event]:
-    """Every event with data, in order; comments, ids and retry fields are passed over."""
+    """Every event with data, be it empty, in order, and an error without; comments, ids and retry fields are passed
+    over.
+
+    Where only one line end stands between events, the standard makes one of them, whose data is
+    their lines. Data whose every line is a JSON object (or [DONE]) of its own can only be that, so
+    each line is an event, complete at its line end (`lacks_blank_line` finds them).
+    """
     start = len(_BOM) if body.startswith(_BOM) else 0
     if b"\r" in body:
         return _by_lines(body, start)
     return _by_blank_lines(body, start)
+
+
+def lacks_blank_line(body: bytes, end: int) -> bool:
+    """Whether the whole event that ended there was ended by one line end alone."""
+    return body[end - 2 : end - 1] not in (b"\n", b"\r") and body[end - 1 : end] in (b"\n", b"\r")
 
 
 def _by_blank_lines(body: bytes, start: int) -> Iterator[Event]:
@@ -32,41 +47,91 @@ def _by_blank_lines(body: bytes, start: int) -> Iterator[Event]:
     last = len(blocks) - 1
     at = start
     for number, block in enumerate(blocks):
-        at += len(block) + 2
+        begin, at = at, at + len(block) + 2
+        # A body that ends in one line end lacks only the blank line.
+        end, whole = (at, True) if number < last else (len(body), False)
         if block.startswith(b"data: ") and b"\n" not in block:
-            data, name = block[6:], b""
+            yield block[6:], b"", end, whole
         elif block:
-            data, name = _fields(block.split(b"\n"))
-        else:
-            continue
-        if number < last:
-            if data:
-                yield data, name, at, True
-        elif data:
-            # A body that ends in one line end lacks only the blank line.
-            yield data, name, len(body), False
+            lines = block.split(b"\n")
+            ends = accumulate((len(line) + 1 for line in lines), initial=begin)
+            yield from _events_of(lines, ends, end, whole)
 
 
 def _by_lines(body: bytes, start: int) -> Iterator[Event]:
     lines: list[bytes] = []
+    ends = [start]
     at = start
     for match in _LINE_END.finditer(body, start):
         line = body[at : match.start()]
         at = match.end()
         if line:
             lines.append(line)
+            ends.append(match.start() + 1)
             continue
-        data, name = _fields(lines)
+        yield from _events_of(lines, ends, match.start() + 1, True)
         lines.clear()
-        if data:
-            yield data, name, match.start() + 1, True
+        ends = [at]
     lines.append(body[at:])
+    ends.append(len(body))
+    yield from _events_of(lines, ends, len(body), False)
+
+
+def _events_of(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> Iterator[Event]:
+    """The event of a block's lines, complete at `end`, or one for each of its lines of data.
+
+    ends: where the block begins, then where each line ended, the LF or CR included.
+    """
+    if len(lines) > 1 and sum(line.startswith(b"data:") for line in lines) > 1:
+        events = _one_a_line(lines, ends, end, whole)
+        if events:
+            yield from events
+            return
     data, name = _fields(lines)
-    if data:
-        yield data, name, len(body), False
+    if data is not None or is_error_name(name):
+        yield data or b"", name, end, whole
 
 
-def _fields(lines: list[bytes]) -> tuple[bytes, bytes]:
+def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> list[Event]:
+    """An event for each line of data, where each is an event's whole data; else none.
+
+    In a body that is cut off the last line may be a part of one.
+    """
+    events: list[Event] = []
+    name = b""
+    last = len(lines) - 1
+    for number, (line, stop) in enumerate(zip(lines, islice(ends, 1, None), strict=False)):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"event":
+            name = value
+        if field != b"data":
+            continue
+        sound = whole or number < last
+        if sound and not _is_whole(value):
+            return []
+        events.append((value, name, stop if number < last else end, sound))
+        name = b""
+    if whole:
+        data, name, _, _ = events.pop()
+        events.append((data, name, end, True))
+    return events
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether a line of data is an event's whole data."""
+    if data == b"[DONE]":
+        return True
+    if not (data.startswith(b"{") and data.endswith(b"}")):
+        return False
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _fields(lines: list[bytes]) -> tuple[bytes | None, bytes]:
+    """Data, None where there is none, and name."""
     data: list[bytes] = []
     name = b""
     for line in lines:
@@ -77,4 +142,4 @@ def _fields(lines: list[bytes]) -> tuple[bytes, bytes]:
             data.append(value)
         elif field == b"event":
             name = value
-    return b"\n".join(data), name
+    return b"\n".join(data) if data else None, name

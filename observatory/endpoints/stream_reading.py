@@ -11,7 +11,10 @@ from typing import Any
 import msgspec
 
 from observatory.endpoints.answer_reading import AnswerReading
-from observatory.endpoints.sse import split_events
+from observatory.endpoints.sse import lacks_blank_line, split_events
+
+ONE_LINE_END = "one line end between events, where a blank line belongs"
+"""How that oddity is named."""
 
 EVENTS_A_STEP = 128
 """Events read between two yields: some 60 us, a fifth of a decoding turn."""
@@ -118,9 +121,12 @@ class _Blocks:
             if taken >= EVENTS_A_STEP:
                 taken = 0
                 yield
-        last = len(self._instants) - 1
-        for data, name, _, _ in split_events(body[self._offset :]):
-            self._reading.event(data, name, self._instants[last], last, False)
+        begin, rest = self._offset, body[self._offset :]
+        for data, name, end, whole in split_events(rest):
+            self._advance(begin + end)
+            if whole and lacks_blank_line(rest, end):
+                self._reading.note_odd(ONE_LINE_END)
+            self._reading.event(data, name, self._instants[self._read], self._read, whole)
 
     def _many_usual(self) -> int:
         """Take in the usual events that come next; answers how many, 0 where they are not as usual."""
@@ -213,8 +219,11 @@ class _Blocks:
     def _one(self, block: bytes) -> None:
         """Take in any event."""
         reading = self._reading
-        size = len(block) + 2
+        begin, size = self._offset, len(block) + 2
         self._offset += size
+        if b"\ndata:" in block:
+            self._lines(block, begin)
+            return
         self._advance(self._offset)
         place = self._piece
         if place >= 0:
@@ -234,7 +243,9 @@ class _Blocks:
         else:
             for data, name, _, _ in split_events(block + b"\n\n"):
                 reading.event(data, name, at, read, True)
-        if text:
+        if reading.end_seen:
+            self._seen = False  # what follows an end is read whole
+        elif text:
             self._seen = True
         elif len(reading.event_ns) > events and self._lessons:
             self._lessons -= 1
@@ -243,6 +254,21 @@ class _Blocks:
                 _memory.usual = usual
                 self._use(usual)
                 self._seen = True
+
+    def _lines(self, block: bytes, begin: int) -> None:
+        """Take in a block with several lines of data: one event, or one of each line."""
+        raw = block + b"\n\n"
+        self._piece = _UNKNOWN
+        for data, name, end, _ in split_events(raw):
+            self._advance(begin + end)
+            if lacks_blank_line(raw, end):
+                self._reading.note_odd(ONE_LINE_END)
+            self._reading.event(data, name, self._instants[self._read], self._read, True)
+            if self._reading.saw_done:
+                return
+        self._advance(self._offset)
+        if self._reading.end_seen:
+            self._seen = False
 
     def _usual_text(self, block: bytes) -> str:
         """The text of a block that is the usual event; empty where it is not."""
@@ -300,6 +326,8 @@ def _read_events(
     for number, (data, name, end, whole) in enumerate(split_events(body), start=1):
         while ends[read] < end:
             read += 1
+        if whole and lacks_blank_line(body, end):
+            reading.note_odd(ONE_LINE_END)
         reading.event(data, name, instants[read], read, whole)
         if reading.saw_done:
             return

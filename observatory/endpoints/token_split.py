@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from observatory.core.record import Tokens
-from observatory.endpoints.answer_json import Usage
+from observatory.endpoints.answer_json import Details, Usage
 
 MOST_TOKENS = 1_000_000_000
 """Of one answer or prompt: a hundred times the longest context that any service offers."""
@@ -132,10 +132,6 @@ def _reported(
     reasoning = _first(
         output_parts.reasoning_tokens if output_parts else None, usage.reasoning_tokens
     )
-    beside = _beside(prompt, output, reasoning, usage.total_tokens)
-    if beside:
-        output = (output or 0) + beside
-        reasoning = reasoning or beside
     cached = _first(
         prompt_parts.cached_tokens if prompt_parts else None,
         usage.prompt_cache_hit_tokens,
@@ -147,7 +143,43 @@ def _reported(
         prompt_parts.cache_creation_tokens if prompt_parts else None,
         prompt_parts.cache_write_tokens if prompt_parts else None,
     )
+    total = usage.total_tokens
+    if prompt is not None and (cached or written):
+        cache = (cached or 0) + (written or 0)
+        prompt += _cached_apart(usage, prompt, output, reasoning, cached or 0, written or 0)
+        if cache > prompt:
+            total = None  # the counts contradict each other: a surplus of theirs is no output
+    beside = _beside(prompt, output, reasoning, total)
+    if beside:
+        output = (output or 0) + beside
+        reasoning = reasoning or beside
     return prompt, output, cached, reasoning, written, beside
+
+
+def _cached_apart(
+    usage: Usage,
+    prompt: int,
+    output: int | None,
+    reasoning: int | None,
+    cached: int,
+    written: int,
+) -> int:
+    """Prompt tokens from or to the cache that the server left out of its prompt tokens.
+
+    They are what the total has more than the others, alone or with reasoning tokens counted beside
+    the output. Some gateways hand on Anthropic's counts so (BerriAI/litellm, "cache_read_input_tokens"
+    beside `prompt_tokens`); as output they would be billed ten times over.
+    """
+    total = _first(usage.total_tokens)
+    if total is None:
+        return 0
+    missing = total - prompt - (output or 0)
+    if reasoning and missing == reasoning and cached + written <= prompt:
+        return 0  # as xAI counts: both would explain it, and the cached ones fit into the prompt
+    for apart in (cached + written, cached, written):
+        if apart and (missing == apart or (reasoning and missing == apart + reasoning)):
+            return apart
+    return 0
 
 
 def _beside(
@@ -163,6 +195,31 @@ def _beside(
     if missing == reasoning or reasoning > (output or 0):
         return reasoning
     return 0
+
+
+def joined(earlier: Usage, later: Usage) -> Usage:
+    """The counts of an answer whose usage came twice: the later ones, where they count anything.
+
+    A later zero or null never replaces an earlier count: some servers count the prompt at the start
+    and say 0 of it at the end.
+    """
+    for name in _COUNTS:
+        if not getattr(later, name) and getattr(earlier, name):
+            setattr(later, name, getattr(earlier, name))
+    for name in _PARTS:
+        before, after = getattr(earlier, name), getattr(later, name)
+        if before is not None and before is not after:
+            if after is None:
+                setattr(later, name, before)
+                continue
+            for part in Details.__struct_fields__:
+                if not getattr(after, part) and getattr(before, part):
+                    setattr(after, part, getattr(before, part))
+    return later
+
+
+_PARTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_details"))
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in _PARTS)
 
 
 def running_output(usage: Usage) -> int | None:

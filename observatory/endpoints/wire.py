@@ -5,7 +5,10 @@ sent: a broken answer is a record with a phase and a kind, and keeps its partial
 """
 
 import itertools
+import math
 from collections.abc import Generator
+
+from msgspec.structs import replace
 
 from observatory.core.record import Attempt
 from observatory.endpoints.answer_headers import KeptHeaders, kept_headers
@@ -14,6 +17,7 @@ from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.stream_reading import Arrivals, read_stream
+from observatory.endpoints.streamed import came_as_stream
 from observatory.endpoints.token_split import count_tokens
 from observatory.endpoints.wire_faults import final_fault
 from observatory.endpoints.wires import WIRES, WireName
@@ -61,6 +65,7 @@ def decode_steps(
             elif reading.sort == "json":
                 ends, instants = _arrivals(response, body)
                 reading.whole_answer(body, instants[ends.index(len(body))])
+            reading.settle()
     fault = final_fault(exchange, reading, body)
     return _answer(exchange, reading, kept, fault, masker)
 
@@ -70,7 +75,7 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
     if (response.header("content-encoding") or "identity").lower() != "identity":
         return "compressed"
     start = body[:256].removeprefix(b"\xef\xbb\xbf").lstrip()[:8]
-    if start.startswith(b"{"):
+    if start.startswith((b"{", b"[{")):
         return "json"
     if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         return "stream"
@@ -150,8 +155,34 @@ def _answer(
         answer_characters=len(text),
         reasoning_characters=len(reasoning),
         tool_calls=len(reading.tools),
+        streamed=came_as_stream(reading, tokens, asked=exchange.streaming),
     )
+    stated = reading.usage.cost if reading.usage is not None else None
+    if reading.odd_events or stated is not None or kept.gateway_call_id is not None:
+        attempt = _with_oddities(attempt, reading, kept, stated, masker)
     return Answer(attempt, text, reasoning, tool_text)
+
+
+def _with_oddities(
+    attempt: Attempt,
+    reading: AnswerReading,
+    kept: KeptHeaders,
+    stated_usd: float | None,
+    masker: Masker,
+) -> Attempt:
+    """The attempt with what few answers have: odd events, and what a gateway states of its own part, its
+    price in the usage (OpenRouter) or in a header (LiteLLM)."""
+    if stated_usd is None or not 0 <= stated_usd < math.inf:
+        stated_usd = kept.gateway_cost_usd
+    return replace(
+        attempt,
+        odd_events=reading.odd_events,
+        odd_event=_short(reading.odd_event, masker),
+        gateway_cost_usd=stated_usd,
+        gateway_call_id=kept.gateway_call_id,
+        gateway_overhead_ms=kept.gateway_overhead_ms,
+        gateway_fallbacks=kept.gateway_fallbacks,
+    )
 
 
 def _error_text(text: str, masker: Masker) -> str:

@@ -1,10 +1,8 @@
 """Which fault a try ended with, if any: the transport's, or what the answer itself says. Pure."""
 
-import json
-
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
-from observatory.endpoints.answer_json import read_chunk
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.error_words import error_in, is_filter, is_overload, words_of
 from observatory.endpoints.exchange import Exchange, Fault
 
 _THROTTLED = frozenset({429, 529})
@@ -14,9 +12,10 @@ _THROTTLED = frozenset({429, 529})
 def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
     """The fault that stands in the record, None for a whole answer; the first of these that fits.
 
-    An HTTP status other than 2xx; an error object, in a 200 stream too; what the transport met,
-    unless the stream had already said that it is over; a body that is neither a stream nor JSON; an
-    event that is no JSON; a stream that does not end as its wire's do; an answer with nothing in it.
+    An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
+    reason that means a failure; what the transport met, unless the stream had already said that it is
+    over; a body that is neither a stream nor JSON; an event that is no JSON; a stream that does not
+    end as its wire's do; an answer with nothing in it.
     """
     response = exchange.response
     if response is None or response.status is None:
@@ -24,8 +23,9 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
     if not 200 <= response.status < 300:
         return _status_fault(response.status, response.header("retry-after") is not None, body)
     if reading.error:
-        phase = _phase(reading, early="first_event")
-        return Fault(phase, "error_event", _message(reading.error))
+        return _error_fault(reading, _phase(reading, early="first_event"))
+    if reading.bad_end is not None:
+        return _bad_end_fault(reading, _phase(reading, early="first_event"))
     if exchange.fault is not None:
         if reading.saw_done:
             return None
@@ -34,6 +34,25 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
             phase = _phase(reading, early="first_event")
         return Fault(phase, exchange.fault.kind, exchange.fault.text, exchange.fault.outcome)
     return _content_fault(exchange, reading, body)
+
+
+def _error_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
+    """Of an error object inside a 200: a filter, "not now" before anything came, or a failure."""
+    text = words_of(reading.error)
+    if reading.bad_end == "filtered" or is_filter(reading.error):
+        return Fault(phase, "content_filter", text, "filtered")
+    outcome: Outcome = "error"
+    if not reading.event_ns and is_overload(reading.error):
+        outcome = "throttled"
+    return Fault(phase, "error_event", text, outcome)
+
+
+def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
+    reason = reading.finish_reason
+    if reading.bad_end == "filtered":
+        text = f"a content filter ended the answer: its finish reason is {reason}"
+        return Fault(phase, "content_filter", text, "filtered")
+    return Fault(phase, "bad_finish", f"the answer's finish reason is {reason}")
 
 
 def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
@@ -47,18 +66,32 @@ def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> F
         return Fault("body", kind, f"not an API's answer: {_text(body)}")
     if reading.bad_json is not None:
         phase = _phase(reading, early="first_event")
-        return Fault(phase, "bad_json", f"not JSON: {_text(reading.bad_json)}")
+        return Fault(
+            phase, "bad_json", f"not JSON: {_text(reading.bad_json)}{_blank_line(reading)}"
+        )
     if reading.sort == "json":
         if reading.event_ns or reading.finish_reason:
             return None
         return Fault("body", "empty_answer", f"there is no answer in it: {_text(body)}")
     if not reading.said_its_end:
         if reading.first_event is None:
-            return Fault("body", "empty_answer", "the answer has no event")
-        return Fault("stream", "early_close", f"the stream ended without {reading.ends_with}")
+            return Fault("body", "empty_answer", f"the answer has no event{_odd(reading)}")
+        text = f"the stream ended without {reading.ends_with}{_odd(reading)}"
+        return Fault("stream", "early_close", text)
     if not reading.event_ns and not reading.finish_reason and reading.usage is None:
-        return Fault("stream", "empty_answer", "the stream ended without text or finish reason")
+        text = f"the stream ended without text or finish reason{_odd(reading)}"
+        return Fault("stream", "empty_answer", text)
     return None
+
+
+def _odd(reading: AnswerReading) -> str:
+    return f'; odd event: "{reading.odd_event}"' if reading.odd_event else ""
+
+
+def _blank_line(reading: AnswerReading) -> str:
+    """Data of several lines that is no JSON: perhaps events without the blank line between them."""
+    lines = (reading.bad_json or b"").count(b"\n{")
+    return " (a blank line is missing between events)" if lines else ""
 
 
 def _phase(reading: AnswerReading, *, early: ErrorPhase) -> ErrorPhase:
@@ -71,27 +104,12 @@ def _status_fault(status: int, retry_after: bool, body: bytes) -> Fault:
     # A 503 that says when to come back is a limit; one that does not is a failure.
     throttled = status in _THROTTLED or (status == 503 and retry_after)
     outcome: Outcome = "throttled" if throttled else "error"
-    said = _error_in(body)
+    error = error_in(body)
+    said = words_of(error) if error else _text(body)
     text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    if error and not throttled and is_filter(error):
+        return Fault("headers", "content_filter", text, "filtered")
     return Fault("headers", "http_status", text, outcome)
-
-
-def _error_in(body: bytes) -> str:
-    """What an error's body says, in words where it is JSON."""
-    chunk = read_chunk(body)
-    found = (chunk.error or chunk.message or chunk.detail) if chunk is not None else None
-    return _message(found) if found else _text(body)
-
-
-def _message(error: object) -> str:
-    """An error object in words: its message, with its type or code."""
-    if isinstance(error, str):
-        return " ".join(error.split())
-    if isinstance(error, dict) and isinstance(error.get("message"), str):
-        label = next((str(error[key]) for key in ("code", "type", "status") if error.get(key)), "")
-        message = " ".join(error["message"].split())
-        return f"{message} ({label})" if label else message
-    return json.dumps(error, ensure_ascii=False, default=str)
 
 
 def _text(body: bytes) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from observatory.core.record import Attempt
 from observatory.economics.cost import request_cost_usd
+from observatory.economics.counts import contradicted
 from observatory.economics.price_rows import AppliedPrices
 from observatory.load.handoff import Caps
 
@@ -15,8 +16,6 @@ _NEVER_BILLED = frozenset({401, 402, 403, 404, 405, 413, 415, 429, 529})
 """Turned away before anything was read. Not 400, 408 and 5xx: what was processed may be billed
 whatever the status says, e.g. 400 of a content filter or 408 of a timeout (Microsoft, "Plan to manage
 costs for Azure OpenAI", HTTP error response code and billing status)."""
-_CHARACTERS_A_TOKEN = 16
-"""On average over an answer, more than any tokenizer packs into a token: English has 4 to 5."""
 
 
 class Budget:
@@ -168,21 +167,14 @@ def stated_by_usage(attempt: Attempt) -> bool:
     """Whether usage gives the output, and nothing in the answer contradicts what it gives.
 
     Some services count along in every event: of an answer that broke off, such usage is what had come
-    so far, and not what is billed. A text event is at least a token, a token at most so many characters, and what came from or went
-    to the cache is part of the prompt.
+    so far, and not what is billed.
     """
     counts = attempt.tokens
     if counts.output is None or counts.output_from != "usage":
         return False
     if attempt.outcome != "ok" and attempt.finish_reason is None and not attempt.saw_done:
         return False
-    cached = (counts.cached or 0) + (counts.cache_write or 0)
-    characters = attempt.answer_characters + attempt.reasoning_characters
-    return (
-        counts.output >= len(attempt.event_ns)
-        and counts.output * _CHARACTERS_A_TOKEN >= characters
-        and (counts.prompt is None or cached <= counts.prompt)
-    )
+    return not contradicted(attempt)
 
 
 def _cost_function(caps: Caps) -> Callable[[Attempt], float | None]:

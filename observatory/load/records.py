@@ -17,7 +17,7 @@ from observatory.quality.scorers import Score, score
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
 """Why a service says "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
 RFC 9110, 15.6.4; Anthropic's 529)."""
-_QUOTING = frozenset({"bad_json", "not_sse", "empty_answer"})
+_QUOTING = frozenset({"bad_json", "not_sse", "empty_answer", "early_close"})
 """Kinds of errors whose text ends with the beginning of the answer."""
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def request_record(
     judged = _score(turn, answer, text) if attempt.outcome == "ok" else None
     hashed = text or attempt.outcome == "ok"
     keep = handoff.store_text and not turn.item.sensitive
-    if not keep and any(one.error_text for one in attempts):
+    if not keep and any(one.error_text or one.odd_event for one in attempts):
         attempts = [_without_texts(one, turn) for one in attempts]
     return RequestRecord(
         index=turn.index,
@@ -68,11 +68,14 @@ def request_record(
         scorer=judged.scorer if judged is not None else turn.item.scorer,
         score_note=judged.note if judged is not None else None,
         pace_wait_ns=turn.pace_wait_ns,
+        max_tokens=turn.item.max_tokens,
     )
 
 
 def _without_texts(attempt: Attempt, turn: Turn) -> Attempt:
     """The attempt without what its error's text quotes of the prompt, or of a sensitive item's answer."""
+    if attempt.odd_event is not None and turn.item.sensitive:
+        attempt = replace(attempt, odd_event=None)
     text = attempt.error_text
     if text is None:
         return attempt
@@ -110,6 +113,7 @@ def unsent_record(
         reason=reason,
         phase=turn.phase,
         scorer=turn.item.scorer,
+        max_tokens=turn.item.max_tokens,
     )
 
 

@@ -180,6 +180,7 @@ def side_of(run: Row) -> Side:
         verdict=run["verdict"],
         model=run["model"],
         tokenizer=run["tokenizer"],
+        not_streamed=frozenset(run.get("not_streamed") or ()),
     )
 
 

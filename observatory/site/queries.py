@@ -115,9 +115,11 @@ def open_reader(
 
 
 def runs(reader: Reader) -> list[Row]:
-    """Rows of runs, the latest first."""
+    """Rows of runs, the latest first; not_streamed: their stages whose answers came at once."""
     return reader.rows(
-        f"SELECT * FROM runs WHERE {reader.shown} ORDER BY created_at DESC, run_id DESC"
+        "SELECT *, (SELECT list(g.stage) FROM stages g WHERE g.run_id = runs.run_id"
+        " AND g.streamed IS FALSE) AS not_streamed "
+        f"FROM runs WHERE {reader.shown} ORDER BY created_at DESC, run_id DESC"
     )
 
 

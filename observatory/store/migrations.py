@@ -88,9 +88,10 @@ def _add_apis_and_money(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _mend(connection: duckdb.DuckDBPyConnection) -> None:
-    """Of runs, what has changed since they were sealed. Null in older ones."""
-    _add_missing_columns(connection, RUNS)
+    """Every table and column that the version before did not have. Null in older runs."""
     for table in TABLES:
+        _add_missing_table(connection, table)
+        _add_missing_columns(connection, table)
         _say_anew(connection, table)
 
 

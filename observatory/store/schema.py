@@ -141,6 +141,12 @@ STAGES = Table(
         Column("recorded", "BIGINT", "records of issued requests found"),
         Column("not_issued", "BIGINT", "planned requests that were never sent, each with a reason"),
         Column("lost_workers", "VARCHAR[]", "workers that died"),
+        Column(
+            "streamed",
+            "BOOLEAN",
+            "whether its whole answers really came as streams: false where at least half did not; "
+            "null without such an answer, and in older runs",
+        ),
     ),
 )
 
@@ -155,6 +161,7 @@ REQUESTS = Table(
         Column("prompt_id", "VARCHAR", "item asked; the cold nonce does not enter it"),
         Column("prompt_sha256", "VARCHAR", "SHA-256 of the item's body without nonce"),
         Column("task", "VARCHAR", "task set or the user's task"),
+        Column("max_tokens", "BIGINT", "output limit that was sent; null in older runs"),
         Column("conversation", "VARCHAR", "conversation, if any"),
         Column("turn", "INTEGER", "turn in it, from 0"),
         Column("worker", "INTEGER", "worker process, from 0"),
@@ -165,7 +172,8 @@ REQUESTS = Table(
         Column(
             "outcome",
             "VARCHAR",
-            "ok, error, timeout, throttled, refused_by_budget, not_issued, interrupted",
+            "ok, error, timeout, throttled, filtered (by a content filter), refused_by_budget, not_issued, "
+            "interrupted",
         ),
         Column(
             "reason",
@@ -247,6 +255,35 @@ ATTEMPTS = Table(
         ),
         Column("reused_connection", "BOOLEAN", "sent on a connection that was already open"),
         Column("saw_done", "BOOLEAN", "the stream said that it is over, as its wire does"),
+        Column(
+            "streamed",
+            "BOOLEAN",
+            "false: the text came at once, as one JSON document or one event (docs/wires.md); null "
+            "without text, and in older runs",
+        ),
+        Column(
+            "odd_events",
+            "INTEGER",
+            "events that the wire does not know and that were passed over; null in older runs",
+        ),
+        Column("odd_event", "VARCHAR", "the first of them, or what was odd"),
+        Column(
+            "gateway_cost_usd",
+            "DOUBLE",
+            "US dollars that a gateway states for the answer: usage.cost, else "
+            "x-litellm-response-cost; never part of cost_usd",
+        ),
+        Column("gateway_call_id", "VARCHAR", "a gateway's own id of the call: x-litellm-call-id"),
+        Column(
+            "gateway_overhead_ms",
+            "DOUBLE",
+            "time that a gateway states for itself, milliseconds: x-litellm-overhead-duration-ms",
+        ),
+        Column(
+            "gateway_fallbacks",
+            "INTEGER",
+            "fallbacks that a gateway states it tried: x-litellm-attempted-fallbacks",
+        ),
         Column("prompt_tokens", "BIGINT", "tokens of the prompt, cached ones included"),
         Column("cached_tokens", "BIGINT", "prompt tokens read from the server's cache"),
         Column("cache_write_tokens", "BIGINT", "prompt tokens written to it, where reported"),

@@ -111,7 +111,11 @@ def _write_tables(
     return msgspec.structs.replace(
         manifest,
         stages=[
-            msgspec.structs.replace(stage, recorded=tally.issued.get(stage.index, 0))
+            msgspec.structs.replace(
+                stage,
+                recorded=tally.issued.get(stage.index, 0),
+                streamed=tally.streamed(stage.index),
+            )
             for stage in manifest.stages
         ],
         sealed={name: sha256_of(folder / name) for name in tables},
@@ -127,6 +131,19 @@ class _Tally:
     issued: dict[int, int] = field(default_factory=dict)
     torn: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
+    streams: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def note_streams(self, stage: int, attempts: pl.DataFrame) -> None:
+        """Of whole answers with text: how many came as streams, and how many at once."""
+        came = attempts.filter(pl.col("outcome") == "ok").get_column("streamed")
+        streamed, whole = self.streams.get(stage, (0, 0))
+        count = int(came.sum())
+        self.streams[stage] = (streamed + count, whole + came.count() - count)
+
+    def streamed(self, stage: int) -> bool | None:
+        """Whether a stage was really streamed: more than half of such answers; None without any."""
+        streamed, whole = self.streams.get(stage, (0, 0))
+        return streamed > whole if streamed or whole else None
 
     def note_torn(self, folder: Path, journal: Path) -> None:
         if count := torn_bytes(journal):
@@ -150,7 +167,9 @@ def _write_records(
                 sent = sum(record.outcome not in NEVER_SENT for record in fresh)
                 tally.issued[stage] = tally.issued.get(stage, 0) + sent
                 requests.add(requests_frame(manifest.run_id, stage, fresh, cost, prices.basis))
-                attempts.add(attempts_frame(manifest.run_id, stage, fresh))
+                tries = attempts_frame(manifest.run_id, stage, fresh)
+                tally.note_streams(stage, tries)
+                attempts.add(tries)
             tally.note_torn(folder, journal.path)
     return tally
 

@@ -18,7 +18,7 @@ _SIDES = {
 }
 """The parts of a latency side by side: how each is called here, and whose figure it is."""
 _STATISTICS = ("p50", "p90", "p95", "p99")
-_COUNTED = "'ok', 'error', 'timeout', 'throttled'"
+_COUNTED = "'ok', 'error', 'timeout', 'throttled', 'filtered'"
 
 
 def _counts() -> tuple[ViewColumn, ...]:

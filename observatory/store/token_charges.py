@@ -1,13 +1,19 @@
 """SQL of what tokens cost: prices by size of prompt as bands, and the tokens of each kind of an attempt.
 
 One text for the view over pinned prices and for the macro over a book's, so that both charge alike; it
-says in SQL what economics/cost.py says in Python.
+says in SQL what economics/cost.py and economics/counts.py say in Python.
 """
+
+from observatory.economics.counts import CHARACTERS_A_TOKEN
 
 COUNTED = (
     "a.prompt_tokens >= 0 AND a.output_tokens >= 0"
     " AND coalesce(a.cached_tokens, 0) >= 0 AND coalesce(a.cache_write_tokens, 0) >= 0"
     " AND coalesce(a.cached_tokens, 0) + coalesce(a.cache_write_tokens, 0) <= a.prompt_tokens"
+    " AND (coalesce(a.output_tokens_from, '') <> 'usage' OR (a.prompt_tokens > 0"
+    " AND a.output_tokens >= coalesce(len(a.event_gap_ns), 0)"
+    f" AND a.output_tokens * {CHARACTERS_A_TOKEN} >="
+    " coalesce(a.answer_characters, 0) + coalesce(a.reasoning_characters, 0)))"
 )
 """Whether an attempt `a` has the counts that a cost needs, and they do not contradict each other."""
 _TIERS = """from_json(details -> 'tiers', '[{"above_prompt_tokens": "BIGINT", "usd": "DOUBLE"}]')"""

@@ -77,7 +77,11 @@ REQUEST_METRICS = View(
         _same("r", "turn", "turn in it, from 0"),
         _same("r", "worker", "worker process, from 0"),
         _same("a", "provider_request_id", "the server's own id of the request"),
-        _same("r", "outcome", "ok, error, timeout, throttled, refused_by_budget, not_issued, ..."),
+        _same(
+            "r",
+            "outcome",
+            "ok, error, timeout, throttled, filtered, refused_by_budget, not_issued, ...",
+        ),
         _same(
             "r",
             "reason",
@@ -179,6 +183,11 @@ STAGE_SUMMARY = View(
         _same("g", "issued", "requests that workers say they issued"),
         _same("g", "recorded", "records of issued requests found"),
         _same("g", "not_issued", "planned requests that were never sent"),
+        _same(
+            "g",
+            "streamed",
+            "whether the answers really came as streams; where not, there is no time to first token",
+        ),
         _same("m", "n", "requests behind the latencies"),
         _same("m", "cost_basis", "list_price, stated, example or emulated; null without a cost"),
         _same("m", "energy_basis", "measured, estimated or modelled; null without energy"),
@@ -251,7 +260,7 @@ LEFT JOIN (
 LEFT JOIN (
   SELECT run_id, count(*) AS requests,
     count(*) FILTER (WHERE outcome = 'ok') AS ok,
-    count(*) FILTER (WHERE outcome IN ('error', 'timeout', 'throttled', 'interrupted')) AS failed,
+    count(*) FILTER (WHERE outcome IN ('error', 'timeout', 'throttled', 'filtered', 'interrupted')) AS failed,
     count(*) FILTER (WHERE outcome IN ('refused_by_budget', 'not_issued')) AS not_sent,
     avg(score) AS mean_score, sum(cost_usd) AS spent_usd
   FROM requests GROUP BY run_id
@@ -281,9 +290,16 @@ TARGET_COMPARISON = View(
             "invalid_runs",
             "runs with this comparison_key, of this campaign or a later one, that are left out",
         ),
+        ViewColumn(
+            "not_streamed_targets",
+            "coalesce(w.targets, 0)",
+            "targets that are left out of this stage because their answers did not come as streams, "
+            "where another's did",
+        ),
         *(
             _same("s", name, comment)
             for name, comment in (
+                ("streamed", "whether the answers really came as streams"),
                 ("window_s", "length of the steady window, s"),
                 ("n", "requests behind the latencies"),
                 ("cost_basis", "list_price, stated, example or emulated; null without a cost"),
@@ -301,7 +317,9 @@ JOIN (
     ON candidates.comparison_key = latest.comparison_key AND candidates.begun >= latest.begun
   GROUP BY latest.comparison_key
 ) c ON c.comparison_key = latest.comparison_key
-JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'""",
+JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'
+LEFT JOIN came_how w ON w.comparison_key = latest.comparison_key AND w.stage = s.stage
+WHERE s.streamed IS NOT FALSE OR NOT coalesce(w.streams, false)""",
     """WITH candidates AS (
   SELECT run_id, comparison_key, campaign_id, target, block, created_at,
     coalesce(verdict, 'invalid') <> 'invalid' AS sound,
@@ -317,6 +335,15 @@ JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'""",
   QUALIFY row_number() OVER (
     PARTITION BY comparison_key ORDER BY begun DESC, campaign_id DESC
   ) = 1
+), came_how AS (
+  SELECT latest.comparison_key, g.stage, bool_or(g.streamed IS NOT FALSE) AS streams,
+    CASE WHEN bool_or(g.streamed IS NOT FALSE)
+      THEN count(DISTINCT sound.target) FILTER (WHERE g.streamed IS FALSE) END AS targets
+  FROM latest
+  JOIN sound ON sound.comparison_key = latest.comparison_key
+    AND sound.campaign_id = latest.campaign_id
+  JOIN stages g ON g.run_id = sound.run_id
+  GROUP BY latest.comparison_key, g.stage
 )
 """,
 )

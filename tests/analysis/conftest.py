@@ -63,6 +63,7 @@ def attempt(
             streamed_from="tokenizer",
         ),
         answer_characters=4 * n,
+        streamed=True,
     )
     return msgspec.structs.replace(whole, **fields)
 

@@ -564,6 +564,7 @@ def test_a_verdict_names_the_gravest_first_and_the_rest_by_code() -> None:
 def answered(run: Any, **named: Any) -> Any:
     """A window whose every fifth answer names what `named` says, and the others the usual."""
     run.healthy_side()
+    run.target = {"model": "m-1"} | run.target
     for place in range(N):
         usual = {"model_reported": "m-1", "system_fingerprint": "fp-1"}
         facts = usual | named if place % 5 == 0 else usual

@@ -216,11 +216,14 @@ def test_calls_without_an_index_are_told_apart_by_their_ids() -> None:
 
 
 def test_incomplete_answers_say_why() -> None:
-    for reason, common in (("max_output_tokens", "length"), ("content_filter", "content_filter")):
+    for reason, common, outcome in (
+        ("max_output_tokens", "length", "ok"),
+        ("content_filter", "content_filter", "filtered"),
+    ):
         got = answer(
             [*TEXT[:-1], closed("incomplete", incomplete_details={"reason": reason})]
         ).attempt
-        assert (got.outcome, got.finish_reason, got.saw_done) == ("ok", common, True)
+        assert (got.outcome, got.finish_reason, got.saw_done) == (outcome, common, True)
 
 
 def test_a_refusal_is_an_answer_of_its_own_kind() -> None:

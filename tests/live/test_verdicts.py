@@ -42,6 +42,8 @@ NEEDS_PROCESSOR = OF_A_BUSY_MACHINE | {"sampler_cpu", "foreign_load", "server_to
 """What is not found where the sampler or the load did not get the processor in time."""
 STARVED = {"client_delay", "foreign_cpu", "shared_cores", "telemetry_gap"}
 """One of these is in the verdict of a run that had too little of the processors to show its own code."""
+BESIDE = {"cap_exceeded": {"long_answers"}}
+"""What cannot be without another code: only answers beyond their limit pass a cap."""
 BUSY_SHARE = 0.3
 """Of all cores, by others, while nothing of ours runs."""
 TRIES = 3
@@ -136,7 +138,7 @@ def shown_as_such(manifest: Manifest, code: str) -> None:
 def provoked(manifest: Manifest, wanted: set[str]) -> None:
     """These codes and no others, but for those of a busy machine."""
     graves = wanted - NOTES
-    others = codes_of(manifest) - graves
+    others = codes_of(manifest) - graves - {one for code in wanted for one in BESIDE.get(code, ())}
     assert others <= OF_A_BUSY_MACHINE, manifest.findings
     for code in wanted & found(manifest):
         shown_as_such(manifest, code)

@@ -45,6 +45,11 @@ def _request(
         answer(
             3 * S,
             number=number,
+            event_ns=[],
+            event_tokens=[],
+            event_characters=[],
+            event_shared=[],
+            answer_characters=0,
             tokens=Tokens(prompt=p, cached=c, cache_write=w, output=o, output_from="usage"),
         )
         for number, (p, c, w, o) in enumerate(tries)

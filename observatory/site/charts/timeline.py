@@ -28,6 +28,7 @@ OUTCOMES: dict[str, tuple[str, str]] = {
     "error": ("var(--outcome-error)", "cross"),
     "timeout": ("var(--outcome-timeout)", "triangle-up"),
     "throttled": ("var(--outcome-throttled)", "square"),
+    "filtered": ("var(--outcome-filtered)", "triangle-left"),
     "interrupted": ("var(--outcome-other)", "diamond"),
     "refused_by_budget": ("var(--outcome-other)", "triangle-down"),
     "not_issued": ("var(--outcome-other)", "stroke"),

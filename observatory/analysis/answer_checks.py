@@ -1,0 +1,104 @@
+"""Doubts about the answers themselves: too short, too long, not streamed, with odd events in them."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.stage_data import StageData
+from observatory.analysis.thresholds import THRESHOLDS
+from observatory.core.run import Finding
+
+SHORT_SHARE = 0.9
+"""Of the tokens asked for under `ignore_eos`: below it an answer is short. Engines that obey give all of
+them, or one less for the end of the sequence."""
+LONG_TOKENS = 2
+"""More than the limit by so many is longer than it: some services count the end of the sequence."""
+BURST_EVENTS = 4
+"""An answer of at least so many events that all came at one instant was held back on the way."""
+
+
+def answer_lengths(data: StageData) -> Iterator[Finding]:
+    """Far fewer tokens than were asked for where the end of the sequence is ignored; more than the limit."""
+    answers = data.counted.filter(
+        (pl.col("outcome") == "ok")
+        & pl.col("max_tokens").is_not_null()
+        & pl.col("a_output_tokens").is_not_null()
+    )
+    workload = data.manifest.scenario.get("workload") or {}
+    if workload.get("ignore_eos"):
+        # Of one token less, the end of the sequence is the reason.
+        short = (pl.col("a_output_tokens") < SHORT_SHARE * pl.col("max_tokens")) & (
+            pl.col("a_output_tokens") < pl.col("max_tokens") - 1
+        )
+        yield from _lengths(data, answers, "short_answers", short, "fewer", "were asked for")
+    long = pl.col("a_output_tokens") >= pl.col("max_tokens") + LONG_TOKENS
+    yield from _lengths(data, answers, "long_answers", long, "more", "their limit allows")
+
+
+def _lengths(
+    data: StageData, answers: pl.DataFrame, code: str, which: pl.Expr, word: str, than: str
+) -> Iterator[Finding]:
+    found = answers.filter(which)
+    if not found.height:
+        return
+    share = found.height / answers.height
+    threshold = THRESHOLDS[code]
+    severity = threshold.severity(share) or "note"
+    # The one in the middle by its share of what was asked for, with both of its numbers.
+    ratio = pl.col("a_output_tokens") / pl.col("max_tokens")
+    middle = found.sort(ratio).row(found.height // 2, named=True)
+    counted = "" if middle["a_output_tokens_from"] == "usage" else ", counted by events"
+    message = (
+        f"{found.height:,} of {answers.height:,} answers have {word} tokens than {than}: typically "
+        f"{middle['a_output_tokens']:,} of {middle['max_tokens']:,}{counted}"
+    )
+    yield Finding(code, severity, message, data.window.stage, share, threshold.limit(severity))
+
+
+def not_streamed(data: StageData) -> Iterator[Finding]:
+    """Answers that came at once though a stream was asked for."""
+    if not (data.manifest.scenario.get("workload") or {}).get("stream", True):
+        return
+    came = data.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
+    whole = len(came) - int(came.sum())
+    if whole:
+        message = (
+            f"{whole:,} of {len(came):,} answers did not come as a stream, though one was asked for: "
+            "they have no time to first token"
+        )
+        yield as_found("not_streamed", message, data.window.stage, whole, 0)
+
+
+def burst_streams(data: StageData) -> Iterator[Finding]:
+    """Streams whose events all came at one instant: something on the way holds them back."""
+    final = data.attempts.filter("final").join(
+        data.counted.filter(pl.col("outcome") == "ok").select("request"), on="request", how="semi"
+    )
+    several = final.filter(
+        (pl.col("event_gap_ns").list.len() >= BURST_EVENTS) & (pl.col("shared_stamps") == 0)
+    )
+    if not several.height:
+        return
+    later = pl.col("event_gap_ns").list.slice(1).list.max()
+    burst = several.filter(later == 0).height
+    message = (
+        f"{burst:,} of {several.height:,} streams came whole at one instant, as several events: a proxy "
+        "holds them back, or the server writes them at the end; their times to first token are the "
+        "proxy's, and there is no pace"
+    )
+    yield from over_limit("burst_streams", burst / several.height, message, data.window.stage)
+
+
+def odd_events(data: StageData) -> Iterator[Finding]:
+    """Events that the API does not know; they were passed over."""
+    odd = data.attempts.filter(data.window.holds("sent_ns") & (pl.col("odd_events") > 0))
+    if not odd.height:
+        return
+    count = int(odd.get_column("odd_events").sum())
+    example = str(odd.get_column("odd_event").drop_nulls().first())
+    message = (
+        f"{odd.height:,} answers hold {count:,} events that their API does not know and that were passed "
+        f'over, e.g. "{example}"'
+    )
+    yield as_found("odd_events", message, data.window.stage, count)

@@ -1,0 +1,30 @@
+"""Whether an answer's token counts can be true, by the answer itself. Pure.
+
+Counts that cannot be are no basis of a bill, and a cap counts the worst case instead. token_charges says
+the same in SQL.
+"""
+
+from observatory.core.record import Attempt
+
+CHARACTERS_A_TOKEN = 16
+"""On average over an answer, more than any tokenizer packs into a token: English has 4 to 5."""
+
+
+def contradicted(attempt: Attempt) -> bool:
+    """Whether the answer contradicts what its usage counts.
+
+    A text event is at least a token; a token is at most so many characters; a prompt has a token at
+    least; and what came from the cache or went to it is a part of the prompt.
+    """
+    counts = attempt.tokens
+    cached = (counts.cached or 0) + (counts.cache_write or 0)
+    if counts.prompt is not None and cached > counts.prompt:
+        return True
+    if counts.output is None or counts.output_from != "usage":
+        return False
+    characters = attempt.answer_characters + attempt.reasoning_characters
+    return (
+        counts.prompt == 0
+        or counts.output < len(attempt.event_ns)
+        or counts.output * CHARACTERS_A_TOKEN < characters
+    )

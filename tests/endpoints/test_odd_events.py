@@ -1,0 +1,233 @@
+"""One odd event must not fail an answer: what is unambiguous is read, the oddity is counted and named."""
+
+import json
+
+import pytest
+
+from observatory.endpoints.sse import split_events
+from observatory.endpoints.stream_reading import ONE_LINE_END
+from observatory.endpoints.wires import WireName
+from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage
+
+DONE = b"data: [DONE]\n\n"
+TEXT = [event(delta(content=text)) for text in ("one", " two")]
+STOP = event(delta(finish_reason="stop"))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"data: : PROCESSING\n\n",
+        b"data: :keep-alive\n\n",
+        b"data:\n\n",
+        b"data: \n\n",
+        b"data\n\n",
+        b"data: ping\n\n",
+        b"data: keep-alive\n\n",
+        b"data: null\n\n",
+        b"data: true\n\n",
+        b"data: []\n\n",
+        b'data: "ping"\n\n',
+        b"data: 1764412345.5\n\n",
+        b"data: 2026-11-29T10:00:00Z\n\n",
+        b"event: ping\ndata: 2026-11-29 10:00:00.1+00:00\n\n",
+    ],
+)
+@pytest.mark.parametrize("wire", ["openai", "messages", "responses"])
+def test_an_odd_event_costs_an_answer_nothing(odd: bytes, wire: WireName) -> None:
+    texts = {
+        "openai": [*TEXT, STOP, DONE],
+        "messages": [
+            named({"type": "content_block_delta", "delta": {"type": "text_delta", "text": text}})
+            for text in ("one", " two")
+        ]
+        + [named({"type": "message_stop"})],
+        "responses": [
+            named({"type": "response.output_text.delta", "output_index": 0, "delta": text})
+            for text in ("one", " two")
+        ]
+        + [named({"type": "response.completed", "response": {"status": "completed"}})],
+    }[wire]
+    answer = read(stream([odd, texts[0], odd, *texts[1:]]), wire=wire)
+    attempt = answer.attempt
+    assert (attempt.outcome, answer.text, len(attempt.event_ns)) == ("ok", "one two", 2)
+    assert attempt.first_token == SENT + 30_000_000
+    assert attempt.odd_events == 2
+    assert attempt.odd_event is not None
+    assert attempt.odd_event in odd.decode() or attempt.odd_event == "an event without data"
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [b": OPENROUTER PROCESSING\n\n", b"event: ping\n\n", b"id: 7\n\n", b"retry: 100\n\n"],
+)
+def test_what_the_standard_passes_over_is_not_odd(quiet: bytes) -> None:
+    attempt = read(stream([quiet, *TEXT, quiet, STOP, DONE])).attempt
+    assert (attempt.outcome, attempt.odd_events) == ("ok", 0)
+
+
+@pytest.mark.parametrize("done", [b"[done]", b'"[DONE]"', b" [DONE] ", b"DONE"])
+def test_the_end_written_otherwise_is_the_end(done: bytes) -> None:
+    attempt = read(stream([*TEXT, b"data: " + done + b"\n\n"])).attempt
+    assert (attempt.outcome, attempt.saw_done) == ("ok", True)
+
+
+def test_events_in_a_list_are_read() -> None:
+    answer = read(stream([event([delta(content="one"), delta(content=" two")]), STOP, DONE]))
+    assert (answer.attempt.outcome, answer.text) == ("ok", "one two")
+
+
+def test_broken_json_still_fails_and_odd_words_alone_are_no_answer() -> None:
+    broken = read(stream([*TEXT, b'data: {"choices": [{"del\n\n', STOP, DONE])).attempt
+    assert (broken.outcome, broken.error_kind) == ("error", "bad_json")
+    words = read(stream([b"data: hello there\n\n", DONE])).attempt
+    assert (words.outcome, words.error_kind) == ("error", "empty_answer")
+    assert "hello there" in (words.error_text or "")
+
+
+LINES = [
+    f"data: {json.dumps(one)}".encode()
+    for one in (delta(content="a"), delta(content="b"), delta(content="c", finish_reason="stop"))
+] + [b"data: [DONE]"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("last", [b"", b"\n"])
+def test_one_line_end_between_events(end: bytes, last: bytes) -> None:
+    pieces = [line + end for line in LINES]
+    pieces[-1] += end if last else b""
+    answer = read(stream(pieces))
+    attempt = answer.attempt
+    assert (attempt.outcome, answer.text, attempt.saw_done) == ("ok", "abc", True)
+    assert attempt.event_ns == [SENT + 10_000_000 * number for number in (2, 3, 4)]
+    assert attempt.odd_event == ONE_LINE_END and attempt.odd_events >= 3
+
+
+def test_one_line_end_now_and_then_and_names_between() -> None:
+    body = [LINES[0] + b"\n", LINES[1] + b"\n\n", LINES[2] + b"\n\n", DONE]
+    mixed = read(stream(body)).attempt
+    assert (mixed.outcome, len(mixed.event_ns), mixed.odd_events) == ("ok", 3, 1)
+    with_names = [
+        f"event: {one['type']}\ndata: {json.dumps(one)}\n".encode()
+        for one in (
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}},
+            {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "b"}},
+            {"type": "message_stop"},
+        )
+    ]
+    answer = read(stream([*with_names, b"\n"]), wire="messages")
+    assert (answer.attempt.outcome, answer.text, len(answer.attempt.event_ns)) == ("ok", "ab", 2)
+    assert len(set(answer.attempt.event_ns)) == 2
+
+
+def test_a_cut_in_the_last_of_them_drops_only_that_one() -> None:
+    reads = [head("Connection: close"), LINES[0] + b"\n", LINES[1] + b"\n", LINES[2][:-20]]
+    answer = read(reads, closes=True)
+    assert (answer.attempt.outcome, answer.attempt.error_kind) == ("error", "early_close")
+    assert answer.text == "ab"
+
+
+def test_json_over_several_lines_stays_one_event() -> None:
+    text = json.dumps(delta(content="x"), indent=1)
+    data = "".join(f"data: {line}\n" for line in text.splitlines())
+    assert len(list(split_events(f"{data}\n".encode()))) == 1
+    parts = b'data: {"choices":[{"delta":{"content":"x"}}]\ndata: }\n\n'
+    assert len(list(split_events(parts))) == 1
+
+
+def test_lines_that_are_events_and_one_that_is_not_name_the_missing_blank_line() -> None:
+    attempt = read(stream([LINES[0] + b"\n" + b'data: {"choices": [{"del\n\n', STOP, DONE])).attempt
+    assert (attempt.outcome, attempt.error_kind) == ("error", "bad_json")
+    assert "blank line" in (attempt.error_text or "")
+
+
+THOUGHTS = ["The user", " asks about the sea"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda text: {"reasoning_details": [{"type": "reasoning.text", "text": text}]},
+        lambda text: {"reasoning_details": [{"type": "reasoning.summary", "summary": text}]},
+        lambda text: {
+            "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}, {"text": text}]
+        },
+        lambda text: {"reasoning_text": text},
+        lambda text: {"reasoning": {"content": text}},
+        lambda text: {"thinking_content": text},
+        lambda text: {"thoughts": [{"text": text}]},
+        lambda text: {"role": "assistant", "content": "", "internalReasoning": text},
+        lambda text: {"reasoning_signature": "abc", "thinking_blocks": [{"thinking": text}]},
+        lambda text: {"content": [{"type": "thinking", "thinking": [{"text": text}]}]},
+        lambda text: {"reasoning": text, "reasoning_details": [{"text": text}]},
+    ],
+)
+def test_thinking_under_every_name_is_thinking(said: object) -> None:
+    assert callable(said)
+    counts = usage(5, 9, completion_tokens_details={"reasoning_tokens": 7})
+    pieces = [event({"choices": [{"delta": said(text)}]}) for text in THOUGHTS]
+    answer = read(stream([*pieces, event(delta(content="Salt.")), STOP, event(counts), DONE]))
+    attempt = answer.attempt
+    assert (answer.reasoning, answer.text) == ("".join(THOUGHTS), "Salt.")
+    assert attempt.reasoning_characters == 27
+    assert attempt.first_token == attempt.first_reasoning == SENT + 20_000_000
+    assert attempt.first_answer == SENT + 40_000_000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"reasoning_signature": "abc"},
+        {"thought_signature": "abc"},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "abc"}]},
+        {"reasoning_id": "rs_1", "reasoning_encrypted_content": "abc"},
+        {"reasoning_content": None, "reasoning": ""},
+        {"thought": True},
+    ],
+)
+def test_what_only_speaks_of_thinking_is_no_text(said: dict[str, object]) -> None:
+    answer = read(stream([event({"choices": [{"delta": said}]}), *TEXT, STOP, DONE]))
+    assert (answer.reasoning, answer.text, answer.attempt.first_reasoning) == ("", "one two", None)
+
+
+def test_thinking_on_the_other_wires() -> None:
+    pieces = [{"type": "reasoning_delta", "text": "hm"}, {"type": "text_delta", "text": "Yes"}]
+    events = [named({"type": "content_block_delta", "delta": piece}) for piece in pieces]
+    messages = read(stream([*events, named({"type": "message_stop"})]), wire="messages")
+    assert (messages.reasoning, messages.text) == ("hm", "Yes")
+    said = [
+        {"type": "response.reasoning.delta", "delta": "hm"},
+        {"type": "response.output_text.delta", "delta": "Yes"},
+        {"type": "response.completed", "response": {"status": "completed"}},
+    ]
+    responses = read(stream([named(one) for one in said]), wire="responses")
+    assert (responses.reasoning, responses.text) == ("hm", "Yes")
+
+
+@pytest.mark.parametrize("field", ["delta", "message", "text"])
+def test_texts_that_repeat_all_before_are_taken_apart(field: str) -> None:
+    so_far = ["A", "A sea", "A sea is", "A sea is salt", "A sea is salt"]
+    pieces = [
+        {"choices": [{"text": text} if field == "text" else {field: {"content": text}}]}
+        for text in so_far
+    ]
+    answer = read(stream([*map(event, pieces), STOP, event(usage(3, 4)), DONE]))
+    attempt = answer.attempt
+    assert answer.text == "A sea is salt"
+    assert attempt.event_characters == [1, 4, 3, 5]
+    assert attempt.event_ns == [SENT + 10_000_000 * number for number in (2, 3, 4, 5)]
+    assert attempt.event_tokens == [1, 1, 1, 1]
+    assert attempt.odd_events == 1
+
+
+def test_cumulative_thinking_before_an_answer_in_pieces() -> None:
+    thoughts = [event(delta(reasoning_text=text)) for text in ("a", "ab", "abc")]
+    answer = read(stream([*thoughts, *TEXT, STOP, DONE]))
+    assert (answer.reasoning, answer.text) == ("abc", "one two")
+    assert answer.attempt.event_characters == [1, 1, 1, 3, 4]
+
+
+@pytest.mark.parametrize("texts", [["a", "ab"], ["1", "1", "1"], ["a", "ab", "b"]])
+def test_texts_that_only_look_alike_stay(texts: list[str]) -> None:
+    answer = read(stream([*(event(delta(content=text)) for text in texts), STOP, DONE]))
+    assert answer.text == "".join(texts)
