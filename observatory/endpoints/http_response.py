@@ -182,14 +182,15 @@ class ResponseReader:
                 several[read] = events
         return several
 
-    def measure(self) -> None:
+    def measure(self, *, events: bool = False) -> None:
         """Set `fault` and `too_large` where the response has passed a bound (bounds). Called each time that
-        it has grown by a good deal, and its first time at HEAD or soon after."""
-        words = self._passed()
+        it has grown by a good deal, and its first time at HEAD or soon after. events: it is read as a
+        stream of them, whatever it says that it is."""
+        words = self._passed(events or "event-stream" in (self.header("content-type") or ""))
         if words is not None and self.fault is None:
             self.fault, self.too_large = words, True
 
-    def _passed(self) -> str | None:
+    def _passed(self, events: bool) -> str | None:
         head = sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
         if head > HEAD or (self.headers_at is None and self.received > HEAD):
             return f"the response's head has more than {mib(HEAD)}"
@@ -199,7 +200,7 @@ class ResponseReader:
             return f"the error's body has more than {mib(ERROR_BODY)}"
         if self.received > ANSWER:
             return f"the answer has more than {mib(ANSWER)}"
-        if "event-stream" in (self.header("content-type") or "") and self._open_event() > EVENT:
+        if events and self._open_event() > EVENT:
             return f"an event has more than {mib(EVENT)}"
         return None
 

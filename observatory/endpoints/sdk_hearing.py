@@ -14,7 +14,7 @@ from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.sse import split_events
 
-_STEP = 1 << 20
+_STEP = 1 << 18
 _KEPT_PIECES = 8
 """Of an answer that passed a bound; at most 64 KiB each."""
 
@@ -25,7 +25,8 @@ class PassedBound(Exception):
 
 class Hearing:
     """One request's. phase: how far it has come. connected: called once it is being sent. over: called
-    when its stream has said that it is over, though the client reads on.
+    when its stream has said that it is over, though the client reads on. grown: called with the size of a
+    large answer each time that it has grown by a good deal.
 
     Once the exchange has ended, by its answer's end or because it was given up, nothing changes it.
     bytes_received counts the body, without HTTP's framing, which the client does not show.
@@ -37,12 +38,14 @@ class Hearing:
         now: Callable[[], int],
         connected: Callable[[], None],
         over: Callable[[], None],
+        grown: Callable[[int], None],
     ) -> None:
         self.phase: ErrorPhase = "connect"
         self._exchange = exchange
         self._now = now
         self._connected = connected
         self._over = over
+        self._grown = grown
         self._opened = self._tunnelling = False
         self._response = ResponseReader()
         self._response.release()
@@ -97,7 +100,7 @@ class Hearing:
         self._free = response.received + _STEP
         headers_at = response.headers_at
         response.pieces, response.headers_at = self._raw, 0
-        response.measure()
+        response.measure(events=self._exchange.streaming)
         response.pieces, response.headers_at = [], headers_at
         if response.fault is not None:
             fault = Fault("stream", "too_large", response.fault)
@@ -105,6 +108,7 @@ class Hearing:
             del self._raw[_KEPT_PIECES:]
             self.ended(fault)
             raise PassedBound(fault.text)
+        self._grown(response.received)
 
     def returned(self) -> None:
         """The client has handed out the response: to its caller, its head has come now."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from observatory.endpoints.bounds import EVENT
 from observatory.endpoints.kept_reads import may_be_kept
 from observatory.endpoints.wires import WireName
 
@@ -18,6 +19,8 @@ RESPONSES_END = frozenset({"response.completed", "response.incomplete", "respons
 """Types of the Responses API's last events."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _LONGEST_MARK = 16
+_NO_FIELD = b"x"
+"""What a line begins with that is too long to be an event's: its beginning is not kept."""
 _BRACE = 0x7D
 """What a chunk with a whole JSON event has before its two line ends and its framing, so many bytes
 before its end."""
@@ -106,6 +109,8 @@ class StreamEnd:
         if line:
             line += more
             if not self._of_interest(line[-len(more) - _LONGEST_MARK :]):
+                if len(line) > EVENT:
+                    line[:] = _NO_FIELD + line[-_LONGEST_MARK:]
                 return None
             more = bytes(line)
         if any(mark in more for mark in self._marks):

@@ -27,7 +27,7 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
     if reading.bad_end is not None:
         return _bad_end_fault(reading, _phase(reading, early="first_event"))
     if exchange.fault is not None:
-        if reading.saw_done:
+        if reading.saw_done and exchange.fault.kind != "too_large":
             return None
         phase = exchange.fault.phase
         if phase == "stream":

@@ -36,6 +36,8 @@ tokens 160 and 320 ms. The more connections, the longer Python may be away."""
 _CONNECTIONS_A_READ = 16
 _MEMORY = 32 << 20
 """At most, and only where buffers were written: small reads take their first page each."""
+_MOST_PARTS = 64
+"""Of a read that goes on: a server that sends faster than it is read would have it go on for ever."""
 _LARGEST_BUFFER = 32_768
 """An answer of 128 tokens that a server wrote at once."""
 
@@ -168,7 +170,7 @@ class Ring:
         if size > HEAD_SIZE:
             parts = self._parts.setdefault(number, [])
             parts.append(read)
-            if not flags & NOT_EMPTY:
+            if not flags & NOT_EMPTY or len(parts) >= _MOST_PARTS:
                 del self._parts[number]
                 taker.arrived(join_reads(parts) if len(parts) > 1 else read)
             return not flags & MORE

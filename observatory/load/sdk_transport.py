@@ -9,11 +9,20 @@ from typing import Any, Literal
 import gevent
 from gevent import GreenletExit
 
+from observatory.endpoints.bounds import ANSWER
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.sdk_hearing import Hearing
 from observatory.load.endpoint import Endpoint
+from observatory.load.room import Room
 from observatory.load.tails import WAIT_S
 from observatory.load.watchdog import Watchdog
+
+_MOST = ANSWER // 4
+"""Bytes of all answers in progress: the package copies what it reads several times."""
+
+
+_PAUSE_S = 0.001
+"""After each part of a large answer; a pause of zero would not let timers run."""
 
 
 class _Abandoned(BaseException):
@@ -28,6 +37,7 @@ class SdkWay:
         from observatory.endpoints.sdk_client import SdkClient
         from observatory.endpoints.sdk_faults import sdk_fault
 
+        self.room = Room(_MOST)
         self.client = SdkClient(endpoint.connection, request)
         self.fault = sdk_fault
 
@@ -58,7 +68,11 @@ class SdkTransport:
         limit_s = self._endpoint.connection.connect_timeout_s
         late = gevent.Timeout(limit_s)
         hearing = Hearing(
-            exchange, self._endpoint.anchor.now, late.close, lambda: self._leave_soon(exchange)
+            exchange,
+            self._endpoint.anchor.now,
+            late.close,
+            lambda: self._leave_soon(exchange),
+            self._grown,
         )
         self.exchange, self._hearing, self._greenlet = exchange, hearing, gevent.getcurrent()
         self._watchdog.watch(self)
@@ -82,6 +96,7 @@ class SdkTransport:
             hearing.ended(fault, choked=True)
         finally:
             late.close()
+            self._way.room.leaves(self)
             self._watchdog.release(self)
             self.exchange = self._hearing = self._greenlet = None
 
@@ -108,6 +123,11 @@ class SdkTransport:
         """Later, in the hub: the client's wait ends by an exception, and it closes the connection."""
         if self.exchange is exchange:
             self._greenlet.throw(_Abandoned())
+
+    def _grown(self, size: int) -> None:
+        """Others run too, the time limits among them: a server that always sends lets nobody else."""
+        self._way.room.grows(self, size)
+        gevent.sleep(_PAUSE_S)
 
     def _leave_soon(self, exchange: Exchange) -> None:
         """HTTP's end is waited for a moment, so that the client can keep the connection."""

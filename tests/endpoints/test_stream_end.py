@@ -105,6 +105,16 @@ def test_a_long_line_is_not_copied_with_each_of_its_parts() -> None:
     assert stream.found(b"NE]\n") == 0
 
 
+def test_of_a_line_without_end_no_more_than_an_event_is_kept() -> None:
+    stream = StreamEnd("openai")
+    part = b"x" * (1 << 20)
+    for _ in range(40):
+        assert stream.found(part) is None
+    assert len(stream._line) <= (17 << 20)
+    assert stream.found(b"data: [DONE]") is None, "in the middle of a line"
+    assert stream.found(b"\ndata: [DONE]") == 0
+
+
 @pytest.mark.parametrize(("wire", "end"), CASES)
 def test_no_read_with_the_end_is_kept_unparsed(wire: WireName, end: bytes) -> None:
     """Nor one that an end was cut in, so that its second part is looked at beside the first."""
