@@ -4,6 +4,8 @@ A role is a process with everything below it. Its CPU time counts on over childr
 over a new process that takes the role, so that a difference over any window is the role's work.
 """
 
+import functools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,32 +33,52 @@ def subject_of(role: str) -> Subject:
     return "target" if role.startswith("engine:") else "client"
 
 
+RECENT_S = 0.2
+"""Several sensors walk the same processes in one reading; an engine may have hundreds of threads."""
+_recent: dict[int, tuple[float, list[int]]] = {}
+
+
 def tree(pid: int) -> list[int]:
     """A process and everything below it, itself first; empty where it is gone.
 
     Reads /proc/PID/task/*/children (CONFIG_PROC_CHILDREN), which costs by the size of the tree and
-    not of the machine; a kernel without it is asked through psutil.
+    not of the machine, at most every RECENT_S; a kernel without it is asked through psutil.
     """
+    now = time.monotonic()
+    for known in [known for known, (at, _) in _recent.items() if now - at > RECENT_S]:
+        del _recent[known]
     found: list[int] = []
     waiting = [pid]
     while waiting:
         current = waiting.pop()
-        try:
-            tasks = list(Path(f"/proc/{current}/task").iterdir())
-        except OSError:
-            continue
-        found.append(current)
-        try:
-            for task in tasks:
-                waiting.extend(int(child) for child in (task / "children").read_text().split())
-        except FileNotFoundError:
-            if psutil.pid_exists(current) and not _lists_children():
+        if not (exists := Path(f"/proc/{current}").is_dir()) or current not in _recent:
+            children = _children(current) if exists else None
+            if children is None:
+                continue
+            if not children and not _lists_children():
                 return _tree_by_parents(pid)
+            _recent[current] = now, children
+        found.append(current)
+        waiting.extend(_recent[current][1])
+    return found
+
+
+def _children(pid: int) -> list[int] | None:
+    """The children of all of a process's threads; None where it is gone."""
+    found: list[int] = []
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return None
+    for task in tasks:
+        try:
+            found.extend(int(child) for child in (task / "children").read_text().split())
         except OSError:
             continue
     return found
 
 
+@functools.cache
 def _lists_children() -> bool:
     pid = psutil.Process().pid
     return Path(f"/proc/{pid}/task/{pid}/children").exists()
