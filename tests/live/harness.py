@@ -33,7 +33,7 @@ workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
 arrivals: {{kind: closed}}
 stages:
 {stages}
-timing: {{warmup: 500ms, steady: {steady}, drain: 3s}}
+timing: {{warmup: 500ms, steady: {steady}, drain: 30s}}
 telemetry: {{interval: 500ms, codecarbon: false}}
 targets:
   - kind: emulated
@@ -108,6 +108,11 @@ class Workspace:
         stream.seek(0)
         rows: list[dict[str, Any]] = json.load(stream)
         return rows
+
+    def starved(self) -> bool:
+        """Whether a run found that it, or its target, got too little of this machine's processors."""
+        codes = {row["code"] for row in self.sql("select distinct code from findings")}
+        return bool(codes & {"client_delay", "client_cpu", "foreign_cpu", "shared_cores"})
 
     def run_folders(self) -> list[Path]:
         return sorted((self.results / "runs").glob("*"))

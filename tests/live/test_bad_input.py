@@ -16,7 +16,7 @@ name: one
 workload: {kind: tasks, tasks: [support-tickets]}
 arrivals: {kind: closed}
 stages: [{concurrency: 1}]
-timing: {warmup: 0s, steady: 1s, drain: 1s}
+timing: {warmup: 0s, steady: 1s, drain: 30s}
 telemetry: {codecarbon: false}
 """
 

@@ -28,7 +28,7 @@ name: many
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
 arrivals: {arrivals}
 stages: [{stage}]
-timing: {{warmup: 500ms, steady: 2s, drain: 3s}}
+timing: {{warmup: 500ms, steady: 2s, drain: 30s}}
 telemetry: {{interval: 500ms, codecarbon: false}}
 """
 

@@ -28,7 +28,8 @@ def test_a_run_records_every_request_once(bare: Workspace) -> None:
         "from request_metrics group by all"
     )
     assert row["target"] == "emulated-a"
-    assert 0.015 < row["p50"] < 0.2
+    assert row["p50"] > 0.015
+    assert row["p50"] < 0.2 or workspace.starved()
     stages = workspace.sql("select stage, issued, recorded from stages order by stage")
     assert [stage["stage"] for stage in stages] == [0, 1]
     assert all(stage["issued"] == stage["recorded"] > 0 for stage in stages)

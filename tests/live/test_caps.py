@@ -37,7 +37,7 @@ seed: 3
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 32}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 64}}, {{concurrency: 64}}]
-timing: {{warmup: 0s, steady: {steady}, drain: 5s}}
+timing: {{warmup: 0s, steady: {steady}, drain: 30s}}
 budget: {{usd: {usd}}}
 processes: {processes}
 telemetry: {{interval: 500ms, codecarbon: false}}

@@ -11,7 +11,7 @@ name: real
 workload: {{kind: tasks, tasks: [passage-questions], items: 4, max_tokens: 8, cache: natural}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 1}}]
-timing: {{warmup: 1s, steady: {steady}, drain: 10s}}
+timing: {{warmup: 1s, steady: {steady}, drain: 60s}}
 telemetry: {{interval: 1s, idle: {idle}, pue: 1.5}}
 targets: [{{kind: llamacpp, name: local, parallel: 1, context: 1024}}]
 """

@@ -38,7 +38,7 @@ seed: 7
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 2}}]
-timing: {{warmup: 500ms, steady: {steady}, drain: 10s}}
+timing: {{warmup: 500ms, steady: {steady}, drain: 60s}}
 telemetry: {{interval: 500ms, codecarbon: false}}
 targets: [{target}]
 """

@@ -36,14 +36,14 @@ workload: {kind: tasks, tasks: [support-tickets], max_tokens: 8}
 arrivals: {kind: closed}
 stages:
   - concurrency: 4
-timing: {warmup: 0s, steady: 9s, drain: 3s}
+timing: {warmup: 0s, steady: 9s, drain: 30s}
 telemetry: {interval: 500ms, codecarbon: false}
 targets:
   - kind: url
     name: somewhere
     url: URL
     model: emulated-model
-    timeouts: {first_byte: 600ms, between_events: 400ms, whole: 5s}
+    timeouts: {first_byte: 2s, between_events: 1500ms, whole: 10s}
 """
 EXPECTED = {
     None: ("ok", None, None),

@@ -28,7 +28,7 @@ name: hosted
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8, cache: natural}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 2}}]
-timing: {{warmup: 1s, steady: 31s, drain: 5s}}
+timing: {{warmup: 1s, steady: 31s, drain: 30s}}
 telemetry:
   interval: 500ms
   codecarbon: false

@@ -20,7 +20,7 @@ name: {name}
 workload: {{kind: tasks, tasks: [passage-questions], items: 4, max_tokens: 8, cache: {cache}}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 1}}]
-timing: {{warmup: 1s, steady: {steady}, drain: 10s}}
+timing: {{warmup: 1s, steady: {steady}, drain: 60s}}
 telemetry: {{interval: 500ms, codecarbon: false}}
 targets: [{{kind: llamacpp, name: local, parallel: 1, context: 1024}}]
 """

@@ -23,7 +23,7 @@ seed: 3
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 2}}]
-timing: {{warmup: 500ms, steady: {steady}, drain: 3s}}
+timing: {{warmup: 500ms, steady: {steady}, drain: 30s}}
 telemetry: {{interval: 500ms, codecarbon: false}}
 matrix:
 {matrix}

@@ -19,7 +19,7 @@ stop_on_refusals: {stops}
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
 arrivals: {{kind: closed}}
 stages: [{{concurrency: 3}}, {{concurrency: 2}}]
-timing: {{warmup: 0s, steady: 2s, drain: 2s}}
+timing: {{warmup: 0s, steady: 2s, drain: 30s}}
 processes: {processes}
 budget: {budget}
 telemetry: {{interval: 500ms, codecarbon: false}}

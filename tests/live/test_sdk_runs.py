@@ -30,16 +30,16 @@ seed: 3
 workload: {kind: tasks, tasks: [support-tickets], max_tokens: 8}
 arrivals: {kind: closed}
 stages: [{concurrency: 4}]
-timing: {warmup: 0s, steady: 5s, drain: 3s}
+timing: {warmup: 0s, steady: 5s, drain: 30s}
 telemetry: {interval: 500ms, codecarbon: false}
 targets:
-  - {kind: url, name: bare, url: URL, model: emulated-model, timeouts: {between_events: 400ms}}
+  - {kind: url, name: bare, url: URL, model: emulated-model, timeouts: {between_events: 1500ms}}
   - kind: url
     name: client
     url: URL
     model: emulated-model
     transport: sdk
-    timeouts: {between_events: 400ms}
+    timeouts: {between_events: 1500ms}
 """
 EXPECTED = {
     None: ("ok", None, None),

@@ -34,7 +34,7 @@ workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8}}
 arrivals: {arrivals}
 stages:
   - {level}
-timing: {{warmup: 0s, steady: {steady}, drain: 25s}}
+timing: {{warmup: 0s, steady: {steady}, drain: 60s}}
 throttling: {throttling}
 processes: {processes}
 telemetry: {{interval: 1s, codecarbon: false}}
