@@ -20,6 +20,7 @@ SLOW = {
     "wire_faults_live stale_connection clock_step refusals",
     "site": "build money limits_found service_said waits matrix cli latest energy",
     "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots",
+    "endpoints/engines": "install",
     "cli": "engine console sql_verbs money prices",
 }
 """Modules that need no engine and together take longer than all others: they build sites, make databases or
