@@ -2,8 +2,10 @@
 
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.asked_wait import asked_wait_s
 from observatory.endpoints.error_words import error_in, is_filter, is_overload, words_of
 from observatory.endpoints.exchange import Exchange, Fault
+from observatory.endpoints.http_response import ResponseReader
 
 _THROTTLED = frozenset({429, 529})
 """429 is RFC 6585's; 529 is Anthropic's "overloaded"."""
@@ -21,7 +23,8 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
     if response is None or response.status is None:
         return exchange.fault or Fault("headers", "client", "no answer was waited for")
     if not 200 <= response.status < 300:
-        return _status_fault(response.status, response.header("retry-after") is not None, body)
+        wait = response.status == 503 and _asks_to_wait(response)
+        return _status_fault(response.status, wait, body)
     if reading.error:
         return _error_fault(reading, _phase(reading, early="first_event"))
     if reading.bad_end is not None:
@@ -100,9 +103,13 @@ def _phase(reading: AnswerReading, *, early: ErrorPhase) -> ErrorPhase:
     return early if reading.first_event is None else "stream"
 
 
-def _status_fault(status: int, retry_after: bool, body: bytes) -> Fault:
-    # A 503 that says when to come back is a limit; one that does not is a failure.
-    throttled = status in _THROTTLED or (status == 503 and retry_after)
+def _asks_to_wait(response: ResponseReader) -> bool:
+    """Whether a refusal says when to come back, wherever it does: then it is a limit, else a failure."""
+    return response.header("retry-after") is not None or asked_wait_s(response, 0.0) is not None
+
+
+def _status_fault(status: int, asks_to_wait: bool, body: bytes) -> Fault:
+    throttled = status in _THROTTLED or asks_to_wait
     outcome: Outcome = "throttled" if throttled else "error"
     error = error_in(body)
     said = words_of(error) if error else _text(body)

@@ -126,6 +126,20 @@ def test_an_http_status_names_itself(status: str, lines: list[str], outcome: str
     assert attempt.error_text == f"HTTP {status[:3]}: went wrong (some_error)"
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ("loading, try again in 20 seconds", "throttled"),
+        ("loading, try again later", "error"),
+        ("overloaded, it took 20 seconds", "error"),
+    ],
+)
+def test_a_503_that_asks_for_a_wait_in_its_body_is_a_limit(said: str, outcome: str) -> None:
+    attempt = read(whole({"error": said}, status="503 Service Unavailable")).attempt
+    assert attempt.outcome == outcome
+    assert attempt.retry_after_s == (20.0 if outcome == "throttled" else None)
+
+
 def test_a_redirect_is_not_followed_and_named() -> None:
     reads = [head("Location: /v2", "Content-Length: 0", status="307 Temporary Redirect")]
     assert where(read(reads).attempt) == ("error", "headers", "http_status")

@@ -1,6 +1,7 @@
 """Refusals in a real stage: every try is a row, waits end at once when the stage does, nothing is lost."""
 
 import itertools
+import json
 import subprocess
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from observatory.core.connection import Throttle
 from observatory.core.record import RequestRecord
 from observatory.load.command import EXIT_INTERRUPTED
 from observatory.load.handoff import Caps
-from tests.load.servers import Behaviour, Close, Seen, answer, reset, serve
+from tests.load.servers import DONE, HEAD, LAST, Behaviour, Close, Seen, answer, chunk, reset, serve
 from tests.load.stages import Carried, carry, cold_item, item, make_handoff
 from tests.load.test_stages import adds_up
 
@@ -334,3 +335,55 @@ def test_a_refusal_under_pace_is_obeyed(tmp_path: Path) -> None:
             carry(make_handoff(tmp_path, server.port, [item("[busy]")], connection=connection))
         )
     assert [each.outcome for each in record.attempts] == ["throttled", "throttled", "ok"]
+
+
+def event_stream(*events: tuple[str, dict[str, Any]]) -> bytes:
+    """A whole answer of named events."""
+    data = "".join(f"event: {name}\ndata: {json.dumps(value)}\n\n" for name, value in events)
+    return HEAD + b"%x\r\n%s\r\n" % (len(data), data.encode()) + LAST
+
+
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+INSIDE: dict[str, tuple[bytes, bytes]] = {
+    "messages": (
+        event_stream(("error", OVERLOADED)),
+        event_stream(
+            ("message_start", {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 5, "output_tokens": 1}}}),
+            ("content_block_delta", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}),
+            ("message_delta", {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}),
+            ("message_stop", {"type": "message_stop"}),
+        ),
+    ),
+    "openai": (
+        HEAD + chunk({"error": {"message": "try again in 20ms", "code": 429}}) + chunk(DONE) + LAST,
+        answer("Hello", " there"),
+    ),
+    "responses": (
+        event_stream(("error", {"type": "error", "code": "rate_limit_exceeded", "message": "Try again in 20ms."})),
+        event_stream(
+            ("response.output_text.delta", {"type": "response.output_text.delta", "delta": "hi"}),
+            ("response.completed", {"type": "response.completed", "response": {"status": "completed", "usage": {"input_tokens": 5, "output_tokens": 2}}}),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wire", INSIDE)
+@pytest.mark.parametrize("policy", ["obey", "record"])
+def test_overload_inside_a_200_is_throttled_and_asked_again(
+    tmp_path: Path, wire: str, policy: Any
+) -> None:
+    turns = iter(INSIDE[wire])
+
+    def behave(sock: Any, seen: Seen) -> None:
+        sock.sendall(next(turns))
+
+    with serve({"ok": behave}) as server:
+        throttle = Throttle(policy=policy, max_wait_s=50.0)
+        connection = {"throttle": throttle, "wire": wire}
+        record = one(
+            carry(make_handoff(tmp_path, server.port, [item("x", 32)], connection=connection))
+        )
+    expected = ["throttled", "ok"] if policy == "obey" else ["throttled"]
+    assert [each.outcome for each in record.attempts] == expected
+    assert record.reason == (None if policy == "obey" else "overloaded")
