@@ -75,7 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         here / room / f"test_{name}.py" for room, names in SLOW.items() for name in names.split()
     }
     for item in items:
-        if isinstance(item, pytest.Function) and (module := _shares_a_fixture(item)):
+        grouped = item.get_closest_marker("xdist_group")
+        if (
+            not grouped
+            and isinstance(item, pytest.Function)
+            and (module := _shares_a_fixture(item))
+        ):
             item.add_marker(pytest.mark.xdist_group(module))
         if item.path in slow:
             item.add_marker(pytest.mark.slow)

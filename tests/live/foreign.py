@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from benchmarks.peers.environments import model_folder, program
 from tests.live.harness import PATIENCE_S, wait_until
 
+ONE_VLLM = pytest.mark.xdist_group("vllm")
+"""One real vLLM at a time: each takes gigabytes, and a core while it starts."""
 VLLM = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",

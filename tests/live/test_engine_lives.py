@@ -19,6 +19,7 @@ import pytest
 from benchmarks.peers.environments import ENGINE, MODEL, missing
 from observatory.core.workspace import cache_folder
 from observatory.endpoints.descent import marker_of
+from tests.live.foreign import ONE_VLLM
 from tests.live.harness import (
     MEASURED,
     PATIENCE_S,
@@ -267,6 +268,7 @@ def real_vllm() -> dict[str, Any]:
     }
 
 
+@ONE_VLLM
 def test_real_vllm_is_measured_with_adapters_and_leaves_nothing(workspace: Workspace) -> None:
     """The small model and two adapters, asked in turn; and a secret that must stay in its environment."""
     paths = ("smollm2-lora-standin-1", "smollm2-lora-standin-2")
@@ -299,6 +301,7 @@ def test_real_vllm_is_measured_with_adapters_and_leaves_nothing(workspace: Works
     assert not any(b"canary4711" in path.read_bytes() for path in kept)
 
 
+@ONE_VLLM
 @pytest.mark.parametrize("when", [pytest.param("loading", marks=pytest.mark.soak), "under load"])
 def test_kill_9_of_the_runner_of_real_vllm(when: str, workspace: Workspace) -> None:
     words = "VLLM::EngineCore" if when == "loading" else "VLLM::Worker"
@@ -309,6 +312,7 @@ def test_kill_9_of_the_runner_of_real_vllm(when: str, workspace: Workspace) -> N
     life.nothing_is_left()
 
 
+@ONE_VLLM
 def test_kill_9_of_real_vllms_engine_core_is_the_runs_reason(workspace: Workspace) -> None:
     life = Life(workspace, real_vllm(), steady="120s")
     life.until("load", "VLLM::Worker", records=True)

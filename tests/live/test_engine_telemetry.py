@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.peers.environments import missing
-from tests.live.foreign import serving_vllm
+from tests.live.foreign import ONE_VLLM, serving_vllm
 from tests.live.harness import Workspace
 
 pytestmark = pytest.mark.live
@@ -92,6 +92,7 @@ def stage_metrics(space: Workspace) -> dict[str, float | None]:
     return {row["metric"]: row["value"] for row in rows}
 
 
+@ONE_VLLM
 def test_vllm_tells_everything_and_agrees_with_the_client(vllm: str, workspace: Workspace) -> None:
     target = f"{{kind: url, name: served, url: {vllm}/v1, model: smol}}"
     manifest = measured(workspace, "counted", target, "10s")
@@ -114,6 +115,7 @@ def test_vllm_tells_everything_and_agrees_with_the_client(vllm: str, workspace: 
     assert figures["server_output_tps"] == pytest.approx(figures["output_tps"], rel=0.3)
 
 
+@ONE_VLLM
 def test_who_else_asks_a_shared_vllm_is_foreign_load(vllm: str, workspace: Workspace) -> None:
     body = {"model": "smol", "prompt": "Who else is here?", "max_tokens": 4}
     request = urllib.request.Request(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.peers.environments import missing, program
-from tests.live.foreign import fetch, free_port, serving, serving_vllm
+from tests.live.foreign import ONE_VLLM, fetch, free_port, serving, serving_vllm
 from tests.live.harness import Workspace
 
 pytestmark = pytest.mark.live
@@ -85,6 +85,7 @@ def measured(space: Workspace, request: str, address: str, model: str) -> list[d
     return rows
 
 
+@ONE_VLLM
 @pytest.mark.parametrize("request_kind", ["chat", "completions"])
 def test_tokens_agree_with_what_real_vllm_counted(
     request_kind: str, vllm: str, workspace: Workspace
