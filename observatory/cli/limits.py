@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from observatory.cli.console import echo, echo_json
+from observatory.cli.endpoint_names import one_url, unused_name
 from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
     from observatory.core.target import Target
@@ -25,7 +27,11 @@ def limits(
         str | None, typer.Argument(help="A target of scenarios/targets.yaml.", show_default=False)
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Base URL instead of a target.", show_default=False)
+        list[str] | None, typer.Option(help="Base URL instead of a target.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What --url is called; default: after its model.", show_default=False),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="The model at --url.", show_default=False)
@@ -77,7 +83,11 @@ def limits(
         typed = _Typed(only, up_to, up_to_tpm, max_requests, max_minutes, max_usd)
         from observatory.cli.target import asked_target
 
-        answers = _probe(workspace, asked_target(target, url, model), typed)
+        address = one_url(url)
+        if name is not None and address is None:
+            raise BadInput("--name belongs to --url", fix="add --url http://...")
+        called = name or (unused_name(workspace, address, model) if address else None)
+        answers = _probe(workspace, asked_target(target, address, model, called), typed)
     _print(answers, json_output)
     raise typer.Exit(_exit_code(answers))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from observatory.cli.console import echo, someone_there
+from observatory.cli.endpoint_names import one_url
 from observatory.cli.options import JsonOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def run(
         typer.Option("--target", "-t", help="Run on this target (repeatable) instead of its own."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Run on this OpenAI-compatible URL; needs no file.")
+        list[str] | None,
+        typer.Option(help="Run on this OpenAI-compatible URL; needs no file. One a run."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What --url is called; default: after its model, never its host."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model to ask for at --url.")] = None,
     api_key_env: Annotated[
@@ -103,7 +109,7 @@ def run(
             publish,
             force,
         ),
-        _Endpoint(url, model, api_key_env, billing),
+        _Endpoint(one_url(url), model, api_key_env, billing, name, asks=not dry_run),
         resume,
     )
     from observatory.runner.campaign import run_campaign
@@ -170,6 +176,9 @@ class _Endpoint:
     model: str | None
     api_key_env: str | None
     billing: str
+    name: str | None = None
+    asks: bool = True
+    """Whether the endpoint may be asked which model it has, where none is given."""
 
 
 def _request(
@@ -279,6 +288,7 @@ def _targets(
 ) -> list["Target"]:
     from pydantic import ValidationError
 
+    from observatory.cli.endpoint_names import unused_name
     from observatory.core.errors import BadInput
     from observatory.core.target import UrlTarget
     from observatory.workload.scenario_files import pick_target
@@ -292,7 +302,8 @@ def _targets(
                 UrlTarget.model_validate(
                     {
                         "kind": "url",
-                        "name": _name_of(url, model),
+                        "name": endpoint.name
+                        or unused_name(workspace, url, model, ask=endpoint.asks),
                         "url": url,
                         "model": model,
                         "api_key_env": endpoint.api_key_env,
@@ -305,17 +316,11 @@ def _targets(
             first = error.errors()[0]
             option = "--" + str(first["loc"][-1]).replace("_", "-") if first["loc"] else "--url"
             raise BadInput(first["msg"].removeprefix("Value error, "), where=option) from error
-    elif model is not None or endpoint.api_key_env is not None:
-        raise BadInput("--model and --api-key-env belong to --url", fix="add --url http://...")
+    elif model is not None or endpoint.api_key_env is not None or endpoint.name is not None:
+        raise BadInput(
+            "--model, --name and --api-key-env belong to --url", fix="add --url http://..."
+        )
     return chosen or own
-
-
-def _name_of(url: str, model: str | None) -> str:
-    import re
-    from urllib.parse import urlsplit
-
-    text = model.split("/")[-1] if model else (urlsplit(url).netloc or "url")
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:60] or "url"
 
 
 def _publish(workspace: "Workspace", display: object) -> Path:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from observatory.cli.console import echo, echo_json
+from observatory.cli.endpoint_names import one_url
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
@@ -108,7 +109,7 @@ def check(
         str | None, typer.Argument(help="A target of scenarios/targets.yaml.", show_default=False)
     ] = None,
     url: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(help="Base URL of an endpoint that no file names.", show_default=False),
     ] = None,
     model: Annotated[
@@ -133,7 +134,7 @@ def check(
     from observatory.endpoints.catalogue import OpenContext, open_target, unopened_connection
     from observatory.endpoints.check import check_target
 
-    target = asked_target(name, url, model)
+    target = asked_target(name, one_url(url), model)
     if show:
         _show(unopened_connection(target), json_output)
         return
@@ -146,7 +147,9 @@ def check(
             _print(opened, found, json_output)
 
 
-def asked_target(name: str | None, url: str | None, model: str | None) -> "Target":
+def asked_target(
+    name: str | None, url: str | None, model: str | None, called: str | None = None
+) -> "Target":
     """The target that was named, or the one that --url and --model make."""
     from observatory.core.workspace import open_workspace
     from observatory.endpoints.url import ad_hoc_target
@@ -155,7 +158,7 @@ def asked_target(name: str | None, url: str | None, model: str | None) -> "Targe
     if (name is None) == (url is None):
         raise BadInput("name a target, or give --url: one of the two")
     if url is not None:
-        return ad_hoc_target(url, model)
+        return ad_hoc_target(url, model, called)
     if model is not None:
         raise BadInput("--model goes with --url; a named target has its model in its file")
     return pick_target(str(name), (), open_workspace())

@@ -132,6 +132,8 @@ class TargetFacts(msgspec.Struct, frozen=True):
     """Asked for in every request."""
     throttling: str | None = None
     """record, obey or pace."""
+    address_hash: str | None = None
+    """Keyed hash of the address of a target that is found and not started (store.target_addresses)."""
     system_fingerprints: list[str] = []
     """That its answers named, the most frequent first; model_reported is what most of them named."""
 
@@ -218,5 +220,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """What it counted against its caps (runner.spending.Spent): what nobody stated at its worst."""
     earlier: EarlierRun | None = None
     """The run that this one's model and fingerprints are held against."""
+    other_address_in: str | None = None
+    """The latest earlier run of this target's name that was at another address."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""

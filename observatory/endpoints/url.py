@@ -72,10 +72,20 @@ def url_connection(target: UrlTarget | VllmTarget) -> Connection:
     )
 
 
-def ad_hoc_target(url: str, model: str | None) -> UrlTarget:
-    """The target of `--url URL --model NAME`, named after its host. BadInput for a bad URL."""
-    _, host, port, _ = address_of(url, "--url")
-    name = re.sub(r"[^a-z0-9._-]+", "-", f"{host}-{port}".lower()).strip("-._")[:64]
+UNNAMED = "endpoint"
+"""A target of which no model is known; never the host's name, which pages do not show."""
+
+
+def name_of_model(model: str) -> str:
+    """A model's name as a target's: its last part, in lower case."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", model.split("/")[-1].lower()).strip("-._")
+    return name[:55].strip("-._") or UNNAMED
+
+
+def ad_hoc_target(url: str, model: str | None, name: str | None = None) -> UrlTarget:
+    """The target of `--url URL --model NAME`, called `name`, else after its model. BadInput for a bad URL."""
+    address_of(url, "--url")
+    name = name or (name_of_model(model) if model else UNNAMED)
     try:
         return UrlTarget(kind="url", name=name, url=url, model=model)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.target import Target, VllmTarget
+from observatory.core.workspace import Workspace
 from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import OpenContext, asked_facts, open_target
@@ -22,6 +23,7 @@ from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
 from observatory.store.run_lock import hold_lock
+from observatory.store.target_addresses import address_hash, elsewhere
 from observatory.telemetry.environment import describe_environment, software_versions
 from observatory.telemetry.gpu_inventory import read_gpus
 
@@ -47,6 +49,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         throttling=(target.throttling or scenario.throttling).policy,
         **asked_facts(target),
     )
+    facts = msgspec.structs.replace(facts, address_hash=address_of(campaign.workspace, target))
     manifest = Manifest(
         format=MANIFEST_FORMAT,
         run_id=unique_name(scenario.name, target.name),
@@ -77,11 +80,20 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         cell=cell.place if design is not None else None,
         turn=sitting.due.turn,
         quote=one.to_dict() if (one := campaign.quotes.get(cell.place)) is not None else None,
+        other_address_in=elsewhere(campaign.workspace, target.name, facts.address_hash)
+        if facts.address_hash is not None
+        else None,
         confounded=list(design.confounded) if design is not None else [],
     )
     folder = create_run(campaign.workspace, manifest)
     stack.enter_context(hold_lock(folder))
     return Member(target, prices, folder, manifest)
+
+
+def address_of(workspace: Workspace, target: Target) -> str | None:
+    """The hash of where a target is found; None for one that is started here."""
+    endpoint = asked_facts(target).get("endpoint")
+    return address_hash(workspace, endpoint) if endpoint else None
 
 
 def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
@@ -97,6 +109,7 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
         opened.facts,
         price=member.prices.to_dict(),
         cost_basis=member.prices.basis,
+        address_hash=member.manifest.target.address_hash,
         settings=opened.facts.settings
         | told_gpus(member.target, on_this_host=opened.facts.on_this_host),
     )

@@ -17,9 +17,13 @@ _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 
 
 def changed_words(run: Row) -> str:
-    """A sentence on a run whose folder has changed since it was sealed, else ""."""
-    what = run.get("changed_since_sealed")
-    return f"Changed since it was sealed ({what})." if what else ""
+    """Sentences on a run that is not as it was sealed, or whose target's name stood for another address
+    before; "" where neither is so."""
+    what, other = run.get("changed_since_sealed"), run.get("other_address_in")
+    sentences = [f"Changed since it was sealed ({what})."] if what else []
+    if other:
+        sentences.append(f"The target was at another address in {other}.")
+    return " ".join(sentences)
 
 
 @dataclass(frozen=True, slots=True)

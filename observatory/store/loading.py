@@ -94,6 +94,7 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "software": _json(manifest.software),
         "scenario_json": _json(manifest.scenario),
         "publish": manifest.publish,
+        "other_address_in": manifest.other_address_in,
         "factors": _json(manifest.factors) if manifest.factors else None,
         "block": manifest.block,
         "cell": manifest.cell,

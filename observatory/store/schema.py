@@ -77,6 +77,16 @@ RUNS = Table(
         Column("dtype", "VARCHAR", "what the engine computes in"),
         Column("quantization", "VARCHAR", "quantisation method of the engine"),
         Column("endpoint", "VARCHAR", "URL without credentials or query"),
+        Column(
+            "address_hash",
+            "VARCHAR",
+            "keyed hash of the endpoint's normalised address; equal in one workspace alone",
+        ),
+        Column(
+            "other_address_in",
+            "VARCHAR",
+            "latest earlier run of this target's name that was at another address",
+        ),
         Column("provider", "VARCHAR", "provider of the catalogue (target_kind api)"),
         Column(
             "wire",

@@ -227,6 +227,11 @@ RUN_SUMMARY = View(
         ViewColumn("ended_at", "u.ended_at", "end, UTC"),
         ViewColumn("publish", "u.publish", "shown on the published site"),
         ViewColumn(
+            "other_address_in",
+            "u.other_address_in",
+            "latest earlier run of this target's name that was at another address",
+        ),
+        ViewColumn(
             "changed_since_sealed",
             "u.changed_since_sealed",
             "what of the folder has changed since it was sealed; null: nothing that is known",

@@ -223,14 +223,15 @@ def test_a_model_that_memory_cannot_hold_is_refused(
         open_target(LlamaCppTarget(kind="llamacpp", name="l", model=str(path)), context)
 
 
-def test_an_ad_hoc_target_is_named_after_its_host() -> None:
-    target = ad_hoc_target("http://GPU_box.example:8000/v1/", "m")
+def test_an_ad_hoc_target_is_never_named_after_its_host() -> None:
+    target = ad_hoc_target("http://GPU_box.example:8000/v1/", "meta-llama/Llama 3.1")
     assert (target.name, target.url, target.model) == (
-        "gpu_box.example-8000",
+        "llama-3.1",
         "http://GPU_box.example:8000/v1",
-        "m",
+        "meta-llama/Llama 3.1",
     )
-    assert ad_hoc_target("http://[::1]:8000/v1", None).name == "1-8000"
+    assert ad_hoc_target("http://[::1]:8000/v1", None).name == "endpoint"
+    assert ad_hoc_target("http://[::1]:8000/v1", "m", "mine").name == "mine"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""What a target that is given by its address alone is called, and that one address is given."""
+
+from typing import TYPE_CHECKING
+
+from observatory.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from observatory.core.workspace import Workspace
+
+
+def one_url(urls: list[str] | None) -> str | None:
+    """The one --url; BadInput where there are more, because none may be dropped unseen."""
+    if urls is not None and len(urls) > 1:
+        raise BadInput(
+            f"{len(urls)} addresses were given, and a run measures one",
+            where="--url",
+            fix="name the endpoints in scenarios/targets.yaml and pass --target for each",
+        )
+    return urls[0] if urls else None
+
+
+def unused_name(workspace: "Workspace", url: str, model: str | None, *, ask: bool = True) -> str:
+    """The model's name, with four digits of the address where another address has it.
+
+    ask: where no model is given, look which one the endpoint lists.
+    """
+    from observatory.endpoints.url import UNNAMED, ad_hoc_target, name_of_model, url_connection
+    from observatory.store.target_addresses import NAME_DIGITS, address_hash, name_for
+
+    target = ad_hoc_target(url, model)
+    if model is None and ask:
+        from observatory.endpoints.quick_listing import quick_models
+
+        listed = quick_models(url_connection(target)) or {}
+        model = next(iter(listed)) if len(listed) == 1 else None
+    if model is None:
+        return f"{UNNAMED}-{address_hash(workspace, url)[:NAME_DIGITS]}"
+    return name_for(workspace, name_of_model(model), url)
