@@ -15,7 +15,7 @@ test: $(VENV)/.ready-dev peers  ## Run all tests, live engines and a real browse
 	@./.ci/test
 
 test-fast: $(VENV)/.ready-dev  ## Run the tests that start no engine and no browser.
-	@$(BIN)/python -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder -m "not live and not slow and not alone"
+	@$(BIN)/python -m pytest -q -n $$(nproc) --dist loadgroup --no-loadscope-reorder -m "not live and not slow and not alone"
 
 soak: $(VENV)/.ready-dev peers  ## Run the tests with all their repeats; before a release.
 	@./.ci/test --soak
