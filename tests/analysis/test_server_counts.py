@@ -125,7 +125,7 @@ def test_a_kept_connection_that_was_closed_took_nothing(made: Any, make_attempt:
     again = make_attempt(20.6, number=1)
     made.add(20.5, closed, again)
     tell(made, output_tokens=180, prompt_tokens=3100, requests=31)
-    assert [f.code for f in found(made)] == ["server_tokens"]
+    assert [f.code for f in found(made)] == ["server_tokens", "stale_connections"]
 
 
 def test_a_request_whose_end_is_not_known_leaves_nothing_to_compare(made: Any) -> None:
