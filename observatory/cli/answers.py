@@ -5,6 +5,7 @@ A missing value is a dash in a table, empty in CSV, null in JSON; an infinite on
 
 import csv
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -44,7 +45,7 @@ def show_table(
     if not console.is_terminal and width is None:
         console = open_console(width=_PIPED_WIDTH)
     remaining = iter(rows)
-    shown = list(islice(remaining, limit) if limit else remaining)
+    shown = list(islice(remaining, min(limit, sys.maxsize)) if limit else remaining)
     cells = [[cell_text(value, longest) for value in row] for row in shown]
     needed = sum(_widths(columns, cells)) + 3 * len(columns)
     if shown and needed > _FOLDS * console.width:

@@ -6,7 +6,7 @@ import typer
 
 from observatory.cli.console import echo, echo_json
 from observatory.cli.endpoint_names import one_url, unused_name
-from observatory.cli.options import JsonOption, ResultsOption
+from observatory.cli.options import JsonOption, ResultsOption, check_size
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -80,6 +80,14 @@ def limits(
     if from_run is not None:
         answers = _reread(workspace, from_run)
     else:
+        for option, value in (
+            ("--up-to", up_to),
+            ("--up-to-tpm", up_to_tpm),
+            ("--max-requests", max_requests),
+            ("--max-minutes", max_minutes),
+            ("--max-usd", max_usd),
+        ):
+            check_size(option, value)
         typed = _Typed(only, up_to, up_to_tpm, max_requests, max_minutes, max_usd)
         from observatory.cli.target import asked_target
 

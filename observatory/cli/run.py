@@ -8,7 +8,7 @@ import typer
 
 from observatory.cli.console import echo, someone_there
 from observatory.cli.endpoint_names import one_url
-from observatory.cli.options import JsonOption, ResultsOption
+from observatory.cli.options import JsonOption, ResultsOption, check_size
 
 if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
@@ -266,6 +266,8 @@ def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
 
     from observatory.core.errors import BadInput
 
+    for name, typed_value in asdict(typed).items():
+        check_size("--" + name.replace("_", "-"), typed_value)
     data = scenario.model_dump(mode="json")
     data["processes"] = scenario.processes if typed.processes is None else typed.processes
     for name in ("usd", "requests", "output_tokens"):

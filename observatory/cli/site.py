@@ -51,7 +51,9 @@ def serve(
     results: ResultsOption = None,
     published_only: PublishedOption = False,
     show_host: HostOption = False,
-    port: Annotated[int, typer.Option(help="Port on loopback; 0 takes a free one.")] = 8090,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on loopback; 0 takes a free one.")
+    ] = 8090,
 ) -> None:
     """Build the site, then serve it on loopback until Ctrl-C.
 

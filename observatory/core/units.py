@@ -12,8 +12,10 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"(\d+(?:\.\d+)?)"
-_DURATION = re.compile(rf"^\s*{_NUMBER}\s*([a-z]+)\s*$")
-_RATE = re.compile(rf"^\s*{_NUMBER}\s*/\s*([a-z]+)\s*$")
+_DURATION = re.compile(rf"^\s*{_NUMBER}\s*([a-z]+)\s*$", re.ASCII)
+_RATE = re.compile(rf"^\s*{_NUMBER}\s*/\s*([a-z]+)\s*$", re.ASCII)
+MOST = 2e12
+"""More seconds, or more events a second, are a typing error."""
 _PER = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
@@ -22,10 +24,13 @@ def parse_duration(text: object) -> float:
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None or match[2] not in _SECONDS:
         raise ValueError(
-            f"{text!r} is not a duration: write a number and a unit, one of "
+            f"{_cut(str(text))} is not a duration: write a number and a unit, one of "
             f"{', '.join(_SECONDS)}, such as 500ms or 30s"
         )
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > MOST:
+        raise ValueError(f"{_cut(match[0])} is longer than can be meant")
+    return seconds
 
 
 def parse_rate(text: object) -> float:
@@ -33,10 +38,17 @@ def parse_rate(text: object) -> float:
     match = _RATE.match(text) if isinstance(text, str) else None
     if match is None or match[2] not in _PER:
         raise ValueError(
-            f"{text!r} is not a rate: write a number, a slash and a unit, one of "
+            f"{_cut(str(text))} is not a rate: write a number, a slash and a unit, one of "
             f"{', '.join(_PER)}, such as 2/s or 90/min"
         )
-    return float(match[1]) / _PER[match[2]]
+    rate_per_s = float(match[1]) / _PER[match[2]]
+    if rate_per_s > MOST:
+        raise ValueError(f"{_cut(match[0])} is more than can be sent")
+    return rate_per_s
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
 def format_duration(seconds: float) -> str:

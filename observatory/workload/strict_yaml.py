@@ -162,10 +162,13 @@ class _Reader:
             number = int(text) if kind == "int" else float(text)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
-            raise self._refusal(node, f"{text[:40]!r} is not a finite number")
-        if kind == "int" and not -(2**63) <= number < 2**63:
+        if isinstance(number, int):
+            if not -(2**63) <= number < 2**63:
+                raise self._refusal(node, "a whole number has more than 64 bits")
+        elif kind == "int":  # more digits than Python reads
             raise self._refusal(node, "a whole number has more than 64 bits")
+        elif not math.isfinite(number):
+            raise self._refusal(node, f"{text[:40]!r} is not a finite number")
         return number
 
     def _expect_tag(self, node: yaml.Node, kind: str) -> None:
