@@ -9,7 +9,7 @@ import msgspec
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import MANIFEST_FORMAT, Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.files import disk_error, replacing
+from observatory.store.files import check_regular, disk_error, replacing
 
 MANIFEST_NAME = "manifest.json"
 NEWBORN_S = 60.0
@@ -50,8 +50,9 @@ def _folders(workspace: Workspace) -> list[Path]:
 
 def _has_manifest(folder: Path) -> bool:
     """Whether it is a run folder; one that may not be looked into is, and reading it gives the reason."""
+    path = folder / MANIFEST_NAME
     try:
-        return (folder / MANIFEST_NAME).is_file()
+        return path.is_file() or path.exists()
     except OSError:
         return True
 
@@ -102,6 +103,8 @@ def read_manifest_bytes(folder: Path) -> bytes:
     """manifest.json as it lies on disk."""
     path = folder / MANIFEST_NAME
     try:
+        if path.exists():
+            check_regular(path)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise BadInput("is not a run folder: it has no manifest.json", where=str(folder)) from error

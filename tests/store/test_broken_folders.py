@@ -12,6 +12,7 @@ from observatory.core.workspace import Workspace
 from observatory.store.campaigns import unfinished_campaigns
 from observatory.store.database import connect
 from observatory.store.manifest import NEWBORN_S, read_manifest, run_folders, stray_folders
+from observatory.store.rebuild import rebuild
 from observatory.store.recovery import recover_crashed
 from observatory.store.run_folder import list_runs, resolve_runs
 from observatory.store.warehouse import ingest, ingest_pending, pending_runs
@@ -127,3 +128,19 @@ def test_a_database_that_cannot_be_written_leaves_the_run_sealed_and_says_so(
         assert "r1: sealed on disk, waiting for the database" in (said.message or "")
         assert "\n" not in (said.message or "")
     assert json.loads((folder / "manifest.json").read_text())["sealed"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "samples.parquet"])
+def test_a_pipe_in_place_of_a_file_is_named_and_nothing_waits_for_it(
+    name: str, stocked: Workspace
+) -> None:
+    """Opening a pipe for reading waits until somebody writes to it."""
+    for run_id in ("r0", "r1"):
+        sealed_run(stocked, manifest(run_id))
+    (stocked.runs / "r0" / name).unlink()
+    os.mkfifo(stocked.runs / "r0" / name)
+    found = rebuild(stocked, stage_rows)
+    assert found.ingested == ("r1",)
+    [line] = found.left_out
+    assert str(stocked.runs / "r0" / name) in line
+    assert "is not a regular file" in line
