@@ -30,7 +30,7 @@ reasoning: {tokens_median: 3, tokens_p95: 5}
 SCENARIO = """
 name: wires
 seed: 3
-workload: {kind: tasks, tasks: [support-tickets], max_tokens: 12}
+workload: {kind: tasks, tasks: [support-tickets], max_tokens: 16}
 arrivals: {kind: closed}
 stages: [{concurrency: 2}]
 timing: {warmup: 0s, steady: 4s, drain: 30s}
@@ -128,7 +128,7 @@ def test_emulated_targets_are_asked_on_the_wire_that_they_name(workspace: Worksp
 
 def test_a_completions_workload_is_refused_before_anything_starts(workspace: Workspace) -> None:
     workspace.write("quick", PROFILE)
-    asked = SCENARIO.replace("max_tokens: 12", "max_tokens: 12, request: completions")
+    asked = SCENARIO.replace("max_tokens: 16", "max_tokens: 12, request: completions")
     workspace.write("wires", asked + STARTED.format(wire="messages"))
     for arguments in (("run", "wires"), ("run", "wires", "--dry-run")):
         said = workspace.run(*arguments, code=2)
@@ -151,7 +151,7 @@ def test_a_real_engine_is_asked_on_both(workspace: Workspace, tmp_path: Path) ->
             if row["error_text"] == "the server closed the connection" and row["ttft_ns"] is None:
                 continue  # it closes kept connections without a word; the next try is the answer
             assert (row["outcome"], row["error_text"], row["saw_done"]) == ("ok", None, True)
-            assert row["prompt_tokens"] > 20 and 1 <= row["output_tokens"] <= 12
+            assert row["prompt_tokens"] > 20 and 1 <= row["output_tokens"] <= 16
             assert row["output_tokens_from"] == "usage" and row["ttft_ns"] > 0
             assert row["streamed_tokens"] == row["events"]
     (counts,) = workspace.sql(
