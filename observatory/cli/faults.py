@@ -3,6 +3,7 @@
 Rooms raise EnvironmentFailed where they know the file; this is for what reaches the command's end.
 """
 
+import resource
 import sys
 from pathlib import Path
 
@@ -14,6 +15,24 @@ _LIBRARIES = {
 }
 _MEMORY = ("cannot allocate memory", "out of memory", "failed to map segment", "memory allocation")
 _MORE_MEMORY = "give it more memory (ulimit -v, the container's limit), or load less at once"
+
+
+LEAST_BYTES = 700 << 20
+"""Address space below which the libraries that read and judge runs end the process themselves."""
+_LIGHT = ("--help", "init", "scenario", "model", "engine", "target", "emulate", "probe", "schema")
+"""Verbs that load none of them."""
+
+
+def check_address_space(verb: str | None) -> None:
+    """Raise EnvironmentFailed where this process may not have the memory that a verb begins with."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if verb in (None, *_LIGHT) or limit == resource.RLIM_INFINITY or limit >= LEAST_BYTES:
+        return
+    raise EnvironmentFailed(
+        f"the address space is limited to {limit >> 20} MiB; {verb} begins with "
+        f"{LEAST_BYTES >> 20} MiB",
+        fix="raise the limit: ulimit -v unlimited",
+    )
 
 
 def environment_fault(error: BaseException) -> EnvironmentFailed | None:

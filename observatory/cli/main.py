@@ -30,7 +30,7 @@ from observatory.cli import (
     target,
 )
 from observatory.cli.console import echo, install_streams, lost_output
-from observatory.cli.faults import environment_fault
+from observatory.cli.faults import check_address_space, environment_fault
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.processes import leave_no_core_dumps
 
@@ -106,6 +106,7 @@ def main() -> NoReturn:
 def _run(interruption: Interruption) -> int:
     """Run the verb and return the exit code; whatever it raises is printed."""
     try:
+        check_address_space(sys.argv[1] if len(sys.argv) > 1 else None)
         app()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 
 from observatory.cli import main as command
-from observatory.cli.faults import environment_fault
-from observatory.core.errors import ExitCode, Interrupted
+from observatory.cli.faults import LEAST_BYTES, check_address_space, environment_fault
+from observatory.core.errors import EnvironmentFailed, ExitCode, Interrupted
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,16 @@ def test_a_results_folder_that_is_a_file_or_cannot_be_made_is_one_line(tmp_path:
         assert done.returncode == 4, done.stderr
         assert done.stderr.count("\n") == 1
         assert done.stderr.startswith("observatory: ")
+
+
+def test_an_address_space_that_is_too_small_is_named_before_a_library_aborts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda which: (400 << 20, -1))
+    with pytest.raises(EnvironmentFailed, match="limited to 400 MiB"):
+        check_address_space("rebuild")
+    check_address_space("scenario")
+    check_address_space(None)
+    for enough in (-1, LEAST_BYTES):
+        monkeypatch.setattr("resource.getrlimit", lambda which, limit=enough: (limit, -1))
+        check_address_space("rebuild")
