@@ -94,14 +94,14 @@ class Report:
             f"{early} within 0.5 s of a child's start",
             f"{self.requests} requests arrived at the service, {self.rows} of them are rows, "
             f"{self.lost} were counted as lost with their load generator",
-            f"the last request of a run arrived {self._latest()}",
+            f"the last request of a run whose runner was killed arrived {self._latest()}",
             f"{len(self.faults)} faults",
         ]
         return said + [f"FAULT: {fault}" for fault in self.faults]
 
     def _latest(self) -> str:
         if self.latest_s is None:
-            return "before any runner was killed"
+            return "before its runner was killed, or none did"
         when = "after" if self.latest_s > 0 else "before"
         return f"at the latest {abs(self.latest_s):.3f} s {when} the death of its runner"
 
