@@ -35,7 +35,8 @@ SCENARIO = """
 name: canaries
 seed: 3
 store_text: STORE
-workload: {kind: tasks, tasks: [support-tickets], max_tokens: 8}
+stop_on_refusals: false
+workload: {kind: tasks, tasks: [support-tickets], max_tokens: 16}
 arrivals: {kind: closed}
 stages: [{concurrency: 2}]
 timing: {warmup: 0s, steady: 1s, drain: 2s}

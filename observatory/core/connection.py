@@ -17,6 +17,9 @@ from observatory.core.errors import BadInput
 
 ENVIRONMENT_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
+_NOT_IN_A_HEADER = re.compile(r"[^\t\x20-\x7e\xa0-\xff]")
+"""RFC 9110, 5.5: no control characters; of the others those of one byte."""
+
 
 class KeySource(msgspec.Struct, frozen=True):
     """Where the key is read from when a connection is used, and the header that carries it."""
@@ -118,6 +121,12 @@ def resolved_headers(connection: Connection) -> dict[str, str]:
     for name, value in headers.items():
         if "\r" in value or "\n" in value:
             raise BadInput("a header's value has a line break", where=f"header {name}")
+        if _NOT_IN_A_HEADER.search(value):  # and no message repeats it: it may be a key
+            raise BadInput(
+                "a header's value has a character that cannot be sent in one",
+                where=f"header {name}",
+                fix="was more copied than the key? it has letters, digits and signs of ASCII",
+            )
     return headers
 
 

@@ -140,7 +140,7 @@ def own_transport(
         for name in list(request.headers):
             if name.lower() not in TRANSPORT_HEADERS:
                 del request.headers[name]
-        request.headers.update(headers)
+        request.headers.update(httpx2.Headers(headers, encoding="latin-1"))
         # What a few compressed bytes become has no bound.
         request.headers["Accept-Encoding"] = "identity"
 

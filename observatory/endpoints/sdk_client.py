@@ -103,7 +103,7 @@ def _own_headers(headers: dict[str, str]) -> Any:
                 del request.headers[name]
         # Compressed events would arrive when the compressor likes.
         request.headers["Accept-Encoding"] = "identity"
-        request.headers.update(headers)
+        request.headers.update(httpx2.Headers(headers, encoding="latin-1"))
 
     return own
 

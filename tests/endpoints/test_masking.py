@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from observatory.core.connection import Connection, KeySource
+from observatory.core.connection import Connection, KeySource, resolved_headers
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.endpoints.masking import MASK, Masker
 from observatory.endpoints.prompt_echo import MARK, without_prompt
@@ -109,3 +109,20 @@ PROMPT = "Patient Jane Roe, born 1970-02-03, complains of\n  headaches since Mon
 def test_a_prompt_in_an_errors_text_is_not_kept(text: str, kept: str) -> None:
     body = {"messages": [{"role": "user", "content": [{"type": "text", "text": PROMPT}]}]}
     assert without_prompt(text, body) == kept
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-здравей-123456", "sk-canary\x01-123456", "sk-\u200bcanary-123456"]
+)
+def test_a_key_that_no_header_can_hold_is_refused_without_being_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", key)
+    connection = Connection(
+        scheme="http", host="h", port=1, base_path="/v1", model="m", key=KeySource(env="KEY")
+    )
+    with pytest.raises(BadInput, match="cannot be sent") as caught:
+        resolved_headers(connection)
+    assert key not in str(caught.value) and "123456" not in str(caught.value)
+    monkeypatch.setenv("KEY", "sk-café-123456")
+    assert resolved_headers(connection)["Authorization"] == "Bearer sk-café-123456"
