@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import coverage
 from benchmarks.bench import Bench
 from benchmarks.catalogue import MEASURES
 from benchmarks.machine import QUIET_BUSY, busy_share, choose_cores, facts
@@ -21,8 +22,13 @@ from observatory.core.errors import ObservatoryError
 
 def main(words: list[str] | None = None) -> int:
     """Exit code: 0 all measured (reached or not), 2 unknown name, 4 this machine cannot, or is busy."""
+    given = sys.argv[1:] if words is None else words
+    if given[:1] == ["coverage"]:  # simulations: no engine, nothing to measure
+        return coverage.main(given[1:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="+", help=f"all, render, or of: {', '.join(MEASURES)}")
+    parser.add_argument(
+        "names", nargs="+", help=f"all, render, coverage, or of: {', '.join(MEASURES)}"
+    )
     parser.add_argument("--quick", action="store_true", help="shorter windows, for a first look")
     parser.add_argument("--refuse-busy", action="store_true", help="exit 4 on a busy machine")
     asked = parser.parse_args(words)

@@ -5,22 +5,26 @@ the evidence: intervals and sample floors count clusters.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from observatory.analysis.dependence import CorrelationTime, Dependence, correlation_time
 from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
 from observatory.analysis.proportions import wilson
 from observatory.analysis.quantiles import lower_bound_rank
-from observatory.core.metric import FLOORS, QUANTILES
+from observatory.analysis.series import CAUTION, CAUTION_OF_MEANS, caution_of, too_few
+from observatory.core.metric import FLOORS, MEAN_FLOOR, QUANTILES
 
 
 class Clustered:
     """Finite observations with their clusters, and how many infinite ones each cluster adds.
 
     values and owners have one entry an observation, infinite one a cluster; owners count from 0.
-    Clusters without any observation do not count.
+    Clusters without any observation do not count. started: the instant of each cluster, where
+    clusters that follow each other may depend on each other; None where they do not.
     """
 
     def __init__(
@@ -28,6 +32,7 @@ class Clustered:
         values: NDArray[np.float64],
         owners: NDArray[np.integer],
         infinite: NDArray[np.int64],
+        started: NDArray[np.int64] | None = None,
     ) -> None:
         sizes = np.bincount(owners, minlength=len(infinite)) + infinite
         self._values = values
@@ -37,6 +42,10 @@ class Clustered:
         self._infinite = int(infinite.sum())
         self.clusters = int((sizes > 0).sum())
         self.observations = int(sizes.sum())
+        self._order = (
+            None if started is None else np.flatnonzero(sizes)[np.argsort(started[sizes > 0])]
+        )
+        self._dependence = self._of_clusters()
 
     def at(self, p: float) -> float:
         """The p-quantile of the pooled observations, as quantiles.rank defines it."""
@@ -49,17 +58,21 @@ class Clustered:
         if n == 0:
             return Estimate(n=0, needs_n=needs, reason="no_requests")
         value = self.at(p)
-        if n < needs:
-            if not lower_bound_rank(n, p):
-                return Estimate(n=n, needs_n=needs, reason="sample_floor")
-            low = self.at(self._share_interval(p, value, 2 * CONFIDENCE - 1)[0])
+        time = self._time(self._below(value) - p * self._sizes)
+        cautious = self._cautious(time)
+        found = Estimate(n=n, needs_n=needs, effective_n=int(cautious))
+        if cautious < needs:
+            if not lower_bound_rank(int(cautious), p):
+                return replace(found, reason="sample_floor")
+            low = self.at(self._share_interval(p, value, 2 * CONFIDENCE - 1, time)[0])
             if math.isinf(low):
-                return Estimate(bound=failure_bound, n=n, needs_n=needs, reason="failures")
-            return Estimate(bound=low, n=n, needs_n=needs, reason="sample_floor")
+                return replace(found, bound=failure_bound, reason="failures")
+            return replace(found, bound=low, reason="sample_floor")
+        found = replace(found, effective_n=int(n / time.requests))
         if math.isinf(value):
-            return Estimate(bound=failure_bound, n=n, needs_n=needs, reason="failures")
-        below, above = self._share_interval(p, value, CONFIDENCE)
-        return Estimate(value=value, low=self.at(below), high=self.at(above), n=n, needs_n=needs)
+            return replace(found, bound=failure_bound, reason="failures")
+        below, above = self._share_interval(p, value, CONFIDENCE, time)
+        return replace(found, value=value, low=self.at(below), high=self.at(above))
 
     def mean(self) -> Estimate:
         """The mean of all observations as a ratio of cluster sums, with its linearised interval."""
@@ -71,11 +84,52 @@ class Clustered:
             np.float64
         )
         value = float(sums.sum() / self.observations)
+        time = self._time(sums - value * self._sizes)
+        cautious = self._cautious(time, CAUTION_OF_MEANS)
+        if time.requests > 1 and cautious < MEAN_FLOOR:
+            return too_few(self.clusters, cautious, MEAN_FLOOR)
         error = self._ratio_error(sums, value)
         if error is None:
             return Estimate(value=value, n=self.clusters)
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.clusters - 1)) * error
-        return Estimate(value=value, low=value - half, high=value + half, n=self.clusters)
+        degrees = self.clusters - 1.0 if time.requests == 1 else time.degrees(self.clusters)
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error * math.sqrt(time.requests)
+        effective = int(self.clusters / time.requests)
+        return Estimate(
+            value=value,
+            low=value - half,
+            high=value + half,
+            n=self.clusters,
+            needs_n=None if self._order is None else MEAN_FLOOR,
+            effective_n=effective,
+        )
+
+    def _of_clusters(self) -> Dependence | None:
+        """The dependence of the clusters' means, in the order of time."""
+        if self._order is None:
+            return None
+        sums = np.bincount(self._owners, self._values, minlength=len(self._sizes))
+        finite = np.maximum(np.bincount(self._owners, minlength=len(self._sizes)), 1)
+        return Dependence((sums / finite)[self._order])
+
+    def _time(self, residuals: NDArray[np.float64]) -> CorrelationTime:
+        """The correlation time of a residual of each cluster; 1 where none depends on another."""
+        if self._dependence is None or self._order is None or not self._dependence.found:
+            return CorrelationTime(1.0, 1)
+        return correlation_time(residuals[self._order])
+
+    def _cautious(self, time: CorrelationTime, caution: float = CAUTION) -> float:
+        """The effective number of clusters that floors count."""
+        own = self._dependence
+        if own is None or not own.found:
+            return float(self.clusters)
+        return self.clusters / max(
+            time.requests, own.of_ranks.requests, caution_of(own.persistence, caution)
+        )
+
+    def _below(self, value: float) -> NDArray[np.float64]:
+        """How many observations of each cluster are at most this value."""
+        counts = np.bincount(self._owners[self._values <= value], minlength=len(self._sizes))
+        return counts.astype(np.float64)
 
     def _ratio_error(self, sums: NDArray[np.float64], ratio: float) -> float | None:
         """The standard error of sums / sizes between clusters (Cochran, Sampling Techniques, 6.3)."""
@@ -85,18 +139,18 @@ class Clustered:
         residuals = (sums - ratio * self._sizes)[self._sizes > 0]
         return math.sqrt(m / (m - 1) * float((residuals**2).sum())) / self.observations
 
-    def _share_interval(self, p: float, value: float, level: float) -> tuple[float, float]:
+    def _share_interval(
+        self, p: float, value: float, level: float, time: CorrelationTime
+    ) -> tuple[float, float]:
         """The shares between which the one at or below the true p-quantile lies.
 
         Woodruff's inversion (JASA 47, 1952) with the interval of Korn and Graubard (Survey
         Methodology 24, 1998): Clopper-Pearson at the sample size that independent observations of
         the same variance would have. R's survey::svyquantile calls it interval.type = "beta".
         """
-        n = float(self.clusters)
+        n = self.clusters / time.requests
         if math.isfinite(value):
-            below = np.bincount(
-                self._owners[self._values <= value], minlength=len(self._sizes)
-            ).astype(np.float64)
+            below = self._below(value)
             share = float(below.sum()) / self.observations
             error = self._ratio_error(below, share)
             if error and 0 < share < 1:
@@ -105,6 +159,7 @@ class Clustered:
                     tail, self.clusters - 1
                 )
                 n = min(share * (1 - share) / error**2, self.observations) * float(narrowing) ** 2
+                n /= time.requests
         hits = p * n
         tail = (1 - level) / 2
         low = float(stats.beta.ppf(tail, hits, n - hits + 1))

@@ -14,7 +14,8 @@ class Estimate:
     """value with its 95 % interval, all in the metric's unit; n requests stand behind it.
 
     Where value is None, reason says why and bound is what the data still support: with 95 %
-    confidence the figure is at least that. high is infinite where failures reach it.
+    confidence the figure is at least that. high is infinite where failures reach it. effective_n is
+    how many independent requests say as much as the n do; floors (needs_n) count it.
     """
 
     value: float | None = None
@@ -24,6 +25,7 @@ class Estimate:
     n: int | None = None
     needs_n: int | None = None
     reason: str | None = None
+    effective_n: int | None = None
 
 
 def absent(reason: str, n: int | None = None) -> Estimate:

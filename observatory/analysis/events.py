@@ -35,6 +35,7 @@ class Events:
     characters: NDArray[np.float32]
     apportioned: bool
     attempts: int
+    sent_ns: NDArray[np.int64]
 
     def inside(self, window: Window) -> NDArray[np.bool_]:
         """Which events arrived in the window."""
@@ -76,6 +77,7 @@ def events_of(attempts: pl.DataFrame) -> Events:
         characters=characters,
         apportioned=apportioned,
         attempts=attempts.height,
+        sent_ns=attempts.get_column("sent_ns").fill_null(0).to_numpy().astype(np.int64),
     )
 
 
@@ -131,5 +133,8 @@ def pooled_gaps_s(
     """
     mask = events.clean & events.inside(window) & latency[events.owner]
     return Clustered(
-        events.gap_ns[mask] / 1e9, events.owner[mask], (latency & failed).astype(np.int64)
+        events.gap_ns[mask] / 1e9,
+        events.owner[mask],
+        (latency & failed).astype(np.int64),
+        events.sent_ns,
     )

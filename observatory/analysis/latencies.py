@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.events import pooled_gaps_s
-from observatory.analysis.quantiles import Values, mean, percentile
+from observatory.analysis.series import Ordered
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import failure_bound_s
 from observatory.core.metric import FLOORS, FROM_SCHEDULED, METRICS, QUANTILES, Metric
@@ -35,6 +35,8 @@ OF_A_STREAM = frozenset(
 )
 """What an answer that comes at once does not have."""
 
+InTime = tuple[pl.DataFrame, NDArray[np.float64]]
+"""Requests in the order of time, and the open requests at each one's instant."""
 Row = tuple[str, str, Estimate]
 """Metric, statistic, estimate."""
 
@@ -43,7 +45,8 @@ def latency_rows(data: StageData) -> Iterator[Row]:
     """p50 ... p999, mean and their _ok variants of every metric with quantiles."""
     bound_s = failure_bound_s(data.requests, data.window)
     sound = ~pl.col("clock_step")
-    usable, as_users_wait = data.counted.filter(sound), data.offered.filter(sound)
+    usable = data.in_time(data.counted.filter(sound))
+    as_users_wait = data.in_time(data.offered.filter(sound))
     for metric in METRICS:
         if metric.name in OF_A_STREAM and not data.streamed:
             yield from _not_streamed(metric)
@@ -63,31 +66,42 @@ def _not_streamed(metric: Metric) -> Iterator[Row]:
         yield metric.name, "mean" + suffix, absent("not_streamed", 0)
 
 
-def population(usable: pl.DataFrame, metric: Metric) -> tuple[Values, Values]:
-    """Ascending values of a metric over all requests (failures infinite) and over successes only."""
-    succeeded = pl.col("outcome") == "ok"
-    of_ok = usable.filter(succeeded).get_column(metric.name).drop_nulls().to_numpy()
-    reached = usable.filter(~succeeded).get_column(metric.name)
-    lost = 0 if metric.name in OF_THE_CLIENT else reached.null_count()
-    worst = -np.inf if metric.better == "higher" else np.inf
-    everything = np.concatenate([of_ok, reached.drop_nulls().to_numpy(), np.full(lost, worst)])
-    return np.sort(everything), np.sort(of_ok)
+def population(usable: InTime, metric: Metric) -> tuple[Ordered, Ordered]:
+    """A metric's values in time over all requests (failures infinite) and over successes only."""
+    rows, load = usable
+    succeeded = (rows.get_column("outcome") == "ok").to_numpy()
+    values = rows.get_column(metric.name).to_numpy().astype(np.float64)
+    known = ~np.isnan(values)
+    of_ok = succeeded & known
+    everything = of_ok | (~succeeded & known)
+    slow_is_low = metric.better == "higher"
+    if metric.name not in OF_THE_CLIENT:
+        values = np.where(~succeeded & ~known, -np.inf if slow_is_low else np.inf, values)
+        everything |= ~succeeded
+    return (
+        Ordered(values[everything], load[everything], slow_is_low),
+        Ordered(values[of_ok], load[of_ok], slow_is_low),
+    )
 
 
-def _request_rows(usable: pl.DataFrame, metric: Metric, bound_s: float | None) -> Iterator[Row]:
+def _request_rows(usable: InTime, metric: Metric, bound_s: float | None) -> Iterator[Row]:
+    rows, _ = usable
     everything, of_ok = population(usable, metric)
-    if usable.height and not len(of_ok) and (usable.get_column("outcome") == "ok").any():
+    if rows.height and not len(of_ok.values) and (rows.get_column("outcome") == "ok").any():
         everything = of_ok  # successes exist and none shows this metric: failures say nothing of it
-    for suffix, values in (("", everything), ("_ok", of_ok)):
-        unobserved = not len(values) and usable.height > 0
+    if len(everything.values) == len(of_ok.values):
+        everything = of_ok  # the same values: computed once
+    for suffix, series in (("", everything), ("_ok", of_ok)):
+        unobserved = not len(series.values) and rows.height > 0
         for statistic in QUANTILES:
-            estimate = percentile(values, statistic, bound_s if metric.better != "higher" else 0.0)
+            bound = bound_s if metric.better != "higher" else 0.0
+            estimate = series.percentile(statistic, bound)
             if unobserved:
                 estimate = replace(estimate, reason="not_observed")
             if metric.better == "higher" and estimate.low is not None:
                 estimate = replace(estimate, low=max(0.0, estimate.low))
             yield metric.name, statistic + suffix, estimate
-        average = absent("not_observed", 0) if unobserved else mean(values)
+        average = absent("not_observed", 0) if unobserved else series.mean()
         yield metric.name, "mean" + suffix, average
 
 

@@ -15,8 +15,8 @@ MIN_EVENTS = 30
 """Fewer arrivals than three a batch say nothing about how batches differ: no interval."""
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, JASA 22, 1927), n > 0.
+def wilson(hits: float, n: float) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson, JASA 22, 1927), n > 0; of effective numbers too.
 
     Recommended for any n by Brown, Cai and DasGupta, Statistical Science 16, 2001.
     """

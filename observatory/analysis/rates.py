@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.latencies import Row
-from observatory.analysis.proportions import batch_sums, rate, share
+from observatory.analysis.proportions import batch_sums, rate
+from observatory.analysis.series import share
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import Window
+from observatory.core.metric import MEAN_FLOOR
 
 
 def rate_rows(data: StageData) -> Iterator[Row]:
@@ -27,8 +29,8 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     fraction = goodput_fraction(data)
     yield "goodput_fraction", "value", fraction
     yield "goodput_rps", "value", _goodput_rps(data, fraction)
-    failed = int((data.offered.get_column("outcome") != "ok").sum())
-    yield "error_rate", "value", share(failed, data.offered.height)
+    failed = (data.in_time(data.offered)[0].get_column("outcome") != "ok").to_numpy()
+    yield "error_rate", "value", share(failed, data.latency_dependence)
     yield "throttle_rate", "value", _throttle_rate(data)
     stale, tries = (
         int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
@@ -81,11 +83,15 @@ def goodput_fraction(data: StageData) -> Estimate:
         return absent("no_slo")
     if not data.streamed and (data.slo.ttft is not None or data.slo.tpot is not None):
         return absent("not_streamed", data.offered.height)
-    good = data.offered.select(
-        pl.when(pl.col("outcome") != "ok").then(False).otherwise(_meets(data)).alias("good")
-    ).get_column("good")
+    good = (
+        data.in_time(data.offered)[0]
+        .select(
+            pl.when(pl.col("outcome") != "ok").then(False).otherwise(_meets(data)).alias("good")
+        )
+        .get_column("good")
+    )
     decided = good.drop_nulls()
-    estimate = share(int(decided.sum()), len(decided))
+    estimate = share(decided.to_numpy(), data.latency_dependence, floor=MEAN_FLOOR)
     if len(decided) < len(good):
         return replace(estimate, reason="undecided_left_out")
     return estimate
@@ -112,7 +118,7 @@ def _meets(data: StageData) -> pl.Expr:
 def _goodput_rps(data: StageData, fraction: Estimate) -> Estimate:
     """The fraction's requests over the window; its interval takes their number as given."""
     if fraction.value is None or not fraction.n:
-        return absent(fraction.reason or "no_requests", fraction.n)
+        return replace(fraction, reason=fraction.reason or "no_requests")
     scale = fraction.n / data.window.seconds
     return replace(
         fraction,
@@ -123,5 +129,9 @@ def _goodput_rps(data: StageData, fraction: Estimate) -> Estimate:
 
 
 def _throttle_rate(data: StageData) -> Estimate:
-    throttled = int(data.counted.get_column("attempts_throttled").sum())
-    return share(throttled, int(data.counted.get_column("attempts_recorded").sum()))
+    counted = data.in_time(data.counted)[0]
+    throttled, tries = (
+        counted.get_column(name).to_numpy() for name in ("attempts_throttled", "attempts_recorded")
+    )
+    each = np.arange(int(tries.sum())) - np.repeat(np.cumsum(tries) - tries, tries)
+    return share(each < np.repeat(throttled, tries), data.latency_dependence)

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from observatory.analysis.concurrency import Concurrency, busy_fraction, concurrency
+from observatory.analysis.dependence import Dependence
 from observatory.analysis.events import Events, events_of
 from observatory.analysis.frames import COUNTED
 from observatory.analysis.windows import Window, counted, offered
@@ -69,6 +70,25 @@ class StageData:
         """Whether more than half of the whole answers really came as streams; true where it is not known."""
         came = self.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
         return 2 * int(came.sum()) > len(came) if len(came) else True
+
+    def in_time(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.float64]]:
+        """Rows of request_frame in the order of their scheduled instants, and how many requests were
+        open at each: what their waiting depends on."""
+        ordered = rows.sort("scheduled_ns", "request")
+        at = ordered.get_column("scheduled_ns").to_numpy().astype(np.int64)
+        starts, ends = (np.sort(instants) for instants in self._open_spans)
+        opened = np.searchsorted(starts, at, "left") - np.searchsorted(ends, at, "right")
+        return ordered, opened.astype(np.float64)
+
+    @cached_property
+    def latency_dependence(self) -> Dependence:
+        """How far the offered requests depend on those before them, by end-to-end latency as users wait;
+        failures count as infinitely slow."""
+        ordered, load = self.in_time(self.offered)
+        waited = ordered.select(
+            pl.when(pl.col("outcome") == "ok").then("e2e_scheduled_s").fill_null(float("inf"))
+        )
+        return Dependence(waited.to_series().to_numpy().astype(np.float64), load)
 
     @property
     def basis(self) -> Basis:

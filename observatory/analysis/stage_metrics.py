@@ -15,13 +15,13 @@ from observatory.analysis.energy_metrics import (
     sensor_metrics,
 )
 from observatory.analysis.engine_metrics import engine_metrics, sm_activity
-from observatory.analysis.estimate import absent
+from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.frames import request_frame
 from observatory.analysis.latencies import Row, latency_rows
 from observatory.analysis.money_metrics import money_metrics, score_metrics
 from observatory.analysis.rates import rate_rows
 from observatory.analysis.stage_data import Basis, StageData, gather
-from observatory.analysis.windows import loaded_stages, window_of
+from observatory.analysis.windows import Window, loaded_stages, window_of
 from observatory.core.metric import FLOORS, METRICS, QUANTILES
 from observatory.core.run import Manifest
 from observatory.store.frames import RunFrames, polars_schema
@@ -65,11 +65,21 @@ def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
                     basis if estimate.value is not None else None,
                     estimate.reason,
                     scopes.get(metric) if estimate.value is not None else None,
+                    estimate.effective_n,
+                    needs_s(estimate, window),
                 )
             )
     schema = polars_schema(STAGE_METRICS)
     names = [name for name in schema if name != "run_id"]
     return pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
+
+
+def needs_s(estimate: Estimate, window: Window | None) -> float | None:
+    """How long a window would have to be, at this load, for a figure that is below its floor."""
+    if window is None or estimate.reason != "sample_floor" or estimate.needs_n is None:
+        return None
+    has = estimate.n if estimate.effective_n is None else estimate.effective_n
+    return window.seconds * estimate.needs_n / has if has else None
 
 
 def _of_stage(data: StageData) -> Iterator[BasedRow]:

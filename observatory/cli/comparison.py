@@ -17,8 +17,9 @@ from observatory.cli.console import echo_json, open_console
 from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.cli.quote_view import bill_line, sum_line
+from observatory.core.floors import count_text, needs_text
 from observatory.core.run import StageTimes, Verdict
-from observatory.core.units import human_level, human_number
+from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
 from observatory.runner.campaign import CampaignResult
 from observatory.runner.finish import FinishedRun
@@ -168,7 +169,9 @@ def _requests(run: FinishedRun, stage: StageTimes | None, rows: dict[tuple[str, 
     row = rows.get(("e2e_s", "p50")) or rows.get(("ttft_s", "p50"))
     if stage is None:
         return Text("not run", style="dim")
-    return Text(human_number(row["n"]) if row is not None and row["n"] is not None else "0")
+    if row is None or row["n"] is None:
+        return Text("0")
+    return Text(count_text(row["n"], row.get("effective_n")))
 
 
 def cell(row: Row | None, unit: str) -> Text:
@@ -213,7 +216,8 @@ def _short_number(number: float) -> str:
 
 def _missing(row: Row, unit: str) -> Text:
     if row["reason"] == "sample_floor":
-        return Text(f"needs {row['needs_n']} requests, has {row['n']}", style="dim")
+        text = needs_text(row["needs_n"], row["n"], row.get("effective_n"), row.get("needs_s"))
+        return Text(text, style="dim")
     if row["reason"] == "failures":
         bound = f"> {figure_text(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
         return Text(f"{bound} (failures)", style="red")

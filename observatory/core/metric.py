@@ -713,6 +713,8 @@ METRICS: tuple[Metric, ...] = (
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 REQUEST_METRICS: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.sql is not None)
 
+MEAN_FLOOR = 30
+"""Requests that a mean or a ratio of sums needs."""
 FLOORS: dict[str, int] = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p999": 6636}
 """Requests below which a percentile is null: MLPerf early stopping, confidence 0.99 (METRICS.md)."""
 QUANTILES: dict[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}

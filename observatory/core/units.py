@@ -109,6 +109,19 @@ def human_usd(value: float) -> str:
     return f"{value:.{1 - math.floor(math.log10(value))}f}"
 
 
+MOST_PERCENT = 10.0
+"""A figure that is more than so many times another, or less than one part in so many, is written as a
+ratio: nobody reads +1,300 %."""
+
+
+def change_text(change: float) -> str:
+    """A relative change, such as "+12 %"; beyond MOST_PERCENT the ratio, such as "14 x" or "0.07 x"."""
+    ratio = 1 + change
+    if ratio > MOST_PERCENT + 1e-9 or 0 < ratio < 1 / MOST_PERCENT - 1e-9:
+        return f"{human_number(ratio)} x"
+    return f"{change * 100:+.3g} %"
+
+
 def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:
     """A load level for reading: "4 users", "2/s poisson", "priming"; its kind where neither is known."""
     if kind == "prime":

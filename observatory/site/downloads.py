@@ -74,7 +74,7 @@ ORDER BY r.created_at DESC, f.severity, f.code""",
     ),
     Example(
         "Every figure of one stage, with its interval and the reason where it is missing",
-        """SELECT metric, statistic, value, low, high, bound, n, needs_n, basis, reason
+        """SELECT metric, statistic, value, low, high, bound, n, effective_n, needs_n, basis, reason
 FROM stage_metrics
 WHERE run_id = (SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC LIMIT 1)
   AND stage = 0

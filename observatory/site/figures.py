@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from observatory.core.floors import needs_text
 from observatory.core.metric import BY_NAME
 from observatory.core.units import human_number, human_seconds
 
@@ -54,6 +55,7 @@ REASONS = {
     "no_sensor": "no sensor read it",
     "server_unknown": "the process that serves it on this machine is not known",
     "no_slo": "the scenario sets no objective",
+    "no_spread": "the same for every request of the window: no interval",
     "no_successes": "no request succeeded",
     "no_tokens": "no token arrived",
     "no_window": "the stage never reached its steady window",
@@ -61,6 +63,7 @@ REASONS = {
     "not_computed": "not computed for this run",
     "not_observed": "no request shows it",
     "not_streamed": "the answers did not come as a stream",
+    "paid_by_the_hour": "paid by the hour: one more request costs nothing more",
     "sample_floor": "too few requests",
     "shared_out_by_characters": "tokens shared out by characters",
     "token_counts_contradict": "token counts contradict the answers",
@@ -89,6 +92,8 @@ class Figure:
     basis: str | None = None
     reason: str | None = None
     scopes: str | None = None
+    effective_n: int | None = None
+    needs_s: float | None = None
 
     @property
     def unit(self) -> str:
@@ -108,13 +113,18 @@ class Figure:
 
     @property
     def below_floor(self) -> bool:
-        """Too few requests stand behind it."""
+        """Too few requests, or too few independent ones, stand behind it."""
         return (
             self.value is None
             and self.n is not None
             and self.needs_n is not None
-            and self.n < self.needs_n
+            and self.independent < self.needs_n
         )
+
+    @property
+    def independent(self) -> int:
+        """How many independent requests say as much as those behind it."""
+        return (self.n or 0) if self.effective_n is None else self.effective_n
 
     @property
     def drawable(self) -> bool:
@@ -129,7 +139,8 @@ class Figure:
         if self.value is not None and self.drawable:
             return write(self.value, self.unit, self.metric)
         if self.below_floor:
-            return f"needs {self.needs_n:,}, has {self.n:,}"
+            about = "about " if self.independent < (self.n or 0) else ""
+            return f"needs {self.needs_n:,}, has {about}{self.independent:,}"
         return "withheld" if self.withheld else DASH
 
     @property
@@ -156,6 +167,8 @@ class Figure:
     def note(self) -> str | None:
         """Why there is no value and the bound that the data support, or why it is doubtful."""
         reason = REASONS.get(self.reason or "", (self.reason or "").replace("_", " "))
+        if self.below_floor and self.independent < (self.n or 0):
+            reason = needs_text(self.needs_n or 0, self.n or 0, self.effective_n, self.needs_s)
         if self.withheld:
             reason = "; ".join(part.partition(": ")[2] for part in (self.reason or "").split("; "))
         bound = ""

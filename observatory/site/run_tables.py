@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from observatory.core.floors import count_text
 from observatory.core.metric import BY_NAME
 from observatory.core.units import human_number
 from observatory.site.charts.drawing import Cell, Table, figure_cell
@@ -71,7 +72,9 @@ def latency_table(member: Member, metrics: Sequence[str]) -> Table:
             found = [figures.get(metric, statistic) for statistic in _PERCENTILES]
             known = (metric, _PERCENTILES[0]) in figures.by_key
             counts = {figure.n for figure in found if figure.n is not None}
-            n = f", {max(counts):,} requests" if counts else ""
+            independent = [f.effective_n for f in found if f.effective_n is not None]
+            least = min(independent) if independent else None
+            n = f", {count_text(max(counts), least)} requests" if counts else ""
             if known:
                 title = Cell(BY_NAME[metric].title, under=f"{load.text}{n}")
                 rows.append([title, *(figure_cell(figure) for figure in found)])
@@ -82,7 +85,9 @@ def _with_n(figure: Figure) -> Cell:
     cell = figure_cell(figure)
     if not figure.n or figure.below_floor:
         return cell
-    under = "; ".join(part for part in (cell.under, f"n {figure.n:,}") if part)
+    under = "; ".join(
+        part for part in (cell.under, f"n {count_text(figure.n, figure.effective_n)}") if part
+    )
     return Cell(cell.text, under=under, number=True, basis=cell.basis)
 
 

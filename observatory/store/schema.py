@@ -493,7 +493,7 @@ STAGE_METRICS = Table(
         ),
         Column("bound", "DOUBLE", "one-sided bound the data support where value is null"),
         Column("n", "BIGINT", "requests behind it"),
-        Column("needs_n", "BIGINT", "sample floor"),
+        Column("needs_n", "BIGINT", "sample floor, in independent requests"),
         Column(
             "basis",
             "VARCHAR",
@@ -504,6 +504,16 @@ STAGE_METRICS = Table(
             "scopes",
             "VARCHAR",
             "energy: what is in the figure, each scope with its basis, e.g. cpu estimated, gpu measured",
+        ),
+        Column(
+            "effective_n",
+            "BIGINT",
+            "independent requests that say as much as the n; floors count it; null: not estimated",
+        ),
+        Column(
+            "needs_s",
+            "DOUBLE",
+            "below the floor: about how long the window would have to be at this load, seconds",
         ),
     ),
 )

@@ -46,7 +46,7 @@ def test_only_requests_scheduled_in_the_window_count_and_are_followed_to_their_e
 
 def test_a_failure_is_infinitely_slow_and_successes_stand_beside(made: Any, figure: Any) -> None:
     for place in range(9):
-        made.add(6 + place, ttft_s=0.1 + place / 100)
+        made.add(6 + place, ttft_s=0.1 + place * 4 % 9 / 100)
     for place in range(11):
         made.add_failed(20 + place)
     frame = metrics(made)
@@ -80,6 +80,10 @@ def test_failures_are_the_slow_end_of_a_rate_too(made: Any, figure: Any) -> None
     assert (p50["value"], p50["reason"], p50["bound"]) == (None, "failures", 0.0)
     made.add(30)
     made.add(31)
+    for place in range(30):
+        made.add(15 + place / 7 if place % 2 else 19.5 + place / 70)
+        if place % 3:
+            made.add_failed(15.05 + place / 7)
     later = figure(metrics(made), "output_tps_user", "p50")
     assert later["value"] == pytest.approx(100)
     assert later["low"] == 0.0
