@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from observatory.analysis.energy_amounts import Amount, arrived_tokens, ended_requests
 from observatory.analysis.energy_checks import withheld
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.foreign_cpu import foreign_cpu_of
 from observatory.analysis.quantiles import rank
-from observatory.analysis.rates import arrived
+from observatory.analysis.series import too_few
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.windows import Window
+from observatory.core.metric import MEAN_FLOOR
 from observatory.core.sample import EnergyRow, Scope, Subject
 from observatory.core.units import parse_duration
 from observatory.economics.energy import J_PER_KWH
@@ -182,8 +184,7 @@ def _gpu(data: StageData) -> Energy:
 def energy_metrics(data: StageData) -> Iterator[BasedRow]:
     """energy_j and what derives from it, the idle baseline beside it, and the shared host's energy."""
     energy = headline(data)
-    requests = data.ended_ok(energy.window).height
-    tokens = arrived(data, data.events.tokens, energy.window)
+    requests, tokens = ended_requests(data, energy.window), arrived_tokens(data, energy.window)
     yield "energy_j", "value", _scaled(energy, 1.0), energy.basis
     yield "power_w", "value", _scaled(energy, 1 / energy.window.seconds), energy.basis
     yield from _idle(data, energy)
@@ -193,16 +194,15 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
         "kwh_per_million_requests": MILLION / J_PER_KWH,
     }
     for metric, unit in of_requests.items():
-        per = _per(energy, unit, requests, "no_successes", requests)
-        yield metric, "value", per, energy.basis
-    yield from _of_tokens(data, energy, tokens, requests)
+        yield metric, "value", _per(energy, unit, requests), energy.basis
+    yield from _of_tokens(data, energy, tokens)
     carbon = replace(
         energy, energy_j=energy.kgco2e, low_j=None, high_j=None, reason=_carbon_reason(energy)
     )
     yield (
         "kgco2e_per_million_requests",
         "value",
-        _per(carbon, MILLION, requests, "no_successes", requests),
+        _per(carbon, MILLION, requests),
         energy.basis,
     )
     whole = facility(data)
@@ -210,20 +210,18 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
     gpu = _gpu(data)
     yield "gpu_energy_j", "value", _scaled(gpu, 1.0), gpu.basis
     basis = _of_tokens_basis(data, gpu)
-    yield "gpu_j_per_output_token", "value", _per(gpu, 1.0, tokens, "no_tokens", requests), basis
+    yield "gpu_j_per_output_token", "value", _per(gpu, 1.0, tokens), basis
     shared = energy_of(data, "shared_host", stage=data.window.stage)
     yield "shared_host_energy_j", "value", _scaled(shared, 1.0), shared.basis
 
 
-def _of_tokens(
-    data: StageData, energy: Energy, tokens: float | None, requests: int
-) -> Iterator[BasedRow]:
+def _of_tokens(data: StageData, energy: Energy, tokens: Amount) -> Iterator[BasedRow]:
     basis = _of_tokens_basis(data, energy)
-    per_token = _per(energy, 1.0, tokens, "no_tokens", requests)
+    per_token = _per(energy, 1.0, tokens)
     yield "j_per_output_token", "value", per_token, basis
     yield "tokens_per_j", "value", _inverse(per_token), basis
     unit = MILLION / J_PER_KWH
-    million = _per(energy, unit, tokens, "no_tokens", requests)
+    million = _per(energy, unit, tokens)
     yield "kwh_per_million_output_tokens", "value", million, basis
 
 
@@ -361,15 +359,26 @@ def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:
     return Estimate(value, low, high, n=n, reason=energy.reason)
 
 
-def _per(energy: Energy, unit: float, count: float | None, empty: str, n: int) -> Estimate:
-    """The energy for each of `count`, times `unit`."""
+def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
+    """The energy for each of an amount, times `unit`; null below MEAN_FLOOR ended requests.
+
+    A modelled range is the figure's own; else the interval is that of the amount, which varies from one
+    part of the window to the next, and takes the energy as it was read.
+    """
+    n = amount.requests
     if energy.energy_j is None:
         return Estimate(n=n, reason=energy.reason)
-    if count is None:
+    if amount.total is None:
         return absent("tokens_unknown", n)
-    if count == 0:
-        return absent(empty, n)
-    return _scaled(energy, unit / count, n)
+    if amount.total == 0:
+        return absent(amount.empty, n)
+    if amount.ended < MEAN_FLOOR:
+        return too_few(amount.ended, amount.ended, MEAN_FLOOR)
+    figure = replace(_scaled(energy, unit / amount.total, n), needs_n=MEAN_FLOOR)
+    if figure.low is None and amount.low and amount.high is not None:
+        joules = energy.energy_j * unit
+        figure = replace(figure, low=joules / amount.high, high=joules / amount.low)
+    return figure
 
 
 def _inverse(per_token: Estimate) -> Estimate:

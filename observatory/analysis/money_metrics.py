@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from observatory.analysis.bootstrap import ratio_of_sums
 from observatory.analysis.clusters import mean_share
 from observatory.analysis.energy_checks import mean_power_w, withheld
 from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
 from observatory.analysis.estimate import Estimate, absent
-from observatory.analysis.quantiles import mean
-from observatory.analysis.rates import request_rate
+from observatory.analysis.proportions import batch_sums, rate
+from observatory.analysis.series import too_few
 from observatory.analysis.stage_data import Basis, StageData
+from observatory.core.metric import MEAN_FLOOR
 from observatory.economics.machine_money import (
     Joules,
     machine_components,
@@ -96,60 +99,53 @@ def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
 
 def money_metrics(data: StageData) -> Iterator[BasedRow]:
     """cost_usd and what derives from it, usage-based figures beside, and the next request's cost."""
-    cost, usage, ended = cost_of(data), usage_cost_of(data), data.ended_ok()
-    n = ended.height
+    cost, usage = cost_of(data), usage_cost_of(data)
+    n = data.ended_ok().height
     yield "cost_usd", "value", Estimate(cost.usd, n=n, reason=cost.reason), cost.basis
-    per_thousand = _interval_per_1k(data, cost, _per(cost, n, 1e3, "no_successes", n))
+    per_thousand = _per_1k(data, cost)
     yield "usd_per_1k_requests", "value", per_thousand, cost.basis
-    yield from _of_tokens(data, cost, ended, "")
+    yield from _of_tokens(data, cost, "")
     busy = Estimate(data.busy_fraction, n=data.offered.height)
     yield "busy_fraction", "value", busy, data.basis
     yield "usage_cost_usd", "value", Estimate(usage.usd, n=n, reason=usage.reason), usage.basis
-    used = _interval_per_1k(data, usage, _per(usage, n, 1e3, "no_successes", n))
-    yield "usage_usd_per_1k_requests", "value", used, usage.basis
-    yield from _of_tokens(data, usage, ended, "usage_")
-    yield "marginal_usd_per_1k_requests", "value", *_marginal(data, per_thousand, cost, n)
-    characters = float(ended.get_column("a_answer_characters").sum())
-    yield (
-        "usd_per_1k_characters",
-        "value",
-        _per(cost, characters, 1e3, "no_characters", n),
-        cost.basis,
-    )
-    scores = ended.get_column("score").drop_nulls()
-    worth = float(scores.sum()) if len(scores) else None
-    correct = _per(cost, worth, 1.0, "none_correct", n, unknown="no_scores")
+    yield "usage_usd_per_1k_requests", "value", _per_1k(data, usage), usage.basis
+    yield from _of_tokens(data, usage, "usage_")
+    yield "marginal_usd_per_1k_requests", "value", *_marginal(data, per_thousand, cost)
+    characters = _per(data, cost, "a_answer_characters", 1e3, "no_characters")
+    yield "usd_per_1k_characters", "value", characters, cost.basis
+    scores = data.ended_ok().get_column("score").drop_nulls()
+    if cost.usd is not None and not len(scores):
+        correct = absent("no_scores", n)
+    else:
+        correct = _per(data, cost, "score", 1.0, "none_correct", strict=False)
     yield "usd_per_correct", "value", correct, cost.basis
 
 
-def _of_tokens(data: StageData, cost: Cost, ended: pl.DataFrame, prefix: str) -> Iterator[BasedRow]:
+def _of_tokens(data: StageData, cost: Cost, prefix: str) -> Iterator[BasedRow]:
     """Per million output tokens, and per million of prompt and output together."""
-    output, prompt = ended.get_column("a_output_tokens"), ended.get_column("a_prompt_tokens")
     basis = cost.basis
     if basis and data.tokens_basis("a_output_tokens_from") == "estimated":
         basis = "estimated"
-    billed = None if output.null_count() else float(output.sum())
-    read = None if prompt.null_count() else float(prompt.sum())
-    both = None if billed is None or read is None else billed + read
-    amounts = {"output": billed, "tokens": both}
+    both = pl.col("a_output_tokens") + pl.col("a_prompt_tokens")
+    amounts = {"output": pl.col("a_output_tokens"), "tokens": both}
     for name, amount in amounts.items():
-        figure = _per(cost, amount, 1e6, "no_tokens", ended.height)
+        figure = _per(data, cost, amount, 1e6, "no_tokens")
         yield f"{prefix}usd_per_million_{name}", "value", figure, basis
 
 
-def _marginal(
-    data: StageData, per_thousand: Estimate, cost: Cost, n: int
-) -> tuple[Estimate, Basis | None]:
+def _marginal(data: StageData, per_thousand: Estimate, cost: Cost) -> tuple[Estimate, Basis | None]:
     """By tokens the same as on average; by hours the electricity above the idle draw."""
     if data.prices.usd_per_hour is None:
         return per_thousand, cost.basis
     energy, _ = energy_in_window(data)
     usd = marginal_usd(data.prices, data.window.seconds, energy)
+    n = data.ended_ok().height
     if usd is None:
         return absent("electricity_above_idle_not_known", n), None
-    if n == 0:
-        return absent("no_successes", n), None
-    return Estimate(usd / n * 1e3, n=n), cost.basis
+    figure = _per_1k(data, Cost(usd, cost.basis))
+    if figure.value == 0:
+        figure = replace(figure, low=None, high=None, reason="paid_by_the_hour")
+    return figure, cost.basis if figure.value is not None else None
 
 
 def score_metrics(data: StageData) -> Iterator[BasedRow]:
@@ -178,43 +174,76 @@ def score_metrics(data: StageData) -> Iterator[BasedRow]:
     )
     owners = expected.get_column("prompt_id").rank("dense").to_numpy().astype(np.int64) - 1
     estimate = mean_share(expected.get_column("score").to_numpy().astype(np.float64), owners)
+    if estimate.n is not None and 0 < estimate.n < MEAN_FLOOR:
+        estimate = too_few(estimate.n, estimate.n, MEAN_FLOOR)
     yield "score", "value", estimate, data.basis
 
 
+def _per_1k(data: StageData, cost: Cost) -> Estimate:
+    return _per(data, cost, pl.lit(1.0), 1e3, "no_successes")
+
+
 def _per(
+    data: StageData,
     cost: Cost,
-    amount: float | None,
+    amount: pl.Expr | str,
     unit: float,
     empty: str,
-    n: int,
-    unknown: str = "token_counts_missing",
+    *,
+    strict: bool = True,
 ) -> Estimate:
+    """The cost over an amount of the window's successes, times unit; null below MEAN_FLOOR requests.
+
+    strict: a success without the amount leaves the figure unknown. The interval is one over requests
+    in the order of their ends, where each has its cost; by hours the cost is the window's, which is
+    certain, and what varies is the amount from one part of the window to the next.
+    """
+    column = pl.col(amount) if isinstance(amount, str) else amount
+    ended = data.requests.filter(data.window.holds("a_ended_ns")).sort("a_ended_ns", "request")
+    succeeded = pl.col("outcome") == "ok"
+    n = int(ended.select(succeeded.sum()).item())
     if cost.usd is None:
         return absent(cost.reason or "no_price", n)
-    if amount is None:
-        return absent(unknown, n)
-    if amount == 0:
+    each = ended.select(
+        pl.col("a_ended_ns").alias("at"),
+        pl.col("cost_usd").alias("usd"),
+        pl.when(succeeded).then(column).otherwise(0.0).cast(pl.Float64).alias("amount"),
+    )
+    if strict and each.get_column("amount").null_count():
+        return absent("token_counts_missing", n)
+    each = each.with_columns(pl.col("amount").fill_null(0.0))
+    total = float(each.get_column("amount").sum())
+    if total == 0:
         return absent(empty, n)
-    return Estimate(cost.usd / amount * unit, n=n, reason=cost.reason)
-
-
-def _interval_per_1k(data: StageData, cost: Cost, estimate: Estimate) -> Estimate:
-    """By hours: from the interval of the request rate, since the window's cost is certain.
-
-    By tokens: Student's interval of the requests' costs, where every ended request has one.
-    """
-    if estimate.value is None or cost.usd is None or cost.reason is not None:
-        return estimate
+    if each.height < MEAN_FLOOR:
+        return too_few(each.height, each.height, MEAN_FLOOR)
+    amounts = each.get_column("amount").to_numpy()
     if data.prices.usd_per_hour is not None:
-        rate = request_rate(data)
-        if not rate.low or rate.high is None:
-            return estimate
-        per_second = cost.usd / data.window.seconds * 1e3
-        return replace(estimate, low=per_second / rate.high, high=per_second / rate.low)
-    costs = data.ended_ok().get_column("cost_usd").to_numpy()
-    each = mean(costs * 1e3)
-    if each.value is None or each.low is None or each.high is None:
-        return estimate
-    if abs(each.value - estimate.value) > 1e-9 * estimate.value:
-        return estimate
-    return replace(estimate, low=max(0.0, each.low), high=each.high)
+        return _by_hours(data, cost, each.get_column("at").to_numpy(), amounts, unit)
+    usd = each.get_column("usd")
+    if usd.null_count():  # their cost is not known: no interval, and the reason is with the cost
+        value = cost.usd / total * unit
+        return Estimate(value, n=n, needs_n=MEAN_FLOOR, reason=cost.reason)
+    figure = ratio_of_sums(usd.to_numpy().astype(np.float64), amounts, unit)
+    return replace(figure, n=n, reason=cost.reason or figure.reason)
+
+
+def _by_hours(
+    data: StageData,
+    cost: Cost,
+    at_ns: NDArray[np.int64],
+    amounts: NDArray[np.float64],
+    unit: float,
+) -> Estimate:
+    """From the interval of the amount's rate: the window's cost is certain."""
+    assert cost.usd is not None
+    window = data.window
+    batches = batch_sums(at_ns.astype(np.int64), amounts, window.start_ns, window.end_ns)
+    n = data.ended_ok().height
+    each = rate(batches, window.seconds, n, len(at_ns))
+    value = cost.usd / float(batches.sum()) * unit
+    figure = Estimate(value, n=n, needs_n=MEAN_FLOOR, reason=cost.reason)
+    if not each.low or each.high is None:
+        return figure
+    usd = cost.usd / window.seconds * unit
+    return replace(figure, low=usd / each.high, high=usd / each.low)

@@ -299,7 +299,7 @@ _ROWS = (
         "energy_gap",
         "s",
         "energy is withheld where its readings are more than 3 s apart (InferenceX) or cover less "
-        "than 75 % of the window (ML.ENERGY)",
+        "than 90 % of the window (ML.ENERGY asks for 75 %)",
         as_found="note",
     ),
     Threshold(

@@ -18,7 +18,7 @@ from observatory.cli.figure_text import figure_text
 from observatory.core.design import Cell, Design
 from observatory.core.distribution import engine_levels, in_words, third_party_package
 from observatory.core.metric import FOREIGN_CPU
-from observatory.core.units import human_level
+from observatory.core.units import change_text, human_level
 from observatory.runner.finish import FinishedRun
 
 COLUMNS: tuple[tuple[str, str, str, str], ...] = (
@@ -239,9 +239,9 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
             f"\n{figure_text(figure.least, unit)} to {figure_text(figure.most, unit)}", style="dim"
         )
     if figure.change is not None:
-        text.append(f"\n{_percent(figure.change)}")
+        text.append(f"\n{change_text(figure.change)}")
         if figure.change_low is not None and figure.change_high is not None:
-            ends = f"\n{_percent(figure.change_low)} to {_percent(figure.change_high)}"
+            ends = f"\n{change_text(figure.change_low)} to {change_text(figure.change_high)}"
             text.append(ends, style="dim")
             if not figure.told_apart:
                 text.append("\nnot told apart", style="dim italic")
@@ -250,10 +250,6 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
     elif figure.note == FOREIGN:
         text.append("\nno change: other work differs", style="dim italic")
     return text
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:+.3g} %"
 
 
 def _legend(design: Design) -> str:

@@ -10,6 +10,7 @@ from observatory.cli.answers import plain, show_table
 from observatory.cli.console import echo, echo_json
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
+from observatory.core.units import MOST_PERCENT, change_text
 from observatory.economics.ledger_book import (
     LEDGER,
     find_listed,
@@ -331,6 +332,10 @@ def _literal(value: str | float | bool) -> str:
     return quote(value) if isinstance(value, str) else str(value).lower()
 
 
+def _change(ratio: float) -> str:
+    return change_text(ratio - 1) if ratio > MOST_PERCENT else f"{ratio - 1:+.1%}"
+
+
 def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
@@ -343,7 +348,7 @@ def total_lines(rows: Sequence[Row]) -> list[str]:
     lines = []
     if both:
         old, new = sum(row["old_usd"] for row in both), sum(row["new_usd"] for row in both)
-        change = f", {(new - old) / old:+.1%}" if old else ""
+        change = f", {_change(new / old)}" if old else ""
         lines.append(f"{_runs(len(both))}: {old:.6f} US dollars then, {new:.6f} so{change}")
     if len(both) < len(rows):
         lines.append(f"{_runs(len(rows) - len(both))} without one of the two: the table says why")

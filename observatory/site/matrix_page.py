@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.core.distribution import engine_levels
+from observatory.core.units import change_text
 from observatory.site import queries
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
@@ -396,5 +397,7 @@ def _change(row: Row | None) -> Cell:
 
 def _signed(change: float) -> str:
     """A relative change, e.g. "+12 %"."""
+    if (ratio := change_text(change)).endswith(" x"):
+        return ratio
     text = write(abs(change), "1", "change_fraction")
     return f"{'−' if change < 0 else '+'}{text}"

@@ -184,7 +184,7 @@ def test_a_failed_gate_is_a_finding_and_withholds_the_figures(
         {"disagreement_fraction": 0.05},
         {"energy_j": 330.0 * 30},
         {"energy_j": 57.1 * 30},
-        {"longest_gap_s": 3.0, "coverage_fraction": 0.75},
+        {"longest_gap_s": 3.0, "coverage_fraction": 0.9},
     ],
 )
 def test_the_edges_of_the_gates_are_inside(thirty: Any, changes: dict[str, Any]) -> None:
@@ -237,15 +237,17 @@ def test_no_sensor_is_no_finding(thirty: Any, figure: Any) -> None:
 
 def test_what_is_modelled_has_no_readings_to_be_doubted(thirty: Any, figure: Any) -> None:
     thirty.stage_facts = {0: {"steady_ended": 20 * S}}
+    for place in range(30):
+        thirty.add(10 + place / 10)
     evidence = {"coverage_fraction": None, "longest_gap_s": None, "disagreement_fraction": None}
     thirty.energy = [
         gpu_row(
             scope="host",
             basis="modelled",
             method="ecologits",
-            energy_j=30.0,
-            low_j=15.0,
-            high_j=45.0,
+            energy_j=90.0,
+            low_j=45.0,
+            high_j=135.0,
             window_end=20 * S,
             **evidence,
         )
@@ -256,9 +258,9 @@ def test_what_is_modelled_has_no_readings_to_be_doubted(thirty: Any, figure: Any
     assert [row[name] for name in ("low", "value", "high")] == pytest.approx([1, 2, 3])
     assert row["basis"] == "modelled"
     inverse = figure(frame, "tokens_per_j")
-    assert [inverse[name] for name in ("low", "value", "high")] == pytest.approx([60 / 45, 2, 4])
+    assert [inverse[name] for name in ("low", "value", "high")] == pytest.approx([180 / 135, 2, 4])
     facility = figure(frame, "facility_energy_j")
-    assert (facility["value"], facility["low"], facility["high"]) == (30, 15, 45)
+    assert (facility["value"], facility["low"], facility["high"]) == (90, 45, 135)
 
 
 def test_a_check_enters_no_sum(thirty: Any, figure: Any) -> None:

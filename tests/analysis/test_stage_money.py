@@ -59,7 +59,8 @@ def test_tokens_are_charged_where_their_request_ends(thirty: Any, figure: Any) -
     assert (cost["n"], cost["basis"], cost["reason"]) == (31, "example", None)
     thousand = figure(frame, "usd_per_1k_requests")
     assert thousand["value"] == pytest.approx(0.116)
-    assert thousand["low"] == pytest.approx(0.116)
+    assert (thousand["low"], thousand["high"], thousand["reason"]) == (None, None, "no_spread")
+    assert (thousand["needs_n"], thousand["effective_n"]) == (30, 31)
     assert figure(frame, "usd_per_million_output")["value"] == pytest.approx(29)
     assert figure(frame, "usd_per_1k_characters")["value"] == pytest.approx(A_REQUEST / 16 * 1000)
 
@@ -214,8 +215,15 @@ def test_the_whole_host_is_not_added_to_its_parts(thirty: Any, figure: Any) -> N
 
 
 def test_energy_is_divided_by_what_its_own_window_held(thirty: Any, figure: Any) -> None:
+    """Thirty more requests end in the second third of the window: 10 + 30 in its first 15 s."""
     thirty.energy = [row("target", 100.0, window_end=15 * 10**9)]
-    assert figure(metrics(thirty), "j_per_request")["value"] == pytest.approx(10)
+    few = figure(metrics(thirty), "j_per_request")
+    assert (few["value"], few["reason"], few["n"], few["needs_n"]) == (None, "sample_floor", 10, 30)
+    for place in range(30):
+        thirty.add(10 + place / 10)
+    enough = figure(metrics(thirty), "j_per_request")
+    assert enough["value"] == pytest.approx(2.5)
+    assert enough["low"] < 2.5 < enough["high"]
 
 
 def test_a_missing_part_makes_the_whole_missing_and_says_why(thirty: Any, figure: Any) -> None:
@@ -234,18 +242,20 @@ def test_a_doubtful_energy_keeps_its_doubt(thirty: Any, figure: Any) -> None:
 def test_failures_score_nothing_where_an_answer_was_expected(made: Any, figure: Any) -> None:
     """1, 0.5 and a failure; what has no scorer, or could not be scored elsewhere, stays out."""
     made.prices = HOURS
-    made.add(10, score=1.0, scorer="label", prompt_id="a")
-    made.add(11, score=0.5, scorer="label", prompt_id="b")
+    for place in range(10):
+        at = 10 + place / 2
+        made.add(at, score=1.0, scorer="label", prompt_id=f"a{place}")
+        made.add(at, score=0.5, scorer="label", prompt_id=f"b{place}")
+        made.add_failed(at, scorer="label", prompt_id=f"c{place}")
     made.add(12, scorer="label", prompt_id="unusable")
-    made.add_failed(13, scorer="label", prompt_id="c")
     made.add_failed(14, scorer="label", prompt_id="unusable")
     made.add_failed(15, scorer="none", prompt_id="d")
     made.add_failed(16, prompt_id="e")
     frame = metrics(made)
     score = figure(frame, "score")
-    assert (score["value"], score["n"]) == (pytest.approx(0.5), 3)
+    assert (score["value"], score["n"]) == (pytest.approx(0.5), 30)
     assert 0 <= score["low"] < 0.5 < score["high"] <= 1
-    assert figure(frame, "usd_per_correct")["value"] == pytest.approx(0.03 / 1.5)
+    assert figure(frame, "usd_per_correct")["value"] == pytest.approx(0.03 / 15)
 
 
 def test_without_scores_there_is_no_score(thirty: Any, figure: Any) -> None:

@@ -279,5 +279,5 @@ def test_the_methodology_tells_of_engines_sensors_and_the_gates_of_energy(built:
     from observatory.analysis.energy_checks import LEAST_WINDOW_S, LIMIT_FACTOR
     from observatory.economics.window import LEAST_COVERAGE, LONGEST_GAP_S
 
-    assert (LEAST_WINDOW_S, LIMIT_FACTOR, LEAST_COVERAGE, LONGEST_GAP_S) == (30, 1.1, 0.75, 3)
+    assert (LEAST_WINDOW_S, LIMIT_FACTOR, LEAST_COVERAGE, LONGEST_GAP_S) == (30, 1.1, 0.9, 3)
     assert 'href="methodology.html#energy-gates"' in (built / "energy.html").read_text()

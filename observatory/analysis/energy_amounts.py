@@ -1,0 +1,60 @@
+"""What a window's energy is divided by: requests that ended and tokens that arrived in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observatory.analysis.proportions import batch_sums, rate
+from observatory.analysis.rates import arrived
+from observatory.analysis.stage_data import StageData
+from observatory.analysis.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What an energy is divided by, over its own window.
+
+    total: None where it is not known; empty: why there is no figure where it is 0; ended: requests that
+    ended in the window, whatever became of them; requests: successes. low and high: of the total, None
+    where they are not known.
+    """
+
+    total: float | None
+    empty: str
+    ended: int
+    requests: int
+    low: float | None = None
+    high: float | None = None
+
+
+def ended_requests(data: StageData, window: Window) -> Amount:
+    """Successes that ended in the window."""
+    succeeded = data.ended_ok(window)
+    ends = succeeded.get_column("a_ended_ns").to_numpy().astype(np.int64)
+    return _amount(data, window, ends, None, float(len(ends)), "no_successes")
+
+
+def arrived_tokens(data: StageData, window: Window) -> Amount:
+    """Streamed tokens that arrived in the window."""
+    total = arrived(data, data.events.tokens, window)
+    instants, weights = data.events.arrival_ns, data.events.tokens
+    return _amount(data, window, instants, weights, total, "no_tokens")
+
+
+def _amount(
+    data: StageData,
+    window: Window,
+    instants: NDArray[np.int64],
+    weights: NDArray[np.float32] | None,
+    total: float | None,
+    empty: str,
+) -> Amount:
+    ended = int(data.requests.select(window.holds("a_ended_ns").sum()).item())
+    requests = data.ended_ok(window).height
+    if not total:
+        return Amount(total, empty, ended, requests)
+    batches = batch_sums(instants, weights, window.start_ns, window.end_ns)
+    found = rate(batches, window.seconds, requests, ended)
+    low, high = (None if end is None else end * window.seconds for end in (found.low, found.high))
+    return Amount(total, empty, ended, requests, low, high)
