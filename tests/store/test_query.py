@@ -101,17 +101,17 @@ def test_files_lets_files_be_read_and_still_not_the_database_changed(asked: Work
 
 def test_parquet_goes_to_the_one_file_that_was_named(asked: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "answer.parquet"
-    with open_for_query(asked, out=out) as connection:
-        assert write_parquet(connection, "from request_metrics; -- all", out) == 3
+    with open_for_query(asked, out=str(out)) as connection:
+        assert write_parquet(connection, "from request_metrics; -- all", str(out)) == 3
         assert pl.read_parquet(out)["run_id"].to_list() == ["run-1"] * 3
         with pytest.raises(duckdb.PermissionException):
             connection.execute(f"copy runs to '{tmp_path / 'other.parquet'}'")
     for several in ("select 1; select 2", "drop table runs"):
         with (
             pytest.raises(BadInput, match="exactly one query"),
-            open_for_query(asked, out=out) as connection,
+            open_for_query(asked, out=str(out)) as connection,
         ):
-            write_parquet(connection, several, out)
+            write_parquet(connection, several, str(out))
 
 
 def test_an_answer_is_not_held_in_memory(connection: duckdb.DuckDBPyConnection) -> None:
