@@ -129,16 +129,16 @@ def _reported(
     output_parts = usage.completion_tokens_details or usage.output_tokens_details
     prompt = _first(usage.prompt_tokens, usage.input_tokens)
     output = running_output(usage)
-    reasoning = _first(
+    reasoning = _most_telling(
         output_parts.reasoning_tokens if output_parts else None, usage.reasoning_tokens
     )
-    cached = _first(
+    cached = _most_telling(
         prompt_parts.cached_tokens if prompt_parts else None,
         usage.prompt_cache_hit_tokens,
         usage.cache_read_input_tokens,
         usage.cached_tokens,
     )
-    written = _first(
+    written = _most_telling(
         usage.cache_creation_input_tokens,
         prompt_parts.cache_creation_tokens if prompt_parts else None,
         prompt_parts.cache_write_tokens if prompt_parts else None,
@@ -225,6 +225,12 @@ _COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in _PARTS)
 def running_output(usage: Usage) -> int | None:
     """Output tokens so far, as this usage gives them."""
     return _first(usage.completion_tokens, usage.output_tokens)
+
+
+def _most_telling(*counts: int | None) -> int | None:
+    """The first count that is more than zero, else a zero: a gateway that fills in a field of its own API
+    with 0 leaves the count under the provider's name (LiteLLM, issue 11789)."""
+    return _first(*(count for count in counts if count)) or _first(*counts)
 
 
 def _first(*counts: int | None) -> int | None:

@@ -57,6 +57,24 @@ def test_a_later_zero_or_null_never_replaces_an_earlier_count() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "cached", "reasoning"),
+    [
+        # LiteLLM before an API that caches (BerriAI/litellm issue 11789).
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "cache_read_input_tokens": 11}, 11, None),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "prompt_cache_hit_tokens": 11}, 11, None),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "cache_read_input_tokens": 0}, 0, None),
+        ({"completion_tokens_details": {"reasoning_tokens": 0}, "reasoning_tokens": 5}, None, 5),
+    ],
+)
+def test_a_zero_under_one_name_does_not_hide_the_count_under_another(
+    given: dict[str, Any], cached: int | None, reasoning: int | None
+) -> None:
+    tokens = chat(STOP, event({"usage": {**COUNTS, **given}}))
+    assert (tokens.prompt, tokens.output) == (19, 13)
+    assert (tokens.cached, tokens.reasoning) == (cached, reasoning)
+
+
+@pytest.mark.parametrize(
     ("start", "end", "prompt", "output"),
     [
         ({"input_tokens": 15, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 7}, 15, 7),
