@@ -230,7 +230,10 @@ def test_an_empty_workspace_says_so(tmp_path: Path) -> None:
     assert "No runs in" in _type(workspace_in(tmp_path), "runs", "list").stdout
 
 
-def test_a_run_that_cannot_be_read_is_listed_with_its_problem(mine: Workspace) -> None:
+def test_a_run_that_cannot_be_read_is_listed_with_its_problem(
+    mine: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # no cell is folded, however long the path is
     (mine.runs / "r2" / "manifest.json").write_text("{")
     shown = _type(mine, "runs", "list").stdout
     assert "unreadable" in shown and "the manifest is damaged" in shown
