@@ -134,11 +134,13 @@ def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
     space = Workspace(root, environment)
     if stocked:
         stock(places.Workspace(space.root, space.results))
-    yield space
-    for child in space.started:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+    try:
+        yield space
+    finally:
+        for child in space.started:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
