@@ -121,11 +121,12 @@ def test_components_of_owned_hardware_add_up_to_the_stages_figures(stocked: Work
     assert rows[3]["quantity"] == pytest.approx(7000 / 3.6e6)
     assert rows[3]["source"] == "utility; energy: nvml"
     million = ask(stocked, "SELECT usd_per_million('run-1') AS usd")[0]["usd"]
-    assert million == pytest.approx(metric(stocked, "usd_per_million_output")["value"])
-    used = "SELECT usd_per_million('run-1', 'usage', 'all') AS usd"
-    assert ask(stocked, used)[0]["usd"] == pytest.approx(
-        metric(stocked, "usage_usd_per_million_tokens")["value"]
-    )
+    used = "SELECT usd_per_million('run-1', 'usage', 'output') AS usd"
+    share = found["usage"] / found["reservation"]
+    assert ask(stocked, used)[0]["usd"] == pytest.approx(million * share)
+    for name in ("usd_per_million_output", "usage_usd_per_million_tokens"):
+        few = metric(stocked, name)
+        assert (few["value"], few["reason"]) == (None, "sample_floor"), "fewer than 30 requests"
 
 
 def test_electricity_that_is_missing_is_a_null_component_with_its_reason(
@@ -185,7 +186,8 @@ def test_tokens_add_up_to_what_was_charged(stocked: Workspace) -> None:
     assert [row["component"] for row in kinds] == ["input", "output"]
     assert kinds[0]["usd"] == pytest.approx(kinds[0]["quantity"] * 1.0)
     million = ask(stocked, "SELECT usd_per_million('run-1', of_tokens := 'all') AS usd")[0]["usd"]
-    assert million == pytest.approx(metric(stocked, "usd_per_million_tokens")["value"])
+    assert million == pytest.approx(1.3461538461538465)
+    assert metric(stocked, "usd_per_million_tokens")["reason"] == "sample_floor"
 
 
 @pytest.fixture(scope="module")
