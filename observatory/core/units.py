@@ -24,7 +24,7 @@ def parse_duration(text: object) -> float:
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None or match[2] not in _SECONDS:
         raise ValueError(
-            f"{_cut(str(text))} is not a duration: write a number and a unit, one of "
+            f"{_cut(text)} is not a duration: write a number and a unit, one of "
             f"{', '.join(_SECONDS)}, such as 500ms or 30s"
         )
     seconds = float(match[1]) * _SECONDS[match[2]]
@@ -38,7 +38,7 @@ def parse_rate(text: object) -> float:
     match = _RATE.match(text) if isinstance(text, str) else None
     if match is None or match[2] not in _PER:
         raise ValueError(
-            f"{_cut(str(text))} is not a rate: write a number, a slash and a unit, one of "
+            f"{_cut(text)} is not a rate: write a number, a slash and a unit, one of "
             f"{', '.join(_PER)}, such as 2/s or 90/min"
         )
     rate_per_s = float(match[1]) / _PER[match[2]]
@@ -47,8 +47,12 @@ def parse_rate(text: object) -> float:
     return rate_per_s
 
 
-def _cut(text: str) -> str:
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+def _cut(value: object) -> str:
+    """As Python writes it, a number without quotes; cut where it is long."""
+    text = str(value)
+    if len(text) > 40:
+        return repr(f"{text[:37]}...")
+    return repr(value)
 
 
 def format_duration(seconds: float) -> str:

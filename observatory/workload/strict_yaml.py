@@ -165,7 +165,7 @@ class _Reader:
         if isinstance(number, int):
             if not -(2**63) <= number < 2**63:
                 raise self._refusal(node, "a whole number has more than 64 bits")
-        elif kind == "int":  # more digits than Python reads
+        elif kind == "int" and text.strip("+-").isdigit():  # more digits than Python reads
             raise self._refusal(node, "a whole number has more than 64 bits")
         elif not math.isfinite(number):
             raise self._refusal(node, f"{text[:40]!r} is not a finite number")

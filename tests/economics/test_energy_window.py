@@ -46,13 +46,13 @@ def test_a_gap_of_more_than_three_seconds_is_null() -> None:
 
 
 def test_a_window_that_begins_before_its_first_reading() -> None:
-    readings = [(n * S, n * 10.0) for n in range(2, 11)]
-    amount = counted(readings, 0, 10 * S)
-    assert amount.value == pytest.approx(100.0)
-    assert amount.reason == "readings cover 80.0% of the window; the rest at their mean"
+    readings = [(n * S, n * 10.0) for n in range(2, 41)]
+    amount = counted(readings, 0, 40 * S)
+    assert amount.value == pytest.approx(400.0)
+    assert amount.reason == "readings cover 95.0% of the window; the rest at their mean"
 
 
-def test_less_than_three_quarters_covered_is_null() -> None:
+def test_less_than_nine_tenths_covered_is_null() -> None:
     readings = [(n * S, n * 10.0) for n in range(3, 11)]
     assert counted(readings, 0, 10 * S) == Amount(None, "readings cover only 70% of the window")
     readings = [(n * S, n * 10.0) for n in range(4, 21)]

@@ -36,18 +36,19 @@ def served(number: int, sent_s: float) -> Attempt:
 
 
 BY_HAND: list[RequestRecord] = [
-    # Due at 3.0: refused at 3.001, overloaded at 4.0, answered at 6.0: 2.999 s lost, 3.135 s waited.
-    record(0, attempts=[refused(0, 3.001), refused(1, 4.0, 503), served(2, 6.0)]),
-    # Due at 3.1: refused at 3.101 and at 5.1, which ended at 5.15: 2.049 s lost, never served.
+    # Due at 3.2: refused at 3.201, overloaded at 4.2, answered at 6.2: 2.999 s lost, 3.135 s waited.
+    record(2, attempts=[refused(0, 3.201), refused(1, 4.2, 503), served(2, 6.2)]),
+    # Due at 3.6: refused at 3.601 and at 5.6, which ended at 5.65: 2.049 s lost, never served.
     record(
-        1,
-        attempts=[refused(0, 3.101), refused(1, 5.1)],
+        6,
+        attempts=[refused(0, 3.601), refused(1, 5.6)],
         outcome="throttled",
         reason="max_attempts",
     ),
-    # Due at 3.2: held back for 0.4 s on purpose, answered at once.
-    record(2, attempts=[served(0, 3.601)], pace_wait_ns=ns(0.4)),
-    *(record(number) for number in range(3, 12)),
+    # Due at 4.0: held back for 0.4 s on purpose, answered at once.
+    record(10, attempts=[served(0, 4.401)], pace_wait_ns=ns(0.4)),
+    # Apart from each other: values in a row that differ from the rest are no independent ones.
+    *(record(number) for number in range(12) if number not in (2, 6, 10)),
     # Due when the window is over, and stopped by a person: neither is counted.
     record(12, scheduled=9 * S, attempts=[refused(0, 9.0), served(1, 9.5)]),
     record(13, attempts=[refused(0, 4.3)], outcome="interrupted", reason="interrupted"),
