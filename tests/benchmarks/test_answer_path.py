@@ -17,12 +17,28 @@ MOST = {1.0: {"bytecodes": 3_700, "calls": 255}, 0.0: {"bytecodes": 4_900, "call
 to 6 % more, because answers then arrive in more than one read."""
 
 
+TRIES = 3
+"""On a busy machine answers arrive in several reads, which costs more: the cheapest count is the answer's own."""
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the truth server")
 @pytest.mark.parametrize("polled", [False, True])
 def test_an_answer_costs_no_more_bytecodes_and_calls_than_before(polled: bool) -> None:
     environment = {key: value for key, value in os.environ.items() if key != NO_RING_VARIABLE}
     if polled:
         environment[NO_RING_VARIABLE] = "1"
+    least: dict[str, float] = {}
+    for _ in range(TRIES):
+        counted = count(environment)
+        assert not (polled and counted["ring"])
+        most = MOST[counted["ring"]]
+        least = {name: min(counted[name], least.get(name, counted[name])) for name in most}
+        if all(least[name] <= most[name] for name in most):
+            break
+    assert all(most[name] * 0.5 < least[name] <= most[name] for name in most), least
+
+
+def count(environment: dict[str, str]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.answer_path"],
         cwd=ROOT,
@@ -33,7 +49,5 @@ def test_an_answer_costs_no_more_bytecodes_and_calls_than_before(polled: bool) -
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    counted = json.loads(done.stdout)
-    assert not (polled and counted["ring"])
-    for name, most in MOST[counted["ring"]].items():
-        assert most * 0.5 < counted[name] <= most, counted
+    counted: dict[str, float] = json.loads(done.stdout)
+    return counted
