@@ -7,11 +7,13 @@ import polars as pl
 from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
-from observatory.core.run import Finding
+from observatory.core.run import Finding, Manifest
 
 SHORT_SHARE = 0.9
 """Of the tokens asked for under `ignore_eos`: below it an answer is short. Engines that obey give all of
 them, or one less for the end of the sequence."""
+_WHOLE = 1 << 62
+"""As many as the limit allows."""
 LONG_TOKENS = 2
 """More than the limit by so many is longer than it: some services count the end of the sequence."""
 BURST_EVENTS = 4
@@ -25,15 +27,30 @@ def answer_lengths(data: StageData) -> Iterator[Finding]:
         & pl.col("max_tokens").is_not_null()
         & pl.col("a_output_tokens").is_not_null()
     )
-    workload = data.manifest.scenario.get("workload") or {}
-    if workload.get("ignore_eos"):
+    least = _least_asked(data.manifest)
+    if least is not None:
+        asked = answers.with_columns(pl.min_horizontal("max_tokens", pl.lit(least)).alias("asked"))
         # Of one token less, the end of the sequence is the reason.
-        short = (pl.col("a_output_tokens") < SHORT_SHARE * pl.col("max_tokens")) & (
-            pl.col("a_output_tokens") < pl.col("max_tokens") - 1
+        short = (pl.col("a_output_tokens") < SHORT_SHARE * pl.col("asked")) & (
+            pl.col("a_output_tokens") < pl.col("asked") - 1
         )
-        yield from _lengths(data, answers, "short_answers", short, "fewer", "were asked for")
+        yield from _lengths(data, asked, "short_answers", short, "fewer", "were asked for")
+    answers = answers.with_columns(pl.col("max_tokens").alias("asked"))
     long = pl.col("a_output_tokens") >= pl.col("max_tokens") + LONG_TOKENS
     yield from _lengths(data, answers, "long_answers", long, "more", "their limit allows")
+
+
+def _least_asked(manifest: Manifest) -> int | None:
+    """The tokens that an answer must have, at most its limit; None where it may end when it likes.
+
+    The target's extra_body wins over the workload, as it does in the request (RFC 7396).
+    """
+    extra = manifest.target.settings.get("extra_body") or {}
+    workload = manifest.scenario.get("workload") or {}
+    if extra.get("ignore_eos", workload.get("ignore_eos")):
+        return _WHOLE
+    least = extra.get("min_tokens")
+    return least if isinstance(least, int) and least > 0 else None
 
 
 def _lengths(
@@ -46,12 +63,12 @@ def _lengths(
     threshold = THRESHOLDS[code]
     severity = threshold.severity(share) or "note"
     # The one in the middle by its share of what was asked for, with both of its numbers.
-    ratio = pl.col("a_output_tokens") / pl.col("max_tokens")
+    ratio = pl.col("a_output_tokens") / pl.col("asked")
     middle = found.sort(ratio).row(found.height // 2, named=True)
     counted = "" if middle["a_output_tokens_from"] == "usage" else ", counted by events"
     message = (
         f"{found.height:,} of {answers.height:,} answers have {word} tokens than {than}: typically "
-        f"{middle['a_output_tokens']:,} of {middle['max_tokens']:,}{counted}"
+        f"{middle['a_output_tokens']:,} of {middle['asked']:,}{counted}"
     )
     yield Finding(code, severity, message, data.window.stage, share, threshold.limit(severity))
 

@@ -69,6 +69,31 @@ def test_fewer_tokens_than_were_asked_for(
 
 
 @pytest.mark.parametrize(
+    ("workload", "extra_body", "words"),
+    [
+        (None, {"ignore_eos": True}, "typically 4 of 1,024"),
+        (True, {"ignore_eos": None}, None),
+        (True, {"ignore_eos": False}, None),
+        (None, {"min_tokens": 64}, "typically 4 of 64"),
+        (None, {"min_tokens": 2_000}, "typically 4 of 1,024"),
+        (None, {"min_tokens": 4}, None),
+        (None, {"min_tokens": "64"}, None),
+    ],
+)
+def test_a_target_may_ask_for_the_length_too(
+    made: Any, workload: bool | None, extra_body: dict[str, Any], words: str | None
+) -> None:
+    made.scenario = {"workload": {"cache": "cold", "ignore_eos": workload}}
+    made.target = {"settings": {"extra_body": extra_body}}
+    made.healthy_side()
+    for place in range(N):
+        made.add(5 + place / 4, max_tokens=1024)
+    found = judged(made).get("short_answers")
+    assert (found is not None) == (words is not None)
+    assert found is None or found.message.endswith(str(words))
+
+
+@pytest.mark.parametrize(
     ("limit", "found"), [(1, True), (2, True), (3, False), (4, False), (None, False)]
 )
 def test_more_tokens_than_the_limit(made: Any, limit: int | None, found: bool) -> None:
