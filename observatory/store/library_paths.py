@@ -7,6 +7,7 @@ follows a `?` for options of the file. A path with such characters is handed ove
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,7 @@ def database_file(path: Path) -> Path:
     if not path.is_symlink():
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
+            _move_database(path, kept)
             path.symlink_to(kept)
         except FileExistsError:
             return kept if path.is_symlink() else path
@@ -64,3 +66,11 @@ def database_file(path: Path) -> Path:
                 f"no database can be kept: {error.strerror}", where=str(error.filename or path)
             ) from error
     return kept
+
+
+def _move_database(path: Path, kept: Path) -> None:
+    """Move a database that lies there already, as after its folder was renamed, with what is not yet in it."""
+    for suffix in ("", ".wal"):
+        old = path.with_name(path.name + suffix)
+        if old.is_file():
+            shutil.move(old, kept.with_name(kept.name + suffix))

@@ -69,6 +69,7 @@ def test_a_signal_is_one_line_whatever_a_library_makes_of_it(
 
     before = {each: signal.getsignal(each) for each in (2, 1, 15)}
     monkeypatch.setattr(command, "app", app)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup had it ignored, and then it stays so
     try:
         interruption.listen()
         assert command._run(interruption) == ExitCode.INTERRUPTED

@@ -29,13 +29,14 @@ def test_a_run_that_nobody_can_read_is_sealed_with_its_own_exit_code(workspace: 
 
 
 def test_a_run_in_a_folder_of_any_name(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "a[b]*? %20 '\"{}#$~,;=\\é\n-"
     root, scratch = tmp_path / name, tmp_path / f"tmp {name}"
     root.mkdir()
     scratch.mkdir()
     cache = str(tmp_path_factory.mktemp("cache"))
+    monkeypatch.setenv("OBSERVATORY_CACHE", cache)  # queries are made in this process
     with open_workspace(root) as space:
         space.environment |= {"TMPDIR": str(scratch), "OBSERVATORY_CACHE": cache}
         space.measure(space.emulated(steady="1s"), "--publish")

@@ -76,21 +76,21 @@ decoding.decode_steps = broken
     "place",
     [
         "stage.request_record",
-        "stage.OpenLoop.pump",
-        "stage.ClosedLoop._peek",
+        "loops.OpenLoop.pump",
+        "loops.ClosedLoop._peek",
         "transport.Transport.ask",
     ],
 )
 def test_a_bug_anywhere_ends_the_stage_and_says_so(tmp_path: Path, place: str) -> None:
     patch = f"""
-from observatory.load import stage, transport
+from observatory.load import loops, stage, transport
 
 def broken(*_, **__):
     raise RuntimeError("a bug")
 
 {place} = broken
 """
-    result, _ = carried(tmp_path, patch, open_loop=place.startswith("stage.OpenLoop"))
+    result, _ = carried(tmp_path, patch, open_loop=place.startswith("loops.OpenLoop"))
     [end] = result.ends
     assert (result.code, end.reason) == (EXIT_CRASHED, "crashed")
     assert end.detail is not None and "a bug" in end.detail

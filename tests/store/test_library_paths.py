@@ -86,6 +86,13 @@ def test_a_database_that_duckdb_cannot_keep_there_lies_in_the_cache_folder(
     assert workspace.database.is_symlink()
     assert workspace.database.resolve().is_relative_to(tmp_path / "cache")
     assert database_file(tmp_path / "plain.duckdb") == tmp_path / "plain.duckdb"
+    # A folder that was renamed has its database with it.
+    moved = workspace_in(tmp_path / "c?d")
+    moved.results.mkdir(parents=True)
+    workspace.database.resolve().rename(moved.database)
+    connect(moved, read_only=False).close()
+    assert moved.database.is_symlink()
+    assert moved.database.resolve().is_relative_to(tmp_path / "cache")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "no?better"))
     with pytest.raises(EnvironmentFailed, match="OBSERVATORY_CACHE"):
         database_file(workspace.database)
