@@ -13,9 +13,9 @@ _HEAD = struct.Struct("=4xII4x16x2q")
 """The stamp's length (0: there is none), how many bytes follow, seconds and nanoseconds."""
 HEAD_SIZE = _HEAD.size
 _STAMP_SIZE = 16
-_SMALLEST_KEPT = HEAD_SIZE + 8
+SMALLEST_KEPT = HEAD_SIZE + 8
 """Fewer bytes may be the last part of a chunked body's end."""
-_LARGEST_KEPT = HEAD_SIZE + 4_000
+LARGEST_KEPT = HEAD_SIZE + 4_000
 """More are not worth keeping unparsed."""
 STAMP_BYTE = 4
 """Where a read tells in one byte whether it has a stamp: STAMPED, or 0."""
@@ -37,7 +37,7 @@ def make_head(size: int, stamp: bytes) -> bytes:
 def may_be_kept(read: bytes) -> bool:
     """Whether a read of the middle of a chunked body is stamped and cannot hold the body's end."""
     return (
-        _SMALLEST_KEPT <= len(read) < _LARGEST_KEPT
+        SMALLEST_KEPT <= len(read) < LARGEST_KEPT
         and b"\r\n\r\n" not in read
         and read[STAMP_BYTE] == STAMPED
     )

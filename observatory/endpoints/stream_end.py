@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from observatory.endpoints.bounds import EVENT
-from observatory.endpoints.kept_reads import may_be_kept
+from observatory.endpoints.kept_reads import LARGEST_KEPT, SMALLEST_KEPT, STAMP_BYTE, STAMPED
 from observatory.endpoints.wires import WireName
 
 _DONE = (b"data: [DONE]", b"data:[DONE]")
@@ -87,7 +87,13 @@ def ends_like_an_event(read: bytes | memoryview) -> bool:
 
 
 def _may_be_kept(read: bytes) -> bool:
-    return may_be_kept(read) and read[-_FRAMED] == _BRACE
+    # may_be_kept, and the look at one byte, in one call: it is made for every event of every stream.
+    return (
+        SMALLEST_KEPT <= len(read) < LARGEST_KEPT
+        and read[-_FRAMED] == _BRACE
+        and b"\r\n\r\n" not in read
+        and read[STAMP_BYTE] == STAMPED
+    )
 
 
 class StreamEnd:
