@@ -17,9 +17,9 @@ from benchmarks.truth_server import Schedule
 
 STREAMS, TOKENS = 64, 128
 SCHEDULE = Schedule(ttft_us=0, gap_us=0, tokens=TOKENS, coalesce=True)
-CPU_S_PER_1000 = 0.3
+CPU_S_PER_1000 = 0.26
 ROUNDS = 3
-RATIOS = {"vllm-bench": 4.0, "aiperf": 25.0}
+RATIOS = {"vllm-bench": 4.5, "aiperf": 25.0}
 
 
 def measure(bench: Bench) -> Measurement:
