@@ -135,7 +135,7 @@ LINE = '{"prompt": "Grüße"}\n'
         (LINE.encode("utf-16-be"), "is UTF-16BE, not UTF-8", "iconv -f UTF-16BE"),
         (LINE.encode("utf-32"), "is UTF-32, not UTF-8", "iconv -f UTF-32"),
         (LINE.encode("latin-1"), "is not UTF-8: byte 0xfc ('ü'", "iconv -f WINDOWS-1252"),
-        (gzip.compress(LINE.encode()), "is compressed with gzip", "gunzip -k"),
+        (gzip.compress(LINE.encode(), mtime=0), "is compressed with gzip", "gunzip -k"),
         (_parquet(), "is Parquet, not text", "read_parquet"),
         (_stream(), "is an Arrow stream, as Hugging Face", "read_ipc_stream"),
         (_excel(), "is an Excel workbook", "CSV UTF-8"),
