@@ -86,13 +86,13 @@ def test_what_was_asked_names_a_host_also_where_nothing_was_opened() -> None:
         ("unix:///run/team/x.sock refused", f"{SOCKET_MASK} refused"),
         ("/var/run/vllm.sock: no such file", f"{SOCKET_MASK}: no such file"),
         ("/home/alice/w/logs/engine.log: it ended", "~/w/logs/engine.log: it ended"),
-        ("/srv/lab/work/results/runs/r/x.log: full", "(workspace)/results/runs/r/x.log: full"),
+        ("/srv/lab/bench/results/runs/r/x.log: full", "(workspace)/results/runs/r/x.log: full"),
         ("alice@build-box: denied", f"{MASK}: denied"),
         ("upstream 'https://user:pw@gw.corp/x?k=1' failed", f"upstream 'https://{MASK}' failed"),
     ],
 )  # fmt: skip
 def test_addresses_in_written_texts_are_hidden(written: str, shown: str) -> None:
-    mask = HostMask((), workspace=[Path("/srv/lab/work")])
+    mask = HostMask((), workspace=[Path("/srv/lab/bench")])
     for column in ("status_reason", "error_text", "message", "reason"):
         assert mask.row({column: written}) == {column: shown}
 
