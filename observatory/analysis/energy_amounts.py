@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.analysis.proportions import batch_sums, rate
+from observatory.analysis.bootstrap import WINDOWS
+from observatory.analysis.proportions import batch_sums
 from observatory.analysis.rates import arrived
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import Window
@@ -24,8 +25,7 @@ class Amount:
     empty: str
     ended: int
     requests: int
-    low: float | None = None
-    high: float | None = None
+    parts: NDArray[np.float64] | None = None
 
 
 def ended_requests(data: StageData, window: Window) -> Amount:
@@ -54,7 +54,5 @@ def _amount(
     requests = data.ended_ok(window).height
     if not total:
         return Amount(total, empty, ended, requests)
-    batches = batch_sums(instants, weights, window.start_ns, window.end_ns)
-    found = rate(batches, window.seconds, requests, ended)
-    low, high = (None if end is None else end * window.seconds for end in (found.low, found.high))
-    return Amount(total, empty, ended, requests, low, high)
+    parts = batch_sums(instants, weights, window.start_ns, window.end_ns, WINDOWS)
+    return Amount(total, empty, ended, requests, parts)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from observatory.analysis.bootstrap import FIXED, over_windows
 from observatory.analysis.energy_amounts import Amount, arrived_tokens, ended_requests
 from observatory.analysis.energy_checks import withheld
 from observatory.analysis.estimate import Estimate, absent
@@ -362,8 +363,8 @@ def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:
 def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
     """The energy for each of an amount, times `unit`; null below MEAN_FLOOR ended requests.
 
-    A modelled range is the figure's own; else the interval is that of the amount, which varies from one
-    part of the window to the next, and takes the energy as it was read.
+    A modelled range is the figure's own; else the interval is a bootstrap over parts of the window,
+    between which the amount varies, and takes the energy as it was read.
     """
     n = amount.requests
     if energy.energy_j is None:
@@ -375,10 +376,12 @@ def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
     if amount.ended < MEAN_FLOOR:
         return too_few(amount.ended, amount.ended, MEAN_FLOOR)
     figure = replace(_scaled(energy, unit / amount.total, n), needs_n=MEAN_FLOOR)
-    if figure.low is None and amount.low and amount.high is not None:
-        joules = energy.energy_j * unit
-        figure = replace(figure, low=joules / amount.high, high=joules / amount.low)
-    return figure
+    if figure.low is not None or amount.parts is None or energy.energy_j <= 0:
+        return figure
+    ends = over_windows(energy.energy_j, amount.parts, unit)
+    if ends is None:
+        return replace(figure, reason=figure.reason or FIXED)
+    return replace(figure, low=ends[0], high=ends[1])
 
 
 def _inverse(per_token: Estimate) -> Estimate:

@@ -12,12 +12,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.bootstrap import ratio_of_sums
+from observatory.analysis.bootstrap import FIXED, WINDOWS, over_windows, ratio_of_sums
 from observatory.analysis.clusters import mean_share
 from observatory.analysis.energy_checks import mean_power_w, withheld
 from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
 from observatory.analysis.estimate import Estimate, absent
-from observatory.analysis.proportions import batch_sums, rate
+from observatory.analysis.proportions import batch_sums
 from observatory.analysis.series import too_few
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.core.metric import MEAN_FLOOR
@@ -195,8 +195,8 @@ def _per(
     """The cost over an amount of the window's successes, times unit; null below MEAN_FLOOR requests.
 
     strict: a success without the amount leaves the figure unknown. The interval is one over requests
-    in the order of their ends, where each has its cost; by hours the cost is the window's, which is
-    certain, and what varies is the amount from one part of the window to the next.
+    in the order of their ends, where each has its cost; by hours it is one over parts of the window, whose
+    cost is certain and whose amounts vary.
     """
     column = pl.col(amount) if isinstance(amount, str) else amount
     ended = data.requests.filter(data.window.holds("a_ended_ns")).sort("a_ended_ns", "request")
@@ -219,7 +219,9 @@ def _per(
         return too_few(each.height, each.height, MEAN_FLOOR)
     amounts = each.get_column("amount").to_numpy()
     if data.prices.usd_per_hour is not None:
-        return _by_hours(data, cost, each.get_column("at").to_numpy(), amounts, unit)
+        return _by_hours(
+            data, cost, each.get_column("at").to_numpy().astype(np.int64), amounts, unit
+        )
     usd = each.get_column("usd")
     if usd.null_count():  # their cost is not known: no interval, and the reason is with the cost
         value = cost.usd / total * unit
@@ -235,15 +237,16 @@ def _by_hours(
     amounts: NDArray[np.float64],
     unit: float,
 ) -> Estimate:
-    """From the interval of the amount's rate: the window's cost is certain."""
+    """Bootstrapped over parts of the window: its cost is certain, what it served varies."""
     assert cost.usd is not None
     window = data.window
-    batches = batch_sums(at_ns.astype(np.int64), amounts, window.start_ns, window.end_ns)
+    parts = batch_sums(at_ns, amounts, window.start_ns, window.end_ns, WINDOWS)
     n = data.ended_ok().height
-    each = rate(batches, window.seconds, n, len(at_ns))
-    value = cost.usd / float(batches.sum()) * unit
+    value = cost.usd / float(parts.sum()) * unit
     figure = Estimate(value, n=n, needs_n=MEAN_FLOOR, reason=cost.reason)
-    if not each.low or each.high is None:
+    if cost.usd <= 0:
         return figure
-    usd = cost.usd / window.seconds * unit
-    return replace(figure, low=usd / each.high, high=usd / each.low)
+    ends = over_windows(cost.usd, parts, unit)
+    if ends is None:
+        return replace(figure, reason=cost.reason or FIXED)
+    return replace(figure, low=ends[0], high=ends[1])

@@ -40,16 +40,17 @@ def batch_sums(
     weights: NDArray[np.floating] | None,
     start_ns: int,
     end_ns: int,
+    parts: int = BATCHES,
 ) -> NDArray[np.float64]:
-    """Sums of weights (None: counts) by BATCHES equal parts of [start_ns, end_ns); shape (BATCHES,)."""
+    """Sums of weights (None: counts) by equal parts of [start_ns, end_ns); shape (parts,)."""
     inside = (instants_ns >= start_ns) & (instants_ns < end_ns)
     part = instants_ns[inside]
     part -= start_ns
-    part *= BATCHES
+    part *= parts
     part //= end_ns - start_ns
-    return np.bincount(
-        part, None if weights is None else weights[inside], minlength=BATCHES
-    ).astype(np.float64)
+    return np.bincount(part, None if weights is None else weights[inside], minlength=parts).astype(
+        np.float64
+    )
 
 
 def rate(batches: NDArray[np.float64], seconds: float, n: int, events: int) -> Estimate:

@@ -55,7 +55,7 @@ REASONS = {
     "no_sensor": "no sensor read it",
     "server_unknown": "the process that serves it on this machine is not known",
     "no_slo": "the scenario sets no objective",
-    "no_spread": "the same for every request of the window: no interval",
+    "no_spread": "the same all through the window: no interval",
     "no_successes": "no request succeeded",
     "no_tokens": "no token arrived",
     "no_window": "the stage never reached its steady window",

@@ -76,6 +76,21 @@ def test_an_hourly_machine_costs_its_window_whatever_it_did(thirty: Any, figure:
     assert figure(frame, "usd_per_million_output")["value"] == pytest.approx(0.03 / 120 * 1e6)
 
 
+def test_a_machine_that_served_the_same_throughout_has_no_interval_and_says_so(
+    made: Any, figure: Any
+) -> None:
+    """Not one of no width: a hundred answers, one in each part of the window."""
+    made.prices = HOURS
+    made.energy = [row("target", 3600.0)]
+    for place in range(100):
+        made.add(5 + 0.3 * place + 0.01)
+    frame = metrics(made)
+    for name in ("usd_per_1k_requests", "j_per_request"):
+        same = figure(frame, name)
+        assert same["value"] is not None
+        assert (same["low"], same["high"], same["reason"]) == (None, None, "no_spread"), name
+
+
 def test_owned_hardware_pays_its_electricity_apart(thirty: Any, figure: Any) -> None:
     thirty.prices = OWNED
     thirty.energy = [row("target", 3.6e6, basis="estimated"), row("client", 9e9)]
