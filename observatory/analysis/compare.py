@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from observatory.analysis import two_runs
 from observatory.analysis.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART
 from observatory.core.run import Manifest
@@ -41,7 +42,7 @@ REASONS: dict[str, str] = {
     "different_tokenizers": "their tokens are not known to be the same unit",
     "no_score": "they are different models and no score stands beside",
     "no_interval": "a difference without intervals may be noise",
-    "intervals_overlap": "the 95 % intervals overlap",
+    "within_noise": "the 95 % interval of the difference includes 0",
 }
 """Why there is no statement, by code."""
 
@@ -77,7 +78,8 @@ class Difference:
 class Statement:
     """What one figure says of two runs. better is a target's name, or None for the given reason.
 
-    ratio is second / first where both have a value and other work took a like share of both; text is one line for reading.
+    difference is second - first and ratio second / first, each with its 95 % interval, where both have a
+    value and other work took a like share of both; else they have no value. text is one line for reading.
     """
 
     stage: int
@@ -87,7 +89,8 @@ class Statement:
     second: Estimate
     better: str | None
     reason: str | None
-    ratio: float | None
+    difference: Estimate
+    ratio: Estimate
     text: str
 
 
@@ -151,10 +154,12 @@ def statement(
     """What a figure, keyed (stage, metric, statistic), says of two runs, with their scores."""
     stage, metric, statistic = key
     mine, other = figures
-    ratio = None
     apart = _apart(first, second, stage)
-    if mine.value and other.value is not None and not apart:
-        ratio = other.value / mine.value
+    change, times = (
+        (Estimate(), Estimate())
+        if apart
+        else (two_runs.difference(mine, other), two_runs.ratio(mine, other))
+    )
     reason = _why_silent(first, second, (stage, metric), figures, scores, apart)
     better = None
     if reason is None:
@@ -163,7 +168,7 @@ def statement(
         first_wins = (mine.value < other.value) == (BY_NAME[metric].better == "lower")
         better = first.target if first_wins else second.target
     text = _text(first, second, key, figures, scores, better, reason)
-    return Statement(stage, metric, statistic, mine, other, better, reason, ratio, text)
+    return Statement(stage, metric, statistic, mine, other, better, reason, change, times, text)
 
 
 def _why_silent(
@@ -192,7 +197,7 @@ def _why_silent(
         ("different_tokenizers", metric in PER_TOKEN and other_model and other_tokens),
         ("no_score", metric != "score" and other_model and unscored),
         ("no_interval", any(end is None or math.isnan(end) for end in ends)),
-        ("intervals_overlap", _overlap(*figures)),
+        ("within_noise", not _told_apart(*figures)),
     )
     return next((code for code, applies in rules if applies), None)
 
@@ -209,10 +214,9 @@ def _apart(first: Side, second: Side, stage: int) -> bool:
     return mine is not None and other is not None and abs(mine - other) > FOREIGN_CPU_APART
 
 
-def _overlap(first: Estimate, second: Estimate) -> bool:
-    if first.low is None or first.high is None or second.low is None or second.high is None:
-        return True
-    return first.low <= second.high and second.low <= first.high
+def _told_apart(first: Estimate, second: Estimate) -> bool:
+    change = two_runs.difference(first, second)
+    return change.low is not None and change.high is not None and not change.low <= 0 <= change.high
 
 
 def _text(

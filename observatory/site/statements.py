@@ -4,6 +4,7 @@ Here it is chosen which pairs and figures are spoken of, and one rule is added: 
 nobody's, so it wins nothing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -103,10 +104,10 @@ def _compare(load: Load, sides: list[Side]) -> Statement:
         sentence = (
             f"At {load.text}, {best.member.look.target} has the "
             f"{'lowest' if lower else 'highest'} {title}: {values} for "
-            f"{second.member.look.target}."
+            f"{second.member.look.target}{_times(made.ratio)}."
         )
-    elif made.reason == "intervals_overlap":
-        sentence = f"At {load.text}, {names} cannot be told apart in {title}: {values}."
+    elif made.reason == "within_noise":
+        sentence = f"At {load.text}, {names} cannot be told apart in {title}: {values}{_times(made.ratio)}."
     else:
         why = compare.REASONS.get(made.reason or "", made.reason or "")
         return Statement(f"No statement on {title} between {names}: {why}.", [])
@@ -122,6 +123,14 @@ def _runs_side(member: Member, load: Load) -> compare.Side:
 
 def _estimate(figure: Figure) -> Estimate:
     return Estimate(value=figure.value, low=figure.low, high=figure.high, n=figure.n)
+
+
+def _times(ratio: Estimate) -> str:
+    """The ratio of the second figure to the first with its 95 % interval."""
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return ""
+    high = "no upper end" if math.isinf(ratio.high) else f"{ratio.high:.3g}"
+    return f", a ratio of {ratio.value:.3g} ({ratio.low:.3g}–{high})"
 
 
 def _said(figure: Figure) -> str:

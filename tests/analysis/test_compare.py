@@ -1,5 +1,6 @@
 """Which runs may be compared, and every reason for which a figure stays silent."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -46,9 +47,13 @@ def test_unequal_keys_without_a_visible_difference_say_so() -> None:
     assert differences(ONE, second) == [Difference("comparison_key", "key", "b")]
 
 
-def test_disjoint_intervals_make_a_statement() -> None:
+def test_a_difference_without_0_makes_a_statement() -> None:
     said = statement(ONE, TWO, TTFT, (FAST, SLOW))
-    assert (said.better, said.reason, said.ratio) == ("ours", None, 2.0)
+    assert (said.better, said.reason, said.ratio.value) == ("ours", None, 2.0)
+    assert said.difference.value == pytest.approx(0.1)
+    assert said.difference.low == pytest.approx(0.1 - math.hypot(0.01, 0.02))
+    assert said.ratio.low is not None
+    assert 1.6 < said.ratio.low < 2
     assert said.text == (
         "stage 0: Time to first token p50 100 ms (ours) against 200 ms (theirs); ours is better"
     )
@@ -73,7 +78,7 @@ def test_more_is_better_where_the_metric_says_so() -> None:
         ("no_score", {"model": "x"}, "ttft_s", (FAST, SLOW)),
         ("no_score", {"model": None}, "ttft_s", (FAST, SLOW)),
         ("no_interval", {}, "ttft_s", (FAST, Estimate(0.2))),
-        ("intervals_overlap", {}, "ttft_s", (FAST, Estimate(0.12, 0.105, 0.14))),
+        ("within_noise", {}, "ttft_s", (FAST, Estimate(0.115, 0.1, 0.14))),
     ],
 )
 def test_every_reason_for_silence(
@@ -105,11 +110,12 @@ def test_runs_beside_unlike_other_work_make_no_ratio(
     )
     for key in ((0, "ttft_s", "p50"), (0, "attempt_rate", "value")):
         said = statement(first, second, key, (FAST, SLOW))
-        assert (said.ratio is None) is apart
+        assert (said.ratio.value is None) is apart
+        assert (said.difference.value is None) is apart
         assert (said.reason == "foreign_cpu") is apart
         assert (said.first, said.second) == (FAST, SLOW)
     beside = statement(first, second, (1, "ttft_s", "p50"), (FAST, SLOW))
-    assert (beside.better, beside.ratio) == ("ours", 2.0)  # another stage
+    assert (beside.better, beside.ratio.value) == ("ours", 2.0)  # another stage
 
 
 def test_different_models_speak_with_their_scores_beside() -> None:
@@ -126,9 +132,9 @@ def test_scores_themselves_need_no_score_beside() -> None:
     assert statement(ONE, other, (0, "score", "value"), apart).better == "theirs"
 
 
-def test_an_interval_that_failures_reach_overlaps_everything_above() -> None:
+def test_an_interval_that_failures_reach_tells_nothing_apart() -> None:
     reaching = Estimate(0.1, 0.09, float("inf"))
-    assert statement(ONE, TWO, TTFT, (reaching, SLOW)).reason == "intervals_overlap"
+    assert statement(ONE, TWO, TTFT, (reaching, SLOW)).reason == "within_noise"
 
 
 finite = st.floats(0.001, 100)
@@ -165,7 +171,7 @@ def test_runs_are_compared_figure_by_figure(new_run: Any) -> None:
     }
     assert said["ttft_s", "p50"].better == "at-0.1"
     assert said["ttft_s", "p99"].reason == "no_value"
-    assert said["request_rate", "value"].reason == "intervals_overlap"
+    assert said["request_rate", "value"].reason == "within_noise"
     assert not any(statistic.endswith("_ok") for _, statistic in said)
 
 
@@ -181,4 +187,4 @@ def test_what_other_work_took_is_read_from_the_figures(new_run: Any) -> None:
         sides.append(replace(side_of(run.manifest), verdict="valid"))
         frames.append(stage_metrics(run.manifest, run.frames))
     said = statements(*sides, *frames)
-    assert {(each.ratio, each.reason) for each in said} == {(None, "foreign_cpu")}
+    assert {(each.ratio.value, each.reason) for each in said} == {(None, "foreign_cpu")}

@@ -55,13 +55,23 @@ def test_a_clear_difference_is_said_with_both_scores_beside_it() -> None:
     [statement] = statements([member("slow", (0.4, 0.38, 0.42)), member("fast")])
     assert statement.sentence == (
         "At 4 users, fast has the lowest time to first token, median: 100 ms (90–110 ms) against "
-        "400 ms (380–420 ms) for slow."
+        "400 ms (380–420 ms) for slow, a ratio of 4 (3.59–4.49)."
     )
     assert [side.score.text for side in statement.sides] == ["0.80", "0.80"]
 
 
-def test_overlapping_intervals_cannot_be_told_apart() -> None:
-    assert "cannot be told apart" in said(member("a"), member("b", (0.105, 0.095, 0.12)))
+def test_a_difference_that_may_be_zero_cannot_be_told_apart() -> None:
+    text = said(member("a"), member("b", (0.105, 0.095, 0.12)))
+    assert "cannot be told apart" in text
+    assert text.endswith("105 ms (95–120 ms), a ratio of 1.05 (0.914–1.24).")
+
+
+def test_overlapping_intervals_may_be_told_apart() -> None:
+    """110 - 90 = 20 ms, of which each end is sqrt(10^2 + 10^2) = 14.1 ms away."""
+    text = said(member("a", (0.09, 0.08, 0.1)), member("b", (0.11, 0.1, 0.12)))
+    assert "a has the lowest" in text
+    near = said(member("a", (0.097, 0.087, 0.107)), member("b", (0.11, 0.1, 0.12)))
+    assert "cannot be told apart" in near
 
 
 def test_runs_beside_unlike_other_work_are_not_compared() -> None:
