@@ -17,16 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from observatory.store.run_folder import read_frames
+from tools.kill_report import Kill, Report, together
+from tools.warm_command import WarmCommand
 
 PROFILE = """
 ttft_median: 20ms
@@ -58,52 +58,7 @@ LOOK_S = 0.02
 RUN_LIMIT_S = 120.0
 START_LIMIT_S = 60.0
 GONE_WITHIN_S = 20.0
-
-
-@dataclass(frozen=True)
-class Kill:
-    """One kill: of what, how long after what, and the instants around it (CLOCK_REALTIME)."""
-
-    victim: str
-    at_start: bool
-    processes: int
-    began_ns: int
-    killed_ns: int
-    run: str | None
-    code: int
-    output: str
-
-
-@dataclass
-class Report:
-    """What came of a series."""
-
-    kills: list[Kill] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    requests: int = 0
-    rows: int = 0
-    lost: int = 0
-    latest_s: float | None = None
-
-    def lines(self) -> list[str]:
-        """For people."""
-        kinds = Counter(kill.victim for kill in self.kills)
-        early = sum(kill.at_start for kill in self.kills)
-        said = [
-            f"{len(self.kills)} kills ({', '.join(f'{kind} {n}' for kind, n in sorted(kinds.items()))}), "
-            f"{early} within 0.5 s of a child's start",
-            f"{self.requests} requests arrived at the service, {self.rows} of them are rows, "
-            f"{self.lost} were counted as lost with their load generator",
-            f"the last request of a run whose runner was killed arrived {self._latest()}",
-            f"{len(self.faults)} faults",
-        ]
-        return said + [f"FAULT: {fault}" for fault in self.faults]
-
-    def _latest(self) -> str:
-        if self.latest_s is None:
-            return "before its runner was killed, or none did"
-        when = "after" if self.latest_s > 0 else "before"
-        return f"at the latest {abs(self.latest_s):.3f} s {when} the death of its runner"
+PROGRESS_EVERY = 10
 
 
 class Series:
@@ -157,21 +112,22 @@ class Series:
         (self.root / "scenarios" / "killed.yaml").write_text(scenario, encoding="utf-8")
         before = set(self._runs())
         began = time.time_ns()
-        run = self._start("run", "killed")
+        printed = self.root / f"printed-{len(self.report.kills):03d}"
+        run = WarmCommand(["run", "killed"], self.root, printed)
         family = self._aim(run, victim, at_start=at_start)
         killed = time.time_ns()
         try:
-            output, _ = run.communicate(timeout=RUN_LIMIT_S)
+            code = run.wait(RUN_LIMIT_S)
         except subprocess.TimeoutExpired:
             run.kill()
-            output, _ = run.communicate()
+            code = -signal.SIGKILL
             self.report.faults.append(
-                f"a run did not end after {victim} was killed: {output[-300:]}"
+                f"a run did not end after {victim} was killed: {run.output[-300:]}"
             )
         new = sorted(set(self._runs()) - before)
         self.report.kills.append(
             Kill(victim, at_start, processes, began, killed, new[-1] if new else None,
-                 run.returncode, output)
+                 code, run.output)
         )  # fmt: skip
         self._check_end(self.report.kills[-1])
         # Only now: the next run began at once, while the last of the killed one may still have been there.
@@ -181,9 +137,7 @@ class Series:
     def _runs(self) -> list[str]:
         return [path.name for path in (self.root / "results" / "runs").glob("*")]
 
-    def _aim(
-        self, run: subprocess.Popen[str], victim: str, *, at_start: bool
-    ) -> list[psutil.Process]:
+    def _aim(self, run: WarmCommand, victim: str, *, at_start: bool) -> list[psutil.Process]:
         """Kill it; the family as it was just before."""
         chosen = self._find(run, "load" if victim == "runner" else victim, wait=True)
         length_s = 0.5 if at_start else 1.5 + self._steady_s
@@ -199,9 +153,7 @@ class Series:
                 os.kill(target, signal.SIGKILL)
         return family
 
-    def _find(
-        self, run: subprocess.Popen[str], victim: str, *, wait: bool
-    ) -> psutil.Process | None:
+    def _find(self, run: WarmCommand, victim: str, *, wait: bool) -> psutil.Process | None:
         """The process of the run that the victim's name means, as soon as it is there."""
         until = time.monotonic() + START_LIMIT_S
         while run.poll() is None and time.monotonic() < until:
@@ -360,13 +312,45 @@ def run_series(
     series = Series(root, seed, steady_s)
     until = time.monotonic() + limit_s
     try:
-        for victim, early in plan:
+        for number, (victim, early) in enumerate(plan, 1):
             if time.monotonic() > until:
                 break
             series.kill_one(victim, at_start=early)
+            if number % PROGRESS_EVERY == 0:
+                print(
+                    f"seed {seed}: {number} of {len(plan)} kills, "
+                    f"{len(series.report.faults)} faults so far",
+                    file=sys.stderr,
+                    flush=True,
+                )
         return series.close()
     finally:
         series.end()
+
+
+def several_series(
+    kills: int, at_start: int, seed: int, steady_s: float, limit_s: float, at_once: int
+) -> Report:
+    """The kills in so many series side by side, each with a service, a workspace and a seed of its own."""
+    parts = []
+    for place in range(at_once):
+        share, early = (whole // at_once + (place < whole % at_once) for whole in (kills, at_start))
+        command = [sys.executable, "-m", "tools.kill_harness", "--json", "--kills", str(share)]
+        command += [
+            "--at-start",
+            str(early),
+            "--seed",
+            str(seed + place),
+            "--steady",
+            str(steady_s),
+        ]
+        command += ["--minutes", str(limit_s / 60)]
+        parts.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    reports = []
+    for part in parts:
+        said, _ = part.communicate()
+        reports.append(Report.read(said))
+    return together(reports)
 
 
 def main() -> int:
@@ -375,17 +359,23 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--at-start", type=int, default=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steady", type=float, default=2.0, help="seconds of each run's window")
+    parser.add_argument("--steady", type=float, default=1.0, help="seconds of each run's window")
     parser.add_argument(
         "--minutes", type=float, default=240.0, help="end the series after this long"
     )
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="series side by side; the kills are shared out"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        report = run_series(
-            Path(folder), chosen.kills, min(chosen.at_start, chosen.kills), chosen.seed,
-            chosen.steady, chosen.minutes * 60,
-        )  # fmt: skip
-    print("\n".join(report.lines()))
+    kills, early = chosen.kills, min(chosen.at_start, chosen.kills)
+    numbers = kills, early, chosen.seed, chosen.steady, chosen.minutes * 60
+    if chosen.at_once > 1:
+        report = several_series(*numbers, chosen.at_once)
+    else:
+        with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+            report = run_series(Path(folder), *numbers)
+    print(report.text() if chosen.json else "\n".join(report.lines()))
     return 1 if report.faults else 0
 
 
