@@ -9,11 +9,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-ISSUED, ENDED, REFUSED, LIKENESS, ACCEPTED, TRIES, OUTPUT_TOKENS, NANO_USD = range(8)
+ISSUED, ENDED, REFUSED, LIKENESS, REFUSED_SINCE, TRIES, OUTPUT_TOKENS, NANO_USD = range(8)
 """Places of a worker's counts. issued: requests handed to users; ended: answers that ended, refusals
 included; refused: those that were refused alike; likeness: what the refusals have in common, as a number;
-accepted: whether the service has accepted a request, ended or not. tries, output_tokens, nano_usd: what of
-its caps was spent when it last sent a request, what was in flight at its worst; they stay 0 without caps."""
+refused_since: when its first refusal was counted (CLOCK_MONOTONIC, nanoseconds), OTHERWISE once anything else
+has come. tries, output_tokens, nano_usd: what of its caps was spent when it last sent a request, what was in
+flight at its worst; they stay 0 without caps."""
+OTHERWISE = -1
+"""As refused_since: the service accepted a request, ended or not, or refused one in another way."""
 _WIDTH = 8
 _BYTES = 8
 

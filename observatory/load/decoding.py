@@ -67,11 +67,12 @@ class DecodeQueue:
     def __len__(self) -> int:
         return len(self._queue) + (self._current is not None) + len(self._done)
 
-    def put(self, turn: Turn) -> None:
-        """An exchange has ended."""
-        if len(self._queue) >= MOST_QUEUED or self._queued_bytes + _size(turn) > MOST_QUEUED_BYTES:
+    def put(self, turn: Turn, *, at_once: bool = False) -> None:
+        """An exchange has ended. at_once: its record is written before this returns."""
+        full = len(self._queue) >= MOST_QUEUED
+        if at_once or full or self._queued_bytes + _size(turn) > MOST_QUEUED_BYTES:
             self._done.append(self._whole(turn))
-            if len(self._done) >= ANSWERS_A_TURN:
+            if at_once or len(self._done) >= ANSWERS_A_TURN:
                 self._flush()
             self._schedule()
             return
@@ -191,6 +192,17 @@ def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
         wire=endpoint.connection.wire,
     )
     return answer.attempt.outcome == "throttled"
+
+
+def looks_refused(turn: Turn) -> bool:
+    """Whether an ended exchange may be a refusal, which is soon decoded: no status of success, or little.
+
+    Refusals are counted where they end: their users would send more while they waited in the queue.
+    """
+    response = turn.exchange.response
+    if response is None or response.status is None or not 200 <= response.status < 300:
+        return True
+    return response.received <= MOST_OF_A_REFUSAL
 
 
 def _size(turn: Turn) -> int:

@@ -4,15 +4,16 @@ The rule is docs/scenarios.md's "When every request is refused". Workers share t
 stage's mapped file: nothing is sent between them, and an answer that is not refused ends the watch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import (
-    ACCEPTED,
     ENDED,
     ISSUED,
     LIKENESS,
+    OTHERWISE,
     REFUSED,
+    REFUSED_SINCE,
     StageCounts,
 )
 from observatory.load.turn import Turn
@@ -24,6 +25,8 @@ FEW, FEW_AFTER_NS = 5, 30_000_000_000
 PATIENCE_NS = 10_000_000_000
 """How long requests are waited for that were out before the first refusal and have no status yet: a
 refusal is quick, and an answer that is not refused may take seconds to begin."""
+LOOK_NS = 20_000_000
+"""How often those who are held back look whether they may go on."""
 _NOT_NOW = frozenset({408, 409, 425, 429, 499})
 """A client may send the same request again later: a timeout, a conflict with another request, too early
 (RFC 8470), too many, and a proxy's own client that went away."""
@@ -45,14 +48,19 @@ def likeness(attempt: Attempt) -> int:
 
 
 class Refusals:
-    """One worker's watch over the answers of a stage."""
+    """One worker's watch over the answers of a stage.
+
+    Once enough were refused nothing more is sent until it is known whether the stage stops: otherwise a
+    worker that waits, for a slow answer or for a processor, would let the others send thousands.
+    """
 
     def __init__(self, counts: StageCounts, worker: int, *, watching: bool) -> None:
         self.watching = watching
         self._own = counts.of(worker)
         self._others = counts.others(worker)
-        self._first_ns = 0
+        self._all = [self._own, *self._others]
         self._enough_ns = 0
+        self._look_ns = 0
 
     @property
     def likeness(self) -> int:
@@ -60,55 +68,83 @@ class Refusals:
         return self._own[LIKENESS] if self.watching else 0
 
     def take(self, records: Iterable[RequestRecord], now_ns: int) -> None:
-        """Issued requests have ended."""
+        """Issued requests have ended.
+
+        `ended` is counted last: another process that reads it first never sees more ended than refused.
+        """
         own = self._own
         for record in records:
             like = likeness(record.attempts[-1])
-            own[ENDED] += 1
             if not like or (own[REFUSED] and like != own[LIKENESS]):
+                own[ENDED] += 1
                 self._end_watch()
                 return
             if not own[REFUSED]:
                 own[LIKENESS] = like
-                self._first_ns = now_ns
+                own[REFUSED_SINCE] = now_ns
             own[REFUSED] += 1
+            own[ENDED] += 1
 
-    def stop(self, open_turns: Iterable[Turn], now_ns: int) -> bool:
+    def held_until(self, open_turns: Iterable[Turn], now_ns: int) -> int | None:
+        """When to look again whether the next request may go out; None where it may go out now.
+
+        The instants lie on a grid, so that those who ask in between are given the same one.
+        """
+        if not self.watching:
+            return None
+        if now_ns >= self._look_ns:
+            if not self._is_enough(now_ns) or self._is_accepted(open_turns):
+                return None
+            self._look_ns = now_ns - now_ns % LOOK_NS + LOOK_NS
+        return self._look_ns
+
+    def stop(self, open_turns: Collection[Turn], now_ns: int) -> bool:
         """Whether the stage must stop, with these requests still open."""
-        own = self._own
-        if not self.watching or not own[REFUSED] or self._contradicted():
+        if not self.watching or not self._is_enough(now_ns) or self._is_accepted(open_turns):
             return False
-        refused = own[REFUSED] + sum(other[REFUSED] for other in self._others)
-        few = refused >= FEW and now_ns - self._first_ns >= FEW_AFTER_NS
-        if refused < ENOUGH and not few:
+        if now_ns - self._enough_ns >= PATIENCE_NS:
+            return True
+        first_ns = self._first_refused_ns()
+        waits = any(turn.due_monotonic < first_ns and _status(turn) is None for turn in open_turns)
+        return not waits and not any(other[ISSUED] and not other[ENDED] for other in self._others)
+
+    def _is_enough(self, now_ns: int) -> bool:
+        """Whether so many were refused, by all workers together and all alike, that the stage may stop."""
+        refused = sum(counts[REFUSED] for counts in self._all)
+        if refused < FEW or (refused < ENOUGH and now_ns - self._first_refused_ns() < FEW_AFTER_NS):
+            return False
+        if self._is_contradicted():
+            self._end_watch()
             return False
         self._enough_ns = self._enough_ns or now_ns
-        return not self._may_be_accepted(open_turns, now_ns)
+        return True
 
-    def _contradicted(self) -> bool:
+    def _first_refused_ns(self) -> int:
+        """When the first of all was counted; some worker's must have been."""
+        return min(counts[REFUSED_SINCE] for counts in self._all if counts[REFUSED])
+
+    def _is_contradicted(self) -> bool:
         """Whether another worker had an answer of another sort."""
-        like = self._own[LIKENESS]
-        for other in self._others:
-            various = other[ENDED] != other[REFUSED] or other[ACCEPTED]
-            if various or (other[REFUSED] and other[LIKENESS] != like):
+        if any(o[REFUSED_SINCE] == OTHERWISE or o[ENDED] > o[REFUSED] for o in self._others):
+            return True
+        return len({counts[LIKENESS] for counts in self._all if counts[REFUSED]}) > 1
+
+    def _is_accepted(self, open_turns: Iterable[Turn]) -> bool:
+        """Whether the service has accepted a request that is open here, which ends the watch."""
+        if max(counts[LIKENESS] for counts in self._all) < 300:
+            return False
+        for turn in open_turns:
+            status = _status(turn)
+            if status is not None and 200 <= status < 300:
                 self._end_watch()
                 return True
         return False
 
-    def _may_be_accepted(self, open_turns: Iterable[Turn], now_ns: int) -> bool:
-        """Whether a request that is open has been accepted, or may still be."""
-        patient = now_ns - self._enough_ns < PATIENCE_NS
-        by_status = self._own[LIKENESS] >= 300
-        for turn in open_turns:
-            response = turn.exchange.response
-            status = response.status if response is not None else None
-            if by_status and status is not None and 200 <= status < 300:
-                self._end_watch()
-                return True
-            if patient and status is None and turn.due_monotonic < self._first_ns:
-                return True
-        return patient and any(other[ISSUED] and not other[ENDED] for other in self._others)
-
     def _end_watch(self) -> None:
         self.watching = False
-        self._own[ACCEPTED] = 1
+        self._own[REFUSED_SINCE] = OTHERWISE
+
+
+def _status(turn: Turn) -> int | None:
+    response = turn.exchange.response
+    return response.status if response is not None else None

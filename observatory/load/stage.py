@@ -21,7 +21,7 @@ from observatory.endpoints.wire import decode
 from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.command import simulated_users
-from observatory.load.decoding import DecodeQueue, refused_inside
+from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
 from observatory.load.endpoint import make_endpoint
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Counts, Heartbeat
@@ -184,8 +184,7 @@ class StageRun:
     def seat(self) -> Seat:
         """A place for one more simulated user."""
         seat = Seat(len(self._seats), self._ways.make())
-        seat.free_monotonic = time.monotonic_ns()
-        seat.leaving = self._finished
+        seat.free_monotonic, seat.leaving = time.monotonic_ns(), self._finished
         self._seats.append(seat)
         return seat
 
@@ -225,8 +224,9 @@ class StageRun:
     # What the loop asks for.
 
     def may_issue(self, turn: Turn, now_ns: int) -> Decision:
-        """Admission, at this moment."""
-        return self._admission.ask(turn, now_ns)
+        """Admission, at this moment; nothing goes out while all answers are refused alike."""
+        held = self._refusals.watching and self._refusals.held_until(self._in_flight, now_ns)
+        return held or self._admission.ask(turn, now_ns)
 
     def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
         """The turn goes to that user, who may run at once."""
@@ -262,7 +262,7 @@ class StageRun:
         turn.ended_monotonic = time.monotonic_ns()
         del self._in_flight[turn]
         self._admission.leave()
-        self._decoder.put(turn)
+        self._decoder.put(turn, at_once=self._refusals.watching and looks_refused(turn))
         self._loop.pump()
 
     def _give_up(self, outcome: Literal["timeout", "interrupted"], reason: str) -> None:

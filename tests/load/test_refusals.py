@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt, RequestRecord
-from observatory.core.stage_counts import ISSUED, StageCounts
+from observatory.core.stage_counts import ENDED, ISSUED, REFUSED, StageCounts
 from observatory.endpoints.http_response import ResponseReader
 from observatory.load.refusals import (
     ENOUGH,
     FEW,
     FEW_AFTER_NS,
+    LOOK_NS,
     PATIENCE_NS,
     Refusals,
     likeness,
@@ -104,7 +105,65 @@ def test_workers_count_together(tmp_path: Path) -> None:
     second.take(ended(attempt()), 1)
     assert first.stop([], 2)
     assert second.stop([], 2)
-    assert not third.stop([], 2), "it has nothing that was refused, and is stopped with the others"
+    assert third.stop([], 2), "it has had no answer, and what it would send is refused too"
+
+
+def test_a_worker_at_a_low_rate_knows_when_the_first_of_all_was_refused(tmp_path: Path) -> None:
+    first, second = (watch(tmp_path, number, 2) for number in range(2))
+    first.take(ended(attempt()), 10)
+    second.take(ended(*[attempt()] * (FEW - 1)), FEW_AFTER_NS)
+    assert not second.stop([], FEW_AFTER_NS + 9)
+    assert second.stop([], FEW_AFTER_NS + 10)
+
+
+def test_a_count_that_is_half_written_is_no_contradiction(tmp_path: Path) -> None:
+    """The other worker was interrupted between its two stores."""
+    first, _ = (watch(tmp_path, number, 2) for number in range(2))
+    other = StageCounts(tmp_path / "stage-00", 2).of(1)
+    second = watch(tmp_path, 1, 2)
+    second.take(ended(attempt()), 1)
+    other[REFUSED] += 1
+    assert other[ENDED] == 1
+    first.take(ended(*[attempt()] * ENOUGH), 2)
+    assert first.stop([], 3)
+
+
+def test_enough_refusals_hold_back_what_is_next(tmp_path: Path) -> None:
+    first, second = (watch(tmp_path, number, 2) for number in range(2))
+    first.take(ended(*[attempt()] * (ENOUGH - 1)), 10)
+    assert second.held_until([], 11) is None
+    first.take(ended(attempt()), 12)
+    now = 5 * LOOK_NS + 7
+    assert first.held_until([], now) == second.held_until([], now) == 6 * LOOK_NS
+    assert second.held_until([], now + 3) == 6 * LOOK_NS, "whoever looks in between waits as long"
+    assert second.held_until([], 6 * LOOK_NS) == 7 * LOOK_NS
+
+
+@pytest.mark.parametrize("other", [OK, attempt(404), attempt(500), attempt(429)])
+def test_one_answer_of_another_sort_lets_all_workers_go_on(tmp_path: Path, other: Attempt) -> None:
+    first, second = (watch(tmp_path, number, 2) for number in range(2))
+    first.take(ended(*[attempt()] * ENOUGH), 10)
+    assert first.held_until([], LOOK_NS) == second.held_until([], LOOK_NS) == 2 * LOOK_NS
+    second.take(ended(other), LOOK_NS + 1)
+    assert second.held_until([], 2 * LOOK_NS) is None
+    assert first.held_until([], 2 * LOOK_NS) is None
+    assert not first.watching and not second.watching
+
+
+def test_a_request_that_was_accepted_ends_the_hold(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[attempt()] * ENOUGH), 10)
+    assert refusals.held_until([still_open(5)], 11) == LOOK_NS
+    assert refusals.held_until([still_open(5, 200)], LOOK_NS) is None
+    assert not refusals.watching
+
+
+def test_without_a_watch_nothing_is_held(tmp_path: Path) -> None:
+    counts = StageCounts(tmp_path / "stage-00", 1)
+    refusals = Refusals(counts, 0, watching=False)
+    watch(tmp_path).take(ended(*[attempt()] * ENOUGH), 10)
+    assert refusals.held_until([], 11) is None
+    assert not refusals.stop([], PATIENCE_NS * 10)
 
 
 @pytest.mark.parametrize("other", [OK, attempt(404)])
