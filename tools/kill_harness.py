@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from observatory.load.command import CHILD_MODULE
 from observatory.store.run_folder import read_frames
 from tools.kill_report import Kill, Report, together
 from tools.warm_command import WarmCommand
@@ -287,7 +288,7 @@ def _is(process: psutil.Process, victim: str, runner: int) -> bool:
         return False
     if victim == "sampler":
         return "observatory.telemetry.sampler" in words
-    return "-m locust" in words and (parent == runner) == (victim == "load")
+    return f"-m {CHILD_MODULE}" in words and (parent == runner) == (victim == "load")
 
 
 def _left(family: list[psutil.Process]) -> list[str]:

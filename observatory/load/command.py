@@ -9,6 +9,8 @@ from pathlib import Path
 
 from observatory.load.handoff import Handoff
 
+CHILD_MODULE = "observatory.load.child"
+"""Locust, without the settings that a person keeps for other tests."""
 EXIT_FINE = 0
 """The stage ended as planned, or its budget was reached."""
 EXIT_BAD_INPUT = 2
@@ -29,7 +31,8 @@ def locust_command(handoff: Handoff, loadtests: Path) -> list[str]:
     processes, so that each has a share (runner.preflight sees to it).
     """
     users = simulated_users(handoff)
-    command = [sys.executable, "-m", "locust", "--locustfile", str(loadtests / locustfile(handoff))]
+    command = [sys.executable, "-m", CHILD_MODULE]
+    command += ["--locustfile", str(loadtests / locustfile(handoff))]
     command += ["--headless", "--only-summary", "--loglevel", "WARNING"]
     command += ["--users", str(users), "--spawn-rate", str(users)]
     if handoff.workers > 1:

@@ -100,11 +100,11 @@ def _start(
     leg: Leg, handoff: str, private: Path, descriptors: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")
+        **os.environ,
+        HANDOFF_VARIABLE: handoff,
+        RUNNER_VARIABLE: str(os.getpid()),
+        "OPENBLAS_NUM_THREADS": "1",
     }
-    environment[HANDOFF_VARIABLE] = handoff
-    environment[RUNNER_VARIABLE] = str(os.getpid())
-    environment["OPENBLAS_NUM_THREADS"] = "1"
     leg.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with leg.log.open("ab") as log:

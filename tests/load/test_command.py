@@ -20,7 +20,7 @@ def handoff(stage: dict[str, Any], **more: Any) -> Handoff:
 
 def test_one_process_runs_headless_and_says_nothing_of_the_handoff() -> None:
     command = locust_command(handoff(CLOSED), Path("/tests"))
-    assert command[:3] == [sys.executable, "-m", "locust"]
+    assert command[:3] == [sys.executable, "-m", "observatory.load.child"]
     assert str(Path("/tests/chat.py")) in command
     assert "--headless" in command and "--processes" not in command
     assert not any("/private" in word for word in command)
