@@ -5,6 +5,7 @@ It holds the prompts' text, which no death of a process may leave on a disk.
 """
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,34 @@ def _in_memory(data: bytes) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextmanager
+def nameless_file() -> Iterator[int]:
+    """A descriptor of an empty file for a hand-off that a child makes: in memory where there are such files,
+    else on the disk under no name, so that no death leaves it there."""
+    descriptor = _in_memory(b"")
+    if descriptor is None:
+        with tempfile.TemporaryFile() as file:
+            yield file.fileno()
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def put_handoff(descriptor: int, handoff: Handoff) -> None:
+    """Write it into a file that the parent opened."""
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(msgspec.msgpack.encode(handoff))
+
+
+def take_handoff(descriptor: int) -> Handoff:
+    """Read what put_handoff wrote; msgspec.DecodeError where nothing was."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with open(descriptor, "rb", closefd=False) as file:
+        return msgspec.msgpack.decode(file.read(), type=Handoff)
 
 
 def write_handoff(folder: Path, handoff: Handoff) -> Path:

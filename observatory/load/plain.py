@@ -18,7 +18,7 @@ from locust.runners import LocalRunner
 
 from observatory.core.record import RequestRecord
 from observatory.load import kernel_stamps
-from observatory.load.handoff import Handoff, read_handoff
+from observatory.load.handoff import Handoff, nameless_file, take_handoff
 from observatory.load.recorder import JournalFailed
 from observatory.load.stage import StageRun
 
@@ -89,15 +89,15 @@ class PlainRun:
         command += ["--out", folder, "--results", str(results)]
         for name, value in (("--model", options.model), ("--api-key-env", options.api_key_env)):
             command += [name, value] if value else []
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = made.stdout.strip().splitlines()
-        if made.returncode or not lines:
-            said = (made.stderr.strip() or "nothing was said").splitlines()[-1]
-            raise ValueError(f"the plan could not be made: {said}")
-        try:
-            handoff = read_handoff(Path(lines[-1]))
-        finally:
-            Path(lines[-1]).unlink(missing_ok=True)  # it holds the prompts' text
+        with nameless_file() as descriptor:
+            command += ["--descriptor", str(descriptor)]
+            made = subprocess.run(
+                command, pass_fds=(descriptor,), capture_output=True, text=True, check=False
+            )
+            if made.returncode:
+                said = (made.stderr.strip() or "nothing was said").splitlines()[-1]
+                raise ValueError(f"the plan could not be made: {said}")
+            handoff = take_handoff(descriptor)
         stage = msgspec.structs.replace(
             handoff.stage, kind="closed", offsets_ns=None, warmup_s=0.0, steady_s=ENDLESS_S
         )

@@ -1,7 +1,8 @@
 """Makes a hand-off for a locustfile that a person runs with plain `locust -f` and its web UI.
 
-`python -m observatory.runner.plain_handoff --scenario S --url U --model M --out DIR` prints the
-file's path. It is a process of its own, because planning needs what Locust's processes must not load.
+`python -m observatory.runner.plain_handoff --scenario S --url U --model M --out DIR --descriptor N` writes it
+into the open file N, which no folder names: it holds the prompts' text. It is a process of its own, because
+planning needs what Locust's processes must not load.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from observatory.core.clock import new_anchor
 from observatory.core.target import UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.endpoints.catalogue import OpenContext, open_target
-from observatory.load.handoff import Handoff, write_handoff
+from observatory.load.handoff import Handoff, put_handoff
 from observatory.workload.planning import make_plan
 from observatory.workload.scenario_files import load_scenario
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--api-key-env")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--descriptor", type=int, required=True)
     parser.add_argument("--results", type=Path)
     arguments = parser.parse_args()
     workspace = open_workspace(arguments.results)
@@ -62,7 +64,7 @@ def main() -> None:
             journal=str(journal),
             store_text=loaded.scenario.store_text,
         )
-        print(write_handoff(arguments.out, handoff))
+        put_handoff(arguments.descriptor, handoff)
 
 
 if __name__ == "__main__":

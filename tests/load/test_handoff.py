@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from observatory.load import handoff as module
-from observatory.load.handoff import handed_over, read_handoff
+from observatory.load.handoff import (
+    handed_over,
+    nameless_file,
+    put_handoff,
+    read_handoff,
+    take_handoff,
+)
 from tests.load.test_command import CLOSED, handoff
 
 READS = """
@@ -46,3 +52,19 @@ def test_it_is_a_private_file_where_memory_has_none(
         assert Path(path).stat().st_mode & 0o777 == 0o600 and descriptors == ()
         assert read_handoff(Path(path)) == given
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_one_that_a_child_makes_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: bool
+) -> None:
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    if not memory:
+        monkeypatch.setattr(module, "_in_memory", lambda data: None)
+    given = handoff(CLOSED)
+    with nameless_file() as descriptor:
+        put_handoff(descriptor, given)
+        assert list(tmp_path.iterdir()) == []
+        assert take_handoff(descriptor) == given
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        take_handoff(descriptor)

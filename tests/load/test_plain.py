@@ -1,11 +1,14 @@
 """The load tests under plain `locust -f`, with its web page: the same rows, a page that lives."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +51,11 @@ def rows(folder: Path) -> list[Any]:
     return [entry for path in journals for entry in decode_entries(path.read_bytes())]
 
 
-def run(command: list[str], folder: Path) -> "subprocess.Popen[str]":
+def run(command: list[str], folder: Path, *first: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         command,
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": os.pathsep.join((*first, str(ROOT))), "PATH": "/usr/bin:/bin"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -129,3 +132,38 @@ def test_what_keeps_a_plan_from_being_made_is_said(tmp_path: Path) -> None:
         child.terminate()
         more, _ = child.communicate(timeout=PATIENCE_S)
     assert "no-such-scenario" in said + more
+
+
+SLOW_PLAN = """
+import os, sys, time
+from observatory.load import handoff
+put = handoff.put_handoff
+def slowly(descriptor, made):
+    put(descriptor, made)
+    print(os.getpid(), file=open("planned", "w"), flush=True)
+    time.sleep(60)
+handoff.put_handoff = slowly
+"""
+
+
+def test_a_death_while_the_plan_is_made_leaves_no_prompts(tmp_path: Path) -> None:
+    """sitecustomize makes the planning child wait when it has written its plan."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif 'observatory.runner.plain_handoff' in sys.orig_argv:\n"
+        + "".join(f"    {line}\n" for line in SLOW_PLAN.strip().splitlines())
+    )
+    with serve({"ok": answer}) as server:
+        command = locust(tmp_path, server.port, "--headless", "--run-time", "120s")
+        child = run(command, tmp_path, str(tmp_path))
+        try:
+            limit = time.monotonic() + PATIENCE_S
+            while not (tmp_path / "planned").exists() and time.monotonic() < limit:
+                time.sleep(0.05)
+            assert (tmp_path / "planned").exists()
+        finally:
+            child.kill()
+            with suppress(OSError, ValueError):
+                os.kill(int((tmp_path / "planned").read_text()), signal.SIGKILL)
+            child.communicate()
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and "results" in path.parts]
+    assert left == []
