@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.floors import needs_text
+from observatory.core.metric import MEAN_FLOOR
 from observatory.core.units import plain_number
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
 from observatory.economics.fleet import MonthlyCost, Replica, monthly_cost, scales_by_the_hour
@@ -16,6 +18,8 @@ from observatory.economics.machine_money import Component
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6
+SAME = "whole replicas: the same at both ends"
+"""Why an interval of a step function has no width."""
 _UNCOUNTED = "some of its answers do not say how many tokens they took, or there are none"
 
 
@@ -84,9 +88,11 @@ def refusal(self_row: Row, api_row: Row) -> str | None:
         if row["verdict"] == "invalid":
             return f"the run of {row['target']} is invalid"
     if api_row["usd_per_request"] is None:
-        return f"what a request costs at {bought} is not known: {_UNCOUNTED}"
+        return f"what a request costs at {bought} is not known: {_unpriced(api_row)}"
     if self_row["attainment"] is None:
         return "the scenario has no `slo`: what a replica can serve is not defined without one"
+    if self_row["served_reason"] == "sample_floor":
+        return f"what {own} serves within the SLO is not known: {_few(self_row['goodput_n'])}"
     if not self_row["goodput_rps"]:
         return (
             f"{own} does not meet the SLO at any stage (asked {self_row['attainment']:.1%} of requests, "
@@ -104,7 +110,13 @@ def answer(self_row: Row, api_row: Row, demand: Demand) -> Answer:
         return Answer(self_row, api_row, demand, refused)
     price = float(api_row["usd_per_request"])
     found = break_even(
-        replica, demand, price, self_row["goodput_rps_low"], self_row["goodput_rps_high"]
+        replica,
+        demand,
+        price,
+        self_row["goodput_rps_low"],
+        self_row["goodput_rps_high"],
+        api_row["usd_per_request_low"],
+        api_row["usd_per_request_high"],
     )
     volume = volume_of(demand, api_row)
     if volume is None:
@@ -135,6 +147,46 @@ def month_of(row: Row, demand: Demand, requests: float) -> MonthlyCost | None:
     return MonthlyCost(requests, None, 0.0, None, [bought])
 
 
+@dataclass(frozen=True, slots=True)
+class MonthEnds:
+    """The ends of a month's 95 % interval in US dollars; reason: why there is none, or no width."""
+
+    low_usd: float | None = None
+    high_usd: float | None = None
+    reason: str | None = None
+
+
+def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
+    """The interval of month_of's sum: at the ends of the goodput's, or of the price's."""
+    replica = replica_of(row)
+    if replica is None:
+        low, high = row["usd_per_request_low"], row["usd_per_request_high"]
+        if row["billing"] != "tokens" or low is None or high is None:
+            return MonthEnds(reason=_price_fixed(row))
+        return MonthEnds(*(usd * requests * DAYS_A_MONTH for usd in (low, high)))
+    few, many = row["goodput_rps_low"], row["goodput_rps_high"]
+    if not few or not many:
+        return MonthEnds(reason="the measured goodput has no interval")
+    low, high = (monthly_cost(replica.at(rps), demand, requests).usd for rps in (many, few))
+    if low is None or high is None:
+        return MonthEnds(reason="a component is not known")
+    return MonthEnds(low, high, SAME if low == high else None)
+
+
+def price_interval(row: Row) -> str:
+    """What varies in a bought request's price: its interval's ends, or why there are none."""
+    low, high = row["usd_per_request_low"], row["usd_per_request_high"]
+    if low is None or high is None:
+        return _price_fixed(row)
+    return f"95 % interval ${plain_number(low)} to ${plain_number(high)}"
+
+
+def _price_fixed(row: Row) -> str:
+    if row["usd_per_request_reason"] == "no_spread":
+        return "each request cost the same"
+    return "the price's interval is not known"
+
+
 def _priced(row: Row) -> bool:
     return row["price_basis"] is not None or row["cost_basis"] is not None
 
@@ -142,10 +194,23 @@ def _priced(row: Row) -> bool:
 def no_month(row: Row) -> str:
     """Why month_of has none."""
     if row["billing"] == "tokens":
-        return _UNCOUNTED if _priced(row) else "no price is known"
+        return _unpriced(row) if _priced(row) else "no price is known"
     if row["usd_per_hour"] is None:
         return "no hourly rate is stated"
+    if row["served_reason"] == "sample_floor":
+        return f"what it serves within the SLO {_few(row['goodput_n'])}"
     return "the scenario has no SLO" if row["attainment"] is None else "no stage met the SLO"
+
+
+def _unpriced(row: Row) -> str:
+    """Why what a request costs is not known."""
+    if row["usd_per_request_reason"] == "sample_floor":
+        return _few(row["priced_n"])
+    return _UNCOUNTED
+
+
+def _few(found: int | None) -> str:
+    return f"{needs_text(MEAN_FLOOR, found or 0)} in a steady window"
 
 
 def cache_sentence(row: Row) -> str | None:
@@ -242,18 +307,31 @@ def sentence(one: Answer) -> str:
 
 
 def interval(one: Answer) -> str:
-    """What the goodput's interval makes of it."""
+    """What the intervals of goodput and price make of it."""
     if one.found is None:
         return ""
     ends = []
-    for crossing, missing in ((one.found.low, "not known"), (one.found.high, "not known")):
+    for crossing in (one.found.low, one.found.high):
         if crossing is None:
-            ends.append(missing)
+            ends.append("not known")
         elif crossing.requests_a_day is None:
             ends.append("never")
         else:
             ends.append(f"{crossing.requests_a_day:,.0f}")
-    return f"{ends[0]} to {ends[1]} requests a day (95 % interval of the measured goodput)"
+    same = (
+        f"; {SAME}" if ends[0] == ends[1] and one.found.low and one.found.low.requests_a_day else ""
+    )
+    return f"{ends[0]} to {ends[1]} requests a day ({varied(one)}{same})"
+
+
+def varied(one: Answer) -> str:
+    """Which measured figures' intervals are in a break-even's, in words."""
+    goodput = "the measured goodput"
+    if one.self_row["goodput_rps_low"] is None or one.self_row["goodput_rps_high"] is None:
+        return f"{goodput} has no interval"
+    if one.api_row["usd_per_request_low"] is None:
+        return f"95 % interval of {goodput}; {_price_fixed(one.api_row)}"
+    return f"95 % intervals of {goodput} and of what a request was bought for, both at their ends"
 
 
 def _share(value: float | None) -> str:

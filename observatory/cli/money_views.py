@@ -11,16 +11,18 @@ from observatory.analysis.serving import (
     cache_sentence,
     interval,
     mark,
+    month_ends,
     month_of,
     no_month,
+    price_interval,
     sentence,
     steps_of,
 )
 from observatory.cli.answers import show_table
 from observatory.cli.console import echo, echo_json
 from observatory.core.demand import Demand
+from observatory.core.floors import needs_text
 from observatory.core.units import human_level, plain_number
-from observatory.economics.fleet import MonthlyCost
 
 Row = Mapping[str, Any]
 ACCOUNTINGS = {
@@ -73,7 +75,7 @@ def print_cost(
     if said := cache_sentence(row):
         echo(f"  {said}{note}")
     if volume is not None:
-        print_month(row, month_of(row, demand, volume), volume)
+        print_month(row, demand, volume)
     echo("")
 
 
@@ -137,10 +139,15 @@ def _figure_lines(row: Row, figures: Sequence[Row], note: str) -> list[list[Any]
 
 def _with_interval(own: Mapping[str, Row], metric: str) -> str:
     one = own.get(metric)
-    if one is None or one["value"] is None:
-        return f"– ({one['reason']})" if one is not None else "–"
+    if one is None:
+        return "–"
+    if one["value"] is None:
+        few = one["reason"] == "sample_floor" and one["needs_n"] is not None
+        needs = (one["needs_n"], one["n"] or 0, one["effective_n"], one["needs_s"]) if few else None
+        return f"– ({needs_text(*needs) if needs else one['reason']})"
     if one["low"] is None or one["high"] is None:
-        return _figure(one["value"]) or "–"
+        why = "the same throughout" if one["reason"] == "no_spread" else one["reason"]
+        return f"{_figure(one['value'])} (no interval: {why or 'not known'})"
     return f"{_figure(one['value'])} ({_figure(one['low'])} to {_figure(one['high'])})"
 
 
@@ -148,9 +155,9 @@ def _figure(value: float | None) -> str | None:
     return None if value is None else plain_number(value)
 
 
-def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
+def print_month(row: Row, demand: Demand, volume: float) -> None:
     """A mean month at a volume, or why there is none."""
-    note = mark(row)
+    note, month = mark(row), month_of(row, demand, volume)
     if month is None:
         why = no_month(row)
         echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
@@ -166,7 +173,8 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
         kept = f", {month.replicas} replicas busy {month.utilisation:.0%} of the paid time"
     elif month.replica_hours_a_day:
         kept = f", {month.replica_hours_a_day:,.0f} replica-hours a day"
-    echo(f"  a month at {volume:,.0f} requests a day: {whole}{each}{kept}{note}")
+    ends = "" if month.usd is None else f" ({_month_interval(row, demand, volume)})"
+    echo(f"  a month at {volume:,.0f} requests a day: {whole}{ends}{each}{kept}{note}")
     for part in month.components:
         dollars = "not known" if part.usd is None else f"${part.usd:,.2f}"
         echo(
@@ -174,6 +182,14 @@ def print_month(row: Row, month: MonthlyCost | None, volume: float) -> None:
             f"${_figure(part.usd_per_unit) or '–'} = {dollars} ({part.basis or part.reason}; "
             f"{part.source}){note}"
         )
+
+
+def _month_interval(row: Row, demand: Demand, volume: float) -> str:
+    ends = month_ends(row, demand, volume)
+    if ends.low_usd is None or ends.high_usd is None:
+        return f"no interval: {ends.reason}"
+    between = f"95 % interval ${ends.low_usd:,.2f} to ${ends.high_usd:,.2f}"
+    return between if ends.reason is None else f"{between}, {ends.reason}"
 
 
 def print_answer(one: Answer) -> None:
@@ -214,10 +230,13 @@ def print_answer(one: Answer) -> None:
 def _print_volume(one: Answer, note: str) -> None:
     assert one.volume is not None and one.self_month is not None
     serving = one.self_month.usd
-    said = "not known" if serving is None else f"${serving:,.2f}"
+    said = "not known"
+    if serving is not None:
+        said = f"${serving:,.2f} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
+    bought = _month_interval(one.api_row, one.demand, one.volume)
     echo(
-        f"At {one.volume:,.0f} requests a day: serving {said} a month, buying "
-        f"${one.api_usd_a_month or 0:,.2f}{note}."
+        f"At {one.volume:,.0f} requests a day: serving {said}, buying "
+        f"${one.api_usd_a_month or 0:,.2f} ({bought}){note}."
     )
 
 
@@ -253,8 +272,9 @@ def input_lines(one: Answer) -> list[str]:
         )
     if bought["usd_per_request"] is not None:
         lines.append(
-            f"{bought['target']}{theirs}: ${plain_number(bought['usd_per_request'])} a request, measured over "
-            f"{bought['requests'] or 0:,.0f}; {bought['price_source']}"
+            f"{bought['target']}{theirs}: ${plain_number(bought['usd_per_request'])} a request "
+            f"({price_interval(bought)}), measured over {bought['requests'] or 0:,.0f}; "
+            f"{bought['price_source']}"
         )
     if bought["best_fraction"] is not None:
         lines.append(f"  at best {bought['best_fraction']:.1%} of its requests met the SLO{theirs}")
@@ -295,8 +315,15 @@ def answer_json(one: Answer) -> dict[str, Any]:
         "steps": [asdict(step) for step in steps_of(one)],
         "volume_requests_a_day": one.volume,
         "self_usd_a_month": one.self_month.usd if one.self_month else None,
+        "self_usd_a_month_ends": _ends_json(one.self_row, one),
         "api_usd_a_month": one.api_usd_a_month,
+        "api_usd_a_month_ends": _ends_json(one.api_row, one),
+        "interval": interval(one),
     }
+
+
+def _ends_json(row: Row, one: Answer) -> dict[str, Any] | None:
+    return None if one.volume is None else asdict(month_ends(row, one.demand, one.volume))
 
 
 def cost_json(
@@ -308,27 +335,45 @@ def cost_json(
 ) -> dict[str, Any]:
     """One run for scripts."""
     month = None if volume is None else month_of(row, demand, volume)
-    own = ("run_id", "target", "emulated", "billing", "price_basis", "usd_per_request")
+    own = ("run_id", "target", "emulated", "billing", "price_basis")
+    each = (
+        "usd_per_request",
+        "usd_per_request_low",
+        "usd_per_request_high",
+        "usd_per_request_reason",
+    )
     kept = ("stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd")
     return {
-        **{name: row[name] for name in own},
+        **{name: row[name] for name in (*own, *each)},
         "components": [
             {name: one[name] for name in (*kept, "basis", "source", "reason")} for one in components
         ],
         "figures": [
             {
                 name: one[name]
-                for name in ("stage", "metric", "value", "low", "high", "basis", "reason")
+                for name in (
+                    "stage",
+                    "metric",
+                    "value",
+                    "low",
+                    "high",
+                    "n",
+                    "needs_n",
+                    "basis",
+                    "reason",
+                )
             }
             for one in figures
         ],
         "cache": cache_sentence(row),
         "demand": demand.model_dump(mode="json"),
+        "no_month": no_month(row) if month is None and volume is not None else None,
         "month": None
         if month is None
         else {
             "requests_a_day": month.requests_a_day,
             "usd": month.usd,
+            **asdict(month_ends(row, demand, month.requests_a_day)),
             "usd_per_request": month.usd_per_request,
             "replicas": month.replicas,
             "utilisation": month.utilisation,

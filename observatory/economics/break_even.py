@@ -86,10 +86,11 @@ def _never(line: CostLine, usd_per_request: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BreakEven:
-    """The crossing at the measured goodput, and at both ends of its interval.
+    """The crossing at the measured goodput and price, and at both ends of their intervals.
 
-    low is at the goodput's upper end and high at its lower one: a replica that serves more breaks
-    even sooner. An end that was not measured is None; one at which it never does has no volume.
+    low is at the upper ends and high at the lower ones: a replica that serves more, or whose requests
+    cost more to buy, breaks even sooner. An end that was not measured is None; one at which it never
+    does has no volume.
     """
 
     at: Crossing
@@ -103,19 +104,26 @@ def break_even(
     usd_per_request: float,
     goodput_low: float | None = None,
     goodput_high: float | None = None,
+    usd_low: float | None = None,
+    usd_high: float | None = None,
 ) -> BreakEven:
-    """Where replicas under this demand meet a price per request."""
+    """Where replicas under this demand meet a price per request.
 
-    def at(goodput_rps: float | None) -> Crossing | None:
+    usd_low and usd_high are the ends of the price's interval; None: it does not vary. Both intervals'
+    ends are taken at once, so that the result holds the truth at least as often as each of them.
+    """
+
+    def at(goodput_rps: float | None, usd: float | None) -> Crossing | None:
         if goodput_rps is None:
             return None
+        price = usd_per_request if usd is None else usd
         if goodput_rps <= 0:
             nothing = "at this end of the interval nothing is served within the SLO"
-            return Crossing(cost_line(replica, demand), usd_per_request, None, [], reason=nothing)
-        return crossing(cost_line(replica.at(goodput_rps), demand), usd_per_request)
+            return Crossing(cost_line(replica, demand), price, None, [], reason=nothing)
+        return crossing(cost_line(replica.at(goodput_rps), demand), price)
 
     found = crossing(cost_line(replica, demand), usd_per_request)
-    return BreakEven(found, at(goodput_high), at(goodput_low))
+    return BreakEven(found, at(goodput_high, usd_high), at(goodput_low, usd_low))
 
 
 def requests_a_day(

@@ -97,9 +97,11 @@ def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
         values = {
             "requests": f"{volume:,.0f}",
             "capacity": capacity,
-            "serve": write_usd(served),
+            "serve": write_usd(served)
+            + _between(serving.month_ends(one.self_row, one.demand, volume)),
             "serve_per_1k": write_usd(served / (volume * DAYS_A_MONTH) * 1000),
-            "buy": write_usd(bought),
+            "buy": write_usd(bought)
+            + _between(serving.month_ends(one.api_row, one.demand, volume)),
             "buy_per_1k": write_usd(bought / (volume * DAYS_A_MONTH) * 1000),
             "cheaper": str(cheaper["target"]),
         }
@@ -114,6 +116,14 @@ def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
         ("cheaper", "Cheaper at this volume"),
     )
     return [(key, name, values.get(key, DASH)) for key, name in names]
+
+
+def _between(ends: serving.MonthEnds) -> str:
+    """A month's interval, as the page's script writes it too."""
+    if ends.low_usd is None or ends.high_usd is None:
+        return f" (no interval: {ends.reason})"
+    between = f"{write_usd(ends.low_usd)} to {write_usd(ends.high_usd)}"
+    return f" ({between}{', ' + ends.reason if ends.reason else ''})"
 
 
 def _steps(one: Answer) -> Table:
@@ -155,7 +165,7 @@ def _given(one: Answer, replica: Replica) -> Table:
         (
             "A bought request",
             write_usd(float(other["usd_per_request"])),
-            _tokens(other),
+            "; ".join(filter(None, (serving.price_interval(other), _tokens(other)))),
             other["cost_basis"],
             other["price_source"],
         ),
@@ -240,7 +250,15 @@ def _data(one: Answer, replica: Replica) -> dict[str, Any]:
         "replica": {name: getattr(replica, name) for name in names},
         "goodput_low": own["goodput_rps_low"],
         "goodput_high": own["goodput_rps_high"],
-        "bought": {"usd_per_request": other["usd_per_request"], "tokens_per_request": tokens},
+        "bought": {
+            "usd_per_request": other["usd_per_request"],
+            "usd_low": other["usd_per_request_low"],
+            "usd_high": other["usd_per_request_high"],
+            "no_interval": serving.month_ends(other, one.demand, 1.0).reason,
+            "tokens_per_request": tokens,
+        },
+        "varied": serving.varied(one),
+        "same": serving.SAME,
         "names": {
             "self": own["target"],
             "bought": other["target"],

@@ -5,6 +5,7 @@ read the file with DuckDB 1.5 too.
 """
 
 from observatory.core.demand import PEAK_TO_MEAN
+from observatory.core.metric import MEAN_FLOOR
 from observatory.economics.fleet import WHOLE
 from observatory.store.macro import Macro, Parameter
 
@@ -61,8 +62,9 @@ def _line(runs: str) -> str:
 
 USD_PER_MILLION = Macro(
     "usd_per_million",
-    "US dollars per million tokens over the steady windows of a run: the sum of cost_components. Null "
-    "where a component or a count is missing.",
+    "US dollars per million tokens over the steady windows of a run: the sum of cost_components over its "
+    f"stages with at least {MEAN_FLOOR} ended requests. Null where no stage has as many, and where a "
+    "component or a count is missing; a stage's own figure, interval and reason are in stage_metrics.",
     (
         Parameter("of_run", "run"),
         Parameter("by_accounting", "'tokens', 'reservation' or 'usage'; null: not usage", "NULL"),
@@ -75,6 +77,10 @@ USD_PER_MILLION = Macro(
       any_value(c.output_tokens + CASE WHEN of_tokens = 'all' THEN c.prompt_tokens ELSE 0 END) AS tokens
     FROM cost_components c
     WHERE c.run_id = of_run AND coalesce(c.accounting = by_accounting, c.accounting <> 'usage')
+      AND NOT EXISTS (FROM stage_metrics x WHERE x.run_id = c.run_id AND x.stage = c.stage
+        AND x.statistic = 'value' AND x.reason = 'sample_floor' AND x.metric = concat(
+          CASE WHEN c.accounting = 'usage' THEN 'usage_' ELSE '' END,
+          'usd_per_million_', CASE WHEN of_tokens = 'all' THEN 'tokens' ELSE 'output' END))
     GROUP BY c.stage
   ) z)""",
 )
@@ -83,16 +89,22 @@ MONTHLY_COST = Macro(
     "monthly_cost",
     "A mean month (365 / 12 days) of a run's target at a volume, one row a component: quantity x "
     "usd_per_unit = usd. By hours: whole replicas sized for the peak hour by the goodput of the best stage "
-    "that met the SLO, and spares; operations once. By tokens: what a request cost, times requests. No "
-    "row where the run has no price or, by hours, met no SLO.",
+    "that met the SLO, and spares; operations once. By tokens: what a request cost, times requests. low_usd "
+    "and high_usd are at the ends of the goodput's, or the price's, 95 % interval. No row where the run has "
+    f"no price, by hours met no SLO, or has no stage with {MEAN_FLOOR} requests: served_reason and "
+    "usd_per_request_reason of money_per_run name it.",
     (
         Parameter("of_run", "run"),
         Parameter("requests_a_day", "requests of the measured workload on a mean day"),
         *_SHAPE,
     ),
-    f"""WITH chosen AS (
-  SELECT m.*, m.goodput_rps AS rps FROM money_per_run m
+    f"""WITH ends AS (
+  SELECT m.*, z.which, CASE z.which WHEN 'low' THEN m.goodput_rps_high WHEN 'high' THEN m.goodput_rps_low
+      ELSE m.goodput_rps END AS rps
+  FROM money_per_run m CROSS JOIN (VALUES ('at'), ('low'), ('high')) z(which)
   WHERE m.run_id = of_run AND m.usd_per_hour IS NOT NULL AND m.goodput_rps > 0
+), chosen AS (
+  SELECT e.* FROM ends e WHERE e.rps > 0
 ), {_line("chosen")}, taken AS (
   SELECT l.*, ceil({_VOLUME} / l.step_requests - {WHOLE}) AS steps,
     CASE WHEN l.by_hour THEN NULL
@@ -122,18 +134,24 @@ MONTHLY_COST = Macro(
 SELECT c.run_id, c.target, c.emulated, c.component, c.quantity_a_day * {_MONTH} AS quantity, c.unit,
   c.usd_per_unit, c.quantity_a_day * {_MONTH} * c.usd_per_unit AS usd, c.basis,
   c.origin AS source, c.replicas::BIGINT AS replicas, c.replica_hours AS replica_hours_a_day,
-  {_VOLUME} / (c.rps * 3600) / c.replica_hours AS utilisation
+  {_VOLUME} / (c.rps * 3600) / c.replica_hours AS utilisation,
+  max(c.quantity_a_day * {_MONTH} * c.usd_per_unit) FILTER (WHERE c.which = 'low')
+    OVER (PARTITION BY c.component) AS low_usd,
+  max(c.quantity_a_day * {_MONTH} * c.usd_per_unit) FILTER (WHERE c.which = 'high')
+    OVER (PARTITION BY c.component) AS high_usd
 FROM components c
+QUALIFY c.which = 'at'
 UNION ALL
 SELECT m.run_id, m.target, m.emulated, 'tokens', {_VOLUME} * {_MONTH}, 'request',
   m.usd_per_request, {_VOLUME} * {_MONTH} * m.usd_per_request, m.cost_basis, m.price_source,
-  NULL, NULL, NULL
+  NULL, NULL, NULL, {_VOLUME} * {_MONTH} * m.usd_per_request_low,
+  {_VOLUME} * {_MONTH} * m.usd_per_request_high
 FROM money_per_run m
 WHERE m.run_id = of_run AND m.billing = 'tokens' AND m.usd_per_request IS NOT NULL""",
     table=True,
 )
 
-_SAVED = "(l.api_usd_per_request - l.request_usd)"
+_SAVED = "(l.price - l.request_usd)"
 _GAIN = f"({_SAVED} * l.step_requests - l.step_usd)"
 _LAST = f"greatest(0, ceil((l.fixed_usd + {_SAVED} * l.step_requests) / {_GAIN} - {WHOLE}) - 1)"
 
@@ -141,8 +159,8 @@ BREAK_EVEN = Macro(
     "break_even",
     "From how many requests a day on a self-hosted run's target costs no more than a bought one's for the "
     "same workload, and stays so: one row; requests_a_day is null, and reason says why, where it never does "
-    "or cannot be said. low and high are at the ends of the goodput's interval; high is null where it never "
-    "does at the lower one.",
+    "or cannot be said. low and high are at the ends of the intervals of the goodput and of what a request "
+    "is bought for (where that varies), both at once; high is null where it never does there.",
     (
         Parameter("self_run", "run of a target billed by hours"),
         Parameter("api_run", "run of a target billed by tokens, with the same comparison_key"),
@@ -150,21 +168,26 @@ BREAK_EVEN = Macro(
     ),
     f"""WITH pairs AS (
   SELECT s.*, a.run_id AS api, a.target AS api_target, a.emulated AS api_emulated,
-    a.usd_per_request AS api_usd_per_request,
+    a.usd_per_request AS api_usd_per_request, a.usd_per_request_low AS api_low,
+    a.usd_per_request_high AS api_high,
     CASE WHEN s.comparison_key IS DISTINCT FROM a.comparison_key THEN 'not the same workload'
       WHEN s.usd_per_hour IS NULL THEN 'the first run has no hourly rate'
       WHEN a.billing <> 'tokens' OR coalesce(a.cost_basis, a.price_basis) IS NULL
         THEN 'the second run has no price by tokens'
       WHEN s.verdict = 'invalid' OR a.verdict = 'invalid' THEN 'a run is invalid'
+      WHEN a.usd_per_request_reason = 'sample_floor' THEN concat('the second run needs {MEAN_FLOOR} '
+        'requests in a steady window, has ', a.priced_n::BIGINT)
       WHEN a.usd_per_request IS NULL THEN 'what a request of the second run costs is not known'
       WHEN s.attainment IS NULL THEN 'the scenario has no SLO'
+      WHEN s.served_reason = 'sample_floor' THEN concat('the first run needs {MEAN_FLOOR} '
+        'requests in a steady window, has ', s.goodput_n::BIGINT)
       WHEN s.goodput_rps IS NULL THEN 'no stage of the first run meets the SLO'
       WHEN s.electricity_missing THEN 'the electricity of the first run is not known' END AS refused
   FROM money_per_run s CROSS JOIN money_per_run a WHERE s.run_id = self_run AND a.run_id = api_run
 ), ends AS (
-  SELECT p.*, 'at' AS which, p.goodput_rps AS rps FROM pairs p
-  UNION ALL SELECT p.*, 'low', p.goodput_rps_high FROM pairs p
-  UNION ALL SELECT p.*, 'high', p.goodput_rps_low FROM pairs p
+  SELECT p.*, 'at' AS which, p.goodput_rps AS rps, p.api_usd_per_request AS price FROM pairs p
+  UNION ALL SELECT p.*, 'low', p.goodput_rps_high, coalesce(p.api_high, p.api_usd_per_request) FROM pairs p
+  UNION ALL SELECT p.*, 'high', p.goodput_rps_low, coalesce(p.api_low, p.api_usd_per_request) FROM pairs p
 ), {_line("ends")}, solved AS (
   SELECT l.*, CASE WHEN l.refused IS NULL AND {_GAIN} > 0 THEN least(
       (l.fixed_usd + {_LAST} * l.step_usd) / {_SAVED}, {_LAST} * l.step_requests) END AS volume

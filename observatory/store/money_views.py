@@ -4,6 +4,7 @@ They say in SQL what economics.machine_money says in Python over a stage. Plain 
 the file with DuckDB 1.5 too.
 """
 
+from observatory.core.metric import MEAN_FLOOR
 from observatory.store.energy_view import CHOSEN
 from observatory.store.view import View, ViewColumn
 
@@ -28,7 +29,14 @@ _METRICS = """SELECT run_id, stage,
     max(value) FILTER (WHERE metric = 'idle_power_w') AS idle_power_w,
     max(value) FILTER (WHERE metric = 'request_rate') AS request_rate,
     max(value) FILTER (WHERE metric = 'output_tps') AS output_tps,
+    max(value) FILTER (WHERE metric = 'usd_per_1k_requests') AS usd_per_1k,
+    max(low) FILTER (WHERE metric = 'usd_per_1k_requests') AS usd_per_1k_low,
+    max(high) FILTER (WHERE metric = 'usd_per_1k_requests') AS usd_per_1k_high,
+    max(reason) FILTER (WHERE metric = 'usd_per_1k_requests') AS usd_per_1k_reason,
+    max(least(n, coalesce(effective_n, n))) FILTER (WHERE metric = 'usd_per_1k_requests') AS priced_n,
     max(value) FILTER (WHERE metric = 'goodput_fraction') AS goodput_fraction,
+    max(reason) FILTER (WHERE metric = 'goodput_fraction') AS goodput_reason,
+    max(least(n, coalesce(effective_n, n))) FILTER (WHERE metric = 'goodput_fraction') AS goodput_n,
     max(low) FILTER (WHERE metric = 'goodput_fraction') AS goodput_fraction_low,
     max(value) FILTER (WHERE metric = 'goodput_rps') AS goodput_rps,
     max(low) FILTER (WHERE metric = 'goodput_rps') AS goodput_rps_low,
@@ -188,20 +196,42 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
   FROM runs
 ), best AS (
   SELECT w.* FROM windows w JOIN slos s ON s.run_id = w.run_id
-  WHERE w.goodput_fraction >= s.attainment AND w.goodput_rps > 0
+  WHERE w.goodput_fraction >= s.attainment AND w.goodput_rps > 0 AND w.goodput_n >= {MEAN_FLOOR}
   QUALIFY row_number() OVER (PARTITION BY w.run_id ORDER BY w.goodput_rps DESC, w.stage) = 1
-), whole AS (
-  SELECT w.run_id, max(w.goodput_fraction) AS best_fraction, max(w.cost_basis) AS cost_basis,
-    CASE WHEN count(*) = count(w.cost_usd) THEN sum(w.cost_usd) END
-      / nullif(sum(w.requests), 0) AS usd_per_request,
-    sum(w.requests) AS requests,
-    CASE WHEN bool_and(n.prompt_tokens IS NOT NULL OR w.requests = 0) THEN sum(n.prompt_tokens) END
-      / nullif(sum(w.requests), 0) AS prompt_tokens,
-    sum(n.cached_tokens) / nullif(sum(w.requests), 0) AS cached_tokens,
-    CASE WHEN bool_and(n.output_tokens IS NOT NULL OR w.requests = 0) THEN sum(n.output_tokens) END
-      / nullif(sum(w.requests), 0) AS output_tokens
+), served AS (
+  SELECT run_id, max(goodput_fraction) AS best_fraction, max(goodput_n) AS goodput_n,
+    min(goodput_reason) FILTER (WHERE goodput_fraction IS NULL) AS goodput_reason
+  FROM windows GROUP BY run_id
+), enough AS (
+  SELECT w.*, n.prompt_tokens, n.cached_tokens, n.output_tokens,
+    coalesce(w.usd_per_1k_reason = 'no_spread', false) AS is_fixed
   FROM windows w LEFT JOIN tokens n ON n.run_id = w.run_id AND n.stage = w.stage
-  GROUP BY w.run_id
+  WHERE w.usd_per_1k IS NOT NULL
+    OR (coalesce(w.usd_per_1k_reason, '') <> 'sample_floor' AND w.requests >= {MEAN_FLOOR})
+), priced AS (
+  SELECT run_id, sum(requests) AS requests,
+    CASE WHEN count(*) = count(usd_per_1k) THEN sum(usd_per_1k * requests) END
+      / nullif(sum(requests), 0) / 1e3 AS usd_per_request,
+    CASE WHEN bool_and(usd_per_1k_low IS NOT NULL OR is_fixed) AND NOT bool_and(is_fixed)
+      THEN sqrt(sum(((usd_per_1k - coalesce(usd_per_1k_low, usd_per_1k)) * requests) ** 2)) END
+      / nullif(sum(requests), 0) / 1e3 AS below,
+    CASE WHEN bool_and(usd_per_1k_high IS NOT NULL OR is_fixed) AND NOT bool_and(is_fixed)
+      THEN sqrt(sum(((coalesce(usd_per_1k_high, usd_per_1k) - usd_per_1k) * requests) ** 2)) END
+      / nullif(sum(requests), 0) / 1e3 AS above,
+    coalesce(min(usd_per_1k_reason) FILTER (WHERE usd_per_1k IS NULL),
+      min(usd_per_1k_reason) FILTER (WHERE NOT is_fixed),
+      CASE WHEN bool_and(is_fixed) THEN 'no_spread' END) AS reason,
+    CASE WHEN count(*) = count(prompt_tokens) THEN sum(prompt_tokens) END
+      / nullif(sum(requests), 0) AS prompt_tokens,
+    sum(cached_tokens) / nullif(sum(requests), 0) AS cached_tokens,
+    CASE WHEN count(*) = count(output_tokens) THEN sum(output_tokens) END
+      / nullif(sum(requests), 0) AS output_tokens
+  FROM enough GROUP BY run_id
+), most AS (
+  SELECT run_id, max(cost_basis) AS cost_basis, max(priced_n) AS priced_n,
+    CASE WHEN bool_or(usd_per_1k_reason = 'sample_floor') THEN 'sample_floor'
+      ELSE min(usd_per_1k_reason) END AS reason
+  FROM windows GROUP BY run_id
 )
 """
 
@@ -215,11 +245,25 @@ def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
         (
             *identity,
             ViewColumn("attainment", "s.attainment", "share of requests that the SLO asks for"),
-            ViewColumn("best_fraction", "a.best_fraction", "the highest share of any stage"),
+            ViewColumn("best_fraction", "v.best_fraction", "the highest share of any stage"),
             ViewColumn(
                 "best_stage",
                 "b.stage",
-                "of the stages that reach the SLO's share the one with most goodput; null: none does",
+                f"of the stages that reach the SLO's share with at least {MEAN_FLOOR} requests the one with "
+                "most goodput; null: none does, see served_reason",
+            ),
+            ViewColumn(
+                "served_reason",
+                "CASE WHEN b.stage IS NULL THEN CASE WHEN s.attainment IS NULL THEN 'no_slo' "
+                "WHEN v.best_fraction >= s.attainment THEN 'sample_floor' "
+                "WHEN v.best_fraction IS NULL THEN coalesce(v.goodput_reason, 'no_window') "
+                "ELSE 'slo_not_met' END END",
+                "why there is no best stage: no_slo, sample_floor, slo_not_met, not_streamed, ...",
+            ),
+            ViewColumn(
+                "goodput_n",
+                "v.goodput_n",
+                f"the most requests, or independent ones, behind a stage's share; {MEAN_FLOOR} are needed",
             ),
             ViewColumn(
                 "surely",
@@ -233,13 +277,37 @@ def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
             ViewColumn("output_tps", "b.output_tps", "its output tokens a second"),
             ViewColumn("power_w", "b.power_w", "its power, W; without the data centre's overhead"),
             ViewColumn("idle_power_w", "b.idle_power_w", "power without requests, W"),
-            ViewColumn("requests", "a.requests", "successes in the steady windows of all stages"),
+            ViewColumn(
+                "requests",
+                "a.requests",
+                f"successes in the steady windows of the stages with at least {MEAN_FLOOR} ended requests",
+            ),
             ViewColumn(
                 "usd_per_request",
                 "a.usd_per_request",
                 "their cost over their number, as measured; by hours reservation-based",
             ),
-            ViewColumn("cost_basis", "a.cost_basis", "basis of that cost"),
+            ViewColumn(
+                "usd_per_request_low",
+                "CASE WHEN a.below IS NOT NULL THEN greatest(0, a.usd_per_request - a.below) END",
+                "lower end of its 95 % interval, made of the stages' own",
+            ),
+            ViewColumn(
+                "usd_per_request_high",
+                "a.usd_per_request + a.above",
+                "upper end of its 95 % interval, made of the stages' own",
+            ),
+            ViewColumn(
+                "usd_per_request_reason",
+                "CASE WHEN a.run_id IS NULL THEN m.reason ELSE a.reason END",
+                "why it, or its interval, is missing or doubtful: sample_floor, no_spread, ...",
+            ),
+            ViewColumn(
+                "priced_n",
+                "m.priced_n",
+                f"the most ended requests, or independent ones, of a stage; {MEAN_FLOOR} are needed",
+            ),
+            ViewColumn("cost_basis", "m.cost_basis", "basis of that cost"),
             ViewColumn(
                 "prompt_tokens",
                 "a.prompt_tokens",
@@ -293,7 +361,9 @@ def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
         ),
         """FROM runs u
 JOIN slos s ON s.run_id = u.run_id
-LEFT JOIN whole a ON a.run_id = u.run_id
+LEFT JOIN priced a ON a.run_id = u.run_id
+LEFT JOIN most m ON m.run_id = u.run_id
+LEFT JOIN served v ON v.run_id = u.run_id
 LEFT JOIN best b ON b.run_id = u.run_id
 LEFT JOIN prices p ON p.run_id = u.run_id AND p.kind = 'machine_hour'
 LEFT JOIN prices t ON t.run_id = u.run_id AND t.kind = 'electricity_kwh'

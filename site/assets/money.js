@@ -147,10 +147,17 @@
       `${volume(found.before.end)} requests a day${more}: each further ${line.unit} must fill first.`;
   }
 
-  function interval(ends) {
+  function interval(ends, data) {
     const words = ends.map((end) =>
       end === undefined ? "not known" : end.at === null ? "never" : volume(end.at));
-    return `${words[0]} to ${words[1]} requests a day (95 % interval of the measured goodput)`;
+    const same = words[0] === words[1] && ends[0] && ends[0].at ? `; ${data.same}` : "";
+    return `${words[0]} to ${words[1]} requests a day (${data.varied}${same})`;
+  }
+
+  // A month's interval; why: in place of one, or of its width.
+  function between(low, high, why) {
+    if (low === null) return ` (no interval: ${why})`;
+    return ` (${usd(low)} to ${usd(high)}${why ? `, ${why}` : ""})`;
   }
 
   function grid(data, found, asked) {
@@ -163,13 +170,14 @@
   function computed(data, demand) {
     const price = data.bought.usd_per_request;
     const line = costLine(data.replica, demand);
-    const at = (goodput) => {
+    const at = (goodput, usd) => {
       if (goodput === null) return undefined;
       if (goodput <= 0) return { at: null };
-      return crossing(costLine({ ...data.replica, goodput_rps: goodput }, demand), price);
+      return crossing(costLine({ ...data.replica, goodput_rps: goodput }, demand), usd ?? price);
     };
     const found = crossing(line, price);
-    const ends = interval([at(data.goodput_high), at(data.goodput_low)]);
+    const ends = interval(
+      [at(data.goodput_high, data.bought.usd_high), at(data.goodput_low, data.bought.usd_low)], data);
     return { line, found: found.at, ends, text: sentence(line, found, data.names) };
   }
 
@@ -191,14 +199,21 @@
     const steps = stepsOf(line, asked);
     const byHour = line.unit === "replica-hour";
     const serve = costOf(line, asked) * DAYS_A_MONTH;
-    const buy = data.bought.usd_per_request * asked * DAYS_A_MONTH;
+    const month = asked * DAYS_A_MONTH;
+    const buy = data.bought.usd_per_request * month;
+    const at = (goodput) => costOf(costLine({ ...data.replica, goodput_rps: goodput }, demand), asked);
+    const ends = data.goodput_low && data.goodput_high
+      ? [data.goodput_high, data.goodput_low].map((goodput) => at(goodput) * DAYS_A_MONTH) : [null, null];
+    const why = ends[0] === null ? "the measured goodput has no interval" : ends[0] === ends[1] ? data.same : "";
+    const priced = data.bought.usd_low !== null && data.bought.usd_high !== null;
+    const prices = priced ? [data.bought.usd_low * month, data.bought.usd_high * month] : [null, null];
     return {
       requests: volume(asked),
       capacity: byHour ? `${general(steps, 3)} replica-hours a day`
         : `${steps + demand.spare_replicas} (${demand.spare_replicas} spare)`,
-      serve: usd(serve),
+      serve: usd(serve) + between(...ends, why),
       serve_per_1k: usd(costOf(line, asked) / asked * 1000),
-      buy: usd(buy),
+      buy: usd(buy) + between(...prices, data.bought.no_interval),
       buy_per_1k: usd(data.bought.usd_per_request * 1000),
       cheaper: serve <= buy ? data.names.self : data.names.bought,
     };

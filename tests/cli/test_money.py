@@ -14,7 +14,7 @@ from observatory.cli import breakeven, cost
 from observatory.cli.demand_options import Capacity
 from observatory.core.demand import Assumption
 from observatory.core.errors import BadInput
-from observatory.core.record import Tokens
+from observatory.core.record import RequestRecord, Tokens
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
 from observatory.store.warehouse import ingest
@@ -37,25 +37,30 @@ APP.command()(breakeven.breakeven)
 SCENARIO = {
     "name": "quickstart",
     "slo": {"per_request": {"ttft": "5s", "tpot": None, "e2e": "10s"}, "attainment": 0.9},
-    "demand": {"requests_a_day": 20_000.0, "peak_to_mean": 2.0, "source": "our gateway"},
+    "demand": {"requests_a_day": 300_000.0, "peak_to_mean": 2.0, "source": "our gateway"},
 }
 HOUR = {
-    "rows": [{"kind": "machine_hour", "usd": 0.5, "basis": "example", "source": "a stand-in"}],
+    "rows": [{"kind": "machine_hour", "usd": 6.0, "basis": "example", "source": "a stand-in"}],
     "basis": "example",
 }
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A campaign of an engine at half a dollar an hour and an emulated API, three answers each in 7 s."""
+    """A campaign of an engine at six dollars an hour and an emulated API, 35 answers each in 7 s."""
     workspace = stock(workspace_in(tmp_path_factory.mktemp("kept")))
     own = facts(
         "llama", kind="llamacpp", hosting="self", billing="hours", emulated=False, price=HOUR
     )
     for run, target in (("r1", facts()), ("r2", own)):
         made = manifest(run, target=target, scenario=SCENARIO, energy=[])
-        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made, thirty_five()), stage_metrics)
     return workspace
+
+
+def thirty_five(**changes: Any) -> list[RequestRecord]:
+    """Five a second: a mean needs 30."""
+    return [record(place, **changes) for place in range(35)]
 
 
 def typed(workspace: Workspace, *words: str) -> str:
@@ -89,11 +94,13 @@ def test_cost_shows_both_figures_and_says_what_is_made_up(kept: Workspace) -> No
 
 
 def test_a_month_is_its_components(kept: Workspace) -> None:
-    """3 answers in 7 s: 37,029 a day on a replica, half of it at a peak of 2; 20,000 need two + 1."""
+    """5 answers a second: 216,000 a day on a replica at a peak of 2; 300,000 need two + 1."""
     bought, own = answered(kept, "cost", "last")
     assert own["month"]["replicas"] == 3
-    assert own["month"]["usd"] == pytest.approx(3 * 12 * 365 / 12)
-    assert bought["month"]["usd"] == pytest.approx(bought["usd_per_request"] * 20_000 * 365 / 12)
+    assert own["month"]["usd"] == pytest.approx(3 * 144 * 365 / 12)
+    assert own["month"]["low_usd"] <= own["month"]["usd"] <= own["month"]["high_usd"]
+    assert bought["month"]["usd"] == pytest.approx(bought["usd_per_request"] * 300_000 * 365 / 12)
+    assert bought["month"]["reason"] == "each request cost the same"
     kinds = {(one["accounting"], one["component"]) for one in own["components"]}
     assert kinds == {("reservation", "accelerators"), ("usage", "accelerators")}
     assert {one["component"] for one in bought["components"]} == {"input", "output"}
@@ -101,7 +108,7 @@ def test_a_month_is_its_components(kept: Workspace) -> None:
 
 def test_the_break_even_is_said_with_its_inputs(kept: Workspace) -> None:
     """A request of 100 + 4 tokens at 1 and 10 dollars a million is 0.014 cents, and a replica serves
-    18,514 a day for 12 dollars: 2.59 to buy."""
+    216,000 a day for 144 dollars: 30.24 to buy."""
     found = answered(kept, "breakeven", "llama", "emulated-api")
     assert found["requests_a_day"] is None
     assert found["emulated"] is True
@@ -109,12 +116,15 @@ def test_the_break_even_is_said_with_its_inputs(kept: Workspace) -> None:
     text = typed(kept, "breakeven", "llama", "emulated-api")
     assert "never gets cheaper than buying it from emulated-api (emulated, example prices)" in text
     assert "peak hour 2 x the mean (our gateway); 1 spare; always on" in text
-    assert "At 20,000 requests a day: serving $1,095.00 a month" in text
+    assert "At 300,000 requests a day: serving $13,140.00 a month (95 % interval $" in text
+    assert "buying $1,277.50 (no interval: each request cost the same)" in text
+    assert "a request (each request cost the same), measured over 35" in text
+    assert "(95 % interval of the measured goodput; each request cost the same)" in text
     cheap = answered(
         kept, "breakeven", "llama", "emulated-api", "--assumption", "scale_to_zero"
-    )  # an hour serves 1,543 requests, 0.216 dollars to buy
+    )  # an hour serves 18,000 requests, 2.52 dollars to buy
     assert cheap["requests_a_day"] is None
-    assert "replica-hour costs $0.5" in cheap["reason"]
+    assert "replica-hour costs $6" in cheap["reason"]
 
 
 def test_a_bill_says_the_volume_and_typed_words_replace_the_scenarios(kept: Workspace) -> None:
@@ -170,7 +180,7 @@ def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
     own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)
     for run, target in (("r1", facts()), ("r2", own)):
         made = manifest(run, target=target, scenario=strict, energy=[])
-        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made, thirty_five()), stage_metrics)
     text = typed(workspace, "breakeven", "llama", "emulated-api")
     assert (
         "llama does not meet the SLO at any stage (asked 90.0% of requests, at best 0.0%)" in text
@@ -185,7 +195,7 @@ def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
     uncounted = {"attempts": [answer(3 * S, tokens=Tokens())]}
     broken = record(1, outcome="error", **uncounted)
     for run, records in (
-        ("r1", [record(0, **uncounted)]),
+        ("r1", thirty_five(**uncounted)),
         ("r2", [record(0), broken]),
         ("r3", []),
     ):
@@ -200,6 +210,25 @@ def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
     assert "not known, some of its answers do not say how many tokens" in uncounted_text
     assert "emulated; failed_requests_without_usage (emulated)" in typed(workspace, "cost", "r2")
     assert "nothing was measured that has a cost (emulated)" in typed(workspace, "cost", "r3")
+
+
+def test_three_answers_carry_no_price_no_month_and_no_break_even(tmp_path: Path) -> None:
+    workspace = stock(workspace_in(tmp_path))
+    own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)
+    for run, target in (("r1", facts()), ("r2", own)):
+        made = manifest(run, target=target, scenario=SCENARIO, energy=[])
+        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+    text = typed(workspace, "cost", "last", "--requests-a-day", "1000")
+    assert text.count("needs 30 requests, has 3") >= 5
+    assert "a month at 1,000 requests a day: not known, needs 30 requests, has 3" in text
+    assert "not known, what it serves within the SLO needs 30 requests, has 3" in text
+    bought, served = answered(workspace, "cost", "last")
+    assert (bought["month"], bought["usd_per_request"]) == (None, None)
+    assert "needs 30 requests, has 3" in bought["no_month"]
+    assert "needs 30 requests, has 3" in served["no_month"]
+    none = answered(workspace, "breakeven", "llama", "emulated-api")
+    assert none["requests_a_day"] is None
+    assert "needs 30 requests, has 3 in a steady window" in none["reason"]
 
 
 def test_a_run_of_an_older_version_is_shown_without_its_usage(tmp_path: Path) -> None:

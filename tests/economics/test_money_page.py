@@ -11,7 +11,7 @@ from observatory.economics.break_even import break_even
 from observatory.economics.fleet import Replica
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "money.md").read_text(encoding="utf-8")
-EXAMPLE = PAGE[PAGE.index("Worked by hand") : PAGE.index("The interval is that")]
+EXAMPLE = PAGE[PAGE.index("Worked by hand") : PAGE.index("The interval is computed")]
 STEP = re.compile(r"^\| (\d) \+ (\d) \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \|$", re.MULTILINE)
 
 

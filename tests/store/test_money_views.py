@@ -8,10 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.serving import answer, refusal, replica_of
+from observatory.analysis.serving import (
+    answer,
+    interval,
+    month_ends,
+    no_month,
+    refusal,
+    replica_of,
+)
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.demand import Demand
-from observatory.core.record import Tokens
+from observatory.core.record import RequestRecord, Tokens
 from observatory.core.sample import EnergyRow
 from observatory.core.workspace import Workspace
 from observatory.economics.fleet import monthly_cost
@@ -120,10 +127,8 @@ def test_components_of_owned_hardware_add_up_to_the_stages_figures(stocked: Work
     assert rows[0]["usd_per_unit"] == 0.75
     assert rows[3]["quantity"] == pytest.approx(7000 / 3.6e6)
     assert rows[3]["source"] == "utility; energy: nvml"
-    million = ask(stocked, "SELECT usd_per_million('run-1') AS usd")[0]["usd"]
-    used = "SELECT usd_per_million('run-1', 'usage', 'output') AS usd"
-    share = found["usage"] / found["reservation"]
-    assert ask(stocked, used)[0]["usd"] == pytest.approx(million * share)
+    assert ask(stocked, "SELECT usd_per_million('run-1') AS usd") == [{"usd": None}]
+    assert ask(stocked, "SELECT usd_per_million('run-1', 'usage') AS usd") == [{"usd": None}]
     for name in ("usd_per_million_output", "usage_usd_per_million_tokens"):
         few = metric(stocked, name)
         assert (few["value"], few["reason"]) == (None, "sample_floor"), "fewer than 30 requests"
@@ -185,9 +190,35 @@ def test_tokens_add_up_to_what_was_charged(stocked: Workspace) -> None:
     kinds = ask(stocked, "SELECT component, quantity, usd FROM cost_components ORDER BY component")
     assert [row["component"] for row in kinds] == ["input", "output"]
     assert kinds[0]["usd"] == pytest.approx(kinds[0]["quantity"] * 1.0)
-    million = ask(stocked, "SELECT usd_per_million('run-1', of_tokens := 'all') AS usd")[0]["usd"]
-    assert million == pytest.approx(1.3461538461538465)
+    few = ask(stocked, "SELECT usd_per_million('run-1', of_tokens := 'all') AS usd")
+    assert few == [{"usd": None}]
     assert metric(stocked, "usd_per_million_tokens")["reason"] == "sample_floor"
+
+
+def thirty() -> list[RequestRecord]:
+    """As many answers as a mean needs, a tenth of a second apart in the window."""
+    return [record(index) for index in range(40)]
+
+
+def test_a_million_tokens_are_priced_from_thirty_requests_on(stocked: Workspace) -> None:
+    """As the stage's own figures have it: 100 prompt and 4 output tokens at 1 and 10 dollars a million."""
+    ingest(stocked, sealed_run(stocked, manifest(energy=[]), thirty()), stage_metrics)
+    for of, name in (("all", "usd_per_million_tokens"), ("output", "usd_per_million_output")):
+        (found,) = ask(stocked, f"SELECT usd_per_million('run-1', of_tokens := '{of}') AS usd")
+        assert found["usd"] == pytest.approx(metric(stocked, name)["value"])
+    (run,) = ask(stocked, "FROM money_per_run")
+    assert run["usd_per_request"] == pytest.approx(140e-6)
+    assert (run["usd_per_request_low"], run["usd_per_request_reason"]) == (None, "no_spread")
+    assert (run["requests"], run["prompt_tokens"], run["output_tokens"]) == (40, 100, 4)
+
+
+def test_three_requests_price_nothing(stocked: Workspace) -> None:
+    priced(stocked, None, [])
+    (run,) = ask(stocked, "FROM money_per_run")
+    names = ("usd_per_request", "usd_per_request_low", "requests", "prompt_tokens", "output_tokens")
+    assert [run[name] for name in names] == [None] * 5
+    assert (run["usd_per_request_reason"], run["priced_n"]) == ("sample_floor", 3)
+    assert ask(stocked, "FROM monthly_cost('run-1', 1000)") == []
 
 
 @pytest.fixture(scope="module")
@@ -239,10 +270,14 @@ def plant(
     commitment: str = "on_demand",
     usd_per_kwh: float | None = None,
     operations: float | None = None,
-    api_usd_per_request: float = 0.002,
+    api_usd_per_request: float | tuple[float, float, float] = 0.002,
+    n: int = 100,
     **run: Any,
 ) -> None:
-    """A self-hosted run `s` and an API's run `a` of one workload, instead of what was there."""
+    """A self-hosted run `s` and an API's run `a` of one workload, instead of what was there.
+
+    A price without ends does not vary. n: requests behind each figure.
+    """
     for table in ("runs", "stages", "stage_metrics", "prices"):
         connection.execute(f"DELETE FROM {table}")
     scenario = '{"slo": {"per_request": {"e2e": 5}, "attainment": 0.9}, "telemetry": {"pue": 1.25}}'
@@ -274,7 +309,25 @@ def plant(
         request_rate=2.0,
     )
     measured(connection, "s", 2, goodput_fraction=0.5, goodput_rps=9.0, cost_usd=0.01)
-    measured(connection, "a", 0, cost_usd=api_usd_per_request * 100)
+    varies = isinstance(api_usd_per_request, tuple)
+    ends = (
+        api_usd_per_request
+        if isinstance(api_usd_per_request, tuple)
+        else (api_usd_per_request,) * 3
+    )
+    low, price, high = ends
+    thousand = (low * 1e3, price * 1e3, high * 1e3) if varies else price * 1e3
+    measured(connection, "a", 0, cost_usd=price * n, usd_per_1k_requests=thousand)
+    connection.execute("UPDATE stage_metrics SET n = ?", [n])
+    few = "n < 30 AND metric = 'usd_per_1k_requests'"
+    connection.execute(
+        f"UPDATE stage_metrics SET value = NULL, reason = 'sample_floor' WHERE {few}"
+    )
+    if not varies:
+        connection.execute(
+            "UPDATE stage_metrics SET reason = coalesce(reason, 'no_spread')"
+            " WHERE metric = 'usd_per_1k_requests'"
+        )
     details = (
         f'{{"accelerators": 2, "commitment": "{commitment}", "rate_includes": ["electricity"]}}'
     )
@@ -336,6 +389,66 @@ def test_what_cannot_be_said_is_refused(
     assert refusal(own, api) is not None
 
 
+def test_too_few_requests_carry_no_break_even_and_no_month(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    plant(warehouse, n=29)
+    own, api = pair(warehouse)
+    assert (own["goodput_rps"], own["served_reason"], own["goodput_n"]) == (
+        None,
+        "sample_floor",
+        29,
+    )
+    assert (api["usd_per_request"], api["usd_per_request_reason"]) == (None, "sample_floor")
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
+    assert row["requests_a_day"] is None
+    assert row["reason"] == "the second run needs 30 requests in a steady window, has 29"
+    said = refusal(own, api)
+    assert (
+        said
+        == "what a request costs at bought is not known: needs 30 requests, has 29 in a steady window"
+    )
+    for run in ("s", "a"):
+        assert rows_of(warehouse, f"FROM monthly_cost('{run}', 1000)") == []
+    warehouse.execute(
+        "UPDATE stage_metrics SET n = 30, value = 2, reason = NULL WHERE run_id = 'a'"
+    )
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
+    assert row["reason"] == "the first run needs 30 requests in a steady window, has 29"
+    assert "has 29 in a steady window" in no_month(own)
+
+
+def test_a_price_that_varies_widens_break_even_and_month(
+    warehouse: duckdb.DuckDBPyConnection,
+) -> None:
+    """Where the goodput is certain: 48 dollars a replica and 96 with its spare, at 1.8, 2 and 2.4 a thousand."""
+    plant(warehouse, goodput=(1.0, 1.0, 1.0), api_usd_per_request=(0.0018, 0.002, 0.0024))
+    own, api = pair(warehouse)
+    assert api["usd_per_request_low"] == pytest.approx(0.0018)
+    assert api["usd_per_request_high"] == pytest.approx(0.0024)
+    (row,) = rows_of(warehouse, "FROM break_even('s', 'a', peak_to_mean := 2)")
+    one = answer(own, api, Demand(peak_to_mean=2, requests_a_day=60_000))
+    assert one.found is not None and one.found.low is not None and one.found.high is not None
+    assert row["low"] == pytest.approx(one.found.low.requests_a_day) == pytest.approx(60_000)
+    assert (
+        row["high"] == pytest.approx(one.found.high.requests_a_day) == pytest.approx(240 / 0.0018)
+    )
+    assert (
+        "95 % intervals of the measured goodput and of what a request was bought for"
+        in interval(one)
+    )
+    (bought,) = rows_of(warehouse, "FROM monthly_cost('a', 60000)")
+    ends = month_ends(api, one.demand, 60_000)
+    assert (bought["low_usd"], bought["high_usd"]) == (
+        pytest.approx(ends.low_usd),
+        pytest.approx(ends.high_usd),
+    )
+    assert ends.low_usd == pytest.approx(0.0018 * 60_000 * 365 / 12)
+    served = month_ends(own, one.demand, 60_000)
+    assert (served.low_usd, served.high_usd) == (pytest.approx(4380), pytest.approx(4380))
+    assert served.reason == "whole replicas: the same at both ends"
+
+
 def test_no_stage_within_the_slo_has_no_break_even(warehouse: duckdb.DuckDBPyConnection) -> None:
     plant(warehouse, fraction=0.85)
     warehouse.execute("UPDATE stage_metrics SET value = 0.2 WHERE metric = 'goodput_fraction'")
@@ -390,7 +503,7 @@ demands = st.builds(
 
 
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     demand=demands,
@@ -433,6 +546,9 @@ def test_sql_and_python_agree(
     assert {one["component"]: one["usd"] for one in rows} == {
         part.name: pytest.approx(part.usd) for part in month.components
     }
+    ends = month_ends(own, demand, volume)
+    for end, usd in (("low_usd", ends.low_usd), ("high_usd", ends.high_usd)):
+        assert sum(one[end] for one in rows) == pytest.approx(usd)
     assert rows[0]["replicas"] == month.replicas
     assert rows[0]["utilisation"] == pytest.approx(month.utilisation)
 
