@@ -34,6 +34,16 @@ _NO_CONNECTION: dict[str, Any] = {
 With an intensity given it asks no service for one; its own emissions are not used, because kg CO2e
 are computed from the joules and the grid's intensity (economics.energy).
 """
+_AS_SHIPPED: dict[str, Any] = {
+    "force_cpu_power": None,
+    "force_ram_power": None,
+    "force_mode_cpu_load": False,
+    "gpu_ids": None,
+    "rapl_include_dram": False,
+    "rapl_prefer_psys": False,
+    "wue": 0.0,
+}
+"""What is measured and how, given explicitly for the same reason: no figure depends on who runs it."""
 
 
 class _Reasons(logging.Filter):
@@ -123,7 +133,7 @@ class CodecarbonSensor:
                 "pue": 1.0,
                 "log_level": "warning",
             }
-            tracker = OfflineEmissionsTracker(**options, **_NO_CONNECTION)
+            tracker = OfflineEmissionsTracker(**options, **_AS_SHIPPED, **_NO_CONNECTION)
             self._tracker = tracker
             tracker.start()
         except Exception as error:  # a foreign library in its own thread: its failure is data

@@ -53,7 +53,7 @@ json.dump({"rows": rows, "attempts": attempts, "now": anchor.now()}, open(sys.ar
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The sensor run in a child whose sockets refuse every address but loopback.
 
-    A user's own configuration asks for every service that codecarbon can talk to.
+    A user's own configuration asks for every service that codecarbon can talk to, and for made-up powers.
     """
     home = tmp_path_factory.mktemp("home")
     (home / ".codecarbon.config").write_text(
@@ -61,6 +61,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "emissions_endpoint = http://198.51.100.1/emissions\n"
         "electricitymaps_api_token = canary\nco2_signal_api_token = canary\n"
         "cloud_provider = gcp\ncloud_region = europe-west1\n"
+        "force_cpu_power = 9000000\nforce_ram_power = 9000000\nforce_mode_cpu_load = true\n"
     )
     answer = home / "answer.json"
     done = subprocess.run(
@@ -120,6 +121,13 @@ def test_energies_grow_and_say_how_they_were_had(offline: Any) -> None:
         assert readings == sorted(readings)
         assert readings[-1][1] > readings[0][1] >= 0
         assert all(0 < at <= offline["now"] for at, _ in readings)
+
+
+def test_a_users_own_configuration_changes_no_energy(offline: Any) -> None:
+    energies = [row for row in offline["rows"] if row["metric"] == "energy_j"]
+    assert len(energies) >= 8
+    longest_s = offline["now"] / 1e9
+    assert max(row["value"] for row in energies) < 10_000 * longest_s
 
 
 class _Total:
