@@ -15,10 +15,10 @@ test: $(VENV)/.ready-dev peers  ## Run all tests, live engines and a real browse
 	@./.ci/test
 
 test-fast: $(VENV)/.ready-dev  ## Run the tests that start no engine and no browser.
-	@$(BIN)/python -m pytest -q -n $$(nproc) --dist loadgroup --no-loadscope-reorder -m "not live and not slow and not alone"
+	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m pytest -q -n $$(nproc) --dist loadgroup --no-loadscope-reorder -m "not live and not slow and not alone"
 
 soak: $(VENV)/.ready-dev peers  ## Run the tests with all their repeats; before a release.
-	@./.ci/test --soak
+	@./.ci/test --soak --timeout=7200
 
 peers: $(VENV)/.ready-dev  ## Install the browser and the other tools that some tests use.
 	@./.ci/browser

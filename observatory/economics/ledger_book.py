@@ -65,6 +65,7 @@ class Listed:
     model: "ModelInfo"
 
 
+@lru_cache(maxsize=1)
 def ledger_version() -> str:
     """The installed package's version."""
     return version(LEDGER)

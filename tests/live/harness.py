@@ -23,7 +23,7 @@ from tests.empty_database import stock
 MEASURED = (0, 3)
 """A run that was measured to its end: how noisy the machine was decides between the two."""
 
-PATIENCE_S = 900
+PATIENCE_S = 400
 """A limit against hanging, for tests on machines that are busy with other work."""
 
 EMULATED = """
