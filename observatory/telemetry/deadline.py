@@ -1,7 +1,7 @@
-"""A sensor behind a deadline: one that hangs or raises becomes `up` = 0 and holds up nobody.
+"""A sensor behind a deadline: one that hangs or raises becomes `up` = 0 and delays no other.
 
-The sensor runs in a thread of its own, because a hanging driver call cannot be interrupted; while
-it hangs it is not asked again.
+Each sensor has a thread, because a hanging driver call cannot be interrupted; while it hangs it is not
+read again.
 """
 
 import queue
@@ -9,22 +9,35 @@ import threading
 import time
 from dataclasses import dataclass
 
+import msgspec
+
 from observatory.core.sample import Sample
 from observatory.telemetry.sensor import Sensor, down
 
 
 @dataclass(frozen=True, slots=True)
+class _Question:
+    now: int
+    at_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Answer:
+    """lag_s: from the question to the start of the reading; read_s: the reading."""
+
     samples: list[Sample]
+    lag_s: float
     read_s: float
+    deadline_s: float
 
 
 class Deadlined:
-    """Asks a sensor and waits at most a given time for its answer."""
+    """Reads a sensor and waits at most a given time for its samples."""
 
     def __init__(self, sensor: Sensor) -> None:
         self._sensor = sensor
-        self._questions: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._questions: queue.SimpleQueue[_Question] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._asked: float | None = None
         threading.Thread(target=self._work, name=f"sensor-{self.name}", daemon=True).start()
@@ -37,32 +50,45 @@ class Deadlined:
     def read(self, now: int, deadline_s: float) -> list[Sample]:
         """The sensor's samples and, where there are any, their cost (sensor `sampler`, read_s).
 
-        An answer that comes after its deadline is dropped: it is of no known instant.
+        Samples that come after the deadline are returned by the next call with their own instant, where
+        only the start of the reading was late (a busy machine). After a slow reading they are dropped:
+        their instant is not known.
         """
+        late: list[Sample] = []
         if self._asked is not None:
             try:
-                self._answers.get_nowait()
+                late = _with_own_instant(self._answers.get_nowait())
             except queue.Empty:
                 silent_s = time.monotonic() - self._asked
                 return [down(self.name, now, f"hangs since {silent_s:.1f} s")]
         self._asked = time.monotonic()
-        self._questions.put(now)
+        self._questions.put(_Question(now, self._asked, deadline_s))
         try:
             answer = self._answers.get(timeout=deadline_s)
         except queue.Empty:
-            return [down(self.name, now, f"no answer within {deadline_s:.3g} s")]
+            return [*late, down(self.name, now, f"no answer within {deadline_s:.3g} s")]
         self._asked = None
         if not answer.samples:
-            return []
+            return late
         cost = Sample(now, "sampler", "client", self.name, "read_s", answer.read_s)
-        return [*answer.samples, cost]
+        return [*late, *answer.samples, cost]
 
     def _work(self) -> None:
         while True:
-            now = self._questions.get()
-            begun = time.perf_counter()
+            question = self._questions.get()
+            begun = time.monotonic()
             try:
-                samples = self._sensor.read(now)
-            except Exception as error:  # whatever a sensor does wrong is data, never a crash
-                samples = [down(self.name, now, repr(error))]
-            self._answers.put(_Answer(samples, time.perf_counter() - begun))
+                samples = self._sensor.read(question.now)
+            except Exception as error:  # any fault of a sensor is data, never a crash
+                samples = [down(self.name, question.now, repr(error))]
+            ended = time.monotonic()
+            lag_s = begun - question.at_s
+            self._answers.put(_Answer(samples, lag_s, ended - begun, question.deadline_s))
+
+
+def _with_own_instant(answer: _Answer) -> list[Sample]:
+    """Late samples at the instant at which their reading began; none where the reading was slow."""
+    if answer.read_s > answer.deadline_s:
+        return []
+    lag_ns = round(answer.lag_s * 1e9)
+    return [msgspec.structs.replace(sample, at=sample.at + lag_ns) for sample in answer.samples]

@@ -3,7 +3,7 @@
 import threading
 
 from observatory.core.sample import Sample
-from observatory.telemetry.deadline import Deadlined
+from observatory.telemetry.deadline import Deadlined, _Answer
 from observatory.telemetry.sensor import up
 
 PLENTY_S = 30.0
@@ -66,6 +66,25 @@ def test_a_hanging_sensor_is_down_is_not_asked_again_and_comes_back() -> None:
         answers = guarded.read(3, PLENTY_S)
     assert [sample.at for sample in answers] == [3, 3]
     assert sensor.asked == [1, 3]
+
+
+def _after_a_late_answer(read_s: float) -> list[Sample]:
+    """What the next reading returns, where the machine let the first one begin 0.2 s late."""
+    guarded = Deadlined(_Scripted())
+    guarded._asked = 1.0
+    answer = _Answer([up("scripted", 10)], lag_s=0.2, read_s=read_s, deadline_s=0.05)
+    guarded._answers.put(answer)
+    return [sample for sample in guarded.read(900_000_000, PLENTY_S) if sample.metric == "up"]
+
+
+def test_samples_of_a_busy_machine_come_with_the_next_reading_and_their_own_instant() -> None:
+    late, fresh = _after_a_late_answer(read_s=0.01)
+    assert (late.at, late.value) == (200_000_010, 1.0)
+    assert (fresh.at, fresh.value) == (900_000_000, 1.0)
+
+
+def test_samples_of_a_slow_reading_are_of_no_known_instant() -> None:
+    assert [sample.at for sample in _after_a_late_answer(read_s=0.06)] == [900_000_000]
 
 
 def test_a_sensor_with_nothing_to_say_costs_no_row() -> None:
