@@ -20,7 +20,7 @@ from tests.telemetry.conftest import SOURCE
 pytestmark = pytest.mark.live
 
 TOKEN = "a-token-of-the-test"
-SECONDS, STEP_S = 200, 0.1
+SECONDS, STEP_S = 600, 0.2
 POWERS_W = (249.0, 250.0, 251.0)
 SERVICE = Path(__file__).parents[2] / "docs" / "small_service.py"
 SCENARIO = """

@@ -68,7 +68,7 @@ static u64 recorded(struct gpu *gpu, const char *reading, u64 built_in) {
     long long value;
     snprintf(own, sizeof own, gpu->mig >= 0 ? "%d/%d" : "%d", gpu->index, gpu->mig);
     while (fgets(line, sizeof line, file))
-        if (line[0] != '#' && sscanf(line, "%lf %31s %63s %lld", &when, at, name, &value) == 4
+        if (line[0] != '#' && atof(line) <= now && strstr(line, reading) && sscanf(line, "%lf %31s %63s %lld", &when, at, name, &value) == 4
             && when <= now && !strcmp(at, own) && !strcmp(name, reading))
             built_in = (u64)value;
     fclose(file);
