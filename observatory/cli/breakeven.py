@@ -50,6 +50,7 @@ def breakeven(
     Example: observatory breakeven smollm2-llamacpp emulated-api --peak-to-mean 2
     """
     from observatory.analysis.serving import answer
+    from observatory.cli.change_notes import note_changes
     from observatory.cli.money_views import answer_json, print_answer, print_json
     from observatory.core.workspace import open_workspace
     from observatory.store.money import money_rows
@@ -58,6 +59,7 @@ def breakeven(
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, campaign))
     own, bought = _one_of(rows, self_target, campaign), _one_of(rows, api_target, campaign)
+    changed = note_changes(workspace, (own["run_id"], bought["run_id"]))
     demand = demand_of(
         own,
         {
@@ -77,9 +79,9 @@ def breakeven(
     except ValueError as error:
         raise BadInput(str(error), where="breakeven", fix="give --requests-a-day") from error
     if json_output:
-        print_json(answer_json(found))
+        print_json(answer_json(found, changed))
     else:
-        print_answer(found)
+        print_answer(found, changed)
 
 
 def _one_of(rows: list[dict[str, Any]], target: str, campaign: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def cost(
 
     Example: observatory cost last --requests-a-day 50000
     """
+    from observatory.cli.change_notes import note_changes
     from observatory.cli.money_views import cost_json, print_cost, print_json
     from observatory.core.workspace import open_workspace
     from observatory.store.money import component_rows, figure_rows, money_rows
@@ -63,6 +64,7 @@ def cost(
         "assumption": assumption,
         "active_hours": active_hours,
     }
+    changed = note_changes(workspace, (row["run_id"] for row in rows))
     demand = demand_of(rows[0], typed)
     volume = _volume(rows, demand)
     shown = [
@@ -70,10 +72,10 @@ def cost(
         for row in rows
     ]
     if json_output:
-        print_json([cost_json(*each, demand, volume) for each in shown])
+        print_json([cost_json(*each, demand, volume, changed) for each in shown])
         return
     for each in shown:
-        print_cost(*each, demand, volume)
+        print_cost(*each, demand, volume, changed)
 
 
 def _volume(rows: list[dict[str, Any]], demand: Any) -> float | None:

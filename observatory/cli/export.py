@@ -45,6 +45,7 @@ def export(
 
     Example: observatory export last --format csv --to ./for-the-notebook
     """
+    from observatory.cli.change_notes import note_changes
     from observatory.core.workspace import open_workspace
     from observatory.store.export import NAMES, check_ingested, export_tables
     from observatory.store.query import open_for_query
@@ -59,6 +60,8 @@ def export(
     with open_for_query(workspace, files=True) as connection:
         if runs is not None:
             check_ingested(connection, runs)
+        held = connection.execute("SELECT run_id FROM runs ORDER BY created_at").fetchall()
         written = export_tables(connection, names, runs, folder, file_format.value, replace=force)
+    note_changes(workspace, runs if runs is not None else [run_id for (run_id,) in held])
     for path, rows in written:
         echo(f"{rows:>9} rows  {path}")

@@ -215,11 +215,14 @@ def _quote(target: "Target", typed: _Typed) -> str:
 
 
 def _reread(workspace: "Workspace", text: str) -> "list[LimitAnswer]":
+    from observatory.cli.change_notes import note_changes
     from observatory.core.errors import BadInput
     from observatory.runner.limit_probe import reread_limits
     from observatory.store.run_folder import resolve_runs
 
-    answers = reread_limits(workspace, resolve_runs(workspace, text))
+    chosen = resolve_runs(workspace, text)
+    answers = reread_limits(workspace, chosen)
+    note_changes(workspace, chosen)
     if len({answer.best.target for answer in answers}) > 1:
         raise BadInput(f"{text!r} has runs of several targets", fix="name one run")
     return answers

@@ -25,6 +25,8 @@ from observatory.core.floors import needs_text
 from observatory.core.units import human_level, plain_number
 
 Row = Mapping[str, Any]
+Changes = Mapping[str, str]
+"""run_id -> what of its folder is not as it was sealed (cli.change_notes)."""
 ACCOUNTINGS = {
     "reservation": "kept (reservation-based)",
     "usage": "in use (usage-based)",
@@ -43,12 +45,15 @@ def print_cost(
     figures: Sequence[Row],
     demand: Demand,
     volume: float | None,
+    changed: Changes,
 ) -> None:
     """One run: components, the figures side by side, the cache, a month."""
     note = mark(row)
     echo(
         f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}, {row['verdict'] or 'not judged'}"
     )
+    if row["run_id"] in changed:
+        echo(f"  {changed[row['run_id']]}")
     if not components:
         echo(f"  {_nothing(row, note)}\n")
         return
@@ -192,9 +197,9 @@ def _month_interval(row: Row, demand: Demand, volume: float) -> str:
     return between if ends.reason is None else f"{between}, {ends.reason}"
 
 
-def print_answer(one: Answer) -> None:
+def print_answer(one: Answer, changed: Changes) -> None:
     """What went in, the answer, its interval, the steps."""
-    for line in input_lines(one):
+    for line in input_lines(one, changed):
         echo(line)
     echo("")
     echo(sentence(one))
@@ -240,11 +245,16 @@ def _print_volume(one: Answer, note: str) -> None:
     )
 
 
-def input_lines(one: Answer) -> list[str]:
+def input_lines(one: Answer, changed: Changes) -> list[str]:
     """Every figure that went in, with its source."""
     own, bought, demand = one.self_row, one.api_row, one.demand
     mine, theirs = mark(own), mark(bought)
     lines = [f"Workload: {own['scenario']}, comparison key {own['comparison_key']}"]
+    lines += [
+        f"{row['target']}'s run {row['run_id']}: {changed[row['run_id']]}"
+        for row in (own, bought)
+        if row["run_id"] in changed
+    ]
     if own["usd_per_hour"] is not None:
         lines.append(
             f"{own['target']}{mine}: ${plain_number(own['usd_per_hour'])} an hour for {own['accelerators']} "
@@ -291,7 +301,7 @@ def input_lines(one: Answer) -> list[str]:
     return lines
 
 
-def answer_json(one: Answer) -> dict[str, Any]:
+def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
     """The whole answer for scripts."""
     found = one.found
     at = found.at if found else None
@@ -309,7 +319,8 @@ def answer_json(one: Answer) -> dict[str, Any]:
         "high": high.requests_a_day if high else None,
         "reason": one.refused or (at.reason if at else None),
         "cheaper_before": [asdict(each) for each in at.before] if at else [],
-        "inputs": input_lines(one),
+        "inputs": input_lines(one, changed),
+        "changed_since_sealed": dict(changed),
         "demand": one.demand.model_dump(mode="json"),
         "peak_source": one.demand.peak_source,
         "steps": [asdict(step) for step in steps_of(one)],
@@ -332,6 +343,7 @@ def cost_json(
     figures: Sequence[Row],
     demand: Demand,
     volume: float | None,
+    changed: Changes,
 ) -> dict[str, Any]:
     """One run for scripts."""
     month = None if volume is None else month_of(row, demand, volume)
@@ -345,6 +357,7 @@ def cost_json(
     kept = ("stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd")
     return {
         **{name: row[name] for name in (*own, *each)},
+        "changed_since_sealed": changed.get(row["run_id"]),
         "components": [
             {name: one[name] for name in (*kept, "basis", "source", "reason")} for one in components
         ],

@@ -173,6 +173,7 @@ def reprice(
 
     Example: observatory prices reprice --since 2026-03-01 --until 2026-04-01 --tier batch --no-caching
     """
+    from observatory.cli.change_notes import note_changes
     from observatory.cli.price_views import REPRICED, print_rows, repriced_sql, total_lines
     from observatory.core.workspace import open_workspace
     from observatory.store.query import open_for_query, run_query
@@ -183,10 +184,12 @@ def reprice(
         "in_version": version, "at_provider": provider, "at_model": model, "discount": discount,
     }  # fmt: skip
     query = repriced_sql(asked, scenario, day_of(since, "--since"), day_of(until, "--until"))
-    with open_for_query(open_workspace(results)) as connection:
+    workspace = open_workspace(results)
+    with open_for_query(workspace) as connection:
         answer = run_query(connection, query)
         names = [name for name, _ in answer.columns]
         rows = [dict(zip(names, row, strict=True)) for row in answer.rows]
+    note_changes(workspace, (row["run_id"] for row in rows))
     print_rows(rows, json_output, columns=REPRICED, foot=total_lines(rows))
 
 

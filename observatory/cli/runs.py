@@ -218,9 +218,11 @@ def _row(entry: "RunEntry") -> dict[str, Any]:
 
 
 def _marked(row: dict[str, Any]) -> dict[str, Any]:
+    from observatory.store.seals import in_words
+
     mark = " (emulated)" if row["emulated"] else ""
     changed = row["changed_since_sealed"]
-    problem = f"changed since it was sealed: {changed}" if changed else row["problem"]
+    problem = in_words(changed) if changed else row["problem"]
     return {**row, "run": f"{row['run']}{mark}", "problem": problem}
 
 
@@ -229,7 +231,7 @@ def _lines(entry: "RunEntry") -> list[str]:
     if manifest is None:
         return [f"{entry.run_id}: {entry.problem}", ""]
     from observatory.store.annotations import notes_of
-    from observatory.store.seals import changed_since_sealed
+    from observatory.store.seals import changed_since_sealed, in_words
 
     target = manifest.target
     what = f"{target.kind}, {target.hosting}, {target.weights} weights, billed by {target.billing}"
@@ -250,7 +252,8 @@ def _lines(entry: "RunEntry") -> list[str]:
         f"  folder    {entry.folder}",
     ]
     if changed := changed_since_sealed(entry.folder, thorough=True):
-        lines.insert(1, f"  CHANGED since it was sealed: {changed}")
+        words = in_words(changed)
+        lines.insert(1, f"  {words[:1].upper()}{words[1:]}")
     lines += [f"  finding   {f.severity}: {f.message} ({f.code})" for f in manifest.findings]
     return [*lines, *_stage_lines(manifest), ""]
 

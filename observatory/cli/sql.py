@@ -69,6 +69,7 @@ def sql(
             open_for_query(workspace, write=write, files=files, out=file)
         )
         _note_pending(workspace, connection)
+        _note_changed(connection)
         if file is not None:
             rows = write_parquet(connection, text, file)
             echo(f"{rows} rows in {parquet}", err=True)
@@ -147,3 +148,18 @@ def _note_pending(workspace: "Workspace", connection: "duckdb.DuckDBPyConnection
             + (" ..." if len(waiting) > 3 else ""),
             err=True,
         )
+
+
+def _note_changed(connection: "duckdb.DuckDBPyConnection") -> None:
+    """The runs that the database has with a mark: any of its figures may be of them."""
+    from observatory.store.seals import in_words
+
+    query = (
+        "SELECT run_id, changed_since_sealed FROM runs WHERE changed_since_sealed IS NOT NULL"
+        " ORDER BY created_at DESC"
+    )
+    marked = connection.execute(query).fetchall()
+    for run_id, what in marked[:3]:
+        echo(f"note: {run_id}: {in_words(what)}", err=True)
+    if len(marked) > 3:
+        echo(f"note: {len(marked) - 3} more runs changed (runs.changed_since_sealed)", err=True)

@@ -201,6 +201,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     sealed: dict[str, str] = {}
     """File name -> SHA-256 of every sealed file, set when the folder is sealed."""
     seal_report: SealReport | None = None
+    seal_follows: bool = False
+    """Written for the last time, with seal.json to follow: where there is none, its process died first."""
     store_text: bool = False
     telemetry: dict[str, Any] = {}
     capacity: dict[str, Any] | None = None

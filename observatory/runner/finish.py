@@ -20,7 +20,7 @@ from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.runner.earlier import earlier_run
 from observatory.store.run_folder import RunFrames, read_frames, read_manifest, seal, write_manifest
-from observatory.store.seals import write_seal
+from observatory.store.seals import keep_judged
 from observatory.store.warehouse import IngestResult, ingest
 
 
@@ -51,9 +51,7 @@ def finish_run(
     sealed = seal(folder, manifest, samples_journal)
     frames = read_frames(folder)
     sealed = msgspec.structs.replace(sealed, earlier=earlier_run(workspace, sealed))
-    judged = judge(sealed, frames)
-    write_manifest(folder, judged)
-    write_seal(folder, judged)
+    judged = keep_judged(folder, judge(sealed, frames))
     metrics = stage_metrics(judged, frames)
 
     def summarise(other: Manifest, its_frames: RunFrames) -> pl.DataFrame:

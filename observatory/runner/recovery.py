@@ -8,9 +8,9 @@ from pathlib import Path
 
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.manifest import run_folders, write_manifest
+from observatory.store.manifest import run_folders
 from observatory.store.recovery import recover_crashed
-from observatory.store.seals import enter_missing, write_seal
+from observatory.store.seals import enter_missing, keep_judged
 
 
 def recover_crashed_runs(workspace: Workspace) -> list[str]:
@@ -35,6 +35,4 @@ def _judge_and_keep(folder: Path, sealed: Manifest) -> None:
     from observatory.runner.finish import judge
     from observatory.store.frames import read_frames
 
-    judged = judge(sealed, read_frames(folder))
-    write_manifest(folder, judged)
-    write_seal(folder, judged)
+    keep_judged(folder, judge(sealed, read_frames(folder)))

@@ -30,6 +30,7 @@ from observatory.site.overview import sections
 from observatory.site.pages import page_environment
 from observatory.site.replaced_folder import replaced_folder
 from observatory.site.run_page import moment, run_page
+from observatory.store.seals import changed_since_sealed
 
 MARKER = ".observatory-site"
 """A file that says: this folder was built and may be replaced."""
@@ -114,6 +115,15 @@ def _refuse_foreign(target: Path) -> None:
         )
 
 
+def _as_on_disk(workspace: Workspace, runs: list[Row]) -> list[Row]:
+    """The runs, marked where a folder has changed since the database took it in."""
+    for run in runs:
+        folder = workspace.runs / str(run["run_id"])
+        if folder.is_dir() and not run["changed_since_sealed"]:
+            run["changed_since_sealed"] = changed_since_sealed(folder)
+    return runs
+
+
 def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: bool) -> None:
     sources = workspace.site_sources
     write_assets(sources, out)
@@ -123,7 +133,7 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
     with queries.open_reader(
         workspace, only_published=only_published, show_host=show_host
     ) as reader:
-        runs = queries.runs(reader) if reader else []
+        runs = _as_on_disk(workspace, queries.runs(reader)) if reader else []
         looks = looks_of(runs)
         listed = list(_listed(runs, looks))
         site.shared = {

@@ -20,7 +20,7 @@ from observatory.core.clock import Anchor
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.figures import DASH, Row, write
-from observatory.site.members import page_of
+from observatory.site.members import not_as_sealed, page_of
 from observatory.site.queries import Reader, limit_attempts, limit_costs, stages
 from observatory.store.frames import RunFrames
 
@@ -56,11 +56,14 @@ def limit_table(reader: Reader, runs: Sequence[Row]) -> Table:
         seen = [_seen(reader, run) for run in reversed(own)]
         best = best_of(seen)
         if best is not None:
-            rows.append(_cells(target, best, seen))
+            words = next(filter(None, map(not_as_sealed, own)), None)
+            rows.append(_cells(target, best, seen, words))
     return Table(HEADS, rows)
 
 
-def _cells(target: str, best: LimitsSeen, seen: Sequence[LimitsSeen]) -> list[Cell]:
+def _cells(
+    target: str, best: LimitsSeen, seen: Sequence[LimitsSeen], changed: str | None
+) -> list[Cell]:
     ceiling = best.ceiling
     told = [one.advertised_a_minute for one in seen if one.advertised_a_minute]
     said = told[-1] if told else None
@@ -69,7 +72,7 @@ def _cells(target: str, best: LimitsSeen, seen: Sequence[LimitsSeen]) -> list[Ce
     basis = "emulated" if best.emulated and costs else None
     cost = write(sum(costs), "USD") if costs else DASH
     return [
-        Cell(target, emulated=best.emulated, link=page_of(best.run_id)),
+        Cell(target, under=changed, emulated=best.emulated, link=page_of(best.run_id)),
         Cell(_TITLES[best.unit]),
         _let_in(best, seen),
         _number(said, None if said else "no header says it a minute"),

@@ -19,7 +19,14 @@ from observatory.site.latest import is_sound
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look
 from observatory.site.matrix_doubts import confounded
-from observatory.site.members import UNJUDGED, asked, changed_words, page_of, safe_name
+from observatory.site.members import (
+    UNJUDGED,
+    asked,
+    changed_words,
+    not_as_sealed,
+    page_of,
+    safe_name,
+)
 from observatory.site.queries import Reader
 
 HEADLINES = (
@@ -244,8 +251,11 @@ def _worth(cell: MatrixCell, sound: set[str]) -> Cell:
     kept = [run for run in cell.runs if run["run_id"] in sound]
     if not kept:
         return Cell("none counts")
+    changed = [words for run in kept if (words := not_as_sealed(run))]
     return Cell(
-        "", verdict="degraded" if any(r["verdict"] == "degraded" for r in kept) else "valid"
+        "",
+        under=f"{len(changed)} of its runs: {changed[0]}" if changed else None,
+        verdict="degraded" if any(r["verdict"] == "degraded" for r in kept) else "valid",
     )
 
 

@@ -11,6 +11,7 @@ from observatory.site.figures import Figure, Figures, Row
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look, group_of
 from observatory.site.queries import Reader, figures, stages
+from observatory.store.seals import in_words
 
 UNJUDGED = "not judged"
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
@@ -19,11 +20,17 @@ _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 def changed_words(run: Row) -> str:
     """Sentences on a run that is not as it was sealed, or whose target's name stood for another address
     before; "" where neither is so."""
-    what, other = run.get("changed_since_sealed"), run.get("other_address_in")
-    sentences = [f"Changed since it was sealed ({what})."] if what else []
+    words, other = not_as_sealed(run), run.get("other_address_in")
+    sentences = [f"{words[:1].upper()}{words[1:]}."] if words else []
     if other:
         sentences.append(f"The target was at another address in {other}.")
     return " ".join(sentences)
+
+
+def not_as_sealed(run: Row) -> str:
+    """What of the run's folder is not as it was sealed, in words; "" where all of it is."""
+    what = run.get("changed_since_sealed")
+    return in_words(what) if what else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,11 @@ class Member:
     def changed(self) -> str:
         """That the run is not as it was sealed, "" where it is."""
         return changed_words(self.run)
+
+    @property
+    def not_as_sealed(self) -> str:
+        """The same of its folder alone, for a mark next to its name."""
+        return not_as_sealed(self.run)
 
     @property
     def group(self) -> str:

@@ -15,7 +15,7 @@ from observatory.store.migrations import migrate
 from observatory.store.price_snapshots import update_price_book
 from observatory.store.run_folder import list_runs, read_frames
 from observatory.store.run_lock import exclusive
-from observatory.store.seals import INDEX_NAME, broken_lines
+from observatory.store.seals import INDEX_NAME, broken_lines, in_words
 from observatory.store.warehouse import read_for_ingest
 
 LOCK_NAME = ".rebuild.lock"
@@ -93,7 +93,7 @@ def _fill(
                 load_run(connection, entry.folder, manifest, identity, frame)
             ingested.append(manifest.run_id)
             if (what := identity["changed_since_sealed"]) is not None:
-                changed.append(f"{manifest.run_id} has changed since it was sealed: {what}")
+                changed.append(f"{manifest.run_id}: {in_words(what)}")
     return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed), tuple(changed))
 
 

@@ -55,7 +55,7 @@ def _unsealed(workspace: Workspace) -> Iterator[Path]:
     for folder in run_folders(workspace):
         if is_running(folder) or _is_being_made(folder):
             continue
-        if (folder / JOURNAL_FOLDER).is_dir() or not _is_sealed(folder):
+        if (folder / JOURNAL_FOLDER).is_dir() or not _is_finished(folder):
             yield folder
 
 
@@ -69,11 +69,13 @@ def _is_being_made(folder: Path) -> bool:
         return False
 
 
-def _is_sealed(folder: Path) -> bool:
+def _is_finished(folder: Path) -> bool:
+    """Sealed and judged."""
     try:
-        return bool(read_manifest(folder).sealed)
+        manifest = read_manifest(folder)
     except ObservatoryError:
         return False
+    return bool(manifest.sealed) and manifest.verdict is not None
 
 
 def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | None:
@@ -84,7 +86,10 @@ def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | Non
     samples = workspace.campaigns / manifest.campaign_id / SAMPLES_JOURNAL
     if manifest.sealed:
         seal(folder, manifest, samples)
-        return None
+        if then is None or manifest.verdict is not None:
+            return None
+        then(folder, manifest)
+        return f"{manifest.run_id} was left without a verdict: judged now"
     if manifest.status == "running":
         manifest = _as_crashed(folder, manifest)
     sealed = seal(folder, manifest, samples)

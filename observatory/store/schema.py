@@ -114,7 +114,8 @@ RUNS = Table(
         Column(
             "changed_since_sealed",
             "VARCHAR",
-            "what of the folder has changed since it was sealed; null: nothing, or no seal was made then",
+            "what of the folder has changed since it was sealed, or that its process died before the seal; null: "
+            "nothing, or no seal was made then",
         ),
         Column(
             "factors", "JSON", "matrix: each varied field of the target and its level in this run"

@@ -16,14 +16,20 @@ from pathlib import Path
 
 import msgspec
 
+from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.store.files import disk_error, replacing, sha256_of
-from observatory.store.manifest import MANIFEST_NAME
+from observatory.store.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from observatory.store.run_lock import is_running
 
 SEAL_NAME = "seal.json"
 INDEX_NAME = "seals.jsonl"
 """Beside the folder `runs`."""
 SEAL_FORMAT = 1
+
+
+NEVER_SEALED = "never sealed: its process died just before, so that nothing shows a change"
+"""What changed_since_sealed answers of a manifest that announced a seal which is not there."""
 
 
 class Seal(msgspec.Struct, frozen=True):
@@ -41,6 +47,17 @@ class IndexLine(msgspec.Struct, frozen=True):
     run_id: str
     seal_sha256: str
     before: str
+
+
+def keep_judged(folder: Path, judged: Manifest) -> Manifest:
+    """Write a manifest for the last time and seal the folder; answers it as it is on disk.
+
+    The manifest announces the seal, so that a death between the two leaves a warning (NEVER_SEALED).
+    """
+    kept = msgspec.structs.replace(judged, seal_follows=True)
+    write_manifest(folder, kept)
+    write_seal(folder, kept)
+    return kept
 
 
 def write_seal(folder: Path, manifest: Manifest) -> None:
@@ -98,7 +115,7 @@ def changed_since_sealed(folder: Path, *, thorough: bool = False) -> str | None:
         data = path.read_bytes()
         seal = msgspec.json.decode(data, type=Seal)
     except FileNotFoundError:
-        return None if known is None else "its seal is missing"
+        return _without_seal(folder) if known is None else "its seal is missing"
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return "its seal cannot be read"
     if known is not None and hashlib.sha256(data).hexdigest() != known:
@@ -108,6 +125,20 @@ def changed_since_sealed(folder: Path, *, thorough: bool = False) -> str | None:
     names = sorted(seal.files) if thorough else [MANIFEST_NAME]
     changed = [name for name in names if not _is_as_sealed(folder / name, seal.files.get(name))]
     return ", ".join(changed) or None
+
+
+def _without_seal(folder: Path) -> str | None:
+    """None: a run that is being finished, or that was sealed before there were seals."""
+    try:
+        announced = read_manifest(folder).seal_follows
+    except ObservatoryError:
+        return None
+    return NEVER_SEALED if announced and not is_running(folder) else None
+
+
+def in_words(changed: str) -> str:
+    """What changed_since_sealed found, as it is shown next to a run."""
+    return changed if changed == NEVER_SEALED else f"changed since it was sealed: {changed}"
 
 
 def _is_as_sealed(path: Path, expected: str | None) -> bool:

@@ -234,7 +234,7 @@ RUN_SUMMARY = View(
         ViewColumn(
             "changed_since_sealed",
             "u.changed_since_sealed",
-            "what of the folder has changed since it was sealed; null: nothing that is known",
+            "what of the folder has changed since it was sealed, or that its process died before; null: nothing that is known",
         ),
         ViewColumn("stages", "coalesce(g.stages, 0)", "stages that ran"),
         ViewColumn("issued", "g.issued", "requests that workers say they issued"),

@@ -6,19 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
+from observatory.store import seals
 from observatory.store.annotations import ANNOTATIONS_NAME, LABEL_NAME, annotate
 from observatory.store.database import connect
 from observatory.store.housekeeping import label_runs, publish_runs
 from observatory.store.manifest import MANIFEST_NAME, read_manifest
 from observatory.store.rebuild import rebuild
 from observatory.store.run_folder import list_runs, set_label
+from observatory.store.run_lock import hold_lock
 from observatory.store.seals import (
     INDEX_NAME,
+    NEVER_SEALED,
     SEAL_NAME,
     broken_lines,
     changed_since_sealed,
     enter_missing,
+    keep_judged,
     read_index,
     write_seal,
 )
@@ -68,7 +73,7 @@ def test_a_changed_manifest_is_told_wherever_the_run_is_shown(space: Workspace) 
     told = {entry.run_id: entry.changed for entry in list_runs(space)}
     assert told == {"r1": None, "r2": MANIFEST_NAME, "r3": None}
     result = rebuild(space, stage_rows)
-    assert result.changed == (f"r2 has changed since it was sealed: {MANIFEST_NAME}",)
+    assert result.changed == (f"r2: changed since it was sealed: {MANIFEST_NAME}",)
     with connect(space, read_only=True) as connection:
         for table in ("runs", "run_summary"):
             rows = connection.execute(
@@ -168,3 +173,35 @@ def test_a_damaged_file_of_annotations_stops_no_list(space: Workspace) -> None:
     entries = list_runs(space)
     assert [entry.run_id for entry in entries if entry.problem] == ["r1"]
     assert "annotations.json" in str(entries[0].problem)
+
+
+def test_a_death_between_the_judged_manifest_and_the_seal_leaves_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = workspace_in(tmp_path)
+    sealed_run(space, manifest("r1"))
+    folder = space.runs / "r1"
+
+    def killed(folder: Path, manifest: Manifest) -> None:
+        raise SystemExit(137)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(seals, "write_seal", killed)
+        keep_judged(folder, read_manifest(folder))
+    assert changed_since_sealed(folder, thorough=True) == NEVER_SEALED
+    assert [entry.changed for entry in list_runs(space)] == [NEVER_SEALED]
+    assert rebuild(space, stage_rows).changed == (f"r1: {NEVER_SEALED}",)
+    with connect(space, read_only=True) as connection:
+        assert connection.execute("SELECT changed_since_sealed FROM runs").fetchall() == [
+            (NEVER_SEALED,)
+        ]
+    keep_judged(folder, read_manifest(folder))
+    assert changed_since_sealed(folder, thorough=True) is None
+
+
+def test_a_run_that_is_being_finished_is_not_warned_of(tmp_path: Path) -> None:
+    space = workspace_in(tmp_path)
+    sealed_run(space, manifest("r1", seal_follows=True))
+    with hold_lock(space.runs / "r1"):
+        assert changed_since_sealed(space.runs / "r1") is None
+    assert changed_since_sealed(space.runs / "r1") == NEVER_SEALED
