@@ -40,6 +40,8 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         bare = _parts(secrets)
+        self.parts = tuple(bare)
+        """The secrets themselves, without schemes."""
         self._unusual = [part for part in bare if len(part) >= _UNUSUAL]
         self._coded = [text for part in self._unusual for text in _coded(part)]
         self._ends = [end for part in self._unusual for end in _ends(part)]

@@ -16,9 +16,21 @@ from observatory.core.target import Target, VllmTarget
 from observatory.core.workspace import Workspace
 from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
-from observatory.endpoints.catalogue import OpenContext, asked_facts, open_target
+from observatory.endpoints.catalogue import (
+    OpenContext,
+    asked_facts,
+    check_inputs,
+    masker_for,
+    open_target,
+)
 from observatory.runner.gpu_claims import named_gpus
-from observatory.runner.masked_logs import LOG_FOLDER, mask_logs
+from observatory.runner.masked_logs import (
+    LOG_FOLDER,
+    forget_secrets,
+    mask_logs,
+    mask_logs_of_the_dead,
+    note_secrets,
+)
 from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
@@ -98,6 +110,10 @@ def address_of(workspace: Workspace, target: Target) -> str | None:
 
 def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
     """Bring its target up, and write down what it says it is; it goes down when `open_things` closes."""
+    masker = masker_for(member.target, check_inputs(member.target))
+    note_secrets(
+        sitting.campaign.workspace, member.manifest.campaign_id, member.folder.name, masker
+    )
     context = OpenContext(log_folder=member.folder / LOG_FOLDER, say=sitting.campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
     if not started_by_us(member.target):
@@ -140,7 +156,10 @@ def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
     trouble = sampler.alive() if sampler is not None else None
     if member.opened is not None:
         mask_logs(member.folder / LOG_FOLDER, member.opened.masker)
+        forget_secrets(campaign.workspace, member.manifest.campaign_id, member.folder.name)
         trouble = member.opened.masker.exact(trouble) if trouble is not None else None
+    else:  # it did not come up, and its log may say with which key
+        mask_logs_of_the_dead(campaign.workspace, member.manifest.campaign_id, member.folder)
     if trouble is not None:
         campaign.observer.say(f"{member.target.name}: telemetry is incomplete: {trouble}")
     manifest = msgspec.structs.replace(

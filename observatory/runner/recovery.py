@@ -4,10 +4,12 @@ Every run looks for them before its load, so that what judging needs (scipy abov
 where one is found.
 """
 
+from functools import partial
 from pathlib import Path
 
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
+from observatory.runner.masked_logs import mask_logs_of_the_dead
 from observatory.store.manifest import run_folders
 from observatory.store.recovery import recover_crashed
 from observatory.store.seals import enter_missing, keep_judged
@@ -26,13 +28,14 @@ def recover_crashed_runs(workspace: Workspace) -> list[str]:
 
 def seal_crashed_runs(workspace: Workspace) -> list[str]:
     """Seal and judge them, without the database."""
-    lines = recover_crashed(workspace, _judge_and_keep)
+    lines = recover_crashed(workspace, partial(_mask_judge_and_keep, workspace))
     enter_missing(run_folders(workspace))
     return lines
 
 
-def _judge_and_keep(folder: Path, sealed: Manifest) -> None:
+def _mask_judge_and_keep(workspace: Workspace, folder: Path, sealed: Manifest) -> None:
     from observatory.runner.finish import judge
     from observatory.store.frames import read_frames
 
+    mask_logs_of_the_dead(workspace, sealed.campaign_id, folder)
     keep_judged(folder, judge(sealed, read_frames(folder)))

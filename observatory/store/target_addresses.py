@@ -73,6 +73,12 @@ def address_hash(workspace: Workspace, url: str) -> str:
     return digest.hexdigest()[:_HASH_DIGITS]
 
 
+def secret_hash(workspace: Workspace, secret: str) -> str:
+    """The full keyed hash of a secret: equal ones in this workspace alone."""
+    told = b"secret\0" + secret.encode("utf-8", "surrogateescape")
+    return hmac.new(_key(workspace), told, hashlib.sha256).hexdigest()
+
+
 def _key(workspace: Workspace) -> bytes:
     """The workspace's key, made when it is first needed; of two that make it one wins."""
     path = workspace.results / KEY_NAME
