@@ -29,6 +29,8 @@ OWN: dict[str, Any] = {
     "goodput_rps": 1.0,
     "goodput_rps_low": 0.8,
     "goodput_rps_high": 1.0,
+    "goodput_n": 1_000,
+    "served_reason": None,
     "request_rate": 1.0,
     "power_w": None,
     "idle_power_w": None,
@@ -45,6 +47,10 @@ OWN: dict[str, Any] = {
     "tariff_source": None,
     "operations_source": None,
     "usd_per_request": 0.01,
+    "usd_per_request_low": None,
+    "usd_per_request_high": None,
+    "usd_per_request_reason": None,
+    "priced_n": 1_000,
     "prompt_tokens": 400.0,
     "cached_tokens": 100.0,
     "output_tokens": 100.0,
@@ -76,8 +82,12 @@ def test_the_worked_example_is_a_sentence() -> None:
         "72,000 and 86,400 requests a day: each further replica must fill first."
     )
     assert interval(found) == (
-        "96,000 to 144,000 requests a day (95 % interval of the measured goodput)"
+        "96,000 to 144,000 requests a day (95 % interval of the measured goodput; the price's interval is "
+        "not known)"
     )
+    same = answer(OWN, BOUGHT | {"usd_per_request_reason": "no_spread"}, TWICE)
+    assert interval(same) is not None
+    assert "each request cost the same" in str(interval(same))
     assert [(step.steps, step.self_usd_a_day, step.api_usd_a_day) for step in steps_of(found)][
         :2
     ] == [
