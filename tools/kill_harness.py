@@ -106,8 +106,11 @@ class Series:
         assert found is not None
         return found[0]
 
-    def kill_one(self, victim: str, *, at_start: bool) -> None:
-        """Start a run, kill the victim at a random instant, and wait for the run's end."""
+    def kill_one(self, victim: str, *, at_start: bool) -> bool:
+        """Start a run, kill the victim at a random instant, and wait for the run's end.
+
+        False where the victim had ended before that instant: such a run is checked and is no kill.
+        """
         processes = 2 if victim == "worker" else self._draw.choice((1, 2))
         scenario = SCENARIO.format(url=self._url, processes=processes, steady=self._steady_s)
         (self.root / "scenarios" / "killed.yaml").write_text(scenario, encoding="utf-8")
@@ -115,7 +118,7 @@ class Series:
         began = time.time_ns()
         printed = self.root / f"printed-{len(self.report.kills):03d}"
         run = WarmCommand(["run", "killed"], self.root, printed)
-        family = self._aim(run, victim, at_start=at_start)
+        family, died = self._aim(run, victim, at_start=at_start)
         killed = time.time_ns()
         try:
             code = run.wait(RUN_LIMIT_S)
@@ -126,20 +129,27 @@ class Series:
                 f"a run did not end after {victim} was killed: {run.output[-300:]}"
             )
         new = sorted(set(self._runs()) - before)
-        self.report.kills.append(
-            Kill(victim, at_start, processes, began, killed, new[-1] if new else None,
-                 code, run.output)
-        )  # fmt: skip
-        self._check_end(self.report.kills[-1])
+        kill = Kill(victim, at_start, processes, began, killed, new[-1] if new else None,
+                    code, run.output)  # fmt: skip
+        if victim == "runner":
+            died = code == -signal.SIGKILL  # it may have ended between the look and the kill
+        if died:
+            self.report.kills.append(kill)
+        else:
+            self.report.spared += 1
+        self._check_end(kill, died=died)
         # Only now: the next run began at once, while the last of the killed one may still have been there.
         self._check_gone()
         self._families.append(family)
+        return died
 
     def _runs(self) -> list[str]:
         return [path.name for path in (self.root / "results" / "runs").glob("*")]
 
-    def _aim(self, run: WarmCommand, victim: str, *, at_start: bool) -> list[psutil.Process]:
-        """Kill it; the family as it was just before."""
+    def _aim(
+        self, run: WarmCommand, victim: str, *, at_start: bool
+    ) -> tuple[list[psutil.Process], bool]:
+        """Kill it; the family as it was just before, and whether it was alive to be killed."""
         chosen = self._find(run, "load" if victim == "runner" else victim, wait=True)
         length_s = 0.5 if at_start else 1.5 + self._steady_s
         until = time.monotonic() + self._draw.uniform(0.0, length_s)
@@ -148,11 +158,14 @@ class Series:
         family = [psutil.Process(run.pid), *_below(run.pid)] if run.poll() is None else []
         if victim == "worker":
             chosen = self._find(run, victim, wait=False) or chosen
-        target = run.pid if victim == "runner" else chosen.pid if chosen is not None else None
-        if target is not None and run.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(target, signal.SIGKILL)
-        return family
+        if victim == "runner":
+            chosen = family[0] if family else None
+        died = False
+        with suppress(psutil.NoSuchProcess):
+            if chosen is not None and chosen.status() != psutil.STATUS_ZOMBIE:
+                chosen.kill()
+                died = True
+        return family, died
 
     def _find(self, run: WarmCommand, victim: str, *, wait: bool) -> psutil.Process | None:
         """The process of the run that the victim's name means, as soon as it is there."""
@@ -166,12 +179,11 @@ class Series:
             time.sleep(LOOK_S)
         return None
 
-    def _check_end(self, kill: Kill) -> None:
+    def _check_end(self, kill: Kill, *, died: bool) -> None:
         """What can be seen at once: exit code, words, processes."""
         what = f"{kill.victim} killed ({kill.run})"
-        allowed = (-signal.SIGKILL,) if kill.victim == "runner" else (0, 3, 4)
-        # Whoever is killed when the run is over changes nothing of it.
-        if kill.code not in (*allowed, 0, 3):
+        hurt = -signal.SIGKILL if kill.victim == "runner" else 4
+        if kill.code not in (0, 3, *((hurt,) if died else ())):
             self.report.faults.append(f"{what}: exit code {kill.code}: {kill.output[-300:]}")
         if "Traceback" in kill.output:
             self.report.faults.append(f"{what}: a trace: {kill.output[-600:]}")
@@ -316,7 +328,8 @@ def run_series(
         for number, (victim, early) in enumerate(plan, 1):
             if time.monotonic() > until:
                 break
-            series.kill_one(victim, at_start=early)
+            while not series.kill_one(victim, at_start=early) and time.monotonic() < until:
+                pass
             if number % PROGRESS_EVERY == 0:
                 print(
                     f"seed {seed}: {number} of {len(plan)} kills, "

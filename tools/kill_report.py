@@ -23,10 +23,11 @@ class Kill:
 
 @dataclass
 class Report:
-    """What came of a series."""
+    """What came of a series. spared: runs whose victim had ended before it was to be killed."""
 
     kills: list[Kill] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    spared: int = 0
     requests: int = 0
     rows: int = 0
     lost: int = 0
@@ -47,7 +48,7 @@ class Report:
         early = sum(kill.at_start for kill in self.kills)
         said = [
             f"{len(self.kills)} kills ({', '.join(f'{kind} {n}' for kind, n in sorted(kinds.items()))}), "
-            f"{early} within 0.5 s of a child's start",
+            f"{early} within 0.5 s of a child's start; {self.spared} more runs ended before their kill",
             f"{self.requests} requests arrived at the service, {self.rows} of them are rows, "
             f"{self.lost} were counted as lost with their load generator",
             f"the last request of a run whose runner was killed arrived {self._latest()}",
@@ -68,6 +69,7 @@ def together(reports: Sequence[Report]) -> Report:
     return Report(
         kills=[kill for report in reports for kill in report.kills],
         faults=[fault for report in reports for fault in report.faults],
+        spared=sum(report.spared for report in reports),
         requests=sum(report.requests for report in reports),
         rows=sum(report.rows for report in reports),
         lost=sum(report.lost for report in reports),

@@ -5,7 +5,7 @@ from tools.kill_report import Kill, Report, together
 
 def report(name: str, latest_s: float | None, *faults: str) -> Report:
     kill = Kill("runner", True, 2, 1, 2, f"run-{name}", -9, f"printed by {name}")
-    return Report([kill], list(faults), requests=10, rows=7, lost=3, latest_s=latest_s)
+    return Report([kill], list(faults), spared=2, requests=10, rows=7, lost=3, latest_s=latest_s)
 
 
 def test_a_report_is_read_as_it_was_written() -> None:
@@ -21,7 +21,10 @@ def test_reports_of_several_series_add_up() -> None:
     assert whole.latest_s == 0.1
     assert whole.faults == ["a fault"]
     lines = whole.lines()
-    assert lines[0] == "3 kills (runner 3), 3 within 0.5 s of a child's start"
+    assert (
+        lines[0]
+        == "3 kills (runner 3), 3 within 0.5 s of a child's start; 6 more runs ended before their kill"
+    )
     assert lines[2].endswith("at the latest 0.100 s after the death of its runner")
     assert lines[-1] == "FAULT: a fault"
 
