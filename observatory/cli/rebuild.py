@@ -10,6 +10,8 @@ def rebuild(results: ResultsOption = None) -> None:
 
     Runs whose process died are sealed and judged first, with all that their journals hold. A run whose files have changed since they were sealed is left out and named (exit code 4).
 
+    The content digest is of the rows of all tables: two rebuilds of the same run folders print the same one, although DuckDB gives each file an identifier of its own.
+
     Example: observatory rebuild
     """
     from observatory.analysis.stage_metrics import stage_metrics
@@ -29,5 +31,6 @@ def rebuild(results: ResultsOption = None) -> None:
     for line in result.changed:
         echo(f"warning: {line}", err=True)
     echo(f"{workspace.database}: {len(result.ingested)} runs")
+    echo(f"content digest {result.digest}")
     if result.left_out:
         raise EnvironmentFailed(f"left out: {'; '.join(result.left_out)}")

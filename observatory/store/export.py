@@ -99,7 +99,9 @@ def _copy(
         of_campaigns = f"campaign_id IN (SELECT campaign_id FROM runs WHERE {of_runs})"
         chosen = f" WHERE {of_runs if 'run_id' in columns else of_campaigns}"
     keys = {table.name: table.key for table in TABLES}
-    order = ", ".join([c for c in _ORDER if c in columns] or keys[name])
+    # A table's key, a view's other columns: without them rows that are equal so far come in any order.
+    last = keys[name] if name in keys else sorted(columns)
+    order = ", ".join(dict.fromkeys([*(c for c in _ORDER if c in columns), *last]))
     with library_path(path, write=True) as file:
         row = connection.execute(
             f"COPY (SELECT * FROM {name}{chosen} ORDER BY {order}) TO {quote(file)}"

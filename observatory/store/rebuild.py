@@ -7,6 +7,7 @@ from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
+from observatory.store.content_digest import content_digest
 from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transaction
 from observatory.store.files import disk_error, sync
 from observatory.store.library_paths import database_file
@@ -25,13 +26,15 @@ LOCK_NAME = ".rebuild.lock"
 class RebuildResult:
     """The runs that the new database holds; left_out says of each other folder why it does not.
 
-    changed: of runs that it holds with that mark, what has changed since they were sealed.
+    changed: of runs that it holds with that mark, what has changed since they were sealed. digest: of
+    the rows of all tables (store.content_digest), equal for equal run folders.
     """
 
     ingested: tuple[str, ...]
     left_out: tuple[str, ...]
     unsealed: tuple[str, ...]
     changed: tuple[str, ...] = ()
+    digest: str = ""
 
 
 def rebuild(
@@ -94,7 +97,8 @@ def _fill(
             ingested.append(manifest.run_id)
             if (what := identity["changed_since_sealed"]) is not None:
                 changed.append(f"{manifest.run_id}: {in_words(what)}")
-    return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed), tuple(changed))
+        digest = content_digest(connection)
+    return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed), tuple(changed), digest)
 
 
 def _put_in_place(new: Path, database: Path, wait_s: float) -> None:
