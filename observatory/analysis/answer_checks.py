@@ -10,8 +10,8 @@ from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.run import Finding, Manifest
 
 SHORT_SHARE = 0.9
-"""Of the tokens asked for under `ignore_eos`: below it an answer is short. Engines that obey give all of
-them, or one less for the end of the sequence."""
+"""Share of the requested tokens below which an answer under `ignore_eos` is short. Engines that obey return
+all of them, or one less for the end of the sequence."""
 _WHOLE = 1 << 62
 """As many as the limit allows."""
 LONG_TOKENS = 2
@@ -21,7 +21,7 @@ BURST_EVENTS = 4
 
 
 def answer_lengths(data: StageData) -> Iterator[Finding]:
-    """Far fewer tokens than were asked for where the end of the sequence is ignored; more than the limit."""
+    """Find answers far shorter than requested under `ignore_eos`, and answers longer than their limit."""
     answers = data.counted.filter(
         (pl.col("outcome") == "ok")
         & pl.col("max_tokens").is_not_null()
@@ -62,7 +62,7 @@ def _lengths(
     share = found.height / answers.height
     threshold = THRESHOLDS[code]
     severity = threshold.severity(share) or "note"
-    # The one in the middle by its share of what was asked for, with both of its numbers.
+    # The answer with the median share of its requested tokens, with both numbers.
     ratio = pl.col("a_output_tokens") / pl.col("asked")
     middle = found.sort(ratio).row(found.height // 2, named=True)
     counted = "" if middle["a_output_tokens_from"] == "usage" else ", counted by events"
@@ -74,7 +74,7 @@ def _lengths(
 
 
 def not_streamed(data: StageData) -> Iterator[Finding]:
-    """Answers that came at once though a stream was asked for."""
+    """Find answers that arrived in one piece although a stream was requested."""
     if not (data.manifest.scenario.get("workload") or {}).get("stream", True):
         return
     came = data.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()

@@ -17,7 +17,7 @@ class Amount:
     """What an energy is divided by, over its own window.
 
     total: None where it is not known; empty: why there is no figure where it is 0; ended: requests that
-    ended in the window, whatever became of them; requests: successes. low and high: of the total, None
+    ended in the window, with any outcome; requests: successes. low and high: of the total, None
     where they are not known.
     """
 

@@ -91,7 +91,7 @@ def of_engine(data: StageData, metric: str) -> pl.DataFrame:
 
 
 def restarts_of(data: StageData, metric: str) -> pl.DataFrame:
-    """at_ns of the whole run at which a counter of the target's engine was found to have begun anew."""
+    """Return at_ns of every restart of a counter of the target's engine, over the whole run."""
     return data.samples.filter(
         (pl.col("sensor") == "engine")
         & (pl.col("subject") == "target")

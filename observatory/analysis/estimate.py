@@ -11,11 +11,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """value with its 95 % interval, all in the metric's unit; n requests stand behind it.
+    """value with its 95 % interval, all in the metric's unit, computed from n requests.
 
     Where value is None, reason says why and bound is what the data still support: with 95 %
     confidence the figure is at least that. high is infinite where failures reach it. effective_n is
-    how many independent requests say as much as the n do; floors (needs_n) count it.
+    the number of independent requests with as much evidence as the n; floors (needs_n) count it.
     """
 
     value: float | None = None

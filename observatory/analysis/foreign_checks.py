@@ -1,4 +1,4 @@
-"""Doubts about the machine's cores: taken by work beside the run, or shared by engine and load generator.
+"""Check the machine's cores: other programs used them, or engine and load generator share them.
 
 Each check takes a window's data, or a run's, and answers with findings; numbers are in thresholds.
 """
@@ -18,7 +18,7 @@ _GRAVITY: tuple[Severity, ...] = ("note", "degraded", "invalid")
 
 
 def foreign_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
-    """Work beside the run, by its share of the machine, and no graver than what it is seen to do.
+    """Find other work on the machine, by its share of the cores; no graver than its measured effect.
 
     Where the engine's waits for a core or the load generator's lateness are known, they must pass the same
     limits: much other work on a machine with idle cores is a note.
@@ -62,7 +62,7 @@ def _effects(
 def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) -> Iterator[Finding]:
     """The engine on the client's own cores; a note where both left them mostly idle.
 
-    starved: work beside the run is found to have taken them, which explains more than their sharing.
+    starved: `foreign_cpu` was found, which explains more than the sharing of cores does.
     """
     if not manifest.target.on_this_host or manifest.target.emulated:
         return

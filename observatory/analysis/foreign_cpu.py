@@ -1,4 +1,4 @@
-"""CPU time that work beside the run took from it: other processes, the hypervisor, a control group's quota.
+"""CPU time that other work took from the run: other processes, the hypervisor, a control group's quota.
 
 Other processes: what the host's cores did less what the run's own processes did (runner, load generator,
 engines, sampler, and all below them). Of a target on another machine, the load generator's machine alone.

@@ -47,8 +47,8 @@ def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]
 def _substituted(
     manifest: Manifest, models: dict[str, int], in_turn: list[str]
 ) -> Iterator[Finding]:
-    """No answer names the model that was asked for. Where some do, the run is of several models, which
-    `model_changed` says. An engine that the run starts itself serves the files that it was given, and a
+    """Find a run in which no answer names the requested model. Where some answers do, the run is of several
+    models and `model_changed` reports it. An engine that the run starts itself serves the files that it was given, and a
     deployment of Azure's has a name of its own."""
     target = manifest.target
     asked = in_turn or ([target.model] if target.model else [])

@@ -211,14 +211,14 @@ _ROWS = (
     Threshold(
         "short_answers",
         "share of answers",
-        "under `ignore_eos` an engine that obeys gives every token that is asked for; an answer with less "
-        "than nine tenths of them was not the work that was asked for; up to 1 % of them a note",
+        "under `ignore_eos` an engine that obeys gives every requested token; an answer with less "
+        "than nine tenths of them was not the work that was requested; up to 1 % of them a note",
         degraded=0.01,
     ),
     Threshold(
         "long_answers",
         "share of answers",
-        "an answer with at least two tokens more than its limit is not the work that was asked for, nor "
+        "an answer with at least two tokens more than its limit is not the work that was requested, nor "
         "the bill that was expected; up to 1 % of them a note",
         degraded=0.01,
     ),
@@ -239,7 +239,7 @@ _ROWS = (
     Threshold(
         "model_substituted",
         "share of answers",
-        "an answer of another model than the one that was asked for is no measurement of the latter",
+        "an answer of another model is no measurement of the requested one",
         degraded=0,
     ),
     Threshold(

@@ -26,7 +26,7 @@ PATIENCE_S = 1.0
 """How long a line of progress waits for a reader that holds the stream back (Ctrl-S, a pager)."""
 _BUFFERED_BYTES = 65_536
 _GONE = {errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ENODEV, errno.ECONNRESET}
-"""Nobody reads any more; every other error means that what was printed is missing somewhere."""
+"""The reader has gone. Any other error means that printed text was lost."""
 _SPELT = {
     "–": "-", "—": "-", "…": "...", "×": "x", "±": "+/-", "·": "*", "→": "->", "≥": ">=", "≤": "<=",
     "≈": "~", "∞": "inf", "µ": "u", "μ": "u", "“": '"', "”": '"', "‘": "'", "’": "'", "─": "-",
@@ -87,9 +87,9 @@ codecs.register_error(REPLACING, _replaced)
 class ConsoleStream(io.TextIOBase):
     """A text stream on a file descriptor that never raises because of its reader or its encoding.
 
-    patient: wait for a slow reader as long as it takes (what was asked for: tables, CSV, JSON);
-    otherwise what is printed is lost after PATIENCE_S (progress), so that a pager or a stopped
-    terminal never holds up a run. `lost` is the error that made it quiet, None while it works.
+    patient: wait for a slow reader without limit, for results (tables, CSV, JSON). Otherwise output
+    (progress) is dropped after PATIENCE_S, so that a pager or a stopped terminal never holds up a
+    run. `lost` is the error that made it quiet, None while it works.
 
     It has no `buffer`: typer would write its own bytes there, in an encoding of its own.
     """
@@ -218,7 +218,7 @@ def lost_output() -> str | None:
 
 
 def someone_there(shown_on: TextIO | None = None) -> bool:
-    """Whether a person can be asked: a terminal at both ends, and this process in its foreground.
+    """Whether a question can be put to a person: a terminal at both ends, with this process in the foreground.
 
     shown_on: where the question is printed (None: standard error).
     """

@@ -22,7 +22,7 @@ def one_url(urls: list[str] | None) -> str | None:
 def unused_name(workspace: "Workspace", url: str, model: str | None, *, ask: bool = True) -> str:
     """The model's name, with four digits of the address where another address has it.
 
-    ask: where no model is given, look which one the endpoint lists.
+    ask: where no model is given, request the endpoint's list of models.
     """
     from observatory.endpoints.url import UNNAMED, ad_hoc_target, name_of_model, url_connection
     from observatory.store.target_addresses import NAME_DIGITS, address_hash, name_for

@@ -64,11 +64,11 @@ app.add_typer(model.app, name="model")
 
 
 _MEASURING = ("run", "limits", "calibrate")
-"""Verbs whose exit code is about a measurement, whatever became of what they print."""
+"""Verbs whose exit code reports the measurement, also where their output could not be printed."""
 
 
 class Interruption:
-    """Whether a person, cron or a closing terminal stopped this command; None while nobody did."""
+    """The signal that stopped this command, from a person, cron or a closing terminal; None before that."""
 
     received: signal.Signals | None = None
 
@@ -104,7 +104,7 @@ def main() -> NoReturn:
 
 
 def _run(interruption: Interruption) -> int:
-    """Run the verb and return the exit code; whatever it raises is printed."""
+    """Run the verb, print any error that it raises, and return the exit code."""
     try:
         check_address_space(sys.argv[1] if len(sys.argv) > 1 else None)
         app()

@@ -178,7 +178,7 @@ class _Endpoint:
     billing: str
     name: str | None = None
     asks: bool = True
-    """Whether the endpoint may be asked which model it has, where none is given."""
+    """Whether the endpoint's list of models may be requested where no model is given."""
 
 
 def _request(

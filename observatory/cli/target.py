@@ -174,10 +174,10 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
     echo(f"{opened.facts.name}{marked}: {found.endpoint} answers")
     if found.models is not None and found.model in found.models:
         others = len(found.models) - 1
-        also = f", beside {others} other{'s' if others > 1 else ''}" if others else ""
+        also = f", and {others} other{'s' if others > 1 else ''}" if others else ""
         echo(f"it has the model {found.model!r}{also}")
     if found.proxy is not None:
-        echo(f"it is reached through the proxy {found.proxy}, as the environment says")
+        echo(f"it is reached through the proxy {found.proxy}, as the environment sets it")
     if found.note is not None:
         echo(f"note: {found.note}")
     _show(opened.connection)

@@ -23,7 +23,7 @@ def duration_text(seconds: float) -> str:
 
 
 def count_text(n: int, effective: int | None) -> str:
-    """ "1,000, effective 84": how many requests, and how many independent ones say as much."""
+    """Return "1,000, effective 84": the number of requests, and of independent ones with as much evidence."""
     if effective is None or effective >= n:
         return f"{n:,}"
     return f"{n:,}, effective {effective:,}"

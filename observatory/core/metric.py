@@ -14,7 +14,7 @@ FROM_SCHEDULED = frozenset({"ttft_scheduled_s", "e2e_scheduled_s"})
 """Request-grain metrics in which a request that was kept back counts as +infinity."""
 
 FOREIGN_CPU = "foreign_cpu_fraction"
-"""The stage's metric of the cores that work beside the run took."""
+"""The stage's metric of the share of the cores that other work used."""
 FOREIGN_CPU_APART = 0.10
 """Of the machine: runs of which other work took shares that lie further apart make no ratio."""
 

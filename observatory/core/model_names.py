@@ -1,4 +1,4 @@
-"""Whether two names mean the same model: what was asked for, and what an answer names. Pure.
+"""Whether two names mean the same model: the requested one and the one in an answer. Pure.
 
 Providers answer an alias with a dated name (gpt-4o: gpt-4o-2024-08-06), servers with a path or a file,
 gateways with their own prefix. Those are no substitution; another size or version is one.
@@ -69,7 +69,7 @@ _SAYS_NOTHING = frozenset(
         "accounts",
     ]
 )
-"""Words of a name that tell no other model: its state, its format, its maker, its region."""
+"""Words of a name that do not identify a model: its state, its format, its maker, its region."""
 _QUANTISED = re.compile(
     r"(?:^|[-_.])(?:i?q\d(?:_[a-z0-9]+)*|(?:fp|bf|int|nf|nvfp|mxfp|w)\d+(?:a\d+)?|\d+bit)(?=$|[-_.])"
 )
@@ -87,11 +87,11 @@ PLACEHOLDERS = frozenset(
         "model-router",
     }
 )
-"""Asked for where a server has one model and reads no name, or chooses the model itself."""
+"""Names to send to a server that has one model and reads no name, or that chooses the model itself."""
 
 
 def same_model(asked: str, named: str) -> bool:
-    """Whether an answer that names a model is of the one that was asked for."""
+    """Whether the model named in an answer is the requested one."""
     mine, theirs = _bare(asked), _bare(named)
     if mine in PLACEHOLDERS or mine == theirs:
         return True
@@ -109,6 +109,6 @@ def _bare(name: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    """The words and numbers of a name that tell one model from another."""
+    """Return the words and numbers of a name that identify the model."""
     name = _QUANTISED.sub("", _DATE.sub("", name))
     return [word for word in _PARTS.findall(name) if word not in _SAYS_NOTHING]

@@ -1,8 +1,8 @@
 """Folders for what must not outlive a command: prompts, answers, logs of what was tried.
 
-One that a killed process left is removed when the next one starts. It is known to be nobody's by the
-process id in its name and by a lock that the kernel releases; both, because another container may share
-the folder and not the numbers.
+A folder that a killed process left is removed when the next process starts. It counts as left where the
+process id in its name is gone and its lock is free: the kernel releases the lock with the process. Both are
+checked, because containers may share the folder but not the process ids.
 """
 
 import fcntl
@@ -51,10 +51,10 @@ def private_folder(purpose: str = "", *, keep_on_error: bool = False) -> Iterato
 
 
 def sweep_private_folders() -> list[Path]:
-    """Remove what killed processes of this user left in the temporary folder; answers what was removed."""
+    """Remove what killed processes of this user left in the temporary folder; return what was removed."""
     removed = []
     try:
-        found = [path for path in Path(tempfile.gettempdir()).iterdir() if _is_nobodys(path)]
+        found = [path for path in Path(tempfile.gettempdir()).iterdir() if _is_left(path)]
     except OSError:
         return []
     for folder in found:
@@ -64,7 +64,7 @@ def sweep_private_folders() -> list[Path]:
     return removed
 
 
-def _is_nobodys(folder: Path) -> bool:
+def _is_left(folder: Path) -> bool:
     numbered, unnumbered = _NAME.match(folder.name), _UNNUMBERED.match(folder.name)
     if not numbered and not unnumbered:
         return False
@@ -96,10 +96,10 @@ def _is_locked(folder: Path) -> bool:
 
 
 def _is_used(folder: Path) -> bool:
-    """Whether a process works in it, or was told of it."""
+    """Whether a process works in it, or has its path in an argument or variable."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            told = [process.cwd(), *process.cmdline(), *process.environ().values()]
-            if any(str(folder) in text for text in told):
+            texts = [process.cwd(), *process.cmdline(), *process.environ().values()]
+            if any(str(folder) in text for text in texts):
                 return True
     return False

@@ -19,8 +19,8 @@ Outcome = Literal[
     "interrupted",
 ]
 """ok: a whole answer. error: any failure of the attempt. timeout: still open at its limit or at the
-drain limit. throttled: 429 or its kin, and not asked again, or never answered. filtered: a content
-filter ended the answer. refused_by_budget and not_issued: planned, never sent. interrupted: still open
+drain limit. throttled: 429 or a similar refusal that was not retried, or whose retries were all
+refused. filtered: a content filter ended the answer. refused_by_budget and not_issued: planned, never sent. interrupted: still open
 when a person stopped the run."""
 
 NEVER_SENT = ("not_issued", "refused_by_budget")

@@ -10,7 +10,7 @@ EnergyBasis = Literal["measured", "estimated", "modelled"]
 
 
 RESTARTED = "restarted: "
-"""Begins the reason of a null where a counter began anew: a difference across that instant means nothing."""
+"""Prefix of the reason of a null where a counter restarted: a difference across that instant has no meaning."""
 
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):

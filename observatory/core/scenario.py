@@ -228,7 +228,7 @@ class Scenario(Strict):
     stop_on_refusals: bool | None = Field(
         default=None,
         description="stop a run whose first 20 answers are all refused alike (4xx but 429); default: "
-        "true, but false for an emulated target that is asked for faults",
+        "true, but false for an emulated target that has `faults`",
     )
 
     @field_validator("stages")

@@ -22,7 +22,7 @@ _BYTES = 8
 
 
 def counts_path(journal: Path) -> Path:
-    """The file, beside the stage's journal folder: in a run it goes with the journals."""
+    """Return the path of the file, next to the stage's journal folder; in a run it is kept with the journals."""
     return journal.with_name(f"{journal.name}.counts")
 
 

@@ -114,8 +114,7 @@ def human_usd(value: float) -> str:
 
 
 MOST_PERCENT = 10.0
-"""A figure that is more than so many times another, or less than one part in so many, is written as a
-ratio: nobody reads +1,300 %."""
+"""A change beyond this factor, up or down, is written as a ratio: +1,300 % is hard to read."""
 
 
 def change_text(change: float) -> str:

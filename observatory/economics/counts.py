@@ -1,7 +1,7 @@
 """Whether an answer's token counts can be true, by the answer itself. Pure.
 
-Counts that cannot be are no basis of a bill, and a cap counts the worst case instead. token_charges says
-the same in SQL.
+No bill is computed from counts that cannot be true, and a cap counts the worst case instead.
+store/token_charges.py has the same rule in SQL.
 """
 
 from observatory.core.record import Attempt

@@ -81,7 +81,7 @@ class Sensed:
         return self.readings.get((sensor, device, metric), [])
 
     def breaks_of(self, sensor: str, device: str, metric: str) -> list[tuple[int, str]]:
-        """Where a counter began anew."""
+        """Return the restarts of a counter, each with its instant and reason."""
         return self.breaks.get((sensor, device, metric), [])
 
     def fresh(self, sensor: str, device: str, metric: str) -> Readings:

@@ -39,7 +39,7 @@ def counted(
 ) -> Amount:
     """What a cumulative counter grew by from start to end, linear between its readings.
 
-    A counter that went back (a driver that was loaded anew), or that did not go on from its last reading at
+    A counter that went back (a driver that was reloaded), or that did not go on from its last reading at
     one of `breaks` (instant and reason, in order) gives null.
     """
     near = _near(readings, start, end)

@@ -225,7 +225,7 @@ _NO_THOUGHTS = re.compile(
 
 
 def unknown_reasoning(data: bytes) -> str | None:
-    """Reasoning in a chat event under a name that no field of Said has; None where there is none.
+    """Return the reasoning that a chat event has under a name that is no field of Said; None without any.
 
     Names are those of fields of the delta that speak of reasoning or thinking and hold text, in parts
     or not; signatures and what is encrypted are none.
@@ -280,7 +280,7 @@ def _integers(value: dict[str, Any]) -> dict[str, Any]:
             kept[name] = int(one)
     kept = {name: one for name, one in kept.items() if name in _COUNTS}
     cost = value.get("cost")
-    if isinstance(cost, dict):  # Perplexity's has its parts beside it
+    if isinstance(cost, dict):  # Perplexity's is an object with its parts
         cost = cost.get("total_cost")
     kept.pop("cost", None)
     if isinstance(cost, int | float) and not isinstance(cost, bool):

@@ -22,7 +22,7 @@ class AnswerReading:
     output tokens that usage gave in text events, of those that had it. tools: index -> [name,
     arguments]. split_unknown: usage does not tell the tokens of the text that was streamed, because
     reasoning was streamed as a summary of what was billed, or its tokens are not told apart.
-    saw_done: the stream said that it is over, as its wire does. ends_with: how. bad_end: the finish
+    saw_done: the end marker of the wire was received. ends_with: which one. bad_end: the finish
     reason means a failure or a filter. end_seen: what may be the end has come, so that the next text
     has to be read whole. odd_events: events that no wire knows and that hold no text, which are
     passed over and counted; odd_event is the first of them.
@@ -173,8 +173,8 @@ class AnswerReading:
     def settle(self) -> None:
         """Called when the whole answer has been taken in: texts that came cumulatively are taken apart.
 
-        Such a server repeats in each event all that it said before; each event is left its new part,
-        and one without a new part is no text event.
+        Such a server repeats all earlier text in each event. Each event keeps its new part, and an event without
+        a new part is no text event.
         """
         reasons, says = self.reasoning_pieces, self.content_pieces
         if (

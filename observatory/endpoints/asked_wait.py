@@ -1,4 +1,4 @@
-"""How long a service asks to be left alone, wherever it says so: in headers, in its error, in words. Pure.
+"""Reads the wait that a service requests: from headers, fields of the error or the error's words. Pure.
 
 docs/rate-limits.md lists the spellings in the order in which they are believed.
 """
@@ -15,7 +15,7 @@ from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.limits_said import reset_s
 
 NOT_NOW = frozenset({429, 503, 529})
-"""Statuses that ask a client to come back: too many requests (RFC 6585, 4), service unavailable (RFC
+"""Statuses that mean "try again later": too many requests (RFC 6585, 4), service unavailable (RFC
 9110, 15.6.4), and Anthropic's "overloaded"."""
 MOST_WAIT_S = 7 * 86_400.0
 """No longer wait is believed; the longest window of a documented limit is a week."""
@@ -123,7 +123,7 @@ def duration_s(text: str) -> float | None:
 
 
 def wait_in_words_s(text: str) -> float | None:
-    """Seconds of the first wait that a sentence asks for; None where it asks for none."""
+    """Return the first wait in a sentence, in seconds; None without any."""
     found = _WORDS.search(text)
     return _sum_s(found["span"]) if found is not None else None
 
@@ -140,7 +140,7 @@ def _unit(word: str) -> str:
 def _by_body(body: bytes) -> float | None:
     """A field of the error object or the error's words, the longer one where it has both.
 
-    Google's field is cut to whole seconds: "retryDelay": "58s" beside "Please retry in 58.934310785s."
+    Google's field is cut to whole seconds: "retryDelay": "58s" with "Please retry in 58.934310785s."
     (github.com/googleapis/python-genai/pull/2114).
     """
     if not body:
@@ -170,9 +170,9 @@ def _fields(value: Any, depth: int) -> Iterator[float]:
     if isinstance(value, dict):
         for name, inner in value.items():
             unit_s = _FIELDS_S.get(re.sub(r"[^a-z]", "", str(name).lower()))
-            told = _field_s(inner, unit_s) if unit_s is not None else None
-            if told is not None:
-                yield told
+            wait_s = _field_s(inner, unit_s) if unit_s is not None else None
+            if wait_s is not None:
+                yield wait_s
         value = list(value.values())
     if isinstance(value, list):
         for inner in value:

@@ -134,8 +134,8 @@ def unopened_connection(target: Target) -> Connection:
 
 
 def asked_facts(target: Target) -> dict[str, Any]:
-    """Fields of TargetFacts that its file alone gives, for a run whose target may never open: where it
-    was asked, and through which proxy. Empty for one that is started here."""
+    """Return the fields of TargetFacts that the target's file alone gives: the address and the proxy. They
+    are for a run whose target may never open. Empty for a target that is started here."""
     try:
         connection = check_inputs(target)
     except ObservatoryError:

@@ -116,7 +116,7 @@ class ChatReading(AnswerReading):
         return characters
 
     def _counts(self, usage: Usage, chunk: Chunk, at: int, characters: int) -> None:
-        """Take in usage, and what it says of the stream's end and of this event's tokens."""
+        """Take in usage, the end of the stream that it may mean, and this event's tokens."""
         self.usage = usage if self.usage is None else joined(self.usage, usage)
         self.usage_event = at
         if characters:
@@ -133,7 +133,7 @@ class ChatReading(AnswerReading):
         self._ends_as(reason, reason)
         ends = True
         if characters and reason == "stop":
-            # A model stops in its answer, not in its thoughts: there it is said of every event.
+            # A model stops in its answer. Servers that send "stop" with reasoning send it with every event.
             said = choice.delta or choice.message
             ends = said is None or bool(said.content) or not _thoughts(said)
         self._ended_choices[choice.index or 0] = ends

@@ -44,7 +44,7 @@ class TargetCheck(msgspec.Struct, frozen=True):
 
 
 def check_target(opened: OpenTarget, request: RequestKind | None = None) -> TargetCheck:
-    """As _check, with none of the target's secrets in the answer or an error, whatever its server says."""
+    """As _check, with the target's secrets masked in the result and in errors, also where its server repeats them."""
     masker = opened.masker
     with hiding(masker):
         found = _check(opened, request)
@@ -58,9 +58,9 @@ def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
 
     A target that turns out to be our emulator is marked so in opened.facts.
 
-    An endpoint without a list of models (404) passes with a note, because only a request would
-    tell. It is sent an empty JSON object, which no API bills, to see whether it has the route of such a
-    request (None: of any that its wire has).
+    An endpoint without a list of models (404) passes with a note, because only a real request would
+    show whether it works. It is sent an empty JSON object, which no API bills, to check that it has the
+    route of `request` (None: any route of its wire).
     """
     started = time.monotonic()
     connection = opened.connection

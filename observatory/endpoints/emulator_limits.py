@@ -152,8 +152,8 @@ def openai_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
 def throttled(
     retry_after_s: float, says: SaysLimit = openai_limit, *, limited: bool = False
 ) -> Reply:
-    """A refusal by chance. Its headers name limits that are stand-ins of the right shape, unless the answers
-    carry the headers of real limits already (`limited`): two sets would contradict each other."""
+    """Return a random refusal. Its headers have made-up limits of the right shape, unless the answers already
+    have the headers of real limits (`limited`): two sets would contradict each other."""
     stand_ins = (
         () if limited else (*says("requests", 60, 0, 1.0), *says("tokens", 60_000, 59_000, 1.0))
     )

@@ -44,7 +44,7 @@ class Step(NamedTuple):
 def refusal_of(
     fault: str | None, profile: Profile, says: SaysLimit = openai_limit, *, limited: bool = False
 ) -> Reply | None:
-    """The reply of a fault that takes no slot; None for every other fate. says: as Allowance.ask's;
+    """Return the reply of a fault that takes no slot; None for any other fate. says: as for Allowance.ask;
     limited: whether the answer has the headers of real limits."""
     match fault:
         case "http_429":

@@ -1,4 +1,4 @@
-"""Finds the error in a body, whatever it is wrapped in, and puts it into words. Pure.
+"""Finds the error in a body, however it is nested, and puts it into words. Pure.
 
 An error comes as OpenAI's object, as FastAPI's `detail`, in an array (Gemini), as an event of a
 stream, as JSON within a string (gateways), or as plain text.
@@ -26,7 +26,7 @@ _SHOWN = 3
 """Errors of a list that are put into words."""
 _MOST_READ = 64 * 1024
 """Bytes of an error's body that are looked into."""
-# Not 503 and its kin alone: as with a status, one that does not say when to come back is a failure.
+# A plain 503 is not among them: as with a status, an error without a time to wait is a failure.
 _OVERLOADED = re.compile(
     r"overloaded|rate_?limit|too_?many_?requests|throttl|resource_?exhausted|slow_?down"
     r"|server_?busy|capacity_?exceeded|insufficient_?quota|\b(?:429|529)\b"
@@ -66,7 +66,7 @@ def words_of(error: object) -> str:
 
 
 def _found(error: object, depth: int) -> tuple[str, str]:
-    """The innermost message and the label beside it; empty where there is none."""
+    """Return the innermost message and the label next to it; empty where there is none."""
     if depth > _DEEPEST:
         return "", ""
     if isinstance(error, str):
@@ -91,7 +91,7 @@ def _label(error: dict[str, Any]) -> str:
 
 
 def is_overload(error: object) -> bool:
-    """Whether an error asks its caller to come back later, by its codes and types."""
+    """Whether the codes and types of an error mean "try again later"."""
     return bool(_OVERLOADED.search(" ".join(_codes(error, 0))))
 
 

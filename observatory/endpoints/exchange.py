@@ -22,7 +22,7 @@ class Fault:
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """One try as the transport saw it. streaming: an event stream was asked for.
+    """One try as the transport saw it. streaming: an event stream was requested.
 
     A struct, as Answer is, because one is made for every answer: its fields are set in C.
     """

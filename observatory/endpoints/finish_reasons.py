@@ -1,7 +1,7 @@
 """Which finish reasons mean that an answer did not end well. Pure.
 
-A reason that is not listed ends an answer well, whatever its name (`eos`, `stop_sequence`,
-`tool_calls`): a server may use names of its own, and a healthy one must not fail for that.
+Any reason that is not listed ends an answer well (`eos`, `stop_sequence`, `tool_calls`): servers
+have their own names, and a healthy server must not fail for that.
 """
 
 from typing import Literal
@@ -37,7 +37,7 @@ _FAILED = frozenset(
         # Cohere, "finish_reason".
         "error_limit",
         "user_cancel",
-        # Gemini, "FinishReason": no valid function call, nothing said.
+        # Gemini, "FinishReason": no valid function call, no text.
         "malformed_function_call",
     }
 )

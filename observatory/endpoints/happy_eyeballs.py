@@ -1,8 +1,8 @@
 """Connects to the first of a name's addresses that takes us (RFC 8305), and goes there first the next time.
 
-An address that answers nothing costs each connection a whole time limit where addresses are tried one after
-another. Here the next one is tried after ATTEMPT_DELAY_S beside it, or at once where it refuses. How a
-socket is made and waited for is the caller's, so that the load and everything else share the rule.
+Where addresses are tried one after another, a silent address costs each connection a whole time limit. Here the
+next address is tried in parallel after ATTEMPT_DELAY_S, or at once where one refuses. The caller makes the
+sockets and waits for them, so that the load and everything else share this rule.
 """
 
 import errno

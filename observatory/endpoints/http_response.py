@@ -29,7 +29,7 @@ class ResponseReader:
 
     deferrable: reads may be kept (kept_reads) and taken in together later, because the response is chunked
     and what was fed ended where a chunk ends. Of a second response that comes after the first, nothing
-    is kept; surplus says that there was one. early: what came of a head that is not whole yet.
+    is kept; surplus: there was one. early: what came of a head that is not whole yet.
     too_large: the fault is that it passed a bound.
     """
 
@@ -184,8 +184,8 @@ class ResponseReader:
 
     def measure(self, *, events: bool = False) -> None:
         """Set `fault` and `too_large` where the response has passed a bound (bounds). Called each time that
-        it has grown by a good deal, and its first time at HEAD or soon after. events: it is read as a
-        stream of them, whatever it says that it is."""
+        it has grown by a good deal, and its first time at HEAD or soon after. events: it is read as an
+        event stream, without regard to its content type."""
         words = self._passed(events or "event-stream" in (self.header("content-type") or ""))
         if words is not None and self.fault is None:
             self.fault, self.too_large = words, True

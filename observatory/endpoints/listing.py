@@ -52,7 +52,7 @@ TRANSPORT_HEADERS = frozenset(
 def owned_models(connection: Connection, within_s: float = LIST_S) -> dict[str, str | None] | None:
     """Whose each model is that an endpoint lists; None where it offers no list (404).
 
-    The whole list comes within that time, whatever the target's own limits are.
+    The whole list must arrive within that time; the target's own limits do not apply.
 
     BadInput: a key that is missing or refused (401, 403). TargetFailed: it refuses, is not found,
     fails TLS, times out, redirects, answers something else than a list of models, or fails itself.

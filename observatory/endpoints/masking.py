@@ -31,7 +31,7 @@ Tokens, and any run of 40 characters with letters and digits."""
 
 
 class Masker:
-    """Replaces the given secrets, and in error texts also whatever looks like a key, by MASK.
+    """Replaces the given secrets by MASK, and in error texts also any text that looks like a key.
 
     A secret of 8 characters or more is found in any case, as Base64, in hexadecimal digits and with
     any of its characters escaped as in a URL, JSON or HTML; one of 20 or more also by its first or its
@@ -128,7 +128,7 @@ def _ends(secret: str) -> list[str]:
 def _coded(secret: str) -> list[str]:
     """The secret in hexadecimal digits, and in Base64 at each of the three places that it can begin at.
 
-    Of Base64 only the characters that do not depend on what stands before and after it.
+    Of Base64 only the characters that do not depend on the text before and after the secret.
     """
     data = secret.encode()
     texts = [data.hex()]

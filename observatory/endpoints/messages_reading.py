@@ -194,7 +194,7 @@ class MessagesReading(AnswerReading):
         if usage is None:
             return
         for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"):
-            # A later zero is no count: some gateways say 0 at the end of what they counted before.
+            # A later zero is no count: some gateways send 0 at the end for what they counted before.
             count = getattr(usage, name)
             if count or (count is not None and getattr(self._counted, name) is None):
                 setattr(self._counted, name, count)

@@ -17,7 +17,7 @@ _BROKEN = (b"{", b"[", b'"')
 
 
 def is_error_name(name: bytes) -> bool:
-    """Whether an event's name makes it an error, whatever it holds."""
+    """Whether an event is an error by its name alone."""
     if not name:
         return False
     lower = name.lower()

@@ -55,7 +55,7 @@ class OpenTarget:
         self.connection = connection
         self.facts = facts
         self.masker = Masker()
-        """Hides the secrets of this connection in what its server says; open_target gives it."""
+        """Masks the secrets of this connection in the server's texts; set by open_target."""
         self._child = child
 
     @property
@@ -193,7 +193,7 @@ def facts_of(
 
 
 def masked_facts(facts: TargetFacts, masker: Masker) -> TargetFacts:
-    """The facts without secrets in what may be a server's word; what the target's file says stays."""
+    """Return the facts with secrets masked in the fields that a server may fill; the others are from the target's file."""
     said = {name: masker.values(getattr(facts, name)) for name in _SERVERS_WORDS}
     return msgspec.structs.replace(facts, **said)
 

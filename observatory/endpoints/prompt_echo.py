@@ -1,4 +1,4 @@
-"""Takes out of an error's text what a server repeats of the prompt: it is stored only where a scenario asks.
+"""Removes from an error's text the parts of the prompt that a server repeats: a prompt is stored only where the scenario sets it.
 
 Pure; called for failed answers alone.
 """
@@ -17,7 +17,7 @@ _STEP = _LEAST // 2
 def without_prompt(text: str, body: Mapping[str, Any]) -> str:
     """The text with MARK in place of each piece of the request's messages, but for their short ends.
 
-    White space is compared as single spaces, as it stands in an error's text.
+    White space is compared as single spaces, as in an error's text.
     """
     for piece in {" ".join(said.split()) for said in _texts(body)}:
         if len(piece) >= _LEAST_WHOLE:

@@ -1,6 +1,6 @@
-"""Heads that llhttp refuses for their lengths, made into ones that it takes, where RFC 9112 says what is meant. Pure.
+"""Rewrites heads that llhttp refuses for their lengths, where RFC 9112 defines the meaning. Pure.
 
-Content-Length beside chunked: chunked counts, and the connection is closed afterwards (6.3, 3). Equal lengths
+Content-Length with chunked: chunked counts, and the connection is closed afterwards (6.3, 3). Equal lengths
 given twice are one (RFC 9110, 8.6). Lengths that differ, or are no numbers, leave the body's end unknown.
 """
 
@@ -27,7 +27,7 @@ def is_of_length(words: str) -> bool:
 def sound_head(raw: bytes) -> Head | None:
     """A response from its first byte with one length at most; None while its head is not whole.
 
-    Interim responses (1xx) before it stay as they are. ValueError says why no length can be found.
+    Interim responses (1xx) before it stay as they are. ValueError has the reason why no length can be found.
     """
     head, end, rest = raw.partition(b"\r\n\r\n")
     if not end:

@@ -118,7 +118,7 @@ class _Heard(BoundedTransport):
         request.extensions = {**request.extensions, "trace": hearing.trace}
         response = super().handle_request(request)
         hearing.head(response.status_code, response.headers.raw)
-        # Compressed in spite of what was asked for: it is a fault, and what it would become has no bound.
+        # Compressed although it was not requested: a fault, and the decompressed size has no bound.
         response.headers.pop("content-encoding", None)
         assert isinstance(response.stream, httpx2.SyncByteStream)
         response.stream = _HeardBody(response.stream, hearing)

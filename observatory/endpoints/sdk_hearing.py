@@ -25,7 +25,7 @@ class PassedBound(Exception):
 
 class Hearing:
     """One request's. phase: how far it has come. connected: called once it is being sent. over: called
-    when its stream has said that it is over, though the client reads on. grown: called with the size of a
+    when the stream's end marker has arrived, though the client reads on. grown: called with the size of a
     large answer each time that it has grown by a good deal.
 
     Once the exchange has ended, by its answer's end or because it was given up, nothing changes it.
@@ -121,7 +121,7 @@ class Hearing:
             self._yielded.append(self._now())
 
     def stream_over(self) -> None:
-        """The event just yielded was the stream's last one: the exchange ends, whatever HTTP still does."""
+        """End the exchange: the event just yielded was the stream's last one, though HTTP may send more."""
         self.ended(None)
         self._over()
 

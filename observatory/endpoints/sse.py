@@ -26,8 +26,8 @@ def split_events(body: bytes) -> Iterator[Event]:
     """Every event with data, be it empty, in order, and an error without; comments, ids and retry fields are passed
     over.
 
-    Where only one line end stands between events, the standard makes one of them, whose data is
-    their lines. Data whose every line is a JSON object (or [DONE]) of its own can only be that, so
+    Where only one line end separates events, the standard joins them into one event, whose data has one
+    line for each. Data of which every line is a complete JSON object (or [DONE]) can only be that, so
     each line is an event, complete at its line end (`lacks_blank_line` finds them).
     """
     start = len(_BOM) if body.startswith(_BOM) else 0

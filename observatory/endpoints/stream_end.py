@@ -1,4 +1,4 @@
-"""Finds the event that ends a stream on its wire, whatever HTTP still has to send after it. Pure.
+"""Finds the event that ends a stream on its wire, before HTTP ends the body. Pure.
 
 Some servers never end the body after it, or send comments for ever. `may_be_kept` and `StreamEnd` are
 two halves of one rule: a read that is kept unparsed must not hold that event.
@@ -108,8 +108,8 @@ class StreamEnd:
     def found(self, more: bytes) -> int | None:
         """How many of the bytes come so far lie after the last event; None where it has not come.
 
-        A line that is not over yet counts where it is whole as it stands. Its line ends and the blank
-        line are the event's own.
+        A line without its line end counts where its JSON is complete. Its line ends and the blank line
+        belong to the event.
         """
         line = self._line
         if line:

@@ -14,9 +14,9 @@ MOST_CHARACTERS_OF_ONE_EVENT = 32
 def came_as_stream(reading: AnswerReading, tokens: Tokens, *, asked: bool) -> bool | None:
     """False: all text came at once, so that the first token's instant is the whole answer's.
 
-    That is so of a JSON document, whether a stream was asked for or not, and of a stream with one text
-    event that holds more than an event of an engine does. A tool call may come whole in any stream:
-    several engines parse it first. None: there is no text.
+    That is so of a JSON document, also where a stream was requested, and of a stream whose only text event
+    has more text than engines put into one event. A tool call may be one event in any stream: several
+    engines parse it first. None: there is no text.
     """
     if not reading.event_ns:
         return None

@@ -46,7 +46,7 @@ class TimedConnection(http.client.HTTPConnection):
         super().set_tunnel(host, *arguments, **named)
 
     def connect(self) -> None:
-        """See http.client; happy eyeballs besides."""
+        """As http.client, with Happy Eyeballs (RFC 8305)."""
         raw = create_connection(self.host, self.port, self.left_s())
         self.sock = _Timed(raw, self)
         if self._beyond is not None:

@@ -166,9 +166,9 @@ def _cached_apart(
 ) -> int:
     """Prompt tokens from or to the cache that the server left out of its prompt tokens.
 
-    They are what the total has more than the others, alone or with reasoning tokens counted beside
-    the output. Some gateways hand on Anthropic's counts so (BerriAI/litellm, "cache_read_input_tokens"
-    beside `prompt_tokens`); as output they would be billed ten times over.
+    They are the surplus of the total over the other counts, alone or with reasoning tokens counted apart
+    from the output. Some gateways pass Anthropic's counts on like this (BerriAI/litellm,
+    "cache_read_input_tokens" apart from `prompt_tokens`); as output they would be billed ten times over.
     """
     total = _first(usage.total_tokens)
     if total is None:
@@ -201,7 +201,7 @@ def joined(earlier: Usage, later: Usage) -> Usage:
     """The counts of an answer whose usage came twice: the later ones, where they count anything.
 
     A later zero or null never replaces an earlier count: some servers count the prompt at the start
-    and say 0 of it at the end.
+    and send 0 for it at the end.
     """
     for name in _COUNTS:
         if not getattr(later, name) and getattr(earlier, name):

@@ -12,11 +12,11 @@ _THROTTLED = frozenset({429, 529})
 
 
 def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
-    """The fault that stands in the record, None for a whole answer; the first of these that fits.
+    """Return the fault to record, None for a whole answer; the first of these that fits.
 
     An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
-    reason that means a failure; what the transport met, unless the stream had already said that it is
-    over; a body that is neither a stream nor JSON; an event that is no JSON; a stream that does not
+    reason that means a failure; what the transport met, unless the stream's end marker had already
+    arrived; a body that is neither a stream nor JSON; an event that is no JSON; a stream that does not
     end as its wire's do; an answer with nothing in it.
     """
     response = exchange.response
@@ -104,7 +104,7 @@ def _phase(reading: AnswerReading, *, early: ErrorPhase) -> ErrorPhase:
 
 
 def _asks_to_wait(response: ResponseReader) -> bool:
-    """Whether a refusal says when to come back, wherever it does: then it is a limit, else a failure."""
+    """Whether a refusal has a time to wait, in a header or its body: then it is a limit, else a failure."""
     return response.header("retry-after") is not None or asked_wait_s(response, 0.0) is not None
 
 

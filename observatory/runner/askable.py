@@ -9,8 +9,8 @@ from observatory.endpoints.wires import WIRES
 
 
 def check_askable(plan: Plan, target: Target, connection: Connection) -> None:
-    """BadInput (exit 2) naming the first item that the target's wire cannot ask, and why: a field without
-    a translation, or an output limit below the least that the API takes.
+    """Raise BadInput (exit 2) for the first item that cannot be sent on the target's wire, with the reason: a field
+    without a translation, or an output limit below the least that the API accepts.
 
     OpenAI's own wire asks whatever a workload holds, as it is; the others translate it.
     """

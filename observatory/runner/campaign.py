@@ -149,8 +149,8 @@ def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
 
 
 def _address_notes(workspace: Workspace, request: Request) -> list[str]:
-    """A line for each target whose name stood for another address before; BadInput where one name
-    stands for two in this campaign."""
+    """Return a line for each target whose name had another address before; raise BadInput where one name
+    has two addresses in this campaign."""
     found: dict[str, str | None] = {}
     for target in request.targets:
         address = address_of(workspace, target)

@@ -126,7 +126,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
 
 
 def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:
-    """Whether a run ends when all is refused alike: as asked, else unless faults were asked for."""
+    """Whether a run ends when all answers are refused alike: as the scenario sets, else unless the target has faults."""
     if scenario.stop_on_refusals is not None:
         return scenario.stop_on_refusals
     faults = (facts.settings.get("profile") or {}).get("faults") or {}

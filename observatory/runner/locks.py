@@ -1,7 +1,7 @@
 """One run at a time on a target: a lock per target, held by the runner and by its load generator.
 
-The kernel releases it when the last of them is dead, so that no run can start beside the load of one
-whose runner was killed.
+The kernel releases it when the last of them is dead, so that no run can start while the load of a killed
+runner is still being sent.
 """
 
 import fcntl

@@ -28,7 +28,7 @@ _LONGEST_LINE = 1 << 20
 
 
 def mask_logs(folder: Path, masker: Masker) -> None:
-    """Replace every log in which one of the masker's secrets stands. Call when nobody writes them.
+    """Replace every log that contains one of the masker's secrets. Call when no process writes them.
 
     A log that cannot be read or replaced is removed: what is in it is not known then.
     """

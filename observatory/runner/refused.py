@@ -1,4 +1,4 @@
-"""What is said of a stage whose requests were all refused alike: the service's words, and the fix."""
+"""The message for a stage whose requests were all refused alike: the service's words, and the fix."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence

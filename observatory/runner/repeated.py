@@ -12,7 +12,7 @@ from observatory.store.run_folder import read_manifest
 
 
 def count_repeated(sitting: Sitting, member: Member, run_ids: Sequence[str]) -> None:
-    """Count what earlier runs of this cell spent, and say so."""
+    """Count what earlier runs of this cell spent, and print it."""
     campaign, budget = sitting.campaign, sitting.campaign.request.scenario.budget
     if budget == Budget():
         return

@@ -34,7 +34,7 @@ BASES = {
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
 REASONS = {
-    "counter_restarted": "the engine's counter began anew in the window",
+    "counter_restarted": "the engine's counter restarted in the window",
     "electricity_not_known": "electricity is not in it: the energy is not known",
     "emulated": "a stand-in draws no energy of its own",
     "engine_does_not_say": "the engine does not say it",
@@ -113,7 +113,7 @@ class Figure:
 
     @property
     def below_floor(self) -> bool:
-        """Too few requests, or too few independent ones, stand behind it."""
+        """Whether it is computed from too few requests, or too few independent ones."""
         return (
             self.value is None
             and self.n is not None
@@ -123,7 +123,7 @@ class Figure:
 
     @property
     def independent(self) -> int:
-        """How many independent requests say as much as those behind it."""
+        """The number of independent requests with as much evidence as those it was computed from."""
         return (self.n or 0) if self.effective_n is None else self.effective_n
 
     @property

@@ -1,7 +1,7 @@
-"""No page names a host unless it was allowed: what names one is masked where rows enter the site.
+"""Masks host names where rows enter the site, so that no page names a host unless it was allowed.
 
-Names are those of the environment, of what was asked (endpoints, proxies, pages of metrics) and of
-telemetry's addresses; beside them all addresses, sockets, home folders and the workspace's own path in
+Names are those of the environment, of the addresses that were used (endpoints, proxies, pages of metrics) and
+of telemetry's addresses. Masked too are all addresses, sockets, home folders and the workspace's own path in
 texts that a server, a library or an error wrote. Loopback and the addresses of the provider catalogue
 are no secret.
 """
@@ -151,10 +151,10 @@ def _is_shown(host: str) -> bool:
 
 
 class HostMask:
-    """Replaces names by MASK, as whole words and whatever their case, and addresses in written texts.
+    """Replaces names by MASK, as whole words in any case, and addresses in written texts.
 
-    workspace: folders whose paths are hidden. aliases: identifiers that name a host -> what stands
-    for them everywhere, links included.
+    workspace: folders whose paths are hidden. aliases: identifiers that name a host -> their replacement
+    everywhere, links included.
     """
 
     def __init__(
@@ -290,7 +290,7 @@ def _host_shown(found: re.Match[str]) -> str:
 
 
 def _named_shown(found: re.Match[str]) -> str:
-    """A name after "proxy", or in quotes where the words before say that it is a host's."""
+    """Mask a name after "proxy", or in quotes after words for a host."""
     name = found["name"] or found["quoted"]
     if _is_shown(_bare(name).lower()):
         return found[0]

@@ -18,8 +18,8 @@ _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 
 
 def changed_words(run: Row) -> str:
-    """Sentences on a run that is not as it was sealed, or whose target's name stood for another address
-    before; "" where neither is so."""
+    """Return sentences about a run that has changed since it was sealed, or whose target's name had another
+    address before; "" where neither is so."""
     words, other = not_as_sealed(run), run.get("other_address_in")
     sentences = [f"{words[:1].upper()}{words[1:]}."] if words else []
     if other:

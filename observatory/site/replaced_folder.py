@@ -13,14 +13,14 @@ from pathlib import Path
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _CLEANER = 'read -r _; rm -rf -- "$1"'
-"""Run by sh: it reads until we end, whoever ends us, and removes what is not in its place by then."""
+"""Run by sh: it reads until this process ends, for any reason, and then removes a folder not yet in place."""
 
 
 @contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
-    """A new, empty folder beside `target`, which takes its place when the block ends without error.
+    """Yield a new, empty folder next to `target`, which replaces it when the block ends without error.
 
-    What killed processes left beside `target` is removed first.
+    Folders that killed processes left next to `target` are removed first.
     """
     sweep(target)
     fresh = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
@@ -40,7 +40,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
 
 
 def sweep(target: Path) -> list[Path]:
-    """Remove the folders beside `target` whose process is gone; answers what was removed."""
+    """Remove the folders next to `target` whose process is gone; return what was removed."""
     removed = []
     for folder in target.parent.iterdir():
         name = folder.name

@@ -1,6 +1,6 @@
-"""What people say of a run after it was measured, in a file beside the sealed ones: annotations.json.
+"""A person's label, note and publication mark of a run, in a file next to the sealed ones: annotations.json.
 
-It is no part of the seal. A run folder of an earlier version has its label in the file `label`.
+The seal does not cover it. A run folder of an earlier version has its label in the file `label`.
 """
 
 from pathlib import Path
@@ -56,7 +56,7 @@ def annotate(folder: Path, **fields: Any) -> None:
 
 
 def is_annotated(folder: Path) -> bool:
-    """Whether a person has said anything."""
+    """Whether the run has any annotation."""
     return (folder / ANNOTATIONS_NAME).exists() or (folder / LABEL_NAME).exists()
 
 

@@ -24,9 +24,9 @@ LOCK_NAME = ".rebuild.lock"
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """The runs that the new database holds; left_out says of each other folder why it does not.
+    """The runs that the new database contains; left_out: each other folder, with the reason.
 
-    changed: of runs that it holds with that mark, what has changed since they were sealed. digest: of
+    changed: each contained run that is marked so, with what has changed since it was sealed. digest: of
     the rows of all tables (store.content_digest), equal for equal run folders.
     """
 

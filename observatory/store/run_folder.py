@@ -57,7 +57,7 @@ class RunEntry:
     running: bool
     problem: str | None = None
     changed: str | None = None
-    """What has changed since it was sealed, as far as its manifest tells."""
+    """What has changed since it was sealed, as far as the manifest alone shows."""
 
     @property
     def run_id(self) -> str:

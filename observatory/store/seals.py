@@ -24,7 +24,7 @@ from observatory.store.run_lock import is_running
 
 SEAL_NAME = "seal.json"
 INDEX_NAME = "seals.jsonl"
-"""Beside the folder `runs`."""
+"""Next to the folder `runs`."""
 SEAL_FORMAT = 1
 
 

@@ -1,4 +1,4 @@
-"""Which endpoint a target's name stood for: addresses as keyed hashes, so that nobody learns them from a run.
+"""The address behind a target's name in each run, as a keyed hash, so that a run does not disclose it.
 
 The key lies in the results folder, readable by its user alone, and is in no run folder, database or export.
 """

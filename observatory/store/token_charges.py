@@ -1,7 +1,7 @@
 """SQL of what tokens cost: prices by size of prompt as bands, and the tokens of each kind of an attempt.
 
-One text for the view over pinned prices and for the macro over a book's, so that both charge alike; it
-says in SQL what economics/cost.py and economics/counts.py say in Python.
+The view over pinned prices and the macro over a book's share this SQL, so that both charge alike. It is the rule
+of economics/cost.py and economics/counts.py.
 """
 
 from observatory.economics.counts import CHARACTERS_A_TOKEN

@@ -52,9 +52,9 @@ _OF_THE_MACHINE = (
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """The runs that were taken in; message says which were not, and why (None: all were).
+    """The runs that were taken in; message: which were not, and why (None: all were).
 
-    failed: this machine kept the run out (a full disk, a permission), not somebody's open database.
+    failed: this machine kept the run out (a full disk, a permission), not another program's open database.
     """
 
     ingested: tuple[str, ...]

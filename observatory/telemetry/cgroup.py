@@ -41,8 +41,8 @@ def parse_cpu_stat(text: str) -> Throttling | None:
 def stat_files(pid: int, proc: Path, mounts: Path) -> list[Path]:
     """Every cpu.stat that limits a process: of its groups and of those above them.
 
-    In a container the group's path may be the host's while only the container's part is mounted; the
-    mount's own file then stands for it.
+    In a container the group's path may be the host's while only the container's part is mounted; then
+    the file at the mount's root is used.
     """
     try:
         lines = (proc / str(pid) / "cgroup").read_text(encoding="utf-8").splitlines()
@@ -78,7 +78,7 @@ def _upwards(path: str) -> list[str]:
 class CgroupSensor:
     """cpu_throttled_s and cpu_throttled_periods, added up over the groups of `processes`.
 
-    Counters since the sensor's start. A group that goes, or that counts anew, keeps what it had.
+    Counters since the sensor's start. A group that disappears or restarts its counter keeps the amount counted before.
     """
 
     name = "cgroup"

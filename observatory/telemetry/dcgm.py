@@ -66,8 +66,8 @@ _BLANKS = (
 
 
 HOST_LABELS = ("hostname", "host", "node", "nodename", "kubernetes_node", "instance")
-"""Where a page tells its hosts apart: the exporter's own label, then those that collectors add; the first
-that a series has counts. Labels are in small letters here: releases and collectors spell them differently."""
+"""Labels that name the host of a series: the exporter's own, then those that collectors add. The first
+that a series has is used. Labels are in small letters here: releases and collectors spell them differently."""
 
 
 @dataclass(slots=True)

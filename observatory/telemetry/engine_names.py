@@ -22,12 +22,12 @@ MODEL_LABEL = "model_name"
 REPLICA_LABELS = frozenset({"dp_rank"})
 """Ranks that have requests of their own, and are added up as vLLM's cores (`engine`) are. All other labels
 that end in _rank (SGLang: tp_rank, pp_rank, moe_ep_rank) are of processes that share one model's layers:
-each tells of the same requests, and the lowest of a replica is read."""
+each counts the same requests, and the lowest rank of a replica is read."""
 
 
 PROCESS_LABEL = "pid"
-"""Of a gauge that several API servers of one engine export: each has what the engine last told it, and those
-that it never told have 0. The largest is read."""
+"""Label of a gauge that several API servers of one engine export. Each server has the last value that the engine
+sent to it, or 0 if it was sent none. The largest is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ Read = dict[str, dict[Key, float]]
 
 
 def key_of(series: Series) -> Key:
-    """What tells a series from every other one of a page."""
+    """Return the name and labels, which identify a series on its page."""
     return series.name, frozenset(series.labels.items())
 
 

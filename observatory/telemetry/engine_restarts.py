@@ -1,4 +1,4 @@
-"""Counters of an engine that began anew between two readings, seen before several of them are added up.
+"""Finds counters of an engine that restarted between two readings, before several of them are added up.
 
 A sum over cores or ranks may grow although one of them was restarted. What gives it away: a series that went
 back, a `_created` of OpenMetrics' counters that changed, another start of the process, or a series that is
@@ -22,7 +22,7 @@ def _stem(name: str) -> str:
 
 _CREATED = {f"{_stem(name)}_created" for name in COUNTERS}
 EVIDENCE = frozenset({PROCESS_START, *_CREATED})
-"""Names that tell when counting began."""
+"""Names of series that give the time at which counting began."""
 
 
 class Restarts:

@@ -13,9 +13,7 @@ from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
 from observatory.telemetry.process import tree, waits
 from observatory.telemetry.sensor import down, up
 
-UNKNOWN_SERVER = (
-    "the process of a target on this host is not known, so its work cannot be told from others'"
-)
+UNKNOWN_SERVER = "the process of a target on this host is not known, so its work cannot be separated from other work"
 
 
 @dataclass(slots=True)

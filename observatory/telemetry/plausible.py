@@ -163,7 +163,7 @@ def _lies(known: _Device, said: dict[str, Sample]) -> list[tuple[str, str]]:
 
 
 def _counted(known: _Device, metric: str, value: float, at: int) -> str | None:
-    """What is wrong with a counter's reading; the next one is held against it whatever it was.
+    """Return what is wrong with a counter's reading; the next one is compared with it in any case.
 
     A counter may be brought up to date less often than it is read (DCGM: every 30 s), so that its growth is
     of the time since its last value was first seen, and of the time between readings before that.

@@ -42,7 +42,7 @@ def tree(pid: int) -> list[int]:
     """A process and everything below it, itself first; empty where it is gone.
 
     Reads /proc/PID/task/*/children (CONFIG_PROC_CHILDREN), which costs by the size of the tree and
-    not of the machine, at most every RECENT_S; a kernel without it is asked through psutil.
+    not of the machine, at most every RECENT_S; on a kernel without it psutil is used.
     """
     now = time.monotonic()
     for known in [known for known, (at, _) in _recent.items() if now - at > RECENT_S]:

@@ -26,8 +26,8 @@ SLACK_S = 1.0
 
 @dataclass(slots=True)
 class _Zone:
-    """One counter. range_uj is where it wraps, None where the kernel does not say; total_uj what it counted since it was first read, and most_w
-    the power that it cannot have had."""
+    """One counter. range_uj: the value at which it wraps, None where the kernel does not give it. total_uj: the
+    energy counted since the first reading. most_w: a power that it cannot have had."""
 
     device: str
     counter: Path

@@ -52,7 +52,7 @@ def test_a_check_of_a_url_lists_models_and_shows_a_request_without_the_key(
         done = CliRunner().invoke(app, ["check", "my-gateway"])
     assert done.exit_code == 0, done.exception
     assert f"my-gateway: {script.url} answers" in done.stdout
-    assert "it has the model 'm-1', beside 1 other" in done.stdout
+    assert "it has the model 'm-1', and 1 other" in done.stdout
     assert f"POST {script.url}/chat/completions" in done.stdout
     assert "Authorization: Bearer ${MY_KEY}" in done.stdout
     assert CANARY not in done.output
