@@ -375,6 +375,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "errors": Provocation("errors"),
     "throttled": Provocation("throttled"),
     "stale_connections": Provocation("stale_connections"),
+    "empty_answers": Provocation("clean", served=True, fault="empty"),
     "short_answers": Provocation("short_answers", served=True),
     "long_answers": Provocation("long_answers"),
     "not_streamed": Provocation("clean", served=True, fault="whole"),

@@ -5,7 +5,8 @@ docs/provoke.py measures it where a code is not about emulated targets. FAULT is
 
 - `whole`: it ignores `stream: true` and answers with one JSON document;
 - `burst`: it writes its events at once, at the end, as through a proxy that buffers;
-- `odd`: it wraps a keep-alive comment in `data:`.
+- `odd`: it wraps a keep-alive comment in `data:`;
+- `empty`: it ends every answer without a word.
 """
 
 import ctypes
@@ -52,7 +53,8 @@ class Service(BaseHTTPRequestHandler):
 
     def _word(self, place: int) -> str:
         reason = "stop" if place == 7 else None
-        choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": reason}
+        text = "" if FAULT == "empty" else "word "
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
         return json.dumps({"id": "1", "model": "small", "choices": [choice]})
 
     def _chunk(self, data: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Doubts about the answers themselves: too short, too long, not streamed, with odd events in them."""
+"""Doubts about the answers themselves: empty, too short, too long, not streamed, with odd events in them."""
 
 from collections.abc import Iterator
 
@@ -71,6 +71,26 @@ def _lengths(
         f"{middle['a_output_tokens']:,} of {middle['asked']:,}{counted}"
     )
     yield Finding(code, severity, message, data.window.stage, share, threshold.limit(severity))
+
+
+def empty_answers(data: StageData) -> Iterator[Finding]:
+    """Whole answers without any text, reasoning or tool call; the message counts their finish reasons."""
+    answers = data.counted.filter(pl.col("outcome") == "ok")
+    parts = ("a_answer_characters", "a_reasoning_characters", "a_tool_calls")
+    empty = answers.filter(pl.all_horizontal(pl.col(part).fill_null(0) == 0 for part in parts))
+    if not empty.height:
+        return
+    reasons = empty.get_column("a_finish_reason").fill_null("none").value_counts()
+    said = ", ".join(f"{name} {count:,}" for name, count in sorted(reasons.iter_rows()))
+    billed = int(empty.get_column("a_output_tokens").fill_null(0).sum())
+    message = (
+        f"{empty.height:,} of {answers.height:,} answers are empty: no text, no reasoning, no tool call "
+        f"(finish reason: {said}; {billed:,} output tokens billed); they have no time to first token"
+    )
+    share = empty.height / answers.height
+    severity = THRESHOLDS["empty_answers"].severity(share) or "note"
+    limit = THRESHOLDS["empty_answers"].limit(severity)
+    yield Finding("empty_answers", severity, message, data.window.stage, share, limit)
 
 
 def not_streamed(data: StageData) -> Iterator[Finding]:

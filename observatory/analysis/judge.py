@@ -114,6 +114,7 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
     yield from service_checks.errors(data)
     yield from service_checks.throttled(data)
     yield from service_checks.stale_connections(data)
+    yield from answer_checks.empty_answers(data)
     yield from answer_checks.answer_lengths(data)
     yield from answer_checks.not_streamed(data)
     yield from answer_checks.burst_streams(data)

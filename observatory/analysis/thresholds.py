@@ -209,6 +209,13 @@ _ROWS = (
         degraded=0.01,
     ),
     Threshold(
+        "empty_answers",
+        "share of answers",
+        "an answer without text, reasoning or tool call is of no use to anyone, and a fast one: it makes "
+        "end-to-end latency look better; up to 1 % of them a note",
+        degraded=0.01,
+    ),
+    Threshold(
         "short_answers",
         "share of answers",
         "under `ignore_eos` an engine that obeys gives every requested token; an answer with less "

@@ -258,3 +258,35 @@ def test_usage_of_zeros_beside_text_makes_the_cost_unknown(made: Any, some: int)
     row = figures(made, "cost_usd")["value"]
     assert (row["value"], row["reason"]) == (None, "token_counts_contradict")
     assert made.frames.requests.get_column("cost_usd").null_count() == some
+
+
+EMPTY = {"first_token": None, "first_answer": None, "last_token": None, "event_tokens": [0],
+    "event_characters": [0], "answer_characters": 0, "finish_reason": "stop"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "some", "severity"),
+    [
+        ({}, N, "degraded"),
+        ({}, 2, "degraded"),
+        ({}, 1, "note"),
+        ({"reasoning_characters": 40}, N, None),  # reasoning alone
+        ({"tool_calls": 1, "finish_reason": "tool_calls"}, N, None),
+        ({"finish_reason": "length"}, N, "degraded"),  # hidden reasoning took the limit
+    ],
+)
+def test_answers_without_any_text(
+    made: Any, changes: dict[str, Any], some: int, severity: str | None
+) -> None:
+    found = judged(window(made, some, {**EMPTY, **changes})).get("empty_answers")
+    assert (found.severity if found else None) == severity
+    if found is not None:
+        reason = changes.get("finish_reason", "stop")
+        assert f"{some:,} of {N:,} answers are empty" in found.message
+        assert f"finish reason: {reason} {some}" in found.message
+
+
+def test_an_empty_answer_is_left_out_of_ttft_and_stays_in_end_to_end(made: Any) -> None:
+    window(made, 20, EMPTY)
+    assert figures(made, "ttft_s")["p50"]["n"] == N - 20
+    assert figures(made, "e2e_s")["p50"]["n"] == N
