@@ -18,6 +18,7 @@ FIRST_CELL = "the first cell: the others are compared with it"
 NO_PAIR = "no block has a value of this cell and of the first"
 NOT_FINITE = "a value is infinite, or the first cell's is zero: no change"
 FOREIGN = "other work took shares of the machine that differ by more than 10 % of it: no change"
+STREAMS = "the answers of one came as streams and those of the other at once: no change"
 ONE_BLOCK = "one block: no interval"
 
 Values = Mapping[int, float]
@@ -57,10 +58,16 @@ def apart(shares: Values, first: Values) -> frozenset[int]:
     )
 
 
-def pooled(values: Values, first: Values | None, unlike: frozenset[int] = frozenset()) -> Pooled:
+def pooled(
+    values: Values,
+    first: Values | None,
+    unlike: frozenset[int] = frozenset(),
+    unlike_streams: frozenset[int] = frozenset(),
+) -> Pooled:
     """The figure over its blocks. first: the first cell's, None where this is the first cell.
 
-    unlike: blocks that make no pair, because of what other work took in them (`apart`).
+    unlike: blocks that make no pair, because of what other work took in them (`apart`); unlike_streams:
+    because only one of the two cells was really streamed there.
     """
     found = list(values.values())
     if not found:
@@ -69,9 +76,11 @@ def pooled(values: Values, first: Values | None, unlike: frozenset[int] = frozen
     if first is None:
         return Pooled(mean, least, most, blocks, note=FIRST_CELL)
     both = [block for block in values if block in first]
-    pairs = [(values[block], first[block]) for block in both if block not in unlike]
+    left = [block for block in both if block not in unlike and block not in unlike_streams]
+    pairs = [(values[block], first[block]) for block in left]
     if both and not pairs:
-        return Pooled(mean, least, most, blocks, note=FOREIGN)
+        note = STREAMS if unlike_streams.intersection(both) else FOREIGN
+        return Pooled(mean, least, most, blocks, note=note)
     if not pairs:
         return Pooled(mean, least, most, blocks, note=NO_PAIR)
     if any(not math.isfinite(mine) or not math.isfinite(base) or base == 0 for mine, base in pairs):

@@ -98,7 +98,8 @@ def _is_sound(run: FinishedRun) -> bool:
 
 
 Figures = dict[tuple[int, str, str], dict[int, float]]
-"""(cell, metric, statistic) -> block -> value."""
+"""(cell, metric, statistic) -> block -> value. Of AT_ONCE 1 where the stage's answers did not come as streams."""
+AT_ONCE = "answers_at_once"
 
 
 def _figures(runs: Sequence[FinishedRun], index: int) -> Figures:
@@ -107,6 +108,8 @@ def _figures(runs: Sequence[FinishedRun], index: int) -> Figures:
         cell, block = run.manifest.cell, run.manifest.block
         if cell is None or block is None:
             continue
+        if any(one.index == index and one.streamed is False for one in run.manifest.stages):
+            found[cell, AT_ONCE, "value"][block] = 1.0
         for row in run.metrics.iter_rows(named=True):
             if row["stage"] == index and row["value"] is not None:
                 found[cell, row["metric"], row["statistic"]][block] = row["value"]
@@ -185,7 +188,9 @@ def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Po
     _, metric, statistic, _ = column
     first = found.get((0, metric, statistic), {}) if cell.place else None
     shares = (found.get((place, FOREIGN_CPU, "value"), {}) for place in (cell.place, 0))
-    return pooled(found.get((cell.place, metric, statistic), {}), first, apart(*shares))
+    own, other = (set(found.get((place, AT_ONCE, "value"), {})) for place in (cell.place, 0))
+    values = found.get((cell.place, metric, statistic), {})
+    return pooled(values, first, apart(*shares), frozenset(own ^ other))
 
 
 def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, list[str]]:

@@ -74,7 +74,7 @@ def leg_progress(
         done=beats.count("recorded"),
         in_flight=sum(tick.in_flight for tick in ticks),
         errors=sum(tick.errors for tick in ticks),
-        ttft_s=beats.ttft_s(),
+        ttft_s=beats.ttft_s() if leg.handoff.stream else None,
         tokens_per_s=beats.tokens_per_s(),
         place=place,
     )

@@ -59,8 +59,9 @@ _CELLS = f"""cells AS (
 
 _FIGURES_PRELUDE = f"""WITH {_CELLS}, measured AS (
   SELECT s.campaign_id, s.target, s.cell, s.block, m.stage, m.metric, m.statistic, m.value, m.n,
-    m.basis
+    m.basis, coalesce(g.streamed IS FALSE, false) AS at_once
   FROM sound s JOIN stage_metrics m ON m.run_id = s.run_id
+  LEFT JOIN stages g ON g.run_id = s.run_id AND g.stage = m.stage
 ), taken AS (
   SELECT campaign_id, target, cell, block, stage, value FROM measured WHERE metric = '{FOREIGN_CPU}'
 ), unlike AS (
@@ -69,7 +70,8 @@ _FIGURES_PRELUDE = f"""WITH {_CELLS}, measured AS (
     AND f.stage = x.stage
   WHERE abs(x.value - f.value) > {FOREIGN_CPU_APART}
 ), matched AS (
-  SELECT x.*, f.value AS base, u.block IS NOT NULL AS is_unlike
+  SELECT x.*, f.value AS base, u.block IS NOT NULL OR x.at_once <> coalesce(f.at_once, x.at_once)
+      AS is_unlike, x.at_once <> coalesce(f.at_once, x.at_once) AS is_unlike_stream
   FROM measured x LEFT JOIN measured f
     ON f.cell = 0 AND x.cell <> 0 AND f.campaign_id = x.campaign_id AND f.block = x.block
     AND f.stage = x.stage AND f.metric = x.metric AND f.statistic = x.statistic
@@ -86,7 +88,8 @@ _FIGURES_PRELUDE = f"""WITH {_CELLS}, measured AS (
     avg(value) AS mean, min(value) AS least, max(value) AS most, sum(n)::BIGINT AS n,
     CASE WHEN count(DISTINCT basis) > 1 THEN 'mixed' ELSE max(basis) END AS basis,
     count(*) FILTER (WHERE is_pair) AS pairs,
-    count(*) FILTER (WHERE is_left_out) AS unlike_pairs, count(change) AS changes, avg(change) AS change,
+    count(*) FILTER (WHERE is_left_out) AS unlike_pairs,
+    count(*) FILTER (WHERE is_left_out AND is_unlike_stream) AS unlike_streams, count(change) AS changes, avg(change) AS change,
     CASE WHEN count(change) > 1
       THEN stddev_samp(change) / sqrt(count(change))
         * ([{", ".join(map(str, _T_95))}])[least(count(change) - 1, {len(_T_95)})] END AS half_width
@@ -122,14 +125,16 @@ MATRIX_FIGURES = View(
         ViewColumn(
             "pairs",
             "p.pairs",
-            "blocks in which the first cell has a value too and other work took a like share of the machine",
+            "blocks in which the first cell has a value too, other work took a like share of the machine, and "
+            "both cells were streamed or neither",
         ),
         ViewColumn(
             "change",
             "CASE WHEN p.changes = p.pairs THEN p.change END",
             "mean over the pairs of value / the first cell's value - 1; null for the first cell, "
             "where a pair has an infinite value or a first one of zero, and where other work took "
-            "shares of the machine that differ by more than 10 % of it in every block",
+            "shares of the machine that differ by more than 10 % of it, or only one of the two cells was "
+            "really streamed, in every block",
         ),
         ViewColumn(
             "change_low",
@@ -145,6 +150,8 @@ MATRIX_FIGURES = View(
             "note",
             """CASE
     WHEN c.cell = 0 THEN 'the first cell: the others are compared with it'
+    WHEN p.pairs = 0 AND p.unlike_streams > 0
+      THEN 'the answers of one came as streams and those of the other at once: no change'
     WHEN p.pairs = 0 AND p.unlike_pairs > 0
       THEN 'other work took shares of the machine that differ by more than 10 % of it: no change'
     WHEN p.pairs = 0 THEN 'no block has a value of this cell and of the first'

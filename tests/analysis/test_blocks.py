@@ -13,6 +13,7 @@ from observatory.analysis.blocks import (
     NO_PAIR,
     NOT_FINITE,
     ONE_BLOCK,
+    STREAMS,
     apart,
     pooled,
 )
@@ -61,15 +62,30 @@ def warehouse() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def test_a_cell_that_was_not_streamed_makes_no_pair_with_one_that_was() -> None:
+    """Its time to the whole answer is no change of the other's time to the first token."""
+    values, first = {0: 0.2, 1: 0.3}, {0: 0.1, 1: 0.1}
+    one = pooled(values, first, unlike_streams=frozenset({0}))
+    assert (one.change, one.note) == (pytest.approx(2.0), ONE_BLOCK)
+    none = pooled(values, first, unlike_streams=frozenset({0, 1}))
+    assert (none.mean, none.change, none.note) == (pytest.approx(0.25), None, STREAMS)
+
+
 shares = st.sampled_from([None, 0.0, 0.05, 0.3, 0.95])
 figure = st.one_of(st.none(), st.floats(0.001, 100.0), st.just(math.inf), st.just(0.0))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(figure, figure, shares, shares), min_size=1, max_size=6))
+@given(
+    st.lists(st.tuples(figure, figure, shares, shares, st.booleans()), min_size=1, max_size=6),
+    st.sampled_from([None, True]),
+)
 def test_the_view_gives_the_same(
-    warehouse: duckdb.DuckDBPyConnection, drawn: list[tuple[float | None, ...]]
+    warehouse: duckdb.DuckDBPyConnection,
+    drawn: list[tuple[float | None, ...]],
+    streamed: bool | None,
 ) -> None:
+    """The last of each block: the second cell's answers came at once."""
     for table in ("runs", "stages", "stage_metrics"):
         warehouse.execute(f"DELETE FROM {table}")
     for block, pair in enumerate(drawn):
@@ -80,7 +96,10 @@ def test_the_view_gives_the_same(
                 "emulated) VALUES (?, 'c', ?, ?, ?, 'complete', 'valid', false)",
                 [name, f"t{cell}", cell, block],
             )
-            warehouse.execute("INSERT INTO stages (run_id, stage, kind) VALUES (?, 0, 'closed')", [name])  # fmt: skip
+            warehouse.execute(
+                "INSERT INTO stages (run_id, stage, kind, streamed) VALUES (?, 0, 'closed', ?)",
+                [name, False if cell and pair[4] else streamed],
+            )
             warehouse.execute(
                 "INSERT INTO stage_metrics (run_id, stage, metric, statistic, value) "
                 "VALUES (?, 0, 'ttft_s', 'p50', ?), (?, 0, 'foreign_cpu_fraction', 'value', ?)",
@@ -97,7 +116,8 @@ def test_the_view_gives_the_same(
         for cell in (0, 1)
     ]
     unlike = apart(taken[1], taken[0])
-    for cell, found in ((0, pooled(first, None)), (1, pooled(other, first, unlike))):
+    at_once = frozenset(block for block, pair in enumerate(drawn) if pair[4])
+    for cell, found in ((0, pooled(first, None)), (1, pooled(other, first, unlike, at_once))):
         row = warehouse.execute(
             "SELECT mean, least, most, blocks, change, change_low, change_high, note "
             "FROM matrix_figures WHERE cell = ? AND metric = 'ttft_s'",

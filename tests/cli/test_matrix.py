@@ -196,6 +196,25 @@ def test_factors_spread_change_and_confounding_are_in_plain_sight(workspace: Wor
     assert "measured" not in text
 
 
+def test_cells_of_which_one_was_not_streamed_are_not_compared(workspace: Workspace) -> None:
+    design = _write(workspace, CONFOUNDED)
+    values = [(0.1, 0.2), (0.11, 0.221), (0.1, 0.199)]
+    runs = [
+        _run(design, cell, block, value, stages=[stage(0, streamed=not cell)])
+        for block, pair in enumerate(values)
+        for cell, value in enumerate(pair)
+    ]
+    text = _shown(design, runs)
+    assert "+100 %" not in text
+    assert "100 ms to 110 ms" in text, "each is shown"
+    alike = [
+        _run(design, cell, block, value, stages=[stage(0, streamed=False)])
+        for block, pair in enumerate(values)
+        for cell, value in enumerate(pair)
+    ]
+    assert "+100 %" in _shown(design, alike)
+
+
 def test_cells_whose_blocks_disagree_are_not_told_apart(workspace: Workspace) -> None:
     design = _write(workspace, CONFOUNDED)
     values = [(0.1, 0.2), (0.2, 0.1), (0.1, 0.1)]

@@ -131,3 +131,19 @@ def test_progress_of_a_leg_tells_its_part_and_what_is_left(tmp_path: Path) -> No
     assert at(7).campaign_left_s == 9 + 100
     assert (at(7).done, at(7).in_flight, at(7).errors, at(7).emulated) == (3, 1, 0, True)
     assert at(60).campaign_left_s == 100
+
+
+def test_progress_of_answers_that_are_not_streamed_has_no_time_to_first_token(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, 0, WorkerStart(0, 9, 2, 5 * S, 5 * S), tick(6 * S, 3, 100, S // 10))
+    beats = Heartbeats(tmp_path)
+    beats.read()
+
+    def shown(*, stream: bool) -> float | None:
+        given = msgspec.structs.replace(handoff(tmp_path), stream=stream)
+        leg = Leg(given, tmp_path / "log", tmp_path)
+        return leg_progress(leg, beats, now=7 * S, emulated=True, stages=1, later_s=0).ttft_s
+
+    assert shown(stream=True) == 0.1
+    assert shown(stream=False) is None
