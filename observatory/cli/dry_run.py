@@ -30,9 +30,11 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     from observatory.runner.quoting import quote_request
     from observatory.runner.references import check_references
     from observatory.runner.spending import check_may_spend
+    from observatory.runner.target_names import check_names
     from observatory.workload.planning import make_plan
 
     scenario = request.scenario
+    check_names(request)
     plan = make_plan(scenario, request.folder, lambda text: echo(f"note: {text}", err=True))
     check_references(plan)
     rows = []

@@ -36,7 +36,7 @@ from observatory.runner.gpu_claims import VISIBLE, check_free, check_ports_apart
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
-from observatory.runner.members import address_of, enlist, finish_member, open_member, unique_name
+from observatory.runner.members import enlist, finish_member, open_member, unique_name
 from observatory.runner.pace import Pace
 from observatory.runner.preflight import Preflight, check_before_start, started_by_us
 from observatory.runner.progress import Observer
@@ -48,9 +48,9 @@ from observatory.runner.sensors import start_sensors
 from observatory.runner.sitting import Campaign, Member, Request, Sitting
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
+from observatory.runner.target_names import address_notes, check_names
 from observatory.store.campaigns import CAMPAIGN_NAME
 from observatory.store.run_lock import LOCK_NAME, hold_lock
-from observatory.store.target_addresses import elsewhere
 from observatory.telemetry.gpu_inventory import read_gpus
 from observatory.telemetry.host_limits import raise_open_files, read_host_limits
 from observatory.telemetry.probe_addresses import probe_addresses
@@ -96,7 +96,7 @@ def run_campaign(
         observer.say(line)
     plan = _check(workspace, request, observer)
     preflight = look_before_start(workspace, request, plan)
-    for line in _address_notes(workspace, request):
+    for line in address_notes(workspace, request):
         observer.say(line)
     for line in preflight.warnings:
         observer.say(f"warning: {line}")
@@ -135,6 +135,7 @@ def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
             f"scenario {request.scenario.name} names no target",
             fix="add targets: to it, or pass --target NAME or --url URL --model NAME",
         )
+    check_names(request)
     plan = make_plan(request.scenario, request.folder, lambda text: observer.say(f"note: {text}"))
     check_references(plan)
     check_pages(request.scenario.telemetry)
@@ -146,31 +147,6 @@ def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
         check_askable(plan, target, check_inputs(target))
     probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start
     return plan
-
-
-def _address_notes(workspace: Workspace, request: Request) -> list[str]:
-    """Return a line for each target whose name had another address before; raise BadInput where one name
-    has two addresses in this campaign."""
-    found: dict[str, str | None] = {}
-    for target in request.targets:
-        address = address_of(workspace, target)
-        if found.setdefault(target.name, address) != address:
-            raise BadInput(
-                f"two targets at different addresses are called {target.name}",
-                where="targets",
-                fix="rename one of them (--name NAME goes with --url)",
-            )
-    earlier = {
-        name: elsewhere(workspace, name, address)
-        for name, address in found.items()
-        if address is not None
-    }
-    return [
-        f"note: {name} was at another address in {run_id}: its series is of two endpoints "
-        "(--name, or name: in its file, keeps them apart)"
-        for name, run_id in earlier.items()
-        if run_id is not None
-    ]
 
 
 def _diary(campaign: Campaign, stack: ExitStack) -> Diary | None:
