@@ -10,17 +10,16 @@ FIX = "rename one of them (--name NAME goes with --url)"
 
 
 def check_names(request: Request) -> dict[str, str | None]:
-    """Name -> address in one spelling, None for a target that is started here.
+    """Name -> address as it was given, None for a target that is started here.
 
     BadInput where two targets of the campaign have one name: at different addresses, or the same one
     twice. Spellings of an address are equal as store.target_addresses.normalised has it.
     """
     found: dict[str, str | None] = {}
     for target in request.targets:
-        endpoint = asked_facts(target).get("endpoint")
-        address = normalised(endpoint) if endpoint else None
+        address = asked_facts(target).get("endpoint")
         if target.name in found:
-            same = found[target.name] == address
+            same = _one(found[target.name]) == _one(address)
             what = f"{target.name} is named twice"
             raise BadInput(
                 what if same else f"two targets at different addresses are called {target.name}",
@@ -29,6 +28,10 @@ def check_names(request: Request) -> dict[str, str | None]:
             )
         found[target.name] = address
     return found
+
+
+def _one(address: str | None) -> str | None:
+    return None if address is None else normalised(address)
 
 
 def address_notes(workspace: Workspace, request: Request) -> list[str]:
