@@ -1,5 +1,6 @@
-"""`observatory runs`: what was measured, as the run folders tell it; no database is needed to look."""
+"""`observatory runs`: lists, shows, annotates and deletes runs, from their folders; needs no database."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from observatory.core.run import Manifest
     from observatory.core.workspace import Workspace
     from observatory.store.run_folder import RunEntry
@@ -22,7 +25,7 @@ RunArgument = Annotated[
 
 @app.command("list")
 def list_(json_output: JsonOption = False, results: ResultsOption = None) -> None:
-    """List every run, oldest first, whatever its status and verdict, and what can be resumed.
+    """List every run, oldest first, with status and verdict, and what can be resumed.
 
     Example: observatory runs list
     """
@@ -52,7 +55,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
 
 
 def _say_unfinished(workspace: "Workspace") -> None:
-    """Matrices that were ended early, each with the command that goes on with it."""
+    """Print the matrices that were ended early, each with the command that continues it."""
     from observatory.store.campaigns import missing, unfinished_campaigns
 
     for campaign in unfinished_campaigns(workspace):
@@ -66,15 +69,13 @@ def _say_unfinished(workspace: "Workspace") -> None:
 
 @app.command()
 def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOption = None) -> None:
-    """Show runs: what was asked of which target, how it ended, what it is worth and why.
+    """Show runs: scenario, target, status, verdict and findings.
 
     Example: observatory runs show last
     """
-    from observatory.core.workspace import open_workspace
-    from observatory.store.run_folder import list_runs, resolve_runs
+    from observatory.store.run_folder import list_runs
 
-    workspace = open_workspace(results)
-    chosen = set(resolve_runs(workspace, run))
+    workspace, chosen = _chosen(run, results)
     entries = [entry for entry in list_runs(workspace) if entry.run_id in chosen]
     if json_output:
         import msgspec
@@ -99,19 +100,12 @@ def label(
 
     Example: observatory runs label last "baseline"
     """
-    from observatory.core.workspace import open_workspace
     from observatory.store.housekeeping import label_runs
-    from observatory.store.run_folder import resolve_runs
 
-    if (text is None) != remove:
-        raise BadInput("give a label, or --remove", where="runs label")
-    workspace = open_workspace(results)
-    chosen = resolve_runs(workspace, run)
-    note = label_runs(workspace, chosen, text)
-    for run_id in chosen:
-        echo(f"{run_id}: {'no label' if text is None else text}")
-    if note:
-        echo(f"note: {note}", err=True)
+    _check_text(text, remove, "label")
+    workspace, chosen = _chosen(run, results)
+    delay = label_runs(workspace, chosen, text)
+    _echo_each(chosen, "no label" if text is None else text, delay)
 
 
 @app.command()
@@ -124,17 +118,11 @@ def publish(
 
     Example: observatory runs publish last
     """
-    from observatory.core.workspace import open_workspace
     from observatory.store.housekeeping import publish_runs
-    from observatory.store.run_folder import resolve_runs
 
-    workspace = open_workspace(results)
-    chosen = resolve_runs(workspace, run)
-    note = publish_runs(workspace, chosen, not remove)
-    for run_id in chosen:
-        echo(f"{run_id}: {'not published' if remove else 'published'}")
-    if note:
-        echo(f"note: {note}", err=True)
+    workspace, chosen = _chosen(run, results)
+    delay = publish_runs(workspace, chosen, not remove)
+    _echo_each(chosen, "not published" if remove else "published", delay)
 
 
 @app.command()
@@ -150,16 +138,13 @@ def note(
 
     Example: observatory runs note last "the fan of node 3 was broken"
     """
-    from observatory.core.workspace import open_workspace
     from observatory.store.annotations import annotate
-    from observatory.store.run_folder import resolve_runs
 
-    if (text is None) != remove:
-        raise BadInput("give a note, or --remove", where="runs note")
-    workspace = open_workspace(results)
-    for run_id in resolve_runs(workspace, run):
+    _check_text(text, remove, "note")
+    workspace, chosen = _chosen(run, results)
+    for run_id in chosen:
         annotate(workspace.runs / run_id, notes=text)
-        echo(f"{run_id}: {'no note' if text is None else text}")
+    _echo_each(chosen, "no note" if text is None else text)
 
 
 @app.command()
@@ -174,21 +159,41 @@ def delete(
     """
     import sys
 
-    from observatory.core.workspace import open_workspace
     from observatory.store.housekeeping import delete_runs
-    from observatory.store.run_folder import resolve_runs
 
-    workspace = open_workspace(results)
-    chosen = resolve_runs(workspace, run)
+    workspace, chosen = _chosen(run, results)
     if not yes:
         if not someone_there(sys.stdout):
-            raise BadInput("nobody can be asked here", where="runs delete", fix="add --yes")
+            raise BadInput("no terminal to confirm on", where="runs delete", fix="add --yes")
         echo("\n".join(chosen))
         if not typer.confirm(f"Delete {len(chosen)} run{'s' if len(chosen) > 1 else ''} for good?"):
             echo("Nothing was deleted.")
             return
     delete_runs(workspace, chosen)
     echo("\n".join(f"deleted {run_id}" for run_id in chosen))
+
+
+def _chosen(run: str, results: Path | None) -> "tuple[Workspace, list[str]]":
+    """Return the workspace and the ids of the runs that the argument names."""
+    from observatory.core.workspace import open_workspace
+    from observatory.store.run_folder import resolve_runs
+
+    workspace = open_workspace(results)
+    return workspace, resolve_runs(workspace, run)
+
+
+def _check_text(text: str | None, remove: bool, what: str) -> None:
+    """Raise BadInput unless there is either a text or --remove."""
+    if (text is None) != remove:
+        raise BadInput(f"give a {what}, or --remove", where=f"runs {what}")
+
+
+def _echo_each(run_ids: "Sequence[str]", value: str, delay: str | None = None) -> None:
+    """Print the new value of each run, and why the database does not have it yet."""
+    for run_id in run_ids:
+        echo(f"{run_id}: {value}")
+    if delay:
+        echo(f"note: {delay}", err=True)
 
 
 def _row(entry: "RunEntry") -> dict[str, Any]:

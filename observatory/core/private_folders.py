@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from observatory.core.file_lock import is_locked
+
 LOCK_NAME = "lock"
 KEPT_NAME = "kept"
 """In a folder that a message named to a person."""
@@ -77,22 +79,8 @@ def _is_left(folder: Path) -> bool:
     if (folder / KEPT_NAME).exists():
         return False
     if numbered:
-        return not psutil.pid_exists(int(numbered["process"])) and not _is_locked(folder)
+        return not psutil.pid_exists(int(numbered["process"])) and not is_locked(folder / LOCK_NAME)
     return time.time() - status.st_mtime > _YOUNG_S and not _is_used(folder)
-
-
-def _is_locked(folder: Path) -> bool:
-    try:
-        lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 def _is_used(folder: Path) -> bool:

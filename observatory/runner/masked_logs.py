@@ -1,7 +1,7 @@
 """Takes the secrets out of a run's logs, in which servers and libraries may have written them.
 
-A run that ends does so itself. Of one whose runner was killed whoever comes next does, with the secrets of
-its own environment: keyed hashes, kept with the campaign until then, show whether they are all of them.
+A runner does so when its run ends. Where it was killed, the next command that seals the run does, with the secrets
+of its own environment: keyed hashes, stored with the campaign until then, show whether these are all of them.
 """
 
 import os

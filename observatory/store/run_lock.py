@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.file_lock import is_locked
 from observatory.store.files import disk_error
 
 LOCK_NAME = "lock"
@@ -19,7 +20,7 @@ def hold_lock(folder: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def exclusive(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path`; where another does, EnvironmentFailed says `what` by whom."""
+    """Hold the lock file `path`; where another does, EnvironmentFailed with `what` and the holder."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -43,14 +44,4 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 
 def is_running(folder: Path) -> bool:
     """Whether a live process holds the run's lock."""
-    try:
-        handle = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    return is_locked(folder / LOCK_NAME)

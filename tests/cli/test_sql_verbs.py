@@ -267,8 +267,18 @@ def test_a_label_is_given_found_and_removed(mine: Workspace) -> None:
         _type(mine, "runs", "label", "r1")
 
 
+def test_a_note_is_written_shown_and_removed(mine: Workspace) -> None:
+    written = _type(mine, "runs", "note", "r1", "fan broken")
+    assert written.stdout == "r1: fan broken\n"
+    assert "notes     fan broken" in _type(mine, "runs", "show", "r1").stdout
+    assert _type(mine, "runs", "note", "r1", "--remove").stdout == "r1: no note\n"
+    assert "fan broken" not in _type(mine, "runs", "show", "r1").stdout
+    with pytest.raises(BadInput, match="give a note, or --remove"):
+        _type(mine, "runs", "note", "r1")
+
+
 def test_deleting_asks_and_a_script_must_say_yes(mine: Workspace) -> None:
-    with pytest.raises(BadInput, match="nobody can be asked here — add --yes"):
+    with pytest.raises(BadInput, match="no terminal to confirm on — add --yes"):
         _type(mine, "runs", "delete", "r1")
     assert (mine.runs / "r1").is_dir()
     assert _type(mine, "runs", "delete", "r1", "--yes").stdout == "deleted r1\n"
