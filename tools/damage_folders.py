@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tools.warm_command import WarmCommand
+
 SCENARIO = """
 name: damaged
 seed: 3
@@ -40,6 +42,10 @@ def _cut(name: str, share: float) -> Callable[[Path], None]:
         (run / name).write_bytes(whole[: round(len(whole) * share)])
 
     return damage
+
+
+def _without_last_byte(run: Path) -> None:
+    (run / "samples.parquet").write_bytes((run / "samples.parquet").read_bytes()[:-1])
 
 
 def _changed_byte(run: Path) -> None:
@@ -108,7 +114,7 @@ def _dead_link(run: Path) -> None:
 WAYS: dict[str, Callable[[Path], None]] = {
     "requests.parquet cut in half": _cut("requests.parquet", 0.5),
     "attempts.parquet empty": _cut("attempts.parquet", 0.0),
-    "samples.parquet without its last byte": _cut("samples.parquet", 0.9999),
+    "samples.parquet without its last byte": _without_last_byte,
     "attempts.parquet missing": lambda run: (run / "attempts.parquet").unlink(),
     "one byte of requests.parquet changed": _changed_byte,
     "requests.parquet and attempts.parquet swapped": _swapped,
@@ -145,12 +151,23 @@ class Outcome:
     fault: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
 def main() -> int:
     """Measure two runs, damage a copy of one in each way, and print a line a verb."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    os.environ["COLUMNS"] = "250"
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="damage-") as folder:
         sound = Path(folder) / "sound"
@@ -184,9 +201,9 @@ def _measured(place: Path) -> tuple[str, str]:
     (place / "scenarios" / "damaged.yaml").write_text(SCENARIO)
     for _ in range(2):
         done = _observatory(place, "run", "damaged")
-        if done is None or done.returncode not in (0, 3):
+        if done is None or done.code not in (0, 3):
             raise RuntimeError(
-                "the runs to damage could not be measured" + (done.stderr if done else "")
+                "the runs to damage could not be measured" + (done.errors if done else "")
             )
     first, second = sorted(path.name for path in (place / "results" / "runs").iterdir())
     return first, second
@@ -197,43 +214,38 @@ def _give(way: str, verb: tuple[str, ...], place: Path, victim: str, intact: str
     name = " ".join(verb)
     if done is None:
         return Outcome(way, name, None, False, "", f"hung for {PATIENCE_S:g} s")
-    said = done.stderr.strip().splitlines()
-    telling = [line.strip() for line in (done.stdout + done.stderr).splitlines() if victim in line]
+    said = done.errors.strip().splitlines()
+    telling = [line.strip() for line in (done.output + done.errors).splitlines() if victim in line]
     words = telling[-1] if telling else said[-1] if said else ""
     fault = None
-    if "Traceback" in done.stdout + done.stderr:
+    if "Traceback" in done.output + done.errors:
         fault = "a trace"
-    elif done.returncode < 0:
-        fault = f"signal {-done.returncode}"
+    elif done.code < 0:
+        fault = f"signal {-done.code}"
     elif verb == ("rebuild",) and not _knows(place, intact):
         fault = "the intact run is gone"
-    return Outcome(way, name, done.returncode, bool(telling), words[:200], fault)
+    return Outcome(way, name, done.code, bool(telling), words[:200], fault)
 
 
 def _knows(place: Path, run_id: str) -> bool:
     """Whether the database still has the intact run's requests."""
     query = f"select count(*) as n from requests where run_id = '{run_id}'"
     done = _observatory(place, "sql", query, "--format", "json")
-    if done is None or done.returncode != 0:
+    if done is None or done.code != 0:
         return False
-    return bool(json.loads(done.stdout)[0]["n"])
+    return bool(json.loads(done.output)[0]["n"])
 
 
-def _observatory(place: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+def _observatory(place: Path, *arguments: str) -> Done | None:
     """The command, run in a workspace; None where it hangs."""
-    try:
-        return subprocess.run(
-            [sys.executable, "-m", "observatory", *arguments],
-            cwd=place,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "250"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None
+    with tempfile.TemporaryDirectory(prefix="printed-") as folder:
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        command = WarmCommand(list(arguments), place, output, errors)
+        try:
+            return Done(command.wait(PATIENCE_S), command.output, command.errors)
+        except subprocess.TimeoutExpired:
+            command.kill()
+            return None
 
 
 def _remove(place: Path) -> None:

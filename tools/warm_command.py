@@ -17,30 +17,38 @@ LOADED = (
     "observatory.runner.finish",
     "observatory.runner.recovery",
     "observatory.runner.sitting",
+    "observatory.site.build",
+    "observatory.store.query",
     "observatory.store.rebuild",
 )
 POLL_S = 0.02
 
 
-def _command(arguments: list[str], folder: str, output: str) -> None:
+def _command(arguments: list[str], folder: str, output: str, errors: str) -> None:
     """The whole life of the forked process: what a shell would set up, then the command."""
     os.setsid()
     os.chdir(folder)
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for standard in (1, 2):
+    for standard, path in enumerate((os.devnull, output, errors)):
+        how = os.O_WRONLY | os.O_CREAT | os.O_APPEND if standard else os.O_RDONLY
+        descriptor = os.open(path, how, 0o600)
         os.dup2(descriptor, standard)
-    os.close(descriptor)
+        os.close(descriptor)
     sys.argv = ["observatory", *arguments]
     runpy.run_module("observatory", run_name="__main__", alter_sys=True)
 
 
 class WarmCommand:
-    """One command under way, with what subprocess.Popen has of pid, poll, wait and kill."""
+    """One command under way, with what subprocess.Popen has of pid, poll, wait and kill.
 
-    def __init__(self, arguments: list[str], folder: Path, output: Path) -> None:
-        self._output = output
+    errors: where its standard error goes, if not where its output goes.
+    """
+
+    def __init__(
+        self, arguments: list[str], folder: Path, output: Path, errors: Path | None = None
+    ) -> None:
+        self._output, self._errors = output, errors or output
         self._process = _context().Process(
-            target=_command, args=(arguments, str(folder), str(output))
+            target=_command, args=(arguments, str(folder), str(output), str(self._errors))
         )
         self._process.start()
         assert self._process.pid is not None
@@ -67,10 +75,19 @@ class WarmCommand:
     @property
     def output(self) -> str:
         """What it has printed."""
-        try:
-            return self._output.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
+        return _text(self._output)
+
+    @property
+    def errors(self) -> str:
+        """What it has written to standard error, or all where that is the same file."""
+        return _text(self._errors)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _context() -> ForkServerContext:
