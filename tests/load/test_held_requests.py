@@ -120,6 +120,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         users: int | None = None,
         every_ns: int = 0,
         count: int = 0,
+        last: int | None = None,
         **watch: Any,
     ) -> tuple[World, list[Worker]]:
         world = World(answer)
@@ -128,7 +129,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         transport: Any = None
         for number, worker in enumerate(made):
             if users is not None:
-                worker.loop = ClosedLoop(worker, number, workers, ramp_ns=0)
+                worker.loop = ClosedLoop(worker, number, workers, ramp_ns=0, last=last)
             else:
                 offsets = [place * every_ns for place in range(count)]
                 worker.loop = OpenLoop(worker, offsets, number, workers)
@@ -150,6 +151,17 @@ def test_a_closed_loop_stops_after_twenty_and_what_was_open(stage: Any) -> None:
     world.run(SECOND)
     assert worker.stopped_ns is not None and worker.stopped_ns < 10 * MS
     assert ENOUGH <= len(world.sent) < ENOUGH + 4
+
+
+def test_priming_stops_too_and_the_rest_was_not_issued(stage: Any) -> None:
+    def answer(number: int, now_ns: int) -> Answer:
+        return (MS, None if number == 0 else 400)
+
+    world, [worker] = stage(answer, users=2, last=60)
+    world.run(PATIENCE_NS + 2 * SECOND)
+    assert worker.stopped_ns is not None
+    assert len(world.sent) == ENOUGH + 1
+    assert len(list(worker.loop.unsent())) == 60 - len(world.sent)
 
 
 def test_a_starved_worker_lets_the_other_send_no_more(stage: Any) -> None:
