@@ -2,6 +2,8 @@
 
 import psutil
 
+from observatory.load.command import CHILD_MODULE
+
 
 def load_processes(command: int) -> list[psutil.Process]:
     """Those that run Locust, master and workers; none where they have not started or have ended."""
@@ -12,7 +14,7 @@ def load_processes(command: int) -> list[psutil.Process]:
     found = []
     for process in below:
         try:
-            if "locust" in process.cmdline():
+            if CHILD_MODULE in process.cmdline():
                 found.append(process)
         except psutil.Error:
             continue
