@@ -306,7 +306,7 @@ _ROWS = (
         "energy_gap",
         "s",
         "energy is withheld where its readings are more than 3 s apart (InferenceX) or cover less "
-        "than 90 % of the window (ML.ENERGY asks for 75 %)",
+        "than 90 % of the window (ML.ENERGY requires 75 %)",
         as_found="note",
     ),
     Threshold(
