@@ -35,7 +35,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Two runs of one campaign; tests that change anything take a copy."""
     workspace = stock(workspace_in(tmp_path_factory.mktemp("kept")))
     own = facts("llama", kind="llamacpp", emulated=False, billing="hours", price=None)
-    for made in (manifest("r1"), manifest("r2", target=own, verdict=None)):
+    for made in (manifest("r1"), manifest("r2", target=own)):
         ingest(workspace, sealed_run(workspace, made), stage_metrics)
     return workspace
 
@@ -222,8 +222,18 @@ def test_runs_are_listed_with_status_and_verdict(kept: Workspace) -> None:
     rows = json.loads(_type(kept, "runs", "list", "--json").stdout)
     assert [(row["run"], row["status"], row["verdict"], row["requests"]) for row in rows] == [
         ("r1", "complete", "degraded", 3),
-        ("r2", "complete", None, 3),
+        ("r2", "complete", "degraded", 3),
     ]
+
+
+def test_a_run_without_a_verdict_is_listed_without_one(mine: Workspace) -> None:
+    sealed_run(mine, manifest("r3", created_utc="2026-11-21T09:00:00Z", verdict=None))
+    rows = json.loads(_type(mine, "runs", "list", "--json").stdout)
+    assert {row["run"]: row["verdict"] for row in rows} == {
+        "r1": "degraded",
+        "r2": "degraded",
+        "r3": None,
+    }
 
 
 def test_an_empty_workspace_says_so(tmp_path: Path) -> None:
