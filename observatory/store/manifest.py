@@ -30,11 +30,12 @@ def run_folders(workspace: Workspace) -> list[Path]:
 
 
 def stray_folders(workspace: Workspace) -> list[Path]:
-    """Folders among the run folders that hold no manifest and are too old to be in the making."""
+    """Folders among the run folders that hold no manifest and cannot be in the making: they are too old for
+    it, or hold tables, which are written long after the manifest."""
     if not workspace.runs.is_dir():
         return []
     found = [folder for folder in _folders(workspace) if not _has_manifest(folder)]
-    return [folder for folder in found if _age_s(folder) > NEWBORN_S]
+    return [folder for folder in found if _age_s(folder) > NEWBORN_S or _holds_tables(folder)]
 
 
 def _folders(workspace: Workspace) -> list[Path]:
@@ -55,6 +56,13 @@ def _has_manifest(folder: Path) -> bool:
         return path.is_file() or path.exists()
     except OSError:
         return True
+
+
+def _holds_tables(folder: Path) -> bool:
+    try:
+        return any(path.suffix == ".parquet" for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _age_s(folder: Path) -> float:

@@ -108,6 +108,16 @@ def test_a_folder_without_a_manifest_is_named_once_it_is_old(stocked: Workspace)
     assert [folder.name for folder in run_folders(stocked)] == ["r1"]
 
 
+def test_a_run_that_has_just_lost_its_manifest_is_named_at_once(stocked: Workspace) -> None:
+    folder = sealed_run(stocked, manifest("r1"))
+    (folder / "manifest.json").unlink()
+    assert list(folder.glob("*.parquet"))
+    assert stray_folders(stocked) == [folder]
+    for path in folder.glob("*.parquet"):
+        path.unlink()
+    assert stray_folders(stocked) == []
+
+
 def test_a_database_that_cannot_be_written_leaves_the_run_sealed_and_says_so(
     stocked: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
