@@ -120,6 +120,10 @@ def _holder(error: duckdb.Error) -> str | None:
 
 
 def _damaged(path: Path, error: duckdb.Error) -> EnvironmentFailed:
+    if "Permission denied" in str(error):
+        return EnvironmentFailed(
+            "Permission denied", where=str(path), fix="check who owns the folder"
+        )
     return EnvironmentFailed(
         f"the database cannot be opened: {str(error).splitlines()[0]}",
         where=str(path),

@@ -1,6 +1,7 @@
 """Whatever dies, the records up to that moment are readable, marked, and no process is left."""
 
 import signal
+import time
 
 import psutil
 import pytest
@@ -142,3 +143,43 @@ def test_one_of_two_workers_dies_and_the_run_goes_on_marked(workspace: Workspace
     assert len(facts["stages"][0]["lost_workers"]) == 1
     assert "lost_worker" in facts["verdict"]["codes"]
     assert _rows(workspace)[1] > 0
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.4])
+def test_a_stop_while_a_run_is_sealed_is_one_line_and_130(
+    workspace: Workspace, later_s: float
+) -> None:
+    """Sealing, judging and taking in go to their end; 0.4 s later the run may be in the database already."""
+    child = workspace.start("run", workspace.emulated(steady="2s"))
+    assert child.stderr is not None
+    said = ""
+    while "sealing " not in said:
+        line = child.stderr.readline()
+        assert line, f"it ended before it sealed anything: {said}"
+        said += line
+    time.sleep(later_s)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=PATIENCE_S)
+    assert "Traceback" not in out + err
+    assert child.returncode == 130, out + err
+    assert err.strip().splitlines()[-1].startswith("observatory: stopped")
+    facts = workspace.manifest()
+    assert (facts["status"], bool(facts["sealed"])) == ("complete", True)
+    assert facts["verdict"] is not None
+    workspace.run("rebuild")
+    assert _rows(workspace)[0] > 0
+
+
+def test_a_stop_while_the_database_is_rebuilt_leaves_the_old_one(workspace: Workspace) -> None:
+    workspace.measure(workspace.emulated(steady="2s"))
+    before = _rows(workspace)
+    child = workspace.start("rebuild")
+    assert child.stderr is not None
+    line = child.stderr.readline()
+    assert line.startswith("taking in "), line
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=PATIENCE_S)
+    assert child.returncode == 130, out + err
+    assert "Traceback" not in out + err
+    assert _rows(workspace) == before
+    assert not list(workspace.results.glob("*.new*"))
