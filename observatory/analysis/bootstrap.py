@@ -11,7 +11,8 @@ from scipy import stats
 
 from observatory.analysis.dependence import CorrelationTime, Dependence, correlation_time
 from observatory.analysis.estimate import CONFIDENCE, Estimate
-from observatory.analysis.series import CAUTION_OF_MEANS, caution_of, too_few
+from observatory.analysis.proportions import BATCHES, offered_half
+from observatory.analysis.series import CAUTION_OF_MEANS, too_few
 from observatory.core.metric import MEAN_FLOOR
 
 DRAWS = 1000
@@ -48,7 +49,7 @@ def ratio_of_sums(
     dependence = Dependence(residuals)
     time = correlation_time(residuals) if dependence.found else CorrelationTime(1.0, 1)
     if dependence.found:
-        cautious = n / max(time.requests, caution_of(dependence.persistence, CAUTION_OF_MEANS))
+        cautious = n / dependence.cautious(time, CAUTION_OF_MEANS)
         if cautious < MEAN_FLOOR:
             return too_few(n, cautious, MEAN_FLOOR)
     low, high = _ends(above, below, value, math.ceil(max(n ** (1 / 3), 2 * time.requests)))
@@ -63,12 +64,16 @@ def ratio_of_sums(
 
 
 def over_windows(
-    total: float, parts: NDArray[np.float64], unit: float = 1.0
+    total: float,
+    parts: NDArray[np.float64],
+    unit: float = 1.0,
+    offered: NDArray[np.float64] | None = None,
 ) -> tuple[float, float] | None:
     """The 95 % interval of total / sum(parts) x unit; None where all parts are equal.
 
     total is certain (the cost or energy of a whole window, shared out evenly); parts are what was served
     in each of its equal parts, in the order of time. Blocks as in ratio_of_sums. sum(parts) > 0.
+    offered: requests scheduled in each part, which may vary more (proportions.rate has the reason).
     """
     above = np.full(len(parts), total / len(parts))
     value = total / float(parts.sum())
@@ -80,6 +85,10 @@ def over_windows(
         time = correlation_time(residuals)
     length = math.ceil(max(len(parts) ** (1 / 3), 2 * time.requests))
     low, high = _ends(above, parts, value, min(length, len(parts)))
+    if offered is not None:
+        half = offered_half(*(each.reshape(BATCHES, -1).sum(axis=1) for each in (parts, offered)))
+        low = min(low, value / (1 + half))
+        high = max(high, value / (1 - half)) if half < 1 else math.inf
     return max(0.0, low) * unit, high * unit
 
 

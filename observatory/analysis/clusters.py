@@ -15,7 +15,7 @@ from observatory.analysis.dependence import CorrelationTime, Dependence, correla
 from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
 from observatory.analysis.proportions import wilson
 from observatory.analysis.quantiles import lower_bound_rank
-from observatory.analysis.series import CAUTION, CAUTION_OF_MEANS, caution_of, too_few
+from observatory.analysis.series import CAUTION, CAUTION_OF_MEANS, near_floor, rare, too_few
 from observatory.core.metric import FLOORS, MEAN_FLOOR, QUANTILES
 
 
@@ -71,7 +71,10 @@ class Clustered:
         found = replace(found, effective_n=int(n / time.requests))
         if math.isinf(value):
             return replace(found, bound=failure_bound, reason="failures")
-        below, above = self._share_interval(p, value, CONFIDENCE, time)
+        below, _ = self._share_interval(p, value, CONFIDENCE, time)
+        _, above = self._share_interval(
+            p, value, CONFIDENCE, self._slow(time, p, n / cautious, needs)
+        )
         return replace(found, value=value, low=self.at(below), high=self.at(above))
 
     def mean(self) -> Estimate:
@@ -94,10 +97,11 @@ class Clustered:
         degrees = self.clusters - 1.0 if time.requests == 1 else time.degrees(self.clusters)
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error * math.sqrt(time.requests)
         effective = int(self.clusters / time.requests)
+        slow = self._slow(time, 0.5, self.clusters / cautious, MEAN_FLOOR)
         return Estimate(
             value=value,
             low=value - half,
-            high=value + half,
+            high=value + half * math.sqrt(slow.requests / time.requests),
             n=self.clusters,
             needs_n=None if self._order is None else MEAN_FLOOR,
             effective_n=effective,
@@ -122,9 +126,15 @@ class Clustered:
         own = self._dependence
         if own is None or not own.found:
             return float(self.clusters)
-        return self.clusters / max(
-            time.requests, own.of_ranks.requests, caution_of(own.persistence, caution)
-        )
+        return self.clusters / own.cautious(time, caution)
+
+    def _slow(self, time: CorrelationTime, p: float, one: float, floor: int) -> CorrelationTime:
+        """The correlation time for the slow end of an interval; one: clusters that the floor counts as one."""
+        own = self._dependence
+        if own is None or not own.found:
+            return time
+        wider = rare(own, p) * near_floor(self.clusters, time, one, floor)
+        return CorrelationTime(time.requests * wider, time.lags)
 
     def _below(self, value: float) -> NDArray[np.float64]:
         """How many observations of each cluster are at most this value."""

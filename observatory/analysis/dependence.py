@@ -15,17 +15,18 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, stats
+from scipy import fft, special
 
 Series = NDArray[np.float64]
 
 MIN_VALUES = 8
 """Fewer values show no dependence, whatever it is."""
-CRITICAL_Z = 2.05
-"""One-sided 2 % of each test of independence by autocorrelation."""
-CRITICAL_LOAD_Z = 1.8
-"""3.6 % on either side for the association with the load: its effect is weak and long."""
-CRITICAL_P = 0.02
+CRITICAL_Z = 2.33
+"""1 % of each test of independence by itself."""
+CRITICAL_SUM = 2.2
+"""3 to 6 % of all tests together: weak and long dependence moves each of them a little."""
+RELEVANT_LOAD_Z = 1.3
+"""From here on the load counts for how long the values stay near what they were."""
 BATCHES = 20
 """10 to 30 batches are enough and robust (Schmeiser, Operations Research 30, 1982)."""
 LONGEST = 32768
@@ -34,6 +35,18 @@ LEVELS = 512
 """Steps of the ranks of a longer series."""
 LEAST_TIME = 1.0
 """Alternating values would make intervals narrower than independent ones; that is not relied on."""
+
+
+UPPER_Z = 1.0
+"""Standard errors by which floors assume a longer correlation than was estimated."""
+UNSEEN_Z = 1.0
+"""Standard errors of what the tests may have missed where they found nothing."""
+MOST_UNSEEN = 1.1
+"""Bounds that, with what all tests together found: intervals of independent values must stay nearly as
+narrow as they can be."""
+TURNOVER = 0.5
+"""Part of the open requests that floors count as one where requests depend on each other: which of them
+are open at a time wait for each other, however little one resembles the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,53 +60,93 @@ class CorrelationTime:
         """Degrees of freedom of a variance that this time scaled (Wolff's error, see below)."""
         return max(2.0, n / (2 * self.lags + 1))
 
+    def upper(self, n: int) -> float:
+        """The requests, UPPER_Z of Wolff's standard errors longer."""
+        return self.requests * (1 + UPPER_Z * 2 * math.sqrt((self.lags + 0.5) / n))
+
 
 @dataclass(frozen=True)
 class Dependence:
     """What a series in the order of time shows of its own dependence.
 
-    load: the open requests at each value's instant, None where they are not known. Values may be
-    infinite: only their ranks are used.
+    load: the open requests at each value's instant, None where they are not known. slow_is_low: whether
+    a low value is a slow one. Values may be infinite: only their ranks are used.
     """
 
     values: Series
     load: Series | None = None
+    slow_is_low: bool = False
 
     @cached_property
     def found(self) -> bool:
-        """Whether independence is refuted, by any of four tests.
+        """Whether independence is refuted: by one of four tests, or by all together.
 
         The first autocorrelation of the ranks (Bartels, JASA 77, 1982); the sum of the first
         2 sqrt(n), for dependence that is weak and long; batch means that differ more than the values
         within them (analysis of variance); and the ranks' correlation with the load.
         """
-        n, ranks = len(self.values), self._ranks
-        if n < MIN_VALUES or not float(ranks.var()):
+        if not self._varies:
             return False
-        short, _ = _shortened(ranks)
-        correlations = _autocorrelations(short)
-        first = float((ranks[1:] * ranks[:-1]).mean() / (ranks**2).mean())
-        lags = max(2, min(len(short) // 10, int(2 * math.sqrt(len(short)))))
-        long = float(correlations[1 : lags + 1].sum()) * math.sqrt(len(short) / lags)
-        return (
-            first * math.sqrt(n) > CRITICAL_Z
-            or long + math.sqrt(lags / len(short)) > CRITICAL_Z
-            or _batches_differ(ranks)
-            or self._load_z > CRITICAL_LOAD_Z
-        )
+        each = max(*self._serial_z, abs(self._load_z))
+        return each > CRITICAL_Z or self._evidence > CRITICAL_SUM
 
     @cached_property
     def persistence(self) -> float:
-        """Requests over which ranks, and the load where it matters, stay near what they were.
+        """Requests over which ranks, and the load where it matters, may stay near what they were.
 
         (1 + r) / (1 - r) with the first autocorrelation r: the correlation time of a first-order
         autoregression. It is far less noisy than the sum of many autocorrelations, and so a better
-        judge of whether a window is long enough.
+        judge of whether a window is long enough. r is UPPER_Z standard errors (Bartlett's, Journal of
+        the Royal Statistical Society Supplement 8, 1946) above its estimate.
         """
         times = [_first_order_time(self._ranks)]
-        if self.load is not None and self._load_z > CRITICAL_LOAD_Z:
+        if self.load is not None and abs(self._load_z) > RELEVANT_LOAD_Z:
             times.append(_first_order_time(self.load - self.load.mean()))
-        return max(1.0, *times)
+        return max(1.0, *(_upper_time(time, len(self.values)) for time in times))
+
+    def cautious(self, time: CorrelationTime, caution: float) -> float:
+        """How many requests a sample floor counts as one: the most that any estimate gives.
+
+        time: the figure's own; caution: how many persistence times make one independent request.
+        """
+        n = len(self.values)
+        return max(
+            time.upper(n),
+            self.of_ranks.upper(n),
+            1 + caution * (self.persistence - 1),
+            1 + TURNOVER * self.open_requests,
+        )
+
+    @cached_property
+    def open_requests(self) -> float:
+        """The mean load, 0 where it is not known."""
+        return float(self.load.mean()) if self.load is not None and len(self.load) else 0.0
+
+    @cached_property
+    def unseen(self) -> float:
+        """The correlation time that may have been missed where `found` is false.
+
+        A first autocorrelation UNSEEN_Z standard errors above the one found; and a load that explains as
+        much of the values as a correlation so large allows for that all tests together suggest.
+        """
+        if not self._varies:
+            return 1.0
+        n, evidence = len(self.values), max(0.0, self._evidence)
+        first = min(0.9, (max(0.0, self._first_z) + UNSEEN_Z) / math.sqrt(n))
+        times = [(1 + first) / (1 - first)]
+        if self.load is not None and float(self.load.var()) > 0:
+            explained = (1.5 * evidence + UNSEEN_Z) ** 2 / n
+            times.append(1 + explained * (_first_order_time(self.load - self.load.mean()) - 1))
+        return min(MOST_UNSEEN + evidence, max(times))
+
+    @property
+    def _varies(self) -> bool:
+        return len(self.values) >= MIN_VALUES and float(self._ranks.var()) > 0
+
+    @property
+    def _evidence(self) -> float:
+        """All tests in one number: each also moves a little where the dependence is weak and long."""
+        return self._load_z + sum(self._serial_z) / 2
 
     @cached_property
     def of_ranks(self) -> CorrelationTime:
@@ -110,9 +163,21 @@ class Dependence:
         ranks = (below + np.searchsorted(ordered, self.values, "right")) / 2
         return ranks - ranks.mean() if len(ranks) else ranks
 
+    @property
+    def _first_z(self) -> float:
+        """The first autocorrelation of the ranks in standard errors of independent values."""
+        return self._serial_z[0]
+
+    @cached_property
+    def _serial_z(self) -> tuple[float, float, float]:
+        """The tests that do without the load, in standard errors of independent values."""
+        ranks = self._ranks
+        first = float((ranks[1:] * ranks[:-1]).mean() / (ranks**2).mean())
+        return first * math.sqrt(len(ranks)), _long_z(ranks), _batches_z(ranks)
+
     @cached_property
     def _load_z(self) -> float:
-        """The correlation of ranks and load in standard errors of independent values."""
+        """The correlation of slowness and load in standard errors of independent values."""
         if self.load is None or len(self.values) < MIN_VALUES:
             return 0.0
         load = self.load - self.load.mean()
@@ -120,7 +185,7 @@ class Dependence:
         if spread <= 0:
             return 0.0
         correlation = float((load * self._ranks).mean()) / math.sqrt(spread)
-        return abs(correlation) * math.sqrt(len(load))
+        return (-correlation if self.slow_is_low else correlation) * math.sqrt(len(load))
 
 
 def correlation_time(series: Series) -> CorrelationTime:
@@ -166,13 +231,24 @@ def _autocorrelations(centred: Series) -> Series:
     return np.asarray(found / found[0]) if found[0] > 0 else np.zeros(n)
 
 
-def _batches_differ(centred: Series) -> bool:
+def _long_z(centred: Series) -> float:
+    """The sum of the first 2 sqrt(n) autocorrelations in standard errors, the mean's effect taken off."""
+    short, _ = _shortened(centred)
+    n = len(short)
+    lags = max(2, min(n // 10, int(2 * math.sqrt(n))))
+    total = float(_autocorrelations(short)[1 : lags + 1].sum())
+    return total * math.sqrt(n / lags) + math.sqrt(lags / n)
+
+
+def _batches_z(centred: Series) -> float:
+    """By how many standard errors batch means differ more than the values within them say."""
     length = len(centred) // BATCHES
     if length < 2:
-        return False
+        return 0.0
     means = centred[: length * BATCHES].reshape(BATCHES, length).mean(axis=1)
     ratio = length * float(means.var(ddof=1)) / float(centred.var())
-    return bool(stats.f.sf(ratio, BATCHES - 1, len(centred) - BATCHES) < CRITICAL_P)
+    p = float(special.fdtrc(BATCHES - 1, len(centred) - BATCHES, ratio))
+    return -float(special.ndtri(max(p, 1e-300)))
 
 
 def _first_order_time(centred: Series) -> float:
@@ -181,3 +257,9 @@ def _first_order_time(centred: Series) -> float:
         return 1.0
     share = float((np.diff(centred) ** 2).mean()) / 2 / variance
     return (2 - share) / max(share, 1e-9)
+
+
+def _upper_time(time: float, n: int) -> float:
+    first = (time - 1) / (time + 1)
+    first = min(1 - 1e-6, first + UPPER_Z * math.sqrt(max(0.0, 1 - first**2) / n))
+    return (1 + first) / (1 - first)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from observatory.analysis.bootstrap import WINDOWS
 from observatory.analysis.proportions import batch_sums
-from observatory.analysis.rates import arrived
+from observatory.analysis.rates import arrived, scheduled
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import Window
 
@@ -17,8 +17,8 @@ class Amount:
     """What an energy is divided by, over its own window.
 
     total: None where it is not known; empty: why there is no figure where it is 0; ended: requests that
-    ended in the window, with any outcome; requests: successes. low and high: of the total, None
-    where they are not known.
+    ended in the window, with any outcome; requests: successes. parts: the total by equal parts of
+    the window, offered: the requests scheduled in each; None where the total is not known.
     """
 
     total: float | None
@@ -26,6 +26,7 @@ class Amount:
     ended: int
     requests: int
     parts: NDArray[np.float64] | None = None
+    offered: NDArray[np.float64] | None = None
 
 
 def ended_requests(data: StageData, window: Window) -> Amount:
@@ -55,4 +56,4 @@ def _amount(
     if not total:
         return Amount(total, empty, ended, requests)
     parts = batch_sums(instants, weights, window.start_ns, window.end_ns, WINDOWS)
-    return Amount(total, empty, ended, requests, parts)
+    return Amount(total, empty, ended, requests, parts, scheduled(data, window, WINDOWS))

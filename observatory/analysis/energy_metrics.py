@@ -378,7 +378,7 @@ def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
     figure = replace(_scaled(energy, unit / amount.total, n), needs_n=MEAN_FLOOR)
     if figure.low is not None or amount.parts is None or energy.energy_j <= 0:
         return figure
-    ends = over_windows(energy.energy_j, amount.parts, unit)
+    ends = over_windows(energy.energy_j, amount.parts, unit, amount.offered)
     if ends is None:
         return replace(figure, reason=figure.reason or FIXED)
     return replace(figure, low=ends[0], high=ends[1])

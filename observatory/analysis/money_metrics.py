@@ -18,6 +18,7 @@ from observatory.analysis.energy_checks import mean_power_w, withheld
 from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.proportions import batch_sums
+from observatory.analysis.rates import scheduled
 from observatory.analysis.series import too_few
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.core.metric import MEAN_FLOOR
@@ -246,7 +247,7 @@ def _by_hours(
     figure = Estimate(value, n=n, needs_n=MEAN_FLOOR, reason=cost.reason)
     if cost.usd <= 0:
         return figure
-    ends = over_windows(cost.usd, parts, unit)
+    ends = over_windows(cost.usd, parts, unit, scheduled(data, window, WINDOWS))
     if ends is None:
         return replace(figure, reason=cost.reason or FIXED)
     return replace(figure, low=ends[0], high=ends[1])

@@ -5,10 +5,11 @@ a failure.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
 from observatory.core.metric import FLOORS, QUANTILES
@@ -25,6 +26,7 @@ def rank(n: int, p: float) -> int:
     return max(1, min(n, math.ceil(n * p - 1e-9)))
 
 
+@lru_cache(maxsize=4096)
 def interval_ranks(n: int, p: float) -> tuple[int, int]:
     """Ranks l, u (from 1) so that [x_l, x_u] covers the p-quantile with 95 % or more.
 
@@ -38,6 +40,7 @@ def interval_ranks(n: int, p: float) -> tuple[int, int]:
     return low, high
 
 
+@lru_cache(maxsize=4096)
 def lower_bound_rank(n: int, p: float) -> int:
     """The highest rank (from 1) that the p-quantile is at least, with 95 % confidence; 0: none."""
     return int(stats.binom.ppf(1 - CONFIDENCE, n, p)) if n else 0
@@ -82,5 +85,5 @@ def mean(values: Values) -> Estimate:
     value = float(values.mean())
     if n < 2:
         return Estimate(value=value, n=n)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n))
+    half = float(special.stdtrit(n - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / math.sqrt(n))
     return Estimate(value=value, low=value - half, high=value + half, n=n)

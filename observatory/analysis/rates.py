@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.latencies import Row
-from observatory.analysis.proportions import batch_sums, rate
+from observatory.analysis.proportions import BATCHES, batch_sums, batches_too_short, rate
 from observatory.analysis.series import share
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import Window
@@ -25,7 +25,7 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     yield "output_tps", "value", _arrival_rate(data, data.events.tokens)
     yield "chars_per_s", "value", _arrival_rate(data, data.events.characters)
     yield "request_rate", "value", request_rate(data)
-    yield "attempt_rate", "value", _instants_rate(data.window, data.attempts, "sent_ns")
+    yield "attempt_rate", "value", _instants_rate(data, data.attempts, "sent_ns")
     fraction = goodput_fraction(data)
     yield "goodput_fraction", "value", fraction
     yield "goodput_rps", "value", _goodput_rps(data, fraction)
@@ -50,7 +50,7 @@ def arrived(data: StageData, weights: NDArray[np.float32], window: Window) -> fl
 
 def request_rate(data: StageData) -> Estimate:
     """Successes that ended in the window, per second."""
-    return _instants_rate(data.window, data.ended_ok(), "a_ended_ns")
+    return _instants_rate(data, data.ended_ok(), "a_ended_ns")
 
 
 def _arrival_rate(data: StageData, weights: NDArray[np.float32]) -> Estimate:
@@ -60,17 +60,26 @@ def _arrival_rate(data: StageData, weights: NDArray[np.float32]) -> Estimate:
     if np.isnan(weights[inside]).any():
         return absent("tokens_unknown", n)
     batches = batch_sums(events.arrival_ns, weights, window.start_ns, window.end_ns)
-    estimate = rate(batches, window.seconds, n, int(inside.sum()))
+    estimate = rate(batches, window.seconds, n, int(inside.sum()), scheduled(data, data.window))
     if weights is events.tokens and events.apportioned:
         return replace(estimate, reason="shared_out_by_characters")
     return estimate
 
 
-def _instants_rate(window: Window, frame: pl.DataFrame, instant: str) -> Estimate:
-    instants = frame.get_column(instant).drop_nulls().to_numpy().astype(np.int64)
-    batches = batch_sums(instants, None, window.start_ns, window.end_ns)
-    n = int(batches.sum())
-    return rate(batches, window.seconds, n, n)
+def _instants_rate(data: StageData, frame: pl.DataFrame, instant: str) -> Estimate:
+    window, at = data.window, frame.get_column(instant).drop_nulls().to_numpy().astype(np.int64)
+    inside = at[(at >= window.start_ns) & (at < window.end_ns)]
+    batches = batch_sums(inside, None, window.start_ns, window.end_ns)
+    estimate = rate(batches, window.seconds, len(inside), len(inside), scheduled(data, data.window))
+    if batches_too_short(inside):
+        return replace(estimate, low=None, high=None)
+    return estimate
+
+
+def scheduled(data: StageData, window: Window, parts: int = BATCHES) -> NDArray[np.float64]:
+    """Requests of the stage that were scheduled in each equal part of a window."""
+    at = data.requests.get_column("scheduled_ns").drop_nulls().to_numpy().astype(np.int64)
+    return batch_sums(at, None, window.start_ns, window.end_ns, parts)
 
 
 def goodput_fraction(data: StageData) -> Estimate:
@@ -91,7 +100,7 @@ def goodput_fraction(data: StageData) -> Estimate:
         .get_column("good")
     )
     decided = good.drop_nulls()
-    estimate = share(decided.to_numpy(), data.latency_dependence, floor=MEAN_FLOOR)
+    estimate = share(decided.to_numpy(), data.latency_dependence, floor=MEAN_FLOOR, wanted=True)
     if len(decided) < len(good):
         return replace(estimate, reason="undecided_left_out")
     return estimate

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.proportions import BATCHES, batch_sums, rate, share, wilson
+from observatory.analysis.proportions import (
+    BATCHES,
+    batch_sums,
+    batches_too_short,
+    rate,
+    share,
+    wilson,
+)
 
 S = 1_000_000_000
 
@@ -51,6 +58,32 @@ def test_a_rate_has_the_interval_of_its_batches() -> None:
     assert estimate.low == pytest.approx(5 - half)
     assert estimate.high == pytest.approx(5 + half)
     assert estimate.n == 7
+
+
+def test_a_rate_varies_at_least_as_what_was_offered() -> None:
+    """A server that was busy all the time evens out its arrivals; equal variances change nothing."""
+    even, uneven = np.full(10, 10.0), np.array([4.0, 16] * 5)
+    alone = rate(even, 20.0, 100, 100)
+    assert (alone.low, alone.high) == (5.0, 5.0)
+    found = rate(even, 20.0, 100, 100, uneven)
+    half = 2.2621571628540993 * np.std(uneven / 2, ddof=1) / np.sqrt(10)
+    assert (found.low, found.high) == pytest.approx((5 - half, 5 + half))
+    assert rate(uneven, 20.0, 100, 100, uneven) == rate(uneven, 20.0, 100, 100)
+    assert rate(even, 20.0, 100, 100, np.zeros(10)) == alone
+
+
+def test_batches_shorter_than_the_memory_of_the_gaps_are_known() -> None:
+    """Service times that drift (autoregression, 0.95: one independent of 39) need 390 gaps and more."""
+    rng = np.random.default_rng(6)
+    drift = np.empty(5000)
+    drift[0] = rng.normal()
+    for place in range(1, 5000):
+        drift[place] = 0.95 * drift[place - 1] + np.sqrt(1 - 0.95**2) * rng.normal()
+    ends = (np.cumsum(np.exp(0.3 * drift)) * S).astype(np.int64)
+    assert batches_too_short(ends[:200])
+    assert not batches_too_short(ends)
+    assert not batches_too_short((np.cumsum(rng.exponential(size=200)) * S).astype(np.int64))
+    assert not batches_too_short(ends[:1])
 
 
 def test_few_arrivals_have_a_rate_and_no_interval() -> None:

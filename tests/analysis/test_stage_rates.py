@@ -150,3 +150,14 @@ def test_an_empty_stage_has_rates_of_nothing_and_shares_of_none(made: Any, figur
     assert figure(frame, "error_rate")["reason"] == "no_requests"
     assert figure(frame, "ttft_s", "p50")["reason"] == "no_requests"
     assert figure(frame, "itl_s", "p50")["reason"] == "no_requests"
+
+
+def test_rates_whose_batches_are_too_short_have_no_interval(made: Any, figure: Any) -> None:
+    """Half a minute of 60 ends, their gaps first short and then long: the value stands alone."""
+    at = 5.0
+    for place in range(60):
+        at += 0.3 if place < 30 else 0.6
+        made.add(at - 0.2, ttft_s=0.05, gaps_s=[0.05] * 3)
+    row = figure(metrics(made), "request_rate")
+    assert row["value"] == pytest.approx(60 / 30)
+    assert (row["low"], row["high"]) == (None, None)
