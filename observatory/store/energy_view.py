@@ -38,13 +38,13 @@ _WINDOWS = f"""WITH {CHOSEN}, windows AS (
     max(energy_j) FILTER (WHERE scope = 'memory') AS memory_j,
     max(energy_j) FILTER (WHERE scope = 'host') AS host_j,
     CASE WHEN bool_and(energy_j IS NOT NULL) FILTER (WHERE {_WHOLE} AND NOT inside_host)
-      THEN sum(energy_j) FILTER (WHERE {_WHOLE} AND NOT inside_host) END AS energy_j,
+      THEN sum(energy_j ORDER BY energy_j) FILTER (WHERE {_WHOLE} AND NOT inside_host) END AS energy_j,
     max(low_j) AS low_j,
     max(high_j) AS high_j,
     max(energy_j) FILTER (WHERE scope = 'datacentre_overhead') AS overhead_j,
     max(pue) AS pue,
     CASE WHEN bool_and(kgco2e IS NOT NULL) FILTER (WHERE {_WHOLE} AND NOT inside_host)
-      THEN sum(kgco2e) FILTER (WHERE {_WHOLE} AND NOT inside_host) END AS kgco2e,
+      THEN sum(kgco2e ORDER BY kgco2e) FILTER (WHERE {_WHOLE} AND NOT inside_host) END AS kgco2e,
     max(grid_zone) AS grid_zone,
     max(grid_kgco2e_per_kwh) AS grid_kgco2e_per_kwh,
     string_agg(scope || ' ' || basis, ', ' ORDER BY scope)

@@ -85,13 +85,13 @@ _FIGURES_PRELUDE = f"""WITH {_CELLS}, measured AS (
   FROM matched
 ), pooled AS (
   SELECT campaign_id, target, stage, metric, statistic, count(*) AS runs, count(value) AS blocks,
-    avg(value) AS mean, min(value) AS least, max(value) AS most, sum(n)::BIGINT AS n,
+    avg(value ORDER BY value) AS mean, min(value) AS least, max(value) AS most, sum(n)::BIGINT AS n,
     CASE WHEN count(DISTINCT basis) > 1 THEN 'mixed' ELSE max(basis) END AS basis,
     count(*) FILTER (WHERE is_pair) AS pairs,
     count(*) FILTER (WHERE is_left_out) AS unlike_pairs,
-    count(*) FILTER (WHERE is_left_out AND is_unlike_stream) AS unlike_streams, count(change) AS changes, avg(change) AS change,
+    count(*) FILTER (WHERE is_left_out AND is_unlike_stream) AS unlike_streams, count(change) AS changes, avg(change ORDER BY change) AS change,
     CASE WHEN count(change) > 1
-      THEN stddev_samp(change) / sqrt(count(change))
+      THEN stddev_samp(change ORDER BY change) / sqrt(count(change))
         * ([{", ".join(map(str, _T_95))}])[least(count(change) - 1, {len(_T_95)})] END AS half_width
   FROM paired GROUP BY campaign_id, target, stage, metric, statistic
 )

@@ -71,9 +71,9 @@ USD_PER_MILLION = Macro(
         Parameter("of_tokens", "'output', or 'all' for prompt and output", "'output'"),
     ),
     """(SELECT CASE WHEN bool_and(z.usd IS NOT NULL) AND bool_and(z.tokens IS NOT NULL)
-      THEN sum(z.usd) / nullif(sum(z.tokens), 0) * 1e6 END
+      THEN sum(z.usd ORDER BY z.usd) / nullif(sum(z.tokens), 0) * 1e6 END
   FROM (
-    SELECT c.stage, CASE WHEN bool_and(c.usd IS NOT NULL) THEN sum(c.usd) END AS usd,
+    SELECT c.stage, CASE WHEN bool_and(c.usd IS NOT NULL) THEN sum(c.usd ORDER BY c.usd) END AS usd,
       any_value(c.output_tokens + CASE WHEN of_tokens = 'all' THEN c.prompt_tokens ELSE 0 END) AS tokens
     FROM cost_components c
     WHERE c.run_id = of_run AND coalesce(c.accounting = by_accounting, c.accounting <> 'usage')

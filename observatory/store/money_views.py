@@ -114,7 +114,7 @@ _COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
   UNION ALL
   SELECT w.run_id, w.stage, 'tokens', c.kind, sum(c.tokens) / 1e6, 'million tokens',
     CASE WHEN any_value(w.cost_usd) IS NULL THEN NULL
-      ELSE coalesce(sum(c.usd) / nullif(sum(c.tokens) / 1e6, 0), any_value(c.usd_per_million)) END,
+      ELSE coalesce(sum(c.usd ORDER BY c.usd) / nullif(sum(c.tokens) / 1e6, 0), any_value(c.usd_per_million)) END,
     any_value(c.basis), any_value(c.source), any_value(w.cost_reason)
   FROM windows w
   JOIN attempts f ON f.run_id = w.run_id AND f.stage = w.stage AND f.final
@@ -210,13 +210,13 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
     OR (coalesce(w.usd_per_1k_reason, '') <> 'sample_floor' AND w.requests >= {MEAN_FLOOR})
 ), priced AS (
   SELECT run_id, sum(requests) AS requests,
-    CASE WHEN count(*) = count(usd_per_1k) THEN sum(usd_per_1k * requests) END
+    CASE WHEN count(*) = count(usd_per_1k) THEN sum(usd_per_1k * requests ORDER BY stage) END
       / nullif(sum(requests), 0) / 1e3 AS usd_per_request,
     CASE WHEN bool_and(usd_per_1k_low IS NOT NULL OR is_fixed) AND NOT bool_and(is_fixed)
-      THEN sqrt(sum(((usd_per_1k - coalesce(usd_per_1k_low, usd_per_1k)) * requests) ** 2)) END
+      THEN sqrt(sum(((usd_per_1k - coalesce(usd_per_1k_low, usd_per_1k)) * requests) ** 2 ORDER BY stage)) END
       / nullif(sum(requests), 0) / 1e3 AS below,
     CASE WHEN bool_and(usd_per_1k_high IS NOT NULL OR is_fixed) AND NOT bool_and(is_fixed)
-      THEN sqrt(sum(((coalesce(usd_per_1k_high, usd_per_1k) - usd_per_1k) * requests) ** 2)) END
+      THEN sqrt(sum(((coalesce(usd_per_1k_high, usd_per_1k) - usd_per_1k) * requests) ** 2 ORDER BY stage)) END
       / nullif(sum(requests), 0) / 1e3 AS above,
     coalesce(min(usd_per_1k_reason) FILTER (WHERE usd_per_1k IS NULL),
       min(usd_per_1k_reason) FILTER (WHERE NOT is_fixed),

@@ -187,13 +187,13 @@ REPRICE = Macro(
   FROM tokens a GROUP BY a.run_id
 ), sums AS (
   SELECT a.run_id,
-    sum((a.prompt_tokens - a.cached - a.written) * b.input_usd) / 1e6 AS input_usd,
-    sum(a.cached * b.cached_input_usd) / 1e6 AS cached_input_usd,
-    sum(a.written * b.cache_write_usd) / 1e6 AS cache_write_usd,
-    sum(a.output_tokens * b.output_usd) / 1e6 AS output_usd
+    sum((a.prompt_tokens - a.cached - a.written) * b.input_usd ORDER BY (a.prompt_tokens - a.cached - a.written) * b.input_usd) / 1e6 AS input_usd,
+    sum(a.cached * b.cached_input_usd ORDER BY a.cached * b.cached_input_usd) / 1e6 AS cached_input_usd,
+    sum(a.written * b.cache_write_usd ORDER BY a.written * b.cache_write_usd) / 1e6 AS cache_write_usd,
+    sum(a.output_tokens * b.output_usd ORDER BY a.output_tokens * b.output_usd) / 1e6 AS output_usd
   FROM tokens a JOIN bands b ON {IN_BAND} GROUP BY a.run_id
 ), before AS (
-  SELECT r.run_id, sum(r.cost_usd) AS usd, count(*) FILTER (WHERE r.outcome = 'ok' AND r.cost_usd IS NULL)
+  SELECT r.run_id, sum(r.cost_usd ORDER BY r.cost_usd) AS usd, count(*) FILTER (WHERE r.outcome = 'ok' AND r.cost_usd IS NULL)
       AS without_cost
   FROM requests r GROUP BY r.run_id
 ), result AS (

@@ -203,9 +203,12 @@ LEFT JOIN (
 
 
 def _whole_sum(metric: str) -> str:
-    """A sum over the stages that is null where a stage has none: a part of it would pass for the whole."""
+    """A sum over the stages that is null where a stage has none: a part of it would pass for the whole.
+
+    In order of size: threads would add in any order, and another order gives other last digits.
+    """
     own = f"FILTER (WHERE metric = '{metric}')"
-    return f"CASE WHEN count(*) {own} = count(value) {own} THEN sum(value) {own} END"
+    return f"CASE WHEN count(*) {own} = count(value) {own} THEN sum(value ORDER BY value) {own} END"
 
 
 RUN_SUMMARY = View(
@@ -267,7 +270,8 @@ LEFT JOIN (
     count(*) FILTER (WHERE outcome = 'ok') AS ok,
     count(*) FILTER (WHERE outcome IN ('error', 'timeout', 'throttled', 'filtered', 'interrupted')) AS failed,
     count(*) FILTER (WHERE outcome IN ('refused_by_budget', 'not_issued')) AS not_sent,
-    avg(score) AS mean_score, sum(cost_usd) AS spent_usd
+    avg(score ORDER BY score) AS mean_score,
+    sum(cost_usd ORDER BY cost_usd) AS spent_usd
   FROM requests GROUP BY run_id
 ) r ON r.run_id = u.run_id
 LEFT JOIN (
