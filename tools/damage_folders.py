@@ -34,6 +34,8 @@ targets:
 """
 VERBS = (("rebuild",), ("runs", "list"), ("site", "build"))
 PATIENCE_S = 90.0
+LATER = "20990101T000000Z-damaged"
+"""What the names of copied and renamed folders begin with."""
 
 
 def _cut(name: str, share: float) -> Callable[[Path], None]:
@@ -79,11 +81,11 @@ def _swapped(run: Path) -> None:
 
 
 def _another_id(run: Path) -> None:
-    shutil.copytree(run, run.with_name("20990101T000000Z-damaged-copy-0000"))
+    shutil.copytree(run, run.with_name(f"{LATER}-copy-0000"))
 
 
 def _renamed(run: Path) -> None:
-    run.rename(run.with_name("20990101T000000Z-damaged-renamed-0000"))
+    run.rename(run.with_name(f"{LATER}-renamed-0000"))
 
 
 def _folder_for_file(run: Path) -> None:
@@ -210,12 +212,15 @@ def _measured(place: Path) -> tuple[str, str]:
 
 
 def _give(way: str, verb: tuple[str, ...], place: Path, victim: str, intact: str) -> Outcome:
+    if verb == ("rebuild",):  # the old database would hide a rebuild that stopped
+        (place / "results" / "observatory.duckdb").unlink()
     done = _observatory(place, *verb)
     name = " ".join(verb)
     if done is None:
         return Outcome(way, name, None, False, "", f"hung for {PATIENCE_S:g} s")
     said = done.errors.strip().splitlines()
-    telling = [line.strip() for line in (done.output + done.errors).splitlines() if victim in line]
+    lines = (done.output + done.errors).splitlines()
+    telling = [line.strip() for line in lines if victim in line or LATER in line]
     words = telling[-1] if telling else said[-1] if said else ""
     fault = None
     if "Traceback" in done.output + done.errors:

@@ -53,9 +53,12 @@ def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]
 
 def _unsealed(workspace: Workspace) -> Iterator[Path]:
     for folder in run_folders(workspace):
-        if is_running(folder) or _is_being_made(folder):
-            continue
-        if (folder / JOURNAL_FOLDER).is_dir() or not _is_finished(folder):
+        try:
+            left = not is_running(folder) and not _is_being_made(folder)
+            crashed = left and ((folder / JOURNAL_FOLDER).is_dir() or not _is_finished(folder))
+        except OSError:
+            crashed = True  # it may not be looked into: taking its lock gives the reason
+        if crashed:
             yield folder
 
 

@@ -100,7 +100,11 @@ def enter_in_index(folder: Path) -> None:
 def enter_missing(folders: Iterable[Path]) -> None:
     """Enter the seals whose maker died before it entered them."""
     for folder in folders:
-        if (folder / SEAL_NAME).exists() and folder.name not in read_index(_index_of(folder)):
+        try:
+            sealed = (folder / SEAL_NAME).exists()
+        except OSError:
+            continue  # it may not be looked into, which its readers name
+        if sealed and folder.name not in read_index(_index_of(folder)):
             enter_in_index(folder)
 
 

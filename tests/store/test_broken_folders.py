@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,40 @@ def test_a_folder_that_may_not_be_looked_into_stops_nothing(
     assert "Permission denied" in (entries["r0"].problem or "")
     with connect(stocked) as connection:
         assert pending_runs(stocked, connection) == []
+
+
+WITHOUT_RIGHTS = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH: what root may all the same
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
+os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
+"""
+RECOVERS = """
+import sys
+from pathlib import Path
+from observatory.core.workspace import open_workspace
+from observatory.runner.recovery import seal_crashed_runs
+print(*seal_crashed_runs(open_workspace(Path(sys.argv[1]))), sep="\\n")
+"""
+
+
+def test_an_unreadable_folder_stops_no_recovery(stocked: Workspace) -> None:
+    """Every run and every rebuild begins with it; run without the rights that root has everywhere."""
+    sealed_run(stocked, manifest("r1"))
+    folder = sealed_run(stocked, manifest("r0"))
+    folder.chmod(0)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_RIGHTS, RECOVERS, str(stocked.results)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert "r0 could not be recovered" in done.stdout
+    assert "Permission denied" in done.stdout
 
 
 def test_a_copy_under_another_name_is_named_and_not_counted(stocked: Workspace) -> None:
