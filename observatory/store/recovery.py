@@ -23,6 +23,7 @@ from observatory.store.manifest import (
     run_folders,
 )
 from observatory.store.run_lock import LOCK_NAME, hold_lock, is_running
+from observatory.store.seals import SEAL_NAME
 
 CRASH_REASON = "its runner died before the run was over (killed, or the machine went down)"
 SAMPLES_JOURNAL = "samples.journal"
@@ -124,6 +125,13 @@ def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
     )
 
 
+def _has_seal(folder: Path) -> bool:
+    try:
+        return (folder / SEAL_NAME).is_file()
+    except OSError:
+        return False
+
+
 def _remove_finished_campaigns(workspace: Workspace) -> None:
     """Campaign folders that no unsealed run needs: samples are in the sealed runs by then.
 
@@ -136,7 +144,9 @@ def _remove_finished_campaigns(workspace: Workspace) -> None:
         try:
             manifest = read_manifest(folder)
         except ObservatoryError:
-            continue
+            if _has_seal(folder):
+                continue
+            return  # nobody knows which campaign's samples it needs
         if not manifest.sealed:
             needed.add(manifest.campaign_id)
     for folder in workspace.campaigns.iterdir():

@@ -118,6 +118,22 @@ def test_an_unreadable_folder_stops_no_recovery(stocked: Workspace) -> None:
     assert "Permission denied" in done.stdout
 
 
+def test_samples_are_kept_while_a_run_that_was_not_sealed_cannot_be_read(
+    stocked: Workspace,
+) -> None:
+    folder = sealed_run(stocked, manifest("r1"))
+    campaign = stocked.campaigns / "c1"
+    campaign.mkdir(parents=True)
+    (campaign / "samples.journal").write_bytes(b"samples")
+    (folder / "manifest.json").write_bytes(BROKEN["half"])
+    (folder / "seal.json").unlink(missing_ok=True)
+    recover_crashed(stocked)
+    assert (campaign / "samples.journal").exists()
+    (folder / "seal.json").write_text("{}")
+    recover_crashed(stocked)
+    assert not campaign.exists(), "a sealed run needs no samples of its campaign"
+
+
 def test_a_copy_under_another_name_is_named_and_not_counted(stocked: Workspace) -> None:
     folder = sealed_run(stocked, manifest("r1"))
     ingest(stocked, folder, stage_rows)
