@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from observatory.endpoints.asked_wait import NOT_NOW, RELAYED, asked_wait_s
+from observatory.endpoints.asked_wait import NOT_NOW, RELAYED, RETRY_MS, RETRY_S, asked_wait_s
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
 
@@ -26,7 +26,7 @@ _RATE_LIMITS = (
     "x-tokenlimit-",
     RELAYED,
 )
-_RETRY = ("retry-after", "retry-after-ms")
+_RETRY = (*RETRY_S, *RETRY_MS)
 _PROCESSING = (
     # OpenAI, API reference, "Debugging requests": milliseconds.
     ("openai-processing-ms", 1.0),

@@ -5,14 +5,13 @@ docs/rate-limits.md lists the spellings in the order in which they are believed.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.limits_said import reset_s
+from observatory.endpoints.wait_texts import instant_s, number_of, wait_in_words_s, wait_of
 
 NOT_NOW = frozenset({429, 503, 529})
 """Statuses that mean "try again later": too many requests (RFC 6585, 4), service unavailable (RFC
@@ -21,36 +20,39 @@ MOST_WAIT_S = 7 * 86_400.0
 """No longer wait is believed; the longest window of a documented limit is a week."""
 RELAYED = "llm_provider-"
 """What LiteLLM's proxy puts before the names of the headers that its own provider sent it."""
-_EPOCH_S = 1e9
-"""A plain number above this is an instant, in seconds since 1970."""
+RETRY_MS = ("retry-after-ms", "x-retry-after-ms", "x-ms-retry-after-ms")
+RETRY_S = ("retry-after", "x-retry-after")
+_BETWEEN = re.compile(r",(?!\s*\d{1,2}[ -][A-Za-z]{3})")
+"""The comma of a list, which a date's after the weekday is not."""
 _RESET_FIELD = re.compile(r"\b(?:reset|t)\s*=\s*(\d+)")
 _READ = 64 << 10
 _DEPTH = 8
-_UNITS_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_AMOUNT = r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|msecs?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
-_PART = re.compile(_AMOUNT + r"(?![a-z])", re.IGNORECASE)
-_SPAN = re.compile(rf"(?:{_AMOUNT}(?:\s*,?\s*(?:and\s+)?(?=\d)|(?![a-z])))+", re.IGNORECASE)
-_WORDS = re.compile(
-    rf"\b(?:try|retry|again|wait|resets?|available)\b[^\d;]{{0,40}}?(?P<span>{_SPAN.pattern})",
+_QUOTED_FIELD = re.compile(
+    r"\b((?:retry )?[a-z][a-z_-]{3,40})[\\\"'\s:=]+([\w.:+-]+)(?![\w:+-])(?!\s+[a-z])",
     re.IGNORECASE,
 )
-"""Azure: "Please retry after 12 seconds."; OpenAI: "Please try again in 1m30s."; Gemini: "Please retry in
-46.5s."."""
-_QUOTED_FIELD = re.compile(
-    r"\bretry[-_ ]?(?:delay|after)[\\\"'\s:=]+(\d+(?:\.\d+)?)(ms|s)?\b(?!\s*[a-z])", re.IGNORECASE
-)
-"""The field where an error object is quoted in a text: gateways wrap a provider's JSON into their own words."""
-_FIELDS_S = {
+"""A field where an error object is quoted in a text: gateways wrap a provider's JSON into their own words."""
+_Sort = Literal["retry", "reset", "instant"]
+_FIELDS: dict[str, tuple[_Sort, float]] = {
     # google.rpc.RetryInfo: a duration as JSON, "39s"; some libraries spell it as an object.
-    "retrydelay": 1.0,
-    "retryafter": 1.0,
-    "retryafters": 1.0,
-    "retryafterseconds": 1.0,
-    "retryaftersec": 1.0,
-    "retryafterms": 1e-3,
-    "retryaftermilliseconds": 1e-3,
+    **dict.fromkeys(("retrydelay", "retryafter", "retryafters", "retryin"), ("retry", 1.0)),
+    **dict.fromkeys(("retryafterseconds", "retryaftersec", "retryinseconds"), ("retry", 1.0)),
+    **dict.fromkeys(("waitseconds", "cooldownseconds"), ("retry", 1.0)),
+    **dict.fromkeys(("retryafterms", "retryaftermilliseconds", "retryinms"), ("retry", 1e-3)),
+    **dict.fromkeys(("retrydelayms", "waitms", "cooldownms"), ("retry", 1e-3)),
+    # OpenAI's Codex: resets_in_seconds, resets_at; Google's Code Assist: quotaResetDelay and -TimeStamp.
+    **dict.fromkeys(("resetsinseconds", "resetinseconds", "resetsin", "resetin"), ("reset", 1.0)),
+    **dict.fromkeys(("resetafter", "resetafterseconds", "quotaresetdelay"), ("reset", 1.0)),
+    **dict.fromkeys(("resetsinms", "resetinms", "resetafterms"), ("reset", 1e-3)),
+    **dict.fromkeys(("resetsat", "resetat", "retryat", "resettime"), ("instant", 1.0)),
+    **dict.fromkeys(("quotaresettimestamp", "retryaftertimestamp"), ("instant", 1.0)),
+    # OpenRouter: the headers of its provider, as fields.
+    **dict.fromkeys(("xratelimitreset", "ratelimitreset"), ("instant", 1.0)),
 }
-"""Fields of an error object without their case and separators, and the seconds in one of their units."""
+"""Fields of an error object without their case and separators: what they are, and the seconds in one of
+their units. What names the next try is believed before what names a limit's reset."""
+_ROUNDED_S = 1.0
+"""A wait that was cut or rounded to whole seconds differs from the exact one by less than this."""
 
 
 def asked_wait_s(
@@ -63,33 +65,15 @@ def asked_wait_s(
     """
     if refused is None:
         refused = response.status in NOT_NOW
-    found = _by_header(response, unix_s, "")
+    now_s = _now_s(response, unix_s)
+    found = _by_header(response, now_s, "")
     if found is None and refused:
-        found = _by_header(response, unix_s, RELAYED)
+        found = _by_header(response, now_s, RELAYED)
         if found is None:
-            found = _by_body(b"".join(response.pieces)[:_READ])
+            found = _by_body(b"".join(response.pieces)[:_READ], now_s)
         if found is None:
-            found = _by_limits(response, unix_s)
+            found = _by_limits(response, now_s)
     return None if found is None else min(found, MOST_WAIT_S)
-
-
-def _by_header(response: ResponseReader, unix_s: float, prefix: str) -> float | None:
-    """retry-after-ms, else Retry-After as seconds, a duration or a date (RFC 9110, 10.2.3)."""
-    exact = _number(response.header(f"{prefix}retry-after-ms"))
-    if exact is not None:
-        return exact / 1000
-    value = response.header(f"{prefix}retry-after")
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None and seconds < _EPOCH_S:
-        return seconds
-    if seconds is None and (span := duration_s(value)) is not None:
-        return span
-    until = seconds if seconds is not None else instant_s(value)
-    if until is None:
-        return None
-    return max(0.0, until - _now_s(response, unix_s))
 
 
 def _now_s(response: ResponseReader, unix_s: float) -> float:
@@ -99,45 +83,41 @@ def _now_s(response: ResponseReader, unix_s: float) -> float:
     return now if now is not None else unix_s
 
 
-def instant_s(text: str) -> float | None:
-    """Seconds since 1970 of a date in one of HTTP's three forms, or ISO 8601; UTC where it has no zone.
+def _by_header(response: ResponseReader, now_s: float, prefix: str) -> float | None:
+    """Retry-After as seconds, a duration or a date (RFC 9110, 10.2.3), or the same in milliseconds.
 
-    RFC 9110, 5.6.7: the two obsolete forms name no zone or GMT, and both are UTC.
+    The longest where there are several. Milliseconds are the exact spelling of whole seconds.
     """
-    for read in (parsedate_to_datetime, datetime.fromisoformat, _without_zone):
-        try:
-            moment = read(text.strip())
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, TypeError, OverflowError):
-            continue
-    return None
+    exact = _longest(response, {prefix + name for name in RETRY_MS}, 1e-3, now_s)
+    whole = _longest(response, {prefix + name for name in RETRY_S}, 1.0, now_s)
+    if exact is None or whole is None:
+        return exact if whole is None else whole
+    return exact if whole - exact < _ROUNDED_S else whole
 
 
-def _without_zone(text: str) -> datetime:
-    return parsedate_to_datetime(f"{text} GMT")
+def _longest(
+    response: ResponseReader, names: set[str], unit_s: float, now_s: float
+) -> float | None:
+    waits = [
+        wait
+        for name, value in response.headers
+        if name in names
+        for wait in _waits_of(value, unit_s, now_s)
+    ]
+    return max(waits, default=None)
 
 
-def duration_s(text: str) -> float | None:
-    """Seconds of a whole text that is a duration with units: 39s, 1m30s, 2 minutes and 5 seconds, 120ms."""
-    return _sum_s(text) if _SPAN.fullmatch(text.strip()) else None
+def _waits_of(value: str, unit_s: float, now_s: float) -> list[float]:
+    """The waits of one header, which is a list where a proxy joined several."""
+    whole = wait_of(value, unit_s, now_s)
+    if whole is not None:
+        return [whole]
+    parts = _BETWEEN.split(value)
+    found = (wait_of(part, unit_s, now_s) for part in parts) if len(parts) > 1 else ()
+    return [wait for wait in found if wait is not None]
 
 
-def wait_in_words_s(text: str) -> float | None:
-    """Return the first wait in a sentence, in seconds; None without any."""
-    found = _WORDS.search(text)
-    return _sum_s(found["span"]) if found is not None else None
-
-
-def _sum_s(text: str) -> float:
-    return sum(float(amount) * _UNITS_S[_unit(unit)] for amount, unit in _PART.findall(text))
-
-
-def _unit(word: str) -> str:
-    word = word.lower()
-    return "ms" if word.startswith(("ms", "milli")) else word[0]
-
-
-def _by_body(body: bytes) -> float | None:
+def _by_body(body: bytes, now_s: float) -> float | None:
     """A field of the error object or the error's words, the longer one where it has both.
 
     Google's field is cut to whole seconds: "retryDelay": "58s" with "Please retry in 58.934310785s."
@@ -147,63 +127,73 @@ def _by_body(body: bytes) -> float | None:
         return None
     text = body.decode("utf-8", "replace")
     start = text.lstrip("\ufeff \t\r\n")
+    words = wait_in_words_s(text, now_s)
     documents = [start] if start.startswith(("{", "[")) else _event_data(text)
     for document in documents:
         try:
-            found = next(_fields(msgspec.json.decode(document.encode()), 0), None)
+            found = _best(_fields(msgspec.json.decode(document.encode()), 0), now_s)
         except msgspec.DecodeError:
             continue
         if found is not None:
-            return max(found, wait_in_words_s(text) or 0.0)
-    quoted = _QUOTED_FIELD.search(text)
-    return wait_in_words_s(text) if quoted is None else _sum_s(f"{quoted[1]}{quoted[2] or 's'}")
+            return max(found, words or 0.0)
+    quoted = _best(_QUOTED_FIELD.findall(text), now_s)
+    return words if quoted is None else max(quoted, words or 0.0)
 
 
 def _event_data(text: str) -> Iterator[str]:
     return (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
 
 
-def _fields(value: Any, depth: int) -> Iterator[float]:
-    """Every wait that a field names, from the outside in."""
+def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Every field, from the outside in."""
     if depth > _DEPTH:
         return
     if isinstance(value, dict):
         for name, inner in value.items():
-            unit_s = _FIELDS_S.get(re.sub(r"[^a-z]", "", str(name).lower()))
-            wait_s = _field_s(inner, unit_s) if unit_s is not None else None
-            if wait_s is not None:
-                yield wait_s
+            yield str(name), inner
         value = list(value.values())
     if isinstance(value, list):
         for inner in value:
             yield from _fields(inner, depth + 1)
 
 
-def _field_s(value: Any, unit_s: float) -> float | None:
-    """A number in the field's unit, a duration as text, or Protocol Buffers' seconds and nanos."""
-    if isinstance(value, dict):
-        seconds, nanos = _number(value.get("seconds", 0)), _number(value.get("nanos", 0))
-        return None if seconds is None or nanos is None else seconds + nanos / 1e9
-    number = _number(value)
-    if number is not None:
-        return number * unit_s if number * unit_s < _EPOCH_S else None
-    return duration_s(value) if isinstance(value, str) else None
+def _best(
+    fields: "Iterator[tuple[str, Any]] | list[tuple[str, Any]]", now_s: float
+) -> float | None:
+    """The wait that fields name: the longest of the next try, else of a reset, else until an instant."""
+    waits: dict[_Sort, float] = {}
+    for name, value in fields:
+        sort, unit_s = _FIELDS.get(re.sub(r"[^a-z]", "", name.lower()), ("retry", 0.0))
+        wait_s = wait_of(value, unit_s, now_s) if unit_s else None
+        if wait_s is None or (sort == "instant" and not _is_instant(value)):
+            continue
+        waits[sort] = max(waits.get(sort, 0.0), wait_s)
+    retry, reset = waits.get("retry"), waits.get("reset")
+    if retry is None:
+        return reset if reset is not None else waits.get("instant")
+    return reset if reset is not None and 0 < reset - retry < _ROUNDED_S else retry
 
 
-def _by_limits(response: ResponseReader, unix_s: float) -> float | None:
+def _is_instant(value: Any) -> bool:
+    """Whether an instant's value is one: a plain small number is counted from an unknown start."""
+    number = number_of(value)
+    return isinstance(value, str | int | float) and (number is None or number >= 1e9)
+
+
+def _by_limits(response: ResponseReader, now_s: float) -> float | None:
     """When the limit that is used up is whole again; where the headers name one limit alone, that one.
 
     With several of which none is at zero it is not known which one refused.
     """
     named = {name.removeprefix(RELAYED): value for name, value in reversed(response.headers)}
-    now_s = _now_s(response, unix_s)
     resets: dict[str, float] = {}
     for name, value in named.items():
         if "ratelimit" in name.replace("-", "") and "reset" in name:
             found = reset_s(value, now_s)
+            found = wait_of(value, 1.0, now_s) if found is None else found
         elif name == "ratelimit" and (field := _RESET_FIELD.search(value)):
             # RateLimit of draft-ietf-httpapi-ratelimit-headers: seconds, as reset (to -07) or t.
-            found = _number(field[1])
+            found = number_of(field[1])
         else:
             continue
         if found is not None:
@@ -211,18 +201,9 @@ def _by_limits(response: ResponseReader, unix_s: float) -> float | None:
     empty = [
         wait
         for name, wait in resets.items()
-        if _number(named.get(name.replace("reset-after", "reset").replace("reset", "remaining")))
+        if number_of(named.get(name.replace("reset-after", "reset").replace("reset", "remaining")))
         == 0
     ]
     if empty:
         return max(empty)
     return next(iter(resets.values())) if len(resets) == 1 else None
-
-
-def _number(value: Any) -> float | None:
-    """A finite number of at least 0, also as text."""
-    try:
-        number = float(value) if isinstance(value, str | int | float) else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return number if 0 <= number < float("inf") and not isinstance(value, bool) else None

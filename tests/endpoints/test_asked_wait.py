@@ -10,14 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.endpoints.answer_headers import kept_headers
-from observatory.endpoints.asked_wait import (
-    MOST_WAIT_S,
-    asked_wait_s,
-    duration_s,
-    wait_in_words_s,
-)
+from observatory.endpoints.asked_wait import MOST_WAIT_S, asked_wait_s
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.wait_texts import duration_s, wait_in_words_s
 
 NOW_S = 1_795_953_600.0
 """2026-11-29 12:00:00 UTC."""
@@ -60,6 +56,9 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         "2026-11-29T12:00:30",
         "2026-11-29T21:00:30+09:00",
         "1795953630",
+        "1795953630000",
+        "1795953630000000",
+        '"Sun, 29 Nov 2026 12:00:30 GMT"',
     ],
 )
 @pytest.mark.parametrize("reference", [DATE, "Date: Sun Nov 29 12:00:00 2026", ""])
@@ -108,6 +107,26 @@ def test_a_date_is_utc_and_counts_from_the_services_own_clock(date: str, referen
         ),
         (["x-ratelimit-reset-requests: 8s", "x-ratelimit-reset-tokens: 60s"], None),
         (["x-ratelimit-remaining-requests: 0"], None),
+        (["Retry-After: 10, 30"], 30.0),
+        (["Retry-After: 30, 10"], 30.0),
+        (["Retry-After: 10", "Retry-After: 30"], 30.0),
+        (["Retry-After: 5, Sun, 29 Nov 2026 12:00:30 GMT", DATE], 30.0),
+        (['Retry-After: "30"'], 30.0),
+        (["Retry-After: PT30S"], 30.0),
+        (["Retry-After: PT1M30.5S"], 90.5),
+        (["Retry-After: P1DT1H"], 90_000.0),
+        (["Retry-After: 00:00:39"], 39.0),
+        (["Retry-After: 1.00:00:39"], 86_439.0),
+        (["x-retry-after: 30"], 30.0),
+        (["x-retry-after: 30", "Retry-After: 10"], 30.0),
+        (["x-ms-retry-after-ms: 1500"], 1.5),
+        (["Retry-After: 60", "retry-after-ms: 1500"], 60.0),
+        (["x-ratelimit-reset: 00:00:12"], 12.0),
+        (["x-ratelimit-reset: Sun, 29 Nov 2026 12:00:12 GMT", DATE], 12.0),
+        (["Retry-After: P"], None),
+        (["Retry-After: PT"], None),
+        (["Retry-After: ,"], None),
+        (["Retry-After: 12:30"], None),
         (["Retry-After: soon"], None),
         (["Retry-After: -3"], None),
         (["Retry-After: nan"], None),
@@ -167,6 +186,26 @@ def info(delay: Any) -> dict[str, Any]:
             5.2,
         ),
         ({"error": "too fast, wait 30 seconds"}, 30.0),
+        ({"retryAfter": "2026-11-29T12:00:30Z"}, 30.0),
+        ({"retry_after": "Sun, 29 Nov 2026 12:00:30 GMT"}, 30.0),
+        ({"retryAfter": 1795953630000}, 30.0),
+        ({"retry_after_ms": 1795953630000}, 30.0),
+        ({"retry_after": "PT30S"}, 30.0),
+        ({"error": {"type": "usage_limit_reached", "resets_in_seconds": 7200}}, 7200.0),
+        ({"error": {"resets_at": 1795953630}}, 30.0),
+        ({"error": {"resets_at": 1795953660, "resets_in_seconds": 59}}, 59.0),
+        ({"error": {"resets_at": 30}}, None),
+        ({"error": {"resets_at": "2026-11-29T12:00:30Z"}}, 30.0),
+        ({"error": {"details": [{"metadata": {"quotaResetDelay": "30.5s"}}]}}, 30.5),
+        ({"error": {"details": [{"retryDelay": "30s"}, {"quotaResetDelay": "30.5s"}]}}, 30.5),
+        ({"error": {"details": [{"retryDelay": "3s"}, {"quotaResetDelay": "7200s"}]}}, 3.0),
+        ({"error": {"metadata": {"quotaResetTimeStamp": "2026-11-29T12:00:30Z"}}}, 30.0),
+        ({"error": {"metadata": {"headers": {"X-RateLimit-Reset": "1795953630000"}}}}, 30.0),
+        ({"error": {"message": json.dumps({"error": {"resets_in_seconds": 40}})}}, 40.0),
+        ({"error": "upstream: {'retryAfter': '2026-11-29T12:00:30Z'}"}, 30.0),
+        ({"error": {"message": "Please try again at 2026-11-29T12:00:30Z."}}, 30.0),
+        ({"error": {"message": "The model is available 24 hours a day; 3 RPM exceeded"}}, None),
+        ({"error": {"reset_password": "2026", "retries": 3, "retry": 5}}, None),
         ({"error": {"message": "Try again later"}}, None),
         ({"error": {"code": 429, "retryDelay": "soon"}}, None),
         ({"retry_after": True}, None),
@@ -178,7 +217,7 @@ def info(delay: Any) -> dict[str, Any]:
     ],
 )
 def test_bodies(body: Any, seconds: float | None) -> None:
-    assert asked(body=body) == seconds
+    assert asked(body=body, unix_s=NOW_S) == seconds
 
 
 def test_a_header_wins_over_the_body_and_the_body_over_the_limits() -> None:
@@ -216,6 +255,25 @@ def test_the_body_of_a_refusal_alone_is_read(status: int, seconds: float | None)
         ),
         ("wait 3 mins", 180.0),
         ("The limit resets in 2 days", 172_800.0),
+        ("The limit resets in 00:00:39", 39.0),
+        ("Try again in 1 day, 0:00:39.", 86_439.0),
+        ("retry after PT30S", 30.0),
+        ("Please wait for at least 30 seconds.", 30.0),
+        ("You need to wait another 20 seconds before the next request", 20.0),
+        ("Rate limit exceeded, retry your request in about 7s", 7.0),
+        ("Usage limit reached, resets at 2026-11-29 12:00:30 UTC", 30.0),
+        ("Your limit resets at 1795953630", 30.0),
+        ("cooldown: 12s", 12.0),
+        ("Model is available 24 hours a day; you exceeded 3 RPM", None),
+        ("available for 24 hours a day", None),
+        ("try again: 100 requests in 24 hours a day", None),
+        ("the limit resets every 24 hours", None),
+        ("we try 3 replicas, each for 30 seconds", None),
+        ("the last try took 30 s", None),
+        ("the request had to wait 30 seconds in the queue", None),
+        ("the maximum wait 30s was exceeded", None),
+        ("this preview is available for 30 days", None),
+        ("available 9:00:00 to 17:00:00", None),
         ("you asked 20 times in 5 seconds", None),
         ("try again", None),
         ("try again in 5 steps", None),
@@ -224,13 +282,20 @@ def test_the_body_of_a_refusal_alone_is_read(status: int, seconds: float | None)
     ],
 )
 def test_words(words: str, seconds: float | None) -> None:
-    found = wait_in_words_s(words)
+    found = wait_in_words_s(words, NOW_S)
     assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize("text", ["retry " * 9000, "wait 1" * 9000, "1h, " * 9000, "a-" * 30_000])
+def test_a_long_text_is_soon_read(text: str) -> None:
+    began = time.process_time()
+    assert asked(body=text.encode()) in (None, 1.0)
+    assert time.process_time() - began < 5
 
 
 @given(st.text(max_size=200))
 def test_no_text_raises(text: str) -> None:
-    wait_in_words_s(text)
+    wait_in_words_s(text, NOW_S)
     duration_s(text)
     asked(body=text.encode("utf-8", "replace"))
 
