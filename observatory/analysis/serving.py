@@ -92,7 +92,7 @@ def refusal(self_row: Row, api_row: Row) -> str | None:
     if self_row["attainment"] is None:
         return "the scenario has no `slo`: what a replica can serve is not defined without one"
     if self_row["served_reason"] == "sample_floor":
-        return f"what {own} serves within the SLO is not known: {_few(self_row['goodput_n'])}"
+        return f"what {own} serves within the SLO is not known: {_few_independent(self_row)}"
     if not self_row["goodput_rps"]:
         return (
             f"{own} does not meet the SLO at any stage (asked {self_row['attainment']:.1%} of requests, "
@@ -198,7 +198,7 @@ def no_month(row: Row) -> str:
     if row["usd_per_hour"] is None:
         return "no hourly rate is stated"
     if row["served_reason"] == "sample_floor":
-        return f"what it serves within the SLO {_few(row['goodput_n'])}"
+        return f"what it serves within the SLO {_few_independent(row)}"
     return "the scenario has no SLO" if row["attainment"] is None else "no stage met the SLO"
 
 
@@ -211,6 +211,15 @@ def _unpriced(row: Row) -> str:
 
 def _few(found: int | None) -> str:
     return f"{needs_text(MEAN_FLOOR, found or 0)} in a steady window"
+
+
+def _few_independent(row: Row) -> str:
+    """Of goodput_n, which counts requests that depend on each other as fewer."""
+    found = row["goodput_n"] or 0
+    return (
+        f"needs {MEAN_FLOOR} independent requests in a steady window, has about {found:,}: "
+        "run longer at that load"
+    )
 
 
 def cache_sentence(row: Row) -> str | None:

@@ -45,7 +45,8 @@ class Counts:
                     self.refused += 1
                     self.refusal = self.refusal or attempt.error_text
             self.streamed_tokens += attempt.tokens.streamed or 0
-            if attempt.first_token is not None and attempt.sent is not None:
+            whole = attempt.streamed is False
+            if not whole and attempt.first_token is not None and attempt.sent is not None:
                 self.recent_ttft_ns.append(attempt.first_token - attempt.sent)
 
 

@@ -28,7 +28,8 @@ from observatory.store.warehouse import IngestResult, ingest
 class FinishedRun:
     """A sealed and judged run with its stage metrics (columns of STAGE_METRICS, without run_id).
 
-    cost_usd: of all its requests whose cost is known, warm-up and priming included; None of none.
+    cost_usd: of all its requests whose cost is known, warm-up and priming included; None where
+    none is known, 0 where nothing was sent.
     without_cost: answers, whole or broken off, whose cost is not known and so is not in it.
     """
 
@@ -73,7 +74,9 @@ def reread(folder: Path) -> FinishedRun:
 
 
 def _bill(frames: RunFrames) -> tuple[float | None, int]:
-    """cost_usd and without_cost of a finished run."""
+    """cost_usd and without_cost of a finished run; a run that sent nothing cost nothing."""
+    if not frames.attempts.height:
+        return 0.0, 0
     costs = frames.requests.get_column("cost_usd").drop_nulls()
     answered = frames.attempts.filter(pl.col("final") & pl.col("first_event_ns").is_not_null())
     unknown = frames.requests.filter(pl.col("cost_usd").is_null()).join(

@@ -146,7 +146,7 @@ def _workload_words(workload: Row) -> str:
     if kind == "tasks":
         return ", ".join(str(task).replace("-", " ") for task in workload.get("tasks") or [])
     if kind == "file":
-        return f"requests of {str(workload.get('path', '')).rsplit('/', 1)[-1]}"
+        return "your own requests, from a file"
     return "synthetic text of drawn lengths" if kind == "synthetic" else ""
 
 

@@ -69,7 +69,9 @@ def _fit(member: Member) -> bool:
 
 def _alone(members: Sequence[Member], fit: Sequence[Member]) -> str:
     names = ", ".join(member.look.target for member in members if member.look.emulated)
-    aside = f" {names} is a seeded stand-in and enters no statement." if names else ""
+    aside = ""
+    if names:
+        aside = f" Left out of the comparison, because it is emulated: {names}."
     if not fit:
         return f"No real target was measured well enough to compare.{aside}"
     return f"Only one real target was measured, so nothing is compared.{aside}"

@@ -180,7 +180,7 @@ BREAK_EVEN = Macro(
       WHEN a.usd_per_request IS NULL THEN 'what a request of the second run costs is not known'
       WHEN s.attainment IS NULL THEN 'the scenario has no SLO'
       WHEN s.served_reason = 'sample_floor' THEN concat('the first run needs {MEAN_FLOOR} '
-        'requests in a steady window, has ', s.goodput_n::BIGINT)
+        'independent requests in a steady window, has about ', s.goodput_n::BIGINT, ': run longer at that load')
       WHEN s.goodput_rps IS NULL THEN 'no stage of the first run meets the SLO'
       WHEN s.electricity_missing THEN 'the electricity of the first run is not known' END AS refused
   FROM money_per_run s CROSS JOIN money_per_run a WHERE s.run_id = self_run AND a.run_id = api_run

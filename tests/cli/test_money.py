@@ -221,11 +221,11 @@ def test_three_answers_carry_no_price_no_month_and_no_break_even(tmp_path: Path)
     text = typed(workspace, "cost", "last", "--requests-a-day", "1000")
     assert text.count("needs 30 requests, has 3") >= 5
     assert "a month at 1,000 requests a day: not known, needs 30 requests, has 3" in text
-    assert "not known, what it serves within the SLO needs 30 requests, has 3" in text
+    assert "not known, what it serves within the SLO needs 30 independent requests" in text
     bought, served = answered(workspace, "cost", "last")
     assert (bought["month"], bought["usd_per_request"]) == (None, None)
     assert "needs 30 requests, has 3" in bought["no_month"]
-    assert "needs 30 requests, has 3" in served["no_month"]
+    assert "needs 30 independent requests in a steady window" in served["no_month"]
     none = answered(workspace, "breakeven", "llama", "emulated-api")
     assert none["requests_a_day"] is None
     assert "needs 30 requests, has 3 in a steady window" in none["reason"]

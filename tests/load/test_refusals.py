@@ -8,6 +8,7 @@ import pytest
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import ENDED, ISSUED, REFUSED, StageCounts
 from observatory.endpoints.http_response import ResponseReader
+from observatory.load.heartbeat import Counts
 from observatory.load.refusals import (
     ENOUGH,
     FEW,
@@ -199,3 +200,12 @@ def test_another_worker_that_waits_for_its_first_answer_is_waited_for(tmp_path: 
     refusals.take(ended(*[attempt()] * ENOUGH), 10)
     assert not refusals.stop([], 11)
     assert refusals.stop([], 11 + PATIENCE_NS)
+
+
+def test_progress_shows_no_first_token_of_an_answer_that_came_whole() -> None:
+    counts = Counts()
+    times = {"sent": 0, "first_token": 50, "http_status": 200}
+    counts.take(ended(Attempt(0, outcome="ok", streamed=False, **times)))
+    assert counts.recent_ttft_ns == []
+    counts.take(ended(Attempt(0, outcome="ok", streamed=True, **times)))
+    assert counts.recent_ttft_ns == [50]

@@ -236,3 +236,8 @@ def test_answers_without_a_cost_are_counted_when_a_run_ends(tmp_path: Path) -> N
     ended = reread(sealed_run(workspace_in(tmp_path), records=records))
     assert ended.cost_usd == pytest.approx((100 * 1 + 4 * 10) / 1e6)
     assert ended.without_cost == 2
+
+
+def test_a_run_that_sent_nothing_cost_nothing(tmp_path: Path) -> None:
+    ended = reread(sealed_run(workspace_in(tmp_path), records=[]))
+    assert (ended.cost_usd, ended.without_cost) == (0.0, 0)

@@ -103,7 +103,7 @@ def test_one_real_target_beside_an_emulated_one_is_compared_with_nothing(
 ) -> None:
     built = build_site(planter(seeds["smollm2-llamacpp"], seeds["emulated-api"]))
     text = words(built / "index.html")
-    assert "emulated-api is a seeded stand-in and enters no statement" in text
+    assert "Left out of the comparison, because it is emulated: emulated-api" in text
 
 
 def test_emulated_targets_are_marked_and_enter_no_statement(built: Path) -> None:

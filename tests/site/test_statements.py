@@ -101,8 +101,8 @@ def test_one_model_on_two_engines_needs_no_score() -> None:
 def test_a_stand_in_enters_no_statement() -> None:
     text = said(member("emulated-api", (0.001, 0.001, 0.001), emulated=True), member("real"))
     assert text == (
-        "Only one real target was measured, so nothing is compared. emulated-api is a seeded "
-        "stand-in and enters no statement."
+        "Only one real target was measured, so nothing is compared. Left out of the comparison, "
+        "because it is emulated: emulated-api."
     )
 
 

@@ -414,8 +414,11 @@ def test_too_few_requests_carry_no_break_even_and_no_month(
         "UPDATE stage_metrics SET n = 30, value = 2, reason = NULL WHERE run_id = 'a'"
     )
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
-    assert row["reason"] == "the first run needs 30 requests in a steady window, has 29"
-    assert "has 29 in a steady window" in no_month(own)
+    assert row["reason"] == (
+        "the first run needs 30 independent requests in a steady window, has about 29: "
+        "run longer at that load"
+    )
+    assert "has about 29: run longer" in no_month(own)
 
 
 def test_a_price_that_varies_widens_break_even_and_month(
