@@ -104,6 +104,7 @@ TOO_HIGH = {
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_every_cell_that_is_shown_covers() -> None:
     """500 windows of each model, and 250 differences. One cell covers too little, and at least 75 %."""
     with ProcessPoolExecutor() as pool:
