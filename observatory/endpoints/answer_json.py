@@ -58,6 +58,8 @@ class Choice(msgspec.Struct, gc=False):
     message: Said | None = None
     text: str | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    content_filter_results: Any = None
     usage: "Usage | None" = None
     error: Any = None
 
@@ -161,7 +163,12 @@ def _choice(value: dict[str, Any]) -> dict[str, Any]:
     if "text" in value:
         kept["text"] = _text(value["text"])
     kept["error"] = value.get("error")
+    kept["content_filter_results"] = value.get("content_filter_results")
+    if isinstance(native := value.get("native_finish_reason"), str):
+        kept["native_finish_reason"] = native
     reason = value.get("finish_reason")
+    if isinstance(reason, list):
+        reason = next(iter(reason), None)
     if isinstance(reason, dict):  # SGLang's own: {"type": "abort", "message": ...}
         kind = reason.get("type")
         if isinstance(kind, str) and bad_end(kind) == "failed" and reason.get("message"):

@@ -8,8 +8,10 @@ from itertools import pairwise
 from typing import ClassVar
 
 from observatory.endpoints.answer_json import Usage
-from observatory.endpoints.finish_reasons import BadEnd, bad_end
+from observatory.endpoints.failures import is_void
+from observatory.endpoints.finish_reasons import BadEnd, end_of
 from observatory.endpoints.odd_events import is_error_name, read_odd
+from observatory.endpoints.sse import NO_FIELD
 
 _FEWEST_CUMULATIVE = 3
 
@@ -23,7 +25,7 @@ class AnswerReading:
     arguments]. split_unknown: usage does not tell the tokens of the text that was streamed, because
     reasoning was streamed as a summary of what was billed, or its tokens are not told apart.
     saw_done: the end marker of the wire was received. ends_with: which one. bad_end: the finish
-    reason means a failure or a filter. end_seen: what may be the end has come, so that the next text
+    reason means a failure or a filter. odd_end: it is no name that is known. end_seen: what may be the end has come, so that the next text
     has to be read whole. odd_events: events that no wire knows and that hold no text, which are
     passed over and counted; odd_event is the first of them.
     """
@@ -46,6 +48,7 @@ class AnswerReading:
         "first_event",
         "first_reasoning",
         "model",
+        "odd_end",
         "odd_event",
         "odd_events",
         "reasoning_pieces",
@@ -76,6 +79,7 @@ class AnswerReading:
         self.usage_event: int | None = None
         self.finish_reason: str | None = None
         self.bad_end: BadEnd | None = None
+        self.odd_end = False
         self.end_seen = False
         self.model: str | None = None
         self.system_fingerprint: str | None = None
@@ -128,9 +132,27 @@ class AnswerReading:
 
     def _ends_as(self, reason: str, theirs: str) -> None:
         """The answer's finish reason, in the common words and in the server's; a bad one stays."""
-        if self.bad_end is None:
+        if self.bad_end is None or self.finish_reason is None:
             self.finish_reason = reason
-            self.bad_end = bad_end(theirs)
+        if self.bad_end is None:
+            end = end_of(theirs)
+            if end in ("failed", "filtered"):
+                self.bad_end = end
+            elif end == "unknown" and not self.odd_end:
+                self.odd_end = True
+                self.note_odd(f"finish reason {theirs}")
+
+    def _fails(self, error: object) -> None:
+        """Take in what a server sends as its error, unless it states that there is none."""
+        if error and self.error is None and not is_void(error):
+            self.error = error
+
+    def _named(self, name: bytes, data: bytes) -> None:
+        """Take in what an event's name states: a failure, or that the event has no field."""
+        if name == NO_FIELD:
+            self.note_odd("JSON on a line without data:")
+        elif self.error is None and is_error_name(name):
+            self.error = data.decode("utf-8", "replace") or "an error without a word"
 
     def _reasons(self, text: str | None, at: int) -> int:
         """A piece of reasoning; answers its characters."""

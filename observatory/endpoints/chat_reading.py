@@ -13,7 +13,8 @@ from observatory.endpoints.answer_json import (
     unknown_reasoning,
 )
 from observatory.endpoints.answer_reading import AnswerReading
-from observatory.endpoints.odd_events import is_error_name
+from observatory.endpoints.failures import failure_in
+from observatory.endpoints.finish_reasons import bad_end
 from observatory.endpoints.token_split import joined, running_output
 
 _NO_FUNCTION = Function()
@@ -68,8 +69,10 @@ class ChatReading(AnswerReading):
             self._carried(self._reasons(thought, at), at, read)
             for choice in chunk.choices or ():
                 self._text_came(choice)
-        if name and self.error is None and is_error_name(name):
-            self.error = chunk.message or chunk.detail or data.decode("utf-8", "replace")
+        if name:
+            self._named(name, data)
+        if not chunk.choices and self.error is None:
+            self.error = failure_in(data)
 
     def whole_answer(self, body: bytes, at: int) -> None:
         """One JSON document, complete at `at`: one event with all its text."""
@@ -81,7 +84,7 @@ class ChatReading(AnswerReading):
         if not self._chunk(chunk, at, 0) and (thought := unknown_reasoning(body)):
             self._carried(self._reasons(thought, at), at, 0)
         if not chunk.choices and self.error is None:
-            self.error = chunk.detail or chunk.message
+            self.error = chunk.detail or chunk.message or failure_in(body)
 
     def _chunk(self, chunk: Chunk, at: int, read: int) -> int:
         """Take in a chunk; answers the characters of text in it."""
@@ -96,8 +99,8 @@ class ChatReading(AnswerReading):
             usage, error = usage or chunk.x_groq.usage, error or chunk.x_groq.error
         if chunk.object == "error" and not error:
             error = chunk.message or "the event is of type error"
-        if error and self.error is None:
-            self.error = error
+        if error:
+            self._fails(error)
         characters = 0
         for choice in chunk.choices or ():
             own = self._choice(choice, at)
@@ -106,6 +109,10 @@ class ChatReading(AnswerReading):
                 self._text_came(choice)
             if choice.finish_reason:
                 self._finishes(choice, own)
+            if choice.native_finish_reason and bad_end(choice.native_finish_reason):
+                self._fails_natively(choice.native_finish_reason)
+            if choice.content_filter_results and self.bad_end is None:
+                self._filters(choice.content_filter_results)
             if usage is None:
                 usage = choice.usage
                 if usage is None and choice.delta is not None:
@@ -139,6 +146,17 @@ class ChatReading(AnswerReading):
         self._ended_choices[choice.index or 0] = ends
         self.end_seen = True
 
+    def _fails_natively(self, reason: str) -> None:
+        """A gateway passes on the bad end of the server behind it, and a good one instead of it."""
+        if self.bad_end is None:
+            self._ends_as(reason, reason)
+
+    def _filters(self, results: object) -> None:
+        """Azure's verdict on each category: where one filtered, the answer was stopped."""
+        verdicts = results.values() if isinstance(results, dict) else ()
+        if any(isinstance(one, dict) and one.get("filtered") is True for one in verdicts):
+            self.bad_end = "filtered"
+
     def _text_came(self, choice: Choice) -> None:
         """Text came after what may have been the end: then it was none."""
         if self._usage_ends:
@@ -150,8 +168,8 @@ class ChatReading(AnswerReading):
 
     def _choice(self, choice: Choice, at: int) -> int:
         """Take in one choice; answers the characters of text in it."""
-        if choice.error and self.error is None:
-            self.error = choice.error  # OpenRouter's, beside finish_reason: error
+        if choice.error:
+            self._fails(choice.error)  # OpenRouter's, beside finish_reason: error
         characters = 0
         if choice.delta is not None:
             characters = self._said(choice.delta, at)

@@ -17,6 +17,9 @@ _MESSAGES = (
     "detail",
     "details",
     "error_message",
+    "error_msg",
+    "status_msg",
+    "errors",
     "description",
     "reason",
 )

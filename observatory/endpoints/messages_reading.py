@@ -12,8 +12,8 @@ import msgspec
 
 from observatory.endpoints.answer_json import Details, Usage
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.failures import failure_in
 from observatory.endpoints.fitting import read_fitting
-from observatory.endpoints.odd_events import is_error_name
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -24,6 +24,9 @@ FINISH_REASONS = {
 }
 """platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; others stand as they come
 (refusal, pause_turn)."""
+
+
+_PASSED = frozenset({"ping", "content_block_stop"})
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -40,6 +43,7 @@ class _Delta(msgspec.Struct, gc=False):
     thinking: str | None = None
     partial_json: str | None = None
     stop_reason: str | None = None
+    error: Any = None
 
 
 class _OutputDetails(msgspec.Struct, gc=False):
@@ -121,13 +125,16 @@ class MessagesReading(AnswerReading):
                 if event.content_block is not None:
                     self._carried(self._block(event.content_block, event.index, at), at, read)
             case "message_start":
+                self._fails(event.error)
                 if event.message is not None:
                     self._model(event.message.model)
                     self._count(event.message.usage, None)
             case "message_delta":
+                self._fails(event.error or (event.delta is not None and event.delta.error))
                 self._finished(event.delta.stop_reason if event.delta is not None else None)
                 self._count(event.usage, at)
             case "message_stop":
+                self._fails(event.error)
                 self.saw_done = True
             case _:
                 self._other(event, name, data)
@@ -149,9 +156,16 @@ class MessagesReading(AnswerReading):
         self._count(event.usage, at)
 
     def _other(self, event: _Event, name: bytes, data: bytes) -> None:
-        """ping, content_block_stop and what may come to be pass; an error is one."""
-        if (event.error or event.type == "error" or is_error_name(name)) and self.error is None:
-            self.error = event.error or data.decode("utf-8", "replace")
+        """ping, content_block_stop and what may come to be pass; an error is one, and so is its shape."""
+        self._fails(event.error)
+        if event.type in _PASSED or event.content is not None:
+            return
+        if event.type == "error" and self.error is None:
+            self.error = data.decode("utf-8", "replace")
+        if name:
+            self._named(name, data)
+        if self.error is None:
+            self.error = failure_in(data)
 
     def _piece(self, delta: _Delta, index: int | None, at: int) -> int:
         if delta.text and not (delta.type and _REASONING.search(delta.type)):

@@ -5,23 +5,23 @@ through a relay that knows no comments); one of them must not fail an answer tha
 """
 
 import json
-import re
 from typing import Literal
+
+from observatory.endpoints.failures import names_failure, speaks_of_failure
 
 Odd = Literal["done", "nothing", "error", "unreadable"]
 
 _DONE = frozenset({b"[done]", b'"[done]"', b"'[done]'", b"done", b'"done"', b"[end]", b"[stop]"})
-_ERROR = re.compile(rb"(?i)\b(?:error|exception|traceback|failed|failure|unavailable|overloaded)\b")
 _BROKEN = (b"{", b"[", b'"')
 """What begins so was meant to be JSON: text may be lost with it."""
 
 
+_LONGEST_NAME = 200
+
+
 def is_error_name(name: bytes) -> bool:
     """Whether an event is an error by its name alone."""
-    if not name:
-        return False
-    lower = name.lower()
-    return lower in (b"error", b"exception") or lower.endswith((b".error", b"_error"))
+    return bool(name) and names_failure(name[:_LONGEST_NAME].decode("utf-8", "replace"))
 
 
 def read_odd(data: bytes) -> Odd | list[bytes]:
@@ -41,10 +41,10 @@ def read_odd(data: bytes) -> Odd | list[bytes]:
     except (ValueError, RecursionError):
         if bare.startswith(_BROKEN):
             return "unreadable"
-        return "error" if _ERROR.search(bare) else "nothing"
+        return "error" if speaks_of_failure(bare.decode("utf-8", "replace")) else "nothing"
     if isinstance(value, list):
         objects = [json.dumps(one).encode() for one in value if isinstance(one, dict)]
         return objects if objects else "nothing"
-    if isinstance(value, str) and _ERROR.search(value.encode("utf-8", "replace")):
+    if isinstance(value, str) and speaks_of_failure(value):
         return "error"
     return "nothing"

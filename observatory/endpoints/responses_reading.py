@@ -11,8 +11,8 @@ import msgspec
 
 from observatory.endpoints.answer_json import Usage
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.failures import failure_in, is_void
 from observatory.endpoints.fitting import read_fitting
-from observatory.endpoints.odd_events import is_error_name
 from observatory.endpoints.token_split import joined
 
 INCOMPLETE = {"max_output_tokens": "length"}
@@ -121,14 +121,22 @@ class ResponsesReading(AnswerReading):
         if response.status in _NOT_OVER and self.error is None:
             self.error = f"the response's status is {response.status}"
         if response.output is None and self.error is None:
-            self.error = response.detail or response.message
+            self.error = response.detail or response.message or failure_in(body)
 
     def _other(self, event: _Event, name: bytes, data: bytes, at: int) -> int:
         """What carries no piece of text; characters where it has text all the same."""
-        if event.error or event.type == "error" or is_error_name(name):
+        if (event.error and not is_void(event.error)) or event.type == "error":
             said = {"message": event.message, "code": event.code} if event.message else None
             self.error = self.error or event.error or said or data.decode("utf-8", "replace")
             return 0
+        if name:
+            self._named(name, data)
+        if (
+            self.error is None
+            and event.response is None
+            and not (event.type or "").startswith("response.")
+        ):
+            self.error = failure_in(data)
         if event.type == "response.output_item.added" and event.item is not None:
             item = event.item
             if item.type in _CALLS:
@@ -160,8 +168,7 @@ class ResponsesReading(AnswerReading):
             usage = response.usage
             self.usage = usage if self.usage is None else joined(self.usage, usage)
             self.usage_event = at
-        if response.error and self.error is None:
-            self.error = response.error
+        self._fails(response.error)
         if response.status in _BAD_STATUSES and self.error is None:
             self.error = f"the response's status is {response.status}"
         characters = 0

@@ -13,6 +13,12 @@ from observatory.endpoints.odd_events import is_error_name
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_QUIET = frozenset({b"", b"id", b"retry"})
+"""Fields of the standard that say nothing about the answer; an empty one is a comment."""
+_BARE_NAME = re.compile(rb"[A-Za-z][\w .\-]{0,80}")
+_NO_ERROR = frozenset({b"null", b"none", b"false", b"0"})
+NO_FIELD = b"\0no field"
+"""The name of an event of a JSON object on a line without `data:`."""
 
 
 Event = tuple[bytes, bytes, int, bool]
@@ -24,7 +30,8 @@ some servers rely on."""
 
 def split_events(body: bytes) -> Iterator[Event]:
     """Every event with data, be it empty, in order, and an error without; comments, ids and retry fields are passed
-    over.
+    over. A line that is no field is an event where it is a JSON object (named NO_FIELD), or where the word before
+    its colon names a failure.
 
     Where only one line end separates events, the standard joins them into one event, whose data has one
     line for each. Data of which every line is a complete JSON object (or [DONE]) can only be that, so
@@ -85,11 +92,39 @@ def _events_of(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -
     if len(lines) > 1 and sum(line.startswith(b"data:") for line in lines) > 1:
         events = _one_a_line(lines, ends, end, whole)
         if events:
-            yield from events
+            yield from events[:-1]
+            for data, name in _outside(_fields(lines)[2], alone=False):
+                yield data, name, end, whole
+            yield events[-1]
             return
-    data, name = _fields(lines)
-    if data is not None or is_error_name(name):
-        yield data or b"", name, end, whole
+    found, named, others = _fields(lines)
+    if others:  # before the data, which may be the stream's end
+        for data, name in _outside(others, alone=found is None):
+            yield data, name, end, whole
+    if found is not None or is_error_name(named):
+        yield found or b"", named, end, whole
+
+
+def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]]:
+    """Data and name of what lines state that are no field of the standard: JSON objects, and errors.
+
+    llama.cpp sends `error: {...}`, some gateways their error's JSON alone. alone: no line of the block is data.
+    """
+    joined = b"\n".join(lines)
+    if alone and len(lines) > 1 and _is_whole(joined.strip()):
+        yield joined, NO_FIELD
+        return
+    for line in lines:
+        if line.startswith(b"{"):
+            if _is_whole(line.rstrip()):
+                yield line, NO_FIELD
+            continue
+        field, _, value = line.partition(b":")
+        value = value.strip()
+        if not _BARE_NAME.fullmatch(field) or value.lower() in _NO_ERROR:
+            continue
+        if is_error_name(field):
+            yield value or field, b"error"
 
 
 def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> list[Event]:
@@ -130,9 +165,10 @@ def _is_whole(data: bytes) -> bool:
         return False
 
 
-def _fields(lines: list[bytes]) -> tuple[bytes | None, bytes]:
-    """Data, None where there is none, and name."""
+def _fields(lines: list[bytes]) -> tuple[bytes | None, bytes, list[bytes]]:
+    """Data, None where there is none, name, and the lines that are no field of the standard."""
     data: list[bytes] = []
+    others: list[bytes] = []
     name = b""
     for line in lines:
         field, _, value = line.partition(b":")
@@ -142,4 +178,6 @@ def _fields(lines: list[bytes]) -> tuple[bytes | None, bytes]:
             data.append(value)
         elif field == b"event":
             name = value
-    return b"\n".join(data) if data else None, name
+        elif field not in _QUIET:
+            others.append(line)
+    return b"\n".join(data) if data else None, name, others

@@ -53,7 +53,8 @@ def _error_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
 def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
     reason = reading.finish_reason
     if reading.bad_end == "filtered":
-        text = f"a content filter ended the answer: its finish reason is {reason}"
+        named = f": its finish reason is {reason}" if reason else ""
+        text = f"a content filter ended the answer{named}"
         return Fault(phase, "content_filter", text, "filtered")
     return Fault(phase, "bad_finish", f"the answer's finish reason is {reason}")
 
@@ -73,7 +74,7 @@ def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> F
             phase, "bad_json", f"not JSON: {_text(reading.bad_json)}{_blank_line(reading)}"
         )
     if reading.sort == "json":
-        if reading.event_ns or reading.finish_reason:
+        if reading.event_ns or (reading.finish_reason and not _ended_oddly(reading)):
             return None
         return Fault("body", "empty_answer", f"there is no answer in it: {_text(body)}")
     if not reading.said_its_end:
@@ -81,10 +82,17 @@ def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> F
             return Fault("body", "empty_answer", f"the answer has no event{_odd(reading)}")
         text = f"the stream ended without {reading.ends_with}{_odd(reading)}"
         return Fault("stream", "early_close", text)
-    if not reading.event_ns and not reading.finish_reason and reading.usage is None:
+    unknown = reading.finish_reason is None and reading.usage is None
+    if not reading.event_ns and (unknown or _ended_oddly(reading)):
         text = f"the stream ended without text or finish reason{_odd(reading)}"
         return Fault("stream", "empty_answer", text)
     return None
+
+
+def _ended_oddly(reading: AnswerReading) -> bool:
+    """Whether a finish reason that is no known name came with no token."""
+    usage = reading.usage
+    return reading.odd_end and (usage is None or not usage.completion_tokens)
 
 
 def _odd(reading: AnswerReading) -> str:

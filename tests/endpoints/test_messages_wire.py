@@ -235,7 +235,7 @@ def test_a_whole_answer() -> None:
     assert (got.attempt.tokens.prompt, got.attempt.tokens.output) == (12, 12)
     assert got.attempt.finish_reason == "tool_calls" and got.attempt.outcome == "ok"
     refused = read(whole({"detail": "no"}), wire="messages", streaming=False).attempt
-    assert (refused.outcome, refused.error_kind) == ("error", "empty_answer")
+    assert (refused.outcome, refused.error_kind) == ("error", "error_event")
     error = {"type": "error", "error": {"type": "api_error", "message": "Bad."}}
     failed = read(whole(error), wire="messages", streaming=False).attempt
     assert (failed.error_kind, failed.error_text) == ("error_event", "Bad. (api_error)")
