@@ -227,8 +227,8 @@ class Scenario(Strict):
     )
     stop_on_refusals: bool | None = Field(
         default=None,
-        description="stop a run whose first 20 answers are all refused alike (4xx but 429); default: "
-        "true, but false for an emulated target that has `faults`",
+        description="stop a run whose first 20 answers are all refused alike (4xx but throttles, or the "
+        "same error inside a 200); default: true, but false for an emulated target that has `faults`",
     )
 
     @field_validator("stages")

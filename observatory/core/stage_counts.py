@@ -17,6 +17,8 @@ has come. tries, output_tokens, nano_usd: what of its caps was spent when it las
 flight at its worst; they stay 0 without caps."""
 OTHERWISE = -1
 """As refused_since: the service accepted a request, ended or not, or refused one in another way."""
+EMPTY_ALIKE = 4
+"""The likeness of answers with nothing in them."""
 _WIDTH = 8
 _BYTES = 8
 

@@ -29,11 +29,6 @@ _SHOWN = 3
 """Errors of a list that are put into words."""
 _MOST_READ = 64 * 1024
 """Bytes of an error's body that are looked into."""
-# A plain 503 is not among them: as with a status, an error without a time to wait is a failure.
-_OVERLOADED = re.compile(
-    r"overloaded|rate_?limit|too_?many_?requests|throttl|resource_?exhausted|slow_?down"
-    r"|server_?busy|capacity_?exceeded|insufficient_?quota|\b(?:429|529)\b"
-)
 _FILTERED = re.compile(
     r"content_?filter|content_?policy|responsible_?ai_?policy|moderation|guardrail|safety"
     r"|data_?inspection_?failed|prohibited_?content"
@@ -44,11 +39,12 @@ def error_in(body: bytes) -> object:
     """The error in a body that is one, JSON or an event stream; None where it holds no JSON."""
     data = body[:_MOST_READ].strip()
     if data.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
-        return next((found for event in split_events(data) if (found := _value(event[0]))), None)
-    return _value(data)
+        return next((found for event in split_events(data) if (found := parsed(event[0]))), None)
+    return parsed(data)
 
 
-def _value(data: bytes) -> object:
+def parsed(data: bytes) -> object:
+    """The JSON document; None of anything else."""
     if not data.startswith((b"{", b"[")):
         return None
     try:
@@ -73,7 +69,7 @@ def _found(error: object, depth: int) -> tuple[str, str]:
     if depth > _DEEPEST:
         return "", ""
     if isinstance(error, str):
-        inner = _found(_value(error.strip().encode("utf-8", "replace")), depth + 1)
+        inner = _found(parsed(error.strip().encode("utf-8", "replace")), depth + 1)
         return inner if inner[0] else (error, "")
     if isinstance(error, list):
         found = [text for one in error[:_SHOWN] if (text := _found(one, depth + 1))[0]]
@@ -93,11 +89,6 @@ def _label(error: dict[str, Any]) -> str:
     return next((str(one) for one in labels if one and isinstance(one, str | int)), "")
 
 
-def is_overload(error: object) -> bool:
-    """Whether the codes and types of an error mean "try again later"."""
-    return bool(_OVERLOADED.search(" ".join(_codes(error, 0))))
-
-
 def is_filter(error: object) -> bool:
     """Whether an error is a content filter's, by its codes and types."""
     return bool(_FILTERED.search(" ".join(_codes(error, 0))))
@@ -110,7 +101,7 @@ def _codes(error: object, depth: int) -> list[str]:
     if isinstance(error, list):
         return [code for one in error[:_SHOWN] for code in _codes(one, depth + 1)]
     if isinstance(error, str) and error.strip()[:1] in ("{", "["):
-        return _codes(_value(error.strip().encode("utf-8", "replace")), depth + 1)
+        return _codes(parsed(error.strip().encode("utf-8", "replace")), depth + 1)
     if not isinstance(error, dict):
         return []
     own = [_snake(str(error[name])) for name in _LABELS if isinstance(error.get(name), str | int)]

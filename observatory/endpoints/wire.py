@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from observatory.core.record import Attempt
 from observatory.endpoints.answer_headers import KeptHeaders, kept_headers
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.asked_wait import asked_wait_s
 from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
@@ -53,10 +54,10 @@ def decode_steps(
     response = exchange.response
     kept = _NOTHING
     body = b""
+    unix_s = 0.0
     if response is not None:
-        kept = kept_headers(
-            response, masker, (anchor_unix_ns + (response.headers_at or exchange.sent or 0)) / 1e9
-        )
+        unix_s = (anchor_unix_ns + (response.headers_at or exchange.sent or 0)) / 1e9
+        kept = kept_headers(response, masker, unix_s)
         body = b"".join(response.pieces)
         reading.sort = body_sort(response, body)
         if response.status is not None and 200 <= response.status < 300:
@@ -67,7 +68,7 @@ def decode_steps(
                 reading.whole_answer(body, instants[ends.index(len(body))])
             reading.settle()
     fault = final_fault(exchange, reading, body)
-    return _answer(exchange, reading, kept, fault, masker)
+    return _answer(exchange, reading, kept, fault, masker, unix_s)
 
 
 def body_sort(response: ResponseReader, body: bytes) -> str:
@@ -99,6 +100,7 @@ def _answer(
     kept: KeptHeaders,
     fault: Fault | None,
     masker: Masker,
+    unix_s: float,
 ) -> Answer:
     response = exchange.response
     tokens, split = count_tokens(
@@ -113,6 +115,8 @@ def _answer(
     ended = exchange.ended
     if fault is None and exchange.fault is not None and response is not None:
         ended = response.stamps[-1]  # whole before the connection failed
+    if fault is not None and fault.outcome == "throttled" and response is not None:
+        kept = replace(kept, retry_after_s=asked_wait_s(response, unix_s, refused=True))
     attempt = Attempt(
         number=exchange.number,
         connect_started=exchange.connect_started,

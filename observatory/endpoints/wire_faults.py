@@ -3,9 +3,10 @@
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.asked_wait import asked_wait_s
-from observatory.endpoints.error_words import error_in, is_filter, is_overload, words_of
+from observatory.endpoints.error_words import error_in, is_filter, words_of
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.overload import is_overload, is_throttle
 
 _THROTTLED = frozenset({429, 529})
 """429 is RFC 6585's; 529 is Anthropic's "overloaded"."""
@@ -26,7 +27,7 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
         wait = response.status == 503 and _asks_to_wait(response)
         return _status_fault(response.status, wait, body)
     if reading.error:
-        return _error_fault(reading, _phase(reading, early="first_event"))
+        return _error_fault(reading, body, _phase(reading, early="first_event"))
     if reading.bad_end is not None:
         return _bad_end_fault(reading, _phase(reading, early="first_event"))
     if exchange.fault is not None:
@@ -39,13 +40,13 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
     return _content_fault(exchange, reading, body)
 
 
-def _error_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
+def _error_fault(reading: AnswerReading, body: bytes, phase: ErrorPhase) -> Fault:
     """Of an error object inside a 200: a filter, "not now" before anything came, or a failure."""
     text = words_of(reading.error)
     if reading.bad_end == "filtered" or is_filter(reading.error):
         return Fault(phase, "content_filter", text, "filtered")
     outcome: Outcome = "error"
-    if not reading.event_ns and is_overload(reading.error):
+    if not reading.event_ns and (is_overload(reading.error) or is_overload(error_in(body))):
         outcome = "throttled"
     return Fault(phase, "error_event", text, outcome)
 
@@ -117,10 +118,10 @@ def _asks_to_wait(response: ResponseReader) -> bool:
 
 
 def _status_fault(status: int, asks_to_wait: bool, body: bytes) -> Fault:
-    throttled = status in _THROTTLED or asks_to_wait
-    outcome: Outcome = "throttled" if throttled else "error"
     error = error_in(body)
     said = words_of(error) if error else _text(body)
+    throttled = status in _THROTTLED or asks_to_wait or is_throttle(status, error or said)
+    outcome: Outcome = "throttled" if throttled else "error"
     text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if error and not throttled and is_filter(error):
         return Fault("headers", "content_filter", text, "filtered")

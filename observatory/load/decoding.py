@@ -178,13 +178,21 @@ class DecodeQueue:
         return decode(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
 
 
+_MARKS = (b"error", b"code", b"status", b"throttl", b"limit", b"overload", b"busy")
+"""One of these is in each error that a 200 may hold."""
+
+
 def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
-    """Whether a small answer with a status of success is "not now": an error before anything else came."""
+    """Whether an answer is "not now" by its body: a 4xx, or a small 200 with an error before anything else."""
     response = exchange.response
-    if response is None or response.status is None or not 200 <= response.status < 300:
+    if response is None or response.status is None or not 200 <= response.status < 500:
         return False
-    if response.received > MOST_OF_A_REFUSAL or b"error" not in b"".join(response.pieces):
-        return False
+    if response.status < 400:
+        if response.received > MOST_OF_A_REFUSAL:
+            return False
+        body = b"".join(response.pieces)
+        if not any(mark in body for mark in _MARKS):
+            return False
     answer = decode(
         exchange,
         anchor_unix_ns=endpoint.anchor.realtime_ns,

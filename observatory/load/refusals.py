@@ -4,10 +4,13 @@ The rule is docs/scenarios.md's "When every request is refused". Workers share t
 stage's mapped file: nothing is sent between them, and an answer that is not refused ends the watch.
 """
 
+import re
+import zlib
 from collections.abc import Collection, Iterable
 
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import (
+    EMPTY_ALIKE,
     ENDED,
     ISSUED,
     LIKENESS,
@@ -30,21 +33,35 @@ LOOK_NS = 20_000_000
 _NOT_NOW = frozenset({408, 409, 425, 429, 499})
 """A client may send the same request again later: a timeout, a conflict with another request, too early
 (RFC 8470), too many, and a proxy's own client that went away."""
-_BROKEN = {"protocol": 1, "not_sse": 2, "bad_json": 3}
-"""Answers that are none of the API's, by their error's kind; numbers below those of HTTP statuses."""
+_BROKEN = {"protocol": 1, "not_sse": 2, "bad_json": 3, "empty_answer": EMPTY_ALIKE}
+"""Answers that are none of the API's, or none at all, by their error's kind; numbers below those of HTTP
+statuses."""
+_FAILURE = re.compile(
+    r"\b5\d\d\b|server.?error|internal|time.?out|timed out|unavailable|temporar|overload|out of memory|retry|try again",
+    re.IGNORECASE,
+)
+"""Words of an error inside a 200 that a 5xx would have: it is a failure of the service."""
+_VARIES = re.compile(r"[0-9a-f]{8}[0-9a-f-]*|\d+", re.IGNORECASE)
+"""What differs in one message from request to request: identifiers, and numbers."""
 
 
 def likeness(attempt: Attempt) -> int:
     """What a refusal has in common with others of its sort, as a number; 0 for what is no refusal.
 
-    Statuses are 3xx (no redirect is followed) and 4xx; never one with a time to come back, and no 5xx.
+    Statuses are 3xx (no redirect is followed) and 4xx; never one with a time to come back, and no 5xx. Of
+    an error inside a 200 that came before any text, a number below 0 for its words.
     """
     if attempt.outcome != "error":
         return 0
     status = attempt.http_status or 0
     if 300 <= status < 500:
         return 0 if status in _NOT_NOW or attempt.retry_after_s is not None else status
-    return 0 if status >= 500 else _BROKEN.get(attempt.error_kind or "", 0)
+    if status >= 500 or attempt.first_token is not None:
+        return 0
+    words = attempt.error_text or ""
+    if attempt.error_kind == "error_event":
+        return 0 if _FAILURE.search(words) else -1 - zlib.crc32(_VARIES.sub("#", words).encode())
+    return _BROKEN.get(attempt.error_kind or "", 0)
 
 
 class Refusals:
@@ -93,20 +110,39 @@ class Refusals:
         if not self.watching:
             return None
         if now_ns >= self._look_ns:
-            if not self._is_enough(now_ns) or self._is_accepted(open_turns):
+            if not self._is_enough(now_ns) or self._is_accepted(open_turns, now_ns):
                 return None
             self._look_ns = now_ns - now_ns % LOOK_NS + LOOK_NS
         return self._look_ns
 
     def stop(self, open_turns: Collection[Turn], now_ns: int) -> bool:
         """Whether the stage must stop, with these requests still open."""
-        if not self.watching or not self._is_enough(now_ns) or self._is_accepted(open_turns):
+        if (
+            not self.watching
+            or not self._is_enough(now_ns)
+            or self._is_accepted(open_turns, now_ns)
+        ):
             return False
-        if now_ns - self._enough_ns >= PATIENCE_NS:
+        waited_ns = now_ns - self._enough_ns
+        if self._is_of_2xx():
+            return self._is_alone(open_turns, waited_ns)
+        if waited_ns >= PATIENCE_NS:
             return True
         first_ns = self._first_refused_ns()
         waits = any(turn.due_monotonic < first_ns and _status(turn) is None for turn in open_turns)
         return not waits and not any(other[ISSUED] and not other[ENDED] for other in self._others)
+
+    def _is_of_2xx(self) -> bool:
+        """Whether what is alike are answers with a status of success: only their end shows what they are."""
+        return max((c[LIKENESS] for c in self._all if c[REFUSED]), default=0) < 300
+
+    def _is_alone(self, open_turns: Collection[Turn], waited_ns: int) -> bool:
+        """Whether nothing is open any more that may be an answer, here or at another worker; at most
+        PATIENCE_NS, and as long again for the others, who end the watch if they have one."""
+        if any(turn.exchange.ended is None for turn in open_turns) and waited_ns < PATIENCE_NS:
+            return False
+        busy = any(other[ISSUED] > other[ENDED] for other in self._others)
+        return not busy or waited_ns >= 2 * PATIENCE_NS
 
     def _is_enough(self, now_ns: int) -> bool:
         """Whether so many were refused, by all workers together and all alike, that the stage may stop."""
@@ -129,9 +165,10 @@ class Refusals:
             return True
         return len({counts[LIKENESS] for counts in self._all if counts[REFUSED]}) > 1
 
-    def _is_accepted(self, open_turns: Iterable[Turn]) -> bool:
-        """Whether the service has accepted a request that is open here, which ends the watch."""
-        if max(counts[LIKENESS] for counts in self._all) < 300:
+    def _is_accepted(self, open_turns: Iterable[Turn], now_ns: int) -> bool:
+        """Whether the service has accepted a request that is open here, which ends the watch. Where what is
+        alike has a status of success, that is one that has streamed for PATIENCE_NS."""
+        if self._is_of_2xx() and now_ns - self._enough_ns < PATIENCE_NS:
             return False
         for turn in open_turns:
             status = _status(turn)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from observatory.core.record import WorkerEnd
 from observatory.core.run import REFUSED_ALIKE
+from observatory.core.stage_counts import EMPTY_ALIKE
 
 _FIELDS = (
     (r"temperature", "set workload.sampling.temperature to null, or to what the model takes"),
@@ -28,7 +29,7 @@ _FIELDS = (
 supported, use 'max_completion_tokens'"."""
 _PHRASES = (
     (
-        r"context (?:length|window)|too long|too many tokens",
+        r"context (?:length|window|size)|too long|too many tokens(?!, please wait)",
         "use shorter prompts, or lower max_tokens",
     ),
     (r"content management|content filter|safety", "use other prompts: these are not let through"),
@@ -46,6 +47,9 @@ _STATUSES = {
     415: "check that the base URL is an OpenAI-compatible API's",
 }
 
+_FEWEST_INSIDE = 5
+"""Errors inside a 200 and empty answers may be of single requests: fewer of them end no run."""
+
 
 def refused_alike(ends: Sequence[WorkerEnd]) -> str | None:
     """The reason of a stage that ended because all was refused alike, or in which nothing else came.
@@ -61,6 +65,8 @@ def refused_alike(ends: Sequence[WorkerEnd]) -> str | None:
         return None
     words = next((end.refusal for end in heard if end.refusal), "without a word")
     count = sum(end.refused for end in heard)
+    if count < _FEWEST_INSIDE and (min(alike) < 0 or EMPTY_ALIKE in alike):
+        return None
     paid = (
         ", and they used up the budget" if any(e.reason == "budget_reached" for e in heard) else ""
     )
@@ -74,12 +80,16 @@ def refused_alike(ends: Sequence[WorkerEnd]) -> str | None:
 
 
 def fix_of(alike: int, words: str) -> str:
-    """What a person can do about a refusal; alike is its status, or below 300 a broken answer."""
-    if alike < 300:
+    """What a person can do about a refusal; alike is its status, or load.refusals.likeness of another answer."""
+    if alike == EMPTY_ALIKE:
+        return (
+            "look at the server's own log: its answers have a status of success and nothing in them"
+        )
+    if 0 <= alike < 300:
         return "look at what answers at that address: it speaks no HTTP or no API (a proxy, a login page)"
-    if alike < 400:
+    if 300 <= alike < 400:
         return "use the address that it redirects to; no redirect is followed"
-    if alike in (400, 404, 422):
+    if alike < 0 or alike in (400, 404, 422):
         found = [(hit.start(), fix) for fix, hit in _hits(_FIELDS, words)]
         if found:
             return min(found, key=lambda each: each[0])[1]

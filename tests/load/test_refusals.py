@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt, RequestRecord
-from observatory.core.stage_counts import ENDED, ISSUED, REFUSED, StageCounts
+from observatory.core.stage_counts import EMPTY_ALIKE, ENDED, ISSUED, REFUSED, StageCounts
 from observatory.endpoints.http_response import ResponseReader
 from observatory.load.heartbeat import Counts
 from observatory.load.refusals import (
@@ -61,13 +61,82 @@ OK = Attempt(0, http_status=200)
         (attempt(200, error_kind="bad_json"), 3),
         (attempt(500, error_kind="protocol"), 0),
         *((attempt(None, error_kind=kind), 0) for kind in ("refused", "reset", "early_close")),
-        (attempt(200, error_kind="error_event"), 0),
+        (attempt(200, error_kind="empty_answer"), EMPTY_ALIKE),
+        (attempt(200, error_kind="error_event", first_token=5), 0),
+        (attempt(200, error_kind="empty_answer", first_token=5), 0),
+        *(
+            (attempt(200, error_kind="error_event", error_text=words), 0)
+            for words in (
+                "the engine died (500)",
+                "no room (server_error)",
+                "An internal error occurred",
+                "temporarily unavailable",
+            )
+        ),
         (attempt(200, outcome="timeout", error_kind="stall"), 0),
         (OK, 0),
     ],
 )
 def test_what_is_a_refusal(one: Attempt, like: int) -> None:
     assert likeness(one) == like
+
+
+def test_errors_inside_a_200_are_alike_by_their_words() -> None:
+    def of(words: str) -> int:
+        return likeness(attempt(200, error_kind="error_event", error_text=words))
+
+    first = of("no model m, request id 0f9a8b7c-1111-2222-3333-444455556666 (404)")
+    assert first < 0
+    assert first == of("no model m, request id 123e4567-e89b-12d3-a456-426614174000 (404)")
+    assert first != of("the context size is exceeded (400)")
+
+
+def inside(words: str = "no model m (404)") -> Attempt:
+    return attempt(200, error_kind="error_event", error_text=words)
+
+
+def test_a_run_of_errors_inside_a_200_stops(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[inside()] * ENOUGH), 10)
+    assert refusals.stop([], 11)
+    assert refusals.likeness < 0
+
+
+def test_errors_inside_a_200_that_differ_do_not_stop_a_run(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[inside()] * (ENOUGH - 1), inside("bad image")), 10)
+    assert not refusals.stop([], 11)
+    assert not refusals.watching
+
+
+def test_an_answer_that_streams_is_waited_for_and_then_ends_the_watch(tmp_path: Path) -> None:
+    """Its status is that of the errors: only its end shows which of both it is."""
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[inside()] * ENOUGH), 10)
+    streams = still_open(12, 200)
+    assert refusals.held_until([streams], 11) == LOOK_NS
+    assert not refusals.stop([streams], 11)
+    assert refusals.watching
+    assert not refusals.stop([streams], 11 + PATIENCE_NS)
+    assert not refusals.watching
+
+
+def test_a_request_without_an_answer_is_waited_for_and_no_longer(tmp_path: Path) -> None:
+    refusals = watch(tmp_path)
+    refusals.take(ended(*[inside()] * ENOUGH), 10)
+    assert not refusals.stop([still_open(12)], 11)
+    assert refusals.stop([still_open(12)], 11 + PATIENCE_NS)
+
+
+def test_what_another_worker_has_open_is_waited_for(tmp_path: Path) -> None:
+    counts = StageCounts(tmp_path / "stage-00", 2)
+    first, second = (watch(tmp_path, number, 2) for number in range(2))
+    counts.of(1)[ISSUED] = 2
+    second.take(ended(inside()), 5)
+    first.take(ended(*[inside()] * ENOUGH), 10)
+    assert not first.stop([], 11)
+    assert not first.stop([], 11 + PATIENCE_NS)
+    assert first.stop([], 11 + 2 * PATIENCE_NS)
 
 
 def test_twenty_alike_are_enough_and_nineteen_are_not(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""Which errors are throttles whatever their status, and which only look so; known answers."""
+
+from typing import Any
+
+import pytest
+
+from observatory.endpoints.overload import is_overload, is_throttle
+from tests.endpoints.wire_streams import event, read, stream, whole
+
+THROTTLES: list[tuple[int, Any]] = [
+    # AWS Bedrock.
+    (400, {"message": "Too many tokens, please wait before trying again.", "__type": "ThrottlingException"}),
+    (400, {"__type": "com.amazon.coral.availability#ThrottlingException", "message": None}),
+    # Google.
+    (403, {"error": {"code": 403, "message": "Quota exceeded for quota metric 'Requests' per minute",
+                     "errors": [{"reason": "rateLimitExceeded"}], "status": "PERMISSION_DENIED"}}),
+    (403, {"error": {"code": 403, "details": [{"reason": "RATE_LIMIT_EXCEEDED"}]}}),
+    # Groq.
+    (498, {"error": {"message": "Flex tier capacity exceeded", "code": "capacity_exceeded"}}),
+    (400, {"error": {"message": "Rate limit reached for requests", "type": "requests"}}),
+    (400, {"detail": "You exceeded your per-minute quota"}),
+    (403, {"error": "litellm.RateLimitError: try another deployment"}),
+    (400, {"error": {"type": "overloaded_error", "message": "Overloaded"}}),
+    (403, "error code: 1015 You are being rate limited"),
+    (409, {"error": {"message": "The model is currently overloaded."}}),
+    (400, {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded"}),
+    (403, {"errorCode": "QuotaExceeded"}),
+    (400, {"error": {"message": "no capacity available for this model"}}),
+]  # fmt: skip
+REFUSALS: list[tuple[int, Any]] = [
+    (400, {"error": {"message": "Unknown parameter: 'throttling'", "type": "invalid_request_error"}}),
+    (400, {"error": {"message": "The prompt exceeds the model's context capacity"}}),
+    (400, {"error": {"message": "prompt is too long", "code": "context_length_exceeded"}}),
+    (400, {"error": {"message": "max_tokens: too many tokens requested"}}),
+    (403, {"error": {"message": "You exceeded your current quota, please check your plan and billing details."}}),
+    (403, {"error": {"message": "no credits left", "code": "insufficient_quota"}}),
+    (403, {"error": {"message": "Your rate limit tier does not include this model"}}),
+    (413, {"error": {"message": "Request too large: Limit 6000, Requested 7000", "code": "rate_limit_exceeded"}}),
+    (401, {"error": {"message": "rate limit exceeded for invalid keys"}}),
+    (404, {"error": {"message": "The model `overloaded-7b` does not exist"}}),
+    (400, {"error": {"message": "The model `overloaded-7b` does not exist", "code": "model_not_found"}}),
+    (400, {"error": {"message": "overloaded functions are not supported in tools", "code": 400}}),
+    (400, {"detail": "nope"}),
+    (422, {"detail": [{"loc": ["body", "rate_limit"], "msg": "extra fields not permitted", "type": "value_error"}]}),
+    (400, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "error"), THROTTLES)
+def test_a_throttle_under_another_status(status: int, error: Any) -> None:
+    assert is_throttle(status, error)
+    payload = error if isinstance(error, dict) else {"detail": error}
+    attempt = read(whole(payload, status=f"{status} Refused")).attempt
+    assert (attempt.outcome, attempt.http_status) == ("throttled", status)
+
+
+@pytest.mark.parametrize(("status", "error"), REFUSALS)
+def test_a_refusal_that_only_looks_like_one(status: int, error: Any) -> None:
+    assert not is_throttle(status, error)
+    payload = error if isinstance(error, dict) else {"detail": error}
+    assert read(whole(payload, status=f"{status} Refused")).attempt.outcome == "error"
+
+
+def test_its_wait_is_read_like_that_of_a_429() -> None:
+    payload = {"__type": "ThrottlingException", "message": "Slow down, try again in 7s"}
+    assert read(whole(payload, status="400 Bad Request")).attempt.retry_after_s == 7.0
+    assert (
+        read(whole({"message": "try again in 7s"}, status="400 No")).attempt.retry_after_s is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "wait_s"),
+    [
+        ({"status_code": 429, "error": {"type": "usage_limit_reached", "message": "limit"}}, None),
+        ({"status_code": 429, "error": {"message": "limit", "resets_in_seconds": 60}}, 60.0),
+        ({"error": "Model is overloaded", "error_type": "overloaded"}, None),
+        ({"error": "Model is overloaded"}, None),
+        ({"error": {"message": "Rate limit exceeded, try again in 7s"}}, 7.0),
+    ],
+)
+def test_an_overload_inside_a_200(payload: dict[str, Any], wait_s: float | None) -> None:
+    for attempt in (read(whole(payload)).attempt, read(stream([event(payload)])).attempt):
+        assert (attempt.outcome, attempt.error_kind) == ("throttled", "error_event")
+        assert attempt.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "The model `m` does not exist",
+        {"message": "CUDA out of memory", "code": 500},
+        {"message": "the server is overloading this operator", "type": "server_error"},
+        {"message": "the prompt is over the context capacity"},
+    ],
+)
+def test_a_failure_inside_a_200(error: Any) -> None:
+    assert not is_overload(error)
+    assert read(whole({"error": error})).attempt.outcome == "error"
