@@ -29,6 +29,16 @@ from observatory.economics.machine_money import (
     total_usd,
 )
 
+_STATED = pl.col("a_prompt_tokens").is_not_null() & (
+    (pl.col("a_output_tokens").is_not_null() & pl.col("a_output_tokens_from").eq_missing("usage"))
+    | (
+        # Usage states the output, and a total that has more: the statement only splits the text.
+        pl.col("a_output_tokens").is_null()
+        & pl.col("a_streamed_tokens_from").is_in(["usage", "characters"]).fill_null(value=False)
+    )
+)
+"""Whether usage states the counts of an answer, be they true or not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -49,8 +59,8 @@ def cost_of(data: StageData) -> Cost:
     missing = ended.filter(pl.col("cost_usd").is_null())
     unknown = missing.filter(pl.col("outcome") == "ok")
     if unknown.height:
-        counted = unknown.select("a_prompt_tokens", "a_output_tokens").drop_nulls().height
-        return Cost(None, None, "token_counts_contradict" if counted else "token_counts_missing")
+        stated = unknown.filter(_STATED).height
+        return Cost(None, None, "token_counts_contradict" if stated else "token_counts_missing")
     billed_perhaps = missing.filter(pl.col("a_first_event_ns").is_not_null()).height
     return Cost(
         float(ended.get_column("cost_usd").sum()),

@@ -10,6 +10,12 @@ CHARACTERS_A_TOKEN = 16
 """On average over an answer, more than any tokenizer packs into a token: English has 4 to 5."""
 
 
+def billable(attempt: Attempt) -> bool:
+    """Whether a bill may be computed from the answer's counts: usage states the output, and nothing in the
+    answer contradicts it. A count of events is no statement of what is billed."""
+    return attempt.tokens.output_from == "usage" and not contradicted(attempt)
+
+
 def contradicted(attempt: Attempt) -> bool:
     """Whether the answer contradicts what its usage counts.
 

@@ -71,6 +71,9 @@ class Details(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
     cache_creation_tokens: int | None = None
     cache_write_tokens: int | None = None
+    image_tokens: int | None = None
+    audio_tokens: int | None = None
+    video_tokens: int | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -116,6 +119,7 @@ class Chunk(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(Chunk).decode
+_DIGITS = 12
 
 
 def read_chunk(data: bytes) -> Chunk | None:
@@ -274,8 +278,18 @@ def _function(value: dict[str, Any]) -> dict[str, Any]:
     return {"name": _text(value.get("name")), "arguments": arguments}
 
 
+def usage_of(value: dict[str, Any]) -> Usage:
+    """The counts in a JSON object, those of another type coerced or dropped."""
+    return msgspec.convert(_integers(value), Usage)
+
+
+def is_count(text: str) -> bool:
+    """Whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+
+
 def _integers(value: dict[str, Any]) -> dict[str, Any]:
-    """Whole numbers, of usage and of its details; 12.0 counts as 12, true does not as 1."""
+    """Whole numbers, of usage and of its details; 12.0 and "12" count as 12, true does not as 1."""
     kept: dict[str, Any] = {}
     for name, one in value.items():
         if isinstance(one, dict):
@@ -283,7 +297,9 @@ def _integers(value: dict[str, Any]) -> dict[str, Any]:
                 kept[name] = _integers(one)
         elif isinstance(one, float) and not (math.isfinite(one) and one.is_integer()):
             continue
-        elif isinstance(one, int | float) and not isinstance(one, bool):
+        elif (isinstance(one, int | float) and not isinstance(one, bool)) or (
+            isinstance(one, str) and is_count(one)
+        ):
             kept[name] = int(one)
     kept = {name: one for name, one in kept.items() if name in _COUNTS}
     cost = value.get("cost")

@@ -7,6 +7,8 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
+from observatory.endpoints.answer_json import is_count
+
 Fitted = TypeVar("Fitted", bound=msgspec.Struct)
 
 
@@ -45,6 +47,8 @@ def _fit(value: Any, kind: Any) -> Any:
         return [part for part in parts if part is not None]
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a count written as 12.0
+    if isinstance(value, str) and int in _alternatives(kind) and is_count(value):
+        value = int(value)
     try:
         return msgspec.to_builtins(msgspec.convert(value, kind))
     except (ValueError, RecursionError):

@@ -214,7 +214,10 @@ class MessagesReading(AnswerReading):
                 setattr(self._counted, name, count)
         self.service_tier = usage.service_tier or self.service_tier
         known = self._counted
-        known.output_tokens = usage.output_tokens or known.output_tokens or usage.output_tokens
+        if usage.output_tokens is not None and usage.output_tokens >= 0:
+            known.output_tokens = usage.output_tokens or known.output_tokens or 0
+        else:
+            known.output_tokens = None  # what message_start counted was only what had come so far
         parts = (
             known.input_tokens, known.cache_creation_input_tokens, known.cache_read_input_tokens
         )  # fmt: skip

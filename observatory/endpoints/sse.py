@@ -11,7 +11,7 @@ from itertools import accumulate, islice
 
 from observatory.endpoints.odd_events import is_error_name
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _QUIET = frozenset({b"", b"id", b"retry"})
 """Fields of the standard that say nothing about the answer; an empty one is a comment."""
@@ -37,7 +37,7 @@ def split_events(body: bytes) -> Iterator[Event]:
     line for each. Data of which every line is a complete JSON object (or [DONE]) can only be that, so
     each line is an event, complete at its line end (`lacks_blank_line` finds them).
     """
-    start = len(_BOM) if body.startswith(_BOM) else 0
+    start = len(BOM) if body.startswith(BOM) else 0
     if b"\r" in body:
         return _by_lines(body, start)
     return _by_blank_lines(body, start)

@@ -7,6 +7,8 @@ from observatory.endpoints.answer_json import Details, Usage
 
 MOST_TOKENS = 1_000_000_000
 """Of one answer or prompt: a hundred times the longest context that any service offers."""
+STOP_TOKEN = 1
+"""A total may have the token that ended the answer, or began the prompt, where its parts leave it out."""
 
 
 def count_tokens(
@@ -16,12 +18,14 @@ def count_tokens(
     *,
     reasoning_streamed: bool,
     split_unknown: bool = False,
+    model: str | None = None,
 ) -> tuple[Tokens, list[int]]:
     """An answer's counts, and the tokens of each text event.
 
     characters: of each text event. running: the output tokens that usage gave in text events
     themselves, of those that had it. split_unknown: usage does not tell the tokens of what was
     streamed; then nothing is known of streamed tokens and of each event's, unless usage is missing.
+    model: as the answer names it; Gemini's leaves thinking out of every count but the total.
 
     Hidden reasoning is usage's reasoning tokens where no reasoning text was streamed, else 0;
     visible = output - hidden. Then, the first that fits:
@@ -31,9 +35,10 @@ def count_tokens(
       token an event, streamed = events, from `usage`;
     - else visible tokens are shared out: one for each event where there are enough, the others by
       characters, cumulatively, so that they are whole and sum to visible, from `characters`.
-    Text is never tokenised here. Negative counts are not believed, nor any above MOST_TOKENS.
+    Text is never tokenised here. Negative counts are not believed, nor any above MOST_TOKENS. Where the total
+    has a surplus that nothing explains, the output is None: the stated one only splits the text.
     """
-    prompt, output, cached, reasoning, written, beside = _reported(usage)
+    prompt, output, cached, reasoning, written, beside = _reported(usage, model)
     events = len(characters)
     if output is None:
         streamed_from = "events" if events else None
@@ -48,20 +53,22 @@ def count_tokens(
             cache_write=written,
         )
         return counts, [1] * events if streamed_from else []
+    billed = output if beside is not None else None
+    billed_from = "usage" if beside is not None else None
     if split_unknown:
         counts = Tokens(
             prompt=prompt,
             cached=cached,
-            output=output,
+            output=billed,
             reasoning=reasoning,
-            output_from="usage",
+            output_from=billed_from,  # type: ignore[arg-type]
             cache_write=written,
         )
         return counts, []
     hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
     visible = output - hidden
     streamed_from = "usage"
-    split = _by_running(running, max(0, hidden - beside)) if len(running) == events else None
+    split = _by_running(running, max(0, hidden - (beside or 0))) if len(running) == events else None
     if split is None and events and visible in (events, events + 1):
         split = [1] * events
     if split is None and events and visible > 0:
@@ -72,10 +79,10 @@ def count_tokens(
     counts = Tokens(
         prompt=prompt,
         cached=cached,
-        output=output,
+        output=billed,
         reasoning=reasoning,
         streamed=sum(split),
-        output_from="usage",
+        output_from=billed_from,  # type: ignore[arg-type]
         streamed_from=streamed_from,  # type: ignore[arg-type]
         cache_write=written,
     )
@@ -113,10 +120,10 @@ def _by_characters(tokens: int, characters: Sequence[int]) -> list[int]:
 
 
 def _reported(
-    usage: Usage | None,
-) -> tuple[int | None, int | None, int | None, int | None, int | None, int]:
+    usage: Usage | None, model: str | None
+) -> tuple[int | None, int | None, int | None, int | None, int | None, int | None]:
     """prompt, output, cached, reasoning and cache-written tokens, under whichever names, and the
-    reasoning tokens that the server counted beside its output tokens.
+    reasoning tokens that the server counted beside its output tokens (None: see `_beside`).
 
     Those are billed as output all the same, and the total tells of them: xAI names them
     (docs.x.ai, "Reasoning": total = prompt + completion + reasoning), Gemini's OpenAI endpoint
@@ -144,57 +151,70 @@ def _reported(
         prompt_parts.cache_write_tokens if prompt_parts else None,
     )
     total = usage.total_tokens
-    if prompt is not None and (cached or written):
-        cache = (cached or 0) + (written or 0)
-        prompt += _cached_apart(usage, prompt, output, reasoning, cached or 0, written or 0)
-        if cache > prompt:
-            total = None  # the counts contradict each other: a surplus of theirs is no output
-    beside = _beside(prompt, output, reasoning, total)
+    if prompt is not None and total and total > prompt + (output or 0):
+        missing = total - prompt - (output or 0)
+        prompt += _prompt_apart(missing, prompt, reasoning, cached, written, prompt_parts)
+    if prompt is not None and (cached or 0) + (written or 0) > prompt:
+        total = None  # the counts contradict each other: a surplus of theirs is no output
+    beside = _beside(prompt, output, reasoning, total, model)
     if beside:
         output = (output or 0) + beside
         reasoning = reasoning or beside
     return prompt, output, cached, reasoning, written, beside
 
 
-def _cached_apart(
-    usage: Usage,
+def _prompt_apart(
+    missing: int,
     prompt: int,
-    output: int | None,
     reasoning: int | None,
-    cached: int,
-    written: int,
+    cached: int | None,
+    written: int | None,
+    parts: Details | None,
 ) -> int:
-    """Prompt tokens from or to the cache that the server left out of its prompt tokens.
+    """Prompt tokens that the server left out of its prompt tokens: from or to the cache, or of media.
 
     They are the surplus of the total over the other counts, alone or with reasoning tokens counted apart
     from the output. Some gateways pass Anthropic's counts on like this (BerriAI/litellm,
     "cache_read_input_tokens" apart from `prompt_tokens`); as output they would be billed ten times over.
     """
-    total = _first(usage.total_tokens)
-    if total is None:
-        return 0
-    missing = total - prompt - (output or 0)
-    if reasoning and missing == reasoning and cached + written <= prompt:
-        return 0  # as xAI counts: both would explain it, and the cached ones fit into the prompt
-    for apart in (cached + written, cached, written):
+    cache = (cached or 0) + (written or 0)
+    media = []
+    if parts is not None:
+        media = [
+            count or 0 for count in (parts.image_tokens, parts.audio_tokens, parts.video_tokens)
+        ]
+    if reasoning and missing == reasoning and cache + sum(media) <= prompt:
+        return 0  # as xAI counts: both would explain it, and these fit into the prompt
+    for apart in (cache, cached, written, sum(media), *media, cache + sum(media)):
         if apart and (missing == apart or (reasoning and missing == apart + reasoning)):
             return apart
     return 0
 
 
 def _beside(
-    prompt: int | None, output: int | None, reasoning: int | None, total: int | None
-) -> int:
-    """Output tokens that the server's count of them leaves out."""
-    if output is None and (prompt is None or not reasoning):
-        return 0
+    prompt: int | None,
+    output: int | None,
+    reasoning: int | None,
+    total: int | None,
+    model: str | None,
+) -> int | None:
+    """Output tokens that the server's count of them leaves out; None where the total has more tokens than
+    anything explains, beyond STOP_TOKEN.
+
+    A total that has no room for them denies them, whatever the reasoning tokens are. Without a total,
+    more reasoning than output tokens were counted apart.
+    """
     total = _first(total)
-    missing = (total or 0) - (prompt or 0) - (output or 0) if prompt is not None else 0
-    if not reasoning:
-        return max(0, missing)
-    if missing == reasoning or reasoning > (output or 0):
-        return reasoning
-    return 0
+    if not total:
+        return reasoning if reasoning and output is not None and reasoning > output else 0
+    if prompt is None:
+        return 0
+    missing = total - prompt - (output or 0)
+    if missing <= 0:
+        return 0
+    if missing == reasoning or (model is not None and "gemini" in model.lower()):
+        return missing
+    return 0 if output is None or missing <= STOP_TOKEN else None
 
 
 def joined(earlier: Usage, later: Usage) -> Usage:

@@ -17,9 +17,11 @@ from observatory.endpoints.asked_wait import asked_wait_s
 from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.sse import BOM
 from observatory.endpoints.stream_reading import Arrivals, read_stream
 from observatory.endpoints.streamed import came_as_stream
-from observatory.endpoints.token_split import count_tokens
+from observatory.endpoints.token_split import count_tokens, joined
+from observatory.endpoints.usage_elsewhere import usage_elsewhere
 from observatory.endpoints.wire_faults import final_fault
 from observatory.endpoints.wires import WIRES, WireName
 
@@ -65,8 +67,13 @@ def decode_steps(
                 yield from read_stream(body, _arrivals(response, body), reading, response.pieces)
             elif reading.sort == "json":
                 ends, instants = _arrivals(response, body)
-                reading.whole_answer(body, instants[ends.index(len(body))])
+                reading.whole_answer(body.removeprefix(BOM), instants[ends.index(len(body))])
             reading.settle()
+            usage = reading.usage
+            if usage is None or (usage.completion_tokens is None and usage.output_tokens is None):
+                found = usage_elsewhere(body, stream=reading.sort == "stream")
+                if found is not None:
+                    reading.usage = found if usage is None else joined(usage, found)
     fault = final_fault(exchange, reading, body)
     return _answer(exchange, reading, kept, fault, masker, unix_s)
 
@@ -75,7 +82,7 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
     """What a body is: stream, json, or other (HTML, say), by its first bytes, then its type."""
     if (response.header("content-encoding") or "identity").lower() != "identity":
         return "compressed"
-    start = body[:256].removeprefix(b"\xef\xbb\xbf").lstrip()[:8]
+    start = body[:256].removeprefix(BOM).lstrip()[:8]
     if start.startswith((b"{", b"[{")):
         return "json"
     if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
@@ -109,6 +116,7 @@ def _answer(
         reading.running,
         reasoning_streamed=bool(reading.reasoning_pieces),
         split_unknown=reading.split_unknown,
+        model=reading.model,
     )
     shared = reading.shared(response.merged) if response is not None else []
     text, reasoning, tool_text = reading.texts()

@@ -126,7 +126,10 @@ REQUEST_METRICS = View(
     WHEN u.billing <> 'tokens' THEN 'billed by hours'
     WHEN r.outcome IN ('not_issued', 'refused_by_budget') THEN 'never sent'
     WHEN u.run_id NOT IN (SELECT run_id FROM prices WHERE kind = 'input') THEN 'no price is known'
-    WHEN a.prompt_tokens IS NULL OR a.output_tokens IS NULL THEN 'no answer says how many tokens'
+    WHEN a.output_tokens IS NULL AND a.streamed_tokens_from IN ('usage', 'characters')
+      THEN 'its token counts contradict each other'
+    WHEN a.prompt_tokens IS NULL OR a.output_tokens IS NULL OR a.output_tokens_from IS DISTINCT FROM 'usage'
+      THEN 'no answer says how many tokens'
     ELSE 'its token counts contradict each other' END""",
             "why cost_usd is null, in words",
         ),

@@ -250,13 +250,27 @@ def test_where_some_answers_name_the_model_it_has_changed(made: Any) -> None:
 ZERO = Tokens(prompt=0, cached=0, output=0, streamed=4, output_from="usage", streamed_from="events")
 
 
+EVENTS = Tokens(prompt=50, output=4, streamed=4, output_from="events", streamed_from="events")
+UNEXPLAINED = Tokens(prompt=50, streamed=4, streamed_from="usage")
+
+
 @pytest.mark.parametrize("some", [N, 1])
-def test_usage_of_zeros_beside_text_makes_the_cost_unknown(made: Any, some: int) -> None:
+@pytest.mark.parametrize(
+    ("tokens", "reason"),
+    [
+        (ZERO, "token_counts_contradict"),
+        (EVENTS, "token_counts_missing"),
+        (UNEXPLAINED, "token_counts_contradict"),
+    ],
+)
+def test_counts_that_are_not_stated_or_cannot_be_make_the_cost_unknown(
+    made: Any, some: int, tokens: Tokens, reason: str
+) -> None:
     rows = [PriceRow("input", 3.0, "stated", "x"), PriceRow("output", 15.0, "stated", "x")]
     made.prices, made.target = AppliedPrices(rows, "stated"), {"billing": "tokens"}
-    window(made, some, {"tokens": ZERO})
+    window(made, some, {"tokens": tokens})
     row = figures(made, "cost_usd")["value"]
-    assert (row["value"], row["reason"]) == (None, "token_counts_contradict")
+    assert (row["value"], row["reason"]) == (None, reason)
     assert made.frames.requests.get_column("cost_usd").null_count() == some
 
 

@@ -1,13 +1,15 @@
 """Token counts wherever servers put them, and what contradicts itself enters no count of output."""
 
+import json
 from typing import Any
 
 import pytest
 
 from observatory.core.record import Attempt, Tokens
-from observatory.economics.counts import contradicted
+from observatory.economics.counts import billable, contradicted
 from observatory.endpoints.wires import WireName
-from tests.endpoints.wire_streams import delta, event, named, read, stream, usage, whole
+from observatory.load.budget import stated_by_usage
+from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"
 TEXT = [event(delta(content="w ")) for _ in range(4)]
@@ -132,8 +134,7 @@ def test_the_same_of_messages(
         # Neither explains the total: no surplus is output.
         ({"total_tokens": 10_000, "cache_read_input_tokens": 10_536}, 368, 19),
         ({"cache_read_input_tokens": 10_536}, 368, 19),
-        # As Gemini and xAI count, with cached tokens inside the prompt.
-        ({"total_tokens": 387 + 200, "prompt_tokens_details": {"cached_tokens": 100}}, 368, 219),
+        # As xAI counts, with cached tokens inside the prompt.
         (
             {
                 "total_tokens": 387 + 64,
@@ -151,6 +152,198 @@ def test_a_surplus_in_the_total_is_first_tried_as_cached_tokens(
     last = event(usage(368, 19, **counts))
     tokens = chat(STOP, last)
     assert (tokens.prompt, tokens.output) == (prompt, output)
+
+
+@pytest.mark.parametrize(
+    ("given", "prompt", "output", "reasoning"),
+    [
+        # SGLang, issue 39826: one reasoning token more than output tokens, and a total without room for them.
+        (
+            {
+                "prompt_tokens": 164, "completion_tokens": 23_870, "total_tokens": 24_034,
+                "completion_tokens_details": {"reasoning_tokens": 23_871},
+            },
+            164, 23_870, 23_871,
+        ),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 8, "total_tokens": 18, "reasoning_tokens": 20},
+            10, 8, 20,
+        ),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 8, "total_tokens": 17, "reasoning_tokens": 20},
+            10, 8, 20,
+        ),
+        # Without a total they were counted apart.
+        ({"prompt_tokens": 10, "completion_tokens": 8, "reasoning_tokens": 20}, 10, 28, 20),
+        # Media outside the prompt tokens.
+        (
+            {
+                "prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 285,
+                "prompt_tokens_details": {"image_tokens": 258},
+            },
+            277, 8, None,
+        ),
+        (
+            {
+                "prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 35,
+                "prompt_tokens_details": {"audio_tokens": 8},
+            },
+            27, 8, None,
+        ),
+        (
+            {
+                "prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 385,
+                "prompt_tokens_details": {"image_tokens": 258, "audio_tokens": 30},
+                "completion_tokens_details": {"reasoning_tokens": 70},
+            },
+            307, 78, 70,
+        ),
+        # Media inside them.
+        (
+            {
+                "prompt_tokens": 277, "completion_tokens": 8, "total_tokens": 285,
+                "prompt_tokens_details": {"image_tokens": 258},
+            },
+            277, 8, None,
+        ),
+        # One token may be the one that ended the answer; more than that is not known to be output.
+        ({"prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 28}, 19, 8, None),
+        ({"prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 29}, 19, None, None),
+        ({"prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 22_027}, 19, None, None),
+        (
+            {
+                "prompt_tokens": 19, "completion_tokens": 8, "total_tokens": 127,
+                "completion_tokens_details": {"reasoning_tokens": 5},
+            },
+            19, None, 5,
+        ),
+    ],
+)  # fmt: skip
+def test_a_total_neither_adds_nor_denies_output_without_a_reason(
+    given: dict[str, Any], prompt: int, output: int | None, reasoning: int | None
+) -> None:
+    attempt = read(stream([*TEXT, STOP, event({"choices": [], "usage": given}), DONE])).attempt
+    tokens = attempt.tokens
+    assert (tokens.prompt, tokens.output, tokens.reasoning) == (prompt, output, reasoning)
+    assert billable(attempt) == stated_by_usage(attempt) == (output is not None)
+    hidden = reasoning or 0
+    if output is None:
+        assert (tokens.output_from, tokens.streamed) == (None, 8 - hidden)
+
+
+def test_a_surplus_of_gemini_is_its_thinking() -> None:
+    counts = {"prompt_tokens_details": {"cached_tokens": 100}, "total_tokens": 387 + 200}
+    for model, output in (("google/gemini-2.5-flash", 219), ("some-alias", None)):
+        texts = [event({**delta(content="w "), "model": model}) for _ in range(4)]
+        last = event({**usage(368, 19, **counts), "model": model})
+        tokens = read(stream([*texts, STOP, last, DONE])).attempt.tokens
+        assert (tokens.prompt, tokens.cached, tokens.output) == (368, 100, output)
+
+
+LONG = [event(delta(content="w " * 300)), event(delta(content="x " * 78))]
+
+
+@pytest.mark.parametrize(
+    ("counts", "output"),
+    [
+        (None, None),
+        ({"prompt_tokens": 19}, None),
+        ({"prompt_tokens": 19, "completion_tokens": None, "total_tokens": 179}, None),
+        ({"prompt_tokens": 19, "completion_tokens": -1, "total_tokens": 18}, None),
+        ({"prompt_tokens": 19, "completion_tokens": 10**30}, None),
+        ({"prompt_tokens": 19, "completion_tokens": True}, None),
+        ({"prompt_tokens": 19, "completion_tokens": "many"}, None),
+        ({"prompt_tokens": "19", "completion_tokens": "160", "total_tokens": "179"}, 160),
+        ({"prompt_tokens": 19, "completion_tokens": "160"}, 160),
+    ],
+)
+def test_a_count_of_events_is_no_bill(counts: dict[str, Any] | None, output: int | None) -> None:
+    last = [] if counts is None else [event({"choices": [], "usage": counts})]
+    attempt = read(stream([*LONG, STOP, *last, DONE])).attempt
+    assert attempt.tokens.output == (output or 2)
+    assert attempt.tokens.output_from == ("usage" if output else "events")
+    assert billable(attempt) == stated_by_usage(attempt) == (output is not None)
+
+
+@pytest.mark.parametrize(
+    ("last", "prompt", "output", "cached", "reasoning"),
+    [
+        ({"usageMetadata": {"promptTokenCount": 19, "candidatesTokenCount": 13}}, 19, 13, None, None),
+        (
+            {
+                "usageMetadata": {
+                    "promptTokenCount": 19, "candidatesTokenCount": 13, "thoughtsTokenCount": 40,
+                    "cachedContentTokenCount": 8, "totalTokenCount": 72,
+                }
+            },
+            19, 53, 8, 40,
+        ),
+        ({"done": True, "prompt_eval_count": 19, "eval_count": 13}, 19, 13, None, None),
+        ({"usage": {"promptTokens": 19, "completionTokens": 13, "totalTokens": 32}}, 19, 13, None, None),
+        ({"usage": {"inputTokens": "19", "outputTokens": "13"}}, 19, 13, None, None),
+        ({"usage": {"inputTokens": 19, "outputTokens": 13, "cacheReadInputTokens": 900}}, None, 13, None, None),
+        ({"message": {"usage": COUNTS}}, 19, 13, None, None),
+        (
+            {"response": {"usage": {**COUNTS, "prompt_tokens_details": {"cached_tokens": 8}}}},
+            19, 13, 8, None,
+        ),
+        ({"timings": {"prompt_n": 11, "cache_n": 8, "predicted_n": 13}}, 19, 13, None, None),
+        ({"timings": {"prompt_n": 11, "predicted_n": 13}}, None, 13, None, None),
+        (
+            {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 19, "outputTokenCount": 13}},
+            19, 13, None, None,
+        ),
+    ],
+)  # fmt: skip
+def test_counts_under_the_names_of_other_apis(
+    last: dict[str, Any],
+    prompt: int | None,
+    output: int,
+    cached: int | None,
+    reasoning: int | None,
+) -> None:
+    tokens = chat(STOP, event({"choices": [], **last}))
+    assert (tokens.prompt, tokens.output, tokens.output_from) == (prompt, output, "usage")
+    assert (tokens.cached, tokens.reasoning) == (cached, reasoning)
+    choice = {"message": {"content": "a b"}, "finish_reason": "stop"}
+    assert read(whole({"choices": [choice], **last})).attempt.tokens.output == output
+
+
+@pytest.mark.parametrize(
+    ("delta_usage", "stop", "output"),
+    [
+        (None, {}, None),
+        ({"output_tokens": -1}, {}, None),
+        ({"output_tokens": "160"}, {}, 160),
+        ({"output_tokens": 160.0}, {}, 160),
+        ({"input_tokens": 19}, {}, None),
+        (
+            None,
+            {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 19, "outputTokenCount": 160}},
+            160,
+        ),
+    ],
+)
+def test_what_message_start_counts_is_no_answers_count(
+    delta_usage: dict[str, Any] | None, stop: dict[str, Any], output: int | None
+) -> None:
+    events = [
+        {"type": "message_start", "message": {"usage": {"input_tokens": 19, "output_tokens": 1}}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "w " * 160}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": delta_usage},
+        {"type": "message_stop", **stop},
+    ]
+    attempt = read(stream([named(one) for one in events]), wire="messages").attempt
+    assert attempt.tokens.prompt == 19
+    assert attempt.tokens.output == (output or 1)
+    assert billable(attempt) == (output is not None)
+
+
+def test_a_json_document_behind_a_byte_order_mark() -> None:
+    body = {"choices": [{"message": {"content": "a b"}, "finish_reason": "stop"}], "usage": COUNTS}
+    data = b"\xef\xbb\xbf" + json.dumps(body).encode()
+    answer = read([head(f"Content-Length: {len(data)}", kind="application/json") + data])
+    assert (answer.attempt.outcome, answer.text, answer.attempt.tokens.output) == ("ok", "a b", 13)
 
 
 def answer(**fields: Any) -> Attempt:

@@ -126,9 +126,14 @@ GEMINI = {"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}
 """ai.google.dev/gemini-api/docs/openai: no field for thoughts, which the total has (docs/thinking)."""
 
 
-def streamed(usage: dict[str, Any], *lines: dict[str, Any]) -> Answer:
+def streamed(usage: dict[str, Any], *lines: dict[str, Any], model: str = "m-1") -> Answer:
     last = {**delta(finish_reason="stop"), "usage": usage}
-    parts = [event(delta(content="Bern")), *map(event, lines), event(last), event("[DONE]")]
+    parts = [
+        event({**delta(content="Bern"), "model": model}),
+        *map(event, lines),
+        event(last),
+        event("[DONE]"),
+    ]
     return read(stream(parts))
 
 
@@ -160,7 +165,7 @@ def test_genai_prices_bills_the_same_tokens(name: str) -> None:
 
 
 def test_geminis_thoughts_are_billed_though_no_field_counts_them() -> None:
-    tokens = streamed(GEMINI).attempt.tokens
+    tokens = streamed(GEMINI, model="gemini-2.5-flash").attempt.tokens
     assert five(tokens) == (20, None, None, 603, 405)
     assert tokens.streamed == 198
 
@@ -170,7 +175,9 @@ def test_geminis_running_counts_are_of_the_answer_alone() -> None:
     parts = []
     for text, output in (("The ", 50), ("answer", 120), (" is 36.", 198)):
         counts = {"prompt_tokens": 20, "completion_tokens": output, "total_tokens": 425 + output}
-        parts.append(event({**delta(content=text), "usage": counts}))
+        parts.append(
+            event({**delta(content=text), "model": "models/gemini-2.5-pro", "usage": counts})
+        )
     parts += [event({**delta(finish_reason="stop"), "usage": GEMINI}), event("[DONE]")]
     attempt = read(stream(parts)).attempt
     assert five(attempt.tokens) == (20, None, None, 603, 405)

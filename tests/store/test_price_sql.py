@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,12 @@ def _request(
         for number, (p, c, w, o) in enumerate(tries)
     ]
     return record(index, attempts=attempts)
+
+
+def _counted(index: int, tokens: Tokens) -> RequestRecord:
+    """A request of one try with these counts."""
+    [attempt] = _request(index, (None, None, None, None)).attempts
+    return record(index, attempts=[msgspec.structs.replace(attempt, tokens=tokens)])
 
 
 def _take_in(
@@ -352,6 +359,8 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
         _request(1, (None, None, None, 5)),
         _request(2, (10, 20, 0, 5)),
         record(3, outcome="not_issued", reason="budget", attempts=[]),
+        _counted(4, Tokens(prompt=100, output=2, output_from="events", streamed_from="events")),
+        _counted(5, Tokens(prompt=100, streamed=5, streamed_from="characters")),
     ]
     _take_in(stocked, "plain", records)
     _take_in(stocked, "plain", [_request(0, (100, 0, 0, 5))], "free", price="unknown")
@@ -365,7 +374,11 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
         ("run-1", 1): "no answer says how many tokens",
         ("run-1", 2): "its token counts contradict each other",
         ("run-1", 3): "never sent",
+        ("run-1", 4): "no answer says how many tokens",
+        ("run-1", 5): "its token counts contradict each other",
         ("free", 0): "no price is known",
         ("rented", 0): "billed by hours",
     }
     assert all((row["cost_usd"] is None) == (row["cost_reason"] is not None) for row in rows)
+    charged = _ask(stocked, "SELECT DISTINCT request FROM request_costs WHERE run_id = 'run-1'")
+    assert charged == [{"request": 0}]
