@@ -10,6 +10,7 @@ from typing import ClassVar
 from observatory.endpoints.answer_json import Usage
 from observatory.endpoints.failures import is_void
 from observatory.endpoints.finish_reasons import BadEnd, end_of
+from observatory.endpoints.masking import MOST_MASKED
 from observatory.endpoints.odd_events import is_error_name, read_odd
 from observatory.endpoints.sse import NO_FIELD
 
@@ -265,7 +266,8 @@ def _new_parts(pieces: list[str]) -> list[str] | None:
 
 
 def _shown(data: bytes) -> str:
-    return data[:200].decode("utf-8", "replace") or "an event without data"
+    """Long, because it is masked before it is cut to what is stored."""
+    return data[:MOST_MASKED].decode("utf-8", "replace") or "an event without data"
 
 
 def _sound(text: str) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import TargetFailed
+from observatory.endpoints.sent_secrets import masker_of
 from observatory.endpoints.server_child import too_late
 from observatory.endpoints.server_log import ServerLog
 from observatory.endpoints.timed_http import TimedConnection
@@ -69,7 +70,7 @@ def await_completion(
     encoded = msgspec.json.encode(body)
     status, answer = await_answer(server, connection, "POST", path, encoded, deadline_s)
     if status != 200:
-        text = answer.decode("utf-8", "replace")[:200]
+        text = masker_of(connection).error(answer.decode("utf-8", "replace"))[:200]
         raise TargetFailed(
             f"{server.name} answered its first completion with HTTP {status}: {text}",
             where=str(server.log.path),

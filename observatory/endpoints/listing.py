@@ -31,6 +31,7 @@ from observatory.endpoints.tls import tls_context
 from observatory.endpoints.wires import fixed_headers
 
 _PAGE = 1000
+_LONGEST_SAID = 200
 """Models asked for at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
 _MOST_PAGES = 20
 _ROUTES = ("/chat/completions", "/completions", "/responses", "/messages", "/models")
@@ -228,7 +229,7 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
     # From None: the package's error holds what the service said, which may repeat the key.
     where = f"{connection.endpoint}/models"
     status = error.status_code
-    said = masker.error(_message(error))
+    said = masker.error(_message(error))[:_LONGEST_SAID]
     if status in (401, 403):
         key = connection.key
         source = "no key was sent" if key is None else f"the key of {key.env or key.file} was sent"
@@ -264,14 +265,14 @@ def _key_fix(key: KeySource) -> str:
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """What the error says, in one short line after ": "; "" where it says nothing or shows a page."""
+    """What the error says, in one line after ": "; "" where it says nothing or shows a page."""
     body: Any = error.body
     for _ in range(2):
         if isinstance(body, dict):
             body = body.get("message") or body.get("error") or body.get("detail")
     if not isinstance(body, str) or not body or body.startswith("<"):
         return ""
-    return f": {' '.join(body.split())[:200]}"
+    return f": {' '.join(body.split())}"
 
 
 def _unreachable(

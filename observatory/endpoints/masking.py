@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 MASK = "***"
+MOST_MASKED = 64 * 1024
+"""Characters of a text that are masked before it is cut to what is kept of it: what is cut first must be long."""
 _SHORTEST = 4
 """Characters of a secret that is masked; a shorter one would mask words."""
 _UNUSUAL = 8
@@ -28,6 +30,13 @@ _KEY_LIKE = re.compile(
 )
 """Bearer and basic credentials, prefixes of known providers, named values, Google keys, JSON Web
 Tokens, and any run of 40 characters with letters and digits."""
+
+
+def cut_between_words(text: str, most: int) -> str:
+    """Return the beginning of a text that is masked later; no word is cut, so that no part of a secret is left."""
+    if len(text) <= most:
+        return text
+    return text[: text.rfind(" ", 0, most + 1) + 1] + "..."
 
 
 class Masker:

@@ -7,6 +7,7 @@ import re
 
 from observatory.core.connection import Connection
 from observatory.endpoints.exchange import Fault
+from observatory.endpoints.masking import cut_between_words
 from observatory.endpoints.proxies import Proxy
 
 _LONGEST_HEAD = 65_536
@@ -65,4 +66,5 @@ class ProxyAnswer:
         status = int(line[1])
         if 200 <= status < 300:
             return None
-        return refusal(status, (line[2] or b"").decode("latin-1").strip()[:100])
+        reason = (line[2] or b"").decode("latin-1").strip()
+        return refusal(status, cut_between_words(reason, 100))

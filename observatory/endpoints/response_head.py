@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 _OF_LENGTH = "Content-Length"
 """What llhttp's words for each such refusal have in them."""
-_SHOWN = 40
+_SHOWN = 2_000
+"""Characters, of which an attempt keeps the first few hundred once its secrets are masked."""
 """Characters of what is no HTTP that are shown."""
 
 

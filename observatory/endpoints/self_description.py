@@ -13,6 +13,7 @@ import msgspec
 
 from observatory.core.connection import Connection
 from observatory.endpoints.plain_http import get
+from observatory.endpoints.sent_secrets import masker_of
 
 WITHIN_S = 5.0
 _LARGEST = 4 << 20
@@ -173,13 +174,16 @@ def _object(connection: Connection, path: str) -> dict[str, Any]:
 
 
 def _get(connection: Connection, path: str) -> bytes | None:
-    """The page at the server's root, beside its base path; None where it does not answer with one."""
+    """The page at the server's root, with the secrets that were sent masked before anything of it is cut; None where
+    it does not answer with one."""
     root = connection.base_path.removesuffix("/v1")
     try:
         status, page = get(connection, root + path, WITHIN_S, _LARGEST, _ACCEPT)
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    return page if status == 200 else None
+    if status != 200:
+        return None
+    return masker_of(connection).exact(page.decode("utf-8", "replace")).encode()
 
 
 _BY_OWNER = {"vllm": _vllm, "sglang": _sglang, "llamacpp": _llamacpp}

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from observatory.endpoints.masking import cut_between_words
+
 _TAIL_BYTES = 65_536
 """A traceback of a large engine through several processes has some 30 kB."""
 _LONGEST = 600
@@ -35,7 +37,9 @@ class ServerLog:
         lines = self.reasons() or self.tail()
         if not lines:
             return f"its log {self.path} is empty"
-        return f"its log {self.path} ends: " + " | ".join(line[:_LONGEST] for line in lines)
+        return f"its log {self.path} ends: " + " | ".join(
+            cut_between_words(line, _LONGEST) for line in lines
+        )
 
     def reasons(self) -> list[str]:
         """The telling lines, at most three."""

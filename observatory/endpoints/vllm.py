@@ -21,6 +21,7 @@ from observatory.endpoints import vllm_log
 from observatory.endpoints.first_answer import await_answer, await_completion, await_health
 from observatory.endpoints.free_port import HOST, HeldPort, check_port
 from observatory.endpoints.kept_child import KeptChild
+from observatory.endpoints.masking import cut_between_words
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.self_description import cache_config, engine_version
@@ -91,7 +92,7 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
             child.close()
             if isinstance(error, TargetFailed):
                 for line in child.log.tail(_TAIL_LINES):
-                    context.say(f"{target.name} | {line[:300]}")
+                    context.say(f"{target.name} | {cut_between_words(line, 300)}")
             raise
     return OpenTarget(connection, facts, child)
 

@@ -6,6 +6,7 @@ from observatory.endpoints.asked_wait import asked_wait_s
 from observatory.endpoints.error_words import error_in, is_filter, words_of
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints.masking import MOST_MASKED
 from observatory.endpoints.overload import is_overload, is_throttle
 
 _THROTTLED = frozenset({429, 529})
@@ -129,4 +130,4 @@ def _status_fault(status: int, asks_to_wait: bool, body: bytes) -> Fault:
 
 
 def _text(body: bytes) -> str:
-    return " ".join(body[:2000].decode("utf-8", "replace").split())
+    return " ".join(body[:MOST_MASKED].decode("utf-8", "replace").split())

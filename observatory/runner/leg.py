@@ -20,6 +20,7 @@ from observatory.core.priority import set_niceness
 from observatory.core.private_folders import private_folder
 from observatory.core.run import StageTimes
 from observatory.core.stage_counts import issued_by_worker
+from observatory.endpoints.masking import cut_between_words
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, handed_over
 from observatory.runner.refused import refusals_paid, refused_alike
@@ -208,7 +209,7 @@ def _judge(
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else f"{log.name} is empty"
+    return cut_between_words(lines[-1], 300) if lines else f"{log.name} is empty"
 
 
 def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:

@@ -55,6 +55,30 @@ def serve() -> Iterator[Callable[[dict[str, Any]], tuple[str, list[str]]]]:
         server.server_close()
 
 
+KEY = "k9-abcdefghij-1234"
+"""18 characters: too short to be found by a part of it."""
+
+
+@pytest.mark.parametrize("before", range(482, 501, 3))
+def test_a_key_that_a_page_repeats_is_masked_before_the_text_is_cut(
+    before: int,
+    serve: Callable[[dict[str, Any]], tuple[str, list[str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUT_KEY", KEY)
+    long = "x" * before + KEY + "y" * 40
+    labels = CACHE.replace("auto", long)
+    url, _ = serve(
+        {"/v1/models": models("vllm"), "/version": {"version": long}, "/metrics": labels}
+    )
+    target = UrlTarget(kind="url", name="t", url=url, api_key_env="CUT_KEY")
+    with open_target(target, OpenContext(tmp_path, print)) as opened:
+        said = str(opened.facts)
+    assert "xxx" in said
+    assert not any(KEY[at : at + 6] in said for at in range(len(KEY) - 6))
+
+
 def models(owner: str) -> dict[str, Any]:
     return {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": owner}]}
 
