@@ -167,7 +167,7 @@ def _answer(
         answer_characters=len(text),
         reasoning_characters=len(reasoning),
         tool_calls=len(reading.tools),
-        streamed=came_as_stream(reading, tokens, asked=exchange.streaming),
+        streamed=came_as_stream(reading, tokens, asked=exchange.streaming, sent=exchange.sent),
     )
     stated = reading.usage.cost if reading.usage is not None else None
     if reading.odd_events or stated is not None or kept.gateway_call_id is not None:

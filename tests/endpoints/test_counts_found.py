@@ -9,7 +9,7 @@ from observatory.core.record import Attempt, Tokens
 from observatory.economics.counts import billable, contradicted
 from observatory.endpoints.wires import WireName
 from observatory.load.budget import stated_by_usage
-from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
+from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"
 TEXT = [event(delta(content="w ")) for _ in range(4)]
@@ -399,6 +399,78 @@ def test_whether_an_answer_came_as_a_stream(body: list[bytes], streamed: bool | 
     assert read(body).attempt.streamed is streamed
     if streamed is not None:
         assert read(body, streaming=False).attempt.streamed is False
+
+
+MS = 1_000_000
+PROSE = "The quick brown fox jumps over the lazy dog and keeps running. " * 6
+
+
+def arriving(*came: tuple[int, dict[str, Any]], output: int | None) -> Attempt:
+    """The attempt of a stream with each delta this many ms after the request was sent."""
+    last = [] if output is None else [event(usage(19, output))]
+    rest = b"".join([STOP, *last, DONE])
+    reads: list[bytes] = [head()]
+    stamps: list[int] = [SENT + MS]
+    for at_ms, said in came:
+        if stamps[-1] == SENT + at_ms * MS:
+            reads[-1] += event(delta(**said))
+        else:
+            reads.append(event(delta(**said)))
+            stamps.append(SENT + at_ms * MS)
+    reads.append(rest)
+    stamps.append(stamps[-1] + MS)
+    return read(reads, stamps=stamps, closes=True).attempt
+
+
+def say(text: str) -> dict[str, Any]:
+    return {"content": text}
+
+
+def think(text: str) -> dict[str, Any]:
+    return {"reasoning_content": text}
+
+
+@pytest.mark.parametrize(
+    ("came", "output", "streamed"),
+    [
+        # All the text in one event, and a newline after it or before it.
+        ([(300, say(PROSE)), (320, say("\n"))], 80, False),
+        ([(300, say(PROSE)), (320, say("\n"))], None, False),
+        ([(100, say("\n")), (300, say(PROSE))], 80, False),
+        ([(300, say("A")), (302, say(PROSE))], 80, False),
+        ([(300, say("Hello big world, this is the whole answer at once")), (300, say("\n"))], 20, False),
+        # Two large events in one read, or nearly in one.
+        ([(300, say(PROSE)), (300, say(PROSE))], 160, False),
+        ([(300, say(PROSE)), (302, say(PROSE))], 160, False),
+        ([(300, say(PROSE)), (300, say(PROSE))], None, False),
+        # A count that is not of this text makes nothing small.
+        ([(300, say(PROSE)), (300, say(PROSE))], 2, False),
+        # Whole thinking, then the whole answer.
+        ([(300, think(PROSE)), (301, say(PROSE))], 160, False),
+        ([(300, think(PROSE)), (900, say(PROSE))], 160, False),
+        ([(300, think(PROSE)), (900, say(PROSE)), (910, say("\n"))], None, False),
+        # A first token came before the rest.
+        ([(300, say("The")), (600, say(PROSE))], 80, True),
+        ([(300, think("Hm")), (900, say(PROSE))], 80, True),
+        ([(300, think(PROSE)), *((900 + 20 * n, say("word ")) for n in range(6))], 90, True),
+        # Large events over time: a coarse stream.
+        ([(300, say(PROSE)), (400, say(PROSE)), (500, say(PROSE))], 240, True),
+        # Steps of an engine, one or several in a read: speculative decoding, or a stream held back.
+        ([(300, say("Bern")), (300, say(" is")), (300, say(" it"))], 3, True),
+        ([(300, say("The answer is plainly four ")), (300, say("because two and two are four"))], 12, True),
+        ([(300, say("The answer is plainly four ")), (310, say("because two and two are four"))], 12, True),
+        ([(300, say("word ")) for _ in range(14)], 14, True),
+        ([(300, say("word ")) for _ in range(40)], 40, True),
+        ([(300, say("word ")) for _ in range(14)], None, True),
+        # Short answers.
+        ([(300, say("Yes"))], 1, True),
+        ([(300, say("Yes.")), (301, say("\n"))], 3, True),
+    ],
+)  # fmt: skip
+def test_a_stream_is_judged_by_how_its_text_arrived(
+    came: list[tuple[int, dict[str, Any]]], output: int | None, streamed: bool
+) -> None:
+    assert arriving(*came, output=output).streamed is streamed
 
 
 @pytest.mark.parametrize("wire", ["openai", "messages", "responses"])
