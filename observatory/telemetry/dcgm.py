@@ -9,6 +9,7 @@ import math
 import socket
 import ssl
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from observatory.core.addresses import is_loopback
 from observatory.core.errors import ObservatoryError
@@ -65,9 +66,30 @@ _BLANKS = (
 )
 
 
-HOST_LABELS = ("hostname", "host", "node", "nodename", "kubernetes_node", "instance")
+HOST_LABELS = (
+    "exported_hostname",
+    "hostname",
+    "host",
+    "node",
+    "nodename",
+    "kubernetes_node",
+    "exported_instance",
+    "instance",
+)
 """Labels that name the host of a series: the exporter's own, then those that collectors add. The first
-that a series has is used. Labels are in small letters here: releases and collectors spell them differently."""
+that a series has is used. A collector that has a label of that name renames the exporter's to exported_*.
+Labels are in small letters here: releases and collectors spell them differently."""
+CLUSTER_LABELS = ("cluster", "cluster_name", "k8s_cluster", "kubernetes_cluster")
+POD_LABELS = ("exported_pod", "pod", "kubernetes_pod_name", "pod_name")
+"""Of the exporter, where nothing else identifies a GPU; else of whoever uses it, and several use one."""
+
+
+class Place(NamedTuple):
+    """Where a GPU of some number is: number is 0 but for those that host and cluster do not tell apart."""
+
+    host: str
+    cluster: str
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -80,35 +102,48 @@ class Hosts:
 
     local: bool
     own: str = field(default_factory=socket.gethostname)
-    _names: dict[tuple[str, int], str] = field(default_factory=dict)
-    _uuids: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    _places: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _names: dict[Place, str] = field(default_factory=dict)
+    _counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    _places: dict[tuple[str, ...], Place] = field(default_factory=dict)
 
     def of(self, page: list[Series]) -> list[str]:
         """The host of each series of a page, in its order.
 
-        Two GPUs of one number and host name but of two UUIDs are of two hosts that the page does not name.
-        A GPU stays where it was first seen: a host's name may be that of the exporter's pod, which changes.
+        Two GPUs of one number and host name but of two UUIDs, or two PCI addresses, are of two hosts that the
+        page does not name. A GPU stays where it was first seen: a host's name may be that of the exporter's
+        pod, which changes.
         """
         places = [self._place(series) for series in page]
         several = len(set(places) | set(self._names)) > 1
         return [self._name(place, several=several) for place in places]
 
-    def _place(self, series: Series) -> tuple[str, int]:
+    def _place(self, series: Series) -> Place:
         labels = _small(series)
-        host = next((labels[label] for label in HOST_LABELS if labels.get(label)), "")
-        uuid = labels.get("uuid", "")
-        if not uuid or (labels.get("gpu_i_id") and not uuid.upper().startswith("GPU-")):
-            return host, 0  # an instance's own is not of a GPU
-        if uuid not in self._places:
-            known = self._uuids.setdefault((host, labels.get("gpu", "")), [])
-            known.append(uuid)
-            self._places[uuid] = host, known.index(uuid)
-        return self._places[uuid]
+        host, cluster, pod = (
+            next((labels[label] for label in names if labels.get(label)), "")
+            for names in (HOST_LABELS, CLUSTER_LABELS, POD_LABELS)
+        )
+        uuid, pci = labels.get("uuid", ""), labels.get("pci_bus_id", "")
+        instance = labels.get("gpu_i_id")
+        if instance and not uuid.upper().startswith("GPU-"):
+            uuid = ""  # an instance's own is not of a GPU
+        slot = (host, cluster, labels.get("gpu", ""))
+        keys: list[tuple[str, ...]] = [(uuid,)] if uuid else []
+        keys += [(*slot, pci)] if pci else []
+        if not keys and not host and pod and not instance:
+            keys = [(*slot, "pod", pod)]
+        if not keys:
+            return Place(host, cluster)
+        if keys[0] not in self._places:
+            number = self._counts[slot] = self._counts.get(slot, -1) + 1
+            self._places[keys[0]] = Place(host, cluster, number)
+        place = self._places[keys[0]]
+        for key in keys[1:]:
+            self._places.setdefault(key, place)
+        return place
 
-    def _name(self, place: tuple[str, int], *, several: bool) -> str:
-        host, number = place
-        mine = number == 0 and host.partition(".")[0] == self.own.partition(".")[0]
+    def _name(self, place: Place, *, several: bool) -> str:
+        mine = place.number == 0 and place.host.partition(".")[0] == self.own.partition(".")[0]
         if self.local and (mine or not several):
             return ""
         if place not in self._names:
@@ -147,6 +182,7 @@ class DcgmSensor:
 def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> list[Sample]:
     """One sample a GPU (or MIG instance) and metric, in the page's order. hosts: None reads by loopback."""
     found: dict[tuple[str, str], Sample] = {}
+    sources: dict[tuple[str, str], str] = {}
     hosts = hosts or Hosts(local=True)
     of_gpus = [series for series in page if _small(series).get("gpu", "").isdecimal()]
     for series, host in zip(of_gpus, hosts.of(of_gpus), strict=True):
@@ -159,8 +195,18 @@ def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> lis
         value, reason = _value(series.value, field)
         key = (device, field.metric)
         if key not in found:
-            found[key] = Sample(now, "dcgm", "shared_host", device, field.metric, value, reason)
+            sources[key] = series.name
+        elif sources[key] != series.name or found[key].value == value or _is_known(labels):
+            continue
+        else:
+            value, reason = None, f"several series of {device} differ and no label tells them apart"
+        found[key] = Sample(now, "dcgm", "shared_host", device, field.metric, value, reason)
     return list(found.values())
+
+
+def _is_known(labels: dict[str, str]) -> bool:
+    """Whether a series is of one GPU for certain, though others of it have another value."""
+    return any(labels.get(label) for label in ("uuid", "pci_bus_id", "gpu_i_id"))
 
 
 def _value(told: float, field: Field) -> tuple[float | None, str | None]:

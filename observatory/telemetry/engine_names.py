@@ -18,7 +18,11 @@ Names = tuple[str, ...]
 Engine = Literal["vllm", "llamacpp", "sglang", "tgi"]
 ENGINES: tuple[Engine, ...] = ("vllm", "llamacpp", "sglang", "tgi")
 
-MODEL_LABEL = "model_name"
+MODEL_LABELS = ("model_name", "model", "served_model_name", "model_id")
+"""Labels that name the model of a series; the first that it has is used (llama.cpp's router: `model`)."""
+PARTED_LABELS = ("lora", "adapter")
+"""Parts of labels' names where an empty value is a part as others are: requests of the base model. Elsewhere a
+series with an empty label (SGLang: `priority=""`) is the total of those with a value."""
 REPLICA_LABELS = frozenset({"dp_rank"})
 """Ranks that have requests of their own, and are added up as vLLM's cores (`engine`) are. All other labels
 that end in _rank (SGLang: tp_rank, pp_rank, moe_ep_rank) are of processes that share one model's layers:
@@ -235,14 +239,14 @@ def of_target(series: Iterable[Series], model: str) -> Read:
     one model on the page the name does not matter, because an alias or an adapter has another.
     """
     found = list(series)
-    models = {one.labels[MODEL_LABEL] for one in found if MODEL_LABEL in one.labels}
+    models = {of for one in found if (of := model_of(one)) is not None}
     if len(models) > 1 and model not in models:
         raise ValueError(f"the page is of {len(models)} models and {model} is none of them")
+    if len(models) > 1:
+        found = [one for one in found if model_of(one) in (None, model)]
     first: dict[Key, tuple[_Ranks, Series]] = {}
     most: dict[Key, Series] = {}
-    for one in found:
-        if len(models) > 1 and one.labels.get(MODEL_LABEL, model) != model:
-            continue
+    for one in _without_parts(found):
         if PROCESS_LABEL in one.labels:
             others = frozenset(one.labels.items() - {(PROCESS_LABEL, one.labels[PROCESS_LABEL])})
             known = most.get((one.name, others))
@@ -256,6 +260,31 @@ def of_target(series: Iterable[Series], model: str) -> Read:
     for _, one in first.values():
         read.setdefault(one.name, {})[key_of(one)] = one.value
     return read
+
+
+def model_of(series: Series) -> str | None:
+    """The model that a series names; None where it names none."""
+    return next((series.labels[each] for each in MODEL_LABELS if series.labels.get(each)), None)
+
+
+def _without_parts(found: list[Series]) -> list[Series]:
+    """The series without those of which the page has the total, which has the same labels but for an empty one."""
+    totals = {
+        (label, one.name, frozenset(one.labels.items() - {(label, "")}))
+        for one in found
+        for label, value in one.labels.items()
+        if not value and not any(part in label for part in PARTED_LABELS)
+    }
+    if not totals:
+        return found
+    return [
+        one
+        for one in found
+        if not any(
+            value and (label, one.name, frozenset(one.labels.items() - {(label, value)})) in totals
+            for label, value in one.labels.items()
+        )
+    ]
 
 
 def _keep_first(first: "dict[Key, tuple[_Ranks, Series]]", one: Series) -> None:

@@ -32,9 +32,9 @@ def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterato
     """The series whose name is wanted (default: all), in the page's order.
 
     ValueError names the line where a wanted one cannot be read, and a page whose last line has no
-    end: it was cut off, and a number that was cut is another number.
+    end: it was cut off, and a number that was cut is another number. OpenMetrics' end mark is an end.
     """
-    if page and not page.endswith("\n"):
+    if page and not page.endswith(("\n", "\n# EOF")) and page != "# EOF":
         raise ValueError("the page was cut off: its last line has no end")
     for number, line in enumerate(page.split("\n"), start=1):
         if not line or line[0] == "#":

@@ -139,6 +139,42 @@ TWO_HOSTS = _power(250, gpu="0", UUID="GPU-a", Hostname="n1") + _power(
             "here",
             {"gpu0": 250},
         ),
+        # A collector that has a label of the exporter's name renames the exporter's.
+        (
+            _power(250, gpu="0", exported_hostname="n1", hostname="prom")
+            + _power(650, gpu="0", exported_hostname="n2", hostname="prom"),
+            False,
+            "here",
+            {"dcgm:gpu0": 250, "dcgm2:gpu0": 650},
+        ),
+        # Two PCI addresses, clusters or exporters' pods: two GPUs.
+        *(
+            (_power(250, gpu="0", **one) + _power(650, gpu="0", **two), False, "here",
+             {"dcgm:gpu0": 250, "dcgm2:gpu0": 650})
+            for one, two in (
+                ({"pci_bus_id": "0:07:00.0", "Hostname": "h"}, {"pci_bus_id": "0:0F:00.0", "Hostname": "h"}),
+                ({"pci_bus_id": "0:07:00.0", "Hostname": "a"}, {"pci_bus_id": "0:07:00.0", "Hostname": "b"}),
+                ({"pci_bus_id": "0:07:00.0", "UUID": "GPU-a"}, {"pci_bus_id": "0:07:00.0", "UUID": "GPU-b"}),
+                ({"Hostname": "h", "cluster": "a"}, {"Hostname": "h", "cluster": "b"}),
+                ({"pod": "dcgm-a"}, {"pod": "dcgm-b"}),
+            )
+        ),
+        # One GPU by its address, used by several pods.
+        (
+            _power(250, gpu="0", pci_bus_id="0:07:00.0", pod="x")
+            + _power(250, gpu="0", pci_bus_id="0:07:00.0", pod="y"),
+            True,
+            "here",
+            {"gpu0": 250},
+        ),
+        # An instance's series beside the GPU's own.
+        (
+            _power(250, gpu="0", UUID="GPU-a", pci_bus_id="0:07:00.0", Hostname="h")
+            + _power(251, gpu="0", UUID="MIG-b", pci_bus_id="0:07:00.0", Hostname="h", GPU_I_ID="2"),
+            True,
+            "here",
+            {"gpu0": 250},
+        ),
         # MIG instances with identifiers of their own are no other GPUs.
         (
             _power(250, gpu="0", UUID="MIG-a", GPU_I_ID="1") + _power(250, gpu="0", UUID="MIG-b", GPU_I_ID="2"),
@@ -153,6 +189,15 @@ def test_two_hosts_on_one_page_are_two(
 ) -> None:
     samples = gpu_samples(list(read_page(page)), 5, Hosts(local, own))
     assert {sample.device: sample.value for sample in samples} == found
+
+
+def test_two_gpus_that_no_label_tells_apart_are_null_and_never_one_of_them() -> None:
+    page = _power(300, gpu="0", job="a") + _power(500, gpu="0", job="b")
+    [sample] = gpu_samples(list(read_page(page)), 5)
+    assert (sample.device, sample.value) == ("gpu0", None)
+    assert sample.reason == "several series of gpu0 differ and no label tells them apart"
+    [sample] = gpu_samples(list(read_page(page.replace("500", "300"))), 5)
+    assert sample.value == 300
 
 
 def test_collectors_that_spell_labels_and_names_in_small_letters() -> None:

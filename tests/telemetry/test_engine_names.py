@@ -222,6 +222,39 @@ def test_of_several_models_only_the_targets_own_is_read(model: str, running: flo
     assert found["engine_requests_waiting"] == 4  # of all, for it does not say of whom
 
 
+def test_models_are_told_apart_by_any_label_that_names_them() -> None:
+    """llama.cpp pull request 24851: a router's page, by the label `model`."""
+    page = "".join(
+        f'llamacpp:requests_processing{{model="{model}"}} {running}\n'
+        f'llamacpp:tokens_predicted_total{{model="{model}"}} {100 * running}\n'
+        for model, running in (("m", 2), ("other", 7))
+    )
+    found = told(page, "m")
+    assert (found["engine_requests_running"], found["engine_output_tokens_total"]) == (2, 200)
+    assert told(page, "other")["engine_requests_running"] == 7
+    with pytest.raises(ValueError, match="2 models and c is none"):
+        told(page, "c")
+
+
+@pytest.mark.parametrize(
+    ("labels", "waiting"),
+    [
+        # sglang pull request 17026: the total has an empty priority.
+        ([(5, 'priority=""'), (3, 'priority="1"'), (2, 'priority="2"')], 5),
+        ([(3, 'priority="1"'), (2, 'priority="2"')], 5),
+        # Of each replica its own total.
+        ([(5, 'dp_rank="0",priority=""'), (5, 'dp_rank="0",priority="1"'), (2, 'dp_rank="1",priority=""')], 7),
+        ([(5, 'dp_rank="0",priority=""'), (2, 'dp_rank="1",priority="1"')], 7),
+        # Requests of the base model are no total of those of its adapters.
+        ([(5, 'lora_name=""'), (3, 'lora_name="sql"')], 8),
+        ([(5, 'pod=""')], 5),
+    ],
+)  # fmt: skip
+def test_a_total_is_not_added_to_its_parts(labels: list[tuple[int, str]], waiting: int) -> None:
+    page = "".join(f'sglang:num_queue_reqs{{model_name="m",{own}}} {n}\n' for n, own in labels)
+    assert told(page)["engine_requests_waiting"] == waiting
+
+
 def test_several_models_and_none_of_them_ours_is_an_error() -> None:
     with pytest.raises(ValueError, match="2 models and c is none"):
         told(TWO, "c")

@@ -90,6 +90,20 @@ def test_what_is_not_wanted_is_not_taken_apart() -> None:
     assert [s.name for s in read_page(page, {"a_sum", "b.c"}.__contains__)] == ["a_sum", "b.c"]
 
 
+@pytest.mark.parametrize("page", ["a 1\n# EOF", "a 1\n# EOF\n", "a 1\n"])
+def test_the_end_mark_of_openmetrics_needs_no_line_end(page: str) -> None:
+    assert [series.value for series in read_page(page)] == [1.0]
+    assert list(read_page("# EOF")) == []
+
+
+@pytest.mark.parametrize(
+    "page", ["a 1\n# EO", "a 1\n# TYPE b gauge", "a 1 # EOF", "a 1\n b 1# EOF"]
+)
+def test_another_last_line_without_an_end_is_cut(page: str) -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        list(read_page(page))
+
+
 def test_a_page_that_was_cut_is_refused() -> None:
     with pytest.raises(ValueError, match="cut off"):
         list(read_page("a 12\nb 1"))
