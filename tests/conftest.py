@@ -54,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") == "loadgroup" or getattr(config.option, "loadgroup", False):
         config.pluginmanager.register(GroupNames())
     folder = Path(tempfile.mkdtemp(prefix=f"{worker}-"))
+    folder.chmod(0o711)  # a test becomes another user below it
     os.environ["TMPDIR"] = str(folder)
     tempfile.tempdir = None
 
