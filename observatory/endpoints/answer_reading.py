@@ -11,7 +11,7 @@ from observatory.endpoints.answer_json import Usage
 from observatory.endpoints.failures import is_void
 from observatory.endpoints.finish_reasons import BadEnd, end_of
 from observatory.endpoints.masking import MOST_MASKED
-from observatory.endpoints.odd_events import is_error_name, read_odd
+from observatory.endpoints.odd_events import Found, is_error_name, mended, read_odd
 from observatory.endpoints.sse import NO_FIELD
 
 _FEWEST_CUMULATIVE = 3
@@ -111,9 +111,9 @@ class AnswerReading:
             self.error = self.error or data.decode("utf-8", "replace") or "an error without a word"
             return
         found = read_odd(data)
-        if isinstance(found, list):
-            self.note_odd("events in a list")
-            for one in found:
+        if isinstance(found, Found):
+            self.note_odd(found.what)
+            for one in found.events:
                 self.event(one, name, at, read, whole)
         elif found == "done":
             self.note_odd(_shown(data))
@@ -125,6 +125,15 @@ class AnswerReading:
             self.error = self.error or data.decode("utf-8", "replace")
         elif whole:
             self.bad_json = self.bad_json or data
+
+    def _mend(self, body: bytes, at: int) -> None:
+        """A whole answer that is no JSON object: read where one fault alone made it so."""
+        found = mended(body)
+        if found is None or len(found.events) != 1:
+            self.bad_json = body
+            return
+        self.note_odd(found.what)
+        self.whole_answer(found.events[0], at)
 
     def note_odd(self, what: str) -> None:
         """An oddity that costs nothing but is counted."""

@@ -143,7 +143,7 @@ class MessagesReading(AnswerReading):
         """See AnswerReading."""
         event = read_fitting(body, _decode, _Event)
         if event is None:
-            self.bad_json = body
+            self._mend(body, at)
             return
         self.first_event = at
         self._other(event, b"", body)

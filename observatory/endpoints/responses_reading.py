@@ -114,7 +114,7 @@ class ResponsesReading(AnswerReading):
         """See AnswerReading."""
         response = read_fitting(body, _decode_whole, _Response)
         if response is None:
-            self.bad_json = body
+            self._mend(body, at)
             return
         self.first_event = at
         self._carried(self._response(response, at), at, 0)

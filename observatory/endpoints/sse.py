@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, islice
 
-from observatory.endpoints.odd_events import is_error_name
+from observatory.endpoints.odd_events import is_done, is_error_name, mended
 
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -155,14 +155,14 @@ def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) 
 
 def _is_whole(data: bytes) -> bool:
     """Whether a line of data is an event's whole data."""
-    if data == b"[DONE]":
+    if data == b"[DONE]" or is_done(data):
         return True
     if not (data.startswith(b"{") and data.endswith(b"}")):
         return False
     try:
         return isinstance(json.loads(data), dict)
     except (ValueError, RecursionError):
-        return False
+        return mended(data) is not None
 
 
 def _fields(lines: list[bytes]) -> tuple[bytes | None, bytes, list[bytes]]:

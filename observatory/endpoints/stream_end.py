@@ -12,12 +12,14 @@ import msgspec
 
 from observatory.endpoints.bounds import EVENT
 from observatory.endpoints.kept_reads import LARGEST_KEPT, SMALLEST_KEPT, STAMP_BYTE, STAMPED
+from observatory.endpoints.odd_events import Found, is_done, read_odd
 from observatory.endpoints.wires import WireName
 
-_DONE = (b"data: [DONE]", b"data:[DONE]")
 RESPONSES_END = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 """Types of the Responses API's last events."""
+_BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_CLOSED = (b"}", b"]", b'"', b"'")
 _LONGEST_MARK = 16
 _NO_FIELD = b"x"
 """What a line begins with that is too long to be an event's: its beginning is not kept."""
@@ -34,36 +36,54 @@ class _Typed(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Typed).decode
 
 
+def _may_be_done(part: bytes | bytearray) -> bool:
+    """Whether the end may be in it, in any form that the decoder takes."""
+    if b"[DONE]" in part:
+        return True
+    lower = part.lower()
+    return b"done" in lower or b"[end]" in lower or b"[stop]" in lower
+
+
 def _is_done(line: bytes) -> bool:
-    return line.rstrip(b" ") in _DONE
+    line = line.removeprefix(_BOM)
+    return line.startswith(b"data:") and is_done(line)
+
+
+def _holds(*marks: bytes) -> Callable[[bytes | bytearray], bool]:
+    """Whether one of the marks is in a part."""
+    return lambda part: any(mark in part for mark in marks)
 
 
 def _is_of(ends: frozenset[str]) -> Callable[[bytes], bool]:
     """Whether a line is the data of an event of one of these types."""
 
     def is_one(line: bytes) -> bool:
+        line = line.removeprefix(_BOM)
         if not line.startswith(b"data:"):
             return False
         try:
             return _decode(line[5:]).type in ends
         except (ValueError, RecursionError):
-            return False
+            found = read_odd(line[5:])
+        return isinstance(found, Found) and any(map(is_one, map(b"data:".__add__, found.events)))
 
     return is_one
 
 
 class _Rule(NamedTuple):
-    """marks: one of them is in every such line; is_end: whether a line is one."""
+    """holds: whether a part of the body may hold such a line; is_end: whether a line is one."""
 
-    marks: tuple[bytes, ...]
+    holds: Callable[[bytes | bytearray], bool]
     is_end: Callable[[bytes], bool]
 
 
 _RULES: dict[WireName, _Rule] = {
-    "openai": _Rule((b"[DONE]",), _is_done),
-    "messages": _Rule((b"message_stop", b'"error"'), _is_of(frozenset({"message_stop", "error"}))),
+    "openai": _Rule(_may_be_done, _is_done),
+    "messages": _Rule(
+        _holds(b"message_stop", b'"error"'), _is_of(frozenset({"message_stop", "error"}))
+    ),
     "responses": _Rule(
-        (b'"response"', b'"error"'),
+        _holds(b'"response"', b'"error"'),
         _is_of(RESPONSES_END),
     ),
 }
@@ -77,8 +97,8 @@ def keeps_of(wire: WireName) -> Callable[[bytes], bool]:
     """
     if wire == "openai":
         return _may_be_kept
-    marks = _RULES[wire].marks
-    return lambda read: _may_be_kept(read) and not any(mark in read for mark in marks)
+    holds = _RULES[wire].holds
+    return lambda read: _may_be_kept(read) and not holds(read)
 
 
 def ends_like_an_event(read: bytes | memoryview) -> bool:
@@ -99,10 +119,10 @@ def _may_be_kept(read: bytes) -> bool:
 class StreamEnd:
     """One answer's: fed the body as it comes, it finds where the stream ended on its wire."""
 
-    __slots__ = ("_is_end", "_line", "_marks")
+    __slots__ = ("_holds", "_is_end", "_line")
 
     def __init__(self, wire: WireName) -> None:
-        self._marks, self._is_end = _RULES[wire]
+        self._holds, self._is_end = _RULES[wire]
         self._line = bytearray()
 
     def found(self, more: bytes) -> int | None:
@@ -119,7 +139,7 @@ class StreamEnd:
                     line[:] = _NO_FIELD + line[-_LONGEST_MARK:]
                 return None
             more = bytes(line)
-        if any(mark in more for mark in self._marks):
+        if self._holds(more):
             after = self._after(more)
             if after is not None:
                 return after
@@ -130,14 +150,15 @@ class StreamEnd:
 
     def _of_interest(self, part: bytearray) -> bool:
         """Whether a part of a long line may complete it."""
-        return b"\n" in part or b"\r" in part or any(mark in part for mark in self._marks)
+        return b"\n" in part or b"\r" in part or self._holds(part)
 
     def _after(self, data: bytes) -> int | None:
         at = 0
         while at <= len(data):
             end = _LINE_END.search(data, at)
             stop = end.start() if end is not None else len(data)
-            if self._is_end(data[at:stop]):
+            sure = end is not None or data.rstrip().endswith(_CLOSED)  # `data: done` may go on
+            if sure and self._is_end(data[at:stop]):
                 return len(data[stop:].lstrip(b"\r\n"))
             if end is None:
                 break

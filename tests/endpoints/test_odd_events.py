@@ -72,6 +72,84 @@ def test_the_end_written_otherwise_is_the_end(done: bytes) -> None:
     assert (attempt.outcome, attempt.saw_done) == ("ok", True)
 
 
+@pytest.mark.parametrize("odd", [{0}, {1}, {0, 1}, {0, 1, 2}, {3}, {0, 1, 2, 3}])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_wrapped_once_more_in_data_are_read(odd: set[int], times: int, end: bytes) -> None:
+    sound = [*TEXT, STOP, DONE]
+    pieces = [
+        b"data: " * (times if place in odd else 0) + piece for place, piece in enumerate(sound)
+    ]
+    answer = read(stream([piece.replace(b"\n", end) for piece in pieces]))
+    attempt = answer.attempt
+    assert (attempt.outcome, answer.text, attempt.saw_done) == ("ok", "one two", True)
+    assert attempt.event_ns == [SENT + 20_000_000, SENT + 30_000_000]
+    assert attempt.odd_events >= len(odd) and attempt.odd_event is not None
+
+
+def test_a_wrapped_error_is_an_error_and_wrapped_messages_are_read() -> None:
+    wrapped = b"data: " + event({"error": {"message": "boom"}})
+    attempt = read(stream([*TEXT, wrapped, DONE])).attempt
+    assert (attempt.outcome, attempt.error_kind) == ("error", "error_event")
+    said = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}
+    pieces = [b"data: " + event(said), b"data: " + event({"type": "message_stop"})]
+    answer = read(stream(pieces), wire="messages")
+    assert (answer.attempt.outcome, answer.text) == ("ok", "a")
+
+
+@pytest.mark.parametrize(
+    ("odd", "text"),
+    [
+        (b'{"choices":[{"delta":{"content":"a\tb"}}]}', "a\tb"),
+        (b'{"choices":[{"delta":{"content":"a\x01,}"}}]}', "a\x01,}"),
+        (b'{"choices":[{"delta":{"content":"ab",},},],}', "ab"),
+        (b'{"choices":[{"delta":{"content":",}\\",]\t"}, } ] }', ',}",]\t'),
+        (
+            b'{"choices":[{"delta":{"content":"a"}}]}{"choices":[{"delta":{"content":"b"}}]}',
+            "ab",
+        ),
+        (
+            b'{"choices":[{"delta":{"content":"a"}}]} {"choices":[{"delta":{"content":"b"}}]} ',
+            "ab",
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n\n", b"\n", b"\r\n\r\n"])
+def test_json_with_one_plain_fault_is_read(odd: bytes, text: str, end: bytes) -> None:
+    answer = read(stream([TEXT[0], b"data: " + odd + end, TEXT[1], STOP, DONE]))
+    assert (answer.attempt.outcome, answer.text) == ("ok", f"one{text} two")
+    assert answer.attempt.odd_events >= 1
+
+
+@pytest.mark.parametrize("wire", ["openai", "messages", "responses"])
+def test_a_whole_answer_with_one_plain_fault_is_read(wire: WireName) -> None:
+    bodies = {
+        "openai": '{"choices":[{"message":{"content":"a\tb"},"finish_reason":"stop",}]}',
+        "messages": '{"content":[{"type":"text","text":"a\tb"}],"stop_reason":"end_turn",}',
+        "responses": '{"status":"completed","output":[{"type":"message","content":'
+        '[{"type":"output_text","text":"a\tb"}]}],}',
+    }
+    body = bodies[wire].encode()
+    raw = head(f"Content-Length: {len(body)}", kind="application/json") + body
+    answer = read([raw], wire=wire, streaming=False)
+    assert (answer.attempt.outcome, answer.text, answer.attempt.odd_events) == ("ok", "a\tb", 1)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'{"choices": [{"del',
+        b'{"choices":[{"delta":{"content":"a"}}]}{"choi',
+        b'{"choices":[{"delta":{"content":"a}}]}',
+        b"{'choices': []}",
+        b'{"a": 1} and more',
+    ],
+)
+def test_json_that_may_have_lost_text_still_fails(broken: bytes) -> None:
+    attempt = read(stream([*TEXT, b"data: " + broken + b"\n\n", STOP, DONE])).attempt
+    assert (attempt.outcome, attempt.error_kind) == ("error", "bad_json")
+
+
 def test_events_in_a_list_are_read() -> None:
     answer = read(stream([event([delta(content="one"), delta(content=" two")]), STOP, DONE]))
     assert (answer.attempt.outcome, answer.text) == ("ok", "one two")

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.endpoints.kept_reads import make_head
+from observatory.endpoints.odd_events import _DONE
 from observatory.endpoints.stream_end import StreamEnd, keeps_of
 from observatory.endpoints.wires import WireName
+from tests.endpoints.wire_streams import read, stream
 
 
 def event(data: Any, name: str = "") -> bytes:
@@ -45,10 +47,31 @@ TEXT: dict[WireName, list[bytes]] = {
     ],
 }
 ENDS: dict[WireName, list[bytes]] = {
-    "openai": [b"data: [DONE]\n\n", b"data:[DONE]\r\n\r\n", b"data: [DONE]\n", b"data: [DONE]"],
+    "openai": [
+        b"data: [DONE]\n\n",
+        b"data:[DONE]\r\n\r\n",
+        b"data: [DONE]\n",
+        b"data: [DONE]",
+        b'data: "[DONE]"\n\n',
+        b"data: '[DONE]'\n\n",
+        b"data: [done]\n\n",
+        b"data:   [DONE]\n\n",
+        b"data: [DONE]\t\n\n",
+        b"data: [DONE] \t \r\n\r\n",
+        b"data: DONE\n\n",
+        b'data: "Done"\n\n',
+        b"data: [END]\n\n",
+        b"data: [stop]\n\n",
+        b"data: data: [DONE]\n\n",
+    ],
     "messages": [
         event({"type": "message_stop"}, "message_stop"),
         b'data: {"type":"message_stop"      }\n\n',
+        b'data: data: {"type":"message_stop"}\n\n',
+        b'data: {"type":"message_stop",}\n\n',
+        b'data: {"type":"message_stop","x":"\t"}\n\n',
+        b'data: {"type":"ping"}{"type":"message_stop"}\n\n',
+        b'data: [{"type":"message_stop"}]\n\n',
         event({"type": "error", "error": {"type": "overloaded_error"}}, "error"),
     ],
     "responses": [
@@ -88,6 +111,26 @@ def test_the_end_is_found_however_the_body_is_cut(
         if found is not None:
             break
     assert found == (len(after) if last else 0)
+
+
+@pytest.mark.parametrize(("wire", "end"), CASES)
+def test_the_decoder_takes_each_of_these_ends(wire: WireName, end: bytes) -> None:
+    """And so its forms are those that StreamEnd has to find."""
+    answer = read(stream([USUAL[wire], end]), wire=wire)
+    assert answer.attempt.saw_done or answer.attempt.error_kind == "error_event"
+
+
+@pytest.mark.parametrize("form", sorted(_DONE))
+def test_every_form_of_done_that_the_decoder_knows_is_found(form: bytes) -> None:
+    assert StreamEnd("openai").found(content("a") + b"data: " + form.upper() + b"\n\n: x\n\n") == 5
+
+
+def test_a_word_that_goes_on_is_no_end_yet() -> None:
+    end = StreamEnd("openai")
+    assert end.found(b"data: done") is None
+    assert end.found(b" with the first part\n\n") is None
+    assert end.found(b"data: done") is None
+    assert end.found(b"\n\n") == 0
 
 
 @pytest.mark.parametrize("wire", get_args(WireName))
