@@ -13,7 +13,7 @@ import httptools
 
 from observatory.endpoints.bounds import ANSWER, ERROR_BODY, EVENT, HEAD, KEPT_OF_TOO_LARGE, mib
 from observatory.endpoints.kept_reads import split_reads
-from observatory.endpoints.response_head import in_words, is_of_length, sound_head
+from observatory.endpoints.response_head import in_words, may_be_sound, sound_head
 
 _NAMES: dict[bytes, str] = {}
 _MOST_NAMES = 1_000
@@ -131,20 +131,21 @@ class ResponseReader:
             del self.pieces[self._whole :]
 
     def _refused(self, words: str, data: bytes) -> None:
-        """Read on where only the lengths in the head are at fault; else that is the response's fault."""
+        """Read on where HTTP defines what the head means; else that is the response's fault."""
         raw = self.early + data
-        if self.headers_at is not None or not is_of_length(words):
+        if self.headers_at is not None or not may_be_sound(words, raw):
             self.fault = in_words(words, raw)
         else:
             self._parser = _UntilHead(self)
             self.read_anew(raw)
 
     def read_anew(self, raw: bytes) -> None:
-        """Begin again with a head whose lengths were refused, once it is whole."""
+        """Begin again with a head that was refused, once it is whole."""
         try:
             head = sound_head(raw)
             if head is not None:
                 self.headers.clear()
+                self._named.clear()
                 self._closing = head.closing
                 self._parser = httptools.HttpResponseParser(self)
                 self._parser.feed_data(head.raw)

@@ -264,6 +264,9 @@ def _key_fix(key: KeySource) -> str:
     return f"look at the key in {key.file}: {what}" if key.file else f"look at {key.env}: {what}"
 
 
+_MOST_WORDS = 500
+
+
 def _message(error: openai.APIStatusError) -> str:
     """What the error says, in one line after ": "; "" where it says nothing or shows a page."""
     body: Any = error.body
@@ -272,7 +275,7 @@ def _message(error: openai.APIStatusError) -> str:
             body = body.get("message") or body.get("error") or body.get("detail")
     if not isinstance(body, str) or not body or body.startswith("<"):
         return ""
-    return f": {' '.join(body.split())}"
+    return f": {' '.join(body.split())[:_MOST_WORDS]}"
 
 
 def _unreachable(

@@ -1,13 +1,16 @@
-"""Rewrites heads that llhttp refuses for their lengths, where RFC 9112 defines the meaning. Pure.
+"""Rewrites heads that llhttp refuses, where RFC 9112 defines the meaning. Pure.
 
 Content-Length with chunked: chunked counts, and the connection is closed afterwards (6.3, 3). Equal lengths
-given twice are one (RFC 9110, 8.6). Lengths that differ, or are no numbers, leave the body's end unknown.
+given twice are one (RFC 9110, 8.6). Lengths that differ, or are no numbers, leave the body's end unknown. A
+header that goes on in a line that begins with white space is one line (5.2, obs-fold).
 """
 
+import re
 from typing import NamedTuple
 
 _OF_LENGTH = "Content-Length"
 """What llhttp's words for each such refusal have in them."""
+_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _SHOWN = 2_000
 """Characters, of which an attempt keeps the first few hundred once its secrets are masked."""
 """Characters of what is no HTTP that are shown."""
@@ -20,13 +23,21 @@ class Head(NamedTuple):
     closing: bool
 
 
-def is_of_length(words: str) -> bool:
-    """Whether llhttp refused a head for its lengths."""
-    return _OF_LENGTH in words
+def may_be_sound(words: str, raw: bytes) -> bool:
+    """Whether llhttp refused a head, of which raw has come, for its lengths or for a line that goes on."""
+    if _OF_LENGTH in words:
+        return True
+    _, _, lines = raw.partition(b"\r\n")
+    return "header value" in words and not lines.startswith((b" ", b"\t")) and _is_folded(lines)
+
+
+def _is_folded(lines: bytes) -> bool:
+    return b"\r\n " in lines or b"\r\n\t" in lines
 
 
 def sound_head(raw: bytes) -> Head | None:
-    """A response from its first byte with one length at most; None while its head is not whole.
+    """A response from its first byte with one length at most and no line that goes on; None while its head
+    is not whole.
 
     Interim responses (1xx) before it stay as they are. ValueError has the reason why no length can be found.
     """
@@ -36,11 +47,15 @@ def sound_head(raw: bytes) -> Head | None:
     if head.startswith(b"HTTP/1.1 1"):
         later = sound_head(rest)
         return later and Head(head + end + later.raw, later.closing)
-    first, *lines = head.split(b"\r\n")
+    first, _, block = head.partition(b"\r\n")
+    lines = _FOLD.sub(b" ", block).split(b"\r\n")
     others = [line for line in lines if _name(line) != b"content-length"]
+    lengths = [line for line in lines if _name(line) == b"content-length"]
+    if not lengths:
+        return Head(b"\r\n".join([first, *others]) + end + rest, False)
     if any(_name(line) == b"transfer-encoding" for line in others):
         return Head(b"\r\n".join([first, *others]) + end + rest, True)
-    length = b"Content-Length: %d" % _length([line for line in lines if line not in others])
+    length = b"Content-Length: %d" % _length(lengths)
     return Head(b"\r\n".join([first, *others, length]) + end + rest, False)
 
 

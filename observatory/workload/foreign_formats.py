@@ -151,6 +151,8 @@ def refuse_json_document(name: str, path: Path, text: str) -> None:
         refuse_foreign_record(name, path, document)
         inside = next((key for key in _CONTAINERS if isinstance(document.get(key), list)), None)
         if inside is None:
+            if "\n" not in text.strip():
+                return  # what is wrong with its one line is told as of any
             fix = f"write it on one line: {_jq(path, '', '.')}"
             raise BadInput("is one JSON object over several lines", where=name, fix=fix)
         each, records = f".{inside}[] | ", document[inside]

@@ -19,6 +19,7 @@ _JSON_COLUMNS = ("messages", "tools", "metadata")
 _INDEX = re.compile(r"^(Unnamed: \d+)?$")
 """What pandas calls a column without a name."""
 _DECIMAL = re.compile(r"^[+-]?\d{1,18}(\.\d*)?([eE]\+?\d{1,2})?$")
+_MOST_DIGITS = 100
 _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -29,7 +30,10 @@ def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             value = json.loads(
-                written, object_pairs_hook=_without_duplicates, parse_constant=_not_json
+                written,
+                object_pairs_hook=_without_duplicates,
+                parse_constant=_not_json,
+                parse_int=_json_int,
             )
             if not isinstance(value, dict):
                 raise ValueError("a line must be one JSON object")
@@ -54,6 +58,14 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_json(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _json_int(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(
+            f"a whole number has {len(digits.lstrip('-')):,} digits, more than 64 bits"
+        )
+    return int(digits)
 
 
 def csv_values(
@@ -138,7 +150,7 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | Complaint:
         values[column] = cell
         try:
             if column in _JSON_COLUMNS:
-                values[column] = json.loads(cell, parse_constant=_not_json)
+                values[column] = json.loads(cell, parse_constant=_not_json, parse_int=_json_int)
             elif column == "labels":
                 values[column] = [label.strip() for label in cell.split("|")]
             elif column == "max_tokens":

@@ -1,9 +1,13 @@
 """A person's text files: how their paths are shown and their bytes become text."""
 
+import re
 from pathlib import Path
 
 from observatory.core.errors import BadInput
 from observatory.workload.foreign_files import PEEK_BYTES, reencode, refuse_foreign_bytes
+
+_DOS_END = re.compile(r"\x1a\s*\Z")
+"""The mark that some programs of Windows still write where a text ends."""
 
 
 def shown_path(path: Path) -> str:
@@ -26,7 +30,7 @@ def read_text(path: Path, max_bytes: int | None = None) -> str:
     if max_bytes is not None and len(data) > max_bytes:
         raise BadInput(f"has {len(data):,} bytes; the most is {max_bytes:,}", where=name)
     try:
-        return data.decode("utf-8-sig")
+        return _DOS_END.sub("", data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         byte = data[error.start : error.start + 1]

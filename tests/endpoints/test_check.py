@@ -157,6 +157,22 @@ def test_other_models_are_named_the_nearest_first(scripted: Scripted, tmp_path: 
         check(scripted.url, tmp_path, model="lama3")
 
 
+def test_a_name_or_words_without_end_are_cut_where_they_are_shown(
+    scripted: Scripted, tmp_path: Path
+) -> None:
+    scripted.body = json.dumps({"data": [{"id": "x" * 100_000}, {"id": "aa"}]}).encode()
+    with pytest.raises(
+        BadInput, match=r"the 2 that it lists: aa, x{120}\.\.\. \(100,000 char"
+    ) as caught:
+        check(scripted.url, tmp_path, model="lama3")
+    assert len(str(caught.value)) < 500
+    scripted.status = 403
+    scripted.body = json.dumps({"error": {"message": "no " * 50_000}}).encode()
+    with pytest.raises((BadInput, TargetFailed)) as refused:
+        check(scripted.url, tmp_path)
+    assert len(str(refused.value)) < 1_000
+
+
 def test_a_model_that_is_not_named_is_found_or_asked_for(
     scripted: Scripted, tmp_path: Path
 ) -> None:

@@ -90,6 +90,48 @@ def test_an_interim_response_before_such_a_head_changes_nothing(size: int | None
     assert (response.status, response.fault, b"".join(response.pieces)) == (200, None, b"hello")
 
 
+@pytest.mark.parametrize("size", [None, 1, 7, 30])
+@pytest.mark.parametrize(
+    ("head", "value"),
+    [
+        (b"X-A: one\r\n two\r\nContent-Length: 5\r\n", "one two"),
+        (b"X-A: one \r\n\t  two\r\n three\r\nContent-Length: 5\r\n", "one two three"),
+        (b"X-A:\r\n one\r\nContent-Length: 5\r\n", "one"),
+        (b"X-A: one\r\nContent-Length:\r\n 5\r\n", "one"),
+        (b"Content-Length: 5\r\nX-A: one\r\n \r\n", "one"),
+        (b"X-A: one\r\n two\r\nContent-Length: 5\r\nContent-Length: 5\r\n", "one two"),
+        (b"X-A: one\r\n two\r\n", "one two"),
+        (b"X-A: one\r\n two\r\nTransfer-Encoding:\r\n chunked\r\n", "one two"),
+    ],
+)
+def test_a_header_that_goes_on_in_the_next_line_is_one(
+    head: bytes, value: str, size: int | None
+) -> None:
+    """RFC 9112, 5.2: a user agent replaces the fold by a space."""
+    response = read(OK + head + b"\r\n" + (HELLO if b"chunked" in head else b"hello"), size)
+    assert response.fault is None
+    assert response.complete or response.finish()
+    assert response.header("x-a") == value
+    assert b"".join(response.pieces) == b"hello"
+
+
+@pytest.mark.parametrize("size", [None, 1])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b" X-A: one\r\n",
+        b"X-A: o\x00ne\r\n",
+        b"X-A : one\r\n",
+        b"X-A: o\x00ne\r\n two\r\n",
+        b"X-A: a\n b\r\n",
+    ],
+)
+def test_another_bad_header_is_still_refused(head: bytes, size: int | None) -> None:
+    response = read(OK + head + b"Content-Length: 5\r\n\r\nhello", size)
+    assert response.fault is not None
+    assert response.pieces == []
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

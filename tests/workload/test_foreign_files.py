@@ -54,6 +54,19 @@ def test_a_column_without_a_name_is_passed_over_with_a_note(
     )
 
 
+@pytest.mark.parametrize("end", ["\x1a", "\n\x1a", "\r\n\x1a\r\n"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", "prompt\r\nHi\r\nHo"), ("a.jsonl", '{"prompt": "Hi"}\n{"prompt": "Ho"}')],
+)
+def test_the_mark_of_an_end_that_windows_writes_is_no_prompt(
+    name: str, text: str, end: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes((text + end).encode())
+    assert [ask.prompt for ask in _asks(path)] == ["Hi", "Ho"]
+
+
 def test_whole_floats_are_whole_numbers_and_others_are_not(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"id": 7.0, "prompt": "a", "max_tokens": 128.0}\n')
@@ -245,6 +258,14 @@ def test_a_trace_of_lengths_is_named(name: str, tmp_path: Path) -> None:
         ("a.csv", "id\tprompt\n1\tHi\n", "separated by tabs"),
         ("a.csv", "instruction,input,output\na,b,c\n", "rename the column instruction to prompt"),
         ("a.txt", "Hi\n", ".txt is not read"),
+        ("a.jsonl", '{"prompt": "Hi", "prompt": "Ho"}\n', "a.jsonl:1: 'prompt' is written twice"),
+        ("a.jsonl", '{"prompt": "Hi", "metadata": NaN}', "a.jsonl:1: NaN is not JSON"),
+        ("a.json", '{"prompt": "Hi"}\n', ".json is not read — give a .jsonl"),
+        ("a.jsonl", '{"prompt": "Hi", "max_tokens": ' + "9" * 5_001 + "}",
+         "a.jsonl:1: a whole number has 5,001 digits, more than 64 bits"),
+        ("a.csv", 'prompt,metadata\nHi,"[-' + "9" * 5_001 + ']"\n',
+         "a whole number has 5,001 digits, more than 64 bits"),
+        ("a.csv", "prompt,max_tokens\nHi," + "9" * 5_001 + "\n", "is not a whole number"),
         ("a.jsonl", "", "has no requests in it"),
         ("a.csv", "", "has no requests in it"),
         ("a.csv", "prompt\n", "has no requests in it"),
