@@ -77,6 +77,11 @@ class ChatReading(AnswerReading):
     def whole_answer(self, body: bytes, at: int) -> None:
         """One JSON document, complete at `at`: one event with all its text."""
         chunk = read_chunk(body)
+        if chunk is None and body.lstrip().startswith(b"{"):
+            self._mend(
+                body, at
+            )  # several objects at one instant would be a stream without its times
+            return
         if chunk is None:
             self._not_json(body, b"", at, 0, True)
             return

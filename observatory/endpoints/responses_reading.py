@@ -129,7 +129,7 @@ class ResponsesReading(AnswerReading):
             said = {"message": event.message, "code": event.code} if event.message else None
             self.error = self.error or event.error or said or data.decode("utf-8", "replace")
             return 0
-        if name:
+        if name and event.type not in _BAD_ENDS:
             self._named(name, data)
         if (
             self.error is None

@@ -16,6 +16,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _QUIET = frozenset({b"", b"id", b"retry"})
 """Fields of the standard that say nothing about the answer; an empty one is a comment."""
 _BARE_NAME = re.compile(rb"[A-Za-z][\w .\-]{0,80}")
+_ERROR_FIELD = re.compile(rb"(?i)error|exception|fail|fatal|panic|traceback")
+"""A field that is an error's; `timeout: 30` may be a setting."""
 _NO_ERROR = frozenset({b"null", b"none", b"false", b"0"})
 NO_FIELD = b"\0no field"
 """The name of an event of a JSON object on a line without `data:`."""
@@ -119,11 +121,11 @@ def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]
             if _is_whole(line.rstrip()):
                 yield line, NO_FIELD
             continue
-        field, _, value = line.partition(b":")
+        field, colon, value = line.partition(b":")
         value = value.strip()
         if not _BARE_NAME.fullmatch(field) or value.lower() in _NO_ERROR:
             continue
-        if is_error_name(field):
+        if is_error_name(field) and (not colon or _ERROR_FIELD.search(field)):
             yield value or field, b"error"
 
 

@@ -219,6 +219,13 @@ def test_an_error_inside_an_event_of_messages(last: dict[str, Any]) -> None:
     assert where(attempt) == ("error", "error_event")
 
 
+def test_a_failed_response_is_put_into_the_words_of_its_error() -> None:
+    error = {"code": "server_error", "message": "boom"}
+    last = {"type": "response.failed", "response": {"status": "failed", "error": error}}
+    attempt = read(stream([*RESPONSE, named(last)]), wire="responses").attempt
+    assert attempt.error_text == "boom (server_error)"
+
+
 FAILED = [
     "UNEXPECTED_TOOL_CALL",
     "malformed_tool_use",
