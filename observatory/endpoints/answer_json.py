@@ -48,6 +48,7 @@ class Said(msgspec.Struct, gc=False):
     tool_calls: list[ToolCall] | None = None
     function_call: Function | None = None
     usage: "Usage | None" = None
+    channel: str | None = None
 
 
 class Choice(msgspec.Struct, gc=False):
@@ -165,7 +166,7 @@ def _choice(value: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value.get(name), dict):
             kept[name] = _said(value[name])
     if "text" in value:
-        kept["text"] = _text(value["text"])
+        kept["text"] = text_of(value["text"])
     kept["error"] = value.get("error")
     kept["content_filter_results"] = value.get("content_filter_results")
     if isinstance(native := value.get("native_finish_reason"), str):
@@ -190,20 +191,22 @@ def _choice(value: dict[str, Any]) -> dict[str, Any]:
 def _said(value: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name in _SAID:
-        kept[name] = _text(value.get(name))
+        kept[name] = text_of(value.get(name))
     if isinstance(value.get("reasoning_details"), list):
         kept["reasoning_details"] = [
-            {"text": _text(one.get("text")), "summary": _text(one.get("summary"))}
+            {"text": text_of(one.get("text")), "summary": text_of(one.get("summary"))}
             for one in value["reasoning_details"]
             if isinstance(one, dict)
         ]
     if isinstance(value.get("usage"), dict):
         kept["usage"] = _integers(value["usage"])
+    if isinstance(value.get("channel"), str):
+        kept["channel"] = value["channel"]
     if isinstance(value.get("content"), list):
-        # Mistral: thinking stands among the content's parts.
-        thinking = [part for part in value["content"] if _type(part) == "thinking"]
-        kept["content"] = _text([part for part in value["content"] if part not in thinking])
-        kept["thinking"] = kept["thinking"] or _text([part.get("thinking") for part in thinking])
+        # Mistral: thinking is among the content's parts.
+        thinking = [part for part in value["content"] if _is_thought(part)]
+        kept["content"] = text_of([part for part in value["content"] if part not in thinking])
+        kept["thinking"] = kept["thinking"] or text_of(thinking)
     if isinstance(value.get("tool_calls"), list):
         kept["tool_calls"] = [_call(one) for one in value["tool_calls"] if isinstance(one, dict)]
     if isinstance(value.get("function_call"), dict):
@@ -211,55 +214,29 @@ def _said(value: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _type(part: Any) -> Any:
-    return part.get("type") if isinstance(part, dict) else None
+def _is_thought(part: Any) -> bool:
+    """Whether a part of the content is reasoning by its type."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    return isinstance(kind, str) and THOUGHTS.search(kind) is not None
 
 
-def _text(value: Any) -> str | None:
-    """Text, or the text of its parts."""
+_PARTS_OF_TEXT = ("text", "content", "summary", "thinking", "reasoning")
+
+
+def text_of(value: Any) -> str | None:
+    """Text, or the text of its parts; None where there is none."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(_text(part) or "" for part in value) or None
+        return "".join(text_of(part) or "" for part in value) or None
     if isinstance(value, dict):
-        found = (_text(value.get(name)) for name in ("text", "content", "summary", "thinking"))
+        found = (text_of(value.get(name)) for name in _PARTS_OF_TEXT)
         return next((text for text in found if text), None)
     return None
 
 
-_UNKNOWN = re.compile(rb'"(?!finish_reason")\w*(?i:reason|think|thought)\w*"\s*:\s*(?:"[^"]|[\[{])')
-"""A field that may be reasoning under a name of its own, and is not null or empty."""
-_THOUGHTS = re.compile(r"(?i)reason|think|thought")
-_NO_THOUGHTS = re.compile(
-    r"(?i)finish|signature|encrypt|opaque|redacted|_id$|^id$|token|format|effort|status|type|index|usage"
-)
-
-
-def unknown_reasoning(data: bytes) -> str | None:
-    """Return the reasoning that a chat event has under a name that is no field of Said; None without any.
-
-    Names are those of fields of the delta that speak of reasoning or thinking and hold text, in parts
-    or not; signatures and what is encrypted are none.
-    """
-    small = data.lower()
-    # Three searches for words cost a tenth of the expression's, and most events have only finish_reason.
-    words = small.count(b"reason") > small.count(b"finish_reason")
-    if not (words or b"think" in small or b"thought" in small) or not _UNKNOWN.search(data):
-        return None
-    try:
-        value = json.loads(data.decode("utf-8", "replace"))
-        choices = [one for one in value["choices"] if isinstance(one, dict)]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return None
-    pieces = [
-        _text(part) or ""
-        for choice in choices
-        for said in (choice.get("delta"), choice.get("message"))
-        if isinstance(said, dict)
-        for name, part in said.items()
-        if _THOUGHTS.search(name) and not _NO_THOUGHTS.search(name)
-    ]
-    return next((piece for piece in pieces if piece), None)
+THOUGHTS = re.compile(r"(?i)reasoning|think|thought|^cot$")
+"""In the name of a field or type that holds reasoning."""
 
 
 def _call(value: dict[str, Any]) -> dict[str, Any]:
@@ -275,7 +252,7 @@ def _function(value: dict[str, Any]) -> dict[str, Any]:
     arguments = value.get("arguments")
     if arguments is not None and not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return {"name": _text(value.get("name")), "arguments": arguments}
+    return {"name": text_of(value.get("name")), "arguments": arguments}
 
 
 def usage_of(value: dict[str, Any]) -> Usage:

@@ -4,9 +4,10 @@ Each wire's own reading fills it (chat_reading, messages_reading, responses_read
 of the decoder knows which wire an answer came by.
 """
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import ClassVar
 
+from observatory.core.reasoning_tags import REASONING_TAG, leading_reasoning
 from observatory.endpoints.answer_json import Usage
 from observatory.endpoints.failures import is_void
 from observatory.endpoints.finish_reasons import BadEnd, end_of
@@ -15,6 +16,10 @@ from observatory.endpoints.odd_events import Found, is_error_name, mended, read_
 from observatory.endpoints.sse import NO_FIELD
 
 _FEWEST_CUMULATIVE = 3
+_FEWEST_GROWN = 2
+_LEAST_REPEATED = 12
+"""Characters of a last text that repeats all others: short texts may be alike by chance."""
+_MAY_BEGIN_A_TAG = frozenset({"", "<"})
 
 
 class AnswerReading:
@@ -203,20 +208,50 @@ class AnswerReading:
             self.first_answer = at
 
     def settle(self) -> None:
-        """Called when the whole answer has been taken in: texts that came cumulatively are taken apart.
-
-        Such a server repeats all earlier text in each event. Each event keeps its new part, and an event without
-        a new part is no text event.
+        """Called when the whole answer has been taken in: texts that came again are taken apart, and reasoning
+        that came as the start of the answer.
         """
         reasons, says = self.reasoning_pieces, self.content_pieces
-        if (
-            not (len(says) >= _FEWEST_CUMULATIVE and len(says[-1]) > len(says[0]))
-            and len(reasons) < _FEWEST_CUMULATIVE
+        if len(reasons) >= _FEWEST_CUMULATIVE or (
+            len(says) >= _FEWEST_CUMULATIVE and len(says[-1]) > len(says[0])
         ):
-            return  # as nearly all
+            self._take_repeats_apart()
+        if says and says[0].lstrip()[:1] in _MAY_BEGIN_A_TAG:
+            self._take_thinking_apart()
+
+    def _take_thinking_apart(self) -> None:
+        """Move the reasoning blocks that the answer's text starts with to the reasoning; the answer begins with
+        the first text after their end that is not blank."""
+        says = self.content_pieces
+        text = "".join(says)
+        end = leading_reasoning(text)
+        if not end:
+            return
+        begin = len(self.reasoning_pieces)
+        lengths = [len(piece) for piece in (*self.reasoning_pieces, *says)]
+        if lengths == self.event_characters[: len(lengths)]:
+            if self.first_reasoning is None:
+                self.first_reasoning = self.event_ns[begin]
+            blank = len(text) - len(text[end:].lstrip())
+            places = zip(accumulate(map(len, says)), self.event_ns[begin:], strict=False)
+            # A tool call may come after the texts, and is an answer too.
+            later = [*(at for upto, at in places if upto > blank), *self.event_ns[len(lengths) :]]
+            self.first_answer = later[0] if later else None
+        elif self.first_reasoning is None:
+            self.first_reasoning = self.first_answer
+            if self.sort != "json":
+                self.first_answer = None  # which event is whose is not known
+        self.reasoning_pieces.append(REASONING_TAG.sub("", text[:end]))
+        self.content_pieces = [text[end:]] if end < len(text) else []
+
+    def _take_repeats_apart(self) -> None:
+        """Each event keeps its new part, where all texts repeat what came before, or the last one does.
+
+        An event without a new part is no text event.
+        """
         if self.tools:
             return
-        new = [_new_parts(pieces) for pieces in (reasons, says)]
+        new = [_new_parts(pieces) for pieces in (self.reasoning_pieces, self.content_pieces)]
         if new == [None, None]:
             return
         lengths = [
@@ -262,14 +297,24 @@ class AnswerReading:
 
 
 def _new_parts(pieces: list[str]) -> list[str] | None:
-    """What each piece adds, where each begins with the whole one before it; None where they do not.
+    """What each piece adds, where each begins with the whole one before it, or the last one is all the others
+    together; None where neither is so.
 
-    At least _FEWEST_CUMULATIVE: of two, the second may begin with the first by chance.
+    At least _FEWEST_CUMULATIVE: of two, the second may begin with the first by chance. A last one that
+    repeats, but for blanks or a lost end, adds nothing.
     """
-    if len(pieces) < _FEWEST_CUMULATIVE or not pieces[1].startswith(pieces[0]):
+    if len(pieces) < _FEWEST_CUMULATIVE:
         return None
-    grown = len(pieces[-1]) > len(pieces[0])
-    if not grown or not all(after.startswith(before) for before, after in pairwise(pieces)):
+    last, many = pieces[-1], len(pieces) > _FEWEST_CUMULATIVE
+    if many and len(last) >= _LEAST_REPEATED and last.strip() == "".join(pieces[:-1]).strip():
+        return [*pieces[:-1], ""]
+    if not pieces[1].startswith(pieces[0]):
+        return None
+    if many and len(last) > len(pieces[0]) and pieces[-2].startswith(last):
+        pieces = [*pieces[:-1], pieces[-2]]  # the last one lost its end, a blank mostly
+    if not all(after.startswith(before) for before, after in pairwise(pieces)):
+        return None
+    if sum(len(after) > len(before) for before, after in pairwise(pieces)) < _FEWEST_GROWN:
         return None
     return [pieces[0], *(after[len(before) :] for before, after in pairwise(pieces))]
 

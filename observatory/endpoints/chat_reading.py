@@ -10,12 +10,12 @@ from observatory.endpoints.answer_json import (
     ToolCall,
     Usage,
     read_chunk,
-    unknown_reasoning,
 )
 from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.failures import failure_in
 from observatory.endpoints.finish_reasons import bad_end
 from observatory.endpoints.token_split import joined, running_output
+from observatory.endpoints.unknown_reasoning import unknown_reasoning
 
 _NO_FUNCTION = Function()
 
@@ -189,8 +189,11 @@ class ChatReading(AnswerReading):
         thought = said.reasoning_content or said.reasoning or said.thinking or said.reasoning_text
         if said.reasoning_details and not thought:
             thought = _thoughts(said)
+        text = said.content or said.refusal
+        if said.channel == "analysis" and not thought:
+            thought, text = text, None  # gpt-oss: the answer is in the channel final
         characters = self._reasons(thought, at)
-        characters += self._says(said.content or said.refusal, at)
+        characters += self._says(text, at)
         if said.tool_calls:
             for place, call in enumerate(said.tool_calls):
                 characters += self._tool(call, place, at)

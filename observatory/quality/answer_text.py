@@ -7,7 +7,8 @@ here knows of scorers, references or records.
 import re
 import unicodedata
 
-_REASONING_TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
+from observatory.core.reasoning_tags import REASONING_TAG
+
 _WORD = re.compile(r"\S{1,256}")
 """A piece short enough for `unicodedata.normalize`, which takes quadratic time on a long run of
 combining marks (3.7 s for 65,536 of them on CPython 3.11)."""
@@ -26,7 +27,7 @@ _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": 
 
 
 def without_reasoning(text: str) -> str:
-    """`text` without its <think>, <thinking> and <reasoning> blocks.
+    """`text` without its reasoning blocks (core/reasoning_tags.py has their tags).
 
     A block that never closes takes the rest with it; a closing tag without an opening one (some
     chat templates put the opening tag into the prompt) takes everything before it.
@@ -34,7 +35,7 @@ def without_reasoning(text: str) -> str:
     kept: list[str] = []
     depth = 0
     at = 0
-    for tag in _REASONING_TAG.finditer(text):
+    for tag in REASONING_TAG.finditer(text):
         if depth == 0:
             kept.append(text[at : tag.start()])
         if not tag[1]:

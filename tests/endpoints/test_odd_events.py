@@ -7,7 +7,8 @@ import pytest
 from observatory.endpoints.sse import split_events
 from observatory.endpoints.stream_reading import ONE_LINE_END
 from observatory.endpoints.wires import WireName
-from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage
+from observatory.quality.answer_text import without_reasoning
+from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"
 TEXT = [event(delta(content=text)) for text in ("one", " two")]
@@ -245,6 +246,17 @@ THOUGHTS = ["The user", " asks about the sea"]
         lambda text: {"reasoning_signature": "abc", "thinking_blocks": [{"thinking": text}]},
         lambda text: {"content": [{"type": "thinking", "thinking": [{"text": text}]}]},
         lambda text: {"reasoning": text, "reasoning_details": [{"text": text}]},
+        lambda text: {"provider_specific_fields": {"reasoning_content": text}},
+        lambda text: {
+            "content": "",
+            "provider_specific_fields": {"thinking_blocks": [{"thinking": text}]},
+        },
+        lambda text: {"cot": text},
+        lambda text: {"chain_of_thought": text},
+        lambda text: {"channel": "analysis", "content": text},
+        lambda text: {"content": [{"type": "reasoning", "text": text}]},
+        lambda text: {"content": [{"type": "reasoning", "reasoning": text}]},
+        lambda text: {"content": [{"type": "thought", "text": text}, {"type": "text", "text": ""}]},
     ],
 )
 def test_thinking_under_every_name_is_thinking(said: object) -> None:
@@ -268,6 +280,16 @@ def test_thinking_under_every_name_is_thinking(said: object) -> None:
         {"reasoning_id": "rs_1", "reasoning_encrypted_content": "abc"},
         {"reasoning_content": None, "reasoning": ""},
         {"thought": True},
+        {"reasoning_mode": "auto"},
+        {"thinking_level": "high"},
+        {"reasoningEffort": "low"},
+        {"stop_reason": "none"},
+        {"refusal_reason": "it may harm"},
+        {"thinking": {"type": "enabled"}, "thinking_budget": "2048"},
+        {"enable_thinking": "auto"},
+        {"reasoning_model": "o9"},
+        {"reasoning_provider": "acme"},
+        {"thinking_started": "2026-11-29T10:00:00Z"},
     ],
 )
 def test_what_only_speaks_of_thinking_is_no_text(said: dict[str, object]) -> None:
@@ -312,7 +334,121 @@ def test_cumulative_thinking_before_an_answer_in_pieces() -> None:
     assert answer.attempt.event_characters == [1, 1, 1, 3, 4]
 
 
-@pytest.mark.parametrize("texts", [["a", "ab"], ["1", "1", "1"], ["a", "ab", "b"]])
+def test_reasoning_in_the_choice_next_to_its_delta() -> None:
+    pieces = [{"choices": [{"delta": {}, "reasoning_content": text}]} for text in ("I ", "think")]
+    answer = read(stream([*map(event, pieces), *TEXT, STOP, DONE]))
+    assert (answer.reasoning, answer.text) == ("I think", "one two")
+    assert answer.attempt.first_reasoning == SENT + 20_000_000
+
+
+def test_the_channel_final_is_the_answer() -> None:
+    said = [("analysis", "I need"), ("analysis", " this"), ("final", "ans"), (None, "wer")]
+    pieces = [event(delta(content=text, channel=channel)) for channel, text in said]
+    answer = read(stream([*pieces, STOP, DONE]))
+    assert (answer.reasoning, answer.text) == ("I need this", "answer")
+    assert answer.attempt.first_answer == SENT + 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("texts", "reasoning", "text", "first_answer"),
+    [
+        (["<think>", "hm ", "so", "</think>", "\n\n", "The", " end"], "hm so", "\n\nThe end", 7),
+        (["<th", "ink>hm", "</thi", "nk>\n", "Four", "."], "hm", "\nFour.", 6),
+        (["<thought>I think", " hard", "</thought>ans", "wer"], "I think hard", "answer", 4),
+        (["\n", "<think>\n\n</think>\n\n", "Four"], "\n\n\n", "\n\nFour", 4),
+        (["<THINKING>", "a", "</THINKING>", " 7"], "a", " 7", 5),
+        (["<reasoning>a</reasoning>", " b"], "a", " b", 3),
+        (["<seed:think>a", "</seed:think>b"], "a", "b", 3),
+        (["<think>a<think>b</think>", "c</think>", "d"], "abc", "d", 4),
+        (["<think>a</think>\n<think>b", "</think>", "c"], "a\nb", "c", 4),
+        # Cut off while it thinks.
+        (["<think>", "and so", " on"], "and so on", "", None),
+        # Not at the start, or no such tag: the text is the answer's.
+        (["Use ", "<think>", "a", "</think>"], "", "Use <think>a</think>", 2),
+        (["<", "thinker>", " is one"], "", "<thinker> is one", 2),
+        (["</think>", "7"], "", "</think>7", 2),
+        (["<div>", "a", "</div>"], "", "<div>a</div>", 2),
+    ],
+)
+@pytest.mark.parametrize("wire", ["openai", "messages", "responses"])
+def test_a_block_of_thinking_at_the_start_of_the_answer_is_reasoning(
+    texts: list[str], reasoning: str, text: str, first_answer: int | None, wire: WireName
+) -> None:
+    bodies = {
+        "openai": [*(event(delta(content=one)) for one in texts), STOP, DONE],
+        "messages": [
+            *(
+                named({"type": "content_block_delta", "delta": {"type": "text_delta", "text": one}})
+                for one in texts
+            ),
+            named({"type": "message_stop"}),
+        ],
+        "responses": [
+            *(
+                named({"type": "response.output_text.delta", "output_index": 0, "delta": one})
+                for one in texts
+            ),
+            named({"type": "response.completed", "response": {"status": "completed"}}),
+        ],
+    }
+    answer = read(stream(bodies[wire]), wire=wire)
+    attempt = answer.attempt
+    assert (answer.reasoning, answer.text) == (reasoning, text)
+    assert attempt.answer_characters == len(text)
+    assert attempt.first_token == SENT + 20_000_000
+    first = None if first_answer is None else SENT + 10_000_000 * first_answer
+    assert attempt.first_answer == first
+    assert (attempt.first_reasoning is not None) == bool(reasoning)
+    assert attempt.event_characters == [len(one) for one in texts]
+    assert without_reasoning("".join(texts)).strip() in (text.strip(), "7", "Use")
+
+
+def test_thinking_in_a_whole_answer_and_its_tokens() -> None:
+    counts = usage(5, 9, completion_tokens_details={"reasoning_tokens": 7})["usage"]
+    choice = {"message": {"content": "<think>hm</think>\n7"}, "finish_reason": "stop"}
+    answer = read(whole({"choices": [choice], "usage": counts}), streaming=False)
+    assert (answer.reasoning, answer.text) == ("hm", "\n7")
+    assert answer.attempt.first_answer is not None
+    # What was streamed as thinking is not hidden.
+    assert answer.attempt.tokens.streamed == 9
+
+
+def test_a_tool_call_after_thinking_is_the_first_answer() -> None:
+    call = delta(tool_calls=[{"index": 0, "function": {"name": "f", "arguments": "{}"}}])
+    pieces = [event(delta(content="<think>hm")), event(delta(content="</think>\n"))]
+    attempt = read(stream([*pieces, event(call), STOP, DONE])).attempt
+    assert attempt.first_answer == SENT + 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("texts", "text", "events"),
+    [
+        (["Hello ", "big ", "world", "Hello big world"], "Hello big world", 3),
+        (["Hello ", "big ", "world ", "Hello big world"], "Hello big world ", 3),
+        (["Hello ", "Hello big ", "Hello big world!", "Hello big world"], "Hello big world!", 3),
+        (["Hello ", "Hello big ", "Hello big world ", "Hello big world"], "Hello big world ", 3),
+    ],
+)
+def test_a_last_text_that_repeats_all_others_adds_nothing(
+    texts: list[str], text: str, events: int
+) -> None:
+    answer = read(stream([*(event(delta(content=one)) for one in texts), STOP, DONE]))
+    assert (answer.text, len(answer.attempt.event_ns)) == (text, events)
+    assert answer.attempt.odd_events == 1
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a", "ab"],
+        ["1", "1", "1"],
+        ["a", "ab", "b"],
+        ["ha", "ha", "ha", "hahaha"],
+        ["no", " no", " no no"],
+        ["a", "ab", "abc", "a"],
+        ["Hello ", "big ", "world", " Hello big world, again"],
+    ],
+)
 def test_texts_that_only_look_alike_stay(texts: list[str]) -> None:
     answer = read(stream([*(event(delta(content=text)) for text in texts), STOP, DONE]))
     assert answer.text == "".join(texts)
