@@ -83,11 +83,12 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
     if (response.header("content-encoding") or "identity").lower() != "identity":
         return "compressed"
     start = body[:256].removeprefix(BOM).lstrip()[:8]
-    if start.startswith((b"{", b"[{")):
-        return "json"
     if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         return "stream"
     event_stream = "event-stream" in (response.header("content-type") or "").lower()
+    if start.startswith((b"{", b"[{")):
+        # An error's JSON without `data:` may come first in a stream.
+        return "stream" if event_stream and b"\ndata:" in body else "json"
     return "stream" if event_stream and not start.startswith(b"<") else "other"
 
 

@@ -77,6 +77,31 @@ def test_an_error_field_alone_and_within_a_block_of_data() -> None:
     assert where(answer.attempt) == ("error", "error_event") and answer.text == "one twoxy"
 
 
+def test_bare_json_first_in_a_stream_is_read_as_its_error() -> None:
+    bare = b'{"error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+    attempt = read(stream([bare, DONE])).attempt
+    assert where(attempt) == ("throttled", "error_event")
+    assert attempt.error_text == "Overloaded (overloaded_error)"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"timeout: 30",
+        b"error: null",
+        b"errors: 0",
+        b"foo: bar",
+        b"id: error",
+        b": error: x",
+        b"x-y",
+    ],
+)
+def test_other_lines_outside_data_are_passed_over(line: bytes) -> None:
+    for piece in (line + b"\n\n", line + b"\n" + TEXT[1]):
+        answer = read(stream([TEXT[0], piece, STOP, DONE]))
+        assert (answer.attempt.outcome, answer.attempt.odd_events) == ("ok", 0)
+
+
 SHAPES: list[dict[str, Any]] = [
     {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}},
     {"code": 500, "message": "boom", "type": "InternalServerError"},
