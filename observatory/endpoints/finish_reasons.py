@@ -15,12 +15,13 @@ End = Literal["good", "unknown", "failed", "filtered"]
 _USUAL = frozenset({"stop", "length", "tool_calls", "end_turn"})
 _GOOD = re.compile(
     # OpenAI, Anthropic, Gemini, Cohere, Bedrock, TGI, TensorRT-LLM, watsonx, llama.cpp, Mistral, xAI.
-    r"stop|stopped|stop_(?:sequence|word|string|str|token|limit|eos)s?(?:_.*)?|stopped_(?:eos|word|limit)"
+    r"(?:stop|stopped|stop_(?:sequence|word|string|str|token|limit|eos)s?(?:_.*)?|stopped_(?:eos|word|limit)"
     r"|length|(?:max|maximum|model)_(?:new_|output_|completion_|model_)?(?:tokens?|length|len|context|turns)"
     r"|tokens?_limit|context_length|max_context_length|(?:model_)?context_(?:window|length)_exceeded"
     r"|tool_(?:calls?|use)|max_tool_calls|function_calls?|end_turn|pause_turn|compaction"
     r"|eos|eot|eos_(?:token|id)|end|end_id|end_of_(?:text|turn|sequence)|endoftext"
     r"|done|complete|completed|finish|finished|normal|success|repetition"
+    r"|(?:length_|output_)?limit)(?:_reached|_exceeded|_hit)?"
 )
 _FILTERED = re.compile(
     # OpenAI, Azure, Mistral and OpenRouter (content_filter), Anthropic (refusal: a classifier refused, not

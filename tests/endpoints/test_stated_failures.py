@@ -260,6 +260,7 @@ FAILED = [
     "error: CUDA out of memory.",
     "engine_overloaded",
     "rate_limit",
+    "rate_limit_exceeded",
     "preempted",
     "InternalServerError",
     "worker-crashed",
@@ -291,6 +292,8 @@ GOOD = [
     "function_call",
     "COMPLETE",
     "max_new_tokens",
+    "max_tokens_reached",
+    "length_limit",
 ]
 
 
