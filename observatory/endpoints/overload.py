@@ -30,7 +30,11 @@ _CODES = re.compile(
 )
 _WORDS = re.compile(
     r"\bthrottled\b|throttling_?(?:exception|error)|\brequests? throttling\b|ratelimit_?(?:error|exceeded)"
-    r"|\brate[- ]limited\b|\brate[- ]limit(?:s|ing)?\b(?:[ \w]{0,40}) (?:exceeded|reached|hit)\b"
+    r"|\brate[- ]limited\b|\brate[-_ ]limit(?:s|ing)?(?:[ \w]{0,40})[_ ](?:exceeded|reached|hit)\b"
+    r"|\b(?:per[- ]minute|usage|concurrency|[rt]p[ms]|requests?) limit (?:has been |was |is )?(?:exceeded|reached|hit)\b"
+    r"|\b(?:reached|hit|exceed\w*)(?: [\w'-]+){0,4} (?:usage|concurrency|request|[rt]p[ms]) limits?\b"
+    r"|\b[rt]p[ms] (?:exceeded|reached)\b|\bresources? (?:has been |is )?exhausted\b|\bplease slow down\b"
+    r"|\brequests too (?:quickly|fast)\b|\bhigh demand\b"
     r"|\b(?:exceed\w*|reached|hit|over)\b(?: [\w'-]+){0,5} rate[- ]limits?\b"
     r"|\btoo many (?:concurrent )?requests\b|\btoo many tokens, please wait\b"
     r"|\b(?:exceed\w*|reached|used up|exhausted|out of)\b(?: [\w'-]+){0,4} quotas?\b"

@@ -18,7 +18,8 @@ _CLOCK = r"(?:(\d{1,2})(?:\s*days?,\s*|\.))?(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d+
 """00:00:39, as Python ("1 day, 0:00:39") and .NET ("1.00:00:39") write durations."""
 _ISO = r"P(?=[\dT])(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:[.,]\d+)?)S)?)?"
 """ISO 8601, 4.4.3.2, without years, months and weeks: PT1M30S."""
-_DURATIONS = rf"(?:{_CLOCK}|{_SPAN}|{_ISO})"
+_ONE = r"(?:an?|one) (?P<one>second|minute|hour|day)\b"
+_DURATIONS = rf"(?:{_CLOCK}|{_SPAN}|{_ISO}|{_ONE})"
 _INSTANTS = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:\s?(?:Z|UTC|GMT)|[+-]\d\d:?\d\d)?|1\d{9}(?:\d{3})?(?![\d.])"
 _WAITS = (
     r"(?<!max )(?<!maximum )(?<!queue )(?<!had to )(?<!the )(?<!\ba )"
@@ -125,6 +126,8 @@ def wait_of(value: Any, unit_s: float, now_s: float) -> float | None:
 def wait_in_words_s(text: str, now_s: float) -> float | None:
     """The first wait that a sentence requests, in seconds; None without any. now_s: since 1970."""
     found = _IN_WORDS.search(text)
+    if found is not None and found["one"]:
+        return _UNITS_S[found["one"][0].lower()]
     if found is not None and (span := duration_s(found["wait"])) is not None:
         return span
     at = _AT_IN_WORDS.search(text)

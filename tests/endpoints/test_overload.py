@@ -86,6 +86,40 @@ def test_an_overload_inside_a_200(payload: dict[str, Any], wait_s: float | None)
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "The engine is currently overloaded, please try again later",
+        "Service busy",
+        "You have reached your usage limit",
+        "requests per minute limit reached",
+        "Concurrency limit exceeded",
+        "Resource exhausted",
+        "Server is at capacity",
+        "The model is experiencing high demand",
+        "You are sending requests too quickly",
+        "TPM limit reached",
+        "rate_limit_exceeded: slower",
+    ],
+)
+def test_words_of_a_throttle(words: str) -> None:
+    assert is_overload(words) and is_throttle(400, words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "max_tokens limit exceeded",
+        "the requested output exceeds the model's limits",
+        "exceeded the limit of 20 images",
+        "the request exceeds the size limit",
+        "busy is not a role",
+    ],
+)
+def test_words_of_another_limit(words: str) -> None:
+    assert not is_overload(words) and not is_throttle(400, words)
+
+
+@pytest.mark.parametrize(
     "error",
     [
         "The model `m` does not exist",

@@ -77,6 +77,38 @@ def test_a_request_through_the_openai_client_is_asked_again_by_us_and_not_by_it(
     assert len(server.seen) == 3
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "policy", "outcomes", "reason"),
+    [
+        (400, {"__type": "ThrottlingException", "message": "Try again in 20ms."}, "obey", ["throttled", "ok"], None),
+        (498, {"error": {"code": "capacity_exceeded", "message": "try again in 20ms"}}, "obey", ["throttled", "ok"], None),
+        (498, {"error": {"code": "capacity_exceeded"}}, "record", ["throttled"], "overloaded"),
+        (403, {"error": {"errors": [{"reason": "rateLimitExceeded"}]}}, "record", ["throttled"], "rate_limited"),
+        (400, {"error": {"message": "no such model"}}, "obey", ["error"], "http_status"),
+        (413, {"error": {"code": "rate_limit_exceeded"}}, "obey", ["error"], "http_status"),
+    ],
+)  # fmt: skip
+def test_a_throttle_under_another_status_is_asked_again(
+    tmp_path: Path, status: int, error: Any, policy: Any, outcomes: list[str], reason: str | None
+) -> None:
+    body = json.dumps(error).encode()
+    head = f"HTTP/1.1 {status} Said\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    turns = iter([head + body, answer("Hello", " there")])
+
+    def behave(sock: Any, seen: Seen) -> None:
+        sock.sendall(next(turns))
+
+    with serve({"busy": behave}) as server:
+        connection = {"throttle": Throttle(policy=policy, max_wait_s=50.0)}
+        record = one(
+            carry(make_handoff(tmp_path, server.port, [item("[busy]")], connection=connection))
+        )
+    assert [each.outcome for each in record.attempts] == outcomes
+    assert record.reason == reason
+    if policy == "obey" and outcomes[0] == "throttled":
+        assert record.attempts[0].retry_after_s == 0.02
+
+
 @pytest.mark.parametrize("status", [503, 529])
 def test_overload_is_waited_on_and_told_apart(tmp_path: Path, status: int) -> None:
     with serve({"busy": first(1, status, SOON), "never": first(99, status, SOON)}) as server:
