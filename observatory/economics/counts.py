@@ -11,9 +11,17 @@ CHARACTERS_A_TOKEN = 16
 
 
 def billable(attempt: Attempt) -> bool:
-    """Whether a bill may be computed from the answer's counts: usage states the output, and nothing in the
-    answer contradicts it. A count of events is no statement of what is billed."""
-    return attempt.tokens.output_from == "usage" and not contradicted(attempt)
+    """Whether a bill may be computed from the answer's counts: usage states the output, the answer came to
+    its end, and nothing in it contradicts them.
+
+    A count of events is no statement of what is billed. Some services count along in every event: of an
+    answer that broke off, such usage is what had come so far, and not what is billed.
+    """
+    if attempt.tokens.output is None or attempt.tokens.output_from != "usage":
+        return False
+    if attempt.outcome != "ok" and attempt.finish_reason is None and not attempt.saw_done:
+        return False
+    return not contradicted(attempt)
 
 
 def contradicted(attempt: Attempt) -> bool:

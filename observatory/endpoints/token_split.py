@@ -135,6 +135,8 @@ def _reported(
     prompt_parts = usage.prompt_tokens_details or usage.input_tokens_details
     output_parts = usage.completion_tokens_details or usage.output_tokens_details
     prompt = _first(usage.prompt_tokens, usage.input_tokens)
+    if not prompt:
+        prompt = _most_telling(prompt, usage.input_tokens)
     output = running_output(usage)
     reasoning = _most_telling(
         output_parts.reasoning_tokens if output_parts else None, usage.reasoning_tokens
@@ -244,7 +246,8 @@ _COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in _PARTS)
 
 def running_output(usage: Usage) -> int | None:
     """Output tokens so far, as this usage gives them."""
-    return _first(usage.completion_tokens, usage.output_tokens)
+    output = _first(usage.completion_tokens, usage.output_tokens)
+    return output or _most_telling(output, usage.output_tokens)
 
 
 def _most_telling(*counts: int | None) -> int | None:

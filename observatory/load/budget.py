@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from observatory.core.record import Attempt
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.counts import contradicted
+from observatory.economics.counts import billable
 from observatory.economics.price_rows import AppliedPrices
 from observatory.load.handoff import Caps
 
@@ -148,7 +148,7 @@ class Budget:
         if attempt.sent is None or attempt.http_status in _NEVER_BILLED:
             return 0, 0.0, True
         counts = attempt.tokens
-        if counts.output is not None and stated_by_usage(attempt):
+        if counts.output is not None and billable(attempt):
             usd = self._cost_of(attempt)
             if usd is not None:
                 return counts.output, usd, True
@@ -161,20 +161,6 @@ class Budget:
     def _worst_usd(self, prompt: int, output: int) -> float:
         caps = self._caps
         return prompt * caps.input_usd_per_token + output * caps.output_usd_per_token
-
-
-def stated_by_usage(attempt: Attempt) -> bool:
-    """Whether usage gives the output, and nothing in the answer contradicts what it gives.
-
-    Some services count along in every event: of an answer that broke off, such usage is what had come
-    so far, and not what is billed.
-    """
-    counts = attempt.tokens
-    if counts.output is None or counts.output_from != "usage":
-        return False
-    if attempt.outcome != "ok" and attempt.finish_reason is None and not attempt.saw_done:
-        return False
-    return not contradicted(attempt)
 
 
 def _cost_function(caps: Caps) -> Callable[[Attempt], float | None]:

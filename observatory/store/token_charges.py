@@ -11,11 +11,12 @@ COUNTED = (
     " AND coalesce(a.cached_tokens, 0) >= 0 AND coalesce(a.cache_write_tokens, 0) >= 0"
     " AND coalesce(a.cached_tokens, 0) + coalesce(a.cache_write_tokens, 0) <= a.prompt_tokens"
     " AND a.output_tokens_from = 'usage' AND a.prompt_tokens > 0"
+    " AND (a.outcome = 'ok' OR a.finish_reason IS NOT NULL OR coalesce(a.saw_done, false))"
     " AND a.output_tokens >= coalesce(len(a.event_gap_ns), 0)"
     f" AND a.output_tokens * {CHARACTERS_A_TOKEN} >="
     " coalesce(a.answer_characters, 0) + coalesce(a.reasoning_characters, 0)"
 )
-"""Whether an attempt `a` has the counts that a cost needs, stated by usage, and they do not contradict each other."""
+"""Whether an attempt `a` has the counts that a cost needs, stated by the usage of a whole answer, and they do not contradict each other."""
 _TIERS = """from_json(details -> 'tiers', '[{"above_prompt_tokens": "BIGINT", "usd": "DOUBLE"}]')"""
 PINNED_STEPS = f"""SELECT run_id, kind, 0::BIGINT AS above, usd FROM prices WHERE kind <> 'machine_hour'
   UNION ALL

@@ -130,6 +130,8 @@ REQUEST_METRICS = View(
       THEN 'its token counts contradict each other'
     WHEN a.prompt_tokens IS NULL OR a.output_tokens IS NULL OR a.output_tokens_from IS DISTINCT FROM 'usage'
       THEN 'no answer says how many tokens'
+    WHEN a.outcome <> 'ok' AND a.finish_reason IS NULL AND NOT coalesce(a.saw_done, false)
+      THEN 'it broke off before its last count'
     ELSE 'its token counts contradict each other' END""",
             "why cost_usd is null, in words",
         ),

@@ -8,7 +8,6 @@ import pytest
 from observatory.core.record import Attempt, Tokens
 from observatory.economics.counts import billable, contradicted
 from observatory.endpoints.wires import WireName
-from observatory.load.budget import stated_by_usage
 from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"
@@ -66,6 +65,11 @@ def test_a_later_zero_or_null_never_replaces_an_earlier_count() -> None:
         ({"prompt_tokens_details": {"cached_tokens": 0}, "prompt_cache_hit_tokens": 11}, 11, None),
         ({"prompt_tokens_details": {"cached_tokens": 0}, "cache_read_input_tokens": 0}, 0, None),
         ({"completion_tokens_details": {"reasoning_tokens": 0}, "reasoning_tokens": 5}, None, 5),
+        (
+            {"prompt_tokens": 0, "completion_tokens": 0, "input_tokens": 19, "output_tokens": 13},
+            None,
+            None,
+        ),
     ],
 )
 def test_a_zero_under_one_name_does_not_hide_the_count_under_another(
@@ -225,7 +229,7 @@ def test_a_total_neither_adds_nor_denies_output_without_a_reason(
     attempt = read(stream([*TEXT, STOP, event({"choices": [], "usage": given}), DONE])).attempt
     tokens = attempt.tokens
     assert (tokens.prompt, tokens.output, tokens.reasoning) == (prompt, output, reasoning)
-    assert billable(attempt) == stated_by_usage(attempt) == (output is not None)
+    assert billable(attempt) == (output is not None)
     hidden = reasoning or 0
     if output is None:
         assert (tokens.output_from, tokens.streamed) == (None, 8 - hidden)
@@ -262,7 +266,7 @@ def test_a_count_of_events_is_no_bill(counts: dict[str, Any] | None, output: int
     attempt = read(stream([*LONG, STOP, *last, DONE])).attempt
     assert attempt.tokens.output == (output or 2)
     assert attempt.tokens.output_from == ("usage" if output else "events")
-    assert billable(attempt) == stated_by_usage(attempt) == (output is not None)
+    assert billable(attempt) == (output is not None)
 
 
 @pytest.mark.parametrize(
@@ -370,6 +374,27 @@ def answer(**fields: Any) -> Attempt:
 )
 def test_counts_that_the_answer_contradicts(fields: dict[str, Any], found: bool) -> None:
     assert contradicted(answer(**fields)) == found
+
+
+@pytest.mark.parametrize(
+    ("last", "outcome", "whole_count"),
+    [
+        ([STOP], "ok", True),
+        ([], "error", False),
+        ([event({"error": {"message": "boom", "code": 500}})], "error", False),
+        ([event(delta(finish_reason="error"))], "error", True),
+    ],
+)
+def test_counts_up_to_where_an_answer_broke_off_are_no_bill(
+    last: list[bytes], outcome: str, whole_count: bool
+) -> None:
+    texts = [
+        event({**delta(content="w "), "usage": usage(19, number + 1)["usage"]})
+        for number in range(4)
+    ]
+    attempt = read(stream([*texts, *last])).attempt
+    assert (attempt.outcome, attempt.tokens.output) == (outcome, 4)
+    assert billable(attempt) == whole_count
 
 
 @pytest.mark.parametrize(

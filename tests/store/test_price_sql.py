@@ -58,10 +58,14 @@ def _request(
     return record(index, attempts=attempts)
 
 
-def _counted(index: int, tokens: Tokens) -> RequestRecord:
-    """A request of one try with these counts."""
+def _counted(index: int, tokens: Tokens, *, broken: bool = False) -> RequestRecord:
+    """A request of one try with these counts, or up to where it broke off."""
     [attempt] = _request(index, (None, None, None, None)).attempts
-    return record(index, attempts=[msgspec.structs.replace(attempt, tokens=tokens)])
+    attempt = msgspec.structs.replace(attempt, tokens=tokens)
+    if not broken:
+        return record(index, attempts=[attempt])
+    attempt = msgspec.structs.replace(attempt, outcome="error", finish_reason=None, saw_done=False)
+    return record(index, outcome="error", attempts=[attempt])
 
 
 def _take_in(
@@ -361,6 +365,7 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
         record(3, outcome="not_issued", reason="budget", attempts=[]),
         _counted(4, Tokens(prompt=100, output=2, output_from="events", streamed_from="events")),
         _counted(5, Tokens(prompt=100, streamed=5, streamed_from="characters")),
+        _counted(6, Tokens(prompt=100, output=5, output_from="usage"), broken=True),
     ]
     _take_in(stocked, "plain", records)
     _take_in(stocked, "plain", [_request(0, (100, 0, 0, 5))], "free", price="unknown")
@@ -376,6 +381,7 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
         ("run-1", 3): "never sent",
         ("run-1", 4): "no answer says how many tokens",
         ("run-1", 5): "its token counts contradict each other",
+        ("run-1", 6): "it broke off before its last count",
         ("free", 0): "no price is known",
         ("rented", 0): "billed by hours",
     }
