@@ -14,17 +14,16 @@ from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
 from observatory.endpoints.api import listing_connection
 from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
+from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
 from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.endpoints.proxies import proxy_of
-from observatory.endpoints.quick_listing import owned_models
+from observatory.endpoints.quick_listing import owned_models, shown_name
 from observatory.endpoints.request_head import named_headers, request_headers
 from observatory.endpoints.requests_body import render
 from observatory.endpoints.sent_secrets import hiding
 from observatory.endpoints.wires import RequestKind, fixed_headers, path_of, wire_of
 
-_LONGEST_NAME = 120
-"""Characters of a model's name that are shown."""
 _NAMED = 12
 _NO_ROUTE = (404, 405)
 _NAMES_A_MODEL = re.compile(r"model|deployment", re.IGNORECASE)
@@ -90,10 +89,12 @@ def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
     if listed is not None and unknown:
         near = difflib.get_close_matches(unknown[0], listed, n=1, cutoff=0.4)
         raise BadInput(
-            f"the model {_cut(unknown[0])!r} is not among the {len(listed)} that it lists: "
-            + _some(listed, near),
+            f"the model {shown_name(unknown[0], opened.masker)!r} is not among the {len(listed)} that it lists: "
+            + _some(listed, near, opened.masker),
             where=connection.endpoint,
-            fix=f"did you mean {_cut(near[0])!r}?" if near else "name one of them",
+            fix=f"did you mean {shown_name(near[0], opened.masker)!r}?"
+            if near
+            else "name one of them",
         )
     note = None
     if listed is None:
@@ -153,17 +154,10 @@ def _post_nothing(connection: Connection, path: str) -> tuple[int | None, str]:
         return None, ""
 
 
-def _cut(name: str) -> str:
-    """A name as it is shown: its beginning where it is longer than any model's."""
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[:_LONGEST_NAME]}... ({len(name):,} characters)"
-
-
-def _some(names: list[str], near: list[str]) -> str:
+def _some(names: list[str], near: list[str], masker: Masker) -> str:
     shown = [*near, *(name for name in names if name not in near)][:_NAMED]
     more = len(names) - len(shown)
-    shown = [_cut(name) for name in shown]
+    shown = [shown_name(name, masker) for name in shown]
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "") if shown else "none"
 
 

@@ -31,8 +31,8 @@ from observatory.endpoints.tls import tls_context
 from observatory.endpoints.wires import fixed_headers
 
 _PAGE = 1000
+"""Models requested at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
 _LONGEST_SAID = 200
-"""Models asked for at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
 _MOST_PAGES = 20
 _ROUTES = ("/chat/completions", "/completions", "/responses", "/messages", "/models")
 """What people leave at the end of a base URL; the longest first."""
@@ -264,9 +264,6 @@ def _key_fix(key: KeySource) -> str:
     return f"look at the key in {key.file}: {what}" if key.file else f"look at {key.env}: {what}"
 
 
-_MOST_WORDS = 500
-
-
 def _message(error: openai.APIStatusError) -> str:
     """What the error says, in one line after ": "; "" where it says nothing or shows a page."""
     body: Any = error.body
@@ -275,7 +272,7 @@ def _message(error: openai.APIStatusError) -> str:
             body = body.get("message") or body.get("error") or body.get("detail")
     if not isinstance(body, str) or not body or body.startswith("<"):
         return ""
-    return f": {' '.join(body.split())[:_MOST_WORDS]}"
+    return f": {' '.join(body.split())}"
 
 
 def _unreachable(

@@ -11,10 +11,15 @@ import msgspec
 
 from observatory.core.connection import Connection
 from observatory.endpoints.bounds import LIST_S, LISTING
+from observatory.endpoints.masking import Masker
 from observatory.endpoints.plain_http import get
 
 QUICK_WITHIN_S = 5.0
 """An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
+
+
+_LONGEST_NAME = 120
+"""Characters of a model's name that are shown."""
 
 
 class _Listed(msgspec.Struct):
@@ -65,3 +70,11 @@ def quick_models(connection: Connection) -> dict[str, str | None] | None:
         return models_in(body) if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
+
+
+def shown_name(name: str, masker: Masker) -> str:
+    """A model's name as messages have it: its beginning where it is longer than any, without a secret in it."""
+    masked = masker.exact(name)
+    if len(masked) <= _LONGEST_NAME:
+        return masked
+    return f"{masked[:_LONGEST_NAME]}... ({len(name):,} characters)"

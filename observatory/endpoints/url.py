@@ -14,9 +14,11 @@ from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
 from observatory.endpoints.emulator_wire import EMULATOR
+from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
-from observatory.endpoints.quick_listing import owned_models, quick_models
+from observatory.endpoints.quick_listing import owned_models, quick_models, shown_name
 from observatory.endpoints.self_description import SelfDescription, describe
+from observatory.endpoints.sent_secrets import masker_of
 
 
 def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
@@ -24,7 +26,8 @@ def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
     connection = url_connection(target)
     if target.model is None:
         owned = owned_models(connection)
-        connection = msgspec.structs.replace(connection, model=_only_model(target, owned))
+        only = _only_model(target, owned, masker_of(connection))
+        connection = msgspec.structs.replace(connection, model=only)
     else:
         owned = quick_models(connection)  # what is wrong with it is for check_target to say
     own = [connection.model if name == "base" else name for name in connection.models]
@@ -126,13 +129,16 @@ def _name(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _only_model(target: UrlTarget | VllmTarget, owned: dict[str, str | None] | None) -> str:
+def _only_model(
+    target: UrlTarget | VllmTarget, owned: dict[str, str | None] | None, masker: Masker
+) -> str:
     listed = None if owned is None else sorted(owned)
     if listed is not None and len(listed) == 1:
         return listed[0]
     found = "no list of models is offered" if listed is None else f"it lists {len(listed)} models"
+    shown = ", ".join(shown_name(name, masker) for name in listed[:20]) if listed else ""
     raise BadInput(
-        f"which model is meant? {found}" + (f": {', '.join(listed[:20])}" if listed else ""),
+        f"which model is meant? {found}" + (f": {shown}" if shown else ""),
         where=f"target {target.name}",
         fix="name one with model: (or --model)",
     )

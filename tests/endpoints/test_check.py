@@ -173,6 +173,19 @@ def test_a_name_or_words_without_end_are_cut_where_they_are_shown(
     assert len(str(refused.value)) < 1_000
 
 
+@pytest.mark.parametrize("model", ["lama3", None])
+def test_a_key_within_a_name_that_is_cut_is_masked_first(
+    scripted: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str | None
+) -> None:
+    monkeypatch.setenv("SOME_KEY", CANARY)
+    names = [f"{'x' * 100}{CANARY}{'x' * 500}", "m-2", "y" * 1_000]
+    scripted.body = json.dumps({"data": [{"id": name} for name in names]}).encode()
+    with pytest.raises(BadInput, match="it lists") as caught:
+        check(scripted.url, tmp_path, model=model, api_key_env="SOME_KEY")
+    assert CANARY[:10] not in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
 def test_a_model_that_is_not_named_is_found_or_asked_for(
     scripted: Scripted, tmp_path: Path
 ) -> None:
