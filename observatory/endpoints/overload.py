@@ -20,6 +20,7 @@ _LABELS = frozenset(
 _INSIDE = frozenset(
     {"error", "errors", "innererror", "detail", "details", "message", "metadata", "response"}
 )
+_WORDY = frozenset({"msg", "errormsg", "errormessage", "statusmsg", "description", "title"})
 _DEEPEST, _SHOWN = 6, 8
 # A plain 503 is not among them: as with a status, an error without a time to wait is a failure.
 _CODES = re.compile(
@@ -30,7 +31,7 @@ _CODES = re.compile(
 )
 _WORDS = re.compile(
     r"\bthrottled\b|throttling_?(?:exception|error)|\brequests? throttling\b|ratelimit_?(?:error|exceeded)"
-    r"|\brate[- ]limited\b|\brate[-_ ]limit(?:s|ing)?(?:[ \w]{0,40})[_ ](?:exceeded|reached|hit)\b"
+    r"|^rate[- ]limit(?:ing|s)?[.!]?$|\brate[- ]limited\b|\brate[-_ ]limit(?:s|ing)?(?:[ \w]{0,40})[_ ](?:exceeded|reached|hit)\b"
     r"|\b(?:per[- ]minute|usage|concurrency|[rt]p[ms]|requests?) limit (?:has been |was |is )?(?:exceeded|reached|hit)\b"
     r"|\b(?:reached|hit|exceed\w*)(?: [\w'-]+){0,4} (?:usage|concurrency|request|[rt]p[ms]) limits?\b"
     r"|\b[rt]p[ms] (?:exceeded|reached)\b|\bresources? (?:has been |is )?exhausted\b|\bplease slow down\b"
@@ -100,7 +101,7 @@ def _leaves(error: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
     elif isinstance(error, dict):
         for key, value in error.items():
             own = re.sub(r"[^a-z]", "", str(key).lower())
-            if own in _LABELS or own in _INSIDE or own in ("msg", "errormsg", "errormessage"):
+            if own in _LABELS or own in _INSIDE or own in _WORDY:
                 yield from _leaves(value, own, depth + 1)
     elif isinstance(error, str | int) and not isinstance(error, bool):
         yield name, str(error)

@@ -77,6 +77,9 @@ def test_its_wait_is_read_like_that_of_a_429() -> None:
         ({"error": "Model is overloaded", "error_type": "overloaded"}, None),
         ({"error": "Model is overloaded"}, None),
         ({"error": {"message": "Rate limit exceeded, try again in 7s"}}, 7.0),
+        ({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, None),
+        ({"code": 429, "message": "Too many requests"}, None),
+        ({"detail": "Rate limit exceeded"}, None),
     ],
 )
 def test_an_overload_inside_a_200(payload: dict[str, Any], wait_s: float | None) -> None:
