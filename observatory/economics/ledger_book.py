@@ -65,7 +65,6 @@ class Listed:
     model: "ModelInfo"
 
 
-@lru_cache(maxsize=1)
 def ledger_version() -> str:
     """The installed package's version."""
     return version(LEDGER)
@@ -101,20 +100,24 @@ def ledger_providers() -> list["Provider"]:
 @lru_cache(maxsize=1)
 def ledger_book() -> Book:
     """The whole ledger as the installed package has it."""
+    used = ledger_version()
     rows = [
         row
         for provider in ledger_providers()
         for model in provider.models
-        for row in model_rows(provider.id, model)
+        for row in model_rows(provider.id, model, used)
     ]
-    return Book(LEDGER, ledger_version(), tuple(rows))
+    return Book(LEDGER, used, tuple(rows))
 
 
-def model_rows(provider: str, model: "ModelInfo") -> list[BookRow]:
-    """Every price of a model by kind, tier, span of dates, span of hours and size of prompt."""
+def model_rows(provider: str, model: "ModelInfo", used: str | None = None) -> list[BookRow]:
+    """Every price of a model by kind, tier, span of dates, span of hours and size of prompt.
+
+    used: the ledger's version, where the caller has looked it up.
+    """
     if not model.prices:
         return []
-    source = f"{LEDGER} {ledger_version()}"
+    source = f"{LEDGER} {used or ledger_version()}"
     rows: list[BookRow] = []
     hours = _hours(model)
     for tier, context in _tiers(model).items():

@@ -397,7 +397,7 @@ def test_locust_ends_with_its_runner(tmp_path: Path) -> None:
         parent = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        while len(server.seen) < 5:
+        while len(server.seen) < 5 or not read(handoff, -9).records:
             time.sleep(0.02)
         parent.kill()
         parent.wait()
