@@ -18,7 +18,7 @@ test-fast: $(VENV)/.ready-dev  ## Run the tests that start no engine and no brow
 	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m pytest -q -n $$(nproc) --dist loadgroup --no-loadscope-reorder -m "not live and not slow and not alone"
 
 soak: $(VENV)/.ready-dev peers  ## Run the tests with all their repeats; before a release.
-	@./.ci/test --soak --timeout=7200
+	@./.ci/test --soak --timeout=7200 -o faulthandler_timeout=0
 
 peers: $(VENV)/.ready-dev  ## Install the browser and the other tools that some tests use.
 	@./.ci/browser
