@@ -3,6 +3,7 @@
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,15 @@ def read(handoff: Handoff, code: int) -> Carried:
         ends=of(WorkerEnd),
         torn_bytes=sum(len(data) - whole_length(data) for data in files),
     )
+
+
+def until(condition: Callable[[], Any], child: "subprocess.Popen[bytes] | None" = None) -> None:
+    """Wait for a condition; fails where the child has ended, or after CHILD_LIMIT_S seconds."""
+    limit = time.monotonic() + CHILD_LIMIT_S
+    while not condition():
+        assert child is None or child.poll() is None, f"the child ended with {child.returncode}"
+        assert time.monotonic() < limit, "it never came"
+        time.sleep(0.001)
 
 
 def carry(

@@ -29,7 +29,7 @@ from tests.load.servers import (
     token,
     usage,
 )
-from tests.load.stages import Carried, carry, cold_item, item, make_handoff, read
+from tests.load.stages import Carried, carry, cold_item, item, make_handoff, read, until
 
 CLOSED: dict[str, Any] = {"kind": "closed", "concurrency": 4, "drain_s": 5.0}
 ITEMS = [cold_item(f"item {number}") for number in range(5)]
@@ -173,8 +173,7 @@ def test_a_stopped_run_records_what_was_in_flight(tmp_path: Path, number: int) -
         handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, cache="cold")
 
         def stop(child: subprocess.Popen[bytes]) -> None:
-            while len(server.seen) < 3:
-                time.sleep(0.02)
+            until(lambda: len(server.seen) >= 3, child)
             child.send_signal(number)
 
         carried = carry(handoff, stop)
@@ -353,8 +352,7 @@ def test_the_key_is_in_the_request_and_nowhere_else(tmp_path: Path) -> None:
         sock.sendall(HEAD + token(canary) + chunk(said) + LAST)
 
     def look(child: subprocess.Popen[bytes]) -> None:
-        while not server.seen:
-            time.sleep(0.02)
+        until(lambda: server.seen, child)
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and entry.name != str(os.getpid()):
                 try:
@@ -397,8 +395,7 @@ def test_locust_ends_with_its_runner(tmp_path: Path) -> None:
         parent = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        while len(server.seen) < 5 or not read(handoff, -9).records:
-            time.sleep(0.02)
+        until(lambda: len(server.seen) >= 5 and read(handoff, -9).records)
         parent.kill()
         parent.wait()
         parent.stdout.close()

@@ -16,7 +16,7 @@ from observatory.core.record import RequestRecord
 from observatory.load.command import EXIT_INTERRUPTED
 from observatory.load.handoff import Caps
 from tests.load.servers import DONE, HEAD, LAST, Behaviour, Close, Seen, answer, chunk, reset, serve
-from tests.load.stages import Carried, carry, cold_item, item, make_handoff
+from tests.load.stages import Carried, carry, cold_item, item, make_handoff, until
 from tests.load.test_stages import adds_up
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -236,8 +236,7 @@ def stopped(
     number: Callable[[subprocess.Popen[bytes]], None], handoff: Any, server: Any
 ) -> Carried:
     def stop(child: subprocess.Popen[bytes]) -> None:
-        while len(server.seen) < 3:
-            time.sleep(0.02)
+        until(lambda: len(server.seen) >= 3, child)
         time.sleep(0.3)
         number(child)
 
@@ -266,8 +265,7 @@ def test_what_a_killed_worker_had_recorded_is_whole(tmp_path: Path) -> None:
         handoff = make_handoff(tmp_path, server.port, items, stage=stage, connection=OBEY)
 
         def kill(child: subprocess.Popen[bytes]) -> None:
-            while not any("[fine]" not in seen.text for seen in server.seen):
-                time.sleep(0.02)
+            until(lambda: any("[fine]" not in seen.text for seen in server.seen), child)
             time.sleep(0.3)
             child.kill()
 

@@ -13,7 +13,7 @@ from observatory.core.stage_counts import issued_by_worker
 from observatory.load.command import EXIT_INTERRUPTED, EXIT_WORKERS_LOST
 from observatory.load.handoff import Caps
 from tests.load.servers import DONE, HEAD, LAST, STOP, Seen, chunk, serve, token, usage
-from tests.load.stages import carry, cold_item, make_handoff
+from tests.load.stages import carry, cold_item, make_handoff, until
 
 ITEMS = [cold_item(f"item {number}") for number in range(5)]
 OPEN: dict[str, Any] = {"kind": "constant", "rate_per_s": 40.0, "drain_s": 5.0}
@@ -72,8 +72,7 @@ def test_a_killed_workers_slice_is_lost_and_never_run_by_the_other(tmp_path: Pat
     killed: list[int] = []
 
     def kill_one(child: subprocess.Popen[bytes]) -> None:
-        while len(server.seen) < 10:
-            time.sleep(0.02)
+        until(lambda: len(server.seen) >= 10, child)
         victim = psutil.Process(child.pid).children()[0]
         killed.append(victim.pid)
         os.kill(victim.pid, signal.SIGKILL)
@@ -96,8 +95,7 @@ def test_both_write_their_last_records_when_the_master_is_stopped(tmp_path: Path
     stage = {**OPEN, "steady_s": 30.0, "offsets_ns": offsets(1200)}
 
     def stop(child: subprocess.Popen[bytes]) -> None:
-        while len(server.seen) < 10:
-            time.sleep(0.02)
+        until(lambda: len(server.seen) >= 10, child)
         child.send_signal(signal.SIGTERM)
 
     with serve({"ok": endless}) as server:
@@ -119,8 +117,7 @@ def test_workers_die_with_their_master(tmp_path: Path) -> None:
         sock.sendall(HEAD + token("a") + STOP + usage(1, 1) + chunk(DONE) + LAST)
 
     def kill(child: subprocess.Popen[bytes]) -> None:
-        while len(server.seen) < 10:
-            time.sleep(0.02)
+        until(lambda: len(server.seen) >= 10, child)
         workers.extend(psutil.Process(child.pid).children())
         child.kill()
 
@@ -140,9 +137,8 @@ def test_a_worker_that_dies_while_it_starts_ends_the_stage_at_once(tmp_path: Pat
     stage = {**OPEN, "steady_s": 60.0, "offsets_ns": offsets(2400)}
 
     def kill_one(child: subprocess.Popen[bytes]) -> None:
-        while not (workers := psutil.Process(child.pid).children()):
-            time.sleep(0.001)
-        workers[0].kill()
+        until(lambda: psutil.Process(child.pid).children(), child)
+        psutil.Process(child.pid).children()[0].kill()
 
     with serve() as server:
         handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, workers=2, cache="cold")
@@ -157,8 +153,7 @@ def test_what_a_killed_worker_had_open_is_counted_to_the_last_request(tmp_path: 
     stage = {"kind": "closed", "concurrency": 4, "steady_s": 60.0}
 
     def kill(child: subprocess.Popen[bytes]) -> None:
-        while len(server.seen) < 20:
-            time.sleep(0.005)
+        until(lambda: len(server.seen) >= 20, child)
         child.kill()
 
     def slow(sock: Any, seen: Seen) -> None:
