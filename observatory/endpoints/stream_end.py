@@ -40,6 +40,9 @@ def _may_be_done(part: bytes | bytearray) -> bool:
     """Whether the end may be in it, in any form that the decoder takes."""
     if b"[DONE]" in part:
         return True
+    # The usual part has only data that begins as a JSON object, and is not made lower.
+    if part.count(b"data:") == part.count(b"data: {"):
+        return False
     lower = part.lower()
     return b"done" in lower or b"[end]" in lower or b"[stop]" in lower
 

@@ -7,7 +7,6 @@ github.com/ggml-org/llama.cpp/tree/master/tools/server (timings).
 """
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from observatory.endpoints.answer_json import Details, Usage, is_count, usage_of
 _TAIL = 65_536
 _LAST_EVENTS = 4
 """Of a stream; counts that come earlier, such as message_start's, are not the answer's."""
-_NAMED = re.compile(rb"(?i)usage|eval_?count|predicted_n|invocationMetrics")
+_NAMES = (b"usage", b"evalcount", b"eval_count", b"predicted_n", b"invocationmetrics")
 _ENVELOPES = ("message", "response", "result", "data", "choices", "delta")
 """What usage is found within, beside an event itself."""
 _PROMPT = frozenset(
@@ -45,18 +44,24 @@ def usage_elsewhere(body: bytes, *, stream: bool) -> Usage | None:
     """
     if stream and len(body) > _TAIL:
         body = body[-_TAIL:]
-    if not _NAMED.search(body):
+    if not _may_name(body):
         return None
     if not stream:
         return _last(_objects(body))
     events = [line[5:] for line in body.splitlines() if line.startswith(b"data:")]
     events = [data for data in events if data.strip() != b"[DONE]"][-_LAST_EVENTS:]
     for data in reversed(events):
-        if _NAMED.search(data) and b"message_start" not in data:
+        if _may_name(data) and b"message_start" not in data:
             found = _last(_objects(data))
             if found is not None:
                 return found
     return None
+
+
+def _may_name(data: bytes) -> bool:
+    """Whether one of the objects that hold counts may be in it; cheaper than a pattern without case."""
+    lower = data.lower()
+    return any(name in lower for name in _NAMES)
 
 
 def _objects(data: bytes) -> Iterator[dict[str, Any]]:
