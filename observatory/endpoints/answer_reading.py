@@ -19,7 +19,8 @@ _FEWEST_CUMULATIVE = 3
 _FEWEST_GROWN = 2
 _LEAST_REPEATED = 12
 """Characters of a last text that repeats all others: short texts may be alike by chance."""
-_MAY_BEGIN_A_TAG = frozenset({"", "<"})
+UNOPENED = "a closing tag of reasoning without its opening tag"
+"""How that oddity is named: what is reasoning is then derived from the text."""
 
 
 class AnswerReading:
@@ -216,21 +217,28 @@ class AnswerReading:
             len(says) >= _FEWEST_CUMULATIVE and len(says[-1]) > len(says[0])
         ):
             self._take_repeats_apart()
-        if says and says[0].lstrip()[:1] in _MAY_BEGIN_A_TAG:
-            self._take_thinking_apart()
+        if self.content_pieces:
+            text = "".join(self.content_pieces)
+            if "<" in text:
+                self._take_thinking_apart(text)
+            else:
+                self.content_pieces = [text]  # it is joined once
 
-    def _take_thinking_apart(self) -> None:
-        """Move the reasoning blocks that the answer's text starts with to the reasoning; the answer begins with
-        the first text after their end that is not blank."""
+    def _take_thinking_apart(self, text: str) -> None:
+        """Move the reasoning that the answer's text starts with to the reasoning; the answer begins with the
+        first text after its end that is not blank."""
         says = self.content_pieces
-        text = "".join(says)
-        end = leading_reasoning(text)
+        end = leading_reasoning(text, reasoned=bool(self.reasoning_pieces))
         if not end:
             return
+        first = REASONING_TAG.match(text.lstrip())
+        if first is None or first[1]:
+            self.note_odd(UNOPENED)
         begin = len(self.reasoning_pieces)
+        thought = REASONING_TAG.sub("", text[:end])
         lengths = [len(piece) for piece in (*self.reasoning_pieces, *says)]
         if lengths == self.event_characters[: len(lengths)]:
-            if self.first_reasoning is None:
+            if self.first_reasoning is None and thought:
                 self.first_reasoning = self.event_ns[begin]
             blank = len(text) - len(text[end:].lstrip())
             places = zip(accumulate(map(len, says)), self.event_ns[begin:], strict=False)
@@ -238,10 +246,10 @@ class AnswerReading:
             later = [*(at for upto, at in places if upto > blank), *self.event_ns[len(lengths) :]]
             self.first_answer = later[0] if later else None
         elif self.first_reasoning is None:
-            self.first_reasoning = self.first_answer
+            self.first_reasoning = self.first_answer if thought else None
             if self.sort != "json":
                 self.first_answer = None  # which event is whose is not known
-        self.reasoning_pieces.append(REASONING_TAG.sub("", text[:end]))
+        self.reasoning_pieces.append(thought)
         self.content_pieces = [text[end:]] if end < len(text) else []
 
     def _take_repeats_apart(self) -> None:

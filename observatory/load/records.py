@@ -136,6 +136,7 @@ def _score(turn: Turn, answer: Answer, text: str) -> Score | None:
             text,
             finish_reason=answer.attempt.finish_reason,
             labels=item.labels,
+            reasoned=bool(answer.reasoning) or not answer.text,
         )
     except Exception:
         _log.exception("the answer to item %s could not be scored", item.prompt_id)

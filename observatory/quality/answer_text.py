@@ -7,7 +7,7 @@ here knows of scorers, references or records.
 import re
 import unicodedata
 
-from observatory.core.reasoning_tags import REASONING_TAG
+from observatory.core.reasoning_tags import REASONING_TAG, leading_reasoning
 
 _WORD = re.compile(r"\S{1,256}")
 """A piece short enough for `unicodedata.normalize`, which takes quadratic time on a long run of
@@ -26,24 +26,22 @@ _REFUSAL = re.compile(
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 
 
-def without_reasoning(text: str) -> str:
-    """`text` without its reasoning blocks (core/reasoning_tags.py has their tags).
+def without_reasoning(text: str, *, reasoned: bool = False) -> str:
+    """Return `text` without its reasoning blocks (core/reasoning_tags.py has their tags).
 
-    A block that never closes takes the rest with it; a closing tag without an opening one (some
-    chat templates put the opening tag into the prompt) takes everything before it.
+    A block that never closes takes the rest with it. What comes before a closing tag without an opening one is
+    reasoning too, as `leading_reasoning` defines it; reasoned: see there.
     """
+    text = text[leading_reasoning(text, reasoned=reasoned) :]
     kept: list[str] = []
     depth = 0
     at = 0
     for tag in REASONING_TAG.finditer(text):
+        if tag[1] and not depth:
+            continue
         if depth == 0:
             kept.append(text[at : tag.start()])
-        if not tag[1]:
-            depth += 1
-        elif depth:
-            depth -= 1
-        else:
-            kept.clear()
+        depth += -1 if tag[1] else 1
         at = tag.end()
     if depth == 0:
         kept.append(text[at:])

@@ -42,13 +42,14 @@ def score(
     *,
     finish_reason: str | None,
     labels: Sequence[str] | None,
+    reasoned: bool = False,
 ) -> Score:
     """The score of one answer. ValueError only for a scorer that does not exist.
 
     An answer that was cut off at its token limit is judged as it stands and noted truncated. One
     that the provider withheld (content_filter and its kin) scores 0, refused; one that opens as a
     refusal scores 0, refused, unless its own score is at least a half. An empty one, or one that
-    is all reasoning, scores 0, empty.
+    is all reasoning, scores 0, empty. reasoned: its reasoning was taken off already.
     """
     if scorer not in SCORER_NAMES:
         raise ValueError(f"no scorer {scorer!r}; there are {', '.join(SCORER_NAMES)}")
@@ -60,7 +61,7 @@ def score(
     if reason in _WITHHELD:
         return Score(0.0, scorer, "refused")
     notes = ["truncated"] if reason in _TRUNCATED else []
-    text = without_reasoning(answer)
+    text = without_reasoning(answer, reasoned=reasoned)
     if len(text) > ANSWER_LIMIT:
         text = text[: ANSWER_LIMIT // 2] + "\n" + text[-ANSWER_LIMIT // 2 :]
         notes.append("cut")

@@ -366,7 +366,8 @@ def test_the_channel_final_is_the_answer() -> None:
         # Not at the start, or no such tag: the text is the answer's.
         (["Use ", "<think>", "a", "</think>"], "", "Use <think>a</think>", 2),
         (["<", "thinker>", " is one"], "", "<thinker> is one", 2),
-        (["</think>", "7"], "", "</think>7", 2),
+        # No thinking: the template opened the block, and the model closed it.
+        (["</think>", "7"], "", "7", 3),
         (["<div>", "a", "</div>"], "", "<div>a</div>", 2),
     ],
 )

@@ -124,3 +124,23 @@ def test_answers_are_scored_and_texts_kept_only_where_asked(tmp_path: Path) -> N
         one.answer_sha256 for one in kept.records
     ]
     assert len({one.answer_sha256 for one in hashed.records}) == 5
+
+
+def test_a_score_is_of_the_answer_without_its_reasoning(tmp_path: Path) -> None:
+    texts = {
+        "unopened": ("I think\n</think>\n\nbilling", "billing"),
+        "opened": ("<think>hm</think>End with </think> only", "End with </think> only"),
+    }
+    items = [
+        item(f"[{name}]", scorer="exact", expected=expected)
+        for name, (_, expected) in texts.items()
+    ]
+
+    def says(text: str) -> Any:
+        body = HEAD + token(text) + STOP + usage(1, 1) + chunk(DONE) + LAST
+        return lambda sock, seen: sock.sendall(body)
+
+    with serve({name: says(text) for name, (text, _) in texts.items()}) as server:
+        kept = carry(make_handoff(tmp_path / "a", server.port, items, store_text=True))
+    assert [record.score for record in kept.records] == [1.0, 1.0]
+    assert [record.reasoning for record in kept.records] == ["I think\n", "hm"]

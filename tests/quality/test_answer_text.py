@@ -16,7 +16,7 @@ from observatory.quality.answer_text import (
     [
         ("billing", "billing"),
         ("<think>maybe login</think>billing", "billing"),
-        ("<think>a</think>\n\n<think>b</think>billing", "\n\nbilling"),
+        ("<think>a</think>\n\n<think>b</think>billing", "billing"),
         ("<Thinking>it is 5</Thinking> 7", " 7"),
         ("<reasoning>x</reasoning>7", "7"),
         ("<think>outer <think>inner</think> outer</think>7", "7"),
