@@ -14,6 +14,8 @@ from observatory.endpoints.answer_json import (
 from observatory.endpoints.answer_reading import AnswerReading
 from observatory.endpoints.failures import failure_in
 from observatory.endpoints.finish_reasons import bad_end
+from observatory.endpoints.odd_events import is_done_name
+from observatory.endpoints.sse import NO_FIELD
 from observatory.endpoints.token_split import joined, running_output
 from observatory.endpoints.unknown_reasoning import unknown_reasoning
 
@@ -58,10 +60,13 @@ class ChatReading(AnswerReading):
         """One event of a stream; one that the body's end cut off counts only where it is readable."""
         if data == b"[DONE]":
             self.saw_done = True
+            if name == NO_FIELD:
+                self.note_odd("[DONE] on a line without data:")
             return
         chunk = read_chunk(data)
         if chunk is None:
             self._not_json(data, name, at, read, whole)
+            self.saw_done = self.saw_done or is_done_name(name)
             return
         if self.first_event is None:
             self.first_event = at
@@ -71,6 +76,7 @@ class ChatReading(AnswerReading):
                 self._text_came(choice)
         if name:
             self._named(name, data)
+            self.saw_done = self.saw_done or is_done_name(name)
         if not chunk.choices and self.error is None:
             self.error = failure_in(data)
 

@@ -13,6 +13,9 @@ from observatory.endpoints.failures import names_failure, speaks_of_failure
 Odd = Literal["done", "nothing", "error", "unreadable"]
 
 _DONE = frozenset({b"[done]", b'"[done]"', b"'[done]'", b"done", b'"done"', b"[end]", b"[stop]"})
+_BARE_DONE = frozenset({b"[done]", b"[end]"})
+"""On a line without `data:`; a word alone may be anything."""
+_DONE_NAMES = frozenset({b"done", b"[done]", b"end"})
 _BROKEN = (b"{", b"[", b'"')
 """What begins so was meant to be JSON: text may be lost with it."""
 
@@ -42,6 +45,16 @@ def is_error_name(name: bytes) -> bool:
 def is_done(data: bytes) -> bool:
     """Whether the data of an event is the end of a stream, however it is written."""
     return _undoubled(data).lower() in _DONE
+
+
+def is_bare_done(line: bytes) -> bool:
+    """Whether a line without `data:` is the end of a stream."""
+    return line[:1] == b"[" and line.strip().lower() in _BARE_DONE
+
+
+def is_done_name(name: bytes) -> bool:
+    """Whether an event of that name is a stream's last: `event: done`, with any data or none."""
+    return name.strip().lower() in _DONE_NAMES
 
 
 def _undoubled(data: bytes) -> bytes:

@@ -9,7 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, islice
 
-from observatory.endpoints.odd_events import is_done, is_error_name, mended
+from observatory.endpoints.odd_events import (
+    is_bare_done,
+    is_done,
+    is_done_name,
+    is_error_name,
+    mended,
+)
 
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -20,7 +26,7 @@ _ERROR_FIELD = re.compile(rb"(?i)error|exception|fail|fatal|panic|traceback")
 """A field that is an error's; `timeout: 30` may be a setting."""
 _NO_ERROR = frozenset({b"null", b"none", b"false", b"0"})
 NO_FIELD = b"\0no field"
-"""The name of an event of a JSON object on a line without `data:`."""
+"""The name of an event of a JSON object, or of [DONE], on a line without `data:`."""
 
 
 Event = tuple[bytes, bytes, int, bool]
@@ -31,9 +37,9 @@ some servers rely on."""
 
 
 def split_events(body: bytes) -> Iterator[Event]:
-    """Every event with data, be it empty, in order, and an error without; comments, ids and retry fields are passed
-    over. A line that is no field is an event where it is a JSON object (named NO_FIELD), or where the word before
-    its colon names a failure.
+    """Every event with data, be it empty, in order, and an error or an end without; comments, ids and retry fields
+    are passed over. A line that is no field is an event where it is a JSON object or [DONE] (named NO_FIELD), or
+    where the word before its colon names a failure.
 
     Where only one line end separates events, the standard joins them into one event, whose data has one
     line for each. Data of which every line is a complete JSON object (or [DONE]) can only be that, so
@@ -103,12 +109,12 @@ def _events_of(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -
     if others:  # before the data, which may be the stream's end
         for data, name in _outside(others, alone=found is None):
             yield data, name, end, whole
-    if found is not None or is_error_name(named):
+    if found is not None or is_error_name(named) or is_done_name(named):
         yield found or b"", named, end, whole
 
 
 def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Data and name of what lines state that are no field of the standard: JSON objects, and errors.
+    """Data and name of what lines state that are no field of the standard: JSON objects, errors, and [DONE].
 
     llama.cpp sends `error: {...}`, some gateways their error's JSON alone. alone: no line of the block is data.
     """
@@ -120,6 +126,9 @@ def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]
         if line.startswith(b"{"):
             if _is_whole(line.rstrip()):
                 yield line, NO_FIELD
+            continue
+        if is_bare_done(line):
+            yield b"[DONE]", NO_FIELD
             continue
         field, colon, value = line.partition(b":")
         value = value.strip()

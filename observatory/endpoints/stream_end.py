@@ -12,13 +12,16 @@ import msgspec
 
 from observatory.endpoints.bounds import EVENT
 from observatory.endpoints.kept_reads import LARGEST_KEPT, SMALLEST_KEPT, STAMP_BYTE, STAMPED
-from observatory.endpoints.odd_events import Found, is_done, read_odd
+from observatory.endpoints.odd_events import Found, is_bare_done, is_done, is_done_name, read_odd
 from observatory.endpoints.wires import WireName
 
 RESPONSES_END = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
 """Types of the Responses API's last events."""
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_MAYBE_WITHOUT_DATA = re.compile(rb"(?:^|[\r\n])(?:event:|\[)")
+_MARKS = (b"done", b"[end]", b"[stop]", b"event: end", b"event:end")
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n")
 _CLOSED = (b"}", b"]", b'"', b"'")
 _LONGEST_MARK = 16
 _NO_FIELD = b"x"
@@ -41,15 +44,24 @@ def _may_be_done(part: bytes | bytearray) -> bool:
     if b"[DONE]" in part:
         return True
     # The usual part has only data that begins as a JSON object, and is not made lower.
-    if part.count(b"data:") == part.count(b"data: {"):
+    if part.count(b"data:") == part.count(b"data: {") and not _MAYBE_WITHOUT_DATA.search(part):
         return False
     lower = part.lower()
-    return b"done" in lower or b"[end]" in lower or b"[stop]" in lower
+    return any(mark in lower for mark in _MARKS)
 
 
 def _is_done(line: bytes) -> bool:
     line = line.removeprefix(_BOM)
-    return line.startswith(b"data:") and is_done(line)
+    return is_done(line) if line.startswith(b"data:") else is_bare_done(line)
+
+
+def _names_done(line: bytes) -> bool:
+    line = line.removeprefix(_BOM)
+    return line.startswith(b"event:") and is_done_name(line[6:])
+
+
+def _never_named(line: bytes) -> bool:
+    return False
 
 
 def _holds(*marks: bytes) -> Callable[[bytes | bytearray], bool]:
@@ -74,14 +86,16 @@ def _is_of(ends: frozenset[str]) -> Callable[[bytes], bool]:
 
 
 class _Rule(NamedTuple):
-    """holds: whether a part of the body may hold such a line; is_end: whether a line is one."""
+    """holds: whether a part of the body may hold such a line; is_end: whether a line is one; names_end: whether
+    a line names its event as the last one, which is over at its blank line."""
 
     holds: Callable[[bytes | bytearray], bool]
     is_end: Callable[[bytes], bool]
+    names_end: Callable[[bytes], bool] = _never_named
 
 
 _RULES: dict[WireName, _Rule] = {
-    "openai": _Rule(_may_be_done, _is_done),
+    "openai": _Rule(_may_be_done, _is_done, _names_done),
     "messages": _Rule(
         _holds(b"message_stop", b'"error"'), _is_of(frozenset({"message_stop", "error"}))
     ),
@@ -96,17 +110,17 @@ def keeps_of(wire: WireName) -> Callable[[bytes], bool]:
     """Which reads of a stream's middle may be kept unparsed (kept_reads) on that wire.
 
     Those that end as an event of JSON does and cannot hold the stream's last event. On the wire openai
-    its look at one byte is enough: [DONE] ends otherwise, whole or cut.
+    a look at one byte is enough for [DONE], which ends otherwise, whole or cut, and a name for `event: done`.
     """
     if wire == "openai":
-        return _may_be_kept
+        return _may_be_kept_unnamed
     holds = _RULES[wire].holds
     return lambda read: _may_be_kept(read) and not holds(read)
 
 
 def ends_like_an_event(read: bytes | memoryview) -> bool:
-    """Whether it ends as a chunk with a whole event of JSON does."""
-    return len(read) > _FRAMED and read[-_FRAMED] == _BRACE
+    """Whether it ends as a chunk with a whole event of JSON does, and names no event."""
+    return len(read) > _FRAMED and read[-_FRAMED] == _BRACE and b"event:" not in bytes(read)
 
 
 def _may_be_kept(read: bytes) -> bool:
@@ -119,20 +133,32 @@ def _may_be_kept(read: bytes) -> bool:
     )
 
 
+def _may_be_kept_unnamed(read: bytes) -> bool:
+    # The same again, and one search more: the data of an event named as the last one may be JSON.
+    return (
+        SMALLEST_KEPT <= len(read) < LARGEST_KEPT
+        and read[-_FRAMED] == _BRACE
+        and b"\r\n\r\n" not in read
+        and b"event:" not in read
+        and read[STAMP_BYTE] == STAMPED
+    )
+
+
 class StreamEnd:
     """One answer's: fed the body as it comes, it finds where the stream ended on its wire."""
 
-    __slots__ = ("_holds", "_is_end", "_line")
+    __slots__ = ("_holds", "_is_end", "_last", "_line", "_names_end")
 
     def __init__(self, wire: WireName) -> None:
-        self._holds, self._is_end = _RULES[wire]
+        self._holds, self._is_end, self._names_end = _RULES[wire]
         self._line = bytearray()
+        self._last: int | None = None
 
     def found(self, more: bytes) -> int | None:
         """How many of the bytes come so far lie after the last event; None where it has not come.
 
         A line without its line end counts where its JSON is complete. Its line ends and the blank line
-        belong to the event.
+        belong to the event. An event that is named as the last one is kept until its blank line.
         """
         line = self._line
         if line:
@@ -146,7 +172,10 @@ class StreamEnd:
             after = self._after(more)
             if after is not None:
                 return after
-        rest = more[max(more.rfind(b"\n"), more.rfind(b"\r")) + 1 :]
+        begin, self._last = self._last, None
+        if begin is None:
+            begin = max(more.rfind(b"\n"), more.rfind(b"\r")) + 1
+        rest = more[begin:]
         if rest or line:
             self._line = bytearray(rest)
         return None
@@ -165,5 +194,10 @@ class StreamEnd:
                 return len(data[stop:].lstrip(b"\r\n"))
             if end is None:
                 break
+            if self._names_end(data[at:stop]) and self._last is None:
+                blank = _BLANK_LINE.search(data, stop)
+                if blank is not None:
+                    return len(data[blank.end() :].lstrip(b"\r\n"))
+                self._last = at
             at = end.end()
         return None
