@@ -11,9 +11,13 @@ from typing import Any
 import msgspec
 
 from observatory.endpoints.answer_reading import AnswerReading
+from observatory.endpoints.odd_events import is_bare_done
 from observatory.endpoints.sse import lacks_blank_line, split_events
 
 ONE_LINE_END = "one line end between events, where a blank line belongs"
+"""How that oddity is named."""
+
+JSON_LINES = "newline-delimited JSON, not server-sent events"
 """How that oddity is named."""
 
 EVENTS_A_STEP = 128
@@ -65,6 +69,34 @@ def read_stream(
     if not reading.quick or b"\r" in body or body.startswith(b"\xef"):
         return _read_events(body, arrivals, reading)
     return _Blocks(body, arrivals, reading, pieces).read()
+
+
+def are_json_lines(body: bytes) -> bool:
+    """Whether a body that begins as a JSON object is several objects, one a line."""
+    first, _, rest = body.partition(b"\n")
+    return first.rstrip().endswith(b"}") and rest.lstrip().startswith((b"{", b"["))
+
+
+def read_json_lines(
+    body: bytes, arrivals: Arrivals, reading: AnswerReading
+) -> Generator[None, None, None]:
+    """Take in each line as an event, pausing as `read_stream` does; it is complete at its line end."""
+    ends, instants = arrivals
+    read = end = 0
+    reading.note_odd(JSON_LINES)
+    for number, line in enumerate(body.splitlines(keepends=True), start=1):
+        end += len(line)
+        while ends[read] < end:
+            read += 1
+        data = line.strip()
+        if is_bare_done(data):
+            reading.event(b"[DONE]", b"", instants[read], read, True)
+        elif data:
+            reading.event(data, b"", instants[read], read, line.endswith((b"\n", b"\r")))
+        if reading.saw_done:
+            return
+        if number % EVENTS_A_STEP == 0:
+            yield
 
 
 class _Memory:

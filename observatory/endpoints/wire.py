@@ -18,7 +18,12 @@ from observatory.endpoints.exchange import Answer, Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
 from observatory.endpoints.sse import BOM
-from observatory.endpoints.stream_reading import Arrivals, read_stream
+from observatory.endpoints.stream_reading import (
+    Arrivals,
+    are_json_lines,
+    read_json_lines,
+    read_stream,
+)
 from observatory.endpoints.streamed import came_as_stream
 from observatory.endpoints.token_split import count_tokens, joined
 from observatory.endpoints.usage_elsewhere import usage_elsewhere
@@ -65,6 +70,9 @@ def decode_steps(
         if response.status is not None and 200 <= response.status < 300:
             if reading.sort == "stream":
                 yield from read_stream(body, _arrivals(response, body), reading, response.pieces)
+            elif reading.sort == "lines":
+                reading.sort = "stream"
+                yield from read_json_lines(body, _arrivals(response, body), reading)
             elif reading.sort == "json":
                 ends, instants = _arrivals(response, body)
                 reading.whole_answer(body.removeprefix(BOM), instants[ends.index(len(body))])
@@ -79,7 +87,7 @@ def decode_steps(
 
 
 def body_sort(response: ResponseReader, body: bytes) -> str:
-    """What a body is: stream, json, or other (HTML, say), by its first bytes, then its type."""
+    """What a body is: stream, json, lines (of JSON), or other (HTML, say), by its first bytes, then its type."""
     if (response.header("content-encoding") or "identity").lower() != "identity":
         return "compressed"
     start = body[:256].removeprefix(BOM).lstrip()[:8]
@@ -88,7 +96,9 @@ def body_sort(response: ResponseReader, body: bytes) -> str:
     event_stream = "event-stream" in (response.header("content-type") or "").lower()
     if start.startswith((b"{", b"[{")):
         # An error's JSON without `data:` may come first in a stream.
-        return "stream" if event_stream and b"\ndata:" in body else "json"
+        if event_stream and b"\ndata:" in body:
+            return "stream"
+        return "lines" if are_json_lines(body.removeprefix(BOM).lstrip()) else "json"
     return "stream" if event_stream and not start.startswith(b"<") else "other"
 
 

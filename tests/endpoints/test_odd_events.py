@@ -138,7 +138,7 @@ def test_a_whole_answer_with_one_plain_fault_is_read(wire: WireName) -> None:
 
 def test_several_objects_are_no_whole_answer() -> None:
     """Their instants are not known: a time to first token would be that of the last."""
-    body = b"\n".join(json.dumps(delta(content=text)).encode() for text in ("a", "b"))
+    body = b"".join(json.dumps(delta(content=text)).encode() for text in ("a", "b"))
     raw = head(f"Content-Length: {len(body)}", kind="application/x-ndjson") + body
     assert read([raw]).attempt.error_kind == "bad_json"
 
