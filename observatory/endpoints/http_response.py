@@ -13,7 +13,7 @@ import httptools
 
 from observatory.endpoints.bounds import ANSWER, ERROR_BODY, EVENT, HEAD, KEPT_OF_TOO_LARGE, mib
 from observatory.endpoints.kept_reads import split_reads
-from observatory.endpoints.response_head import in_words, may_be_sound, sound_head
+from observatory.endpoints.response_head import in_words, is_of_fields, may_be_sound, sound_head
 
 _NAMES: dict[bytes, str] = {}
 _MOST_NAMES = 1_000
@@ -131,9 +131,15 @@ class ResponseReader:
             del self.pieces[self._whole :]
 
     def _refused(self, words: str, data: bytes) -> None:
-        """Read on where HTTP defines what the head means; else that is the response's fault."""
+        """Read on where HTTP defines what the head means; else that is the response's fault.
+
+        The body is whole before its trailers, so that what is wrong in these costs only the connection.
+        """
         raw = self.early + data
-        if self.headers_at is not None or not may_be_sound(words, raw):
+        if self.headers_at is not None and self.chunked and is_of_fields(words):
+            self.complete = True
+            self._whole = len(self.pieces)
+        elif self.headers_at is not None or not may_be_sound(words, raw):
             self.fault = in_words(words, raw)
         else:
             self._parser = _UntilHead(self)

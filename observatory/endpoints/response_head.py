@@ -31,6 +31,11 @@ def may_be_sound(words: str, raw: bytes) -> bool:
     return "header value" in words and not lines.startswith((b" ", b"\t")) and _is_folded(lines)
 
 
+def is_of_fields(words: str) -> bool:
+    """Whether llhttp refused a header or a trailer, and no chunk."""
+    return "header" in words or _OF_LENGTH in words or "Transfer-Encoding" in words
+
+
 def _is_folded(lines: bytes) -> bool:
     return b"\r\n " in lines or b"\r\n\t" in lines
 

@@ -149,3 +149,37 @@ def test_nothing_of_a_second_response_is_kept() -> None:
     one = OK + CHUNKED + b"\r\n" + HELLO
     two = read(one + one.replace(b"hello", b"world"))
     assert (two.complete, two.surplus, b"".join(two.pieces)) == (True, True, b"hello")
+
+
+LAST_CHUNK = OK + CHUNKED + b"\r\n5\r\nhello\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "trailers",
+    [
+        b"X-A: 1\r\n  2\r\n\r\n",
+        b"X-A: 1\r\n\t2\r\nX-B: 3\r\n\r\n",
+        b"  2\r\n\r\n",
+        b"no colon\r\n\r\n",
+        b"X-A : 1\r\n\r\n",
+        b"X-A: \x01\r\n\r\n",
+        b"X-A: 1\nX-B: 2\n\n",
+        b"Content-Length: 5\r\n\r\n",
+    ],
+)
+def test_a_bad_trailer_costs_the_connection_and_not_the_body(trailers: bytes) -> None:
+    data = LAST_CHUNK + trailers
+    for cut in (len(data), len(LAST_CHUNK), len(LAST_CHUNK) - 2, len(LAST_CHUNK) + 5):
+        response = ResponseReader()
+        over = response.feed(data[:cut], 1)
+        if not over:
+            over = response.feed(data[cut:], 2)
+        assert (over, response.fault, response.complete) == (True, None, True)
+        assert (b"".join(response.pieces), response.keep_alive) == (b"hello", False)
+
+
+@pytest.mark.parametrize("chunk", [b"xyz\r\n", b"5;a\x01\r\nhello\r\n", b"5 5\r\nhello\r\n"])
+def test_a_bad_chunk_is_still_a_fault(chunk: bytes) -> None:
+    response = ResponseReader()
+    assert response.feed(LAST_CHUNK[:-3] + chunk, 1)
+    assert response.fault is not None and not response.complete

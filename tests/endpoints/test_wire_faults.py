@@ -309,9 +309,12 @@ def test_retry_after_in_seconds_or_as_a_date(lines: list[str], seconds: float | 
     assert attempt.retry_after_s == (pytest.approx(seconds, abs=0.1) if seconds else seconds)
 
 
-def test_trailers_do_not_change_the_record() -> None:
-    plain = read(stream([*TEXT, STOP, DONE]))
-    late = read([*stream([*TEXT, STOP, DONE])[:-1], b"0\r\nX-Request-Id: late\r\n\r\n"])
+@pytest.mark.parametrize("end", [[STOP, DONE], [STOP]])
+@pytest.mark.parametrize("more", [b"", b"  folded\r\n", b"X-Timing : 1\r\n", b"no colon\r\n"])
+def test_trailers_do_not_change_the_record(end: list[bytes], more: bytes) -> None:
+    plain = read(stream([*TEXT, *end]))
+    trailers = b"0\r\nX-Request-Id: late\r\n" + more + b"\r\n"
+    late = read([*stream([*TEXT, *end])[:-1], trailers])
     assert late.attempt.provider_request_id is None
     assert msgspec.structs.replace(late.attempt, bytes_received=0) == msgspec.structs.replace(
         plain.attempt, bytes_received=0
