@@ -71,6 +71,7 @@ class Details(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
     cache_write_tokens: int | None = None
     image_tokens: int | None = None
     audio_tokens: int | None = None

@@ -150,9 +150,13 @@ def _reported(
     written = _most_telling(
         usage.cache_creation_input_tokens,
         prompt_parts.cache_creation_tokens if prompt_parts else None,
+        # Alibaba Cloud Model Studio, "Context cache": parts of prompt_tokens.
+        prompt_parts.cache_creation_input_tokens if prompt_parts else None,
         prompt_parts.cache_write_tokens if prompt_parts else None,
     )
     total = usage.total_tokens
+    if prompt and not total and not usage.prompt_tokens:
+        prompt = _with_cache(prompt, usage)
     if prompt is not None and total and total > prompt + (output or 0):
         missing = total - prompt - (output or 0)
         prompt += _prompt_apart(missing, prompt, reasoning, cached, written, prompt_parts)
@@ -163,6 +167,22 @@ def _reported(
         output = (output or 0) + beside
         reasoning = reasoning or beside
     return prompt, output, cached, reasoning, written, beside
+
+
+def _with_cache(prompt: int, usage: Usage) -> int | None:
+    """The prompt where only Anthropic's names are given, and no total: None where it is not known whether the
+    cached tokens are part of `input_tokens`.
+
+    Anthropic counts them apart (platform.claude.com/docs/en/build-with-claude/prompt-caching), and some gateways
+    give the same names and include them (github.com/github/copilot-sdk/issues/1160). More cached than input
+    tokens can only be apart.
+    """
+    cache = (_first(usage.cache_read_input_tokens) or 0) + (
+        _first(usage.cache_creation_input_tokens) or 0
+    )
+    if not cache:
+        return prompt
+    return prompt + cache if cache > prompt else None
 
 
 def _prompt_apart(

@@ -127,7 +127,7 @@ class Admission:
         if self._pacer is None or not self._counts_what_came or tokens.output_from != "usage":
             return
         prompt = turn.cost.prompt_tokens
-        if tokens.prompt is not None:
+        if tokens.prompt is not None and (tokens.cached or 0) <= tokens.prompt:
             prompt = tokens.prompt - (tokens.cached or 0)
         self._pacer.correct(turn.cost, Cost(prompt, tokens.output or 0))
 

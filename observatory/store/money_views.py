@@ -56,7 +56,9 @@ _STAGES = f"""windows AS (
   JOIN requests r ON r.run_id = a.run_id AND r.stage = a.stage AND r.request = a.request
   WHERE r.outcome = 'ok'
 ), tokens AS (
-  SELECT run_id, stage, sum(cached_tokens) AS cached_tokens,
+  SELECT run_id, stage,
+    coalesce(bool_or(cached_tokens > prompt_tokens), false) AS contradicts,
+    CASE WHEN NOT contradicts THEN sum(cached_tokens) END AS cached_tokens,
     CASE WHEN count(prompt_tokens) = count(*) THEN sum(prompt_tokens) END AS prompt_tokens,
     CASE WHEN count(output_tokens) = count(*) THEN sum(output_tokens) END AS output_tokens
   FROM ended GROUP BY run_id, stage
@@ -175,7 +177,11 @@ def cost_components(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, .
             ViewColumn(
                 "prompt_tokens", "n.prompt_tokens", "of them; null where one is not counted"
             ),
-            ViewColumn("cached_tokens", "n.cached_tokens", "of them, read from a cache"),
+            ViewColumn(
+                "cached_tokens",
+                "n.cached_tokens",
+                "of them, read from a cache; null where an answer states more of these than prompt tokens",
+            ),
             ViewColumn(
                 "output_tokens", "n.output_tokens", "of them; null where one is not counted"
             ),
@@ -203,7 +209,7 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
     min(goodput_reason) FILTER (WHERE goodput_fraction IS NULL) AS goodput_reason
   FROM windows GROUP BY run_id
 ), enough AS (
-  SELECT w.*, n.prompt_tokens, n.cached_tokens, n.output_tokens,
+  SELECT w.*, n.prompt_tokens, n.cached_tokens, n.contradicts, n.output_tokens,
     coalesce(w.usd_per_1k_reason = 'no_spread', false) AS is_fixed
   FROM windows w LEFT JOIN tokens n ON n.run_id = w.run_id AND n.stage = w.stage
   WHERE w.usd_per_1k IS NOT NULL
@@ -223,7 +229,8 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
       CASE WHEN bool_and(is_fixed) THEN 'no_spread' END) AS reason,
     CASE WHEN count(*) = count(prompt_tokens) THEN sum(prompt_tokens) END
       / nullif(sum(requests), 0) AS prompt_tokens,
-    sum(cached_tokens) / nullif(sum(requests), 0) AS cached_tokens,
+    CASE WHEN NOT coalesce(bool_or(contradicts), false) THEN sum(cached_tokens) END
+      / nullif(sum(requests), 0) AS cached_tokens,
     CASE WHEN count(*) = count(output_tokens) THEN sum(output_tokens) END
       / nullif(sum(requests), 0) AS output_tokens
   FROM enough GROUP BY run_id

@@ -366,6 +366,13 @@ def test_cache_state(made: Any) -> None:
     assert finding.value == pytest.approx(136 / 400)
 
 
+def test_no_more_of_a_prompt_than_the_whole_came_from_the_cache(made: Any) -> None:
+    """The counts contradict each other: 4,000 cached tokens of a prompt of 400."""
+    tokens = Tokens(prompt=400, cached=4_000, output=10, streamed=10)
+    found = {one.code: one for one in judge(fill(made, facts={"tokens": tokens}))[0]}
+    assert found["cache_state"].value == pytest.approx(336 / 400)
+
+
 @pytest.mark.parametrize(
     ("cache", "cached"), [("cold", 64), ("cold", None), ("natural", 390), ("warm", 390)]
 )

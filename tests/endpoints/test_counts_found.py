@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt, Tokens
+from observatory.economics.cost import request_cost_usd
 from observatory.economics.counts import billable, contradicted
+from observatory.economics.prices import AppliedPrices, PriceRow
 from observatory.endpoints.wires import WireName
 from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
 
@@ -527,3 +529,100 @@ def test_what_a_gateway_states_stands_in_columns_of_its_own() -> None:
         assert read(stream([*TEXT, STOP, stated, DONE], *lines)).attempt.gateway_cost_usd == 0.0005
     plain = read(stream([*TEXT, STOP, DONE])).attempt
     assert plain.gateway_cost_usd is plain.gateway_call_id is plain.gateway_fallbacks is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "prompt", "cached", "written"),
+    [
+        # Alibaba Cloud Model Studio, "Context cache": parts of the prompt, also what is written to it.
+        (
+            {
+                "prompt_tokens": 2_059,
+                "completion_tokens": 19,
+                "total_tokens": 2_078,
+                "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 2_048},
+            },
+            2_059,
+            0,
+            2_048,
+        ),
+        (
+            {
+                "input_tokens": 1_524,
+                "output_tokens": 19,
+                "total_tokens": 1_543,
+                "prompt_tokens_details": {
+                    "cached_tokens": 1_305,
+                    "cache_creation_input_tokens": 213,
+                },
+            },
+            1_524,
+            1_305,
+            213,
+        ),
+        # Anthropic's names and no total: apart where they do not fit, else not known.
+        ({"input_tokens": 10, "output_tokens": 19, "cache_read_input_tokens": 30}, 40, 30, None),
+        ({"input_tokens": 10, "output_tokens": 19, "cache_read_input_tokens": 8}, None, 8, None),
+        (
+            {"input_tokens": 10, "output_tokens": 19, "cache_creation_input_tokens": 8},
+            None,
+            None,
+            8,
+        ),
+        ({"input_tokens": 10, "output_tokens": 19, "cache_read_input_tokens": 0}, 10, 0, None),
+        # The total says which.
+        (
+            {
+                "input_tokens": 10,
+                "output_tokens": 19,
+                "cache_read_input_tokens": 8,
+                "total_tokens": 29,
+            },
+            10,
+            8,
+            None,
+        ),
+        (
+            {
+                "input_tokens": 10,
+                "output_tokens": 19,
+                "cache_read_input_tokens": 8,
+                "total_tokens": 37,
+            },
+            18,
+            8,
+            None,
+        ),
+    ],
+)
+def test_cached_tokens_inside_and_outside_the_input_tokens(
+    counts: dict[str, Any], prompt: int | None, cached: int | None, written: int | None
+) -> None:
+    tokens = chat(STOP, event({"choices": [], "usage": counts}))
+    assert (tokens.prompt, tokens.cached, tokens.cache_write) == (prompt, cached, written)
+    assert tokens.output == 19
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompt_tokens_details": {"cached_tokens": 30}},
+        {"prompt_tokens_details": {"cached_tokens": 30}, "total_tokens": 29},
+        {"cached_tokens": 30},
+        {"prompt_cache_hit_tokens": 30, "total_tokens": 29},
+        {"prompt_tokens_details": {"cached_tokens": 6, "cache_creation_input_tokens": 6}},
+    ],
+)
+def test_more_cached_than_prompt_tokens_are_a_contradiction_and_no_bill(
+    given: dict[str, Any],
+) -> None:
+    attempt = read(stream([*TEXT, STOP, event(usage(10, 19, **given)), DONE])).attempt
+    assert (attempt.outcome, attempt.tokens.prompt) == ("ok", 10)
+    assert contradicted(attempt)
+    tokens = attempt.tokens
+    rows = [PriceRow("input", 1.0, "example", "here"), PriceRow("output", 1.0, "example", "here")]
+    prices = AppliedPrices(rows)
+    assert (
+        request_cost_usd(prices, tokens.prompt, tokens.cached, tokens.output, tokens.cache_write)
+        is None
+    )

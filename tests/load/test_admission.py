@@ -78,6 +78,18 @@ def test_cache_reads_are_no_input_where_they_are_not_counted() -> None:
     assert admission.ask(first, 0) == "go"
 
 
+def test_more_cached_than_prompt_tokens_give_no_room_back() -> None:
+    admission, (first, second, third) = gate(throttle=Throttle(policy="pace"), wire="messages")
+    admission.enter(first, 0)
+    admission.heard(answered(first, "anthropic-ratelimit-input-tokens-limit: 60"), 0.0, 0)
+    admission.enter(second, 0)
+    counts = Tokens(prompt=1, cached=1_000_000, output=1, output_from="usage")
+    before = admission.ask(third, 0)
+    assert isinstance(before, int) and before > 0
+    admission.counted(second, Attempt(number=0, tokens=counts))
+    assert admission.ask(third, 0) == before
+
+
 def test_no_header_is_read_under_another_policy() -> None:
     admission, (first, second, _) = gate(throttle=Throttle(policy="obey"))
     admission.enter(first, 0)

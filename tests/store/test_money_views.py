@@ -592,3 +592,21 @@ def test_tokens_of_a_request_are_not_known_where_a_stage_did_not_count_them(
     uncounted(stocked, 2, {1})
     (row,) = ask(stocked, "SELECT prompt_tokens, output_tokens FROM money_per_run")
     assert row == {"prompt_tokens": None, "output_tokens": None}
+
+
+@pytest.mark.parametrize(("cached", "known"), [(60, 60.0), (4_000, None)])
+def test_more_cached_than_prompt_tokens_are_no_share_of_a_run(
+    stocked: Workspace, cached: int, known: float | None
+) -> None:
+    """A share above one would make the blended price of a prompt token negative."""
+    counts = Tokens(prompt=100, cached=cached, output=4, streamed=4, output_from="usage")
+    records = [
+        record(index, attempts=[attempt(3 * S + index * S // 10 + 10**6, tokens=counts)])
+        for index in range(40)
+    ]
+    ingest(stocked, sealed_run(stocked, manifest(energy=[]), records), stage_metrics)
+    (run,) = ask(stocked, "SELECT cached_tokens, usd_per_request FROM money_per_run")
+    assert run["cached_tokens"] == known
+    assert (run["usd_per_request"] is None) == (known is None)
+    cells = ask(stocked, "SELECT min(usd) AS usd FROM cost_components")
+    assert cells[0]["usd"] is None or cells[0]["usd"] >= 0
