@@ -98,6 +98,16 @@ STALE = (
 """Of attempts: the server had closed the kept connection, or closed it without a byte of an answer."""
 
 
+RATE_LIMITED = (pl.col("http_status") == 429).fill_null(False) | (
+    pl.col("error_kind") == "rate_limited"
+).fill_null(False)
+"""Of attempts: refused for this client's own limit, by a 429 (RFC 6585, 4) or in words with another status."""
+OVERLOADED = pl.col("http_status").is_in([503, 529]).fill_null(False) | (
+    pl.col("error_kind") == "overloaded"
+).fill_null(False)
+"""Of attempts: the service has too much to do, whoever sends; also stated inside a 200."""
+
+
 def request_frame(frames: RunFrames) -> pl.DataFrame:
     """One row a request: its own columns, a_* of its final attempt, f_* of its first sent one.
 

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from observatory.analysis.frames import OVERLOADED, RATE_LIMITED
 from observatory.analysis.limit_finding import Asked, Ceiling, Told, find_ceiling, told_waits
 from observatory.core.run import Manifest, StageTimes
 from observatory.endpoints.limits_said import LimitsSaid, limits_said
@@ -20,9 +21,6 @@ from observatory.store.frames import RunFrames
 
 Unit = Literal["requests", "tokens"]
 SCENARIO_NAMES: dict[Unit, str] = {"requests": "limits-rpm", "tokens": "limits-tpm"}
-REFUSED = 429
-"""RFC 6585, section 4. A 503 or 529 is a service that has too much to do, whoever asks."""
-OVERLOADED = (503, 529)
 GREW = 2.0
 """Answers of a stage's last quarter that took this many times as long as those of its first: they
 queued, and the service's own capacity was reached."""
@@ -123,7 +121,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
     if of == "tokens" and ceiling.a_minute is not None:
         used = float(part.filter("let_in").get_column("used").median() or 0)  # type: ignore[arg-type]
         by_usage = ceiling.a_minute * used / each if used else None
-    refusals = attempts.filter(pl.col("http_status") == REFUSED)
+    refusals = attempts.filter(RATE_LIMITED)
     texts = [text for text in refusals.get_column("error_text").to_list() if text]
     cost = frames.requests.get_column("cost_usd")
     return LimitsSeen(
@@ -160,7 +158,8 @@ def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
         frames.attempts.filter(pl.col("sent_ns").is_not_null())
         .sort("sent_ns")
         .with_columns(
-            let_in=pl.col("http_status").is_between(200, 299).fill_null(False),
+            let_in=pl.col("http_status").is_between(200, 299).fill_null(False)
+            & (pl.col("outcome") != "throttled"),
             taken=prompt.cast(pl.Float64).fill_null(prompt.median()).fill_null(pl.lit(planned))
             + pl.lit(limit or 0),
             used=prompt + pl.col("output_tokens"),
@@ -182,7 +181,7 @@ def _each(attempts: pl.DataFrame, unit: Unit) -> float:
 
 
 def _asked(part: pl.DataFrame, unit: Unit, each: float) -> Asked:
-    counted = part.filter(pl.col("let_in") | (pl.col("http_status") == REFUSED))
+    counted = part.filter(pl.col("let_in") | RATE_LIMITED)
     amount = counted.get_column("taken").fill_null(each) if unit == "tokens" else None
     return Asked(
         sent_s=counted.get_column("sent_ns").to_numpy() / 1e9,
@@ -193,10 +192,9 @@ def _asked(part: pl.DataFrame, unit: Unit, each: float) -> Asked:
 
 
 def _stage(stage: StageTimes, part: pl.DataFrame, unit: Unit, each: float) -> StageSeen:
-    status = part.get_column("http_status")
     let_in = int(part.get_column("let_in").sum())
-    refused = int((status == REFUSED).sum())
-    overloaded = int(status.is_in(OVERLOADED).sum())
+    refused = part.filter(RATE_LIMITED).height
+    overloaded = part.filter(OVERLOADED).height
     began, ended = stage.steady_started, stage.steady_ended
     seconds = (ended - began) / 1e9 if began is not None and ended is not None else 0.0
     asked = _asked(part, unit, each)
@@ -220,7 +218,7 @@ def _reached(
 ) -> str | None:
     """Signs that the service itself was full: it said so, answers took longer and longer, or stayed out."""
     if overloaded:
-        return f"{overloaded:,} of {part.height:,} answers said that it is overloaded (503, 529)"
+        return f"{overloaded:,} of {part.height:,} answers stated that it is overloaded"
     served = part.filter("let_in")
     if began is None or ended is None or served.height < LEAST_ANSWERS:
         return None

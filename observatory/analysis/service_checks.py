@@ -10,6 +10,7 @@ import polars as pl
 
 from observatory.analysis.drift import relative_drift
 from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.frames import RATE_LIMITED
 from observatory.analysis.sensor_checks import host_of, probes_of, silences, tolerated_s
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
@@ -59,7 +60,7 @@ def errors(data: StageData) -> Iterator[Finding]:
 
 _OVERLOADED = (503, 529)
 _KIND_OF_FAILURE = (
-    pl.when(pl.col("a_http_status").is_in(_OVERLOADED))
+    pl.when(pl.col("a_http_status").is_in(_OVERLOADED) | (pl.col("a_error_kind") == "overloaded"))
     .then(pl.lit("overloaded"))
     .when(pl.col("outcome") == "throttled")
     .then(pl.lit("rate limited"))
@@ -127,14 +128,17 @@ def stale_connections(data: StageData) -> Iterator[Finding]:
 
 
 def pace_not_kept(data: StageData) -> Iterator[Finding]:
-    """429 though requests were paced: the limit is another one, or others use it too."""
+    """Refused for a limit though requests were paced: the limit is another one, or others use it too."""
     if data.manifest.target.throttling != "pace":
         return
     sent = data.attempts.filter(data.window.holds("sent_ns"))
-    refused = int((sent.get_column("http_status") == 429).sum())
-    if refused:
-        message = f"{refused} of {sent.height} HTTP tries got a 429 although they were paced"
-        yield as_found("pace_not_kept", message, data.window.stage, refused)
+    refused = sent.filter(RATE_LIMITED)
+    if refused.height:
+        plain = int((refused.get_column("http_status") == 429).sum())
+        otherwise = refused.height - plain
+        stated = f", or the same refusal with another status ({otherwise})," if otherwise else ""
+        message = f"{refused.height} of {sent.height} HTTP tries got a 429{stated} although they were paced"
+        yield as_found("pace_not_kept", message, data.window.stage, refused.height)
 
 
 def drift(data: StageData) -> Iterator[Finding]:

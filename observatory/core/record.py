@@ -39,6 +39,8 @@ ErrorKind = Literal[
     "not_sse",
     "bad_json",
     "error_event",
+    "rate_limited",
+    "overloaded",
     "bad_finish",
     "content_filter",
     "protocol",

@@ -6,7 +6,7 @@ Services send throttles with other statuses than 429: AWS 400 (ThrottlingExcepti
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from observatory.endpoints.error_words import is_filter, parsed
 
@@ -45,6 +45,8 @@ _WORDS = re.compile(
     r"|\b(?:server|model|engine|service|system) (?:is )?(?:currently |too )*busy\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_LOAD = re.compile(r"overload|capacity|busy|high demand", re.IGNORECASE)
+"""Of a refusal: the service has too much to do, whoever sends."""
 _OF_THE_REQUEST = re.compile(
     r"\bcontext\b|\bprompt\b|\bparameter\b|\bunknown field\b|billing|\bcredits?\b|\bbalance\b|\bpayment\b"
     r"|insufficient_quota",
@@ -66,6 +68,13 @@ def is_throttle(status: int, error: object) -> bool:
     if _OF_THE_REQUEST.search(texts):
         return bool(re.search(r"throttl|too_?many_?requests", " ".join(_codes(error, 0))))
     return _by_codes(error) or bool(_WORDS.search(texts))
+
+
+def refusal_kind(error: object) -> Literal["rate_limited", "overloaded"]:
+    """Whether a "try again later" is about this client's limit or the service's load, by its codes, else its words."""
+    codes = _CODES.findall(" ".join(_codes(error, 0)))
+    texts = codes or ["\n".join(_texts(error, 0))]
+    return "overloaded" if any(map(_LOAD.search, texts)) else "rate_limited"
 
 
 def _by_codes(error: object) -> bool:

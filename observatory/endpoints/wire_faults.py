@@ -2,12 +2,12 @@
 
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.endpoints.answer_reading import AnswerReading
-from observatory.endpoints.asked_wait import asked_wait_s
+from observatory.endpoints.asked_wait import NOT_NOW, asked_wait_s
 from observatory.endpoints.error_words import error_in, is_filter, words_of
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import MOST_MASKED
-from observatory.endpoints.overload import is_overload, is_throttle
+from observatory.endpoints.overload import is_overload, is_throttle, refusal_kind
 
 _THROTTLED = frozenset({429, 529})
 """429 is RFC 6585's; 529 is Anthropic's "overloaded"."""
@@ -46,10 +46,9 @@ def _error_fault(reading: AnswerReading, body: bytes, phase: ErrorPhase) -> Faul
     text = words_of(reading.error)
     if reading.bad_end == "filtered" or is_filter(reading.error):
         return Fault(phase, "content_filter", text, "filtered")
-    outcome: Outcome = "error"
     if not reading.event_ns and (is_overload(reading.error) or is_overload(error_in(body))):
-        outcome = "throttled"
-    return Fault(phase, "error_event", text, outcome)
+        return Fault(phase, refusal_kind([reading.error, error_in(body)]), text, "throttled")
+    return Fault(phase, "error_event", text)
 
 
 def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
@@ -126,7 +125,10 @@ def _status_fault(status: int, asks_to_wait: bool, body: bytes) -> Fault:
     text = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if error and not throttled and is_filter(error):
         return Fault("headers", "content_filter", text, "filtered")
-    return Fault("headers", "http_status", text, outcome)
+    kind: ErrorKind = "http_status"
+    if throttled and status not in NOT_NOW:
+        kind = refusal_kind(error or said)
+    return Fault("headers", kind, text, outcome)
 
 
 def _text(body: bytes) -> str:

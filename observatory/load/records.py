@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import re
 from typing import Literal
 
 from msgspec.structs import replace
@@ -18,8 +17,6 @@ from observatory.quality.scorers import Score, score
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
 """Why a service says "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
 RFC 9110, 15.6.4; Anthropic's 529)."""
-_LOAD = re.compile(r"overload|capacity|busy", re.IGNORECASE)
-"""Of a throttle with another 4xx: words of the service's load."""
 _QUOTING = frozenset({"bad_json", "not_sse", "empty_answer", "early_close"})
 """Kinds of errors whose text ends with the beginning of the answer."""
 _log = logging.getLogger(__name__)
@@ -92,10 +89,7 @@ def _refusal(attempt: Attempt) -> str | None:
     found = _REFUSALS.get(attempt.http_status or 0)
     if found or attempt.outcome != "throttled":
         return found
-    limited = 400 <= (attempt.http_status or 0) < 500
-    return (
-        "rate_limited" if limited and not _LOAD.search(attempt.error_text or "") else "overloaded"
-    )
+    return attempt.error_kind if attempt.error_kind == "rate_limited" else "overloaded"
 
 
 def unsent_record(

@@ -241,7 +241,8 @@ ATTEMPTS = Table(
         Column(
             "error_kind",
             "VARCHAR",
-            "refused, reset, early_close, timeout, http_status, error_event ...",
+            "refused, reset, early_close, timeout, http_status, error_event ...; rate_limited or "
+            "overloaded where the status alone does not say so",
         ),
         Column("error_text", "VARCHAR", "first 300 characters of the error, keys masked"),
         Column("retry_after_s", "DOUBLE", "Retry-After, seconds"),

@@ -30,12 +30,13 @@ def _counts() -> tuple[ViewColumn, ...]:
         ViewColumn(
             "throttled_attempts",
             "coalesce(c.throttled_attempts, 0)",
-            'tries that the service answered with "not now": 429, 529, 503',
+            'tries that the service answered with "not now": 429, 529, 503, or in words with another status',
         ),
         ViewColumn(
             "overloaded_attempts",
             "coalesce(c.overloaded_attempts, 0)",
-            "those of them that were 503 or 529: the service's load, not this client's limit",
+            "those of them that were 503 or 529, or stated an overload with another status: the service's "
+            "load, not this client's limit",
         ),
         ViewColumn(
             "throttled_requests",
@@ -82,7 +83,8 @@ def _quantiles() -> tuple[ViewColumn, ...]:
 _TRIES = f"""WITH tries AS (
   SELECT run_id, stage, request, count(*) AS attempts,
     count(*) FILTER (WHERE outcome = 'throttled') AS throttled,
-    count(*) FILTER (WHERE outcome = 'throttled' AND http_status IN (503, 529)) AS overloaded,
+    count(*) FILTER (WHERE outcome = 'throttled'
+      AND (http_status IN (503, 529) OR error_kind = 'overloaded')) AS overloaded,
     min(sent_ns) FILTER (WHERE first_sent) AS first_sent_ns,
     max(sent_ns) FILTER (WHERE final) AS final_sent_ns,
     max(ended_ns) FILTER (WHERE final) AS final_ended_ns

@@ -101,9 +101,26 @@ def test_overload_is_told_apart_from_a_limit(made: MadeRun) -> None:
     seen = read_limits(made.manifest, made.frames)
     [stage] = seen.stages
     assert (stage.let_in, stage.refused, stage.overloaded, stage.failed) == (10, 0, 20, 10)
-    assert stage.reached == "20 of 40 answers said that it is overloaded (503, 529)"
+    assert stage.reached == "20 of 40 answers stated that it is overloaded"
     assert seen.ceiling.reason == "never_refused"
     assert seen.statuses == {"200": 10, "503": 10, "529": 10, "none": 10}
+
+
+def test_a_refusal_inside_a_200_is_not_let_in(made: MadeRun) -> None:
+    """The same limits by the same rule, stated with another status."""
+    inside = {"error_kind": "rate_limited", "outcome": "throttled", "error_text": WORDS}
+    made.kinds, made.stage_facts, made.scenario = ["constant"], {0: STEADY}, WORKLOAD
+    for place in range(80):
+        at = place / 2
+        if at < 2.5 or place % 2 == 0:
+            made.add(at, attempt(at, 200))
+        else:
+            made.add(at, attempt(at, 200, **inside), outcome="throttled")
+    found = read_limits(made.manifest, made.frames)
+    [stage] = found.stages
+    assert (stage.let_in, stage.refused, stage.overloaded, stage.failed) == (42, 38, 0, 0)
+    assert found.ceiling.a_minute == pytest.approx(60)
+    assert found.words == WORDS
 
 
 @pytest.mark.parametrize(("slower_s", "full"), [(0.0, False), (0.5, True)])

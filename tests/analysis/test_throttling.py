@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from observatory.analysis.frames import CLIENT_LAG_S, request_frame
 from observatory.analysis.judge import judge_run
@@ -160,6 +161,47 @@ def test_a_429_of_a_paced_run_is_noted_and_of_no_other(new_run: Any, make_attemp
     assert "2 of 302 HTTP tries got a 429" in found["pace_not_kept"].message
     obeying = window(new_run(target={"throttling": "obey"}), make_attempt, 2)
     assert set(judged(obeying)) == {"throttled"}
+
+
+def test_a_limit_that_is_stated_with_another_status_is_noted_too(
+    new_run: Any, make_attempt: Any
+) -> None:
+    """Of a paced run: one inside a 200 and a 429, and an overload inside a 200, which is no limit."""
+    run = new_run(target={"throttling": "pace"})
+    run.healthy_side()
+    kinds = {50: (200, "rate_limited"), 100: (429, "http_status"), 150: (200, "overloaded")}
+    for place in range(N):
+        at = 5 + place / 10
+        if place in kinds:
+            status, kind = kinds[place]
+            lost = replace(refused(0, at, status), error_kind=kind)
+            run.add(at, lost, make_attempt(at + 2, 0.1, [0.01] * 9, number=1))
+        else:
+            run.add(at, gaps_s=[0.01] * 9)
+    found = judged(run)["pace_not_kept"]
+    assert found.value == 2
+    assert found.message == (
+        "2 of 303 HTTP tries got a 429, or the same refusal with another status (1), "
+        "although they were paced"
+    )
+
+
+def test_failures_inside_a_200_are_told_apart_like_those_of_a_status(
+    new_run: Any, make_attempt: Any
+) -> None:
+    run = new_run()
+    run.healthy_side()
+    for place in range(N):
+        at = 5 + place / 10
+        kind = {0: "overloaded", 1: "rate_limited"}.get(place % 30)
+        if kind:
+            lost = replace(refused(0, at, 200), error_kind=kind)
+            run.add(at, lost, outcome="throttled")
+        else:
+            run.add(at, gaps_s=[0.01] * 9)
+    assert judged(run)["errors"].message == (
+        "20 of 300 requests failed (10 overloaded, 10 rate limited)"
+    )
 
 
 @pytest.mark.parametrize("policy", ["pace", "obey", "record"])

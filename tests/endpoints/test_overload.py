@@ -70,21 +70,41 @@ def test_its_wait_is_read_like_that_of_a_429() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "wait_s"),
+    ("payload", "kind", "wait_s"),
     [
-        ({"status_code": 429, "error": {"type": "usage_limit_reached", "message": "limit"}}, None),
-        ({"status_code": 429, "error": {"message": "limit", "resets_in_seconds": 60}}, 60.0),
-        ({"error": "Model is overloaded", "error_type": "overloaded"}, None),
-        ({"error": "Model is overloaded"}, None),
-        ({"error": {"message": "Rate limit exceeded, try again in 7s"}}, 7.0),
-        ({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, None),
-        ({"code": 429, "message": "Too many requests"}, None),
-        ({"detail": "Rate limit exceeded"}, None),
+        (
+            {"status_code": 429, "error": {"type": "usage_limit_reached", "message": "limit"}},
+            "rate_limited",
+            None,
+        ),
+        (
+            {"status_code": 429, "error": {"message": "limit", "resets_in_seconds": 60}},
+            "rate_limited",
+            60.0,
+        ),
+        ({"error": "Model is overloaded", "error_type": "overloaded"}, "overloaded", None),
+        ({"error": "Model is overloaded"}, "overloaded", None),
+        ({"error": {"message": "The engine is busy, 40 too many"}}, "overloaded", None),
+        ({"error": {"message": "The model is experiencing high demand"}}, "overloaded", None),
+        ({"error": {"message": "Rate limit exceeded, try again in 7s"}}, "rate_limited", 7.0),
+        # The code is believed before the words.
+        (
+            {"error": {"type": "rate_limit_error", "message": "The servers are overloaded"}},
+            "rate_limited",
+            None,
+        ),
+        (
+            {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit"}},
+            "rate_limited",
+            None,
+        ),
+        ({"code": 429, "message": "Too many requests"}, "rate_limited", None),
+        ({"detail": "Rate limit exceeded"}, "rate_limited", None),
     ],
 )
-def test_an_overload_inside_a_200(payload: dict[str, Any], wait_s: float | None) -> None:
+def test_an_overload_inside_a_200(payload: dict[str, Any], kind: str, wait_s: float | None) -> None:
     for attempt in (read(whole(payload)).attempt, read(stream([event(payload)])).attempt):
-        assert (attempt.outcome, attempt.error_kind) == ("throttled", "error_event")
+        assert (attempt.outcome, attempt.error_kind) == ("throttled", kind)
         assert attempt.retry_after_s == wait_s
 
 
@@ -134,3 +154,20 @@ def test_words_of_another_limit(words: str) -> None:
 def test_a_failure_inside_a_200(error: Any) -> None:
     assert not is_overload(error)
     assert read(whole({"error": error})).attempt.outcome == "error"
+
+
+@pytest.mark.parametrize(
+    ("status", "payload", "kind"),
+    [
+        ("429 Too Many Requests", {"error": {"message": "overloaded"}}, "http_status"),
+        ("529 Overloaded", {"error": {"message": "rate limit exceeded"}}, "http_status"),
+        ("400 Bad Request", {"__type": "ThrottlingException", "message": "Slow"}, "rate_limited"),
+        ("498 Capacity", {"error": {"code": "capacity_exceeded"}}, "overloaded"),
+        ("403 No", {"error": {"errors": [{"reason": "rateLimitExceeded"}]}}, "rate_limited"),
+    ],
+)
+def test_the_kind_names_a_refusal_that_its_status_does_not(
+    status: str, payload: dict[str, Any], kind: str
+) -> None:
+    attempt = read(whole(payload, status=status)).attempt
+    assert (attempt.outcome, attempt.error_kind) == ("throttled", kind)

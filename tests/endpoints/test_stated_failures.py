@@ -80,7 +80,7 @@ def test_an_error_field_alone_and_within_a_block_of_data() -> None:
 def test_bare_json_first_in_a_stream_is_read_as_its_error() -> None:
     bare = b'{"error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
     attempt = read(stream([bare, DONE])).attempt
-    assert where(attempt) == ("throttled", "error_event")
+    assert where(attempt) == ("throttled", "overloaded")
     assert attempt.error_text == "Overloaded (overloaded_error)"
 
 

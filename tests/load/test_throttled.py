@@ -416,4 +416,6 @@ def test_overload_inside_a_200_is_throttled_and_asked_again(
         )
     expected = ["throttled", "ok"] if policy == "obey" else ["throttled"]
     assert [each.outcome for each in record.attempts] == expected
-    assert record.reason == (None if policy == "obey" else "overloaded")
+    reason = "overloaded" if wire == "messages" else "rate_limited"
+    assert record.attempts[0].error_kind == reason
+    assert record.reason == (None if policy == "obey" else reason)

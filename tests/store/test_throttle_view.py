@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from observatory.analysis.stage_metrics import stage_metrics
-from observatory.core.record import Attempt, RequestRecord
+from observatory.core.record import Attempt, ErrorKind, RequestRecord
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
 from observatory.store.warehouse import ingest
@@ -17,7 +17,9 @@ def ns(seconds: float) -> int:
     return round(seconds * S)
 
 
-def refused(number: int, sent_s: float, status: int = 429) -> Attempt:
+def refused(
+    number: int, sent_s: float, status: int = 429, kind: ErrorKind = "http_status"
+) -> Attempt:
     """Refused within 50 ms."""
     return Attempt(
         number=number,
@@ -26,7 +28,7 @@ def refused(number: int, sent_s: float, status: int = 429) -> Attempt:
         http_status=status,
         outcome="throttled",
         error_phase="headers",
-        error_kind="http_status",
+        error_kind=kind,
     )
 
 
@@ -110,3 +112,16 @@ def test_a_stage_without_refusals_says_so(stocked: Workspace) -> None:
     row = ask(stocked, [record(number) for number in range(3)], policy="record")
     assert (row["throttled_attempts"], row["throttled_share"]) == (0, 0)
     assert (row["throttle_lost_s"], row["pace_lost_s"]) == (0, 0)
+
+
+def test_an_overload_that_is_stated_inside_a_200_counts_as_one_of_a_503(stocked: Workspace) -> None:
+    tries = [
+        refused(0, 3.2, 200, "overloaded"),
+        refused(1, 3.4, 200, "rate_limited"),
+        refused(2, 3.6, 498, "overloaded"),
+        refused(3, 3.8, 503),
+        served(4, 4.0),
+    ]
+    row = ask(stocked, [record(2, attempts=tries), *(record(n) for n in range(12) if n != 2)])
+    assert (row["throttled_attempts"], row["overloaded_attempts"]) == (4, 3)
+    assert row["served_after_waiting"] == 1
