@@ -8,6 +8,7 @@ import msgspec
 from observatory.endpoints.asked_wait import NOT_NOW, RELAYED, RETRY_MS, RETRY_S, asked_wait_s
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.masking import Masker
+from observatory.endpoints.ratelimit_fields import FIELDS
 
 _REQUEST_IDS = (
     "x-request-id",
@@ -64,7 +65,8 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
     for name, value in response.headers:
         if name.startswith(_RATE_LIMITS) or name in _RETRY:
             if len(limits) < _MOST_KEPT and _of_limits(name):
-                limits[masker.exact(name)[:200]] = masker.exact(value)[:200]
+                key, text = masker.exact(name)[:200], masker.exact(value)[:200]
+                limits[key] = f"{limits[key]}, {text}" if key in limits and key in FIELDS else text
         elif name in _REQUEST_IDS and value:
             found[name] = value
     identifier = min(found, key=_REQUEST_IDS.index) if found else None

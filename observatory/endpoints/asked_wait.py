@@ -11,6 +11,7 @@ import msgspec
 
 from observatory.endpoints.http_response import ResponseReader
 from observatory.endpoints.limits_said import reset_s
+from observatory.endpoints.ratelimit_fields import Quota, binding, joined_fields, quotas_of
 from observatory.endpoints.wait_texts import instant_s, number_of, wait_in_words_s, wait_of
 
 NOT_NOW = frozenset({429, 503, 529})
@@ -24,7 +25,6 @@ RETRY_MS = ("retry-after-ms", "x-retry-after-ms", "x-ms-retry-after-ms")
 RETRY_S = ("retry-after", "x-retry-after")
 _BETWEEN = re.compile(r",(?!\s*\d{1,2}[ -][A-Za-z]{3})")
 """The comma of a list, which a date's after the weekday is not."""
-_RESET_FIELD = re.compile(r"\b(?:reset|t)\s*=\s*(\d+)")
 _READ = 64 << 10
 _DEPTH = 8
 _QUOTED_FIELD = re.compile(
@@ -186,14 +186,12 @@ def _by_limits(response: ResponseReader, now_s: float) -> float | None:
     With several of which none is at zero it is not known which one refused.
     """
     named = {name.removeprefix(RELAYED): value for name, value in reversed(response.headers)}
+    tightest = _tightest(response) if "ratelimit" in named else None
     resets: dict[str, float] = {}
     for name, value in named.items():
         if "ratelimit" in name.replace("-", "") and "reset" in name:
             found = reset_s(value, now_s)
             found = wait_of(value, 1.0, now_s) if found is None else found
-        elif name == "ratelimit" and (field := _RESET_FIELD.search(value)):
-            # RateLimit of draft-ietf-httpapi-ratelimit-headers: seconds, as reset (to -07) or t.
-            found = number_of(field[1])
         else:
             continue
         if found is not None:
@@ -204,6 +202,16 @@ def _by_limits(response: ResponseReader, now_s: float) -> float | None:
         if number_of(named.get(name.replace("reset-after", "reset").replace("reset", "remaining")))
         == 0
     ]
+    if tightest is not None and tightest.reset_s is not None:
+        resets["ratelimit"] = tightest.reset_s
+        if tightest.remaining == 0:
+            empty.append(tightest.reset_s)
     if empty:
         return max(empty)
     return next(iter(resets.values())) if len(resets) == 1 else None
+
+
+def _tightest(response: ResponseReader) -> Quota | None:
+    """The policy of the fields RateLimit and RateLimit-Policy that is the closest to its limit."""
+    plain = ((name.removeprefix(RELAYED), value) for name, value in response.headers)
+    return binding(quotas_of(joined_fields(plain)))

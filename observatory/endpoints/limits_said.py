@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+from observatory.endpoints.ratelimit_fields import FIELDS, Quota, binding, quotas_of
 
 MINUTE_S = 60.0
 DAY_S = 86_400.0
@@ -67,6 +70,8 @@ _REQUESTS = (
     ),
     # Bare names: Together's count a second; what OpenRouter's and a gateway's count over is not said.
     _Family("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", None),
+    # draft-ietf-httpapi-ratelimit-headers to 06; the window is in RateLimit-Policy.
+    _Family("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", None),
 )
 _TOKENS = (
     _Family(
@@ -98,6 +103,7 @@ def limits_said(
     window.
     """
     named = {name.lower(): value for name, value in headers.items()}
+    policies = quotas_of(named) if any(name in named for name in FIELDS) else []
     requests = _family(_REQUESTS, named)
     tokens = _family(_TOKENS, named)
     limit, left, reset = _three(requests, named, unix_s)
@@ -108,18 +114,54 @@ def limits_said(
     if requests is not None and requests.limit == "x-ratelimit-limit-requests":
         groq = provider == "groq" or any(name.startswith("x-groq-") for name in named)
         window_s = DAY_S if groq or _refills_in_a_day(limit, left, reset) else MINUTE_S
+    if requests is not None and requests.limit == "ratelimit-limit":
+        window_s = next((one.window_s for one in policies if one.quota == limit), None)
+    of_requests = _Policies(
+        [one for one in policies if one.unit == "requests" and not one.of_tokens]
+    )
+    if requests is None:
+        left, reset = of_requests.left
+    of_tokens = _Policies([one for one in policies if one.of_tokens])
+    if tokens is None:
+        token_left, token_reset = of_tokens.left
     token_window_s = tokens.window_s if tokens is not None else None
     return LimitsSaid(
-        requests_per_minute=_a_minute(limit, window_s),
-        tokens_per_minute=_a_minute(token_limit, token_window_s),
+        requests_per_minute=_a_minute(limit, window_s) if requests else of_requests.a_minute,
+        tokens_per_minute=_a_minute(token_limit, token_window_s) if tokens else of_tokens.a_minute,
         requests_remaining=left,
         tokens_remaining=token_left,
         requests_reset_s=reset,
         tokens_reset_s=token_reset,
-        requests_per_day=limit if window_s == DAY_S else None,
+        requests_per_day=(limit if window_s == DAY_S else None) if requests else of_requests.a_day,
         input_tokens_per_minute=_limit(named.get(_INPUT)),
         output_tokens_per_minute=_limit(named.get(_OUTPUT)),
     )
+
+
+class _Policies(NamedTuple):
+    """Policies of one unit in the fields RateLimit and RateLimit-Policy."""
+
+    each: list[Quota]
+
+    @property
+    def a_minute(self) -> float | None:
+        """The narrowest limit a minute."""
+        limits = (
+            _a_minute(one.quota, one.window_s) for one in self.each if _is_limit(one.quota or 0.0)
+        )
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    @property
+    def a_day(self) -> float | None:
+        """The narrowest limit a day."""
+        limits = (one.quota for one in self.each if one.window_s == DAY_S)
+        return min((limit for limit in limits if _is_limit(limit or 0.0)), default=None)  # type: ignore[type-var]
+
+    @property
+    def left(self) -> tuple[float | None, float | None]:
+        """What remains, and the seconds to the reset, of the policy that is the closest to its limit."""
+        one = binding(self.each)
+        return (None, None) if one is None else (one.remaining, one.reset_s)
 
 
 def _family(families: tuple[_Family, ...], named: Mapping[str, str]) -> _Family | None:
@@ -175,7 +217,11 @@ def reset_s(text: str | None, unix_s: float) -> float | None:
 
 def _limit(text: str | None) -> float | None:
     number = _count(text)
-    return number if number is not None and _LEAST_LIMIT <= number <= _MOST_LIMIT else None
+    return number if number is not None and _is_limit(number) else None
+
+
+def _is_limit(number: float) -> bool:
+    return _LEAST_LIMIT <= number <= _MOST_LIMIT
 
 
 def _count(text: str | None) -> float | None:

@@ -9,6 +9,7 @@ from typing import Literal
 from observatory.core.record import Attempt
 from observatory.core.stage_counts import NANO_USD, OUTPUT_TOKENS, TRIES
 from observatory.endpoints.limits_said import limits_said
+from observatory.endpoints.ratelimit_fields import joined_fields
 from observatory.load.budget import Budget
 from observatory.load.handoff import Handoff
 from observatory.load.rate_limit import Cost, Pacer, RateLimit
@@ -118,7 +119,7 @@ class Admission:
         response = turn.exchange.response
         if self._pacer is None or not self._pacer.learns or response is None:
             return
-        said = limits_said(dict(response.headers), unix_s=unix_s)
+        said = limits_said(joined_fields(response.headers), unix_s=unix_s)
         self._pacer.learn(said, turn.mark or {}, now_ns)
 
     def counted(self, turn: Turn, attempt: Attempt) -> None:
