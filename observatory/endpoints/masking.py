@@ -2,7 +2,8 @@
 
 import base64
 import re
-from collections.abc import Iterable
+import string
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +17,10 @@ _UNUSUAL = 8
 """From here on a secret is masked in any case and any encoding: no word is like it by accident."""
 _PIECE = 12
 """Characters at either end of a secret that are masked where a server shows only a part of it."""
-_WITH_PIECES = 20
+_WITH_PIECES = 16
+_ASCII_LETTERS = frozenset(string.ascii_letters + string.digits + "-_%")
+_REST_OF_CODED = re.compile(r"[\w+/=\-%]*(?:(?:\r?\n|(?:\\r)?\\n)[A-Za-z0-9+/=]{4,})*")
+"""Base64 or hexadecimal digits to their end, over line ends too (MIME has one after 76 characters)."""
 _ESCAPE_SIGN = re.compile(r"[%\\&]")
 _SCHEMES = ("bearer", "basic")
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
@@ -43,8 +47,9 @@ class Masker:
     """Replaces the given secrets by MASK, and in error texts also any text that looks like a key.
 
     A secret of 8 characters or more is found in any case, as Base64, in hexadecimal digits and with
-    any of its characters escaped as in a URL, JSON or HTML; one of 20 or more also by its first or its
-    last 12 characters. Texts without any cost a few searches for substrings.
+    any of its characters escaped as in a URL, JSON or HTML; one of 16 or more also by its first or its
+    last 12 characters, with what of it is shown next to them, and by the beginning of its Base64. Texts
+    without any cost a few searches for substrings.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -53,8 +58,8 @@ class Masker:
         """The secrets themselves, without schemes."""
         self._unusual = [part for part in bare if len(part) >= _UNUSUAL]
         self._coded = [text for part in self._unusual for text in _coded(part)]
-        self._ends = [end for part in self._unusual for end in _ends(part)]
-        self._needles = sorted({text.lower() for text in (*self._ends, *self._coded)})
+        ends = [end for part in self._unusual for end in _ends(part)]
+        self._needles = sorted({text.lower() for text in (*ends, *map(_first_of, self._coded))})
         short = [part for part in bare if len(part) < _UNUSUAL]
         self._words = [said for part in short for said in (part, quote(part, safe=""))]
         self._shortest = min(map(len, (*self._words, *self._needles)), default=1 << 62)
@@ -68,29 +73,71 @@ class Masker:
         if not self._needles:
             return text
         if _ESCAPE_SIGN.search(text):
-            return self._escaped.sub(MASK, text)
+            return self._masked(self._escaped, text)
         folded = text.lower()
         for needle in self._needles:
             if needle in folded:
-                return self._plain.sub(MASK, text)
+                return self._masked(self._plain, text)
         return text
 
     @cached_property
     def _plain(self) -> re.Pattern[str]:
-        """Every form. The whole before its ends, so that no tail of one is left."""
-        forms = _longest_first((*self._unusual, *self._coded, *self._ends))
-        return _after_a_scheme(map(re.escape, forms))
+        """Every form. The whole before its parts, so that no rest of one is left."""
+        return self._pattern(re.escape, re.escape)
 
     @cached_property
     def _escaped(self) -> re.Pattern[str]:
         """Every form with characters escaped; of Base64 only those that are no letter and no digit."""
-        forms = _longest_first((*self._unusual, *self._ends))
-        patterns = ["".join(map(_in_any_way, form)) for form in forms]
-        patterns += [
-            "".join(sign if sign.isalnum() else _in_any_way(sign) for sign in form)
-            for form in _longest_first(self._coded)
+        return self._pattern(
+            lambda form: "".join(map(_in_any_way, form)),
+            lambda form: "".join(one if one.isalnum() else _in_any_way(one) for one in form),
+        )
+
+    def _pattern(self, own: Callable[[str], str], coded: Callable[[str], str]) -> re.Pattern[str]:
+        """Whole forms, then parts in the groups first, last and coded, whose rest `_extended` looks for."""
+        long = [part for part in self._unusual if len(part) >= _WITH_PIECES]
+        wholes = [
+            *map(own, _longest_first(self._unusual)),
+            *map(coded, _longest_first(self._coded)),
         ]
-        return _after_a_scheme(patterns)
+        parts = {
+            "first": [own(part[:_PIECE]) for part in long],
+            "last": [own(part[-_PIECE:]) for part in long],
+            "coded": [coded(_first_of(form)) for form in _longest_first(self._coded)],
+        }
+        named = [f"(?P<{name}>{'|'.join(forms)})" for name, forms in parts.items() if forms]
+        joined = "|".join([*wholes, *named])
+        return re.compile(rf"(?:\b(?:bearer|basic)\s+)?(?:{joined})", re.IGNORECASE)
+
+    @cached_property
+    def _letters(self) -> frozenset[str]:
+        """What a part of a secret may go on with."""
+        own = {sign for part in self._unusual for sign in part if not sign.isspace()}
+        return frozenset(_ASCII_LETTERS | own | {sign.swapcase() for sign in own})
+
+    def _masked(self, pattern: re.Pattern[str], text: str) -> str:
+        kept: list[str] = []
+        at = 0
+        for match in pattern.finditer(text):
+            if match.start() < at:
+                continue
+            begin, end = self._extended(text, match, at)
+            kept += (text[at:begin], MASK)
+            at = end
+        return "".join([*kept, text[at:]])
+
+    def _extended(self, text: str, match: re.Match[str], at: int) -> tuple[int, int]:
+        """Where a secret begins and ends of which a part was found, at `at` the earliest."""
+        begin, end = match.span()
+        if match.lastgroup == "first":
+            while end < len(text) and text[end] in self._letters:
+                end += 1
+        elif match.lastgroup == "last":
+            while begin > at and text[begin - 1] in self._letters:
+                begin -= 1
+        elif match.lastgroup == "coded":
+            end = _REST_OF_CODED.match(text, end).end()  # type: ignore[union-attr]
+        return begin, end
 
     def error(self, text: str) -> str:
         """The text without those secrets and without anything like a key."""
@@ -111,9 +158,9 @@ def _parts(secrets: Iterable[str]) -> list[str]:
     """The secrets without a scheme such as Bearer before them, and the pair inside Basic's Base64."""
     found: set[str] = set()
     for secret in secrets:
-        scheme, _, value = secret.strip().rpartition(" ")
-        found.add(value if scheme.lower() in _SCHEMES else secret.strip())
-        found.add(value)
+        scheme, _, value = secret.strip().partition(" ")
+        found.add(secret.strip().rpartition(" ")[2])
+        found.add(value.strip() if scheme.lower() in _SCHEMES else secret.strip())
         if scheme.lower() == "basic":
             pair = _decoded(value)
             found |= {pair, pair.partition(":")[2]}
@@ -134,6 +181,11 @@ def _ends(secret: str) -> list[str]:
     return [secret[:_PIECE], secret[-_PIECE:]]
 
 
+def _first_of(form: str) -> str:
+    """The beginning of a coded form, which alone gives it away; a short one whole."""
+    return form[:_PIECE] if len(form) >= _WITH_PIECES else form
+
+
 def _coded(secret: str) -> list[str]:
     """The secret in hexadecimal digits, and in Base64 at each of the three places that it can begin at.
 
@@ -149,10 +201,6 @@ def _coded(secret: str) -> list[str]:
     return [text for text in texts if len(text) >= _UNUSUAL]
 
 
-def _after_a_scheme(patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?:\b(?:bearer|basic)\s+)?(?:{'|'.join(patterns)})", re.IGNORECASE)
-
-
 def _longest_first(texts: Iterable[str]) -> list[str]:
     return sorted(set(texts), key=lambda text: (-len(text), text))
 
@@ -161,7 +209,13 @@ def _in_any_way(letter: str) -> str:
     """A pattern for one character, plain or escaped: %2F (also %252F), \\/ and \\u002f, &#47; and &#x2f;."""
     code = ord(letter)
     in_url = "".join(f"%(?:25)*{byte:02x}" for byte in letter.encode())
-    ways = [in_url, rf"\\+u{code:04x}", rf"&\#(?:0*{code}|x0*{code:x});"]
+    ways = [
+        in_url,
+        rf"\\+u{code:04x}",
+        rf"\\+x{code:02x}",
+        rf"\\+u\{{0*{code:x}\}}",
+        rf"&\#(?:0*{code}|x0*{code:x});",
+    ]
     if letter == " ":
         ways.append(r"\+")
     if not letter.isalnum():

@@ -1,6 +1,8 @@
 """A secret is found in whatever form a server repeats it, and nothing else is touched."""
 
 import base64
+from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -47,6 +49,66 @@ def test_a_piece_of_a_long_secret_gives_it_away() -> None:
     masker = Masker([SECRET])
     assert SECRET[:14] not in masker.exact(f"no such key: {SECRET[:14]}...")
     assert SECRET[-14:] not in masker.exact(f"no such key: ...{SECRET[-14:]}")
+
+
+KEY = "sk-proj-" + "".join(
+    f"{chr(97 + i * 7 % 26)}{chr(65 + i * 5 % 26)}{i % 10}" for i in range(48)
+)
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("shown", [13, 18, 24, 40, 120])
+@pytest.mark.parametrize("case", [str, str.upper, str.lower])
+@pytest.mark.parametrize("end", ["...", "\u2026", "***", " (cut)"])
+def test_no_rest_of_a_part_of_a_key_is_left(
+    shown: int, case: Callable[[str], str], end: str
+) -> None:
+    masker = Masker([f"Bearer {KEY}"])
+    first = masker.exact(f"no such key: {case(KEY[:shown])}{end} at all")
+    assert first in (f"no such key: {MASK}{end} at all", f"no such key: {MASK} at all")
+    last = masker.exact(f"no such key: ...{case(KEY[-shown:])}, check it")
+    assert last == f"no such key: ...{MASK}, check it"
+    assert masker.exact(f"a {case(KEY)}{end} b") == f"a {MASK}{end} b"
+
+
+def test_a_part_of_a_key_of_nineteen_characters() -> None:
+    key = "Zx9-short-key-19chs"
+    assert Masker([key]).exact(f"key {key[:18]}... is none") == f"key {MASK}... is none"
+
+
+def test_a_part_of_an_escaped_key() -> None:
+    text = f"no such key: {quote(SECRET, safe='')[:26]}... at all"
+    assert Masker([SECRET]).exact(text) == f"no such key: {MASK}... at all"
+    in_json = "".join(f"\\u{ord(sign):04x}" for sign in SECRET)
+    assert Masker([SECRET]).exact(f'"{in_json}"') == f'"{MASK}"'
+    assert Masker([SECRET]).exact(f"'{in_json.replace('u00', 'x')}'") == f"'{MASK}'"
+
+
+@pytest.mark.parametrize("key", [SECRET, KEY])
+@pytest.mark.parametrize("user", ["", "user:", ":", '{"key": "'])
+@pytest.mark.parametrize("shown", [32, 44, 1_000])
+def test_a_part_of_its_base64(key: str, user: str, shown: int) -> None:
+    text = encoded(user + key)
+    masked = Masker([key]).exact(f"sent: Basic {text[:shown]}... at all")
+    left = -(-len(user) * 8 // 6)
+    assert masked.endswith("... at all") and MASK in masked
+    assert text[left : left + 6] not in masked and text[28:32] not in masked
+
+
+def test_base64_over_several_lines() -> None:
+    for end in ("\n", "\r\n", "\\n"):
+        text = base64.encodebytes(f"user:{KEY}".encode()).decode().strip().replace("\n", end)
+        assert text.count(end) >= 2
+        masked = Masker([KEY]).exact(f"sent: {text} at all")
+        assert masked == f"sent: {text[:7]}{MASK} at all"
+
+
+def test_a_long_text_with_many_parts_is_masked_in_linear_time() -> None:
+    text = KEY[:12] + "a" * 60_000 + KEY[-12:] + ("x" * 50 + KEY[-12:]) * 200
+    assert KEY[-12:] not in Masker([KEY]).exact(text)
 
 
 @pytest.mark.parametrize("text", ["", "stop", "gpt-5-mini", "the key was 7 % too long \\ ok &amp;"])
