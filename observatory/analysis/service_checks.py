@@ -68,6 +68,8 @@ _KIND_OF_FAILURE = (
     .then(pl.lit("filtered"))
     .when(pl.col("a_error_kind") == "reset")
     .then(pl.lit("connections reset"))
+    .when(pl.col("a_error_kind") == "no_end")
+    .then(pl.lit("whole answers without the stream's end"))
     .when(pl.col("a_error_kind") == "stall")
     .then(pl.lit("stalled"))
     .when(pl.col("outcome") == "timeout")

@@ -34,6 +34,7 @@ ErrorKind = Literal[
     "early_close",
     "timeout",
     "stall",
+    "no_end",
     "tls",
     "http_status",
     "not_sse",

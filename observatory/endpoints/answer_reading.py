@@ -103,6 +103,11 @@ class AnswerReading:
         """Whether a stream that is over ended as its wire's do."""
         return self.saw_done
 
+    @property
+    def lacks_only_its_end(self) -> bool:
+        """Whether all of an answer came that ended well, but not the event that ends the stream."""
+        return self.finish_reason is not None and self.bad_end is None and not self.saw_done
+
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """One event of a stream; one that the body's end cut off counts only where it is readable."""
         raise NotImplementedError

@@ -56,6 +56,11 @@ class ChatReading(AnswerReading):
         finished = self._finish_believed and any(self._ended_choices.values())
         return finished or (self._usage_believed and self._usage_ends)
 
+    @property
+    def lacks_only_its_end(self) -> bool:
+        """See AnswerReading."""
+        return self.said_its_end and self.bad_end is None and not self.saw_done
+
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """One event of a stream; one that the body's end cut off counts only where it is readable."""
         if data == b"[DONE]":

@@ -18,7 +18,7 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
 
     An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
     reason that means a failure; what the transport met, unless the stream's end marker had already
-    arrived; a body that is neither a stream nor JSON; an event that is no JSON; a stream that does not
+    arrived (where only that is missing, the text says so); a body that is neither a stream nor JSON; an event that is no JSON; a stream that does not
     end as its wire's do; an answer with nothing in it.
     """
     response = exchange.response
@@ -37,8 +37,19 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
         phase = exchange.fault.phase
         if phase == "stream":
             phase = _phase(reading, early="first_event")
+        if reading.lacks_only_its_end and exchange.fault.kind != "too_large":
+            return _without_end(exchange.fault, reading, phase)
         return Fault(phase, exchange.fault.kind, exchange.fault.text, exchange.fault.outcome)
     return _content_fault(exchange, reading, body)
+
+
+def _without_end(fault: Fault, reading: AnswerReading, phase: ErrorPhase) -> Fault:
+    """Of a whole answer after which the stream was neither ended nor closed, or broke."""
+    kind: ErrorKind = "no_end" if fault.kind in ("stall", "timeout") else fault.kind
+    reason = f" (finish reason {reading.finish_reason})" if reading.finish_reason else ""
+    missing = reading.ends_with.partition(" ")[0]
+    text = f"the answer was whole{reason}, but {missing} and the end of the response did not come: "
+    return Fault(phase, kind, text + fault.text, fault.outcome)
 
 
 def _error_fault(reading: AnswerReading, body: bytes, phase: ErrorPhase) -> Fault:

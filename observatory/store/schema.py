@@ -242,7 +242,7 @@ ATTEMPTS = Table(
             "error_kind",
             "VARCHAR",
             "refused, reset, early_close, timeout, http_status, error_event ...; rate_limited or "
-            "overloaded where the status alone does not say so",
+            "overloaded where the status alone does not say so; no_end: a whole answer whose stream did not end",
         ),
         Column("error_text", "VARCHAR", "first 300 characters of the error, keys masked"),
         Column("retry_after_s", "DOUBLE", "Retry-After, seconds"),

@@ -136,11 +136,12 @@ def test_what_a_loaded_service_does_is_told_apart(made: Any) -> None:
         + [{"outcome": "error", "error_kind": "reset", "http_status": 200}] * 3
         + [{"outcome": "timeout", "error_kind": "stall", "http_status": 200}] * 2
         + [{"outcome": "timeout", "error_kind": "timeout"}]
+        + [{"outcome": "timeout", "error_kind": "no_end", "http_status": 200}] * 2
         + [{"outcome": "error", "http_status": 500, "error_kind": "http_status"}]
     )
     for place in range(N):
         at = 5 + place / 10
-        fields: dict[str, Any] = failures[place // 18] if place % 18 == 0 and place < 288 else {}
+        fields: dict[str, Any] = failures[place // 17] if place % 17 == 0 else {}
         if fields:
             end = round((at + 0.2) * S)
             lost = Attempt(number=0, sent=round(at * S), ended=end, **fields)
@@ -148,7 +149,8 @@ def test_what_a_loaded_service_does_is_told_apart(made: Any) -> None:
         else:
             made.add(at, gaps_s=[0.01] * 9)
     assert judged(made)["errors"].message == (
-        "16 of 300 requests failed (5 rate limited, 4 overloaded, 3 connections reset, 2 stalled, "
+        "18 of 300 requests failed (5 rate limited, 4 overloaded, 3 connections reset, 2 stalled, "
+        "2 whole answers without the stream's end, "
         "1 other errors, 1 timed out)"
     )
 

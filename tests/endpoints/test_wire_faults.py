@@ -3,12 +3,13 @@
 import msgspec
 import pytest
 
-from observatory.core.record import Attempt
+from observatory.core.record import Attempt, ErrorKind, Outcome
 from observatory.endpoints.exchange import Exchange, Fault
 from observatory.endpoints.masking import MASK, Masker
 from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.endpoints.wire import ERROR_TEXT_LIMIT, decode
-from tests.endpoints.wire_streams import delta, event, head, read, stream, usage, whole
+from observatory.endpoints.wires import WireName
+from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
 
 TEXT = [event(delta(content=text)) for text in ("one", " two")]
 STOP = event(delta(finish_reason="stop"))
@@ -319,3 +320,51 @@ def test_trailers_do_not_change_the_record(end: list[bytes], more: bytes) -> Non
     assert msgspec.structs.replace(late.attempt, bytes_received=0) == msgspec.structs.replace(
         plain.attempt, bytes_received=0
     )
+
+
+WHOLE_BUT: dict[WireName, list[bytes]] = {
+    "openai": [*TEXT, STOP, event(usage(3, 2))],
+    "messages": [
+        named({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "hi"}}),
+        named(
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": 2},
+            }
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("wire", WHOLE_BUT)
+@pytest.mark.parametrize("kind", ["stall", "timeout", "reset", "early_close"])
+def test_a_whole_answer_whose_end_is_missing_is_named_so(wire: WireName, kind: ErrorKind) -> None:
+    outcome: Outcome = "timeout" if kind in ("stall", "timeout") else "error"
+    fault = Fault("stream", kind, "nothing more for 60 s", outcome)
+    reads = stream(WHOLE_BUT[wire])[:-1]
+    attempt = read(reads, fault=fault, wire=wire).attempt
+    end = {"openai": "[DONE]", "messages": "message_stop"}[wire]
+    assert (attempt.outcome, attempt.error_phase) == (outcome, "stream")
+    assert attempt.error_kind == ("no_end" if outcome == "timeout" else kind)
+    assert attempt.error_text == (
+        f"the answer was whole (finish reason stop), but {end} and the end of the response did not "
+        "come: nothing more for 60 s"
+    )
+    assert (attempt.tokens.output, attempt.finish_reason) == (2, "stop")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        TEXT,
+        # A finish reason with text after it is no end, nor is one that means a failure.
+        [TEXT[0], STOP, TEXT[1]],
+        [*TEXT, event(delta(finish_reason="abort"))],
+    ],
+)
+def test_an_answer_that_may_go_on_is_not_called_whole(pieces: list[bytes]) -> None:
+    fault = Fault("stream", "stall", "nothing more for 60 s", "timeout")
+    attempt = read(stream(pieces)[:-1], fault=fault).attempt
+    assert attempt.error_kind in ("stall", "bad_finish")
+    assert "whole" not in (attempt.error_text or "")

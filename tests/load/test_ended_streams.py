@@ -121,6 +121,24 @@ def test_an_exchange_ends_with_the_stream(tmp_path: Path, scheme: str) -> None:
         assert not then.attempt.reused_connection, name
 
 
+@pytest.mark.usefixtures("either_way")
+def test_a_whole_answer_that_is_never_ended_is_a_timeout_and_named(tmp_path: Path) -> None:
+    """A finish reason and usage, no [DONE], and the connection stays open."""
+    counts = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+    held = parts(HEAD + token("text"), 0.05, STOP + chunk(counts), held_s=3.0)
+    with serve({"held": held}) as server:
+        connection = to(server.port, between_events_timeout_s=0.5)
+        [[first, then]] = ask(tmp_path, [Case(connection, ["[held]", "next"])])
+    attempt = first.attempt
+    assert (attempt.outcome, attempt.error_kind, first.text) == ("timeout", "no_end", "text")
+    assert attempt.error_text == (
+        "the answer was whole (finish reason stop), but [DONE] and the end of the response did not "
+        "come: nothing more for 0.5 s"
+    )
+    assert (attempt.tokens.output, attempt.tokens.output_from) == (1, "usage")
+    assert told_of(then) == ("ok", None, "Hello there", True)
+
+
 @pytest.mark.parametrize("transport", ["own", "polled", "sdk"])
 @pytest.mark.parametrize(
     ("wire", "events"),
