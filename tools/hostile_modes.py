@@ -73,6 +73,8 @@ WHOLE = HEAD + framed(said("text")) + framed(STOP) + framed(DONE) + LAST
 OPEN = HEAD + framed(said("text"))
 ENDED = framed(STOP) + framed(DONE)
 COMMENT = framed(b": keep-alive\n\n")
+NDJSON = b"Content-Type: application/x-ndjson\r\n"
+LINES = [one.removeprefix(b"data: ").removesuffix(b"\n") for one in (said("text"), STOP)]
 JSON_ANSWER = json.dumps(
     {"choices": [{"index": 0, "message": {"content": "text"}, "finish_reason": "stop"}]}
 ).encode()
@@ -111,6 +113,9 @@ AFTER_THE_END = (
     _ok("done_in_bytes", OPEN + framed(STOP), *(bytes([b]) for b in framed(DONE))),
     _ok("done_without_blank_line", OPEN + framed(STOP), 0.02, framed(b"data: [DONE]\n")),
     _ok("done_without_line_end", OPEN + framed(STOP), 0.02, framed(b"data: [DONE]")),
+    _ok("done_without_data", OPEN + framed(STOP), 0.02, framed(b"[DONE]\n\n")),
+    _ok("done_as_a_name", OPEN + framed(STOP), 0.02, framed(b"event: done\ndata: {}\n\n")),
+    _ok("done_then_folded_trailer", OPEN, 0.02, ENDED + b"0\r\nX: y\r\n  z\r\n\r\n"),
     _ok("done_then_text", OPEN, 0.02, ENDED + framed(said("more")), ending="close"),
     _ok("done_then_text_and_silence", OPEN, 0.02, ENDED + framed(said("more"))),
     _ok("done_at_once_then_silence", OPEN + ENDED),
@@ -236,6 +241,8 @@ STREAMS = (
     _ok("crlf_then_silence", HEAD + framed(BODY.replace(b"\n", b"\r\n"))),
     _ok("byte_order_mark", HEAD + framed(b"\xef\xbb\xbf" + BODY) + LAST, ending="keep"),
     _ok("no_done", OPEN + framed(STOP) + LAST, ending="keep"),
+    _ok("no_done_and_a_folded_trailer", OPEN + framed(STOP) + b"0\r\nX: y\r\n  z\r\n\r\n"),
+    _ok("json_lines", HEAD.replace(SSE, NDJSON) + framed(LINES[0]) + framed(LINES[1]) + LAST),
     _ok("json_document", length(len(JSON_ANSWER), b"") + JSON_ANSWER, ending="keep"),
     _ok(
         "event_of_1_mb",
@@ -264,6 +271,7 @@ STREAMS = (
     _late("comments_for_ever", "timeout", HEAD, Flood(COMMENT, 0.05)),
     _late("events_for_ever", "timeout", HEAD, Flood(framed(said("a")), 0.05)),
     _late("stall", "stall", OPEN),
+    _late("whole_without_its_end", "no_end", OPEN + framed(STOP)),
     _late("drip", "timeout", HEAD, Flood(framed(b" "), 0.05)),
 )
 
