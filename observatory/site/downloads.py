@@ -20,7 +20,7 @@ _FORMULA = r"^[\s\x00]*[=+\-@＝＋－＠]|^[\t\r\n]"
 """The beginning of a text that spreadsheets take for a formula; some pass over white space before it."""
 
 ABOUT = {
-    "target_comparison": "One row for each comparison key, target and stage of the latest campaign.",
+    "target_comparison": "One row for each comparison key, target and stage of the latest complete campaign.",
     "matrix_comparison": "One row for each matrix campaign, cell and stage, over its blocks.",
     "matrix_figures": "One row for each of their metrics: mean, range, change against the first cell.",
     "run_summary": "One row a run, with status and verdict.",

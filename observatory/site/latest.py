@@ -1,7 +1,9 @@
-"""Which runs the front page compares: for each comparison key its latest campaign.
+"""Which runs the front page compares: for each comparison key its latest complete campaign.
 
-The same choice as the view target_comparison, over the runs that a site shows: a run that is
-invalid or was never judged is left out and counted, and a campaign of such runs alone is passed by.
+The same choice as the view target_comparison, over the runs that a site shows. A campaign all of
+whose runs are complete and not invalid is preferred to a later one that was interrupted, crashed
+or is invalid in part; where there is none, one with such a run; else one with a run that is not
+invalid. Runs that are left out are counted.
 """
 
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ class Latest:
 
     compared: list[Row]
     left_out: list[Row]
+    """Invalid and unjudged runs of this campaign or a later one, and all of later campaigns."""
 
 
 def latest_campaigns(runs: Sequence[Row]) -> list[Latest]:
@@ -35,19 +38,39 @@ def _latest(runs: list[Row]) -> Latest:
     for run in runs:
         campaign, created = run["campaign_id"], str(run["created_at"])
         begun[campaign] = min(begun.get(campaign, created), created)
-    sound = [run for run in runs if is_sound(run)]
-    unsound = [run for run in runs if not is_sound(run)]
-    if not sound:
-        return Latest([], unsound)
-    campaign = max((begun[run["campaign_id"]], run["campaign_id"]) for run in sound)[1]
-    by_target: dict[str, Row] = {}
-    for run in sorted(sound, key=lambda run: (str(run["created_at"]), run["run_id"])):
-        if run["campaign_id"] == campaign:
-            by_target[run["target"]] = run
-    left_out = [run for run in unsound if begun[run["campaign_id"]] >= begun[campaign]]
-    return Latest(list(by_target.values()), left_out)
+    best: dict[str, dict[tuple[str, object], Row]] = {campaign: {} for campaign in begun}
+    for run in sorted(runs, key=_worth):
+        best[run["campaign_id"]][run["target"], run.get("block")] = run
+    candidates = [
+        (all(map(is_whole, own.values())), any(map(is_whole, own.values())), begun[name], name)
+        for name, own in best.items()
+        if any(map(is_sound, own.values()))
+    ]
+    if not candidates:
+        return Latest([], runs)
+    *_, start, campaign = max(candidates)
+    compared = {
+        run["target"]: run for run in sorted(best[campaign].values(), key=_worth) if is_sound(run)
+    }
+    left_out = [
+        run
+        for run in runs
+        if (begun[run["campaign_id"]], run["campaign_id"]) >= (start, campaign)
+        and not (is_sound(run) and run["campaign_id"] == campaign)
+    ]
+    return Latest(list(compared.values()), left_out)
+
+
+def _worth(run: Row) -> tuple[bool, bool, str, str]:
+    """Sort key: the run to show of several of one target comes last."""
+    return is_whole(run), is_sound(run), str(run["created_at"]), run["run_id"]
 
 
 def is_sound(run: Row) -> bool:
-    """It was judged, and not as invalid."""
+    """Whether it was judged, and not as invalid."""
     return run["verdict"] not in (None, "invalid")
+
+
+def is_whole(run: Row) -> bool:
+    """Whether it is sound and did all that was requested of it."""
+    return is_sound(run) and run["status"] in ("complete", "budget_reached")

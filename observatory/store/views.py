@@ -290,9 +290,11 @@ LEFT JOIN (
 
 TARGET_COMPARISON = View(
     "target_comparison",
-    "One row per comparison_key, target and stage, of the latest campaign with that key; of a matrix, "
+    "One row per comparison_key, target and stage, of the latest campaign with that key all of whose "
+    "runs are complete (or reached their budget) and not invalid; where there is none, of the latest "
+    "with one such run, else of the latest with a run that is not invalid: see status. Of a matrix, "
     "one for each block too (matrix_comparison takes the blocks together). Runs that are invalid, or "
-    "were never judged, are left out and counted.",
+    "were never judged, are left out and counted, and so are later campaigns that did not complete.",
     (
         *(
             ViewColumn(column.name, f"s.{column.name}", column.comment)
@@ -302,7 +304,8 @@ TARGET_COMPARISON = View(
         _same(
             "c",
             "invalid_runs",
-            "runs with this comparison_key, of this campaign or a later one, that are left out",
+            "runs with this comparison_key that are left out: invalid or unjudged ones of this campaign or "
+            "a later one, and all of later campaigns that did not complete",
         ),
         ViewColumn(
             "not_streamed_targets",
@@ -326,9 +329,11 @@ TARGET_COMPARISON = View(
     """FROM latest
 JOIN sound ON sound.comparison_key = latest.comparison_key AND sound.campaign_id = latest.campaign_id
 JOIN (
-  SELECT latest.comparison_key, count(*) FILTER (WHERE NOT candidates.sound) AS invalid_runs
-  FROM latest JOIN candidates
-    ON candidates.comparison_key = latest.comparison_key AND candidates.begun >= latest.begun
+  SELECT latest.comparison_key,
+    count(*) FILTER (WHERE NOT candidates.sound OR candidates.campaign_id <> latest.campaign_id)
+      AS invalid_runs
+  FROM latest JOIN candidates ON candidates.comparison_key = latest.comparison_key
+    AND (candidates.begun, candidates.campaign_id) >= (latest.begun, latest.campaign_id)
   GROUP BY latest.comparison_key
 ) c ON c.comparison_key = latest.comparison_key
 JOIN stage_summary s ON s.run_id = sound.run_id AND s.stage_kind <> 'prime'
@@ -337,17 +342,26 @@ WHERE s.streamed IS NOT FALSE OR NOT coalesce(w.streams, false)""",
     """WITH candidates AS (
   SELECT run_id, comparison_key, campaign_id, target, block, created_at,
     coalesce(verdict, 'invalid') <> 'invalid' AS sound,
+    coalesce(verdict, 'invalid') <> 'invalid' AND status IN ('complete', 'budget_reached') AS whole,
     min(created_at) OVER (PARTITION BY comparison_key, campaign_id) AS begun
   FROM runs
-), sound AS (
-  SELECT * FROM candidates WHERE sound
+), best AS (
+  SELECT * FROM candidates
   QUALIFY row_number() OVER (
-    PARTITION BY comparison_key, campaign_id, target, block ORDER BY created_at DESC, run_id DESC
+    PARTITION BY comparison_key, campaign_id, target, block
+    ORDER BY whole DESC, sound DESC, created_at DESC, run_id DESC
   ) = 1
+), sound AS (
+  SELECT * FROM best WHERE sound
+), ranked AS (
+  SELECT comparison_key, campaign_id, min(begun) AS begun, bool_and(whole) AS all_whole,
+    bool_or(whole) AS any_whole
+  FROM best GROUP BY comparison_key, campaign_id HAVING bool_or(sound)
 ), latest AS (
-  SELECT comparison_key, campaign_id, begun FROM sound
+  SELECT comparison_key, campaign_id, begun FROM ranked
   QUALIFY row_number() OVER (
-    PARTITION BY comparison_key ORDER BY begun DESC, campaign_id DESC
+    PARTITION BY comparison_key
+    ORDER BY all_whole DESC, any_whole DESC, begun DESC, campaign_id DESC
   ) = 1
 ), came_how AS (
   SELECT latest.comparison_key, g.stage, bool_or(g.streamed IS NOT FALSE) AS streams,

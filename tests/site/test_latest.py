@@ -20,6 +20,9 @@ run = st.fixed_dictionaries(
         "campaign_id": st.sampled_from(["a", "b", "c"]),
         "target": st.sampled_from(["x", "y"]),
         "verdict": st.sampled_from(["valid", "degraded", "invalid", None]),
+        "status": st.sampled_from(
+            ["complete", "complete", "budget_reached", "interrupted", "crashed"]
+        ),
         "created_at": st.integers(0, 9).map(lambda hours: START + timedelta(hours=hours)),
     }
 )
@@ -69,9 +72,56 @@ def test_a_key_whose_runs_are_all_unsound_is_still_shown() -> None:
         "campaign_id": "a",
         "target": "x",
         "verdict": "invalid",
+        "status": "complete",
         "created_at": START,
         "run_id": "r",
     }
     [latest] = latest_campaigns([row])
     assert latest.compared == []
     assert latest.left_out == [row]
+
+
+def _made(campaign: str, hours: int, **statuses: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "comparison_key": "k",
+            "campaign_id": campaign,
+            "target": target,
+            "verdict": "invalid" if status == "invalid" else "degraded",
+            "status": "complete" if status == "invalid" else status,
+            "created_at": START + timedelta(hours=hours),
+            "run_id": f"{campaign}-{target}",
+            "emulated": False,
+        }
+        for target, status in statuses.items()
+    ]
+
+
+@pytest.mark.parametrize("ended", ["interrupted", "crashed", "invalid"])
+@pytest.mark.parametrize("other", ["complete", "interrupted"])
+def test_a_complete_campaign_is_preferred_to_a_later_one_that_is_not(
+    database: Path, ended: str, other: str
+) -> None:
+    earlier = _made("a", 0, x="complete", y="budget_reached")
+    later = _made("b", 1, x=other, y=ended)
+    [latest] = latest_campaigns([*earlier, *later])
+    assert {row["run_id"] for row in latest.compared} == {"a-x", "a-y"}
+    assert {row["run_id"] for row in latest.left_out} == {"b-x", "b-y"}
+    assert sorted(viewed(database, [*earlier, *later])) == [("k", "a-x", 2), ("k", "a-y", 2)]
+
+
+def test_without_a_complete_campaign_the_one_with_a_complete_run_is_shown(database: Path) -> None:
+    runs = [
+        *_made("a", 0, x="complete", y="crashed"),
+        *_made("b", 1, x="interrupted", y="interrupted"),
+    ]
+    [latest] = latest_campaigns(runs)
+    assert {row["run_id"] for row in latest.compared} == {"a-x", "a-y"}
+    assert {row[1] for row in viewed(database, runs)} == {"a-x", "a-y"}
+
+
+def test_an_interrupted_campaign_is_shown_where_there_is_no_other(database: Path) -> None:
+    runs = [*_made("a", 0, x="interrupted"), *_made("b", 1, x="interrupted")]
+    [latest] = latest_campaigns(runs)
+    assert [row["run_id"] for row in latest.compared] == ["b-x"]
+    assert [row[1] for row in viewed(database, runs)] == ["b-x"]
