@@ -15,6 +15,7 @@ from observatory.analysis import two_runs
 from observatory.analysis.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART
 from observatory.core.run import Manifest
+from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number, human_seconds
 
 PER_TOKEN = frozenset(
@@ -231,7 +232,7 @@ def _text(
     stage, metric, statistic = key
     what = BY_NAME[metric].title if statistic == "value" else f"{BY_NAME[metric].title} {statistic}"
     mine, other = (_figure(metric, each.value) for each in figures)
-    line = f"stage {stage}: {what} {mine} ({first.target}) against {other} ({second.target})"
+    line = f"{human_stage(stage)}: {what} {mine} ({first.target}) against {other} ({second.target})"
     if reason is not None:
         return f"{line}; no statement: {REASONS[reason]}"
     line = f"{line}; {better} is better"

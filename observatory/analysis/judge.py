@@ -5,7 +5,7 @@ record_checks, identity_checks, client_checks, foreign_checks, service_checks, a
 sensor_checks, server_checks and energy_checks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from observatory.analysis import (
     answer_checks,
@@ -24,6 +24,7 @@ from observatory.analysis.stage_data import StageData, gather
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages, window_of
 from observatory.core.run import Finding, Manifest, Severity, StageTimes, Verdict, VerdictLevel
+from observatory.core.stage_words import stage_words
 from observatory.store.frames import RunFrames
 
 __all__ = ["THRESHOLDS", "judge_run"]
@@ -38,11 +39,14 @@ def judge_run(manifest: Manifest, frames: RunFrames) -> tuple[list[Finding], Ver
         _findings(manifest, frames),
         key=lambda f: (-_GRAVITY[f.severity], _CODES.index(f.code), f.stage or 0),
     )
-    return findings, verdict_of(findings)
+    return findings, verdict_of(findings, manifest.stages)
 
 
-def verdict_of(findings: list[Finding]) -> Verdict:
-    """The gravest severity, the codes behind it, and a sentence; notes alone leave a run valid."""
+def verdict_of(findings: list[Finding], stages: Sequence[StageTimes] = ()) -> Verdict:
+    """Return the gravest severity, the codes behind it, and a sentence; notes alone leave a run valid.
+
+    stages give the findings' stages a level in the sentence.
+    """
     grave = [finding for finding in findings if finding.severity != "note"]
     level: VerdictLevel = "valid"
     if grave:
@@ -54,7 +58,7 @@ def verdict_of(findings: list[Finding]) -> Verdict:
             level, codes, "; ".join(["valid: no check found a reason for doubt", *notes])
         )
     worst = [finding for finding in grave if finding.severity == level]
-    reasons = [_reason(worst, code) for code in dict.fromkeys(f.code for f in worst)]
+    reasons = [_reason(worst, code, stages) for code in dict.fromkeys(f.code for f in worst)]
     also = [code for code in codes if all(finding.code != code for finding in worst)]
     if also:
         reasons.append(f"also degraded: {', '.join(also)}")
@@ -64,11 +68,11 @@ def verdict_of(findings: list[Finding]) -> Verdict:
 _SAID_BESIDE_VALID = ("interrupted", "budget_reached", "emulated")
 
 
-def _reason(findings: list[Finding], code: str) -> str:
+def _reason(findings: list[Finding], code: str, stages: Sequence[StageTimes]) -> str:
     """One code's worst finding in words, with its stage and how many others there are."""
     same = [finding for finding in findings if finding.code == code]
     worst = max(same, key=lambda finding: finding.value or 0.0)
-    where = "" if worst.stage is None else f"stage {worst.stage}: "
+    where = "" if worst.stage is None else f"{stage_words(worst.stage, stages)}: "
     others = "" if len(same) == 1 else f" and in {len(same) - 1} more"
     return f"{where}{worst.message}{others} ({code})"
 

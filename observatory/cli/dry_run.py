@@ -10,6 +10,7 @@ from observatory.core.design import Design
 from observatory.core.distribution import in_words
 from observatory.core.plan import Plan
 from observatory.core.scenario import Budget, Scenario
+from observatory.core.stage_words import human_stage
 from observatory.core.units import human_seconds, human_usd
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import missing_keys
@@ -67,7 +68,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     for stage in facts["stages"]:
         planned = stage["requests"] if stage["requests"] is not None else "as many as it takes"
         echo(
-            f"  stage {stage['stage']}: {stage['level']}, {stage['seconds']:g} s, "
+            f"  {human_stage(stage['stage'], stage['level'])}, {stage['seconds']:g} s, "
             f"requests: {planned}, at most {stage['max_output_tokens_each']} output tokens each"
         )
     for row in rows:

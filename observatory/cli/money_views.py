@@ -22,6 +22,7 @@ from observatory.cli.answers import show_table
 from observatory.cli.console import echo, echo_json
 from observatory.core.demand import Demand
 from observatory.core.floors import needs_text
+from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, plain_number
 
 Row = Mapping[str, Any]
@@ -277,8 +278,8 @@ def input_lines(one: Answer, changed: Changes) -> list[str]:
             "" if own["surely"] else "; the lower end of that share's interval does not reach it"
         )
         lines.append(
-            f"  served within the SLO{mine}: {own['goodput_rps']:.3g} requests/s{between} at stage "
-            f"{own['best_stage']}, where at least {own['attainment']:.1%} of requests met it{doubt}"
+            f"  served within the SLO{mine}: {own['goodput_rps']:.3g} requests/s{between} at "
+            f"{human_stage(own['best_stage'])}, where at least {own['attainment']:.1%} of requests met it{doubt}"
         )
     if bought["usd_per_request"] is not None:
         lines.append(

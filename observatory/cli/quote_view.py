@@ -9,6 +9,7 @@ import typer
 
 from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
+from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, human_number, human_usd
 from observatory.economics.quote_figures import NOTHING, Quote, Spread
 from observatory.runner.finish import FinishedRun
@@ -58,7 +59,7 @@ def _of_target(one: Quote, runs: int) -> list[str]:
     )
     for stage in one.stages:
         level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
-        rows.append((f"  stage {stage.stage}, {level}", ()))
+        rows.append((f"  {human_stage(stage.stage, level)}", ()))
         rows += _figures(stage.requests, stage.prompt_tokens, stage.output_tokens, stage.usd)
     rows.append(("  in all" if runs == 1 else f"  in all, for each of {runs} runs", ()))
     rows += _figures(one.requests, one.prompt_tokens, one.output_tokens, one.usd)

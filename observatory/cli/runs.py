@@ -12,7 +12,7 @@ from observatory.core.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from observatory.core.run import Manifest
+    from observatory.core.run import Finding, Manifest
     from observatory.core.workspace import Workspace
     from observatory.store.run_folder import RunEntry
 
@@ -259,8 +259,15 @@ def _lines(entry: "RunEntry") -> list[str]:
     if changed := changed_since_sealed(entry.folder, thorough=True):
         words = in_words(changed)
         lines.insert(1, f"  {words[:1].upper()}{words[1:]}")
-    lines += [f"  finding   {f.severity}: {f.message} ({f.code})" for f in manifest.findings]
+    lines += [_finding_line(finding, manifest) for finding in manifest.findings]
     return [*lines, *_stage_lines(manifest), ""]
+
+
+def _finding_line(finding: "Finding", manifest: "Manifest") -> str:
+    from observatory.core.stage_words import stage_words
+
+    where = "" if finding.stage is None else f"{stage_words(finding.stage, manifest.stages)}: "
+    return f"  finding   {finding.severity}: {where}{finding.message} ({finding.code})"
 
 
 def _engine_lines(manifest: "Manifest") -> list[str]:
@@ -278,20 +285,21 @@ def _matrix_lines(manifest: "Manifest") -> list[str]:
     if manifest.cell is None or manifest.block is None:
         return []
     levels = ", ".join(f"{name} {level}" for name, level in manifest.factors.items())
-    lines = [f"  cell      {manifest.cell}, block {manifest.block}: {levels}"]
+    lines = [f"  cell      {manifest.cell + 1}, block {manifest.block + 1}: {levels}"]
     return lines + [f"  confounded: {sentence}" for sentence in manifest.confounded]
 
 
 def _stage_lines(manifest: "Manifest") -> list[str]:
-    from observatory.core.units import human_level
+    from observatory.core.stage_words import stage_words
+    from observatory.core.units import count_of
 
     lines = []
     for stage in manifest.stages:
-        level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         window = "no steady window"
         if stage.steady_started is not None and stage.steady_ended is not None:
             window = f"{(stage.steady_ended - stage.steady_started) / 1e9:.1f} s steady"
-        lines.append(f"  stage {stage.index}   {level}, {window}, {stage.recorded or 0} requests")
+        requests = count_of(stage.recorded or 0, "request")
+        lines.append(f"  {stage_words(stage.index, manifest.stages)}, {window}, {requests}")
     return lines
 
 

@@ -12,6 +12,7 @@ from observatory.cli.design_views import design_facts, print_design, print_turns
 from observatory.core.design import Design
 from observatory.core.plan import Plan, StagePlan, plan_sha256
 from observatory.core.scenario import Scenario
+from observatory.core.stage_words import human_stage
 from observatory.core.target import Target
 from observatory.core.units import format_duration, format_rate
 from observatory.workload.scenario_files import ListedScenario, LoadedScenario
@@ -57,7 +58,7 @@ def print_scenario(loaded: LoadedScenario) -> None:
         timing = scenario.timing_of(number)
         times = (timing.warmup, timing.steady, timing.drain)
         level = _level(scenario.arrivals.kind, stage.concurrency, stage.rate)
-        stages.add_row(str(number), level, *(format_duration(seconds) for seconds in times))
+        stages.add_row(str(number + 1), level, *(format_duration(seconds) for seconds in times))
     console.print(stages)
     if loaded.design is not None:
         print_design(console, loaded.design)
@@ -127,7 +128,7 @@ def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
     for stage in facts["stages"]:
         if stage["first_offsets_s"]:
             first = ", ".join(f"{at:.3f}" for at in stage["first_offsets_s"])
-            console.print(f"stage {stage['stage']} sends at {first} ... s")
+            console.print(f"{human_stage(stage['stage'])} sends at {first} ... s")
     console.print(f"plan {facts['plan_sha256']}")
     console.print(f"comparison key {facts['comparison_key']}")
     console.print(f"at most {facts['seconds_at_most']:g} s a target, start-up apart")
@@ -167,7 +168,7 @@ def _total(requests: int | None, each: list[int]) -> int | None:
 def _stage_cells(stage: dict[str, Any]) -> list[str]:
     counts = (stage["requests"], stage["prompt_tokens_estimate"], stage["max_output_tokens"])
     return [
-        str(stage["stage"]),
+        str(stage["stage"] + 1),
         stage["level"],
         f"{stage['warmup_s'] + stage['steady_s']:g}",
         *("as answered" if count is None else f"{count:,}" for count in counts),

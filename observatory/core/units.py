@@ -134,6 +134,11 @@ def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) ->
     return f"{rate_per_s:g}/s {kind}" if rate_per_s is not None else kind
 
 
+def count_of(n: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: "1 request", "2,000 requests"; plural where it takes more than an s."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
 def _positive(seconds: float) -> float:
     if seconds <= 0:
         raise ValueError("must be longer than nothing")

@@ -12,6 +12,8 @@ from observatory.core.plan import PlanItem, StagePlan
 from observatory.core.profile import FAULT_KINDS
 from observatory.core.run import TargetFacts
 from observatory.core.scenario import Scenario
+from observatory.core.stage_words import human_stage
+from observatory.core.units import human_level
 from observatory.endpoints.wires import wire_of
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
@@ -66,7 +68,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     if workers < processes:
         campaign.observer.say(
             f"{member.target.name}: what is left of the budget is too little to be shared out: "
-            f"{workers} of {processes} processes carry stage {stage.index}"
+            f"{workers} of {processes} processes carry {_in_words(stage)}"
         )
     handoff = Handoff(
         run_id=member.manifest.run_id,
@@ -123,6 +125,10 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     if result.reason is not None:  # it may quote a server's log
         result = replace(result, reason=opened.masker.exact(result.reason))
     return result
+
+
+def _in_words(stage: StagePlan) -> str:
+    return human_stage(stage.index, human_level(stage.kind, stage.concurrency, stage.rate_per_s))
 
 
 def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from observatory.analysis import serving
 from observatory.analysis.serving import Answer
 from observatory.core.demand import DAYS_A_MONTH
+from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
 from observatory.economics.fleet import Replica
 from observatory.site.charts.break_even import break_even_chart
@@ -153,7 +154,7 @@ def _given(one: Answer, replica: Replica) -> Table:
             f"{human_number(replica.goodput_rps)} requests/s",
             ends,
             "emulated" if own["emulated"] else "measured",
-            f"stage {own['best_stage']} of the run",
+            f"{human_stage(own['best_stage'])} of the run",
         ),
         (
             "A replica's hour",

@@ -5,6 +5,7 @@ Rows of the table energy in, cells out. The baseline stands beside and is subtra
 
 from collections.abc import Sequence
 
+from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.figures import DASH, REASONS, Row, write
@@ -76,7 +77,7 @@ def _cells(row: Row, idle: Row | None, loads: dict[int, Load]) -> list[Cell]:
     if stage is None:
         load = Cell("idle", under="engine loaded, no requests")
     else:
-        load = Cell(loads[stage].text if stage in loads else f"stage {stage}")
+        load = Cell(loads[stage].text if stage in loads else human_stage(stage))
     checks = row.get("counts") is False
     return [
         load,

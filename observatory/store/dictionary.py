@@ -125,7 +125,9 @@ whatever its status and verdict; `target_comparison` holds only what may be comp
 `matrix_comparison` (with `matrix_figures`) the cells of a matrix over their blocks. Instants
 (`*_ns`) are nanoseconds from the run's anchor, `*_unix_ns` Unix time, latencies seconds. A value
 that is missing is null, never zero. A percentile that failures reach is infinite. Where a line names
-three columns, the second and third are the ends of the first one's 95 % interval.
+three columns, the second and third are the ends of the first one's 95 % interval. Columns number stages,
+blocks, cells and workers from 0; texts for people (verdicts, the terminal, pages) count stages, blocks and cells
+from 1.
 
 **The file's storage version is {STORAGE_VERSION}, on purpose.** DuckDB 2.0 by itself writes a format
 that 1.5 cannot open, and analysts, notebooks and BI drivers still have 1.5. The observatory therefore

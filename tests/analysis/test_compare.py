@@ -55,7 +55,7 @@ def test_a_difference_without_0_makes_a_statement() -> None:
     assert said.ratio.low is not None
     assert 1.6 < said.ratio.low < 2
     assert said.text == (
-        "stage 0: Time to first token p50 100 ms (ours) against 200 ms (theirs); ours is better"
+        "stage 1: Time to first token p50 100 ms (ours) against 200 ms (theirs); ours is better"
     )
 
 

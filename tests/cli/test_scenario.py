@@ -125,7 +125,7 @@ def test_plan_shows_stages_tokens_offsets_and_the_hash() -> None:
     assert len(facts["plan_sha256"]) == 64
     text = _printed("plan", "mine")
     assert facts["plan_sha256"] in text
-    assert "stage 1 sends at 0.000, 0.500, 1.000" in text
+    assert "stage 2 sends at 0.000, 0.500, 1.000" in text
 
 
 def test_another_seed_is_another_plan() -> None:

@@ -69,7 +69,7 @@ def test_a_break_even_says_what_it_was_reckoned_with(pages: tuple[Workspace, Pat
     for told in (
         "A replica's goodput within the SLO",
         "measured 95 % interval",
-        "stage 0 of the run",
+        "stage 1 of the run",
         "A replica's hour $0.900 an hour example on demand a stated rate",
         "Peak hour over mean hour 1.52 default: busiest minute over the mean",
         "Spare replicas 1 default",
