@@ -23,7 +23,15 @@ from observatory.analysis.frames import request_frame
 from observatory.analysis.stage_data import StageData, gather
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages, window_of
-from observatory.core.run import Finding, Manifest, Severity, StageTimes, Verdict, VerdictLevel
+from observatory.core.run import (
+    Finding,
+    Manifest,
+    Severity,
+    StageTimes,
+    Verdict,
+    VerdictLevel,
+    status_words,
+)
 from observatory.core.stage_words import stage_words
 from observatory.store.frames import RunFrames
 
@@ -92,7 +100,8 @@ def _findings(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
             yield as_found("no_requests", "the stage never reached its steady window", stage.index)
     refused = record_checks.is_refused_alike(manifest)
     if not measured and manifest.status != "complete" and not refused:
-        yield as_found("no_requests", "the run ended before anything was measured")
+        reason = manifest.status_reason if manifest.not_run else None
+        yield as_found("no_requests", reason or "the run ended before anything was measured")
     yield from foreign_checks.shared_cores(manifest, frames.samples, starved=starved)
 
 
@@ -100,9 +109,11 @@ def _of_run(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     if manifest.target.emulated:
         yield as_found("emulated", "an emulated target: no figure is of a real service")
     refused = record_checks.is_refused_alike(manifest)
-    if manifest.status in ("crashed", "interrupted", "budget_reached") and not refused:
+    if manifest.status in ("crashed", "interrupted", "budget_reached") and not (
+        refused or manifest.not_run
+    ):
         why = f": {manifest.status_reason}" if manifest.status_reason else ""
-        words = manifest.status.replace("_", " ")
+        words = status_words(manifest.status, manifest.status_reason)
         yield as_found(manifest.status, f"{words}, judged on what it has{why}")
     yield from record_checks.refused_alike(manifest)
     yield from record_checks.lost_records(manifest, frames)

@@ -17,8 +17,9 @@ from observatory.cli.console import echo_json, open_console
 from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.cli.quote_view import bill_line, sum_line
+from observatory.core.errors import ObservatoryError
 from observatory.core.floors import count_text, needs_text
-from observatory.core.run import StageTimes, Verdict
+from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
 from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
 from observatory.runner.campaign import CampaignResult
@@ -64,7 +65,7 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
     if result.design is not None:
         print_matrix(console, result.design, result.runs)
     else:
-        print_tables(console, result.runs)
+        print_tables(console, result.runs, result.error)
     for run in result.runs if len(result.runs) <= MANY else ():
         if (line := bill_line(run)) is not None:
             console.print(line, soft_wrap=True)
@@ -74,7 +75,7 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
         if run.ingested.message and not run.ingested.failed:
             console.print(run.ingested.message, style="yellow", soft_wrap=True)
     if result.error is not None:
-        open_console(err=True).print(f"observatory: {result.error}", style="red")
+        open_console(err=True).print(f"observatory: {result.error}", style="red", soft_wrap=True)
     if result.unfinished and result.design is not None:
         cells = f"{result.unfinished} of {sum(len(t.cells) for t in result.design.turns)} runs"
         console.print(
@@ -90,8 +91,10 @@ def resume_words(result: CampaignResult) -> str:
     return f"run {result.asked} --resume {result.campaign_id}"
 
 
-def print_tables(console: Console, runs: list[FinishedRun]) -> None:
-    """A table per load level, a line per verdict."""
+def print_tables(
+    console: Console, runs: list[FinishedRun], error: ObservatoryError | None = None
+) -> None:
+    """Print a table per load level and a line per verdict; error is printed elsewhere and not repeated."""
     for index in sorted({stage.index for run in runs for stage in run.manifest.stages}):
         table = _level_table(runs, index)
         if table is not None:
@@ -99,7 +102,7 @@ def print_tables(console: Console, runs: list[FinishedRun]) -> None:
     for line in third_party_lines(runs):
         console.print(line)
     for run in runs:
-        console.print(_verdict_line(run))
+        console.print(verdict_line(run, error), soft_wrap=not console.is_terminal)
     if any(run.manifest.target.emulated for run in runs):
         console.print(
             "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
@@ -131,10 +134,24 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
         "Requests in the window", *(_requests(run, stages.get(run.manifest.run_id), rows) for run, rows in zip(runs, found, strict=True))
     )  # fmt: skip
     for title, metric, statistic, unit in lines_of(found):
-        cells = [cell(rows.get((metric, statistic)), unit) for rows in found]
+        cells = [
+            Text(_OF_INVALID, style="dim")
+            if unit == "$" and _is_invalid(run)
+            else cell(rows.get((metric, statistic)), unit)
+            for run, rows in zip(runs, found, strict=True)
+        ]
         if any(text.plain != "–" for text in cells):
             table.add_row(title, *cells)
     return table
+
+
+def _is_invalid(run: FinishedRun) -> bool:
+    verdict = run.manifest.verdict
+    return verdict is not None and verdict.level == "invalid"
+
+
+_OF_INVALID = "– invalid run"
+"""In place of money that is derived from an invalid run."""
 
 
 def lines_of(found: list[dict[tuple[str, str], Row]]) -> list[tuple[str, str, str, str]]:
@@ -230,12 +247,20 @@ def _badge(verdict: Verdict | None) -> Text:
     return Text(verdict.level, style=_COLOURS[verdict.level])
 
 
-def _verdict_line(run: FinishedRun) -> Text:
-    verdict = run.manifest.verdict
-    line = Text(f"{run.manifest.target.name}: ", style="bold")
-    if run.manifest.status != "complete":
-        reason = f" ({run.manifest.status_reason})" if run.manifest.status_reason else ""
-        line.append(f"{run.manifest.status}{reason}; ", style="red")
+def verdict_line(run: FinishedRun, error: ObservatoryError | None = None) -> Text:
+    """Return a run's end and verdict; its reason only where neither verdict nor `error` has it."""
+    manifest = run.manifest
+    verdict, reason = manifest.verdict, manifest.status_reason
+    line = Text(f"{manifest.target.name}: ", style="bold")
+    if manifest.status != "complete":
+        words = status_words(manifest.status, reason)
+        said = [str(error) if error is not None else "", verdict.sentence if verdict else ""]
+        if any((reason or "").removeprefix(f"{REFUSED_ALIKE}: ") in text for text in said):
+            line.append("" if manifest.not_run else f"{words}; ", style="red")
+        elif reason and reason.startswith(words):
+            line.append(f"{reason}; ", style="red")
+        else:
+            line.append(f"{words} ({reason}); ", style="red")
     if verdict is not None:
         line.append(verdict.sentence, style=_COLOURS[verdict.level])
     return line
@@ -260,7 +285,7 @@ def _print_places(
         console.print(f'  {command} sql "from matrix_comparison"', soft_wrap=True)
     console.print(
         f'  {command} sql "select target, count(*), quantile_cont(ttft_s, .5) '
-        'from request_metrics group by all"',
+        'from request_metrics where in_window group by all"',
         soft_wrap=True,
     )
     console.print(f"  {command} runs show {first}", soft_wrap=True)

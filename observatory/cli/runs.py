@@ -34,7 +34,8 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     from observatory.store.run_folder import list_runs
 
     workspace = open_workspace(results)
-    rows = [_row(entry) for entry in list_runs(workspace)]
+    entries = list_runs(workspace)
+    rows = [_row(entry) for entry in entries]
     for folder in stray_folders(workspace):
         echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     if json_output:
@@ -47,7 +48,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     from observatory.cli.answers import show_table
 
     columns = ("run", "status", "verdict", "requests", "started", "label", "problem")
-    marked = [_marked(row) for row in rows]
+    marked = [_marked(_row(entry), entry) for entry in entries]
     hidden = () if any(row["problem"] for row in marked) else ("problem",)
     shown = [column for column in columns if column not in hidden]
     show_table(shown, [[row[column] for column in shown] for row in marked])
@@ -222,13 +223,14 @@ def _row(entry: "RunEntry") -> dict[str, Any]:
     }
 
 
-def _marked(row: dict[str, Any]) -> dict[str, Any]:
+def _marked(row: dict[str, Any], entry: "RunEntry") -> dict[str, Any]:
     from observatory.store.seals import in_words
 
     mark = " (emulated)" if row["emulated"] else ""
     changed = row["changed_since_sealed"]
     problem = in_words(changed) if changed else row["problem"]
-    return {**row, "run": f"{row['run']}{mark}", "problem": problem}
+    status = "not run" if entry.manifest and entry.manifest.not_run else row["status"]
+    return {**row, "run": f"{row['run']}{mark}", "status": status, "problem": problem}
 
 
 def _lines(entry: "RunEntry") -> list[str]:
@@ -250,7 +252,7 @@ def _lines(entry: "RunEntry") -> list[str]:
         *_engine_lines(manifest),
         *_matrix_lines(manifest),
         f"  started   {manifest.created_utc}, ended {manifest.ended_utc or '–'}",
-        f"  status    {entry.state}{f': {manifest.status_reason}' if manifest.status_reason else ''}",
+        f"  status    {_status(entry.state, manifest.status_reason)}",
         f"  verdict   {manifest.verdict.sentence if manifest.verdict else 'not judged yet'}",
         f"  label     {entry.label or '–'}",
         *([f"  notes     {notes}"] if (notes := notes_of(entry.folder)) else []),
@@ -261,6 +263,15 @@ def _lines(entry: "RunEntry") -> list[str]:
         lines.insert(1, f"  {words[:1].upper()}{words[1:]}")
     lines += [_finding_line(finding, manifest) for finding in manifest.findings]
     return [*lines, *_stage_lines(manifest), ""]
+
+
+def _status(state: str, reason: str | None) -> str:
+    from observatory.core.run import status_words
+
+    words = status_words(state, reason) if reason else state
+    return (
+        reason if reason and reason.startswith(words) else f"{words}: {reason}" if reason else words
+    )
 
 
 def _finding_line(finding: "Finding", manifest: "Manifest") -> str:

@@ -13,9 +13,22 @@ MANIFEST_FORMAT = 1
 REFUSED_ALIKE = "refused_alike"
 """Why a run crashed whose requests were all refused in the same way; its status_reason begins with it."""
 
+NOT_RUN = "not run, because"
+"""How the status_reason of a crashed run begins that was not measured since another target of its campaign failed."""
+
 RunStatus = Literal["running", "complete", "interrupted", "budget_reached", "crashed"]
 VerdictLevel = Literal["valid", "degraded", "invalid"]
 Severity = Literal["note", "degraded", "invalid"]
+
+
+def status_words(status: str, reason: str | None) -> str:
+    """Return how a run ended, for people: "budget reached", or "not run" where another target failed."""
+    return "not run" if was_not_run(status, reason) else status.replace("_", " ")
+
+
+def was_not_run(status: str, reason: str | None) -> bool:
+    """Return whether a run was not begun because another target of its campaign failed."""
+    return status == "crashed" and reason is not None and reason.startswith(NOT_RUN)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -226,3 +239,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """The latest earlier run of this target's name that was at another address."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""
+
+    @property
+    def not_run(self) -> bool:
+        """Whether it was not begun because another target of its campaign failed."""
+        return was_not_run(self.status, self.status_reason)

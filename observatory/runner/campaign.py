@@ -22,7 +22,6 @@ from observatory.core.errors import (
 )
 from observatory.core.plan import Plan
 from observatory.core.private_folders import sweep_private_folders
-from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
 from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
@@ -304,13 +303,29 @@ def _measure(sitting: Sitting) -> ObservatoryError | None:
                 rest(sitting)
             load(sitting)
     except ObservatoryError as error:
-        status: RunStatus = "interrupted" if isinstance(error, Interrupted) else "crashed"
-        for member in sitting.members:
-            member.over(status, str(error))
+        _end_all(sitting, error)
         return error
     for member in sitting.members:
         member.over("complete", None)
     return None
+
+
+def _end_all(sitting: Sitting, error: ObservatoryError) -> None:
+    """End each run with its own reason: that of the failed target for its run alone.
+
+    An interruption and a failure of this machine are the reason of all.
+    """
+    if isinstance(error, Interrupted):
+        for member in sitting.members:
+            member.over("interrupted", str(error))
+        return
+    failed = next((member for member in sitting.members if member.error is error), None)
+    for member in sitting.members:
+        if failed is None or member is failed:
+            member.over("crashed", str(error))
+        else:
+            started = "stopped" if member.manifest.stages else "not run"
+            member.over("crashed", f"{started}, because {failed.target.name} failed")
 
 
 def _open(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
@@ -318,6 +333,7 @@ def _open(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
     try:
         open_member(sitting, open_things, member)
     except ObservatoryError as error:
+        member.error = error
         alone = len(sitting.members) == 1
         if sitting.campaign.request.design is None or alone or isinstance(error, Interrupted):
             raise

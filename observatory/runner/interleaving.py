@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from observatory.core.errors import Interrupted
+from observatory.core.errors import BadInput, Interrupted, TargetFailed
 from observatory.core.plan import PlanItem, StagePlan
 from observatory.core.profile import FAULT_KINDS
 from observatory.core.run import TargetFacts
@@ -43,7 +43,11 @@ def load(sitting: Sitting) -> None:
             for later, its in legs[place + 1 :]
             if its.status == "running"
         )
-        result = _run_one(sitting, member, stage)
+        try:
+            result = _run_one(sitting, member, stage)
+        except (BadInput, TargetFailed) as error:
+            member.error = error
+            raise
         member.manifest = msgspec.structs.replace(
             member.manifest,
             stages=[*member.manifest.stages, result.times],
@@ -54,7 +58,10 @@ def load(sitting: Sitting) -> None:
             raise Interrupted(result.reason or "stopped")
         if result.outcome != "complete":
             member.over(result.outcome, result.reason)
-            campaign.observer.say(f"{member.target.name}: {result.reason}")
+            if any(
+                other.status == "running" for other in sitting.members
+            ):  # else the result is next
+                campaign.observer.say(f"{member.target.name}: {result.reason}")
 
 
 def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:

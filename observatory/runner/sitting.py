@@ -9,6 +9,7 @@ from typing import Any
 
 from observatory.core.clock import Anchor
 from observatory.core.design import Cell, Design
+from observatory.core.errors import ObservatoryError
 from observatory.core.plan import Plan
 from observatory.core.run import Manifest, RunStatus
 from observatory.core.scenario import Scenario
@@ -90,6 +91,8 @@ class Member:
     spent_before: Spent = field(default_factory=Spent)
     status: RunStatus = "running"
     reason: str | None = None
+    error: ObservatoryError | None = None
+    """What ended the sitting, where it was this target's failure."""
 
     def over(self, status: RunStatus, reason: str | None) -> None:
         """It will get no more load; the first reason stands."""

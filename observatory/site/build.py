@@ -14,6 +14,7 @@ from jinja2 import TemplateError
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.errors import BadInput
 from observatory.core.metric import FLOORS, METRICS
+from observatory.core.run import status_words
 from observatory.core.workspace import Workspace, shipped
 from observatory.site import queries
 from observatory.site.bundle import write_assets
@@ -47,6 +48,7 @@ class Listed:
     started: str
     page: str
     engine: str | None
+    status: str
     changed: str = ""
 
 
@@ -191,4 +193,6 @@ def _listed(runs: list[Row], looks: dict[str, Look]) -> Iterator[Listed]:
         verdict = str(run["verdict"] or UNJUDGED)
         look, started = looks[run["target"]], moment(run["created_at"])
         page, engine = page_of(run["run_id"]), engine_name(run)
-        yield Listed(run, look, group_of(run), verdict, started, page, engine, changed_words(run))
+        status = status_words(run["status"], run["status_reason"])
+        changed = changed_words(run)
+        yield Listed(run, look, group_of(run), verdict, started, page, engine, status, changed)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.core.distribution import engine_levels
+from observatory.core.run import status_words
 from observatory.core.units import change_text
 from observatory.site import queries
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
@@ -211,11 +212,15 @@ def _out(run: Row, sound: set[str]) -> bool:
 def _left_out(cell: MatrixCell, run: Row) -> LeftOut:
     verdict = str(run["verdict"] or UNJUDGED)
     sentence = str(run["verdict_sentence"] or "").removeprefix(f"{verdict}: ")
-    ended = None if run["status"] == "complete" else str(run["status"]).replace("_", " ")
+    ended = None if run["status"] == "complete" else _ended(run)
     reason, changed = run["status_reason"], changed_words(run).rstrip(".")
     parts = (ended, reason, sentence if not is_sound(run) else None, changed)
     why = "; ".join(str(part) for part in parts if part) or "a later run of the cell took its place"
     return LeftOut(cell, run, page_of(run["run_id"]), verdict, why)
+
+
+def _ended(run: Row) -> str:
+    return status_words(run["status"], run["status_reason"])
 
 
 def _cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
@@ -299,7 +304,7 @@ def _order_table(cells: Sequence[MatrixCell], runs: Sequence[Row]) -> Table:
                 Cell(str((run["block"] or 0) + 1), number=True),
                 Cell(labels[run["cell"]], link=f"../{page_of(run['run_id'])}"),
                 Cell(str(run["created_at"])[:19]),
-                Cell(str(run["status"]).replace("_", " ")),
+                Cell(_ended(run)),
                 Cell("", verdict=str(run["verdict"] or UNJUDGED)),
             ]
             for place, run in enumerate(runs, start=1)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from observatory.analysis.compare import Side, differences
+from observatory.core.run import status_words
 from observatory.site.engines import engine_name
 from observatory.site.figures import Figure, Figures, Row
 from observatory.site.loads import Load, load_of
@@ -82,7 +83,7 @@ class Member:
     @property
     def status(self) -> str:
         """How the run ended, in words."""
-        return str(self.run["status"]).replace("_", " ")
+        return status_words(self.run["status"], self.run.get("status_reason"))
 
     @property
     def page(self) -> str:

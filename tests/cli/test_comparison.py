@@ -1,8 +1,27 @@
 """The terminal's figures: interval in the figure's unit, basis beside it, or why there is none."""
 
-import pytest
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 
-from observatory.cli.comparison import HELD_UP, LINES, cell, lines_of, with_interval
+import polars as pl
+import pytest
+from rich.console import Console
+
+from observatory.cli.comparison import (
+    HELD_UP,
+    LINES,
+    cell,
+    lines_of,
+    print_tables,
+    verdict_line,
+    with_interval,
+)
+from observatory.core.errors import BadInput
+from observatory.core.run import Verdict
+from observatory.runner.finish import FinishedRun
+from observatory.store.warehouse import IngestResult
+from tests.store.made_runs import manifest
 
 BARE = {
     "value": None, "low": None, "high": None, "bound": None, "n": 50, "needs_n": 64,
@@ -65,3 +84,40 @@ def test_service_waits_and_what_users_waited_stand_together_where_any_target_hel
     metrics = [line[1] for line in lines]
     assert {"e2e_s", "throttle_wait_s", "pace_wait_s", "e2e_scheduled_s"} <= set(metrics)
     assert [line for line in lines if line not in HELD_UP] == list(LINES)
+
+
+def _ended(status: str, reason: str, sentence: str) -> FinishedRun:
+    made = manifest(
+        "r", status=status, status_reason=reason, verdict=Verdict("invalid", [], sentence)
+    )
+    return FinishedRun(Path(), made, pl.DataFrame(), IngestResult(("r",)))
+
+
+def test_a_reason_is_printed_once() -> None:
+    failed = BadInput("access was refused with HTTP 401", where="https://x", fix="look at the key")
+    own = _ended("crashed", str(failed), "invalid: nothing was measured (no_requests)")
+    name = own.manifest.target.name
+    assert (
+        verdict_line(own, failed).plain
+        == f"{name}: crashed; invalid: nothing was measured (no_requests)"
+    )
+    assert verdict_line(own).plain.startswith(f"{name}: crashed (https://x: access was refused")
+    alike = _ended("crashed", "refused_alike: all 20 were", "invalid: all 20 were (refused_alike)")
+    assert verdict_line(alike).plain == f"{name}: crashed; invalid: all 20 were (refused_alike)"
+
+
+def test_a_run_that_another_targets_failure_kept_from_starting_is_not_run() -> None:
+    reason = "not run, because rented failed"
+    run = _ended("crashed", reason, f"invalid: {reason} (no_requests)")
+    name = run.manifest.target.name
+    assert verdict_line(run).plain == f"{name}: invalid: {reason} (no_requests)"
+
+
+def test_money_of_an_invalid_run_is_left_out_of_the_table() -> None:
+    row = {**BARE, "stage": 0, "metric": "usd_per_1k_requests", "statistic": "value", "value": 0.5}
+    run = _ended("complete", "", "invalid: the client was late (client_delay)")
+    run = replace(run, metrics=pl.DataFrame([row]))
+    out = StringIO()
+    print_tables(Console(file=out, width=160, highlight=False), [run])
+    assert "– invalid run" in out.getvalue()
+    assert "$0.5" not in out.getvalue()

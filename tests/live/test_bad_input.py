@@ -53,7 +53,7 @@ MODELS = b'{"object":"list","data":[{"id":"served-model","object":"model"}]}'
     [
         (200, "text/html", b"<html>login</html>", 4, "HTML"),
         (401, "application/json", b'{"error":{"message":"bad key"}}', 2, "401"),
-        (200, "application/json", MODELS, 2, "served-model"),
+        (200, "application/json", MODELS, 2, "is not among the 1"),
     ],
 )
 def test_a_url_that_answers_something_else(
@@ -62,15 +62,52 @@ def test_a_url_that_answers_something_else(
     workspace.write("one", URL)
     with _server(status, kind, body) as url:
         text = workspace.run("run", "one", "--url", url, "--model", "my-model", code=code)
-    assert words in text
+    assert " ".join(text.split()).count(words) == 1
     assert "Traceback" not in text
 
 
-def test_a_url_that_refuses(workspace: Workspace) -> None:
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:9/v1", "the connection was refused"),
+        ("http://no-such-host.invalid/v1", "cannot be resolved"),
+    ],
+)
+def test_a_url_that_cannot_be_reached_is_told_once(
+    workspace: Workspace, url: str, words: str
+) -> None:
     workspace.write("one", URL)
-    text = workspace.run("run", "one", "--url", "http://127.0.0.1:9/v1", "--model", "m", code=4)
-    assert "refused" in text
+    text = workspace.run("run", "one", "--url", url, "--model", "m", code=4)
+    assert " ".join(text.split()).count(words) == 1
     assert "Traceback" not in text
+
+
+def test_tls_to_a_plain_server_is_told_once(workspace: Workspace) -> None:
+    workspace.write("one", URL)
+    with _server(200, "application/json", MODELS) as plain:
+        url = plain.replace("http:", "https:")
+        text = workspace.run("run", "one", "--url", url, "--model", "served-model", code=4)
+    assert " ".join(text.split()).count("TLS failed") == 1
+    assert " ".join(text.split()).count("is it https at all?") == 1
+
+
+def test_a_refused_key_is_the_reason_of_its_own_run_alone(workspace: Workspace) -> None:
+    with _server(401, "application/json", b'{"error":{"message":"bad key"}}') as url:
+        targets = (
+            "targets:\n  - {kind: emulated, name: emulated-mine}\n"
+            f"  - {{kind: url, name: rented, url: '{url}', model: m}}\n"
+        )
+        workspace.write("two", URL.replace("name: one", "name: two") + targets)
+        text = " ".join(workspace.run("run", "two", code=2).split())
+    assert text.count("access was refused with HTTP 401") == 1
+    assert "emulated-mine: invalid: not run, because rented failed" in text
+    rows = workspace.sql("select target, status_reason, verdict_sentence from runs order by target")
+    assert rows[0] == {
+        "target": "emulated-mine",
+        "status_reason": "not run, because rented failed",
+        "verdict_sentence": "invalid: not run, because rented failed (no_requests)",
+    }
+    assert "HTTP 401" in rows[1]["status_reason"]
 
 
 @pytest.mark.parametrize(
