@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 STEPS_SHOWN = 6
 SAME = "whole replicas: the same at both ends"
 """Why an interval of a step function has no width."""
+INVALID = "the run is invalid"
+"""Why no figure of money is derived from a run."""
 _UNCOUNTED = "some of its answers do not say how many tokens they took, or there are none"
 
 
@@ -75,6 +77,11 @@ def replica_of(row: Row) -> Replica | None:
     )
 
 
+def is_invalid(row: Row) -> bool:
+    """Return whether the run was judged invalid: no money is derived from it."""
+    return bool(row["verdict"] == "invalid")
+
+
 def refusal(self_row: Row, api_row: Row) -> str | None:
     """Why no break-even of the two can be reckoned; None where one can."""
     own, bought = self_row["target"], api_row["target"]
@@ -85,7 +92,7 @@ def refusal(self_row: Row, api_row: Row) -> str | None:
     if api_row["billing"] != "tokens" or not _priced(api_row):
         return f"{bought} has no known price by tokens"
     for row in (self_row, api_row):
-        if row["verdict"] == "invalid":
+        if is_invalid(row):
             return f"the run of {row['target']} is invalid"
     if api_row["usd_per_request"] is None:
         return f"what a request costs at {bought} is not known: {_unpriced(api_row)}"
@@ -129,8 +136,10 @@ def answer(self_row: Row, api_row: Row, demand: Demand) -> Answer:
 def month_of(row: Row, demand: Demand, requests: float) -> MonthlyCost | None:
     """A run's target at a volume: on replicas by hours, by what a request cost by tokens.
 
-    None by hours where no stage met the SLO, and where there is no price.
+    None where the run is invalid, by hours where no stage met the SLO, and where there is no price.
     """
+    if is_invalid(row):
+        return None
     replica = replica_of(row)
     if replica is not None:
         return monthly_cost(replica, demand, requests)
@@ -158,6 +167,8 @@ class MonthEnds:
 
 def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
     """The interval of month_of's sum: at the ends of the goodput's, or of the price's."""
+    if is_invalid(row):
+        return MonthEnds(reason=INVALID)
     replica = replica_of(row)
     if replica is None:
         low, high = row["usd_per_request_low"], row["usd_per_request_high"]
@@ -193,6 +204,8 @@ def _priced(row: Row) -> bool:
 
 def no_month(row: Row) -> str:
     """Why month_of has none."""
+    if is_invalid(row):
+        return INVALID
     if row["billing"] == "tokens":
         return _unpriced(row) if _priced(row) else "no price is known"
     if row["usd_per_hour"] is None:

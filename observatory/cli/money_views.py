@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from observatory.analysis.serving import (
+    INVALID,
     Answer,
     cache_sentence,
     interval,
+    is_invalid,
     mark,
     month_ends,
     month_of,
@@ -55,6 +57,11 @@ def print_cost(
     )
     if row["run_id"] in changed:
         echo(f"  {changed[row['run_id']]}")
+    if is_invalid(row):
+        echo(
+            f"  {INVALID}{note}: what it cost and a month are left out; see observatory runs show {row['run_id']}\n"
+        )
+        return
     if not components:
         echo(f"  {_nothing(row, note)}\n")
         return
@@ -356,8 +363,14 @@ def cost_json(
         "usd_per_request_reason",
     )
     kept = ("stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd")
+    left_out = is_invalid(row)
+    if left_out:
+        components = figures = ()
     return {
-        **{name: row[name] for name in (*own, *each)},
+        **{name: row[name] for name in own},
+        **{name: None if left_out else row[name] for name in each},
+        "verdict": row["verdict"],
+        "left_out": INVALID if left_out else None,
         "changed_since_sealed": changed.get(row["run_id"]),
         "components": [
             {name: one[name] for name in (*kept, "basis", "source", "reason")} for one in components
@@ -379,7 +392,7 @@ def cost_json(
             }
             for one in figures
         ],
-        "cache": cache_sentence(row),
+        "cache": None if left_out else cache_sentence(row),
         "demand": demand.model_dump(mode="json"),
         "no_month": no_month(row) if month is None and volume is not None else None,
         "month": None

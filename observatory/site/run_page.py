@@ -20,6 +20,7 @@ from observatory.site.engines import engine_facts, engine_settings
 from observatory.site.figures import DASH, Row, write
 from observatory.site.gaps import gap_curve
 from observatory.site.hosts import HOST_KEYS
+from observatory.site.latest import is_sound
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 from observatory.site.members import Member, asked, member_of
@@ -91,8 +92,8 @@ def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: boo
     stages = queries.stages(reader, run_id)
     loads = {load.stage: load for load, _ in member.stages}
     bands, span = _bands(stages, loads), _span(stages)
-    emulated = member.look.emulated
-    every = [metric.name for metric in METRICS]
+    emulated, sound = member.look.emulated, is_sound(run)
+    every = [metric.name for metric in METRICS if sound or metric.unit != "USD"]
     samples = queries.samples(reader, run_id)
     findings = queries.of_run(reader, "findings", run_id)
     return RunPage(

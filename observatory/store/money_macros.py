@@ -63,7 +63,7 @@ def _line(runs: str) -> str:
 USD_PER_MILLION = Macro(
     "usd_per_million",
     "US dollars per million tokens over the steady windows of a run: the sum of cost_components over its "
-    f"stages with at least {MEAN_FLOOR} ended requests. Null where no stage has as many, and where a "
+    f"stages with at least {MEAN_FLOOR} ended requests. Null where the run is invalid, no stage has as many, and where a "
     "component or a count is missing; a stage's own figure, interval and reason are in stage_metrics.",
     (
         Parameter("of_run", "run"),
@@ -76,7 +76,7 @@ USD_PER_MILLION = Macro(
     SELECT c.stage, CASE WHEN bool_and(c.usd IS NOT NULL) THEN sum(c.usd ORDER BY c.usd) END AS usd,
       any_value(c.output_tokens + CASE WHEN of_tokens = 'all' THEN c.prompt_tokens ELSE 0 END) AS tokens
     FROM cost_components c
-    WHERE c.run_id = of_run AND coalesce(c.accounting = by_accounting, c.accounting <> 'usage')
+    WHERE c.run_id = of_run AND c.verdict IS DISTINCT FROM 'invalid' AND coalesce(c.accounting = by_accounting, c.accounting <> 'usage')
       AND NOT EXISTS (FROM stage_metrics x WHERE x.run_id = c.run_id AND x.stage = c.stage
         AND x.statistic = 'value' AND x.reason = 'sample_floor' AND x.metric = concat(
           CASE WHEN c.accounting = 'usage' THEN 'usage_' ELSE '' END,
@@ -90,8 +90,8 @@ MONTHLY_COST = Macro(
     "A mean month (365 / 12 days) of a run's target at a volume, one row a component: quantity x "
     "usd_per_unit = usd. By hours: whole replicas sized for the peak hour by the goodput of the best stage "
     "that met the SLO, and spares; operations once. By tokens: what a request cost, times requests. low_usd "
-    "and high_usd are at the ends of the goodput's, or the price's, 95 % interval. No row where the run has "
-    f"no price, by hours met no SLO, or has no stage with {MEAN_FLOOR} requests: served_reason and "
+    "and high_usd are at the ends of the goodput's, or the price's, 95 % interval. No row where the run is "
+    f"invalid (money_per_run.verdict), has no price, by hours met no SLO, or has no stage with {MEAN_FLOOR} requests: served_reason and "
     "usd_per_request_reason of money_per_run name it.",
     (
         Parameter("of_run", "run"),
@@ -103,6 +103,7 @@ MONTHLY_COST = Macro(
       ELSE m.goodput_rps END AS rps
   FROM money_per_run m CROSS JOIN (VALUES ('at'), ('low'), ('high')) z(which)
   WHERE m.run_id = of_run AND m.usd_per_hour IS NOT NULL AND m.goodput_rps > 0
+    AND m.verdict IS DISTINCT FROM 'invalid'
 ), chosen AS (
   SELECT e.* FROM ends e WHERE e.rps > 0
 ), {_line("chosen")}, taken AS (
@@ -147,7 +148,8 @@ SELECT m.run_id, m.target, m.emulated, 'tokens', {_VOLUME} * {_MONTH}, 'request'
   NULL, NULL, NULL, {_VOLUME} * {_MONTH} * m.usd_per_request_low,
   {_VOLUME} * {_MONTH} * m.usd_per_request_high
 FROM money_per_run m
-WHERE m.run_id = of_run AND m.billing = 'tokens' AND m.usd_per_request IS NOT NULL""",
+WHERE m.run_id = of_run AND m.billing = 'tokens' AND m.usd_per_request IS NOT NULL
+  AND m.verdict IS DISTINCT FROM 'invalid'""",
     table=True,
 )
 

@@ -15,6 +15,7 @@ from observatory.cli.demand_options import Capacity
 from observatory.core.demand import Assumption
 from observatory.core.errors import BadInput
 from observatory.core.record import RequestRecord, Tokens
+from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
 from observatory.store.warehouse import ingest
@@ -157,6 +158,29 @@ def test_a_days_shape_is_typed_as_counts_and_has_its_own_peak(kept: Workspace) -
     for wrong, said in (("1,2", "24 numbers"), ("a,b", "not numbers"), ("0", "add up to nothing")):
         with pytest.raises(BadInput, match=said):
             typed(kept, "cost", "last", "--hourly-shares", wrong)
+
+
+def test_nothing_is_derived_from_an_invalid_run(tmp_path: Path) -> None:
+    workspace = stock(workspace_in(tmp_path))
+    own = facts(
+        "llama", kind="llamacpp", hosting="self", billing="hours", emulated=False, price=HOUR
+    )
+    invalid = Verdict("invalid", ["errors"], "invalid: 300 of 400 requests failed (errors)")
+    for run, target in (("r1", facts()), ("r2", own)):
+        made = manifest(run, target=target, scenario=SCENARIO, energy=[], verdict=invalid)
+        ingest(workspace, sealed_run(workspace, made, thirty_five()), stage_metrics)
+    text = " ".join(typed(workspace, "cost", "last", "--requests-a-day", "50000").split())
+    assert "a month at" not in text
+    assert "$" not in text
+    assert text.count("the run is invalid") == 2
+    for one in answered(workspace, "cost", "last", "--requests-a-day", "50000"):
+        assert (one["month"], one["no_month"]) == (None, "the run is invalid")
+        assert (one["usd_per_request"], one["components"], one["figures"]) == (None, [], [])
+    with connect(workspace) as connection:
+        for run in ("r1", "r2"):
+            months = connection.execute(f"FROM monthly_cost('{run}', 50000)").fetchall()
+            million = connection.execute(f"SELECT usd_per_million('{run}')").fetchone()
+            assert (months, million) == ([], (None,))
 
 
 def test_what_cannot_be_is_refused_in_one_line(kept: Workspace) -> None:
