@@ -12,9 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from observatory.analysis.findings import over_limit
+from observatory.analysis.foreign_cpu import foreign_cpu_of
 from observatory.analysis.frames import CLIENT_LAG_S
 from observatory.analysis.quantiles import lower_bound_rank
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.run import Finding, StageTimes
 from observatory.core.units import human_seconds
 
@@ -80,9 +82,18 @@ def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
         return
     message = (
         f"{late.what} {human_seconds(late.seconds)} late at p99, {late.share:.0%} of the median "
-        f"{late.of}"
+        f"{late.of}{_meanwhile(data)}"
     )
     yield from over_limit("client_delay", late.share, message, data.window.stage)
+
+
+def _meanwhile(data: StageData) -> str:
+    """Return the end of a sentence about a late client: other work on the cores, where the samples show it."""
+    window = data.window
+    found = foreign_cpu_of(data.manifest, data.samples, window.start_ns, window.end_ns)
+    if isinstance(found, str) or THRESHOLDS["foreign_cpu"].severity(found.fraction) is None:
+        return ""
+    return f", while {found.words} (foreign_cpu)"
 
 
 def stall_p99_s(heartbeats: pl.DataFrame) -> float:
@@ -118,6 +129,7 @@ def shared_stamps(data: StageData) -> Iterator[Finding]:
     if events:
         share = int(data.counted.get_column("a_shared_events").sum()) / events
         message = f"{share:.1%} of events bear the arrival time of a later one: the client was late"
+        message += _meanwhile(data)
         yield from over_limit("shared_stamps", share, message, data.window.stage)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.core.run import Finding
+from observatory.core.sensor_words import missing_words, sensor_words
 from observatory.core.units import parse_duration
 from observatory.telemetry.plausible import IMPLAUSIBLE
 
@@ -27,11 +28,15 @@ LATE_READINGS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """How long a sensor was down within a window, at the longest, and what it said of that."""
+    """How long a sensor was down within a window, at the longest, and what it said of that.
+
+    start_s: seconds from the window's start to the first reading that failed.
+    """
 
     seconds: float
     device: str
     reason: str
+    start_s: float = 0.0
 
 
 def tolerated_s(data: StageData) -> float:
@@ -100,9 +105,10 @@ def _longest(
                 since, why = at if since is None else since, reason
             continue
         if since is not None:
-            seconds = (at - max(since, window.start_ns)) / 1e9
+            start = max(since, window.start_ns)
+            seconds = (at - start) / 1e9
             if seconds > worst.seconds:
-                worst = Silence(seconds, device, why)
+                worst = Silence(seconds, device, why, (start - window.start_ns) / 1e9)
             since = None
         worked = True
     return worst
@@ -111,8 +117,13 @@ def _longest(
 def sensor_down(data: StageData) -> Iterator[Finding]:
     """Sensors that worked and then said that they do not, or that were asked for and never did."""
     for (sensor, _), silence in sorted(silences(data).items()):
-        what = " ".join(part for part in (sensor, silence.device) if part)
-        message = f"{what} was down for {silence.seconds:.1f} s: {silence.reason}"
+        what = f"{sensor} of {silence.device}" if silence.device else sensor
+        end_s = silence.start_s + silence.seconds
+        message = (
+            f"sensor {what} ({sensor_words(sensor)}) gave no reading from {silence.start_s:.1f} to "
+            f"{end_s:.1f} s of the window's {data.window.seconds:.1f} s: {silence.reason}; missing there: "
+            f"{missing_words(sensor)}"
+        )
         yield from over_limit("sensor_down", silence.seconds, message, data.window.stage)
 
 

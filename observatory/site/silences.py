@@ -5,22 +5,10 @@ From the samples `up`; what a sensor could not say is told here and drawn as a g
 
 import polars as pl
 
+from observatory.core.sensor_words import sensor_words
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.timeline import Span
-
-SENSORS = {
-    "nvml": "GPU (NVML)",
-    "dcgm": "GPU (DCGM exporter)",
-    "engine": "engine's /metrics",
-    "rapl": "processor energy (RAPL)",
-    "codecarbon": "energy model (codecarbon)",
-    "host": "host",
-    "process": "process",
-    "prometheus": "Prometheus",
-    "probe": "probe on another host",
-    "sampler": "the sampler itself",
-}
 
 
 def silence_table(samples: pl.DataFrame, span: Span) -> Table:
@@ -37,7 +25,7 @@ def silence_table(samples: pl.DataFrame, span: Span) -> Table:
                 continue
             rows.append(
                 [
-                    Cell(SENSORS.get(str(sensor), str(sensor))),
+                    Cell(sensor_words(str(sensor))),
                     Cell(device_words(str(device)) or "all"),
                     Cell(
                         "before the run" if start < span.start_s else f"{start:.1f} s", number=True

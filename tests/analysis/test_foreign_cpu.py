@@ -229,3 +229,19 @@ def test_cores_that_engine_and_client_fill_themselves_are_shared(made: Any) -> N
     _cores(_fill(made), 1.95, 1.93, engine=1.6, waits=0.4)
     verdict = judge_run(made.manifest, made.frames)[1]
     assert verdict.codes == ["shared_cores"]
+
+
+@pytest.mark.parametrize(("busy", "named"), [(1.9, True), (1.02, False)])
+def test_a_late_client_names_the_other_work_that_the_samples_show(
+    made: Any, busy: float, named: bool
+) -> None:
+    """Also where foreign_cpu is a note: an engine on this machine was hardly slowed by it."""
+    made.target = HERE
+    for number in range(80):
+        made.add(0.4 * number, sent_s=0.4 * number + 0.02, ttft_s=0.5)
+    made.healthy_side()
+    _cores(made, busy, 1.0, engine=0.9, waits=0.0)
+    [delay] = _findings(made, "client_delay")
+    assert delay.severity == "degraded"
+    assert ("other processes kept 0.9 of 2 cores busy (foreign_cpu)" in delay.message) is named
+    assert [found.severity for found in _findings(made)] == (["note"] if named else [])

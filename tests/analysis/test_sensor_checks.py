@@ -1,12 +1,16 @@
 """Sensors that go silent, lie, or cost too much: found where they did, and nowhere else."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from observatory import telemetry
 from observatory.analysis.judge import judge_run
 from observatory.core.run import Finding
+from observatory.core.sensor_words import SENSORS
 
 N = 300
 
@@ -56,7 +60,10 @@ def test_a_driver_that_hangs_in_the_window(whole: Any) -> None:
     finding = only(whole)
     assert (finding.code, finding.severity, finding.stage) == ("sensor_down", "degraded", 0)
     assert (finding.value, finding.threshold) == (8.0, 3.0)
-    assert finding.message == "nvml gpu0 was down for 8.0 s: hangs since 8.0 s"
+    assert finding.message == (
+        "sensor nvml of gpu0 (GPU (NVML)) gave no reading from 5.0 to 13.0 s of the window's 30.0 s: "
+        "hangs since 8.0 s; missing there: the GPU's power, energy, utilisation and memory"
+    )
 
 
 def test_one_of_two_gpus_that_is_lost(whole: Any) -> None:
@@ -65,7 +72,7 @@ def test_one_of_two_gpus_that_is_lost(whole: Any) -> None:
     down(whole, range(20, 60), "NVMLError_GpuIsLost", device="gpu0")
     finding = only(whole)
     assert (finding.code, finding.value) == ("sensor_down", 15.0)
-    assert finding.message == "nvml gpu0 was down for 15.0 s: NVMLError_GpuIsLost"
+    assert "from 15.0 to 30.0 s of the window's 30.0 s: NVMLError_GpuIsLost;" in finding.message
 
 
 def test_a_reading_that_was_missed_is_none(whole: Any) -> None:
@@ -93,7 +100,8 @@ def test_a_sensor_that_was_asked_for_is_missed_though_it_never_was_there(
     down(whole, range(60), "Connection refused", sensor=sensor, device="lab")
     finding = only(whole)
     assert (finding.code, finding.value) == ("sensor_down", 30.0)
-    assert finding.message == f"{sensor} lab was down for 30.0 s: Connection refused"
+    assert finding.message.startswith(f"sensor {sensor} of lab (")
+    assert "from 0.0 to 30.0 s of the window's 30.0 s: Connection refused;" in finding.message
 
 
 def test_a_process_that_ended_is_no_sensor(whole: Any) -> None:
@@ -172,3 +180,21 @@ def test_a_probes_host_is_not_this_one(whole: Any) -> None:
         whole.sample(second, 1.0, device="lab")
     [finding] = [found for found in findings(whole) if found.code == "shared_cores"]
     assert finding.severity == "note"
+
+
+def test_the_sensor_of_our_own_processes_names_what_is_missing(whole: Any) -> None:
+    for second in range(60):
+        whole.sample(second, float(second < 20), "up", sensor="own", device="", reason="no /proc")
+    assert only(whole).message == (
+        "sensor own (CPU time of the run's own processes) gave no reading from 15.0 to 30.0 s of the "
+        "window's 30.0 s: no /proc; missing there: the share of other work on the cores (foreign_cpu)"
+    )
+
+
+def test_every_sensor_has_words() -> None:
+    named = {
+        found
+        for path in Path(telemetry.__file__).parent.glob("*.py")
+        for found in re.findall(r'^    name = "(\w+)"$', path.read_text(), flags=re.M)
+    }
+    assert {"nvml", "own", "cgroup", "probe"} <= named <= set(SENSORS)
