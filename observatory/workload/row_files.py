@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from observatory.core.errors import BadInput
@@ -21,6 +22,14 @@ _INDEX = re.compile(r"^(Unnamed: \d+)?$")
 _DECIMAL = re.compile(r"^[+-]?\d{1,18}(\.\d*)?([eE]\+?\d{1,2})?$")
 _MOST_DIGITS = 100
 _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class BadCells:
+    """A row with cells that cannot be read: a complaint for each, and the values of the others."""
+
+    values: dict[str, Any]
+    complaints: list[Complaint]
 
 
 def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
@@ -51,8 +60,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is written twice")
+        twice = dict.fromkeys(repr(name) for name in names if names.count(name) > 1)
+        be = "is" if len(twice) == 1 else "are"
+        raise ValueError(f"{', '.join(twice)} {be} written twice")
     return value
 
 
@@ -71,7 +81,7 @@ def _json_int(digits: str) -> int:
 def csv_values(
     name: str, text: str, known: Iterable[str], note: Callable[[str], None] = lambda text: None
 ) -> Iterator[tuple[int, Any]]:
-    """(first line, columns or Complaint) of every row; an empty cell is an absent value.
+    """(first line, columns, BadCells or Complaint) of every row; an empty cell is an absent value.
 
     A column without a name (a data frame's index, a comma at the end) is passed over with a note.
     """
@@ -107,7 +117,9 @@ def _header(
     names = ["" if _INDEX.match(cell) else cell for cell in names]
     twice = sorted({cell for cell in names if cell and names.count(cell) > 1})
     if twice:
-        raise BadInput(f"column {twice[0]!r} is written twice", where=where)
+        named = ", ".join(map(repr, twice))
+        columns, be = ("columns", "are") if len(twice) > 1 else ("column", "is")
+        raise BadInput(f"{columns} {named} {be} written twice", where=where)
     unknown = [cell for cell in names if cell and cell not in known]
     if unknown:
         refuse_foreign_header(where, names)
@@ -118,9 +130,9 @@ def _header(
             fix=_separator(names) or f"known columns: {', '.join(known)}",
         )
     if unknown:
+        named = "; ".join(f"{cell!r}{did_you_mean(cell, known)}" for cell in unknown)
         raise BadInput(
-            f"unknown column {unknown[0]!r}{did_you_mean(unknown[0], known)}"
-            + (f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""),
+            f"unknown column{'s' if len(unknown) > 1 else ''} {named}",
             where=where,
             fix=f"remove or rename it; known columns: {', '.join(known)}",
         )
@@ -141,9 +153,10 @@ def _separator(names: list[str]) -> str | None:
     return None
 
 
-def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | Complaint:
-    """Cells as the values that a JSON line would hold."""
+def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
+    """Return cells as the values that a JSON line would hold, with a complaint for each that cannot be."""
     values: dict[str, Any] = {}
+    bad: list[Complaint] = []
     for column, cell in cells.items():
         if not column or not cell.strip():
             continue
@@ -158,11 +171,14 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | Complaint:
             elif column == "sensitive":
                 values[column] = _YES[cell.strip().lower()]
         except KeyError:
-            return Complaint(line, column, f"{cell[:40]!r} is not true or false")
+            bad.append(Complaint(line, column, f"{cell[:40]!r} is not true or false"))
         except ValueError as error:
             whole = column == "max_tokens"
-            return Complaint(line, column, str(error) if whole else f"cannot be read: {error}")
-    return values
+            bad.append(Complaint(line, column, str(error) if whole else f"cannot be read: {error}"))
+    if not bad:
+        return values
+    wrong = {complaint.path for complaint in bad}
+    return BadCells({name: values[name] for name in values if name not in wrong}, bad)
 
 
 def _whole(cell: str) -> int:

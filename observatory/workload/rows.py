@@ -6,10 +6,10 @@ docs/workloads.md describes the columns; scenario-wide settings are put on later
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self, cast, get_args
+from typing import Any, cast, get_args
 
 import msgspec
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload, Scorer, TaskSet
@@ -17,7 +17,8 @@ from observatory.core.strict import Strict
 from observatory.workload.asks import Ask
 from observatory.workload.complaints import Complaint, complaints_of, refusal
 from observatory.workload.foreign_formats import refuse_foreign_record, refuse_json_document
-from observatory.workload.row_files import csv_values, jsonl_values
+from observatory.workload.row_faults import row_faults
+from observatory.workload.row_files import BadCells, csv_values, jsonl_values
 from observatory.workload.strict_yaml import Document
 from observatory.workload.tasks import read_task_set
 from observatory.workload.text_files import read_text, shown_path
@@ -25,7 +26,6 @@ from observatory.workload.text_files import read_text, shown_path
 MAX_ROWS = 200_000
 """Workers hold every item; a longer file is cut into several."""
 ENDINGS = (".jsonl", ".ndjson", ".csv")
-ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 def _whole(value: object) -> object:
@@ -59,28 +59,11 @@ class Row(Strict):
     def _whole_number(cls, value: object) -> object:
         return _whole(value)
 
-    @field_validator("messages")
-    @classmethod
-    def _messages_are_sendable(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for place, message in enumerate(messages):
-            _check_message(place, message)
-        return messages
-
-    @model_validator(mode="after")
-    def _one_question(self) -> Self:
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("give prompt or messages, one of the two")
-        if self.scorer is not None and self.scorer != "none" and self.expected is None:
-            raise ValueError(f"scorer {self.scorer} needs expected")
-        if self.labels and isinstance(self.expected, str) and self.expected not in self.labels:
-            raise ValueError(f"expected {self.expected!r} is not one of the labels")
-        return self
-
 
 def file_asks(
     workload: FileWorkload, folder: Path, note: Callable[[str], None] = lambda text: None
 ) -> list[Ask]:
-    """Every row of the workload's file, in its order; BadInput lists every row that is wrong.
+    """Every row of the workload's file, in its order; BadInput lists everything that is wrong with every row.
 
     note gets a sentence on each part of the file that is passed over.
     """
@@ -108,19 +91,11 @@ def file_asks(
         if isinstance(value, Complaint):
             complaints.append(value)
             continue
-        try:
-            _check_text(value)
-            msgspec.msgpack.encode(value)
-            rows.append((line, Row.model_validate(value, strict=True)))
-        except _LostText as error:
-            complaints.append(Complaint(line, error.column, str(error), error.fix))
-        except UnicodeEncodeError:
-            complaints.append(Complaint(line, "", "half of a surrogate pair is not text"))
-        except OverflowError:
-            complaints.append(Complaint(line, "", "a whole number has more than 64 bits"))
-        except ValidationError as error:
-            document = Document(name, value, {(): line})
-            complaints += complaints_of(error, document, schema)
+        read = _read(name, line, value, schema)
+        if isinstance(read, Row):
+            rows.append((line, read))
+        else:
+            complaints += read
     complaints += _repeated_ids(rows)
     if complaints:
         raise refusal(name, complaints)
@@ -140,52 +115,19 @@ def _lines(name: str, path: Path, text: str) -> Iterator[tuple[int, Any]]:
     yield from jsonl_values(text)
 
 
-class _LostText(ValueError):
-    """Text of a row that no file should hold."""
-
-    def __init__(self, column: str, what: str, fix: str) -> None:
-        super().__init__(what)
-        self.column, self.fix = column, fix
-
-
-def _check_text(row: dict[str, Any]) -> None:
-    """Raise _LostText where what may be sent holds U+0000 or U+FFFD."""
-    for column, value in row.items():
-        text = value if isinstance(value, str) else repr(value)
-        if column == "metadata" or not ("\x00" in text or "\\x00" in text or "\ufffd" in text):
-            continue
-        for part in _texts(value):
-            if "\x00" in part:
-                raise _LostText(column, "holds the character U+0000", "remove it")
-            if "\ufffd" in part:
-                what = "holds the character U+FFFD, which replaced bytes that could not be read"
-                raise _LostText(column, what, "write the file again from its source, as UTF-8")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            for key, inner in value.items():
-                yield from (key, *_texts(inner))
-        case list():
-            for inner in value:
-                yield from _texts(inner)
-
-
-def _check_message(place: int, message: dict[str, Any]) -> None:
-    role, content = message.get("role"), message.get("content")
-    if role not in ROLES:
-        raise ValueError(f"message {place + 1}: role {role!r} is not one of {', '.join(ROLES)}")
-    if isinstance(content, list):
-        fine = bool(content) and all(isinstance(part, dict) and "type" in part for part in content)
-    elif content is None:
-        fine = role == "assistant" and bool(message.get("tool_calls")) and place > 0
-    else:
-        fine = isinstance(content, str) and (bool(content) or place > 0)
-    if not fine:
-        raise ValueError(f"message {place + 1}: content must be text, or a list of parts with type")
+def _read(name: str, line: int, value: Any, schema: dict[str, Any]) -> Row | list[Complaint]:
+    """Return the row, or everything that is wrong with it."""
+    found = list(value.complaints) if isinstance(value, BadCells) else []
+    columns = value.values if isinstance(value, BadCells) else value
+    bad = {complaint.path for complaint in found}
+    row: Row | None = None
+    try:
+        row = Row.model_validate(columns, strict=True)
+    except ValidationError as error:
+        found += complaints_of(error, Document(name, columns, {(): line}), schema)
+        bad |= {str(each["loc"][0]) for each in error.errors(include_url=False) if each["loc"]}
+    found += row_faults(line, columns, Row.model_fields, bad)
+    return found if found or row is None else row
 
 
 def _repeated_ids(rows: list[tuple[int, Row]]) -> list[Complaint]:

@@ -189,8 +189,8 @@ def test_a_conversation_is_sent_as_it_stands_under_the_scenarios_system(tmp_path
             "the messages open with a system message and workload.system is set too",
         ),
         ({"prompt": f"a{NONCE_SENTINEL}"}, {}, "the text has the nonce's control characters"),
-        ({"messages": [{"role": "user", "content": "\ud800"}]}, {}, "half of a surrogate pair"),
-        ({"prompt": "a", "expected": 10**30}, {}, "a whole number has more than 64 bits"),
+        ({"messages": [{"role": "user", "content": "\ud800"}]}, {}, "messages: half of a surrogate pair"),
+        ({"prompt": "a", "expected": 10**30}, {}, "expected: a whole number has more than 64 bits"),
     ],
 )
 def test_a_row_that_cannot_be_sent_is_told_with_its_line(

@@ -106,6 +106,52 @@ def test_all_bad_lines_are_told_together(tmp_path: Path) -> None:
     assert lines == ["mine.jsonl", "mine.jsonl:1", "mine.jsonl:3", "mine.jsonl:4"]
 
 
+def test_all_faults_of_a_line_are_told_together(tmp_path: Path) -> None:
+    row = {
+        "messages": [{"role": "boss", "content": "x"}, {"role": "user"}],
+        "max_tokens": "9",
+        "scorer": "exact",
+        "labels": ["a\x00", "b\ufffd"],
+        "colour": 1,
+        "id": 2**70,
+    }
+    refusal = _refusal(tmp_path, json.dumps(row))
+    for said in (
+        "colour: unknown key 'colour'",
+        "max_tokens: '9' is not a whole number",
+        "messages: message 1: role 'boss' is not one of",
+        "messages: message 2: content must be text",
+        "scorer exact needs expected",
+        "labels: holds the character U+0000",
+        "labels: holds the character U+FFFD",
+        "id: a whole number has more than 64 bits",
+    ):
+        assert refusal.count(f"mine.jsonl:1: {said}") == 1, (said, refusal)
+    assert refusal.startswith("mine.jsonl: 8 errors")
+    assert "'a', 'b' are written twice" in _refusal(tmp_path, '{"a": 1, "a": 2, "b": 1, "b": 2}')
+
+
+def test_all_faults_of_a_csv_row_and_header_are_told_together(tmp_path: Path) -> None:
+    text = "prompt,max_tokens,sensitive,scorer\n,x,maybe,exact\n"
+    assert _refusal(tmp_path, text, "mine.csv").splitlines() == [
+        "mine.csv: 4 errors",
+        "mine.csv:2: max_tokens: 'x' is not a whole number",
+        "mine.csv:2: sensitive: 'maybe' is not true or false",
+        "mine.csv:2: give prompt or messages, one of the two",
+        "mine.csv:2: scorer exact needs expected",
+    ]
+    header = _refusal(tmp_path, "prompt,expect,colour\na,b,c\n", "mine.csv")
+    assert header.startswith(
+        "mine.csv:1: unknown columns 'expect', did you mean 'expected'?; 'colour' "
+    )
+
+
+def test_a_fault_is_no_reason_for_others_that_only_follow_from_it(tmp_path: Path) -> None:
+    assert "\n" not in _refusal(tmp_path, '{"promt": "a"}')
+    assert "\n" not in _refusal(tmp_path, "messages\n[1\n", "mine.csv")
+    assert "\n" not in _refusal(tmp_path, '{"prompt": "a", "scorer": "exakt"}')
+
+
 def test_an_id_that_is_used_twice_names_both_lines(tmp_path: Path) -> None:
     text = '{"id": "7", "prompt": "a"}\n\n{"id": 7, "prompt": "b"}\n'
     assert _refusal(tmp_path, text) == "mine.jsonl:3: id: '7' is already the id of line 1"
