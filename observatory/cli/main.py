@@ -3,7 +3,7 @@
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -36,11 +36,32 @@ from observatory.core.processes import leave_no_core_dumps
 
 app = typer.Typer(
     name="observatory",
-    help="Measure self-hosted inference engines and closed APIs with one instrument.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        echo(f"observatory {version('inference-observatory')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Measure self-hosted inference engines and closed APIs with one instrument."""
+
+
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(calibrate.calibrate)

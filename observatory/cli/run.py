@@ -64,7 +64,12 @@ def run(
         ),
     ] = 1.0,
     label: Annotated[str | None, typer.Option(help="A name to find these runs by.")] = None,
-    publish: Annotated[bool, typer.Option(help="Mark for the site, and build it.")] = False,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            help="Mark these runs as published, and build the site of the published runs."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Plan and check; send nothing.")
     ] = False,
@@ -329,5 +334,5 @@ def _publish(workspace: "Workspace", display: object) -> Path:
     from observatory.site.build import build_site
 
     say = getattr(display, "say", echo)
-    say("building the site")
-    return build_site(workspace)
+    say("building the site of the published runs")
+    return build_site(workspace, only_published=True)

@@ -18,7 +18,11 @@ OutOption = Annotated[
     typer.Option("--out", metavar="DIR", help="Folder to build into (default: site/dist)."),
 ]
 PublishedOption = Annotated[
-    bool, typer.Option("--published-only", help="Only runs that were made with --publish.")
+    bool,
+    typer.Option(
+        "--published-only",
+        help="Only runs that are published: made with --publish, or marked by `runs publish`.",
+    ),
 ]
 HostOption = Annotated[
     bool, typer.Option("--show-host", help="Let pages name this host and private endpoints.")
@@ -33,6 +37,9 @@ def build(
     show_host: HostOption = False,
 ) -> None:
     """Build the site: static pages that open from disk and ask nothing of any other host.
+
+    Every run is shown, failed ones too: for your own reading. What others shall see is built with
+    --published-only, as `run --publish` does.
 
     Example: observatory site build --out /srv/www/observatory --published-only
     """
@@ -56,6 +63,8 @@ def serve(
     ] = 8090,
 ) -> None:
     """Build the site, then serve it on loopback until Ctrl-C.
+
+    Every run is shown, unless --published-only is given; the folder that was there is replaced.
 
     Example: observatory site serve --port 8090
     """

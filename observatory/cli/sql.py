@@ -49,7 +49,7 @@ def sql(
 
     Read-only by default: DuckDB then refuses to change the database and to touch any file.
 
-    Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics group by all"
+    Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics where in_window group by all"
     """
     from observatory.core.workspace import open_workspace
     from observatory.store.library_paths import library_path

@@ -35,6 +35,8 @@ VIEWS = (
 )
 OF_CAMPAIGNS = frozenset({"matrix_comparison", "matrix_figures"})
 """Views whose rows are made of several runs and name none."""
+CHOOSING = "target_comparison"
+"""A view that chooses one of several campaigns: on a published site one of those that it shows."""
 UNSHOWN = frozenset(
     {"answer", "reasoning", "environment", "endpoint", "target_facts", "scenario_json", "folder"}
 )
@@ -52,7 +54,7 @@ class Reader:
 
     def rows(self, sql: str, **parameters: Any) -> list[Row]:
         """A query's answer as dicts; $name in it is bound from the keyword arguments."""
-        with self.connection.cursor() as cursor:
+        with self._cursor(sql) as cursor:
             cursor.execute(sql, self._bound(parameters))
             names = [column[0] for column in cursor.description]
             return [self.mask.row(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
@@ -65,11 +67,20 @@ class Reader:
         """
         path = self.scratch / "answer.parquet"
         with library_path(path, write=True) as file:
-            with self.connection.cursor() as cursor:
+            with self._cursor(sql) as cursor:
                 options = "(FORMAT parquet, USE_TMP_FILE false)"
                 cursor.execute(f"COPY ({sql}) TO {quote(file)} {options}", parameters or None)
             frame = pl.read_parquet(file, memory_map=False)
         return self.mask.frame(frame.with_columns(pl.col(pl.Binary).cast(pl.String)))
+
+    def _cursor(self, sql: str) -> Any:
+        """A cursor; where the query is of CHOOSING, one whose table runs holds the published runs alone."""
+        cursor = self.connection.cursor()
+        if self.only_published and CHOOSING in sql:
+            [(name,)] = cursor.execute("SELECT current_database()").fetchall()
+            main = f'"{name}".main.runs'
+            cursor.execute(f"CREATE TEMP VIEW runs AS SELECT * FROM {main} WHERE publish")
+        return cursor
 
     def _bound(self, parameters: Row) -> Row | None:
         return {name: self.mask.asked(value) for name, value in parameters.items()} or None

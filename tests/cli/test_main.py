@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def test_every_verbs_help_has_an_example(verb: list[str]) -> None:
     done = observatory(*verb, "--help")
     assert done.returncode == 0, done.stderr
     assert f"Example: observatory {' '.join(verb)}" in " ".join(done.stdout.split())
+
+
+def test_the_version_is_printed() -> None:
+    done = observatory("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"observatory {version('inference-observatory')}\n"
 
 
 def test_an_error_of_ours_is_one_line_and_a_wrong_option_exits_2(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from observatory.cli.run import _publish
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, shipped
 from observatory.site.build import build_site
@@ -181,6 +182,38 @@ def test_only_published_runs_are_shown_where_that_was_asked(
     targets = pl.read_parquet(published / "data" / "request_metrics.parquet")["target"]
     assert set(targets) == {"team-vllm", "managed-open"}
     assert "smollm2-llamacpp" not in words(published / "index.html")
+
+
+def test_a_run_with_publish_builds_the_published_runs_alone(
+    planter: Planter, seeds: dict[str, Any]
+) -> None:
+    """Failed runs that no one marked stay off the pages that are copied to a web server."""
+    workspace = planter(seeds["team-vllm"], seeds["smollm2-llamacpp"])
+    built = _publish(workspace, object())
+    assert built == workspace.site_output.resolve()
+    assert len(list((built / "runs").iterdir())) == 1
+    text = words(built / "runs.html")
+    assert "Every published run" in text
+    assert "smollm2-llamacpp" not in text
+
+
+def test_a_later_campaign_that_is_not_published_hides_no_published_one(
+    planter: Planter, seeds: dict[str, Any]
+) -> None:
+    shown = replace(
+        seeds["team-vllm"], campaign="c1", created="2026-11-20T09:00:00Z", chosen_id="r1"
+    )
+    hidden = replace(
+        seeds["team-vllm"],
+        campaign="c2",
+        created="2026-11-21T09:00:00Z",
+        chosen_id="r2",
+        publish=False,
+    )
+    built = build_site(planter(shown, hidden), only_published=True)
+    rows = pl.read_parquet(built / "data" / "target_comparison.parquet")
+    assert set(rows["run_id"]) == {"r1"}
+    assert set(rows["invalid_runs"]) == {0}
 
 
 def test_hostile_text_stays_text(planter: Planter, seeds: dict[str, Any]) -> None:

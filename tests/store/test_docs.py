@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,22 @@ from tests.store.made_runs import manifest, sealed_run, stage, stage_rows
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 QUERIES = re.findall(r"```sql\n(.+?)```", (DOCS / "sql.md").read_text(encoding="utf-8"), re.DOTALL)
+SHOWN = {
+    f"{path.name}-{place}": query.replace('\\"', '"')
+    for path in [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+    if path.name != "sql.md"
+    for place, query in enumerate(
+        [
+            *re.findall(r"```sql\n(.+?)```", path.read_text(encoding="utf-8"), re.DOTALL),
+            *re.findall(
+                r'observatory sql [^"\n]*"((?:[^"\\]|\\.)+)"',
+                path.read_text(encoding="utf-8"),
+                re.DOTALL,
+            ),
+        ]
+    )
+}
+"""Queries of every other page, as typed."""
 EMPTY = {"error_phase", "self_target", "monthly_cost"}
 """Queries over what a clean run of few requests does not have, by a word of theirs."""
 
@@ -49,6 +66,30 @@ def test_the_docs_name_every_column_and_the_storage_version() -> None:
 
 @pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
 def test_every_query_of_the_cookbook_runs(stocked: Workspace, query: str) -> None:
+    rows = _answers(stocked, query)
+    assert bool(rows) == (not any(name in query for name in EMPTY)), query
+
+
+@pytest.mark.parametrize("page", sorted(SHOWN))
+def test_every_query_of_the_other_pages_runs(stocked: Workspace, page: str) -> None:
+    query = SHOWN[page]
+    if "read_csv" in query:  # a file that a reader downloads
+        query = query.replace("read_csv('azure_llm_2023_conv.csv')", TRACE)
+    rows = _answers(stocked, query)
+    assert rows or "limits-%" in query
+
+
+TRACE = "(SELECT TIMESTAMP '2026-11-20' + to_seconds(7 * n) AS \"TIMESTAMP\" FROM range(100) r(n))"
+
+
+def test_a_median_in_the_docs_is_of_the_steady_window() -> None:
+    queries = [*QUERIES, *SHOWN.values()]
+    medians = [q for q in queries if "FROM REQUEST_METRICS" in q.upper() and "ttft_s, .5" in q]
+    assert len(medians) >= 2
+    assert all("in_window" in query.lower() for query in medians)
+
+
+def _answers(stocked: Workspace, query: str) -> list[tuple[Any, ...]]:
     from observatory.core.run import Verdict
     from observatory.core.sample import Sample
 
@@ -62,5 +103,4 @@ def test_every_query_of_the_cookbook_runs(stocked: Workspace, query: str) -> Non
     )
     ingest(stocked, sealed_run(stocked, made, samples=[reading]), stage_rows)
     with open_for_query(stocked) as connection:
-        rows = list(run_query(connection, query).rows)
-    assert bool(rows) == (not any(name in query for name in EMPTY)), query
+        return list(run_query(connection, query).rows)
