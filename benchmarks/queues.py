@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
+from observatory.core.counted_nouns import count_of
+
 Array = NDArray[np.float64]
 Windows = tuple[Array, Array]
 """Starts and durations, one row a window, requests in the order of their starts."""
@@ -232,7 +234,7 @@ def _batching(rate: float, *truth: float) -> Model:
 
 def _closed(users: int, servers: int, *truth: float) -> Model:
     return Model(
-        f"closed loop, {users} users, {servers} servers",
+        f"closed loop, {count_of(users, 'user')}, {count_of(servers, 'server')}",
         lambda rng, windows, n: closed_loop(rng, windows, n, users, servers),
         Truth(*[*truth, float(min(users, servers))]),
         independent=users == servers == 1,

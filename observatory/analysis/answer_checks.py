@@ -7,6 +7,7 @@ import polars as pl
 from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, Manifest
 
 SHORT_SHARE = 0.9
@@ -67,7 +68,7 @@ def _lengths(
     middle = found.sort(ratio).row(found.height // 2, named=True)
     counted = "" if middle["a_output_tokens_from"] == "usage" else ", counted by events"
     message = (
-        f"{found.height:,} of {answers.height:,} answers have {word} tokens than {than}: typically "
+        f"{found.height:,} of {count_of(answers.height, 'answer has', 'answers have')} {word} tokens than {than}: typically "
         f"{middle['a_output_tokens']:,} of {middle['asked']:,}{counted}"
     )
     yield Finding(code, severity, message, data.window.stage, share, threshold.limit(severity))
@@ -84,8 +85,8 @@ def empty_answers(data: StageData) -> Iterator[Finding]:
     said = ", ".join(f"{name} {count:,}" for name, count in sorted(reasons.iter_rows()))
     billed = int(empty.get_column("a_output_tokens").fill_null(0).sum())
     message = (
-        f"{empty.height:,} of {answers.height:,} answers are empty: no text, no reasoning, no tool call "
-        f"(finish reason: {said}; {billed:,} output tokens billed); they have no time to first token"
+        f"{empty.height:,} of {count_of(answers.height, 'answer is', 'answers are')} empty: no text, no reasoning, no tool call "
+        f"(finish reason: {said}; {count_of(billed, 'output token')} billed); they have no time to first token"
     )
     share = empty.height / answers.height
     severity = THRESHOLDS["empty_answers"].severity(share) or "note"
@@ -101,7 +102,7 @@ def not_streamed(data: StageData) -> Iterator[Finding]:
     whole = len(came) - int(came.sum())
     if whole:
         message = (
-            f"{whole:,} of {len(came):,} answers did not come as a stream, though one was asked for: "
+            f"{whole:,} of {count_of(len(came), 'answer')} did not come as a stream, though one was asked for: "
             "they have no time to first token"
         )
         yield as_found("not_streamed", message, data.window.stage, whole, 0)
@@ -120,7 +121,7 @@ def burst_streams(data: StageData) -> Iterator[Finding]:
     later = pl.col("event_gap_ns").list.slice(1).list.max()
     burst = several.filter(later == 0).height
     message = (
-        f"{burst:,} of {several.height:,} streams came whole at one instant, as several events: a proxy "
+        f"{burst:,} of {count_of(several.height, 'stream')} came whole at one instant, as several events: a proxy "
         "holds them back, or the server writes them at the end; their times to first token are the "
         "proxy's, and there is no pace"
     )
@@ -135,7 +136,7 @@ def odd_events(data: StageData) -> Iterator[Finding]:
     count = int(odd.get_column("odd_events").sum())
     example = str(odd.get_column("odd_event").drop_nulls().first())
     message = (
-        f"{odd.height:,} answers hold {count:,} events that their API does not know and that were passed "
+        f"{count_of(odd.height, 'answer holds', 'answers hold')} {count_of(count, 'event')} that their API does not know and that were passed "
         f'over, e.g. "{example}"'
     )
     yield as_found("odd_events", message, data.window.stage, count)

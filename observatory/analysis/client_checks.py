@@ -17,6 +17,7 @@ from observatory.analysis.frames import CLIENT_LAG_S
 from observatory.analysis.quantiles import lower_bound_rank
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, StageTimes
 from observatory.core.units import human_seconds
 
@@ -163,9 +164,7 @@ def clock_steps(data: StageData) -> Iterator[Finding]:
     """Requests that the realtime clock stepped under."""
     stepped = int(data.counted.get_column("clock_step").sum())
     if stepped:
-        message = (
-            f"the clock stepped while {stepped} requests were open; their latencies are left out"
-        )
+        message = f"the clock stepped while {count_of(stepped, 'request was', 'requests were')} open; their latencies are left out"
         yield Finding("clock_step", "degraded", message, data.window.stage, stepped, 0)
 
 

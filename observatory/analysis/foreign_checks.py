@@ -12,6 +12,7 @@ from observatory.analysis.foreign_cpu import ForeignCpu, foreign_cpu_of
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, Manifest, Severity
 
 _GRAVITY: tuple[Severity, ...] = ("note", "degraded", "invalid")
@@ -70,13 +71,11 @@ def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) ->
     of = manifest.environment.get("cores_logical")
     if manifest.target.kind == "url" and cores and of and cores < of:
         # Somebody gave the load generator cores of its own; what the target may use we cannot see.
-        message = (
-            f"the load generator is bound to {cores} of {of} cores; the target's are not known"
-        )
+        message = f"the load generator is bound to {cores} of {count_of(of, 'core')}; the target's are not known"
         yield Finding("shared_cores", "note", message)
         return
     message = "the engine and the load generator share " + (
-        f"{cores} cores" if cores else "this host's cores"
+        count_of(cores, "core") if cores else "this host's cores"
     )
     shares = [
         share

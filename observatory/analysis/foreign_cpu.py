@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest
 
 LEAST_READINGS = 2
@@ -65,9 +66,18 @@ class ForeignCpu:
     def words(self) -> str:
         """Who took how much, the most first."""
         parts = (
-            (self.others, f"other processes kept {self.others:.2g} of {self.machine} cores busy"),
-            (self.stolen, f"the hypervisor took {self.stolen:.2g} of {self.machine} cores"),
-            (self.withheld, f"a CPU quota withheld {self.withheld:.2g} of {self.machine} cores"),
+            (
+                self.others,
+                f"other processes kept {self.others:.2g} of {count_of(self.machine, 'core')} busy",
+            ),
+            (
+                self.stolen,
+                f"the hypervisor took {self.stolen:.2g} of {count_of(self.machine, 'core')}",
+            ),
+            (
+                self.withheld,
+                f"a CPU quota withheld {self.withheld:.2g} of {count_of(self.machine, 'core')}",
+            ),
         )
         least = 0.01 * self.machine
         named = [words for cores, words in sorted(parts, reverse=True) if cores >= least]

@@ -15,6 +15,7 @@ import polars as pl
 
 from observatory.analysis.frames import OVERLOADED, RATE_LIMITED
 from observatory.analysis.limit_finding import Asked, Ceiling, Told, find_ceiling, told_waits
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.endpoints.limits_said import LimitsSaid, limits_said
 from observatory.store.frames import RunFrames
@@ -218,7 +219,7 @@ def _reached(
 ) -> str | None:
     """Signs that the service itself was full: it said so, answers took longer and longer, or stayed out."""
     if overloaded:
-        return f"{overloaded:,} of {part.height:,} answers stated that it is overloaded"
+        return f"{overloaded:,} of {count_of(part.height, 'answer')} stated that it is overloaded"
     served = part.filter("let_in")
     if began is None or ended is None or served.height < LEAST_ANSWERS:
         return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from observatory.analysis.findings import as_found, over_limit
+from observatory.core.counted_nouns import count_of
 from observatory.core.record import NEVER_SENT
 from observatory.core.run import REFUSED_ALIKE, Finding, Manifest, StageTimes
 from observatory.store.frames import RunFrames
@@ -27,18 +28,20 @@ def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
         own = {worker: n for (index, worker), n in recorded.items() if index == stage.index}
         found = sum(own.values())
         lost = abs(stage.issued - found)
-        message = f"{stage.issued} requests were issued and {found} recorded"
+        message = (
+            f"{count_of(stage.issued, 'request was', 'requests were')} issued and {found} recorded"
+        )
         if stage.lost_workers:
             by_worker = sum(_lost_by_worker(stage, frames.ticks, own).values())
             lost = max(by_worker, lost) if stage.counted else by_worker
-            message = f"{lost} requests were issued and not recorded when {_names(stage)} died"
+            message = f"{count_of(lost, 'request was', 'requests were')} issued and not recorded when {_names(stage)} died"
         yield from over_limit("lost_records", lost, message, stage.index)
         if stage.lost_workers or manifest.status != "complete":
             continue
         if stage.planned is not None and stage.not_issued is not None:
             missing = abs(stage.planned - stage.issued - stage.not_issued)
             message = (
-                f"{stage.planned} requests were planned, {stage.issued} issued and "
+                f"{count_of(stage.planned, 'request was', 'requests were')} planned, {stage.issued} issued and "
                 f"{stage.not_issued} given up with a reason"
             )
             yield from over_limit("lost_records", missing, message, stage.index)
@@ -73,7 +76,7 @@ def torn_journals(manifest: Manifest) -> Iterator[Finding]:
     if report is not None and report.torn:
         names = ", ".join(sorted(report.torn))
         total = sum(report.torn.values())
-        message = f"the last {total} bytes of {names} are no whole record and were left out"
+        message = f"the last {count_of(total, 'byte')} of {names} {'is' if total == 1 else 'are'} no whole record, and left out"
         yield as_found("torn_journal", message, None, total, 0)
 
 
@@ -81,7 +84,7 @@ def duplicate_records(manifest: Manifest) -> Iterator[Finding]:
     """Records whose request had one already."""
     report = manifest.seal_report
     if report is not None and report.duplicates:
-        message = f"{report.duplicates} records were left out: their requests had one already"
+        message = f"{count_of(report.duplicates, 'record was', 'records were')} left out: the request had one already"
         yield as_found("duplicate_records", message, None, report.duplicates, 0)
 
 

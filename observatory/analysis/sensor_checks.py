@@ -11,6 +11,7 @@ import polars as pl
 
 from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding
 from observatory.core.sensor_words import missing_words, sensor_words
 from observatory.core.units import parse_duration
@@ -143,10 +144,9 @@ def sensor_lies(data: StageData) -> Iterator[Finding]:
         return
     sensor, device, metric, readings, reason = lies.row(0)
     others = "" if lies.height == 1 else f", and {lies.height - 1} more series"
-    plural = "" if readings == 1 else "s"
     message = (
         f"{sensor} {device} {metric}: {reason.removeprefix(IMPLAUSIBLE)}, "
-        f"in {readings} reading{plural}{others}"
+        f"in {count_of(readings, 'reading')}{others}"
     )
     yield as_found("sensor_lies", message, data.window.stage, float(readings))
 

@@ -16,6 +16,7 @@ from observatory.analysis.idle_counts import Idle, counted_by_engine, idle_aroun
 from observatory.analysis.quantiles import rank
 from observatory.analysis.service_checks import TEMPLATE_TOKENS
 from observatory.analysis.stage_data import StageData
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding
 
 MIN_READINGS = 3
@@ -82,7 +83,7 @@ def foreign_load(data: StageData, counts: Counts) -> Iterator[Finding]:
     others = max(0.0, counts.requests - counts.sent)
     share = others / counts.requests
     message = (
-        f"the server ended {counts.requests:g} requests and {counts.sent} were sent to it here: "
+        f"the server ended {count_of(round(counts.requests), 'request')} and {counts.sent} {'was' if counts.sent == 1 else 'were'} sent to it here: "
         f"others asked it {others:g}"
     )
     yield from over_limit("foreign_load", share, message, data.window.stage)
@@ -111,7 +112,7 @@ def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
         apart = abs(server - client) if whole else max(0.0, client - server)
         message = (
             f"the server counted {server:.0f} {kind} tokens and usage said {client} "
-            f"of {known.height} answers"
+            f"of {count_of(known.height, 'answer')}"
         )
         found.append((max(0.0, apart - SLACK_TOKENS) / client, message))
     if found:

@@ -15,6 +15,7 @@ from observatory.analysis.sensor_checks import host_of, probes_of, silences, tol
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import left_out
+from observatory.core.counted_nouns import count_of
 from observatory.core.metric import BY_NAME, FLOORS
 from observatory.core.run import Finding
 
@@ -42,7 +43,7 @@ def window_and_population(data: StageData) -> Iterator[Finding]:
     if n == 0:
         yield as_found("no_requests", "no request of the window came to an end", stage)
     elif n < FLOORS["p90"]:
-        message = f"{n} requests: p90 and above stand as bounds only"
+        message = f"{count_of(n, 'request')}: p90 and above stand as bounds only"
         yield Finding("percentile_floor", "note", message, stage, n, FLOORS["p90"])
 
 
@@ -52,7 +53,7 @@ def errors(data: StageData) -> Iterator[Finding]:
     failed = int((data.offered.get_column("outcome") != "ok").sum())
     if n:
         held = int(data.offered.get_column("held_back").sum())
-        message = f"{failed} of {n} requests failed{_kinds_of_failure(data)}"
+        message = f"{failed} of {count_of(n, 'request')} failed{_kinds_of_failure(data)}"
         if held:
             message += f", {held} of them held back by a limit until the drain limit, never sent"
         yield from over_limit("errors", failed / n, message, data.window.stage)
@@ -102,8 +103,9 @@ def throttled(data: StageData) -> Iterator[Finding]:
     hit = data.counted.filter(pl.col("attempts_throttled") > 0).get_column("outcome")
     share = refused / tries
     message = (
-        f"{refused} of {tries} HTTP tries were throttled; {len(hit)} of {data.counted.height} "
-        f"requests met that, and {int((hit == 'ok').sum())} of them were served in the end"
+        f"{refused} of {count_of(tries, 'HTTP try was', 'HTTP tries were')} throttled; {len(hit)} of "
+        f"{count_of(data.counted.height, 'request')} met that, and {int((hit == 'ok').sum())} of them "
+        f"{'was' if (hit == 'ok').sum() == 1 else 'were'} served in the end"
     )
     threshold = THRESHOLDS["throttled"]
     severity = threshold.severity(share) or "note"
@@ -120,7 +122,7 @@ def stale_connections(data: StageData) -> Iterator[Finding]:
     if not lost:
         return
     message = (
-        f"{lost} of {tries} HTTP tries met a kept connection that the service closed without an answer; "
+        f"{lost} of {count_of(tries, 'HTTP try', 'HTTP tries')} met a kept connection that the service closed without an answer; "
         "they were made again on a new connection"
     )
     threshold = THRESHOLDS["stale_connections"]
@@ -139,7 +141,7 @@ def pace_not_kept(data: StageData) -> Iterator[Finding]:
         plain = int((refused.get_column("http_status") == 429).sum())
         otherwise = refused.height - plain
         stated = f", or the same refusal with another status ({otherwise})," if otherwise else ""
-        message = f"{refused.height} of {sent.height} HTTP tries got a 429{stated} although they were paced"
+        message = f"{refused.height} of {count_of(sent.height, 'HTTP try', 'HTTP tries')} got a 429{stated} although they were paced"
         yield as_found("pace_not_kept", message, data.window.stage, refused.height)
 
 

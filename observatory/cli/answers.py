@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 
 from observatory.cli.console import json_for, one_line, open_console
+from observatory.core.counted_nouns import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +54,9 @@ def show_table(
     else:
         _print_grid(console, columns, cells, _numeric(columns, shown))
     if limit and next(remaining, None) is not None:
-        console.print(f"The first {limit} rows; there are more (--limit 0, or --format csv).")
+        console.print(
+            f"The first {count_of(limit, 'row')}; there are more (--limit 0, or --format csv)."
+        )
     elif not shown:
         console.print("No rows.")
 

@@ -7,6 +7,7 @@ import typer
 
 from observatory.cli.console import echo, echo_json, open_console
 from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.counted_nouns import count_of
 
 if TYPE_CHECKING:
     from observatory.runner.calibration import Calibration, Ceiling
@@ -95,8 +96,8 @@ def _print_table(calibration: "Calibration") -> None:
     console = open_console()
     host = calibration.host
     console.print(
-        f"{host.cpu_model or 'unknown processor'}, {host.cores} cores, "
-        f"{calibration.processes} load process{'' if calibration.processes == 1 else 'es'}, "
+        f"{host.cpu_model or 'unknown processor'}, {count_of(host.cores, 'core')}, "
+        f"{count_of(calibration.processes, 'load process', 'load processes')}, "
         f"{'quick, ' if calibration.quick else ''}{calibration.made_utc} "
         f"({_age(age_days(calibration))})",
     )
@@ -165,4 +166,6 @@ def _cost_lines(calibration: "Calibration") -> list[str]:
 def _age(days: float) -> str:
     if days < 1 / 24:
         return "just now"
-    return f"{days * 24:.0f} hours ago" if days < 2 else f"{days:.0f} days ago"
+    if days < 2:
+        return f"{count_of(round(days * 24), 'hour')} ago"
+    return f"{count_of(round(days), 'day')} ago"

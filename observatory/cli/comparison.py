@@ -17,6 +17,7 @@ from observatory.cli.console import echo_json, open_console
 from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.cli.quote_view import bill_line, sum_line
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.floors import count_text, needs_text
 from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
@@ -77,9 +78,10 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
     if result.error is not None:
         open_console(err=True).print(f"observatory: {result.error}", style="red", soft_wrap=True)
     if result.unfinished and result.design is not None:
-        cells = f"{result.unfinished} of {sum(len(t.cells) for t in result.design.turns)} runs"
+        total = sum(len(turn.cells) for turn in result.design.turns)
+        cells = f"{result.unfinished} of {count_of(total, 'run is', 'runs are')}"
         console.print(
-            f"\n{cells} are still to be measured:\n  {_command()} {resume_words(result)}",
+            f"\n{cells} still to be measured:\n  {_command()} {resume_words(result)}",
             style="yellow",
             soft_wrap=True,
         )

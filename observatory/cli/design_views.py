@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from observatory.cli.matrix_table import cell_levels
+from observatory.core.counted_nouns import count_of
 from observatory.core.design import Design
 from observatory.endpoints.vllm_executable import installed_distribution
 
@@ -51,8 +52,9 @@ def turns_line(design: Design) -> str:
     runs = len(design.cells) * design.repeats
     order = "in seeded random order" if design.order == "randomised" else "in the order written"
     how = "all up at once, stages interleaved" if design.together else "one at a time"
-    blocks = "1 block" if design.repeats == 1 else f"{design.repeats} blocks"
-    return f"{len(design.cells)} cells in {blocks}: {runs} runs, {order}, {how}"
+    blocks = count_of(design.repeats, "block")
+    cells = count_of(len(design.cells), "cell")
+    return f"{cells} in {blocks}: {count_of(runs, 'run')}, {order}, {how}"
 
 
 def print_turns(console: Console, design: Design) -> None:
@@ -61,4 +63,4 @@ def print_turns(console: Console, design: Design) -> None:
         names = ", ".join(design.cells[at].target.name for at in turn.cells)
         console.print(f"turn {number + 1}, block {turn.block + 1}: {names}", soft_wrap=True)
     if len(design.turns) > SHOWN_TURNS:
-        console.print(f"... and {len(design.turns) - SHOWN_TURNS} more turns")
+        console.print(f"... and {count_of(len(design.turns) - SHOWN_TURNS, 'more turn')}")

@@ -6,6 +6,7 @@ import typer
 
 from observatory.cli.console import echo_json, open_console
 from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -200,8 +201,8 @@ def calibration_check(workspace: "Workspace") -> "Check":
         return Check("calibration", "missing", "never measured as a load generator", fix)
     found = (
         f"{level_words(stored.streams)} streams, {level_words(stored.rate)} requests/s on time "
-        f"({stored.processes} process{'' if stored.processes == 1 else 'es'}), "
-        f"{age_days(stored):.0f} days old"
+        f"({count_of(stored.processes, 'process', 'processes')}), "
+        f"{count_of(round(age_days(stored)), 'day')} old"
     )
     reasons = doubts(stored, this_host())
     if reasons:

@@ -6,6 +6,7 @@ from typing import Any
 
 from observatory.cli.console import echo, echo_json, open_console
 from observatory.cli.design_views import design_facts, print_design, print_turns
+from observatory.core.counted_nouns import count_of
 from observatory.core.design import Design
 from observatory.core.distribution import in_words
 from observatory.core.plan import Plan
@@ -64,12 +65,12 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     if json_output:
         echo_json(json.dumps(facts, indent=2))
         return
-    echo(f"{scenario.name}: {len(plan.items)} items, plan {facts['plan_sha256'][:12]}")
+    echo(f"{scenario.name}: {count_of(len(plan.items), 'item')}, plan {facts['plan_sha256'][:12]}")
     for stage in facts["stages"]:
         planned = stage["requests"] if stage["requests"] is not None else "as many as it takes"
         echo(
             f"  {human_stage(stage['stage'], stage['level'])}, {stage['seconds']:g} s, "
-            f"requests: {planned}, at most {stage['max_output_tokens_each']} output tokens each"
+            f"requests: {planned}, at most {count_of(stage['max_output_tokens_each'], 'output token')} each"
         )
     for row in rows:
         served = f", served by {in_words(row['engine'])}" if row["engine"] else ""
@@ -100,7 +101,7 @@ def _of_each(request: Request) -> str:
     """Caps hold for a run; a matrix has many."""
     if request.design is None:
         return ""
-    return f" for each of {len(request.design.cells) * request.design.repeats} runs"
+    return f" for each of {count_of(len(request.design.cells) * request.design.repeats, 'run')}"
 
 
 def _print_length(plan: Plan, design: Design) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from observatory.cli.console import echo
+from observatory.core.counted_nouns import count_of
 
 if TYPE_CHECKING:
     from observatory.core.profile import Profile
@@ -119,7 +120,7 @@ def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[s
         ("between", f"median {gap}"),
         (
             "answer",
-            f"median {profile.output_tokens_median} tokens, p95 {profile.output_tokens_p95}; "
+            f"median {count_of(profile.output_tokens_median, 'token')}, p95 {profile.output_tokens_p95}; "
             "max_tokens is kept",
         ),
         ("at once", str(profile.slots or "no limit")),
@@ -140,7 +141,7 @@ def farewell(served: "Served") -> str:
     """How much it served, and how late it was itself."""
     from observatory.core.units import human_seconds
 
-    requests = f"{served.requests} request{'' if served.requests == 1 else 's'}"
+    requests = count_of(served.requests, "request")
     late = served.lateness
     if not late["writes"]:
         return f"emulator ended after {requests}"

@@ -8,6 +8,7 @@ import typer
 
 from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
+from observatory.core.counted_nouns import count_of
 
 
 class FileFormat(StrEnum):
@@ -64,4 +65,4 @@ def export(
         written = export_tables(connection, names, runs, folder, file_format.value, replace=force)
     note_changes(workspace, runs if runs is not None else [run_id for (run_id,) in held])
     for path, rows in written:
-        echo(f"{rows:>9} rows  {path}")
+        echo(f"{count_of(rows, 'row'):>14}  {path}")

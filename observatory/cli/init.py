@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from observatory.cli.console import echo
+from observatory.core.counted_nouns import count_of
 
 RESULTS_README = """\
 # Results
@@ -60,9 +61,11 @@ def init(
         raise EnvironmentFailed(
             f"cannot be written: {error.strerror}", where=str(error.filename or folder)
         ) from error
-    echo(f"{written} files written to {folder.resolve()}")
+    echo(f"{count_of(written, 'file')} written to {folder.resolve()}")
     if kept:
-        echo(f"{len(kept)} files were already there and kept (--force replaces them):")
+        echo(
+            f"{count_of(len(kept), 'file was', 'files were')} already there and kept (--force replaces them):"
+        )
         for relative in kept[:10]:
             echo(f"  {relative}")
         if len(kept) > 10:

@@ -7,6 +7,7 @@ from rich.table import Table
 from observatory.analysis.limit_reading import LimitsSeen
 from observatory.analysis.limit_words import MISSING, UNFOUND, kind, waits
 from observatory.cli.console import open_console
+from observatory.core.counted_nouns import count_of
 from observatory.runner.limit_probe import LimitAnswer
 from observatory.runner.limit_steps import BELOW, counts_refused
 
@@ -112,7 +113,7 @@ def notes(answer: LimitAnswer) -> list[str]:
     failed = sum(stage.failed for stage in best.stages)
     if failed:
         lines.append(
-            f"{failed:,} attempts failed otherwise: see `observatory runs show {best.run_id}`"
+            f"{count_of(failed, 'attempt')} failed otherwise: see `observatory runs show {best.run_id}`"
         )
     if best.words and best.refused and ceiling.a_minute is None:
         lines.append(f"refused with: {best.words}")

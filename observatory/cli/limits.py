@@ -7,6 +7,7 @@ import typer
 from observatory.cli.console import echo, echo_json
 from observatory.cli.endpoint_names import one_url, unused_name
 from observatory.cli.options import JsonOption, ResultsOption, check_size
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ def _quote(target: "Target", typed: _Typed) -> str:
     if target.max_rate is not None and target.max_rate * 60 < typed.up_to["requests"]:
         demand += f", nor {target.max_rate * 60:,.0f} RPM, its own max_rate"
     return (
-        f"limits of {target.name}, {probes}: {each}at most {typed.requests:,} requests and "
+        f"limits of {target.name}, {probes}: {each}at most {count_of(typed.requests, 'request')} and "
         f"{typed.minutes:g} min, never above {demand}; {money}"
     )
 

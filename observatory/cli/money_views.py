@@ -22,6 +22,7 @@ from observatory.analysis.serving import (
 )
 from observatory.cli.answers import show_table
 from observatory.cli.console import echo, echo_json
+from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
 from observatory.core.floors import needs_text
 from observatory.core.stage_words import human_stage
@@ -183,7 +184,9 @@ def print_month(row: Row, demand: Demand, volume: float) -> None:
     )
     kept = ""
     if month.replicas is not None:
-        kept = f", {month.replicas} replicas busy {month.utilisation:.0%} of the paid time"
+        kept = (
+            f", {count_of(month.replicas, 'replica')} busy {month.utilisation:.0%} of the paid time"
+        )
     elif month.replica_hours_a_day:
         kept = f", {month.replica_hours_a_day:,.0f} replica-hours a day"
     ends = "" if month.usd is None else f" ({_month_interval(row, demand, volume)})"
@@ -265,8 +268,8 @@ def input_lines(one: Answer, changed: Changes) -> list[str]:
     ]
     if own["usd_per_hour"] is not None:
         lines.append(
-            f"{own['target']}{mine}: ${plain_number(own['usd_per_hour'])} an hour for {own['accelerators']} "
-            f"accelerator(s), {own['commitment'].replace('_', ' ')}; {own['price_source']}"
+            f"{own['target']}{mine}: ${plain_number(own['usd_per_hour'])} an hour for "
+            f"{count_of(own['accelerators'], 'accelerator')}, {own['commitment'].replace('_', ' ')}; {own['price_source']}"
         )
         if own["usd_per_kwh"] is not None:
             lines.append(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from observatory.cli.answers import plain, show_table
 from observatory.cli.console import echo, echo_json
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
 from observatory.core.units import MOST_PERCENT, change_text
@@ -89,7 +90,9 @@ def stale_note(now: datetime) -> list[str]:
     if newest is None or (now.date() - newest).days <= STALE_DAYS:
         return []
     days = (now.date() - newest).days
-    return [f"note: no price in it is newer than {days} days: update the package {LEDGER}"]
+    return [
+        f"note: no price in it is newer than {count_of(days, 'day')}: update the package {LEDGER}"
+    ]
 
 
 def provider_rows() -> list[Row]:
@@ -251,7 +254,7 @@ def checked_lines(rows: Sequence[Row]) -> list[str]:
             of_words.setdefault(f"{row['basis']}, {row['source']}", []).append(row["target"])
     for row in rows:
         if row["holds_from"] is not None:
-            since = f"holds from {row['holds_from']}, {row['days_old']:,} days ago"
+            since = f"holds from {row['holds_from']}, {count_of(row['days_old'], 'day')} ago"
             of_words.setdefault(since, []).append(row["target"])
         if row["note"] is not None:
             of_words.setdefault(f"note: {row['note']}", []).append(row["target"])
@@ -336,10 +339,6 @@ def _change(ratio: float) -> str:
     return change_text(ratio - 1) if ratio > MOST_PERCENT else f"{ratio - 1:+.1%}"
 
 
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
-
-
 def total_lines(rows: Sequence[Row]) -> list[str]:
     """Sums over the runs that have both figures, and how many have not."""
     if not rows:
@@ -349,12 +348,18 @@ def total_lines(rows: Sequence[Row]) -> list[str]:
     if both:
         old, new = sum(row["old_usd"] for row in both), sum(row["new_usd"] for row in both)
         change = f", {_change(new / old)}" if old else ""
-        lines.append(f"{_runs(len(both))}: {old:.6f} US dollars then, {new:.6f} so{change}")
+        lines.append(
+            f"{count_of(len(both), 'run')}: {old:.6f} US dollars then, {new:.6f} so{change}"
+        )
     if len(both) < len(rows):
-        lines.append(f"{_runs(len(rows) - len(both))} without one of the two: the table says why")
+        lines.append(
+            f"{count_of(len(rows) - len(both), 'run')} without one of the two: the table says why"
+        )
     missing = sum(row["answers_without_cost"] or 0 for row in rows)
     if missing:
-        lines.append(f"{missing} answers say no token counts and are in neither sum")
+        lines.append(
+            f"{count_of(missing, 'answer has', 'answers have')} no token counts and {'is' if missing == 1 else 'are'} in neither sum"
+        )
     if any(row["emulated"] for row in rows):
         lines.append("emulated targets are among them: nobody was paid")
     return lines

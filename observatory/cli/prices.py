@@ -7,6 +7,7 @@ import typer
 
 from observatory.cli.console import echo
 from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 
 app = typer.Typer(
@@ -117,7 +118,7 @@ def update(results: ResultsOption = None) -> None:
     workspace = open_workspace(results)
     with connect(workspace, read_only=False) as connection:
         for book, version, count in update_price_book(workspace, connection):
-            echo(f"taken in: {book} {version}, {count} prices")
+            echo(f"taken in: {book} {version}, {count_of(count, 'price')}")
         held = connection.execute(
             "SELECT book, count(DISTINCT version), max(taken_at) FROM price_book GROUP BY ALL ORDER BY ALL"
         ).fetchall()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from observatory.cli.console import echo, open_console
+from observatory.core.counted_nouns import count_of
 from observatory.core.units import human_number, human_seconds
 from observatory.runner.progress import LegProgress, Observer
 
@@ -55,7 +56,7 @@ def one_line(progress: LegProgress) -> str:
     return (
         f"{place}{label(progress)}  stage {progress.stage + 1}/{progress.stages}, {progress.level}, "
         f"{progress.part} {progress.elapsed_s:.0f}/{progress.length_s:.0f} s  "
-        f"{progress.done} done, {progress.in_flight} open, {progress.errors} errors  "
+        f"{progress.done} done, {progress.in_flight} open, {count_of(progress.errors, 'error')}  "
         f"TTFT {human_seconds(progress.ttft_s)}  {tokens} tok/s  "
         f"about {progress.campaign_left_s:.0f} s left"
     )
@@ -89,7 +90,7 @@ def _live() -> Iterator[Observer]:
             facts = Text.assemble(
                 (f"{progress.done}", "bold"), " done   ",
                 f"{progress.in_flight} open   ",
-                (f"{progress.errors} errors", "red" if progress.errors else "dim"), "   TTFT ",
+                (count_of(progress.errors, "error"), "red" if progress.errors else "dim"), "   TTFT ",
                 (human_seconds(progress.ttft_s), "bold"), "   ",
                 (human_number(progress.tokens_per_s), "bold"), " tokens/s",
             )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import typer
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage
@@ -29,7 +30,9 @@ def quote_lines(quotes: CampaignQuote) -> list[str]:
     lines += _rests_on(list(quotes.quotes.values()))
     whole = quotes.usd
     if whole is not None and sum(quotes.runs.values()) > 1:
-        lines.append(f"quote for all {sum(quotes.runs.values())} runs: {usd_text(whole)}")
+        lines.append(
+            f"quote for all {count_of(sum(quotes.runs.values()), 'run')}: {usd_text(whole)}"
+        )
     return lines
 
 
@@ -38,7 +41,7 @@ def short_lines(quotes: CampaignQuote) -> list[str]:
     lines = []
     for place, one in quotes.quotes.items():
         runs = quotes.runs[place]
-        each = "" if runs == 1 else f", for each of {runs} runs"
+        each = "" if runs == 1 else f", for each of {count_of(runs, 'run')}"
         lines.append(
             f"quote for {_name(one)}: {_counts(one.requests)} requests, "
             f"{_counts(one.output_tokens)} output tokens, {_money(one)}{each}"
@@ -47,7 +50,9 @@ def short_lines(quotes: CampaignQuote) -> list[str]:
             lines.append(f"warning: {line}")
     whole = quotes.usd
     if whole is not None and sum(quotes.runs.values()) > 1:
-        lines.append(f"quote for all {sum(quotes.runs.values())} runs: {usd_text(whole)}")
+        lines.append(
+            f"quote for all {count_of(sum(quotes.runs.values()), 'run')}: {usd_text(whole)}"
+        )
     return lines
 
 
@@ -61,7 +66,7 @@ def _of_target(one: Quote, runs: int) -> list[str]:
         level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         rows.append((f"  {human_stage(stage.stage, level)}", ()))
         rows += _figures(stage.requests, stage.prompt_tokens, stage.output_tokens, stage.usd)
-    rows.append(("  in all" if runs == 1 else f"  in all, for each of {runs} runs", ()))
+    rows.append(("  in all" if runs == 1 else f"  in all, for each of {count_of(runs, 'run')}", ()))
     rows += _figures(one.requests, one.prompt_tokens, one.output_tokens, one.usd)
     return [*_aligned(rows), *(line for note in _notes(one) for line in _folded(note, "    "))]
 
@@ -131,7 +136,7 @@ def _held_back(one: Quote) -> str | None:
         return None
     return (
         f"the budget lets {one.most_open} of these requests be open at once at their worst case: "
-        f"{users} users would wait for each other"
+        f"{count_of(users, 'user')} would wait for each other"
     )
 
 
@@ -189,7 +194,7 @@ def bill_line(run: FinishedRun) -> str | None:
     said = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
     cost = "cost not known" if run.cost_usd is None else f"cost {human_usd(run.cost_usd)}"
     if n := _without_cost([run]):
-        cost += f" and {n:,} answer{'' if n == 1 else 's'} of unknown cost"
+        cost += f" and {count_of(n, 'answer')} of unknown cost"
     emulated = quoted.emulated or manifest.target.emulated
     basis = " (emulated, nothing was paid)" if emulated else ""
     return f"{manifest.target.name}: {said}, {cost}{basis}{_cap_words(manifest)}"
@@ -213,7 +218,7 @@ def sum_line(runs: list[FinishedRun]) -> str | None:
         (sum(run.cost_usd is None for run in paid), "run", "of unknown cost"),
         (_without_cost(paid), "answer", "of unknown cost"),
     )
-    words = [f"{n:,} {what}{'' if n == 1 else 's'} {how}" for n, what, how in missing if n]
+    words = [f"{count_of(n, what)} {how}" for n, what, how in missing if n]
     return f"{said}; not in it: {', '.join(words)}" if words else said
 
 

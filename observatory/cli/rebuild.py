@@ -2,6 +2,7 @@
 
 from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import EnvironmentFailed
 
 
@@ -30,7 +31,7 @@ def rebuild(results: ResultsOption = None) -> None:
         echo(f"{run_id} is not sealed: it is running, or could not be recovered", err=True)
     for line in result.changed:
         echo(f"warning: {line}", err=True)
-    echo(f"{workspace.database}: {len(result.ingested)} runs")
+    echo(f"{workspace.database}: {count_of(len(result.ingested), 'run')}")
     echo(f"content digest {result.digest}")
     if result.left_out:
         raise EnvironmentFailed(f"left out: {'; '.join(result.left_out)}")

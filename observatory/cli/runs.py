@@ -7,6 +7,7 @@ import typer
 
 from observatory.cli.console import echo, echo_json, one_line, someone_there
 from observatory.cli.options import JsonOption, ResultsOption
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _say_unfinished(workspace: "Workspace") -> None:
         left = sum(len(cells) for _, cells in missing(campaign))
         total = sum(len(turn.cells) for turn in campaign.turns)
         echo(
-            f"unfinished: {campaign.scenario}, {left} of {total} runs are still to be measured\n"
+            f"unfinished: {campaign.scenario}, {left} of {count_of(total, 'run is', 'runs are')} still to be measured\n"
             f"  observatory run {campaign.asked} --resume {campaign.campaign_id}"
         )
 
@@ -167,7 +168,7 @@ def delete(
         if not someone_there(sys.stdout):
             raise BadInput("no terminal to confirm on", where="runs delete", fix="add --yes")
         echo("\n".join(chosen))
-        if not typer.confirm(f"Delete {len(chosen)} run{'s' if len(chosen) > 1 else ''} for good?"):
+        if not typer.confirm(f"Delete {count_of(len(chosen), 'run')} for good?"):
             echo("Nothing was deleted.")
             return
     delete_runs(workspace, chosen)
@@ -302,7 +303,6 @@ def _matrix_lines(manifest: "Manifest") -> list[str]:
 
 def _stage_lines(manifest: "Manifest") -> list[str]:
     from observatory.core.stage_words import stage_words
-    from observatory.core.units import count_of
 
     lines = []
     for stage in manifest.stages:

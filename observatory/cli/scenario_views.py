@@ -9,6 +9,7 @@ from rich.table import Table
 
 from observatory.cli.console import echo_json, open_console
 from observatory.cli.design_views import design_facts, print_design, print_turns
+from observatory.core.counted_nouns import count_of
 from observatory.core.design import Design
 from observatory.core.plan import Plan, StagePlan, plan_sha256
 from observatory.core.scenario import Scenario
@@ -109,7 +110,7 @@ def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
         f"{count} {name or 'untitled'}" for name, count in facts["items_by_task"].items()
     )
     console.print(
-        f"{facts['items']} items ({tasks}), {facts['scored_items']} scored, "
+        f"{count_of(facts['items'], 'item')} ({tasks}), {facts['scored_items']} scored, "
         f"{facts['sensitive_items']} sensitive",
     )
     console.print(f"{facts['request']}, cache {facts['cache']}, stream {facts['stream']}".lower())
@@ -212,7 +213,7 @@ def _level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:
         return "every item once"
     if rate_per_s is not None:
         return f"{kind} {format_rate(rate_per_s)}"
-    return f"{concurrency} {'user' if concurrency == 1 else 'users'}"
+    return count_of(concurrency or 0, "user")
 
 
 def _spread(values: list[int]) -> dict[str, float]:

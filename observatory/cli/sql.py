@@ -9,6 +9,7 @@ import typer
 
 from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def sql(
         _note_changed(connection)
         if file is not None:
             rows = write_parquet(connection, text, file)
-            echo(f"{rows} rows in {parquet}", err=True)
+            echo(f"{count_of(rows, 'row')} in {parquet}", err=True)
             return
         _write(run_query(connection, text), chosen, out, limit)
 
@@ -141,7 +142,7 @@ def _note_pending(workspace: "Workspace", connection: "duckdb.DuckDBPyConnection
 
     waiting = pending_runs(workspace, connection)
     if waiting:
-        runs = "1 run is" if len(waiting) == 1 else f"{len(waiting)} runs are"
+        runs = count_of(len(waiting), "run is", "runs are")
         echo(
             f"note: {runs} sealed on disk and not in this answer (observatory rebuild): "
             + ", ".join(folder.name for folder in waiting[:3])
@@ -162,4 +163,7 @@ def _note_changed(connection: "duckdb.DuckDBPyConnection") -> None:
     for run_id, what in marked[:3]:
         echo(f"note: {run_id}: {in_words(what)}", err=True)
     if len(marked) > 3:
-        echo(f"note: {len(marked) - 3} more runs changed (runs.changed_since_sealed)", err=True)
+        echo(
+            f"note: {count_of(len(marked) - 3, 'more run')} changed (runs.changed_since_sealed)",
+            err=True,
+        )

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.strict import Strict
 from observatory.core.units import Duration
 
@@ -82,7 +83,7 @@ class Demand(Strict):
         used = sum(share > 0 for share in self.hourly_shares or [])
         if self.active_hours is not None and used > self.active_hours:
             raise ValueError(
-                f"hourly_shares have requests in {used} hours, active_hours keeps {self.active_hours:g}"
+                f"hourly_shares have requests in {count_of(used, 'hour')}, active_hours keeps {self.active_hours:g}"
             )
         return self
 

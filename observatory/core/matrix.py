@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.strict import Strict
 from observatory.core.target import NAME, Target
 
@@ -135,5 +136,7 @@ class Matrix(Strict):
         if count > MAX_CELLS:
             raise ValueError(f"{count} combinations; at most {MAX_CELLS}")
         if count * self.repeats > MAX_RUNS:
-            raise ValueError(f"{count} cells x {self.repeats} repeats; at most {MAX_RUNS} runs")
+            raise ValueError(
+                f"{count_of(count, 'cell')} x {count_of(self.repeats, 'repeat')}; at most {MAX_RUNS:,} runs"
+            )
         return self

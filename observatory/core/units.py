@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from observatory.core.counted_nouns import count_of
+
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(rf"^\s*{_NUMBER}\s*([a-z]+)\s*$", re.ASCII)
@@ -130,13 +132,8 @@ def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) ->
     if kind == "prime":
         return "priming"
     if concurrency is not None:
-        return f"{concurrency} user{'' if concurrency == 1 else 's'}"
+        return count_of(concurrency, "user")
     return f"{rate_per_s:g}/s {kind}" if rate_per_s is not None else kind
-
-
-def count_of(n: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: "1 request", "2,000 requests"; plural where it takes more than an s."""
-    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 def _positive(seconds: float) -> float:

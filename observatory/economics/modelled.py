@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.sample import EnergyRow
 from observatory.economics.energy import J_PER_KWH
 
@@ -61,9 +62,7 @@ def _row(provider: str, models: Sequence[str], window: Answered) -> EnergyRow:
         return _missing(window, source, "no answer ended in the window")
     uncounted = sum(answer.output_tokens is None for answer in window.answers)
     if uncounted:
-        reason = (
-            f"{uncounted} of {len(window.answers)} answers do not say how many tokens they have"
-        )
+        reason = f"{uncounted} of {count_of(len(window.answers), 'answer does', 'answers do')} not say how many tokens they have"
         return _missing(window, source, reason)
     model, error = _known(name, models)
     if model is None:

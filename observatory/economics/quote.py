@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.plan import Plan, PlanItem, StagePlan
 from observatory.core.scenario import Budget
 from observatory.core.worst_case import prompt_tokens_at_most
@@ -279,7 +280,9 @@ def _assumptions(
 ) -> list[Assumption]:
     """What the figures rest on, in words."""
     seen = earlier.whole if earlier is not None else None
-    measured = f"p5 - mean - p95 of {seen.n} requests of run {seen.run_id}" if seen else ""
+    measured = (
+        f"p5 - mean - p95 of {count_of(seen.n, 'request')} of run {seen.run_id}" if seen else ""
+    )
     found = []
     if any(stage.kind == "closed" for stage in plan.stages):
         found.append(

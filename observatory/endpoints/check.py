@@ -10,6 +10,7 @@ import time
 import msgspec
 
 from observatory.core.connection import Connection, resolved_headers, resolved_query
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
 from observatory.endpoints.api import listing_connection
@@ -89,7 +90,7 @@ def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
     if listed is not None and unknown:
         near = difflib.get_close_matches(unknown[0], listed, n=1, cutoff=0.4)
         raise BadInput(
-            f"the model {shown_name(unknown[0], opened.masker)!r} is not among the {len(listed)} that it lists: "
+            f"the model {shown_name(unknown[0], opened.masker)!r} is not among the {count_of(len(listed), 'model')} that it lists: "
             + _some(listed, near, opened.masker),
             where=connection.endpoint,
             fix=f"did you mean {shown_name(near[0], opened.masker)!r}?"

@@ -11,6 +11,7 @@ import msgspec
 from pydantic import ValidationError
 
 from observatory.core.connection import Connection, KeySource
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
 from observatory.endpoints.emulator_wire import EMULATOR
@@ -135,7 +136,11 @@ def _only_model(
     listed = None if owned is None else sorted(owned)
     if listed is not None and len(listed) == 1:
         return listed[0]
-    found = "no list of models is offered" if listed is None else f"it lists {len(listed)} models"
+    found = (
+        "no list of models is offered"
+        if listed is None
+        else f"it lists {count_of(len(listed), 'model')}"
+    )
     shown = ", ".join(shown_name(name, masker) for name in listed[:20]) if listed else ""
     raise BadInput(
         f"which model is meant? {found}" + (f": {shown}" if shown else ""),

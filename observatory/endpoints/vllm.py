@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from observatory.core.connection import Connection, resolve
+from observatory.core.counted_nouns import count_of
 from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.run import TargetFacts
@@ -111,7 +112,7 @@ def check_vllm(target: VllmTarget) -> None:
     gpus = target.gpus
     if gpus is not None and target.tensor_parallel_size > len(gpus):
         raise BadInput(
-            f"tensor_parallel_size is {target.tensor_parallel_size}, and {len(gpus)} GPUs are given",
+            f"tensor_parallel_size is {target.tensor_parallel_size}, and {count_of(len(gpus), 'GPU is', 'GPUs are')} given",
             where=f"target {target.name}",
             fix=f"set tensor_parallel_size to {len(gpus) or 1} or less, or give more gpus",
         )

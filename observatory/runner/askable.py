@@ -1,6 +1,7 @@
 """What a target's wire cannot ask is told before the run, not by the worker that first tries."""
 
 from observatory.core.connection import Connection
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.target import Target
@@ -20,7 +21,7 @@ def check_askable(plan: Plan, target: Target, connection: Connection) -> None:
     for item in plan.items:
         if item.max_tokens < least:
             raise BadInput(
-                f"{item.prompt_id} has an output limit of {item.max_tokens} tokens; target {target.name} "
+                f"{item.prompt_id} has an output limit of {count_of(item.max_tokens, 'token')}; target {target.name} "
                 f"takes no less than {least} (wire {connection.wire})",
                 where=f"scenario {plan.scenario}",
                 fix=f"set max_tokens (or the lengths of output_tokens) to {least} or more",

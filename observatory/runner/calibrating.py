@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.private_folders import private_folder, sweep_private_folders
 from observatory.core.scenario import Scenario
@@ -93,7 +94,7 @@ def calibrate(
     cores = _cores()
     if processes > len(cores):
         raise BadInput(
-            f"{processes} processes on {len(cores)} usable cores would measure each other",
+            f"{processes} processes on {count_of(len(cores), 'usable core')} would measure each other",
             where="--processes",
             fix=f"give at most {len(cores)}",
         )
@@ -137,7 +138,7 @@ def _measure(
     with open_servers(bench.folder / "burst", BURST, place.servers, place.server_count) as one:
         users = BURST_USERS * bench.processes
         trial = run_trial(bench, closed(BURST, users, bench), one, users)
-        say(f"{users} users, answers at once{_brief(trial.figures)}")
+        say(f"{count_of(users, 'user')}, answers at once{_brief(trial.figures)}")
         burst = burst_ceiling(trial)
     with open_servers(bench.folder / "rate", RATE, place.servers, place.server_count) as one:
         rate = find_ceiling(

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, write_text
@@ -143,7 +144,7 @@ def doubts(calibration: Calibration, host: Host, now: datetime | None = None) ->
         found.append(f"other programs took up to {taken:.0%} of the cores while it was made")
     days = age_days(calibration, now)
     if days > OLD_DAYS:
-        found.append(f"it is {days:.0f} days old")
+        found.append(f"it is {count_of(round(days), 'day')} old")
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput, Interrupted, TargetFailed
 from observatory.core.plan import PlanItem, StagePlan
 from observatory.core.profile import FAULT_KINDS
@@ -75,7 +76,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     if workers < processes:
         campaign.observer.say(
             f"{member.target.name}: what is left of the budget is too little to be shared out: "
-            f"{workers} of {processes} processes carry {_in_words(stage)}"
+            f"{workers} of {count_of(processes, 'process', 'processes')} carry {_in_words(stage)}"
         )
     handoff = Handoff(
         run_id=member.manifest.run_id,

@@ -6,6 +6,7 @@ sending would fit.
 
 from dataclasses import dataclass
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Scenario
@@ -92,7 +93,7 @@ def check_levels(target: Target, plan: Plan, processes: int) -> None:
         where = f"stages[{number}]"
         users, most = stage.concurrency, target.max_concurrency
         if users is not None and most is not None and users > most:
-            raise _above(target, where, f"{users} users", f"{most} (max_concurrency)")
+            raise _above(target, where, count_of(users, "user"), f"{most} (max_concurrency)")
         rate, fastest = stage.rate_per_s, target.max_rate
         if rate is not None and fastest is not None and rate > fastest:
             raise _above(target, where, f"{rate:g} /s", f"{fastest:g} (max_rate)")
@@ -124,7 +125,7 @@ def check_ports(stage: StagePlan, targets: list[Target], limits: HostLimits) -> 
     if limits.ports is None or wanted <= limits.ports:
         return []
     said = (
-        f"{wanted:,} connections to one target, and {limits.ports:,} local ports "
+        f"{count_of(wanted, 'connection')} to one target, and {count_of(limits.ports, 'local port')} "
         f"({limits.port_range}, less those reserved)"
     )
     fix = "sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
@@ -139,8 +140,8 @@ def check_open_files(
     if needed <= limits.open_files_hard:
         return []
     said = (
-        f"{_connections(stage, targets):,} connections from {processes} "
-        f"process{'' if processes == 1 else 'es'} need {needed:,} open files in one process, "
+        f"{count_of(_connections(stage, targets), 'connection')} from "
+        f"{count_of(processes, 'process', 'processes')} need {needed:,} open files in one process, "
         f"and this shell allows {limits.open_files_hard:,}"
     )
     fix = f"ulimit -n {needed} (as root, or raise nofile in limits.conf)"
@@ -174,10 +175,10 @@ def check_cores(guess: CapacityEstimate, limits: HostLimits, *, force: bool) -> 
     given = guess.processes
     if given > limits.cores:
         warnings.append(
-            f"{given} processes on {limits.cores} usable cores will wait for each other"
+            f"{given} processes on {count_of(limits.cores, 'usable core')} will wait for each other"
         )
     if guess.cores > given:
-        line = f"this plan needs {guess.cores} cores, you gave {given}: {demand_line(guess)}"
+        line = f"this plan needs {count_of(guess.cores, 'core')}, you gave {given}: {demand_line(guess)}"
         fix = f"pass --processes {guess.cores}"
         if guess.cores > limits.cores:
             fix = f"this machine has {limits.cores}: lower the load, or use a larger machine"

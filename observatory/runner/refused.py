@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.record import WorkerEnd
 from observatory.core.run import REFUSED_ALIKE
 from observatory.core.stage_counts import EMPTY_ALIKE
@@ -105,7 +106,8 @@ def refusals_paid(ends: Sequence[WorkerEnd]) -> str:
         return ""
     words = next((end.refusal for end in ends if end.refusal), None)
     first = f"; the first: {words}" if words else ""
-    return f"; {count} of the {sum(end.recorded for end in ends)} requests were refused{first}"
+    requests = count_of(sum(end.recorded for end in ends), "request")
+    return f"; {count} of the {requests} {'was' if count == 1 else 'were'} refused{first}"
 
 
 def _hits(table: Iterable[tuple[str, str]], words: str) -> Iterator[tuple[str, re.Match[str]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.scenario import Budget
@@ -56,9 +57,9 @@ def _words(budget: Budget, spent: Spent) -> str:
     """What was spent of each cap that there is, in words; empty where nothing was."""
     parts = []
     if budget.requests is not None and spent.requests:
-        parts.append(f"{spent.requests} of {budget.requests} requests")
+        parts.append(f"{spent.requests} of {count_of(budget.requests, 'request')}")
     if budget.output_tokens is not None and spent.output_tokens:
-        parts.append(f"{spent.output_tokens} of {budget.output_tokens} output tokens")
+        parts.append(f"{spent.output_tokens} of {count_of(budget.output_tokens, 'output token')}")
     if budget.usd is not None and spent.usd:
         parts.append(f"{human_usd(spent.usd)} of {human_usd(budget.usd)} USD")
     return ", ".join(parts)

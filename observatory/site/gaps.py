@@ -9,6 +9,7 @@ import polars as pl
 
 from observatory.analysis.events import events_of
 from observatory.analysis.windows import Window
+from observatory.core.counted_nouns import count_of
 from observatory.site.charts.distributions import STEPS, Curve
 from observatory.site.loads import Load
 
@@ -38,6 +39,6 @@ def gap_curve(load: Load, window: Window, attempts: pl.DataFrame) -> Curve:
     if len(gaps) > STEPS:
         places = np.unique(np.linspace(0, len(gaps) - 1, STEPS + 1).round().astype(np.int64))
     steps = [(float(gaps[place]), float((place + 1) / n)) for place in places]
-    words = f"{n:,} gaps of {requests:,} requests"
+    words = f"{count_of(n, 'gap')} of {count_of(requests, 'request')}"
     words += f", every {step}th of {attempts.height:,}" if step > 1 else ""
     return Curve(load, steps, n, failed, words)

@@ -17,6 +17,7 @@ from observatory.analysis.limit_reading import (
 )
 from observatory.analysis.limit_words import UNFOUND, kind, waits
 from observatory.core.clock import Anchor
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.figures import DASH, Row, write
@@ -79,7 +80,7 @@ def _cells(
         Cell(DASH if ratio is None else f"{ratio:.3f}", number=True),
         Cell(kind(ceiling)),
         _number(ceiling.burst),
-        _number(best.refused, f"of {best.sent:,} tries"),
+        _number(best.refused, f"of {count_of(best.sent, 'try', 'tries')}"),
         Cell(waits(best)),
         Cell(cost, number=True, basis=basis),
     ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.units import human_number
 from observatory.site.figures import Row
 
@@ -23,7 +24,7 @@ class Load:
     def text(self) -> str:
         """The level in words."""
         if self.closed:
-            return f"{self.level:.0f} user{'' if self.level == 1 else 's'}"
+            return count_of(round(self.level), "user")
         return f"{human_number(self.level)} request{'' if self.level == 1 else 's'}/s"
 
     @property

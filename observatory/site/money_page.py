@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.analysis import serving
+from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
 from observatory.core.units import human_number
 from observatory.site.break_even_block import Plan, plan_of
@@ -193,5 +194,5 @@ def _quote(reader: Reader, run: Row) -> str | None:
     low, expected, high = (write_usd(float(end)) for end in ends)
     came = "not known" if cost["usd"] is None else write_usd(cost["usd"])
     if cost["usd"] is not None and (n := cost["unpriced"]):
-        came += f" and {n:,} answer{'' if n == 1 else 's'} of unknown cost"
+        came += f" and {count_of(n, 'answer')} of unknown cost"
     return f"quoted {low} to {high}, {expected} expected; it came to {came}, warm-up included"

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.workspace import shipped
 from observatory.site.charts.drawing import CONFIG
 
@@ -37,6 +38,7 @@ def page_environment(sources: Path) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["script_json"] = script_json
+    environment.filters["count_of"] = count_of
     environment.globals["policy"] = POLICY
     environment.globals["chart_config"] = CONFIG
     return environment

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.floors import count_text
 from observatory.core.metric import BY_NAME
 from observatory.core.units import human_number
@@ -74,7 +75,8 @@ def latency_table(member: Member, metrics: Sequence[str]) -> Table:
             counts = {figure.n for figure in found if figure.n is not None}
             independent = [f.effective_n for f in found if f.effective_n is not None]
             least = min(independent) if independent else None
-            n = f", {count_text(max(counts), least)} requests" if counts else ""
+            noun = "request" if counts == {1} else "requests"
+            n = f", {count_text(max(counts), least)} {noun}" if counts else ""
             if known:
                 title = Cell(BY_NAME[metric].title, under=f"{load.text}{n}")
                 rows.append([title, *(figure_cell(figure) for figure in found)])
@@ -217,7 +219,7 @@ def _origin(details: Row) -> str | None:
         details.get("note"),
         details.get("provider_note"),
         details.get("base_url_note"),
-        f"{count} accelerator{'' if count == 1 else 's'}" if count else None,
+        count_of(count, "accelerator") if count else None,
         words(commitment) if commitment else None,
         f"includes {', '.join(words(one) for one in includes)}" if includes else None,
     ]

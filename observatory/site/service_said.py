@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 
 from observatory.analysis.limit_reading import advertised
+from observatory.core.counted_nouns import count_of
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
 from observatory.endpoints.limits_said import LimitsSaid
@@ -84,7 +85,7 @@ def limit_words(limits: LimitsSaid) -> str:
 def _named(rows: Sequence[Row]) -> str:
     """Names with their counts; a single one needs none."""
     if len(rows) == 1:
-        return f"{rows[0]['said']} (in all {rows[0]['n']:,} answers that name one)"
+        return f"{rows[0]['said']} (in all {count_of(rows[0]['n'], 'answer that names', 'answers that name')} one)"
     shown = [f"{row['said']} ({row['n']:,})" for row in rows[:MOST_NAMED]]
     more = [f"and {len(rows) - MOST_NAMED:,} more"] if len(rows) > MOST_NAMED else []
     return ", ".join([*shown, *more])
@@ -101,7 +102,7 @@ def _waits(row: Row) -> str:
 def _work(row: Row) -> str:
     if not row["worked"]:
         return ""
-    return f"median {human_seconds(row['work_s'])}, told by {row['worked']:,} answers"
+    return f"median {human_seconds(row['work_s'])}, told by {count_of(row['worked'], 'answer')}"
 
 
 def quote_table(reader: Reader, run: Row) -> Table:
@@ -126,7 +127,7 @@ def _quoted(title: str, spread: Row, real: Row, came: str, quote: Row) -> list[C
     expected = spread["expected"]
     under = None
     if money and real["unpriced"]:
-        under = f"{real['unpriced']:,} answers without a known cost"
+        under = f"{count_of(real['unpriced'], 'answer')} without a known cost"
     share = value / expected if value is not None and expected else None
     return [
         Cell(title),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.stage_counts import spent_of_caps
@@ -101,10 +102,14 @@ def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | Non
         then(folder, sealed)
     report = sealed.seal_report
     torn = sum(report.torn.values()) if report else 0
-    cut = f", {torn} bytes of a record that was being written are lost" if torn else ""
+    cut = (
+        f", {count_of(torn, 'byte')} of a record that was being written {'is' if torn == 1 else 'are'} lost"
+        if torn
+        else ""
+    )
     return (
         f"{sealed.run_id} was left unsealed ({sealed.status_reason or sealed.status}): "
-        f"{report.records if report else 0} requests saved{cut}"
+        f"{count_of(report.records if report else 0, 'request')} saved{cut}"
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.sample import Sample
 
 IMPLAUSIBLE = "implausible: "
@@ -93,7 +94,7 @@ def stuck_lie(readings: Sequence[tuple[int, float, float | None]]) -> str | None
     if max(used) - min(used) < UTIL_CHANGE:
         return None
     return (
-        f"{readings[-1][1]:.6g} for {len(readings)} readings in {span_s:.0f} s while the utilisation "
+        f"{readings[-1][1]:.6g} for {count_of(len(readings), 'reading')} in {span_s:.0f} s while the utilisation "
         f"went from {min(used):.0%} to {max(used):.0%}"
     )
 

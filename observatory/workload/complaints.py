@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.literal_secrets import ENVIRONMENT_NAME
 from observatory.core.target import NAME
@@ -61,7 +62,7 @@ def refusal(file: str, complaints: list[Complaint]) -> BadInput:
         return BadInput(str(folded[0][1]), where=f"{file}:{folded[0][0]}")
     shown = [f"{file}:{line}: {complaint}" for line, complaint in folded[:MAX_SHOWN]]
     more = f"\n... and {len(folded) - MAX_SHOWN} more" if len(folded) > MAX_SHOWN else ""
-    return BadInput(f"{len(folded)} errors\n" + "\n".join(shown) + more, where=file)
+    return BadInput(f"{count_of(len(folded), 'error')}\n" + "\n".join(shown) + more, where=file)
 
 
 def _more_lines(lines: list[int]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.workload.complaints import Complaint, did_you_mean
 from observatory.workload.foreign_formats import refuse_foreign_header
@@ -100,7 +101,7 @@ def csv_values(
             while len(cells) > len(header) and not cells[-1].strip():
                 cells.pop()
             if len(cells) != len(header):
-                what = f"has {len(cells)} cells, the header has {len(header)}"
+                what = f"has {count_of(len(cells), 'cell')}, the header has {len(header)}"
                 yield first, Complaint(first, "", what, "quote cells that contain a comma")
             else:
                 yield first, _columns(first, dict(zip(header, cells, strict=True)))

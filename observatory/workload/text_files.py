@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.workload.foreign_files import PEEK_BYTES, reencode, refuse_foreign_bytes
 
@@ -28,7 +29,7 @@ def read_text(path: Path, max_bytes: int | None = None) -> str:
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=name) from error
     if max_bytes is not None and len(data) > max_bytes:
-        raise BadInput(f"has {len(data):,} bytes; the most is {max_bytes:,}", where=name)
+        raise BadInput(f"has {count_of(len(data), 'byte')}; the most is {max_bytes:,}", where=name)
     try:
         return _DOS_END.sub("", data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -96,8 +96,8 @@ TOO_LOW = {("M/M/8, load 0.7", 200, "p50")}
 TOO_HIGH = {
     ("M/M/1, load 0.3", 200, "p50"),
     ("M/M/8, load 0.7", 5000, "p90"),
-    ("closed loop, 8 users, 1 servers", 1000, "p50"),
-    ("closed loop, 8 users, 1 servers", 5000, "p90"),
+    ("closed loop, 8 users, 1 server", 1000, "p50"),
+    ("closed loop, 8 users, 1 server", 5000, "p90"),
     *(("M/D/1, load 0.3", n, "p50") for n in SIZES),
 }
 """Near a floor, and M/D/1, where 70 % of the requests take exactly 1: an interval that ends there holds it."""

@@ -51,7 +51,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     mine.write_text("name: mine\n")
     kept = _init(str(tmp_path))
     assert mine.read_text() == "name: mine\n"
-    assert "1 files were already there and kept" in kept.stdout
+    assert "1 file was already there and kept" in kept.stdout
     assert "scenarios/quickstart.yaml" in kept.stdout
     again = _init(str(tmp_path))
     assert again.stdout.startswith("0 files written")

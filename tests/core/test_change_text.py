@@ -39,7 +39,7 @@ def test_a_floor_counts_independent_requests() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.2, "about 1 seconds"),
+        (0.2, "about 1 second"),
         (119, "about 119 seconds"),
         (121, "about 3 minutes"),
         (7300, "about 3 hours"),

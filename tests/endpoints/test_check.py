@@ -153,7 +153,9 @@ def test_other_models_are_named_the_nearest_first(scripted: Scripted, tmp_path: 
     scripted.body = json.dumps(
         {"data": [{"id": f"aa-{number:02d}"} for number in range(20)] + [{"id": "llama-3"}]}
     ).encode()
-    with pytest.raises(BadInput, match=r"'lama3' is not among the 21.*: llama-3, aa-00.*9 more"):
+    with pytest.raises(
+        BadInput, match=r"'lama3' is not among the 21 models.*: llama-3, aa-00.*9 more"
+    ):
         check(scripted.url, tmp_path, model="lama3")
 
 
@@ -162,7 +164,7 @@ def test_a_name_or_words_without_end_are_cut_where_they_are_shown(
 ) -> None:
     scripted.body = json.dumps({"data": [{"id": "x" * 100_000}, {"id": "aa"}]}).encode()
     with pytest.raises(
-        BadInput, match=r"the 2 that it lists: aa, x{120}\.\.\. \(100,000 char"
+        BadInput, match=r"the 2 models that it lists: aa, x{120}\.\.\. \(100,000 char"
     ) as caught:
         check(scripted.url, tmp_path, model="lama3")
     assert len(str(caught.value)) < 500

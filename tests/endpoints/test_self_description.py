@@ -133,7 +133,9 @@ def test_a_vllm_that_runs_already_is_found_and_asked_in_turn(
         assert opened.process_id is None
         assert (opened.facts.kind, opened.facts.engine) == ("vllm", "vLLM")
         assert (opened.connection.model, opened.connection.models) == ("m", ["m", "other"])
-        with pytest.raises(BadInput, match="the model 'other' is not among the 1 that it lists"):
+        with pytest.raises(
+            BadInput, match="the model 'other' is not among the 1 model that it lists"
+        ):
             check_target(opened)
     assert set(asked) == {"/v1/models", "/version", "/metrics"}  # no other engine's pages
 

@@ -53,7 +53,7 @@ MODELS = b'{"object":"list","data":[{"id":"served-model","object":"model"}]}'
     [
         (200, "text/html", b"<html>login</html>", 4, "HTML"),
         (401, "application/json", b'{"error":{"message":"bad key"}}', 2, "401"),
-        (200, "application/json", MODELS, 2, "is not among the 1"),
+        (200, "application/json", MODELS, 2, "is not among the 1 model"),
     ],
 )
 def test_a_url_that_answers_something_else(

@@ -179,7 +179,7 @@ def test_a_run_that_never_began_is_saved_too(workspace: Workspace) -> None:
 def test_a_run_that_ended_keeps_its_status(workspace: Workspace) -> None:
     folder = _abandoned(workspace, manifest(status="budget_reached"))
     write_journal(folder, [record(0)], "requests")
-    assert "run-1 was left unsealed (budget_reached): 1 requests" in recover_crashed(workspace)[0]
+    assert "run-1 was left unsealed (budget_reached): 1 request" in recover_crashed(workspace)[0]
     assert read_manifest(folder).status == "budget_reached"
 
 

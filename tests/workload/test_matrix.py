@@ -221,7 +221,7 @@ BAD = {
         "one cell is left, or none"
     ),
     "  base: {kind: llamacpp, name: a}\n  vary: {threads: [1, 2]}\n  repeats: 1000\n": (
-        "2 cells x 1000 repeats; at most 1024 runs"
+        "2 cells x 1,000 repeats; at most 1,024 runs"
     ),
     "  base: {kind: llamacpp, name: a}\n  vary: {threads.x: [1, 2]}\n": (
         "matrix.vary.threads.x[0] (threads): a mapping is not a whole number"

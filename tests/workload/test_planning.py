@@ -189,7 +189,11 @@ def test_a_conversation_is_sent_as_it_stands_under_the_scenarios_system(tmp_path
             "the messages open with a system message and workload.system is set too",
         ),
         ({"prompt": f"a{NONCE_SENTINEL}"}, {}, "the text has the nonce's control characters"),
-        ({"messages": [{"role": "user", "content": "\ud800"}]}, {}, "messages: half of a surrogate pair"),
+        (
+            {"messages": [{"role": "user", "content": "\ud800"}]},
+            {},
+            "messages: half of a surrogate pair",
+        ),
         ({"prompt": "a", "expected": 10**30}, {}, "expected: a whole number has more than 64 bits"),
     ],
 )

@@ -226,7 +226,7 @@ def test_a_csv_cell_may_hold_a_conversation(tmp_path: Path) -> None:
         ("query,reply\na,b\n", "mine.csv:1: the header has neither a prompt nor a messages"),
         ("prompt;id\na;1\n", "mine.csv:1: the header has neither"),
         ("prompt,prompt\na,b\n", "mine.csv:1: column 'prompt' is written twice"),
-        ("prompt,id\na,1\nb\n", "mine.csv:3: has 1 cells, the header has 2"),
+        ("prompt,id\na,1\nb\n", "mine.csv:3: has 1 cell, the header has 2"),
         ("prompt,id\na, b,1\n", "mine.csv:2: has 3 cells, the header has 2 — quote cells"),
         ("prompt,expect\na,b\n", "mine.csv:1: unknown column 'expect', did you mean 'expected'"),
         ("prompt,max_tokens\na,x\n", "mine.csv:2: max_tokens: 'x' is not a whole number"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
+from observatory.core.counted_nouns import count_of
 from observatory.site.charts.drawing import (
     PLAIN,
     Cell,
@@ -57,7 +58,7 @@ def curve_of(load: Load, values: Sequence[float | None]) -> Curve:
     else:
         places = sorted({round(i * (len(known) - 1) / STEPS) for i in range(STEPS + 1)})
     steps = [(known[place], (place + 1) / n) for place in places]
-    return Curve(load, steps, n, n - len(known), f"{n:,} requests")
+    return Curve(load, steps, n, n - len(known), count_of(n, "request"))
 
 
 def stage_colour(place: int) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import altair as alt
 import polars as pl
 
+from observatory.core.counted_nouns import count_of
 from observatory.site.charts.drawing import (
     PLAIN,
     TOP,
@@ -144,7 +145,7 @@ def thinned(requests: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
     )
     failures = "every failure" if bad_step == 1 else f"one failure in {bad_step}"
     success = "every success" if fine_step == 1 else f"one success in {fine_step}"
-    note = f"{kept.height:,} of {requests.height:,} requests are drawn: {failures}, {success}."
+    note = f"{kept.height:,} of {count_of(requests.height, 'request is', 'requests are')} drawn: {failures}, {success}."
     return kept, note
 
 

@@ -108,7 +108,7 @@ def test_a_model_that_is_not_listed_is_refused_only_where_the_list_tells(
 ) -> None:
     scripted.body = listing(["another", "one-more"])
     if provider.lists_what_it_serves:
-        with pytest.raises(BadInput, match="is not among the 2 that it lists"):
+        with pytest.raises(BadInput, match="is not among the 2 models that it lists"):
             check(provider, scripted, tmp_path, monkeypatch)
         return
     found = check(provider, scripted, tmp_path, monkeypatch)
