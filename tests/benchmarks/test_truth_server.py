@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,12 +71,16 @@ def test_the_log_says_when_each_request_was_read_and_each_token_written(tmp_path
     with serving(QUICK, tmp_path / "log") as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         names = [ask(connection)[0], ask(connection, max_tokens=2)[0]]
+        # The kernel begins to stamp some time after the first socket requested it.
+        for _ in range(100):
+            ask(connection, max_tokens=1)
+            time.sleep(0.01)
         connection.close()
     log = server.log
     assert names == ["truth-0", "truth-1"]
-    assert log.requests.tolist() == [0, 1]
-    assert log.writes["request"].tolist() == [0] * 6 + [1] * 2
-    assert log.writes["token"].tolist() == [0, 1, 2, 3, 4, 5, 0, 1]
+    assert log.requests[:2].tolist() == [0, 1]
+    assert log.writes["request"][:8].tolist() == [0] * 6 + [1] * 2
+    assert log.writes["token"][:8].tolist() == [0, 1, 2, 3, 4, 5, 0, 1]
     # Never early: the deadlines are the least that lies between.
     first = log.writes["at_ns"][:6].tolist()
     assert first[0] - int(log.read_ns[0]) >= 2_000_000 - 100_000
