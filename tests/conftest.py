@@ -19,13 +19,17 @@ SLOW = {
     "load": "throttled sdk stages proxy ended_streams decoding transport workers plain "
     "wire_faults_live stale_connection clock_step refusals child held_stage bounded_answers "
     "hostile_server",
-    "site": "build money limits_found service_said waits matrix cli latest energy charts engines",
+    "site": "build money limits_found service_said waits matrix cli latest energy charts engines hardware "
+    "not_as_sealed",
     "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots "
-    "library_paths seals broken_folders export housekeeping earlier_runs torn_journals",
+    "library_paths seals broken_folders export housekeeping earlier_runs torn_journals query views "
+    "matrix_views throttle_view",
     "endpoints": "emulator_load emulator_openai emulator_server",
     "endpoints/engines": "install",
-    "cli": "engine console sql_verbs money prices main faults wheel",
-    "workload": "odd_yaml",
+    "cli": "engine console sql_verbs money prices main faults wheel change_notes",
+    "workload": "odd_yaml shipped_scenarios",
+    "analysis": "limit_finding blocks coverage",
+    "benchmarks": "answer_path",
 }
 """Modules that need no engine and together take longer than all others: they build sites, make databases or
 start load generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
