@@ -321,7 +321,7 @@ def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:
     """Of every try what its target's limits are read from (analysis.limit_reading)."""
     return reader.frame(
         """
-        SELECT stage, sent_ns, ended_ns, http_status, error_text, retry_after_s, rate_limit_headers,
+        SELECT stage, sent_ns, ended_ns, outcome, http_status, error_kind, error_text, retry_after_s, rate_limit_headers,
                prompt_tokens, output_tokens
         FROM attempts WHERE run_id = $run_id ORDER BY stage, request, attempt
         """,

@@ -257,7 +257,7 @@ def test_a_run_is_shown_with_its_findings(kept: Workspace) -> None:
     for text in (
         "emulated-api (emulated): emulated, managed, closed weights, billed by tokens",
         "Degraded: the client was busy.",
-        "degraded: a worker was busy (client_cpu)",
+        "degraded: stage 1, 2 users: a worker was busy (client_cpu)",
         "2 users, 7.0 s steady, 3 requests",
     ):
         assert text in shown

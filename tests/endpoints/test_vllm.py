@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(
         ({"revision": "main"}, "revision is for a hub id"),
         ({"adapters": [{"name": "a", "path": "/none"}]}, "adapter a: there is no adapter_config"),
         ({"environment": {"A": "${NOT_SET}"}}, "environment variable NOT_SET is not set"),
-        ({"gpus": [0], "tensor_parallel_size": 2}, "tensor_parallel_size is 2, and 1 GPUs"),
+        ({"gpus": [0], "tensor_parallel_size": 2}, "tensor_parallel_size is 2, and 1 GPU is given"),
         ({"headers": {"X": "${NOT_SET}"}}, "environment variable NOT_SET is not set"),
     ],
 )
