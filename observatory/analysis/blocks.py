@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from scipy.stats import t
-
+from observatory.analysis.distributions import student_quantile
 from observatory.analysis.estimate import CONFIDENCE
 from observatory.core.metric import FOREIGN_CPU_APART
 
@@ -89,6 +88,6 @@ def pooled(
     change = fmean(changes)
     if len(changes) == 1:
         return Pooled(mean, least, most, blocks, change, note=ONE_BLOCK)
-    point = float(t.ppf((1 + CONFIDENCE) / 2, len(changes) - 1))
+    point = student_quantile((1 + CONFIDENCE) / 2, len(changes) - 1)
     half = point * stdev(changes) / math.sqrt(len(changes))
     return Pooled(mean, least, most, blocks, change, change - half, change + half)

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from observatory.analysis.dependence import CorrelationTime, Dependence, correlation_time
+from observatory.analysis.distributions import normal_quantile, student_quantile
 from observatory.analysis.estimate import CONFIDENCE, Estimate
 from observatory.analysis.proportions import BATCHES, offered_half
 from observatory.analysis.series import CAUTION_OF_MEANS, too_few
@@ -105,9 +105,10 @@ def _ends(
     tops, bottoms = (part[drawn].sum(axis=1) for part in sums)
     ratios = tops[bottoms > 0] / bottoms[bottoms > 0]
     tail = (1 + CONFIDENCE) / 2
-    wider = stats.t.ppf(tail, blocks - 1) / stats.norm.ppf(tail) * math.sqrt(blocks / (blocks - 1))
+    wider = student_quantile(tail, blocks - 1) / normal_quantile(tail)
+    wider *= math.sqrt(blocks / (blocks - 1))
     low, high = np.quantile(ratios, [1 - tail, tail])
-    return value - (value - float(low)) * float(wider), value + (float(high) - value) * float(wider)
+    return value - (value - float(low)) * wider, value + (float(high) - value) * wider
 
 
 def _circular_sums(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:

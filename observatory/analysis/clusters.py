@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from observatory.analysis.dependence import CorrelationTime, Dependence, correlation_time
+from observatory.analysis.distributions import beta_quantile, student_quantile
 from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
 from observatory.analysis.proportions import wilson
 from observatory.analysis.quantiles import lower_bound_rank
@@ -95,7 +95,7 @@ class Clustered:
         if error is None:
             return Estimate(value=value, n=self.clusters)
         degrees = self.clusters - 1.0 if time.requests == 1 else time.degrees(self.clusters)
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error * math.sqrt(time.requests)
+        half = student_quantile((1 + CONFIDENCE) / 2, degrees) * error * math.sqrt(time.requests)
         effective = int(self.clusters / time.requests)
         slow = self._slow(time, 0.5, self.clusters / cautious, MEAN_FLOOR)
         return Estimate(
@@ -165,15 +165,15 @@ class Clustered:
             error = self._ratio_error(below, share)
             if error and 0 < share < 1:
                 tail = (1 + level) / 2
-                narrowing = stats.t.ppf(tail, max(self.observations - 1, 1)) / stats.t.ppf(
-                    tail, self.clusters - 1
-                )
-                n = min(share * (1 - share) / error**2, self.observations) * float(narrowing) ** 2
+                narrowing = student_quantile(
+                    tail, max(self.observations - 1, 1)
+                ) / student_quantile(tail, self.clusters - 1)
+                n = min(share * (1 - share) / error**2, self.observations) * narrowing**2
                 n /= time.requests
         hits = p * n
         tail = (1 - level) / 2
-        low = float(stats.beta.ppf(tail, hits, n - hits + 1))
-        high = float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
+        low = beta_quantile(tail, hits, n - hits + 1)
+        high = beta_quantile(1 - tail, hits + 1, n - hits)
         return low, high
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from observatory.analysis.distributions import student_tail
 
 BLOCKS = 20
 MIN_STARTS = 2 * BLOCKS
@@ -75,7 +76,7 @@ def has_trend(flows: NDArray[np.int64]) -> bool:
     if spread == 0:
         return True
     t = abs(total) / np.sqrt(n * spread)
-    return bool(2 * stats.t.sf(t, 2 * (n - 1) / 3) < SIGNIFICANCE)
+    return bool(2 * student_tail(t, 2 * (n - 1) / 3) < SIGNIFICANCE)
 
 
 def _open_time_ns(instants: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+
+from observatory.analysis.distributions import student_quantile
 
 MINUTE_S = 60.0
 CONFIDENCE = 0.95
@@ -232,7 +233,7 @@ def _spread(
     seconds = np.diff(asked.sent_s[edges])
     off = sums - rate * seconds
     error = float(np.sqrt(batches / (batches - 1) * np.sum(off**2)) / seconds.sum())
-    return float(student.ppf((1 + CONFIDENCE) / 2, batches - 1)) * error
+    return student_quantile((1 + CONFIDENCE) / 2, batches - 1) * error
 
 
 def _one(asked: Asked) -> float:

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
+from observatory.analysis.distributions import binomial_quantile
 from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
 from observatory.core.metric import FLOORS, QUANTILES
 
@@ -35,15 +36,15 @@ def interval_ranks(n: int, p: float) -> tuple[int, int]:
     where n values have no such end.
     """
     tail = (1 - CONFIDENCE) / 2
-    low = int(stats.binom.ppf(tail, n, p))
-    high = int(stats.binom.ppf(1 - tail, n, p)) + 1
+    low = binomial_quantile(tail, n, p)
+    high = binomial_quantile(1 - tail, n, p) + 1
     return low, high
 
 
 @lru_cache(maxsize=4096)
 def lower_bound_rank(n: int, p: float) -> int:
     """The highest rank (from 1) that the p-quantile is at least, with 95 % confidence; 0: none."""
-    return int(stats.binom.ppf(1 - CONFIDENCE, n, p)) if n else 0
+    return binomial_quantile(1 - CONFIDENCE, n, p) if n else 0
 
 
 def percentile(ordered: Values, statistic: str, failure_bound: float | None = None) -> Estimate:
