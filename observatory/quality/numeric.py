@@ -82,7 +82,8 @@ def _values(match: re.Match[str]) -> list[Decimal]:
         pieces = [re.sub(_SEPARATOR, "", whole)]
     else:
         pieces = re.split(_SEPARATOR, whole)
-    pieces[-1] += tail
+    if pieces[-1] or match["decimals"] or match["bare"]:  # no exponent without a number before it
+        pieces[-1] += tail
     pieces = [piece for piece in pieces if piece and len(piece) <= _MOST_DIGITS]
     values = [Decimal(piece) for piece in pieces]
     if values and (match["sign"] or match["inner_sign"]):

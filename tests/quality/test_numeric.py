@@ -95,3 +95,11 @@ def test_any_whole_number_is_read_back_in_every_dress(value: int) -> None:
 def test_any_amount_of_money_is_read_back(value: Decimal) -> None:
     sign = "-" if value < 0 else ""
     assert number(float(value), f"He pays {sign}${abs(value):,} in all.") == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [("0,E0", "0"), ("12,e3", "12"), ("1'E+2", "1"), ("7,.5", "0.5"), ("3,e", "3")],
+)
+def test_an_exponent_after_a_separator_belongs_to_no_number(answer: str, value: str) -> None:
+    assert final_number(answer) == Decimal(value)
