@@ -1,13 +1,14 @@
-"""Every metric of the metric table for every stage of a run: the rows of table stage_metrics.
+"""The figures of a sealed run: every metric of every stage, its costs, and the tokens billed.
 
 A pure function of the manifest and the sealed frames, so that `rebuild` gives the same rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import polars as pl
 
+from observatory.analysis.billing import billed_tokens, stage_costs
 from observatory.analysis.energy_metrics import (
     BasedRow,
     energy_metrics,
@@ -24,8 +25,8 @@ from observatory.analysis.stage_data import Basis, StageData, gather
 from observatory.analysis.windows import Window, loaded_stages, window_of
 from observatory.core.metric import FLOORS, METRICS, QUANTILES
 from observatory.core.run import Manifest
-from observatory.store.frames import RunFrames, polars_schema
-from observatory.store.schema import STAGE_METRICS
+from observatory.store.frames import RunFigures, RunFrames, frame_of
+from observatory.store.schema import STAGE_COSTS, STAGE_METRICS
 
 OF_STREAMED_TOKENS = frozenset({"tpot_s", "output_tps_user", "output_tps"})
 """Metrics that count tokens by their text: no better than what counted them."""
@@ -33,45 +34,54 @@ _PLACES = {metric.name: place for place, metric in enumerate(METRICS)}
 _STATISTICS = ("value", *QUANTILES, "mean", *(f"{name}_ok" for name in (*QUANTILES, "mean")))
 
 
-def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
-    """One row a stage, metric and statistic; columns of STAGE_METRICS without run_id.
+def run_figures(manifest: Manifest, frames: RunFrames) -> RunFigures:
+    """Everything that a sealed run's facts give: metrics and costs of each stage, the tokens billed.
 
     Metrics with quantiles have p50 ... p999 and mean, and the same with _ok; the others `value`.
-    A stage without a steady window has them all null with reason `no_window`.
+    A stage without a steady window has them all null with reason `no_window`, and no costs.
     """
     requests = request_frame(frames)
-    rows: list[tuple[object, ...]] = []
+    billed = billed_tokens(manifest, frames)
+    metrics: list[tuple[object, ...]] = []
+    costs: list[tuple[object, ...]] = []
     for stage in loaded_stages(manifest):
         window = window_of(manifest, stage)
-        scopes: dict[str, str | None] = {}
         if window is None:
-            found = _without_window()
-        else:
-            data = gather(manifest, frames, requests, window)
-            found, scopes = _of_stage(data), scopes_of(data)
-        ordered = sorted(found, key=lambda row: (_PLACES[row[0]], _STATISTICS.index(row[1])))
-        for metric, statistic, estimate, basis in ordered:
-            rows.append(
-                (
-                    stage.index,
-                    metric,
-                    statistic,
-                    estimate.value,
-                    estimate.low,
-                    estimate.high,
-                    estimate.bound,
-                    estimate.n,
-                    estimate.needs_n,
-                    basis if estimate.value is not None else None,
-                    estimate.reason,
-                    scopes.get(metric) if estimate.value is not None else None,
-                    estimate.effective_n,
-                    needs_s(estimate, window),
-                )
-            )
-    schema = polars_schema(STAGE_METRICS)
-    names = [name for name in schema if name != "run_id"]
-    return pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
+            metrics += _metric_rows(stage.index, _without_window(), None, {})
+            continue
+        data = gather(manifest, frames, requests, window)
+        metrics += _metric_rows(stage.index, _of_stage(data), window, scopes_of(data))
+        costs += stage_costs(data, billed)
+    return RunFigures(frame_of(STAGE_METRICS, metrics), billed, frame_of(STAGE_COSTS, costs))
+
+
+def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
+    """One row a stage, metric and statistic: the part of run_figures that is in no bill."""
+    return run_figures(manifest, frames).stage_metrics
+
+
+def _metric_rows(
+    stage: int, found: Iterable[BasedRow], window: Window | None, scopes: Mapping[str, str | None]
+) -> Iterator[tuple[object, ...]]:
+    """Rows of STAGE_METRICS without run_id, in the order of the metric table."""
+    ordered = sorted(found, key=lambda row: (_PLACES[row[0]], _STATISTICS.index(row[1])))
+    for metric, statistic, estimate, basis in ordered:
+        yield (
+            stage,
+            metric,
+            statistic,
+            estimate.value,
+            estimate.low,
+            estimate.high,
+            estimate.bound,
+            estimate.n,
+            estimate.needs_n,
+            basis if estimate.value is not None else None,
+            estimate.reason,
+            scopes.get(metric) if estimate.value is not None else None,
+            estimate.effective_n,
+            needs_s(estimate, window),
+        )
 
 
 def needs_s(estimate: Estimate, window: Window | None) -> float | None:

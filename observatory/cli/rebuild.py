@@ -15,7 +15,7 @@ def rebuild(results: ResultsOption = None) -> None:
 
     Example: observatory rebuild
     """
-    from observatory.analysis.stage_metrics import stage_metrics
+    from observatory.analysis.stage_metrics import run_figures
     from observatory.core.workspace import open_workspace
     from observatory.runner.recovery import seal_crashed_runs
     from observatory.store.manifest import stray_folders
@@ -24,7 +24,7 @@ def rebuild(results: ResultsOption = None) -> None:
     workspace = open_workspace(results)
     for line in seal_crashed_runs(workspace):
         echo(line)
-    result = rebuild_database(workspace, stage_metrics, say=lambda line: echo(line, err=True))
+    result = rebuild_database(workspace, run_figures, say=lambda line: echo(line, err=True))
     for folder in stray_folders(workspace):
         echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     for run_id in result.unsealed:

@@ -3,7 +3,52 @@
 A missing count makes a missing cost, never zero; machine_money has what is billed by hours.
 """
 
-from observatory.economics.price_rows import MILLION, AppliedPrices
+from typing import NamedTuple
+
+from observatory.economics.price_rows import MILLION, AppliedPrices, PriceKind, PriceRow
+
+
+class TokenCharge(NamedTuple):
+    """Tokens of one kind at one price: tokens x usd_per_million / 1e6 US dollars.
+
+    usd_per_million is None where the kind has no known price.
+    """
+
+    kind: PriceKind
+    tokens: int
+    usd_per_million: float | None
+
+
+def token_charges(
+    prices: AppliedPrices,
+    prompt_tokens: int | None,
+    cached_tokens: int | None,
+    output_tokens: int | None,
+    cache_write_tokens: int | None = None,
+) -> list[TokenCharge]:
+    """The charges of one answer: input and output, and each other kind that has tokens.
+
+    cached_tokens and cache_write_tokens are parts of prompt_tokens; where they are not known, or have no
+    price of their own, they are charged as any prompt token. A prompt beyond a tier's start is charged at
+    that tier in whole. Empty where a count is missing or the counts contradict each other.
+    """
+    if prompt_tokens is None or output_tokens is None:
+        return []
+    cached, written = cached_tokens or 0, cache_write_tokens or 0
+    if min(prompt_tokens, output_tokens, cached, written) < 0 or cached + written > prompt_tokens:
+        return []
+    fresh = prices.row("input")
+
+    def charge(kind: PriceKind, tokens: int, row: PriceRow | None) -> TokenCharge:
+        return TokenCharge(kind, tokens, None if row is None else row.usd_at(prompt_tokens))
+
+    charges = [charge("input", prompt_tokens - cached - written, fresh)]
+    if cached:
+        charges.append(charge("cached_input", cached, prices.row("cached_input") or fresh))
+    if written:
+        charges.append(charge("cache_write", written, prices.row("cache_write") or fresh))
+    charges.append(charge("output", output_tokens, prices.row("output")))
+    return charges
 
 
 def request_cost_usd(
@@ -13,23 +58,11 @@ def request_cost_usd(
     output_tokens: int | None,
     cache_write_tokens: int | None = None,
 ) -> float | None:
-    """US dollars of one request billed by tokens; None without a price or without its counts.
-
-    cached_tokens and cache_write_tokens are parts of prompt_tokens; where the endpoint did not say
-    them, or they have no price of their own, they are charged as any prompt token. A prompt beyond
-    a tier's start is charged at that tier in whole. Counts that contradict each other give None.
-    """
-    fresh, output = prices.row("input"), prices.row("output")
-    if fresh is None or output is None or prompt_tokens is None or output_tokens is None:
-        return None
-    cached, written = cached_tokens or 0, cache_write_tokens or 0
-    if min(prompt_tokens, output_tokens, cached, written) < 0 or cached + written > prompt_tokens:
-        return None
-    cached_row = prices.row("cached_input") or fresh
-    written_row = prices.row("cache_write") or fresh
-    return (
-        (prompt_tokens - cached - written) * fresh.usd_at(prompt_tokens)
-        + cached * cached_row.usd_at(prompt_tokens)
-        + written * written_row.usd_at(prompt_tokens)
-        + output_tokens * output.usd_at(prompt_tokens)
-    ) / MILLION
+    """US dollars of one answer: the sum of its token_charges; None without a price or without its counts."""
+    charges = token_charges(prices, prompt_tokens, cached_tokens, output_tokens, cache_write_tokens)
+    total = 0.0
+    for charge in charges:
+        if charge.usd_per_million is None:
+            return None
+        total += charge.tokens * charge.usd_per_million
+    return total / MILLION if charges else None

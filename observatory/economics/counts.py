@@ -1,8 +1,9 @@
 """Whether an answer's token counts can be true, by the answer itself. Pure.
 
 No bill is computed from counts that cannot be true, and a cap counts the worst case instead.
-store/token_charges.py has the same rule in SQL.
 """
+
+from typing import NamedTuple
 
 from observatory.core.record import Attempt
 
@@ -10,35 +11,68 @@ CHARACTERS_A_TOKEN = 16
 """On average over an answer, more than any tokenizer packs into a token: English has 4 to 5."""
 
 
-def billable(attempt: Attempt) -> bool:
-    """Whether a bill may be computed from the answer's counts: usage states the output, the answer came to
-    its end, and nothing in it contradicts them.
+class AnswerCounts(NamedTuple):
+    """What decides about the counts of one attempt. events: those with text; characters: of all its text.
+
+    Token counts are None where they are not known.
+    """
+
+    prompt: int | None
+    cached: int | None
+    cache_write: int | None
+    output: int | None
+    output_from: str | None
+    outcome: str
+    finish_reason: str | None
+    saw_done: bool
+    events: int
+    characters: int
+
+
+def counts_of(attempt: Attempt) -> AnswerCounts:
+    """The counts of an attempt's record."""
+    tokens = attempt.tokens
+    return AnswerCounts(
+        tokens.prompt,
+        tokens.cached,
+        tokens.cache_write,
+        tokens.output,
+        tokens.output_from,
+        attempt.outcome,
+        attempt.finish_reason,
+        attempt.saw_done,
+        len(attempt.event_ns),
+        attempt.answer_characters + attempt.reasoning_characters,
+    )
+
+
+def billable(counts: AnswerCounts) -> bool:
+    """Whether a bill may be computed from the counts: usage states the output, the answer came to its end,
+    and nothing in it contradicts them.
 
     A count of events is no statement of what is billed. Some services count along in every event: of an
     answer that broke off, such usage is what had come so far, and not what is billed.
     """
-    if attempt.tokens.output is None or attempt.tokens.output_from != "usage":
+    if counts.output is None or counts.output_from != "usage":
         return False
-    if attempt.outcome != "ok" and attempt.finish_reason is None and not attempt.saw_done:
+    if counts.outcome != "ok" and counts.finish_reason is None and not counts.saw_done:
         return False
-    return not contradicted(attempt)
+    return not contradicted(counts)
 
 
-def contradicted(attempt: Attempt) -> bool:
+def contradicted(counts: AnswerCounts) -> bool:
     """Whether the answer contradicts what its usage counts.
 
     A text event is at least a token; a token is at most so many characters; a prompt has a token at
     least; and what came from the cache or went to it is a part of the prompt.
     """
-    counts = attempt.tokens
     cached = (counts.cached or 0) + (counts.cache_write or 0)
     if counts.prompt is not None and cached > counts.prompt:
         return True
     if counts.output is None or counts.output_from != "usage":
         return False
-    characters = attempt.answer_characters + attempt.reasoning_characters
     return (
         counts.prompt == 0
-        or counts.output < len(attempt.event_ns)
-        or counts.output * CHARACTERS_A_TOKEN < characters
+        or counts.output < counts.events
+        or counts.output * CHARACTERS_A_TOKEN < counts.characters
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from observatory.core.record import Attempt
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.counts import billable
+from observatory.economics.counts import billable, counts_of
 from observatory.economics.price_rows import AppliedPrices
 from observatory.load.handoff import Caps
 
@@ -148,7 +148,7 @@ class Budget:
         if attempt.sent is None or attempt.http_status in _NEVER_BILLED:
             return 0, 0.0, True
         counts = attempt.tokens
-        if counts.output is not None and billable(attempt):
+        if counts.output is not None and billable(counts_of(attempt)):
             usd = self._cost_of(attempt)
             if usd is not None:
                 return counts.output, usd, True

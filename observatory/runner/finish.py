@@ -13,12 +13,13 @@ import polars as pl
 from observatory.analysis.energy_ledger import energy_ledger
 from observatory.analysis.identity_checks import with_identity
 from observatory.analysis.judge import judge_run
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures, stage_metrics
 from observatory.analysis.thresholds import as_applied
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.runner.earlier import earlier_run
+from observatory.store.frames import RunFigures
 from observatory.store.run_folder import RunFrames, read_frames, read_manifest, seal, write_manifest
 from observatory.store.seals import keep_judged
 from observatory.store.warehouse import IngestResult, ingest
@@ -53,15 +54,14 @@ def finish_run(
     frames = read_frames(folder)
     sealed = msgspec.structs.replace(sealed, earlier=earlier_run(workspace, sealed))
     judged = keep_judged(folder, judge(sealed, frames))
-    metrics = stage_metrics(judged, frames)
+    figures = run_figures(judged, frames)
 
-    def summarise(other: Manifest, its_frames: RunFrames) -> pl.DataFrame:
+    def summarise(other: Manifest, its_frames: RunFrames) -> RunFigures:
         """This run's rows are there already; ingest also takes in runs that were waiting."""
-        return metrics if other.run_id == judged.run_id else stage_metrics(other, its_frames)
+        return figures if other.run_id == judged.run_id else run_figures(other, its_frames)
 
-    return FinishedRun(
-        folder, judged, metrics, ingest(workspace, folder, summarise), *_bill(frames)
-    )
+    ingested = ingest(workspace, folder, summarise)
+    return FinishedRun(folder, judged, figures.stage_metrics, ingested, *_bill(frames))
 
 
 def reread(folder: Path) -> FinishedRun:

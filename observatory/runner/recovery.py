@@ -19,10 +19,10 @@ def recover_crashed_runs(workspace: Workspace) -> list[str]:
     """Seal, judge and ingest what nobody writes any more; a line for each run that was saved."""
     lines = seal_crashed_runs(workspace)
     if lines:
-        from observatory.analysis.stage_metrics import stage_metrics
+        from observatory.analysis.stage_metrics import run_figures
         from observatory.store.warehouse import ingest_pending
 
-        ingest_pending(workspace, stage_metrics)
+        ingest_pending(workspace, run_figures)
     return lines
 
 

@@ -3,26 +3,7 @@
 Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.store.token_charges import COUNTED, IN_BAND, PINNED_STEPS, bands
 from observatory.store.view import View, ViewColumn
-
-
-def _of_kind(kind: str, tokens: str, price: str) -> str:
-    return f"{{'kind': '{kind}', 'tokens': {tokens}, 'usd': {price}}}"
-
-
-_KINDS = ",\n      ".join(
-    (
-        _of_kind(
-            "input",
-            "a.prompt_tokens - coalesce(a.cached_tokens, 0) - coalesce(a.cache_write_tokens, 0)",
-            "b.input_usd",
-        ),
-        _of_kind("cached_input", "coalesce(a.cached_tokens, 0)", "b.cached_input_usd"),
-        _of_kind("cache_write", "coalesce(a.cache_write_tokens, 0)", "b.cache_write_usd"),
-        _of_kind("output", "a.output_tokens", "b.output_usd"),
-    )
-)
 
 REQUEST_COSTS = View(
     "request_costs",
@@ -57,21 +38,11 @@ REQUEST_COSTS = View(
 JOIN runs u ON u.run_id = c.run_id
 JOIN prices i ON i.run_id = c.run_id AND i.kind = 'input'
 LEFT JOIN prices p ON p.run_id = c.run_id AND p.kind = c.kind""",
-    f"""WITH steps AS (
-  {PINNED_STEPS}
-), bands AS (
-  {bands("steps")}
-), taken_apart AS (
-  SELECT a.run_id, a.stage, a.request, unnest([
-      {_KINDS}
-    ]) AS part
-  FROM attempts a JOIN bands b ON {IN_BAND}
-  WHERE {COUNTED} AND b.input_usd IS NOT NULL AND b.output_usd IS NOT NULL
-), charged AS (
-  SELECT run_id, stage, request, part.kind AS kind, part.usd AS usd_per_million,
-    sum(part.tokens)::BIGINT AS tokens
-  FROM taken_apart WHERE part.tokens > 0 OR part.kind IN ('input', 'output')
-  GROUP BY ALL
+    """WITH charged AS (
+  SELECT run_id, stage, request, kind, sum(tokens)::BIGINT AS tokens,
+    usd_per_million
+  FROM billed_tokens WHERE usd_per_million IS NOT NULL
+  GROUP BY run_id, stage, request, kind, usd_per_million
 )
 """,
 )

@@ -3,6 +3,7 @@
 The frames' columns are exactly those of store.schema, run_id included.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,25 @@ class RunFrames:
     attempts: pl.DataFrame
     samples: pl.DataFrame
     ticks: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What the analysis of a sealed run adds to its facts, one frame a table of the same name.
+
+    The columns are those of store.schema without run_id.
+    """
+
+    stage_metrics: pl.DataFrame
+    billed_tokens: pl.DataFrame
+    stage_costs: pl.DataFrame
+
+
+def frame_of(table: Table, rows: Sequence[Sequence[object]]) -> pl.DataFrame:
+    """Rows in the order of a table's columns without run_id."""
+    schema = polars_schema(table)
+    names = [name for name in schema if name != "run_id"]
+    return pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
 
 
 def read_frames(folder: Path) -> RunFrames:

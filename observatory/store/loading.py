@@ -14,14 +14,16 @@ import polars as pl
 
 from observatory.core.run import Manifest
 from observatory.economics.prices import AppliedPrices
-from observatory.store.frames import SEALED_TABLES, RunFrames
+from observatory.store.frames import SEALED_TABLES, RunFigures, RunFrames
 from observatory.store.library_paths import library_path
 from observatory.store.schema import (
+    BILLED_TOKENS,
     ENERGY,
     FINDINGS,
     OF_RUNS,
     PRICES,
     RUNS,
+    STAGE_COSTS,
     STAGE_METRICS,
     STAGES,
     THRESHOLDS,
@@ -29,8 +31,8 @@ from observatory.store.schema import (
 )
 
 Row = Mapping[str, Any]
-Summarise = Callable[[Manifest, RunFrames], pl.DataFrame]
-"""Makes the stage_metrics of a run (columns of STAGE_METRICS without run_id); analysis' part."""
+Summarise = Callable[[Manifest, RunFrames], RunFigures]
+"""Computes the figures of a run; the function is in analysis."""
 
 
 _OF_RUNS = {column.name for column in RUNS.columns}
@@ -41,7 +43,7 @@ def load_run(
     folder: Path,
     manifest: Manifest,
     identity: Row,
-    stage_metrics: pl.DataFrame,
+    figures: RunFigures,
 ) -> None:
     """Put a sealed run into the tables. identity: label and manifest_sha256, as they were read."""
     remove_run(connection, manifest.run_id)
@@ -54,7 +56,12 @@ def load_run(
     _insert(connection, FINDINGS, [msgspec.structs.asdict(f) for f in manifest.findings], manifest)
     thresholds = [msgspec.structs.asdict(row) for row in manifest.thresholds]
     _insert(connection, THRESHOLDS, thresholds, manifest)
-    _insert(connection, STAGE_METRICS, stage_metrics.to_dicts(), manifest)
+    for table, frame in (
+        (STAGE_METRICS, figures.stage_metrics),
+        (BILLED_TOKENS, figures.billed_tokens),
+        (STAGE_COSTS, figures.stage_costs),
+    ):
+        _insert_frame(connection, table, frame, manifest.run_id)
 
 
 def remove_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
@@ -166,6 +173,21 @@ def _insert(
     # By name: in a database that was brought up to date, newer columns stand last.
     names = ", ".join(column.name for column in table.columns)
     connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {columns}", values)
+
+
+def _insert_frame(
+    connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, run_id: str
+) -> None:
+    """The rows of a frame without run_id, a list a column."""
+    if not frame.height:
+        return
+    columns = [column for column in table.columns if column.name in frame.columns]
+    names = ", ".join(column.name for column in columns)
+    values = ", ".join(f"unnest(?::{column.type}[])" for column in columns)
+    connection.execute(
+        f"INSERT INTO {table.name} (run_id, {names}) SELECT ?, {values}",
+        [run_id, *(frame.get_column(column.name).to_list() for column in columns)],
+    )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:

@@ -95,6 +95,12 @@ def _mend(connection: duckdb.DuckDBPyConnection) -> None:
         _say_anew(connection, table)
 
 
+def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables of what a run was charged; every run is taken in again, to fill them."""
+    _mend(connection)
+    connection.execute("UPDATE runs SET manifest_sha256 = NULL")
+
+
 def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     present = _columns_of(connection, table)
     for column in table.columns:
@@ -127,6 +133,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(4, "add_energy_evidence", _add_energy_evidence),
     Migration(5, "add_apis_and_money", _add_apis_and_money),
     Migration(6, "mend", _mend),
+    Migration(7, "store_costs", _store_costs),
 )
 
 

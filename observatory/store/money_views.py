@@ -1,21 +1,16 @@
-"""What each stage's money is made of, and what each run can be reckoned with: cost_components, money_per_run.
+"""The costs of each stage with its run and load, and what a run's costs are computed from: cost_components,
+money_per_run.
 
-They say in SQL what economics.machine_money says in Python over a stage. Plain SQL only: analysts read
-the file with DuckDB 1.5 too.
+Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
 from observatory.core.metric import MEAN_FLOOR
-from observatory.store.energy_view import CHOSEN
 from observatory.store.view import View, ViewColumn
 
-_IDLE_W = "i.energy_j / nullif((i.window_end_ns - i.window_start_ns) / 1e9, 0)"
 _TARIFF = """coalesce(t.usd, (p.details ->> 'electricity_usd_per_kwh')::DOUBLE)"""
 _PAYS = f"""({_TARIFF} IS NOT NULL OR CASE WHEN (p.details -> 'rate_includes') IS NULL
     THEN coalesce((p.details ->> 'owned')::BOOLEAN, false)
     ELSE NOT list_contains(from_json(p.details -> 'rate_includes', '["VARCHAR"]'), 'electricity') END)"""
-
-_UNSHARED = "CASE WHEN k.share IS NULL THEN 'not_computed' END"
-"""A run that was taken in before busy_fraction was a metric has no usage until observatory rebuild."""
 
 _METRICS = """SELECT run_id, stage,
     max(value) FILTER (WHERE metric = 'busy_fraction') AS busy_fraction,
@@ -63,77 +58,6 @@ _STAGES = f"""windows AS (
     CASE WHEN count(output_tokens) = count(*) THEN sum(output_tokens) END AS output_tokens
   FROM ended GROUP BY run_id, stage
 )"""
-
-_COMPONENTS = f"""WITH {_STAGES}, {CHOSEN}, machines AS (
-  SELECT p.run_id, p.usd, p.basis, p.source,
-    coalesce((p.details ->> 'accelerators')::BIGINT, 1) AS accelerators,
-    {_TARIFF} AS usd_per_kwh, coalesce(t.source, p.source) AS tariff_source,
-    {_PAYS} AS pays_electricity, o.usd AS operations_usd, o.basis AS operations_basis,
-    o.source AS operations_source
-  FROM prices p
-  LEFT JOIN prices t ON t.run_id = p.run_id AND t.kind = 'electricity_kwh'
-  LEFT JOIN prices o ON o.run_id = p.run_id AND o.kind = 'operations_hour'
-  WHERE p.kind = 'machine_hour'
-), kept AS (
-  SELECT w.*, m.* EXCLUDE (run_id), v.accounting,
-    CASE WHEN v.accounting = 'usage' THEN w.busy_fraction ELSE 1.0 END AS share
-  FROM windows w JOIN machines m ON m.run_id = w.run_id
-  CROSS JOIN (VALUES ('reservation'), ('usage')) v(accounting)
-), parts_of_energy AS (
-  SELECT k.run_id, k.stage, k.accounting, k.usd_per_kwh, k.tariff_source, e.scope, e.method,
-    coalesce(e.reason, {_UNSHARED}) AS reason,
-    CASE WHEN e.basis = 'measured' THEN k.basis ELSE e.basis END AS basis,
-    CASE WHEN e.energy_j IS NOT NULL AND k.share IS NOT NULL
-      THEN greatest(0.0, e.energy_j - coalesce({_IDLE_W}, 0.0) * k.window_s * (1 - k.share)) END
-      / 3.6e6 AS kwh
-  FROM kept k
-  JOIN parts e ON e.run_id = k.run_id AND e.stage = k.stage AND e.subject = 'target'
-    AND NOT e.inside_host
-  LEFT JOIN parts i ON i.run_id = e.run_id AND i.stage IS NULL AND i.subject = 'target'
-    AND i.scope = e.scope AND NOT i.inside_host
-  WHERE k.pays_electricity AND k.usd_per_kwh IS NOT NULL
-    AND NOT coalesce(k.energy_reason LIKE 'energy_%:%', false)
-), components AS (
-  SELECT run_id, stage, accounting, 'accelerators' AS component,
-    accelerators * window_s / 3600 * share AS quantity, 'accelerator-hour' AS unit,
-    usd / accelerators AS usd_per_unit, basis, source, {_UNSHARED} AS reason
-  FROM kept k
-  UNION ALL
-  SELECT run_id, stage, accounting, 'electricity_' || scope, kwh, 'kWh', usd_per_kwh, basis,
-    concat(tariff_source, '; energy: ', method), reason
-  FROM parts_of_energy
-  UNION ALL
-  SELECT k.run_id, k.stage, k.accounting, 'electricity', NULL, 'kWh', k.usd_per_kwh, NULL,
-    k.tariff_source, CASE WHEN k.usd_per_kwh IS NULL THEN 'no_tariff'
-      ELSE coalesce(k.energy_reason, 'no_energy_sensor') END
-  FROM kept k
-  WHERE k.pays_electricity AND NOT EXISTS (
-    FROM parts_of_energy e WHERE e.run_id = k.run_id AND e.stage = k.stage)
-  UNION ALL
-  SELECT run_id, stage, accounting, 'operations', window_s / 3600 * share, 'hour', operations_usd,
-    operations_basis, operations_source, {_UNSHARED}
-  FROM kept k WHERE operations_usd IS NOT NULL
-  UNION ALL
-  SELECT w.run_id, w.stage, 'tokens', c.kind, sum(c.tokens) / 1e6, 'million tokens',
-    CASE WHEN any_value(w.cost_usd) IS NULL THEN NULL
-      ELSE coalesce(sum(c.usd ORDER BY c.usd) / nullif(sum(c.tokens) / 1e6, 0), any_value(c.usd_per_million)) END,
-    any_value(c.basis), any_value(c.source), any_value(w.cost_reason)
-  FROM windows w
-  JOIN attempts f ON f.run_id = w.run_id AND f.stage = w.stage AND f.final
-    AND f.ended_ns >= w.steady_start_ns AND f.ended_ns < w.steady_end_ns
-  JOIN request_costs c ON c.run_id = f.run_id AND c.stage = f.stage AND c.request = f.request
-  GROUP BY w.run_id, w.stage, c.kind
-  UNION ALL
-  SELECT w.run_id, w.stage, 'tokens', p.kind, NULL, 'million tokens', p.usd, p.basis, p.source,
-    w.cost_reason
-  FROM windows w JOIN prices p ON p.run_id = w.run_id AND p.kind IN ('input', 'output')
-  WHERE w.cost_usd IS NULL AND w.cost_reason IS NOT NULL AND NOT EXISTS (
-    FROM attempts f
-    JOIN request_costs c ON c.run_id = f.run_id AND c.stage = f.stage AND c.request = f.request
-    WHERE f.run_id = w.run_id AND f.stage = w.stage AND f.final
-      AND f.ended_ns >= w.steady_start_ns AND f.ended_ns < w.steady_end_ns)
-)
-"""
 
 
 def cost_components(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, ...]) -> View:
@@ -186,12 +110,12 @@ def cost_components(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, .
                 "output_tokens", "n.output_tokens", "of them; null where one is not counted"
             ),
         ),
-        """FROM components c
+        """FROM stage_costs c
 JOIN windows w ON w.run_id = c.run_id AND w.stage = c.stage
 JOIN stages g ON g.run_id = c.run_id AND g.stage = c.stage
 JOIN runs u ON u.run_id = c.run_id
 LEFT JOIN tokens n ON n.run_id = c.run_id AND n.stage = c.stage""",
-        _COMPONENTS,
+        f"WITH {_STAGES}\n",
     )
 
 

@@ -7,7 +7,7 @@ reason, never zero.
 from observatory.economics.ledger_book import LEDGER
 from observatory.economics.list_prices import UNCOUNTED
 from observatory.store.macro import Macro, Parameter
-from observatory.store.token_charges import COUNTED, IN_BAND, PINNED_STEPS, bands
+from observatory.store.token_charges import IN_BAND, PINNED_STEPS, bands
 
 _AS_OF = Parameter("as_of", "date whose prices hold, null: today", "NULL")
 _IN_BOOK = Parameter(
@@ -176,10 +176,12 @@ REPRICE = Macro(
     q.charged_source, true, false
   FROM asked q WHERE q.as_charged AND q.charged_source IS NOT NULL
 ), tokens AS (
-  SELECT a.run_id, a.prompt_tokens, a.output_tokens,
-    CASE WHEN caching THEN coalesce(a.cached_tokens, 0) ELSE 0 END AS cached,
-    CASE WHEN caching THEN coalesce(a.cache_write_tokens, 0) ELSE 0 END AS written
-  FROM attempts a JOIN asked q ON q.run_id = a.run_id WHERE {COUNTED}
+  SELECT a.run_id, coalesce(sum(a.tokens) FILTER (WHERE a.kind <> 'output'), 0)::BIGINT AS prompt_tokens,
+    coalesce(sum(a.tokens) FILTER (WHERE a.kind = 'output'), 0)::BIGINT AS output_tokens,
+    coalesce(sum(a.tokens) FILTER (WHERE caching AND a.kind = 'cached_input'), 0)::BIGINT AS cached,
+    coalesce(sum(a.tokens) FILTER (WHERE caching AND a.kind = 'cache_write'), 0)::BIGINT AS written
+  FROM billed_tokens a JOIN asked q ON q.run_id = a.run_id
+  GROUP BY a.run_id, a.stage, a.request, a.attempt
 ), totals AS (
   SELECT a.run_id, count(*) AS counted, sum(a.prompt_tokens)::BIGINT AS prompt_tokens,
     sum(a.cached)::BIGINT AS cached_tokens, sum(a.written)::BIGINT AS cache_write_tokens,

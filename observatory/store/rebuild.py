@@ -88,12 +88,12 @@ def _fill(
             say(f"taking in {entry.run_id}")
             try:
                 manifest, identity = read_for_ingest(entry.folder)
-                frame = summarise(manifest, read_frames(entry.folder))
+                figures = summarise(manifest, read_frames(entry.folder))
             except ObservatoryError as error:
                 left_out.append(str(error))
                 continue
             with transaction(connection):
-                load_run(connection, entry.folder, manifest, identity, frame)
+                load_run(connection, entry.folder, manifest, identity, figures)
             ingested.append(manifest.run_id)
             if (what := identity["changed_since_sealed"]) is not None:
                 changed.append(f"{manifest.run_id}: {in_words(what)}")

@@ -20,7 +20,7 @@ from observatory.core.record import (
     WorkerTick,
 )
 from observatory.core.sample import Sample
-from observatory.economics.counts import billable
+from observatory.economics.counts import billable, counts_of
 from observatory.store.frames import polars_schema
 from observatory.store.schema import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
 
@@ -60,7 +60,10 @@ def requests_frame(
 ) -> pl.DataFrame:
     """Rows of table requests. A request costs what its tries together cost, null if none had a cost; one
     whose counts are not stated, or cannot be true, has none."""
-    costs = [_sum_or_none([cost(a.tokens) for a in r.attempts if billable(a)]) for r in records]
+    costs = [
+        _sum_or_none([cost(a.tokens) for a in r.attempts if billable(counts_of(a))])
+        for r in records
+    ]
     columns: dict[str, Any] = {
         column: [getattr(record, field) for record in records]
         for column, field in _REQUEST_FIELDS.items()

@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -446,6 +446,50 @@ PRICES = Table(
     ),
 )
 
+BILLED_TOKENS = Table(
+    "billed_tokens",
+    "Tokens of each attempt by kind, as a bill counts them, with the price that was applied; only of attempts "
+    "whose counts are stated by usage, whole, and not contradicted. Filled when a run is taken in.",
+    ("run_id", "stage", "request", "attempt", "kind"),
+    (
+        _RUN,
+        _STAGE,
+        Column("request", "BIGINT", "request of the stage"),
+        Column("attempt", "INTEGER", "number of the attempt, from 0"),
+        Column(
+            "kind",
+            "VARCHAR",
+            "input (not cached), cached_input, cache_write or output; a kind without a token is left out, "
+            "but for input and output",
+        ),
+        Column("tokens", "BIGINT", "tokens of the kind"),
+        Column(
+            "usd_per_million",
+            "DOUBLE",
+            "US dollars per million tokens at this prompt's size; null where the target has no price by tokens",
+        ),
+    ),
+)
+
+STAGE_COSTS = Table(
+    "stage_costs",
+    "Components of what each steady window cost, by accounting; the view cost_components adds the run and "
+    "the load level. Filled when a run is taken in.",
+    ("run_id", "stage", "accounting", "component"),
+    (
+        _RUN,
+        _STAGE,
+        Column("accounting", "VARCHAR", "tokens, reservation or usage"),
+        Column("component", "VARCHAR", "as in cost_components"),
+        Column("quantity", "DOUBLE", "in unit; null where it is not known"),
+        Column("unit", "VARCHAR", "accelerator-hour, kWh, hour or million tokens"),
+        Column("usd_per_unit", "DOUBLE", "US dollars per unit; null where it is not known"),
+        Column("basis", "VARCHAR", "stated, example, list_price, emulated, estimated or modelled"),
+        Column("source", "VARCHAR", "where price and energy come from"),
+        Column("reason", "VARCHAR", "why it is missing or doubtful"),
+    ),
+)
+
 FINDINGS = Table(
     "findings",
     "Doubts about a run, each with what was seen and the threshold it was held against.",
@@ -573,6 +617,8 @@ OF_RUNS: tuple[Table, ...] = (
     FINDINGS,
     THRESHOLDS,
     STAGE_METRICS,
+    BILLED_TOKENS,
+    STAGE_COSTS,
 )
 """Tables whose every row belongs to a run, and goes with it."""
 

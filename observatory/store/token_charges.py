@@ -1,22 +1,8 @@
-"""SQL of what tokens cost: prices by size of prompt as bands, and the tokens of each kind of an attempt.
+"""SQL of another day's or book's prices by size of prompt, as bands, for the macro reprice.
 
-The view over pinned prices and the macro over a book's share this SQL, so that both charge alike. It is the rule
-of economics/cost.py and economics/counts.py.
+A property test holds it to economics.cost, which charged the run.
 """
 
-from observatory.economics.counts import CHARACTERS_A_TOKEN
-
-COUNTED = (
-    "a.prompt_tokens >= 0 AND a.output_tokens >= 0"
-    " AND coalesce(a.cached_tokens, 0) >= 0 AND coalesce(a.cache_write_tokens, 0) >= 0"
-    " AND coalesce(a.cached_tokens, 0) + coalesce(a.cache_write_tokens, 0) <= a.prompt_tokens"
-    " AND a.output_tokens_from = 'usage' AND a.prompt_tokens > 0"
-    " AND (a.outcome = 'ok' OR a.finish_reason IS NOT NULL OR coalesce(a.saw_done, false))"
-    " AND a.output_tokens >= coalesce(len(a.event_gap_ns), 0)"
-    f" AND a.output_tokens * {CHARACTERS_A_TOKEN} >="
-    " coalesce(a.answer_characters, 0) + coalesce(a.reasoning_characters, 0)"
-)
-"""Whether an attempt `a` has the counts that a cost needs, stated by the usage of a whole answer, and they do not contradict each other."""
 _TIERS = """from_json(details -> 'tiers', '[{"above_prompt_tokens": "BIGINT", "usd": "DOUBLE"}]')"""
 PINNED_STEPS = f"""SELECT run_id, kind, 0::BIGINT AS above, usd FROM prices WHERE kind <> 'machine_hour'
   UNION ALL

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import polars as pl
 
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.annotations import is_annotated, label_of, publish_of
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
+from observatory.store.frames import RunFigures
 from observatory.store.loading import Row, Summarise, load_run
 from observatory.store.manifest import (
     MANIFEST_NAME,
@@ -65,22 +65,22 @@ class IngestResult:
 def ingest(
     workspace: Workspace,
     folder: Path,
-    stage_metrics: pl.DataFrame | Summarise,
+    figures: RunFigures | Summarise,
     *,
     wait_s: float = WAIT_S,
 ) -> IngestResult:
     """Take a sealed run into the database; a run that is there already is replaced.
 
-    stage_metrics: the run's rows of that table, or the function that makes them; with the function
+    figures: the run's own, or the function that computes them; with the function
     the runs that were waiting on disk are taken in too. Never raises because the database cannot
     be written: the answer's message then says why, and that the run waits. Raises
     EnvironmentFailed where a sealed file has changed, BadInput where the folder is not sealed.
     """
     manifest, identity = read_for_ingest(folder)
-    if isinstance(stage_metrics, pl.DataFrame):
-        summarise, frame = None, stage_metrics
+    if isinstance(figures, RunFigures):
+        summarise, of_run = None, figures
     else:
-        summarise, frame = stage_metrics, stage_metrics(manifest, read_frames(folder))
+        summarise, of_run = figures, figures(manifest, read_frames(folder))
     try:
         connection = connect(workspace, read_only=False, wait_s=wait_s)
     except (ObservatoryError, OSError, MemoryError) as error:
@@ -89,7 +89,7 @@ def ingest(
     with connection:
         try:
             with transaction(connection):
-                load_run(connection, folder, manifest, identity, frame)
+                load_run(connection, folder, manifest, identity, of_run)
             _take_in_prices(workspace, connection)
         except _OF_THE_MACHINE as error:
             return IngestResult((), _waits([manifest.run_id], error), failed=True)
@@ -162,9 +162,9 @@ def _take_in_pending(
     for folder in pending_runs(workspace, connection):
         try:
             manifest, identity = read_for_ingest(folder)
-            frame = summarise(manifest, read_frames(folder))
+            figures = summarise(manifest, read_frames(folder))
             with transaction(connection):
-                load_run(connection, folder, manifest, identity, frame)
+                load_run(connection, folder, manifest, identity, figures)
             taken.append(manifest.run_id)
         except ObservatoryError as error:
             problems.append(str(error))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.cli.main import app
 from observatory.core.workspace import Workspace
 from observatory.store.manifest import MANIFEST_NAME, read_manifest
@@ -33,7 +33,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         sealed_run(space, made, [record(place) for place in range(35)])
         folder = space.runs / run
         write_seal(folder, read_manifest(folder))
-        ingest(space, folder, stage_metrics)
+        ingest(space, folder, run_figures)
     return space
 
 
@@ -77,7 +77,7 @@ def test_a_changed_run_is_named(
 
 
 def test_sql_names_the_runs_that_the_database_has_marked(changed: Workspace) -> None:
-    rebuild(changed, stage_metrics)
+    rebuild(changed, run_figures)
     found = typed(changed, "sql", "SELECT 1", "--format", "csv")
     assert f"note: r1: {CHANGED}" in found.stderr
     assert found.stdout.split() == ["1", "1"]

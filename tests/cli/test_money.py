@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.cli import breakeven, cost
 from observatory.cli.demand_options import Capacity
 from observatory.core.demand import Assumption
@@ -55,7 +55,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     )
     for run, target in (("r1", facts()), ("r2", own)):
         made = manifest(run, target=target, scenario=SCENARIO, energy=[])
-        ingest(workspace, sealed_run(workspace, made, thirty_five()), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made, thirty_five()), run_figures)
     return workspace
 
 
@@ -204,7 +204,7 @@ def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
     own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)
     for run, target in (("r1", facts()), ("r2", own)):
         made = manifest(run, target=target, scenario=strict, energy=[])
-        ingest(workspace, sealed_run(workspace, made, thirty_five()), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made, thirty_five()), run_figures)
     text = typed(workspace, "breakeven", "llama", "emulated-api")
     assert (
         "llama does not meet the SLO at any stage (asked 90.0% of requests, at best 0.0%)" in text
@@ -228,7 +228,7 @@ def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
             made = msgspec.structs.replace(
                 made, stages=[stage(steady_started=None, steady_ended=None)]
             )
-        ingest(workspace, sealed_run(workspace, made, records), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made, records), run_figures)
     uncounted_text = typed(workspace, "cost", "r1")
     assert "token_counts_missing" in uncounted_text
     assert "not known, some of its answers do not say how many tokens" in uncounted_text
@@ -241,7 +241,7 @@ def test_three_answers_carry_no_price_no_month_and_no_break_even(tmp_path: Path)
     own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)
     for run, target in (("r1", facts()), ("r2", own)):
         made = manifest(run, target=target, scenario=SCENARIO, energy=[])
-        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made), run_figures)
     text = typed(workspace, "cost", "last", "--requests-a-day", "1000")
     assert text.count("needs 30 requests, has 3") >= 5
     assert "a month at 1,000 requests a day: not known, needs 30 requests, has 3" in text
@@ -260,7 +260,7 @@ def test_a_run_of_an_older_version_is_shown_without_its_usage(tmp_path: Path) ->
     workspace = stock(workspace_in(tmp_path))
     own = facts("llama", hosting="self", billing="hours", emulated=False, price=HOUR)
     made = manifest("r1", target=own, scenario=SCENARIO, energy=[])
-    ingest(workspace, sealed_run(workspace, made), stage_metrics)
+    ingest(workspace, sealed_run(workspace, made), run_figures)
     with connect(workspace, read_only=False) as connection:
         connection.execute(
             "DELETE FROM stage_metrics WHERE metric LIKE 'usage%' OR metric = 'busy_fraction'"

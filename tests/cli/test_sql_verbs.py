@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.cli import export, rebuild, runs, schema, sql
 from observatory.cli.answers import show_table
 from observatory.core.errors import BadInput, EnvironmentFailed
@@ -36,7 +36,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = stock(workspace_in(tmp_path_factory.mktemp("kept")))
     own = facts("llama", kind="llamacpp", emulated=False, billing="hours", price=None)
     for made in (manifest("r1"), manifest("r2", target=own)):
-        ingest(workspace, sealed_run(workspace, made), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made), run_figures)
     return workspace
 
 

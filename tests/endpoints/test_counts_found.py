@@ -7,7 +7,7 @@ import pytest
 
 from observatory.core.record import Attempt, Tokens
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.counts import billable, contradicted
+from observatory.economics.counts import billable, contradicted, counts_of
 from observatory.economics.prices import AppliedPrices, PriceRow
 from observatory.endpoints.wires import WireName
 from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
@@ -231,7 +231,7 @@ def test_a_total_neither_adds_nor_denies_output_without_a_reason(
     attempt = read(stream([*TEXT, STOP, event({"choices": [], "usage": given}), DONE])).attempt
     tokens = attempt.tokens
     assert (tokens.prompt, tokens.output, tokens.reasoning) == (prompt, output, reasoning)
-    assert billable(attempt) == (output is not None)
+    assert billable(counts_of(attempt)) == (output is not None)
     hidden = reasoning or 0
     if output is None:
         assert (tokens.output_from, tokens.streamed) == (None, 8 - hidden)
@@ -268,7 +268,7 @@ def test_a_count_of_events_is_no_bill(counts: dict[str, Any] | None, output: int
     attempt = read(stream([*LONG, STOP, *last, DONE])).attempt
     assert attempt.tokens.output == (output or 2)
     assert attempt.tokens.output_from == ("usage" if output else "events")
-    assert billable(attempt) == (output is not None)
+    assert billable(counts_of(attempt)) == (output is not None)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_what_message_start_counts_is_no_answers_count(
     attempt = read(stream([named(one) for one in events]), wire="messages").attempt
     assert attempt.tokens.prompt == 19
     assert attempt.tokens.output == (output or 1)
-    assert billable(attempt) == (output is not None)
+    assert billable(counts_of(attempt)) == (output is not None)
 
 
 def test_a_json_document_behind_a_byte_order_mark() -> None:
@@ -375,7 +375,7 @@ def answer(**fields: Any) -> Attempt:
     ],
 )
 def test_counts_that_the_answer_contradicts(fields: dict[str, Any], found: bool) -> None:
-    assert contradicted(answer(**fields)) == found
+    assert contradicted(counts_of(answer(**fields))) == found
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_counts_up_to_where_an_answer_broke_off_are_no_bill(
     ]
     attempt = read(stream([*texts, *last])).attempt
     assert (attempt.outcome, attempt.tokens.output) == (outcome, 4)
-    assert billable(attempt) == whole_count
+    assert billable(counts_of(attempt)) == whole_count
 
 
 @pytest.mark.parametrize(

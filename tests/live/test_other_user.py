@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.store.warehouse import ingest
 from tests.live.harness import PATIENCE_S
 from tests.store.made_runs import manifest, record, sealed_run, workspace_in
@@ -43,7 +43,7 @@ def theirs() -> Iterator[Path]:
         root.chmod(0o755)
         space = workspace_in(root)
         sealed_run(space, manifest("r1"), [record(place) for place in range(35)])
-        ingest(space, space.runs / "r1", stage_metrics)
+        ingest(space, space.runs / "r1", run_figures)
         (root / "scenarios").mkdir()
         (root / "scenarios" / "short.yaml").write_text(SHORT)
         yield root

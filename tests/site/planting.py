@@ -1,5 +1,6 @@
 """Invented runs put into real warehouses: real tables, views and stage metrics over seeded requests."""
 
+import dataclasses
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.core.clock import Anchor
 from observatory.core.record import Attempt, Outcome, RequestRecord, Tokens
 from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Verdict
@@ -391,7 +392,9 @@ def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
                 getattr(frames, name).write_parquet(folder / f"{name}.parquet")
             frames = read_frames(folder)
             identity = {"label": planted.label, "manifest_sha256": "cd" * 32}
-            figures = with_planted(stage_metrics(manifest, frames), planted)
+            figures = run_figures(manifest, frames)
+            metrics = with_planted(figures.stage_metrics, planted)
+            figures = dataclasses.replace(figures, stage_metrics=metrics)
             load_run(connection, folder, manifest, identity, figures)
     finally:
         connection.close()

@@ -1,11 +1,13 @@
 """Run folders made by hand: journals as workers write them, manifests as the runner does."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from observatory.analysis.stage_metrics import run_figures
 from observatory.core.clock import Anchor
 from observatory.core.journal import encode_entry
 from observatory.core.record import (
@@ -28,9 +30,9 @@ from observatory.core.run import (
 )
 from observatory.core.sample import EnergyRow, Sample
 from observatory.core.workspace import Workspace, open_workspace
-from observatory.store.frames import RunFrames, polars_schema
+from observatory.store.frames import RunFigures, RunFrames, frame_of, polars_schema
 from observatory.store.run_folder import create_run, seal
-from observatory.store.schema import STAGE_METRICS
+from observatory.store.schema import BILLED_TOKENS, STAGE_COSTS, STAGE_METRICS
 
 S = 1_000_000_000
 ANCHOR_UNIX_NS = 1_763_000_000 * S
@@ -231,8 +233,15 @@ def sealed_run(
     return folder
 
 
-def stage_rows(manifest: Manifest, frames: RunFrames | None = None) -> pl.DataFrame:
-    """Stage metrics made up, but a function of the run alone; serves as `summarise`."""
+def stage_rows(manifest: Manifest, frames: RunFrames | None = None) -> RunFigures:
+    """Stage metrics made up, but a function of the run alone, and its true costs; serves as `summarise`."""
+    metrics = _made_metrics(manifest)
+    if frames is None:
+        return RunFigures(metrics, frame_of(BILLED_TOKENS, []), frame_of(STAGE_COSTS, []))
+    return replace(run_figures(manifest, frames), stage_metrics=metrics)
+
+
+def _made_metrics(manifest: Manifest) -> pl.DataFrame:
     names = polars_schema(STAGE_METRICS)
     rows = []
     for times in manifest.stages:

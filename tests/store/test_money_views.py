@@ -16,7 +16,7 @@ from observatory.analysis.serving import (
     refusal,
     replica_of,
 )
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.core.demand import Demand
 from observatory.core.record import RequestRecord, Tokens
 from observatory.core.sample import EnergyRow
@@ -24,7 +24,7 @@ from observatory.core.workspace import Workspace
 from observatory.economics.fleet import monthly_cost
 from observatory.store.database import connect
 from observatory.store.migrations import migrate
-from observatory.store.warehouse import ingest
+from observatory.store.warehouse import ingest, ingest_pending
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage
 from tests.store.made_runs import answer as attempt
 
@@ -83,7 +83,7 @@ def priced(workspace: Workspace, price: Any, energy: list[EnergyRow]) -> None:
     hours = {"kind": "llamacpp", "hosting": "self", "billing": "hours", "emulated": False}
     target = facts() if price is None else facts("self", price=price, **hours)
     made = manifest(target=target, energy=energy)
-    ingest(workspace, sealed_run(workspace, made), stage_metrics)
+    ingest(workspace, sealed_run(workspace, made), run_figures)
 
 
 def sums(workspace: Workspace) -> dict[str, float]:
@@ -156,20 +156,19 @@ def test_energy_that_fails_a_gate_prices_nothing(stocked: Workspace) -> None:
     assert all(row["reason"].startswith("energy_window") for row in rows)
 
 
-def test_usage_of_a_run_from_before_busy_fraction_is_null_with_a_reason_and_not_no_dollars(
+def test_costs_of_a_database_from_before_they_were_stored_come_with_the_next_ingest(
     stocked: Workspace,
 ) -> None:
     priced(stocked, OWNED, [joules(0, "gpu", 7000.0), joules(None, "gpu", 400.0)])
-    with connect(stocked, read_only=False) as connection:
-        connection.execute("DELETE FROM stage_metrics WHERE metric = 'busy_fraction'")
-    rows = ask(stocked, "FROM cost_components WHERE accounting = 'usage'")
-    assert {(row["component"], row["usd"], row["reason"]) for row in rows} == {
-        ("accelerators", None, "not_computed"),
-        ("electricity_gpu", None, "not_computed"),
-        ("operations", None, "not_computed"),
-    }
-    kept = ask(stocked, "FROM cost_components WHERE accounting = 'reservation'")
-    assert all(row["usd"] > 0 and row["reason"] is None for row in kept)
+    query = "FROM cost_components ORDER BY ALL"
+    stored = ask(stocked, query)
+    with duckdb.connect(str(stocked.database)) as connection:
+        connection.execute("DROP TABLE stage_costs")
+        connection.execute("DROP TABLE billed_tokens")
+        connection.execute("UPDATE schema_version SET version = 6")
+    assert ingest_pending(stocked, run_figures).ingested == ("run-1",)
+    assert ask(stocked, query) == stored
+    assert {row["accounting"] for row in stored} == {"reservation", "usage"}
 
 
 def test_a_rented_hour_is_one_component(stocked: Workspace) -> None:
@@ -202,7 +201,7 @@ def thirty() -> list[RequestRecord]:
 
 def test_a_million_tokens_are_priced_from_thirty_requests_on(stocked: Workspace) -> None:
     """As the stage's own figures have it: 100 prompt and 4 output tokens at 1 and 10 dollars a million."""
-    ingest(stocked, sealed_run(stocked, manifest(energy=[]), thirty()), stage_metrics)
+    ingest(stocked, sealed_run(stocked, manifest(energy=[]), thirty()), run_figures)
     for of, name in (("all", "usd_per_million_tokens"), ("output", "usd_per_million_output")):
         (found,) = ask(stocked, f"SELECT usd_per_million('run-1', of_tokens := '{of}') AS usd")
         assert found["usd"] == pytest.approx(metric(stocked, name)["value"])
@@ -565,7 +564,7 @@ def uncounted(workspace: Workspace, stages: int, without: set[int]) -> None:
         for changes in [{"tokens": Tokens()} if index in without else {}]
         for i in range(3)
     ]
-    ingest(workspace, sealed_run(workspace, made, records), stage_metrics)
+    ingest(workspace, sealed_run(workspace, made, records), run_figures)
 
 
 def test_a_stage_that_nobody_counted_is_null_components_with_the_reason(

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.core.record import Attempt, ErrorKind, RequestRecord
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
@@ -59,7 +59,7 @@ BY_HAND: list[RequestRecord] = [
 
 def ask(workspace: Workspace, records: list[RequestRecord], policy: str = "obey") -> dict[str, Any]:
     made = manifest(target=facts(throttling=policy), stages=[stage(issued=len(records))])
-    ingest(workspace, sealed_run(workspace, made, records=records), stage_metrics)
+    ingest(workspace, sealed_run(workspace, made, records=records), run_figures)
     with connect(workspace) as connection:
         cursor = connection.execute("FROM throttling")
         [row] = cursor.fetchall()

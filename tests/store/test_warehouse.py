@@ -8,7 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.stage_metrics import run_figures
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import Manifest, Verdict
 from observatory.core.sample import Sample
@@ -90,6 +90,8 @@ def test_every_table_holds_the_run(stocked: Workspace) -> None:
         "findings": 2,
         "thresholds": 2,
         "stage_metrics": 21,
+        "billed_tokens": 18,
+        "stage_costs": 6,
         "price_book": len(ledger_book().rows),
     }
 
@@ -231,7 +233,7 @@ def test_two_rebuilds_have_one_digest_and_equal_exports(stocked: Workspace, tmp_
     _two_runs(stocked)
     digests, exports = [], []
     for name in ("first", "second"):
-        digests.append(rebuild(stocked, stage_metrics).digest)
+        digests.append(rebuild(stocked, run_figures).digest)
         with open_for_query(stocked, files=True) as connection:
             assert content_digest(connection) == digests[-1]
             for file_format in get_args(Format):

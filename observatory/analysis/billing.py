@@ -1,0 +1,132 @@
+"""What a run was charged, in rows: billed_tokens of each attempt, stage_costs of each steady window.
+
+Every price is applied here, in Python; the database only adds the rows up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from observatory.analysis.money_metrics import cost_of, energy_in_window
+from observatory.analysis.stage_data import StageData
+from observatory.core.run import Manifest
+from observatory.economics.cost import token_charges
+from observatory.economics.counts import AnswerCounts, billable
+from observatory.economics.machine_money import Component, machine_components
+from observatory.economics.price_rows import MILLION, AppliedPrices, PriceKind
+from observatory.store.frames import RunFrames, frame_of
+from observatory.store.schema import BILLED_TOKENS
+
+_COUNTS = pl.struct(
+    "prompt_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "output_tokens_from",
+    "outcome",
+    "finish_reason",
+    pl.col("saw_done").fill_null(value=False),
+    pl.col("event_gap_ns").list.len().fill_null(0),
+    (pl.col("answer_characters").fill_null(0) + pl.col("reasoning_characters").fill_null(0)).alias(
+        "characters"
+    ),
+)
+"""In the order of AnswerCounts."""
+_MILLION_TOKENS = "million tokens"
+
+
+def billed_tokens(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
+    """One row an attempt and kind of token, of the attempts whose counts can be billed; columns of
+    BILLED_TOKENS without run_id. usd_per_million is null where the target has no price by tokens."""
+    prices = AppliedPrices.from_dict(manifest.target.price)
+    rows = [
+        (stage, request, attempt, *charge)
+        for stage, request, attempt, counts in frames.attempts.select(
+            "stage", "request", "attempt", _COUNTS.alias("counts")
+        ).iter_rows()
+        if billable(answer := AnswerCounts(*counts.values()))
+        for charge in token_charges(
+            prices, answer.prompt, answer.cached, answer.output, answer.cache_write
+        )
+    ]
+    return frame_of(BILLED_TOKENS, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """Tokens of a kind and what they cost at the prices of their prompts' sizes."""
+
+    tokens: int
+    usd: float
+    usd_per_million: float
+
+
+def stage_costs(data: StageData, billed: pl.DataFrame) -> Iterator[tuple[object, ...]]:
+    """The components of the window's cost by each accounting; rows of STAGE_COSTS without run_id.
+
+    billed: billed_tokens of the run. A target billed by hours has the accountings reservation (all of the
+    time) and usage (the busy share of it), a target billed by tokens has tokens.
+    """
+    if data.prices.usd_per_hour is not None:
+        energy, no_energy = energy_in_window(data)
+        for accounting, share in (("reservation", 1.0), ("usage", data.busy_fraction)):
+            parts = machine_components(data.prices, data.window.seconds, energy, no_energy, share)
+            yield from (_row(data, accounting, part) for part in parts)
+    elif data.prices.basis is not None:
+        yield from (_row(data, "tokens", part) for part in _token_components(data, billed))
+
+
+def _token_components(data: StageData, billed: pl.DataFrame) -> Iterator[Component]:
+    cost = cost_of(data)
+    sums = _sums_by_kind(data, billed)
+    for kind, one in sums.items():
+        usd = one.usd / one.tokens * MILLION if one.tokens else one.usd_per_million
+        yield _component(
+            data, kind, one.tokens / MILLION, usd if cost.usd is not None else None, cost.reason
+        )
+    if not sums and cost.usd is None:
+        for kind in ("input", "output"):
+            if (row := data.prices.row(kind)) is not None:
+                yield _component(data, kind, None, row.usd, cost.reason)
+
+
+def _sums_by_kind(data: StageData, billed: pl.DataFrame) -> dict[PriceKind, _Sum]:
+    """Of the requests that ended in the window, whatever became of them."""
+    ended = data.requests.filter(data.window.holds("a_ended_ns")).get_column("request")
+    of_stage = billed.filter(
+        (pl.col("stage") == data.window.stage)
+        & pl.col("request").is_in(ended.implode())
+        & pl.col("usd_per_million").is_not_null()
+    )
+    usd = pl.col("tokens") * pl.col("usd_per_million") / MILLION
+    sums = of_stage.group_by("kind", maintain_order=True).agg(
+        pl.col("tokens").sum(), usd.sum().alias("usd"), pl.col("usd_per_million").first()
+    )
+    return {kind: _Sum(tokens, of_kind, price) for kind, tokens, of_kind, price in sums.iter_rows()}
+
+
+def _component(
+    data: StageData,
+    kind: PriceKind,
+    quantity: float | None,
+    usd_per_unit: float | None,
+    reason: str | None,
+) -> Component:
+    row = data.prices.row(kind) or data.prices.row("input")
+    basis, source = (None, "") if row is None else (row.basis, row.source)
+    return Component(kind, quantity, _MILLION_TOKENS, usd_per_unit, basis, source, reason)
+
+
+def _row(data: StageData, accounting: str, part: Component) -> tuple[object, ...]:
+    return (
+        data.window.stage,
+        accounting,
+        part.name,
+        part.quantity,
+        part.unit,
+        part.usd_per_unit,
+        part.basis,
+        part.source,
+        part.reason,
+    )
