@@ -13,8 +13,9 @@ from observatory.core.floors import needs_text
 from observatory.core.metric import MEAN_FLOOR
 from observatory.core.units import plain_number
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
-from observatory.economics.fleet import MonthlyCost, Replica, monthly_cost, scales_by_the_hour
+from observatory.economics.fleet import MonthlyCost, monthly_cost
 from observatory.economics.machine_money import Component
+from observatory.store.money import replica_of
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6
@@ -51,30 +52,6 @@ class Answer:
     volume: float | None = None
     self_month: MonthlyCost | None = None
     api_usd_a_month: float | None = None
-
-
-def replica_of(row: Row) -> Replica | None:
-    """The replica that a run's target is; None without a rate or a stage that met the SLO."""
-    if row["usd_per_hour"] is None or not row["goodput_rps"]:
-        return None
-    return Replica(
-        target=row["target"],
-        goodput_rps=row["goodput_rps"],
-        usd_per_hour=row["usd_per_hour"],
-        accelerators=row["accelerators"],
-        commitment=row["commitment"],
-        operations_usd_per_hour=row["operations_usd_per_hour"] or 0.0,
-        usd_per_kwh=row["usd_per_kwh"],
-        pue=row["pue"],
-        power_w=row["power_w"],
-        idle_power_w=row["idle_power_w"],
-        request_rate=row["request_rate"],
-        basis=row["price_basis"],
-        electricity_missing=bool(row["electricity_missing"]),
-        source=row["price_source"],
-        tariff_source=row["tariff_source"] or row["price_source"],
-        operations_source=row["operations_source"] or "",
-    )
 
 
 def is_invalid(row: Row) -> bool:
@@ -277,9 +254,7 @@ def steps_of(one: Answer) -> list[Step]:
     if settled is not None:
         around = max(1, line.steps(settled))
         places |= {place for place in range(around - 1, around + 3) if place > 0}
-    replica = replica_of(one.self_row)
-    by_hour = replica is not None and scales_by_the_hour(replica, one.demand)
-    spare = 0 if by_hour else one.demand.spare_replicas
+    spare = 0 if line.unit == "replica-hour" else one.demand.spare_replicas
     return [
         Step(
             place,

@@ -5,9 +5,11 @@ function of the volume, with a slope where more requests take more electricity.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from observatory.core.demand import DAYS_A_MONTH, HOURS_A_DAY, Demand
+from observatory.core.demand import DAYS_A_MONTH, HOURS_A_DAY, Assumption, Demand
+from observatory.economics.energy import J_PER_KWH
 from observatory.economics.machine_money import ELECTRICITY_UNKNOWN, Component, total_usd
 
 SECONDS_A_DAY = 86_400.0
@@ -54,21 +56,71 @@ class Replica:
             return 0.0
         return max(0.0, self.power_w - self.idle_power_w) / self.request_rate
 
-    @property
-    def usd_per_j(self) -> float:
-        """A joule with the data centre's overhead; 0 where the hour contains it."""
-        return (self.usd_per_kwh or 0.0) * self.pue / 3.6e6
-
     def at(self, goodput_rps: float) -> "Replica":
         """The same with another goodput."""
         return replace(self, goodput_rps=goodput_rps)
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentLine:
+    """One component of what a target costs a day under an assumption, before a demand is applied.
+
+    quantity a day = a_day + steps x (a_step + a_step_hour x active hours) + a_request x requests, in
+    `unit`; x usd_per_unit = US dollars. All four are None where the component is paid and not known.
+    """
+
+    component: str
+    unit: str
+    usd_per_unit: float | None
+    a_day: float | None = 0.0
+    a_step: float | None = 0.0
+    a_step_hour: float | None = 0.0
+    a_request: float | None = 0.0
+    basis: str | None = None
+    source: str = ""
+
+    def quantity(self, steps: float, active_hours: float, requests: float) -> float | None:
+        """A day's quantity; None where it is not known."""
+        if self.a_day is None or self.a_step is None:
+            return None
+        a_step = self.a_step + (self.a_step_hour or 0.0) * active_hours
+        return self.a_day + steps * a_step + (self.a_request or 0.0) * requests
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCost:
+    """The cost of serving on such replicas, before a demand is applied: one line a component.
+
+    A step is a replica, kept all day or for the active hours, or (by_hour) an hour of one. step_requests
+    is what it serves in that time when it is busy throughout.
+    """
+
+    lines: tuple[ComponentLine, ...]
+    step_requests: float
+    by_hour: bool
+
+    def under(self, demand: Demand) -> "CostLine":
+        """Dollars a day over requests a day; a component that is not known adds nothing."""
+        hours = active_hours(demand)
+        step_usd = self._sum(lambda line: (line.a_step or 0.0) + (line.a_step_hour or 0.0) * hours)
+        spares = 0 if self.by_hour else demand.spare_replicas
+        return CostLine(
+            self._sum(lambda line: line.a_day) + spares * step_usd,
+            step_usd,
+            self.step_requests / (1.0 if self.by_hour else demand.peak),
+            self._sum(lambda line: line.a_request),
+            "replica-hour" if self.by_hour else "replica",
+        )
+
+    def _sum(self, term: Callable[[ComponentLine], float | None]) -> float:
+        return sum((term(line) or 0.0) * (line.usd_per_unit or 0.0) for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
 class CostLine:
     """Dollars a day over requests a day: fixed + step for every begun `requests` + slope x volume.
 
-    unit says what a step is: a replica, or a replica-hour a day.
+    unit is that of a step: a replica, or a replica-hour a day.
     """
 
     fixed_usd: float
@@ -87,42 +139,69 @@ class CostLine:
         return begun + self.request_usd * requests_a_day
 
 
-def paid_hours(replica: Replica, demand: Demand) -> float:
-    """Hours a day that a replica is paid for: all of them where it is reserved or owned."""
-    if demand.active_hours is None or replica.commitment != "on_demand":
-        return float(HOURS_A_DAY)
-    return demand.active_hours
+def active_hours(demand: Demand) -> float:
+    """Hours a day that capacity is kept."""
+    return float(HOURS_A_DAY) if demand.active_hours is None else demand.active_hours
 
 
-def scales_by_the_hour(replica: Replica, demand: Demand) -> bool:
-    """Whether replica-hours, not replicas, are what is paid for."""
-    return demand.assumption == "scale_to_zero" and replica.commitment == "on_demand"
+def fleet_cost(replica: Replica, assumption: Assumption) -> FleetCost:
+    """What serving on such replicas costs under an assumption about the hours that they are kept.
+
+    Operations are paid once, every hour, whatever the number of replicas. Reserved or owned hardware is
+    paid for all 24 hours. Scaled to zero, hardware by the hour is paid for begun hours of work, without
+    spares; other hardware saves its idle electricity only.
+    """
+    by_hour = assumption == "scale_to_zero" and replica.commitment == "on_demand"
+    hour = ComponentLine(
+        "accelerators",
+        "accelerator-hour",
+        replica.usd_per_hour / replica.accelerators,
+        basis=replica.basis,
+        source=replica.source,
+    )
+    count = float(replica.accelerators)
+    if by_hour:
+        lines = [replace(hour, a_step=count)]
+    elif replica.commitment == "on_demand":
+        lines = [replace(hour, a_step_hour=count)]
+    else:
+        lines = [replace(hour, a_step=count * HOURS_A_DAY)]
+    if replica.electricity_missing or replica.usd_per_kwh is not None:
+        lines.append(_electricity(replica, assumption, by_hour=by_hour))
+    if replica.operations_usd_per_hour:
+        people = replica.operations_usd_per_hour
+        lines.append(
+            ComponentLine(
+                "operations",
+                "hour",
+                people,
+                a_day=float(HOURS_A_DAY),
+                basis=replica.basis,
+                source=replica.operations_source,
+            )
+        )
+    seconds = 3600.0 if by_hour else SECONDS_A_DAY
+    return FleetCost(tuple(lines), replica.goodput_rps * seconds, by_hour)
+
+
+def _electricity(replica: Replica, assumption: Assumption, *, by_hour: bool) -> ComponentLine:
+    """kWh with the data centre's overhead: the kept draw by time, a request's own beyond it."""
+    line = ComponentLine("electricity", "kWh", replica.usd_per_kwh, source=replica.tariff_source)
+    if replica.electricity_missing:
+        return replace(line, a_day=None, a_step=None, a_step_hour=None, a_request=None)
+    kept_kwh = replica.kept_w * replica.pue / 1000
+    a_request = replica.j_per_request * replica.pue / J_PER_KWH
+    line = replace(line, a_request=a_request, basis="modelled")
+    if by_hour:
+        return replace(line, a_step=kept_kwh)
+    if assumption == "scale_to_zero":
+        return replace(line, a_request=a_request + kept_kwh / (replica.goodput_rps * 3600))
+    return replace(line, a_step_hour=kept_kwh)
 
 
 def cost_line(replica: Replica, demand: Demand) -> CostLine:
-    """The cost of serving on such replicas under the demand's shape, spares and assumption.
-
-    Operations are paid once, every hour, whatever the number of replicas. Scaled to zero, hardware
-    that is reserved or owned is paid all the same and saves its idle electricity; spares cost
-    nothing where replica-hours are paid.
-    """
-    people = replica.operations_usd_per_hour * HOURS_A_DAY
-    request_usd = replica.j_per_request * replica.usd_per_j
-    if scales_by_the_hour(replica, demand):
-        hour = replica.usd_per_hour + replica.kept_w * 3600 * replica.usd_per_j
-        return CostLine(people, hour, replica.goodput_rps * 3600, request_usd, "replica-hour")
-    on_hours = demand.active_hours or float(HOURS_A_DAY)
-    kept_usd = replica.kept_w * 3600 * replica.usd_per_j
-    if demand.assumption == "scale_to_zero":
-        on_hours = 0.0
-        request_usd += kept_usd * busy_hours(replica, 1.0)
-    step_usd = replica.usd_per_hour * paid_hours(replica, demand) + kept_usd * on_hours
-    return CostLine(
-        people + demand.spare_replicas * step_usd,
-        step_usd,
-        replica.goodput_rps * SECONDS_A_DAY / demand.peak,
-        request_usd,
-    )
+    """The cost of serving on such replicas under a demand."""
+    return fleet_cost(replica, demand.assumption).under(demand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,69 +232,26 @@ def monthly_cost(replica: Replica, demand: Demand, requests_a_day: float) -> Mon
     utilisation is the share of the paid replica-hours that the volume would keep busy at the
     measured goodput.
     """
-    line = cost_line(replica, demand)
-    steps = line.steps(requests_a_day)
-    by_hour = scales_by_the_hour(replica, demand)
-    replicas = None if by_hour else steps + demand.spare_replicas
-    hours = float(steps) if replicas is None else replicas * paid_hours(replica, demand)
-    month = DAYS_A_MONTH
-    parts = [
-        Component(
-            "accelerators",
-            hours * replica.accelerators * month,
-            "accelerator-hour",
-            replica.usd_per_hour / replica.accelerators,
-            replica.basis,
-            replica.source,
-        )
-    ]
-    if replica.electricity_missing:
+    fleet = fleet_cost(replica, demand.assumption)
+    hours = active_hours(demand)
+    steps = fleet.under(demand).steps(requests_a_day)
+    kept = steps if fleet.by_hour else steps + demand.spare_replicas
+    parts = []
+    for line in fleet.lines:
+        a_day = line.quantity(kept, hours, requests_a_day)
         parts.append(
             Component(
-                "electricity",
-                None,
-                "kWh",
-                replica.usd_per_kwh,
-                None,
-                replica.tariff_source,
-                ELECTRICITY_UNKNOWN,
+                line.component,
+                None if a_day is None else a_day * DAYS_A_MONTH,
+                line.unit,
+                line.usd_per_unit,
+                line.basis,
+                line.source,
+                ELECTRICITY_UNKNOWN if a_day is None else None,
             )
         )
-    elif replica.usd_per_kwh is not None:
-        kwh = month * _daily_kwh(replica, demand, requests_a_day, hours)
-        parts.append(
-            Component(
-                "electricity", kwh, "kWh", replica.usd_per_kwh, "modelled", replica.tariff_source
-            )
-        )
-    if replica.operations_usd_per_hour:
-        parts.append(
-            Component(
-                "operations",
-                HOURS_A_DAY * month,
-                "hour",
-                replica.operations_usd_per_hour,
-                replica.basis,
-                replica.operations_source,
-            )
-        )
-    busy = busy_hours(replica, requests_a_day) / hours
-    return MonthlyCost(requests_a_day, replicas, hours, busy, parts)
-
-
-def busy_hours(replica: Replica, requests_a_day: float) -> float:
-    """Replica-hours a day in which the volume would keep replicas busy at the measured goodput."""
-    return requests_a_day / (replica.goodput_rps * 3600)
-
-
-def _daily_kwh(
-    replica: Replica, demand: Demand, requests_a_day: float, replica_hours: float
-) -> float:
-    """What the replicas draw in a day, the data centre's overhead included."""
-    on_hours = replica_hours
-    if demand.assumption == "scale_to_zero" and not scales_by_the_hour(replica, demand):
-        on_hours = busy_hours(replica, requests_a_day)
-    elif demand.active_hours is not None:
-        on_hours = replica_hours / paid_hours(replica, demand) * demand.active_hours
-    watt_hours = replica.kept_w * on_hours + replica.j_per_request * requests_a_day / 3600
-    return watt_hours * replica.pue / 1000
+    paid = fleet.lines[0].quantity(kept, hours, requests_a_day) or 0.0
+    replica_hours = paid / replica.accelerators
+    busy = requests_a_day / (replica.goodput_rps * 3600) / replica_hours
+    replicas = None if fleet.by_hour else kept
+    return MonthlyCost(requests_a_day, replicas, replica_hours, busy, parts)

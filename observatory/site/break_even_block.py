@@ -16,6 +16,7 @@ from observatory.site.charts.break_even import break_even_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.figures import DASH, write_usd
 from observatory.site.members import Member
+from observatory.store.money import replica_of
 
 VOLUMES = {
     "requests_a_day": "requests a day",
@@ -55,7 +56,7 @@ class Plan:
 def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
     """The plan of an answer that found something (one.found is not None)."""
     served, bought = members
-    replica = serving.replica_of(one.self_row)
+    replica = replica_of(one.self_row)
     if one.found is None or replica is None:
         raise ValueError("a refused answer has no plan")
     price = one.found.at.usd_per_request

@@ -10,11 +10,11 @@ from typing import Any
 
 import duckdb
 import msgspec
-import polars as pl
 
 from observatory.core.run import Manifest
 from observatory.economics.prices import AppliedPrices
 from observatory.store.frames import SEALED_TABLES, RunFigures, RunFrames
+from observatory.store.insert import insert_frame
 from observatory.store.library_paths import library_path
 from observatory.store.schema import (
     BILLED_TOKENS,
@@ -61,7 +61,7 @@ def load_run(
         (BILLED_TOKENS, figures.billed_tokens),
         (STAGE_COSTS, figures.stage_costs),
     ):
-        _insert_frame(connection, table, frame, manifest.run_id)
+        insert_frame(connection, table, frame, manifest.run_id)
 
 
 def remove_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
@@ -173,21 +173,6 @@ def _insert(
     # By name: in a database that was brought up to date, newer columns stand last.
     names = ", ".join(column.name for column in table.columns)
     connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {columns}", values)
-
-
-def _insert_frame(
-    connection: duckdb.DuckDBPyConnection, table: Table, frame: pl.DataFrame, run_id: str
-) -> None:
-    """The rows of a frame without run_id, a list a column."""
-    if not frame.height:
-        return
-    columns = [column for column in table.columns if column.name in frame.columns]
-    names = ", ".join(column.name for column in columns)
-    values = ", ".join(f"unnest(?::{column.type}[])" for column in columns)
-    connection.execute(
-        f"INSERT INTO {table.name} (run_id, {names}) SELECT ?, {values}",
-        [run_id, *(frame.get_column(column.name).to_list() for column in columns)],
-    )
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:

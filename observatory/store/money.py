@@ -1,9 +1,10 @@
 """Money as it is read from the warehouse for the terminal: rows of its views, by run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from observatory.core.workspace import Workspace
+from observatory.economics.fleet import Replica
 from observatory.store.database import connect
 
 Row = dict[str, Any]
@@ -25,6 +26,30 @@ def money_rows(workspace: Workspace, run_ids: Sequence[str]) -> list[Row]:
         "SELECT m.*, u.scenario_json FROM money_per_run m JOIN runs u USING (run_id)"
         " WHERE list_contains(?, m.run_id) ORDER BY list_position(?, m.run_id)",
         [list(run_ids), list(run_ids)],
+    )
+
+
+def replica_of(row: Mapping[str, Any]) -> Replica | None:
+    """The replica that a run's target is; None without a rate or a stage that met the SLO."""
+    if row["usd_per_hour"] is None or not row["goodput_rps"]:
+        return None
+    return Replica(
+        target=row["target"],
+        goodput_rps=row["goodput_rps"],
+        usd_per_hour=row["usd_per_hour"],
+        accelerators=row["accelerators"],
+        commitment=row["commitment"],
+        operations_usd_per_hour=row["operations_usd_per_hour"] or 0.0,
+        usd_per_kwh=row["usd_per_kwh"],
+        pue=row["pue"],
+        power_w=row["power_w"],
+        idle_power_w=row["idle_power_w"],
+        request_rate=row["request_rate"],
+        basis=row["price_basis"],
+        electricity_missing=bool(row["electricity_missing"]),
+        source=row["price_source"],
+        tariff_source=row["tariff_source"] or row["price_source"],
+        operations_source=row["operations_source"] or "",
     )
 
 

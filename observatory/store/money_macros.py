@@ -26,38 +26,12 @@ _MONTH = "(365 / 12::DOUBLE)"
 _VOLUME = "requests_a_day::DOUBLE"
 """Without the cast a literal such as 0.5 would be a DECIMAL, and overflow."""
 _HOURS = "CASE WHEN assumption = 'active_window' THEN active_hours ELSE 24 END"
-_BY_HOUR = "(assumption = 'scale_to_zero' AND q.commitment = 'on_demand')"
-_IDLE_SAVED = "(assumption = 'scale_to_zero' AND q.commitment <> 'on_demand')"
-
-
-def _line(runs: str) -> str:
-    """CTEs up to `line`: of each row of `runs` (money_per_run with rps) the cost a day over volume.
-
-    fixed_usd + step_usd for every begun step_requests + request_usd for each.
-    """
-    return f"""watts AS (
-  SELECT q.*, coalesce(q.usd_per_kwh, 0) * q.pue / 3.6e6 AS usd_per_j,
-    coalesce(q.idle_power_w, q.power_w, 0) AS kept_w,
-    CASE WHEN q.idle_power_w IS NULL OR q.power_w IS NULL OR coalesce(q.request_rate, 0) = 0 THEN 0
-      ELSE greatest(0, q.power_w - q.idle_power_w) / q.request_rate END AS j_per_request,
-    coalesce(q.operations_usd_per_hour, 0) * 24 AS people_usd,
-    CASE WHEN q.commitment = 'on_demand' THEN {_HOURS} ELSE 24 END AS paid_hours,
-    CASE WHEN {_IDLE_SAVED} THEN 0 ELSE {_HOURS} END AS on_hours,
-    CASE WHEN assumption = 'active_window' THEN greatest(peak_to_mean, 24 / active_hours)
-      ELSE peak_to_mean END AS peak
-  FROM {runs} q
-), replica AS (
-  SELECT q.*, CASE WHEN {_BY_HOUR} THEN q.usd_per_hour + q.kept_w * 3600 * q.usd_per_j
-      ELSE q.usd_per_hour * q.paid_hours + q.kept_w * 3600 * q.usd_per_j * q.on_hours END AS step_usd
-  FROM watts q
-), line AS (
-  SELECT q.*, {_BY_HOUR} AS by_hour,
-    q.people_usd + CASE WHEN {_BY_HOUR} THEN 0 ELSE spare_replicas * q.step_usd END AS fixed_usd,
-    CASE WHEN {_BY_HOUR} THEN q.rps * 3600 ELSE q.rps * 86400 / q.peak END AS step_requests,
-    q.j_per_request * q.usd_per_j
-      + CASE WHEN {_IDLE_SAVED} THEN q.kept_w * q.usd_per_j / q.rps ELSE 0 END AS request_usd
-  FROM replica q
-)"""
+_PEAK = (
+    "CASE WHEN assumption = 'active_window' THEN greatest(peak_to_mean, 24 / active_hours)"
+    " ELSE peak_to_mean END"
+)
+_OF_STEP = "CASE WHEN l.by_hour THEN l.step_requests ELSE l.step_requests / peak END"
+"""Requests a day that a step serves under the demand."""
 
 
 USD_PER_MILLION = Macro(
@@ -98,50 +72,31 @@ MONTHLY_COST = Macro(
         Parameter("requests_a_day", "requests of the measured workload on a mean day"),
         *_SHAPE,
     ),
-    f"""WITH ends AS (
-  SELECT m.*, z.which, CASE z.which WHEN 'low' THEN m.goodput_rps_high WHEN 'high' THEN m.goodput_rps_low
-      ELSE m.goodput_rps END AS rps
-  FROM money_per_run m CROSS JOIN (VALUES ('at'), ('low'), ('high')) z(which)
-  WHERE m.run_id = of_run AND m.usd_per_hour IS NOT NULL AND m.goodput_rps > 0
-    AND m.verdict IS DISTINCT FROM 'invalid'
-), chosen AS (
-  SELECT e.* FROM ends e WHERE e.rps > 0
-), {_line("chosen")}, taken AS (
-  SELECT l.*, ceil({_VOLUME} / l.step_requests - {WHOLE}) AS steps,
-    CASE WHEN l.by_hour THEN NULL
-      ELSE ceil({_VOLUME} / l.step_requests - {WHOLE}) + spare_replicas END AS replicas
-  FROM line l
-), hours AS (
-  SELECT k.*, CASE WHEN k.by_hour THEN k.steps ELSE k.replicas * k.paid_hours END AS replica_hours,
-    CASE WHEN k.by_hour THEN k.steps
-      WHEN k.on_hours = 0 THEN {_VOLUME} / (k.rps * 3600)
-      ELSE k.replicas * k.on_hours END AS powered_hours
-  FROM taken k
+    f"""WITH lines AS (
+  SELECT l.*, {_HOURS} AS hours, {_PEAK} AS peak FROM cost_lines l
+  WHERE l.run_id = of_run AND l.capacity = assumption
+), sized AS (
+  SELECT l.*, ceil({_VOLUME} / ({_OF_STEP}) - {WHOLE}) + CASE WHEN l.by_hour THEN 0
+      ELSE spare_replicas END AS steps
+  FROM lines l
+), quantities AS (
+  SELECT l.*, l.a_day + l.steps * (l.a_step + l.a_step_hour * l.hours) + l.a_request * {_VOLUME}
+    AS quantity_a_day
+  FROM sized l
 ), components AS (
-  SELECT h.*, 'accelerators' AS component, h.replica_hours * h.accelerators AS quantity_a_day,
-    'accelerator-hour' AS unit, h.usd_per_hour / h.accelerators AS usd_per_unit, h.price_basis AS basis,
-    h.price_source AS origin
-  FROM hours h
-  UNION ALL
-  SELECT h.*, 'electricity', CASE WHEN NOT h.electricity_missing THEN
-      (h.kept_w * h.powered_hours + h.j_per_request * {_VOLUME} / 3600) * h.pue / 1000 END,
-    'kWh', h.usd_per_kwh, CASE WHEN NOT h.electricity_missing THEN 'modelled' END, h.tariff_source
-  FROM hours h WHERE h.usd_per_kwh IS NOT NULL OR h.electricity_missing
-  UNION ALL
-  SELECT h.*, 'operations', 24, 'hour', h.operations_usd_per_hour, h.price_basis,
-    h.operations_source
-  FROM hours h WHERE h.operations_usd_per_hour > 0
+  SELECT m.run_id, m.target, m.emulated, q.* EXCLUDE (run_id), q.quantity_a_day * {_MONTH} * q.usd_per_unit AS usd,
+    max(q.quantity_a_day) FILTER (WHERE q.component = 'accelerators') OVER (PARTITION BY q.bound)
+      / m.accelerators AS replica_hours,
+    {_VOLUME} / q.step_requests * CASE WHEN q.by_hour THEN 1 ELSE 24 END AS busy_hours
+  FROM quantities q JOIN money_per_run m ON m.run_id = q.run_id AND m.verdict IS DISTINCT FROM 'invalid'
 )
 SELECT c.run_id, c.target, c.emulated, c.component, c.quantity_a_day * {_MONTH} AS quantity, c.unit,
-  c.usd_per_unit, c.quantity_a_day * {_MONTH} * c.usd_per_unit AS usd, c.basis,
-  c.origin AS source, c.replicas::BIGINT AS replicas, c.replica_hours AS replica_hours_a_day,
-  {_VOLUME} / (c.rps * 3600) / c.replica_hours AS utilisation,
-  max(c.quantity_a_day * {_MONTH} * c.usd_per_unit) FILTER (WHERE c.which = 'low')
-    OVER (PARTITION BY c.component) AS low_usd,
-  max(c.quantity_a_day * {_MONTH} * c.usd_per_unit) FILTER (WHERE c.which = 'high')
-    OVER (PARTITION BY c.component) AS high_usd
+  c.usd_per_unit, c.usd, c.basis, c.source, CASE WHEN NOT c.by_hour THEN c.steps END::BIGINT AS replicas,
+  c.replica_hours AS replica_hours_a_day, c.busy_hours / c.replica_hours AS utilisation,
+  max(c.usd) FILTER (WHERE c.bound = 'low') OVER (PARTITION BY c.component) AS low_usd,
+  max(c.usd) FILTER (WHERE c.bound = 'high') OVER (PARTITION BY c.component) AS high_usd
 FROM components c
-QUALIFY c.which = 'at'
+QUALIFY c.bound = 'at'
 UNION ALL
 SELECT m.run_id, m.target, m.emulated, 'tokens', {_VOLUME} * {_MONTH}, 'request',
   m.usd_per_request, {_VOLUME} * {_MONTH} * m.usd_per_request, m.cost_basis, m.price_source,
@@ -187,10 +142,21 @@ BREAK_EVEN = Macro(
       WHEN s.electricity_missing THEN 'the electricity of the first run is not known' END AS refused
   FROM money_per_run s CROSS JOIN money_per_run a WHERE s.run_id = self_run AND a.run_id = api_run
 ), ends AS (
-  SELECT p.*, 'at' AS which, p.goodput_rps AS rps, p.api_usd_per_request AS price FROM pairs p
-  UNION ALL SELECT p.*, 'low', p.goodput_rps_high, coalesce(p.api_high, p.api_usd_per_request) FROM pairs p
-  UNION ALL SELECT p.*, 'high', p.goodput_rps_low, coalesce(p.api_low, p.api_usd_per_request) FROM pairs p
-), {_line("ends")}, solved AS (
+  SELECT p.*, 'at' AS bound, p.api_usd_per_request AS price FROM pairs p
+  UNION ALL SELECT p.*, 'low', coalesce(p.api_high, p.api_usd_per_request) FROM pairs p
+  UNION ALL SELECT p.*, 'high', coalesce(p.api_low, p.api_usd_per_request) FROM pairs p
+), terms AS (
+  SELECT l.run_id, l.bound, l.by_hour, l.step_requests, {_PEAK} AS peak,
+    sum(coalesce(l.a_day * l.usd_per_unit, 0)) AS day_usd,
+    sum(coalesce((l.a_step + l.a_step_hour * {_HOURS}) * l.usd_per_unit, 0)) AS step_usd,
+    sum(coalesce(l.a_request * l.usd_per_unit, 0)) AS request_usd
+  FROM cost_lines l WHERE l.run_id = self_run AND l.capacity = assumption
+  GROUP BY l.run_id, l.bound, l.by_hour, l.step_requests
+), line AS (
+  SELECT e.*, l.step_usd, l.request_usd, {_OF_STEP} AS step_requests,
+    l.day_usd + CASE WHEN l.by_hour THEN 0 ELSE spare_replicas * l.step_usd END AS fixed_usd
+  FROM ends e LEFT JOIN terms l ON l.run_id = e.run_id AND l.bound = e.bound
+), solved AS (
   SELECT l.*, CASE WHEN l.refused IS NULL AND {_GAIN} > 0 THEN least(
       (l.fixed_usd + {_LAST} * l.step_usd) / {_SAVED}, {_LAST} * l.step_requests) END AS volume
   FROM line l
@@ -198,16 +164,16 @@ BREAK_EVEN = Macro(
 SELECT any_value(v.run_id) AS self_run_id, any_value(v.api) AS api_run_id,
   any_value(v.target) AS self_target, any_value(v.api_target) AS api_target,
   bool_or(v.emulated OR v.api_emulated) AS emulated,
-  max(v.volume) FILTER (WHERE v.which = 'at') AS requests_a_day,
-  max(v.volume) FILTER (WHERE v.which = 'low') AS low,
-  max(v.volume) FILTER (WHERE v.which = 'high') AS high,
-  coalesce(any_value(v.refused), CASE WHEN max(v.volume) FILTER (WHERE v.which = 'at') IS NULL
+  max(v.volume) FILTER (WHERE v.bound = 'at') AS requests_a_day,
+  max(v.volume) FILTER (WHERE v.bound = 'low') AS low,
+  max(v.volume) FILTER (WHERE v.bound = 'high') AS high,
+  coalesce(any_value(v.refused), CASE WHEN max(v.volume) FILTER (WHERE v.bound = 'at') IS NULL
     THEN 'never: a step at full load costs as much as buying what it serves' END) AS reason,
   any_value(v.api_usd_per_request) AS api_usd_per_request,
-  max(v.step_usd) FILTER (WHERE v.which = 'at') AS usd_a_step_and_day,
-  max(v.step_requests) FILTER (WHERE v.which = 'at') AS requests_a_step_and_day,
-  max(v.fixed_usd) FILTER (WHERE v.which = 'at') AS fixed_usd_a_day,
-  max(v.request_usd) FILTER (WHERE v.which = 'at') AS electricity_usd_a_request
+  max(v.step_usd) FILTER (WHERE v.bound = 'at') AS usd_a_step_and_day,
+  max(v.step_requests) FILTER (WHERE v.bound = 'at') AS requests_a_step_and_day,
+  max(v.fixed_usd) FILTER (WHERE v.bound = 'at') AS fixed_usd_a_day,
+  max(v.request_usd) FILTER (WHERE v.bound = 'at') AS electricity_usd_a_request
 FROM solved v
 HAVING count(*) > 0""",
     table=True,

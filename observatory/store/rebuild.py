@@ -8,6 +8,7 @@ from pathlib import Path
 from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
 from observatory.store.content_digest import content_digest
+from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transaction
 from observatory.store.files import disk_error, sync
 from observatory.store.library_paths import database_file
@@ -97,6 +98,8 @@ def _fill(
             ingested.append(manifest.run_id)
             if (what := identity["changed_since_sealed"]) is not None:
                 changed.append(f"{manifest.run_id}: {in_words(what)}")
+        with transaction(connection):
+            fill_cost_lines(connection, ingested)
         digest = content_digest(connection)
     return RebuildResult(tuple(ingested), tuple(left_out), tuple(unsealed), tuple(changed), digest)
 

@@ -490,6 +490,38 @@ STAGE_COSTS = Table(
     ),
 )
 
+COST_LINES = Table(
+    "cost_lines",
+    "What a run's target, billed by hours, costs a day by component, before a demand is applied: quantity = "
+    "a_day + steps x (a_step + a_step_hour x active hours) + a_request x requests. The macros monthly_cost and "
+    "break_even apply it. No rows without an hourly rate, or where no stage met the SLO.",
+    ("run_id", "bound", "capacity", "component"),
+    (
+        _RUN,
+        Column(
+            "bound",
+            "VARCHAR",
+            "at: at the measured goodput; low, high: at the ends of the cost's interval",
+        ),
+        Column("capacity", "VARCHAR", "always_on, active_window or scale_to_zero"),
+        Column("component", "VARCHAR", "accelerators, electricity or operations"),
+        Column("unit", "VARCHAR", "accelerator-hour, kWh or hour"),
+        Column("usd_per_unit", "DOUBLE", "US dollars per unit"),
+        Column("a_day", "DOUBLE", "quantity a day whatever the volume; null: paid, and not known"),
+        Column("a_step", "DOUBLE", "quantity a day for each step"),
+        Column("a_step_hour", "DOUBLE", "quantity for each step and active hour of the day"),
+        Column("a_request", "DOUBLE", "quantity for each request"),
+        Column("step_requests", "DOUBLE", "requests that a step serves, busy throughout"),
+        Column(
+            "by_hour",
+            "BOOLEAN",
+            "a step is an hour of a replica, without spares; else a replica, sized for the peak hour",
+        ),
+        Column("basis", "VARCHAR", "stated, example or modelled"),
+        Column("source", "VARCHAR", "where the price comes from"),
+    ),
+)
+
 FINDINGS = Table(
     "findings",
     "Doubts about a run, each with what was seen and the threshold it was held against.",
@@ -619,6 +651,7 @@ OF_RUNS: tuple[Table, ...] = (
     STAGE_METRICS,
     BILLED_TOKENS,
     STAGE_COSTS,
+    COST_LINES,
 )
 """Tables whose every row belongs to a run, and goes with it."""
 

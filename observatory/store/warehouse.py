@@ -15,6 +15,7 @@ from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.annotations import is_annotated, label_of, publish_of
+from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.frames import RunFigures
 from observatory.store.loading import Row, Summarise, load_run
@@ -90,6 +91,7 @@ def ingest(
         try:
             with transaction(connection):
                 load_run(connection, folder, manifest, identity, of_run)
+                fill_cost_lines(connection, [manifest.run_id])
             _take_in_prices(workspace, connection)
         except _OF_THE_MACHINE as error:
             return IngestResult((), _waits([manifest.run_id], error), failed=True)
@@ -165,6 +167,7 @@ def _take_in_pending(
             figures = summarise(manifest, read_frames(folder))
             with transaction(connection):
                 load_run(connection, folder, manifest, identity, figures)
+                fill_cost_lines(connection, [manifest.run_id])
             taken.append(manifest.run_id)
         except ObservatoryError as error:
             problems.append(str(error))

@@ -17,6 +17,7 @@ from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Ver
 from observatory.core.workspace import Workspace
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import connect
 from observatory.store.frames import RunFrames, read_frames
 from observatory.store.loading import load_run
@@ -396,6 +397,7 @@ def plant(workspace: Workspace, scratch: Path, runs: list[Planted]) -> None:
             metrics = with_planted(figures.stage_metrics, planted)
             figures = dataclasses.replace(figures, stage_metrics=metrics)
             load_run(connection, folder, manifest, identity, figures)
+            fill_cost_lines(connection, [manifest.run_id])
     finally:
         connection.close()
 

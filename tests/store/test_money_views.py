@@ -14,7 +14,6 @@ from observatory.analysis.serving import (
     month_ends,
     no_month,
     refusal,
-    replica_of,
 )
 from observatory.analysis.stage_metrics import run_figures
 from observatory.core.demand import Demand
@@ -22,8 +21,10 @@ from observatory.core.record import RequestRecord, Tokens
 from observatory.core.sample import EnergyRow
 from observatory.core.workspace import Workspace
 from observatory.economics.fleet import monthly_cost
+from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import connect
 from observatory.store.migrations import migrate
+from observatory.store.money import replica_of
 from observatory.store.warehouse import ingest, ingest_pending
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage
 from tests.store.made_runs import answer as attempt
@@ -336,6 +337,7 @@ def plant(
         put(connection, "prices", **price, kind="electricity_kwh", usd=usd_per_kwh)
     if operations is not None:
         put(connection, "prices", **price, kind="operations_hour", usd=operations)
+    fill_cost_lines(connection, ["s"])
 
 
 def pair(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -454,6 +456,7 @@ def test_a_price_that_varies_widens_break_even_and_month(
 def test_no_stage_within_the_slo_has_no_break_even(warehouse: duckdb.DuckDBPyConnection) -> None:
     plant(warehouse, fraction=0.85)
     warehouse.execute("UPDATE stage_metrics SET value = 0.2 WHERE metric = 'goodput_fraction'")
+    fill_cost_lines(warehouse, ["s"])
     own, api = pair(warehouse)
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
     assert row["reason"] == "no stage of the first run meets the SLO"
@@ -469,6 +472,7 @@ def test_owned_hardware_without_a_tariff_has_no_month_and_no_break_even(
     warehouse.execute(
         "UPDATE prices SET details = '{\"owned\": true, \"rate_includes\": []}' WHERE run_id = 's'"
     )
+    fill_cost_lines(warehouse, ["s"])
     own, api = pair(warehouse)
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
     assert row["reason"] == "the electricity of the first run is not known"

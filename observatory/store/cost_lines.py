@@ -1,0 +1,63 @@
+"""The table cost_lines: what each run's target costs a day by component, before a demand is applied.
+
+Computed by economics.fleet from a run's row of money_per_run; the macros monthly_cost and break_even apply
+a demand to it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+import duckdb
+
+from observatory.core.demand import Assumption
+from observatory.economics.fleet import fleet_cost
+from observatory.store.frames import frame_of
+from observatory.store.insert import insert_frame
+from observatory.store.money import replica_of
+from observatory.store.schema import COST_LINES
+
+_GOODPUT = {"at": "goodput_rps", "low": "goodput_rps_high", "high": "goodput_rps_low"}
+"""By the end of a cost's interval: a replica that serves more costs less."""
+
+
+def fill_cost_lines(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> None:
+    """Compute the lines of these runs again, from what the database contains of them."""
+    connection.execute(
+        f"DELETE FROM {COST_LINES.name} WHERE list_contains(?, run_id)", [list(run_ids)]
+    )
+    found = connection.execute(
+        "FROM money_per_run WHERE list_contains(?, run_id) AND usd_per_hour IS NOT NULL",
+        [list(run_ids)],
+    )
+    names = [column[0] for column in found.description or []]
+    for values in found.fetchall():
+        row = dict(zip(names, values, strict=True))
+        insert_frame(connection, COST_LINES, frame_of(COST_LINES, list(_lines(row))), row["run_id"])
+
+
+def _lines(row: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """Rows of COST_LINES without run_id; none where no stage met the SLO."""
+    replica = replica_of(row)
+    if replica is None:
+        return
+    for end, column in _GOODPUT.items():
+        if not row[column] or row[column] < 0:
+            continue
+        for capacity in get_args(Assumption):
+            fleet = fleet_cost(replica.at(row[column]), capacity)
+            for line in fleet.lines:
+                yield (
+                    end,
+                    capacity,
+                    line.component,
+                    line.unit,
+                    line.usd_per_unit,
+                    line.a_day,
+                    line.a_step,
+                    line.a_step_hour,
+                    line.a_request,
+                    fleet.step_requests,
+                    fleet.by_hour,
+                    line.basis,
+                    line.source,
+                )
