@@ -19,6 +19,19 @@ from observatory.store.money import replica_of
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6
+SETTLED = (
+    "From {volume} requests a day on, serving it on {own} costs no more than buying it from {bought}, and it "
+    "stays so{mark}. There both cost ${day} a day (${month} a month)."
+)
+BEFORE = (
+    " Below that it is cheaper between {start} and {end} requests a day{more}: each further {unit} must fill "
+    "first."
+)
+MORE = " and {count} more"
+NEVER = "Serving it on {own} never gets cheaper than buying it from {bought}{mark}: {reason}."
+BETWEEN = "{low} to {high} requests a day ({why})"
+"""Sentences of a break-even; the money page fills them too when a reader changes an input."""
+UNVARIED = "the measured goodput has no interval"
 SAME = "whole replicas: the same at both ends"
 """Why an interval of a step function has no width."""
 INVALID = "the run is invalid"
@@ -154,7 +167,7 @@ def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
         return MonthEnds(*(usd * requests * DAYS_A_MONTH for usd in (low, high)))
     few, many = row["goodput_rps_low"], row["goodput_rps_high"]
     if not few or not many:
-        return MonthEnds(reason="the measured goodput has no interval")
+        return MonthEnds(reason=UNVARIED)
     low, high = (monthly_cost(replica.at(rps), demand, requests).usd for rps in (many, few))
     if low is None or high is None:
         return MonthEnds(reason="a component is not known")
@@ -285,20 +298,24 @@ def sentence(one: Answer) -> str:
     own, bought = one.self_row["target"], one.api_row["target"]
     at = one.found.at
     if at.requests_a_day is None:
-        return f"Serving it on {own} never gets cheaper than buying it from {bought}{note}: {at.reason}."
+        return NEVER.format(own=own, bought=bought, mark=note, reason=at.reason)
     line = at.line
     dollars = line.usd(at.requests_a_day)
-    text = (
-        f"From {at.requests_a_day:,.0f} requests a day on, serving it on {own} costs no more than buying "
-        f"it from {bought}, and it stays so{note}. There both cost ${dollars:,.2f} a day "
-        f"(${dollars * DAYS_A_MONTH:,.0f} a month)."
+    text = SETTLED.format(
+        volume=f"{at.requests_a_day:,.0f}",
+        own=own,
+        bought=bought,
+        mark=note,
+        day=f"{dollars:,.2f}",
+        month=f"{dollars * DAYS_A_MONTH:,.0f}",
     )
     if at.before:
-        first = at.before[0]
-        more = f" and {len(at.before) - 1 + at.more_ranges} more" * (len(at.before) > 1)
-        text += (
-            f" Below that it is cheaper between {first.start:,.0f} and {first.end:,.0f} requests a "
-            f"day{more}: each further {line.unit} must fill first."
+        first, others = at.before[0], len(at.before) - 1 + at.more_ranges
+        text += BEFORE.format(
+            start=f"{first.start:,.0f}",
+            end=f"{first.end:,.0f}",
+            more=MORE.format(count=others) if len(at.before) > 1 else "",
+            unit=line.unit,
         )
     return text
 
@@ -318,7 +335,7 @@ def interval(one: Answer) -> str:
     same = (
         f"; {SAME}" if ends[0] == ends[1] and one.found.low and one.found.low.requests_a_day else ""
     )
-    return f"{ends[0]} to {ends[1]} requests a day ({varied(one)}{same})"
+    return BETWEEN.format(low=ends[0], high=ends[1], why=varied(one) + same)
 
 
 def varied(one: Answer) -> str:

@@ -12,6 +12,9 @@ from observatory.core.demand import DAYS_A_MONTH, Demand
 from observatory.core.units import plain_number
 from observatory.economics.fleet import WHOLE, CostLine, Replica, cost_line
 
+NEVER_BY_REQUEST = "the electricity of a request alone costs ${own}, buying it ${buy}"
+NEVER_BY_STEP = "a {unit} costs ${own} a day, and all that it can serve ({requests} requests a day) costs ${buy} to buy"
+"""Why serving never gets cheaper; the money page fills them too."""
 LISTED_RANGES = 12
 """More ranges are counted, not listed."""
 
@@ -72,15 +75,15 @@ def _start(line: CostLine, saved: float, step: int) -> float:
 
 def _never(line: CostLine, usd_per_request: float) -> str:
     if line.request_usd >= usd_per_request:
-        return (
-            f"the electricity of a request alone costs ${plain_number(line.request_usd, 3)}, "
-            f"buying it ${plain_number(usd_per_request, 3)}"
+        return NEVER_BY_REQUEST.format(
+            own=plain_number(line.request_usd, 3), buy=plain_number(usd_per_request, 3)
         )
     full_usd = line.step_usd + line.request_usd * line.step_requests
-    return (
-        f"a {line.unit} costs ${plain_number(full_usd)} a day, and all that it can serve "
-        f"({line.step_requests:,.0f} requests a day) costs "
-        f"${plain_number(usd_per_request * line.step_requests)} to buy"
+    return NEVER_BY_STEP.format(
+        unit=line.unit,
+        own=plain_number(full_usd),
+        requests=f"{line.step_requests:,.0f}",
+        buy=plain_number(usd_per_request * line.step_requests),
     )
 
 

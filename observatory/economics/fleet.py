@@ -99,17 +99,41 @@ class FleetCost:
     step_requests: float
     by_hour: bool
 
+    @property
+    def unit(self) -> str:
+        """What a step is."""
+        return "replica-hour" if self.by_hour else "replica"
+
+    @property
+    def day_usd(self) -> float:
+        """US dollars a day whatever the volume; a component that is not known adds nothing."""
+        return self._sum(lambda line: line.a_day)
+
+    @property
+    def step_usd(self) -> float:
+        """US dollars a day for each step, beside step_hour_usd."""
+        return self._sum(lambda line: line.a_step)
+
+    @property
+    def step_hour_usd(self) -> float:
+        """US dollars for each step and active hour of the day."""
+        return self._sum(lambda line: line.a_step_hour)
+
+    @property
+    def request_usd(self) -> float:
+        """US dollars for each request."""
+        return self._sum(lambda line: line.a_request)
+
     def under(self, demand: Demand) -> "CostLine":
-        """Dollars a day over requests a day; a component that is not known adds nothing."""
-        hours = active_hours(demand)
-        step_usd = self._sum(lambda line: (line.a_step or 0.0) + (line.a_step_hour or 0.0) * hours)
+        """Dollars a day over requests a day."""
+        step_usd = self.step_usd + self.step_hour_usd * active_hours(demand)
         spares = 0 if self.by_hour else demand.spare_replicas
         return CostLine(
-            self._sum(lambda line: line.a_day) + spares * step_usd,
+            self.day_usd + spares * step_usd,
             step_usd,
             self.step_requests / (1.0 if self.by_hour else demand.peak),
-            self._sum(lambda line: line.a_request),
-            "replica-hour" if self.by_hour else "replica",
+            self.request_usd,
+            self.unit,
         )
 
     def _sum(self, term: Callable[[ComponentLine], float | None]) -> float:

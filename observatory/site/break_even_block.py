@@ -4,14 +4,15 @@ The page's script reckons anew when a reader changes an input; it gets the measu
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from observatory.analysis import serving
 from observatory.analysis.serving import Answer
-from observatory.core.demand import DAYS_A_MONTH
+from observatory.core.demand import DAYS_A_MONTH, Assumption
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
-from observatory.economics.fleet import Replica
+from observatory.economics.break_even import NEVER_BY_REQUEST, NEVER_BY_STEP
+from observatory.economics.fleet import SECONDS_A_DAY, Replica, fleet_cost
 from observatory.site.charts.break_even import break_even_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.figures import DASH, write_usd
@@ -24,6 +25,22 @@ VOLUMES = {
     "api_bill_usd_a_day": "US dollars a day at the API",
     "api_bill_usd_a_month": "US dollars a month at the API",
 }
+TEXTS = {
+    "settled": serving.SETTLED,
+    "before": serving.BEFORE,
+    "more": serving.MORE,
+    "never": serving.NEVER,
+    "never_by_request": NEVER_BY_REQUEST,
+    "never_by_step": NEVER_BY_STEP,
+    "between": serving.BETWEEN,
+    "same": serving.SAME,
+    "unvaried": serving.UNVARIED,
+    "month": " ({low} to {high}{why})",
+    "no_interval": " (no interval: {why})",
+    "replicas": "{kept} ({spare} spare)",
+    "hours": "{hours} replica-hours a day",
+}
+"""Sentences that the page's script fills."""
 ASSUMPTIONS = {
     "always_on": "always on",
     "active_window": "on in active hours only",
@@ -92,9 +109,11 @@ def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
     values: dict[str, str] = {}
     served = month.usd if month is not None else None
     if month is not None and served is not None and bought is not None and volume:
-        capacity = f"{human_number(month.replica_hours_a_day)} replica-hours a day"
+        capacity = TEXTS["hours"].format(hours=human_number(month.replica_hours_a_day))
         if month.replicas is not None:
-            capacity = f"{month.replicas:,} ({one.demand.spare_replicas} spare)"
+            capacity = TEXTS["replicas"].format(
+                kept=f"{month.replicas:,}", spare=one.demand.spare_replicas
+            )
         cheaper = one.self_row if served <= bought else one.api_row
         values = {
             "requests": f"{volume:,.0f}",
@@ -123,9 +142,11 @@ def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
 def _between(ends: serving.MonthEnds) -> str:
     """A month's interval, as the page's script writes it too."""
     if ends.low_usd is None or ends.high_usd is None:
-        return f" (no interval: {ends.reason})"
-    between = f"{write_usd(ends.low_usd)} to {write_usd(ends.high_usd)}"
-    return f" ({between}{', ' + ends.reason if ends.reason else ''})"
+        return TEXTS["no_interval"].format(why=ends.reason)
+    why = f", {ends.reason}" if ends.reason else ""
+    return TEXTS["month"].format(
+        low=write_usd(ends.low_usd), high=write_usd(ends.high_usd), why=why
+    )
 
 
 def _steps(one: Answer) -> Table:
@@ -237,21 +258,13 @@ def _data(one: Answer, replica: Replica) -> dict[str, Any]:
     tokens = None
     if other["prompt_tokens"] is not None and other["output_tokens"] is not None:
         tokens = other["prompt_tokens"] + other["output_tokens"]
-    names = (
-        "goodput_rps",
-        "usd_per_hour",
-        "commitment",
-        "operations_usd_per_hour",
-        "usd_per_kwh",
-        "pue",
-        "power_w",
-        "idle_power_w",
-        "request_rate",
-    )
     return {
-        "replica": {name: getattr(replica, name) for name in names},
-        "goodput_low": own["goodput_rps_low"],
-        "goodput_high": own["goodput_rps_high"],
+        "lines": {
+            "at": _lines(replica, replica.goodput_rps),
+            "low": _lines(replica, own["goodput_rps_high"]),
+            "high": _lines(replica, own["goodput_rps_low"]),
+        },
+        "full_day_requests": replica.goodput_rps * SECONDS_A_DAY,
         "bought": {
             "usd_per_request": other["usd_per_request"],
             "usd_low": other["usd_per_request_low"],
@@ -260,10 +273,31 @@ def _data(one: Answer, replica: Replica) -> dict[str, Any]:
             "tokens_per_request": tokens,
         },
         "varied": serving.varied(one),
-        "same": serving.SAME,
+        "texts": TEXTS,
         "names": {
-            "self": own["target"],
+            "own": own["target"],
             "bought": other["target"],
             "mark": serving.mark(own, other),
         },
     }
+
+
+def _lines(replica: Replica, goodput_rps: float | None) -> dict[str, dict[str, Any]] | bool | None:
+    """The cost lines at a goodput, by capacity; None where it is not known, False where nothing is served."""
+    if goodput_rps is None:
+        return None
+    if goodput_rps <= 0:
+        return False
+    lines = {}
+    for capacity in get_args(Assumption):
+        fleet = fleet_cost(replica.at(goodput_rps), capacity)
+        lines[capacity] = {
+            "day_usd": fleet.day_usd,
+            "step_usd": fleet.step_usd,
+            "step_hour_usd": fleet.step_hour_usd,
+            "request_usd": fleet.request_usd,
+            "step_requests": fleet.step_requests,
+            "by_hour": fleet.by_hour,
+            "unit": fleet.unit,
+        }
+    return lines

@@ -1,10 +1,9 @@
-// Lets a reader change what a break-even was computed for: the same arithmetic as the observatory's own
-// (economics/fleet.py and break_even.py), on the measured figures that came with the page.
+// Lets a reader change the demand of a break-even: applies it to the cost lines that came with the page
+// (economics/fleet.py) and fills the page's own sentences. Finds the crossing as economics/break_even.py does.
 "use strict";
 
 (function () {
   const HOURS_A_DAY = 24;
-  const SECONDS_A_DAY = 86400;
   const DAYS_A_MONTH = 365 / 12;
   const WHOLE = 1e-9;
   const POINTS = 240;
@@ -42,30 +41,14 @@
     return Math.max(demand.peak_to_mean, window);
   }
 
-  function costLine(replica, demand) {
-    const people = replica.operations_usd_per_hour * HOURS_A_DAY;
-    const perJoule = (replica.usd_per_kwh ?? 0) * replica.pue / 3.6e6;
-    const kept = replica.idle_power_w ?? replica.power_w ?? 0;
-    const known = replica.power_w !== null && replica.idle_power_w !== null && replica.request_rate;
-    const joules = known ? Math.max(0, replica.power_w - replica.idle_power_w) / replica.request_rate : 0;
-    let request = joules * perJoule;
-    const onDemand = replica.commitment === "on_demand";
-    if (demand.assumption === "scale_to_zero" && onDemand) {
-      return {
-        fixed: people, step: replica.usd_per_hour + kept * 3600 * perJoule,
-        requests: replica.goodput_rps * 3600, request, unit: "replica-hour",
-      };
-    }
-    let on = demand.active_hours ?? HOURS_A_DAY;
-    if (demand.assumption === "scale_to_zero") {
-      on = 0;
-      request += kept * 3600 * perJoule / (replica.goodput_rps * 3600);
-    }
-    const paid = demand.active_hours === null || !onDemand ? HOURS_A_DAY : demand.active_hours;
-    const step = replica.usd_per_hour * paid + kept * 3600 * perJoule * on;
+  // A stored line under a demand: a day's dollars over requests a day.
+  function costLine(lines, demand) {
+    const line = lines[demand.assumption];
+    const step = line.step_usd + line.step_hour_usd * (demand.active_hours ?? HOURS_A_DAY);
     return {
-      fixed: people + demand.spare_replicas * step, step,
-      requests: replica.goodput_rps * SECONDS_A_DAY / peakOf(demand), request, unit: "replica",
+      fixed: line.day_usd + (line.by_hour ? 0 : demand.spare_replicas * step), step,
+      requests: line.by_hour ? line.step_requests : line.step_requests / peakOf(demand),
+      request: line.request_usd, unit: line.unit, byHour: line.by_hour,
     };
   }
 
@@ -79,11 +62,11 @@
 
   // at: the volume from which serving costs no more ever after (null: never, and reason says why);
   // before: the first range below it where it is cheaper too, and how many more there are.
-  function crossing(line, price) {
+  function crossing(line, price, texts) {
     const saved = price - line.request;
     const full = saved * line.requests;
     const gain = full - line.step;
-    if (gain <= 0) return { at: null, before: null, more: 0, reason: never(line, price) };
+    if (gain <= 0) return { at: null, before: null, more: 0, reason: never(line, price, texts) };
     const last = Math.max(0, Math.ceil((line.fixed + full) / gain - WHOLE) - 1);
     const first = Math.max(1, Math.floor(line.fixed / gain + WHOLE) + 1);
     const before = first < last
@@ -91,14 +74,17 @@
     return { at: last ? startOf(line, saved, last) : 0, before, more: Math.max(0, last - first - 1) };
   }
 
-  function never(line, price) {
+  const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+  function never(line, price, texts) {
     if (line.request >= price) {
-      return `the electricity of a request alone costs $${general(line.request, 3)}, ` +
-        `buying it $${general(price, 3)}`;
+      return fill(texts.never_by_request, { own: general(line.request, 3), buy: general(price, 3) });
     }
     const full = line.step + line.request * line.requests;
-    return `a ${line.unit} costs $${general(full, 4)} a day, and all that it can serve ` +
-      `(${volume(line.requests)} requests a day) costs $${general(price * line.requests, 4)} to buy`;
+    return fill(texts.never_by_step, {
+      unit: line.unit, own: general(full, 4), requests: volume(line.requests),
+      buy: general(price * line.requests, 4),
+    });
   }
 
   function requestsOf(kind, amount, bought) {
@@ -132,36 +118,35 @@
     };
   }
 
-  function sentence(line, found, names) {
-    if (found.at === null) {
-      return `Serving it on ${names.self} never gets cheaper than buying it from ` +
-        `${names.bought}${names.mark}: ${found.reason}.`;
-    }
+  function sentence(line, found, data) {
+    const { names, texts } = data;
+    if (found.at === null) return fill(texts.never, { ...names, reason: found.reason });
     const dollars = costOf(line, found.at);
-    const settled = `From ${volume(found.at)} requests a day on, serving it on ${names.self} costs no ` +
-      `more than buying it from ${names.bought}, and it stays so${names.mark}. There both cost ` +
-      `$${rounded(dollars, 2)} a day ($${rounded(dollars * DAYS_A_MONTH, 0)} a month).`;
+    const settled = fill(texts.settled, {
+      ...names, volume: volume(found.at), day: rounded(dollars, 2), month: rounded(dollars * DAYS_A_MONTH, 0),
+    });
     if (found.before === null) return settled;
-    const more = found.more ? ` and ${found.more} more` : "";
-    return `${settled} Below that it is cheaper between ${volume(found.before.start)} and ` +
-      `${volume(found.before.end)} requests a day${more}: each further ${line.unit} must fill first.`;
+    return settled + fill(texts.before, {
+      start: volume(found.before.start), end: volume(found.before.end), unit: line.unit,
+      more: found.more ? fill(texts.more, { count: found.more }) : "",
+    });
   }
 
   function interval(ends, data) {
-    const words = ends.map((end) =>
+    const [low, high] = ends.map((end) =>
       end === undefined ? "not known" : end.at === null ? "never" : volume(end.at));
-    const same = words[0] === words[1] && ends[0] && ends[0].at ? `; ${data.same}` : "";
-    return `${words[0]} to ${words[1]} requests a day (${data.varied}${same})`;
+    const same = low === high && ends[0] && ends[0].at ? `; ${data.texts.same}` : "";
+    return fill(data.texts.between, { low, high, why: data.varied + same });
   }
 
   // A month's interval; why: in place of one, or of its width.
-  function between(low, high, why) {
-    if (low === null) return ` (no interval: ${why})`;
-    return ` (${usd(low)} to ${usd(high)}${why ? `, ${why}` : ""})`;
+  function between(low, high, why, texts) {
+    if (low === null) return fill(texts.no_interval, { why });
+    return fill(texts.month, { low: usd(low), high: usd(high), why: why ? `, ${why}` : "" });
   }
 
   function grid(data, found, asked) {
-    const middles = [found, asked, data.replica.goodput_rps * SECONDS_A_DAY].filter((one) => one > 0);
+    const middles = [found, asked, data.full_day_requests].filter((one) => one > 0);
     const low = Math.max(1, Math.min(...middles) / 20);
     const high = Math.max(...middles) * 20;
     return Array.from({ length: POINTS }, (_, at) => low * (high / low) ** (at / (POINTS - 1)));
@@ -169,21 +154,21 @@
 
   function computed(data, demand) {
     const price = data.bought.usd_per_request;
-    const line = costLine(data.replica, demand);
-    const at = (goodput, usd) => {
-      if (goodput === null) return undefined;
-      if (goodput <= 0) return { at: null };
-      return crossing(costLine({ ...data.replica, goodput_rps: goodput }, demand), usd ?? price);
+    const line = costLine(data.lines.at, demand);
+    const at = (lines, usd) => {
+      if (lines === null) return undefined;
+      if (lines === false) return { at: null };
+      return crossing(costLine(lines, demand), usd ?? price, data.texts);
     };
-    const found = crossing(line, price);
+    const found = crossing(line, price, data.texts);
     const ends = interval(
-      [at(data.goodput_high, data.bought.usd_high), at(data.goodput_low, data.bought.usd_low)], data);
-    return { line, found: found.at, ends, text: sentence(line, found, data.names) };
+      [at(data.lines.low, data.bought.usd_high), at(data.lines.high, data.bought.usd_low)], data);
+    return { line, found: found.at, ends, text: sentence(line, found, data) };
   }
 
   function rowsOf(data, demand, result, asked) {
-    const wide = [data.goodput_high || data.replica.goodput_rps, data.goodput_low || data.replica.goodput_rps]
-      .map((goodput) => costLine({ ...data.replica, goodput_rps: goodput }, demand));
+    const wide = [data.lines.low || data.lines.at, data.lines.high || data.lines.at]
+      .map((lines) => costLine(lines, demand));
     const months = (line, requests) => costOf(line, requests) * DAYS_A_MONTH;
     return grid(data, result.found, asked).map((requests) => ({
       requests,
@@ -197,25 +182,25 @@
   function facts(data, demand, result, asked) {
     const line = result.line;
     const steps = stepsOf(line, asked);
-    const byHour = line.unit === "replica-hour";
     const serve = costOf(line, asked) * DAYS_A_MONTH;
     const month = asked * DAYS_A_MONTH;
     const buy = data.bought.usd_per_request * month;
-    const at = (goodput) => costOf(costLine({ ...data.replica, goodput_rps: goodput }, demand), asked);
-    const ends = data.goodput_low && data.goodput_high
-      ? [data.goodput_high, data.goodput_low].map((goodput) => at(goodput) * DAYS_A_MONTH) : [null, null];
-    const why = ends[0] === null ? "the measured goodput has no interval" : ends[0] === ends[1] ? data.same : "";
+    const texts = data.texts;
+    const at = (lines) => costOf(costLine(lines, demand), asked) * DAYS_A_MONTH;
+    const known = data.lines.low && data.lines.high;
+    const ends = known ? [at(data.lines.low), at(data.lines.high)] : [null, null];
+    const why = !known ? texts.unvaried : ends[0] === ends[1] ? texts.same : "";
     const priced = data.bought.usd_low !== null && data.bought.usd_high !== null;
     const prices = priced ? [data.bought.usd_low * month, data.bought.usd_high * month] : [null, null];
     return {
       requests: volume(asked),
-      capacity: byHour ? `${general(steps, 3)} replica-hours a day`
-        : `${steps + demand.spare_replicas} (${demand.spare_replicas} spare)`,
-      serve: usd(serve) + between(...ends, why),
+      capacity: line.byHour ? fill(texts.hours, { hours: general(steps, 3) })
+        : fill(texts.replicas, { kept: volume(steps + demand.spare_replicas), spare: demand.spare_replicas }),
+      serve: usd(serve) + between(...ends, why, texts),
       serve_per_1k: usd(costOf(line, asked) / asked * 1000),
-      buy: usd(buy) + between(...prices, data.bought.no_interval),
+      buy: usd(buy) + between(...prices, data.bought.no_interval, texts),
       buy_per_1k: usd(data.bought.usd_per_request * 1000),
-      cheaper: serve <= buy ? data.names.self : data.names.bought,
+      cheaper: serve <= buy ? data.names.own : data.names.bought,
     };
   }
 

@@ -203,7 +203,7 @@ def pair_of(
         (own, bought)
         for own in rows
         for bought in rows
-        if own["target"] == names["self"]
+        if own["target"] == names["own"]
         and bought["target"] == names["bought"]
         and serving.refusal(own, bought) is None
     ]
