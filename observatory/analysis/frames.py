@@ -1,12 +1,14 @@
 """A run's requests as one frame: each with its final attempt and every request-grain metric.
 
-The expressions here say in polars what core.metric.METRICS says in SQL; a test holds the two
-against each other on the same rows.
+Metrics are those of core.metric.METRICS: polars evaluates the very SQL of the database's views, and a test
+compares the two engines on the same rows.
 """
+
+import re
 
 import polars as pl
 
-from observatory.core.metric import HELD_BACK_REASON
+from observatory.core.metric import HELD_BACK_REASON, REQUEST_METRICS
 from observatory.store.frames import RunFrames
 
 SECOND_NS = 1e9
@@ -46,39 +48,22 @@ _FINAL = (
 _FIRST_SENT = ("connect_started_ns", "sent_ns")
 
 
-def _seconds(end: str, start: str) -> pl.Expr:
-    return (pl.col(end) - pl.col(start)) / SECOND_NS
+_IN_FRAME = {
+    "len(a.event_tokens)": "a_events_with_tokens",
+    "a.event_tokens[1]": "a_first_event_tokens",
+}
+"""What the metrics' SQL takes out of lists, as columns of request_frame."""
 
 
-_OK = pl.col("outcome") == "ok"
-_SPLIT_KNOWN = (pl.col("a_events_with_tokens") > 1) & (
-    pl.col("a_streamed_tokens") > pl.col("a_first_event_tokens")
-)
-_LATER_TOKENS = pl.col("a_streamed_tokens") - pl.col("a_first_event_tokens")
+def _expression(sql: str) -> pl.Expr:
+    """A metric's SQL over r, a and f, over the columns of request_frame instead."""
+    for of_list, column in _IN_FRAME.items():
+        sql = sql.replace(of_list, column)
+    return pl.sql_expr(re.sub(r"\br\.", "", re.sub(r"\b([af])\.", r"\1_", sql)))
 
-_FIRST_KNOWN = pl.col("a_streamed").fill_null(True) & (pl.col("outcome") != "filtered")
-"""Whether the instant of the first text is one: not where all of it came at once, nor where a filter
-took the answer back."""
 
 REQUEST_EXPRESSIONS: dict[str, pl.Expr] = {
-    "ttft_s": pl.when(_FIRST_KNOWN).then(_seconds("a_first_token_ns", "a_sent_ns")),
-    "ttft_connect_s": pl.when(_FIRST_KNOWN).then(
-        (pl.col("a_first_token_ns") - pl.coalesce("a_connect_started_ns", "a_sent_ns")) / SECOND_NS
-    ),
-    "ttft_scheduled_s": pl.when(_FIRST_KNOWN).then(_seconds("a_first_token_ns", "scheduled_ns")),
-    "ttfa_s": pl.when(_FIRST_KNOWN).then(_seconds("a_first_answer_ns", "a_sent_ns")),
-    "tpot_s": pl.when(_OK & _SPLIT_KNOWN).then(
-        _seconds("a_last_token_ns", "a_first_token_ns") / _LATER_TOKENS
-    ),
-    "e2e_s": pl.when(_OK).then(_seconds("a_ended_ns", "a_sent_ns")),
-    "e2e_scheduled_s": pl.when(_OK).then(_seconds("a_ended_ns", "scheduled_ns")),
-    "pace_wait_s": pl.col("pace_wait_ns") / SECOND_NS,
-    "sched_lag_s": (pl.col("f_sent_ns") - pl.col("scheduled_ns") - pl.col("pace_wait_ns"))
-    / SECOND_NS,
-    "throttle_wait_s": pl.when(_OK).then(_seconds("a_sent_ns", "f_sent_ns")),
-    "output_tps_user": pl.when(
-        _OK & _SPLIT_KNOWN & (pl.col("a_last_token_ns") > pl.col("a_first_token_ns"))
-    ).then(_LATER_TOKENS * SECOND_NS / (pl.col("a_last_token_ns") - pl.col("a_first_token_ns"))),
+    metric.name: _expression(metric.sql) for metric in REQUEST_METRICS if metric.sql is not None
 }
 """Request-grain metrics over the columns of request_frame, null where they have no value."""
 
