@@ -618,7 +618,7 @@ def test_more_cached_than_prompt_tokens_are_a_contradiction_and_no_bill(
 ) -> None:
     attempt = read(stream([*TEXT, STOP, event(usage(10, 19, **given)), DONE])).attempt
     assert (attempt.outcome, attempt.tokens.prompt) == ("ok", 10)
-    assert contradicted(attempt)
+    assert contradicted(counts_of(attempt))
     tokens = attempt.tokens
     rows = [PriceRow("input", 1.0, "example", "here"), PriceRow("output", 1.0, "example", "here")]
     prices = AppliedPrices(rows)
