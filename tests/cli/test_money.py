@@ -168,7 +168,7 @@ def test_nothing_is_derived_from_an_invalid_run(tmp_path: Path) -> None:
     invalid = Verdict("invalid", ["errors"], "invalid: 300 of 400 requests failed (errors)")
     for run, target in (("r1", facts()), ("r2", own)):
         made = manifest(run, target=target, scenario=SCENARIO, energy=[], verdict=invalid)
-        ingest(workspace, sealed_run(workspace, made, thirty_five()), stage_metrics)
+        ingest(workspace, sealed_run(workspace, made, thirty_five()), run_figures)
     text = " ".join(typed(workspace, "cost", "last", "--requests-a-day", "50000").split())
     assert "a month at" not in text
     assert "$" not in text

@@ -607,7 +607,7 @@ def test_more_cached_than_prompt_tokens_are_no_share_of_a_run(
         record(index, attempts=[attempt(3 * S + index * S // 10 + 10**6, tokens=counts)])
         for index in range(40)
     ]
-    ingest(stocked, sealed_run(stocked, manifest(energy=[]), records), stage_metrics)
+    ingest(stocked, sealed_run(stocked, manifest(energy=[]), records), run_figures)
     (run,) = ask(stocked, "SELECT cached_tokens, usd_per_request FROM money_per_run")
     assert run["cached_tokens"] == known
     assert (run["usd_per_request"] is None) == (known is None)
