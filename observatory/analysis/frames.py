@@ -8,19 +8,10 @@ import re
 
 import polars as pl
 
-from observatory.core.metric import HELD_BACK_REASON, REQUEST_METRICS
+from observatory.core.metric import COUNTED, HELD_BACK, REQUEST_METRICS
 from observatory.store.frames import RunFrames
 
 SECOND_NS = 1e9
-
-COUNTED = ("ok", "error", "timeout", "throttled", "filtered")
-"""Outcomes that a target is answerable for. The others (interrupted, not_issued,
-refused_by_budget) are left out of every distribution and counted, but for those held back."""
-HELD_BACK = (
-    (pl.col("outcome") == "not_issued") & (pl.col("reason") == HELD_BACK_REASON)
-).fill_null(False)
-"""Due, and kept back by an in-flight or rate limit until the drain limit: in no distribution from
-`sent`, infinite in those from `scheduled`, a failure in goodput and in the error rate."""
 
 _FINAL = (
     "connect_started_ns",
@@ -98,7 +89,7 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
 
     Further columns: a_events (text events), a_event_characters (what they carried),
     a_shared_events (events with another segment's stamp), attempts_throttled, attempts_stale, attempts_recorded,
-    held_back, and one for each of REQUEST_EXPRESSIONS.
+    counted and held_back (core.metric), and one for each of REQUEST_EXPRESSIONS.
     """
     key = ["stage", "request"]
     text_events = pl.col("event_gap_ns").list.len()
@@ -130,4 +121,5 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
             pl.col("attempts_throttled", "attempts_stale", "attempts_recorded").fill_null(0)
         )
     )
-    return joined.with_columns(held_back=HELD_BACK, **REQUEST_EXPRESSIONS).sort(key).collect()
+    of_request = {"held_back": _expression(HELD_BACK), "counted": _expression(COUNTED)}
+    return joined.with_columns(**of_request, **REQUEST_EXPRESSIONS).sort(key).collect()

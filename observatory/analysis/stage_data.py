@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from observatory.analysis.concurrency import Concurrency, busy_fraction, concurrency
 from observatory.analysis.dependence import Dependence
 from observatory.analysis.events import Events, events_of
-from observatory.analysis.frames import COUNTED
 from observatory.analysis.windows import Window, counted, offered
 from observatory.core.run import Manifest
 from observatory.core.scenario import PerRequestSlo
@@ -57,7 +56,7 @@ class StageData:
     def _open_spans(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """From scheduled to end; one that was held back until the drain limit is open beyond it."""
         spans = self.requests.filter(
-            pl.col("outcome").is_in([*COUNTED, "interrupted"]) | pl.col("held_back")
+            pl.col("counted") | (pl.col("outcome") == "interrupted") | pl.col("held_back")
         ).select(
             pl.col("scheduled_ns"),
             pl.coalesce("a_ended_ns", pl.lit(self.window.end_ns + 1)).alias("end"),

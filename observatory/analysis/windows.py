@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from observatory.analysis.frames import COUNTED
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.scenario import Timing
 
@@ -64,9 +63,7 @@ def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
 def counted(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
     """The rows of request_frame that the window's distributions are over."""
     return requests.filter(
-        (pl.col("stage") == window.stage)
-        & window.holds("scheduled_ns")
-        & pl.col("outcome").is_in(COUNTED)
+        (pl.col("stage") == window.stage) & window.holds("scheduled_ns") & pl.col("counted")
     )
 
 
@@ -75,7 +72,7 @@ def offered(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
     return requests.filter(
         (pl.col("stage") == window.stage)
         & window.holds("scheduled_ns")
-        & (pl.col("outcome").is_in(COUNTED) | pl.col("held_back"))
+        & (pl.col("counted") | pl.col("held_back"))
     )
 
 
@@ -84,7 +81,7 @@ def left_out(requests: pl.DataFrame, window: Window) -> dict[str, int]:
     rows = requests.filter(
         (pl.col("stage") == window.stage)
         & window.holds("scheduled_ns")
-        & ~pl.col("outcome").is_in(COUNTED)
+        & ~pl.col("counted")
         & ~pl.col("held_back")
     )
     return dict(rows.group_by("outcome").len().sort("outcome").iter_rows())

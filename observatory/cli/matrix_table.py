@@ -45,7 +45,7 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
         console.print(Text(f"Confounded: {sentence}.", style="bold yellow"))
     for said in beside_the_factors(design, runs):
         console.print(Text(said, style="bold yellow"))
-    sound = [run for run in runs if _is_sound(run)]
+    sound = [run for run in runs if run.manifest.whole]
     levels = {
         stage.index: human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         for run in runs
@@ -90,11 +90,6 @@ def third_party_lines(runs: Sequence[FinishedRun]) -> list[Text]:
         if target.engine_distribution and third_party_package(target.engine_distribution)
     )
     return [Text(line, style="yellow") for line in said]
-
-
-def _is_sound(run: FinishedRun) -> bool:
-    verdict = run.manifest.verdict
-    return run.manifest.status in DONE and verdict is not None and verdict.level != "invalid"
 
 
 Figures = dict[tuple[int, str, str], dict[int, float]]

@@ -13,6 +13,15 @@ user waited and got nothing, so it has failed wherever time counts from `schedul
 FROM_SCHEDULED = frozenset({"ttft_scheduled_s", "e2e_scheduled_s"})
 """Request-grain metrics in which a request that was kept back counts as +infinity."""
 
+COUNTED_OUTCOMES = ("ok", "error", "timeout", "throttled", "filtered")
+"""Outcomes that a target is answerable for. The others (interrupted, not_issued, refused_by_budget) are left
+out of every distribution and counted, but for those held back."""
+COUNTED = f"r.outcome IN {COUNTED_OUTCOMES}"
+"""SQL: whether a request counts in the figures of the window that it was scheduled in."""
+HELD_BACK = f"coalesce(r.outcome = 'not_issued' AND r.reason = '{HELD_BACK_REASON}', false)"
+"""SQL: due, and kept back by an in-flight or rate limit until the drain limit: in no distribution from
+`sent`, infinite in those from `scheduled`, a failure in goodput and in the error rate."""
+
 FOREIGN_CPU = "foreign_cpu_fraction"
 """The stage's metric of the share of the cores that other work used."""
 FOREIGN_CPU_APART = 0.10

@@ -241,6 +241,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""
 
     @property
+    def sound(self) -> bool:
+        """Whether it was judged, and not as invalid."""
+        return self.verdict is not None and self.verdict.level != "invalid"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is sound and did all that was requested of it."""
+        return self.sound and self.status in ("complete", "budget_reached")
+
+    @property
     def not_run(self) -> bool:
         """Whether it was not begun because another target of its campaign failed."""
         return was_not_run(self.status, self.status_reason)

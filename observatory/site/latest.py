@@ -68,9 +68,9 @@ def _worth(run: Row) -> tuple[bool, bool, str, str]:
 
 def is_sound(run: Row) -> bool:
     """Whether it was judged, and not as invalid."""
-    return run["verdict"] not in (None, "invalid")
+    return bool(run["sound"])
 
 
 def is_whole(run: Row) -> bool:
     """Whether it is sound and did all that was requested of it."""
-    return is_sound(run) and run["status"] in ("complete", "budget_reached")
+    return bool(run["whole"])

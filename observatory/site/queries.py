@@ -12,7 +12,6 @@ from typing import Any
 
 import polars as pl
 
-from observatory.analysis.frames import COUNTED
 from observatory.core.metric import FROM_SCHEDULED
 from observatory.core.private_folders import private_folder
 from observatory.core.workspace import Workspace
@@ -176,8 +175,7 @@ def matrix_blocks(reader: Reader, campaign_id: str) -> list[Row]:
         WITH sound AS (
           SELECT run_id, target, block FROM runs
           WHERE campaign_id = $campaign_id AND cell IS NOT NULL
-            AND status IN ('complete', 'budget_reached')
-            AND coalesce(verdict, 'invalid') <> 'invalid'
+            AND whole
           QUALIFY row_number() OVER (
             PARTITION BY target, block ORDER BY created_at DESC, run_id DESC
           ) = 1
@@ -226,7 +224,7 @@ def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
         f"""
         SELECT stage, {metric} AS value FROM request_metrics
         WHERE run_id = $run_id AND in_window AND NOT coalesce(clock_step, false)
-          AND (outcome IN {COUNTED} OR {held_back}) AND (outcome <> 'ok' OR {metric} IS NOT NULL)
+          AND (counted OR {held_back}) AND (outcome <> 'ok' OR {metric} IS NOT NULL)
         ORDER BY stage, value NULLS LAST
         """,
         run_id=run_id,
@@ -236,11 +234,10 @@ def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
 def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
     """Final tries of the requests that a stage's percentiles are over, with outcome and events."""
     return reader.frame(
-        f"""
+        """
         SELECT m.request, m.outcome, a.sent_ns, a.event_gap_ns, a.event_shared
         FROM request_metrics m JOIN attempts a USING (run_id, stage, request)
-        WHERE m.run_id = $run_id AND m.stage = $stage AND a.final AND m.in_window
-          AND NOT coalesce(m.clock_step, false) AND m.outcome IN {COUNTED}
+        WHERE m.run_id = $run_id AND m.stage = $stage AND a.final AND m.counted
         ORDER BY m.request
         """,
         run_id=run_id,

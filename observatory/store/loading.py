@@ -92,6 +92,8 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "status": manifest.status,
         "status_reason": manifest.status_reason,
         "verdict": verdict.level if verdict else None,
+        "sound": manifest.sound,
+        "whole": manifest.whole,
         "verdict_codes": verdict.codes if verdict else None,
         "verdict_sentence": verdict.sentence if verdict else None,
         "anchor_unix_ns": manifest.anchor.realtime_ns,

@@ -33,7 +33,7 @@ _T_95 = (
 """Two-sided 95 % points of Student's t for 1 to 30 degrees of freedom (NIST/SEMATECH e-Handbook of
 Statistical Methods, 1.3.6.7.2); past that the last is kept, which is a little too wide."""
 
-_SOUND = "status IN ('complete', 'budget_reached') AND coalesce(verdict, 'invalid') <> 'invalid'"
+_SOUND = "coalesce(whole, false)"
 
 
 def _each(column: str) -> str:

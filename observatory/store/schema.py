@@ -101,6 +101,8 @@ RUNS = Table(
         Column("status", "VARCHAR", "running, complete, interrupted, budget_reached or crashed"),
         Column("status_reason", "VARCHAR", "why it ended so"),
         Column("verdict", "VARCHAR", "valid, degraded or invalid; null before it was judged"),
+        Column("sound", "BOOLEAN", "it was judged, and not as invalid"),
+        Column("whole", "BOOLEAN", "it is sound and did all that was requested of it"),
         Column("verdict_codes", "VARCHAR[]", "codes of the findings behind the verdict"),
         Column("verdict_sentence", "VARCHAR", "the verdict in one line"),
         Column("anchor_unix_ns", "BIGINT", "the run's anchor, Unix time in nanoseconds"),

@@ -4,7 +4,7 @@ Counts are of its requests that stage metrics are over; quantiles are those of s
 their floors and their failures.
 """
 
-from observatory.core.metric import BY_NAME
+from observatory.core.metric import BY_NAME, COUNTED
 from observatory.store.stage_columns import column_name
 from observatory.store.view import View, ViewColumn
 
@@ -18,7 +18,6 @@ _SIDES = {
 }
 """The parts of a latency side by side: how each is called here, and whose figure it is."""
 _STATISTICS = ("p50", "p90", "p95", "p99")
-_COUNTED = "'ok', 'error', 'timeout', 'throttled', 'filtered'"
 
 
 def _counts() -> tuple[ViewColumn, ...]:
@@ -97,7 +96,7 @@ _TRIES = f"""WITH tries AS (
   FROM requests r
   JOIN stages g ON g.run_id = r.run_id AND g.stage = r.stage
   JOIN tries t ON t.run_id = r.run_id AND t.stage = r.stage AND t.request = r.request
-  WHERE r.outcome IN ({_COUNTED})
+  WHERE {COUNTED}
     AND r.scheduled_ns >= g.steady_start_ns AND r.scheduled_ns < g.steady_end_ns
 ), counts AS (
   SELECT run_id, stage, count(*) AS requests,

@@ -3,7 +3,7 @@
 Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.core.metric import HELD_BACK_REASON, Metric
+from observatory.core.metric import COUNTED, HELD_BACK, Metric
 from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
 from observatory.store.cost_view import REQUEST_COSTS
 from observatory.store.energy_view import energy_per_stage
@@ -63,6 +63,10 @@ def _unix(name: str, instant: str, what: str) -> ViewColumn:
     )
 
 
+_IN_WINDOW = (
+    "coalesce(r.scheduled_ns >= g.steady_start_ns AND r.scheduled_ns < g.steady_end_ns, false)"
+)
+
 REQUEST_METRICS = View(
     "request_metrics",
     "One row a request of every run, whatever its status and verdict: identifiers, outcome, tokens, "
@@ -95,15 +99,20 @@ REQUEST_METRICS = View(
         _same("r", "phase", "prime, warmup, steady or drain, by scheduled"),
         ViewColumn(
             "in_window",
-            "coalesce(r.scheduled_ns >= g.steady_start_ns AND r.scheduled_ns < g.steady_end_ns,"
-            " false)",
+            _IN_WINDOW,
             "scheduled in the steady window: the requests that stage metrics are over",
         ),
         ViewColumn(
             "held_back",
-            f"coalesce(r.outcome = 'not_issued' AND r.reason = '{HELD_BACK_REASON}', false)",
+            HELD_BACK,
             "due and kept back by a limit until the drain limit: infinite in ttft_scheduled_s and "
             "e2e_scheduled_s (null here), a failure in goodput and error rate, in nothing else",
+        ),
+        ViewColumn(
+            "counted",
+            f"{_IN_WINDOW} AND {COUNTED} AND r.clock_step IS NOT TRUE",
+            "its latencies are in the stage's percentiles: scheduled in the window, of an outcome that the "
+            "target is answerable for, without a clock step",
         ),
         _same("r", "clock_step", "realtime stepped while it was open: its latencies are null"),
         _same("a", "prompt_tokens", "tokens of the prompt, cached ones included"),
@@ -341,8 +350,7 @@ LEFT JOIN came_how w ON w.comparison_key = latest.comparison_key AND w.stage = s
 WHERE s.streamed IS NOT FALSE OR NOT coalesce(w.streams, false)""",
     """WITH candidates AS (
   SELECT run_id, comparison_key, campaign_id, target, block, created_at,
-    coalesce(verdict, 'invalid') <> 'invalid' AS sound,
-    coalesce(verdict, 'invalid') <> 'invalid' AND status IN ('complete', 'budget_reached') AS whole,
+    coalesce(sound, false) AS sound, coalesce(whole, false) AS whole,
     min(created_at) OVER (PARTITION BY comparison_key, campaign_id) AS begun
   FROM runs
 ), best AS (
