@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from observatory.cli.console import echo_json, open_console
-from observatory.cli.figure_text import figure_text
 from observatory.cli.matrix_table import print_matrix, third_party_lines
 from observatory.cli.quote_view import bill_line, sum_line
 from observatory.core.counted_nouns import count_of
@@ -23,6 +22,7 @@ from observatory.core.floors import count_text, needs_text
 from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
 from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
+from observatory.presentation.figure_text import figure_text
 from observatory.runner.campaign import CampaignResult
 from observatory.runner.finish import FinishedRun
 

@@ -6,7 +6,6 @@ No winner is named: where the interval of a change holds zero, the blocks do not
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,11 +13,12 @@ from rich.text import Text
 
 from observatory.analysis.blocks import FOREIGN, Pooled, apart, pooled
 from observatory.analysis.undeclared import FACTS, Opened, undeclared
-from observatory.cli.figure_text import figure_text
 from observatory.core.design import Cell, Design
 from observatory.core.distribution import engine_levels, in_words, third_party_package
 from observatory.core.metric import FOREIGN_CPU
 from observatory.core.units import change_text, human_level
+from observatory.presentation.factor_levels import factor_level
+from observatory.presentation.figure_text import figure_text
 from observatory.runner.finish import FinishedRun
 
 COLUMNS: tuple[tuple[str, str, str, str], ...] = (
@@ -191,7 +191,7 @@ def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Po
 def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, list[str]]:
     """Each cell's levels in the order of the factors; served: distributions, where they are known."""
     asked = {
-        cell.place: level_text(cell.factors["engine"])
+        cell.place: factor_level(cell.factors["engine"])
         for cell in design.cells
         if "engine" in cell.factors
     }
@@ -199,7 +199,7 @@ def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, l
     return {
         cell.place: [
             engines[cell.place] if factor == "engine" and cell.place in engines
-            else level_text(cell.factors[factor]) if factor in cell.factors
+            else factor_level(cell.factors[factor]) if factor in cell.factors
             else "–"
             for factor in design.factors
         ]
@@ -213,17 +213,6 @@ def _served(runs: Sequence[FinishedRun]) -> dict[int, str | None]:
         for run in runs
         if run.manifest.cell is not None
     }
-
-
-def level_text(level: Any) -> str:
-    """A level as people write it."""
-    if level is None:
-        return "default"
-    if isinstance(level, bool):
-        return "on" if level else "off"
-    if isinstance(level, list):
-        return ", ".join(map(str, level))
-    return str(level)
 
 
 def _cell(figure: Pooled, unit: str, repeats: int) -> Text:

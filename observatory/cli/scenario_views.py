@@ -15,7 +15,7 @@ from observatory.core.plan import Plan, StagePlan, plan_sha256
 from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
 from observatory.core.target import Target
-from observatory.core.units import format_duration, format_rate
+from observatory.core.units import format_duration, human_level
 from observatory.workload.scenario_files import ListedScenario, LoadedScenario
 from observatory.workload.text_files import shown_path
 
@@ -58,7 +58,7 @@ def print_scenario(loaded: LoadedScenario) -> None:
     for number, stage in enumerate(scenario.stages):
         timing = scenario.timing_of(number)
         times = (timing.warmup, timing.steady, timing.drain)
-        level = _level(scenario.arrivals.kind, stage.concurrency, stage.rate)
+        level = human_level(scenario.arrivals.kind, stage.concurrency, stage.rate)
         stages.add_row(str(number + 1), level, *(format_duration(seconds) for seconds in times))
     console.print(stages)
     if loaded.design is not None:
@@ -151,7 +151,7 @@ def _stage_facts(
     return {
         "stage": stage.index,
         "kind": stage.kind,
-        "level": _level(stage.kind, stage.concurrency, stage.rate_per_s),
+        "level": human_level(stage.kind, stage.concurrency, stage.rate_per_s),
         "warmup_s": stage.warmup_s,
         "steady_s": stage.steady_s,
         "drain_s": stage.drain_s,
@@ -206,14 +206,6 @@ def _text(value: Any) -> str:
 def _target_cells(target: Target) -> list[str]:
     model = getattr(target, "model", None) or "–"
     return [target.name, target.kind, model, target.hosting, target.weights, target.billing]
-
-
-def _level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:
-    if kind == "prime":
-        return "every item once"
-    if rate_per_s is not None:
-        return f"{kind} {format_rate(rate_per_s)}"
-    return count_of(concurrency or 0, "user")
 
 
 def _spread(values: list[int]) -> dict[str, float]:

@@ -13,9 +13,9 @@ from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
 from observatory.economics.break_even import NEVER_BY_REQUEST, NEVER_BY_STEP
 from observatory.economics.fleet import SECONDS_A_DAY, Replica, fleet_cost
+from observatory.presentation.figures import DASH, write_usd
 from observatory.site.charts.break_even import break_even_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
-from observatory.site.figures import DASH, write_usd
 from observatory.site.members import Member
 from observatory.store.money import replica_of
 

@@ -16,12 +16,12 @@ from observatory.core.errors import BadInput
 from observatory.core.metric import FLOORS, METRICS
 from observatory.core.run import status_words
 from observatory.core.workspace import Workspace, shipped
+from observatory.presentation.figures import BASES, Row
 from observatory.site import queries
 from observatory.site.bundle import write_assets
 from observatory.site.downloads import EXAMPLES, Download, write_downloads
 from observatory.site.energy_page import energy_sections
 from observatory.site.engines import engine_name
-from observatory.site.figures import BASES, Row
 from observatory.site.limits_found import limit_table
 from observatory.site.looks import Look, group_of, looks_of
 from observatory.site.matrix_page import matrix_campaigns, matrix_page

@@ -6,8 +6,8 @@ A figure never stands without its basis, and a target without figures says why.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Cell, figure_cell
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.members import Member
 

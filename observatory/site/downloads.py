@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from observatory.site.figures import write_bytes
+from observatory.presentation.figures import write_bytes
 from observatory.site.queries import VIEWS, Reader, view, view_names, view_rows
 
 PARQUET_ROWS = 2_000_000

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.core.units import human_number
+from observatory.presentation.figures import Row
 from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.energy import energy_chart
 from observatory.site.derived import Derived, derived
 from observatory.site.energy_tables import ledger_table
-from observatory.site.figures import Row
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.overview import Section

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
+from observatory.presentation.figures import DASH, REASONS, Row, write
 from observatory.site.charts.drawing import Cell, Table
-from observatory.site.figures import DASH, REASONS, Row, write
 from observatory.site.loads import Load
 
 SUBJECTS = {"target": "target", "client": "client", "shared_host": "shared host"}

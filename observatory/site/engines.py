@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from observatory.core.distribution import served_by
-from observatory.site.figures import Row
+from observatory.presentation.figures import Row
 
 _HIDDEN_SETTINGS = frozenset({"headers", "query", "extra_body", "api_key", "environment"})
 """Settings that say how the endpoint is spoken to, or that may hold what is nobody's business."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.site.figures import Row
+from observatory.presentation.figures import Row
 
 MASK = "(host not shown)"
 SOCKET_MASK = "(socket not shown)"

@@ -9,7 +9,7 @@ invalid. Runs that are left out are counted.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from observatory.site.figures import Row
+from observatory.presentation.figures import Row
 
 
 @dataclass(frozen=True, slots=True)

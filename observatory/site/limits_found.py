@@ -19,8 +19,8 @@ from observatory.analysis.limit_words import UNFOUND, kind, waits
 from observatory.core.clock import Anchor
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
+from observatory.presentation.figures import DASH, Row, write
 from observatory.site.charts.drawing import Cell, Table
-from observatory.site.figures import DASH, Row, write
 from observatory.site.members import not_as_sealed, page_of
 from observatory.site.queries import Reader, limit_attempts, limit_costs, stages
 from observatory.store.frames import RunFrames

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.units import human_number
-from observatory.site.figures import Row
+from observatory.presentation.figures import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.site.figures import Row
+from observatory.presentation.figures import Row
 
 Family = Literal["self", "managed", "closed"]
 SHADES = 4

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from observatory.analysis.undeclared import FACTS, Opened, undeclared
-from observatory.site.figures import Row
+from observatory.presentation.figures import Row
 
 
 def confounded(runs: Sequence[Row]) -> list[str]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from observatory.core.distribution import engine_levels
 from observatory.core.run import status_words
 from observatory.core.units import change_text
+from observatory.presentation.factor_levels import factor_level
+from observatory.presentation.figures import DASH, Figure, Row, figure_title, write
 from observatory.site import queries
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.engines import engine_name
-from observatory.site.figures import DASH, Figure, Row, figure_title, write
 from observatory.site.latest import is_sound
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look
@@ -183,18 +184,7 @@ def _distribution(runs: Sequence[Row]) -> str | None:
 
 def _levels(run: Row) -> dict[str, str]:
     factors = json.loads(run["factors"] or "{}")
-    return {name.replace("_", " "): _level(value) for name, value in factors.items()}
-
-
-def _level(value: object) -> str:
-    if value is None:
-        return "default"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, dict | list):
-        return json.dumps(value, sort_keys=True)
-    text = str(value)
-    return text.rstrip("/").rsplit("/", 1)[-1] if text.startswith(("/", "~")) else text
+    return {name.replace("_", " "): factor_level(value) for name, value in factors.items()}
 
 
 def _loads(reader: Reader, runs: Sequence[Row]) -> dict[int, Load]:

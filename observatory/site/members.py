@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from observatory.analysis.compare import Side, differences
 from observatory.core.run import status_words
+from observatory.presentation.figures import Figure, Figures, Row
 from observatory.site.engines import engine_name
-from observatory.site.figures import Figure, Figures, Row
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look, group_of
 from observatory.site.queries import Reader, figures, stages

@@ -13,11 +13,11 @@ from observatory.analysis import serving
 from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
 from observatory.core.units import human_number
+from observatory.presentation.figures import DASH, REASONS, Row, write_usd
 from observatory.site.break_even_block import Plan, plan_of
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.derived import Derived, derived
-from observatory.site.figures import DASH, REASONS, Row, write_usd
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.overview import Section

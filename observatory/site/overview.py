@@ -6,12 +6,12 @@ Invalid runs are left out and counted; everything that is drawn also stands in a
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from observatory.presentation.figures import Figure, Row
 from observatory.site.charts.drawing import Cell, Drawing, figure_cell
 from observatory.site.charts.energy import energy_chart
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
-from observatory.site.figures import Figure, Row
 from observatory.site.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
 from observatory.site.latest import latest_campaigns
 from observatory.site.limits_found import is_probe

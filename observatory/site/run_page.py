@@ -10,6 +10,7 @@ import yaml
 from observatory.analysis.windows import Window
 from observatory.core.metric import METRICS
 from observatory.core.run import through
+from observatory.presentation.figures import DASH, Row, write
 from observatory.site import queries
 from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import Drawing, Table
@@ -17,7 +18,6 @@ from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.timeline import Band, Span, timeline_chart
 from observatory.site.energy_tables import ledger_table
 from observatory.site.engines import engine_facts, engine_settings
-from observatory.site.figures import DASH, Row, write
 from observatory.site.gaps import gap_curve
 from observatory.site.hosts import HOST_KEYS
 from observatory.site.latest import is_sound

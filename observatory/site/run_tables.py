@@ -11,8 +11,8 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.floors import count_text
 from observatory.core.metric import BY_NAME
 from observatory.core.units import human_number
+from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Row, write_usd
 from observatory.site.charts.drawing import Cell, Table, figure_cell
-from observatory.site.figures import BASES, DASH, STATISTICS, Figure, Row, write_usd
 from observatory.site.loads import Load
 from observatory.site.members import Member
 

@@ -12,8 +12,8 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
 from observatory.endpoints.limits_said import LimitsSaid
+from observatory.presentation.figures import DASH, Row, write_usd
 from observatory.site.charts.drawing import Cell, Table
-from observatory.site.figures import DASH, Row, write_usd
 from observatory.site.queries import (
     Reader,
     bill,

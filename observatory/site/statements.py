@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from observatory.analysis import compare
 from observatory.analysis.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU
-from observatory.site.figures import Figure, Figures
+from observatory.presentation.figures import Figure, Figures
 from observatory.site.loads import Load
 from observatory.site.members import UNJUDGED, Member, side_of
 

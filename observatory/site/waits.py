@@ -6,9 +6,9 @@ that were refused or held back are spoken of.
 
 from collections.abc import Sequence
 
+from observatory.presentation.figures import DASH, Figures, Row, write
 from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
 from observatory.site.charts.waits import Wait, waits_chart
-from observatory.site.figures import DASH, Figures, Row, write
 from observatory.site.members import Member
 from observatory.site.queries import Reader, of_run
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from observatory.analysis.windows import Window
 from observatory.core.workspace import Workspace
+from observatory.presentation.figures import Figure, Row
 from observatory.site import queries
 from observatory.site.charts.distributions import STEPS, curve_of, distribution_chart
 from observatory.site.charts.drawing import log_ticks
@@ -18,7 +19,6 @@ from observatory.site.charts.levels import Series, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.timeline import POINTS, Band, Span, thinned, timeline_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
-from observatory.site.figures import Figure, Row
 from observatory.site.gaps import gap_curve
 from observatory.site.loads import Load, load_of
 from observatory.site.looks import Look

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.energy_tables import ledger_table
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 from tests.site.reading import words

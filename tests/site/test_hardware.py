@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.phases import Times, phases_chart
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 from tests.site.reading import words

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from observatory.core.workspace import Workspace
+from observatory.presentation.figures import Figure
 from observatory.site import queries
 from observatory.site.build import build_site
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
 from observatory.site.charts.drawing import Table
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.looks import looks_of
 from observatory.site.matrix_page import matrix_campaigns, matrix_page

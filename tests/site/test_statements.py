@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observatory.site.figures import Figure, Figures
+from observatory.presentation.figures import Figure, Figures
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 from observatory.site.members import Member

@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from observatory.core.workspace import Workspace
+from observatory.presentation.figures import Figure, Figures
 from observatory.site.build import build_site
 from observatory.site.charts.waits import Wait, waits_chart
-from observatory.site.figures import Figure, Figures
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 from observatory.site.waits import count_cells, was_held_up

@@ -10,6 +10,7 @@ from textwrap import wrap
 
 import altair as alt
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
     PLAIN,
     Drawing,
@@ -24,7 +25,6 @@ from observatory.site.charts.drawing import (
     tips,
     wants_log,
 )
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 
 NAME_PX, LOAD_PX, APART_PX = 18, 20, 14

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import altair as alt
 
 from observatory.core.counted_nouns import count_of
+from observatory.presentation.figures import write
 from observatory.site.charts.drawing import (
     PLAIN,
     Cell,
@@ -21,7 +22,6 @@ from observatory.site.charts.drawing import (
     display_unit,
     tips,
 )
-from observatory.site.figures import write
 from observatory.site.loads import Load
 
 STEPS = 200

@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from observatory.site.figures import Figure
+from observatory.presentation.figures import Figure
 
 Spec = dict[str, Any]
 Record = dict[str, Any]

@@ -6,9 +6,9 @@ Where only the energy of a shared host is known it is said beside, and not made 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from observatory.presentation.figures import write
 from observatory.site.charts.drawing import Drawing
 from observatory.site.charts.levels import Series, level_chart
-from observatory.site.figures import write
 from observatory.site.members import Member
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
     PLAIN,
     TOP,
@@ -28,7 +29,6 @@ from observatory.site.charts.drawing import (
     value_axis,
     wants_log,
 )
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
+from observatory.presentation.figures import DASH, Figure, write
 from observatory.site.charts.drawing import (
     PLAIN,
     Cell,
@@ -23,7 +24,6 @@ from observatory.site.charts.drawing import (
     figure_cell,
     tips,
 )
-from observatory.site.figures import DASH, Figure, write
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 

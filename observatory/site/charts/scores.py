@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Drawing, Record, Sheet, tips
 from observatory.site.charts.levels import Series, key_of, level_chart
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 
 _ROW = 34

@@ -10,6 +10,7 @@ from functools import partial
 import altair as alt
 import polars as pl
 
+from observatory.presentation.figures import write
 from observatory.site.charts.drawing import (
     PLAIN,
     Cell,
@@ -24,7 +25,6 @@ from observatory.site.charts.panels import PANELS, Panel, device_words
 from observatory.site.charts.readings import SILENCE_S, averaged_over_time, readings_of
 from observatory.site.charts.throttling import held_back
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
-from observatory.site.figures import write
 
 Draw = Callable[..., Drawing]
 CLOCKS = "gpu-clocks"

@@ -11,11 +11,11 @@ from itertools import pairwise
 import altair as alt
 import polars as pl
 
+from observatory.presentation.figures import write
 from observatory.site.charts.drawing import Cell, Drawing, Record, Sheet, Table
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.readings import SILENCE_S
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
-from observatory.site.figures import write
 from observatory.telemetry.throttle import throttle_reasons
 
 BITS = "gpu_throttle_bits"

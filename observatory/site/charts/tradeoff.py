@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 
 from observatory.core.units import human_number
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
     Cell,
     Drawing,
@@ -25,7 +26,6 @@ from observatory.site.charts.drawing import (
     value_axis,
     wants_log,
 )
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 

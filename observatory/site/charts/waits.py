@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import altair as alt
 
+from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
     PLAIN,
     Cell,
@@ -24,7 +25,6 @@ from observatory.site.charts.drawing import (
     figure_cell,
     tips,
 )
-from observatory.site.figures import Figure
 from observatory.site.loads import Load
 from observatory.site.looks import Look
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.metric import BY_NAME
-from observatory.site.figures import Figure, figure_title, write, write_usd
+from observatory.presentation.figures import Figure, figure_title, write, write_usd
 
 
 @pytest.mark.parametrize(
