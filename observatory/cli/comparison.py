@@ -19,6 +19,7 @@ from observatory.cli.quote_view import bill_line, sum_line
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.floors import count_text, needs_text
+from observatory.core.reasons import reason_words
 from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
 from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
@@ -240,7 +241,7 @@ def _missing(row: Row, unit: str) -> Text:
     if row["reason"] == "failures":
         bound = f"> {figure_text(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
         return Text(f"{bound} (failures)", style="red")
-    return Text(f"– {row['reason']}" if row["reason"] else "–", style="dim")
+    return Text(f"– {reason_words(row['reason'])}" if row["reason"] else "–", style="dim")
 
 
 def _badge(verdict: Verdict | None) -> Text:

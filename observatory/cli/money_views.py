@@ -25,6 +25,7 @@ from observatory.cli.console import echo, echo_json
 from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
 from observatory.core.floors import needs_text
+from observatory.core.reasons import reason_words
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, plain_number
 
@@ -108,7 +109,7 @@ def _component_line(one: Row, note: str) -> list[Any]:
         f"{_figure(one['quantity']) or '–'} {one['unit']}",
         _figure(one["usd_per_unit"]),
         _figure(one["usd"]),
-        _marked("; ".join(filter(None, (one["basis"], one["reason"]))), note),
+        _marked("; ".join(filter(None, (one["basis"], reason_words(one["reason"] or "")))), note),
     ]
 
 
@@ -158,9 +159,9 @@ def _with_interval(own: Mapping[str, Row], metric: str) -> str:
     if one["value"] is None:
         few = one["reason"] == "sample_floor" and one["needs_n"] is not None
         needs = (one["needs_n"], one["n"] or 0, one["effective_n"], one["needs_s"]) if few else None
-        return f"– ({needs_text(*needs) if needs else one['reason']})"
+        return f"– ({needs_text(*needs) if needs else reason_words(one['reason'])})"
     if one["low"] is None or one["high"] is None:
-        why = "the same throughout" if one["reason"] == "no_spread" else one["reason"]
+        why = reason_words(one["reason"] or "")
         return f"{_figure(one['value'])} (no interval: {why or 'not known'})"
     return f"{_figure(one['value'])} ({_figure(one['low'])} to {_figure(one['high'])})"
 
@@ -195,7 +196,7 @@ def print_month(row: Row, demand: Demand, volume: float) -> None:
         dollars = "not known" if part.usd is None else f"${part.usd:,.2f}"
         echo(
             f"    {part.name}: {_figure(part.quantity) or '–'} {part.unit}s x "
-            f"${_figure(part.usd_per_unit) or '–'} = {dollars} ({part.basis or part.reason}; "
+            f"${_figure(part.usd_per_unit) or '–'} = {dollars} ({part.basis or reason_words(part.reason or '')}; "
             f"{part.source}){note}"
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from observatory.core.floors import needs_text
 from observatory.core.metric import BY_NAME
+from observatory.core.reasons import reason_words
 from observatory.core.units import human_number, human_seconds
 
 Row = dict[str, Any]
@@ -33,46 +34,6 @@ BASES = {
     "example": "a round stand-in, nobody's real price",
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
-REASONS = {
-    "counter_restarted": "the engine's counter restarted in the window",
-    "electricity_not_known": "electricity is not in it: the energy is not known",
-    "emulated": "a stand-in draws no energy of its own",
-    "engine_does_not_say": "the engine does not say it",
-    "failed_requests_without_usage": "failed requests may have been billed and are not in it",
-    "failures": "failures reach it",
-    "idle_of_other_scopes": "the idle baseline is of other parts of the machine",
-    "no_characters": "no answer had any text",
-    "no_energy": "no energy was drawn",
-    "no_energy_sensor": "no sensor could tell the target's energy apart",
-    "no_engine_page": "the target offers no page of its engine's metrics",
-    "no_gpu_of_the_target": "no GPU is known to be the target's",
-    "no_grid_intensity": "the grid's intensity is not known",
-    "no_idle_baseline": "no idle baseline was measured",
-    "no_price": "no price was given",
-    "no_pue": "no PUE was stated",
-    "no_requests": "no request counts",
-    "no_scores": "no request had an expected answer",
-    "no_sensor": "no sensor read it",
-    "server_unknown": "the process that serves it on this machine is not known",
-    "no_slo": "the scenario sets no objective",
-    "no_spread": "the same all through the window: no interval",
-    "no_successes": "no request succeeded",
-    "no_tokens": "no token arrived",
-    "no_window": "the stage never reached its steady window",
-    "none_correct": "no answer was correct",
-    "not_computed": "not computed for this run",
-    "not_observed": "no request shows it",
-    "not_streamed": "the answers did not come as a stream",
-    "paid_by_the_hour": "paid by the hour: one more request costs nothing more",
-    "sample_floor": "too few requests",
-    "shared_out_by_characters": "tokens shared out by characters",
-    "token_counts_contradict": "token counts contradict the answers",
-    "token_counts_missing": "token counts are missing",
-    "tokens_unknown": "token counts are missing",
-    "too_few_readings": "too few readings in the window",
-    "undecided_left_out": "requests that could not be decided are left out",
-}
-"""The reasons that analysis gives, in words; one that is not here is shown as it stands."""
 GATES = ("energy_window: ", "energy_gap: ", "energy_power: ", "energy_disagrees: ")
 """How a reason begins that withholds an energy figure (analysis.energy_checks)."""
 
@@ -166,7 +127,7 @@ class Figure:
     @property
     def note(self) -> str | None:
         """Why there is no value and the bound that the data support, or why it is doubtful."""
-        reason = REASONS.get(self.reason or "", (self.reason or "").replace("_", " "))
+        reason = reason_words(self.reason or "")
         if self.below_floor and self.independent < (self.n or 0):
             reason = needs_text(self.needs_n or 0, self.n or 0, self.effective_n, self.needs_s)
         if self.withheld:

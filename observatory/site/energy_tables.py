@@ -5,9 +5,10 @@ Rows of the table energy in, cells out. The baseline stands beside and is subtra
 
 from collections.abc import Sequence
 
+from observatory.core.reasons import REASONS
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
-from observatory.presentation.figures import DASH, REASONS, Row, write
+from observatory.presentation.figures import DASH, Row, write
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.loads import Load
 

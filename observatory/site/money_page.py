@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from observatory.analysis import serving
 from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
+from observatory.core.reasons import REASONS
 from observatory.core.units import human_number
-from observatory.presentation.figures import DASH, REASONS, Row, write_usd
+from observatory.presentation.figures import DASH, Row, write_usd
 from observatory.site.break_even_block import Plan, plan_of
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.charts.levels import Series, level_chart

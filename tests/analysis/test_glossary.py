@@ -8,9 +8,10 @@ import pytest
 
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.metric import FLOORS, MEAN_FLOOR, METRICS
+from observatory.core.reasons import REASONS
 from observatory.core.record import Outcome
 from observatory.core.run import RunStatus
-from observatory.presentation.figures import BASES, REASONS
+from observatory.presentation.figures import BASES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
 TERMS = re.findall(r"^\| ([^|]+?) \| (?!meaning|---)", PAGE, re.MULTILINE)
