@@ -47,8 +47,7 @@ def _least_asked(manifest: Manifest) -> int | None:
     The target's extra_body wins over the workload, as it does in the request (RFC 7396).
     """
     extra = manifest.target.settings.get("extra_body") or {}
-    workload = manifest.scenario.get("workload") or {}
-    if extra.get("ignore_eos", workload.get("ignore_eos")):
+    if extra.get("ignore_eos", manifest.stored.workload.ignore_eos):
         return _WHOLE
     least = extra.get("min_tokens")
     return least if isinstance(least, int) and least > 0 else None
@@ -96,7 +95,7 @@ def empty_answers(data: StageData) -> Iterator[Finding]:
 
 def not_streamed(data: StageData) -> Iterator[Finding]:
     """Find answers that arrived in one piece although a stream was requested."""
-    if not (data.manifest.scenario.get("workload") or {}).get("stream", True):
+    if not data.manifest.stored.workload.stream:
         return
     came = data.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
     whole = len(came) - int(came.sum())

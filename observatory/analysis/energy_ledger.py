@@ -39,7 +39,7 @@ def energy_ledger(
 
 def site_of(manifest: Manifest) -> Site:
     """Where the target stood and what the scenario states of its electricity."""
-    target, telemetry = manifest.target, manifest.scenario.get("telemetry") or {}
+    target, telemetry = manifest.target, manifest.stored.telemetry
     no_energy = None
     if target.emulated:
         no_energy = "emulated"
@@ -51,8 +51,8 @@ def site_of(manifest: Manifest) -> Site:
         no_energy=no_energy,
         gpus=target.gpu_devices,
         needs_gpu=_needs_gpu(target),
-        pue=telemetry.get("pue"),
-        grid=_grid(telemetry.get("grid")),
+        pue=telemetry.pue,
+        grid=_grid(telemetry.grid),
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,
     )
 

@@ -21,7 +21,6 @@ from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.windows import Window
 from observatory.core.metric import MEAN_FLOOR
 from observatory.core.sample import EnergyRow, Scope, Subject
-from observatory.core.units import parse_duration
 from observatory.economics.energy import J_PER_KWH
 
 BASES: tuple[Basis, ...] = ("measured", "estimated", "modelled")
@@ -301,8 +300,8 @@ def _readings(
         & pl.col("value").is_not_null()
         & data.window.holds("at_ns")
     )
-    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
-    return over_devices(rows, combined, round(parse_duration(interval) * 1e9))
+    interval_ns = round(data.manifest.stored.telemetry.interval_s * 1e9)
+    return over_devices(rows, combined, interval_ns)
 
 
 def over_devices(rows: pl.DataFrame, combined: pl.Expr, interval_ns: int) -> pl.Series:

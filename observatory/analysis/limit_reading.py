@@ -17,6 +17,7 @@ from observatory.analysis.frames import OVERLOADED, RATE_LIMITED
 from observatory.analysis.limit_finding import Asked, Ceiling, Told, find_ceiling, told_waits
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
+from observatory.core.stored_scenario import StoredLengths
 from observatory.endpoints.limits_said import LimitsSaid, limits_said
 from observatory.store.frames import RunFrames
 
@@ -153,7 +154,8 @@ def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
     taken: prompt tokens by usage (the median where an answer said none, what was planned where none
     did) and the output limit that was sent; used: prompt and output tokens by usage.
     """
-    limit, planned = (_fixed(manifest, name) for name in ("output_tokens", "prompt_tokens"))
+    workload = manifest.stored.workload
+    limit, planned = _fixed(workload.output_tokens), _fixed(workload.prompt_tokens)
     prompt = pl.col("prompt_tokens")
     return (
         frames.attempts.filter(pl.col("sent_ns").is_not_null())
@@ -168,10 +170,8 @@ def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
     )
 
 
-def _fixed(manifest: Manifest, name: str) -> int | None:
-    lengths = (manifest.scenario.get("workload") or {}).get(name) or {}
-    tokens = lengths.get("tokens")
-    return tokens if isinstance(tokens, int) else None
+def _fixed(lengths: StoredLengths | None) -> int | None:
+    return None if lengths is None else lengths.tokens
 
 
 def _each(attempts: pl.DataFrame, unit: Unit) -> float:

@@ -93,9 +93,9 @@ _CAPS = (("usd", " USD", 1e-9), ("output_tokens", " output tokens", 0.0))
 
 def cap_exceeded(manifest: Manifest) -> Iterator[Finding]:
     """What was billed in all against the caps; it can be more only where a limit was not kept."""
-    budget, spent = manifest.scenario.get("budget") or {}, manifest.spent or {}
+    budget, spent = manifest.stored.budget, manifest.spent or {}
     for name, unit, rounding in _CAPS:
-        cap, counted = budget.get(name), spent.get(name)
+        cap, counted = getattr(budget, name), spent.get(name)
         if cap is None or counted is None or counted <= cap + rounding:
             continue
         message = (

@@ -14,7 +14,6 @@ from observatory.analysis.stage_data import StageData
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding
 from observatory.core.sensor_words import missing_words, sensor_words
-from observatory.core.units import parse_duration
 from observatory.telemetry.plausible import IMPLAUSIBLE
 
 NOTED_CPU_SHARE = 0.05
@@ -42,8 +41,7 @@ class Silence:
 
 def tolerated_s(data: StageData) -> float:
     """Silence that an interval explains, as it was asked for."""
-    interval = (data.manifest.scenario.get("telemetry") or {}).get("interval", "1s")
-    return LATE_READINGS * parse_duration(interval)
+    return LATE_READINGS * data.manifest.stored.telemetry.interval_s
 
 
 def host_of(device: str, probes: set[str]) -> str:

@@ -122,7 +122,7 @@ def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
 
 def prefix_cache_state(data: StageData, counts: Counts) -> Iterator[Finding]:
     """Whether the prefix cache was in the state that the scenario asked for, by the engine's counters."""
-    asked = (data.manifest.scenario.get("workload") or {}).get("cache")
+    asked = data.manifest.stored.workload.cache
     hits = counted_by_engine(data, "engine_prefix_cache_hits_total", counts.idle)
     queries = counted_by_engine(data, "engine_prefix_cache_queries_total", counts.idle)
     if hits is None or not queries:

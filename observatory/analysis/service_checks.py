@@ -227,7 +227,7 @@ def token_mismatch(data: StageData) -> Iterator[Finding]:
 
 def cache_state(data: StageData) -> Iterator[Finding]:
     """Whether the cache was in the state that the scenario asked for, by the endpoint's own count."""
-    asked = (data.manifest.scenario.get("workload") or {}).get("cache")
+    asked = data.manifest.stored.workload.cache
     told = data.counted.filter(
         (pl.col("outcome") == "ok")
         & pl.col("a_cached_tokens").is_not_null()

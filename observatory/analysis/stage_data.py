@@ -110,7 +110,8 @@ def gather(
     manifest: Manifest, frames: RunFrames, requests: pl.DataFrame, window: Window
 ) -> StageData:
     """The data of a window's stage; requests is request_frame of the whole run."""
-    slo = (manifest.scenario.get("slo") or {}).get("per_request")
+    objective = manifest.stored.slo
+    slo = None if objective is None else objective.per_request
     return StageData(
         manifest=manifest,
         window=window,

@@ -105,6 +105,6 @@ def failure_bound_s(requests: pl.DataFrame, window: Window) -> float | None:
 def _timing(manifest: Manifest, stage: StageTimes) -> Timing:
     """A stage's timing by the manifest's scenario; priming comes before the scenario's stages."""
     place = [each.index for each in loaded_stages(manifest)].index(stage.index)
-    stages = manifest.scenario.get("stages", [])
-    own = stages[place].get("timing") if place < len(stages) else None
-    return Timing.model_validate(own or manifest.scenario.get("timing") or {})
+    scenario = manifest.stored
+    own = scenario.stages[place].timing if place < len(scenario.stages) else None
+    return Timing.model_validate(own or scenario.timing or {})

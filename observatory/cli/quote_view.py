@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 import typer
@@ -229,14 +228,15 @@ def _without_cost(runs: list[FinishedRun]) -> int:
 
 def _cap_words(manifest: Manifest) -> str:
     """How much of each cap was used, and what of it nobody confirmed."""
-    budget: dict[str, Any] = manifest.scenario.get("budget") or {}
+    budget = manifest.stored.budget
     spent = manifest.spent or {}
     words = []
-    if budget.get("usd") is not None and "usd" in spent:
+    if budget.usd is not None and "usd" in spent:
         assumed = spent.get("assumed_usd", 0.0)
         held = f", {human_usd(assumed)} of it at worst case for want of usage" if assumed else ""
-        words.append(f"{human_usd(spent['usd'])} of {human_usd(budget['usd'])} USD{held}")
+        words.append(f"{human_usd(spent['usd'])} of {human_usd(budget.usd)} USD{held}")
     for name, title in (("requests", "requests"), ("output_tokens", "output tokens")):
-        if budget.get(name) is not None and name in spent:
-            words.append(f"{spent[name]:,} of {budget[name]:,} {title}")
+        cap = getattr(budget, name)
+        if cap is not None and name in spent:
+            words.append(f"{spent[name]:,} of {cap:,} {title}")
     return f"; counted against the caps: {'; '.join(words)}" if words else ""

@@ -6,6 +6,7 @@ import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.sample import EnergyRow
+from observatory.core.stored_scenario import StoredScenario, stored_scenario
 
 MANIFEST_FORMAT = 1
 """The manifest's number; a reader that knows only lower ones says "too new"."""
@@ -239,6 +240,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """The latest earlier run of this target's name that was at another address."""
     confounded: list[str] = []
     """A matrix: sentences that say which factors change together, so that neither's effect is known."""
+
+    @property
+    def stored(self) -> StoredScenario:
+        """The parts of the scenario that code reads."""
+        return stored_scenario(self.scenario)
 
     @property
     def sound(self) -> bool:

@@ -102,6 +102,8 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "environment": _json(manifest.environment),
         "software": _json(manifest.software),
         "scenario_json": _json(manifest.scenario),
+        "slo_attainment": _attainment(manifest),
+        "pue": manifest.stored.telemetry.pue,
         "publish": manifest.publish,
         "other_address_in": manifest.other_address_in,
         "factors": _json(manifest.factors) if manifest.factors else None,
@@ -113,6 +115,11 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "idle_start_ns": manifest.idle.started if manifest.idle else None,
         "idle_end_ns": manifest.idle.ended if manifest.idle else None,
     }
+
+
+def _attainment(manifest: Manifest) -> float | None:
+    slo = manifest.stored.slo
+    return None if slo is None or slo.per_request is None else slo.attainment
 
 
 def _stage_rows(manifest: Manifest) -> list[Row]:

@@ -120,10 +120,7 @@ LEFT JOIN tokens n ON n.run_id = c.run_id AND n.stage = c.stage""",
 
 
 _RUNS = f"""WITH {_STAGES}, slos AS (
-  SELECT run_id, CASE WHEN (scenario_json ->> '$.slo.per_request') IS NOT NULL
-    THEN coalesce((scenario_json ->> '$.slo.attainment')::DOUBLE, 0.99) END AS attainment,
-    coalesce((scenario_json ->> '$.telemetry.pue')::DOUBLE, 1.0) AS pue
-  FROM runs
+  SELECT run_id, slo_attainment AS attainment, coalesce(pue, 1.0) AS pue FROM runs
 ), best AS (
   SELECT w.* FROM windows w JOIN slos s ON s.run_id = w.run_id
   WHERE w.goodput_fraction >= s.attainment AND w.goodput_rps > 0 AND w.goodput_n >= {MEAN_FLOOR}

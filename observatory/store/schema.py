@@ -111,6 +111,12 @@ RUNS = Table(
         Column("environment", "JSON", "host, CPU, governor, cores, memory, GPU, git state"),
         Column("software", "JSON", "package versions"),
         Column("scenario_json", "JSON", "the resolved scenario, without secrets"),
+        Column(
+            "slo_attainment",
+            "DOUBLE",
+            "share of requests that must meet the scenario's bounds per request; null without bounds",
+        ),
+        Column("pue", "DOUBLE", "power usage effectiveness as stated; null where none is"),
         Column("label", "VARCHAR", "name given by a person"),
         Column("publish", "BOOLEAN", "shown on the published site"),
         Column(

@@ -18,7 +18,6 @@ from observatory.core.errors import EnvironmentFailed
 from observatory.core.record import NEVER_SENT, RequestRecord, Tokens
 from observatory.core.run import Manifest, SealReport, StageTimes
 from observatory.core.sample import Sample
-from observatory.core.units import parse_duration
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices
 from observatory.store.files import disk_error, sha256_of
@@ -242,18 +241,16 @@ def own_samples(
 
 def _hosts_of_others(manifest: Manifest) -> set[str]:
     """The probes whose hosts serve other targets of the campaign and not this one."""
-    telemetry = manifest.scenario.get("telemetry") or {}
     return {
-        probe["name"]
-        for probe in telemetry.get("probes") or []
-        if probe.get("targets") and manifest.target.name not in probe["targets"]
+        probe.name
+        for probe in manifest.stored.telemetry.probes or []
+        if probe.targets and manifest.target.name not in probe.targets
     }
 
 
 def _margin_ns(manifest: Manifest) -> int:
     """Two readings on either side of a stage: what stood there before and after the load."""
-    interval = (manifest.scenario.get("telemetry") or {}).get("interval", "1s")
-    return max(SAMPLE_MARGIN_NS, round(2e9 * parse_duration(interval)))
+    return max(SAMPLE_MARGIN_NS, round(2e9 * manifest.stored.telemetry.interval_s))
 
 
 def _window(stage: StageTimes) -> tuple[int, int] | None:
