@@ -30,7 +30,7 @@ from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, Work
 from observatory.core.sample import Sample
 from observatory.core.scenario import Timing
 from observatory.core.workspace import shipped
-from observatory.endpoints.emulator import EMULATED_MODEL
+from observatory.emulator.emulator import EMULATED_MODEL
 from observatory.quality.scorers import score
 from observatory.workload.strict_yaml import read_yaml
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from observatory.core.record import ErrorKind, Outcome
-from observatory.endpoints.wires import WireName
+from observatory.wires.wires import WireName
 
 Ending = Literal["close", "reset", "hold", "keep"]
 HELD_S = 20.0

@@ -31,9 +31,9 @@ from observatory.core.journal import decode_entries
 from observatory.core.plan import PlanItem, StagePlan
 from observatory.core.record import RequestRecord
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.endpoints.wires import WireName
 from observatory.load.command import locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, Handoff, write_handoff
+from observatory.wires.wires import WireName
 from tools.hostile_modes import FEW, HELD_S, JSON_ANSWER, MODES, OK, Flood, Mode
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,12 +19,12 @@ from pathlib import Path
 from observatory.cli.engine import this_host
 from observatory.core.errors import EnvironmentFailed, ExitCode, ObservatoryError
 from observatory.core.workspace import cache_folder
-from observatory.endpoints.engines.install import Options, install_engine
-from observatory.endpoints.engines.installed import engines_folder
-from observatory.endpoints.engines.packages import Pip
-from observatory.endpoints.engines.record import read_record
-from observatory.endpoints.engines.shared_torch import shared_torch
-from observatory.endpoints.models import is_here, model_path, pull
+from observatory.engines.install import Options, install_engine
+from observatory.engines.installed import engines_folder
+from observatory.engines.packages import Pip
+from observatory.engines.record import read_record
+from observatory.engines.shared_torch import shared_torch
+from observatory.models.models import is_here, model_path, pull
 
 HERE = Path(__file__).parent
 NAMES = ("vllm", "guidellm", "aiperf")

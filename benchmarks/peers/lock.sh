@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 wheels=${TORCH_WHEELS:?"set it to the folder or page that offers the wheel that torch.txt names"}
-engines=../../observatory/endpoints/engines/pins
+engines=../../observatory/engines/pins
 for name in vllm guidellm aiperf; do
   output=$name.txt
   # The engine's pins ship with the package, under the name that `observatory engine install` looks for.

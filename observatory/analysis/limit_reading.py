@@ -18,8 +18,8 @@ from observatory.analysis.limit_finding import Asked, Ceiling, Told, find_ceilin
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.stored_scenario import StoredLengths
-from observatory.endpoints.limits_said import LimitsSaid, limits_said
 from observatory.store.frames import RunFrames
+from observatory.wires.failures.limits_said import LimitsSaid, limits_said
 
 Unit = Literal["requests", "tokens"]
 SCENARIO_NAMES: dict[Unit, str] = {"requests": "limits-rpm", "tokens": "limits-tpm"}

@@ -9,7 +9,7 @@ from rich.text import Text
 from observatory.cli.matrix_table import cell_levels
 from observatory.core.counted_nouns import count_of
 from observatory.core.design import Design
-from observatory.endpoints.vllm_executable import installed_distribution
+from observatory.engines.vllm_executable import installed_distribution
 
 SHOWN_TURNS = 12
 

@@ -80,7 +80,7 @@ def engine_checks() -> list["Check"]:
     import subprocess
     import sys
 
-    from observatory.endpoints.models import MODELS, Model, model_path
+    from observatory.models.models import MODELS, Model, model_path
     from observatory.telemetry.checkup import Check
 
     # In a child: a build for another processor ends the process that imports it.
@@ -109,7 +109,7 @@ def vllm_check() -> "Check":
     import shutil
 
     from observatory.core.errors import ObservatoryError
-    from observatory.endpoints.engines.installed import installed_engines
+    from observatory.engines.installed import installed_engines
     from observatory.telemetry.checkup import Check
 
     try:
@@ -136,7 +136,7 @@ def key_checks(
     from observatory.core.errors import ObservatoryError
     from observatory.core.target import ApiTarget
     from observatory.core.workspace import shipped
-    from observatory.endpoints.providers.catalogue import PROVIDERS
+    from observatory.providers.catalogue import PROVIDERS
     from observatory.telemetry.checkup import Check
     from observatory.workload.scenario_files import load_targets, read_targets
 
@@ -171,8 +171,8 @@ def key_checks(
 
 def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
     """Which proxies the environment names for targets that are not on this machine."""
+    from observatory.connect.proxies import named_proxies
     from observatory.core.errors import BadInput
-    from observatory.endpoints.proxies import named_proxies
     from observatory.telemetry.checkup import Check
 
     try:

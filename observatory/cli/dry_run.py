@@ -15,7 +15,7 @@ from observatory.core.stage_words import human_stage
 from observatory.core.units import human_seconds, human_usd
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import missing_keys
-from observatory.endpoints.vllm_executable import installed_distribution
+from observatory.engines.vllm_executable import installed_distribution
 from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line
 from observatory.runner.sitting import Request
@@ -24,10 +24,10 @@ from observatory.runner.sitting import Request
 def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
     from observatory.cli.quote_view import quote_lines
+    from observatory.connect.proxies import proxy_of
     from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
     from observatory.endpoints.catalogue import planned_connection
-    from observatory.endpoints.proxies import proxy_of
     from observatory.runner.askable import check_askable
     from observatory.runner.quoting import quote_request
     from observatory.runner.references import check_references

@@ -11,7 +11,7 @@ from observatory.core.counted_nouns import count_of
 if TYPE_CHECKING:
     from observatory.core.profile import Profile
     from observatory.core.workspace import Workspace
-    from observatory.endpoints.emulator import Served
+    from observatory.emulator.emulator import Served
 
 ProfileArgument = Annotated[
     str | None,
@@ -62,7 +62,7 @@ def emulate(
     Example: observatory emulate steady --port 8100 --truth-log truth.jsonl
     """
     from observatory.core.workspace import open_workspace
-    from observatory.endpoints.emulator import EmulatorConfig, serve
+    from observatory.emulator.emulator import EmulatorConfig, serve
     from observatory.workload.profile_files import DEFAULT_PROFILE, load_profile
 
     workspace = open_workspace()
@@ -155,7 +155,7 @@ def farewell(served: "Served") -> str:
 def _capacity(profile: "Profile") -> str:
     """What it can serve, where that can be computed."""
     from observatory.core.units import human_number
-    from observatory.endpoints.emulator_capacity import capacity_rps
+    from observatory.emulator.capacity import capacity_rps
 
     rate = capacity_rps(profile)
     if rate is None:

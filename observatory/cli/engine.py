@@ -8,8 +8,8 @@ from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from observatory.endpoints.engines.install import Host
-    from observatory.endpoints.engines.installed import InstalledEngine
+    from observatory.engines.install import Host
+    from observatory.engines.installed import InstalledEngine
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +55,7 @@ def install(
 
     Example: observatory engine install vllm==0.32.0
     """
-    from observatory.endpoints.engines.install import Options, install_engine
+    from observatory.engines.install import Options, install_engine
 
     options = Options(build, torch, torch_index, uv)
     engine = install_engine(requirement, options, this_host(), lambda text: echo(text, err=True))
@@ -71,8 +71,8 @@ def list_engines(json_output: JsonOption = False) -> None:
     """
     import msgspec
 
-    from observatory.endpoints.engines.installed import installed_engines
-    from observatory.endpoints.engines.removal import unused_torch
+    from observatory.engines.installed import installed_engines
+    from observatory.engines.removal import unused_torch
 
     engines = installed_engines()
     if json_output:
@@ -98,7 +98,7 @@ def remove(
 
     Example: observatory engine remove vllm-0.32.0-cpu
     """
-    from observatory.endpoints.engines.removal import remove_engine, unused_torch
+    from observatory.engines.removal import remove_engine, unused_torch
 
     removed, freed_bytes = remove_engine(name, lambda text: echo(text, err=True))
     echo(f"{removed}: removed, {freed_bytes / 1e9:.2f} GB are free again")
@@ -110,7 +110,7 @@ def this_host() -> "Host":
     """What the machine is, for an engine's record; its name is left out."""
     from pathlib import Path
 
-    from observatory.endpoints.engines.install import Host
+    from observatory.engines.install import Host
     from observatory.telemetry.environment import describe_environment
 
     kept = ("os", "kernel", "architecture", "cpu_model", "cores_usable", "memory_bytes", "gpus",

@@ -25,7 +25,7 @@ def pull(
 
     Example: observatory model pull smollm2-135m-instruct-q4_1
     """
-    from observatory.endpoints import models
+    from observatory.models import models
 
     for each in models.names_of(name):
         echo(models.pull(each, lambda text: echo(text, err=True)))
@@ -39,7 +39,7 @@ def list_models(json_output: JsonOption = False) -> None:
     """
     import msgspec
 
-    from observatory.endpoints import models
+    from observatory.models import models
 
     rows = [model_row(name) for name in models.MODELS]
     if json_output:
@@ -58,7 +58,7 @@ def list_models(json_output: JsonOption = False) -> None:
 
 def model_row(name: str) -> dict[str, Any]:
     """What the list says of a model; download_bytes is null for one that is made here."""
-    from observatory.endpoints import models
+    from observatory.models import models
 
     model = models.MODELS[name]
     made = isinstance(model, models.MadeModel)

@@ -78,7 +78,7 @@ def list_providers(
     import msgspec
 
     from observatory.cli.answers import show_table
-    from observatory.endpoints.providers.page import as_rows, page_with_tables
+    from observatory.providers.page import as_rows, page_with_tables
 
     if page is not None:
         page.write_text(page_with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

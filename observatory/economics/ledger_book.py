@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from observatory.economics.price_book import DAYS, STANDARD_TIERS, Book, BookRow
 from observatory.economics.prices import PriceKind
-from observatory.endpoints.providers.catalogue import PROVIDERS
+from observatory.providers.catalogue import PROVIDERS
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider

@@ -11,9 +11,9 @@ from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, Target
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.provider import WIRE_OF, Provider, WireOffer, WireWord
 from observatory.endpoints.url import address_of, key_source
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.provider import WIRE_OF, Provider, WireOffer, WireWord
 
 
 def open_api(target: ApiTarget) -> OpenTarget:

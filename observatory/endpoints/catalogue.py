@@ -5,6 +5,10 @@ A new kind is a model in core.target, a file beside this one, and a line here.
 
 from typing import Any
 
+from observatory.connect.masking import Masker
+from observatory.connect.proxies import proxy_shown
+from observatory.connect.sent_secrets import hiding, secrets_in, secrets_of
+from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.literal_secrets import names_a_secret
@@ -16,12 +20,8 @@ from observatory.core.target import (
     UrlTarget,
     VllmTarget,
 )
-from observatory.endpoints.free_port import check_port
-from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, masked_facts
-from observatory.endpoints.proxies import proxy_shown
-from observatory.endpoints.sent_secrets import hiding, secrets_in, secrets_of
-from observatory.endpoints.tls import tls_context
+from observatory.processes.free_port import check_port
 
 __all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened_connection"]
 

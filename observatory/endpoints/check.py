@@ -9,21 +9,21 @@ import time
 
 import msgspec
 
+from observatory.connect.masking import Masker
+from observatory.connect.proxies import proxy_of
+from observatory.connect.sent_secrets import hiding
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.plan import PlanItem
+from observatory.emulator.requests import EMULATOR, TOKENIZER
 from observatory.endpoints.api import listing_connection
-from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
-from observatory.endpoints.masking import Masker
 from observatory.endpoints.opened import OpenTarget
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import owned_models, shown_name
-from observatory.endpoints.request_head import named_headers, request_headers
-from observatory.endpoints.requests_body import render
-from observatory.endpoints.sent_secrets import hiding
-from observatory.endpoints.wires import RequestKind, fixed_headers, path_of, wire_of
+from observatory.providers.catalogue import PROVIDERS
+from observatory.wires.request_head import named_headers, request_headers
+from observatory.wires.requests_body import render
+from observatory.wires.wires import RequestKind, fixed_headers, path_of, wire_of
 
 _NAMED = 12
 _NO_ROUTE = (404, 405)

@@ -12,10 +12,10 @@ from typing import Any
 from observatory.core.profile import Profile
 from observatory.core.target import EmulatedTarget
 from observatory.core.workspace import open_workspace
-from observatory.endpoints.emulator import EMULATED_MODEL, EmulatorConfig
-from observatory.endpoints.emulator_wire import EMULATOR, TOKENIZER
+from observatory.emulator.emulator import EMULATED_MODEL, EmulatorConfig
+from observatory.emulator.requests import EMULATOR, TOKENIZER
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
-from observatory.endpoints.server_child import ServerChild
+from observatory.processes.server_child import ServerChild
 from observatory.workload.profile_files import load_profile
 
 START_TIMEOUT_S = 30.0
@@ -31,7 +31,7 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
     config = EmulatorConfig(profile=profile, parent=os.getpid())
     config_path.write_text(config.model_dump_json(indent=2), encoding="utf-8")
     child = ServerChild(
-        [sys.executable, "-m", "observatory.endpoints.emulator", str(config_path)],
+        [sys.executable, "-m", "observatory.emulator.emulator", str(config_path)],
         context.log_folder / f"engine-{target.name}.log",
         f"the emulator of {target.name}",
     )

@@ -14,6 +14,12 @@ import httpx2
 import msgspec
 import openai
 
+from observatory.connect.bounded_httpx import BoundedTransport, TooLarge
+from observatory.connect.bounds import LIST_S, LISTING
+from observatory.connect.masking import Masker
+from observatory.connect.proxies import proxy_of
+from observatory.connect.sent_secrets import masker_of
+from observatory.connect.tls import tls_context
 from observatory.core.connection import (
     Connection,
     KeySource,
@@ -21,14 +27,8 @@ from observatory.core.connection import (
     resolved_query,
 )
 from observatory.core.errors import BadInput, TargetFailed
-from observatory.endpoints.bounded_httpx import BoundedTransport, TooLarge
-from observatory.endpoints.bounds import LIST_S, LISTING
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.proxies import proxy_of
 from observatory.endpoints.quick_listing import page_in
-from observatory.endpoints.sent_secrets import masker_of
-from observatory.endpoints.tls import tls_context
-from observatory.endpoints.wires import fixed_headers
+from observatory.wires.wires import fixed_headers
 
 _PAGE = 1000
 """Models requested at once where a list comes in pages: the most that Anthropic allows ("List Models")."""

@@ -17,18 +17,18 @@ from observatory.core.connection import Connection
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import TargetFacts
 from observatory.core.target import LlamaCppTarget
-from observatory.endpoints import models
-from observatory.endpoints.first_answer import await_completion, await_health
-from observatory.endpoints.gguf import (
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.engines.first_answer import await_completion, await_health
+from observatory.engines.llamacpp_server import LlamaCppConfig, settings_of
+from observatory.models import models
+from observatory.models.gguf import (
     read_metadata,
     read_parameters,
     tokenizer_name,
     weight_format,
 )
-from observatory.endpoints.llamacpp_server import LlamaCppConfig, settings_of
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
-from observatory.endpoints.server_child import ServerChild
-from observatory.endpoints.weights import hash_file
+from observatory.models.weights import hash_file
+from observatory.processes.server_child import ServerChild
 
 _ERROR_LINE = re.compile(r"^[\d.]+ E ")  # llama.cpp: time, level, then who says what
 
@@ -60,7 +60,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
     context.say(f"{target.name}: starting llama.cpp with {name}")
     deadline_s = time.monotonic() + target.start_timeout
     child = ServerChild(
-        [sys.executable, "-m", "observatory.endpoints.llamacpp_server", str(config_path)],
+        [sys.executable, "-m", "observatory.engines.llamacpp_server", str(config_path)],
         context.log_folder / f"engine-{target.name}.log",
         f"llama.cpp of {target.name}",
         _ERROR_LINE,

@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 import msgspec
 from msgspec import to_builtins
 
+from observatory.connect.masking import Masker
+from observatory.connect.proxies import proxy_shown
 from observatory.core.addresses import is_loopback
 from observatory.core.connection import Connection, KeySource, Throttle
 from observatory.core.errors import BadInput
@@ -26,10 +28,8 @@ from observatory.core.target import (
     Wire,
 )
 from observatory.core.throttling import Throttling
-from observatory.endpoints.kept_child import KeptChild
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.proxies import proxy_shown
-from observatory.endpoints.server_child import ServerChild
+from observatory.processes.kept_child import KeptChild
+from observatory.processes.server_child import ServerChild
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from observatory.connect.bounds import LIST_S, LISTING
+from observatory.connect.masking import Masker
+from observatory.connect.plain_http import get
 from observatory.core.connection import Connection
-from observatory.endpoints.bounds import LIST_S, LISTING
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.plain_http import get
 
 QUICK_WITHIN_S = 5.0
 """An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""

@@ -14,13 +14,13 @@ import httpx2
 import msgspec
 import openai
 
+from observatory.connect.bounded_httpx import BoundedTransport
+from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput
-from observatory.endpoints.bounded_httpx import BoundedTransport
 from observatory.endpoints.listing import TRANSPORT_HEADERS, client_proxy
 from observatory.endpoints.sdk_hearing import Hearing
-from observatory.endpoints.stream_end import RESPONSES_END
-from observatory.endpoints.tls import tls_context
+from observatory.wires.streams.stream_end import RESPONSES_END
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _hearing: ContextVar[Hearing] = ContextVar("hearing")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
+from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorPhase
-from observatory.endpoints.bounds import HEAD
-from observatory.endpoints.exchange import Exchange, Fault
-from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.sse import split_events
+from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.streams.http_response import ResponseReader
+from observatory.wires.streams.sse import split_events
 
 _STEP = 1 << 18
 _KEPT_PIECES = 8

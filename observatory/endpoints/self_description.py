@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from observatory.connect.plain_http import get
+from observatory.connect.sent_secrets import masker_of
 from observatory.core.connection import Connection
-from observatory.endpoints.plain_http import get
-from observatory.endpoints.sent_secrets import masker_of
 
 WITHIN_S = 5.0
 _LARGEST = 4 << 20

@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 import msgspec
 from pydantic import ValidationError
 
+from observatory.connect.masking import Masker
+from observatory.connect.sent_secrets import masker_of
 from observatory.core.connection import Connection, KeySource
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
-from observatory.endpoints.emulator_wire import EMULATOR
-from observatory.endpoints.masking import Masker
+from observatory.emulator.requests import EMULATOR
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import owned_models, quick_models, shown_name
 from observatory.endpoints.self_description import SelfDescription, describe
-from observatory.endpoints.sent_secrets import masker_of
 
 
 def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:

@@ -12,31 +12,31 @@ from typing import Any
 
 import psutil
 
+from observatory.connect.masking import cut_between_words
 from observatory.core.connection import Connection, resolve
 from observatory.core.counted_nouns import count_of
 from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.target import VllmTarget
-from observatory.endpoints import vllm_log
-from observatory.endpoints.first_answer import await_answer, await_completion, await_health
-from observatory.endpoints.free_port import HOST, HeldPort, check_port
-from observatory.endpoints.kept_child import KeptChild
-from observatory.endpoints.masking import cut_between_words
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.self_description import cache_config, engine_version
 from observatory.endpoints.url import open_url
 from observatory.endpoints.vllm_adapters import FoundAdapter, check_adapters, find_adapters
-from observatory.endpoints.vllm_command import (
+from observatory.endpoints.vllm_model import ServedModel, check_model, facts_of_model, find_model
+from observatory.engines import vllm_log
+from observatory.engines.first_answer import await_answer, await_completion, await_health
+from observatory.engines.vllm_command import (
     CpuShare,
     arguments_of,
     cpu_share,
     environment_of,
     recorded_environment,
 )
-from observatory.endpoints.vllm_executable import VllmCommand, command_of
-from observatory.endpoints.vllm_model import ServedModel, check_model, facts_of_model, find_model
+from observatory.engines.vllm_executable import VllmCommand, command_of
+from observatory.processes.free_port import HOST, HeldPort, check_port
+from observatory.processes.kept_child import KeptChild
 
 _POLL_S = 0.2
 _TAIL_LINES = 25

@@ -7,8 +7,8 @@ from typing import Any
 
 from observatory.core.errors import BadInput
 from observatory.core.target import LoraAdapter, VllmTarget
-from observatory.endpoints import models, weights
-from observatory.endpoints.vllm_command import ServedAdapter
+from observatory.engines.vllm_command import ServedAdapter
+from observatory.models import models, weights
 
 _CONFIG = "adapter_config.json"
 """Where PEFT keeps an adapter's rank (r) and what it was trained on."""

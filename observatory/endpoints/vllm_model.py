@@ -9,8 +9,8 @@ from pathlib import Path
 
 from observatory.core.errors import BadInput
 from observatory.core.target import VllmTarget
-from observatory.endpoints import models, weights
-from observatory.endpoints.weights import WeightFacts
+from observatory.models import models, weights
+from observatory.models.weights import WeightFacts
 
 
 @dataclass(frozen=True, slots=True)

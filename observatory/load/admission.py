@@ -8,12 +8,12 @@ from typing import Literal
 
 from observatory.core.record import Attempt
 from observatory.core.stage_counts import NANO_USD, OUTPUT_TOKENS, TRIES
-from observatory.endpoints.limits_said import limits_said
-from observatory.endpoints.ratelimit_fields import joined_fields
 from observatory.load.budget import Budget
 from observatory.load.handoff import Handoff
 from observatory.load.rate_limit import Cost, Pacer, RateLimit
 from observatory.load.turn import Turn
+from observatory.wires.failures.limits_said import limits_said
+from observatory.wires.failures.ratelimit_fields import joined_fields
 
 Decision = Literal["go", "wait", "never"] | int
 """go; wait until something ends; never, for the budget is spent; or the instant (monotonic) to ask again."""

@@ -9,13 +9,8 @@ import ssl
 import time
 from collections.abc import Callable
 
+from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorKind
-from observatory.endpoints.bounds import HEAD
-from observatory.endpoints.exchange import Exchange, Fault
-from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.kept_reads import HEAD_SIZE, Kept, stamp_of
-from observatory.endpoints.socket_faults import socket_fault
-from observatory.endpoints.stream_end import StreamEnd
 from observatory.load.connecting import Opened, send_all
 from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
 from observatory.load.polling import PolledReads
@@ -23,6 +18,11 @@ from observatory.load.reads import Reads
 from observatory.load.ring import Ring, RingReads
 from observatory.load.room import STEP
 from observatory.load.tails import Tails
+from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.failures.socket_faults import socket_fault
+from observatory.wires.streams.http_response import ResponseReader
+from observatory.wires.streams.kept_reads import HEAD_SIZE, Kept, stamp_of
+from observatory.wires.streams.stream_end import StreamEnd
 
 _PEEK = 0x2
 """MSG_PEEK (bits/socket.h)."""

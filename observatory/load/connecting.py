@@ -14,15 +14,15 @@ import gevent.hub
 import gevent.socket
 from gevent.monkey import get_original
 
+from observatory.connect.happy_eyeballs import AddressInfo, Winners, connect_first
+from observatory.connect.proxies import Proxy
 from observatory.core.connection import Connection
 from observatory.core.record import ErrorPhase
-from observatory.endpoints.exchange import Exchange, Fault
-from observatory.endpoints.happy_eyeballs import AddressInfo, Winners, connect_first
-from observatory.endpoints.proxies import Proxy
-from observatory.endpoints.proxy_answer import ProxyAnswer, connect_request
-from observatory.endpoints.socket_faults import name_fault, socket_fault
 from observatory.load import kernel_stamps
 from observatory.load.endpoint import Endpoint
+from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.failures.socket_faults import name_fault, socket_fault
+from observatory.wires.streams.proxy_answer import ProxyAnswer, connect_request
 
 # The unpatched class: its calls never wait behind our back.
 _socket: Any = get_original("socket", "socket")

@@ -13,10 +13,10 @@ from typing import Any
 import gevent
 
 from observatory.core.record import RequestRecord
-from observatory.endpoints.exchange import Answer, Exchange, Fault
-from observatory.endpoints.wire import decode, decode_steps
 from observatory.load.endpoint import Endpoint
 from observatory.load.turn import Turn
+from observatory.wires.exchange import Answer, Exchange, Fault
+from observatory.wires.wire import decode, decode_steps
 
 TURN_NS = 300_000
 """Measured at 512 streams: the 99th percentile of errors stays at 0.1 to 0.2 ms."""

@@ -7,15 +7,15 @@ import ssl
 from dataclasses import dataclass
 from typing import Literal
 
+from observatory.connect.masking import Masker
+from observatory.connect.proxies import Proxy, proxy_of
+from observatory.connect.sent_secrets import masker_of
+from observatory.connect.tls import tls_context
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.proxies import Proxy, proxy_of
-from observatory.endpoints.request_head import host_of, request_headers
-from observatory.endpoints.sent_secrets import masker_of
-from observatory.endpoints.tls import tls_context
-from observatory.endpoints.wires import path_of
+from observatory.wires.request_head import host_of, request_headers
+from observatory.wires.wires import path_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
-from observatory.endpoints.asked_wait import NOT_NOW, asked_wait_s
-from observatory.endpoints.exchange import Exchange
 from observatory.load.handoff import Handoff
 from observatory.load.turn import Turn
+from observatory.wires.exchange import Exchange
+from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 
 FIRST_WAIT_S = 1.0
 """Without a word from the service: this long, doubling with each further try."""

@@ -6,7 +6,7 @@ Each worker keeps its share. Times are CLOCK_MONOTONIC, in nanoseconds.
 from dataclasses import dataclass
 
 from observatory.core.connection import Throttle
-from observatory.endpoints.limits_said import LimitsSaid
+from observatory.wires.failures.limits_said import LimitsSaid
 
 BURST_S = 1.0
 """Seconds of an allowance that may go at once. Providers enforce a limit a minute over shorter times:

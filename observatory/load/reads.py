@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from observatory.endpoints.kept_reads import Kept
+from observatory.wires.streams.kept_reads import Kept
 
 
 class Taker(Protocol):

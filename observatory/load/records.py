@@ -6,13 +6,13 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from observatory.connect.masking import Masker
 from observatory.core.record import Attempt, RequestRecord
-from observatory.endpoints.exchange import Answer
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.prompt_echo import without_prompt
 from observatory.load.handoff import Handoff
 from observatory.load.turn import Turn
 from observatory.quality.scorers import Score, score
+from observatory.wires.exchange import Answer
+from observatory.wires.failures.prompt_echo import without_prompt
 
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
 """Why a service says "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;

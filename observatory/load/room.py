@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from observatory.endpoints.bounds import ANSWER, mib
-from observatory.endpoints.exchange import Fault
+from observatory.connect.bounds import ANSWER, mib
+from observatory.wires.exchange import Fault
 
 STEP = 1 << 20
 """Answers are counted once they have grown by so many bytes."""

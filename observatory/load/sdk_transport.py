@@ -9,13 +9,13 @@ from typing import Any, Literal
 import gevent
 from gevent import GreenletExit
 
-from observatory.endpoints.bounds import ANSWER
-from observatory.endpoints.exchange import Exchange, Fault
+from observatory.connect.bounds import ANSWER
 from observatory.endpoints.sdk_hearing import Hearing
 from observatory.load.endpoint import Endpoint
 from observatory.load.room import Room
 from observatory.load.tails import WAIT_S
 from observatory.load.watchdog import Watchdog
+from observatory.wires.exchange import Exchange, Fault
 
 _MOST = ANSWER // 4
 """Bytes of all answers in progress: the package copies what it reads several times."""

@@ -16,8 +16,6 @@ from msgspec.structs import replace
 from observatory.core.record import Phase, RequestRecord, WorkerStart, WorkerTick
 from observatory.core.run import REFUSED_ALIKE
 from observatory.core.stage_counts import ISSUED
-from observatory.endpoints.exchange import Answer, Fault
-from observatory.endpoints.wire import decode
 from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.command import simulated_users
@@ -37,6 +35,8 @@ from observatory.load.tries import Tries, give_up_waiting
 from observatory.load.turn import Turn, Turns
 from observatory.load.watchdog import Watchdog
 from observatory.load.ways import Ways
+from observatory.wires.exchange import Answer, Fault
+from observatory.wires.wire import decode
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 _UNSENT_AT_ONCE = 256

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import gevent
 
-from observatory.endpoints.stream_end import StreamEnd, ends_like_an_event, keeps_of
-from observatory.endpoints.wires import WireName
 from observatory.load.room import Room
+from observatory.wires.streams.stream_end import StreamEnd, ends_like_an_event, keeps_of
+from observatory.wires.wires import WireName
 
 WAIT_S = 0.02
 """At least; at most twice that. Servers that end the body do so within some milliseconds, loaded ones too."""

@@ -10,14 +10,14 @@ import gevent
 from gevent import GreenletExit
 
 from observatory.core.record import ErrorPhase
-from observatory.endpoints.exchange import Exchange, Fault
-from observatory.endpoints.socket_faults import socket_fault
 from observatory.load.channel import Channel
 from observatory.load.connecting import Broken, Opened, open_connection
 from observatory.load.endpoint import Endpoint
 from observatory.load.ring import Ring
 from observatory.load.tails import Tails
 from observatory.load.watchdog import Watchdog
+from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.failures.socket_faults import socket_fault
 
 
 class _Abandoned(Exception):

@@ -7,10 +7,10 @@ import msgspec
 from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
 from observatory.core.record import Outcome, Phase
 from observatory.core.worst_case import unseen_tokens
-from observatory.endpoints.exchange import Exchange
-from observatory.endpoints.requests_body import model_of, render
 from observatory.load.handoff import Handoff
 from observatory.load.rate_limit import Cost, Mark
+from observatory.wires.exchange import Exchange
+from observatory.wires.requests_body import model_of, render
 
 _RENDERED_BYTES = 64 << 20
 """Rendered bodies kept for the next time that their item is asked."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gevent
 
 from observatory.core.connection import Connection
-from observatory.endpoints.exchange import Exchange, Fault
+from observatory.wires.exchange import Exchange, Fault
 
 MUCH = 8 << 20
 """Bytes of an answer after which it is looked at as one that rests: so many are not kept unparsed."""

@@ -5,8 +5,8 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.target import Target
-from observatory.endpoints.requests_body import render
-from observatory.endpoints.wires import WIRES
+from observatory.wires.requests_body import render
+from observatory.wires.wires import WIRES
 
 
 def check_askable(plan: Plan, target: Target, connection: Connection) -> None:

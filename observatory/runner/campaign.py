@@ -26,8 +26,8 @@ from observatory.core.workspace import Workspace
 from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
-from observatory.endpoints.lost_engines import end_lost_engines
-from observatory.endpoints.vllm_executable import computes_on_gpus
+from observatory.engines.vllm_executable import computes_on_gpus
+from observatory.processes.lost_engines import end_lost_engines
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.askable import check_askable
 from observatory.runner.calibration import load_calibration, this_host

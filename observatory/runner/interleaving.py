@@ -15,7 +15,6 @@ from observatory.core.run import TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level
-from observatory.endpoints.wires import wire_of
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
 from observatory.runner.locks import lock_name
@@ -23,6 +22,7 @@ from observatory.runner.progress import leg_progress
 from observatory.runner.sitting import Member, Sitting
 from observatory.runner.spending import caps_left, carriers, spent_by
 from observatory.store.manifest import write_manifest
+from observatory.wires.wires import wire_of
 
 
 def load(sitting: Sitting) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from observatory.connect.masking import Masker
 from observatory.core.errors import ObservatoryError
 from observatory.core.workspace import Workspace
-from observatory.endpoints.masking import Masker
 from observatory.store.files import replacing
 from observatory.store.target_addresses import secret_hash
 

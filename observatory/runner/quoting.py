@@ -16,7 +16,7 @@ from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Speed, Spread
 from observatory.endpoints.api import offer_of
-from observatory.endpoints.providers.catalogue import PROVIDERS
+from observatory.providers.catalogue import PROVIDERS
 from observatory.runner.sitting import Request
 from observatory.store.campaigns import missing
 from observatory.store.earlier_runs import earlier_run

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from observatory.endpoints.replay_server import ReplayConfig, ReplaySecond, read_seconds
-from observatory.endpoints.server_child import ServerChild
+from observatory.emulator.replay_server import ReplayConfig, ReplaySecond, read_seconds
+from observatory.processes.server_child import ServerChild
 
 START_TIMEOUT_S = 30.0
 BUSY_LIMIT = 0.90
@@ -125,7 +125,7 @@ def open_servers(folder: Path, shape: Shape, cores: list[int], count: int) -> It
             path = folder / f"server-{number}.json"
             path.write_bytes(msgspec.json.encode(config))
             child = ServerChild(
-                [sys.executable, "-m", "observatory.endpoints.replay_server", str(path)],
+                [sys.executable, "-m", "observatory.emulator.replay_server", str(path)],
                 folder / f"server-{number}.log",
                 "the replay server",
             )

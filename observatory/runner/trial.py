@@ -26,7 +26,7 @@ from observatory.core.run import MANIFEST_FORMAT, Finding, Manifest, StageTimes,
 from observatory.core.scenario import Scenario
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
-from observatory.endpoints.replay_answer import MODEL
+from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
 from observatory.runner.calibration import OTHERS_LIMIT, Figures
 from observatory.runner.ceiling import Trial

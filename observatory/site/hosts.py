@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from observatory.endpoints.providers.catalogue import PROVIDERS
 from observatory.presentation.figures import Row
+from observatory.providers.catalogue import PROVIDERS
 
 MASK = "(host not shown)"
 SOCKET_MASK = "(socket not shown)"

@@ -11,7 +11,6 @@ from observatory.analysis.limit_reading import advertised
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
-from observatory.endpoints.limits_said import LimitsSaid
 from observatory.presentation.figures import DASH, Row, write_usd
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.queries import (
@@ -21,6 +20,7 @@ from observatory.site.queries import (
     said_by_service,
     told_waits_and_work,
 )
+from observatory.wires.failures.limits_said import LimitsSaid
 
 MOST_NAMED = 5
 """Names that are listed; further ones are counted."""

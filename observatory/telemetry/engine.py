@@ -7,10 +7,10 @@ reading; a server without such a page gives no samples, because there is nothing
 import http.client
 from collections.abc import Sequence
 
+from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.endpoints.tls import tls_context
 from observatory.telemetry.engine_names import NAMES, of_target, translate
 from observatory.telemetry.engine_restarts import EVIDENCE, Restarts
 from observatory.telemetry.exposition import Series, read_page

@@ -3,9 +3,9 @@
 Whatever can be wrong with one before it is asked is said here, before anything starts.
 """
 
+from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, KeySource, resolved_headers
 from observatory.core.sensors_asked import ProbeEntry, Telemetry
-from observatory.endpoints.tls import tls_context
 from observatory.endpoints.url import address_of
 from observatory.telemetry.instructions import ProbeAddress
 from observatory.telemetry.remote_samples import RemoteHost

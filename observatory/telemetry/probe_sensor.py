@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import msgspec
 
+from observatory.connect.timed_http import TimedConnection
+from observatory.connect.tls import tls_context
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.endpoints.timed_http import TimedConnection
-from observatory.endpoints.tls import tls_context
 from observatory.telemetry.clock_offset import Exchange, RemoteClock, best_offset
 from observatory.telemetry.instructions import ProbeAddress
 from observatory.telemetry.probe_wire import MOST_BYTES, PROTOCOL, About, Batch, ClockReading

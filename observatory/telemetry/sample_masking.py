@@ -6,10 +6,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from observatory.connect.masking import Masker
+from observatory.connect.sent_secrets import secrets_in, secrets_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.sent_secrets import secrets_in, secrets_of
 from observatory.telemetry.instructions import SamplerConfig
 
 _MOST_KEPT = 10_000

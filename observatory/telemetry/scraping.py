@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ssl import SSLContext, create_default_context
 from urllib.parse import urlsplit
 
+from observatory.connect.bounds import PAGE_S
+from observatory.connect.timed_http import TimedConnection
 from observatory.core.errors import BadInput
-from observatory.endpoints.bounds import PAGE_S
-from observatory.endpoints.timed_http import TimedConnection
 
 PAGE_LIMIT = 4 << 20
 """Bytes of a page at most: vLLM's is some 50 kB, the DCGM exporter's of eight GPUs as much."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from observatory.analysis.limit_finding import Asked, excluded_below, find_ceiling, told_waits
 from observatory.core.profile import Limits
-from observatory.endpoints.emulator_limits import Allowance
+from observatory.emulator.limits import Allowance
 
 
 def asked(

@@ -10,7 +10,7 @@ from benchmarks.peers import aiperf, environments, guidellm, vllm_bench
 from benchmarks.peers.locust_peer import LocustPeer, percentile_s
 from benchmarks.peers.peer import Job
 from benchmarks.peers.run_peer import PEERS, run_peer
-from observatory.endpoints.engines.install import PINS as ENGINE_PINS
+from observatory.engines.install import PINS as ENGINE_PINS
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from observatory.cli.emulate import banner_lines, emulate, farewell
 from observatory.core.errors import BadInput
 from observatory.core.profile import Profile
 from observatory.core.workspace import shipped
-from observatory.endpoints.emulator import Served
+from observatory.emulator.emulator import Served
 from observatory.workload.profile_files import read_profile
 
 verb = typer.Typer()

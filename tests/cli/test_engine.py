@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from observatory.cli import engine as engine_verbs
 from observatory.cli.doctor import engine_checks
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.endpoints.engines.installed import find_engine
+from observatory.engines.installed import find_engine
 from tests.endpoints.engines.conftest import Shelf, shelf
 
 __all__ = ["shelf"]

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from observatory.cli.model import app
 from observatory.core.errors import BadInput
-from observatory.endpoints import models
+from observatory.models import models
 
 NAME = "smollm2-135m-instruct-q4_1"
 

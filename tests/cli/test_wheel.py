@@ -29,7 +29,7 @@ def test_the_wheel_carries_the_workspace_and_nothing_built(tmp_path: Path) -> No
     assert {name.removeprefix("observatory/bundled/") for name in shipped} == expected
     assert "observatory/workload/task_sets/arithmetic.jsonl" in names
     assert "observatory/py.typed" in names
-    pins = _tracked("observatory/endpoints/engines/pins")
+    pins = _tracked("observatory/engines/pins")
     assert pins and pins <= names
     assert not [
         name for name in names if "__pycache__" in name or name.endswith((".duckdb", ".gguf"))

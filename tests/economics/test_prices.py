@@ -17,7 +17,7 @@ from observatory.core.target import Target
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices
 from observatory.economics.prices import prices_of as prices_at
-from observatory.endpoints.providers.catalogue import PROVIDERS
+from observatory.providers.catalogue import PROVIDERS
 from tests.economics.made_ledger import made_ledger
 
 TARGET: TypeAdapter[Any] = TypeAdapter(Target)

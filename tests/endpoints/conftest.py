@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from observatory.core.profile import Profile
-from observatory.endpoints.emulator import EmulatorConfig
-from observatory.endpoints.server_child import ServerChild
+from observatory.emulator.emulator import EmulatorConfig
+from observatory.processes.server_child import ServerChild
 
 QUICK = Profile.model_validate(
     {
@@ -42,7 +42,7 @@ def start_emulator(
         path = folder / f"{len(children)}.json"
         path.write_text(config.model_dump_json())
         child = ServerChild(
-            [sys.executable, "-m", "observatory.endpoints.emulator", str(path)],
+            [sys.executable, "-m", "observatory.emulator.emulator", str(path)],
             folder / f"{len(children)}.log",
             "the test's emulator",
         )

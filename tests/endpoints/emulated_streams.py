@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from observatory.core.profile import Profile
-from observatory.endpoints.emulator_limits import Headers
-from observatory.endpoints.emulator_model import EmulatedModel, Prepared
-from observatory.endpoints.emulator_script import Step
-from observatory.endpoints.emulator_wire import Asked, Reply, render_reply
+from observatory.emulator.limits import Headers
+from observatory.emulator.model import EmulatedModel, Prepared
+from observatory.emulator.requests import Asked, Reply, render_reply
+from observatory.emulator.script import Step
 
 EXACT = {
     "ttft_median": "100ms",

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.endpoints.answer_headers import kept_headers
-from observatory.endpoints.asked_wait import MOST_WAIT_S, asked_wait_s
-from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.wait_texts import duration_s, wait_in_words_s
+from observatory.connect.masking import Masker
+from observatory.wires.answer_headers import kept_headers
+from observatory.wires.failures.asked_wait import MOST_WAIT_S, asked_wait_s
+from observatory.wires.failures.wait_texts import duration_s, wait_in_words_s
+from observatory.wires.streams.http_response import ResponseReader
 
 NOW_S = 1_795_953_600.0
 """2026-11-29 12:00:00 UTC."""

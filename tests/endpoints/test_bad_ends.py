@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt
-from observatory.endpoints.exchange import Answer
-from observatory.endpoints.wires import WireName
+from observatory.wires.exchange import Answer
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from observatory.connect import bounds, plain_http
 from observatory.core.connection import Connection
 from observatory.core.errors import TargetFailed
-from observatory.endpoints import bounds, http_response, listing, plain_http, quick_listing
-from observatory.endpoints.exchange import Fault
-from observatory.endpoints.http_response import ResponseReader
+from observatory.endpoints import listing, quick_listing
 from observatory.load.room import Room
 from observatory.telemetry import scraping
+from observatory.wires.exchange import Fault
+from observatory.wires.streams import http_response
+from observatory.wires.streams.http_response import ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 STREAM = OK + b"Content-Type: text/event-stream\r\n\r\n"

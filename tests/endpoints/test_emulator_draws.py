@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.profile import Profile
-from observatory.endpoints import emulator_draws
-from observatory.endpoints.emulator_draws import Draws, Fate, answer_words, lognormal
+from observatory.emulator import draws as emulator_draws
+from observatory.emulator.draws import Draws, Fate, answer_words, lognormal
 
 
 def profile(**fields: Any) -> Profile:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.endpoints.emulator_script import Step
+from observatory.emulator.script import Step
 from tests.endpoints.emulated_streams import EXACT, Read, asked, profile, read, steps_of
 
 ROLE = {"role": "assistant", "content": ""}

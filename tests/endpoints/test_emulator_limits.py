@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from observatory.core.profile import Limits, PromptCache
-from observatory.endpoints.emulator_cache import CachedPrompts
-from observatory.endpoints.emulator_limits import Allowance, written_duration
+from observatory.emulator.cache import CachedPrompts
+from observatory.emulator.limits import Allowance, written_duration
 
 
 def test_headers_count_down_and_refill_evenly() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from observatory.core.profile import Profile, Slowdown
 from observatory.core.workspace import shipped
-from observatory.endpoints.emulator_capacity import capacity_rps, mean_gaps, mean_service_s
-from observatory.endpoints.emulator_load import load_factor
+from observatory.emulator.capacity import capacity_rps, mean_gaps, mean_service_s
+from observatory.emulator.load import load_factor
 from observatory.workload.profile_files import read_profile
 from tests.endpoints.emulated_streams import profile
 from tests.endpoints.virtual_time import World, world

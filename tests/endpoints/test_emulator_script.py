@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.profile import FAULT_KINDS
-from observatory.endpoints.emulator_events import BIG_EVENT_BYTES
-from observatory.endpoints.emulator_model import Prepared
-from observatory.endpoints.emulator_script import GARBAGE_HTTP, Step
+from observatory.emulator.events import BIG_EVENT_BYTES
+from observatory.emulator.model import Prepared
+from observatory.emulator.script import GARBAGE_HTTP, Step
 from tests.endpoints.emulated_streams import HEAD, asked, prepare, profile, read, steps_of
 
 REFUSALS = {"http_429": 429, "http_503": 503, "http_529": 529}

@@ -16,7 +16,7 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.profile import Faults, Profile
-from observatory.endpoints.emulator import EmulatorConfig, serve
+from observatory.emulator.emulator import EmulatorConfig, serve
 from tests.endpoints.conftest import QUICK
 
 Start = Callable[..., tuple[str, int]]
@@ -248,7 +248,7 @@ def test_a_taken_port_is_said() -> None:
 def test_as_a_child_it_says_where_it_listens_and_ends_at_a_signal(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text("{}")
-    argv = [sys.executable, "-m", "observatory.endpoints.emulator", str(path)]
+    argv = [sys.executable, "-m", "observatory.emulator.emulator", str(path)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         ready = json.loads(child.stdout.readline())["ready"]
@@ -263,7 +263,7 @@ def test_as_a_child_it_says_where_it_listens_and_ends_at_a_signal(tmp_path: Path
 def test_as_a_child_it_says_why_it_cannot(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"host": "0.0.0.0"}')
-    argv = [sys.executable, "-m", "observatory.endpoints.emulator"]
+    argv = [sys.executable, "-m", "observatory.emulator.emulator"]
     refused = subprocess.run([*argv, str(path)], capture_output=True, check=False)
     assert refused.returncode == 2
     assert "can be reached from other machines" in json.loads(refused.stdout)["failed"]

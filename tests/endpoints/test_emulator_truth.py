@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.endpoints.emulator_truth import Lateness, TruthLog
+from observatory.emulator.truth import Lateness, TruthLog
 from tests.endpoints.emulated_streams import profile
 from tests.endpoints.virtual_time import FakeTransport, world
 

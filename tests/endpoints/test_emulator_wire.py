@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from observatory.endpoints.emulator_wire import (
+from observatory.emulator.requests import (
     Asked,
     Reply,
     render_reply,

@@ -16,13 +16,13 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from observatory.core.profile import Profile
-from observatory.endpoints.emulator_limits import Allowance
-from observatory.endpoints.emulator_messages import as_messages, messages_limit
-from observatory.endpoints.emulator_wire import Asked, Reply, understand
-from observatory.endpoints.exchange import Answer
-from observatory.endpoints.limits_said import limits_said
-from observatory.endpoints.sse import split_events
-from observatory.endpoints.wires import WireName
+from observatory.emulator.limits import Allowance
+from observatory.emulator.messages import as_messages, messages_limit
+from observatory.emulator.requests import Asked, Reply, understand
+from observatory.wires.exchange import Answer
+from observatory.wires.failures.limits_said import limits_said
+from observatory.wires.streams.sse import split_events
+from observatory.wires.wires import WireName
 from tests.endpoints.emulated_streams import HEAD, asked, profile, steps_of
 from tests.endpoints.test_emulator_openai import QUICK
 from tests.endpoints.wire_streams import head, read

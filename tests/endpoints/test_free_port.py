@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.endpoints.free_port import HeldPort
+from observatory.processes.free_port import HeldPort
 
 
 def server(port: int, *options: int) -> socket.socket:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from observatory.core.errors import BadInput
-from observatory.endpoints.gguf import read_metadata, tokenizer_name
+from observatory.models.gguf import read_metadata, tokenizer_name
 
 
 def text(value: str) -> bytes:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from observatory.endpoints import happy_eyeballs
-from observatory.endpoints.happy_eyeballs import AddressInfo, Winners, connect_first
+from observatory.connect import happy_eyeballs
+from observatory.connect.happy_eyeballs import AddressInfo, Winners, connect_first
 
 
 def info(address: tuple[Any, ...], family: int = socket.AF_INET) -> AddressInfo:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from observatory.endpoints.http_response import ResponseReader
+from observatory.wires.streams.http_response import ResponseReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from observatory.endpoints.stream_reading import JSON_LINES
-from observatory.endpoints.wires import WireName
+from observatory.wires.streams.stream_reading import JSON_LINES
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import SENT, chunked, delta, head, read, usage, whole
 
 TEXT = [delta(content="one"), delta(content=" two")]

@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.endpoints import lost_engines
-from observatory.endpoints.descent import MARKER, marker_of, read_process
-from observatory.endpoints.kept_child import KeptChild
+from observatory.processes import lost_engines
+from observatory.processes.descent import MARKER, marker_of, read_process
+from observatory.processes.kept_child import KeptChild
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -147,7 +147,7 @@ def test_kill_9_of_an_inner_process_ends_all_with_its_reason(
 RUNNER = """
 import sys, time
 from pathlib import Path
-from observatory.endpoints.kept_child import KeptChild
+from observatory.processes.kept_child import KeptChild
 import os
 child = KeptChild(sys.argv[2:], os.environ, Path(sys.argv[1]), "the fake")
 print(child.keeper_id, child.process_id, flush=True)

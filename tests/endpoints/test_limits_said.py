@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.profile import Limits
-from observatory.endpoints.emulator_limits import Allowance, written_duration
-from observatory.endpoints.limits_said import LimitsSaid, limits_said, reset_s
+from observatory.emulator.limits import Allowance, written_duration
+from observatory.wires.failures.limits_said import LimitsSaid, limits_said, reset_s
 
 NOW_S = 1_764_000_000.0  # 2025-11-24T16:00:00Z
 

@@ -18,10 +18,10 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.target import LlamaCppTarget
-from observatory.endpoints import models
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import check_target
-from observatory.endpoints.gguf import read_metadata
+from observatory.models import models
+from observatory.models.gguf import read_metadata
 
 MODEL = "smollm2-135m-instruct-q4_1"
 

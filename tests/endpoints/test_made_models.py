@@ -11,12 +11,13 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.target import LlamaCppTarget, VllmTarget
-from observatory.endpoints import lora_standins, model_making, models, vllm_model, weights
-from observatory.endpoints.engines.record import EngineRecord, write_record
+from observatory.endpoints import vllm_model
 from observatory.endpoints.llamacpp import check_model
-from observatory.endpoints.model_catalogue import MadeModel, Model
-from observatory.endpoints.models import is_here, model_path, pull
 from observatory.endpoints.vllm_adapters import check_adapters, find_adapters
+from observatory.engines.record import EngineRecord, write_record
+from observatory.models import lora_standins, model_making, models, weights
+from observatory.models.model_catalogue import MadeModel, Model
+from observatory.models.models import is_here, model_path, pull
 
 SOURCE = b"GGUF and the weights"
 MADE = b"made of GGUF and the weights"
@@ -264,7 +265,7 @@ def test_real_conversions_give_the_catalogues_hashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from benchmarks.peers.environments import missing
-    from observatory.endpoints.engines.installed import engines_folder
+    from observatory.engines.installed import engines_folder
 
     if reason := missing("vllm"):
         pytest.skip(reason)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from observatory.connect.masking import Masker, cut_between_words
 from observatory.core.record import Attempt
-from observatory.endpoints.masking import Masker, cut_between_words
-from observatory.endpoints.proxy_answer import ProxyAnswer
-from observatory.endpoints.server_log import ServerLog
-from observatory.endpoints.wire import ERROR_TEXT_LIMIT
+from observatory.processes.server_log import ServerLog
+from observatory.wires.streams.proxy_answer import ProxyAnswer
+from observatory.wires.wire import ERROR_TEXT_LIMIT
 from tests.endpoints.wire_streams import delta, event, head, read, stream
 
 KEY = "k9-abcdefghij-1234"

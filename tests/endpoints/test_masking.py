@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
+from observatory.connect.masking import MASK, Masker
+from observatory.connect.sent_secrets import hiding, masker_of
 from observatory.core.connection import Connection, KeySource, resolved_headers
 from observatory.core.errors import BadInput, TargetFailed
-from observatory.endpoints.masking import MASK, Masker
-from observatory.endpoints.prompt_echo import MARK, without_prompt
-from observatory.endpoints.sent_secrets import hiding, masker_of
+from observatory.wires.failures.prompt_echo import MARK, without_prompt
 from tools.echo_server import ENCODINGS
 
 SECRET = "sk-canary/7f3a91+c5d2=e84b60&z"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.endpoints import model_files, models
-from observatory.endpoints.models import Model, model_path, pull
+from observatory.models import model_files, models
+from observatory.models.models import Model, model_path, pull
 
 CONTENT = b"GGUF and the weights"
 

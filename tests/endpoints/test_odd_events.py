@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from observatory.endpoints.sse import split_events
-from observatory.endpoints.stream_reading import ONE_LINE_END
-from observatory.endpoints.wires import WireName
 from observatory.quality.answer_text import without_reasoning
+from observatory.wires.streams.sse import split_events
+from observatory.wires.streams.stream_reading import ONE_LINE_END
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"

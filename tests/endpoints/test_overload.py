@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from observatory.endpoints.overload import is_overload, is_throttle
+from observatory.wires.failures.overload import is_overload, is_throttle
 from tests.endpoints.wire_streams import event, read, stream, whole
 
 THROTTLES: list[tuple[int, Any]] = [

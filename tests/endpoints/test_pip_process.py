@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.endpoints.pip_process import Failed, run
+from observatory.processes.pip_process import Failed, run
 
 REFUSED = """WARNING: Retrying after connection broken by 'x: [Errno 111] Connection refused')
 ERROR: Could not find a version that satisfies the requirement a==1 (from versions: none)
@@ -53,7 +53,7 @@ def test_a_lock_stays_while_the_child_lives_though_its_parent_was_killed(tmp_pat
     lock = tmp_path / "lock"
     code = (
         "import fcntl, sys\nfrom pathlib import Path\n"
-        "from observatory.endpoints.pip_process import run\n"
+        "from observatory.processes.pip_process import run\n"
         f"lock = open({str(lock)!r}, 'ab')\nfcntl.flock(lock, fcntl.LOCK_EX)\n"
         f"run(['sh', '-c', 'echo $$; exec sleep 60'], Path({str(tmp_path / 'log')!r}),"
         " held=(lock.fileno(),))\n"

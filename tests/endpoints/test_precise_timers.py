@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.endpoints.precise_timers import new_precise_loop
+from observatory.emulator.precise_timers import new_precise_loop
 
 
 def test_timers_fire_in_order_and_never_early() -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from observatory.connect.masking import Masker
+from observatory.connect.proxies import Proxy, named_proxies, proxy_of, proxy_shown
 from observatory.core.connection import Connection
 from observatory.core.errors import BadInput
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.proxies import Proxy, named_proxies, proxy_of, proxy_shown
 
 
 def to(host: str = "api.example.com", scheme: Any = "https", port: int = 443) -> Connection:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from observatory.endpoints.asked_wait import asked_wait_s
-from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.limits_said import LimitsSaid, limits_said
-from observatory.endpoints.ratelimit_fields import Quota, binding, quotas_of
+from observatory.wires.failures.asked_wait import asked_wait_s
+from observatory.wires.failures.limits_said import LimitsSaid, limits_said
+from observatory.wires.failures.ratelimit_fields import Quota, binding, quotas_of
+from observatory.wires.streams.http_response import ResponseReader
 from tests.endpoints.wire_streams import head, read
 
 POLICY = (

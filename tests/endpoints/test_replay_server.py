@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.endpoints.replay_answer import MODEL, TEXT, answer_writes
-from observatory.endpoints.replay_server import ReplayConfig, ReplaySecond, read_seconds
-from observatory.endpoints.server_child import ServerChild
+from observatory.emulator.replay_answer import MODEL, TEXT, answer_writes
+from observatory.emulator.replay_server import ReplayConfig, ReplaySecond, read_seconds
+from observatory.processes.server_child import ServerChild
 from tests.endpoints import wire_streams
 
 pytestmark = pytest.mark.live
@@ -35,7 +35,7 @@ def served(folder: Path, name: str = "a", **more: object) -> Iterator[tuple[int,
     path = folder / f"{name}.json"
     path.write_bytes(msgspec.json.encode(config))
     child = ServerChild(
-        [sys.executable, "-m", "observatory.endpoints.replay_server", str(path)],
+        [sys.executable, "-m", "observatory.emulator.replay_server", str(path)],
         folder / f"{name}.log",
         "the replay server",
     )

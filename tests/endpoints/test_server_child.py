@@ -11,11 +11,11 @@ import psutil
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
-from observatory.endpoints.server_child import ServerChild
+from observatory.processes.server_child import ServerChild
 
 PRELUDE = """
 import sys, time, signal
-from observatory.endpoints.server_child import ReportChannel
+from observatory.processes.server_child import ReportChannel
 report = ReportChannel()
 """
 
@@ -76,7 +76,7 @@ def test_a_killed_child_is_said_to_be_killed(logs: Path) -> None:
 def test_a_child_that_is_never_ready_is_given_up_and_ended(
     logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("observatory.endpoints.server_child.TERM_GRACE_S", 0.2)
+    monkeypatch.setattr("observatory.processes.server_child.TERM_GRACE_S", 0.2)
     started = child(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)",
         logs / "c.log",

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt
-from observatory.endpoints.failures import failure_in, names_failure
-from observatory.endpoints.finish_reasons import end_of
-from observatory.endpoints.wires import WireName
+from observatory.wires.failures.failures import failure_in, names_failure
+from observatory.wires.failures.finish_reasons import end_of
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.endpoints.kept_reads import make_head
-from observatory.endpoints.odd_events import _DONE
-from observatory.endpoints.stream_end import StreamEnd, keeps_of
-from observatory.endpoints.wires import WireName
+from observatory.wires.streams.kept_reads import make_head
+from observatory.wires.streams.odd_events import _DONE
+from observatory.wires.streams.stream_end import StreamEnd, keeps_of
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import read, stream
 
 

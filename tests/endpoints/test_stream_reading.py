@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.endpoints.answer_reading import AnswerReading
-from observatory.endpoints.chat_reading import ChatReading
-from observatory.endpoints.sse import split_events
-from observatory.endpoints.stream_reading import EVENTS_A_STEP, Arrivals, read_stream
+from observatory.wires.answer_reading import AnswerReading
+from observatory.wires.apis.chat_reading import ChatReading
+from observatory.wires.streams.sse import split_events
+from observatory.wires.streams.stream_reading import EVENTS_A_STEP, Arrivals, read_stream
 
 
 def long_way(body: bytes, arrivals: Arrivals) -> AnswerReading:

@@ -6,9 +6,9 @@ content begins with the reasoning and has the closing tag alone.
 
 import pytest
 
-from observatory.endpoints.answer_reading import UNOPENED
-from observatory.endpoints.wires import WireName
 from observatory.quality.answer_text import without_reasoning
+from observatory.wires.answer_reading import UNOPENED
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import SENT, delta, event, named, read, stream, usage, whole
 
 DONE = b"data: [DONE]\n\n"

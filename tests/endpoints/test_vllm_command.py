@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from observatory.core.errors import BadInput
 from observatory.core.target import VllmTarget
 from observatory.core.vllm_options import FlagValue
-from observatory.endpoints.vllm_command import (
+from observatory.engines.vllm_command import (
     CpuShare,
     ServedAdapter,
     arguments_of,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.endpoints.vllm_log import reasons, resolved, stage_of
+from observatory.engines.vllm_log import reasons, resolved, stage_of
 
 LOGS = Path(__file__).with_name("vllm_logs")
 

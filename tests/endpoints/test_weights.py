@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from observatory.core.errors import BadInput
-from observatory.endpoints import weights
-from observatory.endpoints.safetensors import read_tensors, together
+from observatory.models import weights
+from observatory.models.safetensors import read_tensors, together
 
 
 def quiet(text: str) -> None:

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from observatory.core.plan import NONCE_SENTINEL, PlanItem
 from observatory.core.target import UrlTarget
-from observatory.endpoints.requests_body import render
-from observatory.endpoints.wires import WireName
+from observatory.wires.requests_body import render
+from observatory.wires.wires import WireName
 from tests.endpoints.test_requests_body import NONCE, connection, item
 
 WEATHER = {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.endpoints.exchange import Answer
-from observatory.endpoints.wires import WireName
+from observatory.wires.exchange import Answer
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import chunked, delta, event, head, read, stream, usage, whole
 
 CORPUS = {

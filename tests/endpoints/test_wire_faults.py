@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
+from observatory.connect.masking import MASK, Masker
 from observatory.core.record import Attempt, ErrorKind, Outcome
-from observatory.endpoints.exchange import Exchange, Fault
-from observatory.endpoints.masking import MASK, Masker
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.wire import ERROR_TEXT_LIMIT, decode
-from observatory.endpoints.wires import WireName
+from observatory.providers.catalogue import PROVIDERS
+from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.wire import ERROR_TEXT_LIMIT, decode
+from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
 
 TEXT = [event(delta(content=text)) for text in ("one", " two")]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.endpoints.answer_json import Usage
-from observatory.endpoints.token_split import count_tokens
+from observatory.wires.answer_json import Usage
+from observatory.wires.token_split import count_tokens
 from tests.endpoints.wire_streams import (
     SENT,
     chunked,

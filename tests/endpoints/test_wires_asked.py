@@ -7,7 +7,7 @@ import pytest
 
 from observatory.core.connection import Connection
 from observatory.core.profile import Profile
-from observatory.endpoints.wires import WIRES
+from observatory.wires.wires import WIRES
 from tests.load.asking import Case, Told, ask
 
 PROFILE = {

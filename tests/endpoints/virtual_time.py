@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from observatory.core.profile import Profile
-from observatory.endpoints.emulator_model import EmulatedModel
-from observatory.endpoints.emulator_server import Connection
-from observatory.endpoints.emulator_truth import TruthLog
+from observatory.emulator.model import EmulatedModel
+from observatory.emulator.server import Connection
+from observatory.emulator.truth import TruthLog
 
 STARTED_S = 1000.0
 

@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from observatory.endpoints.exchange import Answer, Exchange, Fault
-from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.wire import decode
-from observatory.endpoints.wires import WireName
+from observatory.connect.masking import Masker
+from observatory.wires.exchange import Answer, Exchange, Fault
+from observatory.wires.streams.http_response import ResponseReader
+from observatory.wires.wire import decode
+from observatory.wires.wires import WireName
 
 SENT = 1_000
 ANCHOR_UNIX_NS = 1_760_000_000 * 10**9

@@ -11,9 +11,9 @@ from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
 from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
 from observatory.endpoints.check import check_target, would_send
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.provider import Provider, WireWord
 from observatory.load.endpoint import make_endpoint
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.provider import Provider, WireWord
 from tools.canaries import CANARIES, NEEDLES, PROXY_PASSWORD, Found, search
 from tools.echo_server import ENCODINGS, echo_server
 

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.provider import Provider, WireWord
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.provider import Provider, WireWord
 from tests.live.harness import Workspace
 
 pytestmark = [pytest.mark.live, pytest.mark.key]

@@ -67,9 +67,6 @@ def main() -> None:
 
     from observatory.core.clock import new_anchor
     from observatory.core.plan import PlanItem
-    from observatory.endpoints.exchange import Exchange, Fault
-    from observatory.endpoints.requests_body import render
-    from observatory.endpoints.wire import decode
     from observatory.load import kernel_stamps
     from observatory.load.endpoint import make_endpoint
     from observatory.load.ring import open_ring
@@ -77,6 +74,9 @@ def main() -> None:
     from observatory.load.tails import Tails
     from observatory.load.transport import Transport
     from observatory.load.watchdog import Watchdog
+    from observatory.wires.exchange import Exchange, Fault
+    from observatory.wires.requests_body import render
+    from observatory.wires.wire import decode
 
     anchor = new_anchor()
     holder = kernel_stamps.prime()

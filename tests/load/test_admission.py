@@ -7,9 +7,9 @@ import pytest
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt, Tokens
-from observatory.endpoints.http_response import ResponseReader
 from observatory.load.admission import Admission
 from observatory.load.turn import Turn, Turns
+from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
 S = 1_000_000_000

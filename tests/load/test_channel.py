@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.endpoints.exchange import Exchange, Fault
-from observatory.endpoints.http_response import ResponseReader
-from observatory.endpoints.masking import Masker
-from observatory.endpoints.stream_end import StreamEnd
-from observatory.endpoints.wire import decode
+from observatory.connect.masking import Masker
 from observatory.load.channel import Channel
 from observatory.load.connecting import Opened
 from observatory.load.kernel_stamps import SegmentCount
 from observatory.load.polling import SMALL_READ
 from observatory.load.tails import Tails
+from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.streams.http_response import ResponseReader
+from observatory.wires.streams.stream_end import StreamEnd
+from observatory.wires.wire import decode
 
 ANCHOR_NS = 1_700_000_000 * 10**9
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

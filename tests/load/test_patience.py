@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
-from observatory.endpoints.http_response import ResponseReader
 from observatory.load.patience import JITTER, GaveUp, Patience
 from observatory.load.turn import Turn, Turns
+from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
 OBEY = Throttle(policy="obey", max_attempts=5, max_wait_s=60.0)

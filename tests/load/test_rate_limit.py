@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from observatory.core.connection import Throttle
 from observatory.core.profile import Limits
-from observatory.endpoints.emulator_limits import Allowance
-from observatory.endpoints.limits_said import LimitsSaid
+from observatory.emulator.limits import Allowance
 from observatory.load.rate_limit import Bucket, Cost, Pacer, RateLimit
+from observatory.wires.failures.limits_said import LimitsSaid
 
 S = 1_000_000_000
 

@@ -7,7 +7,6 @@ import pytest
 
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import EMPTY_ALIKE, ENDED, ISSUED, REFUSED, StageCounts
-from observatory.endpoints.http_response import ResponseReader
 from observatory.load.heartbeat import Counts
 from observatory.load.refusals import (
     ENOUGH,
@@ -19,6 +18,7 @@ from observatory.load.refusals import (
     likeness,
 )
 from observatory.load.turn import Turn, Turns
+from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
 

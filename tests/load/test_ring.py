@@ -19,7 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.endpoints.kept_reads import (
+from observatory.load import io_uring, kernel_stamps, ring
+from observatory.load.ring import Ring, RingReads, open_ring
+from observatory.wires.streams.kept_reads import (
     HEAD_SIZE,
     Kept,
     join_reads,
@@ -27,8 +29,6 @@ from observatory.endpoints.kept_reads import (
     split_reads,
     stamp_of,
 )
-from observatory.load import io_uring, kernel_stamps, ring
-from observatory.load.ring import Ring, RingReads, open_ring
 
 try:
     Ring(1).close()

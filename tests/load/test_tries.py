@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 
 from observatory.core.connection import Throttle
-from observatory.endpoints.exchange import Exchange
-from observatory.endpoints.http_response import ResponseReader
 from observatory.load.admission import Admission, Decision
 from observatory.load.pacing import AlarmClock
 from observatory.load.patience import Patience
 from observatory.load.seat import Seat
 from observatory.load.tries import Tries
 from observatory.load.turn import Turn, Turns
+from observatory.wires.exchange import Exchange
+from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
 S = 1_000_000_000

@@ -11,7 +11,7 @@ from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import Finding, Severity
 from observatory.core.workspace import open_workspace
-from observatory.endpoints.replay_server import ReplaySecond
+from observatory.emulator.replay_server import ReplaySecond
 from observatory.runner.calibrating import burst_ceiling, costs_of, layout
 from observatory.runner.calibration import (
     Ceiling,

@@ -9,12 +9,12 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
-from observatory.endpoints.requests_body import render
-from observatory.endpoints.wires import WIRES
 from observatory.runner.askable import check_askable
 from observatory.runner.interleaving import primers
 from observatory.runner.limit_probe import Probe, requested
 from observatory.runner.limit_steps import Bounds, History, Step
+from observatory.wires.requests_body import render
+from observatory.wires.wires import WIRES
 from tests.load.stages import item, make_handoff
 
 STEP = Step(((60.0, 6.0),), "sounding")

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from observatory.analysis.limit_finding import Ceiling, Told, find_ceiling
 from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of
-from observatory.endpoints.limits_said import LimitsSaid
 from observatory.runner.limit_probe import answer_of, token_size
 from observatory.runner.limit_steps import (
     OVER,
@@ -18,6 +17,7 @@ from observatory.runner.limit_steps import (
     counts_refused,
     next_step,
 )
+from observatory.wires.failures.limits_said import LimitsSaid
 from tests.analysis.test_limit_finding import simulated
 
 ROOMY = Bounds(requests=5_000, minutes=4, up_to=3_000)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from observatory.connect.masking import MASK, Masker
 from observatory.core.workspace import Workspace
-from observatory.endpoints.masking import MASK, Masker
 from observatory.runner.masked_logs import (
     REMOVED,
     REMOVED_NAME,

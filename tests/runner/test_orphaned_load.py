@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from observatory.core.target import EmulatedTarget
-from observatory.endpoints.descent import read_processes
 from observatory.load.handoff import Handoff
+from observatory.processes.descent import read_processes
 from observatory.runner.locks import target_lock
 from tests.load.servers import serve
 from tests.load.stages import LOADTESTS, ROOT, item, make_handoff

@@ -14,7 +14,7 @@ from observatory.core.connection import Connection
 from observatory.core.errors import BadInput
 from observatory.core.plan import NONCE_SENTINEL, Plan, nonce, plan_sha256
 from observatory.core.scenario import Scenario
-from observatory.endpoints.requests_body import render
+from observatory.wires.requests_body import render
 from observatory.workload.planning import MAX_OPEN_REQUESTS, make_plan
 from observatory.workload.tasks import load_tasks
 

@@ -12,7 +12,7 @@ from genai_prices import Usage, calc_price
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace, shipped
 from observatory.endpoints.api import api_connection, missing_keys
-from observatory.endpoints.providers.catalogue import PROVIDERS
+from observatory.providers.catalogue import PROVIDERS
 from observatory.quality.scorers import reference_problem
 from observatory.workload.planning import make_plan
 from observatory.workload.scenario_files import (
@@ -152,7 +152,7 @@ def test_a_shipped_matrix_varies_what_it_says_and_ends_in_minutes(
 
 
 def test_the_models_of_shipped_scenarios_are_in_the_catalogue(elsewhere: Workspace) -> None:
-    from observatory.endpoints.models import MODELS
+    from observatory.models.models import MODELS
 
     for name in NAMES:
         for target in load_scenario(name, elsewhere).targets:

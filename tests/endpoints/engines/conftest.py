@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from observatory.endpoints.engines import install
-from observatory.endpoints.engines.install import Host
+from observatory.engines import install
+from observatory.engines.install import Host
 
 TORCH = "torch==9.0+cpu"
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.endpoints.engines import install, making, packages
-from observatory.endpoints.engines.install import Host, Options, install_engine
-from observatory.endpoints.engines.installed import InstalledEngine, find_engine, installed_engines
+from observatory.engines import install, making, packages
+from observatory.engines.install import Host, Options, install_engine
+from observatory.engines.installed import InstalledEngine, find_engine, installed_engines
 from tests.endpoints.engines.conftest import Shelf
 
 
@@ -272,7 +272,7 @@ def test_ctrl_c_ends_pip_too_and_leaves_nothing(shelf: Shelf, tmp_path: Path) ->
         f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
     )
     code = (
-        "from observatory.endpoints.engines.install import Host, Options, install_engine\n"
+        "from observatory.engines.install import Host, Options, install_engine\n"
         "install_engine('vllm==1.0', Options(), Host(False, {}), print)\n"
     )
     variables = os.environ | {"PYTHONPATH": f"{stub.parent}:{Path.cwd()}"}

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.endpoints.engines.installed import (
+from observatory.engines.installed import (
     InstalledEngine,
     engines_folder,
     find_engine,
     installed_engines,
 )
-from observatory.endpoints.engines.record import EngineRecord, Torch, read_record, write_record
+from observatory.engines.record import EngineRecord, Torch, read_record, write_record
 
 Plant = Callable[..., InstalledEngine]
 

@@ -11,9 +11,9 @@ from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.target import ApiTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import TargetCheck, check_target
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.provider import Provider
 from observatory.endpoints.quick_listing import page_in
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.provider import Provider
 from tests.endpoints.conftest import Scripted
 
 CANARY = "canary-4711-never-show-this"

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from observatory.cli.target import app
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.page import page_with_tables, tables
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.page import page_with_tables, tables
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "providers.md"
 

@@ -11,9 +11,9 @@ from observatory.core.connection import KeySource
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
 from observatory.endpoints.api import api_connection, listing_connection, open_api
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.provider import WIRE_OF, Provider, WireWord
-from observatory.endpoints.wires import WIRES
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.provider import WIRE_OF, Provider, WireWord
+from observatory.wires.wires import WIRES
 
 EVERY = pytest.mark.parametrize("provider", PROVIDERS.values(), ids=list(PROVIDERS))
 EVERY_WIRE = pytest.mark.parametrize(

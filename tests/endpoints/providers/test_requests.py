@@ -19,11 +19,11 @@ from observatory.core.connection import resolved_headers
 from observatory.core.plan import PlanItem
 from observatory.core.target import ApiTarget
 from observatory.endpoints.api import api_connection
-from observatory.endpoints.providers.catalogue import PROVIDERS
-from observatory.endpoints.providers.provider import Provider, WireWord
-from observatory.endpoints.request_head import named_headers, request_headers
-from observatory.endpoints.requests_body import render
-from observatory.endpoints.wires import path_of
+from observatory.providers.catalogue import PROVIDERS
+from observatory.providers.provider import Provider, WireWord
+from observatory.wires.request_head import named_headers, request_headers
+from observatory.wires.requests_body import render
+from observatory.wires.wires import path_of
 
 GOLDENS = Path(__file__).with_name("goldens")
 EVERY_WIRE = pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""When each byte of one emulated answer leaves: it plays a script at absolute deadlines.
+
+Every step is due a gap after the step before was due, so that a late timer delays one write and
+never the ones after it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+from observatory.emulator.load import Pace, Slots
+from observatory.emulator.script import Ending, Step, Stretch
+from observatory.emulator.truth import Lateness, Trace
+
+
+class Answer:
+    """One answer in the making, from its request's arrival to its last byte.
+
+    script is asked for the steps when the answer has its slot. send writes bytes to the client;
+    ended is called once, after the last of them, with how the connection ends; not after cancel.
+    """
+
+    def __init__(
+        self,
+        script: Callable[[], Iterator[Step]],
+        *,
+        slots: Slots,
+        pace: Pace,
+        lateness: Lateness,
+        trace: Trace | None,
+        send: Callable[[bytes], None],
+        ended: Callable[[Ending | None], None],
+    ) -> None:
+        self._script = script
+        self._slots = slots
+        self._pace = pace
+        self._lateness = lateness
+        self._trace = trace
+        self._send = send
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._due = 0.0
+        self._queued = False
+        self._streaming = False
+        self._steps: Iterator[Step] | None = None
+        self._next: Step | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._comments: asyncio.TimerHandle | None = None
+
+    def begin(self, arrived_s: float) -> None:
+        """Queue for a slot; arrived_s, of the loop's clock, is when the request was fully read."""
+        self._due = arrived_s
+        self._slots.take(self._start)
+        self._queued = self._steps is None
+
+    def cancel(self) -> None:
+        """The client is gone: nothing is sent any more, and the slot is free."""
+        if self._slots.forget(self._start):
+            return
+        self._stop_timers()
+        self._slots.give_back()
+
+    def keep_alive(self, data: bytes, every_s: float) -> None:
+        """Write this, too, every so often between events, from the stream's head on."""
+
+        def again() -> None:
+            if self._streaming and not (self._next is not None and self._next.inside):
+                self._send(data)
+            self._comments = self._loop.call_later(every_s, again)
+
+        self._comments = self._loop.call_later(every_s, again)
+
+    def _start(self) -> None:
+        now = self._loop.time()
+        if self._queued:
+            self._due = now
+        if self._trace is not None:
+            self._trace.started_ns = time.time_ns()
+        self._steps = self._script()
+        self._advance(self._steps)
+        if self._due <= now and not self._queued:
+            self._play(now)
+        else:
+            # One that waited was called by the end of another: not within it, or a long queue of
+            # short answers would exhaust the stack.
+            self._timer = self._loop.call_at(self._due, self._fire)
+
+    def _advance(self, steps: Iterator[Step]) -> None:
+        """Take the next step and fix its deadline."""
+        step = self._next = next(steps, None)
+        if step is not None and step.gap_s:
+            self._due += step.gap_s if self._pace.even else step.gap_s * self._times(step.stretch)
+
+    def _times(self, stretch: Stretch) -> float:
+        match stretch:
+            case "load":
+                return self._pace.by_load()
+            case "drift":
+                return self._pace.by_time()
+        return 1.0
+
+    def _fire(self) -> None:
+        # It is due, whatever the clock's last digit says: its timer fired.
+        self._play(max(self._loop.time(), self._due))
+
+    def _play(self, now: float) -> None:
+        """Write every step that is due; those that are due together leave in one write."""
+        assert self._steps is not None
+        data, events, tokens, since = b"", 0, 0, self._due
+        while (step := self._next) is not None and self._due <= now:
+            _, more, _, more_events, more_tokens, alone, _, ending = step
+            if alone and data:
+                self._write(data, events, tokens, since)
+                data, events, tokens = b"", 0, 0
+            if data:
+                data += more
+            else:
+                data, since = more, self._due
+            events += more_events
+            tokens += more_tokens
+            if ending is not None:
+                self._write(data, events, tokens, since)
+                self._finish(ending)
+                return
+            if alone:
+                self._write(data, events, tokens, since)
+                data, events, tokens = b"", 0, 0
+            self._advance(self._steps)
+        self._write(data, events, tokens, since)
+        if self._next is None:
+            self._finish(None)
+        else:
+            self._timer = self._loop.call_at(self._due, self._fire)
+
+    def _write(self, data: bytes, events: int, tokens: int, due: float) -> None:
+        if not data:
+            return
+        late_s = self._loop.time() - due
+        self._lateness.add(late_s)
+        if self._trace is not None:
+            self._trace.writes.append((time.time_ns(), round(late_s * 1e9), events, tokens))
+        self._send(data)
+        self._streaming = self._streaming or events > 0
+        self._slots.generated_tokens += tokens
+
+    def _finish(self, ending: Ending | None) -> None:
+        self._stop_timers()
+        self._slots.give_back()
+        self._ended(ending)
+
+    def _stop_timers(self) -> None:
+        self._steps = None
+        for timer in (self._timer, self._comments):
+            if timer is not None:
+                timer.cancel()

@@ -1,0 +1,168 @@
+"""One emulated model: its luck, load, allowances and counters, and what it makes of a request.
+
+It knows no socket; connections ask it and play what it answers.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from observatory.core.profile import Profile
+from observatory.emulator.cache import CachedPrompts
+from observatory.emulator.draws import Draws, Fate
+from observatory.emulator.events import AnswerBytes, Counts
+from observatory.emulator.limits import Allowance, Headers, SaysLimit, openai_limit
+from observatory.emulator.load import Pace, Slots
+from observatory.emulator.messages import MessagesBytes, messages_limit
+from observatory.emulator.requests import Asked, Reply
+from observatory.emulator.responses import ResponsesBytes
+from observatory.emulator.script import Script, Step, refusal_of
+from observatory.emulator.truth import Lateness, TruthLog
+
+SWAPPED = "-swapped"
+"""What a model_swap appends to the model's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer that only waits for its slot; facts are for the truth log."""
+
+    content: AnswerBytes
+    script: Script
+    stream: bool
+    facts: dict[str, Any]
+
+    def steps(self) -> Iterator[Step]:
+        """The steps of the answer, streamed or whole."""
+        return self.script.stream() if self.stream else self.script.whole()
+
+
+class EmulatedModel:
+    """Its state. key: what `Authorization: Bearer` must carry under /v1; None takes anything.
+
+    clock is the event loop's, in seconds.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        name: str,
+        clock: Callable[[], float],
+        *,
+        key: str | None = None,
+        truth: TruthLog | None = None,
+    ) -> None:
+        self.profile = profile
+        self.name = name
+        self.key = key
+        self.truth = truth
+        self.slots = Slots(profile.slots)
+        self.pace = Pace(profile.slowdown, profile.drift, self.slots, clock)
+        self.lateness = Lateness()
+        self.requests = 0
+        self.connections = 0
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self._clock = clock
+        self._draws = Draws(profile)
+        self._allowance = Allowance(profile.limits)
+        self._cache = CachedPrompts(profile.prompt_cache)
+        said = profile.imitates.sentence() if profile.imitates is not None else None
+        imitates = (("x-observatory-imitates", _ascii(said)),) if said else ()
+        self.marks: Headers = (("x-observatory-emulated", "1"), *imitates)
+
+    def prepare(
+        self,
+        asked: Asked,
+        body: bytes,
+        number: int,
+        *,
+        head: Callable[[Headers], bytes],
+        reply: Callable[[Reply, Headers], bytes],
+        kept: bool = False,
+    ) -> Prepared | tuple[Reply, Headers, str | None] | None:
+        """The answer to a request, or its refusal with its headers and the fault that it is; None where
+        its connection, which carried requests before (kept), is to be closed unanswered.
+
+        head renders a stream's head and reply a whole response, when they are sent, with these
+        headers beside those of every response.
+        """
+        tokens = asked.text.split()
+        limits: Headers = ()
+        says = _SAYS.get(asked.kind, openai_limit)
+        if self._allowance.limited:
+            limits, over = self._allowance.ask(
+                self._clock(), len(tokens) + (asked.limit or 0), self.name, says
+            )
+            if over is not None:
+                return over, limits, "limit"
+        limit = asked.limit if self.profile.obeys_limit else None
+        fate = self._draws.draw(body, limit=limit, whole_limit=asked.whole_limit)
+        if kept and fate.fault == "drop_kept":
+            return None
+        refusal = refusal_of(fate.fault, self.profile, says, limited=bool(limits))
+        if refusal is not None:
+            return refusal, limits, fate.fault
+        cached = self._cache.cached(tokens)
+        self.prompt_tokens += len(tokens)
+        self.cached_tokens += cached
+        counts = Counts(
+            prompt=len(tokens),
+            cached=cached,
+            reasoning=fate.reasoning_tokens,
+            output=fate.reasoning_tokens + fate.tokens,
+        )
+        content = self._content(asked, fate, counts, number)
+        if fate.fault == "fingerprint_swap":
+            content.from_another_backend()
+        script = Script(
+            fate,
+            self.profile,
+            content,
+            asked.text,
+            ttft_s=fate.ttft_s + self.profile.prefill_per_token * (len(tokens) - cached),
+            gaps=self._draws.gaps(fate.gaps_seed),
+            mean_gap_s=self._draws.mean_gap_s,
+            head=lambda: head(limits),
+            reply=lambda response: reply(response, limits),
+        )
+        if asked.stream:  # what nobody sees is generated all the same; whole answers count it
+            self.slots.generated_tokens += script.hidden_tokens
+        facts = {
+            "fault": fate.fault,
+            "stream": asked.stream,
+            "prompt_tokens": counts.prompt,
+            "cached_tokens": counts.cached,
+            "reasoning_tokens": counts.reasoning,
+            "output_tokens": counts.output,
+        }
+        return Prepared(content, script, asked.stream, facts)
+
+    def _content(self, asked: Asked, fate: Fate, counts: Counts, number: int) -> AnswerBytes:
+        profile = self.profile
+        wrong = fate.fault == "wrong_usage"
+        return _BYTES.get(asked.kind, AnswerBytes)(
+            asked,
+            counts,
+            fate.finished,
+            shape=profile.shape,
+            reasoning=profile.reasoning,
+            model=self.name + (SWAPPED if fate.fault == "model_swap" else ""),
+            number=number,
+            created=int(time.time()),
+            usage_factor=profile.faults.wrong_usage_factor if wrong else 1.0,
+        )
+
+
+def _messages_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
+    return messages_limit(name, limit, left, full_s, time.time())
+
+
+_BYTES: dict[str, type[AnswerBytes]] = {"messages": MessagesBytes, "responses": ResponsesBytes}
+_SAYS: dict[str, SaysLimit] = {"messages": _messages_limit}
+
+
+def _ascii(text: str) -> str:
+    """Text as a header may carry it."""
+    return " ".join(text.split()).encode("ascii", "replace").decode("ascii")

@@ -1,0 +1,222 @@
+"""The emulator's side of the wires: requests understood, replies that are not streamed.
+
+Pure: bytes in, values and bytes out; no socket, no clock, no draw.
+"""
+
+import hmac
+import math
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from observatory.emulator.dialects import Dialect, read_fields
+
+EMULATOR = "observatory-emulator"
+"""How it calls itself: in `server:` and as the owner of its model."""
+TOKENIZER = "words (emulator)"
+"""A token of the emulator is a run of characters without white space, in prompts and in answers."""
+
+_encode = msgspec.json.Encoder().encode
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+    529: "Overloaded",
+}
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool = False
+
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Body(msgspec.Struct):
+    """The fields that matter here; others are accepted and ignored, as engines do."""
+
+    model: str
+    messages: list[dict[str, Any]] | None = None
+    prompt: str | list[str | int] | None = None
+    stream: bool = False
+    stream_options: _StreamOptions | None = None
+    max_tokens: _Positive | None = None
+    max_completion_tokens: _Positive | None = None
+    n: _Positive | None = None
+    ignore_eos: bool = False
+
+
+Kind = Literal["chat", "completions", "messages", "responses"]
+_ROUTES: dict[str, Kind] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    "/v1/messages": "messages",
+    "/v1/responses": "responses",
+}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request for an answer, understood. text is all that was asked, joined by line breaks."""
+
+    kind: Kind
+    text: str
+    stream: bool
+    include_usage: bool
+    limit: int | None
+    whole_limit: bool
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer that needs no draw: models, health, and every refusal."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    media: str = "application/json"
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+def error(
+    status: int,
+    message: str,
+    *,
+    kind: str = "invalid_request_error",
+    code: str | None = None,
+    param: str | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Reply:
+    """A refusal with OpenAI's error object."""
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return Reply(status, _encode(body), headers)
+
+
+SERVER_ERROR = error(500, "The server had an error (emulated).", kind="server_error")
+OVERLOADED = error(503, "The server is overloaded (emulated).", kind="server_error")
+# Anthropic's "overloaded_error", which gateways pass on under OpenAI's error object.
+OVERLOADED_529 = error(529, "Overloaded (emulated).", kind="overloaded_error")
+
+
+def retry_headers(seconds: float) -> tuple[tuple[str, str], ...]:
+    """When to come back: whole seconds (RFC 9110), and milliseconds as OpenAI says it beside."""
+    return (
+        ("retry-after", str(max(1, math.ceil(seconds)))),
+        ("retry-after-ms", str(math.ceil(seconds * 1000))),
+    )
+
+
+def understand(
+    method: str, path: str, authorization: str, body: bytes, *, model: str, key: str | None
+) -> Asked | Reply:
+    """What a request wants, or the reply that it gets at once. path is without its query."""
+    kind = _ROUTES.get(path)
+    if path == "/health":
+        return Reply(200, b'{"status":"ok"}')
+    listing = path == "/v1/models" or path.startswith("/v1/models/")
+    if kind is None and not listing:
+        return error(404, f"Unknown path {path}: try /v1/chat/completions", code="unknown_url")
+    wanted = "POST" if kind is not None else "GET"
+    if method != wanted:
+        return error(405, f"{path} takes {wanted}", headers=(("allow", wanted),))
+    if key is not None and not hmac.compare_digest(
+        authorization.encode("utf-8", "replace"), f"Bearer {key}".encode()
+    ):
+        return error(401, "Incorrect API key provided.", code="invalid_api_key")
+    if kind is None:
+        return _models(path, model)
+    try:
+        if kind == "messages" or kind == "responses":
+            return _asked_otherwise(kind, body, model)
+        return _asked(kind, body, model)
+    except msgspec.ValidationError as problem:
+        return error(400, f"Invalid request: {problem}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        return error(400, f"The body is not JSON: {problem}")
+
+
+def _models(path: str, model: str) -> Reply:
+    entry = {"id": model, "object": "model", "created": 0, "owned_by": EMULATOR}
+    if path == "/v1/models":
+        return Reply(200, _encode({"object": "list", "data": [entry]}))
+    if path.removeprefix("/v1/models/") == model:
+        return Reply(200, _encode(entry))
+    return _no_model(path.removeprefix("/v1/models/"))
+
+
+def _no_model(name: str) -> Reply:
+    return error(404, f"The model `{name}` does not exist.", code="model_not_found", param="model")
+
+
+def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Asked | Reply:
+    fields = _decoder.decode(body)
+    if fields.model != model:
+        return _no_model(fields.model)
+    if kind == "chat" and not fields.messages:
+        return error(400, "messages must not be empty", param="messages")
+    if kind == "completions" and fields.prompt is None:
+        return error(400, "prompt is missing", param="prompt")
+    if isinstance(fields.prompt, list) and sum(isinstance(one, str) for one in fields.prompt) > 1:
+        return error(400, "several prompts in one request are not emulated", param="prompt")
+    if fields.stream_options is not None and not fields.stream:
+        return error(400, "stream_options needs stream: true", param="stream_options")
+    if fields.n is not None and fields.n > 1:
+        return error(400, "n above 1 is not emulated", param="n")
+    return Asked(
+        kind=kind,
+        text=_text(fields),
+        stream=fields.stream,
+        include_usage=fields.stream_options is not None and fields.stream_options.include_usage,
+        limit=fields.max_completion_tokens or fields.max_tokens,
+        whole_limit=fields.ignore_eos,
+    )
+
+
+def _asked_otherwise(kind: Dialect, body: bytes, model: str) -> Asked | Reply:
+    """The same of a request to the Messages or the Responses API, which tell usage unasked."""
+    fields = read_fields(kind, body)
+    if fields.model != model:
+        return _no_model(fields.model)
+    return Asked(
+        kind=kind,
+        text=fields.text,
+        stream=fields.stream,
+        include_usage=True,
+        limit=fields.limit,
+        whole_limit=fields.whole_limit,
+    )
+
+
+def _text(fields: _Body) -> str:
+    if fields.messages is None:
+        # A list is one prompt as token ids: a token is a word here too.
+        parts = fields.prompt if isinstance(fields.prompt, list) else [fields.prompt or ""]
+        return " ".join(map(str, parts))
+    pieces = []
+    for message in fields.messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            pieces.append(content)
+        elif isinstance(content, list):
+            pieces += [str(part.get("text", "")) for part in content if isinstance(part, dict)]
+    return "\n".join(pieces)
+
+
+def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Status line and headers, with the empty line that ends them."""
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", f"server: {EMULATOR}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def render_reply(reply: Reply, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """A response that is not streamed, head and body; headers beside its own."""
+    entity = (("content-type", reply.media), ("content-length", str(len(reply.body))))
+    return response_head(reply.status, (*entity, *reply.headers, *headers)) + reply.body

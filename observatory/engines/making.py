@@ -1,0 +1,65 @@
+"""How a folder of the cache comes to be: one process at a time, whole or not at all.
+
+A folder is made in place, because an environment's commands hold its path; its stamp is written last,
+and a folder without the stamp is made from nothing.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from observatory.core import cache_files as model_files
+from observatory.core.errors import EnvironmentFailed
+
+Say = Callable[[str], None]
+MIB = 2**20
+
+
+@contextmanager
+def alone(folder: Path, say: Say) -> Iterator[int]:
+    """Hold the lock beside the folder; gives its descriptor (model_files.alone)."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with model_files.alone(folder.parent / f"{folder.name}.lock", folder.name, say) as lock:
+        yield lock
+
+
+@contextmanager
+def fresh(folder: Path) -> Iterator[None]:
+    """An empty folder, which is removed again where the block does not end well (Ctrl-C too)."""
+    discard(folder)
+    folder.mkdir(parents=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder, there or not."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def need_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """EnvironmentFailed where the disk of a folder has less free than that."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise EnvironmentFailed(
+            f"{needed_bytes / 1e9:.1f} GB are needed for {what}, {free / 1e9:.1f} GB are free",
+            where=str(folder),
+            fix="free some space, or set OBSERVATORY_CACHE to another folder",
+        )
+
+
+def size_bytes(folder: Path) -> int:
+    """What the folder's files take; links are not followed."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() else 0
+        except OSError:  # an installation renames and removes as it goes
+            continue
+    return total

@@ -1,0 +1,80 @@
+"""Takes an engine's environment away, or a copy of torch that no environment uses any more.
+
+Nothing that a running process was started from is removed.
+"""
+
+import shutil
+from pathlib import Path
+
+import psutil
+
+from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.engines.installed import (
+    InstalledEngine,
+    engines_folder,
+    find_engine,
+    installed_engines,
+)
+from observatory.engines.making import Say, alone, size_bytes
+from observatory.engines.record import RECORD
+from observatory.engines.shared_torch import lock_name, read_torch, torch_folders, users
+
+
+def remove_engine(name: str, say: Say) -> tuple[str, int]:
+    """(what was removed, bytes that are free again); name as in `observatory engine list`.
+
+    A requirement ("vllm==0.32.0") will do where it means one engine, and so does the name of what an
+    interrupted installation left. BadInput: there is none, or torch is still used. EnvironmentFailed:
+    it is running, or cannot be removed.
+    """
+    folder = _folder(name)
+    is_torch = folder in torch_folders()
+    with alone(folder.parent / lock_name(read_torch(folder).version) if is_torch else folder, say):
+        used = users(folder)
+        if used:
+            raise BadInput(
+                f"{folder.name} is used by {', '.join(path.name for path in used)}",
+                fix="remove those first",
+            )
+        if running := _running_from(folder):
+            raise EnvironmentFailed(
+                f"{folder.name} is running (process {running})", fix="stop it first"
+            )
+        freed = size_bytes(folder)
+        try:
+            (folder / RECORD).unlink(missing_ok=True)  # from here on it is no engine
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise EnvironmentFailed(
+                f"it cannot be removed: {error.strerror}", where=str(folder)
+            ) from error
+    return folder.name, freed
+
+
+def unused_torch() -> list[Path]:
+    """The copies of torch that no environment of the cache reaches."""
+    return [folder for folder in torch_folders() if not users(folder)]
+
+
+def _folder(name: str) -> Path:
+    root = engines_folder()
+    folders = [path.name for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    if name in folders:
+        return root / name
+    if not installed_engines():
+        raise BadInput(f"{name!r} is not installed; no engine is")
+    found: InstalledEngine = find_engine(name)
+    return found.folder
+
+
+def _running_from(folder: Path) -> int | None:
+    """A process whose command lies in the folder, other than this one."""
+    inside = f"{folder}/"
+    for process in psutil.process_iter():
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if any(part.startswith(inside) for part in command[:2]):
+            return process.pid
+    return None

@@ -1,0 +1,85 @@
+"""The models that come by name: where each lies, and how it gets there.
+
+The catalogue says what there is; this fetches or makes it once and holds it against its hash.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from observatory.core.cache_files import alone, check_sha256, disk_error
+from observatory.core.errors import BadInput
+from observatory.core.workspace import cache_folder
+from observatory.models.model_catalogue import GROUPS, MODELS, MadeModel, Model
+from observatory.models.model_fetching import fetch
+from observatory.models.model_making import check_made, make, read_provenance
+
+__all__ = [
+    "GROUPS",
+    "MODELS",
+    "MadeModel",
+    "Model",
+    "catalogued",
+    "is_here",
+    "model_path",
+    "names_of",
+    "pull",
+]
+
+
+def model_path(name: str) -> Path:
+    """Where a model of the catalogue lies once it is there: a GGUF file, or a folder of any other.
+
+    BadInput for an unknown name.
+    """
+    if name not in MODELS:
+        raise BadInput(
+            f"there is no model {name!r}", fix=f"one of: {', '.join((*MODELS, *GROUPS))}"
+        )
+    suffix = ".gguf" if MODELS[name].format == "gguf" else ""
+    return cache_folder() / "models" / f"{name}{suffix}"
+
+
+def is_here(name: str) -> bool:
+    """Whether it was fetched or made; its files are not read."""
+    path = model_path(name)
+    if isinstance(MODELS[name], Model):
+        return path.is_file()
+    return path.exists() and read_provenance(path) is not None
+
+
+def catalogued(path: Path) -> Model | MadeModel | None:
+    """The model of the catalogue that lies at a path, however it was named; None for any other."""
+    resolved = path.resolve()
+    for name, model in MODELS.items():
+        if model_path(name).resolve() == resolved:
+            return model
+    return None
+
+
+def names_of(name: str) -> tuple[str, ...]:
+    """The models that a name stands for: itself, or those of a group."""
+    return GROUPS.get(name, (name,))
+
+
+def pull(name: str, say: Callable[[str], None]) -> Path:
+    """The model's file or folder, fetched or made where it is not there yet; hashes are checked every time.
+
+    BadInput: unknown name, or no engine in which to make it. EnvironmentFailed: no pip, no connection,
+    no space, a wrong hash. Two at once are safe: the second waits for the first.
+    """
+    path = model_path(name)
+    model = MODELS[name]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with alone(path.with_name(f"{name}.lock"), name, say):
+            if isinstance(model, MadeModel):
+                if not check_made(path, name):
+                    source = pull(model.source, say) if model.source else None
+                    make(name, model, path, source, say)
+            elif path.is_file():
+                check_sha256(path, model.sha256, "the model's file")
+            else:
+                fetch(name, model, path, say)
+    except OSError as error:
+        raise disk_error(error, path.parent) from error
+    return path

@@ -1,0 +1,204 @@
+"""The runner's end of an engine that has processes of its own: started under a keeper, watched, ended.
+
+Nothing of an engine outlives its runner: the keeper ends it all when we are gone, we end it where the
+keeper was killed, and `lost_engines` where both were. It knows nothing of what is served.
+"""
+
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from observatory.core.errors import EnvironmentFailed
+from observatory.processes import keeper, lost_engines
+from observatory.processes.descent import (
+    MARKER,
+    Lineage,
+    Process,
+    belonging,
+    end_all,
+    read_processes,
+)
+from observatory.processes.server_child import ending
+from observatory.processes.server_log import ServerLog
+
+_ROOT = Path(__file__).parents[2]
+_RUN_KEEPER = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from observatory.processes.keeper import main; sys.exit(main(sys.argv[1:]))"
+)
+_FIRST_WORD_S = 20.0
+"""A keeper needs some hundredths of a second; a machine that swaps needs more."""
+
+
+class KeptChild:
+    """An engine and whatever it starts; its log is appended to.
+
+    environment: all of the engine's, and nothing of ours. name is how messages call it. reasons: see
+    ServerLog. grace_s: how long its first process may take to end in order. Start it from a thread
+    that lives as long as it should (PR_SET_PDEATHSIG); close() ends everything, also what left the
+    engine's session.
+
+    EnvironmentFailed where the command cannot be executed.
+    """
+
+    def __init__(
+        self,
+        argv: list[str],
+        environment: Mapping[str, str],
+        log_path: Path,
+        name: str,
+        reasons: Callable[[list[str]], list[str]] | None = None,
+        grace_s: float = keeper.MAIN_GRACE_S,
+    ) -> None:
+        self.name = name
+        self._grace_s = grace_s
+        self._marker = lost_engines.new_marker(secrets.token_hex(8))
+        self._record = lost_engines.record_path(self._marker)
+        self._lineage = Lineage(self._marker)
+        self._code: int | None = None
+        self._ended = False
+        self._gathered = b""
+        self._keeper_lost: str | None = None
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        held, self._hold = os.pipe()
+        self._status, status = os.pipe()
+        try:
+            with log_path.open("ab") as log:
+                self.log = ServerLog(log_path, log.tell(), reasons)
+                facts: dict[str, Any] = {"name": name, "runner": lost_engines.this_process()}
+                facts["grace_s"] = grace_s
+                # -I -S: neither our environment nor our packages; it needs the standard library.
+                command = [sys.executable, "-I", "-S", "-c", _RUN_KEEPER, str(_ROOT)]
+                command += [str(status), str(self._record), json.dumps(facts)]
+                self._keeper = subprocess.Popen(
+                    command + argv,
+                    env={**environment, MARKER: self._marker},
+                    stdin=held,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(status,),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(held)
+            os.close(status)
+        os.set_blocking(self._status, False)
+        try:
+            self._await_start(argv[0])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def process_id(self) -> int:
+        """The process id of the engine's first process."""
+        assert self._lineage.engine is not None
+        return self._lineage.engine[0]
+
+    @property
+    def keeper_id(self) -> int:
+        """The keeper's process id."""
+        return self._keeper.pid
+
+    @property
+    def marker(self) -> str:
+        """What every process of the engine carries in its environment, as MARKER."""
+        return self._marker
+
+    @property
+    def log_path(self) -> Path:
+        """Where all that it prints goes."""
+        return self.log.path
+
+    def alive(self) -> str | None:
+        """None while it runs, else how it ended, with its last words.
+
+        Where the keeper was killed, all of the engine is ended first.
+        """
+        self._listen()
+        if not self._ended and self._keeper_lost is None and self._keeper.poll() is not None:
+            self._listen()
+            if not self._ended:
+                self._sweep()
+                how = _signal_name(self._keeper.returncode)
+                self._keeper_lost = (
+                    f"{self.name} was ended, because the process that keeps it was ended by {how}; "
+                    f"{self.log.last_words()}"
+                )
+        if self._keeper_lost is not None:
+            return self._keeper_lost
+        if not self._ended:
+            return None
+        return ending(self.name, self._code or 0, self.log)
+
+    def close(self) -> None:
+        """End it and all that came of it. Twice is as good as once."""
+        if self._hold >= 0:
+            os.close(self._hold)  # the keeper sees the end of its stdin
+            self._hold = -1
+        if self._status < 0:
+            return
+        try:
+            self._keeper.wait(self._grace_s + keeper.LIMIT_S + 5.0)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.wait()
+        self._listen()
+        self._sweep()
+        os.close(self._status)
+        self._status = -1
+
+    def _await_start(self, command: str) -> None:
+        deadline = time.monotonic() + _FIRST_WORD_S
+        while self._lineage.engine is None:
+            over = self._keeper.poll() is not None or time.monotonic() > deadline
+            select.select([self._status], [], [], max(0.0, deadline - time.monotonic()))
+            self._listen(command)
+            if over and self._lineage == Lineage(self._marker):
+                raise EnvironmentFailed(
+                    f"the process that keeps {self.name} did not start it; {self.log.last_words()}",
+                    where=sys.executable,
+                )
+
+    def _listen(self, command: str = "") -> None:
+        """Take what the keeper has said since."""
+        if self._status < 0:
+            return
+        with suppress(BlockingIOError):
+            while data := os.read(self._status, 4096):
+                self._gathered += data
+        *lines, self._gathered = self._gathered.split(b"\n")
+        for line in lines:
+            said: dict[str, Any] = json.loads(line)
+            if "started" in said:
+                pid, started = said["started"]
+                self._lineage = Lineage(self._marker, (pid, started))
+            elif "failed" in said:
+                raise EnvironmentFailed(f"it cannot be executed: {said['failed']}", where=command)
+            elif "ended" in said:
+                self._ended, self._code = True, said["ended"]
+
+    def _sweep(self) -> None:
+        """End what the keeper left, having been killed itself, or held up."""
+        record = lost_engines.read_record(self._record)
+        known = record.lineage.known if record is not None else frozenset[tuple[int, int]]()
+        lineage = Lineage(self._marker, self._lineage.engine, known)
+
+        def find() -> list[Process]:
+            return belonging(read_processes(), lineage)
+
+        if not end_all(find, grace_s=min(keeper.GRACE_S, self._grace_s), limit_s=keeper.LIMIT_S):
+            self._record.unlink(missing_ok=True)
+
+
+def _signal_name(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

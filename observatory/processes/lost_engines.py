@@ -1,0 +1,187 @@
+"""Engines whose runner and keeper were both killed: found by what they carry, and ended.
+
+Only what belongs to an engine of a runner that is gone is touched. A record beside the models says
+what came of each engine that runs; where even that is lost, the marker in the environment tells.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from observatory.core.workspace import cache_folder
+from observatory.processes.descent import (
+    Lineage,
+    Process,
+    belonging,
+    end_all,
+    marker_of,
+    read_process,
+    read_processes,
+)
+
+GRACE_S, LIMIT_S = 3.0, 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecord:
+    """What a keeper wrote down of the engine that it keeps. boot: of this start of the machine."""
+
+    name: str
+    boot: str
+    runner: tuple[int, int]
+    lineage: Lineage
+
+
+def records_folder() -> Path:
+    """Where keepers write, one file an engine that runs."""
+    return cache_folder() / "running-engines"
+
+
+def new_marker(identity: str) -> str:
+    """The value of the marker for an engine of this process: who it is, and whose."""
+    pid, started, boot = this_process()
+    return f"{identity}:{pid}:{started}:{boot}"
+
+
+def record_path(marker: str) -> Path:
+    """The record's file; its folder is made where it can be (without one the marker tells)."""
+    folder = records_folder()
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{marker.partition(':')[0]}.json"
+
+
+def this_process() -> tuple[int, int, str]:
+    """This process's number, its start in ticks, and the machine's start."""
+    own = read_process(os.getpid())
+    return os.getpid(), own.started if own is not None else 0, boot_id()
+
+
+def boot_id() -> str:
+    """What tells this start of the machine from others; "" where the kernel does not say.
+
+    Behind a dot the namespace of process ids: a container's numbers mean other processes here.
+    """
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return ""
+    return f"{text.strip().replace('-', '')[:12]}.{namespace}"
+
+
+def read_record(path: Path) -> EngineRecord | None:
+    """None where there is none, or none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        pid, started, boot = found["runner"]
+        engine = found["engine"]
+        return EngineRecord(
+            name=str(found["name"]),
+            boot=str(boot),
+            runner=(int(pid), int(started)),
+            lineage=Lineage(
+                marker=str(found["marker"]),
+                engine=(int(engine[0]), int(engine[1])),
+                known=frozenset((int(pid), int(started)) for pid, started in found["known"]),
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def end_lost_engines(folder: Path | None = None) -> list[str]:
+    """End what is left of engines whose runner is gone; a line for each of them.
+
+    An engine whose keeper lives is the keeper's: it ends it now.
+    """
+    folder = records_folder() if folder is None else folder
+    here = boot_id()
+    lines = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        record = read_record(path)
+        if record is None or _start(record.boot) != _start(here):
+            path.unlink(missing_ok=True)  # of another start of the machine: nothing of it is left
+        elif record.boot != here:
+            continue  # of a container that shares this folder: its numbers are not ours to signal
+        elif not _lives(record.runner) and not _kept(record.lineage):
+            lines += _end(record.name, _still_its(record.lineage))
+            path.unlink(missing_ok=True)
+    for marker in _lost_markers(here):
+        lines += _end("an engine", Lineage(marker))
+    return lines
+
+
+def _start(boot: str) -> str:
+    return boot.partition(".")[0]
+
+
+def _lost_markers(here: str) -> list[str]:
+    """Markers in this machine's processes whose runner is gone and whose keeper is too."""
+    found: dict[str, bool] = {}
+    for process in read_processes().values():
+        marker = marker_of(process.pid)
+        if marker is None or process.dead:
+            continue
+        _, _, whose = marker.partition(":")
+        pid, _, rest = whose.partition(":")
+        started, _, boot = rest.partition(":")
+        ours = boot == here and pid.isdigit() and started.isdigit()
+        if ours and not _lives((int(pid), int(started))):
+            found[marker] = found.get(marker, False) or is_keeper(process.pid)
+    return [marker for marker, kept in found.items() if not kept]
+
+
+def _end(name: str, lineage: Lineage) -> list[str]:
+    def find() -> list[Process]:
+        return belonging(read_processes(), lineage)
+
+    found = find()
+    if not found:
+        return []
+    left = end_all(find, grace_s=GRACE_S, limit_s=LIMIT_S)
+    said = f"{name}: its run was killed; ended what was left of it (process {_numbers(found)})"
+    return [said + (f"; {_numbers(left)} would not end" if left else "")]
+
+
+def _still_its(lineage: Lineage) -> Lineage:
+    """Without its session where nothing that is known of the engine is left in it.
+
+    Such a session's number may have been given again since: a record can be days old.
+    """
+    first = lineage.engine
+    known = {*lineage.known, first}
+    held = any(
+        first is not None
+        and process.session == first[0]
+        and (process.name in known or marker_of(process.pid) == lineage.marker)
+        for process in read_processes().values()
+    )
+    return lineage if held else Lineage(lineage.marker, None, lineage.known)
+
+
+def _numbers(processes: list[Process]) -> str:
+    return ", ".join(str(number) for number in sorted(process.pid for process in processes))
+
+
+def _lives(name: tuple[int, int]) -> bool:
+    process = read_process(name[0])
+    return process is not None and process.name == name and not process.dead
+
+
+def _kept(lineage: Lineage) -> bool:
+    return any(
+        is_keeper(process.pid) and marker_of(process.pid) == lineage.marker
+        for process in read_processes().values()
+        if not process.dead
+    )
+
+
+def is_keeper(pid: int) -> bool:
+    """Whether a process is a keeper, by its command line."""
+    try:
+        return b"observatory.processes.keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,79 @@
+"""What a server of ours wrote since it was started: its last lines, and those that say why it ended.
+
+Reads a file that somebody else writes; knows no engine, only how to ask for the telling lines.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from observatory.connect.masking import cut_between_words
+
+_TAIL_BYTES = 65_536
+"""A traceback of a large engine through several processes has some 30 kB."""
+_LONGEST = 600
+"""Characters of a line that are shown; an engine prints its whole configuration on one."""
+
+
+class ServerLog:
+    """start: where in the file this server's own lines begin.
+
+    reasons: the telling ones among the last lines, where the server marks them.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        start: int,
+        reasons: Callable[[list[str]], list[str]] | None = None,
+    ) -> None:
+        self.path = path
+        self._start = start
+        self._read_to = start
+        self._reasons = reasons
+
+    def last_words(self) -> str:
+        """For a message: why it ended where it says so, else its last lines."""
+        lines = self.reasons() or self.tail()
+        if not lines:
+            return f"its log {self.path} is empty"
+        return f"its log {self.path} ends: " + " | ".join(
+            cut_between_words(line, _LONGEST) for line in lines
+        )
+
+    def reasons(self) -> list[str]:
+        """The telling lines, at most three."""
+        return self._reasons(self.tail(400))[:3] if self._reasons is not None else []
+
+    def tail(self, lines: int = 3) -> list[str]:
+        """The last lines of it that are not empty, none from before it was started."""
+        try:
+            with self.path.open("rb") as log:
+                log.seek(max(self._start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                text = log.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+
+    def whole(self) -> list[str]:
+        """Every line of it since it was started."""
+        try:
+            with self.path.open("rb") as log:
+                log.seek(self._start)
+                return log.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return []
+
+    def fresh(self) -> list[str]:
+        """The whole lines that were added since this was last asked."""
+        try:
+            with self.path.open("rb") as log:
+                log.seek(self._read_to)
+                data = log.read(_TAIL_BYTES)
+        except OSError:
+            return []
+        end = data.rfind(b"\n") + 1
+        if end == 0 and len(data) == _TAIL_BYTES:
+            end = len(data)  # one endless line must not stop us for good
+        self._read_to += end
+        return data[:end].decode("utf-8", "replace").splitlines()

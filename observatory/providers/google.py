@@ -1,0 +1,39 @@
+"""Google: Gemini through its API in OpenAI's shape."""
+
+from observatory.providers.provider import Provider, Source, WireOffer
+
+GOOGLE = Provider(
+    name="google",
+    title="Google Gemini",
+    base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+    key_variable="GEMINI_API_KEY",
+    wires={
+        "chat": WireOffer(
+            efforts=("none", "minimal", "low", "medium", "high"),
+        )
+    },
+    prices_id="google",
+    example_model="gemini-3.8-flash",
+    listed_prefix="models/",
+    looked="2026-11-27",
+    sources=(
+        Source(
+            "https://ai.google.dev/gemini-api/docs/openai",
+            "base URL; bearer key; chat completions; reasoning_effort",
+        ),
+        Source(
+            "https://discuss.ai.google.dev/t/openai-compat-api-rejects-reasoning-effort-minimal-for-"
+            "gemini-3-flash/118724",
+            "not every model takes every effort",
+        ),
+        Source(
+            "https://github.com/googleapis/python-genai/issues/2062",
+            "the output limit was seen to bound thinking and answer together, against the documentation: "
+            "counted here as not documented",
+        ),
+    ),
+    notes=(
+        "that its streams tell usage when they are asked, and that it takes max_tokens, are OpenAI's "
+        "shape and on no page that was read: a run with a key will tell",
+    ),
+)

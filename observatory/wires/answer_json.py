@@ -1,0 +1,293 @@
+"""The JSON of an answer, whole or one event of it, typed so that only the needed fields are read.
+
+Fields are those that OpenAI, vLLM, SGLang, llama.cpp, TGI, OpenRouter, Groq, DeepSeek, Mistral and
+LiteLLM send; llama.cpp's `timings` and everything else unknown is passed over in C.
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from observatory.wires.failures.finish_reasons import bad_end
+
+
+class Function(msgspec.Struct, gc=False):
+    """The called function: its name comes first, its arguments in pieces."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct, gc=False):
+    """A tool call or a piece of one."""
+
+    index: int | None = None
+    function: Function | None = None
+
+
+class Thought(msgspec.Struct, gc=False):
+    """A piece of reasoning in OpenRouter's `reasoning_details`; what is encrypted has no text."""
+
+    text: str | None = None
+    summary: str | None = None
+
+
+class Said(msgspec.Struct, gc=False):
+    """A delta, or a whole message: text under its several names."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_text: str | None = None
+    thinking: str | None = None
+    reasoning_details: list[Thought] | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: Function | None = None
+    usage: "Usage | None" = None
+    channel: str | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """One choice of a chat answer (delta, message) or of a completion (text)."""
+
+    index: int | None = None
+    delta: Said | None = None
+    message: Said | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    content_filter_results: Any = None
+    usage: "Usage | None" = None
+    error: Any = None
+
+
+class Details(msgspec.Struct, gc=False):
+    """What prompt or output tokens are made of."""
+
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    image_tokens: int | None = None
+    audio_tokens: int | None = None
+    video_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, gc=False):
+    """Token counts as the server reports them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens_details: Details | None = None
+    completion_tokens_details: Details | None = None
+    input_tokens_details: Details | None = None
+    output_tokens_details: Details | None = None
+    reasoning_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cost: float | None = None
+
+
+class Groq(msgspec.Struct, gc=False):
+    """Groq's own envelope around usage and errors."""
+
+    usage: Usage | None = None
+    error: Any = None
+
+
+class Chunk(msgspec.Struct, gc=False):
+    """One event of a stream, or a whole answer."""
+
+    choices: list[Choice] | None = None
+    usage: Usage | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    error: Any = None
+    object: str | None = None
+    message: str | None = None
+    detail: Any = None
+    x_groq: Groq | None = None
+
+
+_decode = msgspec.json.Decoder(Chunk).decode
+_DIGITS = 12
+
+
+def read_chunk(data: bytes) -> Chunk | None:
+    """The chunk in `data`; None where it is no JSON object.
+
+    A field of another type than usual is coerced where its meaning is plain (text in parts) and
+    dropped otherwise; invalid UTF-8 becomes U+FFFD; half a surrogate pair stays, for its other half
+    may be in the next event.
+    """
+    try:
+        return _decode(data)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        pass
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    return msgspec.convert(_coerced(value), Chunk)
+
+
+def _coerced(value: dict[str, Any]) -> dict[str, Any]:
+    """The fields of Chunk that are of their type; choices and usage looked into."""
+    kept = {name: value[name] for name in _TEXTS if isinstance(value.get(name), str)}
+    kept.update({name: value[name] for name in ("error", "detail") if name in value})
+    if isinstance(value.get("choices"), list):
+        kept["choices"] = [_choice(one) for one in value["choices"] if isinstance(one, dict)]
+    if isinstance(value.get("usage"), dict):
+        kept["usage"] = _integers(value["usage"])
+    if isinstance(value.get("x_groq"), dict):
+        kept["x_groq"] = _coerced(value["x_groq"])
+    return kept
+
+
+_SAID = ("content", "reasoning_content", "reasoning", "reasoning_text", "thinking", "refusal")
+_TEXTS = ("model", "system_fingerprint", "service_tier", "object", "message")
+
+
+def _choice(value: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name in ("delta", "message"):
+        if isinstance(value.get(name), dict):
+            kept[name] = _said(value[name])
+    if "text" in value:
+        kept["text"] = text_of(value["text"])
+    kept["error"] = value.get("error")
+    kept["content_filter_results"] = value.get("content_filter_results")
+    if isinstance(native := value.get("native_finish_reason"), str):
+        kept["native_finish_reason"] = native
+    reason = value.get("finish_reason")
+    if isinstance(reason, list):
+        reason = next(iter(reason), None)
+    if isinstance(reason, dict):  # SGLang's own: {"type": "abort", "message": ...}
+        kind = reason.get("type")
+        if isinstance(kind, str) and bad_end(kind) == "failed" and reason.get("message"):
+            kept["error"] = kept["error"] or reason
+        reason = kind
+    if isinstance(reason, str):
+        kept["finish_reason"] = reason
+    if isinstance(value.get("index"), int):
+        kept["index"] = value["index"]
+    if isinstance(value.get("usage"), dict):
+        kept["usage"] = _integers(value["usage"])
+    return kept
+
+
+def _said(value: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name in _SAID:
+        kept[name] = text_of(value.get(name))
+    if isinstance(value.get("reasoning_details"), list):
+        kept["reasoning_details"] = [
+            {"text": text_of(one.get("text")), "summary": text_of(one.get("summary"))}
+            for one in value["reasoning_details"]
+            if isinstance(one, dict)
+        ]
+    if isinstance(value.get("usage"), dict):
+        kept["usage"] = _integers(value["usage"])
+    if isinstance(value.get("channel"), str):
+        kept["channel"] = value["channel"]
+    if isinstance(value.get("content"), list):
+        # Mistral: thinking is among the content's parts.
+        thinking = [part for part in value["content"] if _is_thought(part)]
+        kept["content"] = text_of([part for part in value["content"] if part not in thinking])
+        kept["thinking"] = kept["thinking"] or text_of(thinking)
+    if isinstance(value.get("tool_calls"), list):
+        kept["tool_calls"] = [_call(one) for one in value["tool_calls"] if isinstance(one, dict)]
+    if isinstance(value.get("function_call"), dict):
+        kept["function_call"] = _function(value["function_call"])
+    return kept
+
+
+def _is_thought(part: Any) -> bool:
+    """Whether a part of the content is reasoning by its type."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    return isinstance(kind, str) and THOUGHTS.search(kind) is not None
+
+
+_PARTS_OF_TEXT = ("text", "content", "summary", "thinking", "reasoning")
+
+
+def text_of(value: Any) -> str | None:
+    """Text, or the text of its parts; None where there is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(text_of(part) or "" for part in value) or None
+    if isinstance(value, dict):
+        found = (text_of(value.get(name)) for name in _PARTS_OF_TEXT)
+        return next((text for text in found if text), None)
+    return None
+
+
+THOUGHTS = re.compile(r"(?i)reasoning|think|thought|^cot$")
+"""In the name of a field or type that holds reasoning."""
+
+
+def _call(value: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    if isinstance(value.get("index"), int):
+        kept["index"] = value["index"]
+    if isinstance(value.get("function"), dict):
+        kept["function"] = _function(value["function"])
+    return kept
+
+
+def _function(value: dict[str, Any]) -> dict[str, Any]:
+    arguments = value.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return {"name": text_of(value.get("name")), "arguments": arguments}
+
+
+def usage_of(value: dict[str, Any]) -> Usage:
+    """The counts in a JSON object, those of another type coerced or dropped."""
+    return msgspec.convert(_integers(value), Usage)
+
+
+def is_count(text: str) -> bool:
+    """Whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+
+
+def _integers(value: dict[str, Any]) -> dict[str, Any]:
+    """Whole numbers, of usage and of its details; 12.0 and "12" count as 12, true does not as 1."""
+    kept: dict[str, Any] = {}
+    for name, one in value.items():
+        if isinstance(one, dict):
+            if name in _DETAILS:
+                kept[name] = _integers(one)
+        elif isinstance(one, float) and not (math.isfinite(one) and one.is_integer()):
+            continue
+        elif (isinstance(one, int | float) and not isinstance(one, bool)) or (
+            isinstance(one, str) and is_count(one)
+        ):
+            kept[name] = int(one)
+    kept = {name: one for name, one in kept.items() if name in _COUNTS}
+    cost = value.get("cost")
+    if isinstance(cost, dict):  # Perplexity's is an object with its parts
+        cost = cost.get("total_cost")
+    kept.pop("cost", None)
+    if isinstance(cost, int | float) and not isinstance(cost, bool):
+        kept["cost"] = float(cost)
+    return kept
+
+
+_DETAILS = frozenset(name for name in Usage.__struct_fields__ if name.endswith("_details"))
+_COUNTS = frozenset(Usage.__struct_fields__) | frozenset(Details.__struct_fields__)

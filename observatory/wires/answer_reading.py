@@ -1,0 +1,346 @@
+"""What is read out of an answer, event by event: the mutable inside of the decoder.
+
+Each wire's own reading fills it (chat_reading, messages_reading, responses_reading); nothing else
+of the decoder knows which wire an answer came by.
+"""
+
+from itertools import accumulate, pairwise
+from typing import ClassVar
+
+from observatory.connect.masking import MOST_MASKED
+from observatory.core.reasoning_tags import REASONING_TAG, leading_reasoning
+from observatory.wires.answer_json import Usage
+from observatory.wires.failures.failures import is_void
+from observatory.wires.failures.finish_reasons import BadEnd, end_of
+from observatory.wires.streams.odd_events import Found, is_error_name, mended, read_odd
+from observatory.wires.streams.sse import NO_FIELD
+
+_FEWEST_CUMULATIVE = 3
+_FEWEST_GROWN = 2
+_LEAST_REPEATED = 12
+"""Characters of a last text that repeats all others: short texts may be alike by chance."""
+UNOPENED = "a closing tag of reasoning without its opening tag"
+"""How that oddity is named: what is reasoning is then derived from the text."""
+
+
+class AnswerReading:
+    """Filled by `event` for a stream, by `whole_answer` for one JSON document.
+
+    Lists of equal length hold one entry a text event (one with reasoning, content or tool-call
+    text): event_ns, event_characters, event_reads (the read that completed it). running holds the
+    output tokens that usage gave in text events, of those that had it. tools: index -> [name,
+    arguments]. split_unknown: usage does not tell the tokens of the text that was streamed, because
+    reasoning was streamed as a summary of what was billed, or its tokens are not told apart.
+    saw_done: the end marker of the wire was received. ends_with: which one. bad_end: the finish
+    reason means a failure or a filter. odd_end: it is no name that is known. end_seen: what may be the end has come, so that the next text
+    has to be read whole. odd_events: events that no wire knows and that hold no text, which are
+    passed over and counted; odd_event is the first of them.
+    """
+
+    ends_with: ClassVar[str]
+    quick: ClassVar[bool] = False
+    """Whether stream_reading's short way, which knows chat events, may be taken."""
+
+    __slots__ = (
+        "bad_end",
+        "bad_json",
+        "content_pieces",
+        "end_seen",
+        "error",
+        "event_characters",
+        "event_ns",
+        "event_reads",
+        "finish_reason",
+        "first_answer",
+        "first_event",
+        "first_reasoning",
+        "model",
+        "odd_end",
+        "odd_event",
+        "odd_events",
+        "reasoning_pieces",
+        "running",
+        "saw_done",
+        "service_tier",
+        "sort",
+        "split_unknown",
+        "system_fingerprint",
+        "tools",
+        "usage",
+        "usage_event",
+    )
+
+    def __init__(self) -> None:
+        self.sort = "none"
+        self.event_ns: list[int] = []
+        self.event_characters: list[int] = []
+        self.event_reads: list[int] = []
+        self.running: list[int] = []
+        self.content_pieces: list[str] = []
+        self.reasoning_pieces: list[str] = []
+        self.tools: dict[int, list[str]] = {}
+        self.first_event: int | None = None
+        self.first_reasoning: int | None = None
+        self.first_answer: int | None = None
+        self.usage: Usage | None = None
+        self.usage_event: int | None = None
+        self.finish_reason: str | None = None
+        self.bad_end: BadEnd | None = None
+        self.odd_end = False
+        self.end_seen = False
+        self.model: str | None = None
+        self.system_fingerprint: str | None = None
+        self.service_tier: str | None = None
+        self.saw_done = False
+        self.split_unknown = False
+        self.error: object = None
+        self.bad_json: bytes | None = None
+        self.odd_events = 0
+        self.odd_event: str | None = None
+
+    @property
+    def said_its_end(self) -> bool:
+        """Whether a stream that is over ended as its wire's do."""
+        return self.saw_done
+
+    @property
+    def lacks_only_its_end(self) -> bool:
+        """Whether all of an answer came that ended well, but not the event that ends the stream."""
+        return self.finish_reason is not None and self.bad_end is None and not self.saw_done
+
+    def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+        """One event of a stream; one that the body's end cut off counts only where it is readable."""
+        raise NotImplementedError
+
+    def whole_answer(self, body: bytes, at: int) -> None:
+        """One JSON document, complete at `at`: one event with all its text."""
+        raise NotImplementedError
+
+    def _not_json(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
+        """An event that is no JSON object: an error where it is named one, else as odd_events reads it."""
+        if is_error_name(name):
+            self.error = self.error or data.decode("utf-8", "replace") or "an error without a word"
+            return
+        found = read_odd(data)
+        if isinstance(found, Found):
+            self.note_odd(found.what)
+            for one in found.events:
+                self.event(one, name, at, read, whole)
+        elif found == "done":
+            self.note_odd(_shown(data))
+            self.event(b"[DONE]", name, at, read, whole)
+        elif found == "nothing":
+            if whole:
+                self.note_odd(_shown(data))
+        elif found == "error":
+            self.error = self.error or data.decode("utf-8", "replace")
+        elif whole:
+            self.bad_json = self.bad_json or data
+
+    def _mend(self, body: bytes, at: int) -> None:
+        """A whole answer that is no JSON object: read where one fault alone made it so."""
+        found = mended(body)
+        if found is None or len(found.events) != 1:
+            self.bad_json = body
+            return
+        self.note_odd(found.what)
+        self.whole_answer(found.events[0], at)
+
+    def note_odd(self, what: str) -> None:
+        """An oddity that costs nothing but is counted."""
+        self.odd_events += 1
+        self.odd_event = self.odd_event or what
+
+    def _ends_as(self, reason: str, theirs: str) -> None:
+        """The answer's finish reason, in the common words and in the server's; a bad one stays."""
+        if self.bad_end is None or self.finish_reason is None:
+            self.finish_reason = reason
+        if self.bad_end is None:
+            end = end_of(theirs)
+            if end in ("failed", "filtered"):
+                self.bad_end = end
+            elif end == "unknown" and not self.odd_end:
+                self.odd_end = True
+                self.note_odd(f"finish reason {theirs}")
+
+    def _fails(self, error: object) -> None:
+        """Take in what a server sends as its error, unless it states that there is none."""
+        if error and self.error is None and not is_void(error):
+            self.error = error
+
+    def _named(self, name: bytes, data: bytes) -> None:
+        """Take in what an event's name states: a failure, or that the event has no field."""
+        if name == NO_FIELD:
+            self.note_odd("JSON on a line without data:")
+        elif self.error is None and is_error_name(name):
+            self.error = data.decode("utf-8", "replace") or "an error without a word"
+
+    def _reasons(self, text: str | None, at: int) -> int:
+        """A piece of reasoning; answers its characters."""
+        if not text:
+            return 0
+        if self.first_reasoning is None:
+            self.first_reasoning = at
+        self.reasoning_pieces.append(text)
+        return len(text)
+
+    def _says(self, text: str | None, at: int) -> int:
+        """A piece of the answer; answers its characters."""
+        if not text:
+            return 0
+        self._answers(at)
+        self.content_pieces.append(text)
+        return len(text)
+
+    def _calls(self, place: int, name: str | None, arguments: str | None, at: int) -> int:
+        """A piece of the tool call at `place`; answers its characters."""
+        tool = self.tools.setdefault(place, ["", ""])
+        name, arguments = name or "", arguments or ""
+        tool[0] += name
+        tool[1] += arguments
+        if name or arguments:
+            self._answers(at)
+        return len(name) + len(arguments)
+
+    def _carried(self, characters: int, at: int, read: int) -> None:
+        """An event is over; it counts where it had text."""
+        if characters:
+            self.event_ns.append(at)
+            self.event_characters.append(characters)
+            self.event_reads.append(read)
+
+    def _answers(self, at: int) -> None:
+        if self.first_answer is None:
+            self.first_answer = at
+
+    def settle(self) -> None:
+        """Called when the whole answer has been taken in: texts that came again are taken apart, and reasoning
+        that came as the start of the answer.
+        """
+        reasons, says = self.reasoning_pieces, self.content_pieces
+        if len(reasons) >= _FEWEST_CUMULATIVE or (
+            len(says) >= _FEWEST_CUMULATIVE and len(says[-1]) > len(says[0])
+        ):
+            self._take_repeats_apart()
+        if self.content_pieces:
+            text = "".join(self.content_pieces)
+            if "<" in text:
+                self._take_thinking_apart(text)
+            else:
+                self.content_pieces = [text]  # it is joined once
+
+    def _take_thinking_apart(self, text: str) -> None:
+        """Move the reasoning that the answer's text starts with to the reasoning; the answer begins with the
+        first text after its end that is not blank."""
+        says = self.content_pieces
+        end = leading_reasoning(text, reasoned=bool(self.reasoning_pieces))
+        if not end:
+            return
+        first = REASONING_TAG.match(text.lstrip())
+        if first is None or first[1]:
+            self.note_odd(UNOPENED)
+        begin = len(self.reasoning_pieces)
+        thought = REASONING_TAG.sub("", text[:end])
+        lengths = [len(piece) for piece in (*self.reasoning_pieces, *says)]
+        if lengths == self.event_characters[: len(lengths)]:
+            if self.first_reasoning is None and thought:
+                self.first_reasoning = self.event_ns[begin]
+            blank = len(text) - len(text[end:].lstrip())
+            places = zip(accumulate(map(len, says)), self.event_ns[begin:], strict=False)
+            # A tool call may come after the texts, and is an answer too.
+            later = [*(at for upto, at in places if upto > blank), *self.event_ns[len(lengths) :]]
+            self.first_answer = later[0] if later else None
+        elif self.first_reasoning is None:
+            self.first_reasoning = self.first_answer if thought else None
+            if self.sort != "json":
+                self.first_answer = None  # which event is whose is not known
+        self.reasoning_pieces.append(thought)
+        self.content_pieces = [text[end:]] if end < len(text) else []
+
+    def _take_repeats_apart(self) -> None:
+        """Each event keeps its new part, where all texts repeat what came before, or the last one does.
+
+        An event without a new part is no text event.
+        """
+        if self.tools:
+            return
+        new = [_new_parts(pieces) for pieces in (self.reasoning_pieces, self.content_pieces)]
+        if new == [None, None]:
+            return
+        lengths = [
+            len(piece)
+            for pieces in (self.reasoning_pieces, self.content_pieces)
+            for piece in pieces
+        ]
+        if lengths != self.event_characters:
+            return  # reasoning and answer mixed in one event: which is whose is not known
+        parts = [
+            part
+            for pieces, found in zip((self.reasoning_pieces, self.content_pieces), new, strict=True)
+            for part in (pieces if found is None else found)
+        ]
+        cut = len(self.reasoning_pieces)
+        self.reasoning_pieces, self.content_pieces = parts[:cut], parts[cut:]
+        kept = [place for place, part in enumerate(parts) if part]
+        self.event_ns = [self.event_ns[place] for place in kept]
+        self.event_reads = [self.event_reads[place] for place in kept]
+        self.event_characters = [len(parts[place]) for place in kept]
+        self.running.clear()
+        self.note_odd("texts that repeat all that came before")
+
+    def shared(self, merged: set[int]) -> list[bool]:
+        """For each text event: whether its stamp is a later segment's, merged under it unread."""
+        reads = self.event_reads
+        last = len(reads) - 1
+        if not merged:
+            return [False] * len(reads)
+        return [
+            place < last and reads[place + 1] == read and read in merged
+            for place, read in enumerate(reads)
+        ]
+
+    def texts(self) -> tuple[str, str, str]:
+        """Answer, reasoning, tool calls; half surrogate pairs joined, those left alone U+FFFD."""
+        tools = "\n".join(f"{name}({arguments})" for name, arguments in self.tools.values())
+        return (
+            _sound("".join(self.content_pieces)),
+            _sound("".join(self.reasoning_pieces)),
+            _sound(tools),
+        )
+
+
+def _new_parts(pieces: list[str]) -> list[str] | None:
+    """What each piece adds, where each begins with the whole one before it, or the last one is all the others
+    together; None where neither is so.
+
+    At least _FEWEST_CUMULATIVE: of two, the second may begin with the first by chance. A last one that
+    repeats, but for blanks or a lost end, adds nothing.
+    """
+    if len(pieces) < _FEWEST_CUMULATIVE:
+        return None
+    last, many = pieces[-1], len(pieces) > _FEWEST_CUMULATIVE
+    if many and len(last) >= _LEAST_REPEATED and last.strip() == "".join(pieces[:-1]).strip():
+        return [*pieces[:-1], ""]
+    if not pieces[1].startswith(pieces[0]):
+        return None
+    if many and len(last) > len(pieces[0]) and pieces[-2].startswith(last):
+        pieces = [*pieces[:-1], pieces[-2]]  # the last one lost its end, a blank mostly
+    if not all(after.startswith(before) for before, after in pairwise(pieces)):
+        return None
+    if sum(len(after) > len(before) for before, after in pairwise(pieces)) < _FEWEST_GROWN:
+        return None
+    return [pieces[0], *(after[len(before) :] for before, after in pairwise(pieces))]
+
+
+def _shown(data: bytes) -> str:
+    """Long, because it is masked before it is cut to what is stored."""
+    return data[:MOST_MASKED].decode("utf-8", "replace") or "an event without data"
+
+
+def _sound(text: str) -> str:
+    """The text as valid Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

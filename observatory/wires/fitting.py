@@ -1,0 +1,73 @@
+"""What of a JSON value fits a typed struct: the slow way through an answer with odd types in it. Pure."""
+
+import json
+import types
+import typing
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+
+from observatory.wires.answer_json import is_count
+
+Fitted = TypeVar("Fitted", bound=msgspec.Struct)
+
+
+def read_fitting(data: bytes, decode: Any, kind: type[Fitted]) -> Fitted | None:
+    """The struct in `data`, by its typed decoder where that takes it; None where it is no JSON object.
+
+    Fields of another type than the struct's are dropped; invalid UTF-8 becomes U+FFFD; half a
+    surrogate pair stays, for its other half may be in the next event.
+    """
+    try:
+        return decode(data)  # type: ignore[no-any-return]
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        pass
+    try:
+        value = json.loads(data.decode("utf-8", "replace"))
+        if not isinstance(value, dict):
+            return None
+        return msgspec.convert(_fit(value, kind), kind)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _fit(value: Any, kind: Any) -> Any:
+    """The part of `value` that converts to `kind`; None where there is none."""
+    struct = _struct_in(kind)
+    if isinstance(value, dict) and struct is not None:
+        hints = typing.get_type_hints(struct)
+        kept = {
+            name: _fit(value[name], hints[name])
+            for name in struct.__struct_fields__
+            if name in value
+        }
+        return {name: part for name, part in kept.items() if part is not None}
+    if isinstance(value, list) and (inside := _listed_in(kind)) is not None:
+        parts = [_fit(part, inside) for part in value]
+        return [part for part in parts if part is not None]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a count written as 12.0
+    if isinstance(value, str) and int in _alternatives(kind) and is_count(value):
+        value = int(value)
+    try:
+        return msgspec.to_builtins(msgspec.convert(value, kind))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+    for one in _alternatives(kind):
+        if isinstance(one, type) and issubclass(one, msgspec.Struct):
+            return one
+    return None
+
+
+def _listed_in(kind: Any) -> Any:
+    for one in _alternatives(kind):
+        if get_origin(one) is list:
+            return get_args(one)[0]
+    return None

@@ -1,0 +1,367 @@
+"""Reads a whole event stream into an AnswerReading: quickly what is usual, fully what is not. Pure.
+
+Usual is an event of one choice with nothing but one piece of text; a decoding turn's time goes
+there. Whatever else an event holds is left to AnswerReading.event.
+"""
+
+from collections.abc import Generator, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from observatory.wires.answer_reading import AnswerReading
+from observatory.wires.streams.odd_events import is_bare_done
+from observatory.wires.streams.sse import lacks_blank_line, split_events
+
+ONE_LINE_END = "one line end between events, where a blank line belongs"
+"""How that oddity is named."""
+
+JSON_LINES = "newline-delimited JSON, not server-sent events"
+"""How that oddity is named."""
+
+EVENTS_A_STEP = 128
+"""Events read between two yields: some 60 us, a fifth of a decoding turn."""
+_WINDOW = 28_000
+"""Bytes cut apart at once. Above 30,000 CPython looks for the cuts by an algorithm that prepares each search."""
+Arrivals = tuple[list[int], list[int]]
+"""The body bytes that had come after each read, and each read's instant."""
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: dict[str, str | None] | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    choices: list[_Choice] = []
+    usage: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_texts = msgspec.json.Decoder(list[str]).decode
+_encode = msgspec.json.encode
+_FIELDS = frozenset({"content", "reasoning_content", "reasoning"})
+_NEVER = b"\n\n"
+"""What no block starts with, for it lies between them."""
+_ROOM = 24
+"""Bytes of text that an event is expected to have; more only make a step shorter."""
+_ODD_AT_THE_END = 4
+"""Pieces of an answer that are no usual events and come after them: a finish reason, usage, the end."""
+_UNKNOWN = -1_000_000_000
+"""The place of the next piece where pieces are not events."""
+_LESSONS = 64
+"""How often in one answer the usual event may be learnt anew: clocks in it tick, but some servers
+put something random into each, and learning costs some 4 us."""
+
+
+def read_stream(
+    body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: Sequence[bytes] = ()
+) -> Generator[None, None, None]:
+    """Take in every event up to the stream's end, pausing after each EVENTS_A_STEP of them.
+
+    pieces are the parts (chunks, mostly) in which the body came, if they are known: where each is one event,
+    the events need not be cut apart again.
+    """
+    if not reading.quick or b"\r" in body or body.startswith(b"\xef"):
+        return _read_events(body, arrivals, reading)
+    return _Blocks(body, arrivals, reading, pieces).read()
+
+
+def are_json_lines(body: bytes) -> bool:
+    """Whether a body that begins as a JSON object is several objects, one a line."""
+    first, _, rest = body.partition(b"\n")
+    return first.rstrip().endswith(b"}") and rest.lstrip().startswith((b"{", b"["))
+
+
+def read_json_lines(
+    body: bytes, arrivals: Arrivals, reading: AnswerReading
+) -> Generator[None, None, None]:
+    """Take in each line as an event, pausing as `read_stream` does; it is complete at its line end."""
+    ends, instants = arrivals
+    read = end = 0
+    reading.note_odd(JSON_LINES)
+    for number, line in enumerate(body.splitlines(keepends=True), start=1):
+        end += len(line)
+        while ends[read] < end:
+            read += 1
+        data = line.strip()
+        if is_bare_done(data):
+            reading.event(b"[DONE]", b"", instants[read], read, True)
+        elif data:
+            reading.event(data, b"", instants[read], read, line.endswith((b"\n", b"\r")))
+        if reading.saw_done:
+            return
+        if number % EVENTS_A_STEP == 0:
+            yield
+
+
+class _Memory:
+    """What the usual event was last: the next answer's is often the same. It saves learning, no more."""
+
+    usual: tuple[str, bytes, bytes] = ("content", _NEVER, _NEVER)
+
+
+_memory = _Memory()
+
+
+class _Blocks:
+    """A body whose lines end in LF alone, how far it has been read, and its usual event.
+
+    Events lie between blank lines. Most are the last one again with another text: those are taken
+    many at a time, cut apart at the end of the usual event and decoded as one JSON array, in C.
+    """
+
+    def __init__(
+        self, body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: Sequence[bytes]
+    ) -> None:
+        self._body = body
+        self._pieces = pieces
+        self._piece = 0
+        self._reading = reading
+        self._ends, self._instants = arrivals
+        self._read = -1
+        self._reached = self._offset = 0
+        self._lessons = _LESSONS
+        self._use(_memory.usual)
+        self._seen = False
+
+    def _use(self, usual: tuple[str, bytes, bytes]) -> None:
+        """What the usual event is; its first one has to be taken in whole."""
+        field, self._before, self._after = usual
+        self._event_end = self._after + b"\n\n"
+        self._text = itemgetter(slice(len(self._before), -len(self._event_end)))
+        self._inside = itemgetter(slice(len(self._before), None))
+        reading = self._reading
+        content = field == "content"
+        self._texts = reading.content_pieces if content else reading.reasoning_pieces
+
+    def read(self) -> Generator[None, None, None]:
+        """All events, in steps."""
+        body = self._body
+        taken = 0
+        while (end := body.find(b"\n\n", self._offset)) >= 0:
+            many = self._many_usual() if self._seen else 0
+            if not many:
+                self._one(body[self._offset : end])
+                if self._reading.saw_done:
+                    return
+            taken += many or 1
+            if taken >= EVENTS_A_STEP:
+                taken = 0
+                yield
+        begin, rest = self._offset, body[self._offset :]
+        for data, name, end, whole in split_events(rest):
+            self._advance(begin + end)
+            if whole and lacks_blank_line(rest, end):
+                self._reading.note_odd(ONE_LINE_END)
+            self._reading.event(data, name, self._instants[self._read], self._read, whole)
+
+    def _many_usual(self) -> int:
+        """Take in the usual events that come next; answers how many, 0 where they are not as usual."""
+        inside, size = self._of_pieces() if self._piece >= 0 else self._of_bytes()
+        count = len(inside)
+        if count < 2:
+            return 0
+        array = b'["' + b'","'.join(inside) + b'"]'
+        if array.count(b'"') != 2 * count or b'\\"' in array:
+            # A quote within could end one text early or swallow the next one's start.
+            return self._one_by_one(count)
+        try:
+            texts = _decode_texts(array)
+        except ValueError:
+            return self._one_by_one(count)
+        if len(texts) != count or "" in texts:
+            return self._one_by_one(count)
+        self._arrived(inside, size)
+        self._piece += count
+        self._texts += texts
+        self._reading.event_characters += map(len, texts)
+        return count
+
+    def _of_pieces(self) -> tuple[list[bytes], int]:
+        """The texts, as they are encoded, of the pieces that come next where each is a usual event, and
+        the bytes of those. What is put together of them again must be the body."""
+        before, event_end = self._before, self._event_end
+        pieces = list(self._pieces[self._piece : self._piece + EVENTS_A_STEP])
+        if not pieces or not pieces[0].startswith(before):
+            return [], 0
+        for _ in range(_ODD_AT_THE_END):
+            if pieces[-1].startswith(before) and pieces[-1].endswith(event_end):
+                break
+            pieces.pop()
+            if not pieces:
+                return [], 0
+        inside = list(map(self._text, pieces))
+        whole = before + (event_end + before).join(inside) + event_end
+        if self._body.startswith(whole, self._offset):
+            return inside, len(whole)
+        self._piece = _UNKNOWN
+        return self._of_bytes()
+
+    def _of_bytes(self) -> tuple[list[bytes], int]:
+        """The same of the events that come next but the last of them, wherever the body was cut."""
+        before, event_end = self._before, self._event_end
+        length = len(before) + _ROOM + len(event_end)
+        window = self._body[self._offset : self._offset + min(_WINDOW, EVENTS_A_STEP * length)]
+        blocks = window.split(event_end)
+        size = len(window) - len(blocks.pop())  # how the last one ends is not known
+        if not blocks or not (min(blocks).startswith(before) and max(blocks).startswith(before)):
+            return [], 0  # what is in order between two that begin alike begins so too
+        return list(map(self._inside, blocks)), size
+
+    def _arrived(self, inside: list[bytes], size: int) -> None:
+        """Instants and reads of usual events, given by their texts; size is that of the events."""
+        reading, instants = self._reading, self._instants
+        offset, count = self._offset, len(inside)
+        self._offset = offset + size
+        if self._reached >= self._offset:  # all in the read that the last one came with
+            reading.event_ns += [instants[self._read]] * count
+            reading.event_reads += [self._read] * count
+            return
+        frame = len(self._before) + len(self._event_end)
+        lengths = map(len, inside)
+        ends = [offset := offset + length + frame for length in lengths]
+        first = self._read + 1
+        if self._ends[first : first + count] == ends:  # each in a read of its own
+            reading.event_ns += instants[first : first + count]
+            reading.event_reads += range(first, first + count)
+            self._read += count
+            self._reached = offset
+            return
+        for end in ends:
+            self._advance(end)
+            reading.event_ns.append(instants[self._read])
+            reading.event_reads.append(self._read)
+
+    def _advance(self, end: int) -> None:
+        """To the read that completed what ends there."""
+        while self._reached < end:
+            self._read += 1
+            self._reached = self._ends[self._read]
+
+    def _one_by_one(self, count: int) -> int:
+        for _ in range(count):
+            self._one(self._body[self._offset : self._body.find(b"\n\n", self._offset)])
+        return count
+
+    def _one(self, block: bytes) -> None:
+        """Take in any event."""
+        reading = self._reading
+        begin, size = self._offset, len(block) + 2
+        self._offset += size
+        if b"\ndata:" in block:
+            self._lines(block, begin)
+            return
+        self._advance(self._offset)
+        place = self._piece
+        if place >= 0:
+            alone = place < len(self._pieces) and len(self._pieces[place]) == size
+            self._piece = place + 1 if alone else _UNKNOWN
+        read, at = self._read, self._instants[self._read]
+        text = self._usual_text(block)
+        if text and self._seen:
+            self._texts.append(text)
+            reading.event_ns.append(at)
+            reading.event_characters.append(len(text))
+            reading.event_reads.append(read)
+            return
+        events = len(reading.event_ns)
+        if block[:6] == b"data: " and b"\n" not in block:
+            reading.event(block[6:], b"", at, read, True)
+        else:
+            for data, name, _, _ in split_events(block + b"\n\n"):
+                reading.event(data, name, at, read, True)
+        if reading.end_seen:
+            self._seen = False  # what follows an end is read whole
+        elif text:
+            self._seen = True
+        elif len(reading.event_ns) > events and self._lessons:
+            self._lessons -= 1
+            usual = _usual(block)
+            if usual is not None:
+                _memory.usual = usual
+                self._use(usual)
+                self._seen = True
+
+    def _lines(self, block: bytes, begin: int) -> None:
+        """Take in a block with several lines of data: one event, or one of each line."""
+        raw = block + b"\n\n"
+        self._piece = _UNKNOWN
+        for data, name, end, _ in split_events(raw):
+            self._advance(begin + end)
+            if lacks_blank_line(raw, end):
+                self._reading.note_odd(ONE_LINE_END)
+            self._reading.event(data, name, self._instants[self._read], self._read, True)
+            if self._reading.saw_done:
+                return
+        self._advance(self._offset)
+        if self._reading.end_seen:
+            self._seen = False
+
+    def _usual_text(self, block: bytes) -> str:
+        """The text of a block that is the usual event; empty where it is not."""
+        if not (block.startswith(self._before) and block.endswith(self._after)):
+            return ""
+        try:
+            return _decode_text(block[len(self._before) - 1 : 1 - len(self._after)])
+        except ValueError:
+            return ""
+
+
+def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
+    """(field, bytes before, bytes after) of the text of an event that says nothing else.
+
+    What lies between is a JSON string less its quotes: whatever other string stands there, the
+    event still says nothing else. That is tried, not guessed.
+    """
+    said = _said(block)
+    if said is None:
+        return None
+    field, text = said
+    literal = _encode(text)
+    at = block.rfind(literal)
+    before, after = block[: at + 1], block[at + len(literal) - 1 :]
+    if at < 0 or _said(before + _encode(text + "+")[1:-1] + after) != (field, text + "+"):
+        return None  # not found as written, or the same string in another place
+    return field, before, after
+
+
+def _said(block: bytes) -> tuple[str, str] | None:
+    """(field, text) of an event that says nothing else."""
+    if block[:6] != b"data: " or b"\n" in block:
+        return None
+    try:
+        event = _decode(block[6:])
+        [choice] = event.choices
+        field, text = "content", choice.text
+        if choice.delta is not None:
+            [(field, text)] = choice.delta.items()
+    except (ValueError, RecursionError):  # odd types, or not one of each
+        return None
+    if (choice.delta is not None and choice.text is not None) or choice.finish_reason is not None:
+        return None
+    if event.usage is not None or event.error is not None or field not in _FIELDS or not text:
+        return None
+    return field, text
+
+
+def _read_events(
+    body: bytes, arrivals: Arrivals, reading: AnswerReading
+) -> Generator[None, None, None]:
+    """Any body, by its lines."""
+    ends, instants = arrivals
+    read = 0
+    for number, (data, name, end, whole) in enumerate(split_events(body), start=1):
+        while ends[read] < end:
+            read += 1
+        if whole and lacks_blank_line(body, end):
+            reading.note_odd(ONE_LINE_END)
+        reading.event(data, name, instants[read], read, whole)
+        if reading.saw_done:
+            return
+        if number % EVENTS_A_STEP == 0:
+            yield

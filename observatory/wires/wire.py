@@ -1,0 +1,217 @@
+"""The decoder: what one try left behind goes in, its record and its texts come out. Pure.
+
+It takes what real servers send, in any order and cut anywhere, and never raises for what a server
+sent: a broken answer is a record with a phase and a kind, and keeps its partial stream.
+"""
+
+import itertools
+import math
+from collections.abc import Generator
+
+from msgspec.structs import replace
+
+from observatory.connect.masking import Masker
+from observatory.core.record import Attempt
+from observatory.wires.answer_headers import KeptHeaders, kept_headers
+from observatory.wires.answer_reading import AnswerReading
+from observatory.wires.exchange import Answer, Exchange, Fault
+from observatory.wires.failures.asked_wait import asked_wait_s
+from observatory.wires.failures.wire_faults import final_fault
+from observatory.wires.streamed import came_as_stream
+from observatory.wires.streams.http_response import ResponseReader
+from observatory.wires.streams.sse import BOM
+from observatory.wires.streams.stream_reading import (
+    Arrivals,
+    are_json_lines,
+    read_json_lines,
+    read_stream,
+)
+from observatory.wires.token_split import count_tokens, joined
+from observatory.wires.usage_elsewhere import usage_elsewhere
+from observatory.wires.wires import WIRES, WireName
+
+ERROR_TEXT_LIMIT = 300
+_FEW_READS = 3
+_NOTHING = KeptHeaders(None, {}, None, None)
+
+
+def decode(
+    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+) -> Answer:
+    """The whole of decode_steps at once."""
+    steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
+
+
+def decode_steps(
+    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+) -> Generator[None, None, Answer]:
+    """Decode one try, pausing after every EVENTS_A_STEP events so that nobody's read waits long.
+
+    An event's instant is the stamp of the read that completed it. Of several text events in one
+    read whose bytes had waited as several segments, all but the last share a stamp that is not
+    theirs. token rules: token_split.count_tokens; errors: wire_faults.final_fault.
+    """
+    reading = WIRES[wire].reading()
+    response = exchange.response
+    kept = _NOTHING
+    body = b""
+    unix_s = 0.0
+    if response is not None:
+        unix_s = (anchor_unix_ns + (response.headers_at or exchange.sent or 0)) / 1e9
+        kept = kept_headers(response, masker, unix_s)
+        body = b"".join(response.pieces)
+        reading.sort = body_sort(response, body)
+        if response.status is not None and 200 <= response.status < 300:
+            if reading.sort == "stream":
+                yield from read_stream(body, _arrivals(response, body), reading, response.pieces)
+            elif reading.sort == "lines":
+                reading.sort = "stream"
+                yield from read_json_lines(body, _arrivals(response, body), reading)
+            elif reading.sort == "json":
+                ends, instants = _arrivals(response, body)
+                reading.whole_answer(body.removeprefix(BOM), instants[ends.index(len(body))])
+            reading.settle()
+            usage = reading.usage
+            if usage is None or (usage.completion_tokens is None and usage.output_tokens is None):
+                found = usage_elsewhere(body, stream=reading.sort == "stream")
+                if found is not None:
+                    reading.usage = found if usage is None else joined(usage, found)
+    fault = final_fault(exchange, reading, body)
+    return _answer(exchange, reading, kept, fault, masker, unix_s)
+
+
+def body_sort(response: ResponseReader, body: bytes) -> str:
+    """What a body is: stream, json, lines (of JSON), or other (HTML, say), by its first bytes, then its type."""
+    if (response.header("content-encoding") or "identity").lower() != "identity":
+        return "compressed"
+    start = body[:256].removeprefix(BOM).lstrip()[:8]
+    if start.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+        return "stream"
+    event_stream = "event-stream" in (response.header("content-type") or "").lower()
+    if start.startswith((b"{", b"[{")):
+        # An error's JSON without `data:` may come first in a stream.
+        if event_stream and b"\ndata:" in body:
+            return "stream"
+        return "lines" if are_json_lines(body.removeprefix(BOM).lstrip()) else "json"
+    return "stream" if event_stream and not start.startswith(b"<") else "other"
+
+
+def _arrivals(response: ResponseReader, body: bytes) -> Arrivals:
+    pieces, counts = response.pieces, response.piece_counts
+    if len(counts) == 1:
+        return [len(body)], response.stamps
+    if len(counts) <= _FEW_READS:
+        return [sum(map(len, pieces[:count])) for count in counts], response.stamps
+    lengths = list(itertools.accumulate(map(len, pieces), initial=0))
+    return [lengths[count] for count in counts], response.stamps
+
+
+def _answer(
+    exchange: Exchange,
+    reading: AnswerReading,
+    kept: KeptHeaders,
+    fault: Fault | None,
+    masker: Masker,
+    unix_s: float,
+) -> Answer:
+    response = exchange.response
+    tokens, split = count_tokens(
+        reading.usage,
+        reading.event_characters,
+        reading.running,
+        reasoning_streamed=bool(reading.reasoning_pieces),
+        split_unknown=reading.split_unknown,
+        model=reading.model,
+    )
+    shared = reading.shared(response.merged) if response is not None else []
+    text, reasoning, tool_text = reading.texts()
+    ended = exchange.ended
+    if fault is None and exchange.fault is not None and response is not None:
+        ended = response.stamps[-1]  # whole before the connection failed
+    if fault is not None and fault.outcome == "throttled" and response is not None:
+        kept = replace(kept, retry_after_s=asked_wait_s(response, unix_s, refused=True))
+    attempt = Attempt(
+        number=exchange.number,
+        connect_started=exchange.connect_started,
+        resolved=exchange.resolved,
+        connected=exchange.connected,
+        sent=exchange.sent,
+        body_sent=exchange.body_sent,
+        headers=response.headers_at if response is not None else None,
+        first_event=reading.first_event,
+        first_token=reading.event_ns[0] if reading.event_ns else None,
+        first_reasoning=reading.first_reasoning,
+        first_answer=reading.first_answer,
+        last_token=reading.event_ns[-1] if reading.event_ns else None,
+        usage_event=reading.usage_event,
+        ended=ended,
+        http_status=response.status if response is not None else None,
+        outcome=fault.outcome if fault is not None else "ok",
+        error_phase=fault.phase if fault is not None else None,
+        error_kind=fault.kind if fault is not None else None,
+        error_text=_error_text(fault.text, masker) if fault is not None else None,
+        retry_after_s=kept.retry_after_s,
+        rate_limit_headers=kept.rate_limit_headers,
+        provider_request_id=kept.provider_request_id,
+        model_reported=_short(reading.model, masker),
+        system_fingerprint=_short(reading.system_fingerprint, masker),
+        service_tier=_short(reading.service_tier, masker),
+        processing_ms=kept.processing_ms,
+        finish_reason=_short(reading.finish_reason, masker),
+        bytes_sent=exchange.bytes_sent,
+        bytes_received=response.received if response is not None else 0,
+        stamp_source=exchange.stamp_source,
+        reused_connection=exchange.reused,
+        saw_done=reading.saw_done,
+        event_ns=reading.event_ns,
+        event_tokens=split,
+        event_characters=reading.event_characters,
+        event_shared=shared,
+        shared_stamps=sum(shared),
+        tokens=tokens,
+        answer_characters=len(text),
+        reasoning_characters=len(reasoning),
+        tool_calls=len(reading.tools),
+        streamed=came_as_stream(reading, tokens, asked=exchange.streaming, sent=exchange.sent),
+    )
+    stated = reading.usage.cost if reading.usage is not None else None
+    if reading.odd_events or stated is not None or kept.gateway_call_id is not None:
+        attempt = _with_oddities(attempt, reading, kept, stated, masker)
+    return Answer(attempt, text, reasoning, tool_text)
+
+
+def _with_oddities(
+    attempt: Attempt,
+    reading: AnswerReading,
+    kept: KeptHeaders,
+    stated_usd: float | None,
+    masker: Masker,
+) -> Attempt:
+    """The attempt with what few answers have: odd events, and what a gateway states of its own part, its
+    price in the usage (OpenRouter) or in a header (LiteLLM)."""
+    if stated_usd is None or not 0 <= stated_usd < math.inf:
+        stated_usd = kept.gateway_cost_usd
+    return replace(
+        attempt,
+        odd_events=reading.odd_events,
+        odd_event=_short(reading.odd_event, masker),
+        gateway_cost_usd=stated_usd,
+        gateway_call_id=kept.gateway_call_id,
+        gateway_overhead_ms=kept.gateway_overhead_ms,
+        gateway_fallbacks=kept.gateway_fallbacks,
+    )
+
+
+def _error_text(text: str, masker: Masker) -> str:
+    return masker.error(text.encode("utf-8", "replace").decode())[:ERROR_TEXT_LIMIT]
+
+
+def _short(text: str | None, masker: Masker) -> str | None:
+    """What a server says of itself, as it may be stored."""
+    return masker.exact(text.encode("utf-8", "replace").decode())[:200] if text else None
