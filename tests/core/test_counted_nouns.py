@@ -22,7 +22,8 @@ OTHER = re.compile(
 NO_COUNT_OF_ONE = {
     "{now} answers", "{found.endpoint} answers", "{direction} requests", "{command} runs",
     "{request} requests", "{stage.handoff.request} requests", "{processes} processes",
-    "{given} processes", "{count} requests", "{len(models)} models",
+    "{given} processes", "{count} requests", "{len(models)} models", "{volume} requests", "{end} requests",
+    "{high} requests", "{requests} requests",
 }  # fmt: skip
 """Verbs, names, and numbers that are above one wherever the text is written."""
 

@@ -48,6 +48,8 @@ def put_run(
 ) -> None:
     """A run of cell `cell` with one stage and these figures."""
     run_id = changes.pop("run_id", f"r-{cell}-{block}")
+    sound = changes.get("verdict", "valid") not in (None, "invalid")
+    whole = sound and changes.get("status", "complete") in ("complete", "budget_reached")
     put(
         connection,
         "runs",
@@ -65,6 +67,8 @@ def put_run(
             "confounded": [],
             "status": "complete",
             "verdict": "valid",
+            "sound": sound,
+            "whole": whole,
             "created_at": f"2026-11-27 09:{block:02d}:{cell:02d}",
             **changes,
         },
