@@ -221,7 +221,7 @@ def _given(one: Answer, replica: Replica) -> Table:
                 replica.tariff_source,
             )
         )
-    heads = [("Reckoned with", False), ("Value", True), ("Source", False)]
+    heads = [("Assumption", False), ("Value", True), ("Source", False)]
     return Table(
         heads,
         [

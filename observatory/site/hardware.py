@@ -12,8 +12,8 @@ from observatory.site.charts.phases import Times, phases_chart
 from observatory.site.members import Member
 
 SERVER = (
-    ("First token, mean: client", "ttft_s", "mean"),
-    ("First token, mean: server", "server_ttft_s", "value"),
+    ("Time to first token, mean: client", "ttft_s", "mean"),
+    ("Time to first token, mean: server", "server_ttft_s", "value"),
     ("Queue: server", "server_queue_s", "value"),
     ("Prefill: server", "server_prefill_s", "value"),
     ("Decode: server", "server_decode_s", "value"),

@@ -167,7 +167,11 @@ def _timing_words(timings: list[Row | None]) -> str:
     return f"{' or '.join(steady)} a stage" if steady else ""
 
 
-_BOUNDS = {"ttft": "first token", "tpot": "each token", "e2e": "whole answer"}
+_BOUNDS = {
+    "ttft": "time to first token",
+    "tpot": "time per output token",
+    "e2e": "end-to-end latency",
+}
 
 
 def _slo_words(slo: Row | None) -> str:

@@ -33,29 +33,37 @@ from observatory.site.waits import (
 )
 
 HEADLINES = (
-    ("First token, median", "ttft_s", "p50"),
-    ("Whole answer, median", "e2e_s", "p50"),
+    ("Time to first token, median", "ttft_s", "p50"),
+    ("End-to-end latency, median", "e2e_s", "p50"),
     ("Cost of 1,000 requests", "usd_per_1k_requests", "value"),
     ("Energy of a request", "j_per_request", "value"),
     ("Score", "score", "value"),
 )
 WAITING = (
-    ("First token, median", "ttft_s", "p50"),
-    ("First token, p90", "ttft_s", "p90"),
-    ("First token, p99", "ttft_s", "p99"),
-    ("Whole answer, median", "e2e_s", "p50"),
-    ("Whole answer, p90", "e2e_s", "p90"),
+    ("Time to first token, median", "ttft_s", "p50"),
+    ("Time to first token, p90", "ttft_s", "p90"),
+    ("Time to first token, p99", "ttft_s", "p99"),
+    ("End-to-end latency, median", "e2e_s", "p50"),
+    ("End-to-end latency, p90", "e2e_s", "p90"),
     ("Requests a second", "request_rate", "value"),
     ("Characters a second", "chars_per_s", "value"),
     ("Tokens a second", "output_tps", "value"),
 )
 AS_USERS_WAIT = {
-    "First token, p90": ("First token as users waited, p90", "ttft_scheduled_s", "p90"),
-    "Whole answer, p90": ("Whole answer as users waited, p90", "e2e_scheduled_s", "p90"),
+    "Time to first token, p90": (
+        "Time to first token as users waited, p90",
+        "ttft_scheduled_s",
+        "p90",
+    ),
+    "End-to-end latency, p90": (
+        "End-to-end latency as users waited, p90",
+        "e2e_scheduled_s",
+        "p90",
+    ),
 }
 """What follows a column of the service's own time where a target was throttled or paced."""
 ON_CARDS = (
-    ("Whole answer, p90", "e2e_s", "p90"),
+    ("End-to-end latency, p90", "e2e_s", "p90"),
     ("As users waited, p90", "e2e_scheduled_s", "p90"),
 )
 """The service's time and what users waited, on the card of a target that was throttled or paced."""
@@ -284,7 +292,7 @@ def _of_limits(reader: Reader, members: list[Member]) -> list[Summary]:
     return [
         Summary("What was refused or held back", list(COUNTS), list(refused.items())),
         Summary(
-            "Service, waits and user side by side: time of a whole answer",
+            "Service, waits and user side by side: end-to-end latency",
             latency_heads(),
             list(parts.items()),
         ),

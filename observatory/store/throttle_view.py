@@ -13,8 +13,8 @@ _SIDES = {
     "throttle_wait": ("throttle_wait_s", "From the first try to the one that succeeded"),
     "pace_wait": ("pace_wait_s", "Held back on purpose before the first try"),
     "user": ("e2e_scheduled_s", "End to end from the scheduled instant: what a user waited"),
-    "service_ttft": ("ttft_s", "First token of the try that succeeded"),
-    "user_ttft": ("ttft_scheduled_s", "First token from the scheduled instant"),
+    "service_ttft": ("ttft_s", "Time to first token of the attempt that succeeded"),
+    "user_ttft": ("ttft_scheduled_s", "Time to first token from the scheduled instant"),
 }
 """The parts of a latency side by side: how each is called here, and whose figure it is."""
 _STATISTICS = ("p50", "p90", "p95", "p99")

@@ -60,6 +60,10 @@ def test_the_servers_word_stands_beside_the_clients(built: Path) -> None:
     text = words(built / "index.html")
     assert "Where the time went, as the server says" in text
     assert "As the server says, beside what the client saw" in text
-    for head in ("First token, mean: client", "First token, mean: server", "Running: server"):
+    for head in (
+        "Time to first token, mean: client",
+        "Time to first token, mean: server",
+        "Running: server",
+    ):
         assert head in text
     assert "Queue: server" in text

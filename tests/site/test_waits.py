@@ -125,7 +125,7 @@ def test_the_pages_show_service_waits_and_user_side_by_side(
     text = words(built / "index.html")
     assert "What rate limits did" in text
     assert "As users waited, p90" in text
-    assert "Whole answer as users waited, p90" in text
+    assert "End-to-end latency as users waited, p90" in text
     row = pl.read_parquet(built / "data" / "throttling.parquet").filter(
         (pl.col("target") == "closed-limited") & (pl.col("stage") == 0)
     )

@@ -36,7 +36,7 @@ PHASES = {
 ROW = 44
 _TITLE = "Where the time went, as the server says"
 _ABOUT = (
-    "Means over each steady window from the engine's own counters; the mark is the mean whole answer "
+    "Means over each steady window from the engine's own counters; the mark is the mean end-to-end latency "
     "as the client saw it."
 )
 
@@ -65,7 +65,7 @@ class Times:
 def phases_chart(name: str, times: Sequence[Times]) -> Drawing:
     """The drawing; times have something to tell."""
     key = [KeyEntry(words, colour, "square") for words, colour in PHASES.values()]
-    key.append(KeyEntry("whole answer, mean, as the client saw it", "var(--ink)", "diamond", True))
+    key.append(KeyEntry("end-to-end latency, mean, at the client", "var(--ink)", "diamond", True))
     notes = []
     if any(one.look.emulated for one in times):
         notes.append("Pale bars are emulated.")
@@ -163,7 +163,7 @@ def _bars(times: Sequence[Times], phase: str, factor: float) -> list[Record]:
 def _table(times: Sequence[Times]) -> Table:
     heads = [("Target", False), ("Load", False)]
     heads += [(f"{words}, server", True) for words, _ in PHASES.values()]
-    heads += [("Whole answer, mean, client", True)]
+    heads += [("End-to-end latency, mean, client", True)]
     rows = []
     for one in times:
         said = [one.phases.get(phase) for phase in PHASES]

@@ -108,7 +108,7 @@ def _spec(waits: Sequence[Wait], title: str) -> Spec:
     far = (longest or 1.0) * ROOM
     x = alt.X(
         "x:Q",
-        title=axis_title("Time of a whole answer", unit, False),
+        title=axis_title("End-to-end latency", unit, False),
         scale=alt.Scale(domain=[0, far], nice=False),
         axis=alt.Axis(format=PLAIN, tickCount=6, grid=True),
     )
