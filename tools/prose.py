@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WORDS = re.compile(
-    r"\b(say(?:s|ing)?|said|tell(?:s|ing)?|told|ask(?:s|ed|ing)?|stand(?:s|ing)?|stood|who(?:m|se)?ever|whatever"
+    r"\b(say(?:s|ing)?|said|tell(?:s|ing)?|told|ask(?:s|ed|ing)?|stand(?:s|ing)?(?!-)|stood|who(?:m|se)?ever|whatever"
     r"|nobody|anew|dearer|reckon(?:s|ed|ing)?|beside)\b",
     re.IGNORECASE,
 )

@@ -38,7 +38,7 @@ def test_a_run_tells_what_its_service_said(planter: Planter, seeds: dict[str, An
     assert told["Waits told by refusals"].startswith(f"{refused['n']} of {refused['n']} told one")
     assert told["Its own processing time"] == f"median 212 ms, told by {answers['n']} answers"
     page = words(next((build_site(workspace) / "runs").iterdir()))
-    assert "What the service said" in page
+    assert "What the service reported" in page
 
 
 def test_a_target_that_said_nothing_has_no_such_chapter(
@@ -46,7 +46,7 @@ def test_a_target_that_said_nothing_has_no_such_chapter(
 ) -> None:
     built = build_site(planter(seeds["smollm2-llamacpp"]))
     page = words(next((built / "runs").iterdir()))
-    assert "What the service said" not in page
+    assert "What the service reported" not in page
     assert "Quote and bill" not in page
 
 
