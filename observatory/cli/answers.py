@@ -36,7 +36,7 @@ def show_table(
     longest: int = LONGEST_CELL,
     width: int | None = None,
 ) -> None:
-    """Print rows on standard output, at most `limit` (0: all), and say if there are more.
+    """Print rows on standard output, at most `limit` (0: all), and report whether there are more.
 
     Cells are cut at `longest` characters. width is the terminal's (None: as it is; nothing is
     folded where the output is no terminal); rows that are far too wide for it are printed one

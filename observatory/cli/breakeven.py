@@ -42,7 +42,7 @@ def breakeven(
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
-    """Say from which volume on serving it yourself costs no more than buying it, for one workload.
+    """Find the volume from which serving it yourself costs no more than buying it, for one workload.
 
     Replicas are whole, sized for the peak hour by what the target served within the SLO, with spares.
     docs/money.md has the arithmetic and what is not in it.

@@ -108,7 +108,7 @@ def print_tables(
         console.print(verdict_line(run, error), soft_wrap=not console.is_terminal)
     if any(run.manifest.target.emulated for run in runs):
         console.print(
-            "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
+            "Emulated targets are stand-ins with made-up delays: no target can be called better.",
             style="dim",
         )
 

@@ -74,7 +74,7 @@ VOLUMES = ("requests_a_day", "tokens_a_day", "api_bill_usd_a_day", "api_bill_usd
 
 
 def demand_of(row: Mapping[str, Any], typed: Mapping[str, Any]) -> "Demand":
-    """The demand of the run's scenario with what was typed in its place; BadInput says what is wrong.
+    """The demand of the run's scenario with what was typed in its place; BadInput names what is wrong.
 
     row has scenario_json. A typed volume replaces the scenario's whatever its unit, a typed peak its
     hourly shares and they its peak, a typed assumption its window.

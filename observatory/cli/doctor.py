@@ -30,7 +30,7 @@ KEY_VARIABLES = (
 
 
 def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> None:
-    """Say what is installed and what is missing, with the fix for each.
+    """List what is installed and what is missing, with the fix for each.
 
     Keys are looked for in the environment and never shown. Exits with 4 where something is missing
     that the quickstart needs, else with 0.

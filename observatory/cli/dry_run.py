@@ -1,4 +1,4 @@
-"""What a run would do, said before it does it: stages, requests, tokens at the most, money at the most."""
+"""What a run would do: stages, requests, tokens at the most, money at the most."""
 
 import json
 import os

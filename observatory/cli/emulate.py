@@ -56,7 +56,7 @@ def emulate(
     """Serve an emulated model: seeded latencies and faults, filler text, the real wire.
 
     It speaks /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages and /v1/models,
-    streamed or not, and /metrics under vLLM's names. Whatever is measured against it is about the client and never about a model.
+    streamed or not, and /metrics under vLLM's names. What is measured against it is about the client and never about a model.
     docs/emulator.md explains profiles and the truth log.
 
     Example: observatory emulate steady --port 8100 --truth-log truth.jsonl
@@ -130,7 +130,7 @@ def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[s
         ("seed", str(profile.seed)),
     ]
     return [
-        "EMULATED endpoint: seeded latencies, filler text. It says nothing of any real model.",
+        "EMULATED endpoint: seeded latencies, filler text. No figure is of a real model.",
         *(f"  {name:<13} {text}" for name, text in rows if text),
         f"try: observatory target check --url {url} --model {model}",
         "Ctrl-C ends it.",

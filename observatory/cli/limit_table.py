@@ -14,7 +14,7 @@ from observatory.runner.limit_steps import BELOW, counts_refused
 TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
 _ENDED = {
     "found": "found",
-    "up_to": "the highest demand asked for (--up-to, --up-to-tpm)",
+    "up_to": "the highest demand requested (--up-to, --up-to-tpm)",
     "max_requests": "--max-requests",
     "max_usd": "--max-usd",
     "max_minutes": "--max-minutes",
@@ -103,7 +103,7 @@ def notes(answer: LimitAnswer) -> list[str]:
     if counts_refused(answer.stages, answer.advertised_a_minute):
         lines.append(
             "a little less than the advertised limit was let in wholly: refused requests count here, "
-            "and who asks for more gets less"
+            "and a client that sends more gets less"
         )
     elif answer.ratio is not None and answer.ratio < BELOW:
         lines.append("below what is advertised; limits are of an organisation: who else uses them?")

@@ -68,8 +68,8 @@ def limits(
 ) -> None:
     """Find the requests and tokens a minute that are let in.
 
-    More is asked than is allowed, for a bounded time; what is let in between refusals is the limit,
-    with its 95 % interval, beside the one advertised in headers. Every probe is a run: its attempts
+    More requests are sent than are allowed, for a bounded time; what is let in between refusals is the limit,
+    with its 95 % interval, next to the one advertised in headers. Every probe is a run: its attempts
     are rows. Exit code: 0 found, or no refusal up to the highest demand; 2 bad input; 4 failed;
     6 undecided within the bounds; 130 interrupted. docs/limits.md explains every figure.
 
@@ -181,7 +181,7 @@ def _check_money(workspace: "Workspace", target: "Target", typed: _Typed) -> Non
         return
     if prices_of(target, agreed=agreed_prices(workspace)).output_usd_per_token is not None:
         raise BadInput(
-            f"target {target.name} is billed by tokens: say what the probe may cost",
+            f"target {target.name} is billed by tokens: state what the probe may cost",
             where="--max-usd",
             fix="e.g. --max-usd 2",
         )
@@ -189,12 +189,12 @@ def _check_money(workspace: "Workspace", target: "Target", typed: _Typed) -> Non
         raise BadInput(
             f"target {target.name} is billed by tokens and has no known price: dollars cannot be capped",
             where="--max-requests",
-            fix="say how many requests a probe may send, e.g. --max-requests 1000",
+            fix="state how many requests a probe may send, e.g. --max-requests 1000",
         )
 
 
 def _quote(target: "Target", typed: _Typed) -> str:
-    """What it may take, said before it starts."""
+    """Print what it may take before it starts."""
     from observatory.core.units import plain_number
 
     probes = " and ".join("RPM" if unit == "requests" else "TPM" for unit in typed.units)
@@ -203,7 +203,7 @@ def _quote(target: "Target", typed: _Typed) -> str:
         money = f"${plain_number(typed.usd)} in all"
     else:
         billed = target.billing == "tokens" and target.kind != "emulated"
-        money = "at a price nobody knows" if billed else "no tokens are billed"
+        money = "at an unknown price" if billed else "no tokens are billed"
     demand = " and ".join(
         f"{typed.up_to[unit]:,.0f} {'RPM' if unit == 'requests' else 'TPM'}" for unit in typed.units
     )

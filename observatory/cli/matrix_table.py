@@ -63,7 +63,7 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
         console.print(line)
     if any(run.manifest.target.emulated for run in runs):
         console.print(
-            "Emulated targets are stand-ins with made-up delays: nothing here says who is better.",
+            "Emulated targets are stand-ins with made-up delays: no cell can be called better.",
             style="dim",
         )
 
@@ -233,7 +233,7 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
             ends = f"\n{change_text(figure.change_low)} to {change_text(figure.change_high)}"
             text.append(ends, style="dim")
             if not figure.told_apart:
-                text.append("\nnot told apart", style="dim italic")
+                text.append("\nmay be equal", style="dim italic")
         elif repeats > 1:
             text.append("\nno interval", style="dim italic")
     elif figure.note == FOREIGN:
@@ -250,7 +250,7 @@ def _legend(design: Design) -> str:
         )
     return (
         f"Mean over the blocks, lowest to highest block; change against {first} within each block, "
-        "with its 95 % interval over the blocks. Where that holds 0 the cells are not told apart."
+        "with its 95 % interval over the blocks. Where that holds 0 the cells may be equal."
     )
 
 

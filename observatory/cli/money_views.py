@@ -308,7 +308,7 @@ def input_lines(one: Answer, changed: Changes) -> list[str]:
     if demand.assumption == "scale_to_zero":
         start = f" of {demand.cold_start:g} s" if demand.cold_start else ""
         lines.append(
-            f"  Nobody is served during a cold start{start}, and no scaling reaches this: a lower bound."
+            f"  No request is served during a cold start{start}, and no scaling reaches this: a lower bound."
         )
     return lines
 

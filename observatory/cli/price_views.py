@@ -353,7 +353,7 @@ def total_lines(rows: Sequence[Row]) -> list[str]:
         )
     if len(both) < len(rows):
         lines.append(
-            f"{count_of(len(rows) - len(both), 'run')} without one of the two: the table says why"
+            f"{count_of(len(rows) - len(both), 'run')} without one of the two: the table gives the reason"
         )
     missing = sum(row["answers_without_cost"] or 0 for row in rows)
     if missing:
@@ -361,5 +361,5 @@ def total_lines(rows: Sequence[Row]) -> list[str]:
             f"{count_of(missing, 'answer has', 'answers have')} no token counts and {'is' if missing == 1 else 'are'} in neither sum"
         )
     if any(row["emulated"] for row in rows):
-        lines.append("emulated targets are among them: nobody was paid")
+        lines.append("emulated targets are among them: nothing was paid")
     return lines

@@ -12,7 +12,7 @@ from observatory.core.errors import BadInput
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Show, check and book prices of tokens; price runs anew.\n\nExample: observatory prices check",
+    help="Show, check and book prices of tokens; price runs again.\n\nExample: observatory prices check",
 )
 
 
@@ -71,9 +71,9 @@ def show(
 
 @app.command()
 def check(json_output: JsonOption = False) -> None:
-    """Say of every target billed by tokens which price it would get now, from where, and how old it is.
+    """Show for every target billed by tokens which price it would get now, from where, and how old it is.
 
-    Looks at scenarios/targets.yaml and at the targets and cells that scenarios hold themselves. Exit code 2 where a target has no price and does not say `price: unknown`.
+    Looks at scenarios/targets.yaml and at the targets and cells that scenarios hold themselves. Exit code 2 where a target has no price and does not state `price: unknown`.
 
     Example: observatory prices check
     """
@@ -98,7 +98,7 @@ def check(json_output: JsonOption = False) -> None:
     if unpriced:
         raise BadInput(
             f"without a price: {', '.join(unpriced)}",
-            fix="its note says what to write; docs/prices.md has the rules",
+            fix="its note has what to write; docs/prices.md has the rules",
         )
 
 

@@ -36,7 +36,7 @@ PidOption = Annotated[
     typer.Option(
         metavar="PID",
         min=1,
-        help="The engine's process: says which GPUs are the target's.",
+        help="The engine's process: names the GPUs of the target.",
         show_default=False,
     ),
 ]

@@ -33,7 +33,7 @@ def run(
         str | None,
         typer.Option(help="What --url is called; default: after its model, never its host."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model to ask for at --url.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model to request at --url.")] = None,
     api_key_env: Annotated[
         str | None, typer.Option(help="Variable that holds the key for --url.")
     ] = None,
@@ -52,7 +52,7 @@ def run(
         int | None, typer.Option(help="Never take more output tokens than this in a run.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Go on without asking, whatever the quote says.")
+        bool, typer.Option("--yes", "-y", help="Go on without a question, at any quote.")
     ] = False,
     ask_above: Annotated[
         float,
@@ -60,7 +60,7 @@ def run(
             min=0.0,
             metavar="USD",
             envvar="OBSERVATORY_ASK_ABOVE_USD",
-            help="Ask before a run that may cost more than this; without a terminal it ends there.",
+            help="Require a yes before a run that may cost more than this; without a terminal it ends there.",
         ),
     ] = 1.0,
     label: Annotated[str | None, typer.Option(help="A name to find these runs by.")] = None,
@@ -87,7 +87,7 @@ def run(
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
-    """Load a scenario's targets, record everything, and say what the numbers are worth.
+    """Load a scenario's targets, record everything, and judge the numbers.
 
     Several targets make a campaign: the same requests, in interleaved stages. The cells of a matrix
     take turns, in a seeded random order, as often as it repeats; --target varies another target.

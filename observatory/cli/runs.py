@@ -152,7 +152,7 @@ def note(
 @app.command()
 def delete(
     run: RunArgument,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not require a yes.")] = False,
     results: ResultsOption = None,
 ) -> None:
     """Remove runs for good: their folders, and their rows in the database.

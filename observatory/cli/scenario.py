@@ -80,7 +80,7 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Read scenarios and their datasets, and say everything that is wrong; exit code 2 if anything is.
+    """Read scenarios and their datasets, and report everything that is wrong; exit code 2 if anything is.
 
     Example: observatory scenario check scenarios/chat-steady.yaml
     """
@@ -143,7 +143,7 @@ def plan(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """What a run would ask and when: items, stages, tokens, first offsets, the plan's hash.
+    """What a run would send and when: items, stages, tokens, first offsets, the plan's hash.
 
     Example: observatory scenario plan chat-steady --seed 7
     """

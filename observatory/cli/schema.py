@@ -25,7 +25,7 @@ def schema(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Say what every table, view and column holds, with its unit, and what macros answer.
+    """Describe every table, view and column, with its unit, and what macros answer.
 
     Example: observatory schema request_metrics
     """

@@ -36,7 +36,7 @@ def build(
     published_only: PublishedOption = False,
     show_host: HostOption = False,
 ) -> None:
-    """Build the site: static pages that open from disk and ask nothing of any other host.
+    """Build the site: static pages that open from disk and load nothing from any other host.
 
     Every run is shown, failed ones too: for your own reading. What others shall see is built with
     --published-only, as `run --publish` does.

@@ -1,4 +1,4 @@
-"""`observatory sql`: ask the warehouse, read-only unless told otherwise."""
+"""`observatory sql`: query the database, read-only unless --write."""
 
 from contextlib import ExitStack
 from enum import StrEnum
@@ -33,7 +33,7 @@ def sql(
     answer_format: Annotated[
         AnswerFormat | None,
         typer.Option(
-            "--format", help="Default: what --out's ending says, else table.", show_default=False
+            "--format", help="Default: by --out's ending, else table.", show_default=False
         ),
     ] = None,
     out: Annotated[
@@ -46,7 +46,7 @@ def sql(
     ] = False,
     results: ResultsOption = None,
 ) -> None:
-    """Ask the warehouse in SQL (DuckDB's dialect; docs/sql.md has examples).
+    """Query the database in SQL (DuckDB's dialect; docs/sql.md has examples).
 
     Read-only by default: DuckDB then refuses to change the database and to touch any file.
 
@@ -96,7 +96,7 @@ def _format(chosen: AnswerFormat | None, out: Path | None) -> AnswerFormat:
             return AnswerFormat.table
         if out.suffix not in endings:
             raise BadInput(
-                "the ending does not say the format", where=str(out), fix="add --format csv"
+                "the ending is of no known format", where=str(out), fix="add --format csv"
             )
         return endings[out.suffix]
     if chosen is AnswerFormat.parquet and out is None:

@@ -100,7 +100,7 @@ def list_providers(
             for row in rows
         ],
     )
-    echo("docs/providers.md says where each is, what it supports, and where that stands.")
+    echo("docs/providers.md has each one's address, what it supports, and the sources.")
 
 
 @app.command()
@@ -123,9 +123,9 @@ def check(
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Say whether a target answers and has its model, and what a request to it would look like.
+    """Check that a target answers and has its model, and what a request to it would look like.
 
-    It lists models and never asks for an answer: nothing is billed. A target that the observatory
+    It lists models and requests no completion: nothing is billed. A target that the observatory
     starts itself is started for the check and ended.
 
     Example: observatory target check --url http://127.0.0.1:8000/v1 --model my-model

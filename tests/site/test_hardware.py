@@ -31,7 +31,7 @@ def test_phases_follow_one_another_and_the_clients_mean_is_a_mark_apart() -> Non
     assert [(round(a, 6), round(b, 6)) for a, b in bars] == [(0.0, 0.1), (0.1, 0.3), (0.3, 1.5)]
     [[mark]] = records(drawing, "point")
     assert mark["x"] == 1.6
-    assert [entry.label for entry in drawing.key][-1].endswith("as the client saw it")
+    assert [entry.label for entry in drawing.key][-1].endswith("at the client")
     assert "as the server says" in drawing.title
 
 
