@@ -82,6 +82,12 @@ class StoredScenario(msgspec.Struct, frozen=True):
 
 def stored_scenario(plain: dict[str, Any]) -> StoredScenario:
     """The typed parts of a manifest's scenario; a part that is null has its default."""
-    return msgspec.convert(
-        {name: part for name, part in plain.items() if part is not None}, StoredScenario
-    )
+    return msgspec.convert(_without_nulls(plain), StoredScenario)
+
+
+def _without_nulls(plain: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(part) if isinstance(part, dict) else part
+        for name, part in plain.items()
+        if part is not None
+    }

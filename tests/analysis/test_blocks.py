@@ -93,7 +93,7 @@ def test_the_view_gives_the_same(
             name = f"r{cell}-{block}"
             warehouse.execute(
                 "INSERT INTO runs (run_id, campaign_id, target, cell, block, status, verdict, "
-                "emulated) VALUES (?, 'c', ?, ?, ?, 'complete', 'valid', false)",
+                "sound, whole, emulated) VALUES (?, 'c', ?, ?, ?, 'complete', 'valid', true, true, false)",
                 [name, f"t{cell}", cell, block],
             )
             warehouse.execute(

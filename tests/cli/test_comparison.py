@@ -57,7 +57,7 @@ def test_a_missing_figure_says_why() -> None:
     assert cell({**BARE, "reason": "sample_floor"}, "s").plain == "needs 64 requests, has 50"
     failed = {**BARE, "reason": "failures", "bound": 10.0}
     assert cell(failed, "s").plain == "> 10 s (failures)"
-    assert cell({**BARE, "reason": "no_slo"}, "%").plain == "– no_slo"
+    assert cell({**BARE, "reason": "no_slo"}, "%").plain == "– the scenario sets no objective"
     assert cell(None, "s").plain == "–"
 
 

@@ -230,9 +230,12 @@ def test_what_is_missing_in_a_bill_is_said_and_not_taken_for_a_missing_price(
             )
         ingest(workspace, sealed_run(workspace, made, records), run_figures)
     uncounted_text = typed(workspace, "cost", "r1")
-    assert "token_counts_missing" in uncounted_text
+    assert "token counts are missing" in " ".join(uncounted_text.split())
     assert "not known, some of its answers do not say how many tokens" in uncounted_text
-    assert "emulated; failed_requests_without_usage (emulated)" in typed(workspace, "cost", "r2")
+    assert (
+        "emulated; failed requests may have been billed and are not in it (emulated)"
+        in " ".join(typed(workspace, "cost", "r2").split())
+    )
     assert "nothing was measured that has a cost (emulated)" in typed(workspace, "cost", "r3")
 
 
@@ -253,18 +256,3 @@ def test_three_answers_carry_no_price_no_month_and_no_break_even(tmp_path: Path)
     none = answered(workspace, "breakeven", "llama", "emulated-api")
     assert none["requests_a_day"] is None
     assert "needs 30 requests, has 3 in a steady window" in none["reason"]
-
-
-def test_a_run_of_an_older_version_is_shown_without_its_usage(tmp_path: Path) -> None:
-    """Migrations add no metrics: observatory rebuild does."""
-    workspace = stock(workspace_in(tmp_path))
-    own = facts("llama", hosting="self", billing="hours", emulated=False, price=HOUR)
-    made = manifest("r1", target=own, scenario=SCENARIO, energy=[])
-    ingest(workspace, sealed_run(workspace, made), run_figures)
-    with connect(workspace, read_only=False) as connection:
-        connection.execute(
-            "DELETE FROM stage_metrics WHERE metric LIKE 'usage%' OR metric = 'busy_fraction'"
-        )
-    text = typed(workspace, "cost", "r1")
-    assert "not_computed" in text
-    assert "in use (usage-based)" in text

@@ -128,7 +128,7 @@ def test_an_answer_goes_into_a_file_by_its_ending(kept: Workspace, tmp_path: Pat
     ("words", "says"),
     [
         (["select 1", "--format", "parquet"], "add --out FILE"),
-        (["select 1", "--out", "answer.xlsx"], "the ending does not say the format"),
+        (["select 1", "--out", "answer.xlsx"], "the ending is of no known format"),
         (["select 1", "--out", "a.csv", "--format", "table"], "a table is for reading"),
         (["select 1", "--out", "nowhere/a.csv"], "there is no such folder"),
         (["selec 1"], "syntax error"),

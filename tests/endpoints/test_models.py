@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
+from observatory.core import cache_files
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.models import model_files, models
+from observatory.models import models
 from observatory.models.models import Model, model_path, pull
 
 CONTENT = b"GGUF and the weights"
@@ -155,7 +156,7 @@ def test_too_little_space_is_seen_before_the_download(
     class Full(NamedTuple):
         free: int = 5
 
-    monkeypatch.setattr(model_files.shutil, "disk_usage", lambda path: Full())
+    monkeypatch.setattr(cache_files.shutil, "disk_usage", lambda path: Full())
     with pytest.raises(EnvironmentFailed, match="MiB are needed for tiny, 0 MiB are free"):
         pull("tiny", shelf.said.append)
     assert shelf.said == []

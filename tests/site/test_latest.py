@@ -28,6 +28,15 @@ run = st.fixed_dictionaries(
 )
 
 
+def judged(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its soundness, as the store computes it."""
+    sound = row["verdict"] not in (None, "invalid")
+    return row | {
+        "sound": sound,
+        "whole": sound and row["status"] in ("complete", "budget_reached"),
+    }
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("latest") / "x.duckdb"
@@ -57,7 +66,9 @@ def viewed(database: Path, runs: list[dict[str, Any]]) -> list[Any]:
 def test_the_choice_is_that_of_target_comparison(
     database: Path, drawn: list[dict[str, Any]]
 ) -> None:
-    runs = [{**row, "run_id": f"r{place}", "emulated": False} for place, row in enumerate(drawn)]
+    runs = [
+        judged({**row, "run_id": f"r{place}", "emulated": False}) for place, row in enumerate(drawn)
+    ]
     ours = [
         (row["comparison_key"], row["run_id"], len(latest.left_out))
         for latest in latest_campaigns(runs)
@@ -76,6 +87,7 @@ def test_a_key_whose_runs_are_all_unsound_is_still_shown() -> None:
         "created_at": START,
         "run_id": "r",
     }
+    row = judged(row)
     [latest] = latest_campaigns([row])
     assert latest.compared == []
     assert latest.left_out == [row]
@@ -83,16 +95,18 @@ def test_a_key_whose_runs_are_all_unsound_is_still_shown() -> None:
 
 def _made(campaign: str, hours: int, **statuses: str) -> list[dict[str, Any]]:
     return [
-        {
-            "comparison_key": "k",
-            "campaign_id": campaign,
-            "target": target,
-            "verdict": "invalid" if status == "invalid" else "degraded",
-            "status": "complete" if status == "invalid" else status,
-            "created_at": START + timedelta(hours=hours),
-            "run_id": f"{campaign}-{target}",
-            "emulated": False,
-        }
+        judged(
+            {
+                "comparison_key": "k",
+                "campaign_id": campaign,
+                "target": target,
+                "verdict": "invalid" if status == "invalid" else "degraded",
+                "status": "complete" if status == "invalid" else status,
+                "created_at": START + timedelta(hours=hours),
+                "run_id": f"{campaign}-{target}",
+                "emulated": False,
+            }
+        )
         for target, status in statuses.items()
     ]
 

@@ -281,7 +281,13 @@ def plant(
     for table in ("runs", "stages", "stage_metrics", "prices"):
         connection.execute(f"DELETE FROM {table}")
     scenario = '{"slo": {"per_request": {"e2e": 5}, "attainment": 0.9}, "telemetry": {"pue": 1.25}}'
-    common = {"comparison_key": "k", "scenario_json": scenario, "verdict": "valid"}
+    common = {
+        "comparison_key": "k",
+        "scenario_json": scenario,
+        "slo_attainment": 0.9,
+        "pue": 1.25,
+        "verdict": "valid",
+    }
     put(
         connection,
         "runs",
@@ -377,7 +383,7 @@ def test_the_worked_example_in_sql(warehouse: duckdb.DuckDBPyConnection) -> None
     [
         ({"comparison_key": "other"}, "not the same workload"),
         ({"verdict": "invalid"}, "a run is invalid"),
-        ({"scenario_json": "{}"}, "the scenario has no SLO"),
+        ({"slo_attainment": None}, "the scenario has no SLO"),
     ],
 )
 def test_what_cannot_be_said_is_refused(
