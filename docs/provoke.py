@@ -147,7 +147,7 @@ def between_requests(kill: str) -> Callable[[Running], None]:
         time.sleep(1.0 if kill == "worker" else run.timing.warmup + 3)
         seen = journal.stat().st_size if journal.exists() else 0
         run.wait(lambda: journal.exists() and journal.stat().st_size > seen, "an answer")
-        os.kill(last.pid if kill == "worker" else run.process("endpoints.emulator"), signal.SIGKILL)
+        os.kill(last.pid if kill == "worker" else run.process("emulator.emulator"), signal.SIGKILL)
 
     return hurt
 
@@ -282,7 +282,7 @@ stop_in_the_window = interrupt(5)
 def intrude(run: Running) -> None:
     """Ask the run's own service for answers, one after the other, all through the stage."""
     run.started()
-    service = psutil.Process(run.process("endpoints.emulator"))
+    service = psutil.Process(run.process("emulator.emulator"))
     [port] = {
         address.laddr.port for address in service.net_connections() if address.status == "LISTEN"
     }

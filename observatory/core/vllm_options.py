@@ -1,6 +1,6 @@
 """What a person may give a vLLM that we start beside the target's own fields: flags and variables.
 
-Pure checks; how they are written on a command line is `endpoints.vllm_command`'s part.
+Pure checks; how they are written on a command line is `engines.vllm_command`'s part.
 """
 
 import re

@@ -9,7 +9,7 @@ class Taker(Protocol):
     """Told of a connection's reads in the loop's own callbacks, one after another; must not raise."""
 
     def arrived(self, read: bytes) -> None:
-        """One read with its head (endpoints.kept_reads); without bytes at the peer's end."""
+        """One read with its head (wires.streams.kept_reads); without bytes at the peer's end."""
 
     def broke(self, error: OSError) -> None:
         """The connection failed; nothing more comes."""

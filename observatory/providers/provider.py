@@ -14,7 +14,7 @@ WIRE_OF: Mapping[str, Literal["openai", "responses", "messages"]] = {
     "responses": "responses",
     "messages": "messages",
 }
-"""The wire (endpoints.wires) that is spoken for it."""
+"""The wire (wires.wires) that is spoken for it."""
 
 
 @dataclass(frozen=True, slots=True)
