@@ -67,7 +67,7 @@ def family(keeper_id: int) -> list[psutil.Process]:
     return [top, *below]
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 30) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 120) -> None:
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, f"never came: {what}"
