@@ -24,7 +24,7 @@ SLOW = {
     "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots "
     "library_paths seals broken_folders export housekeeping earlier_runs torn_journals query views "
     "matrix_views throttle_view",
-    "endpoints": "emulator_load emulator_openai emulator_server",
+    "endpoints": "emulator_load emulator_openai emulator_server kept_child vllm",
     "endpoints/engines": "install",
     "cli": "engine console sql_verbs money prices main faults wheel change_notes",
     "workload": "odd_yaml shipped_scenarios",
