@@ -24,12 +24,13 @@ SLOW = {
     "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots "
     "library_paths seals broken_folders export housekeeping earlier_runs torn_journals query views "
     "matrix_views throttle_view",
-    "endpoints": "emulator_load emulator_openai emulator_server kept_child vllm",
+    "endpoints": "emulator_load emulator_openai emulator_server kept_child vllm models wire_cuts",
     "endpoints/engines": "install",
     "cli": "engine console sql_verbs money prices main faults wheel change_notes",
     "workload": "odd_yaml shipped_scenarios",
     "analysis": "limit_finding blocks coverage",
     "benchmarks": "answer_path",
+    "telemetry": "nvml carbon",
 }
 """Modules that need no engine and together take longer than all others: they build sites, make databases or
 start load generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
