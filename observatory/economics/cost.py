@@ -30,24 +30,27 @@ def token_charges(
 
     cached_tokens and cache_write_tokens are parts of prompt_tokens; where they are not known, or have no
     price of their own, they are charged as any prompt token. A prompt beyond a tier's start is charged at
-    that tier in whole. Empty where a count is missing or the counts contradict each other.
+    that tier in whole. Without a price of both input and output no kind has one. Empty where a count is
+    missing or the counts contradict each other.
     """
     if prompt_tokens is None or output_tokens is None:
         return []
     cached, written = cached_tokens or 0, cache_write_tokens or 0
     if min(prompt_tokens, output_tokens, cached, written) < 0 or cached + written > prompt_tokens:
         return []
-    fresh = prices.row("input")
+    fresh, output = prices.row("input"), prices.row("output")
+    priced = fresh is not None and output is not None
 
     def charge(kind: PriceKind, tokens: int, row: PriceRow | None) -> TokenCharge:
-        return TokenCharge(kind, tokens, None if row is None else row.usd_at(prompt_tokens))
+        known = row if priced else None
+        return TokenCharge(kind, tokens, None if known is None else known.usd_at(prompt_tokens))
 
     charges = [charge("input", prompt_tokens - cached - written, fresh)]
     if cached:
         charges.append(charge("cached_input", cached, prices.row("cached_input") or fresh))
     if written:
         charges.append(charge("cache_write", written, prices.row("cache_write") or fresh))
-    charges.append(charge("output", output_tokens, prices.row("output")))
+    charges.append(charge("output", output_tokens, output))
     return charges
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.economics.cost import request_cost_usd
+from observatory.economics.cost import request_cost_usd, token_charges
 from observatory.economics.prices import AppliedPrices, PriceRow
 
 TOKENS = AppliedPrices(
@@ -39,6 +39,16 @@ def test_missing_or_contradicting_counts_have_no_cost(
     prompt: int | None, cached: int | None, output: int | None
 ) -> None:
     assert request_cost_usd(TOKENS, prompt, cached, output) is None
+
+
+@pytest.mark.parametrize("kind", ["input", "output"])
+def test_one_price_of_two_prices_nothing(kind: str) -> None:
+    """The charges of an answer add up to its cost, so that none has a price where there is no cost."""
+    half = AppliedPrices([row for row in TOKENS.rows if row.kind == kind], "example")
+    assert request_cost_usd(half, 100, 20, 10) is None
+    charges = token_charges(half, 100, 20, 10)
+    assert sum(charge.tokens for charge in charges) == 110
+    assert {charge.usd_per_million for charge in charges} == {None}
 
 
 def test_no_price_has_no_cost() -> None:
