@@ -136,8 +136,10 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
                 where=str(path),
                 fix="read it with the version that wrote it, which its `software` names",
             )
-        return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        manifest = msgspec.json.decode(data, type=Manifest)
+        _ = manifest.stored.telemetry.interval_s  # the scenario's parts that code reads
+        return manifest
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise EnvironmentFailed(
             f"the manifest is damaged: {str(error).partition(' while ')[0]}",
             where=str(path),

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,13 @@ from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
 from observatory.store.campaigns import unfinished_campaigns
 from observatory.store.database import connect
-from observatory.store.manifest import NEWBORN_S, read_manifest, run_folders, stray_folders
+from observatory.store.manifest import (
+    MANIFEST_NAME,
+    NEWBORN_S,
+    read_manifest,
+    run_folders,
+    stray_folders,
+)
 from observatory.store.rebuild import rebuild
 from observatory.store.recovery import recover_crashed
 from observatory.store.run_folder import list_runs, resolve_runs
@@ -93,6 +100,7 @@ os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
 RECOVERS = """
 import sys
 from pathlib import Path
+from typing import Any
 from observatory.core.workspace import open_workspace
 from observatory.runner.recovery import seal_crashed_runs
 print(*seal_crashed_runs(open_workspace(Path(sys.argv[1]))), sep="\\n")
@@ -206,3 +214,26 @@ def test_a_pipe_in_place_of_a_file_is_named_and_nothing_waits_for_it(
     [line] = found.left_out
     assert str(stocked.runs / "r0" / name) in line
     assert "is not a regular file" in line
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"workload": {"cache": 5}},
+        {"workload": ["tasks"]},
+        {"telemetry": {"interval": "soon"}},
+        {"slo": {"attainment": "most"}},
+        {"stages": {"concurrency": 1}},
+    ],
+)
+def test_a_scenario_that_cannot_be_read_is_named_and_stops_nothing(
+    stocked: Workspace, part: dict[str, Any]
+) -> None:
+    sealed_run(stocked, manifest("r1"))
+    path = sealed_run(stocked, manifest("r0")) / MANIFEST_NAME
+    plain = json.loads(path.read_bytes())
+    plain["scenario"] |= part
+    path.write_text(json.dumps(plain))
+    result = rebuild(stocked, stage_rows)
+    assert result.ingested == ("r1",)
+    assert [line for line in result.left_out if "r0" in line and "manifest is damaged" in line]
