@@ -5,6 +5,7 @@ Every price is applied here, in Python; the database only adds the rows up.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import polars as pl
 
@@ -15,22 +16,21 @@ from observatory.economics.cost import token_charges
 from observatory.economics.counts import AnswerCounts, billable
 from observatory.economics.machine_money import Component, machine_components
 from observatory.economics.price_rows import MILLION, AppliedPrices, PriceKind
-from observatory.store.frames import RunFrames, frame_of
+from observatory.store.frames import RunFrames, polars_schema
 from observatory.store.schema import BILLED_TOKENS
 
-_COUNTS = pl.struct(
-    "prompt_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "output_tokens_from",
-    "outcome",
-    "finish_reason",
+_KEY = ("stage", "request", "attempt")
+_COUNTS = (
+    pl.col("prompt_tokens"),
+    pl.col("cached_tokens"),
+    pl.col("cache_write_tokens"),
+    pl.col("output_tokens"),
+    pl.col("output_tokens_from"),
+    pl.col("outcome"),
+    pl.col("finish_reason"),
     pl.col("saw_done").fill_null(value=False),
     pl.col("event_gap_ns").list.len().fill_null(0),
-    (pl.col("answer_characters").fill_null(0) + pl.col("reasoning_characters").fill_null(0)).alias(
-        "characters"
-    ),
+    pl.col("answer_characters").fill_null(0) + pl.col("reasoning_characters").fill_null(0),
 )
 """In the order of AnswerCounts."""
 _MILLION_TOKENS = "million tokens"
@@ -38,19 +38,26 @@ _MILLION_TOKENS = "million tokens"
 
 def billed_tokens(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
     """One row an attempt and kind of token, of the attempts whose counts can be billed; columns of
-    BILLED_TOKENS without run_id. usd_per_million is null where the target has no price by tokens."""
+    BILLED_TOKENS without run_id. usd_per_million is null where the target has no price by tokens.
+
+    Rows are many: prices are applied once for equal counts, and columns are built, not rows.
+    """
     prices = AppliedPrices.from_dict(manifest.target.price)
-    rows = [
-        (stage, request, attempt, *charge)
-        for stage, request, attempt, counts in frames.attempts.select(
-            "stage", "request", "attempt", _COUNTS.alias("counts")
-        ).iter_rows()
-        if billable(answer := AnswerCounts(*counts.values()))
-        for charge in token_charges(
-            prices, answer.prompt, answer.cached, answer.output, answer.cache_write
-        )
-    ]
-    return frame_of(BILLED_TOKENS, rows)
+    charges_of = lru_cache(maxsize=65_536)(partial(token_charges, prices))
+    columns = (frames.attempts.select(one.alias("of")).to_series().to_list() for one in _COUNTS)
+    places, charges = [], []
+    for place, counts in enumerate(map(AnswerCounts, *columns)):
+        if billable(counts):
+            found = charges_of(counts.prompt, counts.cached, counts.output, counts.cache_write)
+            charges += found
+            places += [place] * len(found)
+    kinds, tokens, usd = zip(*charges, strict=True) if charges else ((), (), ())
+    schema = polars_schema(BILLED_TOKENS)
+    return frames.attempts.select(_KEY)[places].with_columns(
+        pl.Series("kind", kinds, schema["kind"]),
+        pl.Series("tokens", tokens, schema["tokens"]),
+        pl.Series("usd_per_million", usd, schema["usd_per_million"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
