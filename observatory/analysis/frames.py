@@ -8,6 +8,7 @@ import re
 
 import polars as pl
 
+from observatory.core import metric as metrics
 from observatory.core.metric import COUNTED, HELD_BACK, REQUEST_METRICS
 from observatory.store.frames import RunFrames
 
@@ -74,14 +75,10 @@ STALE = (
 """Of attempts: the server had closed the kept connection, or closed it without a byte of an answer."""
 
 
-RATE_LIMITED = (pl.col("http_status") == 429).fill_null(False) | (
-    pl.col("error_kind") == "rate_limited"
-).fill_null(False)
-"""Of attempts: refused for this client's own limit, by a 429 (RFC 6585, 4) or in words with another status."""
-OVERLOADED = pl.col("http_status").is_in([503, 529]).fill_null(False) | (
-    pl.col("error_kind") == "overloaded"
-).fill_null(False)
-"""Of attempts: the service has too much to do, whoever sends; also stated inside a 200."""
+RATE_LIMITED, OVERLOADED = pl.sql_expr([metrics.RATE_LIMITED, metrics.OVERLOADED])
+"""Of attempts: core.metric's rules."""
+FINAL_OVERLOADED = pl.sql_expr(re.sub(r"\b(http_status|error_kind)\b", r"a_\1", metrics.OVERLOADED))
+"""The same of a request's final attempt, over the columns of request_frame."""
 
 
 def request_frame(frames: RunFrames) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 
 from observatory.analysis.drift import relative_drift
 from observatory.analysis.findings import as_found, over_limit
-from observatory.analysis.frames import RATE_LIMITED
+from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
 from observatory.analysis.sensor_checks import host_of, probes_of, silences, tolerated_s
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
@@ -59,9 +59,8 @@ def errors(data: StageData) -> Iterator[Finding]:
         yield from over_limit("errors", failed / n, message, data.window.stage)
 
 
-_OVERLOADED = (503, 529)
 _KIND_OF_FAILURE = (
-    pl.when(pl.col("a_http_status").is_in(_OVERLOADED) | (pl.col("a_error_kind") == "overloaded"))
+    pl.when(FINAL_OVERLOADED)
     .then(pl.lit("overloaded"))
     .when(pl.col("outcome") == "throttled")
     .then(pl.lit("rate limited"))

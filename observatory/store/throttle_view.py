@@ -4,7 +4,7 @@ Counts are of its requests that stage metrics are over; quantiles are those of s
 their floors and their failures.
 """
 
-from observatory.core.metric import BY_NAME, COUNTED
+from observatory.core.metric import BY_NAME, COUNTED, OVERLOADED
 from observatory.store.stage_columns import column_name
 from observatory.store.view import View, ViewColumn
 
@@ -82,8 +82,7 @@ def _quantiles() -> tuple[ViewColumn, ...]:
 _TRIES = f"""WITH tries AS (
   SELECT run_id, stage, request, count(*) AS attempts,
     count(*) FILTER (WHERE outcome = 'throttled') AS throttled,
-    count(*) FILTER (WHERE outcome = 'throttled'
-      AND (http_status IN (503, 529) OR error_kind = 'overloaded')) AS overloaded,
+    count(*) FILTER (WHERE outcome = 'throttled' AND {OVERLOADED}) AS overloaded,
     min(sent_ns) FILTER (WHERE first_sent) AS first_sent_ns,
     max(sent_ns) FILTER (WHERE final) AS final_sent_ns,
     max(ended_ns) FILTER (WHERE final) AS final_ended_ns
