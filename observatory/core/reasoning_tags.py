@@ -3,13 +3,28 @@
 import re
 
 REASONING_TAG = re.compile(
-    r"<(/?)(?:[a-z]+:)?(?:think|thinking|thoughts?|reasoning)>", re.IGNORECASE
+    r"<(/)?(?:[a-z]+:)?(?:think|thinking|thoughts?|reasoning)>"
+    r"|(?-i:\[(/)?THINK\])"  # Magistral, Ministral: vLLM's mistral_reasoning_parser.py
+    r"|(?-i:<\|(?:START|(END))_THINKING\|>)"  # Cohere: github.com/ddalcu/mlx-serve/issues/213
+    r"|(?-i:<\|(?:begin|(end))_of_thought\|>)"  # Sky-T1, OpenThinker
+    r"|(?-i:\u25c1(/)?think\u25b7)",  # Kimi: github.com/MoonshotAI/Kimi-Dev/issues/6
+    re.IGNORECASE,
 )
-"""Opening or closing, the latter with a slash as its group."""
+"""Opening or closing; a closing one has a group (is_closing)."""
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _QUOTES = frozenset("`'\"\u2018\u2019\u201c\u201d")
 _LINE = 200
 """Characters of a line that are searched for the backticks around a tag."""
+
+
+def may_have_tags(text: str) -> bool:
+    """Whether a tag may be in a text; cheaper than a search."""
+    return "<" in text or "THINK]" in text or "think\u25b7" in text
+
+
+def is_closing(tag: re.Match[str]) -> bool:
+    """Whether a match of REASONING_TAG is a closing tag."""
+    return tag.lastindex is not None
 
 
 def leading_reasoning(text: str, *, reasoned: bool = False) -> int:
@@ -29,11 +44,11 @@ def leading_reasoning(text: str, *, reasoned: bool = False) -> int:
             counted = tag.start()
             if fences % 2 or _is_quoted(text, tag):
                 continue
-            if not tag[1]:
+            if not is_closing(tag):
                 return 0
-        elif depth == 0 and tag[1] and end:
+        elif depth == 0 and is_closing(tag) and end:
             return end
-        depth = max(0, depth + (-1 if tag[1] else 1))
+        depth = max(0, depth + (-1 if is_closing(tag) else 1))
         at = tag.end()
         if depth == 0:
             end = at

@@ -7,7 +7,7 @@ here knows of scorers, references or records.
 import re
 import unicodedata
 
-from observatory.core.reasoning_tags import REASONING_TAG, leading_reasoning
+from observatory.core.reasoning_tags import REASONING_TAG, is_closing, leading_reasoning
 
 _WORD = re.compile(r"\S{1,256}")
 """A piece short enough for `unicodedata.normalize`, which takes quadratic time on a long run of
@@ -37,11 +37,11 @@ def without_reasoning(text: str, *, reasoned: bool = False) -> str:
     depth = 0
     at = 0
     for tag in REASONING_TAG.finditer(text):
-        if tag[1] and not depth:
+        if is_closing(tag) and not depth:
             continue
         if depth == 0:
             kept.append(text[at : tag.start()])
-        depth += -1 if tag[1] else 1
+        depth += -1 if is_closing(tag) else 1
         at = tag.end()
     if depth == 0:
         kept.append(text[at:])

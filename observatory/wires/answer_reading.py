@@ -8,7 +8,12 @@ from itertools import accumulate, pairwise
 from typing import ClassVar
 
 from observatory.connect.masking import MOST_MASKED
-from observatory.core.reasoning_tags import REASONING_TAG, leading_reasoning
+from observatory.core.reasoning_tags import (
+    REASONING_TAG,
+    is_closing,
+    leading_reasoning,
+    may_have_tags,
+)
 from observatory.wires.answer_json import Usage
 from observatory.wires.failures.failures import is_void
 from observatory.wires.failures.finish_reasons import BadEnd, end_of
@@ -224,7 +229,7 @@ class AnswerReading:
             self._take_repeats_apart()
         if self.content_pieces:
             text = "".join(self.content_pieces)
-            if "<" in text:
+            if may_have_tags(text):
                 self._take_thinking_apart(text)
             else:
                 self.content_pieces = [text]  # it is joined once
@@ -237,7 +242,7 @@ class AnswerReading:
         if not end:
             return
         first = REASONING_TAG.match(text.lstrip())
-        if first is None or first[1]:
+        if first is None or is_closing(first):
             self.note_odd(UNOPENED)
         begin = len(self.reasoning_pieces)
         thought = REASONING_TAG.sub("", text[:end])

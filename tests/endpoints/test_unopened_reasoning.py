@@ -143,3 +143,39 @@ def test_a_text_with_many_tags_in_code_is_read_in_linear_time() -> None:
 )
 def test_the_scorers_see_the_same_answer(text: str, reasoned: bool, kept: str) -> None:
     assert without_reasoning(text, reasoned=reasoned) == kept
+
+
+TAGS = [
+    ("<think>", "</think>"),
+    ("[THINK]", "[/THINK]"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+]
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole tags", "cut tags"])
+@pytest.mark.parametrize("opened", [True, False], ids=["opened", "unopened"])
+@pytest.mark.parametrize(("opening", "closing"), TAGS)
+@pytest.mark.parametrize("wire", ["openai", "messages", "responses"])
+def test_the_tags_of_other_models_are_reasoning_too(
+    wire: WireName, opening: str, closing: str, opened: bool, cut: bool
+) -> None:
+    """vllm-mlx/pull/599, ddalcu/mlx-serve/issues/213, Kimi-Dev/issues/6: served without their parsers."""
+    texts = [f"{opening if opened else ''}17 x 23 is", f" 391{closing}", "391"]
+    if cut:
+        texts = [
+            part for text in texts for part in (text[: len(text) // 2], text[len(text) // 2 :])
+        ]
+    answer = read(stream(bodies([one for one in texts if one])[wire]), wire=wire)
+    assert (answer.reasoning, answer.text) == ("17 x 23 is 391", "391")
+    assert (answer.attempt.odd_event == UNOPENED) == (not opened)
+    assert without_reasoning("".join(texts)) == "391"
+
+
+@pytest.mark.parametrize(
+    "text", ["[think] of a number", "[THINKING] is allowed", "a <|end|> b", "\u25c1 and \u25b7"]
+)
+def test_what_only_looks_like_a_tag_is_text(text: str) -> None:
+    answer = read(stream(bodies([text])["openai"]))
+    assert (answer.reasoning, answer.text) == ("", text)
