@@ -13,6 +13,7 @@ import typer.main
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.cli.main import app
 from observatory.core.errors import ExitCode
+from observatory.core.reasons import REASONS
 from observatory.core.scenario import Scenario
 from observatory.store.dictionary import data_dictionary
 from observatory.store.macros import MACROS
@@ -21,7 +22,7 @@ LIST = Path(__file__).parent / "data" / "public_names.json"
 
 
 def public_names() -> dict[str, list[str]]:
-    """Verbs, options, exit codes, scenario keys, tables, columns, macros and finding codes of this code."""
+    """Verbs, options, exit codes, scenario keys, tables, columns, macros, finding and reason codes of this code."""
     verbs = dict(_verbs(typer.main.get_command(app), ()))
     return {
         "verbs": sorted(verbs),
@@ -37,6 +38,7 @@ def public_names() -> dict[str, list[str]]:
             f"{macro.name}({parameter.name})" for macro in MACROS for parameter in macro.parameters
         ),
         "finding codes": sorted(THRESHOLDS),
+        "reason codes": sorted(REASONS),
     }
 
 

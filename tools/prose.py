@@ -5,7 +5,7 @@
 
 It counts words such as say, tell, ask and stand, which describe persons, per 1,000 words of text. It does not know
 of what they are used: in a quotation, or of a person, they are right. Texts in backquotes and in fenced code are left
-out. For comparison: docs/development.md.
+out.
 """
 
 import argparse

@@ -51,7 +51,8 @@ def breakeven(
     """
     from observatory.analysis.serving import answer
     from observatory.cli.change_notes import note_changes
-    from observatory.cli.money_views import answer_json, print_answer, print_json
+    from observatory.cli.money_json import answer_json
+    from observatory.cli.money_views import print_answer, print_json
     from observatory.core.workspace import open_workspace
     from observatory.store.money import money_rows
     from observatory.store.run_folder import resolve_runs
