@@ -314,26 +314,6 @@ def bill(reader: Reader, run_id: str) -> Row:
     return row
 
 
-def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:
-    """Of every try what its target's limits are read from (analysis.limit_reading)."""
-    return reader.frame(
-        """
-        SELECT stage, sent_ns, ended_ns, outcome, http_status, error_kind, error_text, retry_after_s, rate_limit_headers,
-               prompt_tokens, output_tokens
-        FROM attempts WHERE run_id = $run_id ORDER BY stage, request, attempt
-        """,
-        run_id=run_id,
-    )
-
-
-def limit_costs(reader: Reader, run_id: str) -> pl.DataFrame:
-    """cost_usd of every request of a run."""
-    return reader.frame(
-        "SELECT cost_usd FROM requests WHERE run_id = $run_id ORDER BY stage, request",
-        run_id=run_id,
-    )
-
-
 def outcomes(reader: Reader, run_id: str) -> list[Row]:
     """How many requests of each stage ended how: stage, outcome, n."""
     return reader.rows(
