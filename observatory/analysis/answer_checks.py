@@ -135,7 +135,7 @@ def odd_events(data: StageData) -> Iterator[Finding]:
     count = int(odd.get_column("odd_events").sum())
     example = str(odd.get_column("odd_event").drop_nulls().first())
     message = (
-        f"{count_of(odd.height, 'answer holds', 'answers hold')} {count_of(count, 'event')} that their API does not know and that were passed "
+        f"{count_of(odd.height, 'answer holds', 'answers hold')} {count_of(count, 'event')} that their API does not define: read where that is clear, else passed "
         f'over, e.g. "{example}"'
     )
     yield as_found("odd_events", message, data.window.stage, count)

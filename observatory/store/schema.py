@@ -284,7 +284,7 @@ ATTEMPTS = Table(
         Column(
             "odd_events",
             "INTEGER",
-            "events that the wire does not know and that were passed over; null in older runs",
+            "events that the wire does not define: read where that is clear, else passed over; null in older runs",
         ),
         Column("odd_event", "VARCHAR", "the first of them, or what was odd"),
         Column(
