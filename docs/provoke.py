@@ -31,8 +31,8 @@ from observatory.core.sample import Sample
 from observatory.core.scenario import Timing
 from observatory.core.workspace import shipped
 from observatory.emulator.emulator import EMULATED_MODEL
+from observatory.inputs.strict_yaml import read_yaml
 from observatory.quality.scorers import score
-from observatory.workload.strict_yaml import read_yaml
 
 SCENARIOS = shipped("scenarios") / "verdicts"
 PATIENCE_S = 120.0

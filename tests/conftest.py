@@ -27,7 +27,7 @@ SLOW = {
     "endpoints": "emulator_load emulator_openai emulator_server kept_child vllm models wire_cuts",
     "endpoints/engines": "install",
     "cli": "engine console sql_verbs money prices main faults wheel change_notes",
-    "workload": "odd_yaml shipped_scenarios",
+    "inputs": "odd_yaml shipped_scenarios",
     "analysis": "limit_finding blocks coverage",
     "benchmarks": "answer_path",
     "telemetry": "nvml carbon",

@@ -136,9 +136,9 @@ def key_checks(
     from observatory.core.errors import ObservatoryError
     from observatory.core.target import ApiTarget
     from observatory.core.workspace import shipped
+    from observatory.inputs.scenario_files import load_targets, read_targets
     from observatory.providers.catalogue import PROVIDERS
     from observatory.telemetry.checkup import Check
-    from observatory.workload.scenario_files import load_targets, read_targets
 
     values = os.environ if environment is None else environment
     wanted: dict[str, str] = {}

@@ -63,7 +63,7 @@ def emulate(
     """
     from observatory.core.workspace import open_workspace
     from observatory.emulator.emulator import EmulatorConfig, serve
-    from observatory.workload.profile_files import DEFAULT_PROFILE, load_profile
+    from observatory.inputs.profile_files import DEFAULT_PROFILE, load_profile
 
     workspace = open_workspace()
     if list_:
@@ -89,7 +89,7 @@ def emulate(
 
 def listing(workspace: "Workspace") -> list[str]:
     """Each profile's name and what it is for, or why it cannot be read."""
-    from observatory.workload.profile_files import list_profiles
+    from observatory.inputs.profile_files import list_profiles
 
     listed = list_profiles(workspace)
     width = max(len(entry.name) for entry in listed)

@@ -25,15 +25,15 @@ from observatory.economics.ledger_book import (
 from observatory.economics.price_book import KINDS, BookRow, priced, tier_of
 from observatory.economics.price_files import AgreedPrices, agreed_prices, book_of
 from observatory.economics.prices import AppliedPrices, prices_of
-from observatory.providers.catalogue import PROVIDERS
-from observatory.store.migrations import quote
-from observatory.workload.complaints import did_you_mean
-from observatory.workload.scenario_files import (
+from observatory.inputs.scenario_files import (
     PRICES_FILE,
     list_scenarios,
     load_scenario,
     load_targets,
 )
+from observatory.inputs.validation_errors import did_you_mean
+from observatory.providers.catalogue import PROVIDERS
+from observatory.store.migrations import quote
 
 if TYPE_CHECKING:
     from observatory.core.target import Target

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
     from observatory.core.target import Target
     from observatory.core.workspace import Workspace
+    from observatory.inputs.scenario_files import LoadedScenario
     from observatory.runner.quoting import CampaignQuote
     from observatory.runner.sitting import Request
-    from observatory.workload.scenario_files import LoadedScenario
 
 
 def run(
@@ -194,8 +194,8 @@ def _request(
     resume: str | None,
 ) -> "Request":
     from observatory.core.errors import BadInput
+    from observatory.inputs.scenario_files import load_scenario, read_scenario
     from observatory.runner.sitting import Request
-    from observatory.workload.scenario_files import load_scenario, read_scenario
 
     written = read_scenario(name, workspace)
     matrix = written.matrix
@@ -298,7 +298,7 @@ def _targets(
     from observatory.cli.endpoint_names import unused_name
     from observatory.core.errors import BadInput
     from observatory.core.target import UrlTarget
-    from observatory.workload.scenario_files import pick_target
+    from observatory.inputs.scenario_files import pick_target
 
     url, model = endpoint.url, endpoint.model
     own, folder = loaded.targets, loaded.path.parent

@@ -27,7 +27,7 @@ def list_(json_output: JsonOption = False) -> None:
     """
     from observatory.cli.scenario_views import print_json, print_listing
     from observatory.core.workspace import open_workspace
-    from observatory.workload.scenario_files import list_scenarios
+    from observatory.inputs.scenario_files import list_scenarios
 
     listed = list_scenarios(open_workspace())
     if json_output:
@@ -54,7 +54,7 @@ def show(name: NameArgument, json_output: JsonOption = False) -> None:
     """
     from observatory.cli.scenario_views import print_json, print_scenario
     from observatory.core.workspace import open_workspace
-    from observatory.workload.scenario_files import load_scenario
+    from observatory.inputs.scenario_files import load_scenario
 
     loaded = load_scenario(name, open_workspace())
     if json_output:
@@ -122,7 +122,7 @@ def schema(
     from observatory.core.errors import EnvironmentFailed
     from observatory.core.scenario import Scenario
     from observatory.economics.price_files import PriceFile
-    from observatory.workload.scenario_files import TargetsFile, json_schema
+    from observatory.inputs.scenario_files import TargetsFile, json_schema
 
     text = json_schema(PriceFile if prices else TargetsFile if targets else Scenario)
     if out is None:
@@ -149,8 +149,8 @@ def plan(
     """
     from observatory.cli.scenario_views import plan_facts, print_json, print_plan
     from observatory.core.workspace import open_workspace
+    from observatory.inputs.scenario_files import load_scenario
     from observatory.workload.planning import make_plan
-    from observatory.workload.scenario_files import load_scenario
 
     loaded = load_scenario(name, open_workspace(), seed=seed)
     facts = plan_facts(make_plan(loaded.scenario, loaded.path.parent, _note), loaded.design)
@@ -165,7 +165,7 @@ def _note(text: str) -> None:
 
 
 def _everything(workspace: "Workspace") -> list[str]:
-    from observatory.workload.scenario_files import PRICES_FILE, TARGETS_FILE, list_scenarios
+    from observatory.inputs.scenario_files import PRICES_FILE, TARGETS_FILE, list_scenarios
 
     files = [
         str(folder / name) for folder in workspace.scenarios for name in (TARGETS_FILE, PRICES_FILE)
@@ -179,15 +179,15 @@ def _everything(workspace: "Workspace") -> list[str]:
 def _checked(name: str, workspace: "Workspace") -> str:
     """What there is to say of one good file; BadInput where it is not good."""
     from observatory.economics.price_files import book_of, read_price_file
-    from observatory.runner.preflight import check_levels
-    from observatory.runner.references import check_references
-    from observatory.workload.planning import make_plan
-    from observatory.workload.scenario_files import (
+    from observatory.inputs.scenario_files import (
         PRICES_FILE,
         TARGETS_FILE,
         load_scenario,
         read_targets,
     )
+    from observatory.runner.preflight import check_levels
+    from observatory.runner.references import check_references
+    from observatory.workload.planning import make_plan
 
     if Path(name).name == PRICES_FILE:
         return f"fine; prices: {len(book_of(read_price_file(Path(name))).rows)}"

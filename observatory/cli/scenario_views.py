@@ -16,8 +16,8 @@ from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
 from observatory.core.target import Target
 from observatory.core.units import format_duration, human_level
-from observatory.workload.scenario_files import ListedScenario, LoadedScenario
-from observatory.workload.text_files import shown_path
+from observatory.inputs.scenario_files import ListedScenario, LoadedScenario
+from observatory.inputs.text_files import shown_path
 
 FIRST_OFFSETS = 5
 

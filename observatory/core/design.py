@@ -1,6 +1,6 @@
 """What a matrix became: its cells as targets, and the turns in which they are measured.
 
-Plain values: expanding a matrix is `workload.matrix`' part, measuring it the runner's.
+Plain values: expanding a matrix is `inputs.matrix`' part, measuring it the runner's.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """A matrix as a person writes it: one target in many settings, or several targets, measured as one.
 
-It says what is to be varied; making targets of it, and their order, is `workload.matrix`' part.
+It says what is to be varied; making targets of it, and their order, is `inputs.matrix`' part.
 """
 
 import re

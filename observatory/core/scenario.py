@@ -1,6 +1,6 @@
 """What a person asks to be measured: the scenario file's models, strict and unit-carrying.
 
-Reading YAML, resolving target names and giving line numbers is `workload.scenario_files`' part.
+Reading YAML, resolving target names and giving line numbers is `inputs.scenario_files`' part.
 """
 
 import hashlib

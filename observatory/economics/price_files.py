@@ -23,10 +23,10 @@ from observatory.economics.ledger_book import LEDGER, find_listed, ledger_versio
 from observatory.economics.list_prices import check_countable
 from observatory.economics.price_book import STANDARD_TIERS, Book, BookRow, priced, tier_of
 from observatory.economics.prices import AppliedPrices
-from observatory.workload.complaints import Complaint, complaints_of, refusal
-from observatory.workload.scenario_files import PRICES_FILE
-from observatory.workload.strict_yaml import Document, read_yaml
-from observatory.workload.text_files import shown_path
+from observatory.inputs.scenario_files import PRICES_FILE
+from observatory.inputs.strict_yaml import Document, read_yaml
+from observatory.inputs.text_files import shown_path
+from observatory.inputs.validation_errors import Complaint, complaints_of, refusal
 
 Usd = Annotated[float | None, Field(ge=0)]
 TokenKind = Literal["input", "output", "cached_input", "cache_write"]

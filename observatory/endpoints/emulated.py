@@ -15,8 +15,8 @@ from observatory.core.workspace import open_workspace
 from observatory.emulator.emulator import EMULATED_MODEL, EmulatorConfig
 from observatory.emulator.requests import EMULATOR, TOKENIZER
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.inputs.profile_files import load_profile
 from observatory.processes.server_child import ServerChild
-from observatory.workload.profile_files import load_profile
 
 START_TIMEOUT_S = 30.0
 

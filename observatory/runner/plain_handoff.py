@@ -14,9 +14,9 @@ from observatory.core.clock import new_anchor
 from observatory.core.target import UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.inputs.scenario_files import load_scenario
 from observatory.load.handoff import Handoff, put_handoff
 from observatory.workload.planning import make_plan
-from observatory.workload.scenario_files import load_scenario
 
 
 def main() -> None:

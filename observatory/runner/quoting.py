@@ -16,11 +16,11 @@ from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Speed, Spread
 from observatory.endpoints.api import offer_of
+from observatory.inputs.profile_files import load_profile
 from observatory.providers.catalogue import PROVIDERS
 from observatory.runner.sitting import Request
 from observatory.store.campaigns import missing
 from observatory.store.earlier_runs import earlier_run
-from observatory.workload.profile_files import load_profile
 
 ASK_ABOVE_USD = 1.0
 """A campaign that may cost more than this asks first."""

@@ -18,12 +18,12 @@ from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import LEDGER, ledger_book, ledger_version
 from observatory.economics.price_book import Book
 from observatory.economics.price_files import agreed_prices, book_of
+from observatory.inputs.scenario_files import PRICES_FILE
 from observatory.store.database import transaction
 from observatory.store.files import disk_error, replacing
 from observatory.store.frames import polars_schema
 from observatory.store.library_paths import library_path
 from observatory.store.schema import PRICE_BOOK
-from observatory.workload.scenario_files import PRICES_FILE
 
 FOLDER = "prices"
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")

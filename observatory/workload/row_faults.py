@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from observatory.workload.complaints import Complaint
+from observatory.inputs.validation_errors import Complaint
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.workload.complaints import Complaint, did_you_mean
+from observatory.inputs.validation_errors import Complaint, did_you_mean
 from observatory.workload.foreign_formats import refuse_foreign_header
 
 _JSON_COLUMNS = ("messages", "tools", "metadata")

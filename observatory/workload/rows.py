@@ -14,14 +14,14 @@ from pydantic import Field, ValidationError, field_validator
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload, Scorer, TaskSet
 from observatory.core.strict import Strict
+from observatory.inputs.strict_yaml import Document
+from observatory.inputs.text_files import read_text, shown_path
+from observatory.inputs.validation_errors import Complaint, complaints_of, refusal
 from observatory.workload.asks import Ask
-from observatory.workload.complaints import Complaint, complaints_of, refusal
 from observatory.workload.foreign_formats import refuse_foreign_record, refuse_json_document
 from observatory.workload.row_faults import row_faults
 from observatory.workload.row_files import BadCells, csv_values, jsonl_values
-from observatory.workload.strict_yaml import Document
 from observatory.workload.tasks import read_task_set
-from observatory.workload.text_files import read_text, shown_path
 
 MAX_ROWS = 200_000
 """Workers hold every item; a longer file is cut into several."""

@@ -10,8 +10,8 @@ import pytest
 
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.workspace import Workspace, shipped
+from observatory.inputs.scenario_files import load_scenario
 from observatory.workload.planning import make_plan
-from observatory.workload.scenario_files import load_scenario
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "verdicts.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from observatory.core.errors import BadInput
 from observatory.core.profile import Profile
 from observatory.core.workspace import shipped
 from observatory.emulator.emulator import Served
-from observatory.workload.profile_files import read_profile
+from observatory.inputs.profile_files import read_profile
 
 verb = typer.Typer()
 verb.command()(emulate)

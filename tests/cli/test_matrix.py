@@ -18,6 +18,7 @@ from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
+from observatory.inputs.scenario_files import load_scenario
 from observatory.runner.finish import FinishedRun
 from observatory.store.campaigns import (
     CAMPAIGN_FORMAT,
@@ -28,7 +29,6 @@ from observatory.store.campaigns import (
     write_campaign,
 )
 from observatory.store.warehouse import IngestResult
-from observatory.workload.scenario_files import load_scenario
 from tests.store.made_runs import facts, manifest, sealed_run, stage
 
 SCENARIO = """\

@@ -24,7 +24,7 @@ from observatory.economics.price_files import (
     read_price_file,
 )
 from observatory.economics.prices import AppliedPrices, prices_of
-from observatory.workload.scenario_files import json_schema, list_scenarios
+from observatory.inputs.scenario_files import json_schema, list_scenarios
 from tests.economics.made_ledger import made_ledger
 
 TARGET: TypeAdapter[Any] = TypeAdapter(Target)

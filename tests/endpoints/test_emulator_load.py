@@ -14,7 +14,7 @@ from observatory.core.profile import Profile, Slowdown
 from observatory.core.workspace import shipped
 from observatory.emulator.capacity import capacity_rps, mean_gaps, mean_service_s
 from observatory.emulator.load import load_factor
-from observatory.workload.profile_files import read_profile
+from observatory.inputs.profile_files import read_profile
 from tests.endpoints.emulated_streams import profile
 from tests.endpoints.virtual_time import World, world
 

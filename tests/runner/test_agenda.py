@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.workspace import Workspace
+from observatory.inputs.matrix import turns_of
+from observatory.inputs.scenario_files import LoadedScenario, load_scenario
 from observatory.runner import campaign
 from observatory.runner.agenda import Diary, find_campaign, new_diary, resumed
 from observatory.runner.pace import Pace
@@ -27,9 +29,7 @@ from observatory.store.campaigns import (
     unfinished_campaigns,
 )
 from observatory.store.run_folder import hold_lock
-from observatory.workload.matrix import turns_of
 from observatory.workload.planning import make_plan
-from observatory.workload.scenario_files import LoadedScenario, load_scenario
 
 SCENARIO = """\
 name: sweep

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from observatory.core.errors import BadInput
 from observatory.core.profile import Profile
 from observatory.core.workspace import Workspace, shipped
-from observatory.workload.complaints import complaints_of, did_you_mean, refusal
-from observatory.workload.strict_yaml import read_yaml
+from observatory.inputs.strict_yaml import read_yaml
+from observatory.inputs.validation_errors import complaints_of, did_you_mean, refusal
 
 FOLDER = "profiles"
 DEFAULT_PROFILE = "chat-api"

@@ -11,13 +11,13 @@ from observatory.core.errors import BadInput
 from observatory.core.profile import Profile
 from observatory.core.target import EmulatedTarget
 from observatory.core.workspace import Workspace, shipped
-from observatory.workload.profile_files import (
+from observatory.inputs.profile_files import (
     DEFAULT_PROFILE,
     list_profiles,
     load_profile,
     read_profile,
 )
-from observatory.workload.scenario_files import load_scenario, read_targets
+from observatory.inputs.scenario_files import load_scenario, read_targets
 
 FILES = sorted((shipped("scenarios") / "profiles").glob("*.yaml"))
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"

@@ -16,7 +16,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.literal_secrets import ENVIRONMENT_NAME
 from observatory.core.target import NAME
-from observatory.workload.strict_yaml import Document, Place
+from observatory.inputs.strict_yaml import Document, Place
 
 MAX_SHOWN = 20
 MORE_LINES = 5

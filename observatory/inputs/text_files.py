@@ -5,7 +5,7 @@ from pathlib import Path
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.workload.foreign_files import PEEK_BYTES, reencode, refuse_foreign_bytes
+from observatory.inputs.foreign_files import PEEK_BYTES, reencode, refuse_foreign_bytes
 
 _DOS_END = re.compile(r"\x1a\s*\Z")
 """The mark that some programs of Windows still write where a text ends."""

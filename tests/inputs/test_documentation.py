@@ -8,9 +8,9 @@ import yaml
 
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace
+from observatory.inputs.scenario_files import TargetsFile, load_scenario, read_targets
 from observatory.workload.planning import make_plan
 from observatory.workload.rows import Row
-from observatory.workload.scenario_files import TargetsFile, load_scenario, read_targets
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 KEY_PAGES = ("scenarios.md", "workloads.md", "emulator.md")

@@ -1,4 +1,4 @@
-"""Workspaces on disk for the workload's tests."""
+"""Workspaces on disk for the tests of inputs."""
 
 import textwrap
 from collections.abc import Callable

@@ -7,7 +7,7 @@ import pytest
 from observatory.core.errors import BadInput, ExitCode
 from observatory.core.target import LlamaCppTarget, UrlTarget, VllmTarget
 from observatory.core.workspace import Workspace
-from observatory.workload.scenario_files import (
+from observatory.inputs.scenario_files import (
     list_scenarios,
     load_scenario,
     load_targets,

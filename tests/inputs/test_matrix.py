@@ -11,9 +11,9 @@ from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.target import NAME, EmulatedTarget, LlamaCppTarget, VllmTarget
 from observatory.core.workspace import Workspace
-from observatory.workload.confounding import confounding
-from observatory.workload.matrix import cell_name, turns_of
-from observatory.workload.scenario_files import load_scenario
+from observatory.inputs.confounding import confounding
+from observatory.inputs.matrix import cell_name, turns_of
+from observatory.inputs.scenario_files import load_scenario
 
 HEAD = """\
 name: m

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from observatory.core.errors import BadInput
-from observatory.workload.text_files import read_text, shown_path
+from observatory.inputs.text_files import read_text, shown_path
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.errors import BadInput
-from observatory.workload.strict_yaml import parse_yaml, read_yaml
+from observatory.inputs.strict_yaml import parse_yaml, read_yaml
 
 JSON_VALUES = st.recursive(
     st.none()

@@ -12,16 +12,16 @@ from genai_prices import Usage, calc_price
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace, shipped
 from observatory.endpoints.api import api_connection, missing_keys
-from observatory.providers.catalogue import PROVIDERS
-from observatory.quality.scorers import reference_problem
-from observatory.workload.planning import make_plan
-from observatory.workload.scenario_files import (
+from observatory.inputs.scenario_files import (
     TargetsFile,
     json_schema,
     load_scenario,
     load_targets,
     read_targets,
 )
+from observatory.providers.catalogue import PROVIDERS
+from observatory.quality.scorers import reference_problem
+from observatory.workload.planning import make_plan
 
 FOLDER = shipped("scenarios")
 NO_SCENARIOS = ("targets.yaml", "prices.example.yaml")

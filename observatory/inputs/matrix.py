@@ -18,9 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 from observatory.core.design import Cell, Design, Turn
 from observatory.core.matrix import Matrix, same_level_in
 from observatory.core.target import Target
-from observatory.workload.complaints import Complaint, complaints_of, dotted, refusal
-from observatory.workload.confounding import confounding
-from observatory.workload.strict_yaml import Document, Place
+from observatory.inputs.confounding import confounding
+from observatory.inputs.strict_yaml import Document, Place
+from observatory.inputs.validation_errors import Complaint, complaints_of, dotted, refusal
 
 NAME_LENGTH = 64
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)

@@ -18,16 +18,16 @@ from observatory.core.scenario import Scenario
 from observatory.core.strict import Strict
 from observatory.core.target import Target
 from observatory.core.workspace import Workspace
-from observatory.workload.complaints import (
+from observatory.inputs.matrix import Setting, combinations_of, design_of
+from observatory.inputs.profile_files import load_profile
+from observatory.inputs.strict_yaml import Document, Place, read_yaml
+from observatory.inputs.validation_errors import (
     Complaint,
     complaints_of,
     did_you_mean,
     dotted,
     refusal,
 )
-from observatory.workload.matrix import Setting, combinations_of, design_of
-from observatory.workload.profile_files import load_profile
-from observatory.workload.strict_yaml import Document, Place, read_yaml
 
 TARGETS_FILE = "targets.yaml"
 PRICES_FILE = "prices.yaml"
