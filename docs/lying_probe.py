@@ -8,10 +8,10 @@ import time
 
 from observatory.core.clock import read_both
 from observatory.core.sample import Sample
-from observatory.telemetry.probe_buffer import SampleBuffer
-from observatory.telemetry.probe_server import ProbeServer
-from observatory.telemetry.probe_wire import PROTOCOL, About, Batch, ClockReading
-from observatory.telemetry.sensor import up
+from observatory.telemetry.probe.buffer import SampleBuffer
+from observatory.telemetry.probe.server import ProbeServer
+from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.sensors.sensor import up
 
 READINGS = {"gpu_power_w": 95_000.0, "gpu_power_limit_w": 700.0, "gpu_util_fraction": 0.5}
 EVERY_S = 0.5

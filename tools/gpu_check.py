@@ -24,12 +24,12 @@ from observatory.core.connection import Connection
 from observatory.core.sample import Sample
 from observatory.economics.window import counted, integrated
 from observatory.telemetry.instructions import ProbeAddress
-from observatory.telemetry.nvml import NvmlSensor
-from observatory.telemetry.nvml_readings import METRICS
 from observatory.telemetry.plausible import IMPLAUSIBLE, Plausibility
-from observatory.telemetry.probe_sensor import ProbeSensor
-from observatory.telemetry.remote_samples import RemoteHost
-from observatory.telemetry.update_periods import measure_update_periods
+from observatory.telemetry.remote.remote_samples import RemoteHost
+from observatory.telemetry.sensors.nvml import NvmlSensor
+from observatory.telemetry.sensors.nvml_readings import METRICS
+from observatory.telemetry.sensors.probe import ProbeSensor
+from observatory.telemetry.sensors.update_periods import measure_update_periods
 
 ENERGY_TOLERANCE = 0.03
 UTIL_TOLERANCE = 0.10

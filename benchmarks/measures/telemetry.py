@@ -26,10 +26,10 @@ from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.journal import decode_samples
 from observatory.core.sensors_asked import Telemetry
-from observatory.telemetry.engine_names import NAMES, of_target, translate
-from observatory.telemetry.exposition import read_page
 from observatory.telemetry.sampler_process import start_sampler
-from observatory.telemetry.scraping import Scrape, address_of
+from observatory.telemetry.scraping.exposition import read_page
+from observatory.telemetry.scraping.scrape import Scrape, address_of
+from observatory.telemetry.sensors.engine_names import NAMES, of_target, translate
 
 TESTS = Path(__file__).resolve().parents[2] / "tests" / "telemetry"
 PAGES = {

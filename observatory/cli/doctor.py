@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from observatory.core.workspace import Workspace
-    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.machine.checkup import Check
 
 KEY_VARIABLES = (
     "ANTHROPIC_API_KEY",
@@ -38,7 +38,7 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
     Example: observatory doctor --json
     """
     from observatory.core.workspace import open_workspace
-    from observatory.telemetry.checkup import machine_checks
+    from observatory.telemetry.machine.checkup import machine_checks
 
     workspace = open_workspace(results)
     checks = [
@@ -60,8 +60,8 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
 
 def package_checks() -> list["Check"]:
     """Python and every package that a run depends on; a missing one has a row of its own."""
-    from observatory.telemetry.checkup import Check
-    from observatory.telemetry.environment import PACKAGES, software_versions
+    from observatory.telemetry.machine.checkup import Check
+    from observatory.telemetry.machine.environment import PACKAGES, software_versions
 
     versions = software_versions()
     found = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -81,7 +81,7 @@ def engine_checks() -> list["Check"]:
     import sys
 
     from observatory.models.models import MODELS, Model, model_path
-    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.machine.checkup import Check
 
     # In a child: a build for another processor ends the process that imports it.
     tried = subprocess.run(
@@ -110,7 +110,7 @@ def vllm_check() -> "Check":
 
     from observatory.core.errors import ObservatoryError
     from observatory.engines.installed import installed_engines
-    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.machine.checkup import Check
 
     try:
         engines = installed_engines("vllm")
@@ -138,7 +138,7 @@ def key_checks(
     from observatory.core.workspace import shipped
     from observatory.inputs.scenario_files import load_targets, read_targets
     from observatory.providers.catalogue import PROVIDERS
-    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.machine.checkup import Check
 
     values = os.environ if environment is None else environment
     wanted: dict[str, str] = {}
@@ -173,7 +173,7 @@ def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
     """Which proxies the environment names for targets that are not on this machine."""
     from observatory.connect.proxies import named_proxies
     from observatory.core.errors import BadInput
-    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.machine.checkup import Check
 
     try:
         named = named_proxies(environment)
@@ -190,7 +190,7 @@ def calibration_check(workspace: "Workspace") -> "Check":
     from observatory.cli.calibrate import level_words
     from observatory.core.errors import ObservatoryError
     from observatory.runner.calibration import age_days, doubts, load_calibration, this_host
-    from observatory.telemetry.checkup import Check
+    from observatory.telemetry.machine.checkup import Check
 
     fix = "observatory calibrate (a minute and a half; --quick: half a minute)"
     try:

@@ -111,7 +111,7 @@ def this_host() -> "Host":
     from pathlib import Path
 
     from observatory.engines.install import Host
-    from observatory.telemetry.environment import describe_environment
+    from observatory.telemetry.machine.environment import describe_environment
 
     kept = ("os", "kernel", "architecture", "cpu_model", "cores_usable", "memory_bytes", "gpus",
             "gpu_driver")  # fmt: skip

@@ -77,7 +77,7 @@ def probe(
     Example: observatory probe --bind 10.0.0.7 --token-env PROBE_TOKEN --certificate gpu1.pem --watch-command "vllm serve"
     """
     from observatory.core.errors import BadInput
-    from observatory.telemetry.probe import ProbeConfig, is_loopback, serve_probe
+    from observatory.telemetry.probe.probe import ProbeConfig, is_loopback, serve_probe
 
     if watch_pid is not None and watch_command is not None:
         raise BadInput("give --watch-pid or --watch-command, not both")

@@ -29,7 +29,7 @@ from observatory.runner.preflight import OWN_FILES
 from observatory.runner.replay import BUSY_LIMIT, Servers, Shape, open_servers
 from observatory.runner.stopping import Stop
 from observatory.runner.trial import Bench, closed, open_loop, run_trial
-from observatory.telemetry.host_limits import raise_open_files, read_host_limits
+from observatory.telemetry.machine.host_limits import raise_open_files, read_host_limits
 
 GAP_S = 0.01
 FIRST_S = 0.1

@@ -16,8 +16,8 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, write_text
-from observatory.telemetry.environment import cpu_model
-from observatory.telemetry.host_limits import usable_cores
+from observatory.telemetry.machine.environment import cpu_model
+from observatory.telemetry.machine.host_limits import usable_cores
 
 CALIBRATION_FORMAT = 1
 FILE_NAME = "calibration.json"

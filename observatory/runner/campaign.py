@@ -50,9 +50,9 @@ from observatory.runner.stopping import Stop
 from observatory.runner.target_names import address_notes, check_names
 from observatory.store.campaigns import CAMPAIGN_NAME
 from observatory.store.run_lock import LOCK_NAME, hold_lock
-from observatory.telemetry.gpu_inventory import read_gpus
-from observatory.telemetry.host_limits import raise_open_files, read_host_limits
-from observatory.telemetry.probe_addresses import probe_addresses
+from observatory.telemetry.machine.gpu_inventory import read_gpus
+from observatory.telemetry.machine.host_limits import raise_open_files, read_host_limits
+from observatory.telemetry.remote.probe_addresses import probe_addresses
 from observatory.telemetry.sampler_process import check_pages
 from observatory.workload.planning import make_plan
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.target import LlamaCppTarget, Target, VllmTarget
-from observatory.telemetry.gpu_inventory import Gpu
+from observatory.telemetry.machine.gpu_inventory import Gpu
 
 IDLE_BYTES = 1_000 * 2**20
 """Used on a GPU that nobody computes on: a driver's own few hundred MB (an H100's are about 600 MiB)."""

@@ -15,8 +15,8 @@ from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import write_manifest
-from observatory.telemetry.probe_sensor import NOT_ASKED
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
+from observatory.telemetry.sensors.probe import NOT_ASKED
 
 COUNTERS_WITHIN_S = 10.0
 """codecarbon starts in 1.6 s on a quiet machine; a busy one is given several times that."""

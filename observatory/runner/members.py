@@ -36,8 +36,8 @@ from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
 from observatory.store.run_lock import hold_lock
 from observatory.store.target_addresses import address_hash, elsewhere
-from observatory.telemetry.environment import describe_environment, software_versions
-from observatory.telemetry.gpu_inventory import read_gpus
+from observatory.telemetry.machine.environment import describe_environment, software_versions
+from observatory.telemetry.machine.gpu_inventory import read_gpus
 
 if TYPE_CHECKING:
     from observatory.runner.finish import FinishedRun

@@ -20,7 +20,7 @@ from observatory.runner.capacity import (
     most_connections,
     pace_of,
 )
-from observatory.telemetry.host_limits import HostLimits
+from observatory.telemetry.machine.host_limits import HostLimits
 
 OWN_FILES = 128
 """Descriptors that a process needs beside its connections: libraries, journals, timers, pipes. A

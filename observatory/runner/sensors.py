@@ -6,7 +6,7 @@ from observatory.core.connection import Connection
 from observatory.core.target import BESIDE_API, ApiTarget, Target, UrlTarget, VllmTarget
 from observatory.runner.sitting import Sitting
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
-from observatory.telemetry.listening import listeners
+from observatory.telemetry.machine.listening import listeners
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 
 

@@ -33,7 +33,7 @@ from observatory.runner.ceiling import Trial
 from observatory.runner.leg import Leg, run_leg
 from observatory.runner.replay import BUSY_LIMIT, Servers, ServerWindow, Shape
 from observatory.store.run_folder import RunFrames, create_run, read_frames, seal
-from observatory.telemetry.host import busy_seconds, total_seconds
+from observatory.telemetry.sensors.host import busy_seconds, total_seconds
 from observatory.workload.planning import make_plan
 
 CLIENT_CODES = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from observatory.core.sample import Sample
-from observatory.telemetry.sensor import Sensor, down
+from observatory.telemetry.sensors.sensor import Sensor, down
 
 
 @dataclass(frozen=True, slots=True)

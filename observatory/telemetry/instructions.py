@@ -10,7 +10,7 @@ import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
-from observatory.telemetry.remote_samples import RemoteHost
+from observatory.telemetry.remote.remote_samples import RemoteHost
 
 READY = b"ready\n"
 """Written by the sampler to standard output when its first reading lies in the journal, and, where

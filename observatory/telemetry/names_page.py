@@ -7,8 +7,8 @@ test holds the page against this.
 import sys
 from pathlib import Path
 
-from observatory.telemetry.dcgm import FIELDS
-from observatory.telemetry.engine_names import ENGINES, VOCABULARY
+from observatory.telemetry.sensors.dcgm import FIELDS
+from observatory.telemetry.sensors.engine_names import ENGINES, VOCABULARY
 
 _TITLES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "sglang": "SGLang", "tgi": "TGI"}
 _UNITS = {1.0: "as it is", 1e-2: "from per cent", 1e-3: "from mJ", 2.0**20: "from MiB"}

@@ -18,22 +18,22 @@ import msgspec
 from observatory.core.journal import encode_entry
 from observatory.core.processes import die_with_parent
 from observatory.core.sample import Sample
-from observatory.telemetry.carbon import CodecarbonSensor
-from observatory.telemetry.cgroup import CgroupSensor
-from observatory.telemetry.dcgm import DcgmSensor
-from observatory.telemetry.engine import EngineSensor
-from observatory.telemetry.host import HostSensor
 from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
-from observatory.telemetry.nvml import NvmlSensor
-from observatory.telemetry.own_cpu import OwnCpuSensor
-from observatory.telemetry.probe_sensor import ProbeSensor
-from observatory.telemetry.process import ProcessSensor
-from observatory.telemetry.prometheus import PrometheusSensor
-from observatory.telemetry.rapl import RaplSensor
 from observatory.telemetry.sample_masking import SampleMasker
-from observatory.telemetry.sensor import Sensor
 from observatory.telemetry.sensor_set import SensorSet
-from observatory.telemetry.update_periods import measure_update_periods
+from observatory.telemetry.sensors.carbon import CodecarbonSensor
+from observatory.telemetry.sensors.cgroup import CgroupSensor
+from observatory.telemetry.sensors.dcgm import DcgmSensor
+from observatory.telemetry.sensors.engine import EngineSensor
+from observatory.telemetry.sensors.host import HostSensor
+from observatory.telemetry.sensors.nvml import NvmlSensor
+from observatory.telemetry.sensors.own_cpu import OwnCpuSensor
+from observatory.telemetry.sensors.probe import ProbeSensor
+from observatory.telemetry.sensors.process import ProcessSensor
+from observatory.telemetry.sensors.prometheus import PrometheusSensor
+from observatory.telemetry.sensors.rapl import RaplSensor
+from observatory.telemetry.sensors.sensor import Sensor
+from observatory.telemetry.sensors.update_periods import measure_update_periods
 
 LONGEST_DEADLINE_S = 1.0
 ENGINE_SETTLES_S = 0.1

@@ -19,7 +19,7 @@ from observatory.core.connection import Connection, resolve
 from observatory.core.priority import set_niceness
 from observatory.core.sensors_asked import Telemetry
 from observatory.telemetry.instructions import READY, SamplerConfig, ScrapedPage, write_watch
-from observatory.telemetry.probe_addresses import probe_addresses
+from observatory.telemetry.remote.probe_addresses import probe_addresses
 
 JOURNAL_FILE = "samples.journal"
 WATCH_FILE = "watch.json"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from observatory.core.sample import Sample
 from observatory.telemetry.deadline import Deadlined
 from observatory.telemetry.plausible import Plausibility
-from observatory.telemetry.sensor import Sensor
+from observatory.telemetry.sensors.sensor import Sensor
 
 
 class SensorSet:

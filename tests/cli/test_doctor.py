@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from observatory.cli import doctor
 from observatory.core.workspace import open_workspace
-from observatory.telemetry import checkup, environment
-from observatory.telemetry.checkup import Check
+from observatory.telemetry.machine import checkup, environment
+from observatory.telemetry.machine.checkup import Check
 
 CANARY = "sk-canary-0123456789"
 

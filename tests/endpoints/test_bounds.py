@@ -16,7 +16,7 @@ from observatory.core.connection import Connection
 from observatory.core.errors import TargetFailed
 from observatory.endpoints import listing, quick_listing
 from observatory.load.room import Room
-from observatory.telemetry import scraping
+from observatory.telemetry.scraping import scrape as scraping
 from observatory.wires.exchange import Fault
 from observatory.wires.streams import http_response
 from observatory.wires.streams.http_response import ResponseReader

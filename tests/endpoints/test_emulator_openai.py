@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from observatory.core.profile import Profile
-from observatory.telemetry.engine_names import NAMES, of_target, translate
-from observatory.telemetry.exposition import read_page
+from observatory.telemetry.scraping.exposition import read_page
+from observatory.telemetry.sensors.engine_names import NAMES, of_target, translate
 
 Start = Callable[..., tuple[str, int]]
 MESSAGES: Any = [{"role": "user", "content": "Please reset my password today"}]

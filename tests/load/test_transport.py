@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from observatory.core.connection import Connection
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.telemetry import checkup
+from observatory.telemetry.machine import checkup
 from tests.load.asking import Case, ask
 from tests.load.servers import DONE, HEAD, LAST, STOP, Close, Seen, chunk, serve, token, usage
 

@@ -23,7 +23,7 @@ from observatory.runner.capacity import (
     pace_of,
 )
 from observatory.runner.preflight import OWN_FILES, Preflight, check_before_start, check_levels
-from observatory.telemetry.host_limits import HostLimits
+from observatory.telemetry.machine.host_limits import HostLimits
 from tests.runner.calibrations import HERE, a_calibration
 
 ROOMY = HostLimits(cores=8, open_files=1024, open_files_hard=100_000, ports=28_232)

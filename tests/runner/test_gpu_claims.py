@@ -13,7 +13,7 @@ from observatory.runner.gpu_claims import (
     check_together,
     claims_of,
 )
-from observatory.telemetry.gpu_inventory import Gpu
+from observatory.telemetry.machine.gpu_inventory import Gpu
 
 MIB = 2**20
 

@@ -14,7 +14,7 @@ from observatory.core.sensors_asked import Telemetry
 from observatory.runner import idle
 from observatory.runner.idle import counters_settled, energy_readings, rest
 from observatory.store.manifest import read_manifest
-from observatory.telemetry.probe_sensor import NOT_ASKED
+from observatory.telemetry.sensors.probe import NOT_ASKED
 from tests.store.made_runs import facts, manifest
 
 STARTING = Sample(1, "codecarbon", "shared_host", "", "up", 0.0, "starting")

@@ -14,7 +14,7 @@ from observatory.site.charts.throttling import WORDS, words_of
 from observatory.site.charts.timeline import Band, Span
 from observatory.site.loads import Load
 from observatory.site.silences import silence_table
-from observatory.telemetry.throttle import REASONS
+from observatory.telemetry.sensors.throttle import REASONS
 
 BANDS = [Band(Load(0, "closed", 1.0), 0.0, 10.0)]
 SPAN = Span(0.0, 10.0)

@@ -16,7 +16,7 @@ RunWithGpus = Callable[..., Any]
 
 PREAMBLE = """
 import json, os
-from observatory.telemetry.nvml import NvmlSensor
+from observatory.telemetry.sensors.nvml import NvmlSensor
 def rows(samples):
     return [[s.subject, s.device, s.metric, s.value, s.reason] for s in samples]
 """

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from observatory.core.clock import Anchor
-from observatory.telemetry import carbon
-from observatory.telemetry.carbon import CodecarbonSensor
+from observatory.telemetry.sensors import carbon
+from observatory.telemetry.sensors.carbon import CodecarbonSensor
 
 OFFLINE = """
 import json, socket, sys, threading, time
@@ -35,7 +35,7 @@ socket.socket.sendto = refusing(socket.socket.sendto)
 socket.getaddrinfo = socket.gethostbyname = socket.gethostbyname_ex = getaddrinfo
 
 from observatory.core.clock import new_anchor
-from observatory.telemetry.carbon import CodecarbonSensor
+from observatory.telemetry.sensors.carbon import CodecarbonSensor
 anchor = new_anchor()
 sensor = CodecarbonSensor("DEU", anchor, 1.0)
 samples = sensor.read(anchor.now())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.telemetry.cgroup import (
+from observatory.telemetry.sensors.cgroup import (
     NO_QUOTA,
     CgroupSensor,
     Throttling,

@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from observatory.telemetry import checkup
-from observatory.telemetry.checkup import Check
+from observatory.telemetry.machine import checkup
+from observatory.telemetry.machine.checkup import Check
 
 Memory = namedtuple("Memory", "available")
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.telemetry.clock_offset import (
+from observatory.telemetry.remote.clock_offset import (
     MOST_DRIFT,
     Exchange,
     Offset,

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from observatory.telemetry.dcgm import FIELDS, DcgmSensor, Hosts, gpu_samples
-from observatory.telemetry.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.sensors.dcgm import FIELDS, DcgmSensor, Hosts, gpu_samples
 from tests.telemetry.served_page import serving
 
 GPU0 = 'gpu="0",UUID="GPU-a",pci_bus_id="00000000:1B:00.0",device="nvidia0",modelName="NVIDIA H100",Hostname="n1"'
@@ -273,5 +273,5 @@ def test_an_exporter_elsewhere_tells_of_no_gpu_of_ours(monkeypatch: pytest.Monke
         ("https://engine:9400/metrics", "dcgm:gpu0"),
     ):
         sensor = DcgmSensor(url)
-        monkeypatch.setattr("observatory.telemetry.dcgm.Scrape.page", lambda _: PAGE)
+        monkeypatch.setattr("observatory.telemetry.sensors.dcgm.Scrape.page", lambda _: PAGE)
         assert sensor.read(5)[1].device == device

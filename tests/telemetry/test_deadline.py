@@ -4,7 +4,7 @@ import threading
 
 from observatory.core.sample import Sample
 from observatory.telemetry.deadline import Deadlined, _Answer
-from observatory.telemetry.sensor import up
+from observatory.telemetry.sensors.sensor import up
 
 PLENTY_S = 30.0
 

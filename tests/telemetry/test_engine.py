@@ -3,8 +3,8 @@
 import pytest
 
 from observatory.core.connection import Connection, KeySource
-from observatory.telemetry.engine import EngineSensor, beside
-from observatory.telemetry.scraping import PAGE_LIMIT
+from observatory.telemetry.scraping.scrape import PAGE_LIMIT
+from observatory.telemetry.sensors.engine import EngineSensor, beside
 from tests.telemetry.served_page import serving
 
 VLLM = """# HELP vllm:num_requests_running Number of requests in model execution batches.

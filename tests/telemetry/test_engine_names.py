@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from observatory.telemetry.engine_names import ENGINES, NAMES, VOCABULARY, of_target, translate
-from observatory.telemetry.exposition import read_page
+from observatory.telemetry.scraping.exposition import read_page
+from observatory.telemetry.sensors.engine_names import (
+    ENGINES,
+    NAMES,
+    VOCABULARY,
+    of_target,
+    translate,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = Path(__file__).with_name("pages")

@@ -3,9 +3,9 @@
 import pytest
 
 from observatory.core.sample import RESTARTED
-from observatory.telemetry.engine_names import NAMES, of_target
-from observatory.telemetry.engine_restarts import EVIDENCE, Restarts
-from observatory.telemetry.exposition import read_page
+from observatory.telemetry.scraping.exposition import read_page
+from observatory.telemetry.sensors.engine_names import NAMES, of_target
+from observatory.telemetry.sensors.engine_restarts import EVIDENCE, Restarts
 
 TOKENS = "engine_output_tokens_total"
 

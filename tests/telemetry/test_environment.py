@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from observatory.telemetry import environment
-from observatory.telemetry.environment import (
+from observatory.telemetry.machine import environment
+from observatory.telemetry.machine.environment import (
     PACKAGES,
     cpu_governor,
     cpu_model,

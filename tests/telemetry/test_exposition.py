@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from observatory.telemetry.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import Series, read_page
 
 PAGES = sorted(Path(__file__).with_name("pages").glob("*.prom"))
 

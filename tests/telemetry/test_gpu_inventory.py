@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from observatory.telemetry.gpu_inventory import read_gpus
+from observatory.telemetry.machine.gpu_inventory import read_gpus
 
 WithGpus = Callable[..., Any]
 READ = """
 from dataclasses import asdict
-from observatory.telemetry.gpu_inventory import read_gpus
+from observatory.telemetry.machine.gpu_inventory import read_gpus
 print(json.dumps([asdict(gpu) for gpu in read_gpus()]))
 """
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from observatory.core.errors import BadInput
-from observatory.telemetry.grid import grid_intensity
+from observatory.telemetry.sensors.grid import grid_intensity
 
 
 def test_it_is_what_codecarbon_computes_with() -> None:
@@ -32,7 +32,7 @@ def test_an_unknown_country_is_bad_input_and_no_world_average() -> None:
 
 def test_codecarbon_is_not_imported_for_it() -> None:
     code = (
-        "import sys; from observatory.telemetry.grid import grid_intensity; "
+        "import sys; from observatory.telemetry.sensors.grid import grid_intensity; "
         "grid_intensity('FRA'); sys.exit('codecarbon' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

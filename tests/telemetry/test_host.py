@@ -7,8 +7,8 @@ from typing import Any
 import psutil
 import pytest
 
-from observatory.telemetry import host
-from observatory.telemetry.host import HostSensor, busy_seconds, total_seconds
+from observatory.telemetry.sensors import host
+from observatory.telemetry.sensors.host import HostSensor, busy_seconds, total_seconds
 
 Times = namedtuple(
     "Times", "user nice system idle iowait irq softirq steal guest guest_nice", defaults=(0,) * 10

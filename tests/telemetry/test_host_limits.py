@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.telemetry.host_limits import read_host_limits
+from observatory.telemetry.machine.host_limits import read_host_limits
 
 
 def proc(root: Path, ports: str, reserved: str | None = "") -> Path:
@@ -53,7 +53,7 @@ def test_descriptors_are_this_process_own(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_soft_limit_is_raised_up_to_the_hard_one_and_never_lowered() -> None:
     code = (
         "import resource as r\n"
-        "from observatory.telemetry.host_limits import raise_open_files as up\n"
+        "from observatory.telemetry.machine.host_limits import raise_open_files as up\n"
         "r.setrlimit(r.RLIMIT_NOFILE, (100, 300))\n"
         "print(up(50), r.getrlimit(r.RLIMIT_NOFILE))\n"
         "print(up(200), r.getrlimit(r.RLIMIT_NOFILE))\n"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from observatory.telemetry import listening
-from observatory.telemetry.listening import listeners
+from observatory.telemetry.machine import listening
+from observatory.telemetry.machine.listening import listeners
 
 
 @pytest.fixture

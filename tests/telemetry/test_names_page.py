@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from observatory.telemetry.dcgm import FIELDS
-from observatory.telemetry.engine_names import NAMES
 from observatory.telemetry.names_page import filled
+from observatory.telemetry.sensors.dcgm import FIELDS
+from observatory.telemetry.sensors.engine_names import NAMES
 
 PAGE = Path(__file__).parents[2] / "docs" / "telemetry.md"
 

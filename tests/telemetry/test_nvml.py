@@ -7,7 +7,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from observatory.telemetry.nvml_readings import LINK_METRICS, METRICS
+from observatory.telemetry.sensors.nvml_readings import LINK_METRICS, METRICS
 
 ERROR_CODES = sorted(
     {value for name, value in vars(pynvml).items() if name.startswith("NVML_ERROR_")}
@@ -245,7 +245,7 @@ import json, ctypes, pynvml
 looked = []
 def cdll(name, *rest): looked.append(name); raise OSError(name)
 pynvml.CDLL = cdll
-from observatory.telemetry.nvml import NvmlSensor
+from observatory.telemetry.sensors.nvml import NvmlSensor
 sensor = NvmlSensor(lambda: {})
 answers = [[[s.device, s.metric, s.value, s.reason] for s in sensor.read(n)] for n in range(3)]
 print(json.dumps([answers, looked]))
@@ -313,7 +313,7 @@ def test_processes_that_are_not_ours_leave_no_row(with_gpus: WithGpus) -> None:
 
 def test_the_inventory_names_gpus_and_driver(with_gpus: WithGpus) -> None:
     code = """
-from observatory.telemetry.environment import gpu_inventory
+from observatory.telemetry.machine.environment import gpu_inventory
 print(json.dumps(gpu_inventory()))
 """
     assert with_gpus(code, GPUS="2") == [["Fake GPU 0", "Fake GPU 1"], "999.1", None]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
-from observatory.telemetry.own_cpu import UNKNOWN_SERVER, OwnCpuSensor
+from observatory.telemetry.sensors.own_cpu import UNKNOWN_SERVER, OwnCpuSensor
 
 BURN = (
     "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\n"

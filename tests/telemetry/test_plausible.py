@@ -16,7 +16,7 @@ from observatory.telemetry.plausible import (
     memory_lie,
     power_lie,
 )
-from observatory.telemetry.sensor import up
+from observatory.telemetry.sensors.sensor import up
 
 S = 1_000_000_000
 

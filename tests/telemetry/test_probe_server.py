@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from observatory.core.sample import Sample
-from observatory.telemetry import probe_server
-from observatory.telemetry.probe_buffer import SampleBuffer
-from observatory.telemetry.probe_server import MOST_CONNECTIONS, MOST_REQUEST_BYTES, ProbeServer
-from observatory.telemetry.probe_wire import PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.probe import server as probe_server
+from observatory.telemetry.probe.buffer import SampleBuffer
+from observatory.telemetry.probe.server import MOST_CONNECTIONS, MOST_REQUEST_BYTES, ProbeServer
+from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
 from tests.endpoints.certificates import make_certificates
 
 TOKEN = "a-token-of-enough-length"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from observatory.telemetry.process import ProcessSensor, subject_of, tree
+from observatory.telemetry.sensors.process import ProcessSensor, subject_of, tree
 
 TICKS_S = 0.02
 """The kernel counts user and system time in ticks of 10 ms, and cuts each short."""

@@ -6,7 +6,7 @@ import pytest
 
 from observatory.core.sample import Sample
 from observatory.telemetry.instructions import ScrapedPage
-from observatory.telemetry.prometheus import MOST_SERIES, PrometheusSensor
+from observatory.telemetry.sensors.prometheus import MOST_SERIES, PrometheusSensor
 from tests.telemetry.served_page import serving
 
 S = 1_000_000_000

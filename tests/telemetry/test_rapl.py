@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.telemetry.plausible import COUNTER_BROKE
-from observatory.telemetry.rapl import RaplSensor, advance, zones
+from observatory.telemetry.sensors.rapl import RaplSensor, advance, zones
 
 RANGE = 262_143_328_850
 

@@ -17,9 +17,9 @@ from observatory.core.journal import decode_samples
 from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
 from observatory.economics.window import counted, integrated
-from observatory.telemetry.nvml import NvmlSensor
 from observatory.telemetry.sampler_process import start_sampler
-from observatory.telemetry.throttle import throttle_reasons
+from observatory.telemetry.sensors.nvml import NvmlSensor
+from observatory.telemetry.sensors.throttle import throttle_reasons
 
 pytestmark = [
     pytest.mark.gpu,

@@ -3,7 +3,12 @@
 import pytest
 
 from observatory.core.sample import Sample
-from observatory.telemetry.remote_samples import RemoteHost, moved_here, subject_here, used_gpus
+from observatory.telemetry.remote.remote_samples import (
+    RemoteHost,
+    moved_here,
+    subject_here,
+    used_gpus,
+)
 
 
 def sample(sensor: str, device: str, metric: str = "gpu_power_w") -> Sample:

@@ -9,7 +9,7 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, KeySource
 from observatory.core.sample import Sample
 from observatory.telemetry.instructions import ProbeAddress, SamplerConfig, ScrapedPage
-from observatory.telemetry.remote_samples import RemoteHost
+from observatory.telemetry.remote.remote_samples import RemoteHost
 from observatory.telemetry.sample_masking import SampleMasker
 
 CANARY = "canary-0f9a8b7c6d5e4f"

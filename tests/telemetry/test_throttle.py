@@ -3,7 +3,7 @@
 import pynvml
 import pytest
 
-from observatory.telemetry.throttle import REASONS, throttle_reasons
+from observatory.telemetry.sensors.throttle import REASONS, throttle_reasons
 
 
 def _constants() -> dict[int, str]:

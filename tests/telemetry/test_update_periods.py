@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from observatory.telemetry.update_periods import MEASURED, period_samples
+from observatory.telemetry.sensors.update_periods import MEASURED, period_samples
 
 WithGpus = Callable[..., Any]
 MS = 1_000_000
 
 BURST = """
-from observatory.telemetry.update_periods import measure_update_periods
+from observatory.telemetry.sensors.update_periods import measure_update_periods
 sensor = NvmlSensor(lambda: {})
 sensor.read(1)
 samples = measure_update_periods(sensor.gpus, lambda: 9, lambda: STOP)
@@ -58,14 +58,15 @@ def test_a_load_that_began_ends_it_at_once(with_gpus: WithGpus) -> None:
 
 def test_a_reading_that_is_not_supported_keeps_its_error(with_gpus: WithGpus) -> None:
     rows = with_gpus(
-        "import observatory.telemetry.update_periods as u; u.BURST_S = 0.05; STOP = False" + BURST,
+        "import observatory.telemetry.sensors.update_periods as u; u.BURST_S = 0.05; STOP = False"
+        + BURST,
         FAIL_nvmlDeviceGetTotalEnergyConsumption="3",
     )
     assert ["nvml", "gpu0", "gpu_energy_update_period_s", None, "NVMLError_NotSupported"] in rows
 
 
 def test_a_driver_that_hangs_holds_nobody_up(with_gpus: WithGpus) -> None:
-    code = "import observatory.telemetry.update_periods as u; u.PATIENCE_S = -1.9; STOP = False"
+    code = "import observatory.telemetry.sensors.update_periods as u; u.PATIENCE_S = -1.9; STOP = False"
     hanging = {"HANG_nvmlDeviceGetPowerUsage": "1", "AFTER_nvmlDeviceGetPowerUsage": "1"}
     assert with_gpus(code + BURST, **hanging) == []
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from observatory.telemetry.watched_engine import AGAIN_S, WatchedEngine, matching
+from observatory.telemetry.probe.watched_engine import AGAIN_S, WatchedEngine, matching
 
 
 def test_the_topmost_processes_that_have_the_words() -> None:

@@ -1,6 +1,6 @@
 """Why a GPU's clocks were held back, in words, and when: a strip a reason, on the run's time axis.
 
-The bits of a mask are telemetry.throttle's to name; here is what they mean to a reader.
+The bits of a mask are sensors.throttle's to name; here is what they mean to a reader.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from observatory.site.charts.drawing import Cell, Drawing, Record, Sheet, Table
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.readings import SILENCE_S
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
-from observatory.telemetry.throttle import throttle_reasons
+from observatory.telemetry.sensors.throttle import throttle_reasons
 
 BITS = "gpu_throttle_bits"
 WORDS: dict[str, str] = {

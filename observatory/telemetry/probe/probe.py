@@ -18,19 +18,19 @@ from pathlib import Path
 from observatory.core.clock import read_both
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.sample import Sample
-from observatory.telemetry.environment import gpu_inventory, software_versions
-from observatory.telemetry.host import HostSensor
-from observatory.telemetry.nvml import NvmlSensor
-from observatory.telemetry.probe_buffer import SampleBuffer
-from observatory.telemetry.probe_server import ProbeServer
-from observatory.telemetry.probe_wire import PROTOCOL, About, Batch, ClockReading
-from observatory.telemetry.process import ProcessSensor
-from observatory.telemetry.rapl import RaplSensor
+from observatory.telemetry.machine.environment import gpu_inventory, software_versions
+from observatory.telemetry.probe.buffer import SampleBuffer
+from observatory.telemetry.probe.server import ProbeServer
+from observatory.telemetry.probe.watched_engine import WatchedEngine
+from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
 from observatory.telemetry.sampler import FIRST_DEADLINE_S, LONGEST_DEADLINE_S, sample_until
-from observatory.telemetry.sensor import Sensor
 from observatory.telemetry.sensor_set import SensorSet
-from observatory.telemetry.update_periods import measure_update_periods
-from observatory.telemetry.watched_engine import WatchedEngine
+from observatory.telemetry.sensors.host import HostSensor
+from observatory.telemetry.sensors.nvml import NvmlSensor
+from observatory.telemetry.sensors.process import ProcessSensor
+from observatory.telemetry.sensors.rapl import RaplSensor
+from observatory.telemetry.sensors.sensor import Sensor
+from observatory.telemetry.sensors.update_periods import measure_update_periods
 
 LEAST_TOKEN = 16
 """Characters: shorter ones can be guessed by asking."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from observatory.core.sample import Sample
 from observatory.telemetry.plausible import IMPLAUSIBLE
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.sensors.sensor import down, up
 
 POWERCAP = Path("/sys/class/powercap")
 """Documentation/power/powercap/powercap.rst of Linux; AMD's counters stand there under Intel's name."""

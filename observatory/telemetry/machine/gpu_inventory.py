@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pynvml
 
-from observatory.telemetry.nvml import list_devices
-from observatory.telemetry.nvml_readings import processes
+from observatory.telemetry.sensors.nvml import list_devices
+from observatory.telemetry.sensors.nvml_readings import processes
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from observatory.core.connection import resolve
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
 from observatory.core.series import selector
-from observatory.telemetry.exposition import Series, read_page
 from observatory.telemetry.instructions import ScrapedPage
-from observatory.telemetry.scraping import Scrape, address_of
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.scrape import Scrape, address_of
+from observatory.telemetry.sensors.sensor import down, up
 
 MOST_SERIES = 200
 """Kept of one page and reading: a selector that fits more is a mistake, and would fill the disk."""

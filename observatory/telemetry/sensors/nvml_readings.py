@@ -100,7 +100,7 @@ READINGS: tuple[Reading, ...] = (
 """gpu_energy_j counts since the driver was loaded. gpu_power_w is an average over a second on Ampere
 and later but for GA100, where it is of the moment (nvml.h). gpu_util_fraction is the share of time
 with any kernel running, not occupancy; gpu_memory_util_fraction that with device memory being read
-or written. gpu_power_limit_w is the limit in force. gpu_throttle_bits is a mask: telemetry.throttle."""
+or written. gpu_power_limit_w is the limit in force. gpu_throttle_bits is a mask: sensors.throttle."""
 
 LINK_READINGS: tuple[Reading, ...] = (
     Reading(("gpu_pcie_sent_bytes_per_s",), _pcie(pynvml.NVML_PCIE_UTIL_TX_BYTES)),

@@ -19,11 +19,11 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.clock_offset import Exchange, RemoteClock, best_offset
 from observatory.telemetry.instructions import ProbeAddress
-from observatory.telemetry.probe_wire import MOST_BYTES, PROTOCOL, About, Batch, ClockReading
-from observatory.telemetry.remote_samples import moved_here, used_gpus
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.remote.clock_offset import Exchange, RemoteClock, best_offset
+from observatory.telemetry.remote.remote_samples import moved_here, used_gpus
+from observatory.telemetry.remote.wire import MOST_BYTES, PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.sensors.sensor import down, up
 
 NOT_ASKED = "not asked yet"
 TIMEOUT_S = 5.0

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pynvml
 
-from observatory.telemetry.nvml_readings import error_name
+from observatory.telemetry.sensors.nvml_readings import error_name
 
 PACKAGES: dict[str, str] = {
     "observatory": "inference-observatory",

@@ -17,9 +17,9 @@ import psutil
 
 from observatory.core.clock import STEP_NS, read_both
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.telemetry.environment import cpu_governor, cpu_model, gpu_inventory
-from observatory.telemetry.host_limits import PROC, read_host_limits
-from observatory.telemetry.rapl import zones
+from observatory.telemetry.machine.environment import cpu_governor, cpu_model, gpu_inventory
+from observatory.telemetry.machine.host_limits import PROC, read_host_limits
+from observatory.telemetry.sensors.rapl import zones
 
 State = Literal["ok", "warning", "missing"]
 
@@ -110,7 +110,7 @@ def check_gpu() -> Check:
 
 
 def check_rapl(folder: Path = _RAPL) -> Check:
-    """The processors' energy counters (telemetry.rapl), without which CPU energy is estimated."""
+    """The processors' energy counters (sensors.rapl), without which CPU energy is estimated."""
     found = dict(zones(folder))
     counters = [zone / "energy_uj" for zone in found.values()]
     if not counters:

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable
 
 from observatory.core.sample import RESTARTED
-from observatory.telemetry.engine_names import COUNTERS, Key, Read, key_of, terms_of
-from observatory.telemetry.exposition import Series
+from observatory.telemetry.scraping.exposition import Series
+from observatory.telemetry.sensors.engine_names import COUNTERS, Key, Read, key_of, terms_of
 
 PROCESS_START = "process_start_time_seconds"
 _ENDINGS = ("_total", "_sum", "_count")

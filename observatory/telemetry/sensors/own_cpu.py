@@ -10,8 +10,8 @@ import psutil
 
 from observatory.core.sample import Sample
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
-from observatory.telemetry.process import tree, waits
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.sensors.process import tree, waits
+from observatory.telemetry.sensors.sensor import down, up
 
 UNKNOWN_SERVER = "the process of a target on this host is not known, so its work cannot be separated from other work"
 

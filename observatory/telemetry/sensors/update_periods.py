@@ -13,7 +13,7 @@ import pynvml
 
 from observatory.core.sample import Sample
 from observatory.telemetry.freshness import update_period
-from observatory.telemetry.nvml_readings import READINGS, error_name
+from observatory.telemetry.sensors.nvml_readings import READINGS, error_name
 
 BURST_S = 2.0
 """The slowest power sensor known changes every 0.1 s (arXiv 2312.02741): twenty changes."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.telemetry.exposition import Series
+from observatory.telemetry.scraping.exposition import Series
 
 Kind = Literal["gauge", "fraction", "counter"]
 Names = tuple[str, ...]

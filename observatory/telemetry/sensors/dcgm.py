@@ -14,9 +14,9 @@ from typing import NamedTuple
 from observatory.core.addresses import is_loopback
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.exposition import Series, read_page
-from observatory.telemetry.scraping import Scrape, address_of
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.scrape import Scrape, address_of
+from observatory.telemetry.sensors.sensor import down, up
 
 _MIB = 2**20
 ELSEWHERE = "dcgm"

@@ -5,7 +5,7 @@ from collections import deque
 from itertools import islice
 
 from observatory.core.sample import Sample
-from observatory.telemetry.probe_wire import MOST_SAMPLES
+from observatory.telemetry.remote.wire import MOST_SAMPLES
 
 MOST_KEPT = 100_000
 """Some 20 MB: half an hour of eight GPUs at a reading a second."""

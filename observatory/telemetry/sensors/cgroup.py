@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observatory.core.sample import Sample
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.sensors.sensor import down, up
 
 NO_QUOTA = "no control group of the run's processes has a CPU quota that the kernel counts"
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from observatory.core.sample import Sample
-from observatory.telemetry.sensor import up
+from observatory.telemetry.sensors.sensor import up
 
 _FIRST = "first reading: nothing to compare with"
 PRESSURE = Path("/proc/pressure/cpu")

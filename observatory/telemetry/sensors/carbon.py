@@ -13,8 +13,8 @@ from typing import Any
 from observatory.core.clock import Anchor
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.grid import grid_intensity
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.sensors.grid import grid_intensity
+from observatory.telemetry.sensors.sensor import down, up
 
 LEAST_PERIOD_S = 1.0
 """Its CPU model reads /proc/stat, whose ticks are 10 ms: shorter periods only add noise."""

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from observatory.telemetry.probe_wire import About, Batch, ClockReading
+from observatory.telemetry.remote.wire import About, Batch, ClockReading
 
 MOST_CONNECTIONS = 8
 """At once; further ones are closed. Readers are few and keep theirs."""

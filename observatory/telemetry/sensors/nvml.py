@@ -12,15 +12,15 @@ from typing import Any
 import pynvml
 
 from observatory.core.sample import Sample
-from observatory.telemetry.nvml_readings import (
+from observatory.telemetry.sensors.nvml_readings import (
     LINK_READINGS,
     READINGS,
     Reading,
     error_name,
     processes,
 )
-from observatory.telemetry.process import subject_of, tree
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.sensors.process import subject_of, tree
+from observatory.telemetry.sensors.sensor import down, up
 
 _NO_MEMORY = "the driver lists the process without its memory"
 

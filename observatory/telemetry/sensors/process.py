@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from observatory.core.sample import Sample, Subject
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.sensors.sensor import down, up
 
 _NO_WAITS = "the kernel does not keep how long threads wait (CONFIG_SCHED_INFO)"
 _FIRST = "first reading: nothing to compare with"

@@ -11,11 +11,11 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.engine_names import NAMES, of_target, translate
-from observatory.telemetry.engine_restarts import EVIDENCE, Restarts
-from observatory.telemetry.exposition import Series, read_page
-from observatory.telemetry.scraping import Address, Scrape, address_of
-from observatory.telemetry.sensor import down, up
+from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.scrape import Address, Scrape, address_of
+from observatory.telemetry.sensors.engine_names import NAMES, of_target, translate
+from observatory.telemetry.sensors.engine_restarts import EVIDENCE, Restarts
+from observatory.telemetry.sensors.sensor import down, up
 
 AGAIN_AFTER = 4
 """Readings that are left out after a page that could be read and had nothing of an engine: some engines have
