@@ -18,6 +18,8 @@ from observatory.core.scenario import Scenario
 from observatory.store.dictionary import data_dictionary
 from observatory.store.macros import MACROS
 
+MODELS_NOW = {"OpenArrivals": ("ConstantArrivals", "PoissonArrivals")}
+"""Models of the list that are several now. Their keys are in each: files name keys, and never a model."""
 LIST = Path(__file__).parent / "data" / "public_names.json"
 
 
@@ -52,8 +54,12 @@ def _verbs(command: Any, name: tuple[str, ...]) -> Iterator[tuple[str, list[str]
 
 def _keys(schema: dict[str, Any]) -> Iterator[str]:
     """Each key, after the name of the model that has it."""
-    for model, inner in {"Scenario": schema, **schema.get("$defs", {})}.items():
+    models = {"Scenario": schema, **schema.get("$defs", {})}
+    for model, inner in models.items():
         yield from (f"{model}.{key}" for key in inner.get("properties", {}))
+    for old, new in MODELS_NOW.items():
+        in_each = [set(models[model]["properties"]) for model in new]
+        yield from (f"{old}.{key}" for key in set.intersection(*in_each))
 
 
 def test_no_public_name_is_gone() -> None:

@@ -21,8 +21,6 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, StageTimes
 from observatory.core.units import human_seconds
 
-OPEN_LOOP = ("constant", "poisson")
-
 
 def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
     """The busiest worker's share of a core over the window."""
@@ -140,7 +138,7 @@ def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
     What the policy `pace` held back was held back on purpose: such requests are taken to have left
     when they would have without it. Only a first try leaves; waits between tries are not the client's.
     """
-    if stage.kind not in OPEN_LOOP:
+    if not stage.open_loop:
         return
     planned = data.requests.filter(
         data.window.holds("scheduled_ns") & (pl.col("outcome") != "refused_by_budget")

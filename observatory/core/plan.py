@@ -12,6 +12,8 @@ import msgspec
 NONCE_SENTINEL = "\u0001NONCE\u0001"
 """Stands where a cold prompt's nonce goes, until the request is rendered."""
 NONCE_LENGTH = 16
+PRIMING = "prime"
+"""Kind of the stage that sends each item once to fill the cache, before the scenario's own stages."""
 
 
 class PlanItem(msgspec.Struct, frozen=True):
@@ -38,11 +40,12 @@ class PlanItem(msgspec.Struct, frozen=True):
 class StagePlan(msgspec.Struct, frozen=True):
     """One stage: its level and times in seconds; offsets_ns (open loop) count from its start.
 
-    Open-loop offsets cover warm-up and steady state. Request i asks item order_of(i).
+    kind: of its arrivals, for people; or PRIMING. Open-loop offsets cover warm-up and steady state.
+    Request i asks item order_of(i).
     """
 
     index: int
-    kind: Literal["closed", "constant", "poisson", "prime"]
+    kind: str
     concurrency: int | None
     rate_per_s: float | None
     warmup_s: float
@@ -51,6 +54,21 @@ class StagePlan(msgspec.Struct, frozen=True):
     think_time_s: float = 0.0
     max_in_flight: int = 1024
     offsets_ns: list[int] | None = None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether instants are planned; else users send when they are answered."""
+        return self.offsets_ns is not None
+
+    @property
+    def in_flight_limit(self) -> int | None:
+        """Requests in flight above which a due request waits; None where users are the limit."""
+        return self.max_in_flight if self.open_loop else None
+
+    @property
+    def priming(self) -> bool:
+        """Whether it only fills the server's cache and is not measured."""
+        return self.kind == PRIMING
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from observatory.core.clock import Anchor
+from observatory.core.plan import PRIMING
 from observatory.core.sample import EnergyRow
 from observatory.core.stored_scenario import StoredScenario, stored_scenario
 
@@ -84,6 +85,16 @@ class StageTimes(msgspec.Struct, frozen=True):
     lost_workers: list[str] = []
     counted: bool = False
     streamed: bool | None = None
+
+    @property
+    def open_loop(self) -> bool:
+        """Whether its instants were planned: its level is a rate."""
+        return self.rate_per_s is not None
+
+    @property
+    def priming(self) -> bool:
+        """Whether it only filled the server's cache and was not measured."""
+        return self.kind == PRIMING
 
 
 class SealReport(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
+from observatory.core.arrivals.catalogue import Arrivals
 from observatory.core.demand import Demand
 from observatory.core.matrix import Matrix
 from observatory.core.sensors_asked import Telemetry
@@ -136,25 +137,6 @@ class SyntheticWorkload(WorkloadOptions):
 Workload = Annotated[TaskWorkload | FileWorkload | SyntheticWorkload, Field(discriminator="kind")]
 
 
-class ClosedArrivals(Strict):
-    """A fixed number of users, each sending its next request when the last one ended."""
-
-    kind: Literal["closed"]
-    think_time: Duration = 0.0
-
-
-class OpenArrivals(Strict):
-    """Requests leave at planned instants, however long the answers take."""
-
-    kind: Literal["constant", "poisson"]
-    max_in_flight: int = Field(
-        default=1024, ge=1, description="above this a due request waits, its clock running"
-    )
-
-
-Arrivals = Annotated[ClosedArrivals | OpenArrivals, Field(discriminator="kind")]
-
-
 class Timing(Strict):
     """The three parts of a stage."""
 
@@ -241,14 +223,12 @@ class Scenario(Strict):
 
     @model_validator(mode="after")
     def _levels_fit_arrivals(self) -> Self:
-        closed = self.arrivals.kind == "closed"
+        kind, open_loop = self.arrivals.kind, self.arrivals.open_loop
         for number, stage in enumerate(self.stages, start=1):
-            if closed and stage.rate is not None:
-                raise ValueError(f"stage {number}: arrivals closed takes concurrency, not rate")
-            if not closed and stage.concurrency is not None:
-                raise ValueError(
-                    f"stage {number}: arrivals {self.arrivals.kind} takes rate, not concurrency"
-                )
+            if not open_loop and stage.rate is not None:
+                raise ValueError(f"stage {number}: arrivals {kind} takes concurrency, not rate")
+            if open_loop and stage.concurrency is not None:
+                raise ValueError(f"stage {number}: arrivals {kind} takes rate, not concurrency")
         names = [target if isinstance(target, str) else target.name for target in self.targets]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

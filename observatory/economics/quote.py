@@ -284,7 +284,7 @@ def _assumptions(
         f"p5 - mean - p95 of {count_of(seen.n, 'request')} of run {seen.run_id}" if seen else ""
     )
     found = []
-    if any(stage.kind == "closed" for stage in plan.stages):
+    if any(not (stage.open_loop or stage.priming) for stage in plan.stages):
         found.append(
             Assumption("requests", "measured", f"durations are {measured}")
             if seen

@@ -34,9 +34,7 @@ class Admission:
         capped = caps.requests is not None or caps.output_tokens is not None or caps.usd is not None
         self._lasting = lasting if capped else None
         self.in_flight = 0
-        limits = [handoff.connection.max_concurrency]
-        if handoff.stage.kind in ("constant", "poisson"):
-            limits.append(handoff.stage.max_in_flight)
+        limits = [handoff.connection.max_concurrency, handoff.stage.in_flight_limit]
         shares = [_share(limit, worker, workers) for limit in limits if limit is not None]
         self._most = min(shares) if shares else None
         rate = handoff.connection.max_rate_per_s

@@ -12,28 +12,25 @@ class Load:
     """One stage's level: simulated users (closed loop) or requests a second (open loop)."""
 
     stage: int
-    kind: str
     level: float
-
-    @property
-    def closed(self) -> bool:
-        """Closed loop: the level counts users."""
-        return self.kind not in ("constant", "poisson")
+    open_loop: bool = False
 
     @property
     def text(self) -> str:
         """The level in words."""
-        if self.closed:
+        if not self.open_loop:
             return count_of(round(self.level), "user")
         return f"{human_number(self.level)} request{'' if self.level == 1 else 's'}/s"
 
     @property
     def axis(self) -> str:
         """The title of an axis of such levels."""
-        return "Users at once" if self.closed else "Requests asked for a second"
+        return "Requests asked for a second" if self.open_loop else "Users at once"
 
 
 def load_of(stage: Row) -> Load:
     """The load of a row of stages."""
-    level = stage["concurrency"] if stage["concurrency"] is not None else stage["rate_per_s"]
-    return Load(stage=stage["stage"], kind=stage["kind"], level=float(level or 0))
+    users, rate_per_s = stage["concurrency"], stage["rate_per_s"]
+    open_loop = users is None and rate_per_s is not None
+    level = rate_per_s if open_loop else users
+    return Load(stage=stage["stage"], level=float(level or 0), open_loop=open_loop)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from observatory.analysis.compare import Side, differences
+from observatory.core.arrivals.catalogue import arrival_label
 from observatory.core.run import status_words
 from observatory.presentation.figures import Figure, Figures, Row
 from observatory.site.engines import engine_name
@@ -135,7 +136,7 @@ def asked(run: Row) -> list[tuple[str, str]]:
     terms = [
         ("Asked", _workload_words(workload)),
         ("Cache", str(workload.get("cache", ""))),
-        ("Arrivals", _arrival_words(arrivals)),
+        ("Arrivals", arrival_label(arrivals.get("kind", ""))),
         ("Steady state", _timing_words([json.loads(text) for text in sorted(timings)])),
         ("Objective", _slo_words(fields.get("slo"))),
     ]
@@ -149,17 +150,6 @@ def _workload_words(workload: Row) -> str:
     if kind == "file":
         return "your own requests, from a file"
     return "synthetic text of drawn lengths" if kind == "synthetic" else ""
-
-
-def _arrival_words(arrivals: Row) -> str:
-    match arrivals.get("kind"):
-        case "closed":
-            return "closed loop: each user sends again when answered"
-        case "constant":
-            return "open loop, evenly spaced"
-        case "poisson":
-            return "open loop, Poisson"
-    return ""
 
 
 def _timing_words(timings: list[Row | None]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from observatory.core.errors import BadInput
-from observatory.core.plan import Plan, StagePlan
+from observatory.core.plan import PRIMING, Plan, StagePlan
 from observatory.core.scenario import (
     FileWorkload,
     Scenario,
@@ -21,7 +21,6 @@ from observatory.core.scenario import (
     Workload,
     comparison_key,
 )
-from observatory.workload.arrivals import constant_offsets, poisson_offsets
 from observatory.workload.asks import Ask
 from observatory.workload.bodies import plan_item
 from observatory.workload.draws import Draws
@@ -115,7 +114,7 @@ def _prime(scenario: Scenario) -> StagePlan:
     """Every item once, one at a time, so that the server's cache holds them all."""
     return StagePlan(
         index=0,
-        kind="prime",
+        kind=PRIMING,
         concurrency=1,
         rate_per_s=None,
         warmup_s=0.0,
@@ -127,7 +126,8 @@ def _prime(scenario: Scenario) -> StagePlan:
 def _stage(scenario: Scenario, number: int, index: int, left: int) -> StagePlan:
     """Stage `number` of the scenario at place `index` of the plan, of at most `left` open requests."""
     stage, timing, arrivals = scenario.stages[number], scenario.timing_of(number), scenario.arrivals
-    common = StagePlan(
+    offsets = _offsets(scenario, number, left) if arrivals.open_loop else None
+    planned = StagePlan(
         index=index,
         kind=arrivals.kind,
         concurrency=stage.concurrency,
@@ -135,11 +135,11 @@ def _stage(scenario: Scenario, number: int, index: int, left: int) -> StagePlan:
         warmup_s=timing.warmup,
         steady_s=timing.steady,
         drain_s=timing.drain,
+        think_time_s=arrivals.think_time_s,
+        offsets_ns=offsets,
     )
-    if arrivals.kind == "closed":
-        return replace(common, think_time_s=arrivals.think_time)
-    offsets = _offsets(scenario, number, left)
-    return replace(common, max_in_flight=arrivals.max_in_flight, offsets_ns=offsets)
+    limit = arrivals.in_flight_limit
+    return planned if limit is None else replace(planned, max_in_flight=limit)
 
 
 def _offsets(scenario: Scenario, number: int, left: int) -> list[int]:
@@ -155,11 +155,8 @@ def _offsets(scenario: Scenario, number: int, left: int) -> list[int]:
             where=where,
             fix="lower the rate or shorten the stage",
         )
-    if scenario.arrivals.kind == "constant":
-        offsets = constant_offsets(rate_per_s, length_s)
-    else:
-        draws = Draws(scenario.seed, "arrivals", number)
-        offsets = poisson_offsets(rate_per_s, length_s, draws)
+    draws = Draws(scenario.seed, "arrivals", number)
+    offsets = scenario.arrivals.draw(draws, rate_per_s, length_s)
     if not offsets or offsets[-1] < timing.warmup * 1e9:
         raise BadInput(
             "no request is due in the steady window", where=where, fix="raise the rate or steady"

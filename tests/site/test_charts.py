@@ -26,7 +26,7 @@ from observatory.site.queries import open_reader
 
 REAL = Look("real", "self", 1, False)
 STAND_IN = Look("emulated-api", "closed", 1, True)
-LOADS = [Load(0, "closed", 1.0), Load(1, "closed", 4.0)]
+LOADS = [Load(0, 1.0), Load(1, 4.0)]
 
 
 def figure(value: float | None, **changes: Any) -> Figure:

@@ -12,7 +12,7 @@ from observatory.site.looks import Look
 from tests.site.reading import words
 
 S = 1_000_000_000
-LOADS = {0: Load(0, "closed", 1.0), 1: Load(1, "closed", 4.0)}
+LOADS = {0: Load(0, 1.0), 1: Load(1, 4.0)}
 MINE = Look("mine", "self", 1, False)
 
 

@@ -9,7 +9,7 @@ from observatory.site.loads import Load
 from observatory.site.looks import Look
 from tests.site.reading import words
 
-LOAD = Load(0, "closed", 4.0)
+LOAD = Load(0, 4.0)
 REAL, STAND_IN = Look("real", "self", 1, False), Look("emulated-x", "closed", 1, True)
 
 

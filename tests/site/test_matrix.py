@@ -20,7 +20,7 @@ from tests.site.reading import words
 from tests.site.seeds import matrix_runs
 
 CAMPAIGN = "20261117T100000Z-engines-00dd"
-LOAD = Load(0, "closed", 1.0)
+LOAD = Load(0, 1.0)
 NO_TABLE = Table([], [])
 
 

@@ -44,7 +44,7 @@ def member(
         "comparison_fields": "{}",
         "tokenizer": None,
     }
-    return Member(run, Look(name, "self", 1, emulated), [(Load(0, "closed", 4.0), Figures(by_key))])
+    return Member(run, Look(name, "self", 1, emulated), [(Load(0, 4.0), Figures(by_key))])
 
 
 def said(*members: Member) -> str:

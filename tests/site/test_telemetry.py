@@ -16,7 +16,7 @@ from observatory.site.loads import Load
 from observatory.site.silences import silence_table
 from observatory.telemetry.sensors.throttle import REASONS
 
-BANDS = [Band(Load(0, "closed", 1.0), 0.0, 10.0)]
+BANDS = [Band(Load(0, 1.0), 0.0, 10.0)]
 SPAN = Span(0.0, 10.0)
 Reading = tuple[float, str, str, str, float | None]
 

@@ -18,7 +18,7 @@ from observatory.site.waits import count_cells, was_held_up
 from tests.site.reading import words
 
 Planter = Callable[..., Workspace]
-LOAD = Load(0, "closed", 4)
+LOAD = Load(0, 4)
 
 
 def figure(metric: str, value: float | None, reason: str | None = None) -> Figure:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.workload.arrivals import constant_offsets, poisson_offsets
+from observatory.core.arrivals.constant import ConstantArrivals
+from observatory.core.arrivals.poisson import PoissonArrivals
 from observatory.workload.draws import Draws
 
 RATES = st.floats(min_value=0.05, max_value=500)
@@ -15,27 +16,31 @@ LENGTHS = st.floats(min_value=0.1, max_value=20)
 
 
 def _poisson(rate: float, length: float, seed: int = 1, stage: int = 0) -> list[int]:
-    return poisson_offsets(rate, length, Draws(seed, "arrivals", stage))
+    return PoissonArrivals(kind="poisson").draw(Draws(seed, "arrivals", stage), rate, length)
+
+
+def _constant(rate: float, length: float) -> list[int]:
+    return ConstantArrivals(kind="constant").draw(Draws(1, "arrivals"), rate, length)
 
 
 def test_constant_is_every_tenth_of_a_second() -> None:
-    assert constant_offsets(10, 0.5) == [0, 100_000_000, 200_000_000, 300_000_000, 400_000_000]
+    assert _constant(10, 0.5) == [0, 100_000_000, 200_000_000, 300_000_000, 400_000_000]
 
 
 def test_constant_at_a_rate_whose_gap_is_no_whole_nanosecond() -> None:
-    assert constant_offsets(3, 1) == [0, 333_333_333, 666_666_667]
+    assert _constant(3, 1) == [0, 333_333_333, 666_666_667]
 
 
 def test_no_request_is_due_at_the_very_end() -> None:
-    assert len(constant_offsets(0.1, 30)) == 3
-    assert constant_offsets(0.1, 30)[-1] == 20_000_000_000
+    assert len(_constant(0.1, 30)) == 3
+    assert _constant(0.1, 30)[-1] == 20_000_000_000
 
 
 @given(RATES, LENGTHS)
 def test_constant_offsets_are_evenly_spaced_and_as_many_as_the_rate_says(
     rate: float, length: float
 ) -> None:
-    offsets = constant_offsets(rate, length)
+    offsets = _constant(rate, length)
     assert offsets[0] == 0
     assert abs(len(offsets) - rate * length) <= 1
     assert all(0 <= at < round(length * 1e9) for at in offsets)
