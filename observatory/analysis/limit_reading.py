@@ -113,7 +113,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
     parts = [
         (stage, attempts.filter(pl.col("stage") == stage.index))
         for stage in manifest.stages
-        if stage.kind != "prime"
+        if not stage.priming
     ]
     stages = [_stage(stage, part, of, each) for stage, part in parts]
     best = _best(stages)

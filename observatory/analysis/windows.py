@@ -41,7 +41,7 @@ class Window:
 
 def loaded_stages(manifest: Manifest) -> list[StageTimes]:
     """The stages that put load on the target; priming a cache is not one."""
-    return [stage for stage in manifest.stages if stage.kind != "prime"]
+    return [stage for stage in manifest.stages if not stage.priming]
 
 
 def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:

@@ -118,7 +118,7 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
         run.manifest.run_id: stage
         for run in runs
         for stage in run.manifest.stages
-        if stage.index == index and stage.kind != "prime"
+        if stage.index == index and not stage.priming
     }
     if not stages:
         return None

@@ -50,7 +50,7 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
         stage.index: human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         for run in runs
         for stage in run.manifest.stages
-        if stage.kind != "prime"
+        if not stage.priming
     }
     rows = cell_levels(design, _served(runs))
     for index, level in sorted(levels.items()):

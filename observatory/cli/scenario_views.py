@@ -143,7 +143,7 @@ def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
 def _stage_facts(
     stage: StagePlan, plan: Plan, prompts: list[int], outputs: list[int]
 ) -> dict[str, Any]:
-    if stage.kind == "prime":
+    if stage.priming:
         requests: int | None = len(plan.items)
         outputs = [1]
     else:

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from observatory.core.counted_nouns import count_of
+from observatory.core.plan import PRIMING
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -129,7 +130,7 @@ def change_text(change: float) -> str:
 
 def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:
     """A load level for reading: "4 users", "2/s poisson", "priming"; its kind where neither is known."""
-    if kind == "prime":
+    if kind == PRIMING:
         return "priming"
     if concurrency is not None:
         return count_of(concurrency, "user")

@@ -160,7 +160,7 @@ def _cases(
 ) -> list[_Case]:
     """A stage at the least, as expected and at the most, each with what the caps still allow it."""
     seen = earlier.at(stage) if earlier is not None else None
-    each = each_request(plan, prices, seen, prime=stage.kind == "prime")
+    each = each_request(plan, prices, seen, prime=stage.priming)
     took = seen.duration_s if seen is not None else speed.duration_s(each.output)
     wanted = requests_of(stage, len(plan.items), each, took, limits)
     found = []
@@ -183,7 +183,7 @@ def requests_of(stage: StagePlan, items: int, each: Each, took: Spread, limits: 
     anew when its answer came and its thinking time is over, until the window ends.
     """
     window_s = stage.warmup_s + stage.steady_s
-    if stage.kind == "prime":
+    if stage.priming:
         return Spread(items, items, items)
     if stage.offsets_ns is not None:
         planned = float(len(stage.offsets_ns))

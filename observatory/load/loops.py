@@ -266,7 +266,7 @@ def make_loop(run: Stage, handoff: Handoff, worker: int) -> ClosedLoop | OpenLoo
     stage, workers = handoff.stage, handoff.workers
     if stage.offsets_ns is not None:
         return OpenLoop(run, stage.offsets_ns, worker, workers)
-    if stage.kind == "prime":
+    if stage.priming:
         return ClosedLoop(run, worker, workers, ramp_ns=0, last=len(handoff.items))
     ramp_ns = round(stage.warmup_s * RAMP_OF_WARMUP * 1e9)
     return ClosedLoop(run, worker, workers, ramp_ns=ramp_ns)

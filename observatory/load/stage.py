@@ -92,7 +92,7 @@ class StageRun:
         self._seats: list[Seat] = []
         self._in_flight: dict[Turn, Seat] = {}
         self._begun = self._finished = False
-        self._window_over = handoff.stage.kind == "prime"
+        self._window_over = handoff.stage.priming
         self._start_ns = 0
 
     # The timeline.
@@ -120,7 +120,7 @@ class StageRun:
             return
         stage = self.handoff.stage
         self.alarms.call_at(self._start_ns, lambda: self._loop.start(self._start_ns))
-        if stage.kind != "prime":
+        if not stage.priming:
             end = self._start_ns + round((stage.warmup_s + stage.steady_s) * 1e9)
             self.alarms.call_at(end, self._window_ends)
             self.alarms.call_at(end + round(stage.drain_s * 1e9), self._drain_ends)
@@ -246,7 +246,7 @@ class StageRun:
 
     def _phase(self, turn: Turn) -> Phase:
         stage = self.handoff.stage
-        if stage.kind == "prime":
+        if stage.priming:
             return "prime"
         since_s = (turn.due_monotonic - self._start_ns) / 1e9
         if since_s < stage.warmup_s:

@@ -97,7 +97,7 @@ class Turns:
         """Request `index` of the stage. Priming asks the items in their order, each once."""
         handoff = self.handoff
         stage = handoff.stage
-        place = index if stage.kind == "prime" else self._order.item(index)
+        place = index if stage.priming else self._order.item(index)
         model = model_of(handoff.connection, index=index, place=place, cache=handoff.cache)
         before, after = self._render(place, model)
         body = [before]

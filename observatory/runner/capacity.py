@@ -119,7 +119,7 @@ def pace_of(slo: Slo | None) -> Pace:
 
 def estimate(plan: Plan, processes: int, pace: Pace, basis: Basis) -> CapacityEstimate:
     """The demand of every loaded stage of a plan (priming sends one request at a time: none)."""
-    stages = [_demand(stage, plan, pace, basis) for stage in plan.stages if stage.kind != "prime"]
+    stages = [_demand(stage, plan, pace, basis) for stage in plan.stages if not stage.priming]
     return CapacityEstimate(
         processes=processes,
         cores=max((math.ceil(stage.cores - 1e-9) for stage in stages), default=0),

@@ -71,7 +71,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     campaign, sampler = sitting.campaign, sitting.sampler
     scenario, plan = campaign.request.scenario, campaign.plan
     caps = caps_left(scenario.budget, member.prices, member.spent_before.plus(member.spent))
-    processes = 1 if stage.kind == "prime" else scenario.processes
+    processes = 1 if stage.priming else scenario.processes
     workers = carriers(caps, plan.items, processes)
     if workers < processes:
         campaign.observer.say(
@@ -88,7 +88,7 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         cache=plan.cache,
         seed=plan.seed,
         items=primers(plan.items, wire_of(opened.connection).least_output)
-        if stage.kind == "prime"
+        if stage.priming
         else plan.items,
         stage=stage,
         journal=str(member.folder / "journal" / f"stage-{stage.index:02d}"),

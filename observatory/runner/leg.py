@@ -143,7 +143,7 @@ def _follow(
     """Wait for the child; answers why it was ended from outside, None where it ended itself."""
     began = time.monotonic()
     limit = leg.length_s + leg.handoff.stage.drain_s + GRACE_S
-    if leg.handoff.stage.kind == "prime":
+    if leg.handoff.stage.priming:
         limit += len(leg.handoff.items) * _longest_s(leg.handoff.connection)
     while child.poll() is None:
         elapsed = time.monotonic() - began
@@ -232,7 +232,7 @@ def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:
         default=None,
     )
     steady = end = None
-    if began is not None and stage.kind != "prime":
+    if began is not None and not stage.priming:
         steady = began + round(stage.warmup_s * 1e9)
         end = steady + round(stage.steady_s * 1e9)
         if last is None or last <= steady:

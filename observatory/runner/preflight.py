@@ -88,7 +88,7 @@ def check_levels(target: Target, plan: Plan, processes: int) -> None:
     must not be nothing.
     """
     for number, stage in enumerate(plan.stages):
-        if stage.kind == "prime":
+        if stage.priming:
             continue
         where = f"stages[{number}]"
         users, most = stage.concurrency, target.max_concurrency

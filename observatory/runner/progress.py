@@ -82,7 +82,7 @@ def leg_progress(
 
 def _part(leg: Leg, since_s: float) -> str:
     stage = leg.handoff.stage
-    if stage.kind == "prime":
+    if stage.priming:
         return "priming"
     if since_s < stage.warmup_s:
         return "warm-up"

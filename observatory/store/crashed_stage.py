@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from observatory.core.plan import PRIMING
 from observatory.core.record import NEVER_SENT, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.scenario import Scenario
@@ -38,7 +39,7 @@ def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
     ended = max(heard.instants, default=None)
     bare = StageTimes(
         index=index,
-        kind="prime" if heard.priming else "unknown",
+        kind=PRIMING if heard.priming else "unknown",
         concurrency=None,
         rate_per_s=None,
         started=begun,
@@ -96,7 +97,7 @@ def _listen(folder: Path, index: int) -> _Heard:
 
 
 def _with_level(stage: StageTimes, manifest: Manifest) -> StageTimes:
-    primed = sum(times.kind == "prime" for times in manifest.stages)
+    primed = sum(times.priming for times in manifest.stages)
     place = stage.index - primed
     try:
         scenario = Scenario.model_validate(manifest.scenario)
