@@ -25,9 +25,9 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
     from observatory.cli.quote_view import quote_lines
     from observatory.connect.proxies import proxy_of
-    from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
     from observatory.endpoints.catalogue import planned_connection
+    from observatory.inputs.price_files import agreed_prices
     from observatory.runner.askable import check_askable
     from observatory.runner.quoting import quote_request
     from observatory.runner.references import check_references

@@ -174,8 +174,8 @@ def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[Lim
 def _check_money(workspace: "Workspace", target: "Target", typed: _Typed) -> None:
     """A target billed by tokens wants a cap in dollars, or in requests where it has no price."""
     from observatory.core.errors import BadInput
-    from observatory.economics.price_files import agreed_prices
     from observatory.economics.prices import prices_of
+    from observatory.inputs.price_files import agreed_prices
 
     if target.kind == "emulated" or target.billing != "tokens" or typed.usd is not None:
         return

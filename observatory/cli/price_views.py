@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from observatory.cli.answers import plain, show_table
 from observatory.cli.console import echo, echo_json
+from observatory.core.agreed_prices import PRICES_FILE, AgreedPrices
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.target import ApiTarget
 from observatory.core.units import MOST_PERCENT, change_text
+from observatory.economics.agreed_prices import book_of
 from observatory.economics.ledger_book import (
     LEDGER,
     find_listed,
@@ -23,10 +25,9 @@ from observatory.economics.ledger_book import (
     newest_date,
 )
 from observatory.economics.price_book import KINDS, BookRow, priced, tier_of
-from observatory.economics.price_files import AgreedPrices, agreed_prices, book_of
 from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.scenario_files import (
-    PRICES_FILE,
     list_scenarios,
     load_scenario,
     load_targets,

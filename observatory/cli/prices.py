@@ -56,7 +56,7 @@ def show(
         side_by_side,
     )
     from observatory.core.workspace import open_workspace
-    from observatory.economics.price_files import agreed_prices
+    from observatory.inputs.price_files import agreed_prices
 
     now = datetime.now(UTC)
     provider, name = named(model)

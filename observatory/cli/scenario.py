@@ -119,9 +119,9 @@ def schema(
 
     Example: observatory scenario schema --out scenarios/scenario.schema.json
     """
+    from observatory.core.agreed_prices import PriceFile
     from observatory.core.errors import EnvironmentFailed
     from observatory.core.scenario import Scenario
-    from observatory.economics.price_files import PriceFile
     from observatory.inputs.scenario_files import TargetsFile, json_schema
 
     text = json_schema(PriceFile if prices else TargetsFile if targets else Scenario)
@@ -165,7 +165,8 @@ def _note(text: str) -> None:
 
 
 def _everything(workspace: "Workspace") -> list[str]:
-    from observatory.inputs.scenario_files import PRICES_FILE, TARGETS_FILE, list_scenarios
+    from observatory.core.agreed_prices import PRICES_FILE
+    from observatory.inputs.scenario_files import TARGETS_FILE, list_scenarios
 
     files = [
         str(folder / name) for folder in workspace.scenarios for name in (TARGETS_FILE, PRICES_FILE)
@@ -178,9 +179,10 @@ def _everything(workspace: "Workspace") -> list[str]:
 
 def _checked(name: str, workspace: "Workspace") -> str:
     """What there is to say of one good file; BadInput where it is not good."""
-    from observatory.economics.price_files import book_of, read_price_file
+    from observatory.core.agreed_prices import PRICES_FILE
+    from observatory.economics.agreed_prices import book_of
+    from observatory.inputs.price_files import read_price_file
     from observatory.inputs.scenario_files import (
-        PRICES_FILE,
         TARGETS_FILE,
         load_scenario,
         read_targets,

@@ -10,8 +10,9 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from observatory.economics.price_book import DAYS, STANDARD_TIERS, Book, BookRow
-from observatory.economics.prices import PriceKind
+from observatory.core.service_tiers import STANDARD_TIERS
+from observatory.economics.price_book import DAYS, Book, BookRow
+from observatory.economics.price_rows import PriceKind
 from observatory.providers.catalogue import PROVIDERS
 
 if TYPE_CHECKING:

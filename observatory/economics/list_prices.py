@@ -23,7 +23,7 @@ from observatory.economics.ledger_book import (
     uncounted_of,
 )
 from observatory.economics.price_book import DAYS, BookRow, days_of, priced, tier_of
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_rows import AppliedPrices
 
 UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
 """Prices that would apply to every request and that a request's record cannot be charged by."""

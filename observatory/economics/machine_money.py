@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.economics.energy import J_PER_KWH
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 
 SECONDS_AN_HOUR = 3600.0
 ELECTRICITY_UNKNOWN = "electricity_not_known"

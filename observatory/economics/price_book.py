@@ -1,6 +1,6 @@
 """What a book of prices is: rows that say what a kind of token costs, where, from when and at which tier.
 
-Pure: where rows come from is their makers' part (ledger_book.py, price_files.py); here is which of them
+Pure: where rows come from is their makers' part (ledger_book.py, agreed_prices.py); here is which of them
 hold at a moment, and what a run writes down of them.
 """
 
@@ -10,16 +10,11 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from observatory.core.errors import BadInput
+from observatory.core.service_tiers import STANDARD_TIERS
 from observatory.core.target import ApiTarget
-from observatory.economics.prices import AppliedPrices, PriceBasis, PriceKind, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKind, PriceRow
 
 KINDS: tuple[PriceKind, ...] = ("input", "output", "cached_input", "cache_write")
-STANDARD_TIERS = frozenset({"standard", "default", "auto", "on_demand", "standard_only"})
-"""What providers call the tier without a name of its own: OpenAI default and auto
-(platform.openai.com/docs/api-reference/chat/create), Anthropic auto and standard_only
-(docs.anthropic.com/en/api/service-tiers), Groq on_demand and auto (console.groq.com/docs/service-tiers)."""
-
-
 DAYS = ("mon-fri", "sat-sun")
 """The days of the week that a price may be bound to."""
 

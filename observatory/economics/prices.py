@@ -5,12 +5,15 @@ million tokens of a kind, machine rates US dollars an hour.
 """
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from observatory.core.agreed_prices import AgreedPrices
 from observatory.core.errors import BadInput
 from observatory.core.machine_money import MachineRate
 from observatory.core.target import ApiTarget, Target
 from observatory.core.token_prices import TokenPrices
+from observatory.economics.agreed_prices import agreed_for
+from observatory.economics.list_prices import list_prices
 from observatory.economics.price_rows import (
     MILLION,
     AppliedPrices,
@@ -19,19 +22,16 @@ from observatory.economics.price_rows import (
     PriceRow,
 )
 
-if TYPE_CHECKING:
-    from observatory.economics.price_files import AgreedPrices
-
 __all__ = ["MILLION", "AppliedPrices", "PriceBasis", "PriceKind", "PriceRow", "prices_of"]
 
 
 def prices_of(
-    target: Target, *, agreed: "AgreedPrices | None", at: datetime | None = None
+    target: Target, *, agreed: AgreedPrices | None, at: datetime | None = None
 ) -> AppliedPrices:
     """The prices of a target at a moment (default: now), for all of a run.
 
     Order: what the target states; for an `api` target what `agreed` (the workspace's price file,
-    price_files.agreed_prices) says of it, then the public list price of genai-prices; none.
+    inputs.price_files.agreed_prices) says of it, then the public list price of genai-prices; none.
     Raises BadInput where a target billed by tokens has no price and does not say `price: unknown`.
     """
     if target.billing == "hours":
@@ -52,10 +52,7 @@ def prices_of(
     )
 
 
-def _of_books(target: ApiTarget, agreed: "AgreedPrices | None", at: datetime) -> AppliedPrices:
-    from observatory.economics.list_prices import list_prices
-    from observatory.economics.price_files import agreed_for
-
+def _of_books(target: ApiTarget, agreed: AgreedPrices | None, at: datetime) -> AppliedPrices:
     found = agreed_for(agreed, target, at) if agreed is not None else None
     return list_prices(target, at) if found is None else found
 

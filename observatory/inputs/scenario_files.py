@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from observatory.core.agreed_prices import PRICES_FILE
 from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Scenario
@@ -30,7 +31,6 @@ from observatory.inputs.validation_errors import (
 )
 
 TARGETS_FILE = "targets.yaml"
-PRICES_FILE = "prices.yaml"
 _NO_SCENARIOS = (TARGETS_FILE, PRICES_FILE, "prices.example.yaml")
 _FILE_FIELDS = ("ca_bundle", "client_certificate", "client_key", "api_key_file")
 

@@ -23,10 +23,10 @@ from observatory.core.errors import (
 from observatory.core.plan import Plan
 from observatory.core.private_folders import sweep_private_folders
 from observatory.core.workspace import Workspace
-from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs
 from observatory.engines.vllm_executable import computes_on_gpus
+from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.askable import check_askable

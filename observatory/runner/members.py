@@ -14,7 +14,6 @@ from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.target import Target, VllmTarget
 from observatory.core.workspace import Workspace
-from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import (
     OpenContext,
@@ -23,6 +22,7 @@ from observatory.endpoints.catalogue import (
     masker_for,
     open_target,
 )
+from observatory.inputs.price_files import agreed_prices
 from observatory.runner.gpu_claims import named_gpus
 from observatory.runner.masked_logs import (
     LOG_FOLDER,

@@ -11,11 +11,11 @@ from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.target import ApiTarget, EmulatedTarget, Target
 from observatory.core.workspace import Workspace
-from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Speed, Spread
 from observatory.endpoints.api import offer_of
+from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.profile_files import load_profile
 from observatory.providers.catalogue import PROVIDERS
 from observatory.runner.sitting import Request

@@ -14,11 +14,12 @@ import duckdb
 import msgspec
 import polars as pl
 
+from observatory.core.agreed_prices import PRICES_FILE
 from observatory.core.workspace import Workspace
+from observatory.economics.agreed_prices import book_of, version_of
 from observatory.economics.ledger_book import LEDGER, ledger_book, ledger_version
 from observatory.economics.price_book import Book
-from observatory.economics.price_files import agreed_prices, book_of
-from observatory.inputs.scenario_files import PRICES_FILE
+from observatory.inputs.price_files import agreed_prices
 from observatory.store.database import transaction
 from observatory.store.files import disk_error, replacing
 from observatory.store.frames import polars_schema
@@ -49,10 +50,10 @@ def update_price_book(
     added = _load(workspace, connection, present)
     _mark(connection, LEDGER, ledger_version())
     agreed = agreed_prices(workspace)
-    if agreed is not None and _file_name(PRICES_FILE, agreed.version) not in present:
+    if agreed is not None and _file_name(PRICES_FILE, version_of(agreed)) not in present:
         _keep(workspace, book_of(agreed))
         added += _load(workspace, connection, present | {_file_name(b, v) for b, v, _ in added})
-    _mark(connection, PRICES_FILE, agreed.version if agreed is not None else None)
+    _mark(connection, PRICES_FILE, version_of(agreed) if agreed is not None else None)
     return added
 
 

@@ -12,18 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from observatory.core.agreed_prices import PriceFile
 from observatory.core.errors import BadInput
 from observatory.core.target import Target
 from observatory.core.workspace import Workspace
+from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.ledger_book import ledger_version
-from observatory.economics.price_files import (
-    PriceFile,
-    agreed_prices,
-    book_of,
-    read_price_file,
-)
 from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.inputs.price_files import agreed_prices, read_price_file
 from observatory.inputs.scenario_files import json_schema, list_scenarios
 from tests.economics.made_ledger import made_ledger
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from observatory.core.agreed_prices import PriceFile
+from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.price_files import PriceFile, book_of, read_price_file
 from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.inputs.price_files import read_price_file
 from observatory.store.price_macros import BLENDED_USD
 
 ROOT = Path(__file__).resolve().parents[2]

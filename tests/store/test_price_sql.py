@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from observatory.core.record import RequestRecord, Tokens
 from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import ledger_version
-from observatory.economics.price_files import agreed_prices
 from observatory.economics.prices import prices_of
+from observatory.inputs.price_files import agreed_prices
 from observatory.store.database import connect
 from observatory.store.query import open_for_query, run_query
 from observatory.store.warehouse import ingest

@@ -1,0 +1,68 @@
+"""Price files: where they are, and strict YAML made into agreed prices.
+
+Every refusal is a BadInput that names file and line.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import date
+from itertools import combinations
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from observatory.core.agreed_prices import PRICES_FILE, AgreedPrices, PriceEntry, PriceFile
+from observatory.core.workspace import Workspace
+from observatory.inputs.strict_yaml import Document, read_yaml
+from observatory.inputs.text_files import shown_path
+from observatory.inputs.validation_errors import Complaint, complaints_of, refusal
+
+
+def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
+    """The workspace's own price file, None where there is none; BadInput names file and line."""
+    for folder in workspace.scenarios:
+        path = folder / PRICES_FILE
+        if path.is_file():
+            return read_price_file(path)
+    return None
+
+
+def read_price_file(path: Path) -> AgreedPrices:
+    """A price file by its path; BadInput names file and line of everything that is wrong."""
+    document = read_yaml(path)
+    try:
+        read = PriceFile.model_validate_json(json.dumps(document.value), strict=True)
+    except ValidationError as error:
+        schema = PriceFile.model_json_schema()
+        raise refusal(document.name, complaints_of(error, document, schema)) from error
+    lines = [document.line_of(("prices", place)) for place in range(len(read.prices))]
+    entries = tuple(zip(lines, read.prices, strict=True))
+    _refuse_overlaps(document, read.prices)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return AgreedPrices(shown_path(path), sha256, entries)
+
+
+def _refuse_overlaps(document: Document, entries: Iterable[PriceEntry]) -> None:
+    complaints = []
+    for (_, one), (place, other) in combinations(enumerate(entries), 2):
+        same = (one.provider, one.service_tier) == (other.provider, other.service_tier)
+        shared = sorted(set(one.models) & set(other.models))
+        if same and shared and _overlap(one, other):
+            complaints.append(
+                Complaint(
+                    document.line_of(("prices", place)),
+                    f"prices[{place}]",
+                    f"{shared[0]} has two prices on the same days",
+                    "end the older one with effective_until",
+                )
+            )
+    if complaints:
+        raise refusal(document.name, complaints)
+
+
+def _overlap(one: PriceEntry, other: PriceEntry) -> bool:
+    first, last = date.min, date.max
+    return (one.effective_from or first) < (other.effective_until or last) and (
+        other.effective_from or first
+    ) < (one.effective_until or last)
