@@ -18,7 +18,8 @@ from pathlib import Path
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, open_workspace
 from observatory.inputs.price_files import read_price_file
-from observatory.inputs.scenario_files import load_scenario, read_targets
+from observatory.inputs.scenario_files import load_scenario
+from observatory.inputs.target_files import read_targets
 from observatory.workload.planning import make_plan
 
 SCENARIO = """\

@@ -136,7 +136,7 @@ def key_checks(
     from observatory.core.errors import ObservatoryError
     from observatory.core.target import ApiTarget
     from observatory.core.workspace import shipped
-    from observatory.inputs.scenario_files import load_targets, read_targets
+    from observatory.inputs.target_files import load_targets, read_targets
     from observatory.providers.catalogue import PROVIDERS
     from observatory.telemetry.machine.checkup import Check
 

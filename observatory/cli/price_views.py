@@ -27,11 +27,8 @@ from observatory.economics.ledger_book import (
 from observatory.economics.price_book import KINDS, BookRow, priced, tier_of
 from observatory.economics.prices import AppliedPrices, prices_of
 from observatory.inputs.price_files import agreed_prices
-from observatory.inputs.scenario_files import (
-    list_scenarios,
-    load_scenario,
-    load_targets,
-)
+from observatory.inputs.scenario_files import list_scenarios, load_scenario
+from observatory.inputs.target_files import load_targets
 from observatory.inputs.validation_errors import did_you_mean
 from observatory.providers.catalogue import PROVIDERS
 from observatory.store.migrations import quote

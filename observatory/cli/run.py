@@ -298,7 +298,7 @@ def _targets(
     from observatory.cli.endpoint_names import unused_name
     from observatory.core.errors import BadInput
     from observatory.core.target import UrlTarget
-    from observatory.inputs.scenario_files import pick_target
+    from observatory.inputs.target_files import pick_target
 
     url, model = endpoint.url, endpoint.model
     own, folder = loaded.targets, loaded.path.parent

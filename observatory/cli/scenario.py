@@ -122,7 +122,8 @@ def schema(
     from observatory.core.agreed_prices import PriceFile
     from observatory.core.errors import EnvironmentFailed
     from observatory.core.scenario import Scenario
-    from observatory.inputs.scenario_files import TargetsFile, json_schema
+    from observatory.inputs.json_schemas import json_schema
+    from observatory.inputs.target_files import TargetsFile
 
     text = json_schema(PriceFile if prices else TargetsFile if targets else Scenario)
     if out is None:
@@ -166,7 +167,8 @@ def _note(text: str) -> None:
 
 def _everything(workspace: "Workspace") -> list[str]:
     from observatory.core.agreed_prices import PRICES_FILE
-    from observatory.inputs.scenario_files import TARGETS_FILE, list_scenarios
+    from observatory.inputs.scenario_files import list_scenarios
+    from observatory.inputs.target_files import TARGETS_FILE
 
     files = [
         str(folder / name) for folder in workspace.scenarios for name in (TARGETS_FILE, PRICES_FILE)
@@ -182,11 +184,8 @@ def _checked(name: str, workspace: "Workspace") -> str:
     from observatory.core.agreed_prices import PRICES_FILE
     from observatory.economics.agreed_prices import book_of
     from observatory.inputs.price_files import read_price_file
-    from observatory.inputs.scenario_files import (
-        TARGETS_FILE,
-        load_scenario,
-        read_targets,
-    )
+    from observatory.inputs.scenario_files import load_scenario
+    from observatory.inputs.target_files import TARGETS_FILE, read_targets
     from observatory.runner.preflight import check_levels
     from observatory.runner.references import check_references
     from observatory.workload.planning import make_plan

@@ -31,7 +31,7 @@ def list_targets(json_output: JsonOption = False) -> None:
     import msgspec
 
     from observatory.core.workspace import open_workspace
-    from observatory.inputs.scenario_files import load_targets
+    from observatory.inputs.target_files import load_targets
 
     rows = [target_row(target) for target in load_targets(open_workspace()).values()]
     if json_output:
@@ -153,7 +153,7 @@ def asked_target(
     """The target that was named, or the one that --url and --model make."""
     from observatory.core.workspace import open_workspace
     from observatory.endpoints.url import ad_hoc_target
-    from observatory.inputs.scenario_files import pick_target
+    from observatory.inputs.target_files import pick_target
 
     if (name is None) == (url is None):
         raise BadInput("name a target, or give --url: one of the two")

@@ -9,7 +9,8 @@ from typer.testing import CliRunner, Result
 from observatory.cli.init import init
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.workspace import open_workspace, shipped
-from observatory.inputs.scenario_files import load_scenario, load_targets
+from observatory.inputs.scenario_files import load_scenario
+from observatory.inputs.target_files import load_targets
 
 
 def _init(*arguments: str) -> Result:

@@ -20,8 +20,9 @@ from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.ledger_book import ledger_version
 from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.inputs.json_schemas import json_schema
 from observatory.inputs.price_files import agreed_prices, read_price_file
-from observatory.inputs.scenario_files import json_schema, list_scenarios
+from observatory.inputs.scenario_files import list_scenarios
 from tests.economics.made_ledger import made_ledger
 
 TARGET: TypeAdapter[Any] = TypeAdapter(Target)

@@ -8,7 +8,8 @@ import yaml
 
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace
-from observatory.inputs.scenario_files import TargetsFile, load_scenario, read_targets
+from observatory.inputs.scenario_files import load_scenario
+from observatory.inputs.target_files import TargetsFile, read_targets
 from observatory.workload.planning import make_plan
 from observatory.workload.rows import Row
 

@@ -17,7 +17,8 @@ from observatory.inputs.profile_files import (
     load_profile,
     read_profile,
 )
-from observatory.inputs.scenario_files import load_scenario, read_targets
+from observatory.inputs.scenario_files import load_scenario
+from observatory.inputs.target_files import read_targets
 
 FILES = sorted((shipped("scenarios") / "profiles").glob("*.yaml"))
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"

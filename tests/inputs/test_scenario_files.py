@@ -7,13 +7,8 @@ import pytest
 from observatory.core.errors import BadInput, ExitCode
 from observatory.core.target import LlamaCppTarget, UrlTarget, VllmTarget
 from observatory.core.workspace import Workspace
-from observatory.inputs.scenario_files import (
-    list_scenarios,
-    load_scenario,
-    load_targets,
-    pick_target,
-    read_targets,
-)
+from observatory.inputs.scenario_files import list_scenarios, load_scenario
+from observatory.inputs.target_files import load_targets, pick_target, read_targets
 
 GOOD = """
 name: mine

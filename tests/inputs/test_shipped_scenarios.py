@@ -12,13 +12,9 @@ from genai_prices import Usage, calc_price
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace, shipped
 from observatory.endpoints.api import api_connection, missing_keys
-from observatory.inputs.scenario_files import (
-    TargetsFile,
-    json_schema,
-    load_scenario,
-    load_targets,
-    read_targets,
-)
+from observatory.inputs.json_schemas import json_schema
+from observatory.inputs.scenario_files import load_scenario
+from observatory.inputs.target_files import TargetsFile, load_targets, read_targets
 from observatory.providers.catalogue import PROVIDERS
 from observatory.quality.scorers import reference_problem
 from observatory.workload.planning import make_plan
