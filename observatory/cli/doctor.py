@@ -134,7 +134,7 @@ def key_checks(
     import os
 
     from observatory.core.errors import ObservatoryError
-    from observatory.core.target import ApiTarget
+    from observatory.core.targets.api import ApiTarget
     from observatory.core.workspace import shipped
     from observatory.inputs.target_files import load_targets, read_targets
     from observatory.providers.catalogue import PROVIDERS

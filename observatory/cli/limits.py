@@ -11,7 +11,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from observatory.core.target import Target
+    from observatory.core.targets.catalogue import Target
     from observatory.core.workspace import Workspace
     from observatory.runner.limit_probe import LimitAnswer
 

@@ -11,7 +11,7 @@ from observatory.cli.console import echo, echo_json
 from observatory.core.agreed_prices import PRICES_FILE, AgreedPrices
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.core.units import MOST_PERCENT, change_text
 from observatory.economics.agreed_prices import book_of
 from observatory.economics.ledger_book import (
@@ -34,7 +34,7 @@ from observatory.providers.catalogue import PROVIDERS
 from observatory.store.migrations import quote
 
 if TYPE_CHECKING:
-    from observatory.core.target import Target
+    from observatory.core.targets.catalogue import Target
     from observatory.core.workspace import Workspace
 
 Row = dict[str, Any]

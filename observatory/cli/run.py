@@ -12,7 +12,7 @@ from observatory.cli.options import JsonOption, ResultsOption, check_size
 
 if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
-    from observatory.core.target import Target
+    from observatory.core.targets.catalogue import Target
     from observatory.core.workspace import Workspace
     from observatory.inputs.scenario_files import LoadedScenario
     from observatory.runner.quoting import CampaignQuote
@@ -297,7 +297,7 @@ def _targets(
 
     from observatory.cli.endpoint_names import unused_name
     from observatory.core.errors import BadInput
-    from observatory.core.target import UrlTarget
+    from observatory.core.targets.url import UrlTarget
     from observatory.inputs.target_files import pick_target
 
     url, model = endpoint.url, endpoint.model

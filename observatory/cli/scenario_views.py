@@ -14,7 +14,7 @@ from observatory.core.design import Design
 from observatory.core.plan import Plan, StagePlan, plan_sha256
 from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.core.units import format_duration, human_level
 from observatory.inputs.scenario_files import ListedScenario, LoadedScenario
 from observatory.inputs.text_files import shown_path

@@ -12,7 +12,7 @@ from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
     from observatory.core.connection import Connection
-    from observatory.core.target import Target
+    from observatory.core.targets.catalogue import Target
     from observatory.endpoints.catalogue import OpenTarget
     from observatory.endpoints.check import TargetCheck
 

@@ -6,7 +6,7 @@ Plain values: expanding a matrix is `inputs.matrix`' part, measuring it the runn
 from dataclasses import dataclass
 from typing import Any
 
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 
 
 @dataclass(frozen=True, slots=True)

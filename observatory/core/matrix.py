@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.strict import Strict
-from observatory.core.target import NAME, Target
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.identity import NAME
 
 MAX_CELLS = 256
 MAX_RUNS = 1024

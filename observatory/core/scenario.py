@@ -15,7 +15,8 @@ from observatory.core.demand import Demand
 from observatory.core.matrix import Matrix
 from observatory.core.sensors_asked import Telemetry
 from observatory.core.strict import Strict
-from observatory.core.target import NAME, Target
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.identity import NAME
 from observatory.core.throttling import Throttling
 from observatory.core.units import Duration, PositiveDuration, Rate
 

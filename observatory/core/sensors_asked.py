@@ -13,7 +13,7 @@ from observatory.core.addresses import page_url
 from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
 from observatory.core.series import selector
 from observatory.core.strict import Strict
-from observatory.core.target import NAME
+from observatory.core.targets.identity import NAME
 from observatory.core.units import Duration, PositiveDuration
 
 

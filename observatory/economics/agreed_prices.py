@@ -13,7 +13,7 @@ from observatory.core.agreed_prices import (
 )
 from observatory.core.errors import BadInput
 from observatory.core.service_tiers import STANDARD_TIERS
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.economics.ledger_book import LEDGER, find_listed, ledger_version, model_rows
 from observatory.economics.list_prices import check_countable
 from observatory.economics.price_book import Book, BookRow, priced, tier_of

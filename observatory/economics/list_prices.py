@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.economics.ledger_book import (
     LEDGER,
     Listed,

@@ -11,7 +11,7 @@ from typing import Any
 
 from observatory.core.errors import BadInput
 from observatory.core.service_tiers import STANDARD_TIERS
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKind, PriceRow
 
 KINDS: tuple[PriceKind, ...] = ("input", "output", "cached_input", "cache_write")

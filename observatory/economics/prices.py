@@ -10,7 +10,8 @@ from typing import Any
 from observatory.core.agreed_prices import AgreedPrices
 from observatory.core.errors import BadInput
 from observatory.core.machine_money import MachineRate
-from observatory.core.target import ApiTarget, Target
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
 from observatory.core.token_prices import TokenPrices
 from observatory.economics.agreed_prices import agreed_for
 from observatory.economics.list_prices import list_prices

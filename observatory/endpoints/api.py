@@ -9,7 +9,8 @@ import msgspec
 
 from observatory.core.connection import Connection, KeySource
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget, Target
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 from observatory.endpoints.url import address_of, key_source
 from observatory.providers.catalogue import PROVIDERS

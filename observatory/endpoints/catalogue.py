@@ -1,6 +1,6 @@
 """The kinds of target, and the file that opens each: one line a kind, imported when it is needed.
 
-A new kind is a model in core.target, a file beside this one, and a line here.
+A new kind is a model in core.targets, a file beside this one, and a line here.
 """
 
 from typing import Any
@@ -12,14 +12,12 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.literal_secrets import names_a_secret
-from observatory.core.target import (
-    ApiTarget,
-    EmulatedTarget,
-    LlamaCppTarget,
-    Target,
-    UrlTarget,
-    VllmTarget,
-)
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, masked_facts
 from observatory.processes.free_port import check_port
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from observatory.core.profile import Profile
-from observatory.core.target import EmulatedTarget
+from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import open_workspace
 from observatory.emulator.emulator import EMULATED_MODEL, EmulatorConfig
 from observatory.emulator.requests import EMULATOR, TOKENIZER

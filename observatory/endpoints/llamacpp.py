@@ -16,7 +16,7 @@ import psutil
 from observatory.core.connection import Connection
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import TargetFacts
-from observatory.core.target import LlamaCppTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.engines.llamacpp_server import LlamaCppConfig, settings_of

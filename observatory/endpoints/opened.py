@@ -18,15 +18,13 @@ from observatory.core.addresses import is_loopback
 from observatory.core.connection import Connection, KeySource, Throttle
 from observatory.core.errors import BadInput
 from observatory.core.run import TargetFacts
-from observatory.core.target import (
-    ApiTarget,
-    EmulatedTarget,
-    LlamaCppTarget,
-    Target,
-    UrlTarget,
-    VllmTarget,
-    Wire,
-)
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.identity import Wire
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.core.throttling import Throttling
 from observatory.processes.kept_child import KeptChild
 from observatory.processes.server_child import ServerChild

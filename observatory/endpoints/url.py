@@ -15,7 +15,9 @@ from observatory.connect.sent_secrets import masker_of
 from observatory.core.connection import Connection, KeySource
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget, UrlTarget, VllmTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.emulator.requests import EMULATOR
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import owned_models, quick_models, shown_name

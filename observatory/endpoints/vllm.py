@@ -18,7 +18,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.run import TargetFacts
-from observatory.core.target import VllmTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
 from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.self_description import cache_config, engine_version

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from observatory.core.errors import BadInput
-from observatory.core.target import LoraAdapter, VllmTarget
+from observatory.core.targets.vllm import LoraAdapter, VllmTarget
 from observatory.engines.vllm_command import ServedAdapter
 from observatory.models import models, weights
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from observatory.core.errors import BadInput
-from observatory.core.target import VllmTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.models import models, weights
 from observatory.models.weights import WeightFacts
 

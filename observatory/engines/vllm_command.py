@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from observatory.core.connection import resolve
-from observatory.core.target import VllmTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.core.vllm_options import FlagValue
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from observatory.core.errors import BadInput
-from observatory.core.target import Target, VllmTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.vllm import VllmTarget
 from observatory.engines.installed import find_engine
 from observatory.engines.requirement import ENGINES, PROJECTS
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from observatory.core.design import Cell, Design, Turn
 from observatory.core.matrix import Matrix, same_level_in
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.inputs.confounding import confounding
 from observatory.inputs.strict_yaml import Document, Place
 from observatory.inputs.validation_errors import Complaint, complaints_of, dotted, refusal

@@ -13,7 +13,7 @@ from observatory.core.agreed_prices import PRICES_FILE
 from observatory.core.design import Design
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.inputs.json_schemas import schema_of
 from observatory.inputs.matrix import Setting, combinations_of, design_of

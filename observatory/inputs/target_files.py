@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from observatory.core.errors import BadInput
 from observatory.core.strict import Strict
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.inputs.json_schemas import schema_of
 from observatory.inputs.profile_files import load_profile

@@ -4,7 +4,7 @@ from observatory.core.connection import Connection
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.wires.requests_body import render
 from observatory.wires.wires import WIRES
 

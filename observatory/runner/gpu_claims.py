@@ -6,7 +6,9 @@ Pure: it gets the targets and what the driver said.
 from collections.abc import Sequence
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.target import LlamaCppTarget, Target, VllmTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.telemetry.machine.gpu_inventory import Gpu
 
 IDLE_BYTES = 1_000 * 2**20

@@ -21,7 +21,10 @@ from observatory.analysis.limit_reading import (
 )
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.scenario import Scenario
-from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.core.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.processes.descent import read_process
 
 ORPHAN_LIMIT_S = 15.0

@@ -12,7 +12,8 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target, VllmTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.vllm import VllmTarget
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from observatory.core.clock import new_anchor
-from observatory.core.target import UrlTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.inputs.scenario_files import load_scenario

@@ -10,7 +10,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.runner.calibration import Calibration, Host, doubts, is_of
 from observatory.runner.capacity import (
     CapacityEstimate,

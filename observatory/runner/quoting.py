@@ -9,7 +9,9 @@ from typing import Any
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
-from observatory.core.target import ApiTarget, EmulatedTarget, Target
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote

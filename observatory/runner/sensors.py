@@ -3,7 +3,11 @@
 from contextlib import ExitStack
 
 from observatory.core.connection import Connection
-from observatory.core.target import BESIDE_API, ApiTarget, Target, UrlTarget, VllmTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.identity import BESIDE_API
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.runner.sitting import Sitting
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
 from observatory.telemetry.machine.listening import listeners

@@ -13,7 +13,7 @@ from observatory.core.errors import ObservatoryError
 from observatory.core.plan import Plan
 from observatory.core.run import Manifest, RunStatus
 from observatory.core.scenario import Scenario
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import AppliedPrices
 from observatory.economics.quote_figures import Quote

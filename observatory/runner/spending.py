@@ -8,7 +8,7 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import PlanItem
 from observatory.core.record import WorkerEnd, WorkerTick
 from observatory.core.scenario import Budget
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.core.units import human_usd
 from observatory.core.worst_case import prompt_tokens_at_most
 from observatory.economics.prices import AppliedPrices

@@ -6,7 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from observatory.core.sensors_asked import PrometheusScrape, Telemetry
-from observatory.core.target import BESIDE_API, UrlTarget, VllmTarget
+from observatory.core.targets.identity import BESIDE_API
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 
 PAGE = {"name": "node", "url": "https://h:9100/metrics?x=1", "series": ["a", 'b{c="d"}']}
 

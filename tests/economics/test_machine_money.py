@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.core.machine_money import MachineRate
-from observatory.core.target import LlamaCppTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.economics.machine_money import (
     ELECTRICITY_UNKNOWN,
     Joules,

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from observatory.core.agreed_prices import PriceFile
 from observatory.core.errors import BadInput
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from observatory.core.errors import BadInput
-from observatory.core.target import Target
+from observatory.core.targets.catalogue import Target
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.prices import AppliedPrices
 from observatory.economics.prices import prices_of as prices_at

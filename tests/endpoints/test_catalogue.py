@@ -10,7 +10,10 @@ import pytest
 
 from observatory.core.connection import KeySource, Throttle
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.target import ApiTarget, EmulatedTarget, LlamaCppTarget, UrlTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.endpoints import llamacpp
 from observatory.endpoints.catalogue import OpenContext, asked_facts, check_inputs, open_target
 from observatory.endpoints.url import ad_hoc_target, address_of

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from observatory.core.errors import BadInput, TargetFailed
-from observatory.core.target import ApiTarget, UrlTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import TargetCheck, check_target, would_send
 from tests.endpoints.certificates import Certificates, make_certificates

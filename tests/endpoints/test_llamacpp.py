@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
-from observatory.core.target import LlamaCppTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import check_target
 from observatory.models import models
@@ -149,7 +149,7 @@ def test_too_little_time_to_start(model_file: Path, context: OpenContext, logs: 
 PARENT = """
 import sys, time
 from pathlib import Path
-from observatory.core.target import LlamaCppTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 target = LlamaCppTarget(kind="llamacpp", name="local", parallel=1)
 opened = open_target(target, OpenContext(Path(sys.argv[1]), lambda text: None))

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.target import LlamaCppTarget, VllmTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints import vllm_model
 from observatory.endpoints.llamacpp import check_model
 from observatory.endpoints.vllm_adapters import check_adapters, find_adapters

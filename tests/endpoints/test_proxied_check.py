@@ -12,7 +12,7 @@ from observatory.cli.doctor import proxy_check
 from observatory.cli.target import app
 from observatory.core.connection import Connection
 from observatory.core.errors import TargetFailed
-from observatory.core.target import UrlTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import check_target
 from observatory.endpoints.listing import owned_models

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from observatory.core.connection import Connection
 from observatory.core.plan import NONCE_SENTINEL, PlanItem
-from observatory.core.target import UrlTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.wires.requests_body import model_of, render
 
 NONCE = b"0123456789abcdef"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from observatory.core.errors import BadInput
-from observatory.core.target import UrlTarget, VllmTarget
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import check_target
 from observatory.endpoints.self_description import cache_of

@@ -95,7 +95,7 @@ def test_a_child_that_is_never_ready_is_given_up_and_ended(
 PARENT = """
 import sys, time
 from pathlib import Path
-from observatory.core.target import EmulatedTarget
+from observatory.core.targets.emulated import EmulatedTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 target = EmulatedTarget(kind="emulated", name="emulated-api")
 opened = open_target(target, OpenContext(Path(sys.argv[1]), print))

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
-from observatory.core.target import VllmTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints import vllm as opening
 from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
 from observatory.endpoints.check import check_target

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from observatory.core.errors import BadInput
-from observatory.core.target import VllmTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.core.vllm_options import FlagValue
 from observatory.engines.vllm_command import (
     CpuShare,

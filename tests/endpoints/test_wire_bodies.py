@@ -14,7 +14,7 @@ from openai.types.responses.response_create_params import ResponseCreateParamsSt
 from pydantic import TypeAdapter, ValidationError
 
 from observatory.core.plan import NONCE_SENTINEL, PlanItem
-from observatory.core.target import UrlTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.wires.requests_body import render
 from observatory.wires.wires import WireName
 from tests.endpoints.test_requests_body import NONCE, connection, item

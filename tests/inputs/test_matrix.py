@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from observatory.core.design import Design
 from observatory.core.errors import BadInput
-from observatory.core.target import NAME, EmulatedTarget, LlamaCppTarget, VllmTarget
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.identity import NAME
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.core.workspace import Workspace
 from observatory.inputs.confounding import confounding
 from observatory.inputs.matrix import cell_name, turns_of

@@ -9,7 +9,7 @@ import yaml
 
 from observatory.core.errors import BadInput
 from observatory.core.profile import Profile
-from observatory.core.target import EmulatedTarget
+from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import Workspace, shipped
 from observatory.inputs.profile_files import (
     DEFAULT_PROFILE,

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from observatory.core.errors import BadInput, ExitCode
-from observatory.core.target import LlamaCppTarget, UrlTarget, VllmTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.url import UrlTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.core.workspace import Workspace
 from observatory.inputs.scenario_files import list_scenarios, load_scenario
 from observatory.inputs.target_files import load_targets, pick_target, read_targets

@@ -8,7 +8,7 @@ import pytest
 
 from observatory.core.clock import new_anchor
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
 from observatory.endpoints.check import check_target, would_send
 from observatory.load.endpoint import make_endpoint

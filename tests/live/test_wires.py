@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from observatory.core.target import LlamaCppTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from tests.live.harness import PATIENCE_S, Workspace
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan, PlanItem, StagePlan
 from observatory.core.scenario import PerRequestSlo, Scenario, Slo
-from observatory.core.target import EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.runner.calibration import Costs
 from observatory.runner.capacity import (
     BUSY_AT_MOST,

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.target import LlamaCppTarget, VllmTarget
+from observatory.core.targets.llamacpp import LlamaCppTarget
+from observatory.core.targets.vllm import VllmTarget
 from observatory.runner import members
 from observatory.runner.gpu_claims import (
     check_free,

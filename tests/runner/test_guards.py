@@ -12,7 +12,10 @@ from pydantic import ValidationError
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.plan import Plan, PlanItem, StagePlan
 from observatory.core.scenario import Budget
-from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.economics.prices import AppliedPrices, PriceRow
 from observatory.endpoints.catalogue import check_inputs
 from observatory.runner.askable import check_askable
@@ -102,7 +105,7 @@ def test_a_lock_is_of_an_endpoint_and_goes_with_its_holder(tmp_path: Path) -> No
             sys.executable,
             "-c",
             "import sys, time\nfrom pathlib import Path\n"
-            "from observatory.core.target import EmulatedTarget\n"
+            "from observatory.core.targets.emulated import EmulatedTarget\n"
             "from observatory.runner.locks import target_lock\n"
             "with target_lock(Path(sys.argv[1]), EmulatedTarget(kind='emulated', "
             "name='emulated-a')):\n    print('held', flush=True)\n    time.sleep(60)\n",

@@ -8,7 +8,10 @@ import pytest
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
-from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.runner.askable import check_askable
 from observatory.runner.interleaving import primers
 from observatory.runner.limit_probe import Probe, requested

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from observatory.core.target import EmulatedTarget
+from observatory.core.targets.emulated import EmulatedTarget
 from observatory.load.handoff import Handoff
 from observatory.processes.descent import read_processes
 from observatory.runner.locks import target_lock
@@ -21,7 +21,7 @@ RUNNER = """
 import os, sys, time
 from pathlib import Path
 import msgspec
-from observatory.core.target import EmulatedTarget
+from observatory.core.targets.emulated import EmulatedTarget
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, run_leg
 from observatory.runner.locks import target_lock
@@ -79,7 +79,7 @@ def test_the_load_of_a_runner_that_dies_as_it_starts_is_never_sent(
 def test_the_lock_of_a_dead_runner_is_waited_for_and_its_living_one_refused(tmp_path: Path) -> None:
     script = (
         "import os, subprocess, sys; from pathlib import Path; "
-        "from observatory.core.target import EmulatedTarget; "
+        "from observatory.core.targets.emulated import EmulatedTarget; "
         "from observatory.runner.locks import target_lock; "
         "target = EmulatedTarget(kind='emulated', name='emulated-a'); "
         "held = target_lock(Path(sys.argv[1]), target); lock = held.__enter__(); "

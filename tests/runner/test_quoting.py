@@ -17,7 +17,10 @@ from observatory.cli.quote_view import (
 from observatory.core.errors import BadInput
 from observatory.core.record import Tokens
 from observatory.core.scenario import Scenario
-from observatory.core.target import ApiTarget, EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote

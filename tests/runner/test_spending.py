@@ -10,7 +10,9 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import PlanItem
 from observatory.core.record import WorkerEnd, WorkerTick
 from observatory.core.scenario import Budget
-from observatory.core.target import EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.core.worst_case import (
     MEDIA_TOKENS,
     TEMPLATE_TOKENS,

@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 from observatory.cli.main import app
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Scenario
-from observatory.core.target import EmulatedTarget, Target, UrlTarget
+from observatory.core.targets.catalogue import Target
+from observatory.core.targets.emulated import EmulatedTarget
+from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import Workspace, open_workspace
 from observatory.runner.sitting import Request
 from observatory.runner.target_names import address_notes, check_names

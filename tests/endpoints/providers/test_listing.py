@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from observatory.core.errors import BadInput, TargetFailed
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.endpoints.catalogue import OpenContext, open_target
 from observatory.endpoints.check import TargetCheck, check_target
 from observatory.endpoints.quick_listing import page_in

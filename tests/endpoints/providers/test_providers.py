@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from observatory.core.connection import KeySource
 from observatory.core.errors import BadInput
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.endpoints.api import api_connection, listing_connection, open_api
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.provider import WIRE_OF, Provider, WireWord

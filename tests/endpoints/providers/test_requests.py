@@ -17,7 +17,7 @@ from openai.types.responses import response_create_params
 
 from observatory.core.connection import resolved_headers
 from observatory.core.plan import PlanItem
-from observatory.core.target import ApiTarget
+from observatory.core.targets.api import ApiTarget
 from observatory.endpoints.api import api_connection
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.provider import Provider, WireWord

@@ -1,0 +1,40 @@
+"""An emulated target as a person writes it."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from observatory.core.profile import Profile
+from observatory.core.targets.identity import TargetIdentity, Transport, Wire, check_sdk_speaks
+from observatory.core.token_prices import TokenPrices
+
+
+class EmulatedTarget(TargetIdentity):
+    """A seeded stand-in on loopback; everything from it is marked emulated wherever it is shown."""
+
+    kind: Literal["emulated"]
+    profile: Profile | str = Field(
+        default=Profile(), description="a profile's fields, or its name or its file's path"
+    )
+    wire: Wire = Field(
+        default="openai", description="which API is asked: openai, responses or messages"
+    )
+    transport: Transport = Field(
+        default="lean", description="sdk: measured through the openai package's client"
+    )
+    hosting: Literal["self", "managed"] = "managed"
+    weights: Literal["open", "closed"] = "closed"
+    billing: Literal["tokens"] = "tokens"
+    price: TokenPrices | None = None
+
+    @model_validator(mode="after")
+    def _asked_as_it_can_be(self) -> Self:
+        check_sdk_speaks(self.transport, self.wire)
+        return self
+
+    @field_validator("name")
+    @classmethod
+    def _says_so(cls, name: str) -> str:
+        if "emulated" not in name:
+            raise ValueError("the name of an emulated target must contain 'emulated'")
+        return name

@@ -1,0 +1,118 @@
+"""What every kind of target has in its file: its name, and how it is spoken to over HTTP.
+
+This knows nothing of how a target is opened; `endpoints` does.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from observatory.core.addresses import page_url
+from observatory.core.literal_secrets import no_literal_secret
+from observatory.core.strict import Strict
+from observatory.core.throttling import Throttling
+from observatory.core.units import PositiveDuration, Rate
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_OURS = (
+    "messages", "prompt", "input", "instructions", "system", "model", "stream",
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of",
+)  # fmt: skip
+"""What extra_body must not touch, on any wire: records and spending caps would no longer be true."""
+Transport = Literal["lean", "sdk"]
+"""lean: our own sockets, stamps by the kernel. sdk: the openai package's client, as an application
+would see it."""
+Wire = Literal["openai", "responses", "messages"]
+"""openai: Chat Completions, or Completions where the workload asks those; responses: OpenAI's Responses
+API; messages: Anthropic's Messages API. The last two take chat workloads only."""
+BESIDE_API = "beside_api"
+"""metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
+
+
+class Timeouts(Strict):
+    """How long each phase of one attempt may take."""
+
+    connect: PositiveDuration = 10.0
+    first_byte: PositiveDuration = 120.0
+    between_events: PositiveDuration = 60.0
+    whole: PositiveDuration = 600.0
+
+
+class HttpOptions(Strict):
+    """What every target spoken to over HTTP takes."""
+
+    headers: dict[str, str] = Field(
+        default={}, description="extra headers; ${NAME} is read from the environment when opened"
+    )
+    query: dict[str, str] = Field(default={}, description="query parameters; ${NAME} as in headers")
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file that TLS is verified against"
+    )
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    extra_body: dict[str, Any] = Field(
+        default={},
+        description="merged into every request's JSON (RFC 7396: null removes a field), "
+        "e.g. {ignore_eos: true}",
+    )
+    reasoning_effort: str | None = Field(default=None, description="e.g. low, medium, high, none")
+    max_rate: Rate | None = Field(default=None, description="requests a second never exceeded")
+    max_concurrency: int | None = Field(default=None, ge=1, description="in flight, never exceeded")
+    timeouts: Timeouts = Timeouts()
+    throttling: Throttling | None = Field(
+        default=None, description="what to do about 429 and its kin; default: the scenario's"
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _no_literal_secret(cls, headers: dict[str, str]) -> dict[str, str]:
+        no_literal_secret(headers)
+        return headers
+
+    @field_validator("extra_body")
+    @classmethod
+    def _leaves_ours_alone(cls, extra_body: dict[str, Any]) -> dict[str, Any]:
+        taken = [name for name in _OURS if name in extra_body]
+        if taken:
+            raise ValueError(
+                f"must not set {', '.join(taken)}: the workload and the target's own fields do"
+            )
+        return extra_body
+
+    @model_validator(mode="after")
+    def _certificate_pair(self) -> Self:
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key needs client_certificate")
+        return self
+
+
+class TargetIdentity(HttpOptions):
+    """What every target states of itself."""
+
+    name: str = Field(pattern=NAME, description="how rows and pages name it")
+    tokenizer: str | None = Field(
+        default=None, description="its tokenizer's name, for per-token figures"
+    )
+    license: str | None = Field(default=None, description="SPDX id or name of the weights' licence")
+
+
+def one_key_source(variable: str | None, file: Path | None) -> None:
+    """Raise ValueError where a target names two sources of its key."""
+    if variable is not None and file is not None:
+        raise ValueError("give api_key_env or api_key_file, not both")
+
+
+def check_sdk_speaks(transport: Transport, wire: Wire) -> None:
+    """Raise ValueError where the openai package does not have the wire."""
+    if transport == "sdk" and wire == "messages":
+        raise ValueError("transport: sdk is the openai package, which has no wire: messages")
+
+
+def metrics_page(url: str | None) -> str | None:
+    """Return the address of a Prometheus page, checked; BESIDE_API and None as they are."""
+    if url is None or url == BESIDE_API:
+        return url
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"write {BESIDE_API}, a URL of http or https, or null")
+    return page_url(url)

@@ -1,0 +1,146 @@
+"""A vLLM target as a person writes it, started here or found at a URL."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from observatory.core.addresses import base_url
+from observatory.core.machine_money import MachineRate
+from observatory.core.strict import Strict
+from observatory.core.targets.identity import BESIDE_API, NAME, TargetIdentity, metrics_page
+from observatory.core.units import PositiveDuration
+from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
+
+
+class LoraAdapter(Strict):
+    """A LoRA adapter that an engine serves beside its base model, under a name of its own."""
+
+    name: str = Field(pattern=NAME, description="the model name that requests ask for")
+    path: str = Field(
+        description="a folder in PEFT's format, a name of `observatory model list`, or a hub id"
+    )
+
+
+class VllmTarget(TargetIdentity):
+    """vLLM in an environment of its own, started and stopped by the observatory on loopback.
+
+    With `url` it is found instead of started: nothing is run, and what it says of itself is recorded.
+    """
+
+    kind: Literal["vllm"]
+    model: str | None = Field(
+        default=None,
+        description="a hub id, a local folder, or a name of `observatory model list`; "
+        "with url: what it is asked for, default: the only model that it lists",
+    )
+    served_model_name: str | None = Field(
+        default=None, description="what requests call it; default: its id or its folder's name"
+    )
+    revision: str | None = Field(default=None, description="branch, tag or commit of the hub id")
+    engine: str | None = Field(
+        default=None,
+        description="an installed engine, e.g. vllm==0.32.0 (observatory engine list); default: the newest",
+    )
+    executable: Path | None = Field(
+        default=None, description="a vllm command that exists, instead of an installed engine"
+    )
+    url: str | None = Field(
+        default=None, pattern=r"^https?://", description="one that runs already, up to and with /v1"
+    )
+    dtype: str | None = Field(default=None, description="e.g. auto, bfloat16, float16, float32")
+    quantization: str | None = Field(
+        default=None, description="e.g. fp8, awq, gptq; default: the weights' own"
+    )
+    kv_cache_dtype: str | None = None
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share each layer")
+    max_model_len: int | None = Field(default=None, ge=1, description="tokens of context")
+    max_num_seqs: int | None = Field(default=None, ge=1, description="requests in a batch at most")
+    enable_prefix_caching: bool | None = Field(default=None, description="default: vLLM's own")
+    enforce_eager: bool | None = Field(
+        default=None, description="no compiled graphs: starts sooner, runs slower"
+    )
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    flags: dict[str, FlagValue] = Field(
+        default={}, description="any other flag of `vllm serve`, without its dashes"
+    )
+    environment: dict[str, str] = Field(
+        default={}, description="variables for it; ${NAME} is read from ours and never stored"
+    )
+    gpus: list[int | str] | None = Field(
+        default=None, description="GPU indices, UUIDs or MIG UUIDs it may use; default: all"
+    )
+    adapters: list[LoraAdapter] = Field(
+        default=[], description="LoRA adapters served beside the model"
+    )
+    ask: list[str] = Field(
+        default=[],
+        description="model names that requests ask for in turn (adapters, the base); default: the model",
+    )
+    port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
+    start_timeout: PositiveDuration = 900.0
+    metrics_url: str | None = Field(
+        default=BESIDE_API,
+        description="the engine's Prometheus page: beside_api (/metrics beside /v1), another URL, or "
+        "null for none",
+    )
+    hosting: Literal["self"] = "self"
+    weights: Literal["open", "closed"] = "open"
+    billing: Literal["hours"] = "hours"
+    rate: MachineRate | None = None
+
+    @field_validator("metrics_url")
+    @classmethod
+    def _a_page(cls, url: str | None) -> str | None:
+        return metrics_page(url)
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Self:
+        given = [
+            name for name in ("engine", "executable", "url") if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"give one of {' and '.join(given)}, not both")
+        if self.gpus is not None and "CUDA_VISIBLE_DEVICES" in self.environment:
+            raise ValueError("gpus and environment's CUDA_VISIBLE_DEVICES say the same: keep gpus")
+        if self.url is None:
+            if self.model is None:
+                raise ValueError("model is missing: what shall it serve?")
+            return self
+        # Not model_fields_set: a cell of a matrix is validated with every field of its base.
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        if wrong := untrue(dict(self), defaults):
+            raise ValueError(
+                f"{', '.join(wrong)}: with url nothing is started, so that this would not be true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _asks_what_it_serves(self) -> Self:
+        names = [adapter.name for adapter in self.adapters]
+        if self.url is not None:
+            return self  # what it lists is looked at when it is found
+        if len(set(names)) < len(names):
+            raise ValueError("two adapters have the same name")
+        own = self.served_model_name
+        unknown = [name for name in self.ask if name not in names and name not in (own, "base")]
+        if unknown:
+            raise ValueError(
+                f"ask: {', '.join(unknown)} is neither an adapter, 'base' nor served_model_name"
+            )
+        return self
+
+    @field_validator("url")
+    @classmethod
+    def _no_credentials(cls, url: str | None) -> str | None:
+        return None if url is None else base_url(url)
+
+    @field_validator("flags")
+    @classmethod
+    def _flags(cls, flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
+        return checked_flags(flags)
+
+    @field_validator("environment")
+    @classmethod
+    def _environment(cls, environment: dict[str, str]) -> dict[str, str]:
+        return checked_environment(environment)
