@@ -1,9 +1,11 @@
 """What is kept of a response's headers. Pure; names come in lower case."""
 
 import re
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from observatory.connect.masking import Masker
 from observatory.wires.failures.asked_wait import NOT_NOW, RELAYED, RETRY_MS, RETRY_S, asked_wait_s
@@ -38,6 +40,8 @@ _PROCESSING = (
     ("x-envoy-upstream-service-time", 1.0),
 )
 """Processing-time headers, the most telling first, and milliseconds in one of their units."""
+_TIMING = "server-timing"
+_TIMES = frozenset({_TIMING, *(name for name, _ in _PROCESSING)})
 _GATEWAY_CALL = "x-litellm-call-id"
 """LiteLLM's proxy sends it with every answer."""
 _DURATION = re.compile(r";\s*dur\s*=\s*\"?([0-9.]+)")
@@ -58,27 +62,57 @@ class KeptHeaders(msgspec.Struct, frozen=True):
     gateway_fallbacks: int | None = None
 
 
+class _Places(NamedTuple):
+    """Where the headers that are kept stand in a response's list, by names alone.
+
+    identifiers: the most telling name's first, of one name the last first.
+    """
+
+    limits: tuple[int, ...]
+    identifiers: tuple[int, ...]
+    timed: bool
+    of_gateway: bool
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...]) -> _Places:
+    """Found once for a list of names: the next response of the same server has the same ones."""
+    limits = tuple(
+        place
+        for place, name in enumerate(names)
+        if (name.startswith(_RATE_LIMITS) or name in _RETRY) and _of_limits(name)
+    )
+    identifiers = sorted(
+        (_REQUEST_IDS.index(name), -place)
+        for place, name in enumerate(names)
+        if name in _REQUEST_IDS
+    )
+    return _Places(
+        limits,
+        tuple(-place for _, place in identifiers),
+        not _TIMES.isdisjoint(names),
+        _GATEWAY_CALL in names,
+    )
+
+
 def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> KeptHeaders:
     """The fields out of one response that was received at `unix_s` (for dates)."""
+    headers = response.headers
+    places = _places(tuple([name for name, _ in headers]))
     limits: dict[str, str] = {}
-    found: dict[str, str] = {}
-    for name, value in response.headers:
-        if name.startswith(_RATE_LIMITS) or name in _RETRY:
-            if len(limits) < _MOST_KEPT and _of_limits(name):
-                key, text = masker.exact(name)[:200], masker.exact(value)[:200]
-                limits[key] = f"{limits[key]}, {text}" if key in limits and key in FIELDS else text
-        elif name in _REQUEST_IDS and value:
-            found[name] = value
-    identifier = min(found, key=_REQUEST_IDS.index) if found else None
-    return KeptHeaders(
-        provider_request_id=masker.exact(found[identifier])[:200] if identifier else None,
-        rate_limit_headers=limits,
-        retry_after_s=asked_wait_s(response, unix_s)
-        if limits or response.status in NOT_NOW
-        else None,
-        processing_ms=_processing_ms(response),
-        **(_gateway(response, masker) if response.header(_GATEWAY_CALL) is not None else {}),
+    for place in places.limits:
+        if len(limits) < _MOST_KEPT:
+            name, value = headers[place]
+            key, text = masker.exact(name)[:200], masker.exact(value)[:200]
+            limits[key] = f"{limits[key]}, {text}" if key in limits and key in FIELDS else text
+    identifier = next((headers[at][1] for at in places.identifiers if headers[at][1]), None)
+    kept = KeptHeaders(
+        masker.exact(identifier)[:200] if identifier else None,
+        limits,
+        asked_wait_s(response, unix_s) if limits or response.status in NOT_NOW else None,
+        _processing_ms(response) if places.timed else None,
     )
+    return replace(kept, **_gateway(response, masker)) if places.of_gateway else kept
 
 
 def _of_limits(name: str) -> bool:
@@ -106,7 +140,7 @@ def _processing_ms(response: ResponseReader) -> float | None:
         told = _number(response.header(name))
         if told is not None:
             return told * unit_ms
-    parts = [_number(text) for text in _DURATION.findall(response.header("server-timing") or "")]
+    parts = [_number(text) for text in _DURATION.findall(response.header(_TIMING) or "")]
     return max((part for part in parts if part is not None), default=None)
 
 

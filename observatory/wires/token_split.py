@@ -132,6 +132,15 @@ def _reported(
     """
     if usage is None:
         return None, None, None, None, None, 0
+    if _is_plain(usage):
+        return usage.prompt_tokens, usage.completion_tokens, None, None, None, 0
+    return _reported_in_full(usage, model)
+
+
+def _reported_in_full(
+    usage: Usage, model: str | None
+) -> tuple[int | None, int | None, int | None, int | None, int | None, int | None]:
+    """The same of any usage."""
     prompt_parts = usage.prompt_tokens_details or usage.input_tokens_details
     output_parts = usage.completion_tokens_details or usage.output_tokens_details
     prompt = _first(usage.prompt_tokens, usage.input_tokens)
@@ -167,6 +176,21 @@ def _reported(
         output = (output or 0) + beside
         reasoning = reasoning or beside
     return prompt, output, cached, reasoning, written, beside
+
+
+def _is_plain(usage: Usage) -> bool:
+    """Whether it has a prompt, an output and at most their sum, and nothing that would change what they mean.
+
+    Most servers send just that with every answer, and the rules for the others cost several times as much.
+    """
+    prompt, output, total = usage.prompt_tokens, usage.completion_tokens, usage.total_tokens
+    if not prompt or not output or usage != Usage(prompt, output, total):
+        return False
+    return (
+        0 < prompt <= MOST_TOKENS
+        and 0 < output <= MOST_TOKENS
+        and (total is None or total == prompt + output)
+    )
 
 
 def _with_cache(prompt: int, usage: Usage) -> int | None:

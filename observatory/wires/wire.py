@@ -214,4 +214,8 @@ def _error_text(text: str, masker: Masker) -> str:
 
 def _short(text: str | None, masker: Masker) -> str | None:
     """What a server says of itself, as it may be stored."""
-    return masker.exact(text.encode("utf-8", "replace").decode())[:200] if text else None
+    if not text:
+        return None
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return masker.exact(text)[:200]

@@ -75,9 +75,13 @@ class ChatReading(AnswerReading):
             return
         if self.first_event is None:
             self.first_event = at
-        if not self._chunk(chunk, at, read) and (thought := unknown_reasoning(data)):
+        if (
+            not self._chunk(chunk, at, read)
+            and chunk.choices
+            and (thought := unknown_reasoning(data))
+        ):
             self._carried(self._reasons(thought, at), at, read)
-            for choice in chunk.choices or ():
+            for choice in chunk.choices:
                 self._text_came(choice)
         if name:
             self._named(name, data)
