@@ -1,6 +1,6 @@
-"""One GET over the standard library's client, by the way that the load takes: TLS, proxy, headers.
+"""Send one GET with the standard library's client over the load's route: TLS, proxy, headers.
 
-For the small questions that a target is asked before it is measured; what is wrong is for the caller.
+For the small requests to a target before it is measured; the caller handles errors.
 """
 
 from observatory.connect.bounds import mib

@@ -1,7 +1,7 @@
-"""Which proxy a connection goes through, read from the environment as curl and httpx read it.
+"""Choose the proxy of a connection from the environment, as curl and httpx read it.
 
-The one place that decides it, so that a check, a list of models and the load take the same way. Pure
-but for the environment it is given; it speaks to nobody.
+The only place of this choice, so that a check, a list of models and the load take the same route. Pure
+over the environment that it is given; it opens no connection.
 """
 
 import ipaddress
@@ -77,7 +77,7 @@ def named_proxies(environment: Mapping[str, str] | None = None) -> dict[str, Pro
 
 
 def proxy_shown(connection: Connection) -> str | None:
-    """What records say: the proxy's host and port, "none", or None for loopback, which has no choice."""
+    """Return the proxy as recorded: its host and port, "none", or None for loopback, which has no choice."""
     if is_loopback(connection.host):
         return None
     proxy = proxy_of(connection)

@@ -1,4 +1,4 @@
-"""The TLS that a connection asks for: always verified, against the system's authorities or its own.
+"""The TLS of a connection: always verified, against the system's authorities or its own.
 
 One place, so that a check of a target and the load on it trust the same certificates.
 """
@@ -35,7 +35,7 @@ _PEM = "it must be a PEM file, and a private key in it must match and be without
 
 
 class _Encrypted(Exception):
-    """The private key has a password, and a benchmark asks nobody."""
+    """Raised for a private key with a password: a benchmark has no prompt for one."""
 
 
 def _no_password() -> str:

@@ -1,6 +1,6 @@
-"""Addresses as a person writes them: what must not stand in one is a ValueError that says so.
+"""Check addresses of scenario and target files; a forbidden part raises ValueError.
 
-Pure; nothing is asked for here.
+Pure: no request is sent.
 """
 
 import ipaddress
@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 
 def page_url(url: str) -> str:
-    """The URL of a page, query and all; ValueError where it holds credentials or cannot be asked for."""
+    """Return the URL of a page with its query; raise ValueError for credentials or another scheme than HTTP."""
     parts = urlsplit(url)
     if parts.username or parts.password:
-        raise ValueError("credentials must not stand in a URL; use headers")
+        raise ValueError("credentials are not allowed in a URL; use headers")
     if not parts.hostname:
         raise ValueError("the URL names no host")
     if not url.isascii() or any(letter.isspace() for letter in url):
@@ -23,7 +23,7 @@ def base_url(url: str) -> str:
     """A base URL without its last slash; ValueError where it holds more than an address and a path."""
     parts = urlsplit(url)
     if parts.username or parts.password:
-        raise ValueError("credentials must not stand in a URL; use api_key_env or headers")
+        raise ValueError("credentials are not allowed in a URL; use api_key_env or headers")
     if parts.query or parts.fragment:
         raise ValueError("put query parameters under query:, not into the URL")
     if not parts.hostname:
@@ -32,7 +32,7 @@ def base_url(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's loopback, without asking a resolver."""
+    """Return whether a host name or address is this machine's loopback, without a DNS query."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

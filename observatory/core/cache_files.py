@@ -1,6 +1,6 @@
-"""A model's files in the cache: one process at a time, held against a hash, and a full disk said.
+"""Write a model's files to the cache: one process at a time, verified by hash, with an error for a full disk.
 
-Knows nothing of where models come from.
+Independent of the models' sources.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[int]:
 
 
 def disk_error(error: OSError, folder: Path) -> EnvironmentFailed:
-    """What to tell where a model's files could not be written."""
+    """Return the error for a model's files that could not be written."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return EnvironmentFailed(
         "the disk is full" if full else f"the model cannot be kept: {error.strerror or error}",

@@ -1,7 +1,7 @@
 """Where a run's instants come from: one anchor, two clocks, never mixed.
 
 An instant is an integer count of nanoseconds since the anchor's CLOCK_REALTIME reading, which is
-the clock of the kernel's receive stamps; the monotonic reading beside it exposes a stepped clock.
+the clock of the kernel's receive stamps; the monotonic reading taken with it exposes a stepped clock.
 """
 
 import time

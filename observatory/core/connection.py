@@ -1,6 +1,6 @@
-"""How an opened target is spoken to: what a worker needs and nothing secret.
+"""The connection settings of an opened target: what a worker needs and nothing secret.
 
-Values that come from the environment stand here as ${NAME} references; `resolve` reads them in
+Values from the environment are kept as ${NAME} references; `resolve` reads them in
 the process that sends, so that no key reaches a hand-off file, a manifest or a command line.
 """
 
@@ -65,15 +65,15 @@ class Connection(msgspec.Struct, frozen=True):
     stream_usage: bool = True
     max_tokens_field: str = "max_tokens"
     wire: Literal["openai", "responses", "messages"] = "openai"
-    """openai: Chat Completions or Completions, as the workload asks; else OpenAI's Responses API or
-    Anthropic's Messages API, which take chat workloads only."""
+    """openai: Chat Completions or Completions, by the workload's request type; else OpenAI's Responses API
+    or Anthropic's Messages API, which take chat workloads only."""
     transport: Literal["lean", "sdk"] = "lean"
     omitted: list[str] = []
     """Names of body fields that this endpoint refuses, e.g. seed: they are left out of every request."""
     service_tier: str | None = None
     throttle: Throttle = Throttle()
     models: list[str] = []
-    """Model names asked in turn, by the request's place in the plan; empty: always `model`."""
+    """Model names used in turn, by the request's place in the plan; empty: always `model`."""
 
     @property
     def endpoint(self) -> str:

@@ -1,7 +1,7 @@
 """How much a service would be used, and what capacity is kept for it, as a person states it.
 
-A volume may be said in requests, in tokens or as an API's bill; turning one into another is
-`economics`' part, because it needs a measured workload.
+A volume is given in requests, in tokens or as an API's bill; `economics` converts one into another,
+because that needs a measured workload.
 """
 
 from typing import Literal, Self
@@ -52,7 +52,7 @@ class Demand(Strict):
         default=None, gt=0, le=24, description="active_window: hours a day that capacity is kept"
     )
     cold_start: Duration | None = Field(
-        default=None, description="scale_to_zero: how long a start takes; told, not priced"
+        default=None, description="scale_to_zero: how long a start takes; shown, not priced"
     )
 
     @model_validator(mode="after")

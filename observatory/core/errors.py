@@ -1,4 +1,4 @@
-"""The one error tree: every error says whose fault it is, where, and what to do now.
+"""The one error tree: every error names the party at fault, the place, and what to do now.
 
 A failed request is a row with an outcome and never one of these.
 """
@@ -27,7 +27,7 @@ class ObservatoryError(Exception):
     fault = "observatory"
 
     def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
-        """Say what went wrong, where (file:line, path or URL without credentials), and the fix."""
+        """Take what went wrong, where (file:line, path or URL without credentials), and the fix."""
         self.what = what
         self.where = where
         self.fix = fix

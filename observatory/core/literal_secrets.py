@@ -1,6 +1,7 @@
-"""Secrets that stand in a scenario's file instead of a variable: known by their name or form, and refused.
+"""Refuse secrets written literally in a scenario's file instead of as a variable.
 
-A name tells, because nothing tells of a value; what is refused here is asked for as ${NAME}.
+They are detected by their name or form; a value alone does not identify itself as a secret. The error
+requires ${NAME} instead.
 """
 
 import re
@@ -31,7 +32,7 @@ def no_literal_secret(headers: dict[str, str]) -> None:
     for name, value in headers.items():
         if _SECRET_HEADER.search(name) and not ENVIRONMENT_REFERENCE.search(value):
             raise ValueError(
-                f"header {name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+                f"header {name}: a secret is not allowed in a file; write ${{NAME}} and set NAME"
             )
 
 
@@ -41,5 +42,5 @@ def no_literal_secret_in(environment: dict[str, str]) -> None:
         told = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
         if told and not ENVIRONMENT_REFERENCE.search(value):
             raise ValueError(
-                f"{name}: a secret must not stand in a file; write ${{NAME}} and set NAME"
+                f"{name}: a secret is not allowed in a file; write ${{NAME}} and set NAME"
             )

@@ -29,7 +29,7 @@ class Purchase(Strict):
     @model_validator(mode="after")
     def _loses_value(self) -> Self:
         if self.salvage_usd > self.usd:
-            raise ValueError("salvage_usd is above usd: it would earn money by standing there")
+            raise ValueError("salvage_usd is above usd: the purchase would cost less than nothing")
         return self
 
     @property
@@ -42,7 +42,7 @@ class Operations(Strict):
     """The people who keep it running."""
 
     engineer_share: float = Field(
-        ge=0, description="of a full-time engineer, for this target whatever its number of replicas"
+        ge=0, description="of a full-time engineer, for this target with any number of replicas"
     )
     usd_per_engineer_year: float = Field(ge=0, description="wages and all that comes with them")
     source: str = Field(description="where both figures come from")
@@ -64,7 +64,7 @@ class MachineRate(Strict):
     )
     commitment: Commitment | None = Field(
         default=None,
-        description="on_demand, reserved or owned; default: on_demand, or as owned says",
+        description="on_demand, reserved or owned; default: on_demand, or owned where `owned` is true",
     )
     source: str = Field(description="where this rate, and the tariff, come from")
     basis: Literal["stated", "example"] = "stated"
@@ -108,12 +108,12 @@ class MachineRate(Strict):
 
     @property
     def paid_as(self) -> Commitment:
-        """The commitment, said or implied."""
+        """Return the commitment, stated or implied."""
         return self.commitment or ("owned" if self.owned else "on_demand")
 
     @property
     def includes(self) -> list[str]:
-        """What the hour contains, said or by default."""
+        """Return what the hour contains, stated or by default."""
         if self.rate_includes is not None:
             return list(self.rate_includes)
         return [] if self.is_owned else list(RENTED_INCLUDES)

@@ -1,6 +1,6 @@
 """A matrix as a person writes it: one target in many settings, or several targets, measured as one.
 
-It says what is to be varied; making targets of it, and their order, is `inputs.matrix`' part.
+It holds what is to be varied; `inputs.matrix` makes the targets and their order.
 """
 
 import re
@@ -49,7 +49,7 @@ def _several(levels: list[Any]) -> list[Any]:
         raise ValueError("one level varies nothing: give two or more")
     for place, level in enumerate(levels):
         if same_level_in(level, levels[:place]):
-            raise ValueError(f"{level!r} stands there twice")
+            raise ValueError(f"{level!r} is listed twice")
     return levels
 
 
@@ -69,7 +69,7 @@ class MatrixCell(Strict):
     set: Settings = Field(default={}, description="fields of the target, by path")
     factors: dict[str, str] = Field(
         default={},
-        description="what else is different here and no field says, e.g. {weight_format: GGUF Q4_1}",
+        description="other differences that are in no field, e.g. {weight_format: GGUF Q4_1}",
     )
 
 

@@ -25,7 +25,7 @@ HELD_BACK = f"coalesce(r.outcome = 'not_issued' AND r.reason = '{HELD_BACK_REASO
 RATE_LIMITED = "coalesce(http_status = 429 OR error_kind = 'rate_limited', false)"
 """SQL over attempts: refused for this client's own limit, by a 429 (RFC 6585, 4) or in words with another status."""
 OVERLOADED = "coalesce(http_status IN (503, 529) OR error_kind = 'overloaded', false)"
-"""SQL over attempts: the service has too much to do, whoever sends; also stated inside a 200."""
+"""SQL over attempts: the service is overloaded, by any client's load; also stated inside a 200."""
 
 FOREIGN_CPU = "foreign_cpu_fraction"
 """The stage's metric of the share of the cores that other work used."""

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import msgspec
 
 NONCE_SENTINEL = "\u0001NONCE\u0001"
-"""Stands where a cold prompt's nonce goes, until the request is rendered."""
+"""Placeholder of a cold prompt's nonce, until the request is rendered."""
 NONCE_LENGTH = 16
 PRIMING = "prime"
 """Kind of the stage that sends each item once to fill the cache, before the scenario's own stages."""
 
 
 class PlanItem(msgspec.Struct, frozen=True):
-    """One distinct thing to ask.
+    """One distinct request content.
 
     body is the request's JSON but for model, stream options and the target's own fields: it has
     `messages` (chat) or `prompt` (completions), `max_tokens`, sampling, tools. Under cold cache
@@ -41,7 +41,7 @@ class StagePlan(msgspec.Struct, frozen=True):
     """One stage: its level and times in seconds; offsets_ns (open loop) count from its start.
 
     kind: of its arrivals, for people; or PRIMING. Open-loop offsets cover warm-up and steady state.
-    Request i asks item order_of(i).
+    Request i sends item order_of(i).
     """
 
     index: int
@@ -86,7 +86,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Order:
-    """Which item request i of a stage asks: seeded permutations of all items, one after another."""
+    """The item that request i of a stage sends: seeded permutations of all items, one after another."""
 
     def __init__(self, seed: int, stage: int, items: int) -> None:
         if items < 1:

@@ -21,8 +21,8 @@ def leave_no_core_dumps() -> None:
 def die_with_parent(parent: int | None = None) -> None:
     """Have the kernel kill this process when its parent ends, however it ends (Linux only).
 
-    `parent` is the parent's process id as the child was told it; where that parent is already gone
-    this process ends at once, because the kernel only signals deaths that are still to come.
+    `parent` is the parent's process id as passed to the child; where that parent is already gone
+    this process ends at once, because the kernel only signals later deaths.
     """
     if not sys.platform.startswith("linux"):
         return

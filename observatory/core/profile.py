@@ -46,17 +46,19 @@ class Part(BaseModel):
 
 
 class Imitates(Part):
-    """What real thing a profile imitates, by which published figures, said where and when."""
+    """The real service that a profile imitates, with its published figures, their source and date."""
 
     what: str = Field(min_length=1, description="the service or engine, its model, its hardware")
     figures: list[str] = Field(min_length=1, description="each published figure that it rests on")
-    source: str = Field(min_length=1, description="where the figures stand: URL or publication")
+    source: str = Field(
+        min_length=1, description="where the figures are published: URL or publication"
+    )
     date: str = Field(
         pattern=r"^\d{4}-\d{2}-\d{2}$", description="the day the source is of, YYYY-MM-DD"
     )
 
     def sentence(self) -> str:
-        """What stands in banner, header and facts."""
+        """Return the sentence for banner, header and facts."""
         return f"imitates {self.what}, by {'; '.join(self.figures)} ({self.source}, {self.date})"
 
 
@@ -116,7 +118,7 @@ class Shape(Part):
     """How an answer is laid into events, and events into writes."""
 
     role: Literal["own_event", "with_content", "absent"] = Field(
-        default="own_event", description="where a chat stream says its role"
+        default="own_event", description="where a chat stream states its role"
     )
     tokens_per_event: int = Field(default=1, ge=1, description="due when the last of them is")
     events_per_write: int = Field(
@@ -124,7 +126,7 @@ class Shape(Part):
     )
     usage: Literal["asked", "always", "with_finish", "every_event", "never"] = Field(
         default="asked",
-        description="asked: last event, if stream_options asks; with_finish: in the event with "
+        description="asked: last event, if stream_options requests it; with_finish: in the event with "
         "finish_reason; every_event: the running count too",
     )
     comments: bool = Field(default=False, description="a comment line opens every event")
@@ -137,7 +139,7 @@ class Shape(Part):
     )
     piece_pause: Duration = Field(default=0.0, description="between the writes of one event")
     padding_bytes: int = Field(
-        default=0, ge=0, le=16 << 20, description="of a field nobody knows, in every event"
+        default=0, ge=0, le=16 << 20, description="of a field that no client knows, in every event"
     )
     done: bool = Field(
         default=True,
@@ -152,7 +154,7 @@ class Shape(Part):
 
 
 class Limits(Part):
-    """Allowances a minute, with the headers that the asked API sends."""
+    """Allowances a minute, with the rate-limit headers of the request's API."""
 
     requests_per_minute: int | None = Field(
         default=None, ge=1, description="each request counts one"
@@ -184,7 +186,7 @@ class Faults(Part):
     http_429: Share = Field(default=0.0, description="refused as over the limit, at once")
     http_500: Share = Field(default=0.0, description="fails after its time to first token")
     http_503: Share = Field(default=0.0, description="overloaded, at once, without Retry-After")
-    http_529: Share = Field(default=0.0, description="overloaded as Anthropic says it, at once")
+    http_529: Share = Field(default=0.0, description="overloaded in Anthropic's form, at once")
     error_event: Share = Field(default=0.0, description="an error object inside a 200 stream")
     reset: Share = Field(default=0.0, description="RST in the middle of the answer")
     stall: Share = Field(default=0.0, description="stops sending, keeps the connection, closes")
@@ -202,7 +204,7 @@ class Faults(Part):
     drop_kept: Share = Field(
         default=0.0, description="closes the connection unanswered, if it carried a request before"
     )
-    retry_after: PositiveDuration = Field(default=1.0, description="said with http_429")
+    retry_after: PositiveDuration = Field(default=1.0, description="header sent with http_429")
     stall_for: PositiveDuration = Field(default=30.0, description="until a stalled one is closed")
     slow_headers_by: PositiveDuration = Field(default=5.0, description="how late they come")
     wrong_usage_factor: float = Field(default=1.5, gt=0, description="times the true counts")
@@ -227,7 +229,7 @@ class Profile(Part):
     )
     description: str | None = Field(default=None, description="one sentence, for --list")
     imitates: Imitates | None = Field(
-        default=None, description="only where it stands for something real: see `imitates:` below"
+        default=None, description="only where it imitates a real service: see `imitates:` below"
     )
     seed: int = Field(default=1, description="of every draw")
     ttft_median: Duration = Field(
@@ -244,7 +246,8 @@ class Profile(Part):
     )
     output_tokens_p95: int = Field(default=64, ge=1, description="of the same")
     obeys_limit: bool = Field(
-        default=True, description="false: answers are as long as drawn, whatever limit is sent"
+        default=True,
+        description="false: answers are as long as drawn, and the sent limit is ignored",
     )
     slots: int | None = Field(default=None, ge=1, description="requests served at once; more wait")
     tail: Tail = Field(default=Tail(), description="see `tail:` below")

@@ -1,7 +1,7 @@
 """The profile reference of docs/emulator.md and the profiles' JSON Schema, written from the model.
 
-`python -m observatory.core.profile_page docs/emulator.md scenarios/profile.schema.json` writes both
-anew, the page between its two marks, so that neither can go stale (a test compares them).
+`python -m observatory.core.profile_page docs/emulator.md scenarios/profile.schema.json` rewrites both,
+the page between its two marks; a test compares them with the model.
 """
 
 import json
@@ -28,7 +28,7 @@ def fields_markdown() -> str:
 
 
 def page_with_fields(page: str) -> str:
-    """The page with its reference written anew; ValueError where a mark is missing."""
+    """Return the page with its reference replaced; raise ValueError where a mark is missing."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:

@@ -8,7 +8,7 @@ REASONS: dict[str, str] = {
     "electricity_above_idle_not_known": "the electricity that requests took above the idle draw is not known",
     "electricity_not_known": "electricity is not in it: the energy is not known",
     "emulated": "a stand-in draws no energy of its own",
-    "engine_does_not_say": "the engine does not say it",
+    "engine_does_not_say": "the engine does not report it",
     "failed_requests_without_usage": "failed requests may have been billed and are not in it",
     "failures": "failures reach it",
     "idle_of_other_scopes": "the idle baseline is of other parts of the machine",

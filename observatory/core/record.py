@@ -130,11 +130,11 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RequestRecord(msgspec.Struct, frozen=True, array_like=True, tag="request"):
-    """One request of the plan and everything tried for it.
+    """One request of the plan and its attempts.
 
     index is its place in its stage's order. scheduled: open loop, from the plan; closed loop, when
     the simulated user became free. released: after any pacing wait. answer and reasoning texts are
-    None unless the scenario stores text; answer_sha256 always stands.
+    None unless the scenario stores text; answer_sha256 is always set.
     """
 
     index: int

@@ -1,4 +1,4 @@
-"""A run as its folder tells it: the manifest, its status, its verdict, the doubts about it."""
+"""A run as its folder holds it: the manifest, its status, its verdict, its findings."""
 
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from observatory.core.sample import EnergyRow
 from observatory.core.stored_scenario import StoredScenario, stored_scenario
 
 MANIFEST_FORMAT = 1
-"""The manifest's number; a reader that knows only lower ones says "too new"."""
+"""The manifest's format number; a reader refuses a higher one as "too new"."""
 
 REFUSED_ALIKE = "refused_alike"
 """Why a run crashed whose requests were all refused in the same way; its status_reason begins with it."""
@@ -150,11 +150,11 @@ class TargetFacts(msgspec.Struct, frozen=True):
     provider: str | None = None
     """Of the catalogue (kind api)."""
     wire: str | None = None
-    """openai (chat or completions, as the workload asks), responses or messages."""
+    """openai (chat or completions, by the workload's request type), responses or messages."""
     transport: str | None = None
     """lean or sdk."""
     service_tier: str | None = None
-    """Asked for in every request."""
+    """Set in every request."""
     throttling: str | None = None
     """record, obey or pace."""
     address_hash: str | None = None
@@ -164,13 +164,13 @@ class TargetFacts(msgspec.Struct, frozen=True):
 
     @property
     def through(self) -> str | None:
-        """What stands between us and the target, in words: None for our own sockets."""
+        """Return in words what lies between the load generator and the target; None for its own sockets."""
         return through(self.transport)
 
     @property
     def gpu_devices(self) -> frozenset[str]:
-        """The GPUs that it was told to use, as NVML's samples call them; those given by another name
-        (a UUID) only where the driver said which they are (settings gpu_devices)."""
+        """Return the GPUs that it is configured to use, by NVML's names; those given by another name
+        (a UUID) only where the driver resolved it (settings gpu_devices)."""
         found = self.settings.get("gpu_devices")
         given = self.settings.get("gpus")
         numbers = given if isinstance(given, list) else []
@@ -181,7 +181,7 @@ class TargetFacts(msgspec.Struct, frozen=True):
 
 
 class IdleWindow(msgspec.Struct, frozen=True):
-    """When the engines stood loaded without a request, before the load (instants from the anchor)."""
+    """When the engines were loaded without a request, before the load (instants from the anchor)."""
 
     started: int
     ended: int
@@ -231,7 +231,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     store_text: bool = False
     telemetry: dict[str, Any] = {}
     capacity: dict[str, Any] | None = None
-    """What the plan was expected to ask of the load generator (runner.capacity), before it ran."""
+    """The estimated demand on the load generator (runner.capacity), made before the run."""
     idle: IdleWindow | None = None
     factors: dict[str, Any] = {}
     """A matrix: each varied field of the target and what it was in this run."""
@@ -244,13 +244,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     quote: dict[str, Any] | None = None
     """What the run was expected to take and cost, before it ran (runner.quoting)."""
     spent: dict[str, Any] | None = None
-    """What it counted against its caps (runner.spending.Spent): what nobody stated at its worst."""
+    """What it counted against its caps (runner.spending.Spent); unstated costs at their worst case."""
     earlier: EarlierRun | None = None
     """The run that this one's model and fingerprints are held against."""
     other_address_in: str | None = None
     """The latest earlier run of this target's name that was at another address."""
     confounded: list[str] = []
-    """A matrix: sentences that say which factors change together, so that neither's effect is known."""
+    """A matrix: sentences that name the factors which change together, so that neither's effect is known."""
 
     @property
     def stored(self) -> StoredScenario:

@@ -1,4 +1,4 @@
-"""What a sensor said, and the energy derived from it: plain rows, units in names."""
+"""A sensor's readings, and the energy derived from them: plain rows, units in names."""
 
 from typing import Literal
 
@@ -18,8 +18,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
     sensor: host, process, nvml, rapl, codecarbon, sampler, engine, dcgm, prometheus, probe. device:
     "" where there is only one, else e.g. "gpu0" or a process's role (engine, client). metric ends in
-    its unit or is `up` (1 works, 0 does not). value is None where the sensor could not say; reason
-    then says why.
+    its unit or is `up` (1 works, 0 does not). value is None where the sensor has none; then reason is set.
     """
 
     at: int
@@ -36,10 +35,9 @@ class EnergyRow(msgspec.Struct, frozen=True):
 
     stage is None for the idle baseline: engines loaded, no requests. low_j and high_j are the ends
     of a modelled range. pue is what a datacentre_overhead row was made with. counts is False for a
-    second method over the same joules, kept beside the first to check it: it enters no sum.
-    coverage_fraction and longest_gap_s say how the readings lay in the window, limit_w what the
-    devices may draw on average, disagreement_fraction by how much two methods differ on the device
-    where they differ most.
+    second method over the same joules, kept to check the first: it enters no sum.
+    coverage_fraction and longest_gap_s describe how the readings lie in the window, limit_w is what the
+    devices may draw on average, disagreement_fraction the largest difference of two methods on one device.
     """
 
     stage: int | None

@@ -1,6 +1,6 @@
-"""What a person asks to be measured: the scenario file's models, strict and unit-carrying.
+"""The scenario file's models, strict and unit-carrying.
 
-Reading YAML, resolving target names and giving line numbers is `inputs.scenario_files`' part.
+`inputs.scenario_files` reads the YAML, resolves target names and gives line numbers.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ CacheState = Literal["cold", "natural", "warm"]
 
 
 class Sampling(Strict):
-    """How the answer is drawn; sent as it stands."""
+    """How the answer is sampled; sent unchanged."""
 
     temperature: float | None = Field(default=0.0, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -37,7 +37,7 @@ class Sampling(Strict):
 
 
 class WorkloadOptions(Strict):
-    """What every workload says beside its dataset."""
+    """The options of every workload in addition to its dataset."""
 
     request: Literal["chat", "completions"] = "chat"
     stream: bool = True
@@ -126,7 +126,7 @@ class SyntheticWorkload(WorkloadOptions):
     prompt_tokens: Lengths
     output_tokens: Lengths
     items: int = Field(default=256, ge=1, description="distinct prompts drawn")
-    ignore_eos: bool = Field(default=False, description="ask the engine to write the full length")
+    ignore_eos: bool = Field(default=False, description="make the engine generate the full length")
 
     @model_validator(mode="after")
     def _one_output_limit(self) -> Self:
@@ -278,6 +278,6 @@ class Scenario(Strict):
 
 
 def comparison_key(scenario: Scenario, items_sha256: str) -> str:
-    """16 hex digits; equal keys mean comparable runs. The items' hash stands for the dataset."""
+    """Return 16 hex digits; equal keys mean comparable runs. The items' hash represents the dataset."""
     fields = {**scenario.comparison_fields(), "items": items_sha256}
     return hashlib.sha256(msgspec.json.encode(fields, order="deterministic")).hexdigest()[:16]

@@ -1,6 +1,6 @@
-"""The sensors beside the load, as a person asks for them: strict models of a scenario's `telemetry`.
+"""The configured sensors: strict models of a scenario's `telemetry`.
 
-What each of them reads is `telemetry`'s part, and what its joules are worth is `economics`'.
+`telemetry` reads them, and `economics` derives energy from their readings.
 """
 
 from pathlib import Path
@@ -80,7 +80,7 @@ class ProbeEntry(Strict):
     def _fits(self) -> Self:
         parts = urlsplit(self.url)
         if parts.username or parts.password:
-            raise ValueError("credentials must not stand in a URL; use token_env or token_file")
+            raise ValueError("credentials are not allowed in a URL; use token_env or token_file")
         if parts.query or parts.fragment:
             raise ValueError("the URL of a probe has no query")
         if self.token_env is not None and self.token_file is not None:
@@ -107,7 +107,7 @@ class GridIntensity(Strict):
 
 
 class Telemetry(Strict):
-    """The sensors beside the load."""
+    """The sensors that are read during the load."""
 
     interval: PositiveDuration = 1.0
     country: str = Field(
@@ -122,7 +122,7 @@ class Telemetry(Strict):
     )
     idle: Duration = Field(
         default=10.0,
-        description="how long the engines stand loaded without a request before the load, for the "
+        description="how long the engines are loaded without a request before the load, for the "
         "idle baseline of their energy; 0s: none",
     )
     pue: float | None = Field(

@@ -65,7 +65,7 @@ def label_pairs(text: str) -> tuple[str, dict[str, str]] | None:
 
 
 def _unescaped(text: str) -> str:
-    """Label text as it was meant; a backslash before anything else stands for itself."""
+    """Return label text without its escapes; a backslash before another character is itself."""
     if "\\" not in text:
         return text
     return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[0]), text)

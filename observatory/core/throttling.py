@@ -1,7 +1,7 @@
-"""What a client does when a service says "not now": the policy, as a person writes it.
+"""The retry policy: what a client does when a service refuses with a rate limit or overload.
 
-record: a 429 is an outcome. obey: wait as long as the service says, within bounds, and ask again.
-pace: keep to so many requests and tokens a minute, so that the service need not say it.
+record: a 429 is an outcome. obey: wait as long as the service requires, within bounds, and retry.
+pace: send at most so many requests and tokens a minute, so that the service need not refuse.
 """
 
 from typing import Literal, Self
@@ -15,7 +15,7 @@ Policy = Literal["record", "obey", "pace"]
 
 
 class Throttling(Strict):
-    """One policy and its bounds. Waits of obey are those that the service tells, else they double."""
+    """One policy and its bounds. Waits of obey are those that the service requires, else they double."""
 
     policy: Policy = "record"
     max_attempts: int = Field(default=8, ge=1, le=100, description="obey: HTTP tries at the most")
@@ -23,7 +23,7 @@ class Throttling(Strict):
         default=60.0, description="obey: how long one request may wait in all, between its tries"
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="pace: default, as the service's own headers say"
+        default=None, ge=1, description="pace: default, the limit in the service's own headers"
     )
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="pace: prompt and output limit count, as providers count"

@@ -23,7 +23,7 @@ _PER = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_duration(text: object) -> float:
-    """Seconds of a duration such as "500ms", "30s", "5min", "1h"; ValueError says what is allowed."""
+    """Return the seconds of a duration such as "500ms", "30s", "5min", "1h"; raise ValueError with the allowed forms."""
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None or match[2] not in _SECONDS:
         raise ValueError(
@@ -37,7 +37,7 @@ def parse_duration(text: object) -> float:
 
 
 def parse_rate(text: object) -> float:
-    """Events a second of a rate such as "2/s" or "90/min"; ValueError says what is allowed."""
+    """Return the events a second of a rate such as "2/s" or "90/min"; raise ValueError with the allowed forms."""
     match = _RATE.match(text) if isinstance(text, str) else None
     if match is None or match[2] not in _PER:
         raise ValueError(

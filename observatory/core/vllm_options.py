@@ -1,6 +1,6 @@
-"""What a person may give a vLLM that we start beside the target's own fields: flags and variables.
+"""Flags and variables that a vLLM target may set in addition to its own fields.
 
-Pure checks; how they are written on a command line is `engines.vllm_command`'s part.
+Pure checks; `engines.vllm_command` writes them on a command line.
 """
 
 import re
@@ -32,11 +32,11 @@ _STARTED_ONLY = frozenset(
         "port",
     }
 )
-"""Fields of a target that say nothing of one that runs already."""
-_PROMPTS_IN_LOG = "its log is kept with the run, and prompts and answers must not stand there"
+"""Fields of a target that do not apply to one that runs already."""
+_PROMPTS_IN_LOG = "its log is kept with the run and must contain no prompts and answers"
 _SPOKEN_OTHERWISE = "the observatory speaks plain HTTP with it, on loopback"
 _FLAGS_REFUSED = {
-    "hf-token": "a key would stand in the process list; write environment: {HF_TOKEN: ${HF_TOKEN}}",
+    "hf-token": "a key would be visible in the process list; write environment: {HF_TOKEN: ${HF_TOKEN}}",
     "enable-log-requests": _PROMPTS_IN_LOG,
     "enable-log-outputs": _PROMPTS_IN_LOG,
     "enable-log-deltas": _PROMPTS_IN_LOG,
@@ -73,7 +73,7 @@ _FLAGS_OF_OURS = frozenset(
 
 
 def untrue(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
-    """The fields, given other than by default, that say nothing of a vLLM that runs already."""
+    """Return the fields set to other than the default that do not apply to a vLLM that runs already."""
     return sorted(name for name in _STARTED_ONLY if fields[name] != defaults[name])
 
 
@@ -87,7 +87,7 @@ def checked_flags(flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
         if name in _FLAGS_REFUSED:
             raise ValueError(f"must not set {name}: {_FLAGS_REFUSED[name]}")
     if ENVIRONMENT_REFERENCE.search(str(flags)):
-        raise ValueError("a secret in a flag would stand in the process list; use environment")
+        raise ValueError("a secret in a flag would be visible in the process list; use environment")
     return hyphened
 
 
@@ -101,6 +101,6 @@ def checked_environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 def _hyphened(flag: str) -> str:
-    """As vLLM's help writes it; what stands behind a dot is a key of JSON and stays."""
+    """Return the flag as vLLM's help writes it; the part after a dot is a key of JSON and stays."""
     head, dot, keys = flag.strip("-").partition(".")
     return head.replace("_", "-") + dot + keys

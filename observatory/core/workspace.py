@@ -67,7 +67,7 @@ class Workspace:
 
 
 def shipped(folder: SHIPPED) -> Path:
-    """A folder that comes with the package: inside a wheel, or beside it in a checkout."""
+    """Return a folder shipped with the package: inside a wheel, or next to it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     bundled = package / "bundled" / folder
     return bundled if bundled.is_dir() else package.parent / folder

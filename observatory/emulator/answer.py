@@ -14,9 +14,9 @@ from observatory.emulator.truth import Lateness, Trace
 
 
 class Answer:
-    """One answer in the making, from its request's arrival to its last byte.
+    """One answer in progress, from its request's arrival to its last byte.
 
-    script is asked for the steps when the answer has its slot. send writes bytes to the client;
+    script returns the steps when the answer has its slot. send writes bytes to the client;
     ended is called once, after the last of them, with how the connection ends; not after cancel.
     """
 
@@ -100,7 +100,7 @@ class Answer:
         return 1.0
 
     def _fire(self) -> None:
-        # It is due, whatever the clock's last digit says: its timer fired.
+        # It is due because its timer fired, even if the clock reads slightly less.
         self._play(max(self._loop.time(), self._due))
 
     def _play(self, now: float) -> None:

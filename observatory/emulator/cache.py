@@ -16,7 +16,7 @@ class CachedPrompts:
         """Cached tokens of this prompt, which is cached from now on.
 
         kind prefix: whole blocks that an earlier prompt began with, never the prompt's last token
-        (as vLLM, which must compute at least one); a block's key holds all that stands before it.
+        (as vLLM, which must compute at least one); a block's key covers all text before it.
         """
         cache = self._cache
         if cache.kind == "none" or not tokens:

@@ -16,13 +16,13 @@ _LONGEST = 200_000
 def capacity_rps(
     profile: Profile, *, max_tokens: int | None = None, prompt_tokens: float = 0.0
 ) -> float | None:
-    """Requests/s that leave a saturated server; None where the profile does not determine it.
+    """Return the requests/s that leave a saturated server; None where the profile does not determine it.
 
     Every slot is busy all the time, so capacity is slots / mean service time, where a service is
     the prefill of prompt_tokens, the first token and the gaps of a full batch (M/G/k at saturation).
-    max_tokens: the limit that requests carry. A limit of requests a minute that is lower stands
-    instead. Not determined: no slots and no such limit, drift, faults, cached prompts that depend on
-    their order, or tokens a minute (which depend on what is asked).
+    max_tokens: the limit that requests carry. A lower limit of requests a minute replaces this
+    capacity. Not determined: no slots and no such limit, drift, faults, cached prompts that depend on
+    their order, or tokens a minute (which depend on the prompts).
     """
     uncertain = (
         profile.drift.per_minute > 0

@@ -9,7 +9,7 @@ _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """What such a request says. text is all that was asked, joined by line breaks."""
+    """The content of such a request. text is the text of all its messages, joined by line breaks."""
 
     model: str
     text: str

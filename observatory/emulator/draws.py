@@ -1,8 +1,8 @@
-"""What the emulator will do with a request, drawn before it starts; pure, it knows no socket.
+"""Draw how the emulator will serve a request, before it starts. Pure: no socket.
 
-A draw is a function of the profile's seed, the request's own bytes and how many times those bytes
-have come before. So the same plan meets the same delays whatever the order and concurrency of
-arrival, while a prompt that is asked twice is not answered twice in the same time.
+A draw is a function of the profile's seed, the request's own bytes and the number of earlier requests
+with those bytes. So the same plan gets the same delays in any order and at any concurrency of
+arrival, while a repeated prompt gets other delays than the first time.
 """
 
 import hashlib
@@ -58,10 +58,10 @@ _MULTIBYTE = ["né", "straße", "мир", "値段", "응답", "שלום", "न�
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """One request's luck. ttft_s is without prefill, load and drift; tokens are of the answer.
+    """One request's random draws. ttft_s is without prefill, load and drift; tokens are of the answer.
 
-    finished: "stop" where the drawn length fits the limit, else "length". strike, in [0, 1), says
-    how far into its answer a fault strikes.
+    finished: "stop" where the drawn length fits the limit, else "length". strike, in [0, 1), is the
+    share of the answer after which a fault occurs.
     """
 
     fault: str | None
@@ -173,10 +173,10 @@ def lognormal(generator: random.Random, median: float, p95: float) -> float:
 
 
 def answer_words(seed: int, asked: str, count: int, *, multibyte: bool = False) -> list[str]:
-    """`count` words, seeded, from the end of what was asked (common words where that has none).
+    """Return `count` words, seeded, from the end of the prompt (common words where that has none).
 
-    So an answer reads like talk about the question in its own language and is sometimes right by
-    luck; it is filler all the same, and its scores say nothing. multibyte: words of characters of
+    So an answer resembles the prompt's topic and language and is sometimes right by
+    chance; it is filler, and its scores mean nothing. multibyte: words of characters of
     several bytes instead.
     """
     words = _MULTIBYTE if multibyte else _WORD.findall(asked[-_VOCABULARY_FROM:]) or _FILLER

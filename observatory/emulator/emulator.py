@@ -1,6 +1,6 @@
 """The emulator as a process: `python -m observatory.emulator.emulator CONFIG.json`, or in a verb.
 
-It listens on loopback unless it is told otherwise, says on stdout where (one JSON line), and serves
+It listens on loopback by default, prints its address on stdout (one JSON line), and serves
 until it is ended.
 """
 

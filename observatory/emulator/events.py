@@ -1,4 +1,4 @@
-"""One emulated answer as bytes: its stream's events in the shape that a profile asks for, or whole.
+"""One emulated answer as bytes: its stream's events in the profile's shape, or whole.
 
 Pure; when each leaves is emulator_script's.
 """
@@ -46,7 +46,10 @@ class Counts:
 
 
 class AnswerBytes:
-    """One answer's bytes: a chat's or a completion's, and what other wires' say otherwise. number (of the request) makes its id; usage_factor falsifies usage."""
+    """One answer's bytes, of a chat or a completion; other wires override the differences.
+
+    number (of the request) makes its id; usage_factor falsifies usage.
+    """
 
     def __init__(
         self,
@@ -133,7 +136,7 @@ class AnswerBytes:
         return b"".join((*parts, STREAM_END))
 
     def keep_alive(self) -> bytes:
-        """A comment that only says that the connection lives."""
+        """Return a comment that only keeps the connection alive."""
         return _chunk(b": keep-alive" + self._eol * 2)
 
     def error_event(self) -> bytes:

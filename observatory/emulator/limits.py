@@ -9,7 +9,7 @@ from observatory.emulator.requests import Reply, error, retry_headers
 
 Headers = tuple[tuple[str, str], ...]
 SaysLimit = Callable[[str, int, int, float], Headers]
-"""(name, limit, remaining, seconds until it is whole again) -> the headers that say so on a wire."""
+"""(name, limit, remaining, seconds until it is whole again) -> the wire's rate-limit headers."""
 MINUTE_S = 60.0
 
 
@@ -93,11 +93,10 @@ class Allowance:
     ) -> tuple[Headers, Reply | None]:
         """Take one request of this many tokens: its headers, and its refusal where it is one.
 
-        says: how a limit is said on the request's wire; default: OpenAI's way.
+        says: makes the headers of a limit on the request's wire; default: OpenAI's.
 
-        A refused request takes nothing, unless they are counted: then what is left. One that is
-        larger than the allowance ever gets waits for all
-        of it, as otherwise it would never be served.
+        A refused request takes nothing, unless refused requests are counted: then what is left. A request
+        that is larger than the whole allowance waits for all of it, as otherwise it would never be served.
         """
         says = says or openai_limit
         wanted = {"requests": 1, "tokens": tokens}

@@ -30,7 +30,7 @@ _BROKEN = {
 
 
 def as_messages(reply: Reply, identifier: str) -> Reply:
-    """A refusal in Anthropic's envelope. Of when to come back it says whole seconds alone."""
+    """Return a refusal in Anthropic's envelope, with Retry-After in whole seconds alone."""
     if reply.status < 400:
         return reply
     said = msgspec.json.decode(reply.body)["error"]["message"]
@@ -47,7 +47,7 @@ def as_messages(reply: Reply, identifier: str) -> Reply:
 def messages_limit(
     name: str, limit: int, left: int, full_s: float, unix_s: float
 ) -> tuple[tuple[str, str], ...]:
-    """The headers about one limit; full_s: until it is whole again, which is told as an instant."""
+    """Return the headers of one limit; full_s: seconds until it is whole again, sent as an instant."""
     whole = datetime.fromtimestamp(unix_s + full_s, UTC).isoformat(timespec="milliseconds")
     return (
         (f"anthropic-ratelimit-{name}-limit", str(limit)),
@@ -67,7 +67,7 @@ class MessagesBytes(AnswerBytes):
     _open: str | None = None
 
     def opening(self) -> bytes:
-        """message_start, whatever the shape says of roles, and the ping that follows it."""
+        """Return message_start, for every shape's role, and the ping that follows it."""
         message = {**self._message([]), "usage": self._usage(0)}
         start = self._told({"type": "message_start", "message": message})
         return start + self._told({"type": "ping"})
@@ -162,7 +162,7 @@ class MessagesBytes(AnswerBytes):
         return _STOP_REASONS[self._finish_reason()]
 
     def _within(self, kind: str, block: dict[str, Any]) -> bytes:
-        """What stands before a piece: nothing in an open block of its kind, else a new one."""
+        """Return the bytes before a piece: none in an open block of its kind, else the start of a new one."""
         if self._open == kind:
             return b""
         closed = self._closed()

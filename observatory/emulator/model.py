@@ -1,6 +1,6 @@
-"""One emulated model: its luck, load, allowances and counters, and what it makes of a request.
+"""One emulated model: its random draws, load, allowances and counters, and the response to a request.
 
-It knows no socket; connections ask it and play what it answers.
+It has no socket; connections call it and send the result.
 """
 
 import time
@@ -82,11 +82,11 @@ class EmulatedModel:
         reply: Callable[[Reply, Headers], bytes],
         kept: bool = False,
     ) -> Prepared | tuple[Reply, Headers, str | None] | None:
-        """The answer to a request, or its refusal with its headers and the fault that it is; None where
-        its connection, which carried requests before (kept), is to be closed unanswered.
+        """Return the answer to a request, or its refusal with its headers and its fault; None where
+        its connection, which carried requests before (kept), is to be closed without a response.
 
         head renders a stream's head and reply a whole response, when they are sent, with these
-        headers beside those of every response.
+        headers in addition to those of every response.
         """
         tokens = asked.text.split()
         limits: Headers = ()
@@ -127,7 +127,7 @@ class EmulatedModel:
             head=lambda: head(limits),
             reply=lambda response: reply(response, limits),
         )
-        if asked.stream:  # what nobody sees is generated all the same; whole answers count it
+        if asked.stream:  # hidden tokens are generated too; whole answers count them
             self.slots.generated_tokens += script.hidden_tokens
         facts = {
             "fault": fate.fault,

@@ -1,7 +1,7 @@
-"""What an emulator tells of itself: its load in Prometheus text under vLLM's names, its lateness.
+"""The emulator's own metrics: its load in Prometheus text under vLLM's names, and its lateness.
 
-Names and meanings are vLLM's (docs.vllm.ai, "Production metrics"), so that whatever reads the
-concurrency of a vLLM reads the emulator's.
+Names and meanings are vLLM's (docs.vllm.ai, "Production metrics"), so that a reader of a vLLM's
+concurrency can read the emulator's.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """An asyncio loop whose timers are good to the kernel's, not to epoll's whole milliseconds.
 
 epoll_wait takes milliseconds and asyncio rounds up, so that a timer fires up to 1 ms late; here a
-timerfd beside the sockets wakes it instead (Linux; elsewhere the ordinary loop).
+timerfd, polled with the sockets, wakes it instead (Linux; elsewhere the ordinary loop).
 """
 
 import asyncio

@@ -63,7 +63,7 @@ _ROUTES: dict[str, Kind] = {
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request for an answer, understood. text is all that was asked, joined by line breaks."""
+    """A parsed request for an answer. text is the text of all its messages, joined by line breaks."""
 
     kind: Kind
     text: str
@@ -106,7 +106,7 @@ OVERLOADED_529 = error(529, "Overloaded (emulated).", kind="overloaded_error")
 
 
 def retry_headers(seconds: float) -> tuple[tuple[str, str], ...]:
-    """When to come back: whole seconds (RFC 9110), and milliseconds as OpenAI says it beside."""
+    """Return the Retry-After headers: whole seconds (RFC 9110), and OpenAI's retry-after-ms."""
     return (
         ("retry-after", str(max(1, math.ceil(seconds)))),
         ("retry-after-ms", str(math.ceil(seconds * 1000))),
@@ -180,7 +180,7 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Ask
 
 
 def _asked_otherwise(kind: Dialect, body: bytes, model: str) -> Asked | Reply:
-    """The same of a request to the Messages or the Responses API, which tell usage unasked."""
+    """Parse a request to the Messages or the Responses API, which always return usage."""
     fields = read_fields(kind, body)
     if fields.model != model:
         return _no_model(fields.model)
@@ -217,6 +217,6 @@ def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
 
 
 def render_reply(reply: Reply, headers: tuple[tuple[str, str], ...] = ()) -> bytes:
-    """A response that is not streamed, head and body; headers beside its own."""
+    """Return a response that is not streamed, head and body; headers are added to its own."""
     entity = (("content-type", reply.media), ("content-length", str(len(reply.body))))
     return response_head(reply.status, (*entity, *reply.headers, *headers)) + reply.body

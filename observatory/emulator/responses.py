@@ -44,7 +44,7 @@ class ResponsesBytes(AnswerBytes):
         )
 
     def reasoning(self, text: str, running: int) -> bytes:
-        """A piece of reasoning, told in full as open models' are, not as a summary."""
+        """Return a piece of reasoning, in full as of open models, not as a summary."""
         opened = self._within("reasoning")
         self._said += text
         return opened + self._told("response.reasoning_text.delta", **self._at(), delta=text)
@@ -142,7 +142,7 @@ class ResponsesBytes(AnswerBytes):
         return {"item_id": identifier, "output_index": place, "content_index": 0}
 
     def _within(self, kind: str) -> bytes:
-        """What stands before a piece: nothing in an item of its kind, else the next item's beginning."""
+        """Return the bytes before a piece: none in an item of its kind, else the next item's beginning."""
         if self._open == kind:
             return b""
         before = self._closed()

@@ -183,7 +183,7 @@ class Script:
             yield self._content.tool_arguments("".join(piece), sent + at + len(piece)), len(piece)
 
     def _written(self, events: Iterator[tuple[bytes, int]]) -> Iterator[Step]:
-        """The whole stream as writes: head, text (coalesced where the shape says), and the end."""
+        """Yield the whole stream as writes: head, text (coalesced where the shape sets it), and the end."""
         together = self._profile.shape.events_per_write
         yield Step(0.0, self._head() + self._content.opening(), "fixed", events=1)
         gap_s = max(0, self.hidden_tokens - 1) * self._mean_gap_s

@@ -1,6 +1,6 @@
 """The emulator's connections: HTTP/1.1 requests in, one answer at a time out, in order.
 
-What an answer is, and when it is said, is the business of the other emulator_ files.
+The room's other files make the answers and their instants.
 """
 
 import asyncio
@@ -250,7 +250,7 @@ class Connection(asyncio.Protocol):
         return render_reply(self._worded(reply), self._answer_headers(reply.status, headers))
 
     def _worded(self, reply: Reply) -> Reply:
-        """A reply in the words of the API that was asked."""
+        """Return a reply in the format of the request's API."""
         request = self._answering
         if request is None or request.path != MESSAGES_PATH:
             return reply
@@ -266,7 +266,7 @@ class Connection(asyncio.Protocol):
         if request.trace is not None:
             request.trace.facts["status"] = status
         if request.path == MESSAGES_PATH:
-            return (*headers, *request.headers)  # Anthropic tells no processing time
+            return (*headers, *request.headers)  # Anthropic sends no processing time
         elapsed_ms = round((self._loop.time() - request.read_s) * 1e3)
         return (("openai-processing-ms", str(elapsed_ms)), *headers, *request.headers)
 

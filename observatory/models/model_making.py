@@ -1,6 +1,6 @@
-"""Makes the models that come from no wheel: conversions in an engine's environment, and drawn adapters.
+"""Make the models that are in no wheel: conversions in an engine's environment, and drawn adapters.
 
-What was made, from what and with what stands beside it; the weights must have the catalogue's hash.
+A provenance file next to each model names its source and the tools; the weights must have the catalogue's hash.
 """
 
 import datetime as dt
@@ -51,7 +51,7 @@ class Provenance(msgspec.Struct, frozen=True):
 
 
 def provenance_path(path: Path) -> Path:
-    """Beside the model, not in its folder: a model's hash is of what decides its answers."""
+    """Return the file's path next to the model, not in its folder: a model's hash covers what decides its answers."""
     return path.with_name(f"{path.name}.{PROVENANCE}")
 
 
@@ -131,7 +131,7 @@ def _convert(
         command += [str(_CONVERSION / "to_gguf.py"), str(source), str(model.kind), str(made)]
     else:
         command += [str(_CONVERSION / "to_safetensors.py"), str(source), str(made)]
-    # Our own package must not be found there, nor anything be asked of a hub.
+    # Our own package must not be found there, and no hub be contacted.
     variables = {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         run(command, log, variables=variables)

@@ -1,6 +1,6 @@
-"""The models that come by name: where each lies, and how it gets there.
+"""The models that are referred to by name: their paths, and how they are obtained.
 
-The catalogue says what there is; this fetches or makes it once and holds it against its hash.
+The catalogue lists them; this module fetches or makes each once and checks it against its hash.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def catalogued(path: Path) -> Model | MadeModel | None:
 
 
 def names_of(name: str) -> tuple[str, ...]:
-    """The models that a name stands for: itself, or those of a group."""
+    """Return the models of a name: itself, or those of a group."""
     return GROUPS.get(name, (name,))
 
 

@@ -1,4 +1,4 @@
-"""What a safetensors file says of its tensors, from its header alone.
+"""Read what a safetensors file's header states of its tensors.
 
 Source: the format's description (huggingface/safetensors, README): eight bytes of length, little endian,
 then that many bytes of JSON. No tensor is read.

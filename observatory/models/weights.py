@@ -22,13 +22,13 @@ _HASHED = ("*.safetensors", "*.bin", "*.pt", "*.gguf", "*.json", "*.jinja", "tok
 """The files that decide what a model answers: weights, configuration, tokenizer, chat template."""
 _LOUD_BYTES = 2**30
 _KEPT_BYTES = 2**28
-"""Hashes of files above this are kept beside the models, by the file's place, size and times."""
+"""Hashes of larger files are cached in the models' folder, by the file's place, size and times."""
 _LICENCE = re.compile(r"^license:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFacts:
-    """Null where the files do not say. revision: the commit of a hub id's snapshot, null for a folder."""
+    """Null where the files do not state it. revision: the commit of a hub id's snapshot, null for a folder."""
 
     parameters: int | None = None
     weight_format: str | None = None
@@ -92,7 +92,7 @@ def facts_of_folder(folder: Path, say: Callable[[str], None]) -> WeightFacts:
 
 
 def facts_of_snapshot(folder: Path) -> WeightFacts:
-    """Facts of a hub id's snapshot; its commit says what it is, so that nothing is hashed."""
+    """Return the facts of a hub id's snapshot; its commit identifies it, so that nothing is hashed."""
     return _read(folder, sha256=None, revision=folder.name)
 
 

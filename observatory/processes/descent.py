@@ -30,7 +30,7 @@ class Process:
 
     @property
     def name(self) -> tuple[int, int]:
-        """What tells it from a later process with the same number."""
+        """Return the identity that distinguishes it from a later process with the same number."""
         return self.pid, self.started
 
 
@@ -56,7 +56,7 @@ def read_process(pid: int) -> Process | None:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # The name stands in parentheses and may hold anything, parentheses too.
+    # The name is in parentheses and may hold any character, parentheses too.
     fields = text[text.rindex(b")") + 2 :].split()
     return Process(
         pid=pid,
@@ -147,9 +147,9 @@ def end_all(
     limit_s: float,
     reap: Callable[[], None] = lambda: None,
 ) -> list[Process]:
-    """End what `find` finds, again and again until it finds nothing; answers what would not go.
+    """End what `find` finds, repeatedly until it finds nothing; return the processes that did not end.
 
-    SIGTERM once each; SIGKILL to whatever is there grace_s later. What only cleans up after the
+    Send SIGTERM once to each, and SIGKILL to all that remain grace_s later. A process that cleans up after the
     others (Python's resource tracker, which ignores SIGTERM) has that time to do it.
     """
     began = time.monotonic()

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 
 
 class HeldPort:
-    """port: the number; 0 asks for any that is free. EnvironmentFailed where it cannot be had.
+    """port: the number; 0 takes any free one. Raise EnvironmentFailed where it is not available.
 
     Close it once the server listens.
     """
@@ -25,7 +25,7 @@ class HeldPort:
             check_port(port)
         self._socket = socket.socket()
         try:
-            # Both, as the server sets them: its bind then agrees with ours, and nobody else's does.
+            # Both, as the server sets them: its bind is then compatible with ours, and no other process's is.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if hasattr(socket, "SO_REUSEPORT"):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

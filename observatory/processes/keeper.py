@@ -72,7 +72,7 @@ class Keeper:
         return 0
 
     def _wait(self, wake: int, ending: list[int]) -> None:
-        """Until the engine ends, the runner lets go of its end of our stdin, or we are told to."""
+        """Wait until the engine ends, the runner closes its end of our stdin, or a signal ends the wait."""
         poll = select.poll()
         poll.register(0, select.POLLIN)
         poll.register(wake, select.POLLIN)
@@ -90,7 +90,7 @@ class Keeper:
             self._look()
 
     def _end(self) -> None:
-        """The engine first, in its own order; then whatever is left of it, wherever it went."""
+        """End the engine first, in its own order; then every process that is left of it, in any session."""
         engine, grace_s = self._engine, self._facts.get("grace_s", MAIN_GRACE_S)
         assert engine is not None
         if self._code is None:
@@ -125,7 +125,7 @@ class Keeper:
                     self._code = os.waitstatus_to_exitcode(status)
 
     def _look(self) -> None:
-        """Write down what came of the engine, for whoever must end it where we are killed."""
+        """Record the engine's processes, for the run that must end them if the supervisor is killed."""
         seen = {process.name for process in self._belonging()}
         if seen == self._seen and self._record.exists():
             return
@@ -139,12 +139,14 @@ class Keeper:
             "known": sorted(seen),
         }
         new = self._record.with_suffix(".new")
-        with suppress(OSError):  # without the record the marker and the session still tell
+        with suppress(
+            OSError
+        ):  # without the record the marker and the session still identify the processes
             new.write_text(json.dumps(written), encoding="utf-8")
             new.replace(self._record)
 
     def _say(self, **report: Any) -> None:
-        with suppress(OSError):  # nobody listens any more
+        with suppress(OSError):  # the runner reads no more
             os.write(self._status, json.dumps(report).encode() + b"\n")
 
 

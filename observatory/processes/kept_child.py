@@ -40,9 +40,9 @@ _FIRST_WORD_S = 20.0
 
 
 class KeptChild:
-    """An engine and whatever it starts; its log is appended to.
+    """An engine and the processes that it starts; its log is appended to.
 
-    environment: all of the engine's, and nothing of ours. name is how messages call it. reasons: see
+    environment: all of the engine's, and nothing of ours. name is used in messages. reasons: see
     ServerLog. grace_s: how long its first process may take to end in order. Start it from a thread
     that lives as long as it should (PR_SET_PDEATHSIG); close() ends everything, also what left the
     engine's session.
@@ -170,7 +170,7 @@ class KeptChild:
                 )
 
     def _listen(self, command: str = "") -> None:
-        """Take what the keeper has said since."""
+        """Read the supervisor's reports since the last call."""
         if self._status < 0:
             return
         with suppress(BlockingIOError):

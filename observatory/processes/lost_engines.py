@@ -1,7 +1,7 @@
-"""Engines whose runner and keeper were both killed: found by what they carry, and ended.
+"""End engines whose runner and supervisor were both killed, found by their marker.
 
-Only what belongs to an engine of a runner that is gone is touched. A record beside the models says
-what came of each engine that runs; where even that is lost, the marker in the environment tells.
+Only processes of an engine whose runner is gone are touched. A record in the models' folder lists
+the processes of each engine that runs; where even that is lost, the marker in the environment identifies them.
 """
 
 import json
@@ -46,7 +46,7 @@ def new_marker(identity: str) -> str:
 
 
 def record_path(marker: str) -> Path:
-    """The record's file; its folder is made where it can be (without one the marker tells)."""
+    """Return the record's file; its folder is made if possible (without one the marker identifies processes)."""
     folder = records_folder()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,9 +60,9 @@ def this_process() -> tuple[int, int, str]:
 
 
 def boot_id() -> str:
-    """What tells this start of the machine from others; "" where the kernel does not say.
+    """Return an identifier of this start of the machine; "" where the kernel has none.
 
-    Behind a dot the namespace of process ids: a container's numbers mean other processes here.
+    The namespace of process ids follows a dot: a container's numbers mean other processes here.
     """
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")

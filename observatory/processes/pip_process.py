@@ -1,6 +1,6 @@
-"""pip, and whatever else installs, as a child process: run, watched, and its complaint understood.
+"""Run pip, or another installer, as a child process: watch it and parse its error.
 
-No address stands here: pip's own configuration says where packages come from.
+There is no address here: pip's own configuration names the index.
 """
 
 import os
@@ -43,7 +43,7 @@ class Failed(Exception):
 
     @property
     def unreachable(self) -> str | None:
-        """Why an address could not be reached, where retries say so."""
+        """Return why an address could not be reached, from the messages about retries; None without one."""
         causes = _CAUSE.findall(self.text)
         return causes[-1] if causes else None
 

@@ -1,7 +1,7 @@
-"""Both ends of a server that runs as a child process of ours: started, awaited, watched, ended.
+"""Both ends of a server that runs as a child process: started, awaited, watched, ended.
 
-The child says once on its stdout, as one JSON line, where it listens or why it cannot; everything
-else that it or its libraries print goes to its log. It knows nothing of what is served.
+The child prints once on its stdout, as one JSON line, its address or why it cannot listen; everything
+else that it or its libraries print goes to its log. This module is independent of what is served.
 """
 
 import contextlib
@@ -53,9 +53,9 @@ class ReportChannel:
 
 
 class ServerChild:
-    """The parent's end. name is how messages call it; its log is appended to.
+    """The parent's end. name is used in messages; its log is appended to.
 
-    error_line tells the lines of its log that say why it ended, where the server marks them.
+    error_line matches the lines of its log with the reason of its end, where the server marks them.
 
     Start it from a thread that lives as long as it should: the kernel ends a child of ours with the
     thread that started it (PR_SET_PDEATHSIG). It has its own session, so that Ctrl-C reaches the
@@ -92,10 +92,10 @@ class ServerChild:
         return self._process.pid
 
     def wait_ready(self, deadline_s: float) -> dict[str, Any]:
-        """The facts that it reports; deadline_s is of time.monotonic().
+        """Return the facts that it reports; deadline_s is of time.monotonic().
 
-        BadInput, TargetFailed or EnvironmentFailed as the child says; TargetFailed where it dies
-        without a word or the deadline passes (the child is still there then: close it).
+        Raise BadInput, TargetFailed or EnvironmentFailed as reported by the child; TargetFailed where it dies
+        without a report or the deadline passes (the child still runs then: close it).
         """
         line = self._first_line(deadline_s)
         if line is None:

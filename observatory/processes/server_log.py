@@ -1,6 +1,6 @@
-"""What a server of ours wrote since it was started: its last lines, and those that say why it ended.
+"""A server's log since its start: its last lines, and those with the reason of its end.
 
-Reads a file that somebody else writes; knows no engine, only how to ask for the telling lines.
+Reads a file that another process writes; independent of the engine except for the pattern of such lines.
 """
 
 import os
@@ -18,7 +18,7 @@ _LONGEST = 600
 class ServerLog:
     """start: where in the file this server's own lines begin.
 
-    reasons: the telling ones among the last lines, where the server marks them.
+    reasons: selects the lines with a reason among the last ones, where the server marks them.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ServerLog:
         self._reasons = reasons
 
     def last_words(self) -> str:
-        """For a message: why it ended where it says so, else its last lines."""
+        """Return for a message the reason of its end if logged, else its last lines."""
         lines = self.reasons() or self.tail()
         if not lines:
             return f"its log {self.path} is empty"
@@ -42,7 +42,7 @@ class ServerLog:
         )
 
     def reasons(self) -> list[str]:
-        """The telling lines, at most three."""
+        """Return the lines with a reason, at most three."""
         return self._reasons(self.tail(400))[:3] if self._reasons is not None else []
 
     def tail(self, lines: int = 3) -> list[str]:
@@ -65,7 +65,7 @@ class ServerLog:
             return []
 
     def fresh(self) -> list[str]:
-        """The whole lines that were added since this was last asked."""
+        """Return the whole lines that were added since the last call."""
         try:
             with self.path.open("rb") as log:
                 log.seek(self._read_to)

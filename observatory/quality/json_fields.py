@@ -12,18 +12,18 @@ _MOST_FIELDS = 20_000
 _DEEPEST = 64
 
 Path = tuple[str | None, ...]
-"""Names from the outside in; None stands for any place in a list."""
+"""Names from the outside in; None is any place in a list."""
 Leaf = tuple[Path, tuple[str, object]]
 
 
 def json_fields(expected: Any, answer: str) -> tuple[float, str | None]:
-    """F1 over the fields of `expected` and of the answer's JSON, 0.0 where it has none, and a note.
+    """Return the F1 over the fields of `expected` and of the answer's JSON, 0.0 where it has none, and a note.
 
     A field is a path to a leaf and its value; members of a list share one path, so their order is
     not judged. Values match by type: texts folded (case, white space), numbers by value (3 is
     3.0), and "3" is not 3. A null is as good as an absent field. `expected` may be the text of a
-    JSON document. Notes: wrapped (a code fence or prose stood round the JSON),
-    invalid_json. ValueError where `expected` is neither an object, a list, nor a text of one.
+    JSON document. Notes: wrapped (a code fence or prose surrounds the JSON),
+    invalid_json. Raise ValueError where `expected` is neither an object, a list, nor a text of one.
     """
     wanted = parse_reference(expected)
     found, wrapped = find_json(answer, type(wanted))
@@ -42,9 +42,9 @@ def parse_reference(expected: Any) -> dict[str, Any] | list[Any]:
 
 
 def find_json(answer: str, kind: type) -> tuple[Any, bool]:
-    """The answer's JSON value of `kind` (dict or list) and whether anything stood round it.
+    """Return the answer's JSON value of `kind` (dict or list) and whether other text surrounds it.
 
-    The whole text first, then each fenced block, then what starts at the first opening brackets;
+    Try the whole text first, then each fenced block, then the text from the first opening brackets;
     (None, False) where none of them can be read.
     """
     whole = _decoded(answer)

@@ -1,6 +1,6 @@
-"""Which of a closed list of labels an answer names.
+"""Find which of a closed list of labels an answer names.
 
-Two labels named are no answer, however they are named: the prompt asked for one.
+An answer that names two labels scores 0 in every form: the prompt requires one.
 """
 
 import re

@@ -75,7 +75,7 @@ def final_number(answer: str) -> Decimal | None:
 
 
 def _values(match: re.Match[str]) -> list[Decimal]:
-    """What one match stands for: one number, or several where its commas do not group digits."""
+    """Return the numbers of one match: one, or several where its commas do not group digits."""
     tail = (match["decimals"] or match["bare"] or "") + (match["exponent"] or "")
     whole = match["whole"] or ""
     if len(whole) <= _MOST_DIGITS and _GROUPED.fullmatch(whole):

@@ -1,7 +1,7 @@
-"""Was the answer right? One deterministic score for one answer, by the scorer its task names.
+"""Score one answer deterministically, by the scorer that its task names.
 
 Called by load workers between two reads of a socket: nothing heavy is imported, nothing is
-stored, and the time is bounded whatever a model wrote (answers are cut at ANSWER_LIMIT).
+stored, and the time is bounded for any answer (answers are cut at ANSWER_LIMIT).
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ _WITHHELD = frozenset({"content_filter", "refusal", "safety", "recitation", "pro
 
 
 class Score(msgspec.Struct, frozen=True):
-    """value is 0 to 1, or None where nothing (usable) was expected; note says why it is doubtful.
+    """value is 0 to 1, or None where nothing (usable) was expected; note has the reasons for doubt.
 
     note joins codes by ", ": truncated, refused, empty, cut, unusable_reference from the guards,
     then the scorer's own (no_label, several_labels, other_label, no_number, other_number,
-    invalid_json, wrapped); None where there is nothing to say.
+    invalid_json, wrapped); None where there is none.
     """
 
     value: float | None
@@ -44,9 +44,9 @@ def score(
     labels: Sequence[str] | None,
     reasoned: bool = False,
 ) -> Score:
-    """The score of one answer. ValueError only for a scorer that does not exist.
+    """Return the score of one answer. Raise ValueError only for a scorer that does not exist.
 
-    An answer that was cut off at its token limit is judged as it stands and noted truncated. One
+    An answer that was cut off at its token limit is judged as received and noted truncated. One
     that the provider withheld (content_filter and its kin) scores 0, refused; one that opens as a
     refusal scores 0, refused, unless its own score is at least a half. An empty one, or one that
     is all reasoning, scores 0, empty. reasoned: its reasoning was taken off already.

@@ -16,11 +16,11 @@ _MARKER = re.compile(
 
 
 def token_f1(expected: str | float | Sequence[str], answer: str) -> tuple[float, str | None]:
-    """The F1 of shared words, the best over the references, as SQuAD 1.1 defines it.
+    """Return the F1 of shared words, the best over the references, as SQuAD 1.1 defines it.
 
     Rajpurkar et al. 2016, evaluate-v1.1.py: lower case, ASCII punctuation and the articles a, an,
-    the taken out, split at white space, words counted with repetition. Beside it letters are
-    NFKC-folded and typographic dashes and quotes are taken as their ASCII likes. A reference that
+    the taken out, split at white space, words counted with repetition. In addition letters are
+    NFKC-folded and typographic dashes and quotes are replaced by their ASCII forms. A reference that
     is nothing but articles and punctuation is compared whole.
     """
     given = words(answer)
@@ -75,7 +75,7 @@ def _even(text: str) -> str:
 
 
 def _shapes(answer: str) -> set[str]:
-    """One answer as it stands, without a full stop, without what wraps it, without both."""
+    """Return one answer unchanged, without a full stop, without what wraps it, without both."""
     even = _even(answer)
     shapes = {even}
     for shape in (even, even.removesuffix(".")):

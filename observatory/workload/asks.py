@@ -1,6 +1,6 @@
-"""One thing to ask, before the scenario's limits, sampling and cache state are put on it.
+"""One prompt, before the scenario's limits, sampling and cache state are applied to it.
 
-Built-in tasks, a person's file and synthetic text all become these; planning knows nothing else.
+Built-in tasks, a person's file and synthetic text are all converted to these; planning reads nothing else.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An ask as a plan item: the request's body under a workload's settings, its hashes, its estimates.
+"""Convert a prompt to a plan item: the request's body under a workload's settings, its hashes, its estimates.
 
 Pure. A cold body opens with the nonce's sentinel; prompt_id and sha256 are of the body without it.
 """
@@ -21,7 +21,7 @@ _TEMPLATE_TOKENS = 8
 
 
 def plan_item(ask: Ask, workload: Workload) -> PlanItem:
-    """The item that asks it; BadInput (with the ask's file and line) where the two do not fit."""
+    """Return the prompt's item; raise BadInput (with its file and line) where the two do not fit."""
     max_tokens = workload.max_tokens or ask.max_tokens or DEFAULT_MAX_TOKENS
     body = {**_question(ask, workload), "max_tokens": max_tokens, **_settings(ask, workload)}
     encoded = msgspec.json.encode(body, order="deterministic")
@@ -60,7 +60,7 @@ def _question(ask: Ask, workload: Workload) -> dict[str, Any]:
 
 
 def _plain_prompt(ask: Ask, system: str | None) -> str:
-    """A completions request has no roles: the system text stands above the prompt."""
+    """Return the prompt of a completions request, which has no roles: the system text precedes it."""
     if ask.prompt is None:
         raise BadInput(
             "messages cannot be sent as a completions request: only the server knows the template",
@@ -77,7 +77,7 @@ def _plain_prompt(ask: Ask, system: str | None) -> str:
 
 
 def _settings(ask: Ask, workload: Workload) -> dict[str, Any]:
-    """What is sent beside the question; what is not set is not sent."""
+    """Return the body's fields other than the prompt; an unset field is not sent."""
     sampling = workload.sampling
     settings = {
         "temperature": sampling.temperature,

@@ -152,7 +152,7 @@ def refuse_json_document(name: str, path: Path, text: str) -> None:
         inside = next((key for key in _CONTAINERS if isinstance(document.get(key), list)), None)
         if inside is None:
             if "\n" not in text.strip():
-                return  # what is wrong with its one line is told as of any
+                return  # its one line is validated like any other
             fix = f"write it on one line: {_jq(path, '', '.')}"
             raise BadInput("is one JSON object over several lines", where=name, fix=fix)
         each, records = f".{inside}[] | ", document[inside]

@@ -1,4 +1,4 @@
-"""A scenario resolved into a plan: what is asked, and when; pure but for reading the dataset.
+"""Resolve a scenario into a plan: the requests and their instants; pure except for reading the dataset.
 
 Equal scenarios and datasets give equal plans on every machine; nothing is opened or sent here.
 """
@@ -143,7 +143,7 @@ def _stage(scenario: Scenario, number: int, index: int, left: int) -> StagePlan:
 
 
 def _offsets(scenario: Scenario, number: int, left: int) -> list[int]:
-    """An open-loop stage's instants. They are keyed by the scenario's stage, whatever was primed."""
+    """Return an open-loop stage's instants. They are keyed by the scenario's stage, independent of priming."""
     timing = scenario.timing_of(number)
     rate_per_s = scenario.stages[number].rate or 0.0
     length_s = timing.warmup + timing.steady

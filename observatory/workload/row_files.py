@@ -1,6 +1,6 @@
-"""JSONL and CSV taken apart into rows of values, each with its line; what a row may hold is rows' part.
+"""Parse JSONL and CSV into rows of values, each with its line; rows.py defines what a row may hold.
 
-A bad line becomes a Complaint in its place, so that all of a file's errors are told at once.
+A bad line becomes a Complaint in its place, so that all of a file's errors are reported at once.
 """
 
 import csv

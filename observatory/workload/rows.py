@@ -142,7 +142,7 @@ def _repeated_ids(rows: list[tuple[int, Row]]) -> list[Complaint]:
 
 
 def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> list[Ask]:
-    """Rows as asks. A row without an id is known by a hash of what it holds, whatever its line."""
+    """Convert rows to prompts. A row without an id is identified by a hash of its content, not by its line."""
     taken: set[str] = {row.id for _, row in rows if row.id is not None}
     asks = []
     for line, row in rows:

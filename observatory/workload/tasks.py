@@ -1,7 +1,7 @@
 """The built-in task sets: prompts with reference answers, written for this project.
 
 Each is a JSONL file of task_sets/: a header line (TaskSetHeader), then one line an item (TaskLine).
-What the sets are, how they are scored and what they cannot tell: docs/tasks.md.
+The sets, their scoring and its limits: docs/tasks.md.
 """
 
 from functools import lru_cache
@@ -45,8 +45,8 @@ class TaskLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TaskItem(msgspec.Struct, frozen=True):
-    """One thing to ask and what to hold the answer against (quality.scorers); max_tokens is ample
-    for a right answer that keeps to the asked form."""
+    """One prompt and its reference for quality.scorers; max_tokens is ample
+    for a right answer in the requested form."""
 
     id: str
     task: TaskSet

@@ -244,7 +244,7 @@ def test_an_ad_hoc_target_is_never_named_after_its_host() -> None:
         ("http:///v1", "not a URL"),
         ("http://h:port/v1", "not a URL"),
         ("http://h/v 1", "must be escaped"),
-        ("http://user:pw@h/v1", "credentials must not stand in a URL"),
+        ("http://user:pw@h/v1", "credentials are not allowed in a URL"),
         ("http://h/v1?key=1", "put query parameters under query:"),
     ],
 )

@@ -165,9 +165,9 @@ def test_a_variable_that_is_not_set_is_said() -> None:
 
 def test_a_literal_secret_is_refused() -> None:
     for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "my_password", "OPENAI_APIKEY"):
-        with pytest.raises(ValidationError, match="a secret must not stand in a file"):
+        with pytest.raises(ValidationError, match="a secret is not allowed in a file"):
             target(environment={name: "canary"})
-    with pytest.raises(ValidationError, match="HTTPS_PROXY: a secret must not stand in a file"):
+    with pytest.raises(ValidationError, match="HTTPS_PROXY: a secret is not allowed in a file"):
         target(environment={"HTTPS_PROXY": "http://me:canary@proxy:3128"})
     assert target(environment={"HTTPS_PROXY": "http://me:${PASS}@proxy:3128"})
     assert target(environment={"HTTPS_PROXY": "http://proxy:3128"})

@@ -195,7 +195,7 @@ BAD = {
         "m.yaml:8: matrix.vary.parallel: one level varies nothing: give two or more"
     ),
     "  base: {kind: llamacpp, name: a}\n  vary:\n    parallel: [1, 1]\n": (
-        "m.yaml:8: matrix.vary.parallel: 1 stands there twice"
+        "m.yaml:8: matrix.vary.parallel: 1 is listed twice"
     ),
     "  base: {kind: llamacpp, name: a}\n  vary:\n    parallel: [4, 5]\n    gpu_layers: [0, -2]\n": (
         "m.yaml:9: matrix.vary.gpu_layers[1]: -2 is out of range: at least -1"
@@ -214,7 +214,7 @@ BAD = {
     "  cells: [{target: emulated-api}, {set: {x: 1}}]\n": (
         "m.yaml:5: matrix: cells[1] names no target, and there is no base"
     ),
-    "  base: emulated-api\n  vary: {price: [null, null]}\n": "None stands there twice",
+    "  base: emulated-api\n  vary: {price: [null, null]}\n": "None is listed twice",
     "  base: {kind: llamacpp, name: a}\n  cells:\n    - {set: {parallel: 4}}\n    - {name: b}\n": (
         "m.yaml:9: matrix.cells[1]: changes nothing: b is a.parallel-4 by another name"
     ),

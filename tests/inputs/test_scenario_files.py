@@ -240,7 +240,7 @@ def test_a_target_may_be_written_in_the_scenario(write, workspace) -> None:
         ("{name: a, kind: vllm, url: http://h/v1, dtype: float16}",
          "mine.yaml:10: targets[0]: dtype: with url nothing is started"),
         ("{name: a, kind: vllm, url: http://me:secret@h/v1}",
-         "mine.yaml:10: targets[0].url: credentials must not stand in a URL"),
+         "mine.yaml:10: targets[0].url: credentials are not allowed in a URL"),
         ("{name: a, kind: vllm, model: m, ask: [b]}",
          "mine.yaml:10: targets[0]: ask: b is neither an adapter"),
         ("{name: a, kind: vllm, model: m, flags: {--tensor-parallel-size: 2}}",
@@ -387,7 +387,11 @@ def test_a_probes_paths_count_from_the_scenarios_file(write, workspace) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("https://gpu1:9410", "https://me:secret@gpu1:9410", "credentials must not stand in a URL"),
+        (
+            "https://gpu1:9410",
+            "https://me:secret@gpu1:9410",
+            "credentials are not allowed in a URL",
+        ),
         ("https://gpu1:9410", "https://gpu1:9410?token=a", "the URL of a probe has no query"),
         (
             "token_file: token.txt",

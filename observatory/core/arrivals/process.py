@@ -1,6 +1,6 @@
-"""What every arrival process is asked: whether it is an open loop, how it is named, when requests are due.
+"""The traits of every arrival process: whether it is an open loop, its name, when requests are due.
 
-A new process is a file beside this one and a line of `catalogue.ARRIVALS`. Code outside asks the
+A new process is a file in this folder and a line of `catalogue.ARRIVALS`. Code outside reads the
 traits and compares no kind.
 """
 

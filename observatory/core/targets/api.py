@@ -29,7 +29,7 @@ class ApiTarget(TargetIdentity):
         default=None, description="which of the provider's APIs; default: its usual one"
     )
     service_tier: str | None = Field(
-        default=None, description="asked for in every request, and priced so, e.g. flex, priority"
+        default=None, description="set in every request, and priced so, e.g. flex, priority"
     )
     transport: Transport = Field(
         default="lean", description="sdk: measured through the openai package's client"

@@ -17,7 +17,7 @@ class EmulatedTarget(TargetIdentity):
         default=Profile(), description="a profile's fields, or its name or its file's path"
     )
     wire: Wire = Field(
-        default="openai", description="which API is asked: openai, responses or messages"
+        default="openai", description="which API is used: openai, responses or messages"
     )
     transport: Transport = Field(
         default="lean", description="sdk: measured through the openai package's client"

@@ -24,8 +24,8 @@ Transport = Literal["lean", "sdk"]
 """lean: our own sockets, stamps by the kernel. sdk: the openai package's client, as an application
 would see it."""
 Wire = Literal["openai", "responses", "messages"]
-"""openai: Chat Completions, or Completions where the workload asks those; responses: OpenAI's Responses
-API; messages: Anthropic's Messages API. The last two take chat workloads only."""
+"""openai: Chat Completions, or Completions for a workload of that request type; responses: OpenAI's
+Responses API; messages: Anthropic's Messages API. The last two take chat workloads only."""
 BESIDE_API = "beside_api"
 """metrics_url of a target whose engine offers its page where engines do: /v1 -> /metrics."""
 

@@ -34,17 +34,17 @@ class UrlTarget(TargetIdentity):
         default="max_tokens", description="what its chat API calls the output limit"
     )
     stream_usage: bool = Field(
-        default=True, description="ask for usage in streams; false where it refuses stream_options"
+        default=True, description="request usage in streams; false where it refuses stream_options"
     )
     wire: Wire = Field(
-        default="openai", description="which API is asked: openai, responses or messages"
+        default="openai", description="which API is used: openai, responses or messages"
     )
     transport: Transport = Field(
         default="lean", description="sdk: measured through the openai package's client"
     )
     metrics_url: str | None = Field(
         default=BESIDE_API,
-        description="the engine's Prometheus page: beside_api (/metrics beside /v1), another URL, or "
+        description="the engine's Prometheus page: beside_api (/metrics next to /v1), another URL, or "
         "null for none",
     )
     hosting: Literal["self", "managed"] = "self"

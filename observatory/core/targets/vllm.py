@@ -14,9 +14,9 @@ from observatory.core.vllm_options import FlagValue, checked_environment, checke
 
 
 class LoraAdapter(Strict):
-    """A LoRA adapter that an engine serves beside its base model, under a name of its own."""
+    """A LoRA adapter that an engine serves in addition to its base model, under a name of its own."""
 
-    name: str = Field(pattern=NAME, description="the model name that requests ask for")
+    name: str = Field(pattern=NAME, description="the model name in requests")
     path: str = Field(
         description="a folder in PEFT's format, a name of `observatory model list`, or a hub id"
     )
@@ -25,14 +25,14 @@ class LoraAdapter(Strict):
 class VllmTarget(TargetIdentity):
     """vLLM in an environment of its own, started and stopped by the observatory on loopback.
 
-    With `url` it is found instead of started: nothing is run, and what it says of itself is recorded.
+    With `url` it is found instead of started: no process is run, and its own description is recorded.
     """
 
     kind: Literal["vllm"]
     model: str | None = Field(
         default=None,
         description="a hub id, a local folder, or a name of `observatory model list`; "
-        "with url: what it is asked for, default: the only model that it lists",
+        "with url: the model that is requested, default: the only one that it lists",
     )
     served_model_name: str | None = Field(
         default=None, description="what requests call it; default: its id or its folder's name"
@@ -71,17 +71,17 @@ class VllmTarget(TargetIdentity):
         default=None, description="GPU indices, UUIDs or MIG UUIDs it may use; default: all"
     )
     adapters: list[LoraAdapter] = Field(
-        default=[], description="LoRA adapters served beside the model"
+        default=[], description="LoRA adapters served in addition to the model"
     )
     ask: list[str] = Field(
         default=[],
-        description="model names that requests ask for in turn (adapters, the base); default: the model",
+        description="model names that requests use in turn (adapters, the base); default: the model",
     )
     port: int = Field(default=0, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
     start_timeout: PositiveDuration = 900.0
     metrics_url: str | None = Field(
         default=BESIDE_API,
-        description="the engine's Prometheus page: beside_api (/metrics beside /v1), another URL, or "
+        description="the engine's Prometheus page: beside_api (/metrics next to /v1), another URL, or "
         "null for none",
     )
     hosting: Literal["self"] = "self"
@@ -102,7 +102,7 @@ class VllmTarget(TargetIdentity):
         if len(given) > 1:
             raise ValueError(f"give one of {' and '.join(given)}, not both")
         if self.gpus is not None and "CUDA_VISIBLE_DEVICES" in self.environment:
-            raise ValueError("gpus and environment's CUDA_VISIBLE_DEVICES say the same: keep gpus")
+            raise ValueError("gpus and environment's CUDA_VISIBLE_DEVICES set the same: keep gpus")
         if self.url is None:
             if self.model is None:
                 raise ValueError("model is missing: what shall it serve?")
