@@ -19,6 +19,7 @@ from observatory.cli.answers import write_json
 from observatory.core import workspace as places
 from observatory.store.query import open_for_query, run_query
 from tests.empty_database import stock
+from tests.live.forked import Command, start
 
 MEASURED = (0, 3)
 """A run that was measured to its end: how noisy the machine was decides between the two."""
@@ -47,13 +48,16 @@ targets:
 """
 
 
+Child = Command | subprocess.Popen[str]
+
+
 @dataclass
 class Workspace:
     """A folder to run the command in; every child started is ended with the test, by its id."""
 
     root: Path
     environment: dict[str, str]
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[Child] = field(default_factory=list)
 
     @property
     def results(self) -> Path:
@@ -72,17 +76,23 @@ class Workspace:
         self.write(name, EMULATED.format(name=name, steady=steady, stages=stages))
         return name
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "observatory", *arguments],
-            cwd=self.root,
-            env={**self.environment, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, *arguments: str, fresh: bool = False, **variables: str) -> Child:
+        """Start the command: as a fork that has its modules loaded, or with a fresh interpreter."""
+        environment = {**self.environment, **variables}
+        child: Child
+        if not fresh:
+            child = start(arguments, self.root, environment)
+        else:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "observatory", *arguments],
+                cwd=self.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         self.started.append(child)
         return child
 

@@ -1,13 +1,16 @@
-"""Whatever dies, the records up to that moment are readable, marked, and no process is left."""
+"""Whatever dies, the records up to that moment are readable, marked, and no process is left.
+
+What a signal stops starts its own interpreter: the signal may come while a module is loading.
+"""
 
 import signal
 import time
 
-import psutil
 import pytest
 
 from tests.live.harness import (
     PATIENCE_S,
+    Child,
     Workspace,
     child_running,
     descendants,
@@ -19,8 +22,8 @@ from tests.live.harness import (
 pytestmark = pytest.mark.live
 
 
-def _running(workspace: Workspace) -> psutil.Popen:
-    child = workspace.start("run", workspace.emulated(steady="60s"))
+def _running(workspace: Workspace, fresh: bool = False) -> Child:
+    child = workspace.start("run", workspace.emulated(steady="60s"), fresh=fresh)
     wait_until(lambda: records_written(workspace) or child.poll() is not None, "first records")
     assert child.poll() is None, child.communicate()
     return child
@@ -37,7 +40,7 @@ def _rows(workspace: Workspace) -> tuple[int, int]:
 def test_stopping_leaves_a_marked_readable_run_and_no_process(
     workspace: Workspace, number: signal.Signals
 ) -> None:
-    child = _running(workspace)
+    child = _running(workspace, fresh=True)
     family = descendants(child.pid)
     assert len(family) >= 3  # emulator, sampler, Locust
     child.send_signal(number)
@@ -54,7 +57,7 @@ def test_stopping_leaves_a_marked_readable_run_and_no_process(
 
 
 def test_a_stop_while_the_engine_starts_leaves_a_marked_run(workspace: Workspace) -> None:
-    child = workspace.start("run", workspace.emulated(steady="60s"))
+    child = workspace.start("run", workspace.emulated(steady="60s"), fresh=True)
     wait_until(lambda: bool(list(workspace.results.glob("runs/*/manifest.json"))), "a run folder")
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=PATIENCE_S)
@@ -150,7 +153,7 @@ def test_a_stop_while_a_run_is_sealed_is_one_line_and_130(
     workspace: Workspace, later_s: float
 ) -> None:
     """Sealing, judging and taking in go to their end; 0.4 s later the run may be in the database already."""
-    child = workspace.start("run", workspace.emulated(steady="2s"))
+    child = workspace.start("run", workspace.emulated(steady="2s"), fresh=True)
     assert child.stderr is not None
     said = ""
     while "sealing " not in said:
@@ -173,7 +176,7 @@ def test_a_stop_while_a_run_is_sealed_is_one_line_and_130(
 def test_a_stop_while_the_database_is_rebuilt_leaves_the_old_one(workspace: Workspace) -> None:
     workspace.measure(workspace.emulated(steady="2s"))
     before = _rows(workspace)
-    child = workspace.start("rebuild")
+    child = workspace.start("rebuild", fresh=True)
     assert child.stderr is not None
     line = child.stderr.readline()
     assert line.startswith("taking in "), line
