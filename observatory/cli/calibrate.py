@@ -10,7 +10,7 @@ from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
 
 if TYPE_CHECKING:
-    from observatory.runner.calibration import Calibration, Ceiling
+    from observatory.runner.stored_calibration import Calibration, Ceiling
 
 
 def calibrate(
@@ -34,7 +34,7 @@ def calibrate(
     """
     from observatory.core.errors import BadInput
     from observatory.core.workspace import open_workspace
-    from observatory.runner.calibration import load_calibration, save_calibration
+    from observatory.runner.stored_calibration import load_calibration, save_calibration
 
     workspace = open_workspace(results)
     if show:
@@ -45,7 +45,7 @@ def calibrate(
             )
         _print(stored, json_output)
         return
-    from observatory.runner.calibrating import calibrate as measure
+    from observatory.calibration.calibrating import calibrate as measure
 
     made = measure(
         workspace,
@@ -91,7 +91,7 @@ def _print_table(calibration: "Calibration") -> None:
     from rich.table import Table
 
     from observatory.core.units import human_seconds
-    from observatory.runner.calibration import age_days, doubts, this_host
+    from observatory.runner.stored_calibration import age_days, doubts, this_host
 
     console = open_console()
     host = calibration.host
@@ -129,8 +129,8 @@ def level_words(ceiling: "Ceiling") -> str:
 
 def _cost_lines(calibration: "Calibration") -> list[str]:
     """What the levels in the table looked like, and what a request and an event cost."""
+    from observatory.calibration.calibrating import human_share
     from observatory.core.units import human_number, human_seconds
-    from observatory.runner.calibrating import human_share
 
     lines = []
     for name, ceiling in (

@@ -189,7 +189,7 @@ def calibration_check(workspace: "Workspace") -> "Check":
     """What this machine was measured to do as a load generator, and how long ago."""
     from observatory.cli.calibrate import level_words
     from observatory.core.errors import ObservatoryError
-    from observatory.runner.calibration import age_days, doubts, load_calibration, this_host
+    from observatory.runner.stored_calibration import age_days, doubts, load_calibration, this_host
     from observatory.telemetry.machine.checkup import Check
 
     fix = "observatory calibrate (a minute and a half; --quick: half a minute)"

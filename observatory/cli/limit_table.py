@@ -8,8 +8,8 @@ from observatory.analysis.limit_reading import LimitsSeen
 from observatory.analysis.limit_words import MISSING, UNFOUND, kind, waits
 from observatory.cli.console import open_console
 from observatory.core.counted_nouns import count_of
-from observatory.runner.limit_probe import LimitAnswer
-from observatory.runner.limit_steps import BELOW, counts_refused
+from observatory.limits.limit_probe import LimitAnswer
+from observatory.limits.limit_steps import BELOW, counts_refused
 
 TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
 _ENDED = {

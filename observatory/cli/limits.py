@@ -13,7 +13,7 @@ from observatory.core.errors import BadInput
 if TYPE_CHECKING:
     from observatory.core.targets.catalogue import Target
     from observatory.core.workspace import Workspace
-    from observatory.runner.limit_probe import LimitAnswer
+    from observatory.limits.limit_probe import LimitAnswer
 
 REQUESTS, MINUTES = 5_000, 4.0
 """What finding 1,200 requests a minute takes: 1.75 times as many, for the 135 s in which a minute's
@@ -134,14 +134,14 @@ class _Typed:
 
 def _probe(workspace: "Workspace", target: "Target", typed: _Typed) -> "list[LimitAnswer]":
     from observatory.cli.progress import open_display
-    from observatory.runner.limit_probe import (
+    from observatory.limits.limit_probe import (
         Probe,
         find_limit,
         requests_known,
         token_size,
         tokens_said,
     )
-    from observatory.runner.limit_steps import Bounds
+    from observatory.limits.limit_steps import Bounds
     from observatory.runner.members import unique_name
 
     _check_money(workspace, target, typed)
@@ -218,7 +218,7 @@ def _quote(target: "Target", typed: _Typed) -> str:
 def _reread(workspace: "Workspace", text: str) -> "list[LimitAnswer]":
     from observatory.cli.change_notes import note_changes
     from observatory.core.errors import BadInput
-    from observatory.runner.limit_probe import reread_limits
+    from observatory.limits.limit_probe import reread_limits
     from observatory.store.run_folder import resolve_runs
 
     chosen = resolve_runs(workspace, text)

@@ -30,7 +30,6 @@ from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
 from observatory.runner.askable import check_askable
-from observatory.runner.calibration import load_calibration, this_host
 from observatory.runner.gpu_claims import VISIBLE, check_free, check_ports_apart, check_together
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
@@ -47,6 +46,7 @@ from observatory.runner.sensors import start_sensors
 from observatory.runner.sitting import Campaign, Member, Request, Sitting
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
+from observatory.runner.stored_calibration import load_calibration, this_host
 from observatory.runner.target_names import address_notes, check_names
 from observatory.store.campaigns import CAMPAIGN_NAME
 from observatory.store.run_lock import LOCK_NAME, hold_lock

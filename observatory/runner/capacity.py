@@ -14,7 +14,7 @@ from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Slo
 from observatory.core.units import human_level, human_number, human_seconds
-from observatory.runner.calibration import Calibration, Ceiling, Costs
+from observatory.runner.stored_calibration import Calibration, Ceiling, Costs
 
 BUSY_AT_MOST = THRESHOLDS["client_cpu"].degraded or 0.8
 """Share of a core above which the verdict degrades a run: capacity is reckoned to that."""

@@ -11,7 +11,6 @@ from observatory.core.errors import BadInput
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
-from observatory.runner.calibration import Calibration, Host, doubts, is_of
 from observatory.runner.capacity import (
     CapacityEstimate,
     basis_of,
@@ -20,6 +19,7 @@ from observatory.runner.capacity import (
     most_connections,
     pace_of,
 )
+from observatory.runner.stored_calibration import Calibration, Host, doubts, is_of
 from observatory.telemetry.machine.host_limits import HostLimits
 
 OWN_FILES = 128

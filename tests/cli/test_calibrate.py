@@ -8,11 +8,16 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from observatory.calibration import calibrating
 from observatory.cli import calibrate, doctor
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
-from observatory.runner import calibrating
-from observatory.runner.calibration import Ceiling, load_calibration, save_calibration, this_host
+from observatory.runner.stored_calibration import (
+    Ceiling,
+    load_calibration,
+    save_calibration,
+    this_host,
+)
 from tests.runner.calibrations import a_calibration
 
 

@@ -13,7 +13,7 @@ from observatory.analysis.limit_words import kind, waits
 from observatory.cli.limit_table import effective, notes, print_limits
 from observatory.cli.main import app
 from observatory.core.errors import BadInput
-from observatory.runner.limit_probe import LimitAnswer
+from observatory.limits.limit_probe import LimitAnswer
 from observatory.wires.failures.limits_said import LimitsSaid
 
 TARGETS = """

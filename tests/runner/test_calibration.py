@@ -8,12 +8,15 @@ import msgspec
 import pytest
 
 from observatory.analysis.thresholds import THRESHOLDS
+from observatory.calibration.calibrating import burst_ceiling, costs_of, layout
+from observatory.calibration.ceiling import Trial
+from observatory.calibration.replay import ServerWindow, server_window
+from observatory.calibration.trial import CLIENT_CODES, judged
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import Finding, Severity
 from observatory.core.workspace import open_workspace
 from observatory.emulator.replay_server import ReplaySecond
-from observatory.runner.calibrating import burst_ceiling, costs_of, layout
-from observatory.runner.calibration import (
+from observatory.runner.stored_calibration import (
     Ceiling,
     Costs,
     age_days,
@@ -24,9 +27,6 @@ from observatory.runner.calibration import (
     save_calibration,
     this_host,
 )
-from observatory.runner.ceiling import Trial
-from observatory.runner.replay import ServerWindow, server_window
-from observatory.runner.trial import CLIENT_CODES, judged
 from tests.runner.calibrations import HERE, a_calibration, figures
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)

@@ -12,7 +12,6 @@ from observatory.core.scenario import PerRequestSlo, Scenario, Slo
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
-from observatory.runner.calibration import Costs
 from observatory.runner.capacity import (
     BUSY_AT_MOST,
     SHIPPED,
@@ -25,6 +24,7 @@ from observatory.runner.capacity import (
     pace_of,
 )
 from observatory.runner.preflight import OWN_FILES, Preflight, check_before_start, check_levels
+from observatory.runner.stored_calibration import Costs
 from observatory.telemetry.machine.host_limits import HostLimits
 from tests.runner.calibrations import HERE, a_calibration
 

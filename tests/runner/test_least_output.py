@@ -14,8 +14,6 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.runner.askable import check_askable
 from observatory.runner.interleaving import primers
-from observatory.runner.limit_probe import Probe, requested
-from observatory.runner.limit_steps import Bounds, History, Step
 from observatory.wires.requests_body import render
 from observatory.wires.wires import WIRES
 from tests.load.stages import item, make_handoff

@@ -29,9 +29,9 @@ from observatory.core.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import offer_of, provider_of
+from observatory.limits.limit_steps import Bounds, Ended, History, Step, next_step
 from observatory.providers.provider import WIRE_OF
 from observatory.runner.campaign import run_campaign
-from observatory.runner.limit_steps import Bounds, Ended, History, Step, next_step
 from observatory.runner.progress import Observer
 from observatory.runner.sitting import Request
 from observatory.store.run_folder import read_frames, read_manifest

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from observatory.analysis.limit_finding import Ceiling, Told, find_ceiling
 from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of
-from observatory.runner.limit_probe import answer_of, token_size
-from observatory.runner.limit_steps import (
+from observatory.limits.limit_probe import answer_of, token_size
+from observatory.limits.limit_steps import (
     OVER,
     WINDOW_S,
     Bounds,

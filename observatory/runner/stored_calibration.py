@@ -1,6 +1,6 @@
 """What a machine can do as a load generator, as it was measured, and where that is kept.
 
-One file in the workspace's results; how it is measured is calibrating's part.
+One file in the workspace's results; room `calibration` measures it.
 """
 
 import hashlib

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.runner.calibration import Ceiling
-from observatory.runner.ceiling import CLOSE_ENOUGH, Fault, Trial, find_ceiling
+from observatory.calibration.ceiling import CLOSE_ENOUGH, Fault, Trial, find_ceiling
+from observatory.runner.stored_calibration import Ceiling
 
 
 def search(

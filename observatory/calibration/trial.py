@@ -19,6 +19,8 @@ import psutil
 
 from observatory.analysis.frames import CLIENT_LAG_S, request_frame
 from observatory.analysis.judge import judge_run
+from observatory.calibration.ceiling import Trial
+from observatory.calibration.replay import BUSY_LIMIT, Servers, ServerWindow, Shape
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.errors import EnvironmentFailed, Interrupted
@@ -28,10 +30,8 @@ from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
-from observatory.runner.calibration import OTHERS_LIMIT, Figures
-from observatory.runner.ceiling import Trial
 from observatory.runner.leg import Leg, run_leg
-from observatory.runner.replay import BUSY_LIMIT, Servers, ServerWindow, Shape
+from observatory.runner.stored_calibration import OTHERS_LIMIT, Figures
 from observatory.store.run_folder import RunFrames, create_run, read_frames, seal
 from observatory.telemetry.sensors.host import busy_seconds, total_seconds
 from observatory.workload.planning import make_plan
