@@ -12,6 +12,8 @@ from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
+from observatory.limits.limit_probe import Probe, requested
+from observatory.limits.limit_steps import Bounds, History, Step
 from observatory.runner.askable import check_askable
 from observatory.runner.interleaving import primers
 from observatory.wires.requests_body import render

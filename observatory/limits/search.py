@@ -1,0 +1,106 @@
+"""Find both limits of a target: requests a minute, then tokens a minute with what the first search found."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from observatory.core.errors import BadInput
+from observatory.core.targets.catalogue import Target
+from observatory.core.workspace import Workspace
+from observatory.economics.prices import prices_of
+from observatory.inputs.price_files import agreed_prices
+from observatory.limits.limit_probe import (
+    LimitAnswer,
+    Probe,
+    find_limit,
+    requests_known,
+    token_size,
+    tokens_said,
+)
+from observatory.limits.limit_steps import Bounds
+from observatory.runner.members import unique_name
+from observatory.runner.progress import Observer
+
+LABEL_NAME = 30
+"""Characters of a target's name in the label that its probes' runs share."""
+
+Only = Literal["rpm", "tpm"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchBounds:
+    """What a search looks for (both limits where `only` is None) and what it may take at most.
+
+    up_to_rpm, up_to_tpm: demand that is never exceeded. requests, minutes: of each probe; requests_stated
+    where a person gave them. usd: of the whole search.
+    """
+
+    only: Only | None
+    up_to_rpm: float
+    up_to_tpm: float
+    requests: int
+    requests_stated: bool
+    minutes: float
+    usd: float | None
+
+    @property
+    def units(self) -> tuple[Literal["requests", "tokens"], ...]:
+        """What is looked for, in this order: the request limit tells how large token requests must be."""
+        if self.only is None:
+            return ("requests", "tokens")
+        return ("requests",) if self.only == "rpm" else ("tokens",)
+
+    def up_to(self, unit: Literal["requests", "tokens"]) -> float:
+        """Return the highest demand of a unit, a minute."""
+        return self.up_to_rpm if unit == "requests" else self.up_to_tpm
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLimits:
+    """An answer for each limit that was looked for, and the label of the runs that they are read from."""
+
+    answers: list[LimitAnswer]
+    label: str
+
+
+def find_limits(
+    workspace: Workspace, target: Target, bounds: SearchBounds, observer: Observer
+) -> FoundLimits:
+    """Probe each limit within its bounds; stop early where a probe is interrupted, fails or is refused."""
+    answers: list[LimitAnswer] = []
+    usd, label = bounds.usd, unique_name(f"limits-{target.name[:LABEL_NAME]}")
+    rate = target.max_rate * 60 if target.max_rate is not None else float("inf")
+    for unit in bounds.units:
+        each, said, up_to = 1.0, None, min(bounds.up_to_rpm, rate)
+        if unit == "tokens":
+            said, known = tokens_said(answers), requests_known(answers)
+            each = token_size(bounds.up_to_tpm, said, known)
+            up_to = min(bounds.up_to_tpm, rate * each)
+        probe_bounds = Bounds(bounds.requests, bounds.minutes, up_to, usd)
+        probe = Probe(unit, target, probe_bounds, each, said, label)
+        answer = find_limit(workspace, probe, observer)
+        if answer is None:
+            break
+        answers.append(answer)
+        if usd is not None:
+            usd = max(0.0, usd - answer.capped_usd)
+        if answer.ended in ("interrupted", "failed", "all_refused"):
+            break
+    return FoundLimits(answers, label)
+
+
+def check_money(workspace: Workspace, target: Target, bounds: SearchBounds) -> None:
+    """Raise BadInput where a target billed by tokens has no cap in dollars, nor in requests without a price."""
+    if target.kind == "emulated" or target.billing != "tokens" or bounds.usd is not None:
+        return
+    if prices_of(target, agreed=agreed_prices(workspace)).output_usd_per_token is not None:
+        raise BadInput(
+            f"target {target.name} is billed by tokens: state what the probe may cost",
+            where="--max-usd",
+            fix="e.g. --max-usd 2",
+        )
+    if not bounds.requests_stated:
+        raise BadInput(
+            f"target {target.name} is billed by tokens and has no known price: dollars cannot be capped",
+            where="--max-requests",
+            fix="state how many requests a probe may send, e.g. --max-requests 1000",
+        )
