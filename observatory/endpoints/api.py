@@ -18,7 +18,7 @@ from observatory.providers.provider import WIRE_OF, Provider, WireOffer, WireWor
 
 
 def open_api(target: ApiTarget) -> OpenTarget:
-    """The target as it stands; BadInput as api_connection."""
+    """Return the opened target; raise BadInput as api_connection."""
     connection = api_connection(target)
     left_out = {"left_out": connection.omitted} if connection.omitted else {}
     facts = facts_of(
@@ -101,7 +101,7 @@ def provider_of(target: ApiTarget) -> Provider:
 
 
 def offer_of(target: ApiTarget, provider: Provider) -> tuple[WireWord, WireOffer]:
-    """The wire that a target asks for, else the usual one; BadInput where it is not offered."""
+    """Return the target's wire, else the usual one; raise BadInput where it is not offered."""
     word = target.wire or provider.usual_wire
     offer = provider.wires.get(word)
     if offer is None:

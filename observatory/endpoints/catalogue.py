@@ -1,6 +1,6 @@
 """The kinds of target, and the file that opens each: one line a kind, imported when it is needed.
 
-A new kind is a model in core.targets, a file beside this one, and a line here.
+A new kind is a model in core.targets, a file in this folder, and a line here.
 """
 
 from typing import Any
@@ -27,8 +27,8 @@ __all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened
 def open_target(target: Target, context: OpenContext) -> OpenTarget:
     """Bring a target up, or find it; the caller closes it.
 
-    BadInput: what its file says cannot be (a key variable that is not set among it). TargetFailed,
-    EnvironmentFailed: it does not come up, or does not answer where it must be asked.
+    Raise BadInput for an invalid file (also for a key variable that is not set); TargetFailed or
+    EnvironmentFailed where it does not come up, or does not respond to a required request.
     """
     masker = masker_for(target, check_inputs(target))
     with hiding(masker):
@@ -75,10 +75,11 @@ def _open(target: Target, context: OpenContext) -> OpenTarget:
 
 
 def check_inputs(target: Target) -> Connection:
-    """How a target will be spoken to, as far as is known; BadInput for whatever is wrong with a target and can be known before anything is started.
+    """Return a target's connection as far as its file defines it; raise BadInput for every fault in it that
+    can be detected before a start.
 
-    Variables and key files that are missing, an unknown provider or model, files that are not
-    there or unusable. Nothing is sent, started or fetched. open_target does this first; where
+    Faults: variables and key files that are missing, an unknown provider or model, files that are
+    missing or unusable. Nothing is sent, started or fetched. open_target does this first; where
     several targets are opened, do it for all of them before the first is.
     """
     match target:
@@ -145,14 +146,14 @@ def asked_facts(target: Target) -> dict[str, Any]:
 
 
 def planned_connection(target: Target) -> Connection:
-    """How a target will be asked, as far as its file says it; no key is read and nothing is opened."""
+    """Return a target's connection as far as its file defines it; no key is read and nothing is opened."""
     if isinstance(target, ApiTarget | UrlTarget):
         return unopened_connection(target)
     return _own_connection(target)
 
 
 def _own_connection(target: LlamaCppTarget | VllmTarget | EmulatedTarget) -> Connection:
-    """What a target that we start ourselves says of HTTP, before it has an address."""
+    """Return the HTTP settings of a target that is started here, before it has an address."""
     wire = target.wire if isinstance(target, EmulatedTarget) else "openai"
     return connect(
         target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="", wire=wire

@@ -1,6 +1,6 @@
-"""Whether a target is there, takes our key and has the model, and what would be sent to it.
+"""Check whether a target is reachable, accepts the key and has the model, and show what would be sent to it.
 
-A check asks for no answer that anybody could bill.
+A check sends no request that could be billed.
 """
 
 import difflib
@@ -32,7 +32,7 @@ _READ = 4096
 
 
 class TargetCheck(msgspec.Struct, frozen=True):
-    """What a check found. models is None where the endpoint offers no list; note says what then.
+    """A check's result. models is None where the endpoint offers no list; note then has the consequence.
 
     proxy: host and port of the proxy that it is reached through, None without one.
     """

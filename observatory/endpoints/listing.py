@@ -1,6 +1,6 @@
-"""Asks an endpoint which models it has, with the openai package, and says clearly why it cannot.
+"""List an endpoint's models with the openai package; errors name the cause.
 
-Listing is free everywhere; nothing here ever asks for an answer.
+Listing is free at every provider; no request here generates text.
 """
 
 import logging
@@ -82,7 +82,7 @@ def _page(
     masker: Masker,
     ends: float,
 ) -> tuple[dict[str, str | None], str | None] | None:
-    """A page of the list and what the next one is asked with; None where there is no list."""
+    """Return a page of the list and the cursor of the next one; None where there is no list."""
     try:
         text, media = _get_models(connection, headers, after, ends)
     except openai.APIStatusError as error:
@@ -226,7 +226,7 @@ def _lists(connection: Connection) -> bool:
 
 
 def _refused(connection: Connection, error: openai.APIStatusError, masker: Masker) -> NoReturn:
-    # From None: the package's error holds what the service said, which may repeat the key.
+    # From None: the package's error holds the service's text, which may repeat the key.
     where = f"{connection.endpoint}/models"
     status = error.status_code
     said = masker.error(_message(error))[:_LONGEST_SAID]
@@ -265,7 +265,7 @@ def _key_fix(key: KeySource) -> str:
 
 
 def _message(error: openai.APIStatusError) -> str:
-    """What the error says, in one line after ": "; "" where it says nothing or shows a page."""
+    """Return the error's text in one line after ": "; "" where it is empty or an HTML page."""
     body: Any = error.body
     for _ in range(2):
         if isinstance(body, dict):

@@ -30,7 +30,7 @@ from observatory.models.gguf import (
 from observatory.models.weights import hash_file
 from observatory.processes.server_child import ServerChild
 
-_ERROR_LINE = re.compile(r"^[\d.]+ E ")  # llama.cpp: time, level, then who says what
+_ERROR_LINE = re.compile(r"^[\d.]+ E ")  # llama.cpp: time, level, then source and message
 
 
 def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
@@ -119,7 +119,7 @@ def default_threads() -> int:
 
 
 def _weight_format(path: Path, metadata: dict[str, Any]) -> str:
-    """As the file says; of one that was made here also from what."""
+    """Return the format in the file; of a model that was made here also its source."""
     known = models.catalogued(path)
     return known.weight_format if known is not None else weight_format(metadata)
 

@@ -32,7 +32,7 @@ from observatory.processes.server_child import ServerChild
 
 @dataclass(frozen=True, slots=True)
 class OpenContext:
-    """Where a server's log goes, and whom to tell what takes long."""
+    """Where a server's log goes, and the callback for progress messages."""
 
     log_folder: Path
     say: Callable[[str], None]
@@ -101,9 +101,9 @@ def connect(
     models: Sequence[str] = (),
     wire: Wire = "openai",
 ) -> Connection:
-    """The connection to a target at this address, with all that its file says of HTTP.
+    """Return the connection to a target at this address, with the HTTP settings of its file.
 
-    BadInput where a file that it names is not there.
+    Raise BadInput where a file that it names is missing.
     """
     return Connection(
         scheme=scheme,
@@ -135,7 +135,7 @@ def connect(
 
 
 def _throttle(said: Throttling | None) -> Throttle:
-    """The target's own policy; whoever opens it for a scenario gives it the scenario's before."""
+    """Return the target's own policy; the caller that opens it for a scenario sets the scenario's before."""
     if said is None:
         return Throttle()
     return Throttle(

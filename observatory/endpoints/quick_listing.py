@@ -1,6 +1,6 @@
-"""Which models an endpoint has, without the openai package's half second where all is well.
+"""List an endpoint's models without the openai package's half second, where the response is a plain list.
 
-Only a plain list is believed here: for anything else listing.py asks again and says what is wrong.
+For any other response listing.py repeats the request and reports the error.
 """
 
 import http.client
@@ -15,7 +15,7 @@ from observatory.connect.plain_http import get
 from observatory.core.connection import Connection
 
 QUICK_WITHIN_S = 5.0
-"""An endpoint that takes longer for its list is asked again, with all the time that it is allowed."""
+"""An endpoint that takes longer for its list gets the request again, with its whole time limit."""
 
 
 _LONGEST_NAME = 120
@@ -39,9 +39,9 @@ def models_in(text: bytes) -> dict[str, str | None]:
 
 
 def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
-    """As models_in, and what the next page is asked with (Anthropic's after_id), None after the last.
+    """Return the models as models_in, and the cursor of the next page (Anthropic's after_id), None after the last.
 
-    Together AI answers with the bare list.
+    Together AI returns the bare list.
     """
     page = msgspec.json.decode(text, type=_Listing | list[_Listed])
     listed = page if isinstance(page, list) else page.data
@@ -50,7 +50,7 @@ def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
 
 
 def owned_models(connection: Connection) -> dict[str, str | None] | None:
-    """As listing.owned_models, which is asked only where the quick way got no list."""
+    """Return the models as listing.owned_models, which is called only where this got no list."""
     began = time.monotonic()
     owned = quick_models(connection)
     if owned:

@@ -1,7 +1,7 @@
 """The openai package's client as an application uses it, heard while it works: for `transport: sdk`.
 
-Importing this brings the package (half a second), so only a worker that measures through it does. It knows
-no event loop: whoever patches the sockets beneath it decides how it waits.
+Importing this imports the package (half a second), so only a worker that measures through it does. It is
+independent of the event loop: the code that patches the sockets beneath it decides how it waits.
 """
 
 import logging
@@ -91,10 +91,10 @@ class SdkClient:
 
 
 def _own_headers(headers: dict[str, str]) -> Any:
-    """A hook that leaves what the package says of itself and of HTTP, and adds ours.
+    """Return a hook that keeps the package's headers about itself and HTTP, drops its others and adds ours.
 
-    The package reads OPENAI_* variables (organisation, project, headers) on its own: none of them
-    reaches somebody else's endpoint, nor stands in for what the target's file says.
+    The package reads OPENAI_* variables (organisation, project, headers) on its own: none of them may
+    reach another service's endpoint, or replace a setting of the target's file.
     """
 
     def own(request: httpx2.Request) -> None:
@@ -109,7 +109,7 @@ def _own_headers(headers: dict[str, str]) -> Any:
 
 
 class _Heard(BoundedTransport):
-    """The package's usual way to the network, which tells the request's Hearing what it does."""
+    """The package's usual transport, which reports its steps to the request's Hearing."""
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it; the response's body is heard as it is read."""

@@ -17,10 +17,10 @@ _CLOSED = ("Server disconnected without sending a response", "peer closed connec
 
 
 def sdk_fault(error: Exception, phase: ErrorPhase, proxy: Proxy | None) -> Fault | None:
-    """The fault; None where the response's status says it.
+    """Return the fault; None where the response's status states it.
 
-    phase: how far the request had come. The first cause that says what happened is taken, the system's
-    own before the client's words for it.
+    phase: how far the request had progressed. The first specific cause is taken, the system's
+    own before the client's text for it.
     """
     if isinstance(error, openai.APIStatusError):
         return None
@@ -58,7 +58,7 @@ def _system_fault(error: OSError, phase: ErrorPhase) -> Fault:
 
 
 def _of_proxy(fault: Fault, proxy: Proxy | None) -> Fault:
-    """What breaks on the way to a proxy, said so."""
+    """Return the fault with the proxy's address in its text; unchanged without a proxy."""
     if proxy is None:
         return fault
     return Fault(fault.phase, fault.kind, f"proxy {proxy.address}: {fault.text}", fault.outcome)

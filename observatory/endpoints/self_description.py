@@ -1,6 +1,6 @@
-"""What an engine says of itself when it is asked: its name, its version, how its cache is laid out.
+"""Read an engine's own description: its name, its version, its cache layout.
 
-Each engine's own pages are read quickly and once; whatever does not answer is null.
+Each engine's own pages are read once with a short timeout; a page that does not respond gives null.
 """
 
 import http.client
@@ -64,10 +64,10 @@ class SelfDescription:
 
 
 def describe(connection: Connection, owners: list[str | None]) -> SelfDescription:
-    """Who answers at a URL, by its own pages beside the API.
+    """Return which engine serves a URL, by its own pages next to the API.
 
-    owners: owned_by of the models that it lists. One that names its engine there is asked for that
-    engine's page alone; any other is asked for each engine's page until one answers.
+    owners: owned_by of the models that it lists. Where one of them names the engine, only that engine's
+    page is requested; else each engine's page until one responds.
     """
     named = [ask for owner, ask in _BY_OWNER.items() if owner in owners]
     for ask in named or (_vllm, _sglang, _llamacpp, _tgi, _ollama):
@@ -78,7 +78,7 @@ def describe(connection: Connection, owners: list[str | None]) -> SelfDescriptio
 
 
 def engine_version(connection: Connection) -> str | None:
-    """As GET /version says it (vLLM, Ollama's is elsewhere)."""
+    """Return the version from GET /version (vLLM; Ollama's is elsewhere)."""
     version = _object(connection, "/version").get("version")
     return _text(version)
 

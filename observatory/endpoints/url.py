@@ -1,6 +1,6 @@
-"""Opens a URL target: any OpenAI-compatible endpoint that somebody else runs.
+"""Open a URL target: any OpenAI-compatible endpoint that runs already.
 
-Nothing is started; where no model is named, the endpoint is asked which one it has.
+Nothing is started; where no model is named, the endpoint's list must have exactly one.
 """
 
 import re
@@ -25,17 +25,17 @@ from observatory.endpoints.self_description import SelfDescription, describe
 
 
 def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
-    """The target as it stands. BadInput: it names no model and lists none or several."""
+    """Return the opened target. Raise BadInput where it names no model and lists none or several."""
     connection = url_connection(target)
     if target.model is None:
         owned = owned_models(connection)
         only = _only_model(target, owned, masker_of(connection))
         connection = msgspec.structs.replace(connection, model=only)
     else:
-        owned = quick_models(connection)  # what is wrong with it is for check_target to say
+        owned = quick_models(connection)  # check_target reports faults in the list
     own = [connection.model if name == "base" else name for name in connection.models]
     connection = msgspec.structs.replace(connection, models=own)
-    # A provider's gateway is no engine, and would only see pages asked for that it does not have.
+    # A provider's gateway is no engine, and has none of the engines' pages.
     ours = target.hosting == "self" and owned and EMULATOR not in owned.values()
     said = describe(connection, list(owned.values())) if owned and ours else SelfDescription()
     facts = facts_of(

@@ -1,4 +1,4 @@
-"""Opens a vLLM target: its engine found and started under a keeper, awaited, and asked what it is.
+"""Open a vLLM target: find its engine, start it under a supervisor, await it, and read its description.
 
 vLLM lives in an environment of its own and is never imported here. With `url` it is found, not started.
 """
@@ -41,7 +41,7 @@ from observatory.processes.kept_child import KeptChild
 _POLL_S = 0.2
 _TAIL_LINES = 25
 _OVERHEAD_BYTES = 2 * 2**30
-"""What a CPU build needs beside weights and KV cache: 2.0 GiB were seen in the worker of a 0.25 GiB
+"""Memory of a CPU build in addition to weights and KV cache: 2.0 GiB were seen in the worker of a 0.25 GiB
 model with 1 GiB of KV cache (vLLM 0.32), and 1.2 GiB in its two other processes."""
 
 
@@ -58,9 +58,9 @@ class _Plan:
 def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
     """Start vLLM on loopback and await its first answers, or find the one at the target's URL.
 
-    BadInput: no such engine, model, adapter or variable. EnvironmentFailed: too little memory, a port
-    that is taken. TargetFailed: it does not come up within start_timeout, or ends, or answers wrongly;
-    the message says why in vLLM's own words, and the end of its log is told to the person.
+    Raise BadInput for an unknown engine, model, adapter or variable; EnvironmentFailed for too little memory
+    or a port that is taken; TargetFailed where it does not come up within start_timeout, ends, or responds
+    wrongly: the message has vLLM's own reason, and the end of its log is printed.
     """
     if target.url is not None:
         return open_url(target)
@@ -155,7 +155,7 @@ def _await_answers(
     held: HeldPort,
     deadline_s: float,
 ) -> Connection:
-    """Health, the list of models, and one real completion of each model that will be asked."""
+    """Request health, the list of models, and one real completion of each model that the load will use."""
     connection = connect(
         target,
         scheme="http",
@@ -196,7 +196,7 @@ def _await_answers(
 
 
 def asked_names(target: VllmTarget, served: str) -> list[str]:
-    """The model names that requests ask for in turn; empty where it is always the same."""
+    """Return the model names that requests use in turn; empty where it is always the same."""
     return [served if name == "base" else name for name in target.ask]
 
 

@@ -1,4 +1,4 @@
-"""LoRA adapters that a vLLM target serves beside its model: found, and what is known of them."""
+"""Find the LoRA adapters that a vLLM target serves in addition to its model, and their facts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ def check_model(target: VllmTarget) -> None:
 
 
 def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
-    """The model as vLLM is told of it; BadInput as check_model."""
+    """Return the model as passed to vLLM; raise BadInput as check_model."""
     check_model(target)
     assert target.model is not None
     folder = _own_folder(target)

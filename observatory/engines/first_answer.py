@@ -1,6 +1,6 @@
-"""The first things that a server of ours is asked: is it well, and one real completion of a token.
+"""Send the first requests to a started server: its health check, and one real completion of a token.
 
-So that the first measured request is not the one that warms it up.
+So the first measured request is not the one that warms it up.
 """
 
 import http.client
@@ -21,11 +21,11 @@ POLL_S = 0.05
 _LARGEST = 16 << 20
 """Bytes of a body: an answer of a token, or a metrics page."""
 _DEATH_S = 6.0
-"""An engine's keeper tells of its end after it has ended the rest, which it gives 3 s to go."""
+"""An engine's supervisor reports its end after it has ended the other processes, which get 3 s."""
 
 
 class Server(Protocol):
-    """What is asked of a started server here."""
+    """The part of a started server that is used here."""
 
     name: str
     log: ServerLog
@@ -85,7 +85,7 @@ def await_answer(
     body: bytes | None,
     deadline_s: float,
 ) -> tuple[int, bytes]:
-    """Status and body, whatever they are. TargetFailed: it ends, or breaks off, or is too late."""
+    """Return status and body, of any response. Raise TargetFailed where it ends, breaks off, or is too late."""
     check_alive(server, deadline_s)
     try:
         return ask(connection, method, path, body, _left_s(deadline_s))

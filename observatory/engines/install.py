@@ -1,6 +1,6 @@
-"""Makes the environment of an engine: which build, torch, every package by hash, the record last.
+"""Make the environment of an engine: choose the build, install torch and every package by hash, write the record last.
 
-It does not look for GPUs itself: the caller says what the machine has.
+It does not detect GPUs: the caller passes the machine's facts.
 """
 
 import datetime as dt
@@ -80,7 +80,7 @@ class Host:
 
 
 def choose(asked: Asked, options: Options, host: Host) -> Distribution:
-    """The distribution to install: what was asked for, else what fits the machine."""
+    """Return the distribution to install: the requested one, else the one that fits the machine."""
     if asked.build and options.build and asked.build != options.build:
         name = ENGINES[asked.kind][asked.build].name
         raise BadInput(f"{name} is the {asked.build} build, and --build {options.build} was given")
@@ -161,7 +161,7 @@ class _Work:
 
 
 def _named(asked: Asked) -> str | None:
-    """The one version that was asked for, where it is one."""
+    """Return the requested version where it is a single one."""
     specifiers = list(asked.versions)
     if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
         return None
@@ -174,7 +174,7 @@ def _name(kind: str, version: str, source: Distribution, options: Options) -> st
 
 
 def _there(folder: Path, say: Say) -> InstalledEngine | None:
-    """What is installed already; that other hashes ship by now is said, and changes nothing."""
+    """Return the environment that is installed already; print a note where other hashes ship by now."""
     record = read_record(folder)
     if record is None:
         return None
@@ -270,14 +270,14 @@ def _run_venv(work: _Work) -> None:
 
 
 def _shared(work: _Work) -> Torch:
-    """A CPU build's torch: the shared copy of the version that it pins, or that was asked for."""
+    """Return a CPU build's torch: the shared copy of the version that it pins, or of the requested one."""
     wanted = wanted_torch(work.wheel)
     pinned = wanted.removeprefix("==") if wanted and wanted.startswith("==") else None
     version = work.options.torch or pinned
     if version is None:
         raise BadInput(
             f"{work.wheel.name} {work.wheel.version} pins no torch ({wanted or 'it names none'})",
-            fix="say which: --torch VERSION",
+            fix="give one: --torch VERSION",
         )
     folder, package = shared_torch(version, work.options.torch_index, work.packages, work.pip)
     return Torch(

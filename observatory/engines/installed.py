@@ -39,7 +39,7 @@ class InstalledEngine:
 
     @property
     def python(self) -> Path:
-        """The environment's interpreter, for what has to run beside the engine's libraries."""
+        """Return the environment's interpreter, for programs that need the engine's libraries."""
         return self.folder / "bin" / "python"
 
     @property

@@ -50,10 +50,10 @@ def settings_of(config: LlamaCppConfig) -> dict[str, Any]:
 
 
 def start(config: LlamaCppConfig) -> tuple[Any, dict[str, Any]]:
-    """Load the model and listen; answers the server, to be kept, and what to report.
+    """Load the model and listen; return the server, to be kept, and the facts to report.
 
-    BadInput: a GPU is asked for and this build sees none. EnvironmentFailed: the port is taken, or
-    llama.cpp cannot start (it says why on stderr alone).
+    Raise BadInput where a GPU is required and this build finds none; EnvironmentFailed where the port is taken,
+    or llama.cpp cannot start (its reason is on stderr alone).
     """
     check_port(config.port)
     import xllamacpp
@@ -80,7 +80,7 @@ def start(config: LlamaCppConfig) -> tuple[Any, dict[str, Any]]:
             setattr(params, name, value)
     params.cpuparams.n_threads = config.threads
     params.cpuparams_batch.n_threads = config.threads
-    params.fit_params = False  # what is measured is what was asked for, or nothing
+    params.fit_params = False  # measure the configured parameters or fail
     params.endpoint_metrics = True
     params.endpoint_slots = False  # it would show prompts
     params.ui = False

@@ -18,7 +18,7 @@ MIB = 2**20
 
 @contextmanager
 def alone(folder: Path, say: Say) -> Iterator[int]:
-    """Hold the lock beside the folder; gives its descriptor (model_files.alone)."""
+    """Hold the lock next to the folder; yield its descriptor (model_files.alone)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with model_files.alone(folder.parent / f"{folder.name}.lock", folder.name, say) as lock:
         yield lock

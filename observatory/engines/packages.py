@@ -1,6 +1,6 @@
-"""What pip is asked for engines, and its answers in our words: find a wheel, resolve, install by hash.
+"""Run pip for engines and parse its output: find a wheel, resolve, install by hash.
 
-Knows nothing of folders' names and records; `install.py` does.
+Folders' names and records are `install.py`'s.
 """
 
 import os
@@ -23,7 +23,7 @@ _VERSIONS_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Pip:
-    """pip at work for one environment: where it writes, what it holds, whom it tells."""
+    """pip for one environment: its log, its lock, and the callback for progress messages."""
 
     scratch: Path
     log: Path
@@ -40,7 +40,7 @@ class Pip:
         return read_report(report)[0]
 
     def resolve(self, lines: Sequence[str], python: Path, *options: str) -> tuple[Wheel, ...]:
-        """What these requirements need beside what the environment has already."""
+        """Return the wheels that these requirements need in addition to those installed already."""
         wanted, report = self.scratch / "wanted.txt", self.scratch / "resolved.json"
         wanted.write_text("\n".join(lines) + "\n")
         command = [*PIP, "--python", str(python), "install", "--dry-run", "--only-binary=:all:"]
@@ -57,7 +57,7 @@ class Pip:
         if self.uv is None:
             self._run_with_progress(pip, python.parent.parent)
         else:
-            # uv writes no report: pip says which files these are, and uv installs just those.
+            # uv writes no report: pip resolves the files, and uv installs exactly those.
             run([*pip, "--dry-run"], self.log, held=self.locks)
             exact = self.scratch / "exact.txt"
             exact.write_text("\n".join(wheel.pin() for wheel in read_report(report)) + "\n")
@@ -119,7 +119,7 @@ def torch_options(index: str | None) -> tuple[str, ...]:
 
 
 def no_such_version(failed: Failed, asked: str, distribution: str, what: str) -> BadInput | None:
-    """What to tell where pip found other versions and not this one; None where that was not it."""
+    """Return the error for a version that pip does not find among others; None for another cause."""
     versions = failed.versions
     if not versions:
         return None
@@ -134,7 +134,7 @@ def no_such_version(failed: Failed, asked: str, distribution: str, what: str) ->
 
 
 def trouble(failed: Failed, doing: str, log: Path) -> EnvironmentFailed:
-    """What to tell where pip could not do it, for every other reason; its whole output is kept."""
+    """Return the error for every other failure of pip; its whole output is in the log."""
     if failed.no_pip:
         return EnvironmentFailed(
             "pip is not installed in this Python environment, and engines are installed with it",

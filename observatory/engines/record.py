@@ -1,6 +1,6 @@
-"""What an engine's environment says of itself: engine.json, written when the rest of it is there.
+"""The record of an engine's environment: engine.json, written when the rest of it is complete.
 
-The file is the environment's stamp too: a folder without one is no engine.
+The file also marks the environment as complete: a folder without one is no engine.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ class Package(msgspec.Struct, frozen=True):
 class Torch(msgspec.Struct, frozen=True):
     """The torch that an engine runs on.
 
-    wanted: what the engine's own metadata pins. override: the version that a person asked for in its
+    wanted: what the engine's own metadata pins. override: the version that a person requested in its
     place. shared: the folder that several environments use, null where torch lies in this one.
     """
 
@@ -44,8 +44,8 @@ class EngineRecord(msgspec.Struct, frozen=True):
 
     asked: the requirement as it was typed. distribution, version, wheel, sha256: what was installed
     for it. third_party: not published by the engine's own project. pinned: every package but torch
-    was held against a hash that ships with the observatory (pins_sha256 is that list's hash).
-    left_out: what the metadata asks for and was not installed. shim: the metadata folder that was
+    was checked against a hash that ships with the observatory (pins_sha256 is that list's hash).
+    left_out: requirements of the metadata that were not installed. shim: the metadata folder that was
     added, null where none was. host: the machine that it was installed on.
     """
 

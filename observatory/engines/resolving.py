@@ -21,7 +21,7 @@ LEFT_OUT: dict[Build, tuple[str, ...]] = {
     "cpu": ("torchvision", "torchaudio", "torchcodec", "triton"),
 }
 CONVERTERS = ("accelerate", "gguf")
-"""What transformers asks for to read a GGUF file: models are converted in an engine's environment."""
+"""The packages that transformers needs to read a GGUF file: models are converted in an engine's environment."""
 _CUDA_LIBRARIES = re.compile(r"^(nvidia|cuda)[-_]", re.IGNORECASE)
 
 
@@ -40,7 +40,7 @@ class Wheel:
         return f"{self.name}=={self.version} --hash=sha256:{self.sha256}"
 
     def needs_cuda(self) -> bool:
-        """Whether it asks for NVIDIA's libraries."""
+        """Return whether it requires NVIDIA's libraries."""
         return any(_CUDA_LIBRARIES.match(text) for text in self.requires)
 
 
@@ -69,7 +69,7 @@ class _Report(msgspec.Struct):
 
 
 def read_report(path: Path) -> tuple[Wheel, ...]:
-    """What `pip install --report` says it would install or installed (version 1 of that format)."""
+    """Return the wheels in the report of `pip install --report` (version 1 of that format)."""
     report = msgspec.json.decode(path.read_bytes(), type=_Report)
     return tuple(
         Wheel(
@@ -84,7 +84,7 @@ def read_report(path: Path) -> tuple[Wheel, ...]:
 
 
 def wanted_torch(engine: Wheel) -> str | None:
-    """The specifier by which an engine asks for torch on this machine, e.g. "==2.13.0+cpu"."""
+    """Return the specifier by which an engine requires torch on this machine, e.g. "==2.13.0+cpu"."""
     for asked in _applying(engine.requires):
         if canonicalize_name(asked.name) == "torch":
             return str(asked.specifier)
@@ -92,9 +92,9 @@ def wanted_torch(engine: Wheel) -> str | None:
 
 
 def requirements(engine: Wheel, build: Build, torch_version: str | None) -> list[str]:
-    """The lines that pip resolves beside the engine itself.
+    """Return the requirements that pip resolves in addition to the engine itself.
 
-    torch_version: the torch that is there or was asked for, in place of what the engine pins.
+    torch_version: the installed or requested torch, in place of what the engine pins.
     """
     lines = []
     for asked in _applying(engine.requires):
@@ -113,7 +113,7 @@ def without_left_out(wheels: Iterable[Wheel], build: Build) -> list[Wheel]:
 
 
 def left_out(wheels: Sequence[Wheel], build: Build) -> tuple[str, ...]:
-    """What these wheels ask for and do not get."""
+    """Return the requirements of these wheels that are not installed."""
     asked = {canonicalize_name(a.name) for wheel in wheels for a in _applying(wheel.requires)}
     return tuple(name for name in LEFT_OUT[build] if name in asked)
 

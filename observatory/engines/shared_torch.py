@@ -19,7 +19,7 @@ from observatory.processes.pip_process import Failed
 LINK = "torch.pth"
 RECORD = "torch.json"
 _BYTES = 1_000_000_000
-"""0.72 GB of 2.13.0 unpacked, and the wheel beside it while it is unpacked."""
+"""0.72 GB of 2.13.0 unpacked, and the wheel itself while it is unpacked."""
 
 
 def torch_folders() -> list[Path]:
@@ -43,11 +43,11 @@ def users(folder: Path) -> list[Path]:
 def shared_torch(
     version: str, index: str | None, site_packages: Path, pip: Pip
 ) -> tuple[Path, Package]:
-    """The copy of a CPU build, e.g. "2.13.0+cpu", installed where it is not there yet.
+    """Return the copy of a CPU build, e.g. "2.13.0+cpu"; install it first where it is missing.
 
     site_packages: of the environment that shall import it. index: a folder of wheels or an index's
-    address beside what pip is configured to use. EnvironmentFailed where it cannot be had, or where only
-    the CUDA build can.
+    address in addition to pip's configuration. Raise EnvironmentFailed where it is not available, or only
+    the CUDA build is.
     """
     root = cache_folder() / "engines"
     with alone(root / lock_name(version), pip.say) as lock:
@@ -88,7 +88,7 @@ def _find(version: str, index: str | None, pip: Pip) -> Wheel:
     unreachable = EnvironmentFailed(
         f"torch {version}, which this engine needs, is not where pip looks; "
         "the Python package index has torch for CUDA only",
-        fix="say where its CPU wheel is: --torch-index URL-or-FOLDER, or OBSERVATORY_TORCH_INDEX "
+        fix="give the place of its CPU wheel: --torch-index URL-or-FOLDER, or OBSERVATORY_TORCH_INDEX "
         "(PyTorch's own CPU index: see pytorch.org, get started, pip, CPU)",
     )
     last: Failed | None = None

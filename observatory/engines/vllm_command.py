@@ -22,7 +22,7 @@ _NOT_INHERITED = (
     "CONDA_PREFIX",
     "VLLM_API_KEY",
 )
-"""Ours and not the engine's. A key would make it ask for one that its own requests do not carry."""
+"""Ours and not the engine's. A key would make it require one that the readiness requests do not carry."""
 _TELLING = (
     "VLLM_",
     "OMP_",
@@ -39,7 +39,7 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 
 @dataclass(frozen=True, slots=True)
 class ServedAdapter:
-    """A LoRA adapter where vLLM finds it; rank None where its file does not say."""
+    """A LoRA adapter where vLLM finds it; rank None where its file does not state it."""
 
     name: str
     path: str
@@ -74,7 +74,7 @@ def arguments_of(
         "enforce-eager": target.enforce_eager,
         "gpu-memory-utilization": target.gpu_memory_utilization,
         **_lora_flags(adapters),
-        # An answer's line in the log costs the engine time, and says nothing that we do not know.
+        # A log line for each response costs the engine time and adds no information.
         "disable-uvicorn-access-log": True,
         **target.flags,
     }
@@ -137,14 +137,14 @@ def chosen_environment(
         # Indices are then the driver's and NVML's: by place on the bus, not by speed.
         chosen["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
     if cpu is not None:
-        # Threads bound to cores would stand where the load generator runs, and on those of a second
+        # Threads bound to cores would run on those of the load generator, and on those of a second
         # engine: the kernel places them instead.
         chosen["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         chosen["OMP_NUM_THREADS"] = str(cpu.threads)
         if cpu.kv_cache_gib is not None:
             chosen["VLLM_CPU_KVCACHE_SPACE"] = str(cpu.kv_cache_gib)
     found = {name: value for name, value in chosen.items() if name not in inherited}
-    if target.gpus is not None:  # what the scenario says, whatever the shell says
+    if target.gpus is not None:  # the scenario's setting replaces the shell's
         found["CUDA_VISIBLE_DEVICES"] = ",".join(str(gpu) for gpu in target.gpus)
     return found
 
@@ -152,9 +152,9 @@ def chosen_environment(
 def recorded_environment(
     target: VllmTarget, inherited: Mapping[str, str], *, cpu: CpuShare | None
 ) -> dict[str, dict[str, str]]:
-    """What of the environment matters, for the records: given (references unresolved), chosen, inherited.
+    """Return the relevant environment for the records: given (references unresolved), chosen, inherited.
 
-    Of what is inherited only variables of the engine and its libraries, none whose name tells of a key.
+    Of the inherited ones only variables of the engine and its libraries, none whose name looks like a key's.
     """
     chosen = chosen_environment(target, inherited, cpu=cpu)
     named = {*target.environment, *chosen}
@@ -175,7 +175,7 @@ def recorded_environment(
 def cpu_share(
     target: VllmTarget, inherited: Mapping[str, str], *, cores: int, available_gib: float
 ) -> CpuShare:
-    """What a CPU build takes where nobody says otherwise.
+    """Return the cores and memory of a CPU build by default.
 
     Two cores stay free: vLLM's scheduler keeps one busy (it reserves one for that itself), and the load
     generator needs one. The KV cache gets a quarter of the free memory, at most 4 GiB, where vLLM

@@ -1,6 +1,6 @@
-"""Which vLLM a target means, and what is known of it without running it.
+"""Find a target's vLLM command, and its facts without running it.
 
-An installed engine has a record of its own; of any other command its environment's metadata tells.
+An installed engine has a record; of any other command its environment's metadata is read.
 """
 
 import os
@@ -20,7 +20,7 @@ _DISTRIBUTIONS = {found.name.replace("-", "_"): found for found in ENGINES["vllm
 
 @dataclass(frozen=True, slots=True)
 class VllmCommand:
-    """distribution: its title for the records, null where nothing says what it is. build: null too."""
+    """distribution: its title for the records, null where it is unknown. build: null too."""
 
     path: Path
     distribution: str | None
@@ -52,7 +52,7 @@ def installed_distribution(target: Target) -> str | None:
         return None
     try:
         return command_of(target).distribution
-    except BadInput:  # not installed: running it says so
+    except BadInput:  # not installed: starting it reports that
         return None
 
 

@@ -1,4 +1,4 @@
-"""What vLLM's own log says: how far its start is, what its flags came to, and why it ended.
+"""Parse vLLM's own log: the progress of its start, its resolved flags, and why it ended.
 
 Pure: lines in, values out. A line that is not recognised gives null; its forms are of vLLM 0.32, and
 of older versions where they differ.
@@ -32,7 +32,7 @@ _KV_TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
 
 
 def stage_of(line: str) -> str | None:
-    """What vLLM is at, in words for a person; None where the line tells nothing of it."""
+    """Return the step of vLLM's start in words for a person; None where the line has none."""
     for pattern, words in _STAGES:
         if found := pattern.search(line):
             inner = found.groups() or _KV_TOKENS.findall(line)
@@ -41,10 +41,10 @@ def stage_of(line: str) -> str | None:
 
 
 def reasons(lines: list[str]) -> list[str]:
-    """The lines that say why it ended, the cause first, without vLLM's heads.
+    """Return the lines with the reason of its end, the cause first, without vLLM's prefixes.
 
-    An exception is told by several processes, each after the one that it heard it from; those that
-    only point at another's trace come last, and only where there is nothing else.
+    Several processes log an exception, each after the one that it received it from; lines that
+    only point at another's trace come last, and only where there is no other line.
     """
     told: list[str] = []
     pointing: list[str] = []
@@ -65,7 +65,7 @@ def reasons(lines: list[str]) -> list[str]:
 
 
 def resolved(lines: Iterable[str]) -> dict[str, Any]:
-    """What its flags came to, as far as the log says; null for what it does not."""
+    """Return its resolved flags from the log; null for those that it does not contain."""
     found: dict[str, Any] = dict.fromkeys(_RESOLVED)
     for line in lines:
         _, text = _plain(line)
@@ -85,7 +85,7 @@ def _read_config(text: str, found: dict[str, Any]) -> None:
 
 
 def _value(text: str) -> Any:
-    """Python's own writing of a plain value; anything else as it stands, torch's names without torch."""
+    """Parse a plain Python value; return other text unchanged, torch's names without torch."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -109,7 +109,7 @@ def _plain(line: str) -> tuple[str | None, str]:
 
 
 def _with_details(text: str, following: Iterable[str]) -> str:
-    """pydantic's and click's exceptions say on indented lines what is wrong."""
+    """Return the message with its details: pydantic's and click's exceptions have them on indented lines."""
     details = []
     for line in following:
         if not line.startswith("  ") or line.lstrip().startswith(("File ", "For further", "^")):
@@ -132,7 +132,7 @@ _POINTING = re.compile(
     r"See root cause above|See stack trace|Executor failed|failed due to an exception in a background"
     r"|please check the stack trace"
 )
-"""Exceptions that say only that another process had one."""
+"""Exceptions that only report another process's exception."""
 
 _LINES: dict[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
     "arguments": (re.compile(r"^non-default args: (\{.*\})$"), _arguments),

@@ -1,4 +1,4 @@
-"""Anthropic: its Messages API; its layer in OpenAI's shape is an option that tells less."""
+"""Anthropic: its Messages API; its layer in OpenAI's format is an option with fewer counts."""
 
 from observatory.providers.provider import Provider, Source, WireOffer
 
@@ -66,6 +66,6 @@ ANTHROPIC = Provider(
         ),
     ),
     notes=(
-        "wire: chat leaves cached, cache-write and reasoning tokens null: the layer does not tell them",
+        "wire: chat leaves cached, cache-write and reasoning tokens null: the layer does not return them",
     ),
 )

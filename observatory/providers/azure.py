@@ -22,7 +22,7 @@ AZURE = Provider(
     example_model="gpt-4o-mini",
     lists_what_it_serves=False,
     rate_limit_headers=RATE_LIMITS,
-    rate_limits_read="a minute; resets are whole seconds; -1 means that a limit is not told",
+    rate_limits_read="a minute; resets are whole seconds; -1 means that a limit is not stated",
     looked="2026-11-27",
     sources=(
         Source(
@@ -35,7 +35,7 @@ AZURE = Provider(
         ),
         Source(
             "https://learn.microsoft.com/answers/questions/5625878",
-            "x-ratelimit-reset-tokens is an integer of seconds; -1 where no limit is told",
+            "x-ratelimit-reset-tokens is an integer of seconds; -1 where no limit is stated",
         ),
         Source(
             "https://developers.openai.com/api/reference/resources/chat",
@@ -43,7 +43,7 @@ AZURE = Provider(
         ),
     ),
     notes=(
-        "model is the name of a deployment; GET /models lists base models, so that a check cannot tell "
+        "model is the name of a deployment; GET /models lists base models, so that a check cannot find out "
         "whether the deployment is there",
         "the price ledger needs the base model's name: name the deployment after it, or state price",
     ),

@@ -1,4 +1,4 @@
-"""The providers of kind api, one line each. A new one is a file beside this one, and a line here."""
+"""The providers of kind api, one line each. A new one is a file in this folder, and a line here."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""DeepSeek: chat completions in OpenAI's shape, with its chain of thought beside the answer."""
+"""DeepSeek: chat completions in OpenAI's format, with its chain of thought in a separate field."""
 
 from observatory.providers.provider import Provider, Source, WireOffer
 

@@ -33,7 +33,7 @@ GOOGLE = Provider(
         ),
     ),
     notes=(
-        "that its streams tell usage when they are asked, and that it takes max_tokens, are OpenAI's "
-        "shape and on no page that was read: a run with a key will tell",
+        "that its streams return usage on request, and that it takes max_tokens, follows from OpenAI's "
+        "format and is on no page that was read: a run with a key will show it",
     ),
 )

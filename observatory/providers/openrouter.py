@@ -20,14 +20,14 @@ OPENROUTER = Provider(
     example_model="meta-llama/llama-3.3-70b-instruct",
     reasoning_in="delta.reasoning",
     rate_limit_headers=("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
-    rate_limits_read="with refusals of the platform's own; what the limit counts over is not said",
+    rate_limits_read="with refusals of the platform's own; the window of the limit is not documented",
     looked="2026-11-27",
     sources=(
         Source(
             "https://openrouter.ai/docs/api-reference/chat (openrouter 1.3.84, "
             "components/chatrequest.py, chatstreamoptions.py)",
             "max_completion_tokens, max_tokens is deprecated; seed; service_tier; reasoning_effort; usage "
-            "is always told and include_usage has no effect",
+            "is always returned and include_usage has no effect",
         ),
         Source(
             "https://openrouter.ai/docs/guides/best-practices/reasoning-tokens",

@@ -1,6 +1,6 @@
 """The catalogue as tables: docs/providers.md between its marks, and rows for terminals and scripts. Pure.
 
-`observatory target providers --page docs/providers.md` writes the tables anew; a test compares them.
+`observatory target providers --page docs/providers.md` rewrites the tables; a test compares them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ NOT_SAID = "not documented"
 
 
 def as_rows(environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One mapping a provider, whole; key_set says whether its usual variable is set."""
+    """Return one mapping per provider, with all fields; key_set: whether its usual variable is set."""
     return [
         asdict(provider)
         | {
@@ -28,7 +28,7 @@ def as_rows(environment: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def page_with_tables(page: str) -> str:
-    """The page with its tables written anew; ValueError where a mark is missing."""
+    """Return the page with its tables replaced; raise ValueError where a mark is missing."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -37,7 +37,7 @@ def page_with_tables(page: str) -> str:
 
 
 def tables() -> str:
-    """All of the catalogue as Markdown."""
+    """Return the whole catalogue as Markdown."""
     known = list(PROVIDERS.values())
     parts = [
         "### Where, and with which key",
@@ -58,9 +58,9 @@ def tables() -> str:
             ],
             (_request_row(p, word, offer) for p, word, offer in _offers()),
         ),
-        "### What an answer tells",
+        "### What a response contains",
         _table(
-            ["provider", "wire", "usage in a stream", "reasoning in", "never told (null)"],
+            ["provider", "wire", "usage in a stream", "reasoning in", "never returned (null)"],
             (_answer_row(p, word, offer) for p, word, offer in _offers()),
         ),
         "### Headers",
@@ -73,7 +73,7 @@ def tables() -> str:
             ["provider", "with a key", "without one"],
             ([p.title, _tried(p), _held_against(p)] for p in known),
         ),
-        "### Where it stands",
+        "### Sources",
         *(_sources(p) for p in known),
     ]
     return "\n\n".join(parts)
@@ -109,7 +109,7 @@ def _request_row(provider: Provider, word: WireWord, offer: WireOffer) -> list[s
 
 
 def _answer_row(provider: Provider, word: WireWord, offer: WireOffer) -> list[str]:
-    usage = "asked for" if offer.stream_usage else "without being asked"
+    usage = "on request" if offer.stream_usage else "always"
     untold = ", ".join(f"`{name}`" for name in offer.untold) or "-"
     where = provider.reasoning_in if word == provider.usual_wire else ""
     return [provider.title, f"`{word}`", usage, where or "-", untold]

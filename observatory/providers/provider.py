@@ -1,6 +1,6 @@
-"""What is known of a provider: data with the pages that say so. It opens, sends and decides nothing.
+"""The facts of a provider, with the pages that document them: data only.
 
-None means that the provider's documentation does not say it, or says it twice and differently.
+None means that the provider's documentation does not state it, or contradicts itself.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ WIRE_OF: Mapping[str, Literal["openai", "responses", "messages"]] = {
     "responses": "responses",
     "messages": "messages",
 }
-"""The wire (wires.wires) that is spoken for it."""
+"""The wire (wires.wires) of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class WireOffer:
-    """One of a provider's APIs: what its requests may hold, and what its answers tell.
+    """One of a provider's APIs: what its requests may hold, and what its responses contain.
 
-    stream_usage: True: asked for with stream_options; False: told anyway, and not asked for.
+    stream_usage: True: requested with stream_options; False: always returned, and not requested.
     seed: whether a request's seed has an effect. service_tiers, efforts: the values that are
     documented; () where there is no such field. limit_bounds_reasoning: whether the output limit also
     bounds tokens of reasoning, hidden ones too. omitted: body fields that are left out of every
-    request, because it refuses or ignores them. untold: fields of a record that its answers never
+    request, because it refuses or ignores them. untold: fields of a record that its responses never
     fill.
     """
 
@@ -53,12 +53,13 @@ class WireOffer:
 class Provider:
     """A provider and its APIs; the first wire is its usual one.
 
-    base_url: None where it is the customer's own (then base_path is where its API stands on it).
-    example_model: one that the price ledger knows. prices_id: its name in genai-prices.
-    lists_what_it_serves: whether GET /models names what requests ask for. listed_prefix: what it puts
-    before the names there. tried_with_key: the day of the last run with a real key; None: never, so that
-    all of this was held only against documented or recorded exchanges. reasoning_in: where an answer's reasoning stands; "" where it shows none.
-    rate_limit_headers: what it documents, with how they read; () where none is documented.
+    base_url: None where it is the customer's own (then base_path is the path of its API on it).
+    example_model: one that the price ledger has. prices_id: its name in genai-prices.
+    lists_what_it_serves: whether GET /models names the models that requests name. listed_prefix: the prefix
+    of the names there. tried_with_key: the day of the last run with a real key; None: never, so that
+    all of this was checked only against documented or recorded exchanges. reasoning_in: the field of an
+    answer's reasoning; "" where it shows none. rate_limit_headers: the documented ones, with rate_limits_read
+    for their meaning; () where none is documented.
     """
 
     name: str
@@ -84,5 +85,5 @@ class Provider:
 
     @property
     def usual_wire(self) -> WireWord:
-        """The wire that is spoken where a target names none."""
+        """Return the wire that is used where a target names none."""
         return next(iter(self.wires))

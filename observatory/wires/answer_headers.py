@@ -39,7 +39,7 @@ _PROCESSING = (
     # answer of Anthropic's.
     ("x-envoy-upstream-service-time", 1.0),
 )
-"""Processing-time headers, the most telling first, and milliseconds in one of their units."""
+"""Processing-time headers, the most specific first, and milliseconds in one of their units."""
 _TIMING = "server-timing"
 _TIMES = frozenset({_TIMING, *(name for name, _ in _PROCESSING)})
 _GATEWAY_CALL = "x-litellm-call-id"
@@ -63,9 +63,9 @@ class KeptHeaders(msgspec.Struct, frozen=True):
 
 
 class _Places(NamedTuple):
-    """Where the headers that are kept stand in a response's list, by names alone.
+    """The positions of the headers to keep in a response's list, by names alone.
 
-    identifiers: the most telling name's first, of one name the last first.
+    identifiers: the most specific name's first, of one name the last first.
     """
 
     limits: tuple[int, ...]
@@ -135,7 +135,7 @@ def _gateway(response: ResponseReader, masker: Masker) -> dict[str, Any]:
 
 
 def _processing_ms(response: ResponseReader) -> float | None:
-    """The server's own time, by the first header that tells one; of Server-Timing the longest part."""
+    """Return the server's own time by the first header that has one; of Server-Timing the longest part."""
     for name, unit_ms in _PROCESSING:
         told = _number(response.header(name))
         if told is not None:

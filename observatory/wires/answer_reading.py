@@ -34,12 +34,12 @@ class AnswerReading:
     Lists of equal length hold one entry a text event (one with reasoning, content or tool-call
     text): event_ns, event_characters, event_reads (the read that completed it). running holds the
     output tokens that usage gave in text events, of those that had it. tools: index -> [name,
-    arguments]. split_unknown: usage does not tell the tokens of the text that was streamed, because
-    reasoning was streamed as a summary of what was billed, or its tokens are not told apart.
+    arguments]. split_unknown: usage does not count the tokens of the text that was streamed, because
+    reasoning was streamed as a summary of what was billed, or its tokens are not counted separately.
     saw_done: the end marker of the wire was received. ends_with: which one. bad_end: the finish
-    reason means a failure or a filter. odd_end: it is no name that is known. end_seen: what may be the end has come, so that the next text
-    has to be read whole. odd_events: events that no wire knows and that hold no text, which are
-    passed over and counted; odd_event is the first of them.
+    reason means a failure or a filter. odd_end: it is an unknown name. end_seen: a possible end was
+    received, so that the next text has to be read whole. odd_events: events of no known form and without
+    text, which are passed over and counted; odd_event is the first of them.
     """
 
     ends_with: ClassVar[str]

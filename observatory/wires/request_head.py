@@ -33,8 +33,8 @@ def host_of(connection: Connection) -> str:
 
 
 def named_headers(connection: Connection) -> dict[str, str]:
-    """The target's own headers with each secret's name in its place, and whatever looks like a key
-    masked."""
+    """Return the target's own headers with each secret's name in its place, and values that look like a
+    key masked."""
     mask = Masker().error
     headers = {
         name: value if "${" in value else mask(value) for name, value in connection.headers.items()

@@ -26,15 +26,15 @@ def render(
     cache: Literal["cold", "natural", "warm"],
     model: str | None = None,
 ) -> tuple[bytes, bytes]:
-    """The body's bytes before and after the nonce; (whole, b"") unless cache is cold.
+    """Return the body's bytes before and after the nonce; (whole, b"") unless cache is cold.
 
-    model: what is asked; the connection's where it is None.
+    model: the requested one; the connection's where it is None.
 
     Precedence, later wins: the item's body; model, output limit and stream, which are ours; the
     target's reasoning_effort (chat only); what the endpoint refuses, left out; its service_tier; the
     target's extra_body, merged as RFC 7396 merges (objects field by field, null removes, everything
-    else replaces). How all that is said is the wire's (wires.py).
-    ValueError where the item does not fit the request type or the wire, or is cold without a
+    else replaces). The wire (wires.py) writes the fields.
+    Raise ValueError where the item does not fit the request type or the wire, or is cold without a
     nonce's place.
     """
     path_of(connection, request)
@@ -42,7 +42,7 @@ def render(
     if asked not in item.body:
         raise ValueError(f"item {item.prompt_id} has no {asked}, which a {request} request needs")
     wire = wire_of(connection)
-    # What is asked stands first, so that the first sentinel is the one that opens it.
+    # The prompt is first, so that the first sentinel is the one that opens it.
     body = wire.body(
         item,
         connection,
@@ -63,7 +63,7 @@ def render(
 def model_of(
     connection: Connection, *, index: int, place: int, cache: Literal["cold", "natural", "warm"]
 ) -> str:
-    """Which model a stage's request `index` asks, whose item is at `place`: the connection's in turn.
+    """Return the model of a stage's request `index`, whose item is at `place`: the connection's in turn.
 
     The same in every run of a plan. Where the cache was warmed an item keeps the model that it was
     warmed for: an engine caches each adapter's prompts apart.

@@ -20,11 +20,11 @@ def count_tokens(
     split_unknown: bool = False,
     model: str | None = None,
 ) -> tuple[Tokens, list[int]]:
-    """An answer's counts, and the tokens of each text event.
+    """Return an answer's counts, and the tokens of each text event.
 
     characters: of each text event. running: the output tokens that usage gave in text events
-    themselves, of those that had it. split_unknown: usage does not tell the tokens of what was
-    streamed; then nothing is known of streamed tokens and of each event's, unless usage is missing.
+    themselves, of those that had it. split_unknown: usage does not count the tokens of the streamed
+    text; then streamed tokens and each event's are None, unless usage is missing.
     model: as the answer names it; Gemini's leaves thinking out of every count but the total.
 
     Hidden reasoning is usage's reasoning tokens where no reasoning text was streamed, else 0;
@@ -122,10 +122,10 @@ def _by_characters(tokens: int, characters: Sequence[int]) -> list[int]:
 def _reported(
     usage: Usage | None, model: str | None
 ) -> tuple[int | None, int | None, int | None, int | None, int | None, int | None]:
-    """prompt, output, cached, reasoning and cache-written tokens, under whichever names, and the
-    reasoning tokens that the server counted beside its output tokens (None: see `_beside`).
+    """Return prompt, output, cached, reasoning and cache-written tokens, under any of their names, and the
+    reasoning tokens that the server counted outside its output tokens (None: see `_beside`).
 
-    Those are billed as output all the same, and the total tells of them: xAI names them
+    Those are billed as output too, and the total contains them: xAI names them
     (docs.x.ai, "Reasoning": total = prompt + completion + reasoning), Gemini's OpenAI endpoint
     leaves them out of every field but the total (ai.google.dev/gemini-api/docs/thinking: "response
     pricing is the sum of output tokens and thinking tokens").
@@ -244,10 +244,10 @@ def _beside(
     total: int | None,
     model: str | None,
 ) -> int | None:
-    """Output tokens that the server's count of them leaves out; None where the total has more tokens than
-    anything explains, beyond STOP_TOKEN.
+    """Return the output tokens that the server's count leaves out; None where the total has more tokens than
+    the counts explain, beyond STOP_TOKEN.
 
-    A total that has no room for them denies them, whatever the reasoning tokens are. Without a total,
+    A total without room for them excludes them, for any number of reasoning tokens. Without a total,
     more reasoning than output tokens were counted apart.
     """
     total = _first(total)

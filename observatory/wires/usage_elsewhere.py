@@ -17,7 +17,7 @@ _LAST_EVENTS = 4
 """Of a stream; counts that come earlier, such as message_start's, are not the answer's."""
 _NAMES = (b"usage", b"evalcount", b"eval_count", b"predicted_n", b"invocationmetrics")
 _ENVELOPES = ("message", "response", "result", "data", "choices", "delta")
-"""What usage is found within, beside an event itself."""
+"""Fields in which usage is found, besides the event itself."""
 _PROMPT = frozenset(
     {"prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "promptevalcount"}
 )
@@ -92,7 +92,7 @@ def _last(objects: Iterator[dict[str, Any]]) -> Usage | None:
                 found = _counts(part)
                 if found is not None:
                     return found
-        if "eval_count" in value or "evalCount" in value:  # Ollama's stand in the event itself
+        if "eval_count" in value or "evalCount" in value:  # Ollama's are in the event itself
             found = _counts(value)
             if found is not None:
                 return found

@@ -51,7 +51,7 @@ def decode(
 def decode_steps(
     exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
 ) -> Generator[None, None, Answer]:
-    """Decode one try, pausing after every EVENTS_A_STEP events so that nobody's read waits long.
+    """Decode one attempt, pausing after every EVENTS_A_STEP events so that no other read waits long.
 
     An event's instant is the stamp of the read that completed it. Of several text events in one
     read whose bytes had waited as several segments, all but the last share a stamp that is not
@@ -87,7 +87,7 @@ def decode_steps(
 
 
 def body_sort(response: ResponseReader, body: bytes) -> str:
-    """What a body is: stream, json, lines (of JSON), or other (HTML, say), by its first bytes, then its type."""
+    """Return a body's format by its first bytes, then its type: stream, json, lines (of JSON), or other (e.g. HTML)."""
     if (response.header("content-encoding") or "identity").lower() != "identity":
         return "compressed"
     start = body[:256].removeprefix(BOM).lstrip()[:8]
@@ -213,7 +213,7 @@ def _error_text(text: str, masker: Masker) -> str:
 
 
 def _short(text: str | None, masker: Masker) -> str | None:
-    """What a server says of itself, as it may be stored."""
+    """Return a server's text about itself in the form that may be stored."""
     if not text:
         return None
     if not text.isascii():

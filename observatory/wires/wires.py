@@ -27,7 +27,7 @@ class MakesBody(Protocol):
     def __call__(
         self, item: PlanItem, connection: Connection, *, model: str, stream: bool, chat: bool
     ) -> dict[str, Any]:
-        """The body, what is asked first; ValueError where it cannot be asked."""
+        """Return the body, with the prompt first; raise ValueError where the wire has no form for it."""
 
 
 def _refuse_nothing(body: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def _refuse_nothing(body: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One wire. paths: after the base URL, by what the workload asks. headers: sent with every
+    """One wire. paths: after the base URL, by the workload's request type. headers: sent with every
     request unless the target sets them itself. reading: takes in answers, and knows what ends a
     stream. refuse: ValueError for a whole body that the API would refuse. least_output: the smallest
     output limit that it takes."""

@@ -1,4 +1,4 @@
-"""The parts of a chat request's JSON that other wires say otherwise: texts, pictures, tool calls. Pure."""
+"""The parts of a chat request's JSON that other wires write differently: texts, pictures, tool calls. Pure."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ def text_of(content: Any) -> str:
 def text_in(part: dict[str, Any]) -> str:
     """A text part's text; ValueError for any other part."""
     if part.get("type") != "text" or not isinstance(part.get("text"), str):
-        raise ValueError(f"a part of type {part.get('type')!r} stands where only text can")
+        raise ValueError(f"a part of type {part.get('type')!r} is not allowed where only text is")
     return str(part["text"])
 
 
@@ -48,8 +48,8 @@ def calls_of(message: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def function_of(tool: dict[str, Any]) -> dict[str, Any]:
-    """What a function tool says of its function; ValueError for a tool of another type."""
+    """Return the function of a function tool; raise ValueError for a tool of another type."""
     function = tool.get("function")
     if tool.get("type", "function") != "function" or not isinstance(function, dict):
-        raise ValueError(f"a tool of type {tool.get('type')!r} cannot be asked on this wire")
+        raise ValueError(f"a tool of type {tool.get('type')!r} cannot be sent on this wire")
     return function

@@ -9,7 +9,7 @@ from observatory.core.plan import PlanItem
 def chat_body(
     item: PlanItem, connection: Connection, *, model: str, stream: bool, chat: bool
 ) -> dict[str, Any]:
-    """The body; what is asked stands first. chat: whether it asks messages, else a prompt.
+    """Return the body, with the prompt first. chat: whether it has messages, else a prompt.
 
     Later wins: the item's fields; model, output limit and stream, which are ours; the target's
     reasoning effort (chat only).

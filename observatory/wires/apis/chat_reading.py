@@ -189,7 +189,7 @@ class ChatReading(AnswerReading):
     def _choice(self, choice: Choice, at: int) -> int:
         """Take in one choice; answers the characters of text in it."""
         if choice.error:
-            self._fails(choice.error)  # OpenRouter's, beside finish_reason: error
+            self._fails(choice.error)  # OpenRouter's, next to finish_reason: error
         characters = 0
         if choice.delta is not None:
             characters = self._said(choice.delta, at)

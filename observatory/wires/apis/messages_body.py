@@ -2,7 +2,7 @@
 
 Sources: platform.claude.com/docs/en/api/messages (fields), /en/api/openai-sdk (how its own
 compatibility layer hoists system messages), /en/build-with-claude/effort, /adaptive-thinking and
-/extended-thinking (what may not be asked together).
+/extended-thinking (which fields exclude each other).
 """
 
 import json
@@ -61,7 +61,7 @@ def messages_body(
 
 
 def refuse_impossible(body: dict[str, Any]) -> None:
-    """ValueError where a whole body asks what the API refuses beside thinking."""
+    """Raise ValueError where a whole body has fields that the API refuses with thinking."""
     thinking = body.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in ("enabled", "adaptive"):
@@ -110,7 +110,9 @@ def _conversation(messages: list[dict[str, Any]]) -> tuple[Any, list[dict[str, A
                 "content": _content(message.get("content") or ""),
             }
             if turns and turns[-1]["role"] == "user" and isinstance(turns[-1]["content"], list):
-                turns[-1]["content"].append(block)  # results of one turn's calls stand together
+                turns[-1]["content"].append(
+                    block
+                )  # results of one turn's calls belong to one message
             else:
                 turns.append({"role": "user", "content": [block]})
         else:

@@ -22,7 +22,7 @@ FINISH_REASONS = {
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
 }
-"""platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; others stand as they come
+"""platform.claude.com/docs/en/build-with-claude/handling-stop-reasons; others are kept unchanged
 (refusal, pause_turn)."""
 
 
@@ -109,7 +109,7 @@ class MessagesReading(AnswerReading):
         self._thought = False
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
-        """See AnswerReading. An event is what its `type` says; `event:` only repeats that."""
+        """See AnswerReading. An event's `type` decides; `event:` only repeats it."""
         event = read_fitting(data, _decode, _Event)
         if event is None:
             if data != b"[DONE]":  # some gateways end every stream so
@@ -237,5 +237,5 @@ class MessagesReading(AnswerReading):
         if at is not None:
             self.usage_event = at
             aloud = bool(self.reasoning_pieces)
-            # Counted and shown: a summary. Neither: billed, and nobody says how much of it.
+            # Counted and shown: a summary. Neither: billed, and its tokens are not stated.
             self.split_unknown = self._thought and aloud == (thinking is not None)

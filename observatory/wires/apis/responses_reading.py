@@ -16,7 +16,7 @@ from observatory.wires.fitting import read_fitting
 from observatory.wires.token_split import joined
 
 INCOMPLETE = {"max_output_tokens": "length"}
-"""incomplete_details.reason in the common words; others stand as they come (content_filter)."""
+"""incomplete_details.reason in the common words; others are kept unchanged (content_filter)."""
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -89,7 +89,7 @@ class ResponsesReading(AnswerReading):
         """See AnswerReading."""
         event = read_fitting(data, _decode, _Event)
         if event is None:
-            if data != b"[DONE]":  # some servers say it after response.completed
+            if data != b"[DONE]":  # some servers send it after response.completed
                 self._not_json(data, name, at, read, whole)
             return
         if self.first_event is None:
@@ -152,8 +152,8 @@ class ResponsesReading(AnswerReading):
         return self._response(event.response, at) if event.response is not None else 0
 
     def _place(self, event: _Event) -> int:
-        """Which output item an event is of: by its index, or by its id where a server (llama.cpp) tells no
-        index."""
+        """Return which output item an event is of: by its index, or by its id where a server (llama.cpp)
+        sends no index."""
         if event.output_index is not None:
             return event.output_index
         identifier = (event.item.id if event.item is not None else None) or event.item_id or ""

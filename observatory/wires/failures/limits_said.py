@@ -1,6 +1,6 @@
-"""What a response's headers say of the caller's rate limits, whoever sent them. Pure.
+"""Read the caller's rate limits from the headers of a response, of any service. Pure.
 
-It reads and never decides: pacing and the search for a ceiling do that with what stands here.
+This module only reads; pacing and the search for a limit decide by its result.
 """
 
 import re
@@ -20,7 +20,7 @@ _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12
 """A plain number above these is no wait but an instant, in seconds or milliseconds since 1970."""
 _LEAST_LIMIT, _MOST_LIMIT = 1e-3, 1e12
-"""A limit outside these is nobody's: waiting for one request under it would take weeks, or it overflows."""
+"""A limit outside these is not plausible: waiting for one request under it would take weeks, or it overflows."""
 _DAY_TOLERANCE = 0.10
 _SHORTEST_TOLD_S = 0.1
 """Resets are rounded to milliseconds: of a shorter one no window can be computed."""
@@ -28,10 +28,10 @@ _SHORTEST_TOLD_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LimitsSaid:
-    """Limits, what is left of them and in how many seconds they are whole again; None: not said.
+    """Limits, what is left of them and in how many seconds they are whole again; None: not stated.
 
-    tokens: prompt and output together. A limit a day is no limit a minute and stands apart; remaining
-    and reset are of whichever limit the service told.
+    tokens: prompt and output together. A limit a day is no limit a minute and has fields of its own;
+    remaining and reset are of the limit that the service stated.
     """
 
     requests_per_minute: float | None = None
@@ -62,13 +62,13 @@ _REQUESTS = (
         "anthropic-ratelimit-requests-remaining",
         "anthropic-ratelimit-requests-reset",
     ),
-    # Mistral's names tell their window.
+    # Mistral's names contain their window.
     _Family("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", ""),
     # OpenAI, "Rate limits in headers"; Azure, Groq and xAI use the same names.
     _Family(
         "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"
     ),
-    # Bare names: Together's count a second; what OpenRouter's and a gateway's count over is not said.
+    # Bare names: Together's are per second; the window of OpenRouter's and of a gateway's is not documented.
     _Family("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", None),
     # draft-ietf-httpapi-ratelimit-headers to 06; the window is in RateLimit-Policy.
     _Family("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", None),
@@ -84,7 +84,7 @@ _TOKENS = (
     # Together: "tokens per sec that are permitted".
     _Family("x-tokenlimit-limit", "x-tokenlimit-remaining", "x-ratelimit-reset", 1.0),
 )
-# Fireworks too counts them apart (x-ratelimit-limit-tokens-prompt, -generated), but its pages say
+# Fireworks too counts them apart (x-ratelimit-limit-tokens-prompt, -generated), but its pages give
 # once "permitted per minute" and once "described in tokens per second": they are kept and not read.
 _INPUT = "anthropic-ratelimit-input-tokens-limit"
 _OUTPUT = "anthropic-ratelimit-output-tokens-limit"
@@ -95,11 +95,11 @@ def limits_said(
 ) -> LimitsSaid:
     """The limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.
 
-    Values below zero, which Azure sends for "unknown", and a limit of zero or one that nobody can mean
-    are not said. provider, of the catalogue, settles what names alone leave open.
+    Values below zero, which Azure sends for "unknown", and a limit of zero or an implausible one
+    count as not stated. provider, of the catalogue, settles what names alone leave open.
 
     A request limit of OpenAI's names is one a day where Groq sent it ("always refers to Requests Per
-    Day") and where its own numbers say so: limits refill evenly, so that limit x reset / used is the
+    Day") and where its own numbers show it: limits refill evenly, so that limit x reset / used is the
     window.
     """
     named = {name.lower(): value for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""Recognises an error that means "not now" by its codes, types and words, whatever its status. Pure.
+"""Recognise an error that means overload or a rate limit by its codes, types and words, with any status. Pure.
 
 Services send throttles with other statuses than 429: AWS 400 (ThrottlingException), Google 403
 (rateLimitExceeded), Groq 498 (capacity_exceeded), and several 200.
@@ -46,7 +46,7 @@ _WORDS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _LOAD = re.compile(r"overload|capacity|busy|high demand", re.IGNORECASE)
-"""Of a refusal: the service has too much to do, whoever sends."""
+"""Words of a refusal by a service that is overloaded by all clients together."""
 _OF_THE_REQUEST = re.compile(
     r"\bcontext\b|\bprompt\b|\bparameter\b|\bunknown field\b|billing|\bcredits?\b|\bbalance\b|\bpayment\b"
     r"|insufficient_quota",

@@ -53,7 +53,7 @@ def number_of(value: Any) -> float | None:
 
 
 def epoch_s(number: float) -> float | None:
-    """Seconds since 1970 of a plain number that is an instant, whatever its unit; None of a smaller one."""
+    """Return seconds since 1970 of a plain number that is an instant in any unit; None of a smaller one."""
     if number < EPOCH_S:
         return None
     return number * next((unit_s for least, unit_s in _FINER if number >= least), 1.0)

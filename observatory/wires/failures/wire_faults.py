@@ -1,4 +1,4 @@
-"""Which fault a try ended with, if any: the transport's, or what the answer itself says. Pure."""
+"""Find the fault that ended an attempt, if any: the transport's, or the one stated in the response. Pure."""
 
 from observatory.connect.masking import MOST_MASKED
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
@@ -18,8 +18,8 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
 
     An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
     reason that means a failure; what the transport met, unless the stream's end marker had already
-    arrived (where only that is missing, the text says so); a body that is neither a stream nor JSON; an event that is no JSON; a stream that does not
-    end as its wire's do; an answer with nothing in it.
+    arrived (where only that is missing, the text states it); a body that is neither a stream nor JSON;
+    an event that is no JSON; a stream that does not end as its wire's do; an empty answer.
     """
     response = exchange.response
     if response is None or response.status is None:
@@ -74,7 +74,9 @@ def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
 def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
     """What is wrong with a 200 answer that arrived without a fault on the way."""
     if reading.sort == "compressed":
-        return Fault("body", "protocol", "the answer is compressed, though identity was asked for")
+        return Fault(
+            "body", "protocol", "the answer is compressed, although identity was requested"
+        )
     if reading.sort == "other":
         if not body.strip():
             return Fault("body", "empty_answer", "the answer has no body")

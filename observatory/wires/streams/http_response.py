@@ -92,9 +92,9 @@ class ResponseReader:
         self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview, at: int, *, merged: bool = False) -> bool:
-        """Take in one read, stamped `at`; answers whether there is nothing more to wait for.
+        """Take in one read, stamped `at`; return True when the response needs no further read.
 
-        That is so when the message is complete, or is no HTTP (`fault` says why).
+        That is when the message is complete, or is no HTTP (`fault` has the reason).
         """
         if merged:
             self.merged.add(len(self.stamps))
@@ -266,7 +266,7 @@ class ResponseReader:
     # llhttp's callbacks; on_body above is the list's own append.
 
     def on_message_begin(self) -> None:
-        """A response begins; a second one is bytes that nobody asked for."""
+        """Called when a response begins; a second one is bytes without a request."""
         if self.complete:
             self.surplus = True
 

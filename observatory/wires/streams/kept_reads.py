@@ -18,17 +18,17 @@ SMALLEST_KEPT = HEAD_SIZE + 8
 LARGEST_KEPT = HEAD_SIZE + 4_000
 """More are not worth keeping unparsed."""
 STAMP_BYTE = 4
-"""Where a read tells in one byte whether it has a stamp: STAMPED, or 0."""
+"""Offset of the byte of a read that marks a stamp: STAMPED, or 0."""
 STAMPED = 32
 _MARK = struct.pack("=IQii", 0, STAMPED, 1, 35)
-"""What stands in every stamped head between its size and its stamp: no flags, SCM_TIMESTAMPNS."""
+"""The bytes of every stamped head between its size and its stamp: no flags, SCM_TIMESTAMPNS."""
 _SIZES = struct.Struct("=3I")
 _BEFORE_MARK = _SIZES.size
 _BILLION = 1_000_000_000
 
 
 def make_head(size: int, stamp: bytes) -> bytes:
-    """What stands before that many bytes; stamp is the kernel's timespec, or empty."""
+    """Return the head of that many bytes; stamp is the kernel's timespec, or empty."""
     if len(stamp) != _STAMP_SIZE:
         return _SIZES.pack(0, 0, size) + _MARK + bytes(_STAMP_SIZE)
     return _SIZES.pack(0, STAMPED, size) + _MARK + stamp

@@ -1,6 +1,6 @@
-"""CONNECT and what a proxy answers to it (RFC 9110, 9.3.6). Pure: bytes in, bytes and faults out.
+"""CONNECT and a proxy's response to it (RFC 9110, 9.3.6). Pure: bytes in, bytes and faults out.
 
-An answer's head is all that is read: whatever follows a tunnel's is the target's own.
+Only the response's head is read: the bytes after it are the target's own.
 """
 
 import re
@@ -11,7 +11,7 @@ from observatory.core.connection import Connection
 from observatory.wires.exchange import Fault
 
 _LONGEST_HEAD = 65_536
-"""Bytes; who says more before a blank line is no proxy."""
+"""Bytes; a peer that sends more before a blank line is no proxy."""
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: ([^\r\n]*))?\r?\n")
 
 
@@ -39,9 +39,9 @@ def refusal(status: int, reason: str) -> Fault:
 
 
 class ProxyAnswer:
-    """Fed what a proxy sends, until `complete`; then `fault` says whether there is no tunnel.
+    """Fed the bytes of a proxy, until `complete`; then `fault` is set where there is no tunnel.
 
-    rest is what came after the head.
+    rest: the bytes after the head.
     """
 
     def __init__(self) -> None:

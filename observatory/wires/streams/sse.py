@@ -20,7 +20,7 @@ from observatory.wires.streams.odd_events import (
 BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _QUIET = frozenset({b"", b"id", b"retry"})
-"""Fields of the standard that say nothing about the answer; an empty one is a comment."""
+"""Fields of the standard that hold nothing of the answer; an empty one is a comment."""
 _BARE_NAME = re.compile(rb"[A-Za-z][\w .\-]{0,80}")
 _ERROR_FIELD = re.compile(rb"(?i)error|exception|fail|fatal|panic|traceback")
 """A field that is an error's; `timeout: 30` may be a setting."""
@@ -31,8 +31,8 @@ NO_FIELD = b"\0no field"
 
 Event = tuple[bytes, bytes, int, bool]
 """(data, name, end, whole): data's lines joined by LF; end is the offset just after the byte that
-completed it, where a line ends at its LF, or at its CR whatever follows. whole is False for what
-stood at the end of the body without the blank line that dispatches it, which the standard drops and
+completed it, where a line ends at its LF, or at its CR with any byte after it. whole is False for text
+at the end of the body without the blank line that dispatches it, which the standard drops and
 some servers rely on."""
 
 

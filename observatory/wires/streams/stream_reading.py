@@ -1,7 +1,7 @@
-"""Reads a whole event stream into an AnswerReading: quickly what is usual, fully what is not. Pure.
+"""Read a whole event stream into an AnswerReading: usual events by a fast path, others in full. Pure.
 
-Usual is an event of one choice with nothing but one piece of text; a decoding turn's time goes
-there. Whatever else an event holds is left to AnswerReading.event.
+Usual is an event of one choice with nothing but one piece of text; most of the decoding time goes
+there. All other events are left to AnswerReading.event.
 """
 
 from collections.abc import Generator, Sequence
@@ -54,8 +54,8 @@ _ODD_AT_THE_END = 4
 _UNKNOWN = -1_000_000_000
 """The place of the next piece where pieces are not events."""
 _LESSONS = 64
-"""How often in one answer the usual event may be learnt anew: clocks in it tick, but some servers
-put something random into each, and learning costs some 4 us."""
+"""How often in one answer the usual event may be learnt again: its time stamps change, but some servers
+put a random value into each event, and learning costs some 4 us."""
 
 
 def read_stream(
@@ -313,10 +313,10 @@ class _Blocks:
 
 
 def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
-    """(field, bytes before, bytes after) of the text of an event that says nothing else.
+    """Return (field, bytes before, bytes after) of the text of an event that holds nothing else.
 
-    What lies between is a JSON string less its quotes: whatever other string stands there, the
-    event still says nothing else. That is tried, not guessed.
+    Between them is a JSON string without its quotes: with any other string in its place, the
+    event still holds nothing else. That is checked, not assumed.
     """
     said = _said(block)
     if said is None:
@@ -331,7 +331,7 @@ def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
 
 
 def _said(block: bytes) -> tuple[str, str] | None:
-    """(field, text) of an event that says nothing else."""
+    """Return (field, text) of an event that holds nothing else."""
     if block[:6] != b"data: " or b"\n" in block:
         return None
     try:

