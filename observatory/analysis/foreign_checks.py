@@ -13,9 +13,7 @@ from observatory.analysis.stage_data import StageData
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages
 from observatory.core.counted_nouns import count_of
-from observatory.core.run import Finding, Manifest, Severity
-
-_GRAVITY: tuple[Severity, ...] = ("note", "degraded", "invalid")
+from observatory.core.run import SEVERITIES, Finding, Manifest, Severity
 
 
 def foreign_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
@@ -35,7 +33,7 @@ def foreign_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
     effects = list(_effects(data, found, lateness(data, ticks)))
     if effects:
         seen, words = max(effects)
-        severity = min(by_share, row.severity(seen) or "note", key=_GRAVITY.index)
+        severity = min(by_share, row.severity(seen) or "note", key=SEVERITIES.index)
         message = f"{message}; {words}"
     limit = row.limit(severity) if severity != "note" else row.degraded
     yield Finding("foreign_cpu", severity, message, window.stage, found.fraction, limit)

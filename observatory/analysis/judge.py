@@ -24,9 +24,9 @@ from observatory.analysis.stage_data import StageData, gather
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages, window_of
 from observatory.core.run import (
+    SEVERITIES,
     Finding,
     Manifest,
-    Severity,
     StageTimes,
     Verdict,
     VerdictLevel,
@@ -35,9 +35,6 @@ from observatory.core.run import (
 from observatory.core.stage_words import stage_words
 from observatory.store.frames import RunFrames
 
-__all__ = ["THRESHOLDS", "judge_run"]
-
-_GRAVITY: dict[Severity, int] = {"note": 0, "degraded": 1, "invalid": 2}
 _CODES = list(THRESHOLDS)
 
 
@@ -45,7 +42,7 @@ def judge_run(manifest: Manifest, frames: RunFrames) -> tuple[list[Finding], Ver
     """The findings, gravest first, and the verdict that they make."""
     findings = sorted(
         _findings(manifest, frames),
-        key=lambda f: (-_GRAVITY[f.severity], _CODES.index(f.code), f.stage or 0),
+        key=lambda f: (-SEVERITIES.index(f.severity), _CODES.index(f.code), f.stage or 0),
     )
     return findings, verdict_of(findings, manifest.stages)
 

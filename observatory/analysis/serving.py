@@ -11,7 +11,6 @@ from typing import Any
 from observatory.core.demand import DAYS_A_MONTH, Demand
 from observatory.core.floors import needs_text
 from observatory.core.metric import MEAN_FLOOR
-from observatory.core.units import plain_number
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
 from observatory.economics.fleet import MonthlyCost, monthly_cost
 from observatory.economics.machine_money import Component
@@ -19,18 +18,6 @@ from observatory.store.money import replica_of
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6
-SETTLED = (
-    "From {volume} requests a day on, serving it on {own} costs no more than buying it from {bought}, and it "
-    "stays so{mark}. There both cost ${day} a day (${month} a month)."
-)
-BEFORE = (
-    " Below that it is cheaper between {start} and {end} requests a day{more}: each further {unit} must fill "
-    "first."
-)
-MORE = " and {count} more"
-NEVER = "Serving it on {own} never gets cheaper than buying it from {bought}{mark}: {reason}."
-BETWEEN = "{low} to {high} requests a day ({why})"
-"""Sentences of a break-even; the money page fills them too when a reader changes an input."""
 UNVARIED = "the measured goodput has no interval"
 SAME = "whole replicas: the same at both ends"
 """Why an interval of a step function has no width."""
@@ -163,7 +150,7 @@ def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
     if replica is None:
         low, high = row["usd_per_request_low"], row["usd_per_request_high"]
         if row["billing"] != "tokens" or low is None or high is None:
-            return MonthEnds(reason=_price_fixed(row))
+            return MonthEnds(reason=price_fixed(row))
         return MonthEnds(*(usd * requests * DAYS_A_MONTH for usd in (low, high)))
     few, many = row["goodput_rps_low"], row["goodput_rps_high"]
     if not few or not many:
@@ -174,15 +161,8 @@ def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
     return MonthEnds(low, high, SAME if low == high else None)
 
 
-def price_interval(row: Row) -> str:
-    """What varies in a bought request's price: its interval's ends, or why there are none."""
-    low, high = row["usd_per_request_low"], row["usd_per_request_high"]
-    if low is None or high is None:
-        return _price_fixed(row)
-    return f"95 % interval ${plain_number(low)} to ${plain_number(high)}"
-
-
-def _price_fixed(row: Row) -> str:
+def price_fixed(row: Row) -> str:
+    """Return why a bought request's price has no interval."""
     if row["usd_per_request_reason"] == "no_spread":
         return "each request cost the same"
     return "the price's interval is not known"
@@ -225,29 +205,6 @@ def _few_independent(row: Row) -> str:
     )
 
 
-def cache_sentence(row: Row) -> str | None:
-    """What cached prompt tokens did to the price of a bought token, or to a machine's throughput."""
-    prompt, cached = row["prompt_tokens"], row["cached_tokens"]
-    if not prompt or not cached:
-        return None
-    share = cached / prompt
-    if row["billing"] == "tokens":
-        if row["input_usd"] is None:
-            return None
-        blended = (1 - share) * row["input_usd"] + share * row["cached_input_usd"]
-        return (
-            f"{share:.1%} of its prompt tokens were read from the provider's cache: a million prompt tokens "
-            f"cost ${plain_number(blended)} instead of ${plain_number(row['input_usd'])}"
-        )
-    served = (
-        "what it serves" if not row["goodput_rps"] else f"the {row['goodput_rps']:.3g} requests/s"
-    )
-    return (
-        f"{share:.1%} of its prompt tokens were read from the engine's cache: its hour costs the same, "
-        f"{served} would be fewer without; measure with another workload.cache to see by how much"
-    )
-
-
 def volume_of(demand: Demand, row: Row) -> float | None:
     """The demand in requests a day, by what a request costs and takes at this row's target."""
     tokens = None
@@ -278,74 +235,6 @@ def steps_of(one: Answer) -> list[Step]:
         )
         for place in sorted(places)
     ]
-
-
-def mark(*rows: Row) -> str:
-    """What must stand beside every figure of these rows: " (emulated)", " (example prices)"; or ""."""
-    words = []
-    if any(row["emulated"] for row in rows):
-        words.append("emulated")
-    if any("example" in (row["price_basis"], row["cost_basis"]) for row in rows):
-        words.append("example prices")
-    return f" ({', '.join(words)})" if words else ""
-
-
-def sentence(one: Answer) -> str:
-    """The answer for someone who signs the bills."""
-    note = mark(one.self_row, one.api_row)
-    if one.found is None:
-        return f"No break-even{note}: {one.refused}."
-    own, bought = one.self_row["target"], one.api_row["target"]
-    at = one.found.at
-    if at.requests_a_day is None:
-        return NEVER.format(own=own, bought=bought, mark=note, reason=at.reason)
-    line = at.line
-    dollars = line.usd(at.requests_a_day)
-    text = SETTLED.format(
-        volume=f"{at.requests_a_day:,.0f}",
-        own=own,
-        bought=bought,
-        mark=note,
-        day=f"{dollars:,.2f}",
-        month=f"{dollars * DAYS_A_MONTH:,.0f}",
-    )
-    if at.before:
-        first, others = at.before[0], len(at.before) - 1 + at.more_ranges
-        text += BEFORE.format(
-            start=f"{first.start:,.0f}",
-            end=f"{first.end:,.0f}",
-            more=MORE.format(count=others) if len(at.before) > 1 else "",
-            unit=line.unit,
-        )
-    return text
-
-
-def interval(one: Answer) -> str:
-    """What the intervals of goodput and price make of it."""
-    if one.found is None:
-        return ""
-    ends = []
-    for crossing in (one.found.low, one.found.high):
-        if crossing is None:
-            ends.append("not known")
-        elif crossing.requests_a_day is None:
-            ends.append("never")
-        else:
-            ends.append(f"{crossing.requests_a_day:,.0f}")
-    same = (
-        f"; {SAME}" if ends[0] == ends[1] and one.found.low and one.found.low.requests_a_day else ""
-    )
-    return BETWEEN.format(low=ends[0], high=ends[1], why=varied(one) + same)
-
-
-def varied(one: Answer) -> str:
-    """Which measured figures' intervals are in a break-even's, in words."""
-    goodput = "the measured goodput"
-    if one.self_row["goodput_rps_low"] is None or one.self_row["goodput_rps_high"] is None:
-        return f"{goodput} has no interval"
-    if one.api_row["usd_per_request_low"] is None:
-        return f"95 % interval of {goodput}; {_price_fixed(one.api_row)}"
-    return f"95 % intervals of {goodput} and of what a request was bought for, both at their ends"
 
 
 def _share(value: float | None) -> str:

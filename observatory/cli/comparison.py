@@ -23,7 +23,7 @@ from observatory.core.reasons import reason_words
 from observatory.core.run import REFUSED_ALIKE, StageTimes, Verdict, status_words
 from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
-from observatory.presentation.figure_text import figure_text
+from observatory.presentation.figures import write, write_interval
 from observatory.runner.campaign import CampaignResult
 from observatory.runner.finish import FinishedRun
 
@@ -39,7 +39,7 @@ LINES: tuple[tuple[str, str, str, str], ...] = (
     ("Error rate", "error_rate", "value", "%"),
     ("Goodput (SLO met)", "goodput_fraction", "value", "%"),
     ("Score (0 to 1)", "score", "value", ""),
-    ("Cost per 1,000 requests", "usd_per_1k_requests", "value", "$"),
+    ("Cost per 1,000 requests", "usd_per_1k_requests", "value", "USD"),
     ("Energy per request", "j_per_request", "value", "J"),
 )
 HELD_UP: tuple[tuple[str, str, str, str], ...] = (
@@ -139,7 +139,7 @@ def _level_table(runs: list[FinishedRun], index: int) -> Table | None:
     for title, metric, statistic, unit in lines_of(found):
         cells = [
             Text(_OF_INVALID, style="dim")
-            if unit == "$" and _is_invalid(run)
+            if unit == "USD" and _is_invalid(run)
             else cell(rows.get((metric, statistic)), unit)
             for run, rows in zip(runs, found, strict=True)
         ]
@@ -200,38 +200,12 @@ def cell(row: Row | None, unit: str) -> Text:
         return Text("–", style="dim")
     if row["value"] is None:
         return _missing(row, unit)
-    low, high = row["low"], row["high"]
-    if low is None or high is None:
-        text = Text(figure_text(row["value"], unit))
-    else:
-        value, ends = with_interval(row["value"], low, high, unit)
-        text = Text(value)
-        text.append(f" [{ends}]", style="dim")
+    text = Text(write(row["value"], unit))
+    if row["low"] is not None and row["high"] is not None:
+        text.append(f" [{write_interval(row['low'], row['high'], unit)}]", style="dim")
     if row["basis"] not in (None, "measured"):
         text.append(f" {row['basis']}", style="italic dim")
     return text
-
-
-def with_interval(value: float, low: float, high: float, unit: str) -> tuple[str, str]:
-    """A figure and its interval in one unit, which stands once: ("410 ms", "391–457")."""
-    if unit != "s" or high == float("inf") or value <= 0:
-        ends = [
-            figure_text(end, unit).replace(f" {unit}", "").replace("$", "") for end in (low, high)
-        ]
-        return figure_text(value, unit), "–".join(ends)
-    name, scale = next(
-        (name, scale)
-        for name, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6))
-        if value * scale >= 1 or scale == 1e6
-    )
-    return (
-        f"{value * scale:.3g} {name}",
-        f"{_short_number(low * scale)}–{_short_number(high * scale)}",
-    )
-
-
-def _short_number(number: float) -> str:
-    return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
 def _missing(row: Row, unit: str) -> Text:
@@ -239,7 +213,7 @@ def _missing(row: Row, unit: str) -> Text:
         text = needs_text(row["needs_n"], row["n"], row.get("effective_n"), row.get("needs_s"))
         return Text(text, style="dim")
     if row["reason"] == "failures":
-        bound = f"> {figure_text(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
+        bound = f"> {write(row['bound'], unit)}" if row["bound"] is not None else "> timeout"
         return Text(f"{bound} (failures)", style="red")
     return Text(f"– {reason_words(row['reason'])}" if row["reason"] else "–", style="dim")
 

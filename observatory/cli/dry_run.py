@@ -12,10 +12,11 @@ from observatory.core.distribution import in_words
 from observatory.core.plan import Plan
 from observatory.core.scenario import Budget, Scenario
 from observatory.core.stage_words import human_stage
-from observatory.core.units import human_seconds, human_usd
+from observatory.core.units import human_seconds
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import missing_keys
 from observatory.engines.vllm_executable import installed_distribution
+from observatory.presentation.dollars import write_usd
 from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line
 from observatory.runner.sitting import Request
@@ -93,7 +94,7 @@ def _caps(budget: Budget) -> str:
     counted = ((budget.requests, "requests"), (budget.output_tokens, "output tokens"))
     caps = [f"{cap:,} {name}" for cap, name in counted if cap is not None]
     if budget.usd is not None:
-        caps.insert(0, f"{human_usd(budget.usd)} USD")
+        caps.insert(0, write_usd(budget.usd))
     return ", ".join(caps) or "none"
 
 

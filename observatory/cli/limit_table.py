@@ -10,6 +10,7 @@ from observatory.cli.console import open_console
 from observatory.core.counted_nouns import count_of
 from observatory.limits.limit_probe import LimitAnswer
 from observatory.limits.limit_steps import BELOW, counts_refused
+from observatory.presentation.dollars import write_usd
 
 TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
 _ENDED = {
@@ -140,4 +141,4 @@ def _ratio(answer: LimitAnswer) -> str:
 
 
 def _dollars(value: float | None) -> str:
-    return MISSING if value is None else f"${value:.4f}"
+    return MISSING if value is None else write_usd(value)

@@ -143,12 +143,12 @@ def _probe(workspace: "Workspace", target: "Target", bounds: "SearchBounds") -> 
 
 def _quote(target: "Target", bounds: "SearchBounds") -> str:
     """Print what it may take before it starts."""
-    from observatory.core.units import plain_number
+    from observatory.presentation.dollars import write_usd
 
     probes = " and ".join("RPM" if unit == "requests" else "TPM" for unit in bounds.units)
     each = "each " if len(bounds.units) > 1 else ""
     if bounds.usd is not None:
-        money = f"${plain_number(bounds.usd)} in all"
+        money = f"{write_usd(bounds.usd)} in all"
     else:
         billed = target.billing == "tokens" and target.kind != "emulated"
         money = "at an unknown price" if billed else "no tokens are billed"

@@ -18,7 +18,7 @@ from observatory.core.distribution import engine_levels, in_words, third_party_p
 from observatory.core.metric import FOREIGN_CPU
 from observatory.core.units import change_text, human_level
 from observatory.presentation.factor_levels import factor_level
-from observatory.presentation.figure_text import figure_text
+from observatory.presentation.figures import write
 from observatory.runner.finish import FinishedRun
 
 COLUMNS: tuple[tuple[str, str, str, str], ...] = (
@@ -31,7 +31,7 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("Goodput", "goodput_fraction", "value", "%"),
     ("Score", "score", "value", ""),
     ("Energy per token", "j_per_output_token", "value", "J"),
-    ("$ per 1,000 requests", "usd_per_1k_requests", "value", "$"),
+    ("$ per 1,000 requests", "usd_per_1k_requests", "value", "USD"),
 )
 DONE = ("complete", "budget_reached")
 NAME_WIDTH = 24
@@ -222,11 +222,9 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
     """
     if figure.mean is None or figure.least is None or figure.most is None:
         return Text("–", style="dim")
-    text = Text(figure_text(figure.mean, unit))
+    text = Text(write(figure.mean, unit))
     if figure.least < figure.most:
-        text.append(
-            f"\n{figure_text(figure.least, unit)} to {figure_text(figure.most, unit)}", style="dim"
-        )
+        text.append(f"\n{write(figure.least, unit)} to {write(figure.most, unit)}", style="dim")
     if figure.change is not None:
         text.append(f"\n{change_text(figure.change)}")
         if figure.change_low is not None and figure.change_high is not None:

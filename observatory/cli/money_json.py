@@ -7,17 +7,15 @@ from typing import Any
 from observatory.analysis.serving import (
     INVALID,
     Answer,
-    cache_sentence,
-    interval,
     is_invalid,
     month_ends,
     month_of,
     no_month,
-    sentence,
     steps_of,
 )
 from observatory.cli.money_views import Changes, Row, input_lines
 from observatory.core.demand import Demand
+from observatory.presentation.break_even_text import cache_sentence, interval, never_text, sentence
 
 
 def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
         "requests_a_day": at.requests_a_day if at else None,
         "low": low.requests_a_day if low else None,
         "high": high.requests_a_day if high else None,
-        "reason": one.refused or (at.reason if at else None),
+        "reason": one.refused or (never_text(at) if at else None),
         "cheaper_before": [asdict(each) for each in at.before] if at else [],
         "inputs": input_lines(one, changed),
         "changed_since_sealed": dict(changed),

@@ -8,15 +8,10 @@ import msgspec
 from observatory.analysis.serving import (
     INVALID,
     Answer,
-    cache_sentence,
-    interval,
     is_invalid,
-    mark,
     month_ends,
     month_of,
     no_month,
-    price_interval,
-    sentence,
     steps_of,
 )
 from observatory.cli.answers import show_table
@@ -26,7 +21,16 @@ from observatory.core.demand import Demand
 from observatory.core.floors import needs_text
 from observatory.core.reasons import reason_words
 from observatory.core.stage_words import human_stage
-from observatory.core.units import human_level, plain_number
+from observatory.core.units import human_level, human_number
+from observatory.presentation.break_even_text import (
+    cache_sentence,
+    interval,
+    mark,
+    price_interval,
+    sentence,
+)
+from observatory.presentation.dollars import write_unit_price, write_usd
+from observatory.presentation.figures import DASH, write_interval
 
 Row = Mapping[str, Any]
 Changes = Mapping[str, str]
@@ -67,7 +71,7 @@ def print_cost(
         echo(f"  {_nothing(row, note)}\n")
         return
     show_table(
-        ["load", "accounting", "component", "quantity", "$ a unit", "$", "basis"],
+        ["load", "accounting", "component", "quantity", "a unit", "cost", "basis"],
         [_component_line(one, note) for one in components],
     )
     for line in _source_lines(components):
@@ -76,9 +80,9 @@ def print_cost(
         [
             "load",
             "what it says",
-            "$ per 1,000 requests",
-            "$ per million output",
-            "$ per million tokens",
+            "per 1,000 requests",
+            "per million output",
+            "per million tokens",
         ],
         _figure_lines(row, figures, note),
     )
@@ -105,9 +109,9 @@ def _component_line(one: Row, note: str) -> list[Any]:
         human_level(one["stage_kind"], one["concurrency"], one["rate_per_s"]),
         ACCOUNTINGS[one["accounting"]].partition(" (")[0],
         one["component"].replace("_", " "),
-        f"{_figure(one['quantity']) or '–'} {one['unit']}",
-        _figure(one["usd_per_unit"]),
-        _figure(one["usd"]),
+        f"{human_number(one['quantity'], 4)} {one['unit']}",
+        DASH if one["usd_per_unit"] is None else write_unit_price(one["usd_per_unit"]),
+        DASH if one["usd"] is None else write_usd(one["usd"]),
         _marked("; ".join(filter(None, (one["basis"], reason_words(one["reason"] or "")))), note),
     ]
 
@@ -161,12 +165,8 @@ def _with_interval(own: Mapping[str, Row], metric: str) -> str:
         return f"– ({needs_text(*needs) if needs else reason_words(one['reason'])})"
     if one["low"] is None or one["high"] is None:
         why = reason_words(one["reason"] or "")
-        return f"{_figure(one['value'])} (no interval: {why or 'not known'})"
-    return f"{_figure(one['value'])} ({_figure(one['low'])} to {_figure(one['high'])})"
-
-
-def _figure(value: float | None) -> str | None:
-    return None if value is None else plain_number(value)
+        return f"{write_usd(one['value'])} (no interval: {why or 'not known'})"
+    return f"{write_usd(one['value'])} ({write_interval(one['low'], one['high'], 'USD')})"
 
 
 def print_month(row: Row, demand: Demand, volume: float) -> None:
@@ -176,11 +176,11 @@ def print_month(row: Row, demand: Demand, volume: float) -> None:
         why = no_month(row)
         echo(f"  a month at {volume:,.0f} requests a day: not known, {why}{note}")
         return
-    whole = "not known" if month.usd is None else f"${month.usd:,.2f}"
+    whole = "not known" if month.usd is None else write_usd(month.usd)
     each = (
         ""
         if month.usd_per_request is None
-        else f", ${plain_number(month.usd_per_request)} a request"
+        else f", {write_unit_price(month.usd_per_request)} a request"
     )
     kept = ""
     if month.replicas is not None:
@@ -192,10 +192,10 @@ def print_month(row: Row, demand: Demand, volume: float) -> None:
     ends = "" if month.usd is None else f" ({_month_interval(row, demand, volume)})"
     echo(f"  a month at {volume:,.0f} requests a day: {whole}{ends}{each}{kept}{note}")
     for part in month.components:
-        dollars = "not known" if part.usd is None else f"${part.usd:,.2f}"
+        dollars = "not known" if part.usd is None else write_usd(part.usd)
         echo(
-            f"    {part.name}: {_figure(part.quantity) or '–'} {part.unit}s x "
-            f"${_figure(part.usd_per_unit) or '–'} = {dollars} ({part.basis or reason_words(part.reason or '')}; "
+            f"    {part.name}: {human_number(part.quantity, 4)} {part.unit}s x "
+            f"{DASH if part.usd_per_unit is None else write_unit_price(part.usd_per_unit)} = {dollars} ({part.basis or reason_words(part.reason or '')}; "
             f"{part.source}){note}"
         )
 
@@ -204,7 +204,7 @@ def _month_interval(row: Row, demand: Demand, volume: float) -> str:
     ends = month_ends(row, demand, volume)
     if ends.low_usd is None or ends.high_usd is None:
         return f"no interval: {ends.reason}"
-    between = f"95 % interval ${ends.low_usd:,.2f} to ${ends.high_usd:,.2f}"
+    between = f"95 % interval {write_usd(ends.low_usd)} to {write_usd(ends.high_usd)}"
     return between if ends.reason is None else f"{between}, {ends.reason}"
 
 
@@ -225,8 +225,8 @@ def print_answer(one: Answer, changed: Changes) -> None:
             f"{one.found.at.line.unit}s",
             "spare",
             "up to requests a day",
-            "serving, $ a day",
-            "buying, $ a day",
+            "serving, a day",
+            "buying, a day",
             "cheaper",
         ],
         [
@@ -234,8 +234,8 @@ def print_answer(one: Answer, changed: Changes) -> None:
                 step.steps,
                 step.spare,
                 f"{step.requests_a_day:,.0f}",
-                f"{step.self_usd_a_day:,.2f}",
-                f"{step.api_usd_a_day:,.2f}",
+                write_usd(step.self_usd_a_day),
+                write_usd(step.api_usd_a_day),
                 ("serving" if step.self_usd_a_day <= step.api_usd_a_day else "buying") + note,
             ]
             for step in steps_of(one)
@@ -248,11 +248,11 @@ def _print_volume(one: Answer, note: str) -> None:
     serving = one.self_month.usd
     said = "not known"
     if serving is not None:
-        said = f"${serving:,.2f} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
+        said = f"{write_usd(serving)} a month ({_month_interval(one.self_row, one.demand, one.volume)})"
     bought = _month_interval(one.api_row, one.demand, one.volume)
     echo(
         f"At {one.volume:,.0f} requests a day: serving {said}, buying "
-        f"${one.api_usd_a_month or 0:,.2f} ({bought}){note}."
+        f"{write_usd(one.api_usd_a_month or 0)} ({bought}){note}."
     )
 
 
@@ -268,17 +268,17 @@ def input_lines(one: Answer, changed: Changes) -> list[str]:
     ]
     if own["usd_per_hour"] is not None:
         lines.append(
-            f"{own['target']}{mine}: ${plain_number(own['usd_per_hour'])} an hour for "
+            f"{own['target']}{mine}: {write_unit_price(own['usd_per_hour'])} an hour for "
             f"{count_of(own['accelerators'], 'accelerator')}, {own['commitment'].replace('_', ' ')}; {own['price_source']}"
         )
         if own["usd_per_kwh"] is not None:
             lines.append(
-                f"  electricity{mine}: ${plain_number(own['usd_per_kwh'])} a kWh x PUE {own['pue']:g}; "
+                f"  electricity{mine}: {write_unit_price(own['usd_per_kwh'])} a kWh x PUE {own['pue']:g}; "
                 f"{own['tariff_source']}"
             )
         if own["operations_usd_per_hour"]:
             lines.append(
-                f"  operations{mine}: ${plain_number(own['operations_usd_per_hour'])} an hour, once; "
+                f"  operations{mine}: {write_unit_price(own['operations_usd_per_hour'])} an hour, once; "
                 f"{own['operations_source']}"
             )
     if own["goodput_rps"]:
@@ -293,7 +293,7 @@ def input_lines(one: Answer, changed: Changes) -> list[str]:
         )
     if bought["usd_per_request"] is not None:
         lines.append(
-            f"{bought['target']}{theirs}: ${plain_number(bought['usd_per_request'])} a request "
+            f"{bought['target']}{theirs}: {write_unit_price(bought['usd_per_request'])} a request "
             f"({price_interval(bought)}), measured over {bought['requests'] or 0:,.0f}; "
             f"{bought['price_source']}"
         )

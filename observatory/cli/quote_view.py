@@ -10,8 +10,9 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage
-from observatory.core.units import human_level, human_number, human_usd
+from observatory.core.units import human_level, human_number
 from observatory.economics.quote_figures import NOTHING, Quote, Spread
+from observatory.presentation.dollars import write_usd, write_usd_range
 from observatory.runner.finish import FinishedRun
 from observatory.runner.quoting import CampaignQuote, check_agreed
 
@@ -97,7 +98,7 @@ def _figures(
     )  # fmt: skip
     rows = [(f"    {name}", [_count(end) for end in _ends(spread)]) for name, spread in counted]
     if usd is not None:
-        rows.append(("    US dollars", [human_usd(end) for end in _ends(usd)]))
+        rows.append(("    US dollars", [write_usd(end) for end in _ends(usd)]))
     return list(rows)
 
 
@@ -165,9 +166,8 @@ def _counts(spread: Spread) -> str:
 
 
 def usd_text(spread: Spread) -> str:
-    """Dollars, to three digits, or to the cent where there are many of them."""
-    figures = [human_usd(value) for value in _ends(spread)]
-    return f"{figures[0] if len(set(figures)) == 1 else ' - '.join(figures)} USD"
+    """Return the least, the expected and the most dollars; one amount where they are written alike."""
+    return write_usd_range(_ends(spread))
 
 
 def agree(quotes: CampaignQuote, *, yes: bool, ask_above_usd: float, terminal: bool) -> None:
@@ -191,7 +191,7 @@ def bill_line(run: FinishedRun) -> str | None:
         return None
     quoted = msgspec.convert(manifest.quote, Quote)
     said = f"quoted {usd_text(quoted.usd)}" if quoted.usd is not None else "no price known"
-    cost = "cost not known" if run.cost_usd is None else f"cost {human_usd(run.cost_usd)}"
+    cost = "cost not known" if run.cost_usd is None else f"cost {write_usd(run.cost_usd)}"
     if n := _without_cost([run]):
         cost += f" and {count_of(n, 'answer')} of unknown cost"
     emulated = quoted.emulated or manifest.target.emulated
@@ -211,7 +211,7 @@ def sum_line(runs: list[FinishedRun]) -> str | None:
     for one in quotes:
         quoted = quoted.plus(one or NOTHING)
     cost = sum(run.cost_usd or 0.0 for run in paid)
-    said = f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {human_usd(cost)}"
+    said = f"all {len(paid)} bought runs: quoted {usd_text(quoted)}, cost {write_usd(cost)}"
     missing = (
         (sum(one is None for one in quotes), "run", "without a known price"),
         (sum(run.cost_usd is None for run in paid), "run", "of unknown cost"),
@@ -233,8 +233,8 @@ def _cap_words(manifest: Manifest) -> str:
     words = []
     if budget.usd is not None and "usd" in spent:
         assumed = spent.get("assumed_usd", 0.0)
-        held = f", {human_usd(assumed)} of it at worst case for want of usage" if assumed else ""
-        words.append(f"{human_usd(spent['usd'])} of {human_usd(budget.usd)} USD{held}")
+        held = f", {write_usd(assumed)} of it at worst case for want of usage" if assumed else ""
+        words.append(f"{write_usd(spent['usd'])} of {write_usd(budget.usd)}{held}")
     for name, title in (("requests", "requests"), ("output_tokens", "output tokens")):
         cap = getattr(budget, name)
         if cap is not None and name in spent:

@@ -21,6 +21,8 @@ NOT_RUN = "not run, because"
 RunStatus = Literal["running", "complete", "interrupted", "budget_reached", "crashed"]
 VerdictLevel = Literal["valid", "degraded", "invalid"]
 Severity = Literal["note", "degraded", "invalid"]
+SEVERITIES: tuple[Severity, ...] = ("note", "degraded", "invalid")
+"""From the least severe to the most severe."""
 
 
 def status_words(status: str, reason: str | None) -> str:

@@ -3,7 +3,6 @@
 Inside the program a duration is in seconds and a rate per second, both floats.
 """
 
-import math
 import re
 from decimal import Decimal
 from typing import Annotated
@@ -77,14 +76,14 @@ def format_rate(per_second: float) -> str:
 
 
 def human_seconds(seconds: float | None) -> str:
-    """A latency for reading: three significant digits in us, ms or s; a dash where there is none."""
+    """A latency for reading: three significant digits in µs, ms or s; a dash where there is none."""
     if seconds is None:
         return "–"
     magnitude = abs(seconds)
     if magnitude == 0:
         return "0 s"
     if magnitude < 0.9995e-3:
-        return f"{seconds * 1e6:.3g} us"
+        return f"{seconds * 1e6:.3g} µs"
     if magnitude < 0.9995:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds:.3g} s" if magnitude < 100 else f"{seconds:.0f} s"
@@ -99,23 +98,6 @@ def human_number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
-def plain_number(value: float, digits: int = 4) -> str:
-    """Significant digits without an exponent, however small: a sum of money that anybody can read."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    text = f"{value:,.{max(digits - 1 - math.floor(math.log10(abs(value))), 0)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def human_usd(value: float) -> str:
-    """US dollars for reading, without a sign: never a rounded cent below ten dollars, never an exponent."""
-    if value >= 10:
-        return f"{value:,.2f}"
-    if value >= 0.01 or value <= 0:
-        return f"{value:.4f}" if value else "0"
-    return f"{value:.{1 - math.floor(math.log10(value))}f}"
-
-
 MOST_PERCENT = 10.0
 """A change beyond this factor, up or down, is written as a ratio: +1,300 % is hard to read."""
 
@@ -128,13 +110,18 @@ def change_text(change: float) -> str:
     return f"{change * 100:+.3g} %"
 
 
+def human_rate(per_second: float) -> str:
+    """Return "1 request/s" or "2.5 requests/s"."""
+    return f"{human_number(per_second)} request{'' if per_second == 1 else 's'}/s"
+
+
 def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:
-    """A load level for reading: "4 users", "2/s poisson", "priming"; its kind where neither is known."""
+    """Return a load level: "4 users", "2 requests/s, poisson", "priming"; its kind where neither is known."""
     if kind == PRIMING:
         return "priming"
     if concurrency is not None:
         return count_of(concurrency, "user")
-    return f"{rate_per_s:g}/s {kind}" if rate_per_s is not None else kind
+    return f"{human_rate(rate_per_s)}, {kind}" if rate_per_s is not None else kind
 
 
 def _positive(seconds: float) -> float:

@@ -7,14 +7,14 @@ already, or never and why.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from observatory.core.demand import DAYS_A_MONTH, Demand
-from observatory.core.units import plain_number
 from observatory.economics.fleet import WHOLE, CostLine, Replica, cost_line
 
-NEVER_BY_REQUEST = "the electricity of a request alone costs ${own}, buying it ${buy}"
-NEVER_BY_STEP = "a {unit} costs ${own} a day, and all that it can serve ({requests} requests a day) costs ${buy} to buy"
-"""Why serving never gets cheaper; the money page fills them too."""
+Never = Literal["request", "step", "nothing_served"]
+"""Why serving never gets cheaper: a request's electricity costs more than buying it; a full step costs more
+than buying all that it serves; nothing is served within the SLO."""
 LISTED_RANGES = 12
 """More ranges are counted, not listed."""
 
@@ -31,8 +31,8 @@ class Range:
 class Crossing:
     """Where serving on `line` meets buying at usd_per_request.
 
-    requests_a_day is the volume from which serving costs no more ever after (None: never, and reason
-    says why). before are ranges below it where it is cheaper too; more_ranges how many are not listed.
+    requests_a_day is the volume from which serving costs no more ever after (None: never, and `never`
+    is the cause). before are ranges below it where it is cheaper too; more_ranges how many are not listed.
     """
 
     line: CostLine
@@ -40,7 +40,7 @@ class Crossing:
     requests_a_day: float | None
     before: list[Range]
     more_ranges: int = 0
-    reason: str | None = None
+    never: Never | None = None
 
 
 def crossing(line: CostLine, usd_per_request: float) -> Crossing:
@@ -56,7 +56,8 @@ def crossing(line: CostLine, usd_per_request: float) -> Crossing:
     full = saved * line.step_requests
     gain = full - line.step_usd
     if gain <= 0:
-        return Crossing(line, usd_per_request, None, [], reason=_never(line, usd_per_request))
+        never: Never = "request" if line.request_usd >= usd_per_request else "step"
+        return Crossing(line, usd_per_request, None, [], never=never)
     last = max(0, math.ceil((line.fixed_usd + full) / gain - WHOLE) - 1)
     first = max(1, math.floor(line.fixed_usd / gain + WHOLE) + 1)
     settled = _start(line, saved, last) if last else 0.0
@@ -71,20 +72,6 @@ def _start(line: CostLine, saved: float, step: int) -> float:
     """Where serving begins to cost no more on a step; its end where it never does on it."""
     meets = (line.fixed_usd + step * line.step_usd) / saved
     return min(meets, step * line.step_requests)
-
-
-def _never(line: CostLine, usd_per_request: float) -> str:
-    if line.request_usd >= usd_per_request:
-        return NEVER_BY_REQUEST.format(
-            own=plain_number(line.request_usd, 3), buy=plain_number(usd_per_request, 3)
-        )
-    full_usd = line.step_usd + line.request_usd * line.step_requests
-    return NEVER_BY_STEP.format(
-        unit=line.unit,
-        own=plain_number(full_usd),
-        requests=f"{line.step_requests:,.0f}",
-        buy=plain_number(usd_per_request * line.step_requests),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +108,7 @@ def break_even(
             return None
         price = usd_per_request if usd is None else usd
         if goodput_rps <= 0:
-            nothing = "at this end of the interval nothing is served within the SLO"
-            return Crossing(cost_line(replica, demand), price, None, [], reason=nothing)
+            return Crossing(cost_line(replica, demand), price, None, [], never="nothing_served")
         return crossing(cost_line(replica.at(goodput_rps), demand), price)
 
     found = crossing(cost_line(replica, demand), usd_per_request)

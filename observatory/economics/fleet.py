@@ -157,6 +157,11 @@ class CostLine:
         """How many steps a volume takes."""
         return math.ceil(requests_a_day / self.step_requests - WHOLE)
 
+    @property
+    def full_step_usd(self) -> float:
+        """Dollars a day of a step that serves all that it can, fixed ones apart."""
+        return self.step_usd + self.request_usd * self.step_requests
+
     def usd(self, requests_a_day: float) -> float:
         """Dollars a day."""
         begun = self.fixed_usd + self.step_usd * self.steps(requests_a_day)

@@ -11,6 +11,7 @@ from observatory.core.floors import needs_text
 from observatory.core.metric import BY_NAME
 from observatory.core.reasons import reason_words
 from observatory.core.units import human_number, human_seconds
+from observatory.presentation.dollars import write_usd
 
 Row = dict[str, Any]
 DASH = "–"
@@ -114,15 +115,11 @@ class Figure:
         """The 95 % interval, such as "117–129 ms"; None where it has neither end."""
         if not self.drawable or (self.low is None and not _finite(self.high)):
             return None
-        low = None if self.low is None else write(self.low, self.unit, self.metric)
+        if self.low is None:
+            return f"up to {write(self.high or 0.0, self.unit, self.metric)}"
         if self.high is None:
-            return f"{low} or more"
-        if _infinite(self.high):
-            return f"{low} to > timeout"
-        high = write(self.high, self.unit, self.metric)
-        if low is None:
-            return f"up to {high}"
-        return _between(low, high)
+            return f"{write(self.low, self.unit, self.metric)} or more"
+        return write_interval(self.low, self.high, self.unit, self.metric)
 
     @property
     def note(self) -> str | None:
@@ -149,14 +146,17 @@ class Figure:
         return None if self.basis == "emulated" and self.unit != "USD" else self.basis
 
 
-def _between(low: str, high: str) -> str:
-    """Both ends of an interval, the unit said once where they share it."""
-    number, _, unit = low.rpartition(" ")
-    if number and high.endswith(f" {unit}"):
-        return f"{number}–{high}"
-    if low.startswith("$") and high.startswith("$"):
-        return f"{low}–{high[1:]}"
-    return f"{low} – {high}" if number else f"{low}–{high}"
+def write_interval(low: float, high: float, unit: str, metric: str = "") -> str:
+    """Return both ends of an interval, with the unit once where they share it: "117–129 ms"."""
+    if math.isinf(high):
+        return f"{write(low, unit, metric)} to > timeout"
+    first, last = write(low, unit, metric), write(high, unit, metric)
+    number, _, shared = first.rpartition(" ")
+    if number and last.endswith(f" {shared}"):
+        return f"{number}–{last}"
+    if first.startswith("$") and last.startswith("$"):
+        return f"{first}–{last[1:]}"
+    return f"{first} – {last}" if number else f"{first}–{last}"
 
 
 def _finite(value: float | None) -> bool:
@@ -178,12 +178,16 @@ def figure_title(metric: str, statistic: str) -> str:
 
 
 def write(value: float, unit: str, metric: str = "") -> str:
-    """A finite number with its unit, three significant digits, for reading."""
+    """Return a number with its unit, in three significant digits; infinity is a timeout."""
+    if math.isinf(value):
+        return "> timeout"
     match unit:
         case "s":
-            return human_seconds(value if abs(value) >= 1e-9 else 0.0).replace(" us", " µs")
+            return human_seconds(value if abs(value) >= 1e-9 else 0.0)
         case "USD":
             return write_usd(value)
+        case "%":
+            return f"{_number(value * 100)} %"
         case "1" if metric in SHARES or metric.endswith("_fraction"):
             return f"{_number(value * 100)} %"
         case "1":
@@ -203,20 +207,6 @@ def _number(value: float) -> str:
     """Three significant digits without an exponent; nothing is seen below 1e-12."""
     text = human_number(value)
     return text if "e" not in text else f"{value:.12f}".rstrip("0").rstrip(".")
-
-
-def write_usd(value: float) -> str:
-    """US dollars: cents from one dollar up, three significant digits below."""
-    if value == 0:
-        return "$0"
-    if abs(value) >= 1000:
-        return f"${value:,.0f}"
-    if abs(value) >= 0.9995:
-        return f"${value:,.2f}"
-    if abs(value) < 1e-9:
-        return "under $0.000000001"
-    digits = 2 - math.floor(math.log10(abs(value)))
-    return f"${value:.{digits}f}"
 
 
 def write_bytes(value: float) -> str:

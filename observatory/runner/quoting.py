@@ -19,6 +19,7 @@ from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Sp
 from observatory.endpoints.api import offer_of
 from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.profile_files import load_profile
+from observatory.presentation.dollars import write_usd
 from observatory.providers.catalogue import PROVIDERS
 from observatory.runner.sitting import Request
 from observatory.store.campaigns import missing
@@ -66,7 +67,7 @@ class CampaignQuote:
                 )
             most += bound * self.runs[place]
         if most > ask_above_usd:
-            return f"this may cost up to {most:.2f} USD, more than {ask_above_usd:g} USD"
+            return f"this may cost up to {write_usd(most)}, more than {write_usd(ask_above_usd)}"
         return None
 
     def to_dict(self) -> dict[str, Any]:

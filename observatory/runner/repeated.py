@@ -6,7 +6,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.scenario import Budget
-from observatory.core.units import human_usd
+from observatory.presentation.dollars import write_usd
 from observatory.runner.sitting import Member, Sitting
 from observatory.runner.spending import Spent
 from observatory.store.run_folder import read_manifest
@@ -61,5 +61,5 @@ def _words(budget: Budget, spent: Spent) -> str:
     if budget.output_tokens is not None and spent.output_tokens:
         parts.append(f"{spent.output_tokens} of {count_of(budget.output_tokens, 'output token')}")
     if budget.usd is not None and spent.usd:
-        parts.append(f"{human_usd(spent.usd)} of {human_usd(budget.usd)} USD")
+        parts.append(f"{write_usd(spent.usd)} of {write_usd(budget.usd)}")
     return ", ".join(parts)

@@ -9,11 +9,11 @@ from observatory.core.plan import PlanItem
 from observatory.core.record import WorkerEnd, WorkerTick
 from observatory.core.scenario import Budget
 from observatory.core.targets.catalogue import Target
-from observatory.core.units import human_usd
 from observatory.core.worst_case import prompt_tokens_at_most
 from observatory.economics.prices import AppliedPrices
 from observatory.load.budget import share
 from observatory.load.handoff import Caps
+from observatory.presentation.dollars import write_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def _check_one_fits(
     least_usd = min(usd_at_most(item, prices) for item in items)
     if budget.usd is not None and least_usd > budget.usd:
         raise BadInput(
-            f"budget.usd of {human_usd(budget.usd)} is less than one request to {target.name} may cost: "
-            f"{human_usd(least_usd)} USD (a token for each byte of the prompt, and its whole output limit)",
+            f"budget.usd of {write_usd(budget.usd)} is less than one request to {target.name} may cost: "
+            f"{write_usd(least_usd)} (a token for each byte of the prompt, and its whole output limit)",
             fix="raise budget.usd, or lower the workload's max_tokens",
         )
     least_tokens = min(item.max_tokens for item in items)

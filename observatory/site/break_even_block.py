@@ -11,9 +11,10 @@ from observatory.analysis.serving import Answer
 from observatory.core.demand import DAYS_A_MONTH, Assumption
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
-from observatory.economics.break_even import NEVER_BY_REQUEST, NEVER_BY_STEP
 from observatory.economics.fleet import SECONDS_A_DAY, Replica, fleet_cost
-from observatory.presentation.figures import DASH, write_usd
+from observatory.presentation import break_even_text
+from observatory.presentation.dollars import write_usd
+from observatory.presentation.figures import DASH
 from observatory.site.charts.break_even import break_even_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.members import Member
@@ -26,13 +27,13 @@ VOLUMES = {
     "api_bill_usd_a_month": "US dollars a month at the API",
 }
 TEXTS = {
-    "settled": serving.SETTLED,
-    "before": serving.BEFORE,
-    "more": serving.MORE,
-    "never": serving.NEVER,
-    "never_by_request": NEVER_BY_REQUEST,
-    "never_by_step": NEVER_BY_STEP,
-    "between": serving.BETWEEN,
+    "settled": break_even_text.SETTLED,
+    "before": break_even_text.BEFORE,
+    "more": break_even_text.MORE,
+    "never": break_even_text.NEVER,
+    "never_by_request": break_even_text.NEVER_BY_REQUEST,
+    "never_by_step": break_even_text.NEVER_BY_STEP,
+    "between": break_even_text.BETWEEN,
     "same": serving.SAME,
     "unvaried": serving.UNVARIED,
     "month": " ({low} to {high}{why})",
@@ -82,8 +83,8 @@ def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
         name=name,
         served=served,
         bought=bought,
-        sentence=serving.sentence(one),
-        interval=serving.interval(one),
+        sentence=break_even_text.sentence(one),
+        interval=break_even_text.interval(one),
         volume=one.volume,
         facts=plan_facts(one),
         steps=_steps(one),
@@ -188,7 +189,7 @@ def _given(one: Answer, replica: Replica) -> Table:
         (
             "A bought request",
             write_usd(float(other["usd_per_request"])),
-            "; ".join(filter(None, (serving.price_interval(other), _tokens(other)))),
+            "; ".join(filter(None, (break_even_text.price_interval(other), _tokens(other)))),
             other["cost_basis"],
             other["price_source"],
         ),
@@ -272,12 +273,12 @@ def _data(one: Answer, replica: Replica) -> dict[str, Any]:
             "no_interval": serving.month_ends(other, one.demand, 1.0).reason,
             "tokens_per_request": tokens,
         },
-        "varied": serving.varied(one),
+        "varied": break_even_text.varied(one),
         "texts": TEXTS,
         "names": {
             "own": own["target"],
             "bought": other["target"],
-            "mark": serving.mark(own, other),
+            "mark": break_even_text.mark(own, other),
         },
     }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from observatory.core.counted_nouns import count_of
-from observatory.core.units import human_number
+from observatory.core.units import human_rate
 from observatory.presentation.figures import Row
 
 
@@ -18,9 +18,9 @@ class Load:
     @property
     def text(self) -> str:
         """The level in words."""
-        if not self.open_loop:
-            return count_of(round(self.level), "user")
-        return f"{human_number(self.level)} request{'' if self.level == 1 else 's'}/s"
+        if self.open_loop:
+            return human_rate(self.level)
+        return count_of(round(self.level), "user")
 
     @property
     def axis(self) -> str:

@@ -14,7 +14,9 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
 from observatory.core.reasons import REASONS
 from observatory.core.units import human_number
-from observatory.presentation.figures import DASH, Row, write_usd
+from observatory.presentation import break_even_text
+from observatory.presentation.dollars import write_usd
+from observatory.presentation.figures import DASH, Row
 from observatory.site.break_even_block import Plan, plan_of
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.charts.levels import Series, level_chart
@@ -144,7 +146,7 @@ def _pairs(section: Section, rows: dict[str, Row]) -> list[Plan | str]:
             own, other = rows[served.run["run_id"]], rows[bought.run["run_id"]]
             one = serving.answer(own, other, demand_of(served.run))
             if one.found is None:
-                found.append(serving.sentence(one))
+                found.append(break_even_text.sentence(one))
             else:
                 name = f"{section.anchor}-plan-{len(found)}"
                 found.append(plan_of(name, (served, bought), one))
@@ -166,7 +168,7 @@ def _bill(reader: Reader, member: Member, row: Row) -> Bill:
     ]
     rows.sort(key=lambda one: (one["stage"], list(ACCOUNTINGS).index(one["accounting"])))
     table = Table(HEADS, [_cells(one, loads) for one in rows])
-    return Bill(member, table, serving.cache_sentence(row), _quote(reader, member.run))
+    return Bill(member, table, break_even_text.cache_sentence(row), _quote(reader, member.run))
 
 
 def _cells(row: Row, loads: dict[int, Load]) -> list[Cell]:

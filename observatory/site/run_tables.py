@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from observatory.core.counted_nouns import count_of
 from observatory.core.floors import count_text
 from observatory.core.metric import BY_NAME
+from observatory.core.run import SEVERITIES
 from observatory.core.units import human_number
-from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Row, write_usd
+from observatory.presentation.dollars import write_usd
+from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Row
 from observatory.site.charts.drawing import Cell, Table, figure_cell
 from observatory.site.loads import Load
 from observatory.site.members import Member
@@ -133,14 +135,11 @@ def never_sent_table(rows: Sequence[Row]) -> Table:
     )
 
 
-_GRAVITY = ("invalid", "degraded", "note")
-
-
 def finding_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
     """Doubts, the gravest first, each with what was seen and its threshold."""
     heads = [("Check", False), ("Gravity", False), ("What was found", False), ("Load", False)]
     heads += [("Seen", True), ("Threshold", True)]
-    ordered = sorted(rows, key=lambda row: _GRAVITY.index(row["severity"]))
+    ordered = sorted(rows, key=lambda row: -SEVERITIES.index(row["severity"]))
     return Table(
         heads,
         [

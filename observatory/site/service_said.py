@@ -11,7 +11,8 @@ from observatory.analysis.limit_reading import advertised
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
-from observatory.presentation.figures import DASH, Row, write_usd
+from observatory.presentation.dollars import write_usd
+from observatory.presentation.figures import DASH, Row
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.queries import (
     Reader,

@@ -78,12 +78,12 @@
 
   function never(line, price, texts) {
     if (line.request >= price) {
-      return fill(texts.never_by_request, { own: general(line.request, 3), buy: general(price, 3) });
+      return fill(texts.never_by_request, { own: usd(line.request), buy: usd(price) });
     }
     const full = line.step + line.request * line.requests;
     return fill(texts.never_by_step, {
-      unit: line.unit, own: general(full, 4), requests: volume(line.requests),
-      buy: general(price * line.requests, 4),
+      unit: line.unit, own: usd(full), requests: volume(line.requests),
+      buy: usd(price * line.requests),
     });
   }
 
@@ -123,7 +123,7 @@
     if (found.at === null) return fill(texts.never, { ...names, reason: found.reason });
     const dollars = costOf(line, found.at);
     const settled = fill(texts.settled, {
-      ...names, volume: volume(found.at), day: rounded(dollars, 2), month: rounded(dollars * DAYS_A_MONTH, 0),
+      ...names, volume: volume(found.at), day: usd(dollars), month: usd(dollars * DAYS_A_MONTH),
     });
     if (found.before === null) return settled;
     return settled + fill(texts.before, {

@@ -6,16 +6,13 @@ import pytest
 
 from observatory.analysis.serving import (
     answer,
-    cache_sentence,
-    interval,
-    mark,
     month_of,
     no_month,
-    sentence,
     steps_of,
     volume_of,
 )
 from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.presentation.break_even_text import cache_sentence, interval, mark, sentence
 
 TWICE = Demand(peak_to_mean=2.0)
 OWN: dict[str, Any] = {
@@ -102,7 +99,7 @@ def test_never_says_why() -> None:
     assert said.startswith(
         "Serving it on own never gets cheaper than buying it from bought: a replica"
     )
-    assert said.endswith("costs $43.2 to buy.")
+    assert said.endswith("costs $43.20 to buy.")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +139,7 @@ def test_a_cache_makes_a_bought_prompt_cheaper_and_an_engine_faster() -> None:
     """A quarter at 0.1 and the rest at 0.4 dollars a million: 0.325."""
     assert cache_sentence(BOUGHT) == (
         "25.0% of its prompt tokens were read from the provider's cache: a million prompt tokens cost "
-        "$0.325 instead of $0.4"
+        "$0.3250 instead of $0.4000"
     )
     own = cache_sentence(OWN)
     assert own is not None

@@ -68,7 +68,7 @@ def test_a_bound_is_said_with_its_number(tmp_path: Path) -> None:
     assert "at least 700" in shown
     assert "at least 2,000" in shown
     assert "none (not 64)" in shown
-    assert "a request costs 200 us" in shown
+    assert "a request costs 200 µs" in shown
     assert "note:" not in shown
     exact = save_calibration(workspace, a_calibration())
     assert exact.exists()

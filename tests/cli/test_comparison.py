@@ -15,7 +15,6 @@ from observatory.cli.comparison import (
     lines_of,
     print_tables,
     verdict_line,
-    with_interval,
 )
 from observatory.core.errors import BadInput
 from observatory.core.run import Verdict
@@ -32,19 +31,18 @@ BARE = {
 @pytest.mark.parametrize(
     ("value", "low", "high", "unit", "expected"),
     [
-        (0.4101, 0.391, 0.457, "s", ("410 ms", "391–457")),
-        (0.4101, 0.391, 2.36, "s", ("410 ms", "391–2360")),
-        (1.8, 1.63, 2.14, "s", ("1.8 s", "1.63–2.14")),
-        (0.0, 0.0, 0.0, "s", ("0 s", "0–0")),
-        (0.32, 0.208, 0.458, "%", ("32 %", "20.8–45.8")),
-        (0.0357, 0.0225, 0.0867, "$", ("$0.0357", "0.0225–0.0867")),
-        (8.6, 3.68, 13.5, "", ("8.6", "3.68–13.5")),
+        (0.4101, 0.391, 0.457, "s", "410 ms [391–457 ms]"),
+        (0.4101, 0.391, 2.36, "s", "410 ms [391 ms – 2.36 s]"),
+        (0.4101, 0.391, float("inf"), "s", "410 ms [391 ms to > timeout]"),
+        (0.32, 0.208, 0.458, "%", "32 % [20.8–45.8 %]"),
+        (0.0357, 0.0225, 0.0867, "USD", "$0.0357 [$0.0225–0.0867]"),
+        (8.6, 3.68, 13.5, "", "8.6 [3.68–13.5]"),
     ],
 )
 def test_an_interval_has_the_figures_unit(
-    value: float, low: float, high: float, unit: str, expected: tuple[str, str]
+    value: float, low: float, high: float, unit: str, expected: str
 ) -> None:
-    assert with_interval(value, low, high, unit) == expected
+    assert cell({**BARE, "value": value, "low": low, "high": high}, unit).plain == expected
 
 
 def test_a_figure_says_its_basis_unless_it_was_measured() -> None:

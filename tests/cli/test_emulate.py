@@ -65,7 +65,7 @@ def test_the_farewell_tells_its_own_lateness() -> None:
     assert farewell(Served(1, nothing)) == "emulator ended after 1 request"
     late = {"writes": 9, "p50_s": 5e-5, "p99_s": 2e-4, "max_s": 1e-3}
     assert farewell(Served(2, late)) == (
-        "emulator ended after 2 requests; its own writes were late by p50 50 us, p99 200 us, "
+        "emulator ended after 2 requests; its own writes were late by p50 50 µs, p99 200 µs, "
         "max 1 ms"
     )
 

@@ -117,15 +117,15 @@ def test_the_break_even_is_said_with_its_inputs(kept: Workspace) -> None:
     text = typed(kept, "breakeven", "llama", "emulated-api")
     assert "never gets cheaper than buying it from emulated-api (emulated, example prices)" in text
     assert "peak hour 2 x the mean (our gateway); 1 spare; always on" in text
-    assert "At 300,000 requests a day: serving $13,140.00 a month (95 % interval $" in text
-    assert "buying $1,277.50 (no interval: each request cost the same)" in text
+    assert "At 300,000 requests a day: serving $13,140 a month (95 % interval $" in text
+    assert "buying $1,278 (no interval: each request cost the same)" in text
     assert "a request (each request cost the same), measured over 35" in text
     assert "(95 % interval of the measured goodput; each request cost the same)" in text
     cheap = answered(
         kept, "breakeven", "llama", "emulated-api", "--assumption", "scale_to_zero"
     )  # an hour serves 18,000 requests, 2.52 dollars to buy
     assert cheap["requests_a_day"] is None
-    assert "replica-hour costs $6" in cheap["reason"]
+    assert "replica-hour costs $6.00" in cheap["reason"]
 
 
 def test_a_bill_says_the_volume_and_typed_words_replace_the_scenarios(kept: Workspace) -> None:

@@ -64,7 +64,7 @@ def test_show_resolves_defaults_and_targets() -> None:
     assert shown["targets"][0]["kind"] == "emulated"
     assert shown["timing"] == {"warmup": "1s", "steady": "4s", "drain": "30s"}
     text = _printed("show", "mine")
-    assert "2/s constant" in text
+    assert "2 requests/s, constant" in text
     assert "emulated-api" in text
 
 
@@ -119,7 +119,7 @@ def test_plan_shows_stages_tokens_offsets_and_the_hash() -> None:
     facts = _json("plan", "mine")
     prime, stage = facts["stages"]
     assert (prime["kind"], prime["requests"], prime["max_output_tokens"]) == ("prime", 2, 2)
-    assert (stage["requests"], stage["level"]) == (10, "2/s constant")
+    assert (stage["requests"], stage["level"]) == (10, "2 requests/s, constant")
     assert stage["first_offsets_s"] == [0.0, 0.5, 1.0, 1.5, 2.0]
     assert (facts["items"], facts["scored_items"]) == (2, 1)
     assert len(facts["plan_sha256"]) == 64

@@ -16,7 +16,7 @@ def test_the_first_stage_is_stage_1() -> None:
     assert [stage_words(index, STAGES) for index in (0, 1, 2, 3)] == [
         "stage 1, priming",
         "stage 2, 4 users",
-        "stage 3, 0.5/s poisson",
+        "stage 3, 0.5 requests/s, poisson",
         "stage 4",
     ]
 

@@ -24,17 +24,15 @@ def test_the_worked_example_crosses_twice_before_it_stays() -> None:
     assert found.line.usd(96_000) == pytest.approx(192)
     assert found.line.usd(86_401) == pytest.approx(192)
     assert found.line.usd(86_400) == pytest.approx(144)
-    assert (found.more_ranges, found.reason) == (0, None)
+    assert (found.more_ranges, found.never) == (0, None)
 
 
 def test_it_never_pays_where_a_full_replica_costs_more_than_buying_its_work() -> None:
     """43,200 requests at 0.1 cents are 43.20 dollars, the replica 48."""
     found = break_even(TWO_DOLLARS, TWICE, 0.001).at
     assert found.requests_a_day is None
-    assert found.reason == (
-        "a replica costs $48 a day, and all that it can serve (43,200 requests a day) costs "
-        "$43.2 to buy"
-    )
+    assert found.never == "step"
+    assert found.line.full_step_usd == pytest.approx(48)
 
 
 def test_electricity_dearer_than_the_api_never_pays() -> None:
@@ -49,7 +47,7 @@ def test_electricity_dearer_than_the_api_never_pays() -> None:
     )
     found = break_even(hungry, TWICE, 0.0009).at
     assert found.requests_a_day is None
-    assert found.reason == ("the electricity of a request alone costs $0.001, buying it $0.0009")
+    assert found.never == "request"
 
 
 def test_the_interval_is_that_of_the_goodput() -> None:

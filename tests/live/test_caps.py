@@ -186,7 +186,7 @@ def test_a_quote_above_the_threshold_ends_without_a_yes(workspace: Workspace) ->
         text = SCENARIO.format(url=url, processes=1, usd=0.02, steady="20s")
         workspace.write("capped", text)
         out = workspace.run("run", "capped", "--ask-above", "0.01", code=2)
-        assert "up to 0.02 USD" in out and "--yes" in out
+        assert "up to $0.02" in out and "--yes" in out
         refused = workspace.run("run", "capped", code=2, OBSERVATORY_ASK_ABOVE_USD="0.01")
         assert "nothing was sent" in refused
         assert not workspace.run_folders()
@@ -195,7 +195,7 @@ def test_a_quote_above_the_threshold_ends_without_a_yes(workspace: Workspace) ->
         assert quoted["target"] == "bought" and quoted["usd"]["high"] == pytest.approx(0.02)
         out = workspace.run("run", "capped", "--yes", "--ask-above", "0", code=7)
         # The address turned out to be an emulator, and the bill says so.
-        bill = r"quoted 0\.0200 USD, cost 0\.0[12]\d\d \(emulated, nothing was paid\); counted against the caps"
+        bill = r"quoted \$0\.0200, cost \$0\.0[12]\d+ \(emulated, nothing was paid\); counted against the caps"
         assert re.search(bill, out)
     assert billed_usd(truth) <= 0.02
     (row,) = workspace.sql("select quote->'usd'->>'high' as high from runs")

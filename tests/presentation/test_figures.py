@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.metric import BY_NAME
-from observatory.presentation.figures import Figure, figure_title, write, write_usd
+from observatory.presentation.dollars import write_unit_price, write_usd, write_usd_range
+from observatory.presentation.figures import Figure, figure_title, write
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,32 @@ def test_dollars_never_round_to_nothing() -> None:
     assert write_usd(0.000001234) == "$0.00000123"
     assert write_usd(0.0) == "$0"
     assert write_usd(123456.7) == "$123,457"
+
+
+def test_the_price_of_a_unit_has_a_digit_more_than_an_amount() -> None:
+    assert write_unit_price(2.345) == "$2.345"
+    assert write_unit_price(1.2845e-05) == "$0.00001284"
+    assert write_usd(2.345) == "$2.35"
+
+
+@given(st.floats(1e-9, 1e9))
+def test_dollars_have_no_exponent_and_keep_three_digits(value: float) -> None:
+    text = write_usd(value)
+    assert "e" not in text
+    assert float(text[1:].replace(",", "")) == pytest.approx(value, rel=5.1e-3)
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((0.012, 0.034, 0.11), "$0.0120 - $0.0340 - $0.110"),
+        ((0.0, 0.0, 0.0), "$0"),
+        ((0.000023, 0.008, 0.00996), "$0.0000230 - $0.00800 - $0.00996"),
+        ((0.00042, 0.5, 1234.5), "$0.000420 - $0.500 - $1,234"),
+    ],
+)
+def test_a_range_of_dollars(ends: tuple[float, ...], text: str) -> None:
+    assert write_usd_range(ends) == text
 
 
 def test_below_the_floor_the_counts_and_the_bound_stand_in_place_of_a_number() -> None:

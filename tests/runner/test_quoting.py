@@ -12,7 +12,6 @@ from observatory.cli.quote_view import (
     quote_lines,
     short_lines,
     sum_line,
-    usd_text,
 )
 from observatory.core.errors import BadInput
 from observatory.core.record import Tokens
@@ -87,7 +86,7 @@ def test_a_dry_run_fits_a_terminal_and_says_each_ground_once(tmp_path: Path) -> 
     assert text.count("answers are 10% (low), 50% (expected), all (high) of their limit") == 1
     assert text.count("high is cut by the budget: usd; what one stage takes the next lacks") == 3
     [high] = {line.split()[-1] for line in lines if "US dollars" in line}
-    assert high == "0.0020"
+    assert high == "$0.00200"
     heads = [at for at, line in enumerate(lines) if line.split()[-2:] == ["expected", "high"]]
     assert len(heads) == 3
     for at in heads:
@@ -100,8 +99,8 @@ def test_a_quote_above_the_threshold_wants_a_yes(tmp_path: Path) -> None:
     assert one.requests.high == 1000 and one.usd is not None
     assert one.most_usd == one.usd.high == pytest.approx(1.5)
     assert quotes.must_agree(1.6) is None
-    assert "up to 1.50 USD" in (quotes.must_agree(1.0) or "")
-    with pytest.raises(BadInput, match=r"up to 1\.50 USD") as refused:
+    assert "up to $1.50" in (quotes.must_agree(1.0) or "")
+    with pytest.raises(BadInput, match=r"up to \$1\.50") as refused:
         agree(quotes, yes=False, ask_above_usd=1.0, terminal=False)
     assert "--yes" in str(refused.value.fix)
     agree(quotes, yes=True, ask_above_usd=1.0, terminal=False)
@@ -110,10 +109,10 @@ def test_a_quote_above_the_threshold_wants_a_yes(tmp_path: Path) -> None:
 
 def test_the_cap_of_all_runs_together_is_what_asks(tmp_path: Path) -> None:
     pair = quotes_of(tmp_path, bought("a"), bought("b"), budget={"usd": 0.8})
-    assert "up to 1.60 USD" in (pair.must_agree(1.0) or "")
+    assert "up to $1.60" in (pair.must_agree(1.0) or "")
     assert pair.usd is not None and pair.usd.high == pytest.approx(1.6)
     repeated = CampaignQuote(pair.quotes, {0: 3, 1: 1})
-    assert "up to 3.20 USD" in (repeated.must_agree(1.0) or "")
+    assert "up to $3.20" in (repeated.must_agree(1.0) or "")
     assert "quote for all 4 runs" in quote_lines(repeated)[-1]
     assert repeated.to_dict()["runs"][0]["runs"] == 3
 
@@ -179,19 +178,6 @@ def test_an_emulated_target_is_as_fast_as_its_profile(tmp_path: Path) -> None:
     assert speed.duration_s(Spread(1, 10, 20)).high == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize(
-    ("figures", "text"),
-    [
-        ((0.012, 0.034, 0.11), "0.0120 - 0.0340 - 0.1100 USD"),
-        ((0.0, 0.0, 0.0), "0 USD"),
-        ((0.000023, 0.008, 0.00996), "0.000023 - 0.0080 - 0.0100 USD"),
-        ((0.00042, 0.5, 1234.5), "0.00042 - 0.5000 - 1,234.50 USD"),
-    ],
-)
-def test_dollars_are_written_to_be_read(figures: tuple[float, float, float], text: str) -> None:
-    assert usd_text(Spread(*figures)) == text
-
-
 def finished(
     name: str, cost_usd: float | None, without_cost: int = 0, *, emulated: bool = False
 ) -> FinishedRun:
@@ -211,18 +197,18 @@ def finished(
 
 def test_a_cost_that_is_not_known_is_said_and_never_added_as_nothing() -> None:
     whole, partly, unknown = finished("a", 0.25), finished("b", 0.5, 3), finished("c", None)
-    assert bill_line(whole) == "a: quoted 0.1000 - 0.2000 - 0.4000 USD, cost 0.2500"
-    assert str(bill_line(partly)).endswith("cost 0.5000 and 3 answers of unknown cost")
+    assert bill_line(whole) == "a: quoted $0.100 - $0.200 - $0.400, cost $0.250"
+    assert str(bill_line(partly)).endswith("cost $0.500 and 3 answers of unknown cost")
     assert str(bill_line(unknown)).endswith("cost not known")
-    assert str(sum_line([whole, whole])).endswith("cost 0.5000")
+    assert str(sum_line([whole, whole])).endswith("cost $0.500")
     said = str(sum_line([whole, partly, unknown]))
-    assert said.endswith("cost 0.7500; not in it: 1 run of unknown cost, 3 answers of unknown cost")
+    assert said.endswith("cost $0.750; not in it: 1 run of unknown cost, 3 answers of unknown cost")
 
 
 def test_an_address_that_turns_out_to_be_an_emulator_was_not_paid() -> None:
     """Its quote was made before it was asked, and so could not know."""
     found = finished("a", 0.25, emulated=True)
-    assert str(bill_line(found)).endswith("cost 0.2500 (emulated, nothing was paid)")
+    assert str(bill_line(found)).endswith("cost $0.250 (emulated, nothing was paid)")
     assert sum_line([found, finished("b", 0.1)]) is None
 
 

@@ -11,6 +11,7 @@ import pytest
 from observatory.analysis import serving
 from observatory.core.demand import PEAK_TO_MEAN, Demand
 from observatory.core.workspace import Workspace
+from observatory.presentation import break_even_text
 from observatory.site.break_even_block import VOLUMES, plan_facts
 from observatory.site.queries import open_reader
 from tests.site.seeds import EVERYTHING
@@ -180,8 +181,8 @@ def test_a_reader_who_changes_an_input_gets_what_the_observatory_would_say(
         for stated in DEMANDS:
             one = serving.answer(own, bought, Demand.model_validate(stated))
             fill(plan, stated)
-            assert plan.locator(".answer").inner_text() == serving.sentence(one)
-            assert plan.locator(".interval").inner_text() == serving.interval(one)
+            assert plan.locator(".answer").inner_text() == break_even_text.sentence(one)
+            assert plan.locator(".interval").inner_text() == break_even_text.interval(one)
             facts = {key: value for key, _, value in plan_facts(one)}
             shown = {key: plan.locator(f"[data-fact={key}]").inner_text() for key in facts}
             assert shown == facts

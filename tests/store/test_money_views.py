@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from observatory.analysis.serving import (
     answer,
-    interval,
     month_ends,
     no_month,
     refusal,
@@ -21,6 +20,7 @@ from observatory.core.record import RequestRecord, Tokens
 from observatory.core.sample import EnergyRow
 from observatory.core.workspace import Workspace
 from observatory.economics.fleet import monthly_cost
+from observatory.presentation.break_even_text import interval
 from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import connect
 from observatory.store.migrations import migrate
