@@ -38,9 +38,9 @@ pictures: $(VENV)/.ready-dev  ## Make the README's pictures from the last run in
 	@./.ci/browser
 	@$(BIN)/python docs/pictures.py
 
-lock:  ## Resolve the locked requirements anew (needs uv).
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group build -o requirements.lock
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+lock: $(VENV)/.ready-dev  ## Resolve the locked requirements again.
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group build -o requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean:  ## Remove the virtual environment (results/ and site/dist stay).
 	rm -rf $(VENV)

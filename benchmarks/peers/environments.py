@@ -6,9 +6,7 @@ Knows nothing of running them. A machine without the peers imports it too.
 import fcntl
 import hashlib
 import shutil
-import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +19,10 @@ from observatory.core.errors import EnvironmentFailed, ExitCode, ObservatoryErro
 from observatory.core.workspace import cache_folder
 from observatory.engines.install import Options, install_engine
 from observatory.engines.installed import engines_folder
-from observatory.engines.packages import Pip
 from observatory.engines.record import read_record
-from observatory.engines.shared_torch import shared_torch
+from observatory.engines.uv import Uv
 from observatory.models.models import is_here, model_path, pull
+from observatory.processes.pip_process import Failed
 
 HERE = Path(__file__).parent
 NAMES = ("vllm", "guidellm", "aiperf")
@@ -122,37 +120,27 @@ def _make(path: Path, title: str, make: Callable[[Path], None]) -> None:
 
 
 def _environment(path: Path, name: str) -> None:
-    _run([sys.executable, "-m", "venv", "--without-pip", str(path)], path)
-    packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(path)}))
-    if name == "guidellm":
-        with tempfile.TemporaryDirectory() as scratch:
-            pip = Pip(Path(scratch), Path(scratch) / "pip.log", (), _say)
-            shared_torch(_TORCH.read_text().strip().removeprefix("torch=="), None, packages, pip)
-    _pip(path, "--python", str(path / "bin" / "python"), "install", "--require-hashes", pins=name)
-
-
-def _pip(path: Path, *arguments: str, pins: str) -> None:
-    """--no-deps: the pins are all of it; what pip would add is what was left out on purpose."""
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    _run([*command, *arguments, "--no-deps", "--requirement", str(HERE / f"{pins}.txt")], path)
+    """Install the pins, which are all of it, and nothing that they do not name."""
+    python, pins = path / "bin" / "python", (HERE / f"{name}.txt").read_text().splitlines()
+    with tempfile.TemporaryDirectory() as scratch:
+        uv = Uv.configured(Path(scratch), Path(scratch) / "uv.log", _say)
+        try:
+            uv.make_environment(path, sys.executable)
+            uv.install(uv.resolve(pins, python, "--no-deps"), python)
+            if name == "guidellm":
+                uv = uv.looking_for_torch(None)
+                uv.install(uv.resolve([_TORCH.read_text()], python, "--no-deps"), python)
+        except Failed as failed:
+            raise EnvironmentFailed(
+                f"it could not be installed: {failed.why}",
+                where=str(path),
+                fix="check the connection, the space and the package index "
+                "(benchmarks/peers/README.md)",
+            ) from failed
 
 
 def _say(line: str) -> None:
     print(f"peers: {line}", flush=True)
-
-
-def _run(command: list[str], path: Path) -> None:
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["nothing was said"]
-        errors = [line for line in said if line.startswith("ERROR")] or said
-        raise EnvironmentFailed(
-            f"it could not be installed: {errors[-1]}",
-            where=str(path),
-            fix="check the connection, the space and pip's package index (benchmarks/peers/README.md)",
-        )
 
 
 def main(names: list[str]) -> int:

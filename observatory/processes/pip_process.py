@@ -1,6 +1,6 @@
-"""Run pip, or another installer, as a child process: watch it and parse its error.
+"""Run uv, pip or a converter as a child process, and read why it failed.
 
-There is no address here: pip's own configuration names the index.
+No address is written here: the configuration of pip and uv names where packages come from.
 """
 
 import os
@@ -21,7 +21,6 @@ _CAUSE = re.compile(
     r"Cannot connect to proxy|certificate verify failed|Read timed out|[Cc]onnect timeout"
     r"|\[Errno -?\d+\][^'\")]*"
 )
-_VERSIONS = re.compile(r"\(from versions: ([^)]*)\)")
 _LONGEST = 300
 
 
@@ -34,12 +33,12 @@ class Failed(Exception):
 
     @property
     def why(self) -> str:
-        """Its last error line and the cause that retries name, without an address's credentials."""
+        """Its last error with what follows, and the cause that retries name, without credentials."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
-        errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:]
-        said = errors[-1] if errors else "nothing"
+        errors = [number for number, line in enumerate(lines) if line.lower().startswith("error")]
+        last = " ".join(lines[errors[-1] if errors else -1 :]) or "nothing"
         cause = self.unreachable
-        return _CREDENTIALS.sub("://", f"{said} ({cause})" if cause else said)[:_LONGEST]
+        return _CREDENTIALS.sub("://", f"{last} ({cause})" if cause else last)[:_LONGEST]
 
     @property
     def unreachable(self) -> str | None:
@@ -58,12 +57,9 @@ class Failed(Exception):
         return "No space left on device" in self.text
 
     @property
-    def versions(self) -> tuple[str, ...] | None:
-        """The versions that would have fitted this Python, oldest first; None where pip names none of it."""
-        found = _VERSIONS.search(self.text)
-        if found is None:
-            return None
-        return tuple(each for each in found[1].split(", ") if each and each != "none")
+    def unsatisfiable(self) -> bool:
+        """Whether uv reached its index and found no versions that fit together."""
+        return "No solution found" in self.text and "network was disabled" not in self.text
 
 
 def run(

@@ -16,15 +16,20 @@ REFUSED = """WARNING: Retrying after connection broken by 'x: [Errno 111] Connec
 ERROR: Could not find a version that satisfies the requirement a==1 (from versions: none)
 ERROR: No matching distribution found for a==1
 """
-OTHERS = (
-    "ERROR: Could not find a version that satisfies a==9 (from versions: 0.8.5, 0.9.0.post2, 1.0)"
-)
+UNSATISFIABLE = """error: No solution found when resolving dependencies
+  cause: Because there is no version of a==1 and you require a==1, there is none.
+"""
 
 
-def test_the_versions_that_pip_knows_are_read_in_its_order() -> None:
-    assert Failed(OTHERS).versions == ("0.8.5", "0.9.0.post2", "1.0")
-    assert Failed(REFUSED).versions == ()
-    assert Failed("ERROR: something else").versions is None
+def test_versions_that_do_not_fit_are_told_from_a_broken_connection() -> None:
+    assert Failed(UNSATISFIABLE).unsatisfiable
+    offline = UNSATISFIABLE + "hint: Packages were unavailable because the network was disabled."
+    assert not Failed(offline).unsatisfiable
+    assert not Failed("error: Failed to fetch: `x`").unsatisfiable
+    assert Failed(UNSATISFIABLE).why.endswith(
+        "dependencies cause: Because there is no version of "
+        "a==1 and you require a==1, there is none."
+    )
 
 
 def test_why_is_the_last_error_with_the_cause_and_without_credentials() -> None:

@@ -1,7 +1,8 @@
-"""A package index of tiny wheels in a folder, so that engines are installed by the real pip, offline."""
+"""A package index of tiny wheels in a folder, so that engines are installed by the real uv, offline."""
 
 import base64
 import hashlib
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ TORCH = "torch==9.0+cpu"
 
 @dataclass(frozen=True)
 class Shelf:
-    """The folder that pip knows, and what was said."""
+    """The folder that uv knows, and what was printed."""
 
     wheels: Path
     cache: Path
@@ -83,6 +84,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
         shelf.add(name, "3.0")
     monkeypatch.setenv("OBSERVATORY_CACHE", str(shelf.cache))
     monkeypatch.delenv("OBSERVATORY_TORCH_INDEX", raising=False)
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(shelf.wheels))

