@@ -19,7 +19,7 @@ SLOW = {
     "load": "throttled sdk stages proxy ended_streams decoding transport workers plain "
     "wire_faults_live stale_connection clock_step refusals child held_stage bounded_answers "
     "hostile_server",
-    "site": "build money limits_found service_said waits matrix cli latest energy charts engines hardware "
+    "site": "build money limits_found service_terms latency_breakdown matrix cli latest energy charts engines hardware "
     "not_as_sealed",
     "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots "
     "library_paths seals broken_folders export housekeeping earlier_runs torn_journals query views "

@@ -17,20 +17,20 @@ from observatory.core.metric import FLOORS, METRICS
 from observatory.core.run import status_words
 from observatory.core.workspace import Workspace, shipped
 from observatory.presentation.figures import BASES, Row
-from observatory.site import queries
 from observatory.site.bundle import write_assets
 from observatory.site.downloads import EXAMPLES, Download, write_downloads
-from observatory.site.energy_page import energy_sections
 from observatory.site.engines import engine_name
-from observatory.site.limits_found import limit_table
-from observatory.site.looks import Look, group_of, looks_of
-from observatory.site.matrix_page import matrix_campaigns, matrix_page
 from observatory.site.members import UNJUDGED, changed_words, page_of
-from observatory.site.money_page import money_sections
-from observatory.site.overview import sections
-from observatory.site.pages import page_environment
+from observatory.site.pages.energy import energy_sections
+from observatory.site.pages.matrix import matrix_campaigns, matrix_page
+from observatory.site.pages.money import money_sections
+from observatory.site.pages.overview import sections
+from observatory.site.pages.run import moment, run_page
+from observatory.site.queries import run_queries as queries
 from observatory.site.replaced_folder import replaced_folder
-from observatory.site.run_page import moment, run_page
+from observatory.site.sections.limits_found import limit_table
+from observatory.site.target_styles import Look, group_of, looks_of
+from observatory.site.templating import page_environment
 from observatory.store.seals import changed_since_sealed
 
 MARKER = ".observatory-site"

@@ -11,8 +11,8 @@ from observatory.core.run import status_words
 from observatory.presentation.figures import Figure, Figures, Row
 from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
-from observatory.site.looks import Look, group_of
-from observatory.site.queries import Reader, figures, stages
+from observatory.site.queries.run_queries import Reader, figures, stages
+from observatory.site.target_styles import Look, group_of
 from observatory.store.seals import in_words
 
 UNJUDGED = "not judged"

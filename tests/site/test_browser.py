@@ -12,8 +12,8 @@ from observatory.analysis import serving
 from observatory.core.demand import PEAK_TO_MEAN, Demand
 from observatory.core.workspace import Workspace
 from observatory.presentation import break_even_text
-from observatory.site.break_even_block import VOLUMES, plan_facts
-from observatory.site.queries import open_reader
+from observatory.site.queries.run_queries import open_reader
+from observatory.site.sections.break_even import VOLUMES, plan_facts
 from tests.site.seeds import EVERYTHING
 
 pytestmark = pytest.mark.live

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from observatory.analysis.windows import Window
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure, Row
-from observatory.site import queries
 from observatory.site.charts.distributions import STEPS, curve_of, distribution_chart
 from observatory.site.charts.drawing import log_ticks
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.timeline import POINTS, Band, Span, thinned, timeline_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
-from observatory.site.gaps import gap_curve
 from observatory.site.loads import Load, load_of
-from observatory.site.looks import Look
-from observatory.site.queries import open_reader
+from observatory.site.queries import run_queries as queries
+from observatory.site.queries.run_queries import open_reader
+from observatory.site.sections.gaps import gap_curve
+from observatory.site.target_styles import Look
 
 REAL = Look("real", "self", 1, False)
 STAND_IN = Look("emulated-api", "closed", 1, True)

@@ -6,9 +6,9 @@ from typing import Any
 
 from observatory.presentation.figures import Figure
 from observatory.site.charts.levels import Series, level_chart
-from observatory.site.energy_tables import ledger_table
 from observatory.site.loads import Load
-from observatory.site.looks import Look
+from observatory.site.sections.energy_tables import ledger_table
+from observatory.site.target_styles import Look
 from tests.site.reading import words
 
 S = 1_000_000_000

@@ -6,7 +6,7 @@ from typing import Any
 from observatory.presentation.figures import Figure
 from observatory.site.charts.phases import Times, phases_chart
 from observatory.site.loads import Load
-from observatory.site.looks import Look
+from observatory.site.target_styles import Look
 from tests.site.reading import words
 
 LOAD = Load(0, 4.0)

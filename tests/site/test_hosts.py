@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from observatory.site.hosts import MASK, SOCKET_MASK, HostMask, host_named, host_names
+from observatory.site.queries.hosts import MASK, SOCKET_MASK, HostMask, host_named, host_names
 
 
 def row(endpoint: str | None, kind: str = "url", host: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observatory.site.latest import latest_campaigns
+from observatory.site.sections.latest import latest_campaigns
 from observatory.store.migrations import migrate
 
 START = datetime(2026, 11, 20)

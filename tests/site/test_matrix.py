@@ -8,14 +8,14 @@ import pytest
 
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure
-from observatory.site import queries
 from observatory.site.build import build_site
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
 from observatory.site.charts.drawing import Table
 from observatory.site.loads import Load
-from observatory.site.looks import looks_of
-from observatory.site.matrix_page import matrix_campaigns, matrix_page
-from observatory.site.queries import open_reader
+from observatory.site.pages.matrix import matrix_campaigns, matrix_page
+from observatory.site.queries import run_queries as queries
+from observatory.site.queries.run_queries import open_reader
+from observatory.site.target_styles import looks_of
 from tests.site.reading import words
 from tests.site.seeds import matrix_runs
 

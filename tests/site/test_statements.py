@@ -4,9 +4,9 @@ from typing import Any
 
 from observatory.presentation.figures import Figure, Figures
 from observatory.site.loads import Load
-from observatory.site.looks import Look
 from observatory.site.members import Member
-from observatory.site.statements import statements
+from observatory.site.sections.statements import statements
+from observatory.site.target_styles import Look
 
 
 def member(

@@ -13,7 +13,7 @@ from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.throttling import WORDS, words_of
 from observatory.site.charts.timeline import Band, Span
 from observatory.site.loads import Load
-from observatory.site.silences import silence_table
+from observatory.site.sections.sensor_outages import silence_table
 from observatory.telemetry.sensors.throttle import REASONS
 
 BANDS = [Band(Load(0, 1.0), 0.0, 10.0)]

@@ -17,7 +17,7 @@ from observatory.site.charts.drawing import (
     Record,
     Spec,
 )
-from observatory.site.looks import Look
+from observatory.site.target_styles import Look
 
 POINTS = 240
 """Of each line; steps between two of them are narrower than a line is thick."""

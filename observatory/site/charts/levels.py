@@ -30,7 +30,7 @@ from observatory.site.charts.drawing import (
     wants_log,
 )
 from observatory.site.loads import Load
-from observatory.site.looks import Look
+from observatory.site.target_styles import Look
 
 _APART = 7
 _LOG_LEVELS = 8.0

@@ -25,7 +25,7 @@ from observatory.site.charts.drawing import (
     tips,
 )
 from observatory.site.loads import Load
-from observatory.site.looks import Look
+from observatory.site.target_styles import Look
 
 PHASES = {
     "queue": ("in its queue", "var(--closed-3)"),

@@ -27,7 +27,7 @@ from observatory.site.charts.drawing import (
     wants_log,
 )
 from observatory.site.loads import Load
-from observatory.site.looks import Look
+from observatory.site.target_styles import Look
 
 Point = tuple[Load, Figure, Figure]
 """A load with its latency and its cost."""

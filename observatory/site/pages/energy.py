@@ -10,12 +10,12 @@ from observatory.core.units import human_number
 from observatory.presentation.figures import Row
 from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.energy import energy_chart
-from observatory.site.derived import Derived, derived
-from observatory.site.energy_tables import ledger_table
 from observatory.site.loads import Load
 from observatory.site.members import Member
-from observatory.site.overview import Section
-from observatory.site.queries import Reader, of_run
+from observatory.site.pages.overview import Section
+from observatory.site.queries.run_queries import Reader, of_run
+from observatory.site.sections.derived import Derived, derived
+from observatory.site.sections.energy_tables import ledger_table
 
 DERIVED = (
     ("Energy of a request", "j_per_request"),

@@ -17,14 +17,14 @@ from observatory.core.units import human_number
 from observatory.presentation import break_even_text
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH, Row
-from observatory.site.break_even_block import Plan, plan_of
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.charts.levels import Series, level_chart
-from observatory.site.derived import Derived, derived
 from observatory.site.loads import Load
 from observatory.site.members import Member
-from observatory.site.overview import Section
-from observatory.site.queries import Reader, bill, of_run
+from observatory.site.pages.overview import Section
+from observatory.site.queries.run_queries import Reader, bill, of_run
+from observatory.site.sections.break_even import Plan, plan_of
+from observatory.site.sections.derived import Derived, derived
 
 KEPT = (
     ("1,000 requests", "usd_per_1k_requests"),

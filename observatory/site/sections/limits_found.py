@@ -21,9 +21,9 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
 from observatory.presentation.figures import DASH, Row, write
 from observatory.site.charts.drawing import Cell, Table
-from observatory.site.limit_queries import limit_attempts, limit_costs
 from observatory.site.members import not_as_sealed, page_of
-from observatory.site.queries import Reader, stages
+from observatory.site.queries.limit_queries import limit_attempts, limit_costs
+from observatory.site.queries.run_queries import Reader, stages
 from observatory.store.frames import RunFrames
 
 HEADS = [

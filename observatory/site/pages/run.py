@@ -11,21 +11,26 @@ from observatory.analysis.windows import Window
 from observatory.core.metric import METRICS
 from observatory.core.run import through
 from observatory.presentation.figures import DASH, Row, write
-from observatory.site import queries
 from observatory.site.charts.distributions import curve_of, distribution_chart
 from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.timeline import Band, Span, timeline_chart
-from observatory.site.energy_tables import ledger_table
 from observatory.site.engines import engine_facts, engine_settings
-from observatory.site.gaps import gap_curve
-from observatory.site.hosts import HOST_KEYS
-from observatory.site.latest import is_sound
 from observatory.site.loads import Load
-from observatory.site.looks import Look
 from observatory.site.members import Member, asked, member_of
-from observatory.site.queries import Reader
-from observatory.site.run_tables import (
+from observatory.site.queries import run_queries as queries
+from observatory.site.queries.hosts import HOST_KEYS
+from observatory.site.queries.run_queries import Reader
+from observatory.site.sections.energy_tables import ledger_table
+from observatory.site.sections.gaps import gap_curve
+from observatory.site.sections.latency_breakdown import (
+    count_table,
+    policy_words,
+    side_table,
+    wait_drawings,
+)
+from observatory.site.sections.latest import is_sound
+from observatory.site.sections.run_tables import (
     EVERY_STATISTIC,
     error_table,
     figure_table,
@@ -37,9 +42,9 @@ from observatory.site.run_tables import (
     seconds,
     stage_table,
 )
-from observatory.site.service_said import quote_table, service_terms
-from observatory.site.silences import silence_table
-from observatory.site.waits import count_table, policy_words, side_table, wait_drawings
+from observatory.site.sections.sensor_outages import silence_table
+from observatory.site.sections.service_terms import quote_table, service_terms
+from observatory.site.target_styles import Look
 
 _LATENCIES = (
     ("ttft_s", "Time to first token", "From the request's first byte sent to its first token."),

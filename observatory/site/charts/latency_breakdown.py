@@ -26,7 +26,7 @@ from observatory.site.charts.drawing import (
     tips,
 )
 from observatory.site.loads import Load
-from observatory.site.looks import Look
+from observatory.site.target_styles import Look
 
 ROW = 46
 ROOM = 1.12

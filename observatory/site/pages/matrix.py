@@ -13,14 +13,10 @@ from observatory.core.run import status_words
 from observatory.core.units import change_text
 from observatory.presentation.factor_levels import factor_level
 from observatory.presentation.figures import DASH, Figure, Row, figure_title, write
-from observatory.site import queries
 from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.engines import engine_name
-from observatory.site.latest import is_sound
 from observatory.site.loads import Load, load_of
-from observatory.site.looks import Look
-from observatory.site.matrix_doubts import confounded
 from observatory.site.members import (
     UNJUDGED,
     asked,
@@ -29,7 +25,11 @@ from observatory.site.members import (
     page_of,
     safe_name,
 )
-from observatory.site.queries import Reader
+from observatory.site.queries import run_queries as queries
+from observatory.site.queries.run_queries import Reader
+from observatory.site.sections.latest import is_sound
+from observatory.site.sections.matrix_doubts import confounded
+from observatory.site.target_styles import Look
 
 HEADLINES = (
     ("ttft_s", "p50", "Half of the requests saw their first token sooner."),

@@ -16,7 +16,7 @@ from observatory.core.metric import FROM_SCHEDULED
 from observatory.core.private_folders import private_folder
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figures, Row, figure_of
-from observatory.site.hosts import HostMask, host_named, host_names
+from observatory.site.queries.hosts import HostMask, host_named, host_names
 from observatory.store.library_paths import library_path
 from observatory.store.migrations import quote
 

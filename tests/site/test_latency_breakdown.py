@@ -11,10 +11,10 @@ import polars as pl
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure, Figures
 from observatory.site.build import build_site
-from observatory.site.charts.waits import Wait, waits_chart
+from observatory.site.charts.latency_breakdown import Wait, waits_chart
 from observatory.site.loads import Load
-from observatory.site.looks import Look
-from observatory.site.waits import count_cells, was_held_up
+from observatory.site.sections.latency_breakdown import count_cells, was_held_up
+from observatory.site.target_styles import Look
 from tests.site.reading import words
 
 Planter = Callable[..., Workspace]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observatory.site.looks import group_of, looks_of
+from observatory.site.target_styles import group_of, looks_of
 
 
 def row(target: str, created: str = "2026-01-01", **changes: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.workspace import shipped
-from observatory.site.pages import page_environment, script_json
+from observatory.site.templating import page_environment, script_json
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -12,16 +12,12 @@ from observatory.site.charts.energy import energy_chart
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
-from observatory.site.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
-from observatory.site.latest import latest_campaigns
-from observatory.site.limits_found import is_probe
 from observatory.site.loads import Load
-from observatory.site.looks import Look
-from observatory.site.matrix_page import matrix_path
 from observatory.site.members import Member, asked, differing, member_of, order_of
-from observatory.site.queries import Reader
-from observatory.site.statements import Statement, statements
-from observatory.site.waits import (
+from observatory.site.pages.matrix import matrix_path
+from observatory.site.queries.run_queries import Reader
+from observatory.site.sections.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
+from observatory.site.sections.latency_breakdown import (
     COUNTS,
     count_cells,
     count_rows,
@@ -31,6 +27,10 @@ from observatory.site.waits import (
     wait_drawings,
     was_held_up,
 )
+from observatory.site.sections.latest import latest_campaigns
+from observatory.site.sections.limits_found import is_probe
+from observatory.site.sections.statements import Statement, statements
+from observatory.site.target_styles import Look
 
 HEADLINES = (
     ("Time to first token, median", "ttft_s", "p50"),
