@@ -13,8 +13,8 @@ from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding
-from observatory.core.sensor_words import missing_words, sensor_words
 from observatory.telemetry.plausible import IMPLAUSIBLE
+from observatory.telemetry.sensors.table import missing_words, sensor_words
 
 NOTED_CPU_SHARE = 0.05
 """Of a core: readings at the usual second take a tenth of it."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from observatory import telemetry
 from observatory.analysis.judge import judge_run
 from observatory.core.run import Finding
-from observatory.core.sensor_words import SENSORS
+from observatory.telemetry import sensors
+from observatory.telemetry.sensors.table import SENSORS
 
 N = 300
 
@@ -194,7 +194,7 @@ def test_the_sensor_of_our_own_processes_names_what_is_missing(whole: Any) -> No
 def test_every_sensor_has_words() -> None:
     named = {
         found
-        for path in Path(telemetry.__file__).parent.glob("*.py")
+        for path in Path(sensors.__file__).parent.glob("*.py")
         for found in re.findall(r'^    name = "(\w+)"$', path.read_text(), flags=re.M)
     }
-    assert {"nvml", "own", "cgroup", "probe"} <= named <= set(SENSORS)
+    assert {"nvml", "own", "cgroup", "probe"} <= named <= {entry.name for entry in SENSORS}

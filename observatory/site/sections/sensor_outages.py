@@ -5,10 +5,10 @@ From the samples `up`; what a sensor could not say is told here and drawn as a g
 
 import polars as pl
 
-from observatory.core.sensor_words import sensor_words
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.timeline import Span
+from observatory.telemetry.sensors.table import sensor_words
 
 
 def silence_table(samples: pl.DataFrame, span: Span) -> Table:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,12 +25,7 @@ from observatory.telemetry.probe.watched_engine import WatchedEngine
 from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
 from observatory.telemetry.sampler import FIRST_DEADLINE_S, LONGEST_DEADLINE_S, sample_until
 from observatory.telemetry.sensor_set import SensorSet
-from observatory.telemetry.sensors.host import HostSensor
-from observatory.telemetry.sensors.nvml import NvmlSensor
-from observatory.telemetry.sensors.process import ProcessSensor
-from observatory.telemetry.sensors.rapl import RaplSensor
-from observatory.telemetry.sensors.sensor import Sensor
-from observatory.telemetry.sensors.update_periods import measure_update_periods
+from observatory.telemetry.sensors.table import HostSetup, sensors_of_host
 
 LEAST_TOKEN = 16
 """Characters: shorter ones can be guessed by asking."""
@@ -109,20 +104,14 @@ class Probe:
 
     def __init__(self, config: ProbeConfig) -> None:
         self._config = config
-        self._watched = WatchedEngine(config.watch_pid, config.watch_command)
-        self._nvml = NvmlSensor(self._watched.now, links=config.links)
-        self._sensors = SensorSet(self._all(), time.time_ns)
+        watched = WatchedEngine(config.watch_pid, config.watch_command)
+        setup = HostSetup(watched.now, config.links)
+        self._sensors = SensorSet(sensors_of_host(setup), time.time_ns)
         self._buffer = SampleBuffer()
         self._instance = secrets.token_hex(8)
         self._names: set[str] = set()
         self._standing: list[Sample] = []
         self._driver: str | None = None
-
-    def _all(self) -> Iterator[Sensor]:
-        yield HostSensor()
-        yield ProcessSensor(self._watched.now)
-        yield self._nvml
-        yield RaplSensor()
 
     def read(self, deadline_s: float | None = None) -> None:
         """Ask every sensor once; deadline of each: half an interval."""
@@ -133,11 +122,12 @@ class Probe:
             self._buffer.add(samples)
 
     def begin(self, stop: Callable[[], bool]) -> None:
-        """The first reading, and how often the GPUs' sensors change."""
+        """Read for the first time, then measure what holds as long as the probe runs."""
         self.read(FIRST_DEADLINE_S)
-        if self._nvml.gpus:
+        standing = self._sensors.before_load(stop)
+        if standing:  # a driver that hangs is not asked for its version
             self._driver = gpu_inventory()[1]
-        self._standing = measure_update_periods(self._nvml.gpus, time.time_ns, stop)
+        self._standing = standing
 
     def about(self) -> About:
         """The page /about."""

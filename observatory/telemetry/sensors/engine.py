@@ -31,6 +31,8 @@ class EngineSensor:
     """
 
     name = "engine"
+    settles_s = 0.1
+    """An engine may count a request some milliseconds after it has sent its last token."""
 
     def __init__(self, role: str, connection: Connection, url: str | None = None) -> None:
         self._role = role

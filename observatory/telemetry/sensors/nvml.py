@@ -21,6 +21,7 @@ from observatory.telemetry.sensors.nvml_readings import (
 )
 from observatory.telemetry.sensors.process import subject_of, tree
 from observatory.telemetry.sensors.sensor import down, up
+from observatory.telemetry.sensors.update_periods import measure_update_periods
 
 _NO_MEMORY = "the driver lists the process without its memory"
 
@@ -83,6 +84,10 @@ class NvmlSensor:
     def gpus(self) -> dict[str, Any]:
         """Whole GPUs by name, as the last reading found them: what has a power sensor of its own."""
         return {d.name: d.handle for d in self._devices or [] if d.parent is None}
+
+    def before_load(self, now: Callable[[], int], stop: Callable[[], bool]) -> list[Sample]:
+        """Return how often each GPU's sensors change, from a burst of readings."""
+        return measure_update_periods(self.gpus, now, stop)
 
     def read(self, now: int) -> list[Sample]:
         """The samples of all GPUs, all at one instant, so that they can be added up.
