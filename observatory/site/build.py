@@ -3,7 +3,6 @@
 Pages are made in a new folder beside the old one and change places with it when they are whole.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,16 @@ from typing import Any
 from altair.utils.schemapi import debug_mode
 from jinja2 import TemplateError
 
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.errors import BadInput
-from observatory.core.metric import FLOORS, METRICS
-from observatory.core.run import status_words
 from observatory.core.workspace import Workspace, shipped
 from observatory.presentation.figures import BASES, Row
 from observatory.site.bundle import write_assets
-from observatory.site.downloads import EXAMPLES, Download, write_downloads
-from observatory.site.engines import engine_name
-from observatory.site.members import UNJUDGED, changed_words, page_of
-from observatory.site.pages.energy import energy_sections
-from observatory.site.pages.matrix import matrix_campaigns, matrix_page
-from observatory.site.pages.money import money_sections
-from observatory.site.pages.overview import sections
-from observatory.site.pages.run import moment, run_page
+from observatory.site.pages.page import Document, Results
+from observatory.site.pages.run import moment
+from observatory.site.pages.table import PAGES
 from observatory.site.queries import run_queries as queries
 from observatory.site.replaced_folder import replaced_folder
-from observatory.site.sections.limits_found import limit_table
-from observatory.site.target_styles import Look, group_of, looks_of
+from observatory.site.target_styles import looks_of
 from observatory.site.templating import page_environment
 from observatory.store.seals import changed_since_sealed
 
@@ -37,24 +27,9 @@ MARKER = ".observatory-site"
 """A file that says: this folder was built and may be replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of the list of runs."""
-
-    run: Row
-    look: Look
-    group: str
-    verdict: str
-    started: str
-    page: str
-    engine: str | None
-    status: str
-    changed: str = ""
-
-
 @dataclass(slots=True)
-class _Site:
-    """What every page is told."""
+class _Writer:
+    """Makes files of documents. shared: the values that every template reads."""
 
     templates: Any
     out: Path
@@ -62,11 +37,15 @@ class _Site:
     """Where the person's own templates lie, None where they are the shipped ones."""
     shared: dict[str, Any] = field(default_factory=dict)
 
-    def write(self, template: str, path: str, **values: Any) -> None:
+    def write(self, document: Document, current: str) -> None:
+        """Write one file; `current` is the name of the page that it is of."""
+        template, path = document.template, document.path
         root = "../" * path.count("/")
         try:
             page = self.templates.get_template(template)
-            html = page.render(root=root, path=path, **self.shared, **values)
+            html = page.render(
+                root=root, path=path, current=current, **self.shared, **document.values
+            )
         except TemplateError as error:
             if self.own_sources is None:
                 raise
@@ -131,68 +110,19 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
     write_assets(sources, out)
     (out / MARKER).write_text("Built by `observatory site build`; replaced as a whole.\n")
     own = None if sources.samefile(shipped("site")) else sources
-    site = _Site(page_environment(sources), out, own)
+    writer = _Writer(page_environment(sources), out, own)
     with queries.open_reader(
         workspace, only_published=only_published, show_host=show_host
     ) as reader:
         runs = _as_on_disk(workspace, queries.runs(reader)) if reader else []
-        looks = looks_of(runs)
-        listed = list(_listed(runs, looks))
-        site.shared = {
+        results = Results(reader, runs, looks_of(runs), out, show_host)
+        writer.shared = {
+            "navigation": PAGES,
             "total": len(runs),
             "latest": moment(runs[0]["created_at"]) if runs else None,
             "only_published": only_published,
             "bases": BASES,
         }
-        shown = sections(reader, runs, looks) if reader else []
-        limits = limit_table(reader, runs) if reader else None
-        site.write("index.html", "index.html", sections=shown, limits=limits, current="overview")
-        money = money_sections(reader, shown) if reader else []
-        site.write("money.html", "money.html", sections=money, current="money")
-        energy = energy_sections(reader, shown) if reader else []
-        site.write("energy.html", "energy.html", sections=energy, current="energy")
-        _matrix_pages(site, reader, runs, looks)
-        site.write("runs.html", "runs.html", listed=listed, current="runs")
-        downloads: list[Download] = []
-        views: list[Row] = []
-        if reader:
-            for run in runs:
-                page = run_page(reader, run, looks, show_host=show_host)
-                site.write("run.html", page_of(run["run_id"]), page=page, current="runs")
-            downloads = write_downloads(reader, out)
-            views = queries.view_columns(reader)
-        _reference_pages(site, downloads, views)
-
-
-def _matrix_pages(
-    site: _Site, reader: queries.Reader | None, runs: list[Row], looks: dict[str, Look]
-) -> None:
-    pages = [matrix_page(reader, own, looks) for own in matrix_campaigns(runs)] if reader else []
-    site.write("matrices.html", "matrices.html", pages=pages, current="matrices")
-    for page in pages:
-        site.write("matrix.html", page.path, page=page, current="matrices")
-
-
-def _reference_pages(site: _Site, downloads: list[Download], views: list[Row]) -> None:
-    from observatory.store.schema import TABLES
-
-    site.write(
-        "methodology.html",
-        "methodology.html",
-        metrics=METRICS,
-        floors=FLOORS,
-        thresholds=THRESHOLDS,
-        current="methodology",
-    )
-    site.write("data.html", "data.html", downloads=downloads, examples=EXAMPLES, current="data")
-    site.write("schema.html", "schema.html", tables=TABLES, views=views, current="data")
-
-
-def _listed(runs: list[Row], looks: dict[str, Look]) -> Iterator[Listed]:
-    for run in runs:
-        verdict = str(run["verdict"] or UNJUDGED)
-        look, started = looks[run["target"]], moment(run["created_at"])
-        page, engine = page_of(run["run_id"]), engine_name(run)
-        status = status_words(run["status"], run["status_reason"])
-        changed = changed_words(run)
-        yield Listed(run, look, group_of(run), verdict, started, page, engine, status, changed)
+        for page in PAGES:
+            for document in page.documents(results):
+                writer.write(document, page.name)

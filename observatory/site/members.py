@@ -199,3 +199,8 @@ def differing(run: Row, other: Row) -> list[str]:
     """Which fields keep two runs from being compared, e.g. workload.cache; lists as a whole."""
     fields = [difference.field for difference in differences(side_of(run), side_of(other))]
     return list(dict.fromkeys(field.split("[", 1)[0] for field in fields))
+
+
+def matrix_path(campaign_id: str) -> str:
+    """Return the path of a campaign's page from the site's root."""
+    return f"matrices/{safe_name(campaign_id)}.html"

@@ -29,8 +29,8 @@ class MoonSensor:
         """Return a constant: this moon does not move."""
         return [up(self.name, now), Sample(now, self.name, "shared_host", "", "age_days", 27.5)]
 '''
-LINE = '''    SensorEntry("moon", "the moon", "its age", on_host=lambda _: [MoonSensor()]),
-'''
+LINE = """    SensorEntry("moon", "the moon", "its age", on_host=lambda _: [MoonSensor()]),
+"""
 SCENARIO = """
 name: moonlit
 seed: 3

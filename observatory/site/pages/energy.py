@@ -3,7 +3,7 @@
 Nothing is computed here: rows of the table energy, and figures of stage_metrics with their basis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from observatory.core.units import human_number
@@ -12,8 +12,9 @@ from observatory.site.charts.drawing import Drawing, Table
 from observatory.site.charts.energy import energy_chart
 from observatory.site.loads import Load
 from observatory.site.members import Member
-from observatory.site.pages.overview import Section
+from observatory.site.pages.page import Document, Results
 from observatory.site.queries.run_queries import Reader, of_run
+from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
 from observatory.site.sections.energy_tables import ledger_table
 
@@ -132,3 +133,9 @@ def _grid(rows: Sequence[Row]) -> str:
     else:
         pue = "no PUE is stated, so no figure holds a data centre's overhead"
     return f"{said}; {pue}"
+
+
+def documents(results: Results) -> Iterator[Document]:
+    """Make energy.html."""
+    sections = energy_sections(results.reader, results.sections) if results.reader else []
+    yield Document("energy.html", "energy.html", {"sections": sections})

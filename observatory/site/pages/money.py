@@ -6,7 +6,7 @@ answers of analysis.serving.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from observatory.analysis import serving
@@ -21,9 +21,10 @@ from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.loads import Load
 from observatory.site.members import Member
-from observatory.site.pages.overview import Section
+from observatory.site.pages.page import Document, Results
 from observatory.site.queries.run_queries import Reader, bill, of_run
 from observatory.site.sections.break_even import Plan, plan_of
+from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
 
 KEPT = (
@@ -199,3 +200,9 @@ def _quote(reader: Reader, run: Row) -> str | None:
     if cost["usd"] is not None and (n := cost["unpriced"]):
         came += f" and {count_of(n, 'answer')} of unknown cost"
     return f"quoted {low} to {high}, {expected} expected; it came to {came}, warm-up included"
+
+
+def documents(results: Results) -> Iterator[Document]:
+    """Make money.html."""
+    sections = money_sections(results.reader, results.sections) if results.reader else []
+    yield Document("money.html", "money.html", {"sections": sections})

@@ -1,0 +1,52 @@
+"""The list of all runs, and a page each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from observatory.core.run import status_words
+from observatory.presentation.figures import Row
+from observatory.site.engines import engine_name
+from observatory.site.members import UNJUDGED, changed_words, page_of
+from observatory.site.pages.page import Document, Results
+from observatory.site.pages.run import moment, run_page
+from observatory.site.target_styles import Look, group_of
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """One line of the list."""
+
+    run: Row
+    look: Look
+    group: str
+    verdict: str
+    started: str
+    page: str
+    engine: str | None
+    status: str
+    changed: str = ""
+
+
+def documents(results: Results) -> Iterator[Document]:
+    """Make runs.html and runs/RUN.html."""
+    listed = [_listed(run, results.looks[run["target"]]) for run in results.runs]
+    yield Document("runs.html", "runs.html", {"listed": listed})
+    if results.reader is None:
+        return
+    for run in results.runs:
+        page = run_page(results.reader, run, results.looks, show_host=results.show_host)
+        yield Document(page_of(run["run_id"]), "run.html", {"page": page})
+
+
+def _listed(run: Row, look: Look) -> ListedRun:
+    return ListedRun(
+        run,
+        look,
+        group_of(run),
+        verdict=str(run["verdict"] or UNJUDGED),
+        started=moment(run["created_at"]),
+        page=page_of(run["run_id"]),
+        engine=engine_name(run),
+        status=status_words(run["status"], run["status_reason"]),
+        changed=changed_words(run),
+    )

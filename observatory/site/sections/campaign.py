@@ -1,0 +1,349 @@
+"""The front page: for each workload the latest campaign, its targets side by side.
+
+Invalid runs are left out and counted; everything that is drawn also stands in a table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from observatory.presentation.figures import Figure, Row
+from observatory.site.charts.drawing import Cell, Drawing, figure_cell
+from observatory.site.charts.energy import energy_chart
+from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.scores import score_chart
+from observatory.site.charts.tradeoff import Trade, tradeoff_chart
+from observatory.site.loads import Load
+from observatory.site.members import Member, asked, differing, matrix_path, member_of, order_of
+from observatory.site.queries.run_queries import Reader
+from observatory.site.sections.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
+from observatory.site.sections.latency_breakdown import (
+    COUNTS,
+    count_cells,
+    count_rows,
+    held_up,
+    latency_cells,
+    latency_heads,
+    wait_drawings,
+    was_held_up,
+)
+from observatory.site.sections.latest import latest_campaigns
+from observatory.site.sections.limits_found import is_probe
+from observatory.site.sections.statements import Statement, statements
+from observatory.site.target_styles import Look
+
+HEADLINES = (
+    ("Time to first token, median", "ttft_s", "p50"),
+    ("End-to-end latency, median", "e2e_s", "p50"),
+    ("Cost of 1,000 requests", "usd_per_1k_requests", "value"),
+    ("Energy of a request", "j_per_request", "value"),
+    ("Score", "score", "value"),
+)
+WAITING = (
+    ("Time to first token, median", "ttft_s", "p50"),
+    ("Time to first token, p90", "ttft_s", "p90"),
+    ("Time to first token, p99", "ttft_s", "p99"),
+    ("End-to-end latency, median", "e2e_s", "p50"),
+    ("End-to-end latency, p90", "e2e_s", "p90"),
+    ("Requests a second", "request_rate", "value"),
+    ("Characters a second", "chars_per_s", "value"),
+    ("Tokens a second", "output_tps", "value"),
+)
+AS_USERS_WAIT = {
+    "Time to first token, p90": (
+        "Time to first token as users waited, p90",
+        "ttft_scheduled_s",
+        "p90",
+    ),
+    "End-to-end latency, p90": (
+        "End-to-end latency as users waited, p90",
+        "e2e_scheduled_s",
+        "p90",
+    ),
+}
+"""What follows a column of the service's own time where a target was throttled or paced."""
+ON_CARDS = (
+    ("End-to-end latency, p90", "e2e_s", "p90"),
+    ("As users waited, p90", "e2e_scheduled_s", "p90"),
+)
+"""The service's time and what users waited, on the card of a target that was throttled or paced."""
+WORTH = (
+    ("Errors", "error_rate", "value"),
+    ("Good requests", "goodput_fraction", "value"),
+    ("Score", "score", "value"),
+    ("Cost of 1,000 requests", "usd_per_1k_requests", "value"),
+    ("Cost of 1,000 characters", "usd_per_1k_characters", "value"),
+    ("Cost of a correct answer", "usd_per_correct", "value"),
+    ("Energy of a request", "j_per_request", "value"),
+)
+OF_A_MATRIX = (
+    "This campaign is a matrix: its cells are compared over all blocks on a page of its own, and none "
+    "is called the best. Here stands the last run of each cell alone."
+)
+PER_TOKEN = frozenset({"output_tps", "j_per_output_token", "tokens_per_j"})
+_LATENCY = (("ttft_s", "p50"), ("ttft_s", "p90"), ("e2e_s", "p50"), ("e2e_s", "p90"))
+_THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One target's headline figures at its highest load."""
+
+    member: Member
+    load: Load | None
+    figures: list[tuple[str, Cell]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A heading with the charts under it."""
+
+    title: str
+    drawings: list[Drawing]
+
+
+Groups = dict[str, list[tuple[Member, Load, list[Cell]]]]
+"""Rows of a summary by group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A comparison table: rows in groups of hosting, weights and billing."""
+
+    title: str
+    heads: list[str]
+    groups: list[tuple[str, list[tuple[Member, Load, list[Cell]]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One comparison key's latest campaign."""
+
+    anchor: str
+    first: Row
+    asked: list[tuple[str, str]]
+    members: list[Member]
+    left_out: list[Member]
+    statements: list[Statement]
+    cards: list[Card]
+    chapters: list[Chapter]
+    summaries: list[Summary]
+    differs: list[str]
+    matrix: str | None
+    """The page of the matrix that the campaign is, from the site's root; None for another campaign."""
+
+
+def sections(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> list[Section]:
+    """All sections, the latest campaign first; probes for limits are no workloads and have none."""
+    found: list[Section] = []
+    workloads = [run for run in runs if not is_probe(run)]
+    for place, latest in enumerate(latest_campaigns(workloads), start=1):
+        members = [member_of(reader, run, looks) for run in latest.compared]
+        left_out = [member_of(reader, run, looks) for run in latest.left_out]
+        newest = found[0].first if found else None
+        found.append(_section(reader, f"c{place}", members, left_out, newest))
+    return found
+
+
+def _section(
+    reader: Reader,
+    anchor: str,
+    members: list[Member],
+    left_out: list[Member],
+    newest: Row | None,
+) -> Section:
+    shown = sorted(members, key=order_of)
+    first = min(
+        (member.run for member in members or left_out),
+        key=lambda run: (str(run["created_at"]), run["run_id"]),
+    )
+    matrix = None if first["cell"] is None else matrix_path(first["campaign_id"])
+    return Section(
+        anchor=anchor,
+        first=first,
+        asked=asked(first),
+        members=shown,
+        left_out=sorted(left_out, key=order_of),
+        statements=[Statement(OF_A_MATRIX, [])] if matrix else statements(shown),
+        cards=[_card(member) for member in shown],
+        chapters=_chapters(anchor, shown),
+        summaries=_summaries(reader, shown),
+        differs=differing(newest, first) if newest else [],
+        matrix=matrix,
+    )
+
+
+def _card(member: Member) -> Card:
+    measured = [pair for pair in member.stages if pair[1].by_key]
+    if not measured:
+        return Card(member, None, [])
+    load, figures = max(measured, key=lambda pair: pair[0].level)
+    shown = [*HEADLINES[:2], *(ON_CARDS if was_held_up(figures) else ()), *HEADLINES[2:]]
+    return Card(
+        member,
+        load,
+        [(title, figure_cell(figures.get(*key))) for title, *key in shown],
+    )
+
+
+def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
+    def level(metric: str, statistic: str, about: str) -> Drawing:
+        return level_chart(
+            f"{anchor}-{metric}-{statistic}", about, _series(members, metric, statistic)
+        )
+
+    trades = [
+        Trade(
+            member.look,
+            member.verdict,
+            [
+                (load, figures.get("e2e_s", "p50"), figures.get("usd_per_1k_requests"))
+                for load, figures in member.stages
+            ],
+        )
+        for member in members
+    ]
+    return [
+        Chapter(
+            "How long people wait",
+            [level(metric, statistic, _ABOUT[metric, statistic]) for metric, statistic in _LATENCY],
+        ),
+        *_limits(anchor, members),
+        Chapter(
+            "How much gets done",
+            [
+                level(metric, statistic, _ABOUT[metric, statistic])
+                for metric, statistic in _THROUGHPUT
+            ],
+        ),
+        Chapter(
+            "What it costs, in money and energy",
+            [
+                tradeoff_chart(
+                    f"{anchor}-cost",
+                    "Cost against latency",
+                    "What a thousand requests cost, over how long the median answer takes.",
+                    trades,
+                ),
+                energy_chart(f"{anchor}-energy", _ABOUT["j_per_request", "value"], members),
+            ],
+        ),
+        *_machines(anchor, members),
+        Chapter(
+            "How right the answers are",
+            [
+                score_chart(
+                    f"{anchor}-score", _ABOUT["score", "value"], _series(members, "score", "value")
+                )
+            ],
+        ),
+    ]
+
+
+def _limits(anchor: str, members: list[Member]) -> list[Chapter]:
+    """What rate limits did; no chapter where nobody was throttled or paced."""
+    drawings = wait_drawings(anchor, members)
+    return [Chapter("What rate limits did", drawings)] if drawings else []
+
+
+def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
+    """What sensors and engines told; no chapter where nobody told anything."""
+    chapters = [
+        Chapter("How busy the hardware was", busy_drawings(anchor, members)),
+        Chapter("What the servers say", phase_drawings(anchor, members)),
+    ]
+    return [chapter for chapter in chapters if chapter.drawings]
+
+
+def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
+    found = [
+        summary("Waiting and throughput", _waiting(members), members),
+        *_of_limits(reader, members),
+        summary("Reliability, quality, money and energy", WORTH, members),
+    ]
+    if server_speaks(members):
+        found.append(summary("As the server says, beside what the client saw", SERVER, members))
+    return found
+
+
+def _waiting(members: list[Member]) -> list[tuple[str, str, str]]:
+    """The columns of WAITING; with what users waited where a target was throttled or paced."""
+    if not held_up(members):
+        return list(WAITING)
+    found = []
+    for column in WAITING:
+        found += [column, *filter(None, [AS_USERS_WAIT.get(column[0])])]
+    return found
+
+
+def _of_limits(reader: Reader, members: list[Member]) -> list[Summary]:
+    """What was refused, and the parts of a latency side by side, of those that were held up."""
+    found = held_up(members)
+    if not found:
+        return []
+    refused: Groups = {}
+    parts: Groups = {}
+    for member in found:
+        rows = count_rows(reader, member)
+        for load, figures in member.stages:
+            cells = count_cells(rows.get(load.stage))
+            refused.setdefault(member.group, []).append((member, load, cells))
+            parts.setdefault(member.group, []).append((member, load, latency_cells(figures)))
+    return [
+        Summary("What was refused or held back", list(COUNTS), list(refused.items())),
+        Summary(
+            "Service, waits and user side by side: end-to-end latency",
+            latency_heads(),
+            list(parts.items()),
+        ),
+    ]
+
+
+_ABOUT = {
+    ("ttft_s", "p50"): "Half of the requests saw their first token sooner.",
+    ("ttft_s", "p90"): "One request in ten waited longer for its first token.",
+    ("e2e_s", "p50"): "Half of the answers were complete sooner.",
+    ("e2e_s", "p90"): "One answer in ten took longer to complete.",
+    ("request_rate", "value"): "Answers completed each second, failures not counted.",
+    (
+        "chars_per_s",
+        "value",
+    ): "Text delivered each second; comparable between models, unlike tokens.",
+    ("j_per_request", "value"): "Energy that the target itself drew for each request.",
+    ("score", "value"): "Mean score of the very requests that were timed; a failure scores 0.",
+}
+
+
+def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
+    return [
+        Series(member.look, member.verdict, member.series(metric, statistic)) for member in members
+    ]
+
+
+def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
+    """The figures wanted (title, metric, statistic) that any member has, a row a member and load."""
+    columns = [column for column in wanted if _anyone_has(members, *column[1:])]
+    groups: Groups = {}
+    for member in members:
+        for load, figures in member.stages:
+            cells = [_cell(member, figures.get(*key)) for _, *key in columns]
+            groups.setdefault(member.group, []).append((member, load, cells))
+    return Summary(title, [head for head, *_ in columns], list(groups.items()))
+
+
+def _cell(member: Member, figure: Figure) -> Cell:
+    """A figure's cell; one that counts tokens names the tokenizer, since models cut text unlike."""
+    cell = figure_cell(figure)
+    if figure.metric not in PER_TOKEN or not figure.drawable:
+        return cell
+    tokenizer = member.run["tokenizer"] or "unknown"
+    return replace(cell, under="; ".join(filter(None, (cell.under, f"tokenizer: {tokenizer}"))))
+
+
+def _anyone_has(members: list[Member], metric: str, statistic: str) -> bool:
+    return any(
+        _says_something(figure) for m in members for _, figure in m.series(metric, statistic)
+    )
+
+
+def _says_something(figure: Figure) -> bool:
+    return figure.drawable or figure.reached_by_failures or figure.below_floor

@@ -1,0 +1,129 @@
+"""The cells of a matrix: their factors' levels, what serves them, and the order of their runs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from observatory.core.distribution import engine_levels
+from observatory.core.run import status_words
+from observatory.presentation.factor_levels import factor_level
+from observatory.presentation.figures import DASH, Row
+from observatory.site.charts.drawing import Cell, Table
+from observatory.site.engines import engine_name
+from observatory.site.members import (
+    UNJUDGED,
+    not_as_sealed,
+    page_of,
+)
+from observatory.site.target_styles import Look
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """One setting of the target. levels: factor -> level, in words."""
+
+    place: int
+    target: str
+    levels: dict[str, str]
+    runs: list[Row]
+    look: Look
+
+    @property
+    def label(self) -> str:
+        """Its factors' levels, e.g. "dtype bfloat16, max num seqs 8"."""
+        return ", ".join(f"{name} {level}" for name, level in self.levels.items()) or self.target
+
+
+def matrix_cells(runs: Sequence[Row], looks: dict[str, Look]) -> list[MatrixCell]:
+    """Return the cells of one campaign's runs, the first one first."""
+    by_cell: dict[int, list[Row]] = {}
+    for run in runs:
+        by_cell.setdefault(run["cell"], []).append(run)
+    levels = {place: _levels(own[0]) for place, own in sorted(by_cell.items())}
+    asked = {place: own["engine"] for place, own in levels.items() if "engine" in own}
+    for place, engine in engine_levels(
+        asked, {p: _distribution(by_cell[p]) for p in asked}
+    ).items():
+        levels[place]["engine"] = engine
+    return [
+        MatrixCell(place, own[0]["target"], levels[place], own, looks[own[0]["target"]])
+        for place, own in sorted(by_cell.items())
+    ]
+
+
+def _distribution(runs: Sequence[Row]) -> str | None:
+    """Return that of the first run that recorded one."""
+    return next((run["engine_distribution"] for run in runs if run["engine_distribution"]), None)
+
+
+def _levels(run: Row) -> dict[str, str]:
+    factors = json.loads(run["factors"] or "{}")
+    return {name.replace("_", " "): factor_level(value) for name, value in factors.items()}
+
+
+def cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
+    """Return a row a cell: levels, engine, weights, and how many of its runs are sound."""
+    names = list(dict.fromkeys(name for cell in cells for name in cell.levels))
+    heads = [("Cell", False), *((name, False) for name in names)]
+    heads += [("Served by", False), ("Weights", False), ("Sound runs", True), ("Worth", False)]
+    rows = []
+    for cell in cells:
+        kept = sum(one["run_id"] in sound for one in cell.runs)
+        first = " (the others are compared with it)" if cell.place == 0 else ""
+        rows.append(
+            [
+                Cell(
+                    f"{cell.place + 1}", under=f"{cell.target}{first}", emulated=cell.look.emulated
+                ),
+                *(Cell(cell.levels.get(name, DASH)) for name in names),
+                Cell(_all_of([engine_name(one) for one in cell.runs])),
+                Cell(_all_of([one["weight_format"] or one["model"] for one in cell.runs])),
+                Cell(f"{kept} of {len(cell.runs)}", number=True),
+                _worth(cell, sound),
+            ]
+        )
+    return Table(heads, rows)
+
+
+def _all_of(said: Sequence[str | None]) -> str:
+    """Each different one: runs of a cell that was gone on with later may differ."""
+    return "; ".join(dict.fromkeys(one for one in said if one)) or DASH
+
+
+def _worth(cell: MatrixCell, sound: set[str]) -> Cell:
+    """The least verdict among the runs that enter its figures."""
+    kept = [run for run in cell.runs if run["run_id"] in sound]
+    if not kept:
+        return Cell("none counts")
+    changed = [words for run in kept if (words := not_as_sealed(run))]
+    return Cell(
+        "",
+        under=f"{len(changed)} of its runs: {changed[0]}" if changed else None,
+        verdict="degraded" if any(r["verdict"] == "degraded" for r in kept) else "valid",
+    )
+
+
+def order_table(cells: Sequence[MatrixCell], runs: Sequence[Row]) -> Table:
+    """Every run in the order in which they were drawn."""
+    labels = {cell.place: cell.label for cell in cells}
+    heads = [("Turn", True), ("Block", True), ("Cell", False), ("Started (UTC)", False)]
+    heads += [("Ended", False), ("Worth", False)]
+    return Table(
+        heads,
+        [
+            [
+                Cell(str(place if run["turn"] is None else run["turn"] + 1), number=True),
+                Cell(str((run["block"] or 0) + 1), number=True),
+                Cell(labels[run["cell"]], link=f"../{page_of(run['run_id'])}"),
+                Cell(str(run["created_at"])[:19]),
+                Cell(ended(run)),
+                Cell("", verdict=str(run["verdict"] or UNJUDGED)),
+            ]
+            for place, run in enumerate(runs, start=1)
+        ],
+    )
+
+
+def ended(run: Row) -> str:
+    """Return how the run ended, in words."""
+    return status_words(run["status"], run["status_reason"])
