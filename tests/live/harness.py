@@ -58,6 +58,8 @@ class Workspace:
     root: Path
     environment: dict[str, str]
     started: list[Child] = field(default_factory=list)
+    copied: bool = False
+    """Whether commands run a copy of the package, which no fork has loaded."""
 
     @property
     def results(self) -> Path:
@@ -80,7 +82,7 @@ class Workspace:
         """Start the command: as a fork that has its modules loaded, or with a fresh interpreter."""
         environment = {**self.environment, **variables}
         child: Child
-        if not fresh:
+        if not fresh and not self.copied:
             child = start(arguments, self.root, environment)
         else:
             child = subprocess.Popen(

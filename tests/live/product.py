@@ -16,6 +16,7 @@ def copy_product(workspace: Workspace) -> Path:
         (folder.parent / part).symlink_to(here.parent / part, target_is_directory=True)
     workspace.environment["PYTHONPATH"] = str(folder.parent)
     workspace.environment["PYTHONSAFEPATH"] = "1"
+    workspace.copied = True
     return folder
 
 

@@ -1,8 +1,11 @@
 """A page is a file, its template and a line of PAGES: it is built, and every page links to it."""
 
+import shutil
+
 import pytest
 
-from tests.additions.package_copy import PackageCopy
+from tests.live.harness import Workspace
+from tests.live.product import add_line, copy_product
 
 pytestmark = pytest.mark.live
 
@@ -23,18 +26,26 @@ TEMPLATE = """{% extends "base.html" %}
 {% block title %}Moon{% endblock %}
 {% block main %}{% for phase in phases %}<p>{{ phase }} moon</p>{% endfor %}{% endblock %}
 """
-TABLE = "observatory/site/pages/table.py"
 
 
-def test_a_new_page_is_built_and_in_the_navigation(package: PackageCopy) -> None:
-    package.add("observatory/site/pages/moon.py", MOON)
-    package.add("site/templates/moon.html", TEMPLATE)
-    package.insert(TABLE, "from observatory.site.pages import (", "    moon,\n")
-    package.insert(
-        TABLE, "PAGES: tuple", '    Page("moon", "Moon", "moon.html", moon.documents),\n'
-    )
-    package.observatory("site", "build")
-    built = package.workspace / "site" / "dist"
+def add_moon(workspace: Workspace) -> None:
+    product = copy_product(workspace)
+    pages, sources = product / "site" / "pages", product.parent / "site"
+    shipped = sources.resolve()
+    sources.unlink()
+    shutil.copytree(shipped, sources, ignore=shutil.ignore_patterns("dist"))
+    (sources / "templates" / "moon.html").write_text(TEMPLATE)
+    (pages / "moon.py").write_text(MOON)
+    table = pages / "table.py"
+    add_line(table, "money,", "moon,")
+    energy = 'Page("energy", "Energy", "energy.html", energy.documents),'
+    add_line(table, energy, 'Page("moon", "Moon", "moon.html", moon.documents),')
+
+
+def test_a_new_page_is_built_and_in_the_navigation(workspace: Workspace) -> None:
+    add_moon(workspace)
+    workspace.run("site", "build")
+    built = workspace.root / "site" / "dist"
     pages = {path.relative_to(built).as_posix(): path.read_text() for path in built.rglob("*.html")}
     assert {"moon.html", "moons/full.html", "index.html", "schema.html"} <= set(pages)
     for path, html in pages.items():
