@@ -10,9 +10,10 @@ import polars as pl
 
 from observatory.analysis.frames import request_frame
 from observatory.analysis.windows import Window, loaded_stages, window_of
-from observatory.core.run import Manifest, TargetFacts
+from observatory.core.run import Manifest
 from observatory.core.sample import EnergyRow, Sample
 from observatory.core.sensors_asked import GridIntensity
+from observatory.core.targets.catalogue import kind_traits
 from observatory.economics.energy import ELSEWHERE, Site, energy_rows
 from observatory.economics.modelled import Answer, Answered, modelled_rows
 from observatory.economics.sensed import Grid
@@ -28,7 +29,7 @@ def energy_ledger(
     """The rows of the idle window and of every stage that was loaded; samples are the frames'."""
     site = site_of(manifest)
     rows = energy_rows(samples, loaded_stages(manifest), site, manifest.idle)
-    if manifest.target.kind != "api":
+    if kind_traits(manifest.target.kind).energy != "modelled":
         return rows
     sensed = [row for row in rows if row.subject != "target"]
     target = manifest.target
@@ -43,25 +44,20 @@ def site_of(manifest: Manifest) -> Site:
     no_energy = None
     if target.emulated:
         no_energy = "emulated"
-    elif target.kind == "api":
+    elif kind_traits(target.kind).energy == "modelled":
         no_energy = BY_MODEL
     return Site(
         target_role=f"engine:{target.name}",
         on_this_host=target.on_this_host,
         no_energy=no_energy,
         gpus=target.gpu_devices,
-        needs_gpu=_needs_gpu(target),
+        needs_gpu=kind_traits(target.kind).computes_on_gpu(
+            target.settings, target.engine_distribution
+        ),
         pue=telemetry.pue,
         grid=_grid(telemetry.grid),
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,
     )
-
-
-def _needs_gpu(target: TargetFacts) -> bool:
-    """Whether it computes on a GPU wherever there is one; llama.cpp does not start with layers for none."""
-    if target.kind == "llamacpp":
-        return bool(target.settings.get("n_gpu_layers", 0))
-    return target.kind == "vllm" and "cpu" not in (target.engine_distribution or "").lower()
 
 
 def _grid(given: object) -> Grid | None:

@@ -14,6 +14,7 @@ from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import SEVERITIES, Finding, Manifest, Severity
+from observatory.core.targets.catalogue import kind_traits
 
 
 def foreign_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
@@ -67,7 +68,7 @@ def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) ->
         return
     cores = manifest.environment.get("cores_usable")
     of = manifest.environment.get("cores_logical")
-    if manifest.target.kind == "url" and cores and of and cores < of:
+    if kind_traits(manifest.target.kind).foreign_server and cores and of and cores < of:
         # Somebody gave the load generator cores of its own; what the target may use we cannot see.
         message = f"the load generator is bound to {cores} of {count_of(of, 'core')}; the target's are not known"
         yield Finding("shared_cores", "note", message)

@@ -9,7 +9,7 @@ from rich.text import Text
 from observatory.cli.matrix_table import cell_levels
 from observatory.core.counted_nouns import count_of
 from observatory.core.design import Design
-from observatory.engines.vllm_executable import installed_distribution
+from observatory.endpoints.catalogue import installed_distribution
 
 SHOWN_TURNS = 12
 
@@ -39,7 +39,7 @@ def print_design(console: Console, design: Design) -> None:
         design, {cell.place: installed_distribution(cell.target) for cell in design.cells}
     )
     for cell in design.cells:
-        mark = " (emulated)" if cell.target.kind == "emulated" else ""
+        mark = " (emulated)" if cell.target.emulated else ""
         table.add_row(f"{cell.target.name}{mark}", *levels[cell.place])
     console.print(table)
     console.print(turns_line(design))

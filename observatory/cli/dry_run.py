@@ -15,7 +15,7 @@ from observatory.core.stage_words import human_stage
 from observatory.core.units import human_seconds
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import missing_keys
-from observatory.engines.vllm_executable import installed_distribution
+from observatory.endpoints.catalogue import installed_distribution
 from observatory.presentation.dollars import write_usd
 from observatory.runner.campaign import look_before_start
 from observatory.runner.capacity import demand_line

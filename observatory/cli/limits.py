@@ -150,7 +150,7 @@ def _quote(target: "Target", bounds: "SearchBounds") -> str:
     if bounds.usd is not None:
         money = f"{write_usd(bounds.usd)} in all"
     else:
-        billed = target.billing == "tokens" and target.kind != "emulated"
+        billed = target.billing == "tokens" and not target.emulated
         money = "at an unknown price" if billed else "no tokens are billed"
     demand = " and ".join(
         f"{bounds.up_to(unit):,.0f} {'RPM' if unit == 'requests' else 'TPM'}"

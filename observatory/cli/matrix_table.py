@@ -146,7 +146,7 @@ def _cell_heading(design: Design, cell: Cell, levels: list[str]) -> Text:
         Text.assemble((f"{factor} ", "not bold dim"), level)
         for factor, level in zip(design.factors, levels, strict=True)
     ]
-    return Text("\n").join(lines + [Text("(emulated)")] * (cell.target.kind == "emulated"))
+    return Text("\n").join(lines + [Text("(emulated)")] * cell.target.emulated)
 
 
 def _blocks(runs: Sequence[FinishedRun], index: int, cell: Cell) -> str:

@@ -54,7 +54,7 @@ def target_row(target: "Target") -> dict[str, str]:
     endpoint = shown.get("url") or shown.get("base_url") or shown.get("provider")
     return {
         **{field: shown[field] for field in ("name", "kind", "hosting", "weights", "billing")},
-        "model": shown.get("model") or ("emulated-model" if target.kind == "emulated" else "-"),
+        "model": shown.get("model") or ("emulated-model" if target.emulated else "-"),
         "endpoint": endpoint or "started on loopback",
     }
 

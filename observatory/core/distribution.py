@@ -7,6 +7,8 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
+from observatory.core.targets.catalogue import kind_traits
+
 _ASIDE = re.compile(r"^(?P<package>.+?)\s*\((?P<aside>.+)\)$")
 _THIRD_PARTY = re.compile(r"^third[ -]party", re.I)
 
@@ -27,7 +29,7 @@ def served_by(
     if not engine:
         return None
     name = spelt(engine)
-    if kind in ("llamacpp", "emulated"):
+    if kind_traits(kind).bundled:
         return f"{name} ({version})" if version else name
     known = f"{name} {version}" if version else name
     return f"{known}, as it says of itself; its build is not known"

@@ -36,12 +36,12 @@ def prices_of(
     Raises BadInput where a target billed by tokens has no price and does not say `price: unknown`.
     """
     if target.billing == "hours":
-        rate = getattr(target, "rate", None)
+        rate = target.stated_rate
         return AppliedPrices() if rate is None else _of_rate(rate)
-    price = target.price
+    price = target.stated_price
     if isinstance(price, TokenPrices):
-        return _of_statement(price, "emulated" if target.kind == "emulated" else price.basis)
-    if price == "unknown" or target.kind == "emulated":
+        return _of_statement(price, "emulated" if target.emulated else price.basis)
+    if price == "unknown" or target.emulated:
         return AppliedPrices()
     if isinstance(target, ApiTarget):
         return _of_books(target, agreed, at or datetime.now(UTC))

@@ -12,6 +12,7 @@ from observatory.core.errors import BadInput
 from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
+from observatory.endpoints.opener import Opener
 from observatory.endpoints.url import address_of, key_source
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.provider import WIRE_OF, Provider, WireOffer, WireWord
@@ -22,7 +23,12 @@ def open_api(target: ApiTarget) -> OpenTarget:
     connection = api_connection(target)
     left_out = {"left_out": connection.omitted} if connection.omitted else {}
     facts = facts_of(
-        target, connection, engine=target.provider, provider=target.provider, settings=left_out
+        target,
+        connection,
+        engine=target.provider,
+        provider=target.provider,
+        settings=left_out,
+        on_this_host=False,
     )
     return OpenTarget(connection, facts)
 
@@ -144,3 +150,6 @@ def _key(target: ApiTarget, provider: Provider, offer: WireOffer) -> KeySource |
     if source is None:
         return None
     return msgspec.structs.replace(source, header=offer.key_header, prefix=offer.key_prefix)
+
+
+OPENER = Opener(lambda target, context: open_api(target), api_connection)

@@ -1,8 +1,9 @@
-"""The kinds of target, and the file that opens each: one line a kind, imported when it is needed.
+"""Opening a target of any kind: its kind names the file that does it, imported when it is needed.
 
-A new kind is a model in core.targets, a file in this folder, and a line here.
+A new kind is a line of core.targets.catalogue, its model, and a file in this room with an OPENER.
 """
 
+from importlib import import_module
 from typing import Any
 
 from observatory.connect.masking import Masker
@@ -12,14 +13,9 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.literal_secrets import names_a_secret
-from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
-from observatory.core.targets.emulated import EmulatedTarget
-from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.core.targets.url import UrlTarget
-from observatory.core.targets.vllm import VllmTarget
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, masked_facts
-from observatory.processes.free_port import check_port
+from observatory.endpoints.opened import OpenContext, OpenTarget, masked_facts
+from observatory.endpoints.opener import Opener
 
 __all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened_connection"]
 
@@ -32,7 +28,7 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
     """
     masker = masker_for(target, check_inputs(target))
     with hiding(masker):
-        opened = _open(target, context)
+        opened = _opener(target).open(target, context)
     opened.masker = masker
     opened.facts = masked_facts(opened.facts, masker)
     return opened
@@ -40,38 +36,18 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
 
 def masker_for(target: Target, connection: Connection) -> Masker:
     """Hides what a target is sent, and what the process of one that we start gets in its environment."""
-    given = target.environment if isinstance(target, VllmTarget) else {}
     own = [
         secret
-        for name, value in given.items()
+        for name, value in target.child_environment.items()
         if names_a_secret(name)
         for secret in secrets_in(name, value)
     ]
     return Masker([*secrets_of(connection), *own])
 
 
-def _open(target: Target, context: OpenContext) -> OpenTarget:
-    match target:
-        case LlamaCppTarget():
-            from observatory.endpoints.llamacpp import open_llamacpp
-
-            return open_llamacpp(target, context)
-        case VllmTarget():
-            from observatory.endpoints.vllm import open_vllm
-
-            return open_vllm(target, context)
-        case UrlTarget():
-            from observatory.endpoints.url import open_url
-
-            return open_url(target)
-        case ApiTarget():
-            from observatory.endpoints.api import open_api
-
-            return open_api(target)
-        case EmulatedTarget():
-            from observatory.endpoints.emulated import open_emulated
-
-            return open_emulated(target, context)
+def _opener(target: Target) -> Opener[Any]:
+    opener: Opener[Any] = import_module(target.opened_by).OPENER
+    return opener
 
 
 def check_inputs(target: Target) -> Connection:
@@ -82,30 +58,9 @@ def check_inputs(target: Target) -> Connection:
     missing or unusable. Nothing is sent, started or fetched. open_target does this first; where
     several targets are opened, do it for all of them before the first is.
     """
-    match target:
-        case LlamaCppTarget():
-            from observatory.endpoints.llamacpp import check_model
-
-            check_model(target)
-            if target.port:
-                check_port(target.port, f"target {target.name}")
-            connection = _own_connection(target)
-        case VllmTarget():
-            from observatory.endpoints.url import url_connection
-            from observatory.endpoints.vllm import check_vllm
-
-            check_vllm(target)
-            connection = _own_connection(target) if target.url is None else url_connection(target)
-        case UrlTarget():
-            from observatory.endpoints.url import url_connection
-
-            connection = url_connection(target)
-        case ApiTarget():
-            from observatory.endpoints.api import api_connection
-
-            connection = api_connection(target)
-        case EmulatedTarget():
-            connection = _own_connection(target)
+    opener = _opener(target)
+    opener.check(target)
+    connection: Connection = opener.connection(target)
     resolved_headers(connection)
     resolved_query(connection)
     if connection.scheme == "https":
@@ -115,21 +70,13 @@ def check_inputs(target: Target) -> Connection:
 
 def unopened_connection(target: Target) -> Connection:
     """How a target is spoken to that is not started here; BadInput for one that is."""
-    match target:
-        case ApiTarget():
-            from observatory.endpoints.api import api_connection
-
-            return api_connection(target)
-        case UrlTarget():
-            from observatory.endpoints.url import url_connection
-
-            return url_connection(target)
-        case _:
-            raise BadInput(
-                "its address is only known once it is started",
-                where=f"target {target.name}",
-                fix="leave --show out: it is started for the check and ended",
-            )
+    if target.runs_here:
+        raise BadInput(
+            "its address is only known once it is started",
+            where=f"target {target.name}",
+            fix="leave --show out: it is started for the check and ended",
+        )
+    return planned_connection(target)
 
 
 def asked_facts(target: Target) -> dict[str, Any]:
@@ -147,14 +94,17 @@ def asked_facts(target: Target) -> dict[str, Any]:
 
 def planned_connection(target: Target) -> Connection:
     """Return a target's connection as far as its file defines it; no key is read and nothing is opened."""
-    if isinstance(target, ApiTarget | UrlTarget):
-        return unopened_connection(target)
-    return _own_connection(target)
+    connection: Connection = _opener(target).connection(target)
+    return connection
 
 
-def _own_connection(target: LlamaCppTarget | VllmTarget | EmulatedTarget) -> Connection:
-    """Return the HTTP settings of a target that is started here, before it has an address."""
-    wire = target.wire if isinstance(target, EmulatedTarget) else "openai"
-    return connect(
-        target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="", wire=wire
-    )
+def installed_distribution(target: Target) -> str | None:
+    """Return the package that would serve a target that is started here, where it is known."""
+    found: str | None = _opener(target).distribution(target)
+    return found
+
+
+def computes_on_gpus(target: Target) -> bool:
+    """Return whether a target that is started here will compute on GPUs of this host."""
+    claims: bool = _opener(target).claims_gpus(target)
+    return claims

@@ -14,7 +14,8 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import open_workspace
 from observatory.emulator.emulator import EMULATED_MODEL, EmulatorConfig
 from observatory.emulator.requests import EMULATOR, TOKENIZER
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.opener import Opener
 from observatory.inputs.profile_files import load_profile
 from observatory.processes.server_child import ServerChild
 
@@ -45,6 +46,7 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
             base_path="/v1",
             model=EMULATED_MODEL,
             wire=target.wire,
+            transport=target.transport,
         )
         facts = facts_of(
             target,
@@ -66,3 +68,6 @@ def _settings(profile: Profile) -> dict[str, Any]:
     if profile.imitates is not None:
         settings["imitates"] = profile.imitates.sentence()
     return settings
+
+
+OPENER = Opener(open_emulated, lambda target: own_connection(target, target.wire))

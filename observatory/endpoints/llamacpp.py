@@ -17,7 +17,8 @@ from observatory.core.connection import Connection
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.opener import Opener
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.engines.llamacpp_server import LlamaCppConfig, settings_of
 from observatory.models import models
@@ -28,6 +29,7 @@ from observatory.models.gguf import (
     weight_format,
 )
 from observatory.models.weights import hash_file
+from observatory.processes.free_port import check_port
 from observatory.processes.server_child import ServerChild
 
 _ERROR_LINE = re.compile(r"^[\d.]+ E ")  # llama.cpp: time, level, then source and message
@@ -132,6 +134,13 @@ def check_model(target: LlamaCppTarget) -> None:
         _check_format(target)
 
 
+def check_llamacpp(target: LlamaCppTarget) -> None:
+    """BadInput as check_model; EnvironmentFailed where its port is taken."""
+    check_model(target)
+    if target.port:
+        check_port(target.port, f"target {target.name}")
+
+
 def _check_format(target: LlamaCppTarget) -> None:
     known = models.MODELS[target.model]
     if known.format != "gguf":
@@ -189,3 +198,6 @@ def _described(ready: dict[str, Any], metadata: dict[str, Any], path: Path) -> d
 def _build(ready: dict[str, Any]) -> str:
     """llama.cpp's own version: the number of its build and the commit."""
     return f"b{ready['build']['build_number']}-{ready['build']['commit']}"
+
+
+OPENER = Opener(open_llamacpp, own_connection, check_llamacpp)

@@ -18,13 +18,8 @@ from observatory.core.addresses import is_loopback
 from observatory.core.connection import Connection, KeySource, Throttle
 from observatory.core.errors import BadInput
 from observatory.core.run import TargetFacts
-from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
-from observatory.core.targets.emulated import EmulatedTarget
-from observatory.core.targets.identity import Wire
-from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.core.targets.url import UrlTarget
-from observatory.core.targets.vllm import VllmTarget
+from observatory.core.targets.identity import Transport, Wire
 from observatory.core.throttling import Throttling
 from observatory.processes.kept_child import KeptChild
 from observatory.processes.server_child import ServerChild
@@ -100,6 +95,7 @@ def connect(
     max_tokens_field: str = "max_tokens",
     models: Sequence[str] = (),
     wire: Wire = "openai",
+    transport: Transport = "lean",
 ) -> Connection:
     """Return the connection to a target at this address, with the HTTP settings of its file.
 
@@ -130,7 +126,7 @@ def connect(
         throttle=_throttle(target.throttling),
         models=list(models),
         wire=wire,
-        transport="lean" if isinstance(target, LlamaCppTarget | VllmTarget) else target.transport,
+        transport=transport,
     )
 
 
@@ -165,8 +161,7 @@ def facts_of(
         "proxy": proxy_shown(connection),
         "throttling": _stated_throttle(connection.throttle),
     }
-    price = None if isinstance(target, LlamaCppTarget | VllmTarget) else target.price
-    rate = target.rate if isinstance(target, LlamaCppTarget | VllmTarget | UrlTarget) else None
+    price, rate = target.stated_price, target.stated_rate
     fields: dict[str, Any] = {
         "name": target.name,
         "kind": target.kind,
@@ -177,7 +172,7 @@ def facts_of(
         "license": target.license,
         "tokenizer": target.tokenizer,
         "endpoint": connection.endpoint,
-        "emulated": isinstance(target, EmulatedTarget),
+        "emulated": target.emulated,
         "settings": {name: value for name, value in stated.items() if value} | (settings or {}),
         "price": None if price is None or price == "unknown" else price.model_dump(mode="json"),
         "rate": None if rate is None else rate.model_dump(mode="json"),
@@ -185,7 +180,7 @@ def facts_of(
         "transport": connection.transport,
         "service_tier": connection.service_tier,
         "throttling": connection.throttle.policy,
-        "on_this_host": not isinstance(target, ApiTarget) and is_loopback(connection.host),
+        "on_this_host": is_loopback(connection.host),
     }
     return TargetFacts(**(fields | known))
 
@@ -227,3 +222,10 @@ def _file(target: str, field: str, path: Path | None) -> str | None:
     if not whole.is_file():
         raise BadInput(f"{field}: there is no such file: {path}", where=f"target {target}")
     return str(whole)
+
+
+def own_connection(target: Target, wire: Wire = "openai") -> Connection:
+    """Return what a target that is started here says of HTTP, before it has an address: port 0, no model."""
+    return connect(
+        target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="", wire=wire
+    )

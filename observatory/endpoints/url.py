@@ -16,18 +16,23 @@ from observatory.core.connection import Connection, KeySource
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.catalogue import Target
 from observatory.core.targets.url import UrlTarget
-from observatory.core.targets.vllm import VllmTarget
 from observatory.emulator.requests import EMULATOR
 from observatory.endpoints.opened import OpenTarget, connect, facts_of
+from observatory.endpoints.opener import Opener
 from observatory.endpoints.quick_listing import owned_models, quick_models, shown_name
 from observatory.endpoints.self_description import SelfDescription, describe
 
 
-def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
-    """Return the opened target. Raise BadInput where it names no model and lists none or several."""
-    connection = url_connection(target)
-    if target.model is None:
+def open_url(target: UrlTarget) -> OpenTarget:
+    """Open the target as open_found does."""
+    return open_found(target, target.model, url_connection(target))
+
+
+def open_found(target: Target, model: str | None, connection: Connection) -> OpenTarget:
+    """Return the target that runs at `connection`. Raise BadInput where it names no model and lists none or several."""
+    if model is None:
         owned = owned_models(connection)
         only = _only_model(target, owned, masker_of(connection))
         connection = msgspec.structs.replace(connection, model=only)
@@ -51,19 +56,9 @@ def open_url(target: UrlTarget | VllmTarget) -> OpenTarget:
     return OpenTarget(connection, facts)
 
 
-def url_connection(target: UrlTarget | VllmTarget) -> Connection:
+def url_connection(target: UrlTarget) -> Connection:
     """How it is spoken to; the model is "" where the target names none."""
-    scheme, host, port, base_path = address_of(target.url or "", f"target {target.name}")
-    if isinstance(target, VllmTarget):
-        return connect(
-            target,
-            scheme=scheme,
-            host=host,
-            port=port,
-            base_path=base_path,
-            model=target.model or "",
-            models=target.ask,
-        )
+    scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
     return connect(
         target,
         scheme=scheme,
@@ -75,6 +70,7 @@ def url_connection(target: UrlTarget | VllmTarget) -> Connection:
         stream_usage=target.stream_usage,
         max_tokens_field=target.max_tokens_field,
         wire=target.wire,
+        transport=target.transport,
     )
 
 
@@ -132,9 +128,7 @@ def _name(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _only_model(
-    target: UrlTarget | VllmTarget, owned: dict[str, str | None] | None, masker: Masker
-) -> str:
+def _only_model(target: Target, owned: dict[str, str | None] | None, masker: Masker) -> str:
     listed = None if owned is None else sorted(owned)
     if listed is not None and len(listed) == 1:
         return listed[0]
@@ -149,3 +143,6 @@ def _only_model(
         where=f"target {target.name}",
         fix="name one with model: (or --model)",
     )
+
+
+OPENER = Opener(lambda target, context: open_url(target), url_connection)

@@ -19,10 +19,11 @@ from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.vllm import VllmTarget
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of
+from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.opener import Opener
 from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.self_description import cache_config, engine_version
-from observatory.endpoints.url import open_url
+from observatory.endpoints.url import address_of, open_found
 from observatory.endpoints.vllm_adapters import FoundAdapter, check_adapters, find_adapters
 from observatory.endpoints.vllm_model import ServedModel, check_model, facts_of_model, find_model
 from observatory.engines import vllm_log
@@ -34,7 +35,12 @@ from observatory.engines.vllm_command import (
     environment_of,
     recorded_environment,
 )
-from observatory.engines.vllm_executable import VllmCommand, command_of
+from observatory.engines.vllm_executable import (
+    VllmCommand,
+    command_of,
+    computes_on_gpus,
+    installed_distribution,
+)
 from observatory.processes.free_port import HOST, HeldPort, check_port
 from observatory.processes.kept_child import KeptChild
 
@@ -63,7 +69,7 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
     wrongly: the message has vLLM's own reason, and the end of its log is printed.
     """
     if target.url is not None:
-        return open_url(target)
+        return open_found(target, target.model, _connection(target))
     plan = _plan(target, context.say)
     deadline_s = time.monotonic() + target.start_timeout
     with HeldPort(target.port) as held:
@@ -235,3 +241,21 @@ def _facts(
         quantization=resolved["quantization"] or model.quantization,
         settings={name: value for name, value in settings.items() if value is not None},
     )
+
+
+def _connection(target: VllmTarget) -> Connection:
+    if target.url is None:
+        return own_connection(target)
+    scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
+    return connect(
+        target,
+        scheme=scheme,
+        host=host,
+        port=port,
+        base_path=base_path,
+        model=target.model or "",
+        models=target.ask,
+    )
+
+
+OPENER = Opener(open_vllm, _connection, check_vllm, installed_distribution, computes_on_gpus)

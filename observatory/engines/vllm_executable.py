@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from observatory.core.errors import BadInput
-from observatory.core.targets.catalogue import Target
 from observatory.core.targets.vllm import VllmTarget
 from observatory.engines.installed import find_engine
 from observatory.engines.requirement import ENGINES, PROJECTS
@@ -46,9 +45,9 @@ def command_of(target: VllmTarget) -> VllmCommand:
     return VllmCommand(path, title, None, build)
 
 
-def installed_distribution(target: Target) -> str | None:
-    """What would serve a vLLM that we start; None of any other target, or where it is not known."""
-    if not isinstance(target, VllmTarget) or target.url is not None:
+def installed_distribution(target: VllmTarget) -> str | None:
+    """What would serve a vLLM that we start; None of one at a URL, or where it is not known."""
+    if target.url is not None:
         return None
     try:
         return command_of(target).distribution
@@ -56,9 +55,9 @@ def installed_distribution(target: Target) -> str | None:
         return None
 
 
-def computes_on_gpus(target: Target) -> bool:
+def computes_on_gpus(target: VllmTarget) -> bool:
     """Whether a target is a vLLM that we start and that is not known to be a CPU build."""
-    if not isinstance(target, VllmTarget) or target.url is not None:
+    if target.url is not None:
         return False
     return command_of(target).build != "cpu"
 

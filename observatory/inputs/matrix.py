@@ -32,7 +32,6 @@ _NO_FACTOR = frozenset(
     }
 )
 """Fields in which two targets may differ without measuring differently."""
-_ENGINES = {"llamacpp": "llama.cpp", "vllm": "vLLM", "emulated": "emulator"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +299,7 @@ def _factors(settings: list[Setting], targets: list[Target]) -> list[dict[str, A
     several_kinds = len({target.kind for target in targets}) > 1
     for found, target in zip(fields, targets, strict=True):
         if several_kinds:
-            found["engine"] = found.get("engine") or _ENGINES.get(target.kind, target.kind)
+            found["engine"] = found.get("engine") or target.engine_title or target.kind
         for other, its in zip(targets, fields, strict=True):
             if other.kind == target.kind:
                 for name in its:

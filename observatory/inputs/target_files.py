@@ -104,29 +104,10 @@ def resolve_target(target: Target, folder: Path, scenarios: Iterable[Path], wher
         path = getattr(target, field, None)
         if path is not None:
             changes[field] = folder / path.expanduser()
-    if target.kind == "llamacpp" and target.model.endswith(".gguf"):
-        changes["model"] = str(folder / Path(target.model).expanduser())
-    if target.kind == "vllm":
-        if target.model is not None and target.url is None:
-            changes["model"] = _local(target.model, folder)
-        changes["adapters"] = [
-            adapter.model_copy(update={"path": _local(adapter.path, folder)})
-            for adapter in target.adapters
-        ]
-        if target.executable is not None and len(target.executable.parts) > 1:
-            changes["executable"] = folder / target.executable.expanduser()
-    if target.kind == "emulated" and isinstance(target.profile, str):
+    changes |= target.local_files(folder)
+    if isinstance(target.latency_profile, str):
         try:
-            changes["profile"] = load_profile(target.profile, scenarios, folder)
+            changes["profile"] = load_profile(target.latency_profile, scenarios, folder)
         except BadInput as error:
             raise BadInput(f"profile: {error}", where=where) from error
     return target.model_copy(update=changes)
-
-
-def _local(model: str, folder: Path) -> str:
-    """Absolute where it is a path or names a folder that is there; a hub id or a known name stays.
-
-    vLLM reads `org/name` as a folder where there is one, and as a hub id where there is none.
-    """
-    path = folder / Path(model).expanduser()
-    return str(path) if model.startswith((".", "/", "~")) or path.is_dir() else model

@@ -21,16 +21,12 @@ from observatory.analysis.limit_reading import (
 )
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.scenario import Scenario
-from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
-from observatory.core.targets.emulated import EmulatedTarget
-from observatory.core.targets.url import UrlTarget
 from observatory.core.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
-from observatory.endpoints.api import offer_of, provider_of
+from observatory.endpoints.catalogue import planned_connection
 from observatory.limits.limit_steps import Bounds, Ended, History, Step, next_step
-from observatory.providers.provider import WIRE_OF
 from observatory.runner.campaign import run_campaign
 from observatory.runner.progress import Observer
 from observatory.runner.sitting import Request
@@ -206,12 +202,7 @@ def _request(probe: Probe, step: Step, history: History) -> Request:
 
 def _least_output(target: Target) -> int:
     """Tokens of every answer: as few as the target's wire takes a limit of."""
-    if isinstance(target, ApiTarget):
-        word, _ = offer_of(target, provider_of(target))
-        return WIRES[WIRE_OF[word]].least_output
-    if isinstance(target, UrlTarget | EmulatedTarget):
-        return WIRES[target.wire].least_output
-    return 1
+    return WIRES[planned_connection(target).wire].least_output
 
 
 def requested(probe: Probe, step: Step, history: History) -> dict[str, Any]:

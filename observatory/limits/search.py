@@ -90,7 +90,7 @@ def find_limits(
 
 def check_money(workspace: Workspace, target: Target, bounds: SearchBounds) -> None:
     """Raise BadInput where a target billed by tokens has no cap in dollars, nor in requests without a price."""
-    if target.kind == "emulated" or target.billing != "tokens" or bounds.usd is not None:
+    if target.emulated or target.billing != "tokens" or bounds.usd is not None:
         return
     if prices_of(target, agreed=agreed_prices(workspace)).output_usd_per_token is not None:
         raise BadInput(

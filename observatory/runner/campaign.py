@@ -24,8 +24,7 @@ from observatory.core.plan import Plan
 from observatory.core.private_folders import sweep_private_folders
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
-from observatory.endpoints.catalogue import check_inputs
-from observatory.engines.vllm_executable import computes_on_gpus
+from observatory.endpoints.catalogue import check_inputs, computes_on_gpus
 from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
@@ -36,7 +35,7 @@ from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
 from observatory.runner.pace import Pace
-from observatory.runner.preflight import Preflight, check_before_start, started_by_us
+from observatory.runner.preflight import Preflight, check_before_start
 from observatory.runner.progress import Observer
 from observatory.runner.quoting import CampaignQuote, quote_request
 from observatory.runner.recovery import recover_crashed_runs
@@ -277,7 +276,7 @@ def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Pre
 
 def _check_claims(request: Request) -> None:
     """GPUs and ports: there, free, and not wanted by two that are up together."""
-    started = [target for target in request.targets if started_by_us(target)]
+    started = [target for target in request.targets if target.runs_here]
     if request.design is None or request.design.together:
         check_ports_apart(started)
     computing = [target for target in started if computes_on_gpus(target)]

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.targets.catalogue import Target
-from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.core.targets.vllm import VllmTarget
 from observatory.telemetry.machine.gpu_inventory import Gpu
 
 IDLE_BYTES = 1_000 * 2**20
@@ -23,33 +21,35 @@ def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -
     A target that names none uses the first ones, as many as share each of its layers: of those that
     CUDA_VISIBLE_DEVICES shows it (visible: our own, which it inherits), else of all.
     """
-    if not isinstance(target, VllmTarget) or target.url is not None:
+    use = target.gpu_use
+    if use is None or not target.runs_here:
         return []
-    if not gpus and target.gpus is None:
+    if not gpus and use.named is None:
         return []  # a CPU build's parallelism is over NUMA nodes
     whole = [gpu for gpu in gpus if "/" not in gpu.name]
-    shown = target.environment.get(VISIBLE, visible)
-    if target.gpus is None and shown is not None:
-        names = shown.split(",")[: target.tensor_parallel_size]
+    shown = visible if use.visible is None else use.visible
+    if use.named is None and shown is not None:
+        names = shown.split(",")[: use.count]
         return [gpu for name in names for gpu in _matching(name.strip(), gpus)[:1]]
-    if target.gpus is None:
-        claimed = whole[: target.tensor_parallel_size]
-        if len(claimed) < target.tensor_parallel_size:
-            raise _too_few(target, len(whole))
+    if use.named is None:
+        claimed = whole[: use.count]
+        if len(claimed) < use.count:
+            raise _too_few(target, use.count, len(whole))
         return claimed
     return named_gpus(target, gpus)
 
 
-def named_gpus(target: VllmTarget, gpus: Sequence[Gpu]) -> list[Gpu]:
+def named_gpus(target: Target, gpus: Sequence[Gpu]) -> list[Gpu]:
     """Those that a target names; BadInput where one is not here."""
-    return [_named(target, name, gpus) for name in target.gpus or []]
+    named = (target.gpu_use.named if target.gpu_use is not None else None) or []
+    return [_named(target, name, gpus) for name in named]
 
 
 def check_ports_apart(targets: Sequence[Target]) -> None:
     """BadInput where two targets that are up at the same time name one port."""
     taken: dict[int, str] = {}
     for target in targets:
-        port = target.port if isinstance(target, VllmTarget | LlamaCppTarget) else 0
+        port = target.fixed_port
         if port and port in taken:
             raise BadInput(
                 f"{taken[port]} and {target.name} both want port {port}",
@@ -80,13 +80,12 @@ def check_together(
 
     They may where each gives gpu_memory_utilization and these are at most 1 together.
     """
-    users: dict[str, list[VllmTarget]] = {}
+    users: dict[str, list[Target]] = {}
     for target in targets:
-        if isinstance(target, VllmTarget):
-            for gpu in claims_of(target, gpus, visible):
-                users.setdefault(gpu.name, []).append(target)
+        for gpu in claims_of(target, gpus, visible):
+            users.setdefault(gpu.name, []).append(target)
     for name, sharing in users.items():
-        shares = [target.gpu_memory_utilization for target in sharing]
+        shares = [use.memory_share for target in sharing if (use := target.gpu_use) is not None]
         if len(sharing) < 2 or (None not in shares and sum(filter(None, shares)) <= 1):
             continue
         raise BadInput(
@@ -98,7 +97,7 @@ def check_together(
         )
 
 
-def _named(target: VllmTarget, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
+def _named(target: Target, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
     found = _matching(str(name), gpus)
     if len(found) == 1:
         return found[0]
@@ -117,9 +116,9 @@ def _matching(name: str, gpus: Sequence[Gpu]) -> list[Gpu]:
     return [gpu for gpu in gpus if name and gpu.uuid is not None and gpu.uuid.startswith(name)]
 
 
-def _too_few(target: VllmTarget, there: int) -> BadInput:
+def _too_few(target: Target, asked: int, there: int) -> BadInput:
     return BadInput(
-        f"tensor_parallel_size is {target.tensor_parallel_size}, and this machine has {there} "
+        f"tensor_parallel_size is {asked}, and this machine has {there} "
         f"GPU{'' if there == 1 else 's'}",
         where=f"target {target.name}",
         fix=f"set tensor_parallel_size to {there} or less",

@@ -84,7 +84,7 @@ def _gave_up(sample: Sample) -> bool:
 
 
 def _may_be_read(member: Member) -> bool:
-    return member.opened is not None and member.target.kind not in ("emulated", "api")
+    return member.opened is not None and member.target.energy == "sensed"
 
 
 def _first_readings(sampler: SamplerHandle, telemetry: Telemetry) -> list[Sample]:

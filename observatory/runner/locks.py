@@ -24,20 +24,7 @@ _LOOK_S = 0.05
 
 def lock_name(target: Target) -> str:
     """What is locked: a URL for endpoints, the name for what the observatory starts itself."""
-    match target.kind:
-        case "url":
-            what = target.url
-        case "vllm" if target.url is not None:
-            return _hash(f"url|{target.url}")  # the same endpoint, by either kind
-        case "api":
-            what = f"{target.base_url or target.provider}/{target.model}"
-        case _:
-            what = target.name
-    return _hash(f"{target.kind}|{what}")
-
-
-def _hash(what: str) -> str:
-    return hashlib.sha256(what.encode()).hexdigest()[:16]
+    return hashlib.sha256(target.lock_subject.encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
-from observatory.core.targets.vllm import VllmTarget
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import (
@@ -32,7 +31,6 @@ from observatory.runner.masked_logs import (
     mask_logs_of_the_dead,
     note_secrets,
 )
-from observatory.runner.preflight import started_by_us
 from observatory.runner.sitting import Member, Sitting
 from observatory.store.manifest import create_run, write_manifest
 from observatory.store.run_lock import hold_lock
@@ -56,7 +54,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
         hosting=target.hosting,
         weights=target.weights,
         billing=target.billing,
-        emulated=target.kind == "emulated",
+        emulated=target.emulated,
         price=prices.to_dict(),
         cost_basis=prices.basis,
         throttling=(target.throttling or scenario.throttling).policy,
@@ -117,7 +115,7 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
     )
     context = OpenContext(log_folder=member.folder / LOG_FOLDER, say=sitting.campaign.observer.say)
     opened = open_things.enter_context(open_target(member.target, context))
-    if not started_by_us(member.target):
+    if not member.target.runs_here:
         from observatory.endpoints.check import check_target
 
         check_target(opened, sitting.campaign.plan.request)
@@ -135,17 +133,18 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
 
 
 def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
-    """The GPUs that it names, a UUID too, as the sensors call them; also of a vLLM that is found by its
+    """The GPUs that it names, a UUID too, as the sensors call them; also of an engine that is found by its
     url. Of a slice (MIG) nothing: it has no meter of its own, and what its GPU draws is not all the
     target's."""
-    if not isinstance(target, VllmTarget) or not target.gpus or not on_this_host:
+    use = target.gpu_use
+    if use is None or not use.named or not on_this_host:
         return {}
     try:
         named = named_gpus(target, read_gpus() or [])
     except BadInput:  # no driver answers here, and the engine came up nevertheless
         named = []
     devices = [gpu.name for gpu in named if "/" not in gpu.name]
-    return {"gpus": target.gpus, "gpu_devices": devices}
+    return {"gpus": use.named, "gpu_devices": devices}
 
 
 def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":

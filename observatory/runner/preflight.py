@@ -27,17 +27,6 @@ OWN_FILES = 128
 Locust worker was seen with about 40."""
 
 
-def started_by_us(target: Target) -> bool:
-    """Whether its server is a process of ours, with our limits."""
-    match target.kind:
-        case "emulated" | "llamacpp":
-            return True
-        case "vllm":
-            return target.url is None
-        case _:
-            return False
-
-
 @dataclass(frozen=True, slots=True)
 class Preflight:
     """open_files: descriptors that one process needs at the most; warnings: a sentence each."""
@@ -152,7 +141,7 @@ def check_open_files(
 def files_needed(stage: StagePlan, targets: list[Target], processes: int) -> int:
     """Descriptors of the process that needs most: a worker's share, or a server of ours with all."""
     wanted = _connections(stage, targets)
-    served = any(started_by_us(target) for target in targets)
+    served = any(target.runs_here for target in targets)
     return (wanted if served else -(-wanted // processes)) + OWN_FILES
 
 

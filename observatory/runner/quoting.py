@@ -11,7 +11,6 @@ from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
 from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
-from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
@@ -105,7 +104,7 @@ def quote_request(workspace: Workspace, request: Request, plan: Plan) -> Campaig
             plan,
             prices_of(target, agreed=agreed),
             request.scenario.budget,
-            emulated=target.kind == "emulated",
+            emulated=target.emulated,
             limits=limits_of(target, request.scenario),
             earlier=earlier,
             speed=speed_of(target, workspace),
@@ -128,9 +127,9 @@ def limits_of(target: Target, scenario: Scenario) -> Limits:
 
 def speed_of(target: Target, workspace: Workspace) -> Speed:
     """How fast a target is taken to be where no run says it: an emulated one as its profile says."""
-    if not isinstance(target, EmulatedTarget):
+    profile = target.latency_profile
+    if profile is None:
         return ASSUMED_SPEED
-    profile = target.profile
     if isinstance(profile, str):
         profile = load_profile(profile, workspace.scenarios)
     return Speed(

@@ -3,11 +3,7 @@
 from contextlib import ExitStack
 
 from observatory.core.connection import Connection
-from observatory.core.targets.api import ApiTarget
-from observatory.core.targets.catalogue import Target
 from observatory.core.targets.identity import BESIDE_API
-from observatory.core.targets.url import UrlTarget
-from observatory.core.targets.vllm import VllmTarget
 from observatory.runner.sitting import Sitting
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
 from observatory.telemetry.machine.listening import listeners
@@ -21,12 +17,12 @@ def start_sensors(sitting: Sitting, open_things: ExitStack) -> SamplerHandle:
     told = {
         f"engine:{member.target.name}": member.opened.connection
         for member in sitting.members
-        if member.opened is not None and metrics_url(member.target) is not None
+        if member.opened is not None and member.target.engine_page is not None
     }
     pages = {
         f"engine:{member.target.name}": url
         for member in sitting.members
-        if (url := metrics_url(member.target)) not in (None, BESIDE_API)
+        if (url := member.target.engine_page) not in (None, BESIDE_API)
     }
     sampler = start_sampler(
         campaign.folder,
@@ -42,7 +38,7 @@ def start_sensors(sitting: Sitting, open_things: ExitStack) -> SamplerHandle:
             continue
         if member.opened.process_id is not None:
             sampler.watch(f"engine:{member.target.name}", member.opened.process_id)
-        elif isinstance(member.target, UrlTarget):
+        elif member.target.foreign_server:
             _watch_server(sampler, member.target.name, member.opened.connection)
     return sampler
 
@@ -52,10 +48,3 @@ def _watch_server(sampler: SamplerHandle, name: str, connection: Connection) -> 
     pids = listeners(connection.host, connection.port)
     for place, pid in enumerate([SERVER_UNKNOWN] if pids is None else pids):
         sampler.watch(f"{SERVER_ROLE}{name}:{place}", pid)
-
-
-def metrics_url(target: Target) -> str | None:
-    """Where the target's engine tells of itself; None where it is not to be asked, as a provider is not."""
-    if isinstance(target, UrlTarget | VllmTarget):
-        return target.metrics_url
-    return None if isinstance(target, ApiTarget) else BESIDE_API

@@ -55,7 +55,7 @@ def check_may_spend(
 
     An emulated target spends nothing and needs none; a cap that it has is kept all the same.
     """
-    emulated = target.kind == "emulated"
+    emulated = target.emulated
     if target.billing != "tokens":
         return
     if not emulated and budget.usd is None and budget.requests is None:

@@ -7,13 +7,12 @@ import json
 from typing import Any
 
 from observatory.core.distribution import served_by
+from observatory.core.targets.catalogue import kind_traits
 from observatory.presentation.figures import Row
 
 _HIDDEN_SETTINGS = frozenset({"headers", "query", "extra_body", "api_key", "environment"})
 """Settings that say how the endpoint is spoken to, or that may hold what is nobody's business."""
 _BILLIONS, _MILLIONS = 1e9, 1e6
-STARTED_KINDS = frozenset({"llamacpp", "vllm"})
-"""Kinds of target that the observatory starts itself, unless their file gives a url."""
 
 
 def engine_name(run: Row) -> str | None:
@@ -149,7 +148,7 @@ def _seconds(value: Any) -> str | None:
 
 def _log(run: Row) -> str | None:
     """Where the log of an engine that we started lies, from the results folder."""
-    if run["target_kind"] not in STARTED_KINDS or not run["folder"]:
+    if not kind_traits(run["target_kind"]).keeps_log or not run["folder"]:
         return None
     targets = json.loads(run["scenario_json"] or "{}").get("targets") or []
     own = [one for one in targets if isinstance(one, dict) and one.get("name") == run["target"]]

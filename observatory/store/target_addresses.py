@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from observatory.core.targets.catalogue import kind_traits
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error
 from observatory.store.manifest import MANIFEST_NAME, run_folders
@@ -23,7 +24,6 @@ _KEY_BYTES = 32
 _HASH_DIGITS = 16
 NAME_DIGITS = 4
 """Of the hash, after the name of a model that another address serves, too."""
-_ADDRESSED = ("url", "api")
 
 
 class _Target(msgspec.Struct):
@@ -109,7 +109,7 @@ def uses_of_names(workspace: Workspace) -> dict[str, list[Use]]:
         if told is None:
             continue
         target, address = told.target, ""
-        if target.kind in _ADDRESSED or target.address_hash:
+        if kind_traits(target.kind).addressed or target.address_hash:
             address = target.address_hash or ""
             if not address and target.endpoint:  # of a version that stored no hash
                 address = address_hash(workspace, target.endpoint)

@@ -11,6 +11,7 @@ from observatory.core.journal import encode_entry
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
+from observatory.core.targets.catalogue import kind_traits
 from observatory.runner import idle
 from observatory.runner.idle import counters_settled, energy_readings, rest
 from observatory.store.manifest import read_manifest
@@ -84,7 +85,7 @@ def member(folder: Path, *, kind: str = "llamacpp", dead: str | None = None, **t
     place.mkdir()
     given = {"on_this_host": True, **target}
     return SimpleNamespace(
-        target=SimpleNamespace(kind=kind, name=kind),
+        target=SimpleNamespace(kind=kind, name=kind, energy=kind_traits(kind).energy),
         opened=SimpleNamespace(alive=lambda: dead),
         folder=place,
         manifest=manifest(target=facts(**given)),

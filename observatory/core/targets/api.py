@@ -1,7 +1,7 @@
 """A target of a provider of the catalogue, as a person writes it."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,11 @@ from observatory.core.token_prices import TokenPrices
 
 class ApiTarget(TargetIdentity):
     """A provider of the catalogue, billed by tokens."""
+
+    opened_by: ClassVar[str] = "observatory.endpoints.api"
+    energy: ClassVar[Literal["sensed", "modelled", "none"]] = "modelled"
+    addressed: ClassVar[bool] = True
+    keeps_log: ClassVar[bool] = False
 
     kind: Literal["api"]
     provider: str = Field(description="a provider of the catalogue, e.g. openai")
@@ -45,3 +50,23 @@ class ApiTarget(TargetIdentity):
     def _one_key(self) -> Self:
         one_key_source(self.api_key_env, self.api_key_file)
         return self
+
+    @property
+    def runs_here(self) -> bool:
+        """Return False."""
+        return False
+
+    @property
+    def lock_subject(self) -> str:
+        """Return its address or provider, and the model."""
+        return f"{self.kind}|{self.base_url or self.provider}/{self.model}"
+
+    @property
+    def engine_page(self) -> str | None:
+        """Return None: a provider's engine has no page for its customers."""
+        return None
+
+    @property
+    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
+        """Return price."""
+        return self.price

@@ -1,6 +1,6 @@
 """An emulated target as a person writes it."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,13 @@ from observatory.core.token_prices import TokenPrices
 
 class EmulatedTarget(TargetIdentity):
     """A seeded stand-in on loopback; everything from it is marked emulated wherever it is shown."""
+
+    opened_by: ClassVar[str] = "observatory.endpoints.emulated"
+    engine_title: ClassVar[str | None] = "emulator"
+    emulated: ClassVar[bool] = True
+    energy: ClassVar[Literal["sensed", "modelled", "none"]] = "none"
+    bundled: ClassVar[bool] = True
+    keeps_log: ClassVar[bool] = False
 
     kind: Literal["emulated"]
     profile: Profile | str = Field(
@@ -38,3 +45,13 @@ class EmulatedTarget(TargetIdentity):
         if "emulated" not in name:
             raise ValueError("the name of an emulated target must contain 'emulated'")
         return name
+
+    @property
+    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
+        """Return price."""
+        return self.price
+
+    @property
+    def latency_profile(self) -> Profile | str | None:
+        """Return profile."""
+        return self.profile

@@ -4,14 +4,18 @@ This knows nothing of how a target is opened; `endpoints` does.
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from observatory.core.addresses import page_url
 from observatory.core.literal_secrets import no_literal_secret
+from observatory.core.machine_money import MachineRate
+from observatory.core.profile import Profile
 from observatory.core.strict import Strict
+from observatory.core.targets.gpu_use import GpuUse
 from observatory.core.throttling import Throttling
+from observatory.core.token_prices import TokenPrices
 from observatory.core.units import PositiveDuration, Rate
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -88,13 +92,96 @@ class HttpOptions(Strict):
 
 
 class TargetIdentity(HttpOptions):
-    """What every target states of itself."""
+    """What every target states of itself, and the traits that code outside its kind's files asks.
+
+    The defaults are those of an engine that is started here; a kind overrides what differs.
+    """
 
     name: str = Field(pattern=NAME, description="how rows and pages name it")
     tokenizer: str | None = Field(
         default=None, description="its tokenizer's name, for per-token figures"
     )
     license: str | None = Field(default=None, description="SPDX id or name of the weights' licence")
+
+    if TYPE_CHECKING:  # fields of every kind, each with its own values and default
+        kind: str
+        hosting: Literal["self", "managed"]
+        weights: Literal["open", "closed"]
+        billing: Literal["hours", "tokens"]
+
+    opened_by: ClassVar[str]
+    """The module whose OPENER opens targets of this kind; imported when one is opened."""
+    engine_title: ClassVar[str | None] = None
+    """The engine's name as its project writes it; None where the kind does not tell the engine."""
+    emulated: ClassVar[bool] = False
+    """Whether it is a stand-in of ours: no figure of it is of a real service, and nothing is paid."""
+    energy: ClassVar[Literal["sensed", "modelled", "none"]] = "sensed"
+    """Where figures of its energy come from: sensors, a model of its answers, or nowhere."""
+    addressed: ClassVar[bool] = False
+    """Whether targets of this kind always have an address that somebody else gave them."""
+    foreign_server: ClassVar[bool] = False
+    """Whether somebody else started its server, so that its processes and cores are not known."""
+    bundled: ClassVar[bool] = False
+    """Whether its engine comes with the observatory's own packages, so that its version names its build."""
+    keeps_log: ClassVar[bool] = True
+    """Whether a log of the engine lies in the run's folder where the observatory started it."""
+    metric_names: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Metric of ours -> the engine's names for it on its Prometheus page, newest first, where
+    telemetry's own table (sensors.engine_names) does not have them."""
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether its server is a process that the observatory starts and stops."""
+        return True
+
+    @property
+    def lock_subject(self) -> str:
+        """What is locked while it is measured: what two targets of any kinds may have in common."""
+        return f"{self.kind}|{self.name}"
+
+    @property
+    def engine_page(self) -> str | None:
+        """Address of its engine's Prometheus page: BESIDE_API, a URL, or None where there is none."""
+        return BESIDE_API
+
+    @property
+    def fixed_port(self) -> int:
+        """The port on loopback that its file reserves; 0 for none."""
+        return 0
+
+    @property
+    def child_environment(self) -> dict[str, str]:
+        """Variables that its file gives to the process of its engine."""
+        return {}
+
+    @property
+    def gpu_use(self) -> GpuUse | None:
+        """The GPUs that it uses; None for a kind whose file has no word on them."""
+        return None
+
+    @property
+    def stated_rate(self) -> MachineRate | None:
+        """What an hour of its machine costs, as stated."""
+        return None
+
+    @property
+    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
+        """What its tokens cost, as stated; None where nothing is."""
+        return None
+
+    @property
+    def latency_profile(self) -> Profile | str | None:
+        """The delays that it is made with, or their profile's name; None for a real service."""
+        return None
+
+    def local_files(self, folder: Path) -> dict[str, Any]:
+        """Return the kind's own fields whose relative paths count from `folder`, as absolute paths."""
+        return {}
+
+    @staticmethod
+    def computes_on_gpu(settings: dict[str, Any], distribution: str | None) -> bool:
+        """Return whether a run with these stored settings and this build needed a GPU's energy to be read."""
+        return False
 
 
 def one_key_source(variable: str | None, file: Path | None) -> None:
@@ -109,7 +196,7 @@ def check_sdk_speaks(transport: Transport, wire: Wire) -> None:
         raise ValueError("transport: sdk is the openai package, which has no wire: messages")
 
 
-def metrics_page(url: str | None) -> str | None:
+def checked_page(url: str | None) -> str | None:
     """Return the address of a Prometheus page, checked; BESIDE_API and None as they are."""
     if url is None or url == BESIDE_API:
         return url

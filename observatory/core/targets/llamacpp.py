@@ -1,6 +1,7 @@
 """A llama.cpp target as a person writes it."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +12,10 @@ from observatory.core.units import PositiveDuration
 
 class LlamaCppTarget(TargetIdentity):
     """llama.cpp through xllamacpp, started and stopped by the observatory on loopback."""
+
+    opened_by: ClassVar[str] = "observatory.endpoints.llamacpp"
+    engine_title: ClassVar[str | None] = "llama.cpp"
+    bundled: ClassVar[bool] = True
 
     kind: Literal["llamacpp"]
     model: str = Field(
@@ -31,3 +36,24 @@ class LlamaCppTarget(TargetIdentity):
     weights: Literal["open", "closed"] = "open"
     billing: Literal["hours"] = "hours"
     rate: MachineRate | None = None
+
+    @property
+    def fixed_port(self) -> int:
+        """Return port."""
+        return self.port
+
+    @property
+    def stated_rate(self) -> MachineRate | None:
+        """Return rate."""
+        return self.rate
+
+    def local_files(self, folder: Path) -> dict[str, Any]:
+        """Return the model's path where it is a GGUF file."""
+        if not self.model.endswith(".gguf"):
+            return {}
+        return {"model": str(folder / Path(self.model).expanduser())}
+
+    @staticmethod
+    def computes_on_gpu(settings: dict[str, Any], distribution: str | None) -> bool:
+        """Return whether layers were put on one; llama.cpp does not start with layers for none."""
+        return bool(settings.get("n_gpu_layers", 0))

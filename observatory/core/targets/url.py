@@ -1,7 +1,7 @@
 """A target at a URL that somebody else runs, as a person writes it."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,7 +14,7 @@ from observatory.core.targets.identity import (
     Transport,
     Wire,
     check_sdk_speaks,
-    metrics_page,
+    checked_page,
     one_key_source,
 )
 from observatory.core.token_prices import TokenPrices
@@ -22,6 +22,11 @@ from observatory.core.token_prices import TokenPrices
 
 class UrlTarget(TargetIdentity):
     """Any OpenAI-compatible endpoint: a team's vLLM, TGI, SGLang, a gateway."""
+
+    opened_by: ClassVar[str] = "observatory.endpoints.url"
+    addressed: ClassVar[bool] = True
+    foreign_server: ClassVar[bool] = True
+    keeps_log: ClassVar[bool] = False
 
     kind: Literal["url"]
     url: str = Field(pattern=r"^https?://", description="base URL up to and with /v1")
@@ -56,7 +61,7 @@ class UrlTarget(TargetIdentity):
     @field_validator("metrics_url")
     @classmethod
     def _a_page(cls, url: str | None) -> str | None:
-        return metrics_page(url)
+        return checked_page(url)
 
     @field_validator("url")
     @classmethod
@@ -72,3 +77,28 @@ class UrlTarget(TargetIdentity):
         if self.billing == "hours" and self.price is not None:
             raise ValueError("price is for billing: tokens; billing: hours takes rate")
         return self
+
+    @property
+    def runs_here(self) -> bool:
+        """Return False."""
+        return False
+
+    @property
+    def lock_subject(self) -> str:
+        """Return its url."""
+        return f"url|{self.url}"
+
+    @property
+    def engine_page(self) -> str | None:
+        """Return metrics_url."""
+        return self.metrics_url
+
+    @property
+    def stated_rate(self) -> MachineRate | None:
+        """Return rate."""
+        return self.rate
+
+    @property
+    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
+        """Return price."""
+        return self.price

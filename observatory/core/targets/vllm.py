@@ -1,14 +1,15 @@
 """A vLLM target as a person writes it, started here or found at a URL."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from observatory.core.addresses import base_url
 from observatory.core.machine_money import MachineRate
 from observatory.core.strict import Strict
-from observatory.core.targets.identity import BESIDE_API, NAME, TargetIdentity, metrics_page
+from observatory.core.targets.gpu_use import GpuUse
+from observatory.core.targets.identity import BESIDE_API, NAME, TargetIdentity, checked_page
 from observatory.core.units import PositiveDuration
 from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
 
@@ -27,6 +28,9 @@ class VllmTarget(TargetIdentity):
 
     With `url` it is found instead of started: no process is run, and its own description is recorded.
     """
+
+    opened_by: ClassVar[str] = "observatory.endpoints.vllm"
+    engine_title: ClassVar[str | None] = "vLLM"
 
     kind: Literal["vllm"]
     model: str | None = Field(
@@ -92,7 +96,7 @@ class VllmTarget(TargetIdentity):
     @field_validator("metrics_url")
     @classmethod
     def _a_page(cls, url: str | None) -> str | None:
-        return metrics_page(url)
+        return checked_page(url)
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
@@ -144,3 +148,71 @@ class VllmTarget(TargetIdentity):
     @classmethod
     def _environment(cls, environment: dict[str, str]) -> dict[str, str]:
         return checked_environment(environment)
+
+    @property
+    def runs_here(self) -> bool:
+        """Return whether it has no url."""
+        return self.url is None
+
+    @property
+    def lock_subject(self) -> str:
+        """Return its url, as a target of kind url has it, or its name."""
+        return f"{self.kind}|{self.name}" if self.url is None else f"url|{self.url}"
+
+    @property
+    def engine_page(self) -> str | None:
+        """Return metrics_url."""
+        return self.metrics_url
+
+    @property
+    def fixed_port(self) -> int:
+        """Return port."""
+        return self.port
+
+    @property
+    def child_environment(self) -> dict[str, str]:
+        """Return environment."""
+        return self.environment
+
+    @property
+    def gpu_use(self) -> GpuUse | None:
+        """Return gpus, tensor_parallel_size and gpu_memory_utilization."""
+        return GpuUse(
+            named=self.gpus,
+            count=self.tensor_parallel_size,
+            memory_share=self.gpu_memory_utilization,
+            visible=self.environment.get("CUDA_VISIBLE_DEVICES"),
+        )
+
+    @property
+    def stated_rate(self) -> MachineRate | None:
+        """Return rate."""
+        return self.rate
+
+    def local_files(self, folder: Path) -> dict[str, Any]:
+        """Return model, adapters and executable, where they are files."""
+        found: dict[str, Any] = {
+            "adapters": [
+                adapter.model_copy(update={"path": _local(adapter.path, folder)})
+                for adapter in self.adapters
+            ]
+        }
+        if self.model is not None and self.url is None:
+            found["model"] = _local(self.model, folder)
+        if self.executable is not None and len(self.executable.parts) > 1:
+            found["executable"] = folder / self.executable.expanduser()
+        return found
+
+    @staticmethod
+    def computes_on_gpu(settings: dict[str, Any], distribution: str | None) -> bool:
+        """Return whether it is no CPU build."""
+        return "cpu" not in (distribution or "").lower()
+
+
+def _local(model: str, folder: Path) -> str:
+    """Absolute where it is a path or names a folder that is there; a hub id or a known name stays.
+
+    vLLM reads `org/name` as a folder where there is one, and as a hub id where there is none.
+    """
+    path = folder / Path(model).expanduser()
+    return str(path) if model.startswith((".", "/", "~")) or path.is_dir() else model

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from observatory.core.targets.catalogue import kind_traits
 from observatory.presentation.figures import Row
 from observatory.providers.catalogue import PROVIDERS
 
@@ -81,7 +82,7 @@ def host_names(runs: Iterable[Row]) -> frozenset[str]:
         names.update(_named_in(json.loads(run["environment"] or "{}")))
         names.update(_proxy_of(json.loads(run.get("target_facts") or "{}")))
         names.update(_watched_by(json.loads(run.get("scenario_json") or "{}")))
-        if run["target_kind"] != "emulated":
+        if not kind_traits(run["target_kind"]).emulated:
             names.update(_host(run["endpoint"] or ""))
         for url in _URL.findall(run.get("status_reason") or ""):
             names.update(_host(url))

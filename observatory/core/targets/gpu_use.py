@@ -1,0 +1,17 @@
+"""Which GPUs a target uses, as its file states them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUse:
+    """named: indices or UUIDs, None for the first ones; count: how many share each layer.
+
+    memory_share: of each GPU's memory, None where not stated. visible: CUDA_VISIBLE_DEVICES as the
+    target's file sets it, None where it inherits ours.
+    """
+
+    named: list[int | str] | None
+    count: int = 1
+    memory_share: float | None = None
+    visible: str | None = None

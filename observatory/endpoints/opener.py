@@ -1,0 +1,29 @@
+"""What a kind's file in this room offers: how its targets are checked, addressed and opened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from observatory.core.connection import Connection
+from observatory.core.targets.identity import TargetIdentity
+from observatory.endpoints.opened import OpenContext, OpenTarget
+
+_Kind = TypeVar("_Kind", bound=TargetIdentity)
+
+
+@dataclass(frozen=True, slots=True)
+class Opener(Generic[_Kind]):
+    """Each kind's file has one as OPENER.
+
+    open: start the target or find it, and await its first answer. connection: how it will be spoken to,
+    as far as its file tells, with nothing read, started or sent. check: raise BadInput or
+    EnvironmentFailed for what is wrong and can be known before anything is started. distribution: the
+    package that would serve it, None where it is not known. claims_gpus: whether it will compute on
+    GPUs of this host.
+    """
+
+    open: Callable[[_Kind, OpenContext], OpenTarget]
+    connection: Callable[[_Kind], Connection]
+    check: Callable[[_Kind], None] = lambda target: None
+    distribution: Callable[[_Kind], str | None] = lambda target: None
+    claims_gpus: Callable[[_Kind], bool] = lambda target: False
