@@ -66,7 +66,7 @@ def _sync_stream(raw: socket.socket) -> httpcore2.NetworkStream:
 
 
 def _left(ends: float | None, timeout: float | None) -> float | None:
-    """The shorter of a time limit and what is left until `ends`."""
+    """Return the shorter of a time limit and what is left until `ends`."""
     if ends is None:
         return timeout
     left = ends - time.monotonic()

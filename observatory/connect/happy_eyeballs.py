@@ -29,7 +29,7 @@ class Winners:
         self._won: dict[object, Any] = {}
 
     def in_order(self, host: object, addresses: Sequence[AddressInfo]) -> list[AddressInfo]:
-        """The winner first; else the two families in turn, beginning with the first one's (RFC 8305, 4)."""
+        """Return the winner first; else the two families in turn, beginning with the first one's (RFC 8305, 4)."""
         first = [each for each in addresses if each[0] == addresses[0][0]]
         second = [each for each in addresses if each[0] != addresses[0][0]]
         ordered = [
@@ -48,7 +48,7 @@ class Winners:
 def connect_first(
     addresses: Sequence[AddressInfo], make: Make, wait: Wait, deadline_s: float | None = None
 ) -> tuple[Any, AddressInfo]:
-    """The first socket that is connected, and its address; addresses must not be empty.
+    """Return the first socket that is connected, and its address; addresses must not be empty.
 
     OSError: the last one's where none takes us, TimeoutError past the deadline (of time.monotonic()).
     """
@@ -113,7 +113,7 @@ _winners = Winners()
 
 
 def create_connection(host: str, port: int, timeout_s: float) -> socket.socket:
-    """As socket.create_connection, which tries one address after another. It blocks; OSError as it comes."""
+    """Connect as socket.create_connection, but with RFC 8305's parallel attempts. It blocks and raises OSError."""
     deadline_s = time.monotonic() + timeout_s
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if not found:

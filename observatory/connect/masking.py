@@ -65,7 +65,7 @@ class Masker:
         self._shortest = min(map(len, (*self._words, *self._needles)), default=1 << 62)
 
     def exact(self, text: str) -> str:
-        """The text without the secrets that were sent."""
+        """Return the text without the secrets that were sent."""
         if len(text) < self._shortest:
             return text
         for word in self._words:
@@ -82,12 +82,12 @@ class Masker:
 
     @cached_property
     def _plain(self) -> re.Pattern[str]:
-        """Every form. The whole before its parts, so that no rest of one is left."""
+        """Return every form. The whole before its parts, so that no rest of one is left."""
         return self._pattern(re.escape, re.escape)
 
     @cached_property
     def _escaped(self) -> re.Pattern[str]:
-        """Every form with characters escaped; of Base64 only those that are no letter and no digit."""
+        """Return every form with characters escaped; of Base64 only those that are no letter and no digit."""
         return self._pattern(
             lambda form: "".join(map(_in_any_way, form)),
             lambda form: "".join(one if one.isalnum() else _in_any_way(one) for one in form),
@@ -111,7 +111,7 @@ class Masker:
 
     @cached_property
     def _letters(self) -> frozenset[str]:
-        """What a part of a secret may go on with."""
+        """Return the characters that may continue a part of a secret."""
         own = {sign for part in self._unusual for sign in part if not sign.isspace()}
         return frozenset(_ASCII_LETTERS | own | {sign.swapcase() for sign in own})
 
@@ -127,7 +127,7 @@ class Masker:
         return "".join([*kept, text[at:]])
 
     def _extended(self, text: str, match: re.Match[str], at: int) -> tuple[int, int]:
-        """Where a secret begins and ends of which a part was found, at `at` the earliest."""
+        """Return where a secret begins and ends of which a part was found, at `at` the earliest."""
         begin, end = match.span()
         if match.lastgroup == "first":
             while end < len(text) and text[end] in self._letters:
@@ -140,11 +140,11 @@ class Masker:
         return begin, end
 
     def error(self, text: str) -> str:
-        """The text without those secrets and without anything like a key."""
+        """Return the text without those secrets and without anything like a key."""
         return _KEY_LIKE.sub(MASK, self.exact(text))
 
     def values(self, value: Any) -> Any:
-        """A value of JSON with every text in it as `exact` leaves it, names of fields too."""
+        """Return a value of JSON with every text in it as `exact` leaves it, names of fields too."""
         if isinstance(value, str):
             return self.exact(value)
         if isinstance(value, dict):
@@ -155,7 +155,7 @@ class Masker:
 
 
 def _parts(secrets: Iterable[str]) -> list[str]:
-    """The secrets without a scheme such as Bearer before them, and the pair inside Basic's Base64."""
+    """Return the secrets without a scheme such as Bearer before them, and the pair inside Basic's Base64."""
     found: set[str] = set()
     for secret in secrets:
         scheme, _, value = secret.strip().partition(" ")
@@ -175,19 +175,19 @@ def _decoded(text: str) -> str:
 
 
 def _ends(secret: str) -> list[str]:
-    """What is looked for: the secret, or its ends where these alone give it away."""
+    """Return the texts to search for: the secret, or its ends where these alone reveal it."""
     if len(secret) < _WITH_PIECES:
         return [secret]
     return [secret[:_PIECE], secret[-_PIECE:]]
 
 
 def _first_of(form: str) -> str:
-    """The beginning of a coded form, which alone gives it away; a short one whole."""
+    """Return the beginning of a coded form, which alone gives it away; a short one whole."""
     return form[:_PIECE] if len(form) >= _WITH_PIECES else form
 
 
 def _coded(secret: str) -> list[str]:
-    """The secret in hexadecimal digits, and in Base64 at each of the three places that it can begin at.
+    """Return the secret in hexadecimal digits, and in Base64 at each of the three places that it can begin at.
 
     Of Base64 only the characters that do not depend on the text before and after the secret.
     """
@@ -206,7 +206,7 @@ def _longest_first(texts: Iterable[str]) -> list[str]:
 
 
 def _in_any_way(letter: str) -> str:
-    """A pattern for one character, plain or escaped: %2F (also %252F), \\/ and \\u002f, &#47; and &#x2f;."""
+    """Return a pattern for one character, plain or escaped: %2F (also %252F), \\/ and \\u002f, &#47; and &#x2f;."""
     code = ord(letter)
     in_url = "".join(f"%(?:25)*{byte:02x}" for byte in letter.encode())
     ways = [

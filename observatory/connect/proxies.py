@@ -38,7 +38,7 @@ class Proxy:
 
     @property
     def authorization(self) -> str | None:
-        """The value of Proxy-Authorization (RFC 7617); None where there are no credentials."""
+        """Return the value of Proxy-Authorization (RFC 7617); None where there are no credentials."""
         if self.username is None:
             return None
         pair = f"{self.username}:{self.password}".encode()
@@ -46,7 +46,7 @@ class Proxy:
 
     @property
     def secrets(self) -> list[str]:
-        """What of it must never be stored; a user name of a few letters would mask words."""
+        """Return the parts of it that must never be stored; a user name of a few letters would mask words."""
         if self.authorization is None or self.username is None:
             return []
         user = [self.username] if len(self.username) >= _LEAST_USER_NAME else []
@@ -54,14 +54,14 @@ class Proxy:
 
 
 def proxy_of(connection: Connection, environment: Mapping[str, str] | None = None) -> Proxy | None:
-    """The proxy that this connection goes through; None where it goes straight.
+    """Return the proxy that this connection goes through; None where it goes straight.
 
     https_proxy or http_proxy, by the target's scheme, else all_proxy; each in lower case first, where
     an empty value hides the upper-case one. HTTP_PROXY is not believed inside a CGI script
     (REQUEST_METHOD is set), because there a client's header named Proxy sets it (CVE-2016-5385).
     Loopback is never proxied, nor is what no_proxy names.
 
-    BadInput for a proxy that is no HTTP proxy (SOCKS, or spoken to over TLS), or whose URL is none.
+    Raise BadInput for a proxy that is no HTTP proxy (SOCKS, or spoken to over TLS), or whose URL is none.
     """
     values = os.environ if environment is None else environment
     if is_loopback(connection.host) or _exempt(connection, _value(values, "no_proxy")):
@@ -70,7 +70,7 @@ def proxy_of(connection: Connection, environment: Mapping[str, str] | None = Non
 
 
 def named_proxies(environment: Mapping[str, str] | None = None) -> dict[str, Proxy]:
-    """The proxy for targets of http and of https, where the environment names one; BadInput as proxy_of."""
+    """Return the proxy for targets of http and of https, where the environment names one; raise BadInput as proxy_of."""
     values = os.environ if environment is None else environment
     found = {scheme: _named(scheme, values) for scheme in ("http", "https")}
     return {scheme: proxy for scheme, proxy in found.items() if proxy is not None}
@@ -101,7 +101,7 @@ def _value(values: Mapping[str, str], name: str) -> str:
 
 
 def _parse(url: str, name: str) -> Proxy:
-    """The proxy of a variable's value; no message repeats the value, which may hold a password."""
+    """Return the proxy of a variable's value; no message repeats the value, which may hold a password."""
     where = f"{name} in the environment"
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -126,7 +126,7 @@ def _exempt(connection: Connection, no_proxy: str) -> bool:
 
 
 def _covers(entry: str, host: str, port: int) -> bool:
-    """Whether one entry of no_proxy names the host: *, an address, a network, or a name and all below.
+    """Return whether one entry of no_proxy names the host: *, an address, a network, or a name and all below.
 
     A port after it limits the entry to that port.
     """

@@ -19,12 +19,12 @@ from observatory.core.literal_secrets import names_a_secret
 
 
 def masker_of(*connections: Connection) -> Masker:
-    """A masker for what the servers at these connections answer; BadInput as resolved_headers, proxy_of."""
+    """Return a masker for what the servers at these connections answer; raise BadInput as resolved_headers, proxy_of."""
     return Masker(secret for one in connections for secret in secrets_of(one))
 
 
 def secrets_of(connection: Connection) -> list[str]:
-    """The key, all that came from the environment, literals that look like a secret, the proxy's credentials."""
+    """Return the key, all that came from the environment, literals that look like a secret, the proxy's credentials."""
     given = {**connection.headers, **connection.query}
     secrets = [secret for name, value in given.items() for secret in secrets_in(name, value)]
     if connection.key is not None:
@@ -34,7 +34,7 @@ def secrets_of(connection: Connection) -> list[str]:
 
 
 def secrets_in(name: str, value: str) -> Iterator[str]:
-    """What is secret in the value of a header or query parameter, whose ${NAME}s are still to be read."""
+    """Yield what is secret in the value of a header or query parameter, whose ${NAME}s are still to be read."""
     references = ENVIRONMENT_REFERENCE.findall(value)
     if references:
         yield resolve(value, name)

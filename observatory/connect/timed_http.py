@@ -46,7 +46,7 @@ class TimedConnection(http.client.HTTPConnection):
         super().set_tunnel(host, *arguments, **named)
 
     def connect(self) -> None:
-        """As http.client, with Happy Eyeballs (RFC 8305)."""
+        """Connect as http.client, with Happy Eyeballs (RFC 8305)."""
         raw = create_connection(self.host, self.port, self.left_s())
         self.sock = _Timed(raw, self)
         if self._beyond is not None:
@@ -57,7 +57,7 @@ class TimedConnection(http.client.HTTPConnection):
             self.sock = _Timed(self._context.wrap_socket(raw, server_hostname=name), self)
 
     def left_s(self) -> float:
-        """Seconds that may be waited now; TimeoutError where the exchange is to be over."""
+        """Return seconds that may be waited now; TimeoutError where the exchange is to be over."""
         left_s = self._ends - time.monotonic()
         if left_s <= 0:
             raise TimeoutError(f"no whole answer within {self._whole_s:g} s")

@@ -10,7 +10,7 @@ from observatory.core.errors import BadInput
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext:
-    """A client context for an https connection; BadInput where a PEM file cannot be used."""
+    """Return a client context for an https connection; raise BadInput where a PEM file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=connection.ca_bundle)
     except (OSError, ssl.SSLError) as error:

@@ -20,7 +20,7 @@ def page_url(url: str) -> str:
 
 
 def base_url(url: str) -> str:
-    """A base URL without its last slash; ValueError where it holds more than an address and a path."""
+    """Return a base URL without its last slash; raise ValueError where it holds more than an address and a path."""
     parts = urlsplit(url)
     if parts.username or parts.password:
         raise ValueError("credentials are not allowed in a URL; use api_key_env or headers")

@@ -79,11 +79,11 @@ class PriceEntry(Strict):
 
     @property
     def models(self) -> list[str]:
-        """The models by name."""
+        """Return the models by name."""
         return [self.model] if isinstance(self.model, str) else self.model
 
     def holds_on(self, day: date) -> bool:
-        """Whether the entry holds on a day (UTC)."""
+        """Return whether the entry holds on a day (UTC)."""
         begun = self.effective_from is None or self.effective_from <= day
         return begun and (self.effective_until is None or day < self.effective_until)
 

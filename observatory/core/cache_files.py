@@ -18,7 +18,7 @@ MIB = 2**20
 
 
 def sha256_of(path: Path) -> str:
-    """The file's hash, in hexadecimal."""
+    """Return the file's hash, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -19,15 +19,15 @@ class Anchor(msgspec.Struct, frozen=True):
     monotonic_ns: int
 
     def at(self, realtime_ns: int) -> int:
-        """The instant of a CLOCK_REALTIME reading."""
+        """Return the instant of a CLOCK_REALTIME reading."""
         return realtime_ns - self.realtime_ns
 
     def now(self) -> int:
-        """The instant now, by CLOCK_REALTIME."""
+        """Return the instant now, by CLOCK_REALTIME."""
         return time.time_ns() - self.realtime_ns
 
     def offset_change_ns(self, realtime_ns: int, monotonic_ns: int) -> int:
-        """How far realtime has moved against monotonic since the anchor, in nanoseconds."""
+        """Return how far realtime has moved against monotonic since the anchor, in nanoseconds."""
         return (realtime_ns - self.realtime_ns) - (monotonic_ns - self.monotonic_ns)
 
 
@@ -49,6 +49,6 @@ def read_both() -> tuple[int, int]:
 
 
 def new_anchor() -> Anchor:
-    """An anchor at this moment."""
+    """Return an anchor at this moment."""
     realtime, monotonic = read_both()
     return Anchor(realtime_ns=realtime, monotonic_ns=monotonic)

@@ -77,7 +77,7 @@ class Connection(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        """The URL without credentials and query, for records."""
+        """Return the URL without credentials and query, for records."""
         default = 443 if self.scheme == "https" else 80
         port = "" if self.port == default else f":{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -85,7 +85,7 @@ class Connection(msgspec.Struct, frozen=True):
 
 
 def resolve(text: str, where: str, environment: Mapping[str, str] | None = None) -> str:
-    """`text` with every ${NAME} replaced from the environment; BadInput where one is missing."""
+    """Return `text` with every ${NAME} replaced from the environment; raise BadInput where one is missing."""
     values = os.environ if environment is None else environment
 
     def replace(match: Any) -> str:
@@ -102,7 +102,7 @@ def resolve(text: str, where: str, environment: Mapping[str, str] | None = None)
 
 
 def resolved_headers(connection: Connection) -> dict[str, str]:
-    """All headers with their secrets in place; only for the process that sends, never stored."""
+    """Return all headers with their secrets in place; only for the process that sends, never stored."""
     headers = {name: resolve(value, f"header {name}") for name, value in connection.headers.items()}
     key = connection.key
     if key is not None:
@@ -131,7 +131,7 @@ def resolved_headers(connection: Connection) -> dict[str, str]:
 
 
 def resolved_query(connection: Connection) -> str:
-    """The query string with its secrets in place, with its question mark; "" where there is none."""
+    """Return the query string with its secrets in place, with its question mark; "" where there is none."""
     if not connection.query:
         return ""
     pairs = {name: resolve(value, f"query {name}") for name, value in connection.query.items()}

@@ -89,7 +89,7 @@ class Demand(Strict):
 
     @property
     def peak(self) -> float:
-        """The peak hour's requests over those of a mean hour of the day, 1 or more.
+        """Return the peak hour's requests over those of a mean hour of the day, 1 or more.
 
         Requests that all fall into an active window make its hours at least 24 / active_hours.
         """
@@ -100,7 +100,7 @@ class Demand(Strict):
 
     @property
     def peak_source(self) -> str:
-        """Where the peak comes from."""
+        """Return where the peak comes from."""
         if self.hourly_shares is None and self.peak_to_mean is None:
             return PEAK_TO_MEAN_SOURCE
         return self.source or "stated"

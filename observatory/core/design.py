@@ -39,5 +39,5 @@ class Design:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """The names of all factors, in the order in which they were given."""
+        """Return the names of all factors, in the order in which they were given."""
         return tuple(dict.fromkeys(name for cell in self.cells for name in cell.factors))

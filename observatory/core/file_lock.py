@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a live process holds an exclusive lock on the file; False where it cannot be opened.
+    """Return whether a live process holds an exclusive lock on the file; False where it cannot be opened.
 
     The check takes a shared lock for a moment, so that two checks at once do not see each other.
     """

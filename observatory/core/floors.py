@@ -17,7 +17,7 @@ def needs_text(
 
 
 def duration_text(seconds: float) -> str:
-    """A rough length of time, rounded up: "about 12 minutes"."""
+    """Return a rough length of time, rounded up: "about 12 minutes"."""
     for unit, length in (("day", 86400.0), ("hour", 3600.0), ("minute", 60.0)):
         if seconds >= 2 * length:
             return f"about {count_of(-int(-seconds // length), unit)}"

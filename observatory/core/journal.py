@@ -21,18 +21,18 @@ _sample_decoder = msgspec.msgpack.Decoder(Sample)
 
 
 def encode_entry(entry: JournalEntry | Sample) -> bytes:
-    """One entry, or one sample, as a frame."""
+    """Return one entry, or one sample, as a frame."""
     payload = _encoder.encode(entry)
     return _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
 
 
 def decode_entries(data: bytes) -> Iterator[JournalEntry]:
-    """Every whole entry from the start of a journal's bytes; ends at the first cut or torn frame."""
+    """Return every whole entry from the start of a journal's bytes; ends at the first cut or torn frame."""
     return map(_decoder.decode, _payloads(data))
 
 
 def decode_samples(data: bytes) -> Iterator[Sample]:
-    """Every whole sample from the start of a samples journal's bytes, as decode_entries."""
+    """Return every whole sample from the start of a samples journal's bytes, as decode_entries."""
     return map(_sample_decoder.decode, _payloads(data))
 
 
@@ -48,7 +48,7 @@ def _payloads(data: bytes) -> Iterator[bytes]:
 
 
 def whole_length(data: bytes) -> int:
-    """How many leading bytes of a journal belong to whole frames."""
+    """Return how many leading bytes of a journal belong to whole frames."""
     at = 0
     while at + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, at)

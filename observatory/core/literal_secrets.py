@@ -22,7 +22,7 @@ _CREDENTIALS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether a header, a query parameter or a variable of this name carries a secret."""
+    """Return whether a header, a query parameter or a variable of this name carries a secret."""
     patterns = (_SECRET_HEADER, _SECRET_NAME, _SECRET_PARAMETER)
     return any(pattern.search(name) for pattern in patterns)
 

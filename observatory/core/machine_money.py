@@ -34,7 +34,7 @@ class Purchase(Strict):
 
     @property
     def usd_per_hour(self) -> float:
-        """(price - salvage) / hours of its years, whether it works or not."""
+        """Return (price - salvage) / hours of its years, whether it works or not."""
         return (self.usd - self.salvage_usd) / (self.years * HOURS_A_YEAR)
 
 
@@ -49,7 +49,7 @@ class Operations(Strict):
 
     @property
     def usd_per_hour(self) -> float:
-        """A year's share over the hours of a year."""
+        """Return a year's share over the hours of a year."""
         return self.engineer_share * self.usd_per_engineer_year / HOURS_A_YEAR
 
 
@@ -103,7 +103,7 @@ class MachineRate(Strict):
 
     @property
     def is_owned(self) -> bool:
-        """Whether the hardware was bought."""
+        """Return whether the hardware was bought."""
         return self.owned or self.commitment == "owned"
 
     @property
@@ -120,12 +120,12 @@ class MachineRate(Strict):
 
     @property
     def target_usd_per_hour(self) -> float:
-        """An hour of the whole target: every accelerator, or the purchase by its hours."""
+        """Return an hour of the whole target: every accelerator, or the purchase by its hours."""
         if self.purchase is not None:
             return self.purchase.usd_per_hour
         return (self.usd_per_hour or 0.0) * self.accelerators
 
     @property
     def hour_source(self) -> str:
-        """Where the hour's price comes from: the purchase's source where there is one."""
+        """Return where the hour's price comes from: the purchase's source where there is one."""
         return self.purchase.source if self.purchase is not None else self.source

@@ -30,7 +30,7 @@ _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 
 
 def same_level_in(level: Any, levels: list[Any]) -> bool:
-    """Whether the level is one of these; 1, 1.0 and true are three different levels."""
+    """Return whether the level is one of these; 1, 1.0 and true are three different levels."""
     return any(type(level) is type(other) and level == other for other in levels)
 
 

@@ -57,7 +57,7 @@ def _seconds(end: str, start: str) -> str:
 
 
 def _first(end: str, start: str) -> str:
-    """Seconds to a first text; null where all of it came at once, and where a filter took it back."""
+    """Return seconds to a first text; null where all of it came at once, and where a filter took it back."""
     known = "coalesce(a.streamed, true) AND r.outcome <> 'filtered'"
     return f"CASE WHEN {known} THEN {_seconds(end, start)} END"
 

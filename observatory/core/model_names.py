@@ -91,7 +91,7 @@ PLACEHOLDERS = frozenset(
 
 
 def same_model(asked: str, named: str) -> bool:
-    """Whether the model named in an answer is the requested one."""
+    """Return whether the model named in an answer is the requested one."""
     mine, theirs = _bare(asked), _bare(named)
     if mine in PLACEHOLDERS or mine == theirs:
         return True
@@ -103,7 +103,7 @@ def same_model(asked: str, named: str) -> bool:
 
 
 def _bare(name: str) -> str:
-    """The name without its path, its file's ending and its revision, in lower case."""
+    """Return the name without its path, its file's ending and its revision, in lower case."""
     name = _FILE.sub("", name.strip().lower().rstrip("/").rpartition("/")[2])
     return _REVISION.sub("", name)
 

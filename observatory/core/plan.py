@@ -57,7 +57,7 @@ class StagePlan(msgspec.Struct, frozen=True):
 
     @property
     def open_loop(self) -> bool:
-        """Whether instants are planned; else users send when they are answered."""
+        """Return whether instants are planned; else users send when they are answered."""
         return self.offsets_ns is not None
 
     @property
@@ -67,7 +67,7 @@ class StagePlan(msgspec.Struct, frozen=True):
 
     @property
     def priming(self) -> bool:
-        """Whether it only fills the server's cache and is not measured."""
+        """Return whether it only fills the server's cache and is not measured."""
         return self.kind == PRIMING
 
 
@@ -97,7 +97,7 @@ class Order:
         self._permutation: list[int] = []
 
     def item(self, index: int) -> int:
-        """The item's place in Plan.items for request `index` (from 0)."""
+        """Return the item's place in Plan.items for request `index` (from 0)."""
         round_number, place = divmod(index, self._items)
         if round_number != self._round:
             self._permutation = list(range(self._items))
@@ -107,11 +107,11 @@ class Order:
 
 
 def nonce(seed: int, stage: int, index: int) -> str:
-    """The nonce of a request: NONCE_LENGTH hex digits, a function of seed, stage and index."""
+    """Return the nonce of a request: NONCE_LENGTH hex digits, a function of seed, stage and index."""
     text = f"nonce/{seed}/{stage}/{index}".encode()
     return hashlib.blake2b(text, digest_size=NONCE_LENGTH // 2).hexdigest()
 
 
 def plan_sha256(plan: Plan) -> str:
-    """The plan's identity, 64 hex digits: equal plans send equal requests."""
+    """Return the plan's identity, 64 hex digits: equal plans send equal requests."""
     return hashlib.sha256(msgspec.json.encode(plan, order="deterministic")).hexdigest()

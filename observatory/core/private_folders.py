@@ -30,7 +30,7 @@ _YOUNG_S = 60.0
 
 @contextmanager
 def private_folder(purpose: str = "", *, keep_on_error: bool = False) -> Iterator[Path]:
-    """A new folder of this user's alone (mode 0700) in the temporary folder; removed on leaving.
+    """Make a folder of this user's alone (mode 0700) in the temporary folder; remove it on leaving.
 
     purpose: a word for its name. keep_on_error: it stays where the block raises, if anything is in it.
     """
@@ -84,7 +84,7 @@ def _is_left(folder: Path) -> bool:
 
 
 def _is_used(folder: Path) -> bool:
-    """Whether a process works in it, or has its path in an argument or variable."""
+    """Return whether a process works in it, or has its path in an argument or variable."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             texts = [process.cwd(), *process.cmdline(), *process.environ().values()]

@@ -217,7 +217,7 @@ class Faults(Part):
         return self
 
     def rates(self) -> list[tuple[str, float]]:
-        """(kind, chance) of every kind, in FAULT_KINDS' order."""
+        """Return (kind, chance) of every kind, in FAULT_KINDS' order."""
         return [(kind, getattr(self, kind)) for kind in FAULT_KINDS]
 
 

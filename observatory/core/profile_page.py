@@ -18,7 +18,7 @@ END = "<!-- end of profile fields -->"
 
 
 def fields_markdown() -> str:
-    """The tables: the profile's own fields first, then one of each mapping in it."""
+    """Return the tables: the profile's own fields first, then one of each mapping in it."""
     own, parts = _rows(Profile)
     lines = ["| field | default | meaning |", "|---|---|---|", *own]
     for name, part in parts:
@@ -37,7 +37,7 @@ def page_with_fields(page: str) -> str:
 
 
 def profile_schema() -> str:
-    """The JSON Schema of a profile file, for editors."""
+    """Return the JSON Schema of a profile file, for editors."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Profile.model_json_schema(),

@@ -18,12 +18,12 @@ _LINE = 200
 
 
 def may_have_tags(text: str) -> bool:
-    """Whether a tag may be in a text; cheaper than a search."""
+    """Return whether a tag may be in a text; cheaper than a search."""
     return "<" in text or "THINK]" in text or "think\u25b7" in text
 
 
 def is_closing(tag: re.Match[str]) -> bool:
-    """Whether a match of REASONING_TAG is a closing tag."""
+    """Return whether a match of REASONING_TAG is a closing tag."""
     return tag.lastindex is not None
 
 
@@ -56,7 +56,7 @@ def leading_reasoning(text: str, *, reasoned: bool = False) -> int:
 
 
 def _is_quoted(text: str, tag: re.Match[str]) -> bool:
-    """Whether a tag is between quotes, or within inline code of its line."""
+    """Return whether a tag is between quotes, or within inline code of its line."""
     begin, end = tag.span()
     around = {text[begin - 1 : begin], text[end : end + 1]}
     if around <= _QUOTES:

@@ -90,12 +90,12 @@ class StageTimes(msgspec.Struct, frozen=True):
 
     @property
     def open_loop(self) -> bool:
-        """Whether its instants were planned: its level is a rate."""
+        """Return whether its instants were planned: its level is a rate."""
         return self.rate_per_s is not None
 
     @property
     def priming(self) -> bool:
-        """Whether it only filled the server's cache and was not measured."""
+        """Return whether it only filled the server's cache and was not measured."""
         return self.kind == PRIMING
 
 
@@ -112,7 +112,7 @@ class SealReport(msgspec.Struct, frozen=True):
 
 
 def through(transport: str | None) -> str | None:
-    """A transport in words, where it is another than our own sockets."""
+    """Return a transport in words, where it is another than our own sockets."""
     return "through the openai client" if transport == "sdk" else None
 
 
@@ -256,20 +256,20 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
 
     @property
     def stored(self) -> StoredScenario:
-        """The parts of the scenario that code reads."""
+        """Return the parts of the scenario that code reads."""
         return stored_scenario(self.scenario)
 
     @property
     def sound(self) -> bool:
-        """Whether it was judged, and not as invalid."""
+        """Return whether it was judged, and not as invalid."""
         return self.verdict is not None and self.verdict.level != "invalid"
 
     @property
     def whole(self) -> bool:
-        """Whether it is sound and did all that was requested of it."""
+        """Return whether it is sound and did all that was requested of it."""
         return self.sound and self.status in ("complete", "budget_reached")
 
     @property
     def not_run(self) -> bool:
-        """Whether it was not begun because another target of its campaign failed."""
+        """Return whether it was not begun because another target of its campaign failed."""
         return was_not_run(self.status, self.status_reason)

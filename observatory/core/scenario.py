@@ -243,17 +243,17 @@ class Scenario(Strict):
         return self
 
     def timing_of(self, stage: int) -> Timing:
-        """The timing of a stage by its place, from 0."""
+        """Return the timing of a stage by its place, from 0."""
         return self.stages[stage].timing or self.timing
 
     def with_policy(self, target: Target) -> Target:
-        """The target with the policy towards refusals that holds for it: its own, else the scenario's."""
+        """Return the target with the policy towards refusals that holds for it: its own, else the scenario's."""
         if target.throttling is not None:
             return target
         return target.model_copy(update={"throttling": self.throttling})
 
     def comparison_fields(self) -> dict[str, Any]:
-        """What must be equal for two runs to be compared: workload, arrivals, stage levels, SLO.
+        """Return the fields that must be equal for two runs to be compared: workload, arrivals, stage levels, SLO.
 
         A dataset's path is not among it: its items' hash is (comparison_key). The policy towards
         refusals is where it is not the default, because it changes which requests are sent when;

@@ -27,7 +27,7 @@ class Selector:
     labels: Mapping[str, str]
 
     def fits(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Whether a series is one of those meant."""
+        """Return whether a series is one of those meant."""
         return name == self.name and all(
             labels.get(label) == value for label, value in self.labels.items()
         )
@@ -45,7 +45,7 @@ def selector(text: str) -> Selector:
 
 
 def label_pairs(text: str) -> tuple[str, dict[str, str]] | None:
-    """A quoted name, "" where there is none, and the labels; None where they cannot be read."""
+    """Return a quoted name, "" where there is none, and the labels; None where they cannot be read."""
     name, labels, at = "", dict[str, str](), 0
     while text[at:].strip(" \t"):
         pair = _PAIR.match(text, at)

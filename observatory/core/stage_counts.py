@@ -45,21 +45,21 @@ class StageCounts:
         self._workers = workers
 
     def of(self, worker: int) -> memoryview:
-        """One worker's counts, by the places above."""
+        """Return one worker's counts, by the places above."""
         return self._all[worker * _WIDTH : (worker + 1) * _WIDTH]
 
     def others(self, worker: int) -> list[memoryview]:
-        """The counts of every other worker."""
+        """Return the counts of every other worker."""
         return [self.of(number) for number in range(self._workers) if number != worker]
 
 
 def issued_by_worker(journal: Path) -> dict[int, int]:
-    """How many requests each worker had issued, to the last; empty where nothing was counted."""
+    """Return how many requests each worker had issued, to the last; empty where nothing was counted."""
     return {worker: counts[ISSUED] for worker, counts in enumerate(read_counts(journal))}
 
 
 def spent_of_caps(journal: Path) -> dict[str, float] | None:
-    """What all workers had spent of their caps, by the names of a manifest's `spent`; None: not counted."""
+    """Return all workers' spending, by the names of a manifest's `spent`; None: not counted."""
     counts = read_counts(journal)
     if not counts:
         return None
@@ -73,7 +73,7 @@ def spent_of_caps(journal: Path) -> dict[str, float] | None:
 
 
 def read_counts(journal: Path) -> list[list[int]]:
-    """Every worker's counts, by the places above; empty where nothing was counted."""
+    """Return every worker's counts, by the places above; empty where nothing was counted."""
     data = b""
     with suppress(OSError):
         data = counts_path(journal).read_bytes()

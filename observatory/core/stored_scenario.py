@@ -44,7 +44,7 @@ class StoredTelemetry(msgspec.Struct, frozen=True):
 
     @property
     def interval_s(self) -> float:
-        """Seconds between two readings."""
+        """Return seconds between two readings."""
         return parse_duration(self.interval)
 
 
@@ -81,7 +81,7 @@ class StoredScenario(msgspec.Struct, frozen=True):
 
 
 def stored_scenario(plain: dict[str, Any]) -> StoredScenario:
-    """The typed parts of a manifest's scenario; a part that is null has its default."""
+    """Return the typed parts of a manifest's scenario; a part that is null has its default."""
     return msgspec.convert(_without_nulls(plain), StoredScenario)
 
 

@@ -50,7 +50,7 @@ def parse_rate(text: object) -> float:
 
 
 def _cut(value: object) -> str:
-    """As Python writes it, a number without quotes; cut where it is long."""
+    """Return the value as Python writes it, a number without quotes; cut where it is long."""
     text = str(value)
     if len(text) > 40:
         return repr(f"{text[:37]}...")
@@ -58,7 +58,7 @@ def _cut(value: object) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest exact way to write a duration that parse_duration reads back."""
+    """Return the shortest exact way to write a duration that parse_duration reads back."""
     for unit in ("h", "min", "s", "ms", "us"):
         text = f"{round(seconds / _SECONDS[unit])}{unit}"
         if seconds >= _SECONDS[unit] and parse_duration(text) == seconds:
@@ -67,7 +67,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_rate(per_second: float) -> str:
-    """A rate as parse_rate reads it back, exactly; by the minute or hour where that is shorter."""
+    """Return a rate as parse_rate reads it back, exactly; by the minute or hour where that is shorter."""
     for unit in ("s", "min", "h"):
         text = f"{per_second * _PER[unit]:.6g}/{unit}"
         if "e" not in text and parse_rate(text) == per_second:
@@ -76,7 +76,7 @@ def format_rate(per_second: float) -> str:
 
 
 def human_seconds(seconds: float | None) -> str:
-    """A latency for reading: three significant digits in µs, ms or s; a dash where there is none."""
+    """Return a latency for reading: three significant digits in µs, ms or s; a dash where there is none."""
     if seconds is None:
         return "–"
     magnitude = abs(seconds)
@@ -90,7 +90,7 @@ def human_seconds(seconds: float | None) -> str:
 
 
 def human_number(value: float | None, digits: int = 3) -> str:
-    """A number for reading, with thousands separators; a dash where there is none."""
+    """Return a number for reading, with thousands separators; a dash where there is none."""
     if value is None:
         return "–"
     if abs(value) >= 999.5:
@@ -103,7 +103,7 @@ MOST_PERCENT = 10.0
 
 
 def change_text(change: float) -> str:
-    """A relative change, such as "+12 %"; beyond MOST_PERCENT the ratio, such as "14 x" or "0.07 x"."""
+    """Return a relative change, such as "+12 %"; beyond MOST_PERCENT the ratio, such as "14 x" or "0.07 x"."""
     ratio = 1 + change
     if ratio > MOST_PERCENT + 1e-9 or 0 < ratio < 1 / MOST_PERCENT - 1e-9:
         return f"{human_number(ratio)} x"

@@ -78,7 +78,7 @@ def untrue(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
 
 
 def checked_flags(flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
-    """The flags as vLLM's help writes them; ValueError for those that are ours, or would do harm."""
+    """Return the flags as vLLM's help writes them; raise ValueError for those that are ours, or would do harm."""
     taken = [name for name in flags if name.strip("-").replace("-", "_") in _FLAGS_OF_OURS]
     if taken:
         raise ValueError(f"must not set {', '.join(taken)}: the target has fields for it")
@@ -92,7 +92,7 @@ def checked_flags(flags: dict[str, FlagValue]) -> dict[str, FlagValue]:
 
 
 def checked_environment(environment: dict[str, str]) -> dict[str, str]:
-    """The variables; ValueError where one has no variable's name, or holds a secret literally."""
+    """Return the variables; raise ValueError where one has no variable's name, or holds a secret literally."""
     for name in environment:
         if not re.fullmatch(ENVIRONMENT_NAME, name):
             raise ValueError(f"{name!r} is no name of a variable")

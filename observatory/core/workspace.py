@@ -35,33 +35,33 @@ class Workspace:
 
     @property
     def runs(self) -> Path:
-        """The folder of run folders."""
+        """Return the folder of run folders."""
         return self.results / "runs"
 
     @property
     def campaigns(self) -> Path:
-        """The folder of what belongs to a campaign while it runs."""
+        """Return the folder of what belongs to a campaign while it runs."""
         return self.results / "campaigns"
 
     @property
     def database(self) -> Path:
-        """The DuckDB file, derived from the run folders."""
+        """Return the DuckDB file, derived from the run folders."""
         return self.results / "observatory.duckdb"
 
     @property
     def site_sources(self) -> Path:
-        """The site's templates: the person's own where they exist, else the shipped ones."""
+        """Return the site's templates: the person's own where they exist, else the shipped ones."""
         own = self.root / "site"
         return own if (own / "templates").is_dir() else shipped("site")
 
     @property
     def site_output(self) -> Path:
-        """Where the site is built."""
+        """Return where the site is built."""
         return self.root / "site" / "dist"
 
     @property
     def loadtests(self) -> Path:
-        """The locustfiles: the person's own where they exist, else the shipped ones."""
+        """Return the locustfiles: the person's own where they exist, else the shipped ones."""
         own = self.root / "loadtests"
         return own if (own / "chat.py").is_file() else shipped("loadtests")
 
@@ -74,7 +74,7 @@ def shipped(folder: SHIPPED) -> Path:
 
 
 def open_workspace(results: Path | None = None, root: Path | None = None) -> Workspace:
-    """The workspace here; results from the argument, else OBSERVATORY_RESULTS, else ./results."""
+    """Return the workspace here; results from the argument, else OBSERVATORY_RESULTS, else ./results."""
     try:
         base = (root or Path.cwd()).resolve()
         chosen = results or (Path(value) if (value := os.environ.get(RESULTS_VARIABLE)) else None)
@@ -104,7 +104,7 @@ def check_text(path: Path, fix: str) -> None:
 
 
 def cache_folder() -> Path:
-    """Where models are kept between runs: OBSERVATORY_CACHE, else the user's cache folder."""
+    """Return where models are kept between runs: OBSERVATORY_CACHE, else the user's cache folder."""
     if value := os.environ.get(CACHE_VARIABLE):
         return Path(value)
     home = os.environ.get("XDG_CACHE_HOME")

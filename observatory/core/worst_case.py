@@ -39,6 +39,6 @@ def unseen_tokens(body: dict[str, Any]) -> int:
 
 
 def prompt_tokens_at_most(item: PlanItem) -> int:
-    """Of an item, before it is rendered for a target."""
+    """Return the most prompt tokens of an item, before it is rendered for a target."""
     size = len(msgspec.json.encode(item.body)) + NONCE_LENGTH + BODY_BYTES
     return size + unseen_tokens(item.body)

@@ -54,7 +54,7 @@ class Answer:
         self._queued = self._steps is None
 
     def cancel(self) -> None:
-        """The client is gone: nothing is sent any more, and the slot is free."""
+        """Called when the client is gone: stop sending and free the slot."""
         if self._slots.forget(self._start):
             return
         self._stop_timers()

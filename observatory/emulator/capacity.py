@@ -68,7 +68,7 @@ def mean_gaps(profile: Profile, max_tokens: int | None) -> float:
 
 
 def lognormal_mean(median: float, p95: float) -> float:
-    """The mean of a log-normal by its median and 95th percentile."""
+    """Return the mean of a log-normal by its median and 95th percentile."""
     if median == p95:
         return median
     sigma = math.log(p95 / median) / _Z95
@@ -76,7 +76,7 @@ def lognormal_mean(median: float, p95: float) -> float:
 
 
 def _mean_length(median: int, p95: int, limit: float | None) -> float:
-    """The mean of max(1, round(log-normal)), cut at limit: the sum of P(length >= k)."""
+    """Return the mean of max(1, round(log-normal)), cut at limit: the sum of P(length >= k)."""
     if median == p95:
         return float(median) if limit is None else min(float(median), limit)
     sigma = math.log(p95 / median) / _Z95

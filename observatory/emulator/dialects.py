@@ -43,7 +43,7 @@ _decode_responses = msgspec.json.Decoder(_Responses).decode
 
 
 def read_fields(kind: Dialect, body: bytes) -> Fields:
-    """The request in `body`; msgspec's errors, which are ValueErrors, where it is none."""
+    """Return the request in `body`; msgspec's errors, which are ValueErrors, where it is none."""
     if kind == "messages":
         asked = _decode_messages(body)
         texts = _texts(asked.system)
@@ -66,7 +66,7 @@ def _fields(asked: _Messages | _Responses, texts: list[str], limit: int | None) 
 
 
 def _texts(content: Any) -> list[str]:
-    """The texts of a content: itself, or those of its parts, and of the results within them."""
+    """Return the texts of a content: itself, or those of its parts, and of the results within them."""
     if isinstance(content, str):
         return [content]
     found: list[str] = []

@@ -88,7 +88,7 @@ class Draws:
         )
 
     def draw(self, body: bytes, *, limit: int | None, whole_limit: bool = False) -> Fate:
-        """The fate of the next request with this body; whole_limit: exactly `limit` tokens."""
+        """Return the fate of the next request with this body; whole_limit: exactly `limit` tokens."""
         digest = hashlib.blake2b(body, digest_size=8).digest()
         occurrence = self._seen.pop(digest, 0)
         self._seen[digest] = occurrence + 1
@@ -99,7 +99,7 @@ class Draws:
         return self._fate(random.Random(seed), limit, whole_limit)
 
     def gaps(self, seed: int) -> Callable[[], float]:
-        """A function that gives the gap before each next token, in seconds, before load and drift."""
+        """Return a function that gives the gap before each next token, in seconds, before load and drift."""
         table, tail = self._gaps, self._profile.tail
         if len(table) == 1 and not tail.inter_token:
             only = table[0]
@@ -161,7 +161,7 @@ def gap_table(profile: Profile) -> list[float]:
 
 
 def lognormal(generator: random.Random, median: float, p95: float) -> float:
-    """A log-normal draw by median and 95th percentile; zero where the median is.
+    """Return a log-normal draw by median and 95th percentile; zero where the median is.
 
     By the inverse of the distribution function, because of Python's generators only `random()` is
     promised to give the same numbers in every version.

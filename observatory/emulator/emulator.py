@@ -128,7 +128,7 @@ def _refuse_other_hosts(config: EmulatorConfig) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The child: one argument, the path of a JSON EmulatorConfig. Answers the exit code."""
+    """Run the child: one argument, the path of a JSON EmulatorConfig. Return the exit code."""
     report = ReportChannel()
     try:
         config = EmulatorConfig.model_validate_json(Path(arguments[0]).read_bytes())

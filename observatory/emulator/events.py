@@ -87,7 +87,7 @@ class AnswerBytes:
 
     @property
     def reasons_aloud(self) -> bool:
-        """Whether reasoning has a field to be streamed in."""
+        """Return whether reasoning has a field to be streamed in."""
         return bool(self._names)
 
     def from_another_backend(self) -> None:
@@ -95,37 +95,37 @@ class AnswerBytes:
         self._head["system_fingerprint"] = "fp_emulated_other"
 
     def opening(self) -> bytes:
-        """The role-only event that opens a chat stream; nothing where the shape has none."""
+        """Return the role-only event that opens a chat stream; nothing where the shape has none."""
         if not self._chat or self._shape.role != "own_event":
             return b""
         return self._event({"role": "assistant", "content": ""}, None, 0)
 
     def content(self, text: str, running: int) -> bytes:
-        """The event of a piece of the answer; running: output tokens up to and with it."""
+        """Return the event of a piece of the answer; running: output tokens up to and with it."""
         return self._text("content", ("content",), text, running)
 
     def reasoning(self, text: str, running: int) -> bytes:
-        """The event of a piece of reasoning, under the profile's name or names."""
+        """Return the event of a piece of reasoning, under the profile's name or names."""
         return self._text("reasoning", self._names, text, running)
 
     def meeting(self, reasoning: str, text: str, running: int) -> bytes:
-        """The event with the last of the reasoning and the first of the answer."""
+        """Return the event with the last of the reasoning and the first of the answer."""
         delta = {**dict.fromkeys(self._names, reasoning), "content": text}
         return self._event(self._with_role(delta), None, running)
 
     def tool_name(self, running: int) -> bytes:
-        """The event that opens a tool call: its id and its function's name."""
+        """Return the event that opens a tool call: its id and its function's name."""
         function = {"name": "look_up", "arguments": ""}
         call = {"index": 0, "id": self._call_id(), "type": "function", "function": function}
         return self._event(self._with_role({"tool_calls": [call]}), None, running)
 
     def tool_arguments(self, piece: str, running: int) -> bytes:
-        """A piece of the call's arguments."""
+        """Return a piece of the call's arguments."""
         call = {"index": 0, "function": {"arguments": piece}}
         return self._event({"tool_calls": [call]}, None, running)
 
     def closing(self, *, done: bool = True) -> bytes:
-        """finish_reason, usage where it is due, [DONE], and the end of the chunks."""
+        """Return finish_reason, usage where it is due, [DONE], and the end of the chunks."""
         usage, output = self._shape.usage, self._counts.output
         parts = [self._event({}, self._finish_reason(), output)]
         if usage in ("always", "every_event") or (usage == "asked" and self._asked):
@@ -140,19 +140,19 @@ class AnswerBytes:
         return _chunk(b": keep-alive" + self._eol * 2)
 
     def error_event(self) -> bytes:
-        """An error object where an event is expected, and the end of the chunks."""
+        """Return an error object where an event is expected, and the end of the chunks."""
         return self._laid(_ERROR) + STREAM_END
 
     def garbage_event(self) -> bytes:
-        """An event whose JSON stops in the middle."""
+        """Return an event whose JSON stops in the middle."""
         return _chunk(b'data: {"id":"chatcmpl-emulated","choices":[{"ind' + self._eol * 2)
 
     def big_event(self, running: int) -> bytes:
-        """An event with BIG_EVENT_BYTES of text."""
+        """Return an event with BIG_EVENT_BYTES of text."""
         return self.content(" " + "big " * (BIG_EVENT_BYTES // 4 - 1) + "end", running)
 
     def whole(self, reasoning: str, text: str) -> bytes:
-        """The JSON body of an answer that is not streamed."""
+        """Return the JSON body of an answer that is not streamed."""
         choice: dict[str, Any] = {
             "index": 0,
             "logprobs": None,
@@ -175,7 +175,7 @@ class AnswerBytes:
         return _encode(answer)
 
     def whole_error(self) -> bytes:
-        """An error object as a 200 answer's body."""
+        """Return an error object as a 200 answer's body."""
         return _encode(_ERROR)
 
     def _finish_reason(self) -> str:
@@ -192,7 +192,7 @@ class AnswerBytes:
         return {"role": "assistant", **delta}
 
     def _text(self, kind: str, names: tuple[str, ...], text: str, running: int) -> bytes:
-        """An event of text, rendered around it, because most of its bytes are always the same."""
+        """Return an event of text, rendered around it, because most of its bytes are always the same."""
         if self._role_due or self._shape.usage == "every_event" or len(names) != 1:
             return self._event(self._with_role(dict.fromkeys(names, text)), None, running)
         template = self._templates.get(kind)
@@ -221,7 +221,7 @@ class AnswerBytes:
         return self._lines(event)
 
     def _named(self, kind: str, event: dict[str, Any]) -> bytes:
-        """An event that bears its type as its name, and the padding that every event has."""
+        """Return an event that bears its type as its name, and the padding that every event has."""
         padding = {"padding": self._head["padding"]} if "padding" in self._head else {}
         lines = b"event: " + kind.encode() + self._eol + self._lines({**event, **padding})
         return _chunk(lines)

@@ -24,7 +24,7 @@ class _Refilled:
 
     @property
     def most(self) -> float:
-        """The largest amount that it ever holds; at least one, or nothing would ever be served."""
+        """Return the largest amount that it ever holds; at least one, or nothing would ever be served."""
         return max(1.0, self.a_minute * self.burst_s / MINUTE_S)
 
     def refill(self, now_s: float) -> None:
@@ -37,7 +37,7 @@ class _Refilled:
         self._at_s = now_s
 
     def wait_s(self, amount: float) -> float:
-        """Seconds until this much is there."""
+        """Return seconds until this much is there."""
         return max(0.0, amount - self.left) * MINUTE_S / self.a_minute
 
 
@@ -52,7 +52,7 @@ class _EachMinute:
 
     @property
     def most(self) -> float:
-        """The largest amount that it ever holds."""
+        """Return the largest amount that it ever holds."""
         return float(self.a_minute)
 
     def refill(self, now_s: float) -> None:
@@ -63,7 +63,7 @@ class _EachMinute:
         self._at_s = now_s
 
     def wait_s(self, amount: float) -> float:
-        """Seconds until this much is there."""
+        """Return seconds until this much is there."""
         return 0.0 if amount <= self.left else MINUTE_S - self._at_s % MINUTE_S
 
 
@@ -85,7 +85,7 @@ class Allowance:
 
     @property
     def limited(self) -> bool:
-        """Whether there is any limit."""
+        """Return whether there is any limit."""
         return bool(self._buckets)
 
     def ask(
@@ -166,7 +166,7 @@ def throttled(
 
 
 def written_duration(seconds: float) -> str:
-    """A duration as OpenAI's headers write it: 120ms, 1.2s, 6m0s."""
+    """Return a duration as OpenAI's headers write it: 120ms, 1.2s, 6m0s."""
     milliseconds = math.ceil(seconds * 1000)
     if milliseconds < 1000:
         return f"{milliseconds}ms"

@@ -35,7 +35,7 @@ class Slots:
         start()
 
     def give_back(self) -> None:
-        """A started one is over."""
+        """Called when a started request is over."""
         self.ended += 1
         if self._waiting:
             self._waiting.popleft()()
@@ -68,7 +68,7 @@ class Pace:
         self.even = slowdown.per_request == 0 and drift.per_minute == 0
 
     def by_time(self) -> float:
-        """The drift's factor, for first tokens; the first question starts its clock."""
+        """Return the drift's factor, for first tokens; the first question starts its clock."""
         now = self._clock()
         if self._first_s is None:
             self._first_s = now
@@ -76,10 +76,10 @@ class Pace:
         return min(self._drift.most, 1.0 + self._drift.per_minute * minutes)
 
     def by_load(self) -> float:
-        """The drift's factor times the running batch's, for gaps between tokens."""
+        """Return the drift's factor times the running batch's, for gaps between tokens."""
         return self.by_time() * load_factor(self._slowdown, self._slots.running)
 
 
 def load_factor(slowdown: Slowdown, running: int) -> float:
-    """How many times longer a gap is with `running` requests in the batch."""
+    """Return how many times longer a gap is with `running` requests in the batch."""
     return 1.0 + slowdown.per_request * max(0, running - slowdown.free)

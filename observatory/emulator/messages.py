@@ -73,12 +73,12 @@ class MessagesBytes(AnswerBytes):
         return start + self._told({"type": "ping"})
 
     def content(self, text: str, running: int) -> bytes:
-        """A text_delta."""
+        """Return a text_delta."""
         delta = {"type": "text_delta", "text": text}
         return self._within("text", {"type": "text", "text": ""}) + self._piece(delta)
 
     def reasoning(self, text: str, running: int) -> bytes:
-        """A thinking_delta."""
+        """Return a thinking_delta."""
         block = {"type": "thinking", "thinking": "", "signature": ""}
         delta = {"type": "thinking_delta", "thinking": text}
         return self._within("thinking", block) + self._piece(delta)
@@ -88,16 +88,16 @@ class MessagesBytes(AnswerBytes):
         return self.reasoning(reasoning, running) + self.content(text, running)
 
     def tool_name(self, running: int) -> bytes:
-        """The block that opens a tool call."""
+        """Return the block that opens a tool call."""
         call = {"type": "tool_use", "id": f"toolu_emulated_{self._number:08d}", "name": "look_up"}
         return self._within("tool_use", {**call, "input": {}})
 
     def tool_arguments(self, piece: str, running: int) -> bytes:
-        """An input_json_delta."""
+        """Return an input_json_delta."""
         return self._piece({"type": "input_json_delta", "partial_json": piece})
 
     def closing(self, *, done: bool = True) -> bytes:
-        """The last block's end, message_delta with stop reason and usage, message_stop."""
+        """Return the last block's end, message_delta with stop reason and usage, message_stop."""
         delta = {"stop_reason": self._stop_reason(), "stop_sequence": None}
         last = {
             "type": "message_delta",
@@ -110,11 +110,11 @@ class MessagesBytes(AnswerBytes):
         return b"".join((*parts, STREAM_END))
 
     def error_event(self) -> bytes:
-        """An overloaded_error where an event is expected, and the end of the chunks."""
+        """Return an overloaded_error where an event is expected, and the end of the chunks."""
         return self._told(_BROKEN) + STREAM_END
 
     def whole(self, reasoning: str, text: str) -> bytes:
-        """The JSON body of an answer that is not streamed."""
+        """Return the JSON body of an answer that is not streamed."""
         content: list[dict[str, Any]] = []
         if reasoning:
             content.append({"type": "thinking", "thinking": reasoning, "signature": "emulated"})
@@ -128,7 +128,7 @@ class MessagesBytes(AnswerBytes):
         return _encode({**message, "usage": self._usage(self._counts.output)})
 
     def whole_error(self) -> bytes:
-        """An error as a 200 answer's body."""
+        """Return an error as a 200 answer's body."""
         return _encode(_BROKEN)
 
     def _message(self, content: list[Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Prepared:
     facts: dict[str, Any]
 
     def steps(self) -> Iterator[Step]:
-        """The steps of the answer, streamed or whole."""
+        """Return the steps of the answer, streamed or whole."""
         return self.script.stream() if self.stream else self.script.whole()
 
 

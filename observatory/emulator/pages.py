@@ -15,7 +15,7 @@ METRICS_PATH = "/metrics"
 
 
 def metrics_page(model: str, slots: Slots, *, prompt_tokens: int, cached_tokens: int) -> Reply:
-    """The page of METRICS_PATH."""
+    """Return the page of METRICS_PATH."""
     label = f'{{model_name="{model}"}}'
     lines = ["# observatory-emulator: these figures are of no real engine."]
     for name, kind, help_text, value in (
@@ -36,5 +36,5 @@ def metrics_page(model: str, slots: Slots, *, prompt_tokens: int, cached_tokens:
 
 
 def lateness_page(lateness: Lateness) -> Reply:
-    """The page of LATENESS_PATH: JSON, seconds."""
+    """Return the page of LATENESS_PATH: JSON, seconds."""
     return Reply(200, msgspec.json.encode(lateness.summary()))

@@ -54,7 +54,7 @@ if sys.platform == "linux":
 
 
 def new_precise_loop() -> asyncio.AbstractEventLoop:
-    """A new event loop, not yet set; the caller runs and closes it (asyncio.Runner does)."""
+    """Return a new event loop, not yet set; the caller runs and closes it (asyncio.Runner does)."""
     if sys.platform == "linux":
         return asyncio.SelectorEventLoop(_TimerSelector())
     return asyncio.new_event_loop()

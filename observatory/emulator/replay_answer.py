@@ -17,7 +17,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 
 def answer_writes(tokens: int) -> list[bytes]:
-    """One write a token (at least one); the head goes with the first, what ends a stream with the last."""
+    """Return one write a token (at least one); the head goes with the first, what ends a stream with the last."""
     writes = [_chunk(_event({"content": TEXT})) for _ in range(max(1, tokens))]
     writes[0] = _HEAD + _chunk(_event({"role": "assistant", "content": TEXT}))
     usage = {"prompt_tokens": 8, "completion_tokens": len(writes), "total_tokens": len(writes) + 8}
@@ -28,7 +28,7 @@ def answer_writes(tokens: int) -> list[bytes]:
 
 
 def models_reply() -> bytes:
-    """The answer to GET: a list of the one model."""
+    """Return the answer to GET: a list of the one model."""
     model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "observatory"}
     body = json.dumps({"object": "list", "data": [model]}).encode()
     head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "

@@ -109,7 +109,7 @@ class ReplayServer:
 
     @property
     def port(self) -> int:
-        """Where it listens, on 127.0.0.1."""
+        """Return where it listens, on 127.0.0.1."""
         return int(self._listener.getsockname()[1])
 
     def _listen(self) -> socket.socket:
@@ -281,13 +281,13 @@ class ReplayServer:
 
 
 def read_seconds(report: Path) -> list[ReplaySecond]:
-    """What a server has written down so far, whole lines only."""
+    """Return a server's records so far, whole lines only."""
     lines = report.read_bytes().split(b"\n")[:-1]
     return [msgspec.json.decode(line, type=ReplaySecond) for line in lines]
 
 
 def main() -> None:
-    """The process: pinned, listening, ending with its parent or on SIGTERM."""
+    """Run the process: pinned, listening, ending with its parent or on SIGTERM."""
     channel = ReportChannel()
     config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=ReplayConfig)
     die_with_parent(config.parent)

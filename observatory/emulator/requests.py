@@ -94,7 +94,7 @@ def error(
     param: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Reply:
-    """A refusal with OpenAI's error object."""
+    """Return a refusal with OpenAI's error object."""
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return Reply(status, _encode(body), headers)
 
@@ -116,7 +116,7 @@ def retry_headers(seconds: float) -> tuple[tuple[str, str], ...]:
 def understand(
     method: str, path: str, authorization: str, body: bytes, *, model: str, key: str | None
 ) -> Asked | Reply:
-    """What a request wants, or the reply that it gets at once. path is without its query."""
+    """Return the parsed request, or the reply that it gets at once. path is without its query."""
     kind = _ROUTES.get(path)
     if path == "/health":
         return Reply(200, b'{"status":"ok"}')

@@ -29,14 +29,14 @@ class ResponsesBytes(AnswerBytes):
     _items: tuple[dict[str, Any], ...] = ()
 
     def opening(self) -> bytes:
-        """response.created and response.in_progress."""
+        """Return response.created and response.in_progress."""
         response = self._response("in_progress", [])
         return b"".join(
             self._told(f"response.{what}", response=response) for what in ("created", "in_progress")
         )
 
     def content(self, text: str, running: int) -> bytes:
-        """A piece of the answer."""
+        """Return a piece of the answer."""
         opened = self._within("message")
         self._said += text
         return opened + self._told(
@@ -54,17 +54,17 @@ class ResponsesBytes(AnswerBytes):
         return self.reasoning(reasoning, running) + self.content(text, running)
 
     def tool_name(self, running: int) -> bytes:
-        """The item that opens a tool call."""
+        """Return the item that opens a tool call."""
         return self._within("function_call")
 
     def tool_arguments(self, piece: str, running: int) -> bytes:
-        """A piece of the call's arguments."""
+        """Return a piece of the call's arguments."""
         self._said += piece
         at = {name: value for name, value in self._at().items() if name != "content_index"}
         return self._told("response.function_call_arguments.delta", **at, delta=piece)
 
     def closing(self, *, done: bool = True) -> bytes:
-        """The last item's end, and the response as it ended, with usage."""
+        """Return the last item's end, and the response as it ended, with usage."""
         parts = [self._closed()]
         if done and self._shape.done:
             status = self._status()
@@ -74,18 +74,18 @@ class ResponsesBytes(AnswerBytes):
         return b"".join((*parts, STREAM_END))
 
     def error_event(self) -> bytes:
-        """An error where an event is expected, and the end of the chunks."""
+        """Return an error where an event is expected, and the end of the chunks."""
         return self._told("error", **_FAILED, param=None) + STREAM_END
 
     def whole(self, reasoning: str, text: str) -> bytes:
-        """The JSON body of an answer that is not streamed."""
+        """Return the JSON body of an answer that is not streamed."""
         items = [self._item("reasoning", reasoning)] if reasoning else []
         called = self._shape.answer == "tool_call"
         items.append(self._item("function_call" if called else "message", text))
         return _encode(self._response(self._status(), items))
 
     def whole_error(self) -> bytes:
-        """A failed response as a 200 answer's body."""
+        """Return a failed response as a 200 answer's body."""
         return _encode({**self._response("failed", []), "error": _FAILED})
 
     def _status(self) -> str:

@@ -92,7 +92,7 @@ class Script:
         self._thoughts, self._words = words[:aloud], words[aloud:]
 
     def stream(self) -> Iterator[Step]:
-        """The steps of a streamed answer."""
+        """Return the steps of a streamed answer."""
         fault = self._fate.fault
         if fault == "http_500":
             return iter([Step(self._ttft_s, self._reply(SERVER_ERROR), "drift")])
@@ -109,7 +109,7 @@ class Script:
         return steps
 
     def whole(self) -> Iterator[Step]:
-        """The steps of an answer that is not streamed: its time, then all of it."""
+        """Yield the steps of an answer that is not streamed: its time, then all of it."""
         fate, faults = self._fate, self._profile.faults
         if fate.fault in ("http_500", "garbage_http"):
             yield from self.stream()
@@ -142,7 +142,7 @@ class Script:
         return self._content.whole(" ".join(self._thoughts), text)
 
     def _events(self) -> Iterator[tuple[bytes, int]]:
-        """Each event with text, and how many tokens it carries."""
+        """Yield each event with text, and how many tokens it carries."""
         content, each = self._content, self._profile.shape.tokens_per_event
         thoughts, words = self._thoughts, self._words
         sent, started = self.hidden_tokens, 0
@@ -172,7 +172,7 @@ class Script:
 
     @property
     def _calls(self) -> bool:
-        """Whether the answer is a tool call."""
+        """Return whether the answer is a tool call."""
         return self._profile.shape.answer == "tool_call" and bool(self._words)
 
     def _call(self, sent: int) -> Iterator[tuple[bytes, int]]:
@@ -216,7 +216,7 @@ class Script:
         yield Step(0.0, ends_well, "fixed", events=1)
 
     def _struck(self, steps: Iterator[Step]) -> Iterator[Step]:
-        """The stream with its fault, after at least one write with text."""
+        """Yield the stream with its fault, after at least one write with text."""
         fault = self._fate.fault
         writes = len(self._thoughts) + len(self._words)
         shape = self._profile.shape
@@ -242,7 +242,7 @@ class Script:
                 left -= 1
 
     def _end(self) -> Step:
-        """The last step of an answer that breaks off."""
+        """Return the last step of an answer that breaks off."""
         match self._fate.fault:
             case "reset":
                 return Step(STRIKE_PAUSE_S, b"", "fixed", ending="reset")
@@ -251,7 +251,7 @@ class Script:
         return Step(STRIKE_PAUSE_S, b"", "fixed", ending="close")
 
     def _cut(self, steps: Iterator[Step]) -> Iterator[Step]:
-        """Every write cut into pieces at drawn places, inside characters and chunk heads too."""
+        """Yield every write cut into pieces at drawn places, inside characters and chunk heads too."""
         shape = self._profile.shape
         luck = random.Random(self._fate.gaps_seed ^ self._fate.words_seed)
         owed_s = 0.0
@@ -277,7 +277,7 @@ def _join(words: list[str], at: int) -> str:
 
 
 def _arguments(words: list[str]) -> list[str]:
-    """A tool call's arguments as pieces, one a token; the first token is the call's name."""
+    """Return a tool call's arguments as pieces, one a token; the first token is the call's name."""
     if len(words) < 2:
         return ["", "{}"][: len(words)]
     first, *rest = words[1:]

@@ -96,12 +96,12 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio: the client is there."""
+        """Called by asyncio when the client has connected."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio: the client is gone; its answer is given up and its slot freed."""
+        """Called by asyncio when the client is gone; its answer is given up and its slot freed."""
         self._transport = None
         self._ready.clear()
         if self._answer is not None:
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
             self._log(gone=True)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio: bytes of requests."""
+        """Called by asyncio with bytes of requests."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -122,15 +122,15 @@ class Connection(asyncio.Protocol):
 
     # httptools' callbacks: they only gather, because it turns their exceptions into its own.
     def on_message_begin(self) -> None:
-        """httptools: a request begins."""
+        """Called by httptools when a request begins."""
         self._reading = _Request()
 
     def on_url(self, url: bytes) -> None:
-        """httptools: a piece of its target."""
+        """Called by httptools with a piece of its target."""
         self._reading.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """httptools: a header."""
+        """Called by httptools with a header."""
         match name.lower():
             case b"authorization":
                 self._reading.authorization = value.decode("latin-1")
@@ -140,18 +140,18 @@ class Connection(asyncio.Protocol):
                 self._reading.expects = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
-        """httptools: the body comes next."""
+        """Called by httptools before the body."""
         if self._reading.expects:
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        """httptools: a piece of the body."""
+        """Called by httptools with a piece of the body."""
         self._reading.size += len(body)
         if self._reading.size <= LARGEST_BODY:
             self._reading.body.append(body)
 
     def on_message_complete(self) -> None:
-        """httptools: the request is fully read."""
+        """Called by httptools when the request is fully read."""
         request = self._reading
         request.read_s, request.read_ns = self._loop.time(), time.time_ns()
         request.method = self._parser.get_method().decode("latin-1")
@@ -260,7 +260,7 @@ class Connection(asyncio.Protocol):
         return response_head(200, (*_STREAM_HEADERS, *self._answer_headers(200, headers)))
 
     def _answer_headers(self, status: int, headers: Headers) -> Headers:
-        """The headers of the answer under way, whose status is known now."""
+        """Return the headers of the answer under way, whose status is known now."""
         request = self._answering
         assert request is not None
         if request.trace is not None:
@@ -275,7 +275,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _ended(self, ending: Ending | None) -> None:
-        """The answer is written: close, break off, or go on with what came meanwhile."""
+        """Called when the answer is written: close, break off, or go on with the requests received since."""
         self._log()
         keeps = self._answering is not None and self._answering.keep_alive
         self._answering = self._answer = None

@@ -29,7 +29,7 @@ class Lateness:
         self._max_s = 0.0
 
     def add(self, late_s: float) -> None:
-        """One write; early is not late."""
+        """Count one write; an early one has no lateness."""
         place = int(late_s * _A_SECOND)
         self._counts[place if 0 <= place < _BUCKETS else _BUCKETS if place > 0 else 0] += 1
         self._writes += 1
@@ -37,7 +37,7 @@ class Lateness:
             self._max_s = late_s
 
     def quantile_s(self, share: float) -> float | None:
-        """The lateness that this share of writes did not exceed, to a microsecond; None without any."""
+        """Return the lateness that this share of writes did not exceed, to a microsecond; None without any."""
         if not self._writes:
             return None
         rank, seen = max(1, -int(-share * self._writes // 1)), 0
@@ -88,7 +88,7 @@ class TruthLog:
         self._line({"truth": TRUTH_FORMAT, "clock": "CLOCK_REALTIME", **about})
 
     def request(self, trace: Trace, **more: Any) -> None:
-        """A request that is over."""
+        """Log a request that is over."""
         self._requests += 1
         self._line(
             {
@@ -102,7 +102,7 @@ class TruthLog:
         )
 
     def close(self, lateness: Lateness) -> None:
-        """The last line, and everything on disk."""
+        """Write the last line and close the file."""
         self._line({"end": True, "requests": self._requests, "lateness": lateness.summary()})
         self._file.close()
 

@@ -34,7 +34,7 @@ def open_api(target: ApiTarget) -> OpenTarget:
 
 
 def api_connection(target: ApiTarget) -> Connection:
-    """How it is spoken to.
+    """Return how it is spoken to.
 
     BadInput: an unknown provider; an address that is missing; a wire, a service tier, a reasoning
     effort or a transport that the provider does not offer, with what it does.
@@ -73,7 +73,7 @@ def api_connection(target: ApiTarget) -> Connection:
 
 
 def listing_connection(connection: Connection, provider: Provider) -> Connection:
-    """How the provider's models are listed: by its usual wire, whichever one is measured."""
+    """Return how the provider's models are listed: by its usual wire, whichever one is measured."""
     word = provider.usual_wire
     offer = provider.wires[word]
     key = connection.key
@@ -83,7 +83,7 @@ def listing_connection(connection: Connection, provider: Provider) -> Connection
 
 
 def missing_keys(targets: Sequence[Target], environment: Mapping[str, str]) -> list[str]:
-    """A line for each target of a provider whose key variable is not set."""
+    """Return a line for each target of a provider whose key variable is not set."""
     lines = []
     for target in targets:
         if not isinstance(target, ApiTarget) or target.api_key_file is not None:
@@ -95,7 +95,7 @@ def missing_keys(targets: Sequence[Target], environment: Mapping[str, str]) -> l
 
 
 def provider_of(target: ApiTarget) -> Provider:
-    """The target's provider; BadInput for one that the catalogue does not have."""
+    """Return the target's provider; raise BadInput for one that the catalogue does not have."""
     provider = PROVIDERS.get(target.provider)
     if provider is None:
         raise BadInput(

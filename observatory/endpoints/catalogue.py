@@ -69,7 +69,7 @@ def check_inputs(target: Target) -> Connection:
 
 
 def unopened_connection(target: Target) -> Connection:
-    """How a target is spoken to that is not started here; BadInput for one that is."""
+    """Return how a target is spoken to that is not started here; raise BadInput for one that is."""
     if target.runs_here:
         raise BadInput(
             "its address is only known once it is started",

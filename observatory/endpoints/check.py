@@ -46,7 +46,7 @@ class TargetCheck(msgspec.Struct, frozen=True):
 
 
 def check_target(opened: OpenTarget, request: RequestKind | None = None) -> TargetCheck:
-    """As _check, with the target's secrets masked in the result and in errors, also where its server repeats them."""
+    """Run _check with the target's secrets masked in the result and in errors, also where its server repeats them."""
     masker = opened.masker
     with hiding(masker):
         found = _check(opened, request)
@@ -56,7 +56,7 @@ def check_target(opened: OpenTarget, request: RequestKind | None = None) -> Targ
 
 
 def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
-    """Whether the target answers and has its model; errors as owned_models, BadInput for others.
+    """Return whether the target answers and has its model; errors as owned_models, BadInput for others.
 
     A target that turns out to be our emulator is marked so in opened.facts.
 
@@ -135,7 +135,7 @@ def _check_route(connection: Connection, request: RequestKind | None) -> None:
 
 
 def _post_nothing(connection: Connection, path: str) -> tuple[int | None, str]:
-    """The status of a POST of {} to that path and the beginning of what came; (None, "") without one."""
+    """Return the status of a POST of {} to that path and the beginning of what came; (None, "") without one."""
     import httpx2
 
     from observatory.endpoints.listing import own_transport
@@ -163,7 +163,7 @@ def _some(names: list[str], near: list[str], masker: Masker) -> str:
 
 
 def would_send(connection: Connection) -> str:
-    """A small request as it would leave, as text: values from the environment by name only.
+    """Return a small request as it would leave, as text: values from the environment by name only.
 
     The body is indented to be read; Content-Length is of the bytes that would be sent.
     """

@@ -63,7 +63,7 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
 
 
 def _settings(profile: Profile) -> dict[str, Any]:
-    """The profile in full, and in one sentence what it imitates where it does."""
+    """Return the profile in full, and in one sentence what it imitates where it does."""
     settings: dict[str, Any] = {"profile": profile.model_dump(mode="json")}
     if profile.imitates is not None:
         settings["imitates"] = profile.imitates.sentence()

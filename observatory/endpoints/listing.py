@@ -107,7 +107,7 @@ def _page(
 def _get_models(
     connection: Connection, headers: Mapping[str, str], after: str | None, ends: float
 ) -> tuple[bytes, str]:
-    """The body and media type of GET /models, sent with our headers and with no others.
+    """Return the body and media type of GET /models, sent with our headers and with no others.
 
     The package reads OPENAI_* variables (key, organisation, project, headers) on its own; the
     transport drops what it adds, so that an ambient key never reaches somebody else's endpoint.
@@ -132,7 +132,7 @@ def _get_models(
 def own_transport(
     connection: Connection, headers: Mapping[str, str], within_s: float = LIST_S
 ) -> httpx2.Client:
-    """A client that sends these headers and, but for what HTTP needs, no others.
+    """Return a client that sends these headers and, but for what HTTP needs, no others.
 
     All that it does together takes within_s at most, and no answer of more than LISTING bytes is taken.
     """
@@ -165,7 +165,7 @@ def own_transport(
 
 
 def client_proxy(connection: Connection) -> httpx2.Proxy | None:
-    """The connection's proxy, as httpx takes it."""
+    """Return the connection's proxy, as httpx takes it."""
     proxy = proxy_of(connection)
     if proxy is None:
         return None
@@ -210,7 +210,7 @@ def _refuse_wrong_path(connection: Connection, error: openai.APIStatusError) -> 
 
 
 def without_route(connection: Connection) -> Connection | None:
-    """The connection with a base URL that stops before the route that it ends in; None without one."""
+    """Return the connection with a base URL that stops before the route that it ends in; None without one."""
     path = connection.base_path.rstrip("/")
     for route in _ROUTES:
         if path.endswith(route):
@@ -252,7 +252,7 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
 
 
 def _location(text: str) -> str:
-    """Where a redirect leads, without credentials and query."""
+    """Return where a redirect leads, without credentials and query."""
     try:
         return str(httpx2.URL(text).copy_with(userinfo=b"", query=None))
     except httpx2.InvalidURL:
@@ -326,7 +326,7 @@ def _unreachable(
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error's causes, the nearest first."""
+    """Yield the error's causes, the nearest first."""
     seen: BaseException | None = error.__cause__ or error.__context__
     while seen is not None:
         yield seen

@@ -115,7 +115,7 @@ def _facts(
 
 
 def default_threads() -> int:
-    """All cores but one, at least one: llama.cpp's threads wait for each other at every operation,
+    """Return all cores but one, at least one: llama.cpp's threads wait for each other at every operation,
     so that one which loses its core to the load generator stalls them all."""
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
@@ -153,7 +153,7 @@ def _check_format(target: LlamaCppTarget) -> None:
 
 
 def _model_file(target: LlamaCppTarget, context: OpenContext) -> tuple[Path, str]:
-    """The file, and the name under which it is served."""
+    """Return the file, and the name under which it is served."""
     if target.model in models.MODELS:
         _check_format(target)
         return models.pull(target.model, context.say), target.model
@@ -196,7 +196,7 @@ def _described(ready: dict[str, Any], metadata: dict[str, Any], path: Path) -> d
 
 
 def _build(ready: dict[str, Any]) -> str:
-    """llama.cpp's own version: the number of its build and the commit."""
+    """Return llama.cpp's own version: the number of its build and the commit."""
     return f"b{ready['build']['build_number']}-{ready['build']['commit']}"
 
 

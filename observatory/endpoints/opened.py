@@ -53,16 +53,16 @@ class OpenTarget:
 
     @property
     def process_id(self) -> int | None:
-        """The server's process id where we started it."""
+        """Return the server's process id where we started it."""
         return self._child.process_id if self._child is not None else None
 
     @property
     def log_path(self) -> Path | None:
-        """The server's log where we started it."""
+        """Return the server's log where we started it."""
         return self._child.log_path if self._child is not None else None
 
     def alive(self) -> str | None:
-        """None while nothing is known to be wrong, else how our server ended."""
+        """Return None while nothing is known to be wrong, else how our server ended."""
         return self._child.alive() if self._child is not None else None
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ def _throttle(said: Throttling | None) -> Throttle:
 def facts_of(
     target: Target, connection: Connection, *, settings: dict[str, Any] | None = None, **known: Any
 ) -> TargetFacts:
-    """What is known of a target without its prices' application: no key, credentials or query.
+    """Return a target's facts without applied prices; no key, credentials or query.
 
     known: fields of TargetFacts that this kind of target adds or knows better.
     """
@@ -209,7 +209,7 @@ _SERVERS_WORDS = (
 
 
 def _stated_throttle(throttle: Throttle) -> dict[str, Any]:
-    """The bounds of a policy that has any, without those that were left open."""
+    """Return the bounds of a policy that has any, without those that were left open."""
     if throttle.policy == "record":
         return {}
     return {name: value for name, value in to_builtins(throttle).items() if value is not None}

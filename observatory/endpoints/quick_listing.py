@@ -61,7 +61,7 @@ def owned_models(connection: Connection) -> dict[str, str | None] | None:
 
 
 def quick_models(connection: Connection) -> dict[str, str | None] | None:
-    """The plain list; None for anything else, also where nothing answers."""
+    """Return the plain list; None for anything else, also where nothing answers."""
     if connection.wire == "messages":
         return None  # its list has headers and pages of its own
     timeout_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
@@ -73,7 +73,7 @@ def quick_models(connection: Connection) -> dict[str, str | None] | None:
 
 
 def shown_name(name: str, masker: Masker) -> str:
-    """A model's name as messages have it: its beginning where it is longer than any, without a secret in it."""
+    """Return a model's name as messages have it: its beginning where it is longer than any, without a secret in it."""
     masked = masker.exact(name)
     if len(masked) <= _LONGEST_NAME:
         return masked

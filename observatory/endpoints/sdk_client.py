@@ -126,7 +126,7 @@ class _Heard(BoundedTransport):
 
 
 def _size(request: httpx2.Request) -> int:
-    """Bytes of a request with a body in one piece: its first line, headers and body."""
+    """Return bytes of a request with a body in one piece: its first line, headers and body."""
     line = len(request.method) + len(request.url.raw_path) + len("  HTTP/1.1\r\n")
     headers = sum(len(name) + len(value) + len(": \r\n") for name, value in request.headers.raw)
     return line + headers + len("\r\n") + int(request.headers.get("content-length", 0))

@@ -65,7 +65,7 @@ def _of_proxy(fault: Fault, proxy: Proxy | None) -> Fault:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error's causes, the nearest first."""
+    """Yield the error's causes, the nearest first."""
     seen: BaseException | None = error.__cause__ or error.__context__
     while seen is not None:
         yield seen

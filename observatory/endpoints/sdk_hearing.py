@@ -59,7 +59,7 @@ class Hearing:
         self._exchange.bytes_sent = size
 
     def trace(self, name: str, info: dict[str, Any]) -> None:
-        """httpcore's word of each step that it takes. A proxy's tunnel is a part of connecting."""
+        """Called by httpcore at each of its steps. A proxy's tunnel is a part of connecting."""
         exchange = self._exchange
         _, _, step = name.partition(".")
         if step == "send_request_headers.started":
@@ -80,7 +80,7 @@ class Hearing:
             self.phase = "headers"
 
     def head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """The response's head has come."""
+        """Called when the response's head has arrived."""
         if self._exchange.ended is None:
             self._response.status = status
             for name, value in headers:
@@ -111,12 +111,12 @@ class Hearing:
         self._grown(response.received)
 
     def returned(self) -> None:
-        """The client has handed out the response: to its caller, its head has come now."""
+        """Called when the client has returned the response: for its caller, its head arrives now."""
         if self._exchange.ended is None and self._response.headers_at is None:
             self._response.headers_at = self._now()
 
     def event(self) -> None:
-        """The client has yielded an event."""
+        """Called when the client has yielded an event."""
         if self._exchange.ended is None:
             self._yielded.append(self._now())
 
@@ -126,7 +126,7 @@ class Hearing:
         self._over()
 
     def ended(self, fault: Fault | None, *, choked: bool = False) -> None:
-        """The request is over; the first word of it counts.
+        """Called at the end of the request; only the first call counts.
 
         choked: the client raised at the event after the last that it yielded, so that one is kept as
         its cause. Of an answer that is no event stream, all that came is kept.

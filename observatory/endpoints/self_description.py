@@ -84,14 +84,14 @@ def engine_version(connection: Connection) -> str | None:
 
 
 def cache_config(connection: Connection) -> dict[str, Any] | None:
-    """How vLLM laid its KV cache out, from the labels of cache_config_info in /metrics; null without."""
+    """Return how vLLM laid its KV cache out, from the labels of cache_config_info in /metrics; null without."""
     text = _get(connection, "/metrics")
     found = _CACHE_LINE.search(text.decode("utf-8", "replace")) if text is not None else None
     return None if found is None else cache_of(found[1])
 
 
 def cache_of(labels: str) -> dict[str, Any]:
-    """The labels that matter, by our names, as plain values."""
+    """Return the labels that matter, by our names, as plain values."""
     named = dict(_LABEL.findall(labels))
     return {
         ours: _plain(named[theirs]) for theirs, ours in _CACHE_LABELS.items() if theirs in named
@@ -174,7 +174,7 @@ def _object(connection: Connection, path: str) -> dict[str, Any]:
 
 
 def _get(connection: Connection, path: str) -> bytes | None:
-    """The page at the server's root, with the secrets that were sent masked before anything of it is cut; None where
+    """Return the page at the server's root, with the secrets that were sent masked before anything of it is cut; None where
     it does not answer with one."""
     root = connection.base_path.removesuffix("/v1")
     try:

@@ -57,7 +57,7 @@ def open_found(target: Target, model: str | None, connection: Connection) -> Ope
 
 
 def url_connection(target: UrlTarget) -> Connection:
-    """How it is spoken to; the model is "" where the target names none."""
+    """Return how it is spoken to; the model is "" where the target names none."""
     scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
     return connect(
         target,
@@ -79,13 +79,13 @@ UNNAMED = "endpoint"
 
 
 def name_of_model(model: str) -> str:
-    """A model's name as a target's: its last part, in lower case."""
+    """Return a model's name as a target's: its last part, in lower case."""
     name = re.sub(r"[^a-z0-9._-]+", "-", model.split("/")[-1].lower()).strip("-._")
     return name[:55].strip("-._") or UNNAMED
 
 
 def ad_hoc_target(url: str, model: str | None, name: str | None = None) -> UrlTarget:
-    """The target of `--url URL --model NAME`, called `name`, else after its model. BadInput for a bad URL."""
+    """Return the target of `--url URL --model NAME`, called `name`, else after its model. Raise BadInput for a bad URL."""
     address_of(url, "--url")
     name = name or (name_of_model(model) if model else UNNAMED)
     try:
@@ -117,7 +117,7 @@ def address_of(url: str, where: str) -> tuple[Literal["http", "https"], str, int
 
 
 def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> KeySource | None:
-    """Where the target's key comes from; None where it has none."""
+    """Return where the target's key comes from; None where it has none."""
     if target.api_key_file is not None:
         return KeySource(file=str(target.api_key_file.expanduser().resolve()))
     variable = target.api_key_env or usual_variable

@@ -43,7 +43,7 @@ def check_adapters(target: VllmTarget) -> None:
 
 
 def find_adapters(target: VllmTarget, say: Callable[[str], None]) -> list[FoundAdapter]:
-    """All of the target's adapters; BadInput as check_adapters."""
+    """Return all of the target's adapters; raise BadInput as check_adapters."""
     return [_found(target, adapter, say) for adapter in target.adapters]
 
 
@@ -75,7 +75,7 @@ def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None])
 
 
 def _folder(target: VllmTarget, adapter: LoraAdapter) -> Path | None:
-    """The adapter's folder; None for a hub id or a name of the catalogue."""
+    """Return the adapter's folder; None for a hub id or a name of the catalogue."""
     known = models.MODELS.get(adapter.path)
     if known is not None and known.format != "lora":
         raise BadInput(

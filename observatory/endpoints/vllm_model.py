@@ -59,7 +59,7 @@ def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
 def facts_of_model(
     target: VllmTarget, model: ServedModel, say: Callable[[str], None]
 ) -> WeightFacts:
-    """What is known of the model that is being served; all null where its files are not found."""
+    """Return the facts of the served model; all null where its files are not found."""
     if model.folder is not None:
         facts = weights.facts_of_folder(model.folder, say)
         known = models.catalogued(model.folder)
@@ -71,7 +71,7 @@ def facts_of_model(
 
 
 def _own_folder(target: VllmTarget) -> Path | None:
-    """Where the model names a folder, that folder; None for a hub id or a name of the catalogue."""
+    """Return the model's folder where it names one; None for a hub id or a name of the catalogue."""
     assert target.model is not None
     path = Path(target.model).expanduser()
     if target.model.startswith((".", "/", "~")) or path.is_dir():

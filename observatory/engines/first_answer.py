@@ -31,7 +31,7 @@ class Server(Protocol):
     log: ServerLog
 
     def alive(self) -> str | None:
-        """None while it runs, else how it ended."""
+        """Return None while it runs, else how it ended."""
 
 
 def await_health(
@@ -66,7 +66,7 @@ def await_completion(
     body: dict[str, object],
     deadline_s: float,
 ) -> None:
-    """One real completion. TargetFailed: as await_health, and where it answers anything but 200."""
+    """Send one real completion. Raise TargetFailed as await_health, and for any status but 200."""
     encoded = msgspec.json.encode(body)
     status, answer = await_answer(server, connection, "POST", path, encoded, deadline_s)
     if status != 200:
@@ -129,7 +129,7 @@ def _left_s(deadline_s: float) -> float:
 
 
 def _death(server: Server) -> str | None:
-    """How it ended, where it is ending now: its answer breaks off a moment before it is gone."""
+    """Return how it ended, where it is ending now: its answer breaks off a moment before it is gone."""
     until = time.monotonic() + _DEATH_S
     while (ended := server.alive()) is None and time.monotonic() < until:
         time.sleep(POLL_S)

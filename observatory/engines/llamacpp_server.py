@@ -38,7 +38,7 @@ class LlamaCppConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def settings_of(config: LlamaCppConfig) -> dict[str, Any]:
-    """The settings as llama.cpp gets them, for the records."""
+    """Return the settings as llama.cpp gets them, for the records."""
     return {
         "n_parallel": config.parallel,
         "n_ctx": config.context * config.parallel,
@@ -100,7 +100,7 @@ def start(config: LlamaCppConfig) -> tuple[Any, dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> int:
-    """The child: one argument, the path of a JSON LlamaCppConfig. Answers the exit code."""
+    """Run the child: one argument, the path of a JSON LlamaCppConfig. Return the exit code."""
     report = ReportChannel()
     try:
         config = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=LlamaCppConfig)

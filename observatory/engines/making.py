@@ -28,7 +28,7 @@ def alone(folder: Path, say: Say) -> Iterator[int]:
 
 @contextmanager
 def fresh(folder: Path) -> Iterator[None]:
-    """An empty folder, which is removed again where the block does not end well (Ctrl-C too)."""
+    """Make an empty folder, which is removed again where the block fails (Ctrl-C too)."""
     discard(folder)
     folder.mkdir(parents=True)
     try:

@@ -80,9 +80,9 @@ def write_record(folder: Path, record: EngineRecord) -> None:
 
 
 def read_record(folder: Path) -> EngineRecord | None:
-    """The folder's record; None where it has none: no engine, or an installation that did not end.
+    """Return the folder's record; None where it has none: no engine, or an installation that did not end.
 
-    EnvironmentFailed where it cannot be read or was written by a newer observatory.
+    Raise EnvironmentFailed where it cannot be read or was written by a newer observatory.
     """
     path = folder / RECORD
     try:

@@ -74,7 +74,7 @@ def _folder(name: str) -> Path:
 
 
 def _running_from(folder: Path) -> int | None:
-    """A process whose command lies in the folder, other than this one."""
+    """Return a process whose command lies in the folder, other than this one."""
     inside = f"{folder}/"
     for process in psutil.process_iter():
         try:

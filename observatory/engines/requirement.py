@@ -48,7 +48,7 @@ class Asked:
     build: Build | None = None
 
     def accepts(self, version: str) -> bool:
-        """Whether a version would do; a pre-release only where it was named."""
+        """Return whether a version would do; a pre-release only where it was named."""
         try:
             return self.versions.contains(Version(version))
         except InvalidVersion:

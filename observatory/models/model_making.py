@@ -56,7 +56,7 @@ def provenance_path(path: Path) -> Path:
 
 
 def read_provenance(path: Path) -> Provenance | None:
-    """None where the model is not there, or is not whole."""
+    """Return the record; None where the model is missing or incomplete."""
     try:
         return msgspec.json.decode(provenance_path(path).read_bytes(), type=Provenance)
     except (OSError, msgspec.MsgspecError):
@@ -64,7 +64,7 @@ def read_provenance(path: Path) -> Provenance | None:
 
 
 def check_made(path: Path, name: str) -> bool:
-    """Whether the model is there and whole; EnvironmentFailed where a file is not as it was made."""
+    """Return whether the model is there and whole; raise EnvironmentFailed where a file is not as it was made."""
     made = read_provenance(path)
     if made is None:
         return False
@@ -84,7 +84,7 @@ def check_made(path: Path, name: str) -> bool:
 def make(
     name: str, model: MadeModel, path: Path, source: Path | None, say: Callable[[str], None]
 ) -> None:
-    """The model at `path`, whole or not at all.
+    """Make the model at `path`, whole or not at all.
 
     source: the file of the model that it is made from. BadInput: no engine is installed in which to
     convert. EnvironmentFailed: no space, a conversion that failed, or other weights than the catalogue's.
@@ -161,7 +161,7 @@ def _provenance(
 
 
 def _put(made: Path, path: Path, record: Provenance) -> None:
-    """The record is the stamp, so it goes first and comes last."""
+    """Move the model to its place: remove the old record first and write the new one last."""
     provenance_path(path).unlink(missing_ok=True)
     if path.is_dir():
         shutil.rmtree(path)

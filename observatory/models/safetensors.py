@@ -45,12 +45,12 @@ class Tensors:
 
     @property
     def main_type(self) -> str | None:
-        """The type that most values have; None where there is none."""
+        """Return the type that most values have; None where there is none."""
         return self.elements.most_common(1)[0][0] if self.elements else None
 
     @property
     def parameters(self) -> int | None:
-        """How many there are; None where integers pack several into one (AWQ, GPTQ, 4-bit)."""
+        """Return the number of parameters; None where integers pack several into one (AWQ, GPTQ, 4-bit)."""
         packed = sum(count for name, count in self.elements.items() if name in ("int32", "uint8"))
         total = self.elements.total()
         return None if not total or packed * 100 > total else total
@@ -81,7 +81,7 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def together(found: list[Tensors]) -> Tensors:
-    """A model in several files."""
+    """Combine the tensors of a model in several files."""
     elements: Counter[str] = Counter()
     for tensors in found:
         elements.update(tensors.elements)

@@ -40,7 +40,7 @@ class WeightFacts:
 
 
 def hub_folder() -> Path:
-    """Where huggingface_hub keeps what it fetched (its documented variables, in its order)."""
+    """Return where huggingface_hub keeps what it fetched (its documented variables, in its order)."""
     for variable, inner in (
         ("HF_HUB_CACHE", ""),
         ("HUGGINGFACE_HUB_CACHE", ""),
@@ -53,7 +53,7 @@ def hub_folder() -> Path:
 
 
 def snapshot_of(hub_id: str, revision: str | None = None) -> Path | None:
-    """The folder of a hub id that was fetched; None where it was not. Its name is the commit."""
+    """Return the folder of a hub id that was fetched; None where it was not. Its name is the commit."""
     repository = hub_folder() / f"models--{hub_id.replace('/', '--')}"
     asked = revision or "main"
     try:
@@ -81,7 +81,7 @@ def check_folder(folder: Path, where: str) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of its weights."""
+    """Return bytes of its weights."""
     paths = [*folder.glob("*.safetensors"), *folder.glob("*.bin"), *folder.glob("*.gguf")]
     return sum(path.stat().st_size for path in paths if path.exists())  # a link may lead nowhere
 
@@ -126,7 +126,7 @@ def _format(tensors: Tensors | None, method: Any) -> str | None:
 
 
 def licence_of(folder: Path) -> str | None:
-    """As config.json or the front matter of README.md names it."""
+    """Return the licence that config.json or the front matter of README.md names."""
     stated = json_file(folder / "config.json").get("license")
     if isinstance(stated, str):
         return stated
@@ -140,7 +140,7 @@ def licence_of(folder: Path) -> str | None:
 
 
 def json_file(path: Path) -> dict[str, Any]:
-    """Its object; empty where there is none that can be read."""
+    """Return its object; empty where there is none that can be read."""
     try:
         found = msgspec.json.decode(path.read_bytes())
     except (OSError, msgspec.DecodeError):
@@ -156,7 +156,7 @@ def _hash_folder(folder: Path, say: Callable[[str], None]) -> str:
 
 
 def hash_file(path: Path, say: Callable[[str], None]) -> str:
-    """A file's SHA-256; that of a large file is kept, for as long as the file stays as it is."""
+    """Return a file's SHA-256; that of a large file is kept, for as long as the file stays as it is."""
     stat = path.stat()
     if stat.st_size <= _KEPT_BYTES:
         return _digest(path)

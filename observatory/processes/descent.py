@@ -51,7 +51,7 @@ class Lineage:
 
 
 def read_process(pid: int) -> Process | None:
-    """None where there is no such process."""
+    """Return the process; None where there is none of this number."""
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -68,7 +68,7 @@ def read_process(pid: int) -> Process | None:
 
 
 def read_processes() -> dict[int, Process]:
-    """Every process that is there now, by its number; empty where there is no /proc."""
+    """Return every process that is there now, by its number; empty where there is no /proc."""
     try:
         names = [path.name for path in Path("/proc").iterdir()]
     except OSError:
@@ -78,7 +78,7 @@ def read_processes() -> dict[int, Process]:
 
 
 def marker_of(pid: int) -> str | None:
-    """The marker in a process's environment; None where it has none or may not be read."""
+    """Return the marker in a process's environment; None where it has none or may not be read."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -96,7 +96,7 @@ def belonging(
     marker: Callable[[int], str | None] = marker_of,
     adopter: int | None = None,
 ) -> list[Process]:
-    """Those that live and come of the engine; this process is never among them.
+    """Return those that live and come of the engine; this process is never among them.
 
     One belongs that carries the marker, is known, is in the engine's session, is a child of the
     adopter (whom the engine's orphans fall to), or comes from one that belongs. A session's number is

@@ -158,7 +158,7 @@ def _become_subreaper() -> None:
 
 
 def _start(argv: list[str], status: int) -> int:
-    """The engine's process id, once it runs; OSError where it cannot be executed."""
+    """Return the engine's process id, once it runs; raise OSError where it cannot be executed."""
     os.set_inheritable(status, False)
     keeper = os.getpid()
     told, tell = os.pipe2(os.O_CLOEXEC)
@@ -175,7 +175,7 @@ def _start(argv: list[str], status: int) -> int:
 
 
 def _run_engine(argv: list[str], keeper: int, tell: int) -> NoReturn:
-    """In the child: a session of its own, death with the keeper, then the engine itself."""
+    """Run in the child: a session of its own, death with the supervisor, then the engine itself."""
     try:
         os.setsid()
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)

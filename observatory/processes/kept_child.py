@@ -100,27 +100,27 @@ class KeptChild:
 
     @property
     def process_id(self) -> int:
-        """The process id of the engine's first process."""
+        """Return the process id of the engine's first process."""
         assert self._lineage.engine is not None
         return self._lineage.engine[0]
 
     @property
     def keeper_id(self) -> int:
-        """The keeper's process id."""
+        """Return the supervisor's process id."""
         return self._keeper.pid
 
     @property
     def marker(self) -> str:
-        """What every process of the engine carries in its environment, as MARKER."""
+        """Return the value of MARKER in the environment of every process of the engine."""
         return self._marker
 
     @property
     def log_path(self) -> Path:
-        """Where all that it prints goes."""
+        """Return the path of its log."""
         return self.log.path
 
     def alive(self) -> str | None:
-        """None while it runs, else how it ended, with its last words.
+        """Return None while it runs, else how it ended, with its last words.
 
         Where the keeper was killed, all of the engine is ended first.
         """

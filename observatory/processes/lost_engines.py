@@ -35,12 +35,12 @@ class EngineRecord:
 
 
 def records_folder() -> Path:
-    """Where keepers write, one file an engine that runs."""
+    """Return the folder of the supervisors' records, one file per running engine."""
     return cache_folder() / "running-engines"
 
 
 def new_marker(identity: str) -> str:
-    """The value of the marker for an engine of this process: who it is, and whose."""
+    """Return the marker's value for an engine of this process: its identity and this process's."""
     pid, started, boot = this_process()
     return f"{identity}:{pid}:{started}:{boot}"
 
@@ -73,7 +73,7 @@ def boot_id() -> str:
 
 
 def read_record(path: Path) -> EngineRecord | None:
-    """None where there is none, or none that can be read."""
+    """Return the record; None where it is missing or cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         pid, started, boot = found["runner"]
@@ -180,7 +180,7 @@ def _kept(lineage: Lineage) -> bool:
 
 
 def is_keeper(pid: int) -> bool:
-    """Whether a process is a keeper, by its command line."""
+    """Return whether a process is a supervisor, by its command line."""
     try:
         return b"observatory.processes.keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -33,7 +33,7 @@ class Failed(Exception):
 
     @property
     def why(self) -> str:
-        """Its last error with what follows, and the cause that retries name, without credentials."""
+        """Return its last error with what follows, and the cause that retries name, without credentials."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         errors = [number for number, line in enumerate(lines) if line.lower().startswith("error")]
         last = " ".join(lines[errors[-1] if errors else -1 :]) or "nothing"
@@ -48,17 +48,17 @@ class Failed(Exception):
 
     @property
     def no_pip(self) -> bool:
-        """Whether this Python has no pip."""
+        """Return whether this Python has no pip."""
         return "No module named pip" in self.text
 
     @property
     def disk_full(self) -> bool:
-        """Whether the disk was full."""
+        """Return whether the disk was full."""
         return "No space left on device" in self.text
 
     @property
     def unsatisfiable(self) -> bool:
-        """Whether uv reached its index and found no versions that fit together."""
+        """Return whether uv reached its index and found no versions that fit together."""
         return "No solution found" in self.text and "network was disabled" not in self.text
 
 
@@ -70,7 +70,7 @@ def run(
     variables: Mapping[str, str] | None = None,
     held: Sequence[int] = (),
 ) -> str:
-    """What the command printed, which is also added to `log`; Failed where it did not end well.
+    """Return the command's output, which is also added to `log`; raise Failed where its exit code is not 0.
 
     held: descriptors of locks that stay locked for as long as the child lives, even without us. It
     has a process group of its own, which is killed where this is left early (Ctrl-C).

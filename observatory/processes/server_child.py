@@ -41,11 +41,11 @@ class ReportChannel:
         os.dup2(2, 1)
 
     def ready(self, facts: dict[str, Any]) -> None:
-        """The server listens; facts at least hold host and port."""
+        """Report that the server listens; facts hold at least host and port."""
         self._say(_Report(ready=facts))
 
     def failed(self, why: str, exit_code: int) -> None:
-        """It cannot, and why, in words for a person."""
+        """Report why it cannot listen, in words for a person."""
         self._say(_Report(failed=why, exit_code=exit_code))
 
     def _say(self, report: _Report) -> None:
@@ -83,12 +83,12 @@ class ServerChild:
 
     @property
     def log_path(self) -> Path:
-        """Where all that it prints goes."""
+        """Return the path of its log."""
         return self.log.path
 
     @property
     def process_id(self) -> int:
-        """Its process id."""
+        """Return its process id."""
         return self._process.pid
 
     def wait_ready(self, deadline_s: float) -> dict[str, Any]:
@@ -114,11 +114,11 @@ class ServerChild:
         raise fault(f"{self.name}: {report.failed}{said}")
 
     def too_late(self) -> TargetFailed:
-        """The error to raise where it was not ready in time."""
+        """Return the error to raise where it was not ready in time."""
         return too_late(self.name, self.log)
 
     def _first_line(self, deadline_s: float) -> bytes | None:
-        """Its first line, what there is of it where it ended, None where the deadline passed."""
+        """Return its first line, what there is of it where it ended, None where the deadline passed."""
         assert self._process.stdout is not None
         file = self._process.stdout.fileno()
         gathered = b""
@@ -135,7 +135,7 @@ class ServerChild:
         return gathered
 
     def alive(self) -> str | None:
-        """None while it runs, else how it ended, with its last words."""
+        """Return None while it runs, else how it ended, with its last words."""
         code = self._process.poll()
         return None if code is None else ending(self.name, code, self.log)
 
@@ -153,7 +153,7 @@ class ServerChild:
 
 
 def ending(name: str, code: int, log: ServerLog) -> str:
-    """How a server ended, with its last words; a negative code is a signal's number."""
+    """Return how a server ended, with its last words; a negative code is a signal's number."""
     how = f"exit code {code}"
     if code < 0:
         with contextlib.suppress(ValueError):
@@ -163,7 +163,7 @@ def ending(name: str, code: int, log: ServerLog) -> str:
 
 
 def too_late(name: str, log: ServerLog) -> TargetFailed:
-    """The error to raise where a server was not ready in time."""
+    """Return the error to raise where a server was not ready in time."""
     return TargetFailed(
         f"{name} was not ready in time; {log.last_words()}",
         where=str(log.path),

@@ -46,7 +46,7 @@ class ServerLog:
         return self._reasons(self.tail(400))[:3] if self._reasons is not None else []
 
     def tail(self, lines: int = 3) -> list[str]:
-        """The last lines of it that are not empty, none from before it was started."""
+        """Return the last lines of it that are not empty, none from before it was started."""
         try:
             with self.path.open("rb") as log:
                 log.seek(max(self._start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
@@ -56,7 +56,7 @@ class ServerLog:
         return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
 
     def whole(self) -> list[str]:
-        """Every line of it since it was started."""
+        """Return every line of it since it was started."""
         try:
             with self.path.open("rb") as log:
                 log.seek(self._start)

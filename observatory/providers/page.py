@@ -126,7 +126,7 @@ def _header_row(provider: Provider) -> list[str]:
 
 
 def _shortened(names: tuple[str, ...]) -> list[str]:
-    """`a-limit-x, a-remaining-x, a-reset-x` as `a-{limit,remaining,reset}-x`, in their order."""
+    """Return `a-limit-x, a-remaining-x, a-reset-x` as `a-{limit,remaining,reset}-x`, in their order."""
     kinds = ("limit", "remaining", "reset")
     found: dict[tuple[str, ...], list[str]] = {}
     for name in names:

@@ -49,7 +49,7 @@ def without_reasoning(text: str, *, reasoned: bool = False) -> str:
 
 
 def fenced_blocks(text: str) -> list[str]:
-    """The insides of the fenced code blocks; one that never closes reaches to the end."""
+    """Return the insides of the fenced code blocks; one that never closes reaches to the end."""
     blocks: list[str] = []
     inside: list[str] | None = None
     fence = ""
@@ -69,19 +69,19 @@ def fenced_blocks(text: str) -> list[str]:
 
 
 def opens_with_refusal(text: str) -> bool:
-    """Whether the first words are a usual refusal ("I'm sorry", "I cannot", "As an AI"; English)."""
+    """Return whether the first words are a usual refusal ("I'm sorry", "I cannot", "As an AI"; English)."""
     return _REFUSAL.match(text[:400].translate(_QUOTES)) is not None
 
 
 def compatible(text: str) -> str:
-    """`text` in Unicode's NFKC form, straight quotes for curly ones, each 256-character piece apart."""
+    """Return `text` in Unicode's NFKC form, straight quotes for curly ones, each 256-character piece apart."""
     if text.isascii():
         return text
     return _WORD.sub(_normalised, text).translate(_QUOTES)
 
 
 def folded(text: str) -> str:
-    """`compatible` text, case-folded, every run of white space one space, none at the ends."""
+    """Return `compatible` text, case-folded, every run of white space one space, none at the ends."""
     return " ".join(compatible(text).casefold().split())
 
 

@@ -33,7 +33,7 @@ def json_fields(expected: Any, answer: str) -> tuple[float, str | None]:
 
 
 def parse_reference(expected: Any) -> dict[str, Any] | list[Any]:
-    """The reference's object or list; ValueError where it is none."""
+    """Return the reference's object or list; raise ValueError where it is none."""
     if isinstance(expected, str):
         expected = _decoded(expected)
     if not isinstance(expected, dict | list) or not expected:
@@ -90,7 +90,7 @@ def _f1(wanted: Counter[Leaf], found: Counter[Leaf]) -> float:
 
 
 def _leaves(document: Any) -> Counter[Leaf]:
-    """Every leaf that is not null with its path, at most _MOST_FIELDS of them."""
+    """Return every leaf that is not null with its path, at most _MOST_FIELDS of them."""
     counted: Counter[Leaf] = Counter()
     waiting: list[tuple[Path, Any]] = [((), document)] if document else []
     while waiting and len(counted) < _MOST_FIELDS:
@@ -105,7 +105,7 @@ def _leaves(document: Any) -> Counter[Leaf]:
 
 
 def _comparable(value: Any) -> tuple[str, object]:
-    """A leaf so that equal means right; an empty container, or one too deep, is its kind."""
+    """Return a leaf so that equal means right; an empty container, or one too deep, is its kind."""
     match value:
         case bool():
             return "boolean", value

@@ -38,7 +38,7 @@ def label(expected: str, answer: str, labels: Sequence[str] | None) -> tuple[flo
 
 
 def _key(text: str) -> str:
-    """What two spellings of a label share; a label without letters or digits is itself."""
+    """Return the common key of a label's spellings; a label without letters or digits is its own key."""
     flat = folded(text)
     return " ".join(_WORDS.findall(flat)) or flat
 
@@ -53,7 +53,7 @@ def _whole_line(line: str, keys: frozenset[str]) -> str | None:
 
 @lru_cache(maxsize=64)
 def _compiled(names: frozenset[str]) -> tuple[frozenset[str], re.Pattern[str] | None]:
-    """The labels' keys, and a pattern that finds them as whole words, the longest first."""
+    """Return the labels' keys, and a pattern that finds them as whole words, the longest first."""
     keys = frozenset(_key(name) for name in names)
     spoken = sorted((key for key in keys if _WORDS.search(key)), key=lambda key: (-len(key), key))
     if not spoken:

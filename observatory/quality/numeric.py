@@ -41,7 +41,7 @@ def number(expected: float | str, answer: str) -> tuple[float, str | None]:
 
 
 def parse_number(value: object) -> Decimal | None:
-    """A reference as a number: an int, a float, or a text that is one number ("70,000", "-3.5")."""
+    """Return a reference as a number: an int, a float, or a text that is one number ("70,000", "-3.5")."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     match = _NUMBER.fullmatch(str(value).strip().translate(_DASHES))
@@ -50,7 +50,7 @@ def parse_number(value: object) -> Decimal | None:
 
 
 def final_number(answer: str) -> Decimal | None:
-    """The number that an answer marks as its result, or ends in; None where it has none.
+    """Return the number that an answer marks as its result, or ends in; None where it has none.
 
     The first number after the last "####", "\\boxed{", "answer is" or "answer:" that a number
     follows (after "Answer: 40 + 2 =" the one behind the equals sign); without such a mark the last

@@ -79,7 +79,7 @@ SCORER_NAMES = ("label", "number", "json", "token_f1", "exact", "none")
 
 
 def reference_problem(scorer: str, expected: Any, labels: Sequence[str] | None) -> str | None:
-    """What keeps `expected` from being used by `scorer`, in words; None where nothing does."""
+    """Return in words why `scorer` cannot use `expected`; None where it can."""
     try:
         match scorer:
             case "label":

@@ -47,7 +47,7 @@ def exact(expected: str | float | Sequence[str], answer: str) -> tuple[float, st
 
 
 def references(expected: object) -> list[str]:
-    """The accepted texts: one, or a list of several; ValueError where there is none."""
+    """Return the accepted texts: one, or a list of several; raise ValueError where there is none."""
     several = expected if isinstance(expected, list | tuple) else [expected]
     if not several or not all(
         isinstance(one, str | int | float) and str(one).strip() for one in several
@@ -57,7 +57,7 @@ def references(expected: object) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """The words that SQuAD's F1 counts."""
+    """Return the words that SQuAD's F1 counts."""
     plain = folded(text).translate(_DASHES).translate(_NO_PUNCTUATION)
     return [word for word in plain.split() if word not in _ARTICLES]
 

@@ -96,7 +96,7 @@ def _places(names: tuple[str, ...]) -> _Places:
 
 
 def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> KeptHeaders:
-    """The fields out of one response that was received at `unix_s` (for dates)."""
+    """Return the fields out of one response that was received at `unix_s` (for dates)."""
     headers = response.headers
     places = _places(tuple([name for name, _ in headers]))
     limits: dict[str, str] = {}
@@ -116,7 +116,7 @@ def kept_headers(response: ResponseReader, masker: Masker, unix_s: float) -> Kep
 
 
 def _of_limits(name: str) -> bool:
-    """Whether a header is about limits; of those that a gateway passes on under its prefix, few are."""
+    """Return whether a header is about limits; of those that a gateway passes on under its prefix, few are."""
     if not name.startswith(RELAYED):
         return True
     name = name.removeprefix(RELAYED)
@@ -124,7 +124,7 @@ def _of_limits(name: str) -> bool:
 
 
 def _gateway(response: ResponseReader, masker: Masker) -> dict[str, Any]:
-    """What LiteLLM's proxy states of its own part (docs.litellm.ai, "Response Headers")."""
+    """Return the fields that LiteLLM's proxy states about itself (docs.litellm.ai, "Response Headers")."""
     fallbacks = _number(response.header("x-litellm-attempted-fallbacks"))
     return {
         "gateway_cost_usd": _number(response.header("x-litellm-response-cost")),
@@ -145,7 +145,7 @@ def _processing_ms(response: ResponseReader) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """A finite number of at least 0."""
+    """Return a finite number of at least 0."""
     try:
         value = float(text) if text is not None else -1.0
     except ValueError:

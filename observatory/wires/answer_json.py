@@ -125,7 +125,7 @@ _DIGITS = 12
 
 
 def read_chunk(data: bytes) -> Chunk | None:
-    """The chunk in `data`; None where it is no JSON object.
+    """Return the chunk in `data`; None where it is no JSON object.
 
     A field of another type than usual is coerced where its meaning is plain (text in parts) and
     dropped otherwise; invalid UTF-8 becomes U+FFFD; half a surrogate pair stays, for its other half
@@ -145,7 +145,7 @@ def read_chunk(data: bytes) -> Chunk | None:
 
 
 def _coerced(value: dict[str, Any]) -> dict[str, Any]:
-    """The fields of Chunk that are of their type; choices and usage looked into."""
+    """Return the fields of Chunk that are of their type; choices and usage looked into."""
     kept = {name: value[name] for name in _TEXTS if isinstance(value.get(name), str)}
     kept.update({name: value[name] for name in ("error", "detail") if name in value})
     if isinstance(value.get("choices"), list):
@@ -216,7 +216,7 @@ def _said(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_thought(part: Any) -> bool:
-    """Whether a part of the content is reasoning by its type."""
+    """Return whether a part of the content is reasoning by its type."""
     kind = part.get("type") if isinstance(part, dict) else None
     return isinstance(kind, str) and THOUGHTS.search(kind) is not None
 
@@ -257,12 +257,12 @@ def _function(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def usage_of(value: dict[str, Any]) -> Usage:
-    """The counts in a JSON object, those of another type coerced or dropped."""
+    """Return the counts in a JSON object, those of another type coerced or dropped."""
     return msgspec.convert(_integers(value), Usage)
 
 
 def is_count(text: str) -> bool:
-    """Whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
+    """Return whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
     return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
 
 

@@ -105,24 +105,24 @@ class AnswerReading:
 
     @property
     def said_its_end(self) -> bool:
-        """Whether a stream that is over ended as its wire's do."""
+        """Return whether a stream that is over ended as its wire's do."""
         return self.saw_done
 
     @property
     def lacks_only_its_end(self) -> bool:
-        """Whether all of an answer came that ended well, but not the event that ends the stream."""
+        """Return whether all of an answer came that ended well, but not the event that ends the stream."""
         return self.finish_reason is not None and self.bad_end is None and not self.saw_done
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
-        """One event of a stream; one that the body's end cut off counts only where it is readable."""
+        """Take in one event of a stream; one that the body's end cut off counts only where it is readable."""
         raise NotImplementedError
 
     def whole_answer(self, body: bytes, at: int) -> None:
-        """One JSON document, complete at `at`: one event with all its text."""
+        """Take in one JSON document, complete at `at`, as one event with all its text."""
         raise NotImplementedError
 
     def _not_json(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
-        """An event that is no JSON object: an error where it is named one, else as odd_events reads it."""
+        """Take in an event that is no JSON object: an error by its name, else as odd_events reads it."""
         if is_error_name(name):
             self.error = self.error or data.decode("utf-8", "replace") or "an error without a word"
             return
@@ -143,7 +143,7 @@ class AnswerReading:
             self.bad_json = self.bad_json or data
 
     def _mend(self, body: bytes, at: int) -> None:
-        """A whole answer that is no JSON object: read where one fault alone made it so."""
+        """Read a whole answer that is no JSON object because of one fault alone."""
         found = mended(body)
         if found is None or len(found.events) != 1:
             self.bad_json = body
@@ -152,12 +152,12 @@ class AnswerReading:
         self.whole_answer(found.events[0], at)
 
     def note_odd(self, what: str) -> None:
-        """An oddity that costs nothing but is counted."""
+        """Count an oddity that has no effect on the answer."""
         self.odd_events += 1
         self.odd_event = self.odd_event or what
 
     def _ends_as(self, reason: str, theirs: str) -> None:
-        """The answer's finish reason, in the common words and in the server's; a bad one stays."""
+        """Set the answer's finish reason, in the common words and in the server's; a bad one stays."""
         if self.bad_end is None or self.finish_reason is None:
             self.finish_reason = reason
         if self.bad_end is None:
@@ -181,7 +181,7 @@ class AnswerReading:
             self.error = data.decode("utf-8", "replace") or "an error without a word"
 
     def _reasons(self, text: str | None, at: int) -> int:
-        """A piece of reasoning; answers its characters."""
+        """Take in a piece of reasoning; return its characters."""
         if not text:
             return 0
         if self.first_reasoning is None:
@@ -190,7 +190,7 @@ class AnswerReading:
         return len(text)
 
     def _says(self, text: str | None, at: int) -> int:
-        """A piece of the answer; answers its characters."""
+        """Take in a piece of the answer; return its characters."""
         if not text:
             return 0
         self._answers(at)
@@ -198,7 +198,7 @@ class AnswerReading:
         return len(text)
 
     def _calls(self, place: int, name: str | None, arguments: str | None, at: int) -> int:
-        """A piece of the tool call at `place`; answers its characters."""
+        """Take in a piece of the tool call at `place`; return its characters."""
         tool = self.tools.setdefault(place, ["", ""])
         name, arguments = name or "", arguments or ""
         tool[0] += name
@@ -208,7 +208,7 @@ class AnswerReading:
         return len(name) + len(arguments)
 
     def _carried(self, characters: int, at: int, read: int) -> None:
-        """An event is over; it counts where it had text."""
+        """Called at the end of an event; it counts where it had text."""
         if characters:
             self.event_ns.append(at)
             self.event_characters.append(characters)
@@ -263,7 +263,7 @@ class AnswerReading:
         self.content_pieces = [text[end:]] if end < len(text) else []
 
     def _take_repeats_apart(self) -> None:
-        """Each event keeps its new part, where all texts repeat what came before, or the last one does.
+        """Reduce each event to its new part, where all texts repeat the earlier text, or the last one does.
 
         An event without a new part is no text event.
         """
@@ -315,7 +315,7 @@ class AnswerReading:
 
 
 def _new_parts(pieces: list[str]) -> list[str] | None:
-    """What each piece adds, where each begins with the whole one before it, or the last one is all the others
+    """Return what each piece adds, where each begins with the whole one before it, or the last one is all the others
     together; None where neither is so.
 
     At least _FEWEST_CUMULATIVE: of two, the second may begin with the first by chance. A last one that
@@ -343,7 +343,7 @@ def _shown(data: bytes) -> str:
 
 
 def _sound(text: str) -> str:
-    """The text as valid Unicode."""
+    """Return the text as valid Unicode."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,7 @@ Fitted = TypeVar("Fitted", bound=msgspec.Struct)
 
 
 def read_fitting(data: bytes, decode: Any, kind: type[Fitted]) -> Fitted | None:
-    """The struct in `data`, by its typed decoder where that takes it; None where it is no JSON object.
+    """Return the struct in `data`, by its typed decoder where that takes it; None where it is no JSON object.
 
     Fields of another type than the struct's are dropped; invalid UTF-8 becomes U+FFFD; half a
     surrogate pair stays, for its other half may be in the next event.
@@ -32,7 +32,7 @@ def read_fitting(data: bytes, decode: Any, kind: type[Fitted]) -> Fitted | None:
 
 
 def _fit(value: Any, kind: Any) -> Any:
-    """The part of `value` that converts to `kind`; None where there is none."""
+    """Return the part of `value` that converts to `kind`; None where there is none."""
     struct = _struct_in(kind)
     if isinstance(value, dict) and struct is not None:
         hints = typing.get_type_hints(struct)

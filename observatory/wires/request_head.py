@@ -10,7 +10,7 @@ from observatory.wires.wires import fixed_headers
 def request_headers(
     connection: Connection, theirs: Mapping[str, str], *, stream: bool
 ) -> dict[str, str]:
-    """All headers but Content-Length, in their order; theirs, the target's own, win in any case.
+    """Return all headers but Content-Length, in their order; theirs, the target's own, win in any case.
 
     theirs: with their secrets in place (core.connection.resolved_headers), or named (named_headers).
     """
@@ -28,7 +28,7 @@ def request_headers(
 
 
 def host_of(connection: Connection) -> str:
-    """The Host header: with the port where it is not the scheme's own."""
+    """Return the Host header: with the port where it is not the scheme's own."""
     return connection.endpoint.removeprefix(f"{connection.scheme}://").split("/")[0]
 
 

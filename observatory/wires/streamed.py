@@ -52,14 +52,14 @@ def came_as_stream(
 
 
 def _first_of_the_answer(reading: AnswerReading) -> int:
-    """The number of events that are all the reasoning; 0 where reasoning and answer are mixed."""
+    """Return the number of events that are all the reasoning; 0 where reasoning and answer are mixed."""
     thought = sum(map(len, reading.reasoning_pieces))
     ends = list(accumulate(reading.event_characters))
     return ends.index(thought) + 1 if thought in ends else 0
 
 
 def _came_at_once(reading: AnswerReading, tokens: Tokens, part: range, sent: int | None) -> bool:
-    """Whether nearly all text of these events came at one instant, in large events."""
+    """Return whether nearly all text of these events came at one instant, in large events."""
     characters = reading.event_characters
     whole = sum(characters[place] for place in part)
     for first in part:
@@ -72,7 +72,7 @@ def _came_at_once(reading: AnswerReading, tokens: Tokens, part: range, sent: int
 
 
 def _last_at_once(instants: Sequence[int], first: int, last: int, sent: int | None) -> int:
-    """The last event that came at the same instant as the event `first`."""
+    """Return the last event that came at the same instant as the event `first`."""
     since = instants[first] if sent is None else sent
     while last > first and instants[last] - instants[first] > AT_ONCE * (instants[last] - since):
         last -= 1
@@ -80,7 +80,7 @@ def _last_at_once(instants: Sequence[int], first: int, last: int, sent: int | No
 
 
 def _are_large(own: int, events: int, reading: AnswerReading, tokens: Tokens) -> bool:
-    """Whether so many characters in so many events are more than the steps of an engine."""
+    """Return whether so many characters in so many events are more than the steps of an engine."""
     alone = len(reading.event_ns) == 1
     if tokens.streamed and tokens.streamed_from in ("usage", "characters"):
         counted = tokens.streamed * own / sum(reading.event_characters)
@@ -93,7 +93,7 @@ def _are_large(own: int, events: int, reading: AnswerReading, tokens: Tokens) ->
 
 
 def _has_first_token(reading: AnswerReading, begin: int, first: int, sent: int | None) -> bool:
-    """Whether text other than blanks came clearly before the event `first`."""
+    """Return whether text other than blanks came clearly before the event `first`."""
     instants = reading.event_ns
     if first == begin or sent is None:
         return first != begin

@@ -140,7 +140,7 @@ def _reported(
 def _reported_in_full(
     usage: Usage, model: str | None
 ) -> tuple[int | None, int | None, int | None, int | None, int | None, int | None]:
-    """The same of any usage."""
+    """Return the same of any usage."""
     prompt_parts = usage.prompt_tokens_details or usage.input_tokens_details
     output_parts = usage.completion_tokens_details or usage.output_tokens_details
     prompt = _first(usage.prompt_tokens, usage.input_tokens)
@@ -179,7 +179,7 @@ def _reported_in_full(
 
 
 def _is_plain(usage: Usage) -> bool:
-    """Whether it has a prompt, an output and at most their sum, and nothing that would change what they mean.
+    """Return whether it has a prompt, an output and at most their sum, and nothing that would change what they mean.
 
     Most servers send just that with every answer, and the rules for the others cost several times as much.
     """
@@ -194,7 +194,7 @@ def _is_plain(usage: Usage) -> bool:
 
 
 def _with_cache(prompt: int, usage: Usage) -> int | None:
-    """The prompt where only Anthropic's names are given, and no total: None where it is not known whether the
+    """Return the prompt where only Anthropic's names are given, and no total: None where it is not known whether the
     cached tokens are part of `input_tokens`.
 
     Anthropic counts them apart (platform.claude.com/docs/en/build-with-claude/prompt-caching), and some gateways
@@ -264,7 +264,7 @@ def _beside(
 
 
 def joined(earlier: Usage, later: Usage) -> Usage:
-    """The counts of an answer whose usage came twice: the later ones, where they count anything.
+    """Return the counts of an answer whose usage came twice: the later ones, where they count anything.
 
     A later zero or null never replaces an earlier count: some servers count the prompt at the start
     and send 0 for it at the end.
@@ -295,7 +295,7 @@ def running_output(usage: Usage) -> int | None:
 
 
 def _most_telling(*counts: int | None) -> int | None:
-    """The first count that is more than zero, else a zero: a gateway that fills in a field of its own API
+    """Return the first count that is more than zero, else a zero: a gateway that fills in a field of its own API
     with 0 leaves the count under the provider's name (LiteLLM, issue 11789)."""
     return _first(*(count for count in counts if count)) or _first(*counts)
 

@@ -59,13 +59,13 @@ def usage_elsewhere(body: bytes, *, stream: bool) -> Usage | None:
 
 
 def _may_name(data: bytes) -> bool:
-    """Whether one of the objects that hold counts may be in it; cheaper than a pattern without case."""
+    """Return whether one of the objects that hold counts may be in it; cheaper than a pattern without case."""
     lower = data.lower()
     return any(name in lower for name in _NAMES)
 
 
 def _objects(data: bytes) -> Iterator[dict[str, Any]]:
-    """An event, and what it wraps, outermost first."""
+    """Yield an event, and what it wraps, outermost first."""
     try:
         value = json.loads(data.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
@@ -142,7 +142,7 @@ def _plain(name: str) -> str:
 
 
 def _whole(value: Any) -> int | None:
-    """A count, also as 12.0 or "12"; None for what is none."""
+    """Return a count, also as 12.0 or "12"; None for what is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

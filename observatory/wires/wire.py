@@ -38,7 +38,7 @@ _NOTHING = KeptHeaders(None, {}, None, None)
 def decode(
     exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
 ) -> Answer:
-    """The whole of decode_steps at once."""
+    """Return the whole of decode_steps at once."""
     steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
     while True:
         try:
@@ -193,7 +193,7 @@ def _with_oddities(
     stated_usd: float | None,
     masker: Masker,
 ) -> Attempt:
-    """The attempt with what few answers have: odd events, and what a gateway states of its own part, its
+    """Return the attempt with what few answers have: odd events, and what a gateway states of its own part, its
     price in the usage (OpenRouter) or in a header (LiteLLM)."""
     if stated_usd is None or not 0 <= stated_usd < math.inf:
         stated_usd = kept.gateway_cost_usd

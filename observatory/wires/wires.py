@@ -31,7 +31,7 @@ class MakesBody(Protocol):
 
 
 def _refuse_nothing(body: dict[str, Any]) -> None:
-    """Every body may be sent."""
+    """Accept every body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ WIRES: Mapping[str, Wire] = {
 
 
 def wire_of(connection: Connection) -> Wire:
-    """The wire that an endpoint is spoken to in."""
+    """Return the wire that an endpoint is spoken to in."""
     return WIRES[connection.wire]
 
 
 def path_of(connection: Connection, request: RequestKind) -> str:
-    """Where such a request goes, after the base URL; ValueError where the wire has no such request."""
+    """Return where such a request goes, after the base URL; raise ValueError where the wire has no such request."""
     wire = wire_of(connection)
     path = wire.paths.get(request)
     if path is None:
@@ -95,7 +95,7 @@ def path_of(connection: Connection, request: RequestKind) -> str:
 
 
 def fixed_headers(connection: Connection, theirs: Mapping[str, str]) -> dict[str, str]:
-    """The wire's own headers, less those that the target sets (theirs, in any case)."""
+    """Return the wire's own headers, less those that the target sets (theirs, in any case)."""
     taken = {name.lower() for name in theirs}
     wanted = wire_of(connection).headers
     return {name: value for name, value in wanted.items() if name.lower() not in taken}

@@ -92,7 +92,7 @@ def _settings(ask: Ask, workload: Workload) -> dict[str, Any]:
 
 
 def _with_nonce(body: dict[str, Any]) -> dict[str, Any]:
-    """The body whose prompt or first message opens with the sentinel, on a line of its own."""
+    """Return the body whose prompt or first message opens with the sentinel, on a line of its own."""
     if "prompt" in body:
         return {**body, "prompt": f"{NONCE_SENTINEL}\n{body['prompt']}"}
     first, *rest = body["messages"]
@@ -114,7 +114,7 @@ def _estimate(ask: Ask, body: dict[str, Any]) -> int:
 
 
 def _bytes(value: Any) -> int:
-    """Bytes of all text in a JSON value, keys included."""
+    """Return bytes of all text in a JSON value, keys included."""
     if isinstance(value, str):
         return len(value.encode())
     if isinstance(value, dict):

@@ -18,16 +18,16 @@ class Draws:
         self._bits = np.random.PCG64(int.from_bytes(key, "little"))
 
     def uniforms(self, count: int) -> npt.NDArray[np.float64]:
-        """The next `count` numbers in [0, 1), 53 bits each."""
+        """Return the next `count` numbers in [0, 1), 53 bits each."""
         words = self._bits.random_raw(count).astype(np.uint64)
         return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
     def integers(self, count: int, below: int) -> npt.NDArray[np.int64]:
-        """The next `count` whole numbers from 0 to below - 1."""
+        """Return the next `count` whole numbers from 0 to below - 1."""
         return np.floor(self.uniforms(count) * below).astype(np.int64)
 
     def choice(self, population: int, count: int) -> list[int]:
-        """`count` different places of 0 .. population - 1, ascending; all of them if there are fewer."""
+        """Return `count` different places of 0 .. population - 1, ascending; all of them if there are fewer."""
         if count >= population:
             return list(range(population))
         order = np.argsort(self.uniforms(population), kind="stable")

@@ -37,7 +37,7 @@ MAX_TEXT_BYTES = 256 << 20
 def make_plan(
     scenario: Scenario, folder: Path, note: Callable[[str], None] = lambda text: None
 ) -> Plan:
-    """The plan of a scenario whose file lies in `folder`; BadInput where its dataset or size is wrong.
+    """Return the plan of a scenario whose file lies in `folder`; raise BadInput where its dataset or size is wrong.
 
     note gets a sentence on each part of the dataset that is passed over.
     """
@@ -81,7 +81,7 @@ def _asks(workload: Workload, seed: int, folder: Path, note: Callable[[str], Non
 
 
 def _task_asks(name: TaskSet, workload: TaskWorkload) -> list[Ask]:
-    """A built-in set. A completions request has no turn to answer in, so its prompt ends with a cue."""
+    """Return a built-in set. A completions request has no turn to answer in, so its prompt ends with a cue."""
     cue = "\n\nAnswer:" if workload.request == "completions" else ""
     return [
         Ask(
@@ -100,7 +100,7 @@ def _task_asks(name: TaskSet, workload: TaskWorkload) -> list[Ask]:
 
 
 def _stages(scenario: Scenario) -> list[StagePlan]:
-    """The scenario's stages; a warm cache is primed by a stage before them."""
+    """Return the scenario's stages; a warm cache is primed by a stage before them."""
     stages = [_prime(scenario)] if scenario.workload.cache == "warm" else []
     left = MAX_OPEN_REQUESTS
     for number in range(len(scenario.stages)):
@@ -111,7 +111,7 @@ def _stages(scenario: Scenario) -> list[StagePlan]:
 
 
 def _prime(scenario: Scenario) -> StagePlan:
-    """Every item once, one at a time, so that the server's cache holds them all."""
+    """Return a stage that sends every item once, one at a time, so that the server's cache holds them all."""
     return StagePlan(
         index=0,
         kind=PRIMING,

@@ -17,7 +17,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 def row_faults(
     line: int, row: Mapping[str, Any], known: Collection[str], bad: Collection[str]
 ) -> Iterator[Complaint]:
-    """Every fault of a row that its columns' types do not show; bad: columns that are wrong already.
+    """Yield every fault of a row that its columns' types do not show; bad: columns that are wrong already.
 
     known are the names of all columns; an unknown one may be a misspelt prompt.
     """
@@ -32,7 +32,7 @@ def row_faults(
 
 
 def _text_faults(line: int, column: str, value: Any) -> Iterator[Complaint]:
-    """What cannot be text or a number of 64 bits in one column."""
+    """Yield what cannot be text or a number of 64 bits in one column."""
     try:
         msgspec.msgpack.encode([column, value])
     except UnicodeEncodeError:
@@ -80,7 +80,7 @@ def _message_fault(place: int, message: Mapping[str, Any]) -> str | None:
 def _question_faults(
     row: Mapping[str, Any], known: Collection[str], bad: Collection[str]
 ) -> Iterator[str]:
-    """What is wrong between columns."""
+    """Yield what is wrong between columns."""
     none = row.get("prompt") is None and row.get("messages") is None
     both = row.get("prompt") is not None and row.get("messages") is not None
     misspelt = none and any(name not in known for name in row)

@@ -34,7 +34,7 @@ class BadCells:
 
 
 def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
-    """(line, object or Complaint) of every line that is not blank."""
+    """Yield (line, object or Complaint) of every line that is not blank."""
     for line, written in enumerate(text.split("\n"), start=1):
         if not written.strip():
             continue
@@ -82,7 +82,7 @@ def _json_int(digits: str) -> int:
 def csv_values(
     name: str, text: str, known: Iterable[str], note: Callable[[str], None] = lambda text: None
 ) -> Iterator[tuple[int, Any]]:
-    """(first line, columns, BadCells or Complaint) of every row; an empty cell is an absent value.
+    """Yield (first line, columns, BadCells or Complaint) of every row; an empty cell is an absent value.
 
     A column without a name (a data frame's index, a comma at the end) is passed over with a note.
     """
@@ -112,7 +112,7 @@ def csv_values(
 def _header(
     name: str, line: int, cells: list[str], known: list[str], note: Callable[[str], None]
 ) -> list[str]:
-    """The columns' names; those that are passed over are empty."""
+    """Return the columns' names; those that are passed over are empty."""
     where = f"{name}:{line}"
     names = [cell.strip() for cell in cells]
     names = ["" if _INDEX.match(cell) else cell for cell in names]
@@ -146,7 +146,7 @@ def _header(
 
 
 def _separator(names: list[str]) -> str | None:
-    """What to do where the columns are separated by another character than a comma."""
+    """Return the advice for columns that are separated by another character than a comma."""
     for mark, words in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         inside = [part.strip(' "') for cell in names for part in cell.split(mark)]
         if "prompt" in inside or "messages" in inside:
@@ -183,7 +183,7 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
 
 
 def _whole(cell: str) -> int:
-    """A whole number, also as a data frame writes it: 128.0."""
+    """Return a whole number, also as a data frame writes it: 128.0."""
     try:
         return int(cell)
     except ValueError:

@@ -63,7 +63,7 @@ class Row(Strict):
 def file_asks(
     workload: FileWorkload, folder: Path, note: Callable[[str], None] = lambda text: None
 ) -> list[Ask]:
-    """Every row of the workload's file, in its order; BadInput lists everything that is wrong with every row.
+    """Return every row of the workload's file, in its order; BadInput lists everything that is wrong with every row.
 
     note gets a sentence on each part of the file that is passed over.
     """
@@ -105,7 +105,7 @@ def file_asks(
 
 
 def _lines(name: str, path: Path, text: str) -> Iterator[tuple[int, Any]]:
-    """The lines of a JSONL file; BadInput where it is a known format or one JSON document."""
+    """Yield the lines of a JSONL file; raise BadInput where it is a known format or one JSON document."""
     for line, value in jsonl_values(text):
         if isinstance(value, dict) and not value.keys() <= Row.model_fields.keys():
             refuse_foreign_record(f"{name}:{line}", path, value)
@@ -177,7 +177,7 @@ def _content_id(row: Row, taken: set[str]) -> str:
 
 
 def _scorer(row: Row, workload: FileWorkload) -> str:
-    """The row's scorer, else the scenario's, else its built-in task's, else by what is expected."""
+    """Return the row's scorer, else the scenario's, else its built-in task's, else by what is expected."""
     chosen = row.scorer or workload.scorer
     if chosen is not None:
         return chosen

@@ -25,7 +25,7 @@ _SMALLEST = 2.0**-53
 
 
 def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[Ask]:
-    """`workload.items` prompts; BadInput where they would be more than MAX_PROMPT_TOKENS together."""
+    """Return `workload.items` prompts; raise BadInput where they would be more than MAX_PROMPT_TOKENS together."""
     prompts = lengths(workload.prompt_tokens, workload.items, Draws(seed, "prompt lengths"))
     outputs = lengths(workload.output_tokens, workload.items, Draws(seed, "output lengths"))
     if sum(prompts) > MAX_PROMPT_TOKENS:
@@ -52,7 +52,7 @@ def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[Ask]:
 
 
 def lengths(distribution: Uniform | Fixed | LogNormal, count: int, draws: Draws) -> list[int]:
-    """`count` whole token counts of at least 1, by inverse transform."""
+    """Return `count` whole token counts of at least 1, by inverse transform."""
     match distribution:
         case Fixed():
             return [distribution.tokens] * count

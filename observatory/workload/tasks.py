@@ -59,7 +59,7 @@ class TaskItem(msgspec.Struct, frozen=True):
 
 
 def load_tasks(name: TaskSet) -> list[TaskItem]:
-    """All items of one built-in set, in the file's order."""
+    """Return all items of one built-in set, in the file's order."""
     header, lines = read_task_set(name)
     return [
         TaskItem(
@@ -78,7 +78,7 @@ def load_tasks(name: TaskSet) -> list[TaskItem]:
 
 @lru_cache(maxsize=8)
 def read_task_set(name: TaskSet) -> tuple[TaskSetHeader, tuple[TaskLine, ...]]:
-    """One set as it is written, with what the tests check it by."""
+    """Return one set as it is written, with what the tests check it by."""
     head, *rest = (_FOLDER / f"{name}.jsonl").read_bytes().splitlines()
     return (
         msgspec.json.decode(head, type=TaskSetHeader),

@@ -35,7 +35,7 @@ class ArrivalProcess(Strict, ABC):
 
     @property
     def think_time_s(self) -> float:
-        """Seconds that a user waits after an answer; 0 in an open loop."""
+        """Return seconds that a user waits after an answer; 0 in an open loop."""
         return 0.0
 
     @property

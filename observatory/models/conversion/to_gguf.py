@@ -15,7 +15,7 @@ _KEPT = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architec
 
 
 def convert(source: Path, kind: str, result: Path) -> None:
-    """Every matrix becomes `kind`; vectors stay F32, with values that bfloat16 has."""
+    """Convert every matrix to `kind`; vectors stay F32, with values that bfloat16 has."""
     reader = gguf.GGUFReader(source)
     architecture = reader.fields["general.architecture"].contents()
     writer = gguf.GGUFWriter(result, architecture)

@@ -5,7 +5,7 @@ from typing import Any
 
 
 def parts_of(content: Any) -> list[dict[str, Any]]:
-    """A message's content as a list of parts; ValueError where it is neither text nor parts."""
+    """Return a message's content as a list of parts; raise ValueError where it is neither text nor parts."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
@@ -14,21 +14,21 @@ def parts_of(content: Any) -> list[dict[str, Any]]:
 
 
 def text_of(content: Any) -> str:
-    """All text of a content that has nothing else in it; ValueError where it has."""
+    """Return all text of a content that has nothing else in it; raise ValueError where it has."""
     if content is None:
         return ""
     return "".join(text_in(part) for part in parts_of(content))
 
 
 def text_in(part: dict[str, Any]) -> str:
-    """A text part's text; ValueError for any other part."""
+    """Return a text part's text; raise ValueError for any other part."""
     if part.get("type") != "text" or not isinstance(part.get("text"), str):
         raise ValueError(f"a part of type {part.get('type')!r} is not allowed where only text is")
     return str(part["text"])
 
 
 def picture_url(part: dict[str, Any]) -> str:
-    """The URL of an image_url part; ValueError where it has none."""
+    """Return the URL of an image_url part; raise ValueError where it has none."""
     picture = part.get("image_url")
     url = picture.get("url") if isinstance(picture, dict) else picture
     if not isinstance(url, str):
@@ -37,7 +37,7 @@ def picture_url(part: dict[str, Any]) -> str:
 
 
 def calls_of(message: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(id, name, arguments) of each tool call that an assistant's message made."""
+    """Return (id, name, arguments) of each tool call that an assistant's message made."""
     found = []
     for call in message.get("tool_calls") or ():
         function = call.get("function") or {}

@@ -62,7 +62,7 @@ class ChatReading(AnswerReading):
         return self.said_its_end and self.bad_end is None and not self.saw_done
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
-        """One event of a stream; one that the body's end cut off counts only where it is readable."""
+        """Take in one event of a stream; one that the body's end cut off counts only where it is readable."""
         if data == b"[DONE]":
             self.saw_done = True
             if name == NO_FIELD:
@@ -90,7 +90,7 @@ class ChatReading(AnswerReading):
             self.error = failure_in(data)
 
     def whole_answer(self, body: bytes, at: int) -> None:
-        """One JSON document, complete at `at`: one event with all its text."""
+        """Take in one JSON document, complete at `at`, as one event with all its text."""
         chunk = read_chunk(body)
         if chunk is None and body.lstrip().startswith(b"{"):
             self._mend(
@@ -167,7 +167,7 @@ class ChatReading(AnswerReading):
         self.end_seen = True
 
     def _fails_natively(self, reason: str) -> None:
-        """A gateway passes on the bad end of the server behind it, and a good one instead of it."""
+        """Take a gateway's native_finish_reason, the bad end of the server behind it, where its own is good."""
         if self.bad_end is None:
             self._ends_as(reason, reason)
 

@@ -37,7 +37,7 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 def messages_body(
     item: PlanItem, connection: Connection, *, model: str, stream: bool, chat: bool
 ) -> dict[str, Any]:
-    """The body, system and messages first. ValueError for what the API has no field for.
+    """Return the body, system and messages first. Raise ValueError for what the API has no field for.
 
     A seed is left out: the API has none. reasoning_effort is output_config.effort with adaptive
     thinking, and thinking disabled where it is none; a fixed thinking budget, which older models
@@ -96,7 +96,7 @@ def _effort(effort: str) -> dict[str, Any]:
 
 
 def _conversation(messages: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
-    """(system, messages): all system messages hoisted, one after another, the others in turns."""
+    """Return (system, messages): all system messages hoisted, one after another, the others in turns."""
     hoisted: list[Any] = []
     turns: list[dict[str, Any]] = []
     for message in messages:
@@ -133,7 +133,7 @@ def _system(hoisted: list[Any]) -> Any:
 
 
 def _said(message: dict[str, Any]) -> Any:
-    """A turn's content; an assistant's tool calls are blocks after its text."""
+    """Return a turn's content; an assistant's tool calls are blocks after its text."""
     calls = calls_of(message)
     if not calls:
         return _content(message.get("content"))

@@ -86,7 +86,7 @@ _REASONING = re.compile("think|reason|thought")
 
 
 def _written(value: Any) -> str:
-    """A tool's input as JSON; half a surrogate pair in it stays as it is, as in every other text."""
+    """Return a tool's input as JSON; half a surrogate pair in it stays as it is, as in every other text."""
     try:
         return msgspec.json.encode(value).decode()
     except UnicodeEncodeError:
@@ -156,7 +156,7 @@ class MessagesReading(AnswerReading):
         self._count(event.usage, at)
 
     def _other(self, event: _Event, name: bytes, data: bytes) -> None:
-        """ping, content_block_stop and what may come to be pass; an error is one, and so is its shape."""
+        """Take in any other event: an error, also by its form; ping, content_block_stop and unknown types are passed over."""
         self._fails(event.error)
         if event.type in _PASSED or event.content is not None:
             return

@@ -39,7 +39,7 @@ _TRANSLATED = frozenset(
 def responses_body(
     item: PlanItem, connection: Connection, *, model: str, stream: bool, chat: bool
 ) -> dict[str, Any]:
-    """The body, input first. ValueError for what the API has no field for (stop, odd parts).
+    """Return the body, input first. Raise ValueError for what the API has no field for (stop, odd parts).
 
     A seed is left out: the API has none. Nothing is stored there (store: false), so that a
     measurement leaves no conversations behind. Fields that are not translated are sent as they are.
@@ -100,7 +100,7 @@ def _part(part: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    """A function without its inner object. strict defaults to true here and to false in chats."""
+    """Return a function without its inner object. strict defaults to true here and to false in chats."""
     function = function_of(tool)
     return {
         "type": "function",

@@ -124,7 +124,7 @@ class ResponsesReading(AnswerReading):
             self.error = response.detail or response.message or failure_in(body)
 
     def _other(self, event: _Event, name: bytes, data: bytes, at: int) -> int:
-        """What carries no piece of text; characters where it has text all the same."""
+        """Return what carries no piece of text; characters where it has text all the same."""
         if (event.error and not is_void(event.error)) or event.type == "error":
             said = {"message": event.message, "code": event.code} if event.message else None
             self.error = self.error or event.error or said or data.decode("utf-8", "replace")
@@ -160,7 +160,7 @@ class ResponsesReading(AnswerReading):
         return self._places.setdefault(identifier, len(self._places))
 
     def _response(self, response: _Response, at: int) -> int:
-        """The response's own fields; its output too, where no text has come in events."""
+        """Return the response's own fields; its output too, where no text has come in events."""
         if self.model is None:
             self.model = response.model or None
         self.service_tier = response.service_tier or self.service_tier

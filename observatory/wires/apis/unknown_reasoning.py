@@ -62,7 +62,7 @@ def unknown_reasoning(data: bytes) -> str | None:
 
 
 def _holds_reasoning(name: str, value: Any) -> bool:
-    """Whether a field's name speaks of reasoning, and its value is no setting."""
+    """Return whether a field's name speaks of reasoning, and its value is no setting."""
     if not THOUGHTS.search(name) and not name.lower().startswith("chain_of"):
         return False
     words = [word.lower() for word in _WORDS.findall(name)]

@@ -58,7 +58,7 @@ _ROUNDED_S = 1.0
 def asked_wait_s(
     response: ResponseReader, unix_s: float, *, refused: bool | None = None
 ) -> float | None:
-    """Seconds to wait from the response's own moment, at most MOST_WAIT_S; None where none are named.
+    """Return seconds to wait from the response's own moment, at most MOST_WAIT_S; None where none are named.
 
     unix_s: when it was received, for a service that sends no Date. refused: whether it is a refusal, whose
     body and limits count too; default: by its status.
@@ -77,7 +77,7 @@ def asked_wait_s(
 
 
 def _now_s(response: ResponseReader, unix_s: float) -> float:
-    """The service's own clock where it sends one, because its dates are by that."""
+    """Return the service's own clock where it sends one, because its dates are by that."""
     date = response.header("date")
     now = instant_s(date) if date else None
     return now if now is not None else unix_s
@@ -108,7 +108,7 @@ def _longest(
 
 
 def _waits_of(value: str, unit_s: float, now_s: float) -> list[float]:
-    """The waits of one header, which is a list where a proxy joined several."""
+    """Return the waits of one header, which is a list where a proxy joined several."""
     whole = wait_of(value, unit_s, now_s)
     if whole is not None:
         return [whole]
@@ -118,7 +118,7 @@ def _waits_of(value: str, unit_s: float, now_s: float) -> list[float]:
 
 
 def _by_body(body: bytes, now_s: float) -> float | None:
-    """A field of the error object or the error's words, the longer one where it has both.
+    """Return a field of the error object or the error's words, the longer one where it has both.
 
     Google's field is cut to whole seconds: "retryDelay": "58s" with "Please retry in 58.934310785s."
     (github.com/googleapis/python-genai/pull/2114).
@@ -145,7 +145,7 @@ def _event_data(text: str) -> Iterator[str]:
 
 
 def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
-    """Every field, from the outside in."""
+    """Yield every field, from the outside in."""
     if depth > _DEPTH:
         return
     if isinstance(value, dict):
@@ -160,7 +160,7 @@ def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 def _best(
     fields: "Iterator[tuple[str, Any]] | list[tuple[str, Any]]", now_s: float
 ) -> float | None:
-    """The wait that fields name: the longest of the next try, else of a reset, else until an instant."""
+    """Return the wait that fields name: the longest of the next try, else of a reset, else until an instant."""
     waits: dict[_Sort, float] = {}
     for name, value in fields:
         sort, unit_s = _FIELDS.get(re.sub(r"[^a-z]", "", name.lower()), ("retry", 0.0))
@@ -175,13 +175,13 @@ def _best(
 
 
 def _is_instant(value: Any) -> bool:
-    """Whether an instant's value is one: a plain small number is counted from an unknown start."""
+    """Return whether an instant's value is one: a plain small number is counted from an unknown start."""
     number = number_of(value)
     return isinstance(value, str | int | float) and (number is None or number >= 1e9)
 
 
 def _by_limits(response: ResponseReader, now_s: float) -> float | None:
-    """When the limit that is used up is whole again; where the headers name one limit alone, that one.
+    """Return when the limit that is used up is whole again; where the headers name one limit alone, that one.
 
     With several of which none is at zero it is not known which one refused.
     """
@@ -212,6 +212,6 @@ def _by_limits(response: ResponseReader, now_s: float) -> float | None:
 
 
 def _tightest(response: ResponseReader) -> Quota | None:
-    """The policy of the fields RateLimit and RateLimit-Policy that is the closest to its limit."""
+    """Return the policy of the fields RateLimit and RateLimit-Policy that is the closest to its limit."""
     plain = ((name.removeprefix(RELAYED), value) for name, value in response.headers)
     return binding(quotas_of(joined_fields(plain)))

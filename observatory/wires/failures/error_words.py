@@ -36,7 +36,7 @@ _FILTERED = re.compile(
 
 
 def error_in(body: bytes) -> object:
-    """The error in a body that is one, JSON or an event stream; None where it holds no JSON."""
+    """Return the error in a body that is one, JSON or an event stream; None where it holds no JSON."""
     data = body[:_MOST_READ].strip()
     if data.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         return next((found for event in split_events(data) if (found := parsed(event[0]))), None)
@@ -44,7 +44,7 @@ def error_in(body: bytes) -> object:
 
 
 def parsed(data: bytes) -> object:
-    """The JSON document; None of anything else."""
+    """Return the JSON document; None of anything else."""
     if not data.startswith((b"{", b"[")):
         return None
     try:
@@ -54,7 +54,7 @@ def parsed(data: bytes) -> object:
 
 
 def words_of(error: object) -> str:
-    """An error in words: its message, with its code or type."""
+    """Return an error in words: its message, with its code or type."""
     message, label = _found(error, 0)
     if not message:
         message = (
@@ -90,12 +90,12 @@ def _label(error: dict[str, Any]) -> str:
 
 
 def is_filter(error: object) -> bool:
-    """Whether an error is a content filter's, by its codes and types."""
+    """Return whether an error is a content filter's, by its codes and types."""
     return bool(_FILTERED.search(" ".join(_codes(error, 0))))
 
 
 def _codes(error: object, depth: int) -> list[str]:
-    """Every code, type and status of an error and of what is in it, in lower case and snake case."""
+    """Return every code, type and status of an error and of what is in it, in lower case and snake case."""
     if depth > _DEEPEST:
         return []
     if isinstance(error, list):

@@ -68,7 +68,7 @@ _SUSPECT = re.compile(
 
 
 def names_failure(name: str) -> bool:
-    """Whether the name of an event, a type or a state is a failure's, in any case and spelling."""
+    """Return whether the name of an event, a type or a state is a failure's, in any case and spelling."""
     return _names_failure(name[:_LONGEST_NAME])
 
 
@@ -81,18 +81,18 @@ def _names_failure(name: str) -> bool:
 
 
 def spelt(name: str) -> str:
-    """A name in lower case, with one underscore between its words."""
+    """Return a name in lower case, with one underscore between its words."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return re.sub(r"[^a-z0-9]+", "_", apart).strip("_")
 
 
 def speaks_of_failure(words: str) -> bool:
-    """Whether a text outside any answer is about a failure."""
+    """Return whether a text outside any answer is about a failure."""
     return _WORDS.search(words) is not None
 
 
 def is_void(error: object) -> bool:
-    """Whether what a server sends as its error states that there is none: empty, 0, 200, or success."""
+    """Return whether what a server sends as its error states that there is none: empty, 0, 200, or success."""
     if isinstance(error, dict):
         return all(map(is_void, error.values()))
     if isinstance(error, list):
@@ -137,7 +137,7 @@ def _failure(value: dict[str, Any], depth: int) -> object | None:
 
 
 def _fails(name: str, said: dict[str, Any]) -> bool:
-    """Whether a code is a failure's: an HTTP status from 400 on, any error code, another with a message."""
+    """Return whether a code is a failure's: an HTTP status from 400 on, any error code, another with a message."""
     code = said.get(name)
     if isinstance(code, bool) or not isinstance(code, int | str) or is_void(code):
         return False

@@ -47,7 +47,7 @@ _LONGEST = 300
 
 
 def end_of(reason: str) -> End:
-    """How an answer with this finish reason ended. Case does not matter, nor do signs between words, nor the
+    """Return how an answer with this finish reason ended. Case does not matter, nor do signs between words, nor the
     name of an enum before it (`FinishReason.SAFETY`)."""
     if reason in _USUAL:
         return "good"
@@ -60,6 +60,6 @@ def end_of(reason: str) -> End:
 
 
 def bad_end(reason: str) -> BadEnd | None:
-    """How badly an answer with this finish reason ended; None: well."""
+    """Return how badly an answer with this finish reason ended; None: well."""
     end = end_of(reason)
     return end if end in ("failed", "filtered") else None

@@ -93,7 +93,7 @@ _OUTPUT = "anthropic-ratelimit-output-tokens-limit"
 def limits_said(
     headers: Mapping[str, str], *, unix_s: float, provider: str | None = None
 ) -> LimitsSaid:
-    """The limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.
+    """Return the limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.
 
     Values below zero, which Azure sends for "unknown", and a limit of zero or an implausible one
     count as not stated. provider, of the catalogue, settles what names alone leave open.
@@ -145,7 +145,7 @@ class _Policies(NamedTuple):
 
     @property
     def a_minute(self) -> float | None:
-        """The narrowest limit a minute."""
+        """Return the narrowest limit a minute."""
         limits = (
             _a_minute(one.quota, one.window_s) for one in self.each if _is_limit(one.quota or 0.0)
         )
@@ -153,19 +153,19 @@ class _Policies(NamedTuple):
 
     @property
     def a_day(self) -> float | None:
-        """The narrowest limit a day."""
+        """Return the narrowest limit a day."""
         limits = (one.quota for one in self.each if one.window_s == DAY_S)
         return min((limit for limit in limits if _is_limit(limit or 0.0)), default=None)  # type: ignore[type-var]
 
     @property
     def left(self) -> tuple[float | None, float | None]:
-        """What remains, and the seconds to the reset, of the policy that is the closest to its limit."""
+        """Return what remains, and the seconds to the reset, of the policy that is the closest to its limit."""
         one = binding(self.each)
         return (None, None) if one is None else (one.remaining, one.reset_s)
 
 
 def _family(families: tuple[_Family, ...], named: Mapping[str, str]) -> _Family | None:
-    """The first family of which a limit or a remainder is there."""
+    """Return the first family of which a limit or a remainder is there."""
     for family in families:
         if family.limit in named or family.remaining in named:
             return family
@@ -198,7 +198,7 @@ def _refills_in_a_day(limit: float | None, left: float | None, reset: float | No
 
 
 def reset_s(text: str | None, unix_s: float) -> float | None:
-    """Seconds from `unix_s` until a reset: a duration, seconds, an instant since 1970, RFC 3339."""
+    """Return seconds from `unix_s` until a reset: a duration, seconds, an instant since 1970, RFC 3339."""
     text = (text or "").strip()
     if _DURATION.fullmatch(text):
         return sum(float(amount) * _UNITS_S[unit] for amount, unit in _PART.findall(text))
@@ -225,7 +225,7 @@ def _is_limit(number: float) -> bool:
 
 
 def _count(text: str | None) -> float | None:
-    """A finite number of at least 0."""
+    """Return a finite number of at least 0."""
     try:
         value = float(text) if text else -1.0
     except ValueError:

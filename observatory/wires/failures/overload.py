@@ -56,12 +56,12 @@ _OF_THE_REQUEST = re.compile(
 
 
 def is_overload(error: object) -> bool:
-    """Whether an error inside a 200 means "try again later", by its codes and types or its words."""
+    """Return whether an error inside a 200 means "try again later", by its codes and types or its words."""
     return _by_codes(error) or _by_words(error)
 
 
 def is_throttle(status: int, error: object) -> bool:
-    """Whether a refusal with a 4xx other than 429 is a throttle. error: what its body has, parsed or as text."""
+    """Return whether a refusal with a 4xx other than 429 is a throttle. error: what its body has, parsed or as text."""
     if not 400 <= status < 500 or status in _SETTLED or is_filter(error):
         return False
     texts = "\n".join(_texts(error, 0))
@@ -71,7 +71,7 @@ def is_throttle(status: int, error: object) -> bool:
 
 
 def refusal_kind(error: object) -> Literal["rate_limited", "overloaded"]:
-    """Whether a "try again later" is about this client's limit or the service's load, by its codes, else its words."""
+    """Return whether a "try again later" is about this client's limit or the service's load, by its codes, else its words."""
     codes = _CODES.findall(" ".join(_codes(error, 0)))
     texts = codes or ["\n".join(_texts(error, 0))]
     return "overloaded" if any(map(_LOAD.search, texts)) else "rate_limited"
@@ -87,7 +87,7 @@ def _by_words(error: object) -> bool:
 
 
 def _codes(error: object, depth: int) -> Iterator[str]:
-    """Every code, type and status of an error and of what is in it, in lower case and snake case."""
+    """Yield every code, type and status of an error and of what is in it, in lower case and snake case."""
     for name, value in _leaves(error, "", depth):
         if name in _LABELS:
             yield re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower().replace("-", "_")
@@ -98,7 +98,7 @@ def _texts(error: object, depth: int) -> Iterator[str]:
 
 
 def _leaves(error: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Names, in small letters without separators, and values of the fields of an error and of what is in it."""
+    """Yield names, in small letters without separators, and values of the fields of an error and of what is in it."""
     if depth > _DEEPEST:
         return
     if isinstance(error, str) and error.strip()[:1] in ("{", "["):

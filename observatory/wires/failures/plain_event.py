@@ -59,7 +59,7 @@ _decode = msgspec.json.Decoder(PlainEvent).decode
 
 
 def is_plain_event(data: bytes) -> bool:
-    """Whether it is a JSON object with these fields alone, however deep."""
+    """Return whether it is a JSON object with these fields alone, however deep."""
     try:
         _decode(data)
     except (ValueError, RecursionError):

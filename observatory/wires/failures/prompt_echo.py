@@ -15,7 +15,7 @@ _STEP = _LEAST // 2
 
 
 def without_prompt(text: str, body: Mapping[str, Any]) -> str:
-    """The text with MARK in place of each piece of the request's messages, but for their short ends.
+    """Return the text with MARK in place of each piece of the request's messages, but for their short ends.
 
     White space is compared as single spaces, as in an error's text.
     """
@@ -38,7 +38,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _without_pieces(text: str, prompt: str) -> str:
-    """Every common piece of _LEAST characters holds a whole window of half as many at one of the steps."""
+    """Replace common pieces: each of _LEAST characters holds a whole window of half as many at one of the steps."""
     at = 0
     while at + _STEP <= len(text):
         if text[at : at + _STEP] not in prompt:

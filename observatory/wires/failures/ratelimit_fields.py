@@ -30,14 +30,14 @@ class Quota:
 
     @property
     def of_tokens(self) -> bool:
-        """Whether it counts tokens, by its unit, else by its name."""
+        """Return whether it counts tokens, by its unit, else by its name."""
         return "token" in self.unit or (
             self.unit == "requests" and bool(_TOKENS.search(self.name.lower()))
         )
 
     @property
     def share(self) -> float | None:
-        """The share of the quota that is left, 0 where nothing is; None where that is not known."""
+        """Return the share of the quota that is left, 0 where nothing is; None where that is not known."""
         if self.remaining == 0:
             return 0.0
         if self.remaining is None or not self.quota:
@@ -54,7 +54,7 @@ def joined_fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def quotas_of(named: Mapping[str, str]) -> list[Quota]:
-    """The policies of both fields, joined by their names. named: headers by lower-case names."""
+    """Return the policies of both fields, joined by their names. named: headers by lower-case names."""
     state, policies = (_items(named.get(name, "")) for name in FIELDS)
     matched = [pair for name, _ in state if (pair := _PAIR.fullmatch(name))]
     pairs = {pair[1].lower(): pair[2] for pair in matched}
@@ -71,7 +71,7 @@ def quotas_of(named: Mapping[str, str]) -> list[Quota]:
 
 
 def binding(quotas: list[Quota]) -> Quota | None:
-    """The policy that is the closest to its limit: the least share left, of equal ones the longest reset.
+    """Return the policy that is the closest to its limit: the least share left, of equal ones the longest reset.
 
     None where several are given and the share of one is not known.
     """
@@ -89,7 +89,7 @@ def binding(quotas: list[Quota]) -> Quota | None:
 
 
 def _items(value: str) -> list[tuple[str, dict[str, str]]]:
-    """Name and parameters of each item of a structured list."""
+    """Return name and parameters of each item of a structured list."""
     items = []
     for item in _ITEM.findall(value)[:_MOST_ITEMS]:
         cut = re.match(r'\s*("(?:[^"\\]|\\.)*"|[^;]*)', item)
@@ -108,7 +108,7 @@ def _quota(name: str, parameters: dict[str, str]) -> Quota:
 
 
 def _number(text: str | None) -> float | None:
-    """A number of at most 15 digits, as structured fields have them."""
+    """Return a number of at most 15 digits, as structured fields have them."""
     if text is None or not re.fullmatch(r"\d{1,15}(?:\.\d{1,3})?", text):
         return None
     return float(text)

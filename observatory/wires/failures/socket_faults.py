@@ -22,12 +22,12 @@ _KINDS: dict[int, ErrorKind] = {
 
 
 def socket_fault(phase: ErrorPhase, error: OSError) -> Fault:
-    """An OSError as a fault of that phase."""
+    """Return an OSError as a fault of that phase."""
     kind = _KINDS.get(error.errno or 0, "reset" if phase != "connect" else "unreachable")
     text = error.strerror or str(error) or type(error).__name__
     return Fault(phase, kind, text, "timeout" if kind == "timeout" else "error")
 
 
 def name_fault(error: OSError) -> Fault:
-    """A name that no resolver knows."""
+    """Return the fault for a name that cannot be resolved."""
     return Fault("dns", "unreachable", f"the name cannot be resolved: {error.strerror or error}")

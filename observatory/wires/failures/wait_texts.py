@@ -44,7 +44,7 @@ _AT_IN_WORDS = re.compile(
 
 
 def number_of(value: Any) -> float | None:
-    """A finite number of at least 0, also as text."""
+    """Return a finite number of at least 0, also as text."""
     try:
         number = float(value) if isinstance(value, str | int | float) else -1.0
     except (ValueError, OverflowError):
@@ -60,7 +60,7 @@ def epoch_s(number: float) -> float | None:
 
 
 def instant_s(text: str) -> float | None:
-    """Seconds since 1970 of a date in one of HTTP's three forms, or ISO 8601; UTC where it has no zone.
+    """Return seconds since 1970 of a date in one of HTTP's three forms, or ISO 8601; UTC where it has no zone.
 
     RFC 9110, 5.6.7: the two obsolete forms name no zone or GMT, and both are UTC.
     """
@@ -80,7 +80,7 @@ def _without_zone(text: str) -> datetime:
 
 
 def duration_s(text: str) -> float | None:
-    """Seconds of a whole text that is a duration: 39s, 1m30s, 2 minutes and 5 seconds, 0:00:39, PT1M30S."""
+    """Return seconds of a whole text that is a duration: 39s, 1m30s, 2 minutes and 5 seconds, 0:00:39, PT1M30S."""
     text = text.strip()
     if re.fullmatch(_SPAN, text, re.IGNORECASE):
         return sum(float(amount) * _UNITS_S[_unit(unit)] for amount, unit in _PART.findall(text))
@@ -103,7 +103,7 @@ def _unit(word: str) -> str:
 
 
 def wait_of(value: Any, unit_s: float, now_s: float) -> float | None:
-    """Seconds of one value: a number in that unit or since 1970, a duration or date as text, or Protocol
+    """Return seconds of one value: a number in that unit or since 1970, a duration or date as text, or Protocol
     Buffers' seconds and nanos. Quotes around a text do not count. now_s: since 1970."""
     if isinstance(value, dict):
         seconds, nanos = number_of(value.get("seconds", 0)), number_of(value.get("nanos", 0))
@@ -124,7 +124,7 @@ def wait_of(value: Any, unit_s: float, now_s: float) -> float | None:
 
 
 def wait_in_words_s(text: str, now_s: float) -> float | None:
-    """The first wait that a sentence requests, in seconds; None without any. now_s: since 1970."""
+    """Return the first wait that a sentence requests, in seconds; None without any. now_s: since 1970."""
     found = _IN_WORDS.search(text)
     if found is not None and found["one"]:
         return _UNITS_S[found["one"][0].lower()]

@@ -44,7 +44,7 @@ def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Faul
 
 
 def _without_end(fault: Fault, reading: AnswerReading, phase: ErrorPhase) -> Fault:
-    """Of a whole answer after which the stream was neither ended nor closed, or broke."""
+    """Return the fault of a whole answer after which the stream was neither ended nor closed, or broke."""
     kind: ErrorKind = "no_end" if fault.kind in ("stall", "timeout") else fault.kind
     reason = f" (finish reason {reading.finish_reason})" if reading.finish_reason else ""
     missing = reading.ends_with.partition(" ")[0]
@@ -53,7 +53,7 @@ def _without_end(fault: Fault, reading: AnswerReading, phase: ErrorPhase) -> Fau
 
 
 def _error_fault(reading: AnswerReading, body: bytes, phase: ErrorPhase) -> Fault:
-    """Of an error object inside a 200: a filter, "not now" before anything came, or a failure."""
+    """Return the fault of an error object inside a 200: a filter, a throttle before any text, or a failure."""
     text = words_of(reading.error)
     if reading.bad_end == "filtered" or is_filter(reading.error):
         return Fault(phase, "content_filter", text, "filtered")
@@ -72,7 +72,7 @@ def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
 
 
 def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
-    """What is wrong with a 200 answer that arrived without a fault on the way."""
+    """Return the fault of a 200 answer that arrived without a transport fault."""
     if reading.sort == "compressed":
         return Fault(
             "body", "protocol", "the answer is compressed, although identity was requested"
@@ -104,7 +104,7 @@ def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> F
 
 
 def _ended_oddly(reading: AnswerReading) -> bool:
-    """Whether a finish reason that is no known name came with no token."""
+    """Return whether a finish reason that is no known name came with no token."""
     usage = reading.usage
     return reading.odd_end and (usage is None or not usage.completion_tokens)
 
@@ -126,7 +126,7 @@ def _phase(reading: AnswerReading, *, early: ErrorPhase) -> ErrorPhase:
 
 
 def _asks_to_wait(response: ResponseReader) -> bool:
-    """Whether a refusal has a time to wait, in a header or its body: then it is a limit, else a failure."""
+    """Return whether a refusal has a time to wait, in a header or its body: then it is a limit, else a failure."""
     return response.header("retry-after") is not None or asked_wait_s(response, 0.0) is not None
 
 

@@ -109,7 +109,7 @@ class ResponseReader:
         return False
 
     def _ends_with_a_chunk(self, first: bytes) -> bool:
-        """Whether the first read ends where its head or one of its chunks does."""
+        """Return whether the first read ends where its head or one of its chunks does."""
         if self.headers_at is None or self._continued:
             return False
         start = first.find(b"\r\n\r\n") + 4
@@ -175,7 +175,7 @@ class ResponseReader:
         return sizes
 
     def reads_of_several(self) -> dict[int, int]:
-        """Which reads hold several events, by the lines of data that begin in them, and how many."""
+        """Return which reads hold several events, by the lines of data that begin in them, and how many."""
         counts = [0, *self.piece_counts]
         suspects = {read for read, (first, end) in enumerate(pairwise(counts)) if end - first > 1}
         for place, piece in enumerate(self.pieces):
@@ -212,7 +212,7 @@ class ResponseReader:
         return None
 
     def _open_event(self) -> int:
-        """Bytes of the event that is not over yet."""
+        """Return bytes of the event that is not over yet."""
         pieces = self.pieces
         size, place = 0, len(pieces)
         while place > self._measured:
@@ -247,20 +247,20 @@ class ResponseReader:
         self.piece_counts = [min(count, most) for count in self.piece_counts]
 
     def finish(self) -> bool:
-        """The peer closed: answers whether that is a proper end (a body without a stated length)."""
+        """Called when the peer closed: return whether that is a proper end (a body without a stated length)."""
         if self.headers_at is not None and not self._length_known and self.fault is None:
             self.complete = True
         return self.complete
 
     def release(self) -> None:
-        """Nothing more will be fed: give back the parser, which refers to us and we to it.
+        """Release the parser after the last read, because it and this object refer to each other.
 
         The collector would come to the pair late, since the bytes it holds do not count for it.
         """
         self._parser = None
 
     def header(self, name: str) -> str | None:
-        """The first header of that lower-case name."""
+        """Return the first header of that lower-case name."""
         return self._named.get(name)
 
     # llhttp's callbacks; on_body above is the list's own append.
@@ -271,7 +271,7 @@ class ResponseReader:
             self.surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; trailers after the body are not kept."""
+        """Called by httptools for one header; trailers after the body are not kept."""
         if self.headers_at is None and not self.surplus:
             key = _NAMES.get(name) or _name(name)
             text = value.decode("latin-1").strip()
@@ -279,7 +279,7 @@ class ResponseReader:
             self._named.setdefault(key, text)
 
     def on_headers_complete(self) -> None:
-        """The head is whole; a 1xx one announces another."""
+        """Called by httptools when the head is whole; a 1xx one announces another."""
         if self.surplus:
             return
         status = self._parser.get_status_code()
@@ -295,7 +295,7 @@ class ResponseReader:
         self._length_known = self.chunked or self.header("content-length") is not None
 
     def on_message_complete(self) -> None:
-        """The body is whole."""
+        """Called by httptools when the body is whole."""
         if self._informational:
             self._informational = False
         elif not self.complete:
@@ -316,7 +316,7 @@ class _UntilHead:
 
 
 def _name(name: bytes) -> str:
-    """A header's name in lower case, remembered: the next answer has the same headers."""
+    """Return a header's name in lower case, remembered: the next answer has the same headers."""
     if len(_NAMES) >= _MOST_NAMES:
         _NAMES.clear()
     text = _NAMES[name] = name.decode("latin-1").lower()
@@ -324,14 +324,14 @@ def _name(name: bytes) -> str:
 
 
 def _a_chunk_a_read(reads: list[int], pieces: list[bytes]) -> bool:
-    """Whether each read was one whole chunk: none of several, none cut, none with an extension."""
+    """Return whether each read was one whole chunk: none of several, none cut, none with an extension."""
     sizes = list(map(len, pieces))
     framed = {size: size + 4 + (size.bit_length() + 3 >> 2) for size in set(sizes)}
     return reads == list(map(framed.__getitem__, sizes))
 
 
 def _chunk_ends(raw: bytes, start: int, count: int) -> list[int]:
-    """[start, and where the framing of each of `count` chunks ends], the last beyond `raw` where it is
+    """Return [start, and where the framing of each of `count` chunks ends], the last beyond `raw` where it is
     cut off. raw[start:] begins with the first chunk's size; llhttp found that many sound chunks."""
     ends = [start]
     for _ in range(count):
@@ -342,7 +342,7 @@ def _chunk_ends(raw: bytes, start: int, count: int) -> list[int]:
 
 
 def _cut_at(raw: bytes, ends: list[int], pieces: list[bytes]) -> tuple[list[bytes], list[int]]:
-    """The pieces, cut where a read ended within one, and how many of them had come by each end."""
+    """Return the pieces, cut where a read ended within one, and how many of them had come by each end."""
     cut: list[bytes] = []
     counts: list[int] = []
     chunks = _chunk_ends(raw, 0, len(pieces))

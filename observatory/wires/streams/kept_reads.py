@@ -35,7 +35,7 @@ def make_head(size: int, stamp: bytes) -> bytes:
 
 
 def may_be_kept(read: bytes) -> bool:
-    """Whether a read of the middle of a chunked body is stamped and cannot hold the body's end."""
+    """Return whether a read of the middle of a chunked body is stamped and cannot hold the body's end."""
     return (
         SMALLEST_KEPT <= len(read) < LARGEST_KEPT
         and b"\r\n\r\n" not in read
@@ -67,7 +67,7 @@ def stamp_of(read: bytes) -> int:
 
 
 def split_reads(kept: bytearray, anchor_unix_ns: int) -> tuple[list[int], list[int], bytes]:
-    """The size of each stamped read and its instant from the anchor, and all their bytes."""
+    """Return the size of each stamped read and its instant from the anchor, and all their bytes."""
     parts = bytes(kept).split(_MARK)
     # The first is the beginning of a head, and all but the last end with that of the next.
     last = parts.pop()

@@ -38,22 +38,22 @@ _LONGEST_NAME = 200
 
 
 def is_error_name(name: bytes) -> bool:
-    """Whether an event is an error by its name alone."""
+    """Return whether an event is an error by its name alone."""
     return bool(name) and names_failure(name[:_LONGEST_NAME].decode("utf-8", "replace"))
 
 
 def is_done(data: bytes) -> bool:
-    """Whether the data of an event is the end of a stream, however it is written."""
+    """Return whether the data of an event is the end of a stream, however it is written."""
     return _undoubled(data).lower() in _DONE
 
 
 def is_bare_done(line: bytes) -> bool:
-    """Whether a line without `data:` is the end of a stream."""
+    """Return whether a line without `data:` is the end of a stream."""
     return line[:1] == b"[" and line.strip().lower() in _BARE_DONE
 
 
 def is_done_name(name: bytes) -> bool:
-    """Whether an event of that name is a stream's last: `event: done`, with any data or none."""
+    """Return whether an event of that name is a stream's last: `event: done`, with any data or none."""
     return name.strip().lower() in _DONE_NAMES
 
 
@@ -66,7 +66,7 @@ def _undoubled(data: bytes) -> bytes:
 
 
 def read_odd(data: bytes) -> Odd | Found:
-    """What the data of an event is that is no JSON object.
+    """Return what the data of an event is that is no JSON object.
 
     Found: what is unambiguous all the same: lines wrapped once more in `data:`, the objects of a JSON array
     (Gemini puts errors into one), or what `mended` reads. done: the end of the stream, written otherwise.
@@ -122,7 +122,7 @@ def _without_comma(match: re.Match[str]) -> str:
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
-    """The JSON objects that the whole text is; ValueError where it is anything else."""
+    """Return the JSON objects that the whole text is; raise ValueError where it is anything else."""
     objects: list[dict[str, Any]] = []
     at = 0
     while at < len(text):

@@ -16,7 +16,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: ([^\r\n]*))?\r?\n")
 
 
 def connect_request(connection: Connection, proxy: Proxy) -> bytes:
-    """The request for a tunnel to the connection's host and port."""
+    """Return the request for a tunnel to the connection's host and port."""
     host = f"[{connection.host}]" if ":" in connection.host else connection.host
     lines = [f"CONNECT {host}:{connection.port} HTTP/1.1", f"Host: {host}:{connection.port}"]
     if proxy.authorization is not None:
@@ -25,7 +25,7 @@ def connect_request(connection: Connection, proxy: Proxy) -> bytes:
 
 
 def refusal(status: int, reason: str) -> Fault:
-    """A proxy's answer that is no tunnel; the reason is the proxy's word."""
+    """Return a proxy's answer that is no tunnel; the reason is the proxy's word."""
     meaning = {
         407: "it wants credentials: put them into the proxy's URL, or correct them",
         403: "it does not let this target through",
@@ -59,7 +59,7 @@ class ProxyAnswer:
             self.complete = True
 
     def fault(self) -> Fault | None:
-        """None where there is a tunnel."""
+        """Return None where there is a tunnel."""
         line = _STATUS_LINE.match(self._data)
         if line is None:
             return Fault("connect", "protocol", "its answer to CONNECT is no HTTP")

@@ -24,7 +24,7 @@ class Head(NamedTuple):
 
 
 def may_be_sound(words: str, raw: bytes) -> bool:
-    """Whether llhttp refused a head, of which raw has come, for its lengths or for a line that goes on."""
+    """Return whether llhttp refused a head, of which raw has come, for its lengths or for a line that goes on."""
     if _OF_LENGTH in words:
         return True
     _, _, lines = raw.partition(b"\r\n")
@@ -32,7 +32,7 @@ def may_be_sound(words: str, raw: bytes) -> bool:
 
 
 def is_of_fields(words: str) -> bool:
-    """Whether llhttp refused a header or a trailer, and no chunk."""
+    """Return whether llhttp refused a header or a trailer, and no chunk."""
     return "header" in words or _OF_LENGTH in words or "Transfer-Encoding" in words
 
 
@@ -41,7 +41,7 @@ def _is_folded(lines: bytes) -> bool:
 
 
 def sound_head(raw: bytes) -> Head | None:
-    """A response from its first byte with one length at most and no line that goes on; None while its head
+    """Return a response from its first byte with one length at most and no line that goes on; None while its head
     is not whole.
 
     Interim responses (1xx) before it stay as they are. ValueError has the reason why no length can be found.
@@ -65,7 +65,7 @@ def sound_head(raw: bytes) -> Head | None:
 
 
 def in_words(words: str, start: bytes) -> str:
-    """llhttp's words for what it refused; start: how that began. Where it is no HTTP, what it is."""
+    """Return llhttp's words for what it refused; start: how that began. Where it is no HTTP, what it is."""
     if not words.startswith("Expected HTTP/"):
         return words
     if start[:1] in (b"\x15", b"\x16"):

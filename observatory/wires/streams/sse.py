@@ -37,7 +37,7 @@ some servers rely on."""
 
 
 def split_events(body: bytes) -> Iterator[Event]:
-    """Every event with data, be it empty, in order, and an error or an end without; comments, ids and retry fields
+    """Return every event with data, be it empty, in order, and an error or an end without; comments, ids and retry fields
     are passed over. A line that is no field is an event where it is a JSON object or [DONE] (named NO_FIELD), or
     where the word before its colon names a failure.
 
@@ -52,12 +52,12 @@ def split_events(body: bytes) -> Iterator[Event]:
 
 
 def lacks_blank_line(body: bytes, end: int) -> bool:
-    """Whether the whole event that ended there was ended by one line end alone."""
+    """Return whether the whole event that ended there was ended by one line end alone."""
     return body[end - 2 : end - 1] not in (b"\n", b"\r") and body[end - 1 : end] in (b"\n", b"\r")
 
 
 def _by_blank_lines(body: bytes, start: int) -> Iterator[Event]:
-    """The usual body has LF alone: blocks between blank lines, found in C."""
+    """Yield the events of a body with LF alone, the usual one: blocks between blank lines, found in C."""
     blocks = body[start:].split(b"\n\n") if start else body.split(b"\n\n")
     last = len(blocks) - 1
     at = start
@@ -93,7 +93,7 @@ def _by_lines(body: bytes, start: int) -> Iterator[Event]:
 
 
 def _events_of(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> Iterator[Event]:
-    """The event of a block's lines, complete at `end`, or one for each of its lines of data.
+    """Yield the event of a block's lines, complete at `end`, or one for each of its lines of data.
 
     ends: where the block begins, then where each line ended, the LF or CR included.
     """
@@ -139,7 +139,7 @@ def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]
 
 
 def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -> list[Event]:
-    """An event for each line of data, where each is an event's whole data; else none.
+    """Return an event for each line of data, where each is an event's whole data; else none.
 
     In a body that is cut off the last line may be a part of one.
     """
@@ -165,7 +165,7 @@ def _one_a_line(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) 
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether a line of data is an event's whole data."""
+    """Return whether a line of data is an event's whole data."""
     if data == b"[DONE]" or is_done(data):
         return True
     if not (data.startswith(b"{") and data.endswith(b"}")):

@@ -46,7 +46,7 @@ _decode = msgspec.json.Decoder(_Typed).decode
 
 
 def _may_be_done(part: bytes | bytearray) -> bool:
-    """Whether the end may be in it, in any form that the decoder takes."""
+    """Return whether the end may be in it, in any form that the decoder takes."""
     if b"[DONE]" in part:
         return True
     # The usual part has only data that begins as a JSON object, and is not made lower.
@@ -71,12 +71,12 @@ def _never_named(line: bytes) -> bool:
 
 
 def _holds(*marks: bytes) -> Callable[[bytes | bytearray], bool]:
-    """Whether one of the marks is in a part."""
+    """Return whether one of the marks is in a part."""
     return lambda part: any(mark in part for mark in marks)
 
 
 def _is_of(ends: frozenset[str]) -> Callable[[bytes], bool]:
-    """Whether a line is the data of an event of one of these types."""
+    """Return whether a line is the data of an event of one of these types."""
 
     def is_one(line: bytes) -> bool:
         line = line.removeprefix(_BOM)
@@ -113,7 +113,7 @@ _RULES: dict[WireName, _Rule] = {
 
 
 def keeps_of(wire: WireName) -> Callable[[bytes], bool]:
-    """Which reads of a stream's middle may be kept unparsed (kept_reads) on that wire.
+    """Return which reads of a stream's middle may be kept unparsed (kept_reads) on that wire.
 
     Those that end as an event of JSON does and cannot hold the stream's last event. On the wire openai
     a look at one byte is enough for [DONE], which ends otherwise, whole or cut, and a name for `event: done`.
@@ -125,7 +125,7 @@ def keeps_of(wire: WireName) -> Callable[[bytes], bool]:
 
 
 def ends_like_an_event(read: bytes | memoryview) -> bool:
-    """Whether it ends as a chunk with a whole event of JSON does, and names no event."""
+    """Return whether it ends as a chunk with a whole event of JSON does, and names no event."""
     return len(read) > _FRAMED and read[-_FRAMED] == _BRACE and b"event:" not in bytes(read)
 
 
@@ -161,7 +161,7 @@ class StreamEnd:
         self._last: int | None = None
 
     def found(self, more: bytes) -> int | None:
-        """How many of the bytes come so far lie after the last event; None where it has not come.
+        """Return how many of the bytes come so far lie after the last event; None where it has not come.
 
         A line without its line end counts where its JSON is complete. Its line ends and the blank line
         belong to the event. An event that is named as the last one is kept until its blank line.
@@ -187,7 +187,7 @@ class StreamEnd:
         return None
 
     def _of_interest(self, part: bytearray) -> bool:
-        """Whether a part of a long line may complete it."""
+        """Return whether a part of a long line may complete it."""
         return b"\n" in part or b"\r" in part or self._holds(part)
 
     def _after(self, data: bytes) -> int | None:

@@ -72,7 +72,7 @@ def read_stream(
 
 
 def are_json_lines(body: bytes) -> bool:
-    """Whether a body that begins as a JSON object is several objects, one a line."""
+    """Return whether a body that begins as a JSON object is several objects, one a line."""
     first, _, rest = body.partition(b"\n")
     return first.rstrip().endswith(b"}") and rest.lstrip().startswith((b"{", b"["))
 
@@ -130,7 +130,7 @@ class _Blocks:
         self._seen = False
 
     def _use(self, usual: tuple[str, bytes, bytes]) -> None:
-        """What the usual event is; its first one has to be taken in whole."""
+        """Set the form of the usual event; its first one has to be taken in whole."""
         field, self._before, self._after = usual
         self._event_end = self._after + b"\n\n"
         self._text = itemgetter(slice(len(self._before), -len(self._event_end)))
@@ -140,7 +140,7 @@ class _Blocks:
         self._texts = reading.content_pieces if content else reading.reasoning_pieces
 
     def read(self) -> Generator[None, None, None]:
-        """All events, in steps."""
+        """Yield all events, in steps."""
         body = self._body
         taken = 0
         while (end := body.find(b"\n\n", self._offset)) >= 0:
@@ -183,7 +183,7 @@ class _Blocks:
         return count
 
     def _of_pieces(self) -> tuple[list[bytes], int]:
-        """The texts, as they are encoded, of the pieces that come next where each is a usual event, and
+        """Return the texts, as they are encoded, of the pieces that come next where each is a usual event, and
         the bytes of those. What is put together of them again must be the body."""
         before, event_end = self._before, self._event_end
         pieces = list(self._pieces[self._piece : self._piece + EVENTS_A_STEP])
@@ -203,7 +203,7 @@ class _Blocks:
         return self._of_bytes()
 
     def _of_bytes(self) -> tuple[list[bytes], int]:
-        """The same of the events that come next but the last of them, wherever the body was cut."""
+        """Return the same of the events that come next but the last of them, wherever the body was cut."""
         before, event_end = self._before, self._event_end
         length = len(before) + _ROOM + len(event_end)
         window = self._body[self._offset : self._offset + min(_WINDOW, EVENTS_A_STEP * length)]
@@ -303,7 +303,7 @@ class _Blocks:
             self._seen = False
 
     def _usual_text(self, block: bytes) -> str:
-        """The text of a block that is the usual event; empty where it is not."""
+        """Return the text of a block that is the usual event; empty where it is not."""
         if not (block.startswith(self._before) and block.endswith(self._after)):
             return ""
         try:
