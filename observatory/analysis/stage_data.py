@@ -13,7 +13,7 @@ from observatory.analysis.events import Events, events_of
 from observatory.analysis.windows import Window, counted, offered
 from observatory.core.run import Manifest
 from observatory.core.scenario import PerRequestSlo
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_rows import AppliedPrices
 from observatory.store.frames import RunFrames
 
 Basis = str

@@ -25,7 +25,9 @@ from observatory.economics.ledger_book import (
     newest_date,
 )
 from observatory.economics.price_book import KINDS, BookRow, priced, tier_of
-from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.economics.price_details import NO_DETAILS
+from observatory.economics.price_rows import AppliedPrices
+from observatory.economics.prices import prices_of
 from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.scenario_files import list_scenarios, load_scenario
 from observatory.inputs.target_files import load_targets
@@ -125,7 +127,7 @@ def model_rows_of(name: str, now: datetime) -> list[Row]:
 
 
 def _model_row(model: str, rows: list[BookRow], now: datetime) -> Row:
-    prices = priced(rows, None, now, {})
+    prices = priced(rows, None, now, NO_DETAILS)
     return {
         "model": model,
         **_kinds(prices),
@@ -189,7 +191,7 @@ def _price_row(book: str, row: BookRow) -> Row:
     if row.utc_from is not None:
         end = f"{row.utc_until:%H:%M}" if row.utc_until else "24:00"
         hours = f"{row.utc_from:%H:%M} to {end} UTC"
-        if days := row.details.get("days"):
+        if days := row.details.days:
             hours += f", {days}"
     return {
         "book": book,
@@ -213,7 +215,7 @@ def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetim
     for rows, shown in books:
         tiers = sorted({row.service_tier for row in rows}, key=lambda tier: tier or "")
         for tier in tiers:
-            value = blended(priced(rows, tier, now, {}))
+            value = blended(priced(rows, tier, now, NO_DETAILS))
             if value is not None:
                 lines.append(
                     f"{shown[0]['book']}, {tier or 'standard'}: {value:.6g} blended now, at "
@@ -225,7 +227,7 @@ def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetim
             lines.append(
                 "undated: the ledger gives these prices for any day, also before the model was"
             )
-        names = sorted({name for row in rows for name in row.details.get("not_counted", ())})
+        names = sorted({name for row in rows for name in row.details.not_counted or ()})
         if names:
             lines.append(f"charged for beside these, and not counted: {', '.join(names)}")
     return lines
@@ -288,8 +290,8 @@ def _checked(where: str, target: "Target", agreed: AgreedPrices | None, now: dat
     except BadInput as error:
         problem = str(error)
     first = prices.rows[0] if prices.rows else None
-    details = first.details if first else {}
-    note = details.get("note")
+    details = first.details if first else NO_DETAILS
+    note = details.note
     if first is None and problem is None:
         note = "no price: its costs are null"
     return {
@@ -301,8 +303,8 @@ def _checked(where: str, target: "Target", agreed: AgreedPrices | None, now: dat
         **_kinds(prices),
         "blended": blended(prices),
         "basis": prices.basis,
-        "source": f"{details['file']}:{details['line']}"
-        if "line" in details
+        "source": f"{details.file}:{details.line}"
+        if details.line is not None
         else first and first.source,
         "holds_from": first.effective_from if first else None,
         "days_old": _age(first.effective_from, now) if first else None,

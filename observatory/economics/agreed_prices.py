@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
 
 from observatory.core.agreed_prices import (
     PRICE_FIELDS,
@@ -17,6 +16,7 @@ from observatory.core.targets.api import ApiTarget
 from observatory.economics.ledger_book import LEDGER, find_listed, ledger_version, model_rows
 from observatory.economics.list_prices import check_countable
 from observatory.economics.price_book import Book, BookRow, priced, tier_of
+from observatory.economics.price_details import PriceDetails
 from observatory.economics.price_rows import AppliedPrices
 
 
@@ -41,17 +41,18 @@ def agreed_for(agreed: AgreedPrices, target: ApiTarget, at: datetime) -> Applied
             and entry.service_tier == tier
             and entry.holds_on(at.astimezone(UTC).date())
         ):
-            facts: dict[str, Any] = {
-                "book": PRICES_FILE,
-                "version": version_of(agreed),
-                "file": agreed.path,
-                "line": line,
-                "provider": target.provider,
-                "model": target.model,
-                "applied_at": at.isoformat(timespec="seconds"),
-            }
-            if listed := find_listed(target.provider, target.model):
-                facts |= {"ledger_provider": listed.owner, "ledger_model": listed.model.id}
+            listed = find_listed(target.provider, target.model)
+            facts = PriceDetails(
+                book=PRICES_FILE,
+                version=version_of(agreed),
+                file=agreed.path,
+                line=line,
+                provider=target.provider,
+                model=target.model,
+                applied_at=at.isoformat(timespec="seconds"),
+                ledger_provider=listed.owner if listed else None,
+                ledger_model=listed.model.id if listed else None,
+            )
             rows = _rows(entry, target.model, f"{agreed.path}:{line}")
             prices = priced(rows, tier, at, facts)
             if entry.discount is not None and listed is not None:
@@ -113,12 +114,12 @@ def _discounted_rows(entry: PriceEntry, model: str, share: float, where: str) ->
         if begin is not None and end is not None and end <= begin:
             continue
         off = share if row.kind in entry.discount_on else 0.0
-        facts = {
-            "list_usd": row.usd_per_million,
-            "list_source": row.source,
-            "list_tier": entry.discount_off,
-            "discount": off,
-        }
+        discounted = PriceDetails(
+            list_usd=row.usd_per_million,
+            list_source=row.source,
+            list_tier=entry.discount_off,
+            discount=off,
+        )
         made.append(
             replace(
                 row,
@@ -131,7 +132,7 @@ def _discounted_rows(entry: PriceEntry, model: str, share: float, where: str) ->
                 service_tier=entry.service_tier,
                 effective_from=begin,
                 effective_until=end,
-                details=row.details | facts,
+                details=row.details.joined(discounted),
             )
         )
     return made

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from observatory.core.service_tiers import STANDARD_TIERS
 from observatory.economics.price_book import DAYS, Book, BookRow
+from observatory.economics.price_details import PriceDetails
 from observatory.economics.price_rows import PriceKind
 from observatory.providers.catalogue import PROVIDERS
 
@@ -126,11 +127,10 @@ def model_rows(provider: str, model: "ModelInfo", used: str | None = None) -> li
             for days, spans in _by_days(provider, model, context, begin):
                 ends = [start for start, _, _ in spans[1:]]
                 for (start, prices, uncounted), until in zip(spans, [*ends, None], strict=True):
-                    details: dict[str, Any] = {"not_counted": list(uncounted)} if uncounted else {}
                     like = BookRow(
                         provider, model.id, "input", 0.0, "list_price", source, tier, start, until,
                         None if len(hours) == 1 else begin, end,
-                        details={**details, **({"days": days} if days else {})},
+                        details=PriceDetails(days=days or None, not_counted=list(uncounted) or None),
                     )  # fmt: skip
                     rows += [
                         replace(like, kind=kind, usd_per_million=usd, above_prompt_tokens=above)

@@ -5,7 +5,6 @@ error.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -23,6 +22,7 @@ from observatory.economics.ledger_book import (
     uncounted_of,
 )
 from observatory.economics.price_book import DAYS, BookRow, days_of, priced, tier_of
+from observatory.economics.price_details import PriceDetails
 from observatory.economics.price_rows import AppliedPrices
 
 UNCOUNTED = ("requests_kcount", "output_reasoning_mtok", "output_citation_mtok")
@@ -80,7 +80,7 @@ def _with_doubt(
         return prices
     told = []
     for row in prices.rows:
-        tier = row.details.get("service_tier")
+        tier = row.details.service_tier
         same_day = {
             one.usd_per_million
             for one in rows
@@ -88,31 +88,33 @@ def _with_doubt(
             and one.holds_on(day.date())
         }
         others = sorted(same_day - {row.usd})
-        doubt = {"may_also_be_usd": others, "note": BY_HOUR_AT_A_WEEKEND} if others else {}
-        told.append(msgspec.structs.replace(row, details={**row.details, **doubt}))
+        doubt = PriceDetails(may_also_be_usd=others, note=BY_HOUR_AT_A_WEEKEND)
+        details = row.details.joined(doubt) if others else row.details
+        told.append(msgspec.structs.replace(row, details=details))
     return AppliedPrices(told, prices.basis)
 
 
-def _facts(target: ApiTarget, listed: Listed, at: datetime) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "dated": is_dated(listed.model),
-        "package": LEDGER,
-        "version": ledger_version(),
-        "provider": listed.owner,
-        "model": listed.model.id,
-        "applied_at": at.isoformat(timespec="seconds"),
-        "not_counted": uncounted_of(listed.model, at),
-    }
+def _facts(target: ApiTarget, listed: Listed, at: datetime) -> PriceDetails:
+    dated, note = is_dated(listed.model), None
     if changes_by_hour(listed.model):
         known = knows_days(listed.owner, listed.model.id)
-        facts["note"] = BY_HOUR + (" and by its day of the week" if known else "")
-    elif not facts["dated"]:
-        facts["note"] = UNDATED
-    if listed.owner != listed.asked:
-        facts["provider_note"] = f"{listed.asked} sells it: the price is that of {listed.owner}"
-    if target.base_url is not None:
-        facts["base_url_note"] = "the provider's list price, applied to another base URL"
-    return facts
+        note = BY_HOUR + (" and by its day of the week" if known else "")
+    elif not dated:
+        note = UNDATED
+    resold = f"{listed.asked} sells it: the price is that of {listed.owner}"
+    elsewhere = "the provider's list price, applied to another base URL"
+    return PriceDetails(
+        dated=dated,
+        package=LEDGER,
+        version=ledger_version(),
+        provider=listed.owner,
+        model=listed.model.id,
+        applied_at=at.isoformat(timespec="seconds"),
+        not_counted=uncounted_of(listed.model, at),
+        note=note,
+        provider_note=resold if listed.owner != listed.asked else None,
+        base_url_note=elsewhere if target.base_url is not None else None,
+    )
 
 
 def check_countable(target: ApiTarget, listed: Listed, prices: AppliedPrices, at: datetime) -> None:

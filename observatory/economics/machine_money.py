@@ -64,7 +64,7 @@ def machine_components(
     hour = prices.row("machine_hour")
     if hour is None:
         return []
-    accelerators = int(hour.details.get("accelerators", 1))
+    accelerators = hour.details.accelerators or 1
     hours = seconds / SECONDS_AN_HOUR * busy_fraction
     parts = [
         Component(
@@ -87,11 +87,11 @@ def machine_components(
 
 def pays_electricity(hour: PriceRow) -> bool:
     """Whether its electricity is paid beside the hour."""
-    if "electricity_usd_per_kwh" in hour.details:
+    if hour.details.electricity_usd_per_kwh is not None:
         return True
-    included = hour.details.get("rate_includes")
+    included = hour.details.rate_includes
     if included is None:  # a run of before rate_includes was stored
-        return bool(hour.details.get("owned", False))
+        return bool(hour.details.owned)
     return "electricity" not in included
 
 
@@ -100,7 +100,7 @@ def tariff_of(prices: AppliedPrices) -> float | None:
     row, hour = prices.row("electricity_kwh"), prices.row("machine_hour")
     if row is not None:
         return row.usd
-    return None if hour is None else hour.details.get("electricity_usd_per_kwh")
+    return None if hour is None else hour.details.electricity_usd_per_kwh
 
 
 def _electricity(

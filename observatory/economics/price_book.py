@@ -5,13 +5,15 @@ hold at a moment, and what a run writes down of them.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any
+
+import msgspec
 
 from observatory.core.errors import BadInput
 from observatory.core.service_tiers import STANDARD_TIERS
 from observatory.core.targets.api import ApiTarget
+from observatory.economics.price_details import NO_DETAILS, PriceDetails, PriceTier
 from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKind, PriceRow
 
 KINDS: tuple[PriceKind, ...] = ("input", "output", "cached_input", "cache_write")
@@ -31,7 +33,7 @@ class BookRow:
     service_tier None is the standard one. Holds from effective_from until the day before
     effective_until (None: open), between utc_from and utc_until of every day (None: from or to
     midnight UTC), for prompts longer than above_prompt_tokens (and then for the whole request).
-    details has `days` where it holds on some days of the week alone (DAYS, by the date in UTC).
+    details.days: it holds on some days of the week alone (DAYS, by the date in UTC).
     """
 
     provider: str
@@ -46,7 +48,7 @@ class BookRow:
     utc_from: time | None = None
     utc_until: time | None = None
     above_prompt_tokens: int = 0
-    details: dict[str, Any] = field(default_factory=dict)
+    details: PriceDetails = NO_DETAILS
 
     def holds_on(self, day: date) -> bool:
         """Whether the price holds at some hour of a day (UTC)."""
@@ -60,7 +62,7 @@ class BookRow:
         begun = self.utc_from is None or self.utc_from <= hour
         return (
             self.holds_on(moment.date())
-            and self.details.get("days") in (None, days_of(moment.date()))
+            and self.details.days in (None, days_of(moment.date()))
             and begun
             and (self.utc_until is None or hour < self.utc_until)
         )
@@ -96,7 +98,7 @@ def tier_of(target: ApiTarget) -> str | None:
 
 
 def priced(
-    rows: Iterable[BookRow], tier: str | None, at: datetime, facts: dict[str, Any]
+    rows: Iterable[BookRow], tier: str | None, at: datetime, facts: PriceDetails
 ) -> AppliedPrices:
     """The prices that hold at a moment and tier, as a run writes them down; empty where none do.
 
@@ -113,21 +115,20 @@ def priced(
         if not steps:
             continue
         worst = max(row.usd_per_million for row in of_tier if row.kind == kind)
-        applied.append(_applied(steps, {**facts, "worst_usd": worst}))
+        applied.append(_applied(steps, msgspec.structs.replace(facts, worst_usd=worst)))
     return AppliedPrices(applied, applied[0].basis if applied else None)
 
 
-def _applied(steps: Sequence[BookRow], facts: dict[str, Any]) -> PriceRow:
-    base = steps[0]
-    details = {**base.details, **facts}
-    if base.service_tier is not None:
-        details["service_tier"] = base.service_tier
-    if base.effective_until is not None:
-        details["effective_until"] = base.effective_until.isoformat()
-    if len(steps) > 1:
-        details["tiers"] = [
-            {"above_prompt_tokens": row.above_prompt_tokens, "usd": row.usd_per_million}
-            for row in steps[1:]
-        ]
+def _applied(steps: Sequence[BookRow], facts: PriceDetails) -> PriceRow:
+    base, *higher = steps
+    until = base.effective_until
+    details = base.details.joined(facts).joined(
+        PriceDetails(
+            service_tier=base.service_tier,
+            effective_until=until.isoformat() if until is not None else None,
+            tiers=[PriceTier(row.above_prompt_tokens, row.usd_per_million) for row in higher]
+            or None,
+        )
+    )
     start = base.effective_from.isoformat() if base.effective_from else None
     return PriceRow(base.kind, base.usd_per_million, base.basis, base.source, start, details)

@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from observatory.economics.price_details import PriceDetails
+
 PriceKind = Literal[
     "input",
     "output",
@@ -24,9 +26,7 @@ class PriceRow(msgspec.Struct, frozen=True):
     """One price as applied: usd per million tokens, an hour of the whole target (machine_hour,
     operations_hour), or a kilowatt-hour (electricity_kwh).
 
-    usd is the base price. Where a long prompt moves all its tokens to a dearer tier, details has
-    `tiers`, a list of {above_prompt_tokens, usd} by rising start; `worst_usd` is the highest price
-    that the source knows for this kind, over tiers and times of day.
+    usd is the base price; details.tiers has the higher prices of long prompts.
     """
 
     kind: PriceKind
@@ -34,20 +34,21 @@ class PriceRow(msgspec.Struct, frozen=True):
     basis: PriceBasis
     source: str
     effective_from: str | None = None
-    details: dict[str, Any] = {}
+    details: PriceDetails = PriceDetails()
 
     def usd_at(self, prompt_tokens: int) -> float:
         """The price that a request with a prompt of this many tokens pays for this kind."""
         price = self.usd
-        for tier in self.details.get("tiers", []):
-            if prompt_tokens > tier["above_prompt_tokens"]:
-                price = float(tier["usd"])
+        for tier in self.details.tiers or ():
+            if prompt_tokens > tier.above_prompt_tokens:
+                price = tier.usd
         return price
 
     @property
     def worst_usd(self) -> float:
         """The highest price of this kind that could apply."""
-        return float(self.details.get("worst_usd", self.usd))
+        worst = self.details.worst_usd
+        return self.usd if worst is None else worst
 
 
 class AppliedPrices(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ million tokens of a kind, machine rates US dollars an hour.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 from observatory.core.agreed_prices import AgreedPrices
 from observatory.core.errors import BadInput
@@ -15,15 +14,8 @@ from observatory.core.targets.catalogue import Target
 from observatory.core.token_prices import TokenPrices
 from observatory.economics.agreed_prices import agreed_for
 from observatory.economics.list_prices import list_prices
-from observatory.economics.price_rows import (
-    MILLION,
-    AppliedPrices,
-    PriceBasis,
-    PriceKind,
-    PriceRow,
-)
-
-__all__ = ["MILLION", "AppliedPrices", "PriceBasis", "PriceKind", "PriceRow", "prices_of"]
+from observatory.economics.price_details import PriceDetails, PurchaseTerms
+from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKind, PriceRow
 
 
 def prices_of(
@@ -64,17 +56,19 @@ def _of_rate(rate: MachineRate) -> AppliedPrices:
     details of machine_hour hold what the hour is made of: accelerators, commitment, rate_includes,
     purchase.
     """
-    details: dict[str, Any] = {
-        "owned": rate.is_owned,
-        "commitment": rate.paid_as,
-        "accelerators": rate.accelerators,
-        "rate_includes": rate.includes,
-    }
-    if rate.purchase is not None:
-        details["purchase"] = rate.purchase.model_dump(mode="json")
+    purchase = rate.purchase
+    details = PriceDetails(
+        owned=rate.is_owned,
+        commitment=rate.paid_as,
+        accelerators=rate.accelerators,
+        rate_includes=rate.includes,
+        electricity_usd_per_kwh=rate.electricity_usd_per_kwh,
+        purchase=None
+        if purchase is None
+        else PurchaseTerms(purchase.usd, purchase.years, purchase.salvage_usd, purchase.source),
+    )
     rows = []
     if rate.electricity_usd_per_kwh is not None:
-        details["electricity_usd_per_kwh"] = rate.electricity_usd_per_kwh
         rows.append(
             PriceRow("electricity_kwh", rate.electricity_usd_per_kwh, rate.basis, rate.source)
         )
@@ -86,7 +80,10 @@ def _of_rate(rate: MachineRate) -> AppliedPrices:
                 people.usd_per_hour,
                 rate.basis,
                 people.source,
-                details=people.model_dump(mode="json", exclude={"source"}),
+                details=PriceDetails(
+                    engineer_share=people.engineer_share,
+                    usd_per_engineer_year=people.usd_per_engineer_year,
+                ),
             )
         )
     hour = PriceRow(
@@ -96,7 +93,7 @@ def _of_rate(rate: MachineRate) -> AppliedPrices:
 
 
 def _of_statement(price: TokenPrices, basis: PriceBasis) -> AppliedPrices:
-    details = {"basis_as_stated": price.basis} if basis != price.basis else {}
+    details = PriceDetails(basis_as_stated=price.basis if basis != price.basis else None)
     kinds: list[tuple[PriceKind, float | None]] = [
         ("input", price.input_per_million_usd),
         ("output", price.output_per_million_usd),
@@ -104,7 +101,7 @@ def _of_statement(price: TokenPrices, basis: PriceBasis) -> AppliedPrices:
         ("cache_write", price.cache_write_per_million_usd),
     ]
     rows = [
-        PriceRow(kind, usd, basis, price.source, details=dict(details))
+        PriceRow(kind, usd, basis, price.source, details=details)
         for kind, usd in kinds
         if usd is not None
     ]

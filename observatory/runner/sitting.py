@@ -15,7 +15,7 @@ from observatory.core.run import Manifest, RunStatus
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.quote_figures import Quote
 from observatory.endpoints.catalogue import OpenTarget
 from observatory.runner.agenda import Due

@@ -10,7 +10,7 @@ from observatory.core.record import WorkerEnd, WorkerTick
 from observatory.core.scenario import Budget
 from observatory.core.targets.catalogue import Target
 from observatory.core.worst_case import prompt_tokens_at_most
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_rows import AppliedPrices
 from observatory.load.budget import share
 from observatory.load.handoff import Caps
 from observatory.presentation.dollars import write_usd

@@ -12,7 +12,8 @@ import duckdb
 import msgspec
 
 from observatory.core.run import Manifest
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.machine_money import pays_electricity, tariff_of
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.store.frames import SEALED_TABLES, RunFigures, RunFrames
 from observatory.store.insert import insert_frame
 from observatory.store.library_paths import library_path
@@ -150,14 +151,37 @@ def _energy_rows(manifest: Manifest) -> list[Row]:
 
 
 def _price_rows(manifest: Manifest) -> list[Row]:
+    plain = manifest.target.price or {}
+    prices = AppliedPrices.from_dict(plain)
     return [
         {
             **msgspec.structs.asdict(row),
             "run_id": manifest.run_id,
-            "details": _json(row.details) if row.details else None,
+            "details": _json(given["details"]) if given.get("details") else None,
+            **_price_facts(prices, row),
         }
-        for row in AppliedPrices.from_dict(manifest.target.price).rows
+        for row, given in zip(prices.rows, plain.get("rows", []), strict=True)
     ]
+
+
+def _price_facts(prices: AppliedPrices, row: PriceRow) -> Row:
+    """The columns of table prices that are fields of a price's details, or follow from them."""
+    details = row.details
+    facts = {
+        "provider": details.ledger_provider or details.provider,
+        "model": details.ledger_model or details.model,
+        "service_tier": details.service_tier,
+        "tiers": msgspec.to_builtins(details.tiers),
+    }
+    if row.kind != "machine_hour":
+        return facts
+    return facts | {
+        "accelerators": details.accelerators or 1,
+        "commitment": details.commitment or ("owned" if details.owned else "on_demand"),
+        "rate_includes": details.rate_includes,
+        "usd_per_kwh": tariff_of(prices),
+        "pays_electricity": tariff_of(prices) is not None or pays_electricity(row),
+    }
 
 
 def _insert(

@@ -11,6 +11,7 @@ import duckdb
 
 from observatory.core.errors import BadInput
 from observatory.store.macros import MACROS
+from observatory.store.price_columns import fill_price_book, fill_prices
 from observatory.store.schema import (
     ENERGY,
     PRICE_BOOK,
@@ -101,6 +102,13 @@ def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("UPDATE runs SET manifest_sha256 = NULL")
 
 
+def _type_price_details(connection: duckdb.DuckDBPyConnection) -> None:
+    """The fields of a price's details that queries read become columns, filled from what is stored."""
+    _mend(connection)
+    fill_prices(connection)
+    fill_price_book(connection)
+
+
 def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     present = _columns_of(connection, table)
     for column in table.columns:
@@ -134,6 +142,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "add_apis_and_money", _add_apis_and_money),
     Migration(6, "mend", _mend),
     Migration(7, "store_costs", _store_costs),
+    Migration(8, "type_price_details", _type_price_details),
 )
 
 

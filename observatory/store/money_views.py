@@ -7,11 +7,6 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 from observatory.core.metric import MEAN_FLOOR
 from observatory.store.view import View, ViewColumn
 
-_TARIFF = """coalesce(t.usd, (p.details ->> 'electricity_usd_per_kwh')::DOUBLE)"""
-_PAYS = f"""({_TARIFF} IS NOT NULL OR CASE WHEN (p.details -> 'rate_includes') IS NULL
-    THEN coalesce((p.details ->> 'owned')::BOOLEAN, false)
-    ELSE NOT list_contains(from_json(p.details -> 'rate_includes', '["VARCHAR"]'), 'electricity') END)"""
-
 _METRICS = """SELECT run_id, stage,
     max(value) FILTER (WHERE metric = 'busy_fraction') AS busy_fraction,
     max(value) FILTER (WHERE metric = 'cost_usd') AS cost_usd,
@@ -250,22 +245,21 @@ def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
             ViewColumn("usd_per_hour", "p.usd", "an hour of the whole target"),
             ViewColumn(
                 "accelerators",
-                "CASE WHEN p.usd IS NOT NULL THEN coalesce((p.details ->> 'accelerators')::BIGINT, 1) END",
+                "p.accelerators",
                 "accelerators of the target",
             ),
             ViewColumn(
                 "commitment",
-                "CASE WHEN p.usd IS NOT NULL THEN coalesce(p.details ->> 'commitment', CASE WHEN "
-                "(p.details ->> 'owned')::BOOLEAN THEN 'owned' ELSE 'on_demand' END) END",
+                "p.commitment",
                 "on_demand, reserved or owned",
             ),
             ViewColumn(
-                "rate_includes", "(p.details -> 'rate_includes')::VARCHAR", "what the hour contains"
+                "rate_includes", "to_json(p.rate_includes)::VARCHAR", "what the hour contains"
             ),
-            ViewColumn("usd_per_kwh", _TARIFF, "tariff, where electricity is paid apart"),
+            ViewColumn("usd_per_kwh", "p.usd_per_kwh", "tariff, where electricity is paid apart"),
             ViewColumn(
                 "electricity_missing",
-                f"p.usd IS NOT NULL AND {_PAYS} AND ({_TARIFF} IS NULL OR b.power_w IS NULL)",
+                "p.usd IS NOT NULL AND p.pays_electricity AND (p.usd_per_kwh IS NULL OR b.power_w IS NULL)",
                 "electricity is paid apart, and tariff or energy is not known",
             ),
             ViewColumn("pue", "s.pue", "power usage effectiveness; 1 where none is stated"),

@@ -79,7 +79,7 @@ BLENDED = Macro(
   ) h)""",
 )
 
-_UNCOUNTED = "coalesce(list_has_any(from_json(d.details -> 'not_counted', '[\"VARCHAR\"]'), [{}]), false)".format(
+_UNCOUNTED = "coalesce(list_has_any(d.not_counted, [{}]), false)".format(
     ", ".join(f"'{name}'" for name in UNCOUNTED)
 )
 """Whether a row of the book is of a model that a run is refused for, because tokens do not give its cost."""
@@ -120,11 +120,8 @@ REPRICE = Macro(
         Parameter("discount", "share taken off every price, 0 to 1", "0"),
     ),
     f"""WITH pinned AS (
-  SELECT p.run_id,
-    coalesce(p.details ->> 'ledger_provider', p.details ->> 'provider') AS provider,
-    coalesce(p.details ->> 'ledger_model', p.details ->> 'model') AS model,
-    p.details ->> 'service_tier' AS priced_tier,
-    p.details ->> 'provider' IS NULL AS of_target, p.basis, p.source,
+  SELECT p.run_id, p.provider, p.model, p.service_tier AS priced_tier,
+    p.provider IS NULL AS of_target, p.basis, p.source,
     TRY_CAST(p.effective_from AS DATE) AS effective_from
   FROM prices p WHERE p.kind = 'input'
 ), asked AS (
@@ -155,7 +152,7 @@ REPRICE = Macro(
     ON lower(h.provider) = n.provider AND lower(h.model) = n.model
   WHERE NOT coalesce(q.as_charged, false) AND h.service_tier IS NOT DISTINCT FROM q.priced_tier
     AND (h.utc_from IS NULL OR h.utc_from <= q.hour) AND (h.utc_until IS NULL OR h.utc_until > q.hour)
-    AND coalesce(h.details ->> 'days', q.days) = q.days
+    AND coalesce(h.days, q.days) = q.days
   QUALIFY dense_rank() OVER (PARTITION BY q.run_id ORDER BY h.public, h.book, n.place) = 1
 ), steps AS (
   SELECT DISTINCT d.run_id, d.kind, d.above_prompt_tokens AS above, d.usd FROM matched d

@@ -24,6 +24,7 @@ from observatory.store.database import transaction
 from observatory.store.files import disk_error, replacing
 from observatory.store.frames import polars_schema
 from observatory.store.library_paths import library_path
+from observatory.store.price_columns import OF_DETAILS, fill_price_book
 from observatory.store.schema import PRICE_BOOK
 
 FOLDER = "prices"
@@ -91,6 +92,8 @@ def _load(
                     f"INSERT INTO {PRICE_BOOK.name} ({names}) SELECT {names} FROM read_parquet(?)",
                     [file],
                 )
+                if not known.issuperset(OF_DETAILS):
+                    fill_price_book(connection)
             added += connection.execute(
                 "SELECT book, version, count(*) FROM read_parquet(?) GROUP BY ALL", [file]
             ).fetchall()
@@ -122,11 +125,13 @@ def book_frame(book: Book, taken_at: datetime) -> pl.DataFrame:
         if name in common:
             columns[name] = [common[name]] * len(book.rows)
         else:
-            columns[name] = [getattr(row, name) for row in book.rows]
+            columns[name] = [
+                getattr(row.details if name in OF_DETAILS else row, name) for row in book.rows
+            ]
     columns["is_current"] = [None] * len(book.rows)  # of the database, not of the version
     columns["details"] = [
-        msgspec.json.encode(details, order="deterministic").decode() if details else None
-        for details in columns["details"]
+        msgspec.json.encode(plain, order="deterministic").decode() if plain else None
+        for plain in map(msgspec.to_builtins, columns["details"])
     ]
     return pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
 

@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this; not
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 STORAGE_VERSION = "v1.5.0"
 """DuckDB 2.0 would write a file that 1.5 cannot open; analysts still have 1.5 (docs/schema.md)."""
 
@@ -451,6 +451,23 @@ PRICES = Table(
             "tiers, package version and what else the source gave; of a machine_hour: accelerators, "
             "commitment, rate_includes, purchase",
         ),
+        Column(
+            "provider",
+            "VARCHAR",
+            "provider as its book names it; null: the target states its price",
+        ),
+        Column("model", "VARCHAR", "model as its book names it"),
+        Column("service_tier", "VARCHAR", "tier that the price is of; null: the standard one"),
+        Column(
+            "tiers",
+            "STRUCT(above_prompt_tokens BIGINT, usd DOUBLE)[]",
+            "prices for prompts longer than a bound, by rising bound; null: none",
+        ),
+        Column("accelerators", "BIGINT", "accelerators whose hour a machine_hour is"),
+        Column("commitment", "VARCHAR", "of a machine_hour: on_demand, reserved or owned"),
+        Column("rate_includes", "VARCHAR[]", "what a machine_hour contains"),
+        Column("usd_per_kwh", "DOUBLE", "of a machine_hour: the tariff, where one is stated"),
+        Column("pays_electricity", "BOOLEAN", "of a machine_hour: electricity is paid apart"),
     ),
 )
 
@@ -642,6 +659,8 @@ PRICE_BOOK = Table(
         Column("basis", "VARCHAR", "list_price, stated or example"),
         Column("source", "VARCHAR", "where the price comes from"),
         Column("details", "JSON", "what else the source says of it"),
+        Column("days", "VARCHAR", "mon-fri or sat-sun, by the date in UTC; null: every day"),
+        Column("not_counted", "VARCHAR[]", "what the provider charges for beside tokens"),
     ),
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from observatory.core.record import NEVER_SENT, RequestRecord, Tokens
 from observatory.core.run import Manifest, SealReport, StageTimes
 from observatory.core.sample import Sample
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_rows import AppliedPrices
 from observatory.store.files import disk_error, sha256_of
 from observatory.store.frames import SEALED_TABLES, polars_schema
 from observatory.store.journals import (

@@ -3,11 +3,10 @@
 A property test holds it to economics.cost, which charged the run.
 """
 
-_TIERS = """from_json(details -> 'tiers', '[{"above_prompt_tokens": "BIGINT", "usd": "DOUBLE"}]')"""
-PINNED_STEPS = f"""SELECT run_id, kind, 0::BIGINT AS above, usd FROM prices WHERE kind <> 'machine_hour'
+PINNED_STEPS = """SELECT run_id, kind, 0::BIGINT AS above, usd FROM prices WHERE kind <> 'machine_hour'
   UNION ALL
   SELECT run_id, kind, t.above_prompt_tokens, t.usd
-  FROM (SELECT run_id, kind, unnest({_TIERS}) AS t FROM prices WHERE kind <> 'machine_hour')"""
+  FROM (SELECT run_id, kind, unnest(tiers) AS t FROM prices WHERE kind <> 'machine_hour')"""
 """The prices that runs were charged at: run_id, kind, above (prompt tokens), usd (per million tokens)."""
 IN_BAND = (
     "b.run_id = a.run_id AND (a.prompt_tokens > b.above OR b.above = 0)"

@@ -12,7 +12,7 @@ from observatory.analysis.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Attempt, Tokens
 from observatory.core.run import Finding
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 
 N = 100
 SLO = {"slo": {"per_request": {"ttft": "500ms"}, "attainment": 0.9}}

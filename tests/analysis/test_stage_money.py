@@ -8,7 +8,8 @@ import pytest
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Tokens
 from observatory.core.sample import EnergyRow
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_details import PriceDetails
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 
 TOKENS = AppliedPrices(
     [PriceRow("input", 1.0, "example", "here"), PriceRow("output", 4.0, "example", "here")],
@@ -16,7 +17,15 @@ TOKENS = AppliedPrices(
 )
 HOURS = AppliedPrices([PriceRow("machine_hour", 3.6, "stated", "invoice")], "stated")
 OWNED = AppliedPrices(
-    [PriceRow("machine_hour", 3.6, "stated", "books", details={"electricity_usd_per_kwh": 0.5})],
+    [
+        PriceRow(
+            "machine_hour",
+            3.6,
+            "stated",
+            "books",
+            details=PriceDetails(electricity_usd_per_kwh=0.5),
+        )
+    ],
     "stated",
 )
 A_REQUEST = 116e-6

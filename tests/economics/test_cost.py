@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.economics.cost import request_cost_usd, token_charges
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 
 TOKENS = AppliedPrices(
     [

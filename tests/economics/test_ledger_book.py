@@ -17,6 +17,7 @@ from observatory.economics.ledger_book import (
     newest_date,
 )
 from observatory.economics.price_book import BookRow, days_of
+from observatory.economics.price_details import PriceDetails
 from tests.economics.made_ledger import made_ledger
 
 MODELS = [(provider, model) for provider in get_snapshot().providers for model in provider.models]
@@ -49,7 +50,7 @@ def test_tiers_dates_and_sizes_of_prompt_are_rows() -> None:
         ("batch", "input", 0.5, begins, None),
         ("batch", "output", 1.0, begins, None),
     ]
-    assert of["plain"][0].details == {"not_counted": ["web_searches_kcount"]}
+    assert of["plain"][0].details == PriceDetails(not_counted=["web_searches_kcount"])
     march = dt.date(2026, 3, 1)
     assert [_said(row) for row in of["dated"] if row.kind == "input"] == [
         (None, "input", 9.0, None, march),
@@ -120,5 +121,5 @@ def test_the_newest_date_is_not_of_the_future() -> None:
 def test_the_models_whose_days_are_known_are_in_the_ledger_and_change_by_the_hour() -> None:
     for provider, rule in WORKDAY_PEAKS.items():
         for model in rule.models:
-            days = {row.details.get("days") for row in ROWS[provider, model]}
+            days = {row.details.days for row in ROWS[provider, model]}
             assert days == {None, "mon-fri", "sat-sun"}, model

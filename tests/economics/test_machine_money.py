@@ -15,7 +15,8 @@ from observatory.economics.machine_money import (
     marginal_usd,
     total_usd,
 )
-from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.economics.price_rows import AppliedPrices
+from observatory.economics.prices import prices_of
 
 HALF_HOUR = 1800.0
 SERVER: dict[str, Any] = {

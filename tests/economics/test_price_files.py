@@ -19,7 +19,8 @@ from observatory.core.workspace import Workspace
 from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.ledger_book import ledger_version
-from observatory.economics.prices import AppliedPrices, prices_of
+from observatory.economics.price_rows import AppliedPrices
+from observatory.economics.prices import prices_of
 from observatory.inputs.json_schemas import json_schema
 from observatory.inputs.price_files import agreed_prices, read_price_file
 from observatory.inputs.scenario_files import list_scenarios
@@ -98,11 +99,11 @@ def test_an_agreed_price_holds_before_the_list_and_says_where_it_stands(
     row = prices.rows[0]
     assert (row.source, row.effective_from) == ("contract 12", "2026-11-01")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert row.details["book"] == "prices.yaml"
-    assert row.details["line"] == 2
-    assert row.details["version"].startswith(sha256)
-    assert row.details["effective_until"] == "2026-12-01"
-    assert (row.details["ledger_provider"], row.details["ledger_model"]) == ("acme", "plain")
+    assert row.details.book == "prices.yaml"
+    assert row.details.line == 2
+    assert row.details.version.startswith(sha256)
+    assert row.details.effective_until == "2026-12-01"
+    assert (row.details.ledger_provider, row.details.ledger_model) == ("acme", "plain")
 
 
 @pytest.mark.parametrize("day", [dt.datetime(2026, 10, 31, 23, 59), dt.datetime(2026, 12, 1)])
@@ -118,9 +119,9 @@ def test_a_discount_is_taken_off_the_standard_list_price_not_off_the_tiers(
     write(workspace, FILE)
     prices = applied(workspace, api("plain", service_tier="batch"))
     assert usd(prices) == {"input": 0.5, "output": 1.0}
-    assert prices.rows[1].details["list_usd"] == 2.0
-    assert prices.rows[1].details["discount"] == 0.5
-    assert prices.rows[1].details["list_source"] == f"genai-prices {ledger_version()}"
+    assert prices.rows[1].details.list_usd == 2.0
+    assert prices.rows[1].details.discount == 0.5
+    assert prices.rows[1].details.list_source == f"genai-prices {ledger_version()}"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 from observatory.core.errors import BadInput
 from observatory.core.targets.catalogue import Target
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_details import PriceDetails, PriceTier
+from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.prices import prices_of as prices_at
 from observatory.providers.catalogue import PROVIDERS
 from tests.economics.made_ledger import made_ledger
@@ -77,7 +78,7 @@ def test_what_an_emulated_target_charges_is_marked_emulated_however_it_was_state
     prices = prices_of(emulated)
     assert prices.basis == "emulated"
     assert {row.basis for row in prices.rows} == {"emulated"}
-    assert prices.rows[0].details == {"basis_as_stated": "example"}
+    assert prices.rows[0].details == PriceDetails(basis_as_stated="example")
     assert prices_of(target(kind="emulated", name="emulated-b")) == AppliedPrices()
 
 
@@ -91,13 +92,13 @@ def test_a_machine_rate_is_one_row_an_hour() -> None:
     prices = prices_of(target(kind="llamacpp", rate=rate))
     row, tariff = prices.rows
     assert (row.kind, row.usd, row.basis, row.source) == ("machine_hour", 2.5, "stated", "invoice")
-    assert row.details == {
-        "owned": True,
-        "commitment": "owned",
-        "accelerators": 1,
-        "rate_includes": [],
-        "electricity_usd_per_kwh": 0.2,
-    }
+    assert row.details == PriceDetails(
+        owned=True,
+        commitment="owned",
+        accelerators=1,
+        rate_includes=[],
+        electricity_usd_per_kwh=0.2,
+    )
     assert (tariff.kind, tariff.usd, tariff.source) == ("electricity_kwh", 0.2, "invoice")
     assert prices.usd_per_hour == 2.5
     assert prices.input_usd_per_token is None
@@ -119,13 +120,14 @@ def test_a_bought_server_and_its_people_are_rows_with_their_own_sources() -> Non
     }
     hour, people = prices_of(target(kind="llamacpp", rate=rate)).rows
     assert (hour.kind, hour.usd, hour.source) == ("machine_hour", pytest.approx(6.0), "invoice")
-    assert (hour.details["accelerators"], hour.details["purchase"]["years"]) == (8, 4.0)
+    assert hour.details.purchase is not None
+    assert (hour.details.accelerators, hour.details.purchase.years) == (8, 4.0)
     assert (people.kind, people.usd, people.source) == (
         "operations_hour",
         pytest.approx(5.0),
         "payroll",
     )
-    assert people.details == {"engineer_share": 0.25, "usd_per_engineer_year": 175_200}
+    assert people.details == PriceDetails(engineer_share=0.25, usd_per_engineer_year=175_200)
 
 
 def test_unknown_is_said_or_it_is_an_error() -> None:
@@ -141,10 +143,10 @@ def test_an_undated_list_price_says_that_it_is_todays(ledger: None) -> None:
     assert row is not None
     assert (prices.basis, row.usd, row.effective_from) == ("list_price", 1.0, None)
     assert row.source == f"genai-prices {ledger_version}"
-    assert row.details["dated"] is False
-    assert "any date" in row.details["note"]
-    assert row.details["not_counted"] == ["web_searches_kcount"]
-    assert row.details["version"] == ledger_version
+    assert row.details.dated is False
+    assert "any date" in row.details.note
+    assert row.details.not_counted == ["web_searches_kcount"]
+    assert row.details.version == ledger_version
 
 
 def test_a_dated_list_price_carries_its_date(ledger: None) -> None:
@@ -154,7 +156,7 @@ def test_a_dated_list_price_carries_its_date(ledger: None) -> None:
     assert before is not None
     assert (after.usd, after.effective_from) == (3.0, "2026-03-01")
     assert (before.usd, before.effective_from) == (9.0, None)
-    assert "note" not in after.details
+    assert after.details.note is None
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,7 @@ def test_the_tier_that_requests_ask_for_is_charged_at_its_price(
 ) -> None:
     prices = prices_of(api("plain", **asks), NOON)
     assert {row.kind: row.usd for row in prices.rows} == {"input": 7.0, "output": 2.0}
-    assert prices.rows[0].details["service_tier"] == "priority"
+    assert prices.rows[0].details.service_tier == "priority"
 
 
 @pytest.mark.parametrize("tier", ["standard", "default", "auto", "on_demand", "standard_only"])
@@ -195,8 +197,8 @@ def test_a_cloud_that_sells_anothers_model_is_charged_at_that_ones_price(ledger:
     sold = target(kind="api", provider="cloud", model="plain")
     row = prices_of(sold, NOON).row("input")
     assert row is not None
-    assert (row.usd, row.details["provider"]) == (1.0, "acme")
-    assert row.details["provider_note"] == "cloud sells it: the price is that of acme"
+    assert (row.usd, row.details.provider) == (1.0, "acme")
+    assert row.details.provider_note == "cloud sells it: the price is that of acme"
 
 
 def test_a_tier_applies_to_the_whole_prompt_and_the_worst_tier_to_caps(ledger: None) -> None:
@@ -211,14 +213,14 @@ def test_a_tier_applies_to_the_whole_prompt_and_the_worst_tier_to_caps(ledger: N
     assert prices.output_usd_per_token == 16e-6
     row = prices.row("input")
     assert row is not None
-    assert row.details["tiers"] == [{"above_prompt_tokens": 1000, "usd": 6.0}]
+    assert row.details.tiers == [PriceTier(1000, 6.0)]
 
 
 def test_a_price_that_changes_with_the_hour_caps_at_the_dearest(ledger: None) -> None:
     midnight = prices_of(api("by-hour"), dt.datetime(2026, 11, 1, 23, tzinfo=UTC))
     assert [row.usd for row in midnight.rows] == [1.0, 1.0]
     assert midnight.input_usd_per_token == 4e-6
-    assert "time of day" in midnight.rows[0].details["note"]
+    assert "time of day" in midnight.rows[0].details.note
 
 
 def test_tokens_that_fill_a_cache_are_charged_and_capped_at_their_price(ledger: None) -> None:
@@ -296,7 +298,7 @@ def test_every_provider_of_the_catalogue_is_found_in_the_installed_ledger(provid
     assert row is not None
     assert row.usd > 0
     sold_by_another = provider == "azure"  # at the price of the company that made the model
-    assert row.details["provider"] == ("openai" if sold_by_another else known.prices_id)
+    assert row.details.provider == ("openai" if sold_by_another else known.prices_id)
 
 
 DEEPSEEK = {"kind": "api", "provider": "deepseek", "model": "deepseek-v4-flash"}
@@ -334,8 +336,8 @@ def test_deepseeks_peak_prices_hold_from_monday_to_friday(
     assert row is not None
     assert row.usd == pytest.approx(float(price.input_price))
     assert row.worst_usd >= row.usd
-    assert "day of the week" in row.details["note"]
-    assert "may_also_be_usd" not in row.details
+    assert "day of the week" in row.details.note
+    assert row.details.may_also_be_usd is None
 
 
 @pytest.mark.usefixtures("ledger")
@@ -345,8 +347,8 @@ def test_hours_without_days_are_doubted_at_a_weekend() -> None:
         row = prices.row("input")
         assert row is not None
         assert row.usd == 4.0
-        assert row.details.get("may_also_be_usd") == ([1.0] if doubted else None)
-        assert ("weekend" in row.details["note"]) is doubted
+        assert row.details.may_also_be_usd == ([1.0] if doubted else None)
+        assert ("weekend" in row.details.note) is doubted
     plain = prices_of(api("plain"), at=dt.datetime(2026, 11, 28, 12, tzinfo=UTC)).row("input")
     assert plain is not None
-    assert "may_also_be_usd" not in plain.details
+    assert plain.details.may_also_be_usd is None

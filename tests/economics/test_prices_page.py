@@ -9,7 +9,7 @@ import pytest
 from observatory.core.agreed_prices import PriceFile
 from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.inputs.price_files import read_price_file
 from observatory.store.price_macros import BLENDED_USD
 

@@ -8,7 +8,7 @@ import pytest
 from observatory.core.record import Attempt, Tokens
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.counts import billable, contradicted, counts_of
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import SENT, delta, event, head, named, read, stream, usage, whole
 

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from observatory.core.record import Attempt, Tokens, TokensFrom
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_details import PriceDetails, PriceTier
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.load.budget import Budget
 from observatory.load.handoff import Caps
 
@@ -137,8 +138,8 @@ def test_what_is_turned_away_costs_nothing(status: int) -> None:
 def test_what_ended_costs_what_its_row_will_say() -> None:
     prices = AppliedPrices(
         [
-            PriceRow("input", 10.0, "stated", "t", details={
-                "tiers": [{"above_prompt_tokens": 1000, "usd": 20.0}], "worst_usd": 20.0}),
+            PriceRow("input", 10.0, "stated", "t", details=PriceDetails(
+                tiers=[PriceTier(1000, 20.0)], worst_usd=20.0)),
             PriceRow("cached_input", 1.0, "stated", "t"),
             PriceRow("cache_write", 25.0, "stated", "t"),
             PriceRow("output", 50.0, "stated", "t"),

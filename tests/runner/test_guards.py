@@ -16,7 +16,7 @@ from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.endpoints.catalogue import check_inputs
 from observatory.runner.askable import check_askable
 from observatory.runner.locks import lock_name, target_lock

@@ -7,7 +7,7 @@ import pytest
 
 from observatory.core.run import StageTimes
 from observatory.core.scenario import Budget
-from observatory.economics.prices import AppliedPrices
+from observatory.economics.price_rows import AppliedPrices
 from observatory.runner.repeated import spent_of, whole
 from observatory.runner.spending import Spent, caps_left
 from tests.store.made_runs import manifest

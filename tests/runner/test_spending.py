@@ -20,7 +20,7 @@ from observatory.core.worst_case import (
     prompt_tokens_at_most,
     unseen_tokens,
 )
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.load.handoff import Caps
 from observatory.runner.spending import (
     Spent,

@@ -16,7 +16,7 @@ from observatory.core.record import Attempt, Outcome, RequestRecord, Tokens
 from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Verdict
 from observatory.core.workspace import Workspace
 from observatory.economics.cost import request_cost_usd
-from observatory.economics.prices import AppliedPrices, PriceRow
+from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import connect
 from observatory.store.frames import RunFrames, read_frames

@@ -3,7 +3,8 @@
 from typing import Any
 
 from observatory.core.run import Finding
-from observatory.economics.prices import PriceRow
+from observatory.economics.price_details import PriceDetails, PriceTier
+from observatory.economics.price_rows import PriceRow
 from tests.site.planting import Planted
 
 SHARED_CORES = Finding(
@@ -158,15 +159,15 @@ FAILING = Planted(
     seed=10,
     **_CHAT,
 )
-_LEDGER = {
-    "package": "genai-prices",
-    "version": "0.0.71",
-    "provider": "example",
-    "model": "limited-large",
-    "dated": True,
-    "service_tier": "standard",
-    "applied_at": "2026-11-19T12:00:00+00:00",
-}
+_LEDGER = PriceDetails(
+    package="genai-prices",
+    version="0.0.71",
+    provider="example",
+    model="limited-large",
+    dated=True,
+    service_tier="standard",
+    applied_at="2026-11-19T12:00:00+00:00",
+)
 _LISTED = ("list_price", "genai-prices: example.com/pricing", "2026-09-01")
 LIMITED = Planted(
     "closed-limited",
@@ -191,7 +192,7 @@ LIMITED = Planted(
             "input",
             2.5,
             *_LISTED,
-            details=_LEDGER | {"tiers": [{"above_prompt_tokens": 200_000, "usd": 5.0}]},
+            details=_LEDGER.joined(PriceDetails(tiers=[PriceTier(200_000, 5.0)])),
         ),
         PriceRow("output", 10.0, *_LISTED, details=_LEDGER),
         PriceRow("cached_input", 0.25, *_LISTED, details=_LEDGER),

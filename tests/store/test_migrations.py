@@ -148,3 +148,41 @@ def test_somebody_elses_database_is_refused(connection: duckdb.DuckDBPyConnectio
     connection.execute("CREATE TABLE holiday_photos (id INTEGER)")
     with pytest.raises(BadInput, match="none of the observatory's"):
         migrate(connection, "x")
+
+
+def test_a_database_of_the_seventh_schema_gets_the_fields_of_its_prices_details(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    migrate(connection, "x")
+    added = ("provider", "model", "service_tier", "tiers", "accelerators", "commitment",
+             "rate_includes", "usd_per_kwh", "pays_electricity")  # fmt: skip
+    for table, names in (("prices", added), ("price_book", ("days", "not_counted"))):
+        for view in VIEWS:
+            connection.execute(f"DROP VIEW IF EXISTS {view.name}")
+        for name in names:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    connection.execute("""INSERT INTO prices (run_id, kind, usd, details) VALUES
+        ('bought', 'input', 3.0, '{"provider": "a", "ledger_provider": "b", "model": "m",
+          "service_tier": "flex", "tiers": [{"above_prompt_tokens": 1000, "usd": 6.0}]}'),
+        ('owned', 'machine_hour', 2.0, '{"owned": true, "accelerators": 4, "rate_includes": []}'),
+        ('owned', 'electricity_kwh', 0.25, NULL),
+        ('rented', 'machine_hour', 2.0, NULL)""")
+    connection.execute("""INSERT INTO price_book (book, details) VALUES
+        ('x', '{"days": "mon-fri", "not_counted": ["web_searches_kcount"]}'), ('y', NULL)""")
+    connection.execute("UPDATE schema_version SET version = 7, views_sha256 = NULL")
+    assert migrate(connection, "x") == ["type_price_details"]
+    bought = "SELECT provider, model, service_tier, tiers FROM prices WHERE run_id = 'bought'"
+    assert connection.execute(bought).fetchall() == [
+        ("b", "m", "flex", [{"above_prompt_tokens": 1000, "usd": 6.0}])
+    ]
+    hours = """SELECT accelerators, commitment, rate_includes, usd_per_kwh, pays_electricity
+        FROM prices WHERE kind = 'machine_hour' ORDER BY run_id"""
+    assert connection.execute(hours).fetchall() == [
+        (4, "owned", [], 0.25, True),
+        (1, "on_demand", None, None, False),
+    ]
+    book = "SELECT days, not_counted FROM price_book ORDER BY book"
+    assert connection.execute(book).fetchall() == [
+        ("mon-fri", ["web_searches_kcount"]),
+        (None, None),
+    ]

@@ -334,11 +334,15 @@ def plant(
             "UPDATE stage_metrics SET reason = coalesce(reason, 'no_spread')"
             " WHERE metric = 'usd_per_1k_requests'"
         )
-    details = (
-        f'{{"accelerators": 2, "commitment": "{commitment}", "rate_includes": ["electricity"]}}'
-    )
     price = {"run_id": "s", "basis": "stated", "source": "contract"}
-    put(connection, "prices", **price, kind="machine_hour", usd=usd_per_hour, details=details)
+    hour = {
+        "accelerators": 2,
+        "commitment": commitment,
+        "rate_includes": ["electricity"],
+        "usd_per_kwh": usd_per_kwh,
+        "pays_electricity": usd_per_kwh is not None,
+    }
+    put(connection, "prices", **price, **hour, kind="machine_hour", usd=usd_per_hour)
     if usd_per_kwh is not None:
         put(connection, "prices", **price, kind="electricity_kwh", usd=usd_per_kwh)
     if operations is not None:
@@ -476,7 +480,7 @@ def test_owned_hardware_without_a_tariff_has_no_month_and_no_break_even(
 ) -> None:
     plant(warehouse, commitment="owned")
     warehouse.execute(
-        "UPDATE prices SET details = '{\"owned\": true, \"rate_includes\": []}' WHERE run_id = 's'"
+        "UPDATE prices SET rate_includes = [], pays_electricity = true WHERE run_id = 's'"
     )
     fill_cost_lines(warehouse, ["s"])
     own, api = pair(warehouse)

@@ -256,9 +256,9 @@ def test_a_price_that_changes_with_the_hour_is_that_of_the_runs_hour(stocked: Wo
 def test_a_price_of_some_days_of_the_week_holds_on_them_alone(stocked: Workspace) -> None:
     _take_in(stocked, "by-hour", [_request(0, (1000, 0, 0, 0))])
     with connect(stocked, read_only=False) as connection:
-        connection.execute("""UPDATE price_book SET details = '{"days": "mon-fri"}'""")
+        connection.execute("UPDATE price_book SET days = 'mon-fri'")
         connection.execute("""INSERT INTO price_book SELECT * REPLACE (usd_per_million / 8 AS
-            usd_per_million, '{"days": "sat-sun"}' AS details) FROM price_book""")
+            usd_per_million, 'sat-sun' AS days) FROM price_book""")
         for day, usd in (("2026-11-27", 0.004), ("2026-11-28", 0.0005), ("2026-11-29", 0.0005),
                          ("2026-11-30", 0.004)):  # fmt: skip
             connection.execute(f"UPDATE runs SET created_at = '{day} 12:00:00'")

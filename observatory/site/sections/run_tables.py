@@ -3,15 +3,17 @@
 Rows of the warehouse in, tables of cells out.
 """
 
-import json
 import re
 from collections.abc import Sequence
+
+import msgspec
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.floors import count_text
 from observatory.core.metric import BY_NAME
 from observatory.core.run import SEVERITIES
 from observatory.core.units import human_number
+from observatory.economics.price_details import PriceDetails
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Row
 from observatory.site.charts.drawing import Cell, Table, figure_cell
@@ -163,10 +165,14 @@ def price_table(rows: Sequence[Row]) -> Table:
     """Prices as applied, each with its tiers, its basis, and the source with its version."""
     heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
     heads += [("Holds from", False)]
-    return Table(heads, [_price_cells(row, json.loads(row["details"] or "{}")) for row in rows])
+    return Table(heads, [_price_cells(row, _details(row["details"])) for row in rows])
 
 
-def _price_cells(row: Row, details: Row) -> list[Cell]:
+def _details(text: str | None) -> PriceDetails:
+    return msgspec.json.decode(text or "{}", type=PriceDetails)
+
+
+def _price_cells(row: Row, details: PriceDetails) -> list[Cell]:
     return [
         Cell(words(row["kind"]), under=_PER.get(row["kind"], "per million tokens")),
         Cell(
@@ -183,43 +189,40 @@ def _price_cells(row: Row, details: Row) -> list[Cell]:
     ]
 
 
-def _until(details: Row) -> str | None:
-    until, applied = details.get("effective_until"), details.get("applied_at")
+def _until(details: PriceDetails) -> str | None:
+    until, applied = details.effective_until, details.applied_at
     parts = [f"until {until}" if until else None, f"looked up {applied[:10]}" if applied else None]
     return "; ".join(filter(None, parts)) or None
 
 
-def _steps(details: Row) -> str | None:
-    """The dearer prices of long prompts; what a discount was taken off."""
+def _steps(details: PriceDetails) -> str | None:
+    """Return the higher prices of long prompts, and the list price that a discount was taken off."""
     steps = [
-        f"{write_usd(step['usd'])} above {step['above_prompt_tokens']:,} prompt tokens"
-        for step in details.get("tiers") or []
+        f"{write_usd(step.usd)} above {step.above_prompt_tokens:,} prompt tokens"
+        for step in details.tiers or []
     ]
-    if details.get("discount"):
-        steps.append(
-            f"{human_number(details['discount'] * 100)} % off {write_usd(details['list_usd'])}"
-        )
+    if details.discount and details.list_usd is not None:
+        steps.append(f"{human_number(details.discount * 100)} % off {write_usd(details.list_usd)}")
     return "; ".join(steps) or None
 
 
-def _origin(details: Row) -> str | None:
-    """The book and its version, whose price it is, its tier, and what has to be known of it."""
-    version = str(details.get("version") or "")
+def _origin(details: PriceDetails) -> str | None:
+    """Return the book and its version, the model, the tier, the notes, and what an hour consists of."""
+    version = details.version or ""
     if re.match(r"[0-9a-f]{64}", version):
         version = f"{version[:12]}{version[64:]}"
-    book = " ".join(filter(None, (details.get("package") or details.get("book"), version)))
-    tier = details.get("service_tier")
-    commitment, includes = details.get("commitment"), details.get("rate_includes") or []
-    count = details.get("accelerators")
+    book = " ".join(filter(None, (details.package or details.book, version)))
+    tier, count, commitment = details.service_tier, details.accelerators, details.commitment
+    includes = details.rate_includes or []
     parts = [
         book,
-        details.get("model"),
+        details.model,
         f"tier {tier}" if tier else None,
-        details.get("note"),
-        details.get("provider_note"),
-        details.get("base_url_note"),
+        details.note,
+        details.provider_note,
+        details.base_url_note,
         count_of(count, "accelerator") if count else None,
         words(commitment) if commitment else None,
         f"includes {', '.join(words(one) for one in includes)}" if includes else None,
     ]
-    return "; ".join(str(part) for part in parts if part) or None
+    return "; ".join(filter(None, parts)) or None
