@@ -36,12 +36,12 @@ class TimedConnection(http.client.HTTPConnection):
             self.default_port = http.client.HTTPS_PORT
 
     def request(self, *arguments: Any, **named: Any) -> None:
-        """See http.client. The exchange's time begins."""
+        """Send as http.client does; the exchange's time begins."""
         self._ends = time.monotonic() + self._whole_s
         super().request(*arguments, **named)
 
     def set_tunnel(self, host: str, *arguments: Any, **named: Any) -> None:
-        """See http.client. TLS is with the tunnel's other end."""
+        """Set a tunnel as http.client does; TLS is with the tunnel's other end."""
         self._beyond = host
         super().set_tunnel(host, *arguments, **named)
 

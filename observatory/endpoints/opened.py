@@ -225,7 +225,7 @@ def _file(target: str, field: str, path: Path | None) -> str | None:
 
 
 def own_connection(target: Target, wire: Wire = "openai") -> Connection:
-    """Return what a target that is started here says of HTTP, before it has an address: port 0, no model."""
+    """Return the HTTP settings of a target that is started here, before it has an address: port 0, no model."""
     return connect(
         target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="", wire=wire
     )

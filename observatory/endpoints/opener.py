@@ -15,11 +15,10 @@ _Kind = TypeVar("_Kind", bound=TargetIdentity)
 class Opener(Generic[_Kind]):
     """Each kind's file has one as OPENER.
 
-    open: start the target or find it, and await its first answer. connection: how it will be spoken to,
-    as far as its file tells, with nothing read, started or sent. check: raise BadInput or
-    EnvironmentFailed for what is wrong and can be known before anything is started. distribution: the
-    package that would serve it, None where it is not known. claims_gpus: whether it will compute on
-    GPUs of this host.
+    open: start the target or find it, and await its first answer. connection: its connection as far as its
+    file defines it, with nothing read, started or sent. check: raise BadInput or EnvironmentFailed for
+    faults that can be detected before a start. distribution: the package that would serve it, None where it
+    is unknown. claims_gpus: whether it will compute on GPUs of this host.
     """
 
     open: Callable[[_Kind, OpenContext], OpenTarget]

@@ -1,4 +1,4 @@
-"""Define which wheels an engine needs beside itself, and which it goes without. Nothing is installed here."""
+"""Define which wheels an engine needs in addition to its own, and which are left out. Nothing is installed here."""
 
 import re
 from collections.abc import Iterable, Sequence

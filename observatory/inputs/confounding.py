@@ -1,4 +1,4 @@
-"""Which effects a set of cells cannot tell apart, in sentences. Pure: levels in, sentences out.
+"""Find which effects a set of cells confounds, in sentences. Pure: levels in, sentences out.
 
 The rule is that of any design of experiments: in the additive model, a factor's effect is known
 only if its columns of the design matrix are no combination of the others'.
@@ -16,7 +16,7 @@ from observatory.core.units import human_number
 
 
 def confounding(cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for each group of factors whose effects cannot be told apart; none where all can.
+    """Return a sentence for each group of factors whose effects cannot be separated; none where all can.
 
     cells: the level of each factor by name; a factor that a cell lacks is a level of its own. Every
     combination of the levels, run equally often, is free of it.
@@ -52,7 +52,7 @@ def _varied(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _aliased(levels: Mapping[str, list[str]]) -> list[list[str]]:
-    """Groups of factors of which none can be told from the rest of its group."""
+    """Return groups of factors of which none can be separated from the rest of its group."""
     groups: list[list[str]] = []
     for pair in combinations(levels, 2):
         if _independent([levels[name] for name in pair]):
@@ -78,7 +78,7 @@ def _independent(columns: Sequence[list[str]]) -> bool:
 
 
 def _rank(columns: Sequence[list[str]]) -> int:
-    """Of the matrix of a constant and one indicator for each level but the first."""
+    """Return the rank of the matrix of a constant and one indicator for each level but the first."""
     parts = [np.ones(len(columns[0]))]
     for column in columns:
         parts += [

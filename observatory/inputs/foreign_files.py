@@ -64,7 +64,7 @@ def refuse_foreign_bytes(name: str, path: Path, start: bytes) -> None:
 
 
 def reencode(path: Path, encoding: str) -> str:
-    """How to make a UTF-8 file of one in another encoding."""
+    """Return the command that converts a file of another encoding to UTF-8."""
     made = f"{path.stem}-utf8{path.suffix}"
     files = f"{shlex.quote(str(path))} > {shlex.quote(made)}"
     return f"save it as UTF-8, for example: iconv -f {encoding} -t UTF-8 {files}"

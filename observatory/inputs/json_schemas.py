@@ -8,7 +8,7 @@ from observatory.core.strict import Strict
 
 
 def json_schema(model: type[Strict]) -> str:
-    """The JSON Schema of a file, for editors; the same text for the same models."""
+    """Return the JSON Schema of a file, for editors; the same text for the same models."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(),

@@ -1,6 +1,6 @@
-"""A matrix expanded: cells made into targets, turns put in order. Pure; names are resolved before.
+"""Expand a matrix: make cells into targets and order their runs. Pure; names are resolved before.
 
-Every cell is checked as a target written by hand would be, and what is wrong with a level is told
+Every cell is checked as a target written by hand would be, and an error in a level is reported
 with the level's line.
 """
 
@@ -36,7 +36,7 @@ _NO_FACTOR = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A cell in the making: the target it starts from, what is set in it, and where that stands."""
+    """A cell before it is built: the target it starts from, what is set in it, and the place in the file."""
 
     target: Target
     levels: dict[str, Any]
@@ -53,7 +53,7 @@ Settle = Callable[[Target, str], Target]
 def design_of(
     matrix: Matrix, settings: list[Setting], seed: int, document: Document, settle: Settle
 ) -> Design:
-    """The design of a matrix; BadInput names the line of each level that cannot be."""
+    """Return the design of a matrix; raise BadInput with the line of each impossible level."""
     targets = _targets(settings, document, settle)
     if matrix.vary:
         factors: list[dict[str, Any]] = [dict(setting.levels) for setting in settings]
@@ -81,7 +81,7 @@ def design_of(
 
 
 def turns_of(cells: int, repeats: int, seed: int | None, *, together: bool) -> Iterator[Turn]:
-    """Each block has every cell once, in an order of its own drawn from the seed (None: as written).
+    """Yield blocks, each with every cell once, in an order of its own drawn from the seed (None: as written).
 
     This is a randomised complete block design: what drifts over hours falls on whole blocks.
     """
@@ -96,7 +96,7 @@ def turns_of(cells: int, repeats: int, seed: int | None, *, together: bool) -> I
 
 
 def combinations_of(matrix: Matrix, base: Target) -> list[Setting]:
-    """Every combination of the levels, the last field turning fastest, less those excluded."""
+    """Return every combination of the levels, the last field turning fastest, less those excluded."""
     settings = []
     for chosen in itertools.product(*(range(len(levels)) for levels in matrix.vary.values())):
         places: dict[str, Place] = {
@@ -113,7 +113,7 @@ def _matches(levels: Mapping[str, Any], excluded: Mapping[str, Any]) -> bool:
 
 
 def _targets(settings: list[Setting], document: Document, settle: Settle) -> list[Target]:
-    """A target for each; all that is wrong with any of them is told at once."""
+    """Return a target for each; raise BadInput with the errors of all of them at once."""
     complaints: dict[str, Complaint] = {}
     targets: list[Target] = []
     for setting, name in zip(settings, _names(settings), strict=True):
@@ -152,7 +152,7 @@ class _NoMapping(Exception):
 
 
 def _data(setting: Setting, name: str) -> dict[str, Any]:
-    """The target's fields as a file would have them, with the levels in their places."""
+    """Return the target's fields as a file would have them, with the levels in their places."""
     data: dict[str, Any] = setting.target.model_dump(mode="json")
     for path, level in setting.levels.items():
         *above, last = path.split(".")
@@ -169,9 +169,9 @@ def _data(setting: Setting, name: str) -> dict[str, Any]:
 
 
 def _names(settings: list[Setting]) -> list[str]:
-    """What each cell is called: as written, else made; fields by their initials for all or none.
+    """Return each cell's name: as written, else made; fields by their initials for all or none.
 
-    Of a path or an address the last part stands, for all or none: not where it is that of two.
+    A path or an address is shortened to its last part, for all or none: not where two have the same.
     """
 
     def made(whole: bool) -> list[str]:
@@ -193,9 +193,9 @@ def _names(settings: list[Setting]) -> list[str]:
 def cell_name(
     target: str, levels: Mapping[str, Any], *, shorten: bool = False, whole: bool = False
 ) -> str:
-    """A name for rows and pages: the target's, then each level; lower case, 64 characters at most.
+    """Return a name for rows and pages: the target's, then each level; lower case, 64 characters at most.
 
-    Where it is too long even with fields by their initials, a hash stands for the rest.
+    Where it is too long even with fields by their initials, a hash replaces the rest.
     """
     name = ".".join(_parts(target, levels, shorten=shorten, whole=whole))
     if len(name) <= NAME_LENGTH:
@@ -231,7 +231,7 @@ def _slug(name: str, level: Any, shorten: bool, whole: bool) -> str:
 def _translated(
     error: ValidationError, data: dict[str, Any], setting: Setting, document: Document
 ) -> Iterator[Complaint]:
-    """pydantic's errors over a cell's fields, at the places of the levels that caused them."""
+    """Yield pydantic's errors over a cell's fields, at the places of the levels that caused them."""
     made = Document(document.name, data, {})
     for found in complaints_of(error, made, _TARGET.json_schema()):
         place = setting.place
@@ -243,7 +243,7 @@ def _translated(
 
 
 def _overlap(path: str, name: str) -> bool:
-    """Whether an error at `path` ("": the whole) may come from the level of field `name`."""
+    """Return whether an error at `path` ("": the whole) may come from the level of field `name`."""
     return (
         not path or f"{path}.".startswith((f"{name}.", f"{name}[")) or name.startswith(f"{path}.")
     )
@@ -290,7 +290,7 @@ def _twice(
 
 
 def _factors(settings: list[Setting], targets: list[Target]) -> list[dict[str, Any]]:
-    """What differs between cells that were written one by one: engines, fields, what they state.
+    """Return the differences between cells that were written one by one: engines, fields, what they state.
 
     A field that only one kind of target has is no factor between kinds. Where every cell states its
     weight_format, the model's name is none beside it: the weights are the same in another form.
@@ -327,7 +327,7 @@ def _differ(levels: list[Any]) -> bool:
 
 
 def _fields(setting: Setting, target: Target) -> dict[str, Any]:
-    """The target's fields that may make a difference by path; what a cell sets, as it is written."""
+    """Return the target's fields that may make a difference by path; what a cell sets, as it is written."""
     found: dict[str, Any] = {}
 
     def unfold(path: str, value: Any) -> None:

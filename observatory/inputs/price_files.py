@@ -20,7 +20,7 @@ from observatory.inputs.validation_errors import Complaint, complaints_of, refus
 
 
 def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
-    """The workspace's own price file, None where there is none; BadInput names file and line."""
+    """Return the workspace's own price file, None where there is none; raise BadInput with file and line."""
     for folder in workspace.scenarios:
         path = folder / PRICES_FILE
         if path.is_file():
@@ -29,7 +29,7 @@ def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
 
 
 def read_price_file(path: Path) -> AgreedPrices:
-    """A price file by its path; BadInput names file and line of everything that is wrong."""
+    """Return a price file by its path; raise BadInput with file and line of every error."""
     document = read_yaml(path)
     try:
         read = PriceFile.model_validate_json(json.dumps(document.value), strict=True)

@@ -31,7 +31,7 @@ class ListedProfile:
 
 
 def load_profile(name: str, scenarios: Iterable[Path], beside: Path | None = None) -> Profile:
-    """The profile that a name (a file of profiles/ without .yaml) or a path stands for.
+    """Return the profile of a name (a file of profiles/ without .yaml) or a path.
 
     scenarios: the scenarios folders that are searched, the shipped one always after them. A
     relative path counts from `beside`, else from here.
@@ -51,7 +51,7 @@ def load_profile(name: str, scenarios: Iterable[Path], beside: Path | None = Non
 
 
 def read_profile(path: Path) -> Profile:
-    """The profile in a YAML file, named after the file where it names itself not."""
+    """Return the profile in a YAML file, named after the file where it names itself not."""
     document = read_yaml(path)
     try:
         profile = Profile.model_validate_json(json.dumps(document.value), strict=True)
@@ -62,7 +62,7 @@ def read_profile(path: Path) -> Profile:
 
 
 def list_profiles(workspace: Workspace) -> list[ListedProfile]:
-    """Every profile by name; a person's own hides a shipped one of the same name."""
+    """Return every profile by name; a person's own hides a shipped one of the same name."""
     listed = []
     for name, path in _files(workspace.scenarios).items():
         try:

@@ -37,9 +37,9 @@ _NO_SCENARIOS = (TARGETS_FILE, PRICES_FILE, "prices.example.yaml")
 
 @dataclass(frozen=True, slots=True)
 class LoadedScenario:
-    """A scenario as its file says it, and its targets with names resolved and paths absolute.
+    """A scenario as its file has it, and its targets with names resolved and paths absolute.
 
-    A matrix: its cells are the targets, and design says in which turns.
+    A matrix: its cells are the targets, and design has the order of their runs.
     """
 
     scenario: Scenario
@@ -61,7 +61,7 @@ class ListedScenario:
 def load_scenario(
     name: str, workspace: Workspace, *, base: str | None = None, seed: int | None = None
 ) -> LoadedScenario:
-    """Read a scenario by its file's name without .yaml, or by its path; BadInput says what is wrong.
+    """Read a scenario by its file's name without .yaml, or by its path; raise BadInput with every error.
 
     base: the target that a matrix varies, instead of its own. seed: another than the scenario's.
     """
@@ -84,12 +84,12 @@ def load_scenario(
 
 
 def read_scenario(name: str, workspace: Workspace) -> Scenario:
-    """A scenario as its file says it, its target names not looked up."""
+    """Return a scenario as its file has it, its target names not looked up."""
     return _scenario_of(read_yaml(find_scenario(name, workspace)))
 
 
 class _Names:
-    """Targets of one scenario file by name or as written; what is unknown is told all at once."""
+    """Targets of one scenario file by name or as written; all unknown names are reported at once."""
 
     def __init__(self, document: Document, path: Path, workspace: Workspace) -> None:
         self.document = document
@@ -100,13 +100,13 @@ class _Names:
 
     @property
     def known(self) -> dict[str, Target]:
-        """The targets of the folders' targets.yaml files, read when the first is asked for."""
+        """Return the targets of the folders' targets.yaml files, read at the first use."""
         if self._known is None:
             self._known = targets_of_folders([self._folder, *self._scenarios])
         return self._known
 
     def target(self, written: str | Target, place: Place) -> Target | None:
-        """The target settled; None, and a complaint, for an unknown name."""
+        """Return the target settled; None, and a complaint, for an unknown name."""
         line = self.document.line_of(place)
         if not isinstance(written, str):
             return self.settled(written, f"{self.document.name}:{line}")
@@ -117,7 +117,7 @@ class _Names:
         return None
 
     def settled(self, target: Target, where: str) -> Target:
-        """The target with its relative paths made absolute."""
+        """Return the target with its relative paths made absolute."""
         return resolve_target(target, self._folder, self._scenarios, where)
 
     def refuse(self) -> None:
@@ -155,7 +155,7 @@ def _design(scenario: Scenario, names: _Names, other_base: str | None) -> Design
 
 
 def find_scenario(name: str, workspace: Workspace) -> Path:
-    """The file that a name or a path stands for."""
+    """Return the file of a name or a path."""
     if "/" in name or name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if not path.exists():
@@ -171,7 +171,7 @@ def find_scenario(name: str, workspace: Workspace) -> Path:
 
 
 def list_scenarios(workspace: Workspace) -> list[ListedScenario]:
-    """Every scenario of the workspace by name; a person's own hides a shipped one of the same name."""
+    """Return every scenario of the workspace by name; a person's own hides a shipped one of the same name."""
     listed = []
     for name, path in _scenario_paths(workspace).items():
         try:
@@ -199,7 +199,7 @@ def _scenario_paths(workspace: Workspace) -> dict[str, Path]:
 
 
 def _with_absolute_probes(scenario: Scenario, folder: Path) -> Scenario:
-    """The scenario with its probes' relative paths counted from its file."""
+    """Return the scenario with its probes' relative paths counted from its file."""
     if not scenario.telemetry.probes:
         return scenario
     probes = [

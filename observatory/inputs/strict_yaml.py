@@ -26,14 +26,14 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's value as JSON would have it, and where each part of it stands."""
+    """A file's value as JSON would have it, and the line of each part."""
 
     name: str
     value: Any
     lines: dict[Place, int]
 
     def line_of(self, place: Place) -> int:
-        """The line of a value's key, or of the nearest thing around it that is written there."""
+        """Return the line of a value's key, or of the nearest thing around it that is written there."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
@@ -65,7 +65,7 @@ def read_yaml(path: Path) -> Document:
 
 
 def parse_yaml(text: str, name: str) -> Document:
-    """The document in `text`; `name` stands for the file in errors."""
+    """Return the document in `text`; `name` is the file's name in errors."""
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as error:

@@ -35,14 +35,14 @@ class TargetsFile(Strict):
 
 
 def load_targets(workspace: Workspace) -> dict[str, Target]:
-    """All targets of the workspace's targets.yaml files by name, a person's own before shipped ones."""
+    """Return all targets of the workspace's targets.yaml files by name, a person's own before shipped ones."""
     return targets_of_folders(workspace.scenarios)
 
 
 def pick_target(
     name: str, own: Iterable[Target], workspace: Workspace, folder: Path | None = None
 ) -> Target:
-    """A target by name: of a scenario's `own` first, else of the targets.yaml in its `folder`, else of the
+    """Return a target by name: of a scenario's `own` first, else of the targets.yaml in its `folder`, else of the
     workspace."""
     beside = [] if folder is None else [folder]
     known = {
@@ -56,7 +56,7 @@ def pick_target(
 
 
 def read_targets(path: Path) -> dict[str, Target]:
-    """The targets of one targets.yaml by name, their relative paths made absolute from its folder."""
+    """Return the targets of one targets.yaml by name, their relative paths made absolute from its folder."""
     document = read_yaml(path)
     try:
         read = TargetsFile.model_validate_json(json.dumps(document.value), strict=True)
@@ -97,7 +97,7 @@ def unknown_target(name: str, known: Mapping[str, Target]) -> tuple[str, str]:
 def resolve_target(target: Target, folder: Path, scenarios: Iterable[Path], where: str) -> Target:
     """Return the target without references: a profile's name read, relative paths made absolute.
 
-    Relative paths in a file count from that file, whatever folder a command runs in.
+    Relative paths in a file count from that file, not from the working folder.
     """
     changes: dict[str, Any] = {}
     for field in _FILE_FIELDS:

@@ -12,14 +12,14 @@ _DOS_END = re.compile(r"\x1a\s*\Z")
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person here would write it: relative where it lies under the current folder."""
+    """Return a path as a person here would write it: relative where it lies under the current folder."""
     resolved = path.resolve()
     here = Path.cwd()
     return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(path)
 
 
 def read_text(path: Path, max_bytes: int | None = None) -> str:
-    """A file's text, UTF-8 with or without a byte-order mark; BadInput says what is wrong with it."""
+    """Return a file's text, UTF-8 with or without a byte-order mark; raise BadInput for its faults."""
     name = shown_path(path)
     try:
         with path.open("rb") as file:

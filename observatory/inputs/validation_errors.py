@@ -49,7 +49,7 @@ class Complaint:
 
 
 def refusal(file: str, complaints: list[Complaint]) -> BadInput:
-    """All of them as one error, in the file's order, equal ones as one; MAX_SHOWN are written out."""
+    """Return all of them as one error, in the file's order, equal ones as one; MAX_SHOWN are written out."""
     ordered = sorted(complaints, key=lambda complaint: complaint.line)
     lines_of: dict[tuple[str, str, str | None], list[int]] = {}
     for one in ordered:
@@ -66,7 +66,7 @@ def refusal(file: str, complaints: list[Complaint]) -> BadInput:
 
 
 def _more_lines(lines: list[int]) -> str:
-    """The other lines that have the same error, the first of them by number."""
+    """Return the other lines that have the same error, the first of them by number."""
     others = lines[1:]
     if not others:
         return ""
@@ -78,7 +78,7 @@ def _more_lines(lines: list[int]) -> str:
 def complaints_of(
     error: ValidationError, document: Document, schema: dict[str, Any], below: Place = ()
 ) -> list[Complaint]:
-    """pydantic's errors over the part of the document at `below`, whose JSON Schema is `schema`."""
+    """Return pydantic's errors over the part of the document at `below`, whose JSON Schema is `schema`."""
     found = []
     for details in error.errors(include_url=False):
         spot = _locate(details["loc"], document, schema, below)
@@ -88,7 +88,7 @@ def complaints_of(
 
 
 def nearest(text: str, known: Iterable[str]) -> str | None:
-    """The known name that a person most likely meant, if one is near."""
+    """Return the known name that a person most likely meant, if one is near."""
     close = difflib.get_close_matches(text, list(known), n=1, cutoff=0.6)
     return close[0] if close else None
 
@@ -100,7 +100,7 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
 
 
 def dotted(place: Place) -> str:
-    """A place as people write it: stages[1].rate."""
+    """Return a place as people write it: stages[1].rate."""
     text = ""
     for part in place:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -109,7 +109,7 @@ def dotted(place: Place) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where an error stands in the document, and the schema of what should stand around it."""
+    """The place of an error in the document, and the schema of its surroundings."""
 
     place: Place
     around: dict[str, Any]
@@ -121,7 +121,7 @@ def _locate(
 ) -> _Spot | None:
     """Walk an error's loc through schema and document; None where it is of an alternative not meant.
 
-    pydantic puts a union's tag or branch into loc; only the schema tells it from a key.
+    pydantic puts a union's tag or branch into loc; only the schema distinguishes it from a key.
     """
     definitions = schema.get("$defs", {})
     place, value = below, _at(document.value, below)
@@ -167,7 +167,7 @@ def _branches(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _branch(branches: list[dict[str, Any]], label: str, value: Any) -> dict[str, Any] | None:
-    """The alternative that an error's label names, if the value there is of its shape."""
+    """Return the alternative that an error's label names, if the value there is of its shape."""
     wants_mapping = not (label in ("str", "int", "float", "bool") or label.startswith("literal["))
     if wants_mapping != isinstance(value, dict):
         return None
@@ -198,7 +198,7 @@ def _complaint(details: ErrorDetails, spot: _Spot, document: Document) -> Compla
 
 
 def _said(details: ErrorDetails, spot: _Spot) -> tuple[str, str | None]:
-    """What is wrong, and the fix."""
+    """Return the error's text, and the fix."""
     context = details.get("ctx", {})
     value = details["input"]
     shown = _shown(value, spot.place)
@@ -280,7 +280,7 @@ def _tag(details: ErrorDetails) -> str:
 
 
 def _shown(value: Any, place: Place) -> str:
-    """A scalar as it was written, cut; the kind of thing where it is a mapping, a list or private."""
+    """Return a scalar as it was written, cut; the kind of thing where it is a mapping, a list or private."""
     if _PRIVATE.intersection(part for part in place if isinstance(part, str)):
         return "the value"
     if isinstance(value, dict):

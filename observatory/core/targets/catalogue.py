@@ -1,7 +1,7 @@
 """The kinds of target: one file and one line each.
 
-A new kind is a model beside this file, a file in `endpoints` that the model names as `opened_by`, and a
-line here. Code outside these files asks traits (identity.TargetIdentity) and compares no kind.
+A new kind is a model in this folder, a file in `endpoints` that the model names as `opened_by`, and a
+line here. Code outside these files reads traits (identity.TargetIdentity) and compares no kind.
 """
 
 from typing import TYPE_CHECKING, Annotated, Union, get_args

@@ -92,7 +92,7 @@ class HttpOptions(Strict):
 
 
 class TargetIdentity(HttpOptions):
-    """What every target states of itself, and the traits that code outside its kind's files asks.
+    """What every target states of itself, and the traits that code outside its kind's files reads.
 
     The defaults are those of an engine that is started here; a kind overrides what differs.
     """
@@ -112,7 +112,7 @@ class TargetIdentity(HttpOptions):
     opened_by: ClassVar[str]
     """The module whose OPENER opens targets of this kind; imported when one is opened."""
     engine_title: ClassVar[str | None] = None
-    """The engine's name as its project writes it; None where the kind does not tell the engine."""
+    """The engine's name as its project writes it; None where the kind does not determine the engine."""
     emulated: ClassVar[bool] = False
     """Whether it is a stand-in of ours: no figure of it is of a real service, and nothing is paid."""
     energy: ClassVar[Literal["sensed", "modelled", "none"]] = "sensed"
@@ -131,12 +131,12 @@ class TargetIdentity(HttpOptions):
 
     @property
     def runs_here(self) -> bool:
-        """Whether its server is a process that the observatory starts and stops."""
+        """Return whether its server is a process that the observatory starts and stops."""
         return True
 
     @property
     def lock_subject(self) -> str:
-        """What is locked while it is measured: what two targets of any kinds may have in common."""
+        """Return the resource that is locked while it is measured: two targets of any kinds may share it."""
         return f"{self.kind}|{self.name}"
 
     @property
@@ -146,7 +146,7 @@ class TargetIdentity(HttpOptions):
 
     @property
     def fixed_port(self) -> int:
-        """The port on loopback that its file reserves; 0 for none."""
+        """Return the port on loopback that its file reserves; 0 for none."""
         return 0
 
     @property
@@ -156,22 +156,22 @@ class TargetIdentity(HttpOptions):
 
     @property
     def gpu_use(self) -> GpuUse | None:
-        """The GPUs that it uses; None for a kind whose file has no word on them."""
+        """Return the GPUs that it uses; None for a kind whose file has no field for them."""
         return None
 
     @property
     def stated_rate(self) -> MachineRate | None:
-        """What an hour of its machine costs, as stated."""
+        """Return the stated cost of an hour of its machine."""
         return None
 
     @property
     def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
-        """What its tokens cost, as stated; None where nothing is."""
+        """Return the stated price of its tokens; None without one."""
         return None
 
     @property
     def latency_profile(self) -> Profile | str | None:
-        """The delays that it is made with, or their profile's name; None for a real service."""
+        """Return the delays that it emulates, or their profile's name; None for a real service."""
         return None
 
     def local_files(self, folder: Path) -> dict[str, Any]:
