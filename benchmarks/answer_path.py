@@ -24,7 +24,7 @@ from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.plan import NONCE_SENTINEL, PlanItem, StagePlan
 from observatory.load.handoff import Handoff
-from observatory.load.ring import open_ring
+from observatory.load.reading.ring import open_ring
 from observatory.load.stage import StageRun
 
 TOKENS = 128
@@ -33,10 +33,10 @@ WARM, COUNTED, BLOCKS = 20, 40, 10
 LIMIT_S = 60.0
 _ELSEWHERE = (
     "load/heartbeat.py",
-    "load/io_uring.py",
+    "load/reading/io_uring.py",
     "load/pacing.py",
-    "load/polling.py",
-    "load/ring.py",
+    "load/reading/polling.py",
+    "load/reading/ring.py",
 )
 """What runs by the clock, or each time that the loop wakes up: how often is the machine's affair."""
 _LOOKS = frozenset({"_look", "_fault"})

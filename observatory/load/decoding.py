@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 
 from observatory.core.record import RequestRecord
-from observatory.load.endpoint import Endpoint
+from observatory.load.connections.endpoint import Endpoint
 from observatory.load.turn import Turn
 from observatory.wires.exchange import Answer, Exchange, Fault
 from observatory.wires.wire import decode, decode_steps

@@ -14,7 +14,7 @@ from typing import Any
 
 import gevent
 
-from observatory.load.kernel_stamps import LINUX
+from observatory.load.reading.kernel_stamps import LINUX
 
 EARLY_NS = 100_000
 """How long before the due instant the timer fires; covers the wake-up, measured 30 to 90 us."""

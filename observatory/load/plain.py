@@ -17,8 +17,8 @@ from locust.exception import StopTest
 from locust.runners import LocalRunner
 
 from observatory.core.record import RequestRecord
-from observatory.load import kernel_stamps
 from observatory.load.handoff import Handoff, nameless_file, take_handoff
+from observatory.load.reading import kernel_stamps
 from observatory.load.recorder import JournalFailed
 from observatory.load.stage import StageRun
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import gevent
 
+from observatory.load.connections.ways import Way
 from observatory.load.pacing import AlarmClock
 from observatory.load.turn import Turn
-from observatory.load.ways import Way
 
 _FIRST_PAUSE_NS = 100_000_000
 _LONGEST_PAUSE_NS = 1_000_000_000

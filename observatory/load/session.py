@@ -19,16 +19,16 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from observatory.core.errors import ObservatoryError
 from observatory.core.processes import die_with_parent
-from observatory.load import kernel_stamps
 from observatory.load.command import (
     EXIT_BAD_INPUT,
     EXIT_CRASHED,
     EXIT_FINE,
     EXIT_INTERRUPTED,
 )
-from observatory.load.endpoint import make_endpoint
+from observatory.load.connections.endpoint import make_endpoint
 from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, read_handoff
 from observatory.load.master import BEGIN, OVER, READY, STOP, Master
+from observatory.load.reading import kernel_stamps
 from observatory.load.recorder import JournalFailed
 from observatory.load.stage import Ending, StageRun
 

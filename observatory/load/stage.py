@@ -19,22 +19,22 @@ from observatory.core.stage_counts import ISSUED
 from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.command import simulated_users
+from observatory.load.connections.endpoint import make_endpoint
+from observatory.load.connections.watchdog import Watchdog
+from observatory.load.connections.ways import Ways
 from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
-from observatory.load.endpoint import make_endpoint
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Counts, Heartbeat
 from observatory.load.loops import ClosedLoop, make_loop
 from observatory.load.pacing import AlarmClock
 from observatory.load.patience import patience_of
+from observatory.load.reading.ring import open_ring
 from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import request_record, unsent_record
 from observatory.load.refusals import Refusals
-from observatory.load.ring import open_ring
 from observatory.load.seat import Seat
 from observatory.load.tries import Tries, give_up_waiting
 from observatory.load.turn import Turn, Turns
-from observatory.load.watchdog import Watchdog
-from observatory.load.ways import Ways
 from observatory.wires.exchange import Answer, Fault
 from observatory.wires.wire import decode
 

@@ -15,7 +15,7 @@ from observatory.connect import bounds, plain_http
 from observatory.core.connection import Connection
 from observatory.core.errors import TargetFailed
 from observatory.endpoints import listing, quick_listing
-from observatory.load.room import Room
+from observatory.load.connections.room import Room
 from observatory.telemetry.scraping import scrape as scraping
 from observatory.wires.exchange import Fault
 from observatory.wires.streams import http_response

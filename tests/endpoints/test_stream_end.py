@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.wires.streams.kept_reads import make_head
+from observatory.load.reading.keeping import keeps_of
+from observatory.load.reading.kept_reads import make_head
 from observatory.wires.streams.odd_events import _DONE
-from observatory.wires.streams.stream_end import StreamEnd, keeps_of
+from observatory.wires.streams.stream_end import StreamEnd
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import read, stream
 

@@ -6,7 +6,7 @@ import pytest
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.endpoints.check import would_send
-from observatory.load.endpoint import make_endpoint
+from observatory.load.connections.endpoint import make_endpoint
 from observatory.wires.wires import WIRES, RequestKind, WireName, fixed_headers, path_of
 
 OPENAI = Connection(scheme="https", host="api.test", port=443, base_path="/v1", model="m")

@@ -11,7 +11,7 @@ from observatory.core.errors import BadInput
 from observatory.core.targets.api import ApiTarget
 from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
 from observatory.endpoints.check import check_target, would_send
-from observatory.load.endpoint import make_endpoint
+from observatory.load.connections.endpoint import make_endpoint
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.provider import Provider, WireWord
 from tools.canaries import CANARIES, NEEDLES, PROXY_PASSWORD, Found, search

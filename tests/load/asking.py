@@ -67,13 +67,13 @@ def main() -> None:
 
     from observatory.core.clock import new_anchor
     from observatory.core.plan import PlanItem
-    from observatory.load import kernel_stamps
-    from observatory.load.endpoint import make_endpoint
-    from observatory.load.ring import open_ring
-    from observatory.load.sdk_transport import SdkTransport, SdkWay
-    from observatory.load.tails import Tails
-    from observatory.load.transport import Transport
-    from observatory.load.watchdog import Watchdog
+    from observatory.load.connections.endpoint import make_endpoint
+    from observatory.load.connections.sdk_transport import SdkTransport, SdkWay
+    from observatory.load.connections.tails import Tails
+    from observatory.load.connections.transport import Transport
+    from observatory.load.connections.watchdog import Watchdog
+    from observatory.load.reading import kernel_stamps
+    from observatory.load.reading.ring import open_ring
     from observatory.wires.exchange import Exchange, Fault
     from observatory.wires.requests_body import render
     from observatory.wires.wire import decode

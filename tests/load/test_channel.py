@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.connect.masking import Masker
-from observatory.load.channel import Channel
-from observatory.load.connecting import Opened
-from observatory.load.kernel_stamps import SegmentCount
-from observatory.load.polling import SMALL_READ
-from observatory.load.tails import Tails
+from observatory.load.connections.channel import Channel
+from observatory.load.connections.connecting import Opened
+from observatory.load.connections.tails import Tails
+from observatory.load.reading.kernel_stamps import SegmentCount
+from observatory.load.reading.polling import SMALL_READ
 from observatory.wires.exchange import Exchange, Fault
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.stream_end import StreamEnd

@@ -83,7 +83,8 @@ decoding.decode_steps = broken
 )
 def test_a_bug_anywhere_ends_the_stage_and_says_so(tmp_path: Path, place: str) -> None:
     patch = f"""
-from observatory.load import loops, stage, transport
+from observatory.load import loops, stage
+from observatory.load.connections import transport
 
 def broken(*_, **__):
     raise RuntimeError("a bug")

@@ -4,7 +4,7 @@ import pytest
 
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection, resolved_query
-from observatory.load.endpoint import make_endpoint
+from observatory.load.connections.endpoint import make_endpoint
 
 
 def test_a_signature_in_the_query_is_masked_as_it_was_encoded(

@@ -19,9 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.load import io_uring, kernel_stamps, ring
-from observatory.load.ring import Ring, RingReads, open_ring
-from observatory.wires.streams.kept_reads import (
+from observatory.load.reading import io_uring, kernel_stamps, ring
+from observatory.load.reading.kept_reads import (
     HEAD_SIZE,
     Kept,
     join_reads,
@@ -29,6 +28,7 @@ from observatory.wires.streams.kept_reads import (
     split_reads,
     stamp_of,
 )
+from observatory.load.reading.ring import Ring, RingReads, open_ring
 
 try:
     Ring(1).close()
@@ -410,7 +410,7 @@ def test_the_layout_is_the_kernels(one_ring: Ring, pair: Pair) -> None:
 
 
 def test_a_process_ends_with_its_ring_open(tmp_path: Path) -> None:
-    script = "from observatory.load.ring import open_ring; print(open_ring(64) is not None)"
+    script = "from observatory.load.reading.ring import open_ring; print(open_ring(64) is not None)"
     root = Path(__file__).parent.parent.parent
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False

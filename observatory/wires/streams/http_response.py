@@ -1,7 +1,7 @@
 """One HTTP/1.1 response as it arrives: bytes and instants in, framing off, the body kept as pieces.
 
 Pure: it knows no socket. Reads in the middle of a stream may be kept as they are and taken in
-together later (`take_kept`); the others go through C (llhttp) at once. No body is read here,
+together later (`take_reads`); the others go through C (llhttp) at once. No body is read here,
 because that waits until the answer is complete (wire.py).
 """
 
@@ -12,7 +12,6 @@ from typing import Any
 import httptools
 
 from observatory.connect.bounds import ANSWER, ERROR_BODY, EVENT, HEAD, KEPT_OF_TOO_LARGE, mib
-from observatory.wires.streams.kept_reads import split_reads
 from observatory.wires.streams.response_head import in_words, is_of_fields, may_be_sound, sound_head
 
 _NAMES: dict[bytes, str] = {}
@@ -27,7 +26,7 @@ class ResponseReader:
     kernel as several segments, so that their stamp is the last one's. chunked: a piece is a chunk or
     a part of one. headers keep their order, names in lower case.
 
-    deferrable: reads may be kept (kept_reads) and taken in together later, because the response is chunked
+    deferrable: reads may be kept and taken in together later, because the response is chunked
     and what was fed ended where a chunk ends. Of a second response that comes after the first, nothing
     is kept; surplus: there was one. early: what came of a head that is not whole yet.
     too_large: the fault is that it passed a bound.
@@ -158,21 +157,22 @@ class ResponseReader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError) as error:
             self.fault = str(error)
 
-    def take_kept(self, kept: bytearray, anchor_unix_ns: int) -> list[int]:
-        """Take in reads that were kept, as if each had been fed when it came; answers their sizes."""
-        sizes, stamps, raw = split_reads(kept, anchor_unix_ns)
+    def take_reads(self, sizes: list[int], stamps: list[int], raw: bytes) -> None:
+        """Take in reads that were kept, as if each had been fed at its stamp.
+
+        sizes: bytes of each read; raw: the bytes of all of them, one after another.
+        """
         self.stamps += stamps
         first = len(self.pieces)
         self._parse(raw, self.stamps[-1])
         pieces = self.pieces[first:]
         if _a_chunk_a_read(sizes, pieces):
             self.piece_counts += range(first + 1, first + 1 + len(pieces))
-            return sizes
+            return
         ends = list(accumulate(sizes))
         cut, counts = _cut_at(raw, ends, pieces)
         self.pieces[first:] = cut
         self.piece_counts += [first + count for count in counts]
-        return sizes
 
     def reads_of_several(self) -> dict[int, int]:
         """Return which reads hold several events, by the lines of data that begin in them, and how many."""

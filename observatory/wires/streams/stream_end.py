@@ -1,7 +1,7 @@
 """Finds the event that ends a stream on its wire, before HTTP ends the body. Pure.
 
-Some servers never end the body after it, or send comments for ever. `may_be_kept` and `StreamEnd` are
-two halves of one rule: a read that is kept unparsed must not hold that event.
+Some servers never end the body after it, or send comments for ever. The load generator keeps reads
+unparsed that cannot hold that event (`may_hold_end`).
 """
 
 import re
@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 
 from observatory.connect.bounds import EVENT
-from observatory.wires.streams.kept_reads import LARGEST_KEPT, SMALLEST_KEPT, STAMP_BYTE, STAMPED
 from observatory.wires.streams.odd_events import (
     Found,
     is_bare_done,
@@ -32,10 +31,6 @@ _CLOSED = (b"}", b"]", b'"', b"'")
 _LONGEST_MARK = 16
 _NO_FIELD = b"x"
 """What a line begins with that is too long to be an event's: its beginning is not kept."""
-_BRACE = 0x7D
-"""What a chunk with a whole JSON event has before its two line ends and its framing, so many bytes
-before its end."""
-_FRAMED = 5
 
 
 class _Typed(msgspec.Struct, gc=False):
@@ -112,42 +107,9 @@ _RULES: dict[WireName, _Rule] = {
 }
 
 
-def keeps_of(wire: WireName) -> Callable[[bytes], bool]:
-    """Return which reads of a stream's middle may be kept unparsed (kept_reads) on that wire.
-
-    Those that end as an event of JSON does and cannot hold the stream's last event. On the wire openai
-    a look at one byte is enough for [DONE], which ends otherwise, whole or cut, and a name for `event: done`.
-    """
-    if wire == "openai":
-        return _may_be_kept_unnamed
-    holds = _RULES[wire].holds
-    return lambda read: _may_be_kept(read) and not holds(read)
-
-
-def ends_like_an_event(read: bytes | memoryview) -> bool:
-    """Return whether it ends as a chunk with a whole event of JSON does, and names no event."""
-    return len(read) > _FRAMED and read[-_FRAMED] == _BRACE and b"event:" not in bytes(read)
-
-
-def _may_be_kept(read: bytes) -> bool:
-    # may_be_kept, and the look at one byte, in one call: it is made for every event of every stream.
-    return (
-        SMALLEST_KEPT <= len(read) < LARGEST_KEPT
-        and read[-_FRAMED] == _BRACE
-        and b"\r\n\r\n" not in read
-        and read[STAMP_BYTE] == STAMPED
-    )
-
-
-def _may_be_kept_unnamed(read: bytes) -> bool:
-    # The same again, and one search more: the data of an event named as the last one may be JSON.
-    return (
-        SMALLEST_KEPT <= len(read) < LARGEST_KEPT
-        and read[-_FRAMED] == _BRACE
-        and b"\r\n\r\n" not in read
-        and b"event:" not in read
-        and read[STAMP_BYTE] == STAMPED
-    )
+def may_hold_end(wire: WireName) -> Callable[[bytes | bytearray], bool]:
+    """Return whether a part of a body may hold the stream's last event on that wire."""
+    return _RULES[wire].holds
 
 
 class StreamEnd:

@@ -2,14 +2,14 @@
 
 from typing import Protocol
 
-from observatory.wires.streams.kept_reads import Kept
+from observatory.load.reading.kept_reads import Kept
 
 
 class Taker(Protocol):
     """Told of a connection's reads in the loop's own callbacks, one after another; must not raise."""
 
     def arrived(self, read: bytes) -> None:
-        """One read with its head (wires.streams.kept_reads); without bytes at the peer's end."""
+        """One read with its head (load.reading.kept_reads); without bytes at the peer's end."""
 
     def broke(self, error: OSError) -> None:
         """The connection failed; nothing more comes."""

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import gevent
 
-from observatory.load.room import Room
-from observatory.wires.streams.stream_end import StreamEnd, ends_like_an_event, keeps_of
+from observatory.load.connections.room import Room
+from observatory.load.reading.keeping import ends_like_an_event, keeps_of
+from observatory.wires.streams.stream_end import StreamEnd
 from observatory.wires.wires import WireName
 
 WAIT_S = 0.02

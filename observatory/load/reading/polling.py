@@ -4,9 +4,9 @@ from typing import Any
 
 import gevent
 
-from observatory.load.kernel_stamps import ANCILLARY_SIZE, READ_SIZE
-from observatory.load.reads import Taker
-from observatory.wires.streams.kept_reads import Kept, make_head
+from observatory.load.reading.kept_reads import Kept, make_head
+from observatory.load.reading.kernel_stamps import ANCILLARY_SIZE, READ_SIZE
+from observatory.load.reading.reads import Taker
 
 _READABLE = 1
 """libev's EV_READ."""

@@ -11,17 +11,17 @@ from collections.abc import Callable
 
 from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorKind
-from observatory.load.connecting import Opened, send_all
-from observatory.load.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
-from observatory.load.polling import PolledReads
-from observatory.load.reads import Reads
-from observatory.load.ring import Ring, RingReads
-from observatory.load.room import STEP
-from observatory.load.tails import Tails
+from observatory.load.connections.connecting import Opened, send_all
+from observatory.load.connections.room import STEP
+from observatory.load.connections.tails import Tails
+from observatory.load.reading.kept_reads import HEAD_SIZE, Kept, split_reads, stamp_of
+from observatory.load.reading.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
+from observatory.load.reading.polling import PolledReads
+from observatory.load.reading.reads import Reads
+from observatory.load.reading.ring import Ring, RingReads
 from observatory.wires.exchange import Exchange, Fault
 from observatory.wires.failures.socket_faults import socket_fault
 from observatory.wires.streams.http_response import ResponseReader
-from observatory.wires.streams.kept_reads import HEAD_SIZE, Kept, stamp_of
 from observatory.wires.streams.stream_end import StreamEnd
 
 _PEEK = 0x2
@@ -261,7 +261,8 @@ class Channel:
         if kept is not None:
             self._incoming.keep(None)
         if kept:
-            sizes = response.take_kept(kept, self._anchor_ns)
+            sizes, stamps, raw = split_reads(kept, self._anchor_ns)
+            response.take_reads(sizes, stamps, raw)
             self._reads += len(sizes)
             self._received += len(kept) - HEAD_SIZE * len(sizes)
             if max(sizes) > SMALLEST_SEGMENT:

@@ -20,9 +20,9 @@ from typing import Any
 import gevent
 
 from observatory.core.workspace import NO_RING_VARIABLE
-from observatory.load.io_uring import BUFFER, MORE, NOT_EMPTY, RESULT, IoUring
-from observatory.load.reads import Taker
-from observatory.wires.streams.kept_reads import HEAD_SIZE, Kept, join_reads
+from observatory.load.reading.io_uring import BUFFER, MORE, NOT_EMPTY, RESULT, IoUring
+from observatory.load.reading.kept_reads import HEAD_SIZE, Kept, join_reads
+from observatory.load.reading.reads import Taker
 
 _USUAL, _USUALLY = BUFFER | MORE | NOT_EMPTY, BUFFER | MORE
 _READABLE = 1

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from observatory.load.endpoint import Endpoint
+from observatory.load.connections.endpoint import Endpoint
+from observatory.load.connections.sdk_transport import SdkTransport, SdkWay
+from observatory.load.connections.tails import Tails
+from observatory.load.connections.transport import Transport
+from observatory.load.connections.watchdog import Watchdog
 from observatory.load.handoff import Handoff
-from observatory.load.ring import Ring
-from observatory.load.sdk_transport import SdkTransport, SdkWay
-from observatory.load.tails import Tails
-from observatory.load.transport import Transport
-from observatory.load.watchdog import Watchdog
+from observatory.load.reading.ring import Ring
 
 Way = Transport | SdkTransport
 

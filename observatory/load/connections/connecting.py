@@ -18,8 +18,8 @@ from observatory.connect.happy_eyeballs import AddressInfo, Winners, connect_fir
 from observatory.connect.proxies import Proxy
 from observatory.core.connection import Connection
 from observatory.core.record import ErrorPhase
-from observatory.load import kernel_stamps
-from observatory.load.endpoint import Endpoint
+from observatory.load.connections.endpoint import Endpoint
+from observatory.load.reading import kernel_stamps
 from observatory.wires.exchange import Exchange, Fault
 from observatory.wires.failures.socket_faults import name_fault, socket_fault
 from observatory.wires.streams.proxy_answer import ProxyAnswer, connect_request

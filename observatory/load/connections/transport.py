@@ -10,12 +10,12 @@ import gevent
 from gevent import GreenletExit
 
 from observatory.core.record import ErrorPhase
-from observatory.load.channel import Channel
-from observatory.load.connecting import Broken, Opened, open_connection
-from observatory.load.endpoint import Endpoint
-from observatory.load.ring import Ring
-from observatory.load.tails import Tails
-from observatory.load.watchdog import Watchdog
+from observatory.load.connections.channel import Channel
+from observatory.load.connections.connecting import Broken, Opened, open_connection
+from observatory.load.connections.endpoint import Endpoint
+from observatory.load.connections.tails import Tails
+from observatory.load.connections.watchdog import Watchdog
+from observatory.load.reading.ring import Ring
 from observatory.wires.exchange import Exchange, Fault
 from observatory.wires.failures.socket_faults import socket_fault
 

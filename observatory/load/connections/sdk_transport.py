@@ -11,10 +11,10 @@ from gevent import GreenletExit
 
 from observatory.connect.bounds import ANSWER
 from observatory.endpoints.sdk_hearing import Hearing
-from observatory.load.endpoint import Endpoint
-from observatory.load.room import Room
-from observatory.load.tails import WAIT_S
-from observatory.load.watchdog import Watchdog
+from observatory.load.connections.endpoint import Endpoint
+from observatory.load.connections.room import Room
+from observatory.load.connections.tails import WAIT_S
+from observatory.load.connections.watchdog import Watchdog
 from observatory.wires.exchange import Exchange, Fault
 
 _MOST = ANSWER // 4
