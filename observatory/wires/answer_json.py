@@ -7,7 +7,8 @@ LiteLLM send; llama.cpp's `timings` and everything else unknown is passed over i
 import json
 import math
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -108,7 +109,7 @@ class Groq(msgspec.Struct, gc=False):
 class Chunk(msgspec.Struct, gc=False):
     """One event of a stream, or a whole answer."""
 
-    choices: list[Choice] | None = None
+    choices: Sequence[Choice] | None = None
     usage: Usage | None = None
     model: str | None = None
     system_fingerprint: str | None = None
@@ -120,6 +121,44 @@ class Chunk(msgspec.Struct, gc=False):
     x_groq: Groq | None = None
 
 
+class PlainSaid(Said, forbid_unknown_fields=True, gc=False):
+    """A delta with no field beyond those of Said, and no text in parts."""
+
+    reasoning_details: None = None
+    role: str | None = None
+
+
+class PlainChoice(Choice, forbid_unknown_fields=True, gc=False):
+    """A choice of a stream with no field beyond those of Choice and vLLM."""
+
+    delta: PlainSaid | None = None
+    message: None = None
+    logprobs: Any = None
+    stop_reason: Any = None
+    token_ids: Any = None
+
+
+class PlainChunk(Chunk, forbid_unknown_fields=True, gc=False):
+    """An event with no field beyond those of Chunk, but for those that hold nothing of the answer.
+
+    So it has no reasoning under another name, and without choices it has no failure.
+    """
+
+    choices: Sequence[PlainChoice] | None = None
+    object: Literal["chat.completion.chunk", "text_completion"] | None = None
+    error: None = None
+    message: None = None
+    detail: None = None
+    x_groq: None = None
+    id: Any = None
+    created: Any = None
+    obfuscation: Any = None
+    prompt_token_ids: Any = None
+    provider: Any = None
+    timings: Any = None
+
+
+_decode_plain = msgspec.json.Decoder(PlainChunk).decode
 _decode = msgspec.json.Decoder(Chunk).decode
 _DIGITS = 12
 
@@ -142,6 +181,14 @@ def read_chunk(data: bytes) -> Chunk | None:
     if not isinstance(value, dict):
         return None
     return msgspec.convert(_coerced(value), Chunk)
+
+
+def read_plain_chunk(data: bytes) -> PlainChunk | None:
+    """Return the same chunk as `read_chunk`, where it has plain fields alone; else None."""
+    try:
+        return _decode_plain(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _coerced(value: dict[str, Any]) -> dict[str, Any]:

@@ -4,68 +4,106 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from observatory.connect.masking import Masker
 from observatory.wires import token_split
 from observatory.wires.answer_headers import kept_headers
-from observatory.wires.answer_json import Usage
-from observatory.wires.failures import failures
-from observatory.wires.failures.plain_event import (
-    PlainDetails,
-    PlainEvent,
-    PlainUsage,
-    is_plain_event,
-)
+from observatory.wires.answer_json import Usage, read_plain_chunk
+from observatory.wires.answer_reading import AnswerReading
+from observatory.wires.apis.chat_reading import ChatReading
 from observatory.wires.streams.http_response import ResponseReader
-from tests.endpoints.wire_streams import head, usage
+from tests.endpoints.wire_streams import delta, head, usage
 
 PLAIN = [
+    delta(role="assistant", content=""),
+    delta(content="x"),
+    delta(reasoning_content="x", content=None),
+    delta(content="", finish_reason="stop"),
     usage(10, 128, total_tokens=138),
-    usage(10, 128, prompt_tokens_details=None, completion_tokens_details={"reasoning_tokens": 0}),
-    {"object": "chat.completion.chunk", "created": 1, "model": "m", "choices": []},
+    usage(10, 128, prompt_tokens_details={"cached_tokens": 3, "audio_tokens": 0}),
+    {"object": "text_completion", "created": 1, "choices": [{"index": 0, "text": "x"}]},
 ]
+"""Events as OpenAI, vLLM and llama.cpp send them."""
 
 
 @pytest.mark.parametrize("event", PLAIN)
-def test_a_plain_event_is_one(event: dict[str, Any]) -> None:
-    assert is_plain_event(json.dumps(event).encode())
+def test_the_usual_events_are_plain(event: dict[str, Any]) -> None:
+    assert read_plain_chunk(json.dumps(event).encode()) is not None
 
 
-def test_no_field_of_a_plain_event_can_state_a_failure() -> None:
-    names = [
-        name for one in (PlainEvent, PlainUsage, PlainDetails) for name in one.__struct_fields__
-    ]
-    fields = json.dumps(dict.fromkeys(names)).encode()
-    assert failures._SUSPECT.search(fields) is None
-    assert failures._SUSPECT.search(fields[:-1] + b', "status": 1}') is not None
-
-
-NAMES = st.sampled_from(
+@pytest.mark.parametrize(
+    "event",
     [
-        *PlainEvent.__struct_fields__,
-        *PlainUsage.__struct_fields__,
-        "error",
-        "code",
-        "type",
-        "x",
-        "detail",
-    ]
+        {**PLAIN[0], "error": {"message": "x"}},
+        {**PLAIN[4], "status": 500},
+        {**PLAIN[4], "object": "error"},
+        delta(thought="x"),
+        delta(reasoning_details=[{"text": "x"}]),
+        {"choices": [{"index": 0, "delta": {}, "cot": "x"}]},
+        {"choices": [{"index": 0, "message": {"thought": "x"}}]},
+    ],
 )
-VALUES = st.recursive(
-    st.none() | st.integers(-2, 600) | st.sampled_from(["", "ok", "error", '"error":1', "a\\"]),
-    lambda inside: st.lists(inside, max_size=2) | st.dictionaries(NAMES, inside, max_size=3),
-    max_leaves=6,
+def test_what_may_state_more_is_not_plain(event: dict[str, Any]) -> None:
+    assert read_plain_chunk(json.dumps(event).encode()) is None
+
+
+TEXTS = st.sampled_from([None, "", "x", "error", "stop", '"', "\u00e9"])
+SAID = (
+    "content",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "refusal",
+    "role",
+    "thought",
+    "channel",
+)
+DELTAS = st.dictionaries(st.sampled_from(SAID), TEXTS, max_size=3)
+CHOICES = st.fixed_dictionaries(
+    {},
+    optional={
+        "index": st.integers(0, 1),
+        "delta": DELTAS,
+        "message": st.none() | DELTAS,
+        "text": TEXTS,
+        "finish_reason": st.sampled_from([None, "stop", "length", "abort", "tool_calls"]),
+        "logprobs": st.none() | st.just({"content": []}),
+        "cot": TEXTS,
+        "error": st.none() | st.just({"message": "x"}),
+    },
+)
+EVENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": TEXTS,
+        "object": st.sampled_from(["chat.completion.chunk", "error", "text_completion", None]),
+        "model": TEXTS,
+        "choices": st.none() | st.lists(CHOICES, max_size=2),
+        "usage": st.none() | st.just({"prompt_tokens": 3, "completion_tokens": 2, "detail": "x"}),
+        "error": st.sampled_from([None, {}, "x"]),
+        "code": st.sampled_from([0, 500, "x"]),
+        "message": TEXTS,
+        "timings": st.just({"error": 1}),
+        "type": TEXTS,
+    },
 )
 
 
-@given(st.dictionaries(NAMES, VALUES, max_size=5))
-def test_a_plain_event_states_no_failure(event: dict[str, Any]) -> None:
-    data = json.dumps(event).encode()
-    if is_plain_event(data):
-        assert failures._SUSPECT.search(data) is None
-        assert failures.failure_in(data) is None
+@given(st.lists(st.sampled_from(PLAIN) | EVENTS, max_size=8))
+@example([PLAIN[0], PLAIN[1], PLAIN[3], PLAIN[4]])
+def test_plain_events_are_read_as_any(events: list[dict[str, Any]]) -> None:
+    readings = [ChatReading(), ChatReading()]
+    readings[1]._plain_tries = 0
+    for number, payload in enumerate(events):
+        for reading in readings:
+            reading.event(json.dumps(payload).encode(), b"", number, number, True)
+    names = {*AnswerReading.__slots__, *ChatReading.__slots__} - {"_plain_tries"}
+    states = [{name: getattr(reading, name) for name in names - {"usage"}} for reading in readings]
+    assert states[0] == states[1]
+    assert readings[0].usage == readings[1].usage
+    assert readings[0].said_its_end == readings[1].said_its_end
 
 
 COUNTS = st.none() | st.sampled_from([-1, 0, 1, 2, 7, 10**9, 10**9 + 1]) | st.integers(0, 50)

@@ -1,5 +1,6 @@
 """Reads answers of OpenAI's Chat Completions and Completions, as OpenAI and all who imitate it send them."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from observatory.wires.answer_json import (
@@ -10,6 +11,7 @@ from observatory.wires.answer_json import (
     ToolCall,
     Usage,
     read_chunk,
+    read_plain_chunk,
 )
 from observatory.wires.answer_reading import AnswerReading
 from observatory.wires.apis.unknown_reasoning import unknown_reasoning
@@ -20,6 +22,8 @@ from observatory.wires.streams.sse import NO_FIELD
 from observatory.wires.token_split import joined, running_output
 
 _NO_FUNCTION = Function()
+_PLAIN_TRIES = 4
+"""How many events of one answer may be read twice, because they turned out not to be plain."""
 
 
 class ChatReading(AnswerReading):
@@ -35,6 +39,7 @@ class ChatReading(AnswerReading):
         "_ended_choices",
         "_finish_believed",
         "_from_messages",
+        "_plain_tries",
         "_usage_believed",
         "_usage_ends",
     )
@@ -47,6 +52,7 @@ class ChatReading(AnswerReading):
         self._finish_believed = self._usage_believed = True
         self._usage_ends = False
         self._from_messages = False
+        self._plain_tries = _PLAIN_TRIES
 
     @property
     def said_its_end(self) -> bool:
@@ -68,26 +74,32 @@ class ChatReading(AnswerReading):
             if name == NO_FIELD:
                 self.note_odd("[DONE] on a line without data:")
             return
-        chunk = read_chunk(data)
+        chunk: Chunk | None = read_plain_chunk(data) if self._plain_tries else None
+        plain = chunk is not None
+        if chunk is None:
+            self._plain_tries = max(0, self._plain_tries - 1)
+            chunk = read_chunk(data)
         if chunk is None:
             self._not_json(data, name, at, read, whole)
             self.saw_done = self.saw_done or is_done_name(name)
             return
         if self.first_event is None:
             self.first_event = at
-        if (
-            not self._chunk(chunk, at, read)
-            and chunk.choices
-            and (thought := unknown_reasoning(data))
-        ):
-            self._carried(self._reasons(thought, at), at, read)
-            for choice in chunk.choices:
-                self._text_came(choice)
+        if not self._chunk(chunk, at, read) and chunk.choices and not plain:
+            self._thinks_otherwise(data, chunk.choices, at, read)
         if name:
             self._named(name, data)
             self.saw_done = self.saw_done or is_done_name(name)
-        if not chunk.choices and self.error is None:
+        if not chunk.choices and self.error is None and not plain:
             self.error = failure_in(data)
+
+    def _thinks_otherwise(self, data: bytes, choices: Sequence[Choice], at: int, read: int) -> None:
+        """Take in reasoning of an event without text that has it under an unknown name."""
+        thought = unknown_reasoning(data)
+        if thought:
+            self._carried(self._reasons(thought, at), at, read)
+            for choice in choices:
+                self._text_came(choice)
 
     def whole_answer(self, body: bytes, at: int) -> None:
         """Take in one JSON document, complete at `at`, as one event with all its text."""

@@ -9,8 +9,6 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from observatory.wires.failures.plain_event import is_plain_event
-
 _LONGEST_NAME = 200
 _DEEPEST = 2
 
@@ -102,8 +100,7 @@ def is_void(error: object) -> bool:
 
 def failure_in(data: bytes) -> object | None:
     """Return the failure that an object without choices states, None where it states none or is no object."""
-    # To decode the event that every answer has costs a tenth of the search.
-    if is_plain_event(data) or not _SUSPECT.search(data):
+    if not _SUSPECT.search(data):
         return None
     try:
         value = json.loads(data.decode("utf-8", "replace"))

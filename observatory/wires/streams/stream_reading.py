@@ -4,7 +4,7 @@ Usual is an event of one choice with nothing but one piece of text; most of the 
 there. All other events are left to AnswerReading.event.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from operator import itemgetter
 from typing import Any
 
@@ -59,7 +59,7 @@ put a random value into each event, and learning costs some 4 us."""
 
 
 def read_stream(
-    body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: Sequence[bytes] = ()
+    body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: list[bytes] | None = None
 ) -> Generator[None, None, None]:
     """Take in every event up to the stream's end, pausing after each EVENTS_A_STEP of them.
 
@@ -68,7 +68,7 @@ def read_stream(
     """
     if not reading.quick or b"\r" in body or body.startswith(b"\xef"):
         return _read_events(body, arrivals, reading)
-    return _Blocks(body, arrivals, reading, pieces).read()
+    return _Blocks(body, arrivals, reading, pieces or []).read()
 
 
 def are_json_lines(body: bytes) -> bool:
@@ -99,10 +99,22 @@ def read_json_lines(
             yield
 
 
+class _Usual:
+    """The form of an event that holds nothing but one text: its field, and the bytes before and after the text."""
+
+    __slots__ = ("after", "before", "end", "field", "inside", "text")
+
+    def __init__(self, field: str, before: bytes, after: bytes) -> None:
+        self.field, self.before, self.after = field, before, after
+        self.end = after + b"\n\n"
+        self.text = itemgetter(slice(len(before), -len(self.end)))
+        self.inside = itemgetter(slice(len(before), None))
+
+
 class _Memory:
     """What the usual event was last: the next answer's is often the same. It saves learning, no more."""
 
-    usual: tuple[str, bytes, bytes] = ("content", _NEVER, _NEVER)
+    usual = _Usual("content", _NEVER, _NEVER)
 
 
 _memory = _Memory()
@@ -116,7 +128,7 @@ class _Blocks:
     """
 
     def __init__(
-        self, body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: Sequence[bytes]
+        self, body: bytes, arrivals: Arrivals, reading: AnswerReading, pieces: list[bytes]
     ) -> None:
         self._body = body
         self._pieces = pieces
@@ -129,23 +141,23 @@ class _Blocks:
         self._use(_memory.usual)
         self._seen = False
 
-    def _use(self, usual: tuple[str, bytes, bytes]) -> None:
+    def _use(self, usual: _Usual) -> None:
         """Set the form of the usual event; its first one has to be taken in whole."""
-        field, self._before, self._after = usual
-        self._event_end = self._after + b"\n\n"
-        self._text = itemgetter(slice(len(self._before), -len(self._event_end)))
-        self._inside = itemgetter(slice(len(self._before), None))
+        self._usual = usual
         reading = self._reading
-        content = field == "content"
+        content = usual.field == "content"
         self._texts = reading.content_pieces if content else reading.reasoning_pieces
 
     def read(self) -> Generator[None, None, None]:
         """Yield all events, in steps."""
         body = self._body
         taken = 0
-        while (end := body.find(b"\n\n", self._offset)) >= 0:
+        while True:
             many = self._many_usual() if self._seen else 0
             if not many:
+                end = body.find(b"\n\n", self._offset)
+                if end < 0:
+                    break
                 self._one(body[self._offset : end])
                 if self._reading.saw_done:
                     return
@@ -167,14 +179,14 @@ class _Blocks:
         if count < 2:
             return 0
         array = b'["' + b'","'.join(inside) + b'"]'
-        if array.count(b'"') != 2 * count or b'\\"' in array:
+        if array.count(b'"') != 2 * count or (b"\\" in array and b'\\"' in array):
             # A quote within could end one text early or swallow the next one's start.
             return self._one_by_one(count)
         try:
             texts = _decode_texts(array)
         except ValueError:
             return self._one_by_one(count)
-        if len(texts) != count or "" in texts:
+        if len(texts) != count or not all(texts):
             return self._one_by_one(count)
         self._arrived(inside, size)
         self._piece += count
@@ -185,17 +197,18 @@ class _Blocks:
     def _of_pieces(self) -> tuple[list[bytes], int]:
         """Return the texts, as they are encoded, of the pieces that come next where each is a usual event, and
         the bytes of those. What is put together of them again must be the body."""
-        before, event_end = self._before, self._event_end
-        pieces = list(self._pieces[self._piece : self._piece + EVENTS_A_STEP])
-        if not pieces or not pieces[0].startswith(before):
+        usual, place = self._usual, self._piece
+        before, event_end = usual.before, usual.end
+        if place >= len(self._pieces) or not self._pieces[place].startswith(before):
             return [], 0
+        pieces = self._pieces[place : place + EVENTS_A_STEP]
         for _ in range(_ODD_AT_THE_END):
             if pieces[-1].startswith(before) and pieces[-1].endswith(event_end):
                 break
             pieces.pop()
             if not pieces:
                 return [], 0
-        inside = list(map(self._text, pieces))
+        inside = list(map(usual.text, pieces))
         whole = before + (event_end + before).join(inside) + event_end
         if self._body.startswith(whole, self._offset):
             return inside, len(whole)
@@ -204,14 +217,14 @@ class _Blocks:
 
     def _of_bytes(self) -> tuple[list[bytes], int]:
         """Return the same of the events that come next but the last of them, wherever the body was cut."""
-        before, event_end = self._before, self._event_end
+        before, event_end = self._usual.before, self._usual.end
         length = len(before) + _ROOM + len(event_end)
         window = self._body[self._offset : self._offset + min(_WINDOW, EVENTS_A_STEP * length)]
         blocks = window.split(event_end)
         size = len(window) - len(blocks.pop())  # how the last one ends is not known
         if not blocks or not (min(blocks).startswith(before) and max(blocks).startswith(before)):
             return [], 0  # what is in order between two that begin alike begins so too
-        return list(map(self._inside, blocks)), size
+        return list(map(self._usual.inside, blocks)), size
 
     def _arrived(self, inside: list[bytes], size: int) -> None:
         """Instants and reads of usual events, given by their texts; size is that of the events."""
@@ -222,7 +235,7 @@ class _Blocks:
             reading.event_ns += [instants[self._read]] * count
             reading.event_reads += [self._read] * count
             return
-        frame = len(self._before) + len(self._event_end)
+        frame = len(self._usual.before) + len(self._usual.end)
         lengths = map(len, inside)
         ends = [offset := offset + length + frame for length in lengths]
         first = self._read + 1
@@ -252,17 +265,19 @@ class _Blocks:
         """Take in any event."""
         reading = self._reading
         begin, size = self._offset, len(block) + 2
-        self._offset += size
-        if b"\ndata:" in block:
+        self._offset = begin + size
+        of_lines = b"\n" in block
+        if of_lines and b"\ndata:" in block:
             self._lines(block, begin)
             return
-        self._advance(self._offset)
+        if self._reached < self._offset:
+            self._advance(self._offset)
         place = self._piece
         if place >= 0:
             alone = place < len(self._pieces) and len(self._pieces[place]) == size
             self._piece = place + 1 if alone else _UNKNOWN
         read, at = self._read, self._instants[self._read]
-        text = self._usual_text(block)
+        text = self._usual_text(block) if block.startswith(self._usual.before) else ""
         if text and self._seen:
             self._texts.append(text)
             reading.event_ns.append(at)
@@ -270,7 +285,7 @@ class _Blocks:
             reading.event_reads.append(read)
             return
         events = len(reading.event_ns)
-        if block[:6] == b"data: " and b"\n" not in block:
+        if not of_lines and block.startswith(b"data: "):
             reading.event(block[6:], b"", at, read, True)
         else:
             for data, name, _, _ in split_events(block + b"\n\n"):
@@ -303,19 +318,20 @@ class _Blocks:
             self._seen = False
 
     def _usual_text(self, block: bytes) -> str:
-        """Return the text of a block that is the usual event; empty where it is not."""
-        if not (block.startswith(self._before) and block.endswith(self._after)):
+        """Return the text of a block that begins as the usual event; empty where it does not end as one."""
+        usual = self._usual
+        if not block.endswith(usual.after):
             return ""
         try:
-            return _decode_text(block[len(self._before) - 1 : 1 - len(self._after)])
+            return _decode_text(block[len(usual.before) - 1 : 1 - len(usual.after)])
         except ValueError:
             return ""
 
 
-def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
-    """Return (field, bytes before, bytes after) of the text of an event that holds nothing else.
+def _usual(block: bytes) -> _Usual | None:
+    """Return the form of the usual event, from an event that holds nothing but one text; else None.
 
-    Between them is a JSON string without its quotes: with any other string in its place, the
+    Between its bytes before and after is a JSON string without its quotes: with any other string in its place, the
     event still holds nothing else. That is checked, not assumed.
     """
     said = _said(block)
@@ -327,7 +343,7 @@ def _usual(block: bytes) -> tuple[str, bytes, bytes] | None:
     before, after = block[: at + 1], block[at + len(literal) - 1 :]
     if at < 0 or _said(before + _encode(text + "+")[1:-1] + after) != (field, text + "+"):
         return None  # not found as written, or the same string in another place
-    return field, before, after
+    return _Usual(field, before, after)
 
 
 def _said(block: bytes) -> tuple[str, str] | None:
