@@ -18,19 +18,6 @@ from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number, human_seconds
 
-PER_TOKEN = frozenset(
-    {
-        "itl_s",
-        "tpot_s",
-        "output_tps",
-        "output_tps_user",
-        "j_per_output_token",
-        "tokens_per_j",
-        "usd_per_million_output",
-    }
-)
-"""Tokens of different tokenizers are different units."""
-
 REASONS: dict[str, str] = {
     "emulated": "one of them is emulated: its figures are of no real service",
     "different_questions": "they did not do the same work",
@@ -195,7 +182,10 @@ def _why_silent(
         ("not_streamed", (stage in first.not_streamed) != (stage in second.not_streamed)),
         ("no_direction", BY_NAME[metric].better == "neither"),
         ("no_value", any(each.value is None for each in figures)),
-        ("different_tokenizers", metric in PER_TOKEN and other_model and other_tokens),
+        (
+            "different_tokenizers",
+            "per_token" in BY_NAME[metric].traits and other_model and other_tokens,
+        ),
         ("no_score", metric != "score" and other_model and unscored),
         ("no_interval", any(end is None or math.isnan(end) for end in ends)),
         ("within_noise", not _told_apart(*figures)),

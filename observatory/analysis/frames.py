@@ -5,6 +5,7 @@ compares the two engines on the same rows.
 """
 
 import re
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -45,6 +46,17 @@ _IN_FRAME = {
     "a.event_tokens[1]": "a_first_event_tokens",
 }
 """What the metrics' SQL takes out of lists, as columns of request_frame."""
+
+
+def _read_by_metrics(attempt: str, others: Iterable[str]) -> list[str]:
+    """Return the columns of an attempt (a or f) that the metrics' SQL reads, with the others."""
+    found = dict.fromkeys(others)
+    for metric in REQUEST_METRICS:
+        sql = metric.sql or ""
+        for of_list in _IN_FRAME:
+            sql = sql.replace(of_list, "")
+        found |= dict.fromkeys(re.findall(rf"\b{attempt}\.(\w+)", sql))
+    return list(found)
 
 
 def _expression(sql: str) -> pl.Expr:
@@ -93,7 +105,7 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
     attempts = frames.attempts.lazy()  # so that no filter copies the events of all attempts
     final = attempts.filter("final").select(
         *key,
-        *(pl.col(name).alias(f"a_{name}") for name in _FINAL),
+        *(pl.col(name).alias(f"a_{name}") for name in _read_by_metrics("a", _FINAL)),
         text_events.alias("a_events"),
         pl.col("event_characters").list.sum().alias("a_event_characters"),
         pl.col("shared_stamps").alias("a_shared_events"),
@@ -101,7 +113,7 @@ def request_frame(frames: RunFrames) -> pl.DataFrame:
         pl.col("event_tokens").list.get(0, null_on_oob=True).alias("a_first_event_tokens"),
     )
     first = attempts.filter("first_sent").select(
-        *key, *(pl.col(name).alias(f"f_{name}") for name in _FIRST_SENT)
+        *key, *(pl.col(name).alias(f"f_{name}") for name in _read_by_metrics("f", _FIRST_SENT))
     )
     throttled = attempts.group_by(key).agg(
         (pl.col("outcome") == "throttled").sum().cast(pl.Int64).alias("attempts_throttled"),

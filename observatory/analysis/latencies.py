@@ -17,23 +17,7 @@ from observatory.analysis.events import pooled_gaps_s
 from observatory.analysis.series import Ordered
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.windows import failure_bound_s
-from observatory.core.metric import FLOORS, FROM_SCHEDULED, METRICS, QUANTILES, Metric
-
-OF_THE_CLIENT = frozenset({"pace_wait_s", "sched_lag_s"})
-"""What the client itself did: a request that the target failed is no infinity here."""
-
-OF_A_STREAM = frozenset(
-    {
-        "ttft_s",
-        "ttft_connect_s",
-        "ttft_scheduled_s",
-        "ttfa_s",
-        "itl_s",
-        "tpot_s",
-        "output_tps_user",
-    }
-)
-"""What an answer that comes at once does not have."""
+from observatory.core.metric import FLOORS, METRICS, QUANTILES, Metric
 
 InTime = tuple[pl.DataFrame, NDArray[np.float64]]
 """Requests in the order of time, and the open requests at each one's instant."""
@@ -48,12 +32,12 @@ def latency_rows(data: StageData) -> Iterator[Row]:
     usable = data.in_time(data.counted.filter(sound))
     as_users_wait = data.in_time(data.offered.filter(sound))
     for metric in METRICS:
-        if metric.name in OF_A_STREAM and not data.streamed:
+        if "of_stream" in metric.traits and not data.streamed:
             yield from _not_streamed(metric)
         elif metric.name == "itl_s":
             yield from _gap_rows(data, bound_s)
         elif metric.quantiles:
-            waited = metric.name in FROM_SCHEDULED
+            waited = "from_scheduled" in metric.traits
             yield from _request_rows(as_users_wait if waited else usable, metric, bound_s)
 
 
@@ -75,7 +59,7 @@ def population(usable: InTime, metric: Metric) -> tuple[Ordered, Ordered]:
     of_ok = succeeded & known
     everything = of_ok | (~succeeded & known)
     slow_is_low = metric.better == "higher"
-    if metric.name not in OF_THE_CLIENT:
+    if "of_client" not in metric.traits:
         values = np.where(~succeeded & ~known, -np.inf if slow_is_low else np.inf, values)
         everything |= ~succeeded
     return (

@@ -23,13 +23,11 @@ from observatory.analysis.money_metrics import money_metrics, score_metrics
 from observatory.analysis.rates import rate_rows
 from observatory.analysis.stage_data import Basis, StageData, gather
 from observatory.analysis.windows import Window, loaded_stages, window_of
-from observatory.core.metric import FLOORS, METRICS, QUANTILES
+from observatory.core.metric import FLOORS, METRICS, QUANTILES, has_trait
 from observatory.core.run import Manifest
 from observatory.store.frames import RunFigures, RunFrames, frame_of
 from observatory.store.schema import STAGE_COSTS, STAGE_METRICS
 
-OF_STREAMED_TOKENS = frozenset({"tpot_s", "output_tps_user", "output_tps"})
-"""Metrics that count tokens by their text: no better than what counted them."""
 _PLACES = {metric.name: place for place, metric in enumerate(METRICS)}
 _STATISTICS = ("value", *QUANTILES, "mean", *(f"{name}_ok" for name in (*QUANTILES, "mean")))
 
@@ -106,7 +104,7 @@ def _of_stage(data: StageData) -> Iterator[BasedRow]:
 def _based(data: StageData, row: Row) -> BasedRow:
     metric, statistic, estimate = row
     basis: Basis | None = data.basis
-    if metric in OF_STREAMED_TOKENS:
+    if has_trait(metric, "of_streamed_tokens"):
         basis = data.tokens_basis("a_streamed_tokens_from")
     return metric, statistic, estimate, basis
 

@@ -10,8 +10,6 @@ from typing import Literal
 HELD_BACK_REASON = "drain_limit"
 """Why a request was not issued that an in-flight or rate limit kept back until the drain limit: its
 user waited and got nothing, so it has failed wherever time counts from `scheduled`."""
-FROM_SCHEDULED = frozenset({"ttft_scheduled_s", "e2e_scheduled_s"})
-"""Request-grain metrics in which a request that was kept back counts as +infinity."""
 
 COUNTED_OUTCOMES = ("ok", "error", "timeout", "throttled", "filtered")
 """Outcomes that a target is answerable for. The others (interrupted, not_issued, refused_by_budget) are left
@@ -34,11 +32,33 @@ FOREIGN_CPU_APART = 0.10
 
 Grain = Literal["attempt", "request", "event", "stage"]
 Better = Literal["lower", "higher", "neither"]
+Trait = Literal[
+    "from_scheduled",
+    "of_stream",
+    "of_client",
+    "per_token",
+    "of_streamed_tokens",
+    "with_p95",
+    "share",
+]
+"""What code has to know about a metric beyond its value:
+
+- from_scheduled: a request that was held back counts as infinite.
+- of_stream: an answer that does not come as a stream has none.
+- of_client: the client's own doing, so that a request which the target failed is no infinity.
+- per_token: tokens of different tokenizers are different units.
+- of_streamed_tokens: counts tokens by their text, and is no better than what counted them.
+- with_p95: a mean over readings, stored with their 95th percentile.
+- share: a share, written in per cent, though its name does not end in _fraction.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """name ends in the unit; sql gives one value a request (None: computed per stage)."""
+    """name ends in the unit; sql gives one value a request (None: computed per stage).
+
+    quantiles: the stage has percentiles and the mean of it; else one value.
+    """
 
     name: str
     title: str
@@ -50,6 +70,7 @@ class Metric:
     sql: str | None = None
     needs: tuple[str, ...] = ()
     quantiles: bool = False
+    traits: tuple[Trait, ...] = ()
 
 
 def _seconds(end: str, start: str) -> str:
@@ -76,6 +97,7 @@ METRICS: tuple[Metric, ...] = (
         _first("a.first_token_ns", "a.sent_ns"),
         ("first_token_ns", "sent_ns"),
         True,
+        traits=("of_stream",),
     ),
     Metric(
         "ttft_connect_s",
@@ -88,6 +110,7 @@ METRICS: tuple[Metric, ...] = (
         _first("a.first_token_ns", "coalesce(a.connect_started_ns, a.sent_ns)"),
         ("first_token_ns",),
         True,
+        traits=("of_stream",),
     ),
     Metric(
         "ttft_scheduled_s",
@@ -101,6 +124,10 @@ METRICS: tuple[Metric, ...] = (
         _first("a.first_token_ns", "r.scheduled_ns"),
         ("first_token_ns", "scheduled_ns"),
         True,
+        traits=(
+            "of_stream",
+            "from_scheduled",
+        ),
     ),
     Metric(
         "ttfa_s",
@@ -113,6 +140,7 @@ METRICS: tuple[Metric, ...] = (
         _first("a.first_answer_ns", "a.sent_ns"),
         ("first_answer_ns", "sent_ns"),
         True,
+        traits=("of_stream",),
     ),
     Metric(
         "itl_s",
@@ -125,6 +153,10 @@ METRICS: tuple[Metric, ...] = (
         None,
         ("event_gap_ns",),
         True,
+        traits=(
+            "of_stream",
+            "per_token",
+        ),
     ),
     Metric(
         "tpot_s",
@@ -141,6 +173,11 @@ METRICS: tuple[Metric, ...] = (
         "/ (a.streamed_tokens - a.event_tokens[1]) END",
         ("event_tokens",),
         True,
+        traits=(
+            "of_stream",
+            "per_token",
+            "of_streamed_tokens",
+        ),
     ),
     Metric(
         "e2e_s",
@@ -165,6 +202,7 @@ METRICS: tuple[Metric, ...] = (
         "CASE WHEN r.outcome = 'ok' THEN (a.ended_ns - r.scheduled_ns) / 1e9 END",
         ("ended_ns", "scheduled_ns"),
         True,
+        traits=("from_scheduled",),
     ),
     Metric(
         "pace_wait_s",
@@ -177,6 +215,7 @@ METRICS: tuple[Metric, ...] = (
         "r.pace_wait_ns / 1e9",
         (),
         True,
+        traits=("of_client",),
     ),
     Metric(
         "sched_lag_s",
@@ -189,6 +228,7 @@ METRICS: tuple[Metric, ...] = (
         "(f.sent_ns - r.scheduled_ns - r.pace_wait_ns) / 1e9",
         ("sent_ns", "scheduled_ns"),
         True,
+        traits=("of_client",),
     ),
     Metric(
         "throttle_wait_s",
@@ -216,6 +256,11 @@ METRICS: tuple[Metric, ...] = (
         "THEN (a.streamed_tokens - a.event_tokens[1]) * 1e9 / (a.last_token_ns - a.first_token_ns) END",
         ("event_tokens",),
         True,
+        traits=(
+            "of_stream",
+            "per_token",
+            "of_streamed_tokens",
+        ),
     ),
     Metric(
         "output_tps",
@@ -225,6 +270,10 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "streamed tokens whose arrival falls in the window / window",
         _OURS,
+        traits=(
+            "per_token",
+            "of_streamed_tokens",
+        ),
     ),
     Metric(
         "chars_per_s",
@@ -280,6 +329,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "failed / ended requests; one that was due and kept back until the drain limit has failed",
         _OURS,
+        traits=("share",),
     ),
     Metric(
         "throttle_rate",
@@ -289,6 +339,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "throttled / all attempts",
         _OURS,
+        traits=("share",),
     ),
     Metric(
         "stale_retries",
@@ -327,6 +378,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "share of the engine's KV cache in use by its own word, mean over the readings in the window",
         _OURS,
+        traits=("with_p95",),
     ),
     Metric(
         "engine_running",
@@ -437,6 +489,7 @@ METRICS: tuple[Metric, ...] = (
         "share of time with any kernel running (NVML): not occupancy; mean over the GPUs that the "
         "target uses, where that is known, else all of its host",
         _OURS,
+        traits=("with_p95",),
     ),
     Metric(
         "sm_active_fraction",
@@ -446,6 +499,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "share of cycles in which a streaming multiprocessor had a warp, mean over all of them (DCGM exporter)",
         _OURS,
+        traits=("with_p95",),
     ),
     Metric(
         "gpu_memory_used_bytes",
@@ -455,6 +509,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "mean over the window (NVML), added up over the same GPUs",
         _OURS,
+        traits=("with_p95",),
     ),
     Metric(
         "gpu_power_w",
@@ -464,6 +519,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "mean over the window (NVML), added up over the same GPUs",
         _OURS,
+        traits=("with_p95",),
     ),
     Metric(
         "energy_j",
@@ -520,6 +576,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "energy_j / streamed tokens arrived in the window",
         _OURS,
+        traits=("per_token",),
     ),
     Metric(
         "tokens_per_j",
@@ -529,6 +586,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "streamed tokens arrived in the window / energy_j",
         _OURS,
+        traits=("per_token",),
     ),
     Metric(
         "wh_per_1k_requests",
@@ -629,6 +687,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "cost_usd / billed output tokens of requests ended in the window x 1,000,000",
         _OURS,
+        traits=("per_token",),
     ),
     Metric(
         "usd_per_million_tokens",
@@ -638,6 +697,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "cost_usd / prompt and output tokens of requests ended in the window x 1,000,000",
         _OURS,
+        traits=("per_token",),
     ),
     Metric(
         "busy_fraction",
@@ -675,6 +735,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "usage_cost_usd / billed output tokens of requests ended in the window x 1,000,000",
         _OURS,
+        traits=("per_token",),
     ),
     Metric(
         "usage_usd_per_million_tokens",
@@ -684,6 +745,7 @@ METRICS: tuple[Metric, ...] = (
         "stage",
         "usage_cost_usd / prompt and output tokens of requests ended in the window x 1,000,000",
         _OURS,
+        traits=("per_token",),
     ),
     Metric(
         "marginal_usd_per_1k_requests",
@@ -725,6 +787,13 @@ METRICS: tuple[Metric, ...] = (
 )
 
 BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def has_trait(name: str, trait: Trait) -> bool:
+    """Whether the metric of that name has the trait; False for a name that is not in the table."""
+    return name in BY_NAME and trait in BY_NAME[name].traits
+
+
 REQUEST_METRICS: tuple[Metric, ...] = tuple(metric for metric in METRICS if metric.sql is not None)
 
 MEAN_FLOOR = 30

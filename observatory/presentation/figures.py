@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from observatory.core.floors import needs_text
-from observatory.core.metric import BY_NAME
+from observatory.core.metric import BY_NAME, has_trait
 from observatory.core.reasons import reason_words
 from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
@@ -25,7 +25,6 @@ STATISTICS = {
     "p99": "p99",
     "p999": "p99.9",
 }
-SHARES = frozenset({"error_rate", "throttle_rate", "goodput_fraction"})
 BASES = {
     "measured": "measured by an instrument or counted",
     "estimated": "estimated from a model of the hardware, not metered",
@@ -188,7 +187,7 @@ def write(value: float, unit: str, metric: str = "") -> str:
             return write_usd(value)
         case "%":
             return f"{_number(value * 100)} %"
-        case "1" if metric in SHARES or metric.endswith("_fraction"):
+        case "1" if has_trait(metric, "share") or metric.endswith("_fraction"):
             return f"{_number(value * 100)} %"
         case "1":
             return f"{value:.2f}"

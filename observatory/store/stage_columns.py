@@ -14,14 +14,6 @@ End = Literal["low", "high"]
 _UNIT_ENDINGS = ("_s", "_w", "_j", "_bytes", "_fraction", "_usd")
 INTERVAL_ENDING = "end of the 95 % interval"
 """Ends the comment of every column that is an interval's end."""
-_WITH_P95 = (
-    "kv_cache_fraction",
-    "gpu_util_fraction",
-    "sm_active_fraction",
-    "gpu_memory_used_bytes",
-    "gpu_power_w",
-)
-"""Sensor readings whose mean stands under the metric's own name, with a p95 beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,7 @@ def _columns_of(metric: Metric) -> Iterator[StageColumn]:
         what = f"{metric.title}{unit}: {metric.definition}"
         yield StageColumn(column_name(metric, "value"), metric, "value", "value", what)
         yield from _interval(metric, "value", metric.title + unit)
-        if metric.name in _WITH_P95:
+        if "with_p95" in metric.traits:
             what = f"{metric.title}{unit}: 95th percentile of the readings in the window"
             yield StageColumn(column_name(metric, "p95"), metric, "p95", "value", what)
         return

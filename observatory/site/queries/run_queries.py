@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from observatory.core.metric import FROM_SCHEDULED
+from observatory.core.metric import has_trait
 from observatory.core.private_folders import private_folder
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figures, Row, figure_of
@@ -219,7 +219,7 @@ def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
 
     The population of analysis.latencies, ascending, failures last.
     """
-    held_back = "held_back" if metric in FROM_SCHEDULED else "false"
+    held_back = "held_back" if has_trait(metric, "from_scheduled") else "false"
     return reader.frame(
         f"""
         SELECT stage, {metric} AS value FROM request_metrics

@@ -6,6 +6,7 @@ Invalid runs are left out and counted; everything that is drawn also stands in a
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from observatory.core.metric import has_trait
 from observatory.presentation.figures import Figure, Row
 from observatory.site.charts.drawing import Cell, Drawing, figure_cell
 from observatory.site.charts.energy import energy_chart
@@ -79,7 +80,6 @@ OF_A_MATRIX = (
     "This campaign is a matrix: its cells are compared over all blocks on a page of its own, and none "
     "is called the best. Here stands the last run of each cell alone."
 )
-PER_TOKEN = frozenset({"output_tps", "j_per_output_token", "tokens_per_j"})
 _LATENCY = (("ttft_s", "p50"), ("ttft_s", "p90"), ("e2e_s", "p50"), ("e2e_s", "p90"))
 _THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
 
@@ -333,7 +333,7 @@ def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Me
 def _cell(member: Member, figure: Figure) -> Cell:
     """A figure's cell; one that counts tokens names the tokenizer, since models cut text unlike."""
     cell = figure_cell(figure)
-    if figure.metric not in PER_TOKEN or not figure.drawable:
+    if not has_trait(figure.metric, "per_token") or not figure.drawable:
         return cell
     tokenizer = member.run["tokenizer"] or "unknown"
     return replace(cell, under="; ".join(filter(None, (cell.under, f"tokenizer: {tokenizer}"))))

@@ -6,22 +6,11 @@ A figure never stands without its basis, and a target without figures says why.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from observatory.core.metric import has_trait
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Cell, figure_cell
 from observatory.site.loads import Load
 from observatory.site.members import Member
-
-PER_TOKEN = frozenset(
-    {
-        "j_per_output_token",
-        "tokens_per_j",
-        "usd_per_million_output",
-        "usd_per_million_tokens",
-        "usage_usd_per_million_output",
-        "usage_usd_per_million_tokens",
-    }
-)
-"""Figures that mean little without the tokenizer's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +61,7 @@ def _cell(member: Member, figure: Figure) -> Cell:
     parts = [cell.under]
     if figure.drawable:
         parts.append(figure.scopes)
-        if figure.metric in PER_TOKEN:
+        if has_trait(figure.metric, "per_token"):
             parts.append(f"tokenizer: {member.run['tokenizer'] or 'unknown'}")
     under = "; ".join(part for part in parts if part)
     basis = figure.basis if figure.drawable else None

@@ -1,0 +1,64 @@
+"""A request's metric is one entry of METRICS: views, stage figures, docs and pages have it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.live.harness import Workspace
+from tests.live.product import add_line, copy_product
+
+pytestmark = pytest.mark.live
+
+ENTRY = """Metric(
+        "response_bytes",
+        "Size of a response",
+        "B",
+        "lower",
+        "request",
+        "bytes received of the final attempt",
+        _OURS,
+        "a.bytes_received",
+        ("bytes_received",),
+        True,
+    ),"""
+
+MARKERS = """<!-- begin metrics -->
+<!-- end metrics -->
+<!-- begin thresholds -->
+<!-- end thresholds -->
+"""
+
+
+def test_a_new_metric_needs_no_other_place(bare: Workspace) -> None:
+    product = copy_product(bare)
+    add_line(product / "core" / "metric.py", "METRICS: tuple[Metric, ...] = (", f"    {ENTRY}")
+    bare.measure(bare.emulated())
+
+    requests = bare.sql("""select r.response_bytes, a.bytes_received from request_metrics r
+        join attempts a on a.run_id = r.run_id and a.stage = r.stage and a.request = r.request
+        where a.final and r.outcome = 'ok' and r.clock_step is not true""")
+    assert requests
+    assert all(row["response_bytes"] == row["bytes_received"] > 0 for row in requests)
+
+    figures = bare.sql("select statistic, value from stage_metrics where metric = 'response_bytes'")
+    by_statistic = {row["statistic"]: row["value"] for row in figures}
+    assert by_statistic["mean"] > 0
+    (wide,) = bare.sql("select response_mean_bytes, response_p50_bytes from stage_summary")
+    assert wide["response_mean_bytes"] == by_statistic["mean"]
+    assert wide["response_p50_bytes"] == by_statistic["p50"]
+
+    page = bare.root / "metrics.md"
+    page.write_text(MARKERS)
+    command = [sys.executable, "-m", "observatory.analysis.metrics_page", str(page)]
+    subprocess.run(command, env=bare.environment, check=True)
+    assert "| `response_bytes` | request, distribution | bytes | lower | bytes received" in (
+        page.read_text()
+    )
+
+    bare.run("site", "build")
+    built = bare.root / "site" / "dist"
+    (run,) = (built / "runs").glob("*.html")
+    for path in (run, built / "methodology.html"):
+        assert "Size of a response" in path.read_text(), path.name
+    assert "response_p50_bytes" in (built / "schema.html").read_text()
