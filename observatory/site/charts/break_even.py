@@ -16,6 +16,7 @@ from observatory.site.charts.drawing import (
     KeyEntry,
     Record,
     Spec,
+    layered,
 )
 from observatory.site.target_styles import Look
 
@@ -150,15 +151,6 @@ def _spec(serve: Look, buy: Look, rows: list[Record], marks: list[Record]) -> Sp
         .mark_text(align="left", dx=4, dy=8, baseline="top", fontSize=11)
         .encode(x=at, y=TOP, text=alt.Text("what:N"))
     )
-    chart = alt.layer(
-        band,
-        served,
-        bought,
-        rule,
-        words,
-        width="container",
-        height=280,
-        description=f"Dollars a month against requests a day: {serve.label} served, {buy.label} bought.",
-        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-    )
-    return {**chart.to_dict(validate=False), "datasets": {COSTS: rows, MARKS: marks}}
+    alt_text = f"Dollars a month against requests a day: {serve.label} served, {buy.label} bought."
+    spec = layered([band, served, bought, rule, words], alt_text, height=280)
+    return {**spec, "datasets": {COSTS: rows, MARKS: marks}}

@@ -4,6 +4,7 @@ Also the look that all charts share. Colours are CSS variables, so that the styl
 light, dark and print.
 """
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -131,14 +132,38 @@ class Sheet:
 
     def finish(self, layers: Sequence[alt.Chart], alt_text: str, height: int = HEIGHT) -> Spec:
         """The specification, as wide as its container; alt_text is read to screen readers."""
-        chart = alt.layer(
-            *layers,
-            width="container",
-            height=height,
-            description=alt_text,
-            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-        )
-        return {**chart.to_dict(validate=False), "datasets": self._rows}
+        return {**layered(layers, alt_text, height), "datasets": self._rows}
+
+
+def layered(layers: Sequence[alt.Chart], alt_text: str, height: int) -> Spec:
+    """Return what `alt.layer` makes of these charts, without rows, as wide as its container.
+
+    alt.layer copies every layer several times, which costs more than all else of a page.
+    """
+    shared = all(layer.data is layers[0].data for layer in layers)
+    drawn = []
+    for layer in layers:
+        one = layer.to_dict(validate=False, context={"top_level": False, "datasets": {}})
+        data = one.pop("data")
+        drawn.append(one if shared else {"data": data, **one})
+    frame = _frame()
+    return {
+        "config": frame["config"],
+        "layer": drawn,
+        "autosize": {"contains": "padding", "type": "fit-x"},
+        **({"data": data} if shared else {}),
+        "description": alt_text,
+        "height": height,
+        "width": "container",
+        "$schema": frame["$schema"],
+    }
+
+
+@functools.cache
+def _frame() -> Spec:
+    """Return what Altair adds to every chart."""
+    frame: Spec = alt.layer().to_dict(validate=False)
+    return frame
 
 
 TOP = alt.YValue(0)  # type: ignore[no-untyped-call]  # Altair does not type it
