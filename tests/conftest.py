@@ -34,6 +34,8 @@ SLOW = {
 }
 """Modules that need no engine and together take longer than all others: they build sites, make databases or
 start load generators. `make test-fast` leaves them out, as it does single tests that are marked slow."""
+MADE_ONCE = {"whole"}
+"""Fixtures of a folder that one process makes for all of its tests; the others each process makes for itself."""
 SOAK_TIMES = 10
 """`--soak` multiplies the examples of each property by this."""
 
@@ -89,9 +91,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if (
             not grouped
             and isinstance(item, pytest.Function)
-            and (module := _shares_a_fixture(item))
+            and (sharers := _shares_a_fixture(item))
         ):
-            item.add_marker(pytest.mark.xdist_group(module))
+            item.add_marker(pytest.mark.xdist_group(sharers))
         if item.path in slow:
             item.add_marker(pytest.mark.slow)
     items.sort(key=_turn)
@@ -115,9 +117,12 @@ class GroupNames:
 
 
 def _shares_a_fixture(item: pytest.Function) -> str | None:
-    """The test's module, where it uses a fixture that its module makes once for several tests."""
+    """The test's module or folder, where it uses a fixture that this makes once for several tests."""
     module = item.nodeid.partition("::")[0]
-    for definitions in item._fixtureinfo.name2fixturedefs.values():
+    fixtures = item._fixtureinfo.name2fixturedefs
+    for name in MADE_ONCE & fixtures.keys():
+        return fixtures[name][-1].baseid
+    for definitions in fixtures.values():
         fixture = definitions[-1]
         if fixture.baseid == module and fixture.scope != "function":
             return module
