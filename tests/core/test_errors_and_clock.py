@@ -1,4 +1,4 @@
-"""Errors say where and what now; the anchor's arithmetic is exact."""
+"""Errors have the place and the fix; the anchor's arithmetic is exact."""
 
 import os
 import subprocess

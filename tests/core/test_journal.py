@@ -1,4 +1,4 @@
-"""The journal's frames: whole records come back, whatever the cut."""
+"""The journal's frames: whole records are read back, with any cut."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Order, nonces and the plan's identity: seeded, complete, and independent of how they are asked."""
+"""Order, nonces and the plan's identity: seeded, complete, and independent of the order of access."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a scenario may say of pages to scrape."""
+"""The pages to scrape in a scenario."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Units as people write them: known readings, refusals that say what is allowed, round trips."""
+"""Units as people write them: known readings, errors that name what is allowed, round trips."""
 
 import pytest
 from hypothesis import given

@@ -417,7 +417,7 @@ def _every(
 
 
 def test_repeats_of_a_slow_sensor_cover_no_time() -> None:
-    """Asked every 10 ms, changing every 100 ms: whole. Changing every 4 s: a gap, however often asked."""
+    """Read every 10 ms, changing every 100 ms: whole. Changing every 4 s: a gap, at any reading rate."""
     for period_s, joules, gap_s in ((0.1, 250 * 30, 0.1), (4.0, None, 30.0)):
         samples = [
             Sample(at, "nvml", "shared_host", "gpu0", "gpu_power_w", watts)
@@ -529,7 +529,7 @@ def test_a_slice_makes_its_gpu_the_targets_and_is_no_meter_of_its_own() -> None:
 
 
 def test_the_joules_of_a_gpu_that_is_divided_say_that_they_are_of_all_its_parts() -> None:
-    """Whoever is on the other slices need not be one of our processes."""
+    """Processes on the other slices need not be ours."""
     samples = _gpu("gpu0", 90, ENGINE)
     one = _series("nvml", "gpu0/mig0", "gpu_memory_used_bytes", lambda t: 1e9)
     other = _series("nvml", "gpu0/mig1", "gpu_memory_used_bytes", lambda t: 1e9)

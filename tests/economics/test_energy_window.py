@@ -120,7 +120,7 @@ def test_two_parts_add_up_to_the_whole(steps: list[tuple[int, float]], cuts: lis
 def test_a_constant_rate_gives_rate_times_time_or_null(
     times: list[int], low: int, high: int
 ) -> None:
-    """Whatever is missing: a value that is given is right, because the rest is taken at the mean."""
+    """With any reading missing: a value that is given is right, because the rest is taken at the mean."""
     readings = [(at, 7.0) for at in sorted(times)]
     amount = integrated(readings, low, high)
     if amount.value is None:

@@ -1,4 +1,4 @@
-"""Servers that the endpoint tests speak to: our emulator, and one that answers as a test says."""
+"""Servers for the endpoint tests: the emulator, and one with responses scripted by a test."""
 
 import contextlib
 import http.server
@@ -132,7 +132,7 @@ def scripted() -> Iterator[Scripted]:
 
 @pytest.fixture
 def no_ambient_openai(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take OPENAI_* variables of whoever runs the tests away."""
+    """Remove OPENAI_* variables from the environment."""
     for name in list(os.environ):
         if name.startswith("OPENAI_"):
             monkeypatch.delenv(name)

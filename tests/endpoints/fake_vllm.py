@@ -1,8 +1,8 @@
-"""Stands for vLLM where its processes matter and its answers do not: run as a script, standard library alone.
+"""A fake of vLLM for tests of its processes, not of its output: a script of the standard library alone.
 
 It takes `serve MODEL` with vLLM's flags, writes lines as vLLM 0.32 does, starts processes as it does (one
 in its session without an environment, as setproctitle leaves it; one that leaves the session too), and
-answers a fixed text. FAKE_VLLM says what goes wrong: hang, crash, stubborn, no-model, refuse,
+returns a fixed text. FAKE_VLLM sets the fault: hang, crash, stubborn, no-model, refuse,
 die-listing.
 """
 
@@ -26,7 +26,7 @@ def log(text, who="APIServer", level="INFO"):
 
 
 class Answer(BaseHTTPRequestHandler):
-    """The few pages that are asked for."""
+    """The few pages that are requested."""
 
     protocol_version = "HTTP/1.1"
     names: tuple[str, ...] = ()

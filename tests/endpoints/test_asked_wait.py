@@ -1,4 +1,4 @@
-"""The wait that a refusal asks for, in every spelling that services use; known answers."""
+"""The wait that a refusal requires, in every spelling that services use; known answers."""
 
 import json
 import time

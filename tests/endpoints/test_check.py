@@ -1,4 +1,4 @@
-"""What a check says of endpoints that are wrong, each against a small server that is so."""
+"""The errors of a check for faulty endpoints, each against a small server with that fault."""
 
 import contextlib
 import json
@@ -284,7 +284,7 @@ def test_nobody_there_and_no_such_name(tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def speaking(words: bytes | None) -> Iterator[int]:
-    """A server that says this to whoever connects and closes; None: it stays silent."""
+    """Run a server that sends these bytes to each client and closes; None: it stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []
 

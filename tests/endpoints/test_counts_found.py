@@ -570,7 +570,7 @@ def test_what_a_gateway_states_stands_in_columns_of_its_own() -> None:
             8,
         ),
         ({"input_tokens": 10, "output_tokens": 19, "cache_read_input_tokens": 0}, 10, 0, None),
-        # The total says which.
+        # The total decides.
         (
             {
                 "input_tokens": 10,

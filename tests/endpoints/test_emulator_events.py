@@ -200,7 +200,7 @@ def test_every_shape_carries_the_same_answer_in_the_same_time(
     assert all(step.gap_s >= 0 for step in steps)
     meets = bool(thinks) and not hidden and thinks is not None and thinks["meets_answer"]
     total = sum(step.gap_s for step in steps)
-    # The events that open the answer cost the first token's delay whatever they hold.
+    # The events that open the answer cost the first token's delay, with any content.
     most = 0.1 + (reasoning + tokens) * 0.01
     assert 0.1 <= total <= most + 1e-9 or meets
     if shape["answer"] == "text":

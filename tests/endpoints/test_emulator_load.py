@@ -1,5 +1,5 @@
 """The emulator under load, in simulated time: the knee where it was computed, speed that falls with
-the batch, drift, limits. Whoever waits is counted, nothing is timed by a wall clock."""
+the batch, drift, limits. Waiting requests are counted, nothing is timed by a wall clock."""
 
 import asyncio
 from collections.abc import Iterator

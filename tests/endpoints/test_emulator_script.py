@@ -1,4 +1,4 @@
-"""Faults as changes of a script: what has been said before each strikes, and how the answer ends."""
+"""Faults as changes of a script: the output before each fault, and how the answer ends."""
 
 import json
 from typing import Any

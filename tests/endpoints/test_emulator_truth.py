@@ -1,4 +1,4 @@
-"""The truth log and the emulator's own lateness: known quantiles, and lines that say what was sent."""
+"""The truth log and the emulator's own lateness: known quantiles, and lines with the sent bytes."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What becomes of responses whose framing is odd: read where HTTP says how, else refused in words."""
+"""Responses with odd framing: read where HTTP defines it, else refused with an error text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What headers say of limits: each provider's documented names and ways to write a reset."""
+"""Limits in headers: each provider's documented names and formats of a reset."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""llama.cpp itself, with the built-in model: it answers, it says why it cannot, it leaves nothing."""
+"""llama.cpp itself, with the built-in model: its responses, its errors, and nothing left behind."""
 
 import hashlib
 import http.client

@@ -32,7 +32,7 @@ esac
 
 
 class Bench(NamedTuple):
-    """The cache, and what was said."""
+    """The cache, and the progress messages."""
 
     cache: Path
     said: list[str]

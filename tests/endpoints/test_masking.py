@@ -1,4 +1,4 @@
-"""A secret is found in whatever form a server repeats it, and nothing else is touched."""
+"""A secret is found in every form in which a server repeats it, and nothing else is changed."""
 
 import base64
 from collections.abc import Callable

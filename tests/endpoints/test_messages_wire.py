@@ -182,7 +182,7 @@ def test_an_error_in_a_200_stream() -> None:
     )
     assert attempt.error_text == "Overloaded (overloaded_error)"
     assert got.text == "Hello!" and attempt.tokens.prompt == 25
-    # What message_start says of the output is no total of it.
+    # The output tokens of message_start are no total.
     assert (attempt.tokens.output, attempt.tokens.output_from) == (2, "events")
 
 

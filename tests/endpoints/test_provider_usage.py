@@ -1,6 +1,6 @@
 """How each provider of the catalogue counts tokens, by its documentation, and what becomes of it.
 
-Each usage object is written after the page named beside it. What is billed is checked a second time
+Each usage object follows the page named next to it. What is billed is checked a second time
 against genai-prices, which reads the same objects with its own mappings.
 """
 
@@ -40,7 +40,7 @@ USAGES: dict[str, tuple[str, dict[str, Any], tuple[int | None, ...]]] = {
         },
         (1010, 960, None, 11, None),
     ),
-    # docs.x.ai/docs/guides/reasoning: reasoning stands beside completion_tokens, in the total
+    # docs.x.ai/docs/guides/reasoning: reasoning is outside completion_tokens, in the total
     "x-ai": (
         "x-ai",
         {

@@ -1,4 +1,4 @@
-"""What is asked of a target before the load goes the load's way, through its proxy."""
+"""Requests to a target before the load take the load's route, through its proxy."""
 
 import ssl
 from collections.abc import Iterator

@@ -127,7 +127,7 @@ def test_the_documented_text_stream() -> None:
     assert (attempt.outcome, attempt.saw_done, attempt.finish_reason) == ("ok", True, "stop")
     assert got.text == "Hi there!"
     assert attempt.model_reported == "gpt-4.1-2025-04-14"
-    assert attempt.service_tier == "default"  # what served it, not what was asked
+    assert attempt.service_tier == "default"  # the tier that served it, not the requested one
     assert (tokens.prompt, tokens.cached, tokens.output, tokens.reasoning) == (37, 16, 4, 0)
     assert (tokens.cache_write, tokens.streamed, attempt.event_tokens) == (0, 3, [1, 1, 1])
     assert attempt.event_characters == [2, 6, 1]

@@ -34,12 +34,12 @@ class _Pages(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the tests look at what was asked."""
+        """Log nothing: the tests read the recorded requests."""
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[dict[str, Any]], tuple[str, list[str]]]]:
-    """A server with these pages; answers its base URL and the paths it is asked for."""
+    """Run a server with these pages; yield its base URL and the requested paths."""
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(pages: dict[str, Any]) -> tuple[str, list[str]]:

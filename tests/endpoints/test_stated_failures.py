@@ -1,4 +1,4 @@
-"""A failure that a server states in its stream is one, by whatever name and in whatever shape; text is never."""
+"""A failure that a server states in its stream is one, by any name and in any form; text never is."""
 
 from typing import Any
 

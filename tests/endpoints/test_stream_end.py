@@ -176,7 +176,7 @@ def test_of_a_line_without_end_no_more_than_an_event_is_kept() -> None:
 
 @pytest.mark.parametrize(("wire", "end"), CASES)
 def test_no_read_with_the_end_is_kept_unparsed(wire: WireName, end: bytes) -> None:
-    """Nor one that an end was cut in, so that its second part is looked at beside the first."""
+    """Nor one that an end was cut in, so that its second part is read together with the first."""
     keeps = keeps_of(wire)
 
     def kept(payload: bytes) -> bool:

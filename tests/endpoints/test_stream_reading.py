@@ -1,4 +1,4 @@
-"""The short way through a stream gives what the long way gives, whatever the events hold."""
+"""The fast path through a stream gives the result of the full one, for any events."""
 
 import json
 from collections.abc import Sequence

@@ -139,7 +139,7 @@ def test_adapters_are_served_and_asked_once(
 
 
 def ended(said: list[str], before: set[psutil.Process]) -> None:
-    """The end of the log was told, and nothing is left."""
+    """Assert that the end of the log was printed, and nothing is left."""
     assert any(line.startswith("v | ") for line in said)
     until = time.monotonic() + 5
     while set(psutil.Process().children(recursive=True)) - before and time.monotonic() < until:

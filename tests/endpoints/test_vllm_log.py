@@ -79,7 +79,7 @@ def test_what_its_flags_came_to() -> None:
     assert found["architecture"] == "LlamaForCausalLM"
     assert (found["kv_cache_tokens"], found["kv_cache_concurrency"]) == (46_592, 45.5)
     assert (found["kv_cache_gib"], found["weights_load_s"], found["init_s"]) == (1.0, 0.98, 79.14)
-    assert found["attention_backend"] is None  # the CPU build does not say
+    assert found["attention_backend"] is None  # not in the CPU build's log
 
 
 def test_lines_of_a_gpu() -> None:

@@ -1,4 +1,4 @@
-"""What the files of a model say: known headers, front matter, snapshots of a hub id."""
+"""The facts in a model's files: known headers, front matter, snapshots of a hub id."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What is asked on each wire: known bodies, the openai package's own types, and the nonce's place.
+"""The request bodies of each wire: known bodies, the openai package's own types, and the nonce's place.
 
 The Messages bodies follow platform.claude.com/docs/en/api/messages and /en/api/openai-sdk.
 """
@@ -307,7 +307,7 @@ def test_the_nonce_opens_what_is_asked_and_all_before_it_is_fixed(
     first = body.get("system") or body.get("messages", body.get("input"))[0]["content"]
     said = "".join(part["text"] for part in first) if isinstance(first, list) else first
     assert said == f"{NONCE.decode()}\n{text}"
-    # Nothing of this item stands before its nonce, so that no prefix can be the same by chance.
+    # Nothing of this item precedes its nonce, so that no prefix can be the same by chance.
     assert len(before) <= len(
         '{"messages":[{"role":"system","content":[{"type":"input_text","text":"'
     )

@@ -22,7 +22,7 @@ CORPUS = {
 
 
 def wire_in(name: str) -> WireName:
-    """The wire that a recording came by, which its name says unless it is OpenAI's."""
+    """Return the wire of a recording, which its name contains unless it is OpenAI's."""
     parts = name.split("-")
     return "messages" if "messages" in parts else "responses" if "responses" in parts else "openai"
 

@@ -110,7 +110,7 @@ def test_reasoning_that_usage_denies_is_reasoning_all_the_same() -> None:
     answer = fed(CORPUS["vllm-reasoning-stream.http"], [])
     attempt = answer.attempt
     assert answer.reasoning.startswith(" a whale is a fish but not a whale.")
-    assert attempt.tokens.reasoning == 0  # what usage said
+    assert attempt.tokens.reasoning == 0  # as in usage
     assert attempt.reasoning_characters == len(answer.reasoning)
     assert attempt.first_reasoning == attempt.first_token
     whole = fed(CORPUS["vllm-reasoning-whole.http"], [])
@@ -124,7 +124,7 @@ def test_tool_calls(name: str, wanted: tuple[str, int, str]) -> None:
     assert (answer.tool_text, attempt.tokens.output, attempt.finish_reason) == wanted
     assert (attempt.outcome, attempt.tool_calls, answer.text) == ("ok", 1, "")
     assert attempt.first_token is not None
-    # Usage bills more than came as text, and the split says that it is shared out.
+    # Usage bills more than the received text, and the split is marked as distributed.
     assert attempt.tokens.streamed_from == "characters"
 
 

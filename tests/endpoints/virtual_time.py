@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class FakeTransport(asyncio.Transport):
-    """Keeps what is written, with its virtual time; tells when a response has ended."""
+    """A transport that keeps written bytes with their virtual time and detects a response's end."""
 
     def __init__(self, loop: VirtualLoop, ended: Callable[[], None]) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class World:
     clients: int = 0
 
     def client(self, *, think_s: float = 0.0, max_tokens: int | None = None) -> "FakeTransport":
-        """A client that asks again and again; each question is another one."""
+        """Return a client that sends requests one after another; each has another prompt."""
         number = self.clients
         self.clients += 1
         count, sent = 0, 0.0

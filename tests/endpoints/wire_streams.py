@@ -27,7 +27,7 @@ def named(payload: dict[str, Any]) -> bytes:
 
 
 def delta(**fields: Any) -> dict[str, Any]:
-    """A chat chunk with that delta; finish_reason goes beside it."""
+    """Return a chat chunk with that delta; finish_reason goes next to it."""
     finish = fields.pop("finish_reason", None)
     choice = {"index": 0, "delta": fields, "finish_reason": finish}
     return {"id": "c-1", "model": "m-1", "choices": [choice]}

@@ -307,7 +307,7 @@ KNOWN: list[tuple[list[dict[str, Any]], list[str]]] = [
         [{"a": n, "b": n, "c": c} for n in (1, 2) for c in (1, 2)],
         ["a and b change together: neither's effect is known"],
     ),
-    (  # a level of a is split by b: what a does cannot be told from what b does
+    (  # a level of a is split by b: their effects cannot be separated
         [{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 2, "b": 3}],
         ["a and b change together: neither's effect is known"],
     ),

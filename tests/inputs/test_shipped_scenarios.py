@@ -40,7 +40,7 @@ ASKED_FOR = {
     "closed-apis",
 }
 PAID = {"closed-apis"}
-"""Those that need keys and spend money: they say so, and have a cap."""
+"""Those that need keys and spend money: their description states it, and they have a cap."""
 FREE = [name for name in NAMES if name not in PAID]
 SLOT_MARGIN = 60
 """Tokens that a template and the nonce may add to what the plan estimates."""

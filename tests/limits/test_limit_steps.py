@@ -112,7 +112,9 @@ def test_a_wide_answer_is_asked_for_again_more_often() -> None:
 
 def test_requests_of_the_token_probe_meet_the_token_limit() -> None:
     assert token_size(1e6, 200_000, None) == 1667
-    assert token_size(1e6, 200_000, 60) == 8000  # capped: requests are met first, and it is said
+    assert (
+        token_size(1e6, 200_000, 60) == 8000
+    )  # capped: the request limit is met first, and reported
     assert token_size(1e6, 20_000, 100) == 500
     assert token_size(1e6, None, None) == 2083
     assert token_size(1e6, 600, None) == 32

@@ -156,7 +156,7 @@ def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
-    """Wait for a condition; the test fails saying what never came."""
+    """Wait for a condition; fail the test with its name at the time limit."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, f"never came: {what}"

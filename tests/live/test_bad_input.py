@@ -1,4 +1,4 @@
-"""Bad input and refusing targets: one line that says whose fault, where, and what now."""
+"""Bad input and refusing targets: one line with the party at fault, the place, and the fix."""
 
 import http.server
 import threading

@@ -55,7 +55,7 @@ def closed(space: Workspace, users: int) -> str:
 
 
 def of(calibration: dict[str, Any], name: str) -> dict[str, Any]:
-    """A ceiling that says of itself what it may."""
+    """Return a ceiling by its name; assert that its level and bound agree."""
     ceiling: dict[str, Any] = calibration[name]
     assert ceiling["bound"] in ("exact", "at_least", "none")
     assert ceiling["limited_by"]
@@ -126,7 +126,7 @@ def test_more_connections_than_descriptors_are_refused_before_anything_starts(
             assert "Traceback" not in done.stderr
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
-            server.accept()  # nobody came
+            server.accept()  # no client connected
     assert not workspace.run_folders()
 
 

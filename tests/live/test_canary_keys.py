@@ -1,4 +1,4 @@
-"""A secret stands in the requests that we send and nowhere else, whichever provider it is for and whatever
+"""A secret is in the sent requests and nowhere else, for every provider and for everything that
 a server repeats: no manifest, log, journal, database, page, export, command line, hand-off or message."""
 
 from pathlib import Path

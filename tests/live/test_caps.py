@@ -1,6 +1,6 @@
-"""The cap, held by 64 streams at once against a service that says anything about what it bills.
+"""The cap, kept by 64 streams at once against a service that reports false usage.
 
-What was really generated stands in the emulator's own log; the cap is held against that.
+The really generated tokens are in the emulator's own log; the cap is compared with that.
 """
 
 import json
@@ -170,7 +170,7 @@ def test_a_service_that_ignores_its_limit_is_stopped_and_named(workspace: Worksp
     codes = {finding["code"]: finding for finding in facts["findings"]}
     assert codes["cap_exceeded"]["value"] == facts["spent"]["usd"] > CAP_USD
     assert facts["spent"]["overrun"] > 3
-    # What was open, and what fitted beside it before the first of them was read; nothing after that.
+    # The open requests, and those that fitted too before the first of them was read; nothing after that.
     assert 64 <= len(truth) <= 64 + 32
 
 
@@ -194,7 +194,7 @@ def test_a_quote_above_the_threshold_ends_without_a_yes(workspace: Workspace) ->
         [quoted] = said["quote"]["runs"]
         assert quoted["target"] == "bought" and quoted["usd"]["high"] == pytest.approx(0.02)
         out = workspace.run("run", "capped", "--yes", "--ask-above", "0", code=7)
-        # The address turned out to be an emulator, and the bill says so.
+        # The address was detected as an emulator, and the bill is marked.
         bill = r"quoted \$0\.0200, cost \$0\.0[12]\d+ \(emulated, nothing was paid\); counted against the caps"
         assert re.search(bill, out)
     assert billed_usd(truth) <= 0.02

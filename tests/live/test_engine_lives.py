@@ -1,4 +1,4 @@
-"""An engine at each point of its life, and whoever is killed then: no process of it is left, its port is free.
+"""An engine at each point of its life, and each process killed then: no process of it is left, its port is free.
 
 Most of it with a command that behaves as vLLM's processes do (tests/endpoints/fake_vllm.py), in a second or
 two; what only the real ones can show, with real vLLM and real llama.cpp.
@@ -118,7 +118,7 @@ class Life:
         return found
 
     def end(self, *codes: int) -> str:
-        """Wait for the run's end; answers what it said."""
+        """Wait for the run's end; return its output."""
         out, err = self.child.communicate(timeout=PATIENCE_S)
         assert self.child.returncode in codes, out + err
         return out + err
@@ -145,7 +145,7 @@ def marked(runner: int) -> list[int]:
 
 @pytest.fixture
 def fake(workspace: Workspace, fake_vllm: Path, folder: Path) -> Iterator[Any]:
-    """Start a run on the fake; wrong: what FAKE_VLLM says. Whatever is left is ended, by its id."""
+    """Start a run on the fake; wrong: the value of FAKE_VLLM. End every process that is left, by its id."""
     lives: list[Life] = []
 
     def begin(wrong: str = "", steady: str = "60s") -> Life:
@@ -270,7 +270,7 @@ def real_vllm() -> dict[str, Any]:
 
 @ONE_VLLM
 def test_real_vllm_is_measured_with_adapters_and_leaves_nothing(workspace: Workspace) -> None:
-    """The small model and two adapters, asked in turn; and a secret that must stay in its environment."""
+    """The small model and two adapters, used in turn; and a secret that must stay in its environment."""
     paths = ("smollm2-lora-standin-1", "smollm2-lora-standin-2")
     adapters = [{"name": path[-9:], "path": path} for path in paths]
     target = real_vllm()

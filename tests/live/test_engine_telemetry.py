@@ -1,4 +1,4 @@
-"""What real engines say of themselves in a run, held against what the client recorded.
+"""The metrics of real engines in a run, compared with the client's records.
 
 vLLM is skipped with its reason where it is not installed (benchmarks/peers/README.md).
 """

@@ -76,7 +76,7 @@ Rows = list[dict[str, Any]]
 
 
 class Met:
-    """One run: its rows, and what the emulator says that it did."""
+    """One run: its rows, and the emulator's log."""
 
     def __init__(self, rows: Rows, truth: Rows, manifest: dict[str, Any]) -> None:
         self.rows = rows
@@ -150,7 +150,7 @@ def test_the_partial_stream_is_kept(met: Met, fault: str) -> None:
         assert 1 <= kept <= 8
         assert len(row["event_gap_ns"]) == kept
         if fault != "garbage_event":
-            # Every token that was written before the fault stands in the row.
+            # Every token that was written before the fault is in the row.
             assert kept == said[row["provider_request_id"]]
 
 
@@ -230,7 +230,7 @@ def test_events_arrive_after_the_truth_log_says_that_they_were_written(met: Met)
 
 
 def test_a_profile_of_a_target_provokes_its_faults(tmp_path: Path) -> None:
-    """The same through a target of kind emulated, its profile by a path beside the scenario."""
+    """The same through a target of kind emulated, its profile by a path next to the scenario."""
     with open_workspace(tmp_path) as space:
         space.emulated(steady="2s")
         _replace_profile(space, "./refusing.yaml")

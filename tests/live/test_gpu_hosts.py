@@ -65,7 +65,7 @@ def driver(tmp_path: Path) -> Path:
 
 @contextmanager
 def speaking(command: list[str], **variables: str) -> Iterator[str]:
-    """The address that a child of ours says it serves at; it is ended with the block."""
+    """Start a child; yield the address that it prints; end it with the block."""
     child = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}
     )

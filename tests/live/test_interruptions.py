@@ -1,4 +1,4 @@
-"""Whatever dies, the records up to that moment are readable, marked, and no process is left.
+"""When any process dies, the records up to then are readable, marked, and no process is left.
 
 What a signal stops starts its own interpreter: the signal may come while a module is loading.
 """

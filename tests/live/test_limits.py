@@ -54,7 +54,7 @@ PROBES: dict[str, tuple[str, tuple[str, ...], float, str]] = {
 
 @pytest.fixture(scope="module")
 def spaces(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspace]]:
-    """A workspace for each probe, its target limited as PROBES says."""
+    """Yield a workspace for each probe, its target limited by PROBES."""
     with ExitStack() as stack:
         made = {}
         for name, (limits, _, _, _) in PROBES.items():

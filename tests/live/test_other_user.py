@@ -50,7 +50,7 @@ def theirs() -> Iterator[Path]:
 
 
 def typed(root: Path, *commands: str) -> list[tuple[int, str, str]]:
-    """Exit code, output and errors of each command, run by nobody."""
+    """Return exit code, output and errors of each command, run as the user `nobody`."""
     given = [[*words.split(" "), "--results", str(root / "results")] for words in commands]
     found = subprocess.run(
         [sys.executable, "-m", "tests.live.as_another_user", NOBODY],

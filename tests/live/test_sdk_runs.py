@@ -1,5 +1,5 @@
-"""`transport: lean` and `transport: sdk` on one emulator, beside its truth log: the same tokens and outcomes,
-one HTTP request for each that the plan asked, whatever went wrong with it."""
+"""`transport: lean` and `transport: sdk` on one emulator, compared with its truth log: the same tokens and outcomes,
+one HTTP request for each request of the plan, with any fault."""
 
 import json
 import re
@@ -53,7 +53,7 @@ Rows = list[dict[str, Any]]
 
 
 class Both:
-    """The rows of both runs, and what the emulator says that it did, by its id of each request."""
+    """The rows of both runs, and the emulator's log, by its id of each request."""
 
     def __init__(self, rows: Rows, truth: Rows, shown: str, printed: str) -> None:
         self.rows = rows

@@ -43,7 +43,7 @@ class Emulator:
         self.url = next(line.split()[-1] for line in lines if "base URL" in line)
 
     def answers(self) -> list[dict[str, Any]]:
-        """What the truth log says of the answers that it gave, after its end."""
+        """Return the truth log's entries of its answers, after its end."""
         self.child.send_signal(signal.SIGINT)
         self.child.communicate(timeout=PATIENCE_S)
         entries = [json.loads(line) for line in self.log.read_text().splitlines()]

@@ -67,7 +67,7 @@ def service(space: Workspace, limit: int) -> Iterator[str]:
 
 @dataclass
 class Met:
-    """A run: its requests, its tries, what the service says that it saw, and the view's row."""
+    """A run: its requests, its attempts, the service's own log, and the view's row."""
 
     requests: Rows
     attempts: Rows
@@ -117,7 +117,7 @@ def meet(root: Path, limit: int = LIMIT, processes: int = 1, **given: str) -> Me
 
 
 def waited_as_told(met: Met) -> None:
-    """No try came before the one before it had said."""
+    """Assert that no attempt was sent before the wait that the previous one required."""
     for before, after in zip(met.attempts, met.attempts[1:], strict=False):
         if after["attempt"]:
             assert before["outcome"] == "throttled"
@@ -200,7 +200,7 @@ def test_paced_as_learnt_in_an_open_loop_nothing_is_refused(tmp_path: Path) -> N
 
 
 def test_paced_above_the_limit_is_obeyed_and_noted(tmp_path: Path) -> None:
-    """The service allows 30; the client was told 3,000."""
+    """The service allows 30; the client is configured with 3,000."""
     throttling = "{policy: pace, requests_per_minute: 3000, max_attempts: 100, max_wait: 2min}"
     met = meet(tmp_path, limit=30, throttling=throttling)
     met.adds_up()
@@ -210,7 +210,7 @@ def test_paced_above_the_limit_is_obeyed_and_noted(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_while_all_wait_ends_them_at_once(tmp_path: Path) -> None:
-    """One request a minute: all but the first are told to come back in a minute."""
+    """One request a minute: all but the first get a Retry-After of a minute."""
     with open_workspace(tmp_path) as space, service(space, 1) as url:
         given = {**CLOSED, "steady": "100s"}
         space.write("limited", SCENARIO.format(**given, url=url, processes=1, throttling=PATIENT))

@@ -1,5 +1,5 @@
 """The Messages and Responses wires through the real command, against the emulator's truth log and
-against a real llama.cpp, which serves both beside its chats."""
+against a real llama.cpp, which serves both in addition to its chats."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The scorers on references that nobody here wrote: GSM8K's answers and BANKING77's labels."""
+"""The scorers on references from outside: GSM8K's answers and BANKING77's labels."""
 
 import json
 from itertools import pairwise

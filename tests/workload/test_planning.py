@@ -1,4 +1,4 @@
-"""Plans: reproducible, cold where they say so, bounded; bodies as they will be sent."""
+"""Plans: reproducible, cold where configured, bounded; bodies as they will be sent."""
 
 import hashlib
 import json

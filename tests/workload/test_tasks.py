@@ -176,7 +176,7 @@ def test_the_named_line_is_the_wrong_one(line: TaskLine) -> None:
     assert holds("\n".join(code), line.check)
 
 
-DERIVED = {  # fields whose value is inferred from the text and does not stand in it
+DERIVED = {  # fields whose value is inferred from the text and is not in it
     "rooms", "bar_used", "checked_bags", "winner", "closed_on", "crashes_fixed", "currency",
     "osprey", "seat", "guests", "vegetarian", "present",
 }  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def record(address: str, path: str, name: str, body: str | None) -> Path:
-    """Ask once, on a connection that closes after the answer; write what was read to NAME.http."""
+    """Send one request, on a connection that closes after the response; write the response to NAME.http."""
     host, _, port = address.rpartition(":")
     text = (body or "").encode()
     head = [

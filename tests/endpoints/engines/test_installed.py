@@ -1,4 +1,4 @@
-"""Which installed engine a requirement means, what it is called, and what is told where none does."""
+"""The installed engine of a requirement, its name, and the error without one."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/providers.md holds what the catalogue says, and the command tells the same."""
+"""docs/providers.md and the command show the catalogue."""
 
 import json
 from pathlib import Path

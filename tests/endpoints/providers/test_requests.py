@@ -1,7 +1,7 @@
-"""What leaves for a small chat, provider by provider and wire by wire: goldens, held against each API.
+"""The request of a small chat for each provider and wire: goldens, compared with each API.
 
 A golden is what `observatory target check NAME --show` prints, for a prompt with a system message, a
-temperature and a seed. OBSERVATORY_WRITE_GOLDENS=1 writes them anew: read the difference against the
+temperature and a seed. OBSERVATORY_WRITE_GOLDENS=1 rewrites them: compare the difference with the
 provider's pages (docs/providers.md) before it is kept.
 """
 
@@ -48,8 +48,8 @@ ITEM = PlanItem(
 
 
 def target_of(provider: Provider, word: WireWord) -> ApiTarget:
-    """The provider's example model, asked for the last of what it documents of effort and tier; no
-    effort by Messages, which takes no temperature beside it."""
+    """Return the provider's example model with the last documented effort and tier; no
+    effort by Messages, which takes no temperature with it."""
     offer = provider.wires[word]
     effort = offer.efforts[-1] if offer.efforts and word != "messages" else None
     return ApiTarget(
