@@ -1,4 +1,4 @@
-"""The `observatory` command: puts the verbs together and turns errors into lines and exit codes."""
+"""The `observatory` command: runs a verb and turns errors into lines and exit codes."""
 
 import signal
 import sys
@@ -7,35 +7,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from observatory.cli import (
-    breakeven,
-    calibrate,
-    cost,
-    doctor,
-    emulate,
-    engine,
-    export,
-    init,
-    limits,
-    model,
-    prices,
-    probe,
-    rebuild,
-    run,
-    runs,
-    scenario,
-    schema,
-    site,
-    sql,
-    target,
-)
 from observatory.cli.console import echo, install_streams, lost_output
 from observatory.cli.faults import check_address_space, environment_fault
+from observatory.cli.verbs import VerbGroup
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.processes import leave_no_core_dumps
 
 app = typer.Typer(
     name="observatory",
+    cls=VerbGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -60,28 +40,6 @@ def options(
     ] = False,
 ) -> None:
     """Measure self-hosted inference engines and closed APIs with one instrument."""
-
-
-app.command()(init.init)
-app.command()(doctor.doctor)
-app.command()(calibrate.calibrate)
-app.add_typer(scenario.app, name="scenario")
-app.command()(run.run)
-app.command()(limits.limits)
-app.add_typer(runs.app, name="runs")
-app.command()(sql.sql)
-app.command()(schema.schema)
-app.command()(export.export)
-app.command()(cost.cost)
-app.command()(breakeven.breakeven)
-app.add_typer(site.app, name="site")
-app.command()(rebuild.rebuild)
-app.add_typer(target.app, name="target")
-app.command()(emulate.emulate)
-app.add_typer(engine.app, name="engine")
-app.add_typer(prices.app, name="prices")
-app.command()(probe.probe)
-app.add_typer(model.app, name="model")
 
 
 _MEASURING = ("run", "limits", "calibrate")
