@@ -24,12 +24,16 @@ def start_sensors(sitting: Sitting, open_things: ExitStack) -> SamplerHandle:
         for member in sitting.members
         if (url := member.target.engine_page) not in (None, BESIDE_API)
     }
+    aliases = {
+        f"engine:{member.target.name}": member.target.metric_aliases for member in sitting.members
+    }
     sampler = start_sampler(
         campaign.folder,
         sitting.anchor,
         campaign.request.scenario.telemetry,
         told,
         engine_pages=pages,
+        engine_aliases=aliases,
         wait=False,
     )
     open_things.callback(sampler.stop)

@@ -59,6 +59,8 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     links: bool = False
     engine_pages: dict[str, str] = {}
     """Role -> its page, where that does not lie beside its API."""
+    engine_aliases: dict[str, dict[str, str]] = {}
+    """Role -> series of its page -> the name of engine_names that each is read as."""
     dcgm: str | None = None
     prometheus: list[ScrapedPage] = []
     probes: list[ProbeAddress] = []

@@ -110,6 +110,7 @@ def start_sampler(
     engines: Mapping[str, Connection] | None = None,
     *,
     engine_pages: Mapping[str, str] | None = None,
+    engine_aliases: Mapping[str, Mapping[str, str]] | None = None,
     wait: bool = True,
 ) -> SamplerHandle:
     """Start it and, unless told not to, wait for its first reading.
@@ -119,7 +120,8 @@ def start_sampler(
     the GPUs' sensors must not fall into the load.
 
     engines: by role, the targets that are asked what they say of themselves. engine_pages: where
-    such a page does not lie beside the target's API, its URL.
+    such a page does not lie beside the target's API, its URL. engine_aliases: series of that page -> the
+    name of engine_names that each is read as, for an engine that the table does not have.
 
     Call from the main thread: the kernel ends the sampler with the thread that started it.
     """
@@ -127,6 +129,8 @@ def start_sampler(
     folder = folder.resolve()
     write_watch(folder / WATCH_FILE, {})
     config = _config(folder, anchor, telemetry, dict(engines or {}), dict(engine_pages or {}))
+    aliases = {role: dict(names) for role, names in (engine_aliases or {}).items() if names}
+    config = msgspec.structs.replace(config, engine_aliases=aliases)
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))
     with (folder / "sampler.log").open("wb") as log:

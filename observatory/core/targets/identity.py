@@ -125,9 +125,9 @@ class TargetIdentity(HttpOptions):
     """Whether its engine comes with the observatory's own packages, so that its version names its build."""
     keeps_log: ClassVar[bool] = True
     """Whether a log of the engine lies in the run's folder where the observatory started it."""
-    metric_names: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Metric of ours -> the engine's names for it on its Prometheus page, newest first, where
-    telemetry's own table (sensors.engine_names) does not have them."""
+    metric_aliases: ClassVar[dict[str, str]] = {}
+    """Series of the engine's Prometheus page -> a name of telemetry.sensors.engine_names with the same
+    meaning, for an engine whose own names that table does not have."""
 
     @property
     def runs_here(self) -> bool:

@@ -5,7 +5,8 @@ reading; a server without such a page gives no samples, because there is nothing
 """
 
 import http.client
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers
@@ -27,17 +28,26 @@ class EngineSensor:
     """The metrics of engine_names.VOCABULARY, of one target.
 
     url: its page where that does not lie beside its API. One that was named is asked all along, and
-    `up` = 0 says where it cannot be read.
+    `up` = 0 says where it cannot be read. aliases: series of its page -> the name of engine_names that
+    each is read as.
     """
 
     name = "engine"
     settles_s = 0.1
     """An engine may count a request some milliseconds after it has sent its last token."""
 
-    def __init__(self, role: str, connection: Connection, url: str | None = None) -> None:
+    def __init__(
+        self,
+        role: str,
+        connection: Connection,
+        url: str | None = None,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         self._role = role
         self._connection = connection
         self._url = url
+        self._aliases = dict(aliases or {})
+        self._wanted = NAMES | EVIDENCE | self._aliases.keys()
         self._scrape: Scrape | None = None
         self._offered: bool | None = None if url is None else True
         self._restarts = Restarts()
@@ -49,7 +59,7 @@ class EngineSensor:
             return []
         try:
             self._scrape = self._scrape or self._opened()
-            series = list(read_page(self._scrape.page(), (NAMES | EVIDENCE).__contains__))
+            series = self._named(read_page(self._scrape.page(), self._wanted.__contains__))
         except (OSError, http.client.HTTPException, ValueError) as error:
             if self._offered:
                 return [self._down(now, str(error) or type(error).__name__)]
@@ -66,6 +76,13 @@ class EngineSensor:
             return self._samples(now, series)
         except ValueError as error:
             return [self._down(now, str(error))]
+
+    def _named(self, series: Iterable[Series]) -> list[Series]:
+        """The series by the names of engine_names."""
+        return [
+            replace(one, name=self._aliases[one.name]) if one.name in self._aliases else one
+            for one in series
+        ]
 
     def _is_put_off(self) -> bool:
         self._put_off -= 1

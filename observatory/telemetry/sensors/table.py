@@ -61,7 +61,12 @@ SENSORS: tuple[SensorEntry, ...] = (
         "engine's /metrics",
         "the engine's own counts (running requests, KV cache, queue, tokens)",
         in_run=lambda run: [
-            EngineSensor(role, connection, run.config.engine_pages.get(role))
+            EngineSensor(
+                role,
+                connection,
+                run.config.engine_pages.get(role),
+                run.config.engine_aliases.get(role),
+            )
             for role, connection in run.config.engines.items()
         ],
     ),
