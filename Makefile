@@ -36,7 +36,7 @@ check: $(VENV)/.ready-dev  ## Static checks: format, lint, types, import contrac
 
 pictures: $(VENV)/.ready-dev  ## Make the README's pictures from the last run in results/.
 	@./.ci/browser
-	@$(BIN)/python docs/pictures.py
+	@$(BIN)/python tools/pictures.py
 
 lock: $(VENV)/.ready-dev  ## Resolve the locked requirements again.
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q pyproject.toml --group build -o requirements.lock

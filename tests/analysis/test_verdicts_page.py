@@ -22,7 +22,9 @@ NO_CODE = {"clean", "held_back", "warm_cache"}
 
 @pytest.fixture(scope="module")
 def provoke() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("provoke_page", DOCS / "provoke.py")
+    spec = importlib.util.spec_from_file_location(
+        "provoke_page", DOCS.parent / "tools" / "provoke.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -32,7 +34,7 @@ def provoke() -> ModuleType:
 
 
 def test_the_table_is_current(provoke: ModuleType) -> None:
-    assert provoke.filled(PAGE) == PAGE, "run python docs/provoke.py --page docs/verdicts.md"
+    assert provoke.filled(PAGE) == PAGE, "run python tools/provoke.py --page docs/verdicts.md"
 
 
 def test_every_code_has_a_provocation_and_a_section(provoke: ModuleType) -> None:

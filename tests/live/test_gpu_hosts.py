@@ -22,7 +22,7 @@ pytestmark = pytest.mark.live
 TOKEN = "a-token-of-the-test"
 SECONDS, STEP_S = 600, 0.2
 POWERS_W = (249.0, 250.0, 251.0)
-SERVICE = Path(__file__).parents[2] / "docs" / "small_service.py"
+SERVICE = Path(__file__).parents[2] / "tools" / "small_service.py"
 SCENARIO = """
 name: hosted
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 8, cache: natural}}

@@ -52,7 +52,7 @@ TRIES = 3
 
 
 def _provoke() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("provoke", ROOT / "docs" / "provoke.py")
+    spec = importlib.util.spec_from_file_location("provoke", ROOT / "tools" / "provoke.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

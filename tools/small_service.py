@@ -1,7 +1,7 @@
-"""A small streaming service on loopback that is nobody's emulator: `python docs/small_service.py [LOOPS [FAULT]]`.
+"""A small streaming service on loopback that is nobody's emulator: `python tools/small_service.py [LOOPS [FAULT]]`.
 
 It prints its base URL and serves until it is ended; LOOPS processes of its own compute all the while.
-docs/provoke.py measures it where a code is not about emulated targets. FAULT is one of:
+tools/provoke.py measures it where a code is not about emulated targets. FAULT is one of:
 
 - `whole`: it ignores `stream: true` and answers with one JSON document;
 - `burst`: it writes its events at once, at the end, as through a proxy that buffers;

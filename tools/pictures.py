@@ -27,7 +27,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-HERE = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def main() -> None:
@@ -52,11 +52,11 @@ def main() -> None:
         chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
         page = chromium.new_page(viewport={"width": 1280, "height": 1600})
         page.goto(drawn.as_uri())
-        page.locator("svg").first.screenshot(path=HERE / "terminal.png")
+        page.locator("svg").first.screenshot(path=DOCS / "terminal.png")
         page.goto((site / "index.html").as_uri())
         page.wait_for_selector("svg")
         page.wait_for_timeout(1000)
-        page.screenshot(path=HERE / "overview.png")
+        page.screenshot(path=DOCS / "overview.png")
         chromium.close()
     print("docs/terminal.png and docs/overview.png are made")
 

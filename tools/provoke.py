@@ -1,8 +1,8 @@
-"""Provokes one code of a run's verdict and no other: `python docs/provoke.py CODE [--results DIR]`.
+"""Provokes one code of a run's verdict and no other: `python tools/provoke.py CODE [--results DIR]`.
 
 Every provocation is a scenario of scenarios/verdicts run by the real command; where the service
 alone cannot do it, something is done from outside while it runs, to the processes of that run only.
-`python docs/provoke.py` lists them; docs/verdicts.md explains the codes.
+`python tools/provoke.py` lists them; docs/verdicts.md explains the codes.
 """
 
 import argparse
@@ -322,7 +322,7 @@ class Provocation:
 
     alter changes the journals of the stage before they are sealed, and nothing else of the run.
     prepare makes a changed copy of the scenario; served: on a service of its own on this host, with the
-    fault of that name (docs/small_service.py); busy: which itself computes on all cores; neighbour: other
+    fault of that name (tools/small_service.py); busy: which itself computes on all cores; neighbour: other
     work does.
     probed: the command of a probe that the run reads, as if it were on another host.
     """
@@ -341,7 +341,7 @@ class Provocation:
     def command(self, code: str) -> str:
         """The one command: the tool's own where nothing needs to be done from outside."""
         if self.hurt or self.alter or self.prepare or self.served or self.probed:
-            return f"python docs/provoke.py {code}"
+            return f"python tools/provoke.py {code}"
         return " ".join(
             ["observatory run", f"scenarios/verdicts/{self.scenario}.yaml", *self.arguments]
         )

@@ -1,4 +1,4 @@
-"""A probe whose GPU says what cannot be: 95 kW under a limit of 700 W. Used by docs/provoke.py.
+"""A probe whose GPU says what cannot be: 95 kW under a limit of 700 W. Used by tools/provoke.py.
 
 It speaks what `observatory probe` speaks, on loopback, and prints where; nothing of it is real.
 """
