@@ -1,6 +1,6 @@
-"""`python -m benchmarks.answer_path`: what one answer costs a load worker, counted and not timed.
+"""`python -m benchmarks.answer_path`: the cost of one answer in a load worker, counted and not timed.
 
-One simulated user asks the truth server again and again, in this process, with the worker's own loop,
+One virtual user sends requests to the truth server, in this process, with the worker's own loop,
 transport, decoder and journal. Python counts the bytecodes and calls; the figures hardly depend on the clock
 or on what else the machine does: what the loop does each time that it wakes up is left out, and the cheapest of some blocks counts. C code between two calls is not seen:
 the ceiling measure times that.

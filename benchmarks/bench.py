@@ -57,7 +57,7 @@ class Bench:
 
 
 def loaded(run: ClientRun, log: TruthLog) -> dict[str, Any]:
-    """How loaded and how disturbed both sides were: stands beside the figures of every run."""
+    """Return how loaded and how disturbed both sides were, for the figures of every run."""
     cost = worker_cost(run.ticks, run.window)
     return {
         **{f"worker_{name}": value for name, value in asdict(cost).items()},

@@ -22,7 +22,7 @@ from benchmarks.machine import cpu_times, started_on
 from observatory.core.errors import EnvironmentFailed
 
 _MEASURED = (0, 3, 7)
-"""Exit codes of a run that was measured to its end, or to its budget's, whatever its verdict."""
+"""Exit codes of a run that was measured to its end, or to its budget's, with any verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Load:
     transport: str = "lean"
 
     def scenario(self) -> dict[str, Any]:
-        """The scenario file's content: everything that is not said has the product's default."""
+        """Return the scenario file's content: everything that is not set has the product's default."""
         level = {"concurrency": self.users} if self.users else {"rate": f"{self.rate_per_s:g}/s"}
         arrivals: dict[str, Any] = {"kind": self.arrivals}
         if self.users is None:
@@ -111,7 +111,7 @@ def run_observatory(
     server_cpu: Callable[[], float],
     beside: Callable[[int, threading.Event], None] | None = None,
 ) -> ClientRun:
-    """`observatory run` to its end. EnvironmentFailed where it was not measured to its end.
+    """Run `observatory run` to its end. Raise EnvironmentFailed where it was not measured to its end.
 
     beside runs in a thread of its own meanwhile, with the command's pid and an event that is set when
     the command has ended.

@@ -211,7 +211,7 @@ def _outside(cells: list[Cell]) -> Iterator[str]:
 
 
 def pooled(cells: list[Cell], n: int) -> float:
-    """The coverage over all intervals of a size, whatever their cell."""
+    """Return the coverage over all intervals of a size, of all cells."""
     mine = [cell for cell in cells if cell.n == n]
     return sum(cell.held for cell in mine) / max(1, sum(cell.shown for cell in mine))
 

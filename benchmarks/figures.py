@@ -29,7 +29,7 @@ def percentile(values: ArrayLike, share: float) -> float:
 
 
 def spread(errors_ns: NDArray[np.int64]) -> Spread:
-    """How large errors are, whatever their sign."""
+    """Return how large errors are, without their sign."""
     ordered = np.sort(np.abs(errors_ns).ravel())
     if not ordered.size:
         return Spread(0, math.nan, math.nan, math.nan)

@@ -1,9 +1,9 @@
 """What other work on the machine does to an engine and to a client: the evidence for `foreign_cpu`.
 
 `python -m benchmarks.foreign_cpu [--target engine|engine-2|client ...] [--cores 0 0.25 0.5 1 2]` runs the
-tool beside busy loops that use so many cores, each in a session of its own, and prints one row a run: the
-foreign share that the samples show, and what became of throughput and of the client's times. Other work
-that happens to be there is part of the measured share. docs/verdicts.md has the table that came of it.
+tool next to busy loops that use so many cores, each in a session of its own, and prints one row a run: the
+foreign share in the samples, throughput and the client's times. Other work
+on the machine is part of the measured share. docs/verdicts.md has the resulting table.
 """
 
 import argparse
@@ -81,7 +81,7 @@ TARGETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run. Cores on average; times of the client against what the emulated service was told."""
+    """One run. Cores on average; times of the client against those set for the emulated service."""
 
     target: str
     stress: float
@@ -116,7 +116,7 @@ def main() -> None:
 
 
 def measure(target: str, cores: float) -> Row:
-    """One run beside busy loops on `cores` cores in all."""
+    """Measure one run next to busy loops on `cores` cores in all."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foreign-")))
         path = folder / "beside.yaml"

@@ -21,8 +21,8 @@ class Joined:
 
     read_ns, arrived_ns, sent_ns, scheduled_ns: (n,). written_ns, seen_ns, shared: (n, k). steady: (n,)
     whether it was scheduled in the steady window. recorded: answers that the client calls whole.
-    served: requests that the server read. unmatched: whole answers that the log does not know, or knows
-    with another number of tokens. shared: the client said that the event's stamp is another's.
+    served: requests that the server read. unmatched: whole answers that are not in the log, or there
+    with another number of tokens. shared: the client marked the event's stamp as another's.
     """
 
     read_ns: Instants
@@ -110,7 +110,7 @@ def join(
 
 
 def _places(known: Instants, asked: Instants) -> tuple[Instants, NDArray[np.bool_]]:
-    """Where each asked number stands among the known, ascending ones; and whether it does."""
+    """Return each number's place among the known, ascending ones; and whether it is there."""
     if not known.size:
         return np.zeros(asked.size, dtype=np.int64), np.zeros(asked.size, dtype=np.bool_)
     places = np.minimum(np.searchsorted(known, asked), known.size - 1)

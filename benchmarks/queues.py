@@ -168,7 +168,7 @@ class Model:
     simulate: Callable[[np.random.Generator, int, int], Windows]
     truth: Truth
     independent: bool = False
-    """Whether a request's duration says nothing of another's."""
+    """Whether the requests' durations are independent."""
 
 
 def _mm1(load: float) -> Model:

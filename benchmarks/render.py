@@ -25,7 +25,7 @@ def render(out: Path = OUT, page: Path = PAGE) -> None:
 
 
 def fill(text: str, found: list[Measurement]) -> str:
-    """The page's text with its tables made anew."""
+    """Return the page's text with its tables replaced."""
     for name, block in BLOCKS.items():
         begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
         if begin not in text or end not in text:

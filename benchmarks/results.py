@@ -13,8 +13,8 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A number to reach: at least `low`, at most `high`. measured is None or NaN where it could not be
-    had; note says why, or how."""
+    """A number to reach: at least `low`, at most `high`. measured is None or NaN where it is not
+    available; note has the reason, or the method."""
 
     what: str
     measured: float | None

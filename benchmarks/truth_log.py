@@ -1,4 +1,4 @@
-"""Reads the truth server's binary log (truth_server.c says what its records mean).
+"""Read the truth server's binary log (truth_server.c defines its records).
 
 Pure: bytes in, arrays out. Instants are CLOCK_REALTIME in nanoseconds.
 """

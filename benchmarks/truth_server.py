@@ -25,10 +25,10 @@ FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When the server speaks, microseconds; coalesce: a whole stream in one write.
+    """When the server writes, microseconds; coalesce: a whole stream in one write.
 
     stamp_arrivals: the kernel's stamp of each request is logged. It makes Linux stamp every packet, so a
-    client that failed to ask for stamps itself would not be found out.
+    client that does not enable stamps itself would not be detected.
     """
 
     ttft_us: int
@@ -40,7 +40,7 @@ class Schedule:
 
 @dataclass(slots=True)
 class TruthServer:
-    """A running server; its `log` may be asked once it has ended."""
+    """A running server; its `log` may be read once it has ended."""
 
     port: int
     process: psutil.Process

@@ -76,7 +76,7 @@ for arguments in json.loads(sys.argv[1]):
 
 @dataclass
 class Found:
-    """Where a secret stands: the place, and in which encoding."""
+    """Where a secret was found: the place, and in which encoding."""
 
     hits: list[str] = field(default_factory=list)
     places: int = 0
@@ -243,7 +243,7 @@ def search(root: Path, *, store_text: bool = True) -> tuple[Found, set[str]]:
 
 
 def main() -> int:
-    """Print every place in which a secret stands; exit code 1 where there is one."""
+    """Print every place in which a secret was found; exit code 1 where there is one."""
     parser = argparse.ArgumentParser(prog="python -m tools.canaries", description=__doc__)
     parser.add_argument("--keep", type=Path, help="an empty folder to work in, and to leave there")
     arguments = parser.parse_args()

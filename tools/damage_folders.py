@@ -1,8 +1,8 @@
-"""Damages sealed run folders in many ways and shows what the verbs that read them do.
+"""Damage sealed run folders in many ways and show what the verbs that read them do.
 
 `python -m tools.damage_folders [--only NAME ...] [--json FILE]`. Each way damages a copy of one measured run
-that lies beside an intact one, then gives `rebuild`, `runs list` and `site build`. A verb is at fault where it
-hangs, ends with a trace, or loses the intact run; whether its words name the damaged folder is shown.
+next to an intact one, then runs `rebuild`, `runs list` and `site build`. A verb is at fault where it
+hangs, ends with a trace, or loses the intact run; whether its messages name the damaged folder is shown.
 docs/reliability.md has the table. Exit code: 0 no verb is at fault, 1 one is.
 """
 

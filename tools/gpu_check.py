@@ -247,7 +247,7 @@ def _read(phase: Phase, readers: Readers, seconds: float, interval_s: float) -> 
 
 
 def _smi() -> list[list[float | None]]:
-    """What nvidia-smi says now, a row a GPU; none where it is missing or fails."""
+    """Return nvidia-smi's current values, a row per GPU; none where it is missing or fails."""
     if shutil.which("nvidia-smi") is None:
         return []
     with suppress(OSError, subprocess.SubprocessError):
@@ -271,7 +271,7 @@ def _number(text: str) -> float | None:
 
 @contextmanager
 def _load(name: str, python: str, phase: Phase) -> Iterator[None]:
-    """The phase's load beside the block; a note where it cannot be made."""
+    """Run the phase's load during the block; print a note where it cannot be made."""
     if name not in LOADS:
         yield
         return

@@ -92,7 +92,7 @@ def refused(status: str, body: bytes = b"", headers: bytes = b"") -> bytes:
 
 
 def _ok(name: str, *parts: Part, ending: Ending = "hold", text: str = "text") -> Mode:
-    """A whole answer, whatever its server does afterwards; its user does not wait for that."""
+    """Return a mode with a whole answer and any behaviour of its server afterwards; its user does not wait for that."""
     return Mode(name, parts, "ok", None, text, ending, most_s=3.0)
 
 

@@ -172,7 +172,7 @@ def _address(port: int, **more: Any) -> Connection:
 
 
 def _handoff(folder: Path, connection: Connection, modes: Sequence[Mode]) -> Handoff:
-    """Each mode is asked once, by one of USERS users."""
+    """Return a hand-off that sends one request to each mode, by USERS users."""
     stage: dict[str, Any] = {"rate_per_s": None, "warmup_s": 0.0, "steady_s": 0.0, "drain_s": 0.0}
     items = [PlanItem(mode.name, "0" * 64, {"messages": [_prompt(mode)]}, 16, 1) for mode in modes]
     return Handoff(

@@ -1,8 +1,8 @@
-"""Kills processes of runs at random instants, and proves that nothing is sent, loaded twice or lost after it.
+"""Kill processes of runs at random instants, and check that nothing is sent, loaded twice or lost after it.
 
     python -m tools.kill_harness --kills 300 --at-start 40
 
-Every run loads one emulated service, whose own log says what arrived and when. After the series each request
+Every run loads one emulated service, whose own log has each request's arrival. After the series each request
 of that log must be a row of a run, or be one of those that the killed run counts as lost; none may have
 arrived after the death of its runner; and each next run must have started.
 """
@@ -210,7 +210,7 @@ class Series:
         return self.report
 
     def end(self) -> None:
-        """End the service, whatever happened."""
+        """End the service in every case."""
         if self._service.poll() is None:
             self._service.kill()
             self._service.wait()

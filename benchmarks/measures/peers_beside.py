@@ -1,6 +1,6 @@
-"""The field's other tools in the same place: one core, the same server, judged by the server's log.
+"""Other load testing tools under the same conditions: one core, the same server, judged by the server's log.
 
-A tool that is not installed here (./.ci/peers installs them) gives a row that says so.
+A tool that is not installed here (./.ci/peers installs them) gives a row with that reason.
 """
 
 from collections.abc import Callable, Iterable
@@ -48,7 +48,7 @@ def ceilings(
 
 
 def measure(bench: Bench) -> Measurement:
-    """TTFT as each tool reports it beside the server's, few requests a stream."""
+    """Measure TTFT as each tool reports it and as the server logs it, few requests a stream."""
     found = Measurement("peers-truth")
     for streams in LEVELS[:1] if bench.quick else LEVELS:
         found.rows.append(_ours(bench, streams))

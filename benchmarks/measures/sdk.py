@@ -1,4 +1,4 @@
-"""What the openai package's client costs beside our own sockets: the same server, the same load, in turn."""
+"""The cost of the openai package's client compared with our own sockets: the same server, the same load, in turn."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the sensors cost: a scrape of a real engine's page, the sampler's processor time, and the load beside it.
+"""The cost of the sensors: a scrape of a real engine's page, the sampler's processor time, and a load with it.
 
 The GPUs are a stand-in (the tests' fake driver library, where a C compiler is), so NVML's own time is not
 in it; the pages are real, recorded ones, served on loopback.

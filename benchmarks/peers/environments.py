@@ -80,9 +80,9 @@ def version(name: str) -> str:
 
 
 def install(name: str) -> None:
-    """Build what is not there yet, and say what it took; two at once are safe.
+    """Build what is not there yet, and print time and size; two at once are safe.
 
-    EnvironmentFailed: it could not be (no connection, no space, no wheel for this machine).
+    Raise EnvironmentFailed where it cannot be built (no connection, no space, no wheel for this machine).
     """
     with _alone(name):
         if name == "vllm":
@@ -144,7 +144,7 @@ def _say(line: str) -> None:
 
 
 def main(names: list[str]) -> int:
-    """`.ci/peers [NAME...]`, all at once: 0, or an error's exit code after saying every failure."""
+    """Run `.ci/peers [NAME...]`, all at once; return 0, or an error's exit code after printing every failure."""
     names = names or list(NAMES)
     if unknown := sorted(set(names) - set(NAMES)):
         print(f"peers: there is no peer {unknown[0]!r}: {', '.join(NAMES)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Locust in two ways of asking, from our own environment: its command, and its statistics."""
+"""Locust with two clients, from our own environment: its command, and its statistics."""
 
 import json
 import math
@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class LocustPeer:
-    """One way of asking: a file of locustfiles/."""
+    """One client: a file of locustfiles/."""
 
     locustfile: str
 

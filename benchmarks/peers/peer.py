@@ -1,4 +1,4 @@
-"""What a peer is asked to do and what comes of it: the nouns that every peer's file speaks in."""
+"""A peer's job and its result: the types of every peer's file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What the peer says of its run in its own output; None: it does not say."""
+    """The figures in the peer's own output; None: not reported."""
 
     completed: int
     errors: int
@@ -46,7 +46,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """How a peer is started; variables stand beside this process's environment."""
+    """How a peer is started; variables are added to this process's environment."""
 
     command: list[str]
     variables: dict[str, str] = field(default_factory=dict)
@@ -56,10 +56,10 @@ class Invocation:
 class PeerResult:
     """One run of a peer, or why there was none.
 
-    completed to reported_ttft_p99_s are the peer's own words; wall_s is between its first and last
+    completed to reported_ttft_p99_s are the peer's own figures; wall_s is between its first and last
     request. cpu_s and rss_max_bytes (a sum over its processes, pages that they share counted in each)
-    are measured from outside, start-up included. began_unix_ns: when the command was started, to be held
-    against the server's log. reason says why there are no figures.
+    are measured from outside, start-up included. began_unix_ns: when the command was started, for comparison
+    with the server's log. reason: why there are no figures.
     """
 
     name: str

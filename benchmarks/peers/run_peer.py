@@ -1,4 +1,4 @@
-"""Runs one peer against a URL on one core, and gives what it said and what it used.
+"""Run one peer against a URL on one core; return its figures and its resource use.
 
 Example: python -m benchmarks.peers.run_peer guidellm http://127.0.0.1:8000/v1 my-model
 """
@@ -66,10 +66,10 @@ def run_peer(
     arrivals: Arrivals = "poisson",
     timeout_s: float = 900,
 ) -> PeerResult:
-    """One run of a peer of PEERS to its end, with its whole process tree on `core`.
+    """Run a peer of PEERS to its end, with its whole process tree on `core`.
 
     The rest is as in Job: without rate_per_s it is a closed loop of `concurrency` streams. Where it
-    cannot be run or did not end well, the result says why and has no figures. Its own output lies in
+    cannot be run or failed, the result has the reason and no figures. Its own output lies in
     out_dir; what it printed is output.txt there.
     """
     job = Job(base_url, model, concurrency, requests, out_dir, output_tokens, rate_per_s, arrivals)
@@ -161,7 +161,7 @@ class _Seen:
 
 
 def _watch(pid: int, over: Event, seen: _Seen) -> None:
-    """Processes that nobody waits for are missing from wait4's sum, so each is looked at too."""
+    """Watch each process too: those that no parent waits for are missing from wait4's sum."""
     while not over.wait(_SAMPLE_S):
         rss = 0
         try:

@@ -36,7 +36,7 @@ def figures(run: Any, metric: str) -> dict[str, dict[str, Any]]:
 
 
 def whole_answer(make_attempt: Any, at_s: float) -> Attempt:
-    """One JSON document, 0.13 s after it was asked for."""
+    """Return an attempt with one JSON document, 0.13 s after its request."""
     made: Attempt = make_attempt(at_s, 0.13, [], streamed=False)
     tokens = msgspec.structs.replace(made.tokens, output=4, streamed=4)
     return msgspec.structs.replace(

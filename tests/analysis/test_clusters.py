@@ -115,7 +115,7 @@ def test_pooled_percentiles_equal_brute_force(
 
 
 def test_scores_of_repeated_prompts_are_as_many_as_their_prompts() -> None:
-    """Ten prompts, half right, each asked ten times with the same result: n_eff is ten."""
+    """Ten prompts, half right, each sent ten times with the same result: n_eff is ten."""
     owners = np.repeat(np.arange(10), 10)
     repeated = mean_share(np.repeat(np.array([1.0, 0] * 5), 10), owners)
     single = mean_share(np.array([1.0, 0] * 5), np.arange(10))

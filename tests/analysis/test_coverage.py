@@ -92,7 +92,7 @@ def test_a_verdict_is_by_the_binomial_interval_of_the_windows_that_show() -> Non
 
 
 TOO_LOW = {("M/M/8, load 0.7", 200, "p50")}
-"""Windows that cannot be told from those of an idle service (docs/statistics.md)."""
+"""Windows that look like those of an idle service (docs/statistics.md)."""
 TOO_HIGH = {
     ("M/M/1, load 0.3", 200, "p50"),
     ("M/M/8, load 0.7", 5000, "p90"),

@@ -227,7 +227,7 @@ def test_estimates_and_shares_are_held_against_no_limit(thirty: Any) -> None:
 
 
 def test_no_sensor_is_no_finding(thirty: Any, figure: Any) -> None:
-    """A target elsewhere, an emulated one, a process that nobody watched: null, and its own reason."""
+    """A target elsewhere, an emulated one, a process without a sensor: null, and its own reason."""
     evidence = {"coverage_fraction": None, "longest_gap_s": None, "disagreement_fraction": None}
     thirty.stage_facts = {0: {"steady_ended": 20 * S}}
     thirty.energy = [gpu_row(energy_j=None, scope="host", reason="emulated", **evidence)]

@@ -1,4 +1,4 @@
-"""Which rows a run gets by what its target is: sensors, a model, or a null that says why."""
+"""Which energy rows a run gets by its target: of sensors, of a model, or null with a reason."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""docs/energy.md's worked example is what the ledger makes of the readings that it tells of."""
+"""docs/energy.md's worked example is the ledger's result for its readings."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from observatory.economics.window import LEAST_COVERAGE, LONGEST_GAP_S
 S = 1_000_000_000
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "energy.md").read_text(encoding="utf-8")
 REST, BEGIN, END = 40, 45, 75
-"""Seconds: the engine stands from 0, works from 40 on, and is measured from 45 to 75."""
+"""Seconds: the engine idles from 0, works from 40 on, and is measured from 45 to 75."""
 SHOWN = (
     "energy_j",
     "power_w",

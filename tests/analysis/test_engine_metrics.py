@@ -1,4 +1,4 @@
-"""What an engine tells of itself, worked by hand over a window of 30 s from 5 s to 35 s."""
+"""An engine's own metrics, worked by hand over a window of 30 s from 5 s to 35 s."""
 
 from typing import Any
 

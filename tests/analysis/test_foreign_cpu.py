@@ -136,7 +136,7 @@ def test_the_share_is_a_figure_of_the_stage(made: Any, figure: Any) -> None:
             0.6,
             0.12,
             "degraded",
-        ),  # it waited for 0.1 cores because of others, beside 0.9 that it had
+        ),  # it waited for 0.1 cores because of others, and had 0.9
         (0.6, 1.2, "invalid"),
         (0.2, 1.2, "degraded"),  # a tenth of the machine
         (0.3, 1.2, "invalid"),

@@ -17,7 +17,7 @@ N = 300
 
 
 def fill(run: Any, ttft_s: Callable[[int], float] = lambda place: 0.1, **fields: Any) -> Any:
-    """A window of N requests of 10 tokens each, with a wholesome client beside."""
+    """Return a window of N requests of 10 tokens each, with a client without faults."""
     run.healthy_side()
     for place in range(N):
         run.add(5 + place / 10, ttft_s=ttft_s(place), gaps_s=[0.01] * 9, **fields)
@@ -91,7 +91,7 @@ def two_workers(run: Any, issued_by_the_dead: int) -> Any:
 
 @pytest.mark.parametrize("issued", [N // 2 - 3, N // 2])
 def test_a_dead_worker_that_had_nothing_open_lost_no_record(made: Any, issued: int) -> None:
-    """Its last word is up to a second old: more records than it said is no contradiction."""
+    """Its last count is up to a second old: more records than counted are no contradiction."""
     assert only(two_workers(made, issued)).code == "lost_worker"
 
 
@@ -569,7 +569,7 @@ def test_a_verdict_names_the_gravest_first_and_the_rest_by_code() -> None:
 
 
 def answered(run: Any, **named: Any) -> Any:
-    """A window whose every fifth answer names what `named` says, and the others the usual."""
+    """Return a window in which every fifth answer has the fields of `named`, and the others the usual ones."""
     run.healthy_side()
     run.target = {"model": "m-1"} | run.target
     for place in range(N):

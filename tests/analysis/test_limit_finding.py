@@ -43,7 +43,7 @@ def simulated(
 
 
 def test_a_bucket_by_hand() -> None:
-    # 2 a second asked, 1 a second allowed, 3 saved up: full at 0 s, refused first at 2.5 s.
+    # 2 a second sent, 1 a second allowed, 3 saved up: full at 0 s, refused first at 2.5 s.
     rows = [(0.0, True), (0.5, True), (1.0, True), (1.5, True), (2.0, True), (2.5, False)]
     rows += [(3.0 + place / 2, place % 2 == 0) for place in range(40)]
     found = find_ceiling(asked(rows))
@@ -57,7 +57,7 @@ def test_a_bucket_by_hand() -> None:
 
 
 def test_minute_windows_by_hand() -> None:
-    # 30 a minute, asked once a second from 40 s into a minute on: 20 let in there, 30 in each after.
+    # 30 a minute, one request a second from 40 s into a minute on: 20 let in there, 30 in each after.
     rows = [(float(at), at < 60 or at % 60 < 30) for at in range(40, 200)]
     found = find_ceiling(asked(rows))
     # 40..59 and 60..89 run together: refused from 90 s on, openings at 120 and 180 s.
@@ -100,7 +100,10 @@ def test_what_is_excluded_by_hand() -> None:
 def test_told_waits_by_hand() -> None:
     rows = [(0.0, True), (1.0, False), (2.0, False), (3.0, True), (4.0, False), (5.0, False)]
     honest = told_waits(asked(rows, told={1.0: 2.0, 2.0: 1.0, 4.0: 30.0}))
-    assert (honest.refusals, honest.enough) == (2, 1.0)  # of 4 s nobody knows: its wait is not over
+    assert (honest.refusals, honest.enough) == (
+        2,
+        1.0,
+    )  # the wait of 4 s does not count: it is not over
     assert (honest.told_s, honest.real_s) == (1.5, 1.5)
     rows += [(at, False) for at in np.arange(6.0, 12.0)]
     short = told_waits(asked(rows, told={4.0: 1.0}))

@@ -1,4 +1,4 @@
-"""What a made run tells of its target's limits: counts, tokens, headers, signs of a full service."""
+"""What a made run shows of its target's limits: counts, tokens, headers, signs of a saturated service."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def attempt(sent_s: float, status: int | None, **fields: Any) -> Attempt:
 
 
 def bucket(made: MadeRun, **refusal: Any) -> MadeRun:
-    """2 a second asked, 1 a second allowed, five at first: refused every second time from 2.5 s on."""
+    """Add 2 requests a second, of which 1 a second is allowed, five at first: refused every second time from 2.5 s on."""
     made.kinds, made.stage_facts, made.scenario = ["constant"], {0: STEADY}, WORKLOAD
     used = Tokens(prompt=80, output=10, output_from="usage")
     for place in range(80):

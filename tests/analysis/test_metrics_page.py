@@ -1,4 +1,4 @@
-"""docs/metrics.md is what the metric table and the thresholds say."""
+"""docs/metrics.md agrees with the metric table and the thresholds."""
 
 from pathlib import Path
 

@@ -92,7 +92,7 @@ def test_few_arrivals_have_a_rate_and_no_interval() -> None:
 
 
 def test_batch_means_cover_the_true_rate() -> None:
-    """400 windows of a closed loop's correlated completions, true rate known, 95 % asked."""
+    """400 windows of a closed loop's correlated completions, true rate known, at 95 %."""
     rng = np.random.default_rng(7)
     covered = 0
     for _ in range(400):

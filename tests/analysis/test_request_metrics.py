@@ -30,7 +30,7 @@ BY_HAND = {
     "output_tps_user": 16.0,
 }
 """Scheduled at 10 s, held 0.2 s, sent at 10.25 and throttled, sent again at 10.75 on a connection
-asked for at 10.70; reasoning at 10.85 (2 tokens), answer at 10.95 (1) and 11.35 (7), end at 11.40."""
+requested at 10.70; reasoning at 10.85 (2 tokens), answer at 10.95 (1) and 11.35 (7), end at 11.40."""
 
 
 def ns(seconds: float) -> int:

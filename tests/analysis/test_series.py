@@ -23,7 +23,7 @@ def autoregression(n: int, r: float, seed: int = 1) -> np.ndarray:
 
 @pytest.mark.parametrize("r", [0.0, 0.5, 0.9])
 def test_the_correlation_time_of_an_autoregression_is_known(r: float) -> None:
-    """(1 + r) / (1 - r); longer than 32,768 values too, where means of neighbours stand for them."""
+    """(1 + r) / (1 - r); longer than 32,768 values too, where means of neighbours replace them."""
     expected = (1 + r) / (1 - r)
     for n in (20_000, 200_000):
         assert correlation_time(autoregression(n, r)).requests == pytest.approx(expected, rel=0.25)

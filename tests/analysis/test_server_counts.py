@@ -103,7 +103,7 @@ def test_stages_are_counted_apart(made: Any) -> None:
     assert found(made) == []
     made.samples.clear()
     made.healthy_side()
-    tell(made, readings[::2], output_tokens=999)  # nobody looked between the two
+    tell(made, readings[::2], output_tokens=999)  # no reading between the two
     assert found(made) == []
 
 

@@ -153,7 +153,7 @@ def test_an_empty_stage_has_rates_of_nothing_and_shares_of_none(made: Any, figur
 
 
 def test_rates_whose_batches_are_too_short_have_no_interval(made: Any, figure: Any) -> None:
-    """Half a minute of 60 ends, their gaps first short and then long: the value stands alone."""
+    """Half a minute of 60 ends, their gaps first short and then long: the value has no interval."""
     at = 5.0
     for place in range(60):
         at += 0.3 if place < 30 else 0.6

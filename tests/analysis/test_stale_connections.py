@@ -1,4 +1,4 @@
-"""Tries that were lost on kept connections: counted, found, and nobody's errors."""
+"""Attempts that were lost on kept-alive connections: counted, found, and no errors."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a matrix' cells differ in beside its factors, known answers."""
+"""The differences of a matrix' cells other than its factors, known answers."""
 
 from typing import Any
 

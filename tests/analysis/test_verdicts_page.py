@@ -1,4 +1,4 @@
-"""docs/verdicts.md says what the thresholds say, has a section for every code, and its scenarios load."""
+"""docs/verdicts.md agrees with the thresholds, has a section for every code, and its scenarios load."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""Truth logs and sealed frames that say whatever a test wants, built by hand."""
+"""Truth logs and sealed frames with a test's own contents, built by hand."""
 
 from dataclasses import dataclass
 

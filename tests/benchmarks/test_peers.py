@@ -1,4 +1,4 @@
-"""How peers are asked and read, without running one; tests/live/test_strangers.py runs them."""
+"""How peers are started and read, without running one; tests/live/test_strangers.py runs them."""
 
 import json
 from dataclasses import replace

@@ -104,7 +104,7 @@ def test_a_coalesced_stream_is_one_write_with_the_same_bytes(tmp_path: Path) -> 
 
 
 def test_a_reader_that_stalls_gets_everything_in_the_end(tmp_path: Path) -> None:
-    # 6 MB: more than Linux takes into a socket's two buffers while nobody reads.
+    # 6 MB: more than Linux takes into a socket's two buffers without a reader.
     schedule = Schedule(ttft_us=0, gap_us=0, tokens=32_000)
     with (
         serving(schedule, tmp_path / "log") as server,

@@ -29,7 +29,7 @@ def run(results: Path, *arguments: str) -> Result:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the measurement was asked for; it measures nothing."""
+    """Record the measurement's arguments; it measures nothing."""
     calls: list[dict[str, Any]] = []
 
     def measure(workspace: object, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The terminal's figures: interval in the figure's unit, basis beside it, or why there is none."""
+"""The terminal's figures: interval in the figure's unit, with its basis, or the reason for none."""
 
 from dataclasses import replace
 from io import StringIO

@@ -86,7 +86,7 @@ def test_progress_does_not_wait_for_a_reader_that_holds_it_back(
     monkeypatch.setattr("observatory.cli.console.PATIENCE_S", 0.01)
     reader, writer = os.pipe()
     stream = _stream(writer, patient=False)
-    for _ in range(3000):  # more than a pipe holds, and nobody reads
+    for _ in range(3000):  # more than a pipe holds without a reader
         stream.write("x" * 99 + "\n")
     assert stream.lost is None
     os.read(reader, 1_000_000)

@@ -1,4 +1,4 @@
-"""observatory limits: what it refuses to begin, and what its table says of made readings."""
+"""observatory limits: what it refuses to begin, and its table of made readings."""
 
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ def test_what_cannot_begin_says_why_and_sends_nothing(
 
 
 def made(ceiling: Ceiling, **fields: Any) -> LimitAnswer:
-    """An answer of one stage at 2,100 requests a minute, told 1,200."""
+    """Return a result of one stage at 2,100 requests a minute, with 1,200 in the headers."""
     stage = StageSeen(0, 2100, 60, 2100, 1300, 800, 0, 0, ceiling)
     seen: dict[str, Any] = {
         "run_id": "a-run",

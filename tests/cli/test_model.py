@@ -1,4 +1,4 @@
-"""observatory model: what there is, where it lies, and what an unknown name is told."""
+"""observatory model: the models, their paths, and the error for an unknown name."""
 
 import json
 from collections.abc import Callable

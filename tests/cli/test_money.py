@@ -198,7 +198,7 @@ def test_what_cannot_be_is_refused_in_one_line(kept: Workspace) -> None:
 
 
 def test_a_target_that_misses_the_slo_has_no_break_even(tmp_path: Path) -> None:
-    """Answers take 0.13 s: nobody had the first token after a hundredth."""
+    """Answers take 0.13 s: no request had the first token after a hundredth."""
     workspace = stock(workspace_in(tmp_path))
     strict = {**SCENARIO, "slo": {"per_request": {"ttft": "10ms"}, "attainment": 0.9}}
     own = facts("llama", kind="llamacpp", billing="hours", emulated=False, price=HOUR)

@@ -1,4 +1,4 @@
-"""The verb prices, as a person types it: what is listed, shown, checked, booked and priced anew."""
+"""The verb prices, as a person types it: what is listed, shown, checked, booked and priced again."""
 
 import json
 from collections.abc import Iterator

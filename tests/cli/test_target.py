@@ -1,4 +1,4 @@
-"""observatory target: what is known, what is checked, and that a check asks for no answer."""
+"""observatory target: its facts, its checks, and that a check requests no completion."""
 
 import json
 from pathlib import Path

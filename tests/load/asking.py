@@ -16,7 +16,7 @@ from observatory.core.record import Attempt
 
 
 class Case(msgspec.Struct):
-    """These texts, one after another, by one user; stall_s: the loop stands still while it waits.
+    """These texts, one after another, by one user; stall_s: the loop is blocked for so long while it waits.
 
     body: more fields of each request. give_up_s: each is given up after that time. ports: the name that is
     connected to has so many addresses, all on this host.

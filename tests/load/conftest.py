@@ -1,4 +1,4 @@
-"""Both ways to read a connection, for tests that ask for them."""
+"""Both ways to read a connection, as fixtures."""
 
 import pytest
 

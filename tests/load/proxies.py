@@ -90,7 +90,7 @@ def _serve(proxy: ProxyServer, client: socket.socket, sockets: list[socket.socke
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Carry what one says to the other until it hangs up; reset the other where it was reset."""
+    """Forward the bytes of one to the other until it closes; reset the other where it was reset."""
     with suppress(OSError):
         while data := one.recv(65536):
             other.sendall(data)

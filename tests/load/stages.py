@@ -26,7 +26,7 @@ CHILD_LIMIT_S = 60.0
 
 
 def item(text: str, max_tokens: int = 16, **more: Any) -> PlanItem:
-    """An item that asks `text`."""
+    """Return an item with the prompt `text`."""
     body = {"messages": [{"role": "user", "content": text}]}
     return PlanItem(
         prompt_id=text[:40],
@@ -52,7 +52,7 @@ def make_handoff(
     stage: dict[str, Any] | None = None,
     **more: Any,
 ) -> Handoff:
-    """A hand-off to a server on this port; without `stage` the items are asked once, in order."""
+    """Return a hand-off to a server on this port; without `stage` the items are sent once, in order."""
     journal = folder / "journal"
     plan = {
         "index": 0,
@@ -107,7 +107,7 @@ class Carried:
 
 
 def start(handoff: Handoff, *, loadtests: Path = LOADTESTS, **more: Any) -> subprocess.Popen[bytes]:
-    """The Locust child of a hand-off, its log in a file beside the journal."""
+    """Start the Locust child of a hand-off, its log in a file next to the journal."""
     journal = Path(handoff.journal)
     journal.mkdir(parents=True, exist_ok=True)
     private = Path(tempfile.mkdtemp(dir=journal.parent, prefix="private-"))

@@ -1,4 +1,4 @@
-"""The cap holds whatever servers answer: worst cases count until the truth is known."""
+"""The cap holds for any server's response: worst cases count until the real cost is known."""
 
 import pytest
 from hypothesis import given
@@ -100,7 +100,7 @@ def test_what_was_never_sent_or_refused_costs_nothing() -> None:
         answered(5, 3, events=3, characters=100),  # 33 characters a token
         answered(5, 30, cached=6),  # more from the cache than there is
         answered(5, 30, cached=3, written=3),
-        answered(None, None, events=50),  # nothing said
+        answered(None, None, events=50),  # no usage
         answered(5, 30, status=400, source="events"),  # a content filter's refusal is billed
         answered(None, None, status=408),
         answered(None, None, status=500),
@@ -115,7 +115,7 @@ def test_usage_that_cannot_be_true_leaves_the_worst_case_spent(answer: Attempt) 
 
 
 def test_a_count_that_ran_along_with_a_stream_is_no_bill_where_the_stream_broke_off() -> None:
-    """Gemini and others tell usage in every event: what came after the last is billed too."""
+    """Gemini and others send usage in every event: tokens after the last one are billed too."""
     broken = structs.replace(
         answered(5, 3, events=3), outcome="timeout", error_phase="stream", error_kind="timeout"
     )
@@ -182,7 +182,7 @@ def test_each_try_counts_and_only_what_was_turned_away_is_free() -> None:
     budget.hold(5, 40)
     assert budget.again(5, 40, answered(None, None, status=429))
     assert (budget.requests, budget.spent_tokens) == (2, 40)
-    assert budget.again(5, 40)  # nobody knows whether the first was read
+    assert budget.again(5, 40)  # unknown whether the first was read
     assert (budget.requests, budget.spent_tokens) == (3, 80)
     assert not budget.again(5, 40, answered(None, None, status=429))  # the third was the last
     budget.settle(5, 40, [answered(5, 7)])
@@ -197,7 +197,7 @@ def test_a_share_of_nothing_admits_nothing() -> None:
 
 @st.composite
 def truths(draw: st.DrawFn) -> tuple[int, int, int, int, str]:
-    """A request whose server keeps to its limit: worst case, true tokens, and how it tells of them."""
+    """A request whose server keeps to its limit: worst case, true tokens, and how it reports them."""
     prompt, output = draw(st.integers(1, 50)), draw(st.integers(1, 50))
     told = draw(st.sampled_from(["honest", "nothing", "too little", "too much", "cached", "429"]))
     return prompt, output, draw(st.integers(1, prompt)), draw(st.integers(0, output)), told

@@ -26,7 +26,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding
 
 
 class FakeSocket:
-    """Gives prepared reads with kernel stamps; tells of segments as it is told to."""
+    """A socket with prepared reads with kernel stamps, and prepared counts of segments."""
 
     def __init__(self, reads: list[tuple[bytes, int]], segments: list[int]) -> None:
         self._ends, self._end = os.pipe()

@@ -1,4 +1,4 @@
-"""A stream ends with its wire's last event, whatever HTTP does after it; nothing that comes later is in it."""
+"""A stream ends with its wire's last event, independent of HTTP after it; nothing that comes later is in it."""
 
 import ssl
 import time

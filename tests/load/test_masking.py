@@ -10,7 +10,7 @@ from observatory.load.connections.endpoint import make_endpoint
 def test_a_signature_in_the_query_is_masked_as_it_was_encoded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Gateways repeat the URL that they were asked, in headers and in errors."""
+    """Gateways repeat the requested URL in headers and in errors."""
     monkeypatch.setenv("SIGNATURE", "a/b+c= d&e")
     connection = Connection(
         scheme="http",

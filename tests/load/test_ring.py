@@ -1,4 +1,4 @@
-"""The kernel reads by itself: nothing is lost, whole reads come with their stamps, ends are told."""
+"""The kernel reads by itself: nothing is lost, whole reads come with their stamps, ends are reported."""
 
 import contextlib
 import errno
@@ -59,7 +59,7 @@ class Told:
 
 
 class Pair:
-    """Two ends of a connection over loopback; ours asks for stamps, as the client's do."""
+    """Two ends of a connection over loopback; ours enables stamps, as the client's do."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -143,7 +143,7 @@ def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path
         while not over[0] and time.monotonic() < until:
             pass  # Python is busy and enters no kernel but for the clock's ticks
         assert sender.wait(30) == 0
-    assert told.reads == []  # nobody took anything so far
+    assert told.reads == []  # no read was taken so far
     turn()
     assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(8)]
     stamps = [stamp_of(read) for read in told.reads]
@@ -248,7 +248,7 @@ def test_the_peers_end_is_a_read_of_nothing(one_ring: Ring, pair: Pair) -> None:
 
 
 def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> None:
-    """Who is told of the last bytes may let the connection go; the end behind them is then nobody's."""
+    """A caller that gets the last bytes may release the connection; the end after them is then not delivered."""
     seen: list[bool] = []
 
     class Leaving(Told):

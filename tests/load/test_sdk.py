@@ -1,4 +1,4 @@
-"""`transport: sdk` beside the lean one: the same answers, the same words for what is wrong, no hidden retry."""
+"""`transport: sdk` compared with the lean one: the same answers, the same errors, no hidden retry."""
 
 import json
 import os

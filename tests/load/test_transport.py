@@ -38,7 +38,7 @@ class Authority:
     """A certificate authority made for one test."""
 
     def __init__(self, folder: Path, names: Sequence[str] = ()) -> None:
-        """names: hosts that its certificates are for, beside loopback's."""
+        """names: hosts of its certificates, in addition to loopback's."""
         self.folder = folder
         self.names = ["localhost", *names]
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -127,7 +127,7 @@ def test_an_answer_has_every_instant_in_order(tmp_path: Path) -> None:
 def test_a_stalled_client_keeps_true_stamps_and_counts_the_shared_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loop stands still for 0.1 s while five tokens arrive: the last keeps its stamp."""
+    """The loop is blocked for 0.1 s while five tokens arrive: the last keeps its stamp."""
     monkeypatch.setenv(NO_RING_VARIABLE, "1")
     with serve({"ok": slowly}) as server:
         [[told]] = ask(tmp_path, [Case(to(server.port), ["a"], stall_s=0.1)])

@@ -1,4 +1,4 @@
-"""One request's tries, with a transport and a rest that only note what they are asked."""
+"""One request's attempts, with a transport and a rest that only record their calls."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The same seed sends the same bytes, in the same order, whoever sends them."""
+"""The same seed sends the same bytes in the same order, for any split over users."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a plan asks of the load generator, by hand and by property; what is refused before the start."""
+"""A plan's demand on the load generator, by hand and by property; what is refused before the start."""
 
 from typing import Any
 

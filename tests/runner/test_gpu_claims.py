@@ -1,4 +1,4 @@
-"""Who gets which GPU: known machines, and what is said where it cannot be."""
+"""Which target gets which GPU: known machines, and the errors of impossible claims."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What asks for as little as possible asks for no less than the wire takes."""
+"""The smallest possible output limit is not below the wire's own minimum."""
 
 from pathlib import Path
 

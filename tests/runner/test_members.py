@@ -1,4 +1,4 @@
-"""What a run's manifest says of its scenario: no secret that a person wrote by mistake."""
+"""The scenario in a run's manifest: no secret that a person wrote by mistake."""
 
 import json
 

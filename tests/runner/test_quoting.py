@@ -206,7 +206,7 @@ def test_a_cost_that_is_not_known_is_said_and_never_added_as_nothing() -> None:
 
 
 def test_an_address_that_turns_out_to_be_an_emulator_was_not_paid() -> None:
-    """Its quote was made before it was asked, and so could not know."""
+    """Its quote was made before it was contacted."""
     found = finished("a", 0.25, emulated=True)
     assert str(bill_line(found)).endswith("cost $0.250 (emulated, nothing was paid)")
     assert sum_line([found, finished("b", 0.1)]) is None

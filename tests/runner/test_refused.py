@@ -1,4 +1,4 @@
-"""What a stage is said to have ended by, and the fix that each refusal's words lead to."""
+"""The reported end of a stage, and the fix for each refusal's text."""
 
 from typing import Any
 

@@ -83,7 +83,7 @@ def test_a_dead_worker_has_spent_its_whole_share() -> None:
     dead=st.lists(st.booleans(), min_size=8, max_size=8),
 )
 def test_stages_together_never_pass_the_cap(cap: int, workers: int, dead: list[bool]) -> None:
-    """Whoever dies, shares that are all spent leave the next stage nothing, and never less."""
+    """With any dead workers, shares that are all spent leave the next stage nothing, and never less."""
     budget = Budget(output_tokens=cap, requests=cap)
     caps = caps_left(budget, PRICED, Spent())
     words = [

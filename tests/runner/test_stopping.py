@@ -1,4 +1,4 @@
-"""A wish to stop while something slow is awaited ends in Interrupted, whoever swallowed the first one."""
+"""A wish to stop while something slow is awaited ends in Interrupted, also where the first signal was swallowed."""
 
 import os
 import signal

@@ -51,7 +51,7 @@ class Planted:
     requests: int = 150
     fail: float = 0.0
     refused: float = 0.0
-    """Share of its requests that meet a rate limit: most are asked again and served, some given up."""
+    """Share of its requests that meet a rate limit: most are retried and served, some given up."""
     allowed_a_minute: float | None = None
     """Its service lets in so many, out of a bucket of BUCKET, and refuses the rest."""
     label: str | None = None
@@ -73,11 +73,11 @@ class Planted:
     facts: dict[str, Any] = field(default_factory=dict)
     """Fields of TargetFacts that are known of it."""
     figures: dict[str, tuple[dict[str, Any], ...]] = field(default_factory=dict)
-    """Metric -> fields of its stage_metrics row, a stage each: they stand in place of computed ones."""
+    """Metric -> fields of its stage_metrics row, a stage each: they replace the computed ones."""
     matrix: dict[str, Any] = field(default_factory=dict)
     """Fields of the manifest that only a matrix has: factors, block, confounded."""
     said: dict[str, Any] = field(default_factory=dict)
-    """Fields of every good Attempt: what the provider said in its answers."""
+    """Fields of every good Attempt: the provider's own in its responses."""
     prices: list[PriceRow] = field(default_factory=list)
     """In place of those of its billing."""
     quote: dict[str, Any] | None = None
@@ -196,7 +196,7 @@ BUCKET = 5.0
 
 
 def bucket_of(planted: Planted, started: int) -> Callable[[int], bool]:
-    """Whether a try at an instant is let in, asked in the order of instants."""
+    """Return a function: whether an attempt at an instant is accepted; call it in the order of instants."""
     rate = planted.allowed_a_minute
     state = {"level": BUCKET, "at": float(started)}
 
@@ -232,7 +232,7 @@ def refusal(at: int, draw: random.Random, *, number: int, wait_s: float) -> Atte
 def refused_tries(
     planted: Planted, stage: StageTimes, due: int, draw: random.Random
 ) -> list[Attempt]:
-    """One or two tries refused, each with the wait that was told, then the answer; one in twelve
+    """Return one or two refused attempts, each with its Retry-After, then the answer; one in twelve
     is refused a third time and given up."""
     tries, at = [], due
     given_up = draw.random() < 1 / 12

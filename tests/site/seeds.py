@@ -1,4 +1,4 @@
-"""One invented run of each kind that pages have to tell apart."""
+"""One invented run of each kind that pages have to distinguish."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What sensors said beside invented runs, and the energy of them: known values at known instants."""
+"""The readings of sensors during invented runs, and their energy: known values at known instants."""
 
 import random
 from typing import TYPE_CHECKING, Any

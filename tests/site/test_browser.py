@@ -42,7 +42,7 @@ TEXT_COLOUR = "() => getComputedStyle(document.body).backgroundColor"
 
 @dataclass
 class Watched:
-    """A page with everything that it said or asked for."""
+    """A page with its console messages and its requests."""
 
     page: Any
     said: list[str] = field(default_factory=list)
@@ -199,7 +199,7 @@ def money_rows(whole: Workspace) -> list[dict[str, Any]]:
 def pair_of(
     rows: list[dict[str, Any]], names: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The rows of a plan: those with its targets' names that were asked the same."""
+    """The rows of a plan: those with its targets' names and the same prompts."""
     pairs = [
         (own, bought)
         for own in rows

@@ -1,4 +1,4 @@
-"""Charts as data: what is drawn, how it is marked, what is said of what is not drawn."""
+"""Charts as data: what is drawn, how it is marked, and the notes on what is not drawn."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How busy hardware was, and the server's word beside the client's: known answers on the overview."""
+"""How busy hardware was, and the server's counts next to the client's: known answers on the overview."""
 
 from pathlib import Path
 from typing import Any

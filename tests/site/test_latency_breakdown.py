@@ -1,4 +1,4 @@
-"""What rate limits did: known waits in tables and bars, and no word where nobody was held up."""
+"""What rate limits did: known waits in tables and bars, and no text where no request was held up."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A folder is whole, old or new, at every moment, and a killed build leaves nothing beside it."""
+"""A folder is whole, old or new, at every moment, and a killed build leaves no other file."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What a service said of itself, its prices with where they come from, and the quote beside the bill."""
+"""A service's own fields, its prices with their sources, and the quote next to the bill."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who may be said to be better than whom."""
+"""Which differences between targets the key findings may state."""
 
 from typing import Any
 

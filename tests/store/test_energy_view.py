@@ -1,4 +1,4 @@
-"""energy_per_stage by hand: sums of what counts, parts that are missing, the baseline beside it."""
+"""energy_per_stage by hand: sums of what counts, missing parts, the idle baseline."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -79,7 +79,7 @@ def test_a_database_of_the_first_schema_gets_its_thresholds_table(
 def test_a_database_of_any_third_schema_gets_what_it_lacks(
     connection: duckdb.DuckDBPyConnection, missing: tuple[str, ...]
 ) -> None:
-    """The views are of its columns, and its columns say what they hold now."""
+    """The views have its columns, and the columns have their current comments."""
     migrate(connection, "x")
     for name in missing:
         connection.execute(f"ALTER TABLE runs DROP COLUMN {name}")

@@ -150,7 +150,7 @@ def test_electricity_that_is_missing_is_a_null_component_with_its_reason(
 
 
 def test_energy_that_fails_a_gate_prices_nothing(stocked: Workspace) -> None:
-    """A window of 7 s is too short for readings, which coverage says these are."""
+    """A window of 7 s is too short for readings, and by their coverage these are readings."""
     priced(stocked, OWNED, [joules(0, "gpu", 7000.0, coverage_fraction=1.0)])
     rows = ask(stocked, "FROM cost_components WHERE component LIKE 'electricity%'")
     assert {row["component"] for row in rows} == {"electricity"}

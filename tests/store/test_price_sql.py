@@ -1,4 +1,4 @@
-"""Costs taken apart, blended prices and runs priced anew: figures worked by hand, and what must always hold."""
+"""Costs by component, blended prices and repriced runs: figures worked by hand, and properties."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -178,7 +178,7 @@ def test_what_must_always_hold(stocked: Workspace, requests: list[Any], name: st
         return
     assert same["new_usd"] == pytest.approx(same["old_usd"], rel=1e-12, abs=1e-18)
     assert half["new_usd"] == pytest.approx(same["new_usd"] / 2, rel=1e-12, abs=1e-18)
-    if name != "cache-writer":  # there, writing is dearer than plain input
+    if name != "cache-writer":  # there, writing costs more than plain input
         assert dearer["new_usd"] >= same["new_usd"] * (1 - 1e-12)
     assert dearer["cached_input_usd"] == dearer["cache_write_usd"] == 0
 
@@ -238,7 +238,7 @@ def test_the_same_tokens_at_another_models_price_of_a_rented_machine_too(
 
 
 def test_a_model_that_asks_for_more_than_tokens_is_no_price_of_them(stocked: Workspace) -> None:
-    """A fee of five dollars a thousand requests is in no token; a search that nobody asked for is none."""
+    """A fee of five dollars a thousand requests is in no token; a search that was not requested is none."""
     _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 50))])
     (row,) = _ask(stocked, f"FROM reprice(as_of := '{DAY}', at_model := 'per-request')")
     assert row["new_usd"] is None and row["input_usd"] is None

@@ -1,4 +1,4 @@
-"""A person's SQL: what it may do, what it may not, and how it is told."""
+"""A person's SQL: what it may do, what it may not, and the error messages."""
 
 from collections.abc import Iterator
 from pathlib import Path

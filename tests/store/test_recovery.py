@@ -1,4 +1,4 @@
-"""A runner that died: its records are sealed by whoever comes next, and its run says crashed."""
+"""A runner that died: the next command seals its records, and its run is crashed."""
 
 import os
 import signal

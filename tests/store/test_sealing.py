@@ -1,4 +1,4 @@
-"""Sealing: journals become the Parquet that they say, once, whatever dies on the way."""
+"""Sealing: journals are converted to Parquet with the same records, once, also when a process dies meanwhile."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run folder is as it was sealed, or says what is not; a folder of before there were seals says nothing."""
+"""A run folder is as it was sealed, or its changes are reported; one from before there were seals is not."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Which endpoint a name stands for: equal addresses in any spelling are one, and none can be read back."""
+"""Which endpoint a name belongs to: equal addresses in any spelling are one, and none can be read back."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_the_key_is_the_workspaces_own_and_is_not_exported(tmp_path: Path) -> No
 
 
 def run_at(space: Workspace, name: str, run_id: str, url: str | None, at: int, **told: str) -> None:
-    """A run of a target; without a hash, as versions before this one wrote them, unless it is told."""
+    """A run of a target; without a hash, as versions before this one wrote them, unless one is given."""
     own = facts(name, kind="url", emulated=False, endpoint=url, **told)
     sealed_run(space, manifest(run_id, target=own, created_utc=f"2026-11-2{at}T10:00:00Z"))
 

@@ -1,4 +1,4 @@
-"""Whatever a kill leaves at the end of a journal, its leading whole records are sealed."""
+"""With any bytes that a kill leaves at the end of a journal, its leading whole records are sealed."""
 
 from pathlib import Path
 

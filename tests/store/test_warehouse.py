@@ -48,7 +48,7 @@ def _two_runs(workspace: Workspace) -> None:
 
 
 def test_a_database_that_was_brought_up_to_date_holds_the_same(stocked: Workspace) -> None:
-    """Its newer columns stand last; rows must find them by name."""
+    """Its newer columns are last; rows must find them by name."""
     _two_runs(stocked)
     named = _named_contents(stocked)
     with duckdb.connect(stocked.database) as connection:

@@ -1,4 +1,4 @@
-"""A page on loopback whose answers a test decides, and what it was asked for."""
+"""A page on loopback with responses set by a test, and a record of the requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Reply = Callable[[], tuple[int, str, str | bytes]]
 
 @dataclass
 class Served:
-    """connection: of an API that lies beside the page. asked: paths; headers: of each request."""
+    """connection: of an API at the same address. asked: paths; headers: of each request."""
 
     connection: Connection
     asked: list[str] = field(default_factory=list)

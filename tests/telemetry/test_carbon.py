@@ -53,7 +53,7 @@ json.dump({"rows": rows, "attempts": attempts, "now": anchor.now()}, open(sys.ar
 def offline(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The sensor run in a child whose sockets refuse every address but loopback.
 
-    A user's own configuration asks for every service that codecarbon can talk to, and for made-up powers.
+    A user's own configuration enables every service that codecarbon can contact, and made-up powers.
     """
     home = tmp_path_factory.mktemp("home")
     (home / ".codecarbon.config").write_text(

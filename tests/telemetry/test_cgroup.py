@@ -85,7 +85,7 @@ def test_only_what_grew_counts_and_an_outer_quota_too(tmp_path: Path) -> None:
     assert read() == {"up": 1.0, "cpu_throttled_s": 0.0, "cpu_throttled_periods": 0.0}
     lay(7, 12)
     assert read() == {"up": 1.0, "cpu_throttled_s": 2.002, "cpu_throttled_periods": 4.0}
-    lay(0, 12)  # the group was made anew
+    lay(0, 12)  # the group was made again
     assert read() == {"up": 1.0, "cpu_throttled_s": 2.002, "cpu_throttled_periods": 4.0}
     lay(1, 12)
     assert read()["cpu_throttled_s"] == pytest.approx(2.003)

@@ -1,4 +1,4 @@
-"""The offset of another clock: known answers, and a bound that holds whatever the network does."""
+"""The offset of another clock: known answers, and a bound that holds for any network delay."""
 
 from hypothesis import given
 from hypothesis import strategies as st

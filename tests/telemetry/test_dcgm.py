@@ -167,7 +167,7 @@ TWO_HOSTS = _power(250, gpu="0", UUID="GPU-a", Hostname="n1") + _power(
             "here",
             {"gpu0": 250},
         ),
-        # An instance's series beside the GPU's own.
+        # An instance's series in addition to the GPU's own.
         (
             _power(250, gpu="0", UUID="GPU-a", pci_bus_id="0:07:00.0", Hostname="h")
             + _power(251, gpu="0", UUID="MIG-b", pci_bus_id="0:07:00.0", Hostname="h", GPU_I_ID="2"),

@@ -1,4 +1,4 @@
-"""The engine's sensor: servers that tell, that stop telling, and that offer no such page."""
+"""The engine's sensor: servers with metrics, that stop responding, and without such a page."""
 
 import pytest
 

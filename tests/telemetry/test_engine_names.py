@@ -225,7 +225,7 @@ TWO = (
 def test_of_several_models_only_the_targets_own_is_read(model: str, running: float) -> None:
     found = told(TWO, model)
     assert found["engine_requests_running"] == running
-    assert found["engine_requests_waiting"] == 4  # of all, for it does not say of whom
+    assert found["engine_requests_waiting"] == 4  # of all, for it does not name the model
 
 
 def test_models_are_told_apart_by_any_label_that_names_them() -> None:

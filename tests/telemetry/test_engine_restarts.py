@@ -1,4 +1,4 @@
-"""Counters that began anew, where a sum over cores and ranks would hide it."""
+"""Counters that were reset, where a sum over cores and ranks would hide it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a manifest says of the machine: always answerable, null where it cannot be had."""
+"""The machine in a manifest: every field is there, null where it is not available."""
 
 import json
 import subprocess

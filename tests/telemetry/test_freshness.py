@@ -12,7 +12,7 @@ MS = 1_000_000
 
 
 def polled(period_ms: float, every_ms: float, length_ms: float) -> list[tuple[int, float]]:
-    """A sensor that counts its own updates, asked every so often."""
+    """Return readings of a sensor that counts its own updates, read every `every_ms`."""
     times = [n * every_ms for n in range(int(length_ms / every_ms))]
     return [(int(at * MS), float(int(at / period_ms))) for at in times]
 

@@ -128,7 +128,7 @@ def test_it_checks_a_driver_and_what_it_recorded_can_be_replayed(
     assert agreed["gpu0", "memory"] is True
     assert agreed["gpu0", "power"] is True
     assert agreed["gpu1", "memory"] is None
-    assert agreed["gpu0", "energy"] is False  # this driver's counter stands still
+    assert agreed["gpu0", "energy"] is False  # this driver's counter does not advance
     assert done.returncode == 1
 
     lines = (tmp_path / "out" / "gpu.recording").read_text()

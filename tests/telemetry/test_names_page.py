@@ -1,4 +1,4 @@
-"""docs/telemetry.md says what the code looks for."""
+"""docs/telemetry.md lists the names that the code reads."""
 
 from pathlib import Path
 

@@ -92,7 +92,7 @@ def test_mig_devices_stand_beside_their_gpu_with_what_they_have(with_gpus: WithG
 
 
 def test_a_recording_is_played_over_time(with_gpus: WithGpus, tmp_path: Path) -> None:
-    """Values of two GPUs and a MIG device, at the times that the file says."""
+    """Values of two GPUs and a MIG device, at the times in the file."""
     recording = tmp_path / "a100.txt"
     recording.write_text(
         "# seconds gpu reading value\n"
@@ -165,7 +165,7 @@ print(json.dumps(found))
     for number, rows in found.items():
         lost = {metric: reason for metric, value, reason in rows if value is None}
         if int(number) == pynvml.NVML_ERROR_INSUFFICIENT_SIZE and "Processes" in call:
-            continue  # what the call says of a buffer that is too small is no failure
+            continue  # the call's error for a buffer that is too small is no failure
         expected = type(pynvml.NVMLError(int(number))).__name__
         assert expected != "NVMLError"
         assert lost == dict.fromkeys(CALLS[call], expected), number

@@ -1,4 +1,4 @@
-"""`observatory probe` as a process, over TLS on loopback, read by a sampler: told, killed, refused."""
+"""`observatory probe` as a process, over TLS on loopback, read by a sampler: stopped, killed, refused."""
 
 import http.client
 import json

@@ -24,7 +24,7 @@ HOUR_NS = 3_600_000_000_000
 
 
 class RemoteProbe:
-    """A host whose clock is wrong by shift_ns and which says what it is told to."""
+    """A host whose clock is wrong by shift_ns, with the responses set by a test."""
 
     def __init__(self, shift_ns: int = 0) -> None:
         self.shift_ns = shift_ns
@@ -84,7 +84,7 @@ def address(port: int, variable: str | None = "PROBE_TOKEN") -> ProbeAddress:
 
 
 class Reader:
-    """A sensor and everything that it has said."""
+    """A sensor and all of its readings."""
 
     def __init__(self, port: int, anchor: Anchor | None = None, **options: str | None) -> None:
         self.anchor = anchor or new_anchor()

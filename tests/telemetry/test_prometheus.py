@@ -1,4 +1,4 @@
-"""Pages that a person names: what is listed is kept, what is missing is said once, secrets stay out."""
+"""Pages that a person names: what is listed is kept, what is missing is reported once, secrets stay out."""
 
 from typing import Any
 

@@ -28,11 +28,11 @@ pytestmark = [
 WINDOW_S = 20.0
 """Two hundred updates of the slowest power sensor known."""
 POWER_TOLERANCE = 0.05
-"""What NVIDIA says of power.draw; the two readings of it are moments apart besides."""
+"""NVIDIA's tolerance of power.draw; also, the two readings are moments apart."""
 
 
 def smi(*fields: str) -> list[list[str]]:
-    """What nvidia-smi says now, a row a GPU."""
+    """Return nvidia-smi's current values, a row per GPU."""
     told = subprocess.run(
         ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"],
         check=True,

@@ -250,7 +250,7 @@ def test_a_journal_cut_anywhere_gives_the_whole_samples_before_the_cut() -> None
 
 
 class _Clocked:
-    """A sampler whose readings take as long as the test says, on a clock of its own."""
+    """A sampler whose readings take as long as the test sets, on a clock of its own."""
 
     def __init__(self, lengths: list[float]) -> None:
         self.now = 100.0

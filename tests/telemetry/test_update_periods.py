@@ -1,4 +1,4 @@
-"""The burst against a driver that plays recordings: periods found, cost said, ended by the load."""
+"""The burst against a driver that plays recordings: periods found, cost recorded, ended by the load."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -18,7 +18,7 @@ BODY = {"model": MODEL, "messages": MESSAGES, "max_tokens": OUTPUT_TOKENS, "stre
 
 
 class Person(FastHttpUser):
-    """Asks until the requests are used up."""
+    """Sends requests until all are used up."""
 
     host = BASE_URL
 

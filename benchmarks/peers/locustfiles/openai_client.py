@@ -17,7 +17,7 @@ from benchmarks.peers.locustfiles.counting import (
 
 
 class Person(User):
-    """Asks until the requests are used up."""
+    """Sends requests until all are used up."""
 
     def on_start(self) -> None:
         """A client for each user, with connections of its own."""
