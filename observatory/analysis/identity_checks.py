@@ -11,6 +11,7 @@ import polars as pl
 from observatory.analysis.findings import as_found, over_limit
 from observatory.core.model_names import same_model
 from observatory.core.run import Finding, Manifest
+from observatory.providers.catalogue import PROVIDERS
 from observatory.store.frames import RunFrames
 
 _MOST_NAMED = 20
@@ -49,10 +50,12 @@ def _substituted(
 ) -> Iterator[Finding]:
     """Find a run in which no answer names the requested model. Where some answers do, the run is of several
     models and `model_changed` reports it. An engine that the run starts itself serves the files that it was given, and a
-    deployment of Azure's has a name of its own."""
+    deployment has a name of its own."""
     target = manifest.target
     asked = in_turn or ([target.model] if target.model else [])
-    if not models or not asked or target.provider == "azure" or target.model_sha256 is not None:
+    provider = PROVIDERS.get(target.provider or "")
+    deployment = provider is not None and provider.names_deployments
+    if not models or not asked or deployment or target.model_sha256 is not None:
         return
     if any(same_model(one, name) for one in asked for name in models):
         return

@@ -11,16 +11,7 @@ from typing import Any
 from observatory.core.counted_nouns import count_of
 from observatory.core.sample import EnergyRow
 from observatory.economics.energy import J_PER_KWH
-
-ECOLOGITS_PROVIDERS = {
-    "anthropic": "anthropic",
-    "cohere": "cohere",
-    "google": "google_genai",
-    "huggingface": "huggingface_hub",
-    "mistral": "mistralai",
-    "openai": "openai",
-}
-"""Our catalogue's names and EcoLogits' (ecologits.tracers.utils.PROVIDER_CONFIG_MAP)."""
+from observatory.providers.catalogue import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,8 @@ def modelled_rows(
 def _row(provider: str, models: Sequence[str], window: Answered) -> EnergyRow:
     from ecologits import __version__
 
-    name = ECOLOGITS_PROVIDERS.get(provider, provider)
+    known = PROVIDERS.get(provider)
+    name = (known and known.ecologits_id) or provider
     source = f"EcoLogits {__version__}: GPUs, share of a server, and its data centre's PUE"
     if not window.answers:
         return _missing(window, source, "no answer ended in the window")

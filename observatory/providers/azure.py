@@ -20,6 +20,7 @@ AZURE = Provider(
     },
     prices_id="azure",
     example_model="gpt-4o-mini",
+    names_deployments=True,
     lists_what_it_serves=False,
     rate_limit_headers=RATE_LIMITS,
     rate_limits_read="a minute; resets are whole seconds; -1 means that a limit is not stated",

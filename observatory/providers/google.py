@@ -13,6 +13,7 @@ GOOGLE = Provider(
         )
     },
     prices_id="google",
+    ecologits_id="google_genai",
     example_model="gemini-3.8-flash",
     listed_prefix="models/",
     looked="2026-11-27",

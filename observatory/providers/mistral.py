@@ -18,6 +18,7 @@ MISTRAL = Provider(
         )
     },
     prices_id="mistral",
+    ecologits_id="mistralai",
     example_model="mistral-small-latest",
     looked="2026-11-27",
     sources=(

@@ -55,7 +55,8 @@ class Provider:
 
     base_url: None where it is the customer's own (then base_path is the path of its API on it).
     example_model: one that the price ledger has. prices_id: its name in genai-prices.
-    lists_what_it_serves: whether GET /models names the models that requests name. listed_prefix: the prefix
+    ecologits_id: its name in EcoLogits where that is another. names_deployments: requests name a customer's
+    deployment, and responses the model behind it. lists_what_it_serves: whether GET /models names the models that requests name. listed_prefix: the prefix
     of the names there. tried_with_key: the day of the last run with a real key; None: never, so that
     all of this was checked only against documented or recorded exchanges. reasoning_in: the field of an
     answer's reasoning; "" where it shows none. rate_limit_headers: the documented ones, with rate_limits_read
@@ -73,6 +74,8 @@ class Provider:
     looked: str
     base_path: str = ""
     example_url: str | None = None
+    ecologits_id: str | None = None
+    names_deployments: bool = False
     lists_what_it_serves: bool = True
     listed_prefix: str = ""
     reasoning_in: str = ""
