@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from observatory.cli.change_notes import note_changes
 from observatory.cli.demand_options import (
     AssumptionOption,
     BillOption,
@@ -18,6 +19,7 @@ from observatory.cli.demand_options import (
 )
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
+from observatory.core.workspace import open_workspace
 
 
 def breakeven(
@@ -50,10 +52,8 @@ def breakeven(
     Example: observatory breakeven smollm2-llamacpp emulated-api --peak-to-mean 2
     """
     from observatory.analysis.serving import answer
-    from observatory.cli.change_notes import note_changes
     from observatory.cli.money_json import answer_json
     from observatory.cli.money_views import print_answer, print_json
-    from observatory.core.workspace import open_workspace
     from observatory.store.money import money_rows
     from observatory.store.run_folder import resolve_runs
 

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from observatory.cli.console import echo, echo_json, open_console
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
+from observatory.core.errors import BadInput
+from observatory.core.workspace import open_workspace
 
 if TYPE_CHECKING:
     from observatory.runner.stored_calibration import Calibration, Ceiling
@@ -32,8 +35,6 @@ def calibrate(
 
     Example: observatory calibrate --quick
     """
-    from observatory.core.errors import BadInput
-    from observatory.core.workspace import open_workspace
     from observatory.runner.stored_calibration import load_calibration, save_calibration
 
     workspace = open_workspace(results)
@@ -61,7 +62,6 @@ def calibrate(
 
 
 def _gap_s(text: str) -> float:
-    from observatory.core.errors import BadInput
     from observatory.core.units import parse_duration
 
     try:
@@ -79,8 +79,6 @@ def _shown(path: Path) -> str:
 
 
 def _print(calibration: "Calibration", json_output: bool) -> None:
-    import msgspec
-
     if json_output:
         echo_json(msgspec.json.format(msgspec.json.encode(calibration), indent=2))
     else:

@@ -1,15 +1,12 @@
 """A line on standard error for each run whose folder is not as it was sealed, next to what is shown of it."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from observatory.cli.console import echo
-
-if TYPE_CHECKING:
-    from observatory.core.workspace import Workspace
+from observatory.core.workspace import Workspace
 
 
-def changes_of(workspace: "Workspace", run_ids: Iterable[str]) -> dict[str, str]:
+def changes_of(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, str]:
     """run_id -> what is not as it was sealed, in words; only runs of which something is not.
 
     Every sealed file is read.
@@ -24,7 +21,7 @@ def changes_of(workspace: "Workspace", run_ids: Iterable[str]) -> dict[str, str]
     return found
 
 
-def note_changes(workspace: "Workspace", run_ids: Iterable[str]) -> dict[str, str]:
+def note_changes(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, str]:
     """Print them, and answer them."""
     found = changes_of(workspace, run_ids)
     for run_id, words in found.items():

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from observatory.cli.change_notes import note_changes
 from observatory.cli.demand_options import (
     AssumptionOption,
     BillOption,
@@ -18,6 +19,7 @@ from observatory.cli.demand_options import (
 )
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
+from observatory.core.workspace import open_workspace
 
 
 def cost(
@@ -43,10 +45,8 @@ def cost(
 
     Example: observatory cost last --requests-a-day 50000
     """
-    from observatory.cli.change_notes import note_changes
     from observatory.cli.money_json import cost_json
     from observatory.cli.money_views import print_cost, print_json
-    from observatory.core.workspace import open_workspace
     from observatory.store.money import component_rows, figure_rows, money_rows
     from observatory.store.run_folder import resolve_runs
 

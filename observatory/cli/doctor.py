@@ -1,18 +1,26 @@
 """`observatory doctor`: what is here, what is missing, and the exact fix for each."""
 
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import typer
 
 from observatory.cli.console import echo_json, open_console
 from observatory.cli.options import JsonOption, ResultsOption
+from observatory.connect.proxies import named_proxies
 from observatory.core.counted_nouns import count_of
-from observatory.core.errors import ExitCode
+from observatory.core.errors import BadInput, ExitCode, ObservatoryError
+from observatory.core.workspace import Workspace, open_workspace, shipped
+from observatory.providers.catalogue import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from observatory.core.workspace import Workspace
     from observatory.telemetry.machine.checkup import Check
 
 KEY_VARIABLES = (
@@ -37,7 +45,6 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
 
     Example: observatory doctor --json
     """
-    from observatory.core.workspace import open_workspace
     from observatory.telemetry.machine.checkup import machine_checks
 
     workspace = open_workspace(results)
@@ -77,8 +84,6 @@ def package_checks() -> list["Check"]:
 
 def engine_checks() -> list["Check"]:
     """The engines that the observatory starts itself, and the model of the quickstart."""
-    import subprocess
-    import sys
 
     from observatory.models.models import MODELS, Model, model_path
     from observatory.telemetry.machine.checkup import Check
@@ -106,9 +111,7 @@ def engine_checks() -> list["Check"]:
 
 def vllm_check() -> "Check":
     """The vLLM environments that are installed, else a `vllm` on the path."""
-    import shutil
 
-    from observatory.core.errors import ObservatoryError
     from observatory.engines.installed import installed_engines
     from observatory.telemetry.machine.checkup import Check
 
@@ -125,19 +128,15 @@ def vllm_check() -> "Check":
 
 
 def key_checks(
-    workspace: "Workspace", environment: "Mapping[str, str] | None" = None
+    workspace: Workspace, environment: "Mapping[str, str] | None" = None
 ) -> list["Check"]:
     """Which key variables are set: those of the known providers and of targets.yaml; never values.
 
     A target that comes with the package is ready for a key that not everybody has: it is not missed.
     """
-    import os
 
-    from observatory.core.errors import ObservatoryError
     from observatory.core.targets.api import ApiTarget
-    from observatory.core.workspace import shipped
     from observatory.inputs.target_files import load_targets, read_targets
-    from observatory.providers.catalogue import PROVIDERS
     from observatory.telemetry.machine.checkup import Check
 
     values = os.environ if environment is None else environment
@@ -171,8 +170,6 @@ def key_checks(
 
 def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
     """Which proxies the environment names for targets that are not on this machine."""
-    from observatory.connect.proxies import named_proxies
-    from observatory.core.errors import BadInput
     from observatory.telemetry.machine.checkup import Check
 
     try:
@@ -185,10 +182,9 @@ def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
     return Check("proxy", "ok", f"{found}; loopback and what NO_PROXY names go straight")
 
 
-def calibration_check(workspace: "Workspace") -> "Check":
+def calibration_check(workspace: Workspace) -> "Check":
     """What this machine was measured to do as a load generator, and how long ago."""
     from observatory.cli.calibrate import level_words
-    from observatory.core.errors import ObservatoryError
     from observatory.runner.stored_calibration import age_days, doubts, load_calibration, this_host
     from observatory.telemetry.machine.checkup import Check
 
@@ -211,9 +207,6 @@ def calibration_check(workspace: "Workspace") -> "Check":
 
 
 def _print_json(checks: "list[Check]", fit: bool) -> None:
-    import dataclasses
-    import json
-
     rows = [dataclasses.asdict(check) for check in checks]
     echo_json(json.dumps({"fit_for_quickstart": fit, "checks": rows}, indent=2))
 

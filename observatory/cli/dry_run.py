@@ -6,6 +6,7 @@ from typing import Any
 
 from observatory.cli.console import echo, echo_json, open_console
 from observatory.cli.design_views import design_facts, print_design, print_turns
+from observatory.connect.proxies import proxy_of
 from observatory.core.counted_nouns import count_of
 from observatory.core.design import Design
 from observatory.core.distribution import in_words
@@ -25,7 +26,6 @@ from observatory.runner.sitting import Request
 def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
     from observatory.cli.quote_view import quote_lines
-    from observatory.connect.proxies import proxy_of
     from observatory.economics.prices import prices_of
     from observatory.endpoints.catalogue import planned_connection
     from observatory.inputs.price_files import agreed_prices

@@ -7,10 +7,10 @@ import typer
 
 from observatory.cli.console import echo
 from observatory.core.counted_nouns import count_of
+from observatory.core.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from observatory.core.profile import Profile
-    from observatory.core.workspace import Workspace
     from observatory.emulator.emulator import Served
 
 ProfileArgument = Annotated[
@@ -61,7 +61,6 @@ def emulate(
 
     Example: observatory emulate steady --port 8100 --truth-log truth.jsonl
     """
-    from observatory.core.workspace import open_workspace
     from observatory.emulator.emulator import EmulatorConfig, serve
     from observatory.inputs.profile_files import DEFAULT_PROFILE, load_profile
 
@@ -87,7 +86,7 @@ def emulate(
     echo("\n" + farewell(serve(config, banner)))
 
 
-def listing(workspace: "Workspace") -> list[str]:
+def listing(workspace: Workspace) -> list[str]:
     """Each profile's name and what it is for, or why it cannot be read."""
     from observatory.inputs.profile_files import list_profiles
 

@@ -1,11 +1,7 @@
 """What a target that is given by its address alone is called, and that one address is given."""
 
-from typing import TYPE_CHECKING
-
 from observatory.core.errors import BadInput
-
-if TYPE_CHECKING:
-    from observatory.core.workspace import Workspace
+from observatory.core.workspace import Workspace
 
 
 def one_url(urls: list[str] | None) -> str | None:
@@ -19,7 +15,7 @@ def one_url(urls: list[str] | None) -> str | None:
     return urls[0] if urls else None
 
 
-def unused_name(workspace: "Workspace", url: str, model: str | None, *, ask: bool = True) -> str:
+def unused_name(workspace: Workspace, url: str, model: str | None, *, ask: bool = True) -> str:
     """The model's name, with four digits of the address where another address has it.
 
     ask: where no model is given, request the endpoint's list of models.

@@ -1,7 +1,9 @@
 """observatory engine: install an engine into an environment of its own, list those here, remove one."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import typer
 
 from observatory.cli.console import echo, echo_json
@@ -69,7 +71,6 @@ def list_engines(json_output: JsonOption = False) -> None:
 
     Example: observatory engine list --json
     """
-    import msgspec
 
     from observatory.engines.installed import installed_engines
     from observatory.engines.removal import unused_torch
@@ -108,7 +109,6 @@ def remove(
 
 def this_host() -> "Host":
     """What the machine is, for an engine's record; its name is left out."""
-    from pathlib import Path
 
     from observatory.engines.install import Host
     from observatory.telemetry.machine.environment import describe_environment
@@ -121,8 +121,6 @@ def this_host() -> "Host":
 
 def engine_row(engine: "InstalledEngine") -> dict[str, Any]:
     """The record as JSON shows it, with what it is called and where it lies."""
-    import msgspec
-
     record: dict[str, Any] = msgspec.to_builtins(engine.record)
     return {
         "name": engine.name,

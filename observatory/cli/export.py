@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from observatory.cli.change_notes import note_changes
 from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
 from observatory.core.counted_nouns import count_of
+from observatory.core.workspace import open_workspace
 
 
 class FileFormat(StrEnum):
@@ -46,8 +48,6 @@ def export(
 
     Example: observatory export last --format csv --to ./for-the-notebook
     """
-    from observatory.cli.change_notes import note_changes
-    from observatory.core.workspace import open_workspace
     from observatory.store.export import NAMES, check_ingested, export_tables
     from observatory.store.query import open_for_query
     from observatory.store.run_folder import resolve_runs

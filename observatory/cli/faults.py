@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
+from observatory.store.files import disk_error
 
 _LIBRARIES = {
     "duckdb": ("IOException", "OutOfMemoryException", "FatalException"),
@@ -46,8 +47,6 @@ def environment_fault(error: BaseException) -> EnvironmentFailed | None:
             fix="raise the limit of processes or of memory (ulimit -u, -v)",
         )
     if isinstance(error, OSError) and error.errno is not None:
-        from observatory.store.files import disk_error
-
         if error.filename is not None:
             return disk_error(error, Path(str(error.filename)))
         return EnvironmentFailed(error.strerror or text)

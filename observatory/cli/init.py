@@ -7,6 +7,8 @@ import typer
 
 from observatory.cli.console import echo
 from observatory.core.counted_nouns import count_of
+from observatory.core.errors import EnvironmentFailed
+from observatory.core.workspace import shipped
 
 RESULTS_README = """\
 # Results
@@ -45,8 +47,6 @@ def init(
 
     Example: observatory init my-benchmarks
     """
-    from observatory.core.errors import EnvironmentFailed
-
     written, kept = 0, []
     try:
         for relative, content in _files():
@@ -75,8 +75,6 @@ def init(
 
 def _files() -> list[tuple[Path, bytes]]:
     """Every file of a workspace, read before any is written: path from its root, content."""
-    from observatory.core.workspace import shipped
-
     files = [
         (Path("results/README.md"), RESULTS_README.encode()),
         (Path(".gitignore"), GITIGNORE.encode()),

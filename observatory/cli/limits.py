@@ -2,17 +2,20 @@
 
 from typing import TYPE_CHECKING, Annotated, cast
 
+import msgspec
 import typer
 
+from observatory.cli.change_notes import note_changes
 from observatory.cli.console import echo, echo_json
 from observatory.cli.endpoint_names import one_url, unused_name
 from observatory.cli.options import JsonOption, ResultsOption, check_size
 from observatory.core.counted_nouns import count_of
-from observatory.core.errors import BadInput
+from observatory.core.errors import BadInput, ExitCode
+from observatory.core.workspace import Workspace, open_workspace
+from observatory.presentation.dollars import write_usd
 
 if TYPE_CHECKING:
     from observatory.core.targets.catalogue import Target
-    from observatory.core.workspace import Workspace
     from observatory.limits.limit_probe import LimitAnswer
     from observatory.limits.search import Only, SearchBounds
 
@@ -78,7 +81,6 @@ def limits(
 
     Example: observatory limits emulated-limited
     """
-    from observatory.core.workspace import open_workspace
 
     workspace = open_workspace(results)
     if from_run is not None:
@@ -128,7 +130,7 @@ def _bounds(
     )
 
 
-def _probe(workspace: "Workspace", target: "Target", bounds: "SearchBounds") -> "list[LimitAnswer]":
+def _probe(workspace: Workspace, target: "Target", bounds: "SearchBounds") -> "list[LimitAnswer]":
     from observatory.cli.progress import open_display
     from observatory.limits.search import check_money, find_limits
 
@@ -143,8 +145,6 @@ def _probe(workspace: "Workspace", target: "Target", bounds: "SearchBounds") -> 
 
 def _quote(target: "Target", bounds: "SearchBounds") -> str:
     """Print what it may take before it starts."""
-    from observatory.presentation.dollars import write_usd
-
     probes = " and ".join("RPM" if unit == "requests" else "TPM" for unit in bounds.units)
     each = "each " if len(bounds.units) > 1 else ""
     if bounds.usd is not None:
@@ -164,9 +164,7 @@ def _quote(target: "Target", bounds: "SearchBounds") -> str:
     )
 
 
-def _reread(workspace: "Workspace", text: str) -> "list[LimitAnswer]":
-    from observatory.cli.change_notes import note_changes
-    from observatory.core.errors import BadInput
+def _reread(workspace: Workspace, text: str) -> "list[LimitAnswer]":
     from observatory.limits.limit_probe import reread_limits
     from observatory.store.run_folder import resolve_runs
 
@@ -179,7 +177,6 @@ def _reread(workspace: "Workspace", text: str) -> "list[LimitAnswer]":
 
 
 def _print(answers: "list[LimitAnswer]", json_output: bool) -> None:
-    import msgspec
 
     if json_output:
         echo_json(msgspec.json.format(msgspec.json.encode(answers), indent=2))
@@ -192,8 +189,6 @@ def _print(answers: "list[LimitAnswer]", json_output: bool) -> None:
 
 
 def _exit_code(answers: "list[LimitAnswer]") -> int:
-    from observatory.core.errors import ExitCode
-
     ended = {answer.ended for answer in answers}
     if "interrupted" in ended or not answers:
         return ExitCode.INTERRUPTED

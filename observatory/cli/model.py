@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import typer
 
 from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
+from observatory.models import models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,8 +27,6 @@ def pull(
 
     Example: observatory model pull smollm2-135m-instruct-q4_1
     """
-    from observatory.models import models
-
     for each in models.names_of(name):
         echo(models.pull(each, lambda text: echo(text, err=True)))
 
@@ -37,9 +37,6 @@ def list_models(json_output: JsonOption = False) -> None:
 
     Example: observatory model list --json
     """
-    import msgspec
-
-    from observatory.models import models
 
     rows = [model_row(name) for name in models.MODELS]
     if json_output:
@@ -58,8 +55,6 @@ def list_models(json_output: JsonOption = False) -> None:
 
 def model_row(name: str) -> dict[str, Any]:
     """What the list says of a model; download_bytes is null for one that is made here."""
-    from observatory.models import models
-
     model = models.MODELS[name]
     made = isinstance(model, models.MadeModel)
     return {

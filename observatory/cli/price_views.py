@@ -13,6 +13,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.targets.api import ApiTarget
 from observatory.core.units import MOST_PERCENT, change_text
+from observatory.core.workspace import Workspace
 from observatory.economics.agreed_prices import book_of
 from observatory.economics.ledger_book import (
     LEDGER,
@@ -37,7 +38,6 @@ from observatory.store.migrations import quote
 
 if TYPE_CHECKING:
     from observatory.core.targets.catalogue import Target
-    from observatory.core.workspace import Workspace
 
 Row = dict[str, Any]
 STALE_DAYS = 60
@@ -233,7 +233,7 @@ def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetim
     return lines
 
 
-def checked_rows(workspace: "Workspace", now: datetime) -> tuple[list[Row], int]:
+def checked_rows(workspace: Workspace, now: datetime) -> tuple[list[Row], int]:
     """A row for every target billed by tokens, and how many are billed by hours."""
     agreed = agreed_prices(workspace)
     rows: list[Row] = []
@@ -267,7 +267,7 @@ def checked_lines(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _targets(workspace: "Workspace") -> Iterable[tuple[str, "Target"]]:
+def _targets(workspace: Workspace) -> Iterable[tuple[str, "Target"]]:
     """Named targets, then those that scenarios hold themselves; what cannot be read is left out.
 
     `observatory scenario check` names what cannot be read.

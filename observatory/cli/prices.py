@@ -1,14 +1,16 @@
 """observatory prices: the public ledger and the workspace's own prices, and what runs would cost at them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
 
+from observatory.cli.change_notes import note_changes
 from observatory.cli.console import echo
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
+from observatory.core.workspace import open_workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +57,6 @@ def show(
         rows_of_model,
         side_by_side,
     )
-    from observatory.core.workspace import open_workspace
     from observatory.inputs.price_files import agreed_prices
 
     now = datetime.now(UTC)
@@ -85,7 +86,6 @@ def check(json_output: JsonOption = False) -> None:
         print_rows,
         stale_note,
     )
-    from observatory.core.workspace import open_workspace
 
     now = datetime.now(UTC)
     rows, by_hours = checked_rows(open_workspace(), now)
@@ -111,7 +111,6 @@ def update(results: ResultsOption = None) -> None:
     Example: observatory prices update
     """
     from observatory.cli.price_views import ledger_line
-    from observatory.core.workspace import open_workspace
     from observatory.store.database import connect
     from observatory.store.price_snapshots import update_price_book
 
@@ -174,9 +173,7 @@ def reprice(
 
     Example: observatory prices reprice --since 2026-03-01 --until 2026-04-01 --tier batch --no-caching
     """
-    from observatory.cli.change_notes import note_changes
     from observatory.cli.price_views import REPRICED, print_rows, repriced_sql, total_lines
-    from observatory.core.workspace import open_workspace
     from observatory.store.query import open_for_query, run_query
 
     provider, model = (None, None) if at is None else ledger_names(*named(at))
@@ -212,8 +209,6 @@ def ledger_names(provider: str, model: str) -> tuple[str, str]:
 
 def day_of(text: str | None, option: str) -> str | None:
     """A date as ISO 8601 has it; BadInput names the option."""
-    from datetime import date
-
     try:
         return None if text is None else date.fromisoformat(text).isoformat()
     except ValueError as error:

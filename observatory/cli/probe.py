@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from observatory.cli.console import echo
+from observatory.core.errors import BadInput
 
 TokenEnvOption = Annotated[
     str | None,
@@ -76,7 +77,6 @@ def probe(
 
     Example: observatory probe --bind 10.0.0.7 --token-env PROBE_TOKEN --certificate gpu1.pem --watch-command "vllm serve"
     """
-    from observatory.core.errors import BadInput
     from observatory.telemetry.probe.probe import ProbeConfig, is_loopback, serve_probe
 
     if watch_pid is not None and watch_command is not None:
@@ -111,8 +111,6 @@ def probe(
 
 def read_token(variable: str | None, file: Path | None) -> str | None:
     """The token; None where neither is given. BadInput where it is not to be had."""
-    from observatory.core.errors import BadInput
-
     if variable is not None and file is not None:
         raise BadInput("give --token-env or --token-file, not both")
     if variable is not None:
@@ -135,7 +133,6 @@ def read_token(variable: str | None, file: Path | None) -> str | None:
 
 
 def _interval(text: str) -> float:
-    from observatory.core.errors import BadInput
     from observatory.core.units import parse_duration
 
     try:

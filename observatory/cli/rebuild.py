@@ -4,6 +4,7 @@ from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.workspace import open_workspace
 
 
 def rebuild(results: ResultsOption = None) -> None:
@@ -16,7 +17,6 @@ def rebuild(results: ResultsOption = None) -> None:
     Example: observatory rebuild
     """
     from observatory.analysis.stage_metrics import run_figures
-    from observatory.core.workspace import open_workspace
     from observatory.runner.recovery import seal_crashed_runs
     from observatory.store.manifest import stray_folders
     from observatory.store.rebuild import rebuild as rebuild_database

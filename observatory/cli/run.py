@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from observatory.cli.console import echo, someone_there
-from observatory.cli.endpoint_names import one_url
+from observatory.cli.endpoint_names import one_url, unused_name
 from observatory.cli.options import JsonOption, ResultsOption, check_size
+from observatory.core.errors import BadInput
+from observatory.core.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
     from observatory.core.targets.catalogue import Target
-    from observatory.core.workspace import Workspace
     from observatory.inputs.scenario_files import LoadedScenario
     from observatory.runner.quoting import CampaignQuote
     from observatory.runner.sitting import Request
@@ -97,7 +98,6 @@ def run(
 
     Example: observatory run chat-steady --url http://127.0.0.1:8000/v1 --model my-model
     """
-    from observatory.core.workspace import open_workspace
 
     workspace = open_workspace(results)
     request = _request(
@@ -187,13 +187,12 @@ class _Endpoint:
 
 
 def _request(
-    workspace: "Workspace",
+    workspace: Workspace,
     name: str,
     typed: _Options,
     endpoint: _Endpoint,
     resume: str | None,
 ) -> "Request":
-    from observatory.core.errors import BadInput
     from observatory.inputs.scenario_files import load_scenario, read_scenario
     from observatory.runner.sitting import Request
 
@@ -245,8 +244,6 @@ def _given(typed: _Options) -> dict[str, Any]:
 
 def _other_base(name: str, varies: bool, targets: list[str], endpoint: _Endpoint) -> str | None:
     """The target that a matrix is to vary instead of its own."""
-    from observatory.core.errors import BadInput
-
     if endpoint.url is not None or endpoint.model is not None:
         raise BadInput(
             f"{name} is a matrix: it varies a target",
@@ -269,8 +266,6 @@ def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
     """The scenario with what the command line says otherwise, checked as a file would be."""
     from pydantic import ValidationError
 
-    from observatory.core.errors import BadInput
-
     for name, typed_value in asdict(typed).items():
         check_size("--" + name.replace("_", "-"), typed_value)
     data = scenario.model_dump(mode="json")
@@ -291,12 +286,10 @@ def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
 
 
 def _targets(
-    workspace: "Workspace", loaded: "LoadedScenario", names: list[str], endpoint: _Endpoint
+    workspace: Workspace, loaded: "LoadedScenario", names: list[str], endpoint: _Endpoint
 ) -> list["Target"]:
     from pydantic import ValidationError
 
-    from observatory.cli.endpoint_names import unused_name
-    from observatory.core.errors import BadInput
     from observatory.core.targets.url import UrlTarget
     from observatory.inputs.target_files import pick_target
 
@@ -330,7 +323,7 @@ def _targets(
     return chosen or own
 
 
-def _publish(workspace: "Workspace", display: object) -> Path:
+def _publish(workspace: Workspace, display: object) -> Path:
     from observatory.site.build import build_site
 
     say = getattr(display, "say", echo)

@@ -1,20 +1,24 @@
 """`observatory runs`: lists, shows, annotates and deletes runs, from their folders; needs no database."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
+from observatory.cli.answers import show_table
 from observatory.cli.console import echo, echo_json, one_line, someone_there
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
+from observatory.core.distribution import served_by
 from observatory.core.errors import BadInput
+from observatory.core.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from observatory.core.run import Finding, Manifest
-    from observatory.core.workspace import Workspace
     from observatory.store.run_folder import RunEntry
 
 app = typer.Typer(help="List, show, label and delete runs.", no_args_is_help=True)
@@ -30,7 +34,6 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
 
     Example: observatory runs list
     """
-    from observatory.core.workspace import open_workspace
     from observatory.store.manifest import stray_folders
     from observatory.store.run_folder import list_runs
 
@@ -46,7 +49,6 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
         _say_unfinished(workspace)
         echo(f"No runs in {workspace.runs} yet; observatory run quickstart makes the first.")
         return
-    from observatory.cli.answers import show_table
 
     columns = ("run", "status", "verdict", "requests", "started", "label", "problem")
     marked = [_marked(_row(entry), entry) for entry in entries]
@@ -56,7 +58,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     _say_unfinished(workspace)
 
 
-def _say_unfinished(workspace: "Workspace") -> None:
+def _say_unfinished(workspace: Workspace) -> None:
     """Print the matrices that were ended early, each with the command that continues it."""
     from observatory.store.campaigns import missing, unfinished_campaigns
 
@@ -80,8 +82,6 @@ def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOpti
     workspace, chosen = _chosen(run, results)
     entries = [entry for entry in list_runs(workspace) if entry.run_id in chosen]
     if json_output:
-        import msgspec
-
         _print_json([{**_row(e), "manifest": msgspec.to_builtins(e.manifest)} for e in entries])
         return
     for entry in entries:
@@ -159,7 +159,6 @@ def delete(
 
     Example: observatory runs delete 20261121T225300Z-quickstart-emulated-api-1a2b --yes
     """
-    import sys
 
     from observatory.store.housekeeping import delete_runs
 
@@ -175,9 +174,8 @@ def delete(
     echo("\n".join(f"deleted {run_id}" for run_id in chosen))
 
 
-def _chosen(run: str, results: Path | None) -> "tuple[Workspace, list[str]]":
+def _chosen(run: str, results: Path | None) -> tuple[Workspace, list[str]]:
     """Return the workspace and the ids of the runs that the argument names."""
-    from observatory.core.workspace import open_workspace
     from observatory.store.run_folder import resolve_runs
 
     workspace = open_workspace(results)
@@ -284,8 +282,6 @@ def _finding_line(finding: "Finding", manifest: "Manifest") -> str:
 
 def _engine_lines(manifest: "Manifest") -> list[str]:
     """What served it, with the truth about its build."""
-    from observatory.core.distribution import served_by
-
     target = manifest.target
     said = served_by(
         target.engine, target.engine_version, target.engine_distribution, kind=target.kind
@@ -315,6 +311,4 @@ def _stage_lines(manifest: "Manifest") -> list[str]:
 
 
 def _print_json(value: Any) -> None:
-    import msgspec
-
     echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))

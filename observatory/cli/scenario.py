@@ -1,15 +1,14 @@
 """`observatory scenario`: look at scenario files, check them, plan them; nothing is sent."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from observatory.cli.console import echo
 from observatory.cli.options import JsonOption
-
-if TYPE_CHECKING:
-    from observatory.core.workspace import Workspace
+from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.workspace import Workspace, open_workspace
 
 app = typer.Typer(
     help="List, show, check and plan scenarios.", no_args_is_help=True, rich_markup_mode=None
@@ -26,7 +25,6 @@ def list_(json_output: JsonOption = False) -> None:
     Example: observatory scenario list
     """
     from observatory.cli.scenario_views import print_json, print_listing
-    from observatory.core.workspace import open_workspace
     from observatory.inputs.scenario_files import list_scenarios
 
     listed = list_scenarios(open_workspace())
@@ -53,7 +51,6 @@ def show(name: NameArgument, json_output: JsonOption = False) -> None:
     Example: observatory scenario show quickstart
     """
     from observatory.cli.scenario_views import print_json, print_scenario
-    from observatory.core.workspace import open_workspace
     from observatory.inputs.scenario_files import load_scenario
 
     loaded = load_scenario(name, open_workspace())
@@ -84,9 +81,6 @@ def check(
 
     Example: observatory scenario check scenarios/chat-steady.yaml
     """
-    from observatory.core.errors import BadInput
-    from observatory.core.workspace import open_workspace
-
     workspace = open_workspace()
     failures = []
     for name in names or _everything(workspace):
@@ -120,7 +114,6 @@ def schema(
     Example: observatory scenario schema --out scenarios/scenario.schema.json
     """
     from observatory.core.agreed_prices import PriceFile
-    from observatory.core.errors import EnvironmentFailed
     from observatory.core.scenario import Scenario
     from observatory.inputs.json_schemas import json_schema
     from observatory.inputs.target_files import TargetsFile
@@ -149,7 +142,6 @@ def plan(
     Example: observatory scenario plan chat-steady --seed 7
     """
     from observatory.cli.scenario_views import plan_facts, print_json, print_plan
-    from observatory.core.workspace import open_workspace
     from observatory.inputs.scenario_files import load_scenario
     from observatory.workload.planning import make_plan
 
@@ -165,7 +157,7 @@ def _note(text: str) -> None:
     echo(f"note: {text}", err=True)
 
 
-def _everything(workspace: "Workspace") -> list[str]:
+def _everything(workspace: Workspace) -> list[str]:
     from observatory.core.agreed_prices import PRICES_FILE
     from observatory.inputs.scenario_files import list_scenarios
     from observatory.inputs.target_files import TARGETS_FILE
@@ -179,7 +171,7 @@ def _everything(workspace: "Workspace") -> list[str]:
     ]
 
 
-def _checked(name: str, workspace: "Workspace") -> str:
+def _checked(name: str, workspace: Workspace) -> str:
     """What there is to say of one good file; BadInput where it is not good."""
     from observatory.core.agreed_prices import PRICES_FILE
     from observatory.economics.agreed_prices import book_of

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import msgspec
 import typer
 
+from observatory.cli.answers import show_table
 from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
@@ -46,11 +48,8 @@ def schema(
         echo(as_markdown(entries), end="")
         return
     if json_output:
-        import msgspec
-
         echo_json(msgspec.json.format(msgspec.json.encode(entries), indent=2))
         return
-    from observatory.cli.answers import show_table
 
     if name is None:
         show_table(
@@ -72,12 +71,8 @@ def schema(
 def _print_macro(macro: "Macro", json_output: bool) -> None:
     """How it is called, and what each parameter means."""
     if json_output:
-        import msgspec
-
         echo_json(msgspec.json.format(msgspec.json.encode(macro), indent=2))
         return
-    from observatory.cli.answers import show_table
-
     echo(f"{macro.kind} {macro.signature}: {macro.comment}")
     rows = [
         (one.name, "must be given" if one.default is None else one.default, one.comment)

@@ -7,6 +7,7 @@ import typer
 
 from observatory.cli.console import echo
 from observatory.cli.options import ResultsOption
+from observatory.core.workspace import open_workspace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +44,6 @@ def build(
 
     Example: observatory site build --out /srv/www/observatory --published-only
     """
-    from observatory.core.workspace import open_workspace
     from observatory.site.build import build_site
 
     built = build_site(
@@ -68,7 +68,6 @@ def serve(
 
     Example: observatory site serve --port 8090
     """
-    from observatory.core.workspace import open_workspace
     from observatory.site.build import build_site
     from observatory.site.serve import serve_site
 

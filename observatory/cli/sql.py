@@ -1,5 +1,6 @@
 """`observatory sql`: query the database, read-only unless --write."""
 
+import sys
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -7,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 
-from observatory.cli.console import echo
+from observatory.cli.answers import show_table, write_csv, write_json
+from observatory.cli.console import EscapingStream, echo
 from observatory.cli.options import ResultsOption
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
+from observatory.core.workspace import Workspace, open_workspace
+from observatory.store.files import replacing
+from observatory.store.library_paths import library_path
 
 if TYPE_CHECKING:
     import duckdb
 
-    from observatory.core.workspace import Workspace
     from observatory.store.query import Answer
 
 
@@ -52,8 +56,6 @@ def sql(
 
     Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics where in_window group by all"
     """
-    from observatory.core.workspace import open_workspace
-    from observatory.store.library_paths import library_path
     from observatory.store.query import open_for_query, run_query, write_parquet
 
     text = _from_stdin() if query == "-" else query
@@ -79,8 +81,6 @@ def sql(
 
 
 def _from_stdin() -> str:
-    import sys
-
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -112,11 +112,6 @@ def _check_writable(out: Path) -> None:
 
 
 def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int) -> None:
-    import sys
-
-    from observatory.cli.answers import show_table, write_csv, write_json
-    from observatory.cli.console import EscapingStream
-    from observatory.store.files import replacing
 
     names = [name for name, _ in answer.columns]
     if chosen is AnswerFormat.table:
@@ -137,7 +132,7 @@ def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int)
         write(stream)
 
 
-def _note_pending(workspace: "Workspace", connection: "duckdb.DuckDBPyConnection") -> None:
+def _note_pending(workspace: Workspace, connection: "duckdb.DuckDBPyConnection") -> None:
     from observatory.store.warehouse import pending_runs
 
     waiting = pending_runs(workspace, connection)

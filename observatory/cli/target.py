@@ -1,14 +1,21 @@
 """observatory target: the targets that are known by name, and whether one is really there."""
 
+import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
+from observatory.cli.answers import show_table
 from observatory.cli.console import echo, echo_json
 from observatory.cli.endpoint_names import one_url
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
+from observatory.core.private_folders import private_folder, sweep_private_folders
+from observatory.core.workspace import open_workspace
+from observatory.providers.page import as_rows, page_with_tables
 
 if TYPE_CHECKING:
     from observatory.core.connection import Connection
@@ -28,9 +35,7 @@ def list_targets(json_output: JsonOption = False) -> None:
 
     Example: observatory target list --json
     """
-    import msgspec
 
-    from observatory.core.workspace import open_workspace
     from observatory.inputs.target_files import load_targets
 
     rows = [target_row(target) for target in load_targets(open_workspace()).values()]
@@ -73,12 +78,6 @@ def list_providers(
 
     Example: observatory target providers --json
     """
-    import os
-
-    import msgspec
-
-    from observatory.cli.answers import show_table
-    from observatory.providers.page import as_rows, page_with_tables
 
     if page is not None:
         page.write_text(page_with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -130,7 +129,6 @@ def check(
 
     Example: observatory target check --url http://127.0.0.1:8000/v1 --model my-model
     """
-    from observatory.core.private_folders import private_folder, sweep_private_folders
     from observatory.endpoints.catalogue import OpenContext, open_target, unopened_connection
     from observatory.endpoints.check import check_target
 
@@ -151,7 +149,6 @@ def asked_target(
     name: str | None, url: str | None, model: str | None, called: str | None = None
 ) -> "Target":
     """The target that was named, or the one that --url and --model make."""
-    from observatory.core.workspace import open_workspace
     from observatory.endpoints.url import ad_hoc_target
     from observatory.inputs.target_files import pick_target
 
@@ -165,8 +162,6 @@ def asked_target(
 
 
 def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> None:
-    import msgspec
-
     if json_output:
         echo_json(msgspec.json.format(msgspec.json.encode(found)))
         return
@@ -185,7 +180,6 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
 
 def _show(connection: "Connection", json_output: bool = False) -> None:
     """A request as it would leave, with keys by name only."""
-    import json
 
     from observatory.endpoints.check import would_send
 
