@@ -1,6 +1,6 @@
-"""A probe whose GPU says what cannot be: 95 kW under a limit of 700 W. Used by tools/provoke.py.
+"""A probe whose GPU returns impossible values: 95 kW under a limit of 700 W. Used by tools/provoke.py.
 
-It speaks what `observatory probe` speaks, on loopback, and prints where; nothing of it is real.
+It serves the protocol of `observatory probe` on loopback and prints its address; no value is real.
 """
 
 import threading
@@ -18,7 +18,7 @@ EVERY_S = 0.5
 
 
 class LyingHost:
-    """One GPU; whatever its sensors say is made up."""
+    """One GPU; all values of its sensors are made up."""
 
     def __init__(self) -> None:
         self._buffer = SampleBuffer()

@@ -197,13 +197,13 @@ def stepped(records: list[RequestRecord]) -> list[RequestRecord]:
 
 
 Reading = Callable[[float], float | None]
-"""Seconds since the stage began -> what a sensor says then; None: nothing at all."""
+"""Seconds since the stage began -> a sensor's value then; None: no reading."""
 
 
 def plant(sensor: str, readings: dict[tuple[str, str], Reading]) -> Callable[[Path], None]:
     """Readings of a sensor that this machine need not have, once a second of the whole stage.
 
-    By device and metric; ENGINE stands for the target's process.
+    By device and metric; ENGINE is replaced by the target's process.
     """
 
     def alter(stage: Path) -> None:
@@ -263,7 +263,7 @@ def counter_with_a_gap(stage: Path) -> None:
 
 
 def interrupt(after_warmup_s: float) -> Callable[[Running], None]:
-    """Ask it to stop, so long after the warm-up (before its end where negative).
+    """Stop the run so many seconds after the warm-up (before its end where negative).
 
     SIGTERM and not Ctrl-C, which a run in the background rightly does not hear.
     """
@@ -280,7 +280,7 @@ stop_in_the_window = interrupt(5)
 
 
 def intrude(run: Running) -> None:
-    """Ask the run's own service for answers, one after the other, all through the stage."""
+    """Send requests to the run's own service, one after the other, through the whole stage."""
     run.started()
     service = psutil.Process(run.process("emulator.emulator"))
     [port] = {
@@ -501,7 +501,7 @@ def serve(stack: ExitStack, fault: str = "", *, busy: bool, neighbour: bool) -> 
 
 
 def main() -> None:
-    """List the codes, or provoke one and say what the verdict was."""
+    """List the codes, or provoke one and print the verdict."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("code", nargs="?", choices=list(PROVOCATIONS))
     parser.add_argument("--results", type=Path, default=Path("results"))

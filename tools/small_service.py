@@ -1,4 +1,4 @@
-"""A small streaming service on loopback that is nobody's emulator: `python tools/small_service.py [LOOPS [FAULT]]`.
+"""A small streaming service on loopback that is not the emulator: `python tools/small_service.py [LOOPS [FAULT]]`.
 
 It prints its base URL and serves until it is ended; LOOPS processes of its own compute all the while.
 tools/provoke.py measures it where a code is not about emulated targets. FAULT is one of:
@@ -6,7 +6,7 @@ tools/provoke.py measures it where a code is not about emulated targets. FAULT i
 - `whole`: it ignores `stream: true` and answers with one JSON document;
 - `burst`: it writes its events at once, at the end, as through a proxy that buffers;
 - `odd`: it wraps a keep-alive comment in `data:`;
-- `empty`: it ends every answer without a word.
+- `empty`: it ends every answer without text.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Service(BaseHTTPRequestHandler):
-    """A small service that is nobody's emulator: eight tokens, 50 ms apart, after half a second."""
+    """A small service that is not the emulator: eight tokens, 50 ms apart, after half a second."""
 
     protocol_version = "HTTP/1.1"
 
