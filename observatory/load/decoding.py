@@ -70,14 +70,15 @@ class DecodeQueue:
     def put(self, turn: Turn, *, at_once: bool = False) -> None:
         """An exchange has ended. at_once: its record is written before this returns."""
         full = len(self._queue) >= MOST_QUEUED
-        if at_once or full or self._queued_bytes + _size(turn) > MOST_QUEUED_BYTES:
+        size = _size(turn)
+        if at_once or full or self._queued_bytes + size > MOST_QUEUED_BYTES:
             self._done.append(self._whole(turn))
             if at_once or len(self._done) >= ANSWERS_A_TURN:
                 self._flush()
             self._schedule()
             return
         self._queue.append(turn)
-        self._queued_bytes += _size(turn)
+        self._queued_bytes += size
         self._schedule()
 
     def drain(self) -> None:

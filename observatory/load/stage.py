@@ -40,6 +40,7 @@ from observatory.wires.wire import decode
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 _UNSENT_AT_ONCE = 256
+_NOT_ASKED = Fault("connect", "client", "not asked", "interrupted")
 _log = logging.getLogger(__name__)
 
 
@@ -208,7 +209,7 @@ class StageRun:
 
     def _answered(self, seat: Seat, turn: Turn) -> None:
         try:
-            self._cut_off(turn, Fault("connect", "client", "not asked", "interrupted"))
+            self._cut_off(turn, _NOT_ASKED)
             ended = self.clock.monotonic(turn.exchange.ended or 0)
             seat.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
         except Exception as error:

@@ -18,6 +18,8 @@ class Tries:
 
     def __init__(self, patience: Patience, admission: Admission, alarms: AlarmClock) -> None:
         self._patience = patience
+        # Without a policy, no answer is a reason to look at it again: limits are learnt under "pace" alone.
+        self._only_records = not patience.asks_again
         self._admission = admission
         self._alarms = alarms
 
@@ -31,6 +33,8 @@ class Tries:
         while not turn.closed:
             seat.transport.ask(turn.body, turn.exchange)
             if turn.closed:
+                return
+            if self._only_records and turn.exchange.fault is None:
                 return
             unix_s = time.time()
             self._admission.heard(turn, unix_s, time.monotonic_ns())

@@ -1,6 +1,7 @@
 """One request on its way through a worker: what is asked, since when, and what became of it."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -79,15 +80,22 @@ class Turn(msgspec.Struct, eq=False):
         return self.item.max_tokens
 
 
+class _Rendered(NamedTuple):
+    """A body before and after its nonce, and the most tokens that it and what the service adds may be."""
+
+    before: bytes
+    after: bytes
+    worst_prompt_tokens: int
+
+
 @dataclass(slots=True)
 class Turns:
     """Makes the requests of a stage by their index: same seed, same bytes."""
 
     handoff: Handoff
     _order: Order = field(init=False)
-    _rendered: dict[tuple[int, str], tuple[bytes, bytes]] = field(init=False, default_factory=dict)
+    _rendered: dict[tuple[int, str], _Rendered] = field(init=False, default_factory=dict)
     _kept: int = field(init=False, default=0)
-    _allowances: dict[int, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         handoff = self.handoff
@@ -99,41 +107,35 @@ class Turns:
         stage = handoff.stage
         place = index if stage.priming else self._order.item(index)
         model = model_of(handoff.connection, index=index, place=place, cache=handoff.cache)
-        before, after = self._render(place, model)
-        body = [before]
-        if after:
-            body += [nonce(handoff.seed, stage.index, index).encode(), after]
+        rendered = self._rendered.get((place, model)) or self._render(place, model)
+        body = [rendered.before]
+        if rendered.after:
+            body += [nonce(handoff.seed, stage.index, index).encode(), rendered.after]
         return Turn(
             index=index,
             item_index=place,
             item=handoff.items[place],
             body=body,
             exchange=Exchange(streaming=handoff.stream),
-            worst_prompt_tokens=sum(map(len, body)) + self._unseen(place),
+            worst_prompt_tokens=rendered.worst_prompt_tokens,
         )
 
-    def _unseen(self, place: int) -> int:
-        allowance = self._allowances.get(place)
-        if allowance is None:
-            allowance = unseen_tokens(self.handoff.items[place].body)
-            self._allowances[place] = allowance
-        return allowance
-
-    def _render(self, place: int, model: str) -> tuple[bytes, bytes]:
-        rendered = self._rendered.get((place, model))
-        if rendered is None:
-            handoff = self.handoff
-            rendered = render(
-                handoff.items[place],
-                handoff.connection,
-                request=handoff.request,
-                stream=handoff.stream,
-                cache=handoff.cache,
-                model=model,
-            )
-            self._kept += len(rendered[0]) + len(rendered[1]) + NONCE_LENGTH
-            if self._kept > _RENDERED_BYTES:
-                self._rendered.clear()
-                self._kept = 0
-            self._rendered[place, model] = rendered
+    def _render(self, place: int, model: str) -> _Rendered:
+        handoff = self.handoff
+        item = handoff.items[place]
+        before, after = render(
+            item,
+            handoff.connection,
+            request=handoff.request,
+            stream=handoff.stream,
+            cache=handoff.cache,
+            model=model,
+        )
+        size = len(before) + (NONCE_LENGTH + len(after) if after else 0)
+        rendered = _Rendered(before, after, size + unseen_tokens(item.body))
+        self._kept += len(before) + len(after) + NONCE_LENGTH
+        if self._kept > _RENDERED_BYTES:
+            self._rendered.clear()
+            self._kept = 0
+        self._rendered[place, model] = rendered
         return rendered

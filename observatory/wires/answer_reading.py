@@ -306,11 +306,11 @@ class AnswerReading:
 
     def texts(self) -> tuple[str, str, str]:
         """Answer, reasoning, tool calls; half surrogate pairs joined, those left alone U+FFFD."""
-        tools = "\n".join(f"{name}({arguments})" for name, arguments in self.tools.values())
+        tools = [f"{name}({arguments})" for name, arguments in self.tools.values()]
         return (
             _sound("".join(self.content_pieces)),
             _sound("".join(self.reasoning_pieces)),
-            _sound(tools),
+            _sound("\n".join(tools)),
         )
 
 
@@ -344,6 +344,8 @@ def _shown(data: bytes) -> str:
 
 def _sound(text: str) -> str:
     """Return the text as valid Unicode."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -173,7 +173,7 @@ def _answer(
         event_tokens=split,
         event_characters=reading.event_characters,
         event_shared=shared,
-        shared_stamps=sum(shared),
+        shared_stamps=sum(shared) if response is not None and response.merged else 0,
         tokens=tokens,
         answer_characters=len(text),
         reasoning_characters=len(reasoning),
