@@ -1,7 +1,7 @@
-"""Measures this machine's own ceiling as a load generator: streams, requests, rate.
+"""Measure this machine's own ceiling as a load generator: streams, requests, rate.
 
 Client and server get cores of their own where there are two or more. Three searches, bounded in
-trials; what each found says what limited it.
+trials; each result names what limited it.
 """
 
 import os
@@ -33,7 +33,7 @@ from observatory.telemetry.machine.host_limits import raise_open_files, read_hos
 
 GAP_S = 0.01
 FIRST_S = 0.1
-"""The truth that is asked for is of a first token after 100 ms: 2 % of it is what a client may lag."""
+"""The server's first token is due after 100 ms: a client may lag by 2 % of it."""
 STREAM_TOKENS = 64
 BURST = Shape(tokens=128, first_s=0.0, gap_s=0.0)
 BURST_USERS = 64
@@ -65,14 +65,14 @@ class Layout:
 
     @property
     def apart(self) -> bool:
-        """Whether neither takes processor time from the other."""
+        """Return whether neither takes processor time from the other."""
         return bool(self.servers)
 
 
 def layout(cores: list[int], processes: int) -> Layout:
-    """The client's processes on the first cores, a server on each of the others, at most as many.
+    """Return the client's processes on the first cores, a server on each of the others, at most as many.
 
-    With no core left for a server nobody is pinned.
+    With no core left for a server no process is pinned.
     """
     left = cores[processes:]
     if not left:
@@ -172,7 +172,7 @@ def _said(
     servers: Servers,
     say: Callable[[str], None],
 ) -> Callable[[int], Trial]:
-    """A trial that tells how it went."""
+    """Return a trial that prints its result."""
 
     def measure(level: int) -> Trial:
         trial = run_trial(bench, scenario(level), servers, level)
@@ -195,7 +195,7 @@ def _brief(figures: Figures | None) -> str:
 
 
 def human_share(share: float | None) -> str:
-    """A share for reading; a dash where it is not known."""
+    """Return a share for reading; a dash where it is not known."""
     return "–" if share is None else f"{share:.0%}"
 
 
@@ -217,7 +217,7 @@ def burst_ceiling(trial: Trial) -> Ceiling:
 
 
 def _shared(ceiling: Ceiling) -> Ceiling:
-    """The same where client and server shared their cores."""
+    """Return the ceiling as a lower bound, because client and server shared their cores."""
     if ceiling.bound != "exact":
         return ceiling
     why = f"client and server share their cores; {ceiling.limited_by}"
@@ -225,7 +225,7 @@ def _shared(ceiling: Ceiling) -> Ceiling:
 
 
 def costs_of(streams: Ceiling, rate: Ceiling, long_tokens: int, short_tokens: int) -> Costs | None:
-    """What a request and an event cost, from the levels that were held; None where one was not.
+    """Return the cost of a request and of an event, from the levels that were held; None where one was not.
 
     cpu per request = request + tokens x event, in two mixes: two lines, two unknowns. Noise can put
     one of them below zero; it is then zero, and the other takes all of the longer mix.
@@ -248,7 +248,7 @@ def costs_of(streams: Ceiling, rate: Ceiling, long_tokens: int, short_tokens: in
 
 
 def _most_streams(processes: int) -> int:
-    """As many as ports and descriptors allow; the soft limit of descriptors is raised to that."""
+    """Return the most streams that ports and descriptors allow; raise the soft limit of descriptors to that."""
     limits = read_host_limits()
     most = min(
         limits.ports or 20_000,

@@ -11,7 +11,7 @@ from observatory.runner.stored_calibration import Bound, Ceiling, Figures
 
 Fault = Literal["client", "server", "others"]
 CLOSE_ENOUGH = 1.1
-"""Levels this near to each other are not told apart by trials of a few seconds."""
+"""Trials of a few seconds cannot distinguish levels this near to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Trial:
 
     @property
     def worth_repeating(self) -> bool:
-        """A busy client is busy again; what came late may have been a disturbance."""
+        """Return whether a repetition may help: a busy client is busy again, but late events may have been a disturbance."""
         return not self.held and not self.reason.startswith("client_cpu")
 
     @property
     def why(self) -> str:
-        """The reason with its culprit, where that is not the client."""
+        """Return the reason with its culprit, where that is not the client."""
         said = {"client": "", "server": "server-bound: ", "others": "the machine was not free: "}
         return said[self.fault] + self.reason
 

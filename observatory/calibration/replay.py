@@ -44,7 +44,7 @@ class ServerWindow:
 
     @property
     def saturated(self) -> str | None:
-        """Why the servers were no judge of the client; None where they kept up."""
+        """Return why the servers were no judge of the client; None where they kept up."""
         if self.busy is None:
             return "its server did not report in time"
         if self.busy > BUSY_LIMIT:
@@ -63,7 +63,7 @@ class Servers:
     reports: list[Path]
 
     def alive(self) -> str | None:
-        """None while all run, else how one ended."""
+        """Return None while all run, else how one ended."""
         return next((end for child in self.children if (end := child.alive())), None)
 
     def cpu_s(self) -> float:
@@ -76,7 +76,7 @@ class Servers:
         return total
 
     def window(self, from_unix_ns: int, to_unix_ns: int) -> ServerWindow:
-        """How they did between two moments; a server writes down its state once a second."""
+        """Return the servers' figures between two instants; a server records its state once a second."""
         return server_window(
             [read_seconds(path) for path in self.reports], from_unix_ns, to_unix_ns
         )
@@ -85,7 +85,7 @@ class Servers:
 def server_window(
     reports: list[list[ReplaySecond]], from_unix_ns: int, to_unix_ns: int
 ) -> ServerWindow:
-    """The same of reports that were read. The seconds that the moments fall in count whole."""
+    """Return the window of reports that were read. The seconds at its two ends count whole."""
     busy: float | None = None
     late = events = 0
     for seconds in reports:

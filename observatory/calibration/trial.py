@@ -70,7 +70,7 @@ def closed(shape: Shape, level: int, bench: Bench) -> Scenario:
 
 
 def open_loop(shape: Shape, level: int, bench: Bench) -> Scenario:
-    """So many requests a second, evenly, whatever is in flight."""
+    """Return a scenario of so many requests a second, evenly spaced, with any number in flight."""
     return _scenario(shape, {"kind": "constant"}, {"rate": f"{level}/s"}, bench)
 
 
@@ -99,9 +99,9 @@ def _scenario(
 
 
 def run_trial(bench: Bench, scenario: Scenario, servers: Servers, level: int) -> Trial:
-    """Load the servers with it and say whether the client held it.
+    """Load the servers with it and return whether the client held it.
 
-    Interrupted where asked to stop; EnvironmentFailed where the load could not be carried to its end.
+    Raise Interrupted on a signal to stop; EnvironmentFailed where the load did not run to its end.
     """
     bench.done += 1
     root = bench.folder / f"trial-{bench.done}"
@@ -147,7 +147,7 @@ class _Machine:
         self._own_s = self._ours()
 
     def others(self) -> float:
-        """The share of all cores that was neither ours nor a child's, once the client has ended."""
+        """Return the share of all cores that was neither ours nor a child's, once the client has ended."""
         now = psutil.cpu_times()
         total = total_seconds(now) - total_seconds(self._before)
         busy = busy_seconds(now) - busy_seconds(self._before)
@@ -159,9 +159,9 @@ class _Machine:
 
 
 def judged(level: int, findings: list[Finding], server: ServerWindow, figures: Figures) -> Trial:
-    """Whether a level was held, and whose fault it was if not.
+    """Return whether a level was held, and the party at fault if not.
 
-    A busy client is the client's own fault whatever the server did; anything else may be the
+    A busy client is always the client's own fault; anything else may be the
     server's where that did not keep up, and then even a level without a finding proves nothing.
     Where other programs were busy, what came late may be theirs.
     """
@@ -189,7 +189,7 @@ def judged(level: int, findings: list[Finding], server: ServerWindow, figures: F
 def figures_of(
     frames: RunFrames, times: StageTimes, server: ServerWindow, others_busy: float
 ) -> Figures:
-    """What the heartbeats between the window's first and last tell, worker by worker, and the requests."""
+    """Return the figures of the heartbeats between the window's first and last, worker by worker, and of the requests."""
     in_window = pl.col("at_ns").is_between(times.steady_started, times.steady_ended)
     workers = (
         frames.ticks.filter((pl.col("kind") == "tick") & in_window)
@@ -238,14 +238,14 @@ def figures_of(
 
 
 def _per_second(workers: pl.DataFrame, count: str) -> float | None:
-    """What all workers did together; None where none said so twice."""
+    """Return the rate of all workers together; None where none reported twice."""
     if not workers.height:
         return None
     return float((workers.get_column(count) / workers.get_column("at_ns")).sum()) * 1e9
 
 
 def _manifest(scenario: Scenario) -> Manifest:
-    """A trial's manifest: what its verdict needs, nothing of who we are."""
+    """Return a trial's manifest: what its verdict needs, nothing of who we are."""
     return Manifest(
         format=MANIFEST_FORMAT,
         run_id="trial",

@@ -1,7 +1,7 @@
-"""Finds a target's limit a minute with a few real runs, each planned by what the last ones told.
+"""Find a target's limit a minute with a few real runs, each planned by the results of the earlier ones.
 
 Every run goes through the campaign machinery, so that its attempts, refusals and headers are rows
-like any others; the answer is read from the sealed folders and nowhere else.
+like any others; the result is read from the sealed folders and nowhere else.
 """
 
 import time
@@ -46,7 +46,7 @@ LEAST_TOKENS, MOST_TOKENS = 32, 8_000
 
 
 class LimitAnswer(msgspec.Struct, frozen=True):
-    """What a probe, or sealed runs, say of one limit: the best run's reading, and all that were made.
+    """The result of a probe, or of sealed runs, for one limit: the best run's reading, and all readings.
 
     cost_usd: of their rows; capped_usd: what they counted against a bound in dollars."""
 
@@ -121,7 +121,7 @@ def _read(folder: Path, unit: Unit | None) -> LimitsSeen:
 
 
 def reread_limits(workspace: Workspace, run_ids: list[str]) -> list[LimitAnswer]:
-    """The same from runs that are sealed already, an answer for each limit that they looked for."""
+    """Return the results of runs that are sealed already, one for each limit that they searched."""
     seen = []
     for run_id in run_ids:
         folder = workspace.runs / run_id
@@ -138,7 +138,7 @@ def reread_limits(workspace: Workspace, run_ids: list[str]) -> list[LimitAnswer]
 def answer_of(
     seen: list[LimitsSeen], ended: Ended | None = None, reason: str | None = None
 ) -> LimitAnswer | None:
-    """All runs of a probe, put together."""
+    """Combine all runs of a probe into one result."""
     best = best_of(seen)
     if best is None:
         return None
@@ -172,14 +172,14 @@ def token_size(
 
 
 def tokens_said(answers: list[LimitAnswer]) -> float | None:
-    """The token limit that the headers of an earlier probe told."""
+    """Return the token limit in the headers of an earlier probe."""
     told = [answer.best.advertised for answer in answers]
     limits = [said.tokens_per_minute or said.input_tokens_per_minute for said in told]
     return next((limit for limit in limits if limit is not None), None)
 
 
 def requests_known(answers: list[LimitAnswer]) -> float | None:
-    """The request limit that an earlier probe found, else the one that it was told."""
+    """Return the request limit that an earlier probe found, else the one in its headers."""
     for answer in answers:
         if answer.unit == "requests":
             return answer.best.ceiling.a_minute or answer.advertised_a_minute
@@ -206,7 +206,7 @@ def _least_output(target: Target) -> int:
 
 
 def requested(probe: Probe, step: Step, history: History) -> dict[str, Any]:
-    """The run as a scenario, which anybody could write into a file."""
+    """Return the run as a scenario, as it could be written into a file."""
     bounds = probe.bounds
     output = _least_output(probe.target)
     prompt = TINY_PROMPT if probe.unit == "requests" else round(probe.each) - output

@@ -1,6 +1,6 @@
-"""What a probe for a limit does next, by what its runs have told so far. Pure.
+"""Choose a probe's next step by the results of its runs so far. Pure.
 
-It plans demands and lengths within the bounds; running them is limit_probe's part.
+It plans demands and lengths within the bounds; limit_probe runs them.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import Literal
 from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of, relative_width
 
 OVER = 1.75
-"""Demand over the limit that is supposed: enough to empty a bucket of a minute in 80 s, and to use up
-a minute's window in 34 s, without asking much more often than what is refused anyway."""
+"""Demand over the assumed limit: enough to empty a bucket of a minute in 80 s, and to use up
+a minute's window in 34 s, without many more refused requests than needed."""
 WINDOW_S = 135.0
 """A minute's window is then seen whole, wherever in it the stage begins: 60 s + 2 x 60 s / OVER is
 129 s at the most."""
@@ -25,16 +25,16 @@ NARROW = 0.05
 BELOW = 0.9
 """An effective limit under this share of the advertised one wants a reason."""
 LESS, LESS_S, LEAST_LESS_S = 0.95, 40.0, 30.0
-"""This share of the advertised limit is then asked for instead: if refused requests count, all of it is
-let in."""
+"""This share of the advertised limit is then the demand: if refused requests count, all of it is
+accepted."""
 REST, REST_S = 0.1, 45.0
-"""Before that hardly anything is asked, so that no refusal of the last minute counts any more; the pauses
+"""Before that the demand is almost zero, so that no refusal of the last minute counts any more; the pauses
 between runs and stages are the rest of the minute."""
 BEYOND_BURST = 1.1
-"""So much more than the burst and the rate found explain must have been let in, to be told apart from them."""
+"""A result must exceed what the measured burst and rate explain by this factor to be distinguished from them."""
 MOST_RUNS = 6
 OVERHEAD_S = 8.0
-"""What a run takes beside its load: the sensors' and the load generator's start, the sealing."""
+"""A run's duration in addition to its load: the sensors' and the load generator's start, the sealing."""
 
 Ended = Literal[
     "found",
@@ -50,7 +50,7 @@ Ended = Literal[
     "undecided",
 ]
 """What ended a probe; capacity: the service itself was full before anything was refused; counts_refused:
-nothing is let in while too much is asked, and all is where a little less than the limit is."""
+nothing is accepted while the demand is above the limit, and all of it at a little less than the limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A probe so far. said: the advertised limit, of another probe where none of these has asked.
+    """A probe so far. said: the advertised limit, of another probe where none of these has one.
 
-    each: what a request takes of the limit, as planned until an answer told it.
+    each: what a request takes of the limit, as planned until a response states it.
     """
 
     seen: Sequence[LimitsSeen]
@@ -85,13 +85,13 @@ class History:
 
     @property
     def advertised(self) -> float | None:
-        """The limit by the headers."""
+        """Return the limit by the headers."""
         told = [seen.advertised_a_minute for seen in self.seen if seen.advertised_a_minute]
         return told[-1] if told else self.said
 
     @property
     def stages(self) -> list[StageSeen]:
-        """All stages of all runs, in their order."""
+        """Return all stages of all runs, in their order."""
         return [stage for seen in self.seen for stage in seen.stages]
 
     @property
@@ -101,12 +101,12 @@ class History:
 
     @property
     def usd(self) -> float:
-        """Dollars counted against the bound: what nobody stated at its worst, as within a run."""
+        """Return the dollars counted against the bound; unstated costs at their worst case, as within a run."""
         return sum(seen.capped_usd for seen in self.seen)
 
 
 def next_step(history: History, bounds: Bounds) -> Step | Ended:
-    """The next run, or what ended the probe."""
+    """Return the next run, or what ended the probe."""
     best = best_of(history.seen)
     if _wants_a_reason(history, best):
         step = _asking_less(history, bounds)
@@ -131,9 +131,9 @@ def next_step(history: History, bounds: Bounds) -> Step | Ended:
 
 
 def counts_refused(stages: Sequence[StageSeen], advertised: float | None) -> bool:
-    """Whether asking for a little less than the limit got all of it, and for more than it much less.
+    """Return whether a demand a little below the limit was accepted whole, and of one above it much less.
 
-    What a burst and the rate that was found there would have let in as well proves nothing.
+    What a burst and the rate that was found there would also have accepted proves nothing.
     """
     if advertised is None:
         return False
@@ -151,7 +151,7 @@ def _asked(stage: StageSeen) -> float:
 
 
 def _explained(stage: StageSeen, seconds: float) -> float:
-    """What the limit that a saturated stage showed would let in within so many seconds."""
+    """Return the amount that the limit of a saturated stage would accept within so many seconds."""
     found = stage.ceiling
     if found.a_minute is not None:
         return (found.burst or 0.0) + found.a_minute * seconds / 60
@@ -171,7 +171,7 @@ def _too_low(stage: StageSeen, advertised: float) -> bool:
 
 
 def _wants_a_reason(history: History, best: LimitsSeen | None) -> bool:
-    """Whether much less than the advertised limit was let in, and nobody has tried to ask for less."""
+    """Return whether much less than the advertised limit was accepted, and a lower demand was not tried yet."""
     said = history.advertised
     if best is None or said is None or any(_is_less(stage, said) for stage in history.stages):
         return False
@@ -190,14 +190,16 @@ def _asking_less(history: History, bounds: Bounds) -> Step | Ended:
 
 
 def _demand(history: History, bounds: Bounds) -> float | Ended | None:
-    """The demand that saturates, why there is none, or None where nothing tells what it would be."""
+    """Return the demand that saturates, why there is none, or None where it is unknown."""
     asked = max((stage.demand_a_minute for stage in history.stages), default=0.0)
     refused = [stage for stage in history.stages if stage.refused]
     if refused:
         wanted = OVER * max(_supposed(stage) for stage in refused)
         if refused[-1].ceiling.reason == "hardly_refused":
             wanted = max(wanted, OVER * asked)
-        if refused[-1].ceiling.a_minute is not None:  # found, and not well enough: ask more often
+        if (
+            refused[-1].ceiling.a_minute is not None
+        ):  # found, but not precisely enough: raise the rate
             wanted = max(wanted, OVER * asked)
         return min(wanted, bounds.up_to)
     if any(stage.reached for stage in history.stages):
@@ -214,7 +216,7 @@ def _demand(history: History, bounds: Bounds) -> float | Ended | None:
 
 
 def _supposed(stage: StageSeen) -> float:
-    """The limit that a stage with refusals makes likely."""
+    """Return the limit that a stage with refusals makes likely."""
     if stage.ceiling.a_minute is not None:
         return stage.ceiling.a_minute
     passed = stage.let_in / max(stage.sent, 1) * stage.demand_a_minute * stage.seconds / 60
@@ -226,7 +228,7 @@ def _longest(history: History) -> float:
 
 
 def _saturated(history: History, bounds: Bounds, demand: float) -> Step | Ended:
-    """As long as it takes to see a window whole, or what the bounds leave."""
+    """Return a stage long enough to contain a whole window, or as long as the bounds allow."""
     return _fitted(history, bounds, ((demand, WINDOW_S),), "saturating")
 
 
@@ -245,7 +247,7 @@ def _ladder(history: History, bounds: Bounds) -> Step | Ended:
 def _fitted(
     history: History, bounds: Bounds, stages: tuple[tuple[float, float], ...], why: str
 ) -> Step | Ended:
-    """The stages within what is left; the bound that leaves too little for any."""
+    """Return the stages within what is left; the bound that leaves too little for any."""
     requests = bounds.requests - history.requests
     seconds = bounds.minutes * 60 - history.elapsed_s - OVERHEAD_S
     if bounds.usd is not None and history.usd >= bounds.usd:

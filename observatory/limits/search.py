@@ -44,7 +44,7 @@ class SearchBounds:
 
     @property
     def units(self) -> tuple[Literal["requests", "tokens"], ...]:
-        """What is looked for, in this order: the request limit tells how large token requests must be."""
+        """Return the limits to search, in this order: the request limit determines the size of token requests."""
         if self.only is None:
             return ("requests", "tokens")
         return ("requests",) if self.only == "rpm" else ("tokens",)
