@@ -48,7 +48,7 @@ class PriceEntry(Strict):
     cached_input_per_million_usd: Usd = Field(default=None, description="default: as any input")
     cache_write_per_million_usd: Usd = Field(default=None, description="default: as any input")
     long_prompts: list[LongPromptPrices] = Field(
-        default=[], description="dearer prices of longer prompts"
+        default=[], description="higher prices of longer prompts"
     )
     discount: float | None = Field(
         default=None,
@@ -67,7 +67,7 @@ class PriceEntry(Strict):
     effective_until: date | None = Field(
         default=None, description="day from which it no longer holds; default: open"
     )
-    source: str = Field(min_length=1, description="contract, invoice or page that says so")
+    source: str = Field(min_length=1, description="contract, invoice or page with the price")
     basis: Literal["stated", "example"] = Field(
         default="stated", description="stated: you vouch for it; example: round stand-in"
     )
@@ -96,7 +96,7 @@ class PriceEntry(Strict):
         if self.discount is None and not all(name in stated for name in both):
             raise ValueError(f"an entry without discount needs {' and '.join(both)}")
         if self.discount is None and {"discount_off", "discount_on"} & self.model_fields_set:
-            raise ValueError("discount_off and discount_on say more of a discount: there is none")
+            raise ValueError("discount_off and discount_on belong to a discount: there is none")
         if not self.models:
             raise ValueError("model: name one at least")
         begin, end = self.effective_from, self.effective_until

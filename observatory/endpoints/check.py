@@ -84,8 +84,8 @@ def _check(opened: OpenTarget, request: RequestKind | None) -> TargetCheck:
             connection.model,
             listed,
             answered_s,
-            f"{connection.model!r} is not in its list of models, which does not name what requests ask "
-            "for; whether it serves it only a request would tell",
+            f"{connection.model!r} is not in its list of models, which does not have the names in requests"
+            "; only a request would show whether it serves it",
         )
     if listed is not None and unknown:
         near = difflib.get_close_matches(unknown[0], listed, n=1, cutoff=0.4)

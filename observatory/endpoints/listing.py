@@ -245,7 +245,9 @@ def _refused(connection: Connection, error: openai.APIStatusError, masker: Maske
         ) from None
     if status == 429:
         raise TargetFailed(
-            f"it is throttling already (HTTP 429){said}", where=where, fix="wait, or ask for more"
+            f"it is throttling already (HTTP 429){said}",
+            where=where,
+            fix="wait, or request a higher limit",
         ) from None
     kind = "it failed itself" if status >= 500 else "it refused"
     raise TargetFailed(f"{kind} with HTTP {status}{said}", where=where) from None
@@ -285,9 +287,7 @@ def _unreachable(
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, TooLarge):
-            return TargetFailed(
-                f"{cause} when it was asked for its models", where=where, fix=PATH_FIX
-            )
+            return TargetFailed(f"{cause} for its list of models", where=where, fix=PATH_FIX)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TargetFailed(
                 f"its TLS certificate cannot be verified: {masker.error(cause.verify_message)}",
@@ -298,7 +298,7 @@ def _unreachable(
             return TargetFailed(
                 f"TLS failed: {masker.error(str(cause.reason or cause))}",
                 where=where,
-                fix="is it https at all? does it ask for a client_certificate?",
+                fix="is it https at all? does it require a client_certificate?",
             )
         if isinstance(cause, socket.gaierror):
             return TargetFailed(

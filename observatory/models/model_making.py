@@ -76,7 +76,7 @@ def check_made(path: Path, name: str) -> bool:
             raise EnvironmentFailed(
                 f"{each.file} is not as it was made; the model is not used any more",
                 where=str(folder),
-                fix=f"observatory model pull {name} makes it anew",
+                fix=f"observatory model pull {name} makes it again",
             )
     return True
 

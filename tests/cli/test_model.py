@@ -44,7 +44,7 @@ def test_what_is_made_says_from_what_and_that_it_is_not_the_published_weights(ca
     assert row["weight_format"] == "bfloat16 safetensors, dequantised from Q4_1"
     assert (row["made_from"], row["needs_engine"], row["download_bytes"]) == (NAME, True, None)
     shown = CliRunner().invoke(app, ["list"]).stdout
-    assert "its answers say nothing of the published weights" in shown
+    assert "its answers are no evidence about the published weights" in shown
     assert "a stand-in that has learnt nothing" in shown
     assert "smollm2-lora-standins  (all of: smollm2-lora-standin-1, " in shown
 

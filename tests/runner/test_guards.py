@@ -138,7 +138,7 @@ def test_a_lock_is_of_an_endpoint_and_goes_with_its_holder(tmp_path: Path) -> No
             "chat",
             {"messages": [{"role": "user", "content": "x"}], "temperature": 0.0},
             {"reasoning_effort": "high"},
-            "no temperature and no top_k beside thinking",
+            "no temperature and no top_k with thinking",
         ),
         (
             "responses",

@@ -75,14 +75,14 @@ def refuse_impossible(body: dict[str, Any]) -> None:
             )
     if body.get("temperature", 1) != 1 or "top_k" in body:
         raise ValueError(
-            "the Messages API takes no temperature and no top_k beside thinking: set "
+            "the Messages API takes no temperature and no top_k with thinking: set "
             "workload.sampling.temperature to null"
         )
     if not 0.95 <= body.get("top_p", 1) <= 1:
-        raise ValueError("the Messages API takes a top_p from 0.95 to 1 beside thinking")
+        raise ValueError("the Messages API takes a top_p from 0.95 to 1 with thinking")
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") in ("any", "tool"):
-        raise ValueError("the Messages API forces no tool call beside thinking")
+        raise ValueError("the Messages API forces no tool call with thinking")
 
 
 def _effort(effort: str) -> dict[str, Any]:

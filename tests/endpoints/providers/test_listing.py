@@ -113,7 +113,7 @@ def test_a_model_that_is_not_listed_is_refused_only_where_the_list_tells(
         return
     found = check(provider, scripted, tmp_path, monkeypatch)
     assert found.note is not None
-    assert "only a request would tell" in found.note
+    assert "only a request would show" in found.note
 
 
 @pytest.mark.parametrize("wire", ["messages", "chat"])
