@@ -135,7 +135,6 @@ def key_checks(
     A target that comes with the package is ready for a key that not everybody has: it is not missed.
     """
 
-    from observatory.core.targets.api import ApiTarget
     from observatory.inputs.target_files import load_targets, read_targets
     from observatory.telemetry.machine.checkup import Check
 
@@ -147,9 +146,9 @@ def key_checks(
         for name, target in load_targets(workspace).items():
             if ready.get(name) == target:
                 continue
-            variable = getattr(target, "api_key_env", None)
-            if isinstance(target, ApiTarget) and target.api_key_file is None:
-                provider = PROVIDERS.get(target.provider)
+            variable, listed = target.key_variable, target.listed_model
+            if listed is not None and listed.api_key_file is None:
+                provider = PROVIDERS.get(listed.provider)
                 variable = variable or (provider.key_variable if provider else None)
             if variable:
                 wanted[variable] = name

@@ -11,7 +11,6 @@ from observatory.cli.console import echo, echo_json
 from observatory.core.agreed_prices import PRICES_FILE, AgreedPrices
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.core.targets.api import ApiTarget
 from observatory.core.units import MOST_PERCENT, change_text
 from observatory.core.workspace import Workspace
 from observatory.economics.agreed_prices import book_of
@@ -285,7 +284,8 @@ def _targets(workspace: Workspace) -> Iterable[tuple[str, "Target"]]:
 def _checked(where: str, target: "Target", agreed: AgreedPrices | None, now: datetime) -> Row:
     prices, problem, tier = AppliedPrices(), None, None
     try:
-        tier = (tier_of(target) or "standard") if isinstance(target, ApiTarget) else None
+        listed = target.listed_model
+        tier = (tier_of(listed) or "standard") if listed is not None else None
         prices = prices_of(target, agreed=agreed, at=now)
     except BadInput as error:
         problem = str(error)

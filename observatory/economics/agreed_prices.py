@@ -12,7 +12,7 @@ from observatory.core.agreed_prices import (
 )
 from observatory.core.errors import BadInput
 from observatory.core.service_tiers import STANDARD_TIERS
-from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.listed_model import ListedModel
 from observatory.economics.ledger_book import LEDGER, find_listed, ledger_version, model_rows
 from observatory.economics.list_prices import check_countable
 from observatory.economics.price_book import Book, BookRow, priced, tier_of
@@ -27,7 +27,7 @@ def version_of(agreed: AgreedPrices) -> str:
     return f"{agreed.sha256} on {LEDGER} {ledger_version()}"
 
 
-def agreed_for(agreed: AgreedPrices, target: ApiTarget, at: datetime) -> AppliedPrices | None:
+def agreed_for(agreed: AgreedPrices, target: ListedModel, at: datetime) -> AppliedPrices | None:
     """What the file says of a target at a moment; None where it says nothing.
 
     Raises BadInput where a discount is taken off a list price that is not there, or that a request's

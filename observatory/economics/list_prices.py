@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from observatory.core.errors import BadInput
-from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.listed_model import ListedModel
 from observatory.economics.ledger_book import (
     LEDGER,
     Listed,
@@ -42,7 +42,7 @@ FIX = (
 )
 
 
-def list_prices(target: ApiTarget, at: datetime) -> AppliedPrices:
+def list_prices(target: ListedModel, at: datetime) -> AppliedPrices:
     """The list prices of a provider's model at a moment (aware datetime), basis `list_price`.
 
     The tier that the target asks for chooses its prices. Raises BadInput for a model or tier
@@ -94,7 +94,7 @@ def _with_doubt(
     return AppliedPrices(told, prices.basis)
 
 
-def _facts(target: ApiTarget, listed: Listed, at: datetime) -> PriceDetails:
+def _facts(target: ListedModel, listed: Listed, at: datetime) -> PriceDetails:
     dated, note = is_dated(listed.model), None
     if changes_by_hour(listed.model):
         known = knows_days(listed.owner, listed.model.id)
@@ -117,7 +117,9 @@ def _facts(target: ApiTarget, listed: Listed, at: datetime) -> PriceDetails:
     )
 
 
-def check_countable(target: ApiTarget, listed: Listed, prices: AppliedPrices, at: datetime) -> None:
+def check_countable(
+    target: ListedModel, listed: Listed, prices: AppliedPrices, at: datetime
+) -> None:
     """BadInput where a model's list price has no input or output, or asks for more than tokens."""
     missing = [kind for kind in ("input", "output") if all(r.kind != kind for r in prices.rows)]
     uncounted = [name for name in UNCOUNTED if name in uncounted_of(listed.model, at)]

@@ -12,7 +12,7 @@ import msgspec
 
 from observatory.core.errors import BadInput
 from observatory.core.service_tiers import STANDARD_TIERS
-from observatory.core.targets.api import ApiTarget
+from observatory.core.targets.listed_model import ListedModel
 from observatory.economics.price_details import NO_DETAILS, PriceDetails, PriceTier
 from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKind, PriceRow
 
@@ -77,7 +77,7 @@ class Book:
     rows: tuple[BookRow, ...]
 
 
-def tier_of(target: ApiTarget) -> str | None:
+def tier_of(target: ListedModel) -> str | None:
     """The tier that a target's requests ask for, None for the standard one.
 
     Of service_tier, or of service_tier or speed in extra_body; BadInput where they disagree.

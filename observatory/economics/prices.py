@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from observatory.core.agreed_prices import AgreedPrices
 from observatory.core.errors import BadInput
 from observatory.core.machine_money import MachineRate
-from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
+from observatory.core.targets.listed_model import ListedModel
 from observatory.core.token_prices import TokenPrices
 from observatory.economics.agreed_prices import agreed_for
 from observatory.economics.list_prices import list_prices
@@ -35,8 +35,8 @@ def prices_of(
         return _of_statement(price, "emulated" if target.emulated else price.basis)
     if price == "unknown" or target.emulated:
         return AppliedPrices()
-    if isinstance(target, ApiTarget):
-        return _of_books(target, agreed, at or datetime.now(UTC))
+    if target.listed_model is not None:
+        return _of_books(target.listed_model, agreed, at or datetime.now(UTC))
     raise BadInput(
         "a target billed by tokens needs a price",
         where=f"target {target.name}",
@@ -45,7 +45,7 @@ def prices_of(
     )
 
 
-def _of_books(target: ApiTarget, agreed: AgreedPrices | None, at: datetime) -> AppliedPrices:
+def _of_books(target: ListedModel, agreed: AgreedPrices | None, at: datetime) -> AppliedPrices:
     found = agreed_for(agreed, target, at) if agreed is not None else None
     return list_prices(target, at) if found is None else found
 

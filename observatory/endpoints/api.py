@@ -152,4 +152,23 @@ def _key(target: ApiTarget, provider: Provider, offer: WireOffer) -> KeySource |
     return msgspec.structs.replace(source, header=offer.key_header, prefix=offer.key_prefix)
 
 
-OPENER = Opener(lambda target, context: open_api(target), api_connection)
+def unbounded_output(target: ApiTarget) -> str | None:
+    """Return why a target's output limit may not bound what it bills; None where its provider documents that
+    it does."""
+    if target.provider not in PROVIDERS:
+        return None
+    _, offer = offer_of(target, PROVIDERS[target.provider])
+    match offer.limit_bounds_reasoning:
+        case True:
+            return None
+        case False:
+            return f"{target.provider} does not count hidden reasoning towards the output limit"
+        case None:
+            return (
+                f"{target.provider} does not document that its output limit counts hidden reasoning"
+            )
+
+
+OPENER = Opener(
+    lambda target, context: open_api(target), api_connection, unbounded_output=unbounded_output
+)

@@ -108,3 +108,9 @@ def computes_on_gpus(target: Target) -> bool:
     """Return whether a target that is started here will compute on GPUs of this host."""
     claims: bool = _opener(target).claims_gpus(target)
     return claims
+
+
+def unbounded_output(target: Target) -> str | None:
+    """Return why a target's output limit may not bound what it bills; None where it does."""
+    why: str | None = _opener(target).unbounded_output(target)
+    return why

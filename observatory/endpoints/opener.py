@@ -19,6 +19,7 @@ class Opener(Generic[_Kind]):
     file defines it, with nothing read, started or sent. check: raise BadInput or EnvironmentFailed for
     faults that can be detected before a start. distribution: the package that would serve it, None where it
     is unknown. claims_gpus: whether it will compute on GPUs of this host.
+    unbounded_output: why an output limit may not bound what is billed, None where it does.
     """
 
     open: Callable[[_Kind, OpenContext], OpenTarget]
@@ -26,3 +27,4 @@ class Opener(Generic[_Kind]):
     check: Callable[[_Kind], None] = lambda target: None
     distribution: Callable[[_Kind], str | None] = lambda target: None
     claims_gpus: Callable[[_Kind], bool] = lambda target: False
+    unbounded_output: Callable[[_Kind], str | None] = lambda target: None

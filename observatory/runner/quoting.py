@@ -9,17 +9,15 @@ from typing import Any
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
-from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Speed, Spread
-from observatory.endpoints.api import offer_of
+from observatory.endpoints.catalogue import unbounded_output
 from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.profile_files import load_profile
 from observatory.presentation.dollars import write_usd
-from observatory.providers.catalogue import PROVIDERS
 from observatory.runner.sitting import Request
 from observatory.store.campaigns import missing
 from observatory.store.earlier_runs import earlier_run
@@ -108,7 +106,7 @@ def quote_request(workspace: Workspace, request: Request, plan: Plan) -> Campaig
             limits=limits_of(target, request.scenario),
             earlier=earlier,
             speed=speed_of(target, workspace),
-            open_high=_open_high(target),
+            open_high=unbounded_output(target),
         )
         runs[cell.place] = _runs_of(request, cell.place)
     return CampaignQuote(quotes, runs)
@@ -143,22 +141,6 @@ def speed_of(target: Target, workspace: Workspace) -> Speed:
 def _lognormal(median: float, p95: float) -> Spread:
     """p5, median and p95 of a log-normal, which is symmetric in its logarithm."""
     return Spread(median * median / p95 if p95 else 0.0, median, p95)
-
-
-def _open_high(target: Target) -> str | None:
-    """Why a target's output limit may not bound what it bills; None where its provider says that it does."""
-    if not isinstance(target, ApiTarget) or target.provider not in PROVIDERS:
-        return None
-    _, offer = offer_of(target, PROVIDERS[target.provider])
-    match offer.limit_bounds_reasoning:
-        case True:
-            return None
-        case False:
-            return f"{target.provider} does not count hidden reasoning towards the output limit"
-        case None:
-            return (
-                f"{target.provider} does not document that its output limit counts hidden reasoning"
-            )
 
 
 def _runs_of(request: Request, place: int) -> int:

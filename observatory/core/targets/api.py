@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from observatory.core.literal_secrets import ENVIRONMENT_NAME
 from observatory.core.targets.identity import TargetIdentity, Transport, one_key_source
+from observatory.core.targets.listed_model import ListedModel
 from observatory.core.token_prices import TokenPrices
 
 
@@ -70,3 +71,13 @@ class ApiTarget(TargetIdentity):
     def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
         """Return price."""
         return self.price
+
+    @property
+    def listed_model(self) -> ListedModel | None:
+        """Return the target itself."""
+        return self
+
+    @property
+    def key_variable(self) -> str | None:
+        """Return api_key_env."""
+        return self.api_key_env

@@ -14,6 +14,7 @@ from observatory.core.machine_money import MachineRate
 from observatory.core.profile import Profile
 from observatory.core.strict import Strict
 from observatory.core.targets.gpu_use import GpuUse
+from observatory.core.targets.listed_model import ListedModel
 from observatory.core.throttling import Throttling
 from observatory.core.token_prices import TokenPrices
 from observatory.core.units import PositiveDuration, Rate
@@ -167,6 +168,16 @@ class TargetIdentity(HttpOptions):
     @property
     def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
         """Return the stated price of its tokens; None without one."""
+        return None
+
+    @property
+    def listed_model(self) -> ListedModel | None:
+        """What price lists and the provider catalogue list of it; None outside the catalogue."""
+        return None
+
+    @property
+    def key_variable(self) -> str | None:
+        """The environment variable with its key, as its file names it."""
         return None
 
     @property

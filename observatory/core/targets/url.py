@@ -102,3 +102,8 @@ class UrlTarget(TargetIdentity):
     def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
         """Return price."""
         return self.price
+
+    @property
+    def key_variable(self) -> str | None:
+        """Return api_key_env."""
+        return self.api_key_env
