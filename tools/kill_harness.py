@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from observatory.load.command import CHILD_MODULE
-from observatory.store.run_folder import read_frames
+from observatory.store.frames import read_frames
 from tools.kill_report import Kill, Report, together
 from tools.warm_command import WarmCommand
 

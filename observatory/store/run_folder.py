@@ -1,7 +1,4 @@
-"""Run folders under results/runs: made, listed, labelled, found by what a person calls them.
-
-What other rooms need of the store's disk side is imported from here.
-"""
+"""Run folders under results/runs: made, listed, labelled, found by what a person calls them."""
 
 import re
 from dataclasses import dataclass
@@ -11,36 +8,13 @@ from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.annotations import annotate, label_of
-from observatory.store.frames import RunFrames, read_frames
 from observatory.store.manifest import (
     check_folder_name,
-    create_run,
     read_manifest,
     run_folders,
-    write_manifest,
 )
-from observatory.store.recovery import recover_crashed
-from observatory.store.run_lock import hold_lock, is_running
-from observatory.store.sealing import seal, verify
+from observatory.store.run_lock import is_running
 from observatory.store.seals import changed_since_sealed
-
-__all__ = [
-    "RunEntry",
-    "RunFrames",
-    "create_run",
-    "hold_lock",
-    "is_running",
-    "label_of",
-    "list_runs",
-    "read_frames",
-    "read_manifest",
-    "recover_crashed",
-    "resolve_runs",
-    "seal",
-    "set_label",
-    "verify",
-    "write_manifest",
-]
 
 LAST_STATUSES = ("complete", "budget_reached", "interrupted")
 LAST = "last"

@@ -17,7 +17,7 @@ from observatory.core.workspace import Workspace
 from observatory.store.annotations import is_annotated, label_of, publish_of
 from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
-from observatory.store.frames import RunFigures
+from observatory.store.frames import RunFigures, read_frames
 from observatory.store.loading import Row, Summarise, load_run
 from observatory.store.manifest import (
     MANIFEST_NAME,
@@ -28,18 +28,8 @@ from observatory.store.manifest import (
     run_folders,
 )
 from observatory.store.price_snapshots import update_price_book
-from observatory.store.run_folder import read_frames, verify
+from observatory.store.sealing import verify
 from observatory.store.seals import changed_since_sealed
-
-__all__ = [
-    "IngestResult",
-    "Summarise",
-    "connect",
-    "ingest",
-    "ingest_pending",
-    "pending_runs",
-    "read_for_ingest",
-]
 
 _OF_THE_MACHINE = (
     duckdb.IOException,

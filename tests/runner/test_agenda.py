@@ -28,7 +28,7 @@ from observatory.store.campaigns import (
     read_campaign,
     unfinished_campaigns,
 )
-from observatory.store.run_folder import hold_lock
+from observatory.store.run_lock import hold_lock
 from observatory.workload.planning import make_plan
 
 SCENARIO = """\

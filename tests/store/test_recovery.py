@@ -16,14 +16,11 @@ from observatory.core.scenario import Scenario
 from observatory.core.stage_counts import ISSUED, NANO_USD, OUTPUT_TOKENS, TRIES, StageCounts
 from observatory.core.workspace import Workspace
 from observatory.store import recovery
-from observatory.store.run_folder import (
-    create_run,
-    hold_lock,
-    read_frames,
-    read_manifest,
-    recover_crashed,
-    seal,
-)
+from observatory.store.frames import read_frames
+from observatory.store.manifest import create_run, read_manifest
+from observatory.store.recovery import recover_crashed
+from observatory.store.run_lock import hold_lock
+from observatory.store.sealing import seal
 from tests.store.made_runs import (
     S,
     answer,

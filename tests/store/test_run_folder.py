@@ -8,16 +8,9 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
-from observatory.store.run_folder import (
-    create_run,
-    hold_lock,
-    is_running,
-    list_runs,
-    read_manifest,
-    resolve_runs,
-    set_label,
-    write_manifest,
-)
+from observatory.store.manifest import create_run, read_manifest, write_manifest
+from observatory.store.run_folder import list_runs, resolve_runs, set_label
+from observatory.store.run_lock import hold_lock, is_running
 from tests.store.made_runs import manifest, sealed_run
 
 HOLD = """

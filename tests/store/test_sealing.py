@@ -15,9 +15,9 @@ from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.store import sealing
 from observatory.store.files import sha256_of
-from observatory.store.frames import SEALED_TABLES, polars_schema
-from observatory.store.manifest import read_manifest
-from observatory.store.run_folder import create_run, read_frames, seal, verify
+from observatory.store.frames import SEALED_TABLES, polars_schema, read_frames
+from observatory.store.manifest import create_run, read_manifest
+from observatory.store.sealing import seal, verify
 from observatory.store.table_file import TableFile
 from tests.store.made_runs import (
     S,

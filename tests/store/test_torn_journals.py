@@ -6,8 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from observatory.core.journal import encode_entry
+from observatory.store.frames import read_frames
 from observatory.store.manifest import write_manifest
-from observatory.store.run_folder import read_frames, seal
+from observatory.store.sealing import seal
 from tests.store.made_runs import heartbeat, manifest, record, write_journal
 
 RECORDS = [record(i) for i in range(4)]

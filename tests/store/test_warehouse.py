@@ -20,10 +20,10 @@ from observatory.store.database import DatabaseBusy, connect
 from observatory.store.export import NAMES, Format, export_tables
 from observatory.store.frames import RunFrames
 from observatory.store.housekeeping import label_runs
-from observatory.store.manifest import read_manifest, write_manifest
+from observatory.store.manifest import create_run, read_manifest, write_manifest
 from observatory.store.query import open_for_query
 from observatory.store.rebuild import rebuild
-from observatory.store.run_folder import create_run, set_label
+from observatory.store.run_folder import set_label
 from observatory.store.schema import TABLES
 from observatory.store.warehouse import ingest, pending_runs
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage, stage_rows

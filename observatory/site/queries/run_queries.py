@@ -104,7 +104,7 @@ def open_reader(
     if not workspace.database.is_file():
         yield None
         return
-    from observatory.store.warehouse import connect
+    from observatory.store.database import connect
 
     with private_folder("site") as scratch:
         connection = connect(workspace, read_only=True)
