@@ -17,7 +17,7 @@ from observatory.cli.comparison import print_tables
 from observatory.core.workspace import open_workspace
 from observatory.runner.finish import reread
 from observatory.site.build import build_site
-from observatory.store.run_folder import resolve_runs
+from observatory.store.folder.run_folder import resolve_runs
 
 ARGUMENTS = [
     "--no-sandbox",

@@ -32,9 +32,9 @@ from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, run_leg
 from observatory.runner.stored_calibration import OTHERS_LIMIT, Figures
+from observatory.store.folder.manifest import create_run
+from observatory.store.folder.sealing import seal
 from observatory.store.frames import RunFrames, read_frames
-from observatory.store.manifest import create_run
-from observatory.store.sealing import seal
 from observatory.telemetry.sensors.host import busy_seconds, total_seconds
 from observatory.workload.planning import make_plan
 

@@ -54,8 +54,8 @@ def breakeven(
     from observatory.analysis.serving import answer
     from observatory.cli.money_json import answer_json
     from observatory.cli.money_views import print_answer, print_json
+    from observatory.store.folder.run_folder import resolve_runs
     from observatory.store.money import money_rows
-    from observatory.store.run_folder import resolve_runs
 
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, campaign))

@@ -11,7 +11,7 @@ def changes_of(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, str]:
 
     Every sealed file is read.
     """
-    from observatory.store.seals import changed_since_sealed, in_words
+    from observatory.store.folder.seals import changed_since_sealed, in_words
 
     found = {}
     for run_id in dict.fromkeys(run_ids):

@@ -47,8 +47,8 @@ def cost(
     """
     from observatory.cli.money_json import cost_json
     from observatory.cli.money_views import print_cost, print_json
+    from observatory.store.folder.run_folder import resolve_runs
     from observatory.store.money import component_rows, figure_rows, money_rows
-    from observatory.store.run_folder import resolve_runs
 
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, run))

@@ -21,7 +21,7 @@ def unused_name(workspace: Workspace, url: str, model: str | None, *, ask: bool 
     ask: where no model is given, request the endpoint's list of models.
     """
     from observatory.endpoints.url import UNNAMED, ad_hoc_target, name_of_model, url_connection
-    from observatory.store.target_addresses import NAME_DIGITS, address_hash, name_for
+    from observatory.store.folder.target_addresses import NAME_DIGITS, address_hash, name_for
 
     target = ad_hoc_target(url, model)
     if model is None and ask:

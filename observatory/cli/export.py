@@ -49,8 +49,8 @@ def export(
     Example: observatory export last --format csv --to ./for-the-notebook
     """
     from observatory.store.export import NAMES, check_ingested, export_tables
+    from observatory.store.folder.run_folder import resolve_runs
     from observatory.store.query import open_for_query
-    from observatory.store.run_folder import resolve_runs
 
     workspace = open_workspace(results)
     folder = to or Path(f"export-{what}")

@@ -166,7 +166,7 @@ def _quote(target: "Target", bounds: "SearchBounds") -> str:
 
 def _reread(workspace: Workspace, text: str) -> "list[LimitAnswer]":
     from observatory.limits.limit_probe import reread_limits
-    from observatory.store.run_folder import resolve_runs
+    from observatory.store.folder.run_folder import resolve_runs
 
     chosen = resolve_runs(workspace, text)
     answers = reread_limits(workspace, chosen)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from observatory.core.run import Finding, Manifest
-    from observatory.store.run_folder import RunEntry
+    from observatory.store.folder.run_folder import RunEntry
 
 app = typer.Typer(help="List, show, label and delete runs.", no_args_is_help=True)
 
@@ -34,8 +34,8 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
 
     Example: observatory runs list
     """
-    from observatory.store.manifest import stray_folders
-    from observatory.store.run_folder import list_runs
+    from observatory.store.folder.manifest import stray_folders
+    from observatory.store.folder.run_folder import list_runs
 
     workspace = open_workspace(results)
     entries = list_runs(workspace)
@@ -60,7 +60,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
 
 def _say_unfinished(workspace: Workspace) -> None:
     """Print the matrices that were ended early, each with the command that continues it."""
-    from observatory.store.campaigns import missing, unfinished_campaigns
+    from observatory.store.folder.campaigns import missing, unfinished_campaigns
 
     for campaign in unfinished_campaigns(workspace):
         left = sum(len(cells) for _, cells in missing(campaign))
@@ -77,7 +77,7 @@ def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOpti
 
     Example: observatory runs show last
     """
-    from observatory.store.run_folder import list_runs
+    from observatory.store.folder.run_folder import list_runs
 
     workspace, chosen = _chosen(run, results)
     entries = [entry for entry in list_runs(workspace) if entry.run_id in chosen]
@@ -140,7 +140,7 @@ def note(
 
     Example: observatory runs note last "the fan of node 3 was broken"
     """
-    from observatory.store.annotations import annotate
+    from observatory.store.folder.annotations import annotate
 
     _check_text(text, remove, "note")
     workspace, chosen = _chosen(run, results)
@@ -176,7 +176,7 @@ def delete(
 
 def _chosen(run: str, results: Path | None) -> tuple[Workspace, list[str]]:
     """Return the workspace and the ids of the runs that the argument names."""
-    from observatory.store.run_folder import resolve_runs
+    from observatory.store.folder.run_folder import resolve_runs
 
     workspace = open_workspace(results)
     return workspace, resolve_runs(workspace, run)
@@ -223,7 +223,7 @@ def _row(entry: "RunEntry") -> dict[str, Any]:
 
 
 def _marked(row: dict[str, Any], entry: "RunEntry") -> dict[str, Any]:
-    from observatory.store.seals import in_words
+    from observatory.store.folder.seals import in_words
 
     mark = " (emulated)" if row["emulated"] else ""
     changed = row["changed_since_sealed"]
@@ -236,8 +236,8 @@ def _lines(entry: "RunEntry") -> list[str]:
     manifest = entry.manifest
     if manifest is None:
         return [f"{entry.run_id}: {entry.problem}", ""]
-    from observatory.store.annotations import notes_of
-    from observatory.store.seals import changed_since_sealed, in_words
+    from observatory.store.folder.annotations import notes_of
+    from observatory.store.folder.seals import changed_since_sealed, in_words
 
     target = manifest.target
     what = f"{target.kind}, {target.hosting}, {target.weights} weights, billed by {target.billing}"

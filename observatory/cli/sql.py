@@ -148,7 +148,7 @@ def _note_pending(workspace: Workspace, connection: "duckdb.DuckDBPyConnection")
 
 def _note_changed(connection: "duckdb.DuckDBPyConnection") -> None:
     """The runs that the database has with a mark: any of its figures may be of them."""
-    from observatory.store.seals import in_words
+    from observatory.store.folder.seals import in_words
 
     query = (
         "SELECT run_id, changed_since_sealed FROM runs WHERE changed_since_sealed IS NOT NULL"

@@ -160,7 +160,7 @@ class TargetFacts(msgspec.Struct, frozen=True):
     throttling: str | None = None
     """record, obey or pace."""
     address_hash: str | None = None
-    """Keyed hash of the address of a target that is found and not started (store.target_addresses)."""
+    """Keyed hash of the address of a target that is found and not started (store.folder.target_addresses)."""
     system_fingerprints: list[str] = []
     """That its answers named, the most frequent first; model_reported is what most of them named."""
 

@@ -30,8 +30,8 @@ from observatory.limits.limit_steps import Bounds, Ended, History, Step, next_st
 from observatory.runner.campaign import run_campaign
 from observatory.runner.progress import Observer
 from observatory.runner.sitting import Request
+from observatory.store.folder.manifest import read_manifest
 from observatory.store.frames import read_frames
-from observatory.store.manifest import read_manifest
 from observatory.wires.wires import WIRES
 
 TINY_PROMPT = 16

@@ -17,7 +17,7 @@ from observatory.core.plan import Plan, plan_sha256
 from observatory.core.run import Manifest
 from observatory.core.scenario import Scenario
 from observatory.core.workspace import Workspace
-from observatory.store.campaigns import (
+from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
     CampaignFile,
     PlannedCell,

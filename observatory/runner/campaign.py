@@ -47,8 +47,8 @@ from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.runner.stored_calibration import load_calibration, this_host
 from observatory.runner.target_names import address_notes, check_names
-from observatory.store.campaigns import CAMPAIGN_NAME
-from observatory.store.run_lock import LOCK_NAME, hold_lock
+from observatory.store.folder.campaigns import CAMPAIGN_NAME
+from observatory.store.folder.run_lock import LOCK_NAME, hold_lock
 from observatory.telemetry.machine.gpu_inventory import read_gpus
 from observatory.telemetry.machine.host_limits import raise_open_files, read_host_limits
 from observatory.telemetry.remote.probe_addresses import probe_addresses

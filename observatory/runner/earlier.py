@@ -6,7 +6,7 @@ It reads manifests, the newest first, and no more of them than a person would wa
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import EarlierRun, Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.manifest import read_manifest, run_folders
+from observatory.store.folder.manifest import read_manifest, run_folders
 
 _MOST_READ = 200
 """Manifests; each takes well under a millisecond."""

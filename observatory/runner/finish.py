@@ -19,10 +19,10 @@ from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.runner.earlier import earlier_run
+from observatory.store.folder.manifest import read_manifest, write_manifest
+from observatory.store.folder.sealing import seal
+from observatory.store.folder.seals import keep_judged
 from observatory.store.frames import RunFigures, RunFrames, read_frames
-from observatory.store.manifest import read_manifest, write_manifest
-from observatory.store.sealing import seal
-from observatory.store.seals import keep_judged
 from observatory.store.warehouse import IngestResult, ingest
 
 

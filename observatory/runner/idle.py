@@ -14,7 +14,7 @@ from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
 from observatory.runner.sitting import Member, Sitting
-from observatory.store.manifest import write_manifest
+from observatory.store.folder.manifest import write_manifest
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
 from observatory.telemetry.sensors.probe import NOT_ASKED
 

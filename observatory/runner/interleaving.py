@@ -21,7 +21,7 @@ from observatory.runner.locks import lock_name
 from observatory.runner.progress import leg_progress
 from observatory.runner.sitting import Member, Sitting
 from observatory.runner.spending import caps_left, carriers, spent_by
-from observatory.store.manifest import write_manifest
+from observatory.store.folder.manifest import write_manifest
 from observatory.wires.wires import wire_of
 
 

@@ -14,7 +14,7 @@ from observatory.connect.masking import Masker
 from observatory.core.errors import ObservatoryError
 from observatory.core.workspace import Workspace
 from observatory.store.files import replacing
-from observatory.store.target_addresses import secret_hash
+from observatory.store.folder.target_addresses import secret_hash
 
 LOG_FOLDER = "logs"
 """In a run's folder."""

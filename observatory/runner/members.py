@@ -32,9 +32,9 @@ from observatory.runner.masked_logs import (
     note_secrets,
 )
 from observatory.runner.sitting import Member, Sitting
-from observatory.store.manifest import create_run, write_manifest
-from observatory.store.run_lock import hold_lock
-from observatory.store.target_addresses import address_hash, elsewhere
+from observatory.store.folder.manifest import create_run, write_manifest
+from observatory.store.folder.run_lock import hold_lock
+from observatory.store.folder.target_addresses import address_hash, elsewhere
 from observatory.telemetry.machine.environment import describe_environment, software_versions
 from observatory.telemetry.machine.gpu_inventory import read_gpus
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.runner.masked_logs import mask_logs_of_the_dead
-from observatory.store.manifest import run_folders
-from observatory.store.recovery import recover_crashed
-from observatory.store.seals import enter_missing, keep_judged
+from observatory.store.folder.manifest import run_folders
+from observatory.store.folder.recovery import recover_crashed
+from observatory.store.folder.seals import enter_missing, keep_judged
 
 
 def recover_crashed_runs(workspace: Workspace) -> list[str]:

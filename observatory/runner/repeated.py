@@ -9,7 +9,7 @@ from observatory.core.scenario import Budget
 from observatory.presentation.dollars import write_usd
 from observatory.runner.sitting import Member, Sitting
 from observatory.runner.spending import Spent
-from observatory.store.manifest import read_manifest
+from observatory.store.folder.manifest import read_manifest
 
 
 def count_repeated(sitting: Sitting, member: Member, run_ids: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from observatory.runner.preflight import Preflight
 from observatory.runner.progress import Observer
 from observatory.runner.spending import Spent
 from observatory.runner.stopping import Stop
-from observatory.store.campaigns import CampaignFile, campaign_folder
+from observatory.store.folder.campaigns import CampaignFile, campaign_folder
 from observatory.telemetry.sampler_process import SamplerHandle
 
 

@@ -4,7 +4,7 @@ from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
 from observatory.endpoints.catalogue import asked_facts
 from observatory.runner.sitting import Request
-from observatory.store.target_addresses import address_hash, elsewhere, normalised
+from observatory.store.folder.target_addresses import address_hash, elsewhere, normalised
 
 FIX = "rename one of them (--name NAME goes with --url)"
 
@@ -13,7 +13,7 @@ def check_names(request: Request) -> dict[str, str | None]:
     """Name -> address as it was given, None for a target that is started here.
 
     BadInput where two targets of the campaign have one name: at different addresses, or the same one
-    twice. Spellings of an address are equal as store.target_addresses.normalised has it.
+    twice. Spellings of an address are equal as store.folder.target_addresses.normalised has it.
     """
     found: dict[str, str | None] = {}
     for target in request.targets:

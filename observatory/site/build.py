@@ -21,7 +21,7 @@ from observatory.site.queries import run_queries as queries
 from observatory.site.replaced_folder import replaced_folder
 from observatory.site.target_styles import looks_of
 from observatory.site.templating import page_environment
-from observatory.store.seals import changed_since_sealed
+from observatory.store.folder.seals import changed_since_sealed
 
 MARKER = ".observatory-site"
 """A file that says: this folder was built and may be replaced."""

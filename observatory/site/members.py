@@ -13,7 +13,7 @@ from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
 from observatory.site.queries.run_queries import Reader, figures, stages
 from observatory.site.target_styles import Look, group_of
-from observatory.store.seals import in_words
+from observatory.store.folder.seals import in_words
 
 UNJUDGED = "not judged"
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")

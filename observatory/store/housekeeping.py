@@ -7,14 +7,14 @@ from pathlib import Path
 
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.workspace import Workspace
-from observatory.store.annotations import annotate
-from observatory.store.campaigns import campaign_folder
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.files import disk_error
+from observatory.store.folder.annotations import annotate
+from observatory.store.folder.campaigns import campaign_folder
+from observatory.store.folder.manifest import read_manifest, run_folders
+from observatory.store.folder.run_folder import set_label
+from observatory.store.folder.run_lock import hold_lock, is_running
 from observatory.store.loading import remove_run
-from observatory.store.manifest import read_manifest, run_folders
-from observatory.store.run_folder import set_label
-from observatory.store.run_lock import hold_lock, is_running
 
 
 def label_runs(

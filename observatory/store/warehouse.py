@@ -14,12 +14,10 @@ import duckdb
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.annotations import is_annotated, label_of, publish_of
 from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
-from observatory.store.frames import RunFigures, read_frames
-from observatory.store.loading import Row, Summarise, load_run
-from observatory.store.manifest import (
+from observatory.store.folder.annotations import is_annotated, label_of, publish_of
+from observatory.store.folder.manifest import (
     MANIFEST_NAME,
     check_folder_name,
     decode_manifest,
@@ -27,9 +25,11 @@ from observatory.store.manifest import (
     read_manifest_bytes,
     run_folders,
 )
+from observatory.store.folder.sealing import verify
+from observatory.store.folder.seals import changed_since_sealed
+from observatory.store.frames import RunFigures, read_frames
+from observatory.store.loading import Row, Summarise, load_run
 from observatory.store.price_snapshots import update_price_book
-from observatory.store.sealing import verify
-from observatory.store.seals import changed_since_sealed
 
 _OF_THE_MACHINE = (
     duckdb.IOException,

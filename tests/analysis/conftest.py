@@ -15,8 +15,8 @@ from observatory.core.run import Manifest, StageTimes, TargetFacts
 from observatory.core.sample import EnergyRow, Sample
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices
+from observatory.store.folder.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
 from observatory.store.frames import RunFrames, polars_schema
-from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
 from observatory.store.schema import ATTEMPTS, REQUESTS, TICKS
 
 S = 1_000_000_000

@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 from observatory.analysis.stage_metrics import run_figures
 from observatory.cli.main import app
 from observatory.core.workspace import Workspace
-from observatory.store.manifest import MANIFEST_NAME, read_manifest
+from observatory.store.folder.manifest import MANIFEST_NAME, read_manifest
+from observatory.store.folder.seals import write_seal
 from observatory.store.rebuild import rebuild
-from observatory.store.seals import write_seal
 from observatory.store.warehouse import ingest
 from tests.empty_database import stock
 from tests.store.made_runs import facts, manifest, record, sealed_run, workspace_in

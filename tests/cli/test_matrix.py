@@ -20,7 +20,7 @@ from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.inputs.scenario_files import load_scenario
 from observatory.runner.finish import FinishedRun
-from observatory.store.campaigns import (
+from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
     CampaignFile,
     PlannedCell,

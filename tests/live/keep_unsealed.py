@@ -9,7 +9,7 @@ from observatory.cli.main import main
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.runner import finish
-from observatory.store.manifest import write_manifest
+from observatory.store.folder.manifest import write_manifest
 
 
 def keep(folder: Path) -> None:

@@ -21,7 +21,7 @@ from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.runner.finish import finish_run
-from observatory.store.manifest import read_manifest
+from observatory.store.folder.manifest import read_manifest
 from tests.empty_database import stock
 from tests.live.harness import PATIENCE_S
 

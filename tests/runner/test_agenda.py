@@ -17,7 +17,7 @@ from observatory.runner.agenda import Diary, find_campaign, new_diary, resumed
 from observatory.runner.pace import Pace
 from observatory.runner.progress import LegProgress
 from observatory.runner.sitting import Request
-from observatory.store.campaigns import (
+from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
     CAMPAIGN_NAME,
     CampaignFile,
@@ -28,7 +28,7 @@ from observatory.store.campaigns import (
     read_campaign,
     unfinished_campaigns,
 )
-from observatory.store.run_lock import hold_lock
+from observatory.store.folder.run_lock import hold_lock
 from observatory.workload.planning import make_plan
 
 SCENARIO = """\

@@ -10,7 +10,7 @@ from observatory.core.clock import Anchor
 from observatory.core.run import EarlierRun, Manifest, TargetFacts
 from observatory.core.workspace import Workspace
 from observatory.runner.earlier import earlier_run
-from observatory.store.manifest import write_manifest
+from observatory.store.folder.manifest import write_manifest
 
 TARGET = TargetFacts(
     name="bought",

@@ -14,7 +14,7 @@ from observatory.core.sensors_asked import Telemetry
 from observatory.core.targets.catalogue import kind_traits
 from observatory.runner import idle
 from observatory.runner.idle import counters_settled, energy_readings, rest
-from observatory.store.manifest import read_manifest
+from observatory.store.folder.manifest import read_manifest
 from observatory.telemetry.sensors.probe import NOT_ASKED
 from tests.store.made_runs import facts, manifest
 

@@ -16,7 +16,7 @@ from observatory.runner.masked_logs import (
     note_secrets,
 )
 from observatory.runner.recovery import seal_crashed_runs
-from observatory.store.manifest import create_run
+from observatory.store.folder.manifest import create_run
 from tests.store.made_runs import manifest, workspace_in
 
 KEY = "hunter2-of-nobody-0815"

@@ -8,8 +8,8 @@ import pytest
 from observatory.core.workspace import Workspace
 from observatory.site.build import build_site
 from observatory.store.database import connect
-from observatory.store.manifest import MANIFEST_NAME
-from observatory.store.seals import write_seal
+from observatory.store.folder.manifest import MANIFEST_NAME
+from observatory.store.folder.seals import write_seal
 from tests.site.planting import Planted
 from tests.site.reading import words
 from tests.store.made_runs import manifest

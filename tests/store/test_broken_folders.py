@@ -12,18 +12,18 @@ import pytest
 
 from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
-from observatory.store.campaigns import unfinished_campaigns
 from observatory.store.database import connect
-from observatory.store.manifest import (
+from observatory.store.folder.campaigns import unfinished_campaigns
+from observatory.store.folder.manifest import (
     MANIFEST_NAME,
     NEWBORN_S,
     read_manifest,
     run_folders,
     stray_folders,
 )
+from observatory.store.folder.recovery import recover_crashed
+from observatory.store.folder.run_folder import list_runs, resolve_runs
 from observatory.store.rebuild import rebuild
-from observatory.store.recovery import recover_crashed
-from observatory.store.run_folder import list_runs, resolve_runs
 from observatory.store.warehouse import ingest, ingest_pending, pending_runs
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 

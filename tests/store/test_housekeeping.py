@@ -9,9 +9,9 @@ import pytest
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.database import DatabaseBusy, connect
+from observatory.store.folder.run_folder import list_runs
+from observatory.store.folder.run_lock import hold_lock
 from observatory.store.housekeeping import delete_runs, label_runs
-from observatory.store.run_folder import list_runs
-from observatory.store.run_lock import hold_lock
 from observatory.store.warehouse import ingest, pending_runs
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 

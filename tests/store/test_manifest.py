@@ -8,7 +8,7 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, ExitCode
 from observatory.core.run import MANIFEST_FORMAT
-from observatory.store.manifest import read_manifest, write_manifest
+from observatory.store.folder.manifest import read_manifest, write_manifest
 from tests.store.made_runs import manifest
 
 

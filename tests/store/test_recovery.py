@@ -15,12 +15,12 @@ from observatory.core.sample import Sample
 from observatory.core.scenario import Scenario
 from observatory.core.stage_counts import ISSUED, NANO_USD, OUTPUT_TOKENS, TRIES, StageCounts
 from observatory.core.workspace import Workspace
-from observatory.store import recovery
+from observatory.store.folder import recovery
+from observatory.store.folder.manifest import create_run, read_manifest
+from observatory.store.folder.recovery import recover_crashed
+from observatory.store.folder.run_lock import hold_lock
+from observatory.store.folder.sealing import seal
 from observatory.store.frames import read_frames
-from observatory.store.manifest import create_run, read_manifest
-from observatory.store.recovery import recover_crashed
-from observatory.store.run_lock import hold_lock
-from observatory.store.sealing import seal
 from tests.store.made_runs import (
     S,
     answer,
@@ -44,7 +44,7 @@ DIE_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
 from observatory.core.processes import die_with_parent
-from observatory.store.run_lock import hold_lock
+from observatory.store.folder.run_lock import hold_lock
 from tests.store.made_runs import record, heartbeat, write_journal
 die_with_parent()
 folder = Path(sys.argv[1])

@@ -8,16 +8,16 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
-from observatory.store.manifest import create_run, read_manifest, write_manifest
-from observatory.store.run_folder import list_runs, resolve_runs, set_label
-from observatory.store.run_lock import hold_lock, is_running
+from observatory.store.folder.manifest import create_run, read_manifest, write_manifest
+from observatory.store.folder.run_folder import list_runs, resolve_runs, set_label
+from observatory.store.folder.run_lock import hold_lock, is_running
 from tests.store.made_runs import manifest, sealed_run
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from observatory.core.processes import die_with_parent
-from observatory.store.run_lock import hold_lock
+from observatory.store.folder.run_lock import hold_lock
 die_with_parent()
 with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)

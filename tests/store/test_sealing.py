@@ -13,12 +13,12 @@ from observatory.core.record import Tokens
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
-from observatory.store import sealing
 from observatory.store.files import sha256_of
+from observatory.store.folder import sealing
+from observatory.store.folder.manifest import create_run, read_manifest
+from observatory.store.folder.sealing import seal, verify
+from observatory.store.folder.table_file import TableFile
 from observatory.store.frames import SEALED_TABLES, polars_schema, read_frames
-from observatory.store.manifest import create_run, read_manifest
-from observatory.store.sealing import seal, verify
-from observatory.store.table_file import TableFile
 from tests.store.made_runs import (
     S,
     answer,

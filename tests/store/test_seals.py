@@ -8,15 +8,13 @@ import pytest
 
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store import seals
-from observatory.store.annotations import ANNOTATIONS_NAME, LABEL_NAME, annotate
 from observatory.store.database import connect
-from observatory.store.housekeeping import label_runs, publish_runs
-from observatory.store.manifest import MANIFEST_NAME, read_manifest
-from observatory.store.rebuild import rebuild
-from observatory.store.run_folder import list_runs, set_label
-from observatory.store.run_lock import hold_lock
-from observatory.store.seals import (
+from observatory.store.folder import seals
+from observatory.store.folder.annotations import ANNOTATIONS_NAME, LABEL_NAME, annotate
+from observatory.store.folder.manifest import MANIFEST_NAME, read_manifest
+from observatory.store.folder.run_folder import list_runs, set_label
+from observatory.store.folder.run_lock import hold_lock
+from observatory.store.folder.seals import (
     INDEX_NAME,
     NEVER_SEALED,
     SEAL_NAME,
@@ -27,6 +25,8 @@ from observatory.store.seals import (
     read_index,
     write_seal,
 )
+from observatory.store.housekeeping import label_runs, publish_runs
+from observatory.store.rebuild import rebuild
 from observatory.store.warehouse import ingest
 from tests.store.made_runs import manifest, sealed_run, stage_rows, workspace_in
 

@@ -6,7 +6,7 @@ import pytest
 
 from observatory.core.workspace import Workspace
 from observatory.store.export import NAMES
-from observatory.store.target_addresses import (
+from observatory.store.folder.target_addresses import (
     KEY_NAME,
     address_hash,
     elsewhere,

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from observatory.core.journal import encode_entry
+from observatory.store.folder.manifest import write_manifest
+from observatory.store.folder.sealing import seal
 from observatory.store.frames import read_frames
-from observatory.store.manifest import write_manifest
-from observatory.store.sealing import seal
 from tests.store.made_runs import heartbeat, manifest, record, write_journal
 
 RECORDS = [record(i) for i in range(4)]

@@ -2,7 +2,7 @@
 
 results/seals.jsonl is appended to and never rewritten: a line a seal, each with the hash of the line
 before it, so that a seal that was replaced, or a line that was, shows. A folder that was sealed before
-there were seals has neither, and is as it was. What people change later is in store.annotations.
+there were seals has neither, and is as it was. What people change later is in store.folder.annotations.
 """
 
 import fcntl
@@ -19,8 +19,8 @@ import msgspec
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.store.files import disk_error, replacing, sha256_of
-from observatory.store.manifest import MANIFEST_NAME, read_manifest, write_manifest
-from observatory.store.run_lock import is_running
+from observatory.store.folder.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from observatory.store.folder.run_lock import is_running
 
 SEAL_NAME = "seal.json"
 INDEX_NAME = "seals.jsonl"

@@ -7,14 +7,14 @@ from pathlib import Path
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.annotations import annotate, label_of
-from observatory.store.manifest import (
+from observatory.store.folder.annotations import annotate, label_of
+from observatory.store.folder.manifest import (
     check_folder_name,
     read_manifest,
     run_folders,
 )
-from observatory.store.run_lock import is_running
-from observatory.store.seals import changed_since_sealed
+from observatory.store.folder.run_lock import is_running
+from observatory.store.folder.seals import changed_since_sealed
 
 LAST_STATUSES = ("complete", "budget_reached", "interrupted")
 LAST = "last"

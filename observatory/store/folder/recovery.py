@@ -13,18 +13,18 @@ from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.stage_counts import spent_of_caps
 from observatory.core.workspace import Workspace
-from observatory.store.campaigns import holds_unfinished
-from observatory.store.crashed_stage import crashed_stage, journal_of, with_spent
-from observatory.store.journals import JOURNAL_FOLDER, worker_journals
-from observatory.store.manifest import (
+from observatory.store.folder.campaigns import holds_unfinished
+from observatory.store.folder.crashed_stage import crashed_stage, journal_of, with_spent
+from observatory.store.folder.journals import JOURNAL_FOLDER, worker_journals
+from observatory.store.folder.manifest import (
     MANIFEST_NAME,
     NEWBORN_S,
     check_folder_name,
     read_manifest,
     run_folders,
 )
-from observatory.store.run_lock import LOCK_NAME, hold_lock, is_running
-from observatory.store.seals import SEAL_NAME
+from observatory.store.folder.run_lock import LOCK_NAME, hold_lock, is_running
+from observatory.store.folder.seals import SEAL_NAME
 
 CRASH_REASON = "its runner died before the run was over (killed, or the machine went down)"
 SAMPLES_JOURNAL = "samples.journal"
@@ -84,7 +84,9 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | None:
-    from observatory.store.sealing import seal  # brings polars, which most runs need only later
+    from observatory.store.folder.sealing import (
+        seal,  # brings polars, which most runs need only later
+    )
 
     manifest = read_manifest(folder)
     check_folder_name(folder, manifest)

@@ -15,7 +15,7 @@ from observatory.core.record import NEVER_SENT, RequestRecord, WorkerEnd, Worker
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.scenario import Scenario
 from observatory.core.stage_counts import issued_by_worker
-from observatory.store.journals import JOURNAL_FOLDER, entries, worker_journals
+from observatory.store.folder.journals import JOURNAL_FOLDER, entries, worker_journals
 
 
 @dataclass(slots=True)

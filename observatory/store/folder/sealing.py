@@ -21,17 +21,17 @@ from observatory.core.sample import Sample
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices
 from observatory.store.files import disk_error, sha256_of
-from observatory.store.frames import SEALED_TABLES, polars_schema
-from observatory.store.journals import (
+from observatory.store.folder.journals import (
     JOURNAL_FOLDER,
     entries,
     samples,
     torn_bytes,
     worker_journals,
 )
-from observatory.store.manifest import MANIFEST_NAME, read_manifest, write_manifest
-from observatory.store.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
-from observatory.store.table_file import TableFile
+from observatory.store.folder.manifest import MANIFEST_NAME, read_manifest, write_manifest
+from observatory.store.folder.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
+from observatory.store.folder.table_file import TableFile
+from observatory.store.frames import SEALED_TABLES, polars_schema
 
 SPILL_FOLDER = "sealing"
 RECORDS_A_FRAME = 20_000

@@ -14,8 +14,8 @@ from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryErro
 from observatory.core.run import RunStatus
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error, replacing
-from observatory.store.manifest import MANIFEST_NAME, read_manifest
-from observatory.store.run_lock import is_running
+from observatory.store.folder.manifest import MANIFEST_NAME, read_manifest
+from observatory.store.folder.run_lock import is_running
 
 CAMPAIGN_NAME = "campaign.json"
 CAMPAIGN_FORMAT = 1

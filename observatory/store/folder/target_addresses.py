@@ -17,7 +17,7 @@ import msgspec
 from observatory.core.targets.catalogue import kind_traits
 from observatory.core.workspace import Workspace
 from observatory.store.files import disk_error
-from observatory.store.manifest import MANIFEST_NAME, run_folders
+from observatory.store.folder.manifest import MANIFEST_NAME, run_folders
 
 KEY_NAME = "address.key"
 _KEY_BYTES = 32
