@@ -16,7 +16,7 @@ from observatory.core.errors import ExitCode
 from observatory.core.reasons import REASONS
 from observatory.core.scenario import Scenario
 from observatory.store.dictionary import data_dictionary
-from observatory.store.macros import MACROS
+from observatory.store.views.macro_catalogue import MACROS
 
 MODELS_NOW = {"OpenArrivals": ("ConstantArrivals", "PoissonArrivals")}
 """Models of the list that are several now. Their keys are in each: files name keys, and never a model."""

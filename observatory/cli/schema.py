@@ -11,7 +11,7 @@ from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
 if TYPE_CHECKING:
-    from observatory.store.macro import Macro
+    from observatory.store.views.macro import Macro
 
 _WHOLE = 10_000
 """Comments are never cut."""
@@ -33,7 +33,7 @@ def schema(
     """
     from observatory.store.dictionary import data_dictionary
     from observatory.store.dictionary import markdown as as_markdown
-    from observatory.store.macros import MACROS
+    from observatory.store.views.macro_catalogue import MACROS
 
     entries = data_dictionary()
     macros = {macro.name: macro for macro in MACROS}

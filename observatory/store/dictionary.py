@@ -9,12 +9,12 @@ from typing import Literal
 
 import duckdb
 
-from observatory.store.macro import Macro
-from observatory.store.macros import MACROS
 from observatory.store.migrations import migrate
 from observatory.store.schema import SCHEMA_VERSION, STORAGE_VERSION, TABLES
-from observatory.store.stage_columns import INTERVAL_ENDING
-from observatory.store.views import STAGE_SUMMARY, TARGET_COMPARISON, VIEWS
+from observatory.store.views.catalogue import STAGE_SUMMARY, TARGET_COMPARISON, VIEWS
+from observatory.store.views.macro import Macro
+from observatory.store.views.macro_catalogue import MACROS
+from observatory.store.views.stage_columns import INTERVAL_ENDING
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from observatory.store.files import disk_error
 from observatory.store.library_paths import library_path
 from observatory.store.migrations import quote
 from observatory.store.schema import TABLES
-from observatory.store.views import VIEWS
+from observatory.store.views.catalogue import VIEWS
 
 Format = Literal["parquet", "csv", "json"]
 NAMES: tuple[str, ...] = (*(view.name for view in VIEWS), *(table.name for table in TABLES))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import duckdb
 
 from observatory.core.errors import BadInput
-from observatory.store.macros import MACROS
 from observatory.store.price_columns import fill_price_book, fill_prices
 from observatory.store.schema import (
     ENERGY,
@@ -22,7 +21,8 @@ from observatory.store.schema import (
     Column,
     Table,
 )
-from observatory.store.views import VIEWS
+from observatory.store.views.catalogue import VIEWS
+from observatory.store.views.macro_catalogue import MACROS
 
 VERSION_TABLE = Table(
     "schema_version",

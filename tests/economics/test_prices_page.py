@@ -11,7 +11,7 @@ from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.inputs.price_files import read_price_file
-from observatory.store.price_macros import BLENDED_USD
+from observatory.store.views.price_macros import BLENDED_USD
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/prices.md").read_text(encoding="utf-8")

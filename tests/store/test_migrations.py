@@ -13,7 +13,7 @@ from observatory.store.migrations import (
     views_sha256,
 )
 from observatory.store.schema import SCHEMA_VERSION, TABLES
-from observatory.store.views import VIEWS
+from observatory.store.views.catalogue import VIEWS
 
 
 def _add_column(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,7 +7,7 @@ read the file with DuckDB 1.5 too.
 from observatory.core.demand import PEAK_TO_MEAN
 from observatory.core.metric import MEAN_FLOOR
 from observatory.economics.fleet import WHOLE
-from observatory.store.macro import Macro, Parameter
+from observatory.store.views.macro import Macro, Parameter
 
 _SHAPE = (
     Parameter(

@@ -6,8 +6,8 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
 from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART, Metric
-from observatory.store.stage_columns import INTERVAL_ENDING, column_name
-from observatory.store.view import View, ViewColumn
+from observatory.store.views.stage_columns import INTERVAL_ENDING, column_name
+from observatory.store.views.view import View, ViewColumn
 
 HEADLINES: tuple[tuple[str, str], ...] = (
     ("ttft_s", "p50"),

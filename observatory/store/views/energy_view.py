@@ -4,7 +4,7 @@ Rows that only check others are in no sum, and a sum with a part missing is null
 analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.store.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn
 
 _COUNTS = "counts IS DISTINCT FROM false"
 _WHOLE = "scope <> 'datacentre_overhead'"

@@ -3,7 +3,7 @@
 Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.store.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn
 
 REQUEST_COSTS = View(
     "request_costs",

@@ -5,13 +5,13 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 
 from observatory.core.metric import COUNTED, HELD_BACK, Metric
 from observatory.core.metric import REQUEST_METRICS as METRICS_OF_REQUESTS
-from observatory.store.cost_view import REQUEST_COSTS
-from observatory.store.energy_view import energy_per_stage
-from observatory.store.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
-from observatory.store.money_views import cost_components, money_per_run
-from observatory.store.stage_columns import stage_columns
-from observatory.store.throttle_view import throttling
-from observatory.store.view import View, ViewColumn
+from observatory.store.views.cost_view import REQUEST_COSTS
+from observatory.store.views.energy_view import energy_per_stage
+from observatory.store.views.matrix_views import MATRIX_COMPARISON, MATRIX_FIGURES
+from observatory.store.views.money_views import cost_components, money_per_run
+from observatory.store.views.stage_columns import stage_columns
+from observatory.store.views.throttle_view import throttling
+from observatory.store.views.view import View, ViewColumn
 
 _IDENTITY = (
     ViewColumn("run_id", "u.run_id", "run"),

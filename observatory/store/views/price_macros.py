@@ -6,8 +6,8 @@ reason, never zero.
 
 from observatory.economics.ledger_book import LEDGER
 from observatory.economics.list_prices import UNCOUNTED
-from observatory.store.macro import Macro, Parameter
-from observatory.store.token_charges import IN_BAND, PINNED_STEPS, bands
+from observatory.store.views.macro import Macro, Parameter
+from observatory.store.views.price_bands import IN_BAND, PINNED_STEPS, bands
 
 _AS_OF = Parameter("as_of", "date whose prices hold, null: today", "NULL")
 _IN_BOOK = Parameter(

@@ -5,7 +5,7 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
 from observatory.core.metric import MEAN_FLOOR
-from observatory.store.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn
 
 _METRICS = """SELECT run_id, stage,
     max(value) FILTER (WHERE metric = 'busy_fraction') AS busy_fraction,

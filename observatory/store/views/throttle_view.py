@@ -5,8 +5,8 @@ their floors and their failures.
 """
 
 from observatory.core.metric import BY_NAME, COUNTED, OVERLOADED
-from observatory.store.stage_columns import column_name
-from observatory.store.view import View, ViewColumn
+from observatory.store.views.stage_columns import column_name
+from observatory.store.views.view import View, ViewColumn
 
 _SIDES = {
     "service": ("e2e_s", "End to end of the try that succeeded"),
