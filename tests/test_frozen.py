@@ -15,7 +15,7 @@ from observatory.cli.main import app
 from observatory.core.errors import ExitCode
 from observatory.core.reasons import REASONS
 from observatory.core.scenario import Scenario
-from observatory.store.dictionary import data_dictionary
+from observatory.store.schema.dictionary import data_dictionary
 from observatory.store.views.macro_catalogue import MACROS
 
 MODELS_NOW = {"OpenArrivals": ("ConstantArrivals", "PoissonArrivals")}

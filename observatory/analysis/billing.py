@@ -17,7 +17,7 @@ from observatory.economics.counts import AnswerCounts, billable
 from observatory.economics.machine_money import Component, machine_components
 from observatory.economics.price_rows import MILLION, AppliedPrices, PriceKind
 from observatory.store.frames import RunFrames, polars_schema
-from observatory.store.schema import BILLED_TOKENS
+from observatory.store.schema.tables import BILLED_TOKENS
 
 _KEY = ("stage", "request", "attempt")
 _COUNTS = (

@@ -43,7 +43,7 @@ class Events:
 
 
 def events_of(attempts: pl.DataFrame) -> Events:
-    """The events of an attempts frame (columns of store.schema.ATTEMPTS)."""
+    """The events of an attempts frame (columns of store.schema.tables.ATTEMPTS)."""
     lengths_all = (
         attempts.select(
             pl.when(pl.col("sent_ns").is_not_null())

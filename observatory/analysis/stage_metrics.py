@@ -26,7 +26,7 @@ from observatory.analysis.windows import Window, loaded_stages, window_of
 from observatory.core.metric import FLOORS, METRICS, QUANTILES, has_trait
 from observatory.core.run import Manifest
 from observatory.store.frames import RunFigures, RunFrames, frame_of
-from observatory.store.schema import STAGE_COSTS, STAGE_METRICS
+from observatory.store.schema.tables import STAGE_COSTS, STAGE_METRICS
 
 _PLACES = {metric.name: place for place, metric in enumerate(METRICS)}
 _STATISTICS = ("value", *QUANTILES, "mean", *(f"{name}_ok" for name in (*QUANTILES, "mean")))

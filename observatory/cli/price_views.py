@@ -33,7 +33,7 @@ from observatory.inputs.scenario_files import list_scenarios, load_scenario
 from observatory.inputs.target_files import load_targets
 from observatory.inputs.validation_errors import did_you_mean
 from observatory.providers.catalogue import PROVIDERS
-from observatory.store.migrations import quote
+from observatory.store.schema.migrations import quote
 
 if TYPE_CHECKING:
     from observatory.core.targets.catalogue import Target

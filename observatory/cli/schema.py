@@ -31,8 +31,8 @@ def schema(
 
     Example: observatory schema request_metrics
     """
-    from observatory.store.dictionary import data_dictionary
-    from observatory.store.dictionary import markdown as as_markdown
+    from observatory.store.schema.dictionary import data_dictionary
+    from observatory.store.schema.dictionary import markdown as as_markdown
     from observatory.store.views.macro_catalogue import MACROS
 
     entries = data_dictionary()

@@ -14,7 +14,7 @@ from observatory.economics.fleet import fleet_cost
 from observatory.store.frames import frame_of
 from observatory.store.insert import insert_frame
 from observatory.store.money import replica_of
-from observatory.store.schema import COST_LINES
+from observatory.store.schema.tables import COST_LINES
 
 _GOODPUT = {"at": "goodput_rps", "low": "goodput_rps_high", "high": "goodput_rps_low"}
 """By the end of a cost's interval: a replica that serves more costs less."""

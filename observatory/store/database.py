@@ -16,8 +16,8 @@ import duckdb
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.library_paths import database_file
-from observatory.store.migrations import check_version, migrate, version_of
-from observatory.store.schema import STORAGE_VERSION
+from observatory.store.schema.migrations import check_version, migrate, version_of
+from observatory.store.schema.tables import STORAGE_VERSION
 
 WAIT_S = 5.0
 """How long a verb waits for the database: an interactive query is mostly shorter."""

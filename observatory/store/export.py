@@ -9,8 +9,8 @@ import duckdb
 from observatory.core.errors import BadInput
 from observatory.store.files import disk_error
 from observatory.store.library_paths import library_path
-from observatory.store.migrations import quote
-from observatory.store.schema import TABLES
+from observatory.store.schema.migrations import quote
+from observatory.store.schema.tables import TABLES
 from observatory.store.views.catalogue import VIEWS
 
 Format = Literal["parquet", "csv", "json"]

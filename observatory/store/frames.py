@@ -1,6 +1,6 @@
 """The polars side of the schema: the type of every column, and a run's frames as they are read.
 
-The frames' columns are exactly those of store.schema, run_id included.
+The frames' columns are exactly those of store.schema.tables, run_id included.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import polars as pl
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.store.library_paths import library_path
-from observatory.store.schema import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
+from observatory.store.schema.tables import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
 
 _TYPES: dict[str, pl.DataType] = {
     "VARCHAR": pl.String(),
@@ -35,7 +35,7 @@ SEALED_TABLES: dict[str, Table] = {
 
 
 def polars_type(sql_type: str) -> pl.DataType:
-    """The polars type of a column type of store.schema; JSON is its text."""
+    """The polars type of a column type of store.schema.tables; JSON is its text."""
     if sql_type.endswith("[]"):
         return pl.List(polars_type(sql_type[:-2]))
     return _TYPES[sql_type]
@@ -60,7 +60,7 @@ class RunFrames:
 class RunFigures:
     """What the analysis of a sealed run adds to its facts, one frame a table of the same name.
 
-    The columns are those of store.schema without run_id.
+    The columns are those of store.schema.tables without run_id.
     """
 
     stage_metrics: pl.DataFrame

@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from observatory.store.library_paths import library_path
-from observatory.store.schema import Table
+from observatory.store.schema.tables import Table
 
 MANY = 10_000
 """Rows from which a Parquet file on the way is faster than Python's values."""

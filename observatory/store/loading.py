@@ -17,7 +17,7 @@ from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.store.frames import SEALED_TABLES, RunFigures, RunFrames
 from observatory.store.insert import insert_frame
 from observatory.store.library_paths import library_path
-from observatory.store.schema import (
+from observatory.store.schema.tables import (
     BILLED_TOKENS,
     ENERGY,
     FINDINGS,

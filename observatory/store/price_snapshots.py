@@ -24,8 +24,8 @@ from observatory.store.database import transaction
 from observatory.store.files import disk_error, replacing
 from observatory.store.frames import polars_schema
 from observatory.store.library_paths import library_path
-from observatory.store.price_columns import OF_DETAILS, fill_price_book
-from observatory.store.schema import PRICE_BOOK
+from observatory.store.schema.price_columns import OF_DETAILS, fill_price_book
+from observatory.store.schema.tables import PRICE_BOOK
 
 FOLDER = "prices"
 _UNSAFE = re.compile(r"[^A-Za-z0-9.]+")

@@ -14,7 +14,7 @@ import duckdb
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
 from observatory.store.database import WAIT_S, connect
-from observatory.store.migrations import quote
+from observatory.store.schema.migrations import quote
 
 _ROWS_A_FETCH = 10_000
 _ZONED = "WITH TIME ZONE"

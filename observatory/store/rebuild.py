@@ -7,7 +7,6 @@ from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
-from observatory.store.content_digest import content_digest
 from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transaction
 from observatory.store.files import disk_error, sync
@@ -17,8 +16,9 @@ from observatory.store.folder.seals import INDEX_NAME, broken_lines, in_words
 from observatory.store.frames import read_frames
 from observatory.store.library_paths import database_file
 from observatory.store.loading import Summarise, load_run
-from observatory.store.migrations import migrate
 from observatory.store.price_snapshots import update_price_book
+from observatory.store.schema.content_digest import content_digest
+from observatory.store.schema.migrations import migrate
 from observatory.store.warehouse import read_for_ingest
 
 LOCK_NAME = ".rebuild.lock"
@@ -29,7 +29,7 @@ class RebuildResult:
     """The runs that the new database contains; left_out: each other folder, with the reason.
 
     changed: each contained run that is marked so, with what has changed since it was sealed. digest: of
-    the rows of all tables (store.content_digest), equal for equal run folders.
+    the rows of all tables (store.schema.content_digest), equal for equal run folders.
     """
 
     ingested: tuple[str, ...]

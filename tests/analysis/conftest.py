@@ -17,7 +17,7 @@ from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices
 from observatory.store.folder.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
 from observatory.store.frames import RunFrames, polars_schema
-from observatory.store.schema import ATTEMPTS, REQUESTS, TICKS
+from observatory.store.schema.tables import ATTEMPTS, REQUESTS, TICKS
 
 S = 1_000_000_000
 WARMUP_S, STEADY_S, DRAIN_S = 5, 30, 20

@@ -17,7 +17,7 @@ from observatory.analysis.blocks import (
     apart,
     pooled,
 )
-from observatory.store.migrations import migrate
+from observatory.store.schema.migrations import migrate
 
 
 def test_changes_are_paired_by_block() -> None:

@@ -11,7 +11,7 @@ from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.metric import FLOORS, METRICS
 from observatory.core.record import Attempt
 from observatory.store.frames import RunFrames
-from observatory.store.schema import STAGE_METRICS
+from observatory.store.schema.tables import STAGE_METRICS
 
 
 def metrics(run: Any) -> pl.DataFrame:

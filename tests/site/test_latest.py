@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from observatory.site.sections.latest import latest_campaigns
-from observatory.store.migrations import migrate
+from observatory.store.schema.migrations import migrate
 
 START = datetime(2026, 11, 20)
 

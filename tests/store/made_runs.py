@@ -33,7 +33,7 @@ from observatory.core.workspace import Workspace, open_workspace
 from observatory.store.folder.manifest import create_run
 from observatory.store.folder.sealing import seal
 from observatory.store.frames import RunFigures, RunFrames, frame_of, polars_schema
-from observatory.store.schema import BILLED_TOKENS, STAGE_COSTS, STAGE_METRICS
+from observatory.store.schema.tables import BILLED_TOKENS, STAGE_COSTS, STAGE_METRICS
 
 S = 1_000_000_000
 ANCHOR_UNIX_NS = 1_763_000_000 * S

@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from observatory.store.migrations import migrate
+from observatory.store.schema.migrations import migrate
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from observatory.core.metric import BY_NAME
-from observatory.store.migrations import migrate
+from observatory.store.schema.migrations import migrate
 from observatory.store.views.catalogue import VIEWS
 from observatory.store.views.matrix_views import HEADLINES, stem_of
 from observatory.store.views.stage_columns import column_name

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from observatory.core.errors import BadInput
-from observatory.store.migrations import (
+from observatory.store.schema.migrations import (
     MIGRATIONS,
     Migration,
     check_version,
@@ -12,7 +12,7 @@ from observatory.store.migrations import (
     version_of,
     views_sha256,
 )
-from observatory.store.schema import SCHEMA_VERSION, TABLES
+from observatory.store.schema.tables import SCHEMA_VERSION, TABLES
 from observatory.store.views.catalogue import VIEWS
 
 

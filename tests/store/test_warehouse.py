@@ -15,7 +15,6 @@ from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import ledger_book
 from observatory.store import rebuild as rebuild_module
-from observatory.store.content_digest import content_digest
 from observatory.store.database import DatabaseBusy, connect
 from observatory.store.export import NAMES, Format, export_tables
 from observatory.store.folder.manifest import create_run, read_manifest, write_manifest
@@ -24,7 +23,8 @@ from observatory.store.frames import RunFrames
 from observatory.store.housekeeping import label_runs
 from observatory.store.query import open_for_query
 from observatory.store.rebuild import rebuild
-from observatory.store.schema import TABLES
+from observatory.store.schema.content_digest import content_digest
+from observatory.store.schema.tables import TABLES
 from observatory.store.warehouse import ingest, pending_runs
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage, stage_rows
 

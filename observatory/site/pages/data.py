@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from observatory.site.downloads import EXAMPLES, write_downloads
 from observatory.site.pages.page import Document, Results
 from observatory.site.queries import run_queries as queries
-from observatory.store.schema import TABLES
+from observatory.store.schema.tables import TABLES
 
 
 def documents(results: Results) -> Iterator[Document]:

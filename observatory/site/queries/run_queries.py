@@ -18,7 +18,7 @@ from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figures, Row, figure_of
 from observatory.site.queries.hosts import HostMask, host_named, host_names
 from observatory.store.library_paths import library_path
-from observatory.store.migrations import quote
+from observatory.store.schema.migrations import quote
 
 VIEWS = (
     "target_comparison",

@@ -22,7 +22,7 @@ from observatory.core.record import (
 from observatory.core.sample import Sample
 from observatory.economics.counts import billable, counts_of
 from observatory.store.frames import polars_schema
-from observatory.store.schema import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
+from observatory.store.schema.tables import ATTEMPTS, REQUESTS, SAMPLES, TICKS, Table
 
 Cost = Callable[[Tokens], float | None]
 """US dollars of one answer's billed tokens; None where the run is not billed by tokens."""

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from observatory.store.schema import PRICE_BOOK
+from observatory.store.schema.tables import PRICE_BOOK
 
 OF_DETAILS = ("days", "not_counted")
 """Columns of price_book that files of before schema 8 have in `details` alone."""

@@ -9,7 +9,7 @@ import hashlib
 
 import duckdb
 
-from observatory.store.schema import TABLES, Table
+from observatory.store.schema.tables import TABLES, Table
 
 
 def content_digest(connection: duckdb.DuckDBPyConnection) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import duckdb
 
 from observatory.core.errors import BadInput
-from observatory.store.price_columns import fill_price_book, fill_prices
-from observatory.store.schema import (
+from observatory.store.schema.price_columns import fill_price_book, fill_prices
+from observatory.store.schema.tables import (
     ENERGY,
     PRICE_BOOK,
     RUNS,

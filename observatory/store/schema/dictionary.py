@@ -9,8 +9,8 @@ from typing import Literal
 
 import duckdb
 
-from observatory.store.migrations import migrate
-from observatory.store.schema import SCHEMA_VERSION, STORAGE_VERSION, TABLES
+from observatory.store.schema.migrations import migrate
+from observatory.store.schema.tables import SCHEMA_VERSION, STORAGE_VERSION, TABLES
 from observatory.store.views.catalogue import STAGE_SUMMARY, TARGET_COMPARISON, VIEWS
 from observatory.store.views.macro import Macro
 from observatory.store.views.macro_catalogue import MACROS
