@@ -19,7 +19,7 @@ LOADED = (
     "observatory.runner.sitting",
     "observatory.site.build",
     "observatory.store.query",
-    "observatory.store.rebuild",
+    "observatory.store.ingest.rebuild",
 )
 POLL_S = 0.02
 

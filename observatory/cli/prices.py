@@ -112,7 +112,7 @@ def update(results: ResultsOption = None) -> None:
     """
     from observatory.cli.price_views import ledger_line
     from observatory.store.database import connect
-    from observatory.store.price_snapshots import update_price_book
+    from observatory.store.ingest.price_snapshots import update_price_book
 
     workspace = open_workspace(results)
     with connect(workspace, read_only=False) as connection:

@@ -19,7 +19,7 @@ def rebuild(results: ResultsOption = None) -> None:
     from observatory.analysis.stage_metrics import run_figures
     from observatory.runner.recovery import seal_crashed_runs
     from observatory.store.folder.manifest import stray_folders
-    from observatory.store.rebuild import rebuild as rebuild_database
+    from observatory.store.ingest.rebuild import rebuild as rebuild_database
 
     workspace = open_workspace(results)
     for line in seal_crashed_runs(workspace):

@@ -102,7 +102,7 @@ def label(
 
     Example: observatory runs label last "baseline"
     """
-    from observatory.store.housekeeping import label_runs
+    from observatory.store.ingest.housekeeping import label_runs
 
     _check_text(text, remove, "label")
     workspace, chosen = _chosen(run, results)
@@ -120,7 +120,7 @@ def publish(
 
     Example: observatory runs publish last
     """
-    from observatory.store.housekeeping import publish_runs
+    from observatory.store.ingest.housekeeping import publish_runs
 
     workspace, chosen = _chosen(run, results)
     delay = publish_runs(workspace, chosen, not remove)
@@ -160,7 +160,7 @@ def delete(
     Example: observatory runs delete 20261121T225300Z-quickstart-emulated-api-1a2b --yes
     """
 
-    from observatory.store.housekeeping import delete_runs
+    from observatory.store.ingest.housekeeping import delete_runs
 
     workspace, chosen = _chosen(run, results)
     if not yes:

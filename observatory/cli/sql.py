@@ -133,7 +133,7 @@ def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int)
 
 
 def _note_pending(workspace: Workspace, connection: "duckdb.DuckDBPyConnection") -> None:
-    from observatory.store.warehouse import pending_runs
+    from observatory.store.ingest.warehouse import pending_runs
 
     waiting = pending_runs(workspace, connection)
     if waiting:

@@ -23,7 +23,7 @@ from observatory.store.folder.manifest import read_manifest, write_manifest
 from observatory.store.folder.sealing import seal
 from observatory.store.folder.seals import keep_judged
 from observatory.store.frames import RunFigures, RunFrames, read_frames
-from observatory.store.warehouse import IngestResult, ingest
+from observatory.store.ingest.warehouse import IngestResult, ingest
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def recover_crashed_runs(workspace: Workspace) -> list[str]:
     lines = seal_crashed_runs(workspace)
     if lines:
         from observatory.analysis.stage_metrics import run_figures
-        from observatory.store.warehouse import ingest_pending
+        from observatory.store.ingest.warehouse import ingest_pending
 
         ingest_pending(workspace, run_figures)
     return lines

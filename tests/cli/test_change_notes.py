@@ -12,8 +12,8 @@ from observatory.cli.main import app
 from observatory.core.workspace import Workspace
 from observatory.store.folder.manifest import MANIFEST_NAME, read_manifest
 from observatory.store.folder.seals import write_seal
-from observatory.store.rebuild import rebuild
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.rebuild import rebuild
+from observatory.store.ingest.warehouse import ingest
 from tests.empty_database import stock
 from tests.store.made_runs import facts, manifest, record, sealed_run, workspace_in
 

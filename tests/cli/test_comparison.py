@@ -19,7 +19,7 @@ from observatory.cli.comparison import (
 from observatory.core.errors import BadInput
 from observatory.core.run import Verdict
 from observatory.runner.finish import FinishedRun
-from observatory.store.warehouse import IngestResult
+from observatory.store.ingest.warehouse import IngestResult
 from tests.store.made_runs import manifest
 
 BARE = {

@@ -28,7 +28,7 @@ from observatory.store.folder.campaigns import (
     StartedRun,
     write_campaign,
 )
-from observatory.store.warehouse import IngestResult
+from observatory.store.ingest.warehouse import IngestResult
 from tests.store.made_runs import facts, manifest, sealed_run, stage
 
 SCENARIO = """\

@@ -18,7 +18,7 @@ from observatory.core.record import RequestRecord, Tokens
 from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.warehouse import ingest
 from tests.empty_database import stock
 from tests.store.made_runs import (
     S,

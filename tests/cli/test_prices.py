@@ -14,7 +14,7 @@ from observatory.core import workspace as workspace_module
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import ledger_book, ledger_version
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.warehouse import ingest
 from tests.economics.made_ledger import made_ledger
 from tests.store.made_runs import facts, manifest, sealed_run, stage_rows, workspace_in
 

@@ -18,7 +18,7 @@ from observatory.cli import export, rebuild, runs, schema, sql
 from observatory.cli.answers import show_table
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.warehouse import ingest
 from tests.empty_database import stock
 from tests.store.made_runs import facts, manifest, sealed_run, workspace_in
 

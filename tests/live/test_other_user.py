@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from observatory.analysis.stage_metrics import run_figures
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.warehouse import ingest
 from tests.live.harness import PATIENCE_S
 from tests.store.made_runs import manifest, record, sealed_run, workspace_in
 

@@ -27,7 +27,7 @@ from observatory.economics.quote_figures import Spread
 from observatory.runner.finish import FinishedRun, reread
 from observatory.runner.quoting import CampaignQuote, limits_of, quote_request, speed_of
 from observatory.runner.sitting import Request
-from observatory.store.warehouse import IngestResult
+from observatory.store.ingest.warehouse import IngestResult
 from observatory.workload.planning import make_plan
 from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, workspace_in
 

@@ -17,11 +17,11 @@ from observatory.core.run import Finding, Manifest, StageTimes, TargetFacts, Ver
 from observatory.core.workspace import Workspace
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices, PriceRow
-from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import connect
 from observatory.store.folder.rows import attempts_frame, requests_frame, samples_frame, ticks_frame
 from observatory.store.frames import RunFrames, read_frames
-from observatory.store.loading import load_run
+from observatory.store.ingest.cost_lines import fill_cost_lines
+from observatory.store.ingest.loading import load_run
 from tests.empty_database import stock
 from tests.site.sensing import energy_of, samples_of
 

@@ -23,8 +23,8 @@ from observatory.store.folder.manifest import (
 )
 from observatory.store.folder.recovery import recover_crashed
 from observatory.store.folder.run_folder import list_runs, resolve_runs
-from observatory.store.rebuild import rebuild
-from observatory.store.warehouse import ingest, ingest_pending, pending_runs
+from observatory.store.ingest.rebuild import rebuild
+from observatory.store.ingest.warehouse import ingest, ingest_pending, pending_runs
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 
 BROKEN = {
@@ -192,7 +192,7 @@ def test_a_database_that_cannot_be_written_leaves_the_run_sealed_and_says_so(
         def refuse(*given: object, raised: Exception = error, **named: object) -> None:
             raise raised
 
-        monkeypatch.setattr("observatory.store.warehouse.connect", refuse)
+        monkeypatch.setattr("observatory.store.ingest.warehouse.connect", refuse)
         said = ingest(stocked, folder, stage_rows)
         assert said.failed
         assert "r1: sealed on disk, waiting for the database" in (said.message or "")

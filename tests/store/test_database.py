@@ -11,7 +11,7 @@ import pytest
 from observatory.core.errors import BadInput, EnvironmentFailed, ExitCode
 from observatory.core.workspace import Workspace
 from observatory.store.database import DatabaseBusy, connect
-from observatory.store.warehouse import ingest, ingest_pending, pending_runs
+from observatory.store.ingest.warehouse import ingest, ingest_pending, pending_runs
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 
 HOLD = """
@@ -136,7 +136,7 @@ def test_a_disk_that_fails_at_ingest_does_not_cost_the_run(
 
     folder = sealed_run(workspace)
     with monkeypatch.context() as patch:
-        patch.setattr("observatory.store.warehouse.load_run", full)
+        patch.setattr("observatory.store.ingest.warehouse.load_run", full)
         message = ingest(workspace, folder, stage_rows(manifest())).message
     assert message is not None and "No space left on device" in message
     assert ingest(workspace, folder, stage_rows).ingested == ("run-1",)

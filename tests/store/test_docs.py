@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from observatory.core.workspace import Workspace
+from observatory.store.ingest.warehouse import ingest
 from observatory.store.query import open_for_query, run_query
 from observatory.store.schema.dictionary import data_dictionary, markdown
 from observatory.store.schema.tables import STORAGE_VERSION, TABLES
 from observatory.store.views.catalogue import VIEWS
-from observatory.store.warehouse import ingest
 from tests.store.made_runs import manifest, sealed_run, stage, stage_rows
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -9,7 +9,7 @@ from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
 from observatory.store.earlier_runs import FEWEST, earlier_run
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.warehouse import ingest
 from tests.store.made_runs import (
     S,
     answer,

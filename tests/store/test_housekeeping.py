@@ -11,8 +11,8 @@ from observatory.core.workspace import Workspace
 from observatory.store.database import DatabaseBusy, connect
 from observatory.store.folder.run_folder import list_runs
 from observatory.store.folder.run_lock import hold_lock
-from observatory.store.housekeeping import delete_runs, label_runs
-from observatory.store.warehouse import ingest, pending_runs
+from observatory.store.ingest.housekeeping import delete_runs, label_runs
+from observatory.store.ingest.warehouse import ingest, pending_runs
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 
 

@@ -11,11 +11,11 @@ from observatory.core.workspace import CACHE_VARIABLE, open_workspace
 from observatory.site.build import build_site
 from observatory.store.database import connect
 from observatory.store.export import export_tables
+from observatory.store.ingest.rebuild import rebuild
+from observatory.store.ingest.warehouse import ingest
 from observatory.store.library_paths import database_file, library_path
 from observatory.store.query import open_for_query
-from observatory.store.rebuild import rebuild
 from observatory.store.schema.migrations import quote
-from observatory.store.warehouse import ingest
 from tests.store.made_runs import manifest, sealed_run, stage_rows, workspace_in
 
 NAMES = [

@@ -21,11 +21,11 @@ from observatory.core.sample import EnergyRow
 from observatory.core.workspace import Workspace
 from observatory.economics.fleet import monthly_cost
 from observatory.presentation.break_even_text import interval
-from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import connect
+from observatory.store.ingest.cost_lines import fill_cost_lines
+from observatory.store.ingest.warehouse import ingest, ingest_pending
 from observatory.store.money import replica_of
 from observatory.store.schema.migrations import migrate
-from observatory.store.warehouse import ingest, ingest_pending
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage
 from tests.store.made_runs import answer as attempt
 

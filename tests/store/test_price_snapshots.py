@@ -11,9 +11,9 @@ from observatory.core.workspace import Workspace
 from observatory.economics import ledger_book as ledger_book_module
 from observatory.economics.ledger_book import ledger_book, ledger_version
 from observatory.store.database import connect
-from observatory.store.price_snapshots import update_price_book
-from observatory.store.rebuild import rebuild
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.price_snapshots import update_price_book
+from observatory.store.ingest.rebuild import rebuild
+from observatory.store.ingest.warehouse import ingest
 from tests.economics.made_ledger import made_ledger
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 

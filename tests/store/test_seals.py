@@ -25,9 +25,9 @@ from observatory.store.folder.seals import (
     read_index,
     write_seal,
 )
-from observatory.store.housekeeping import label_runs, publish_runs
-from observatory.store.rebuild import rebuild
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.housekeeping import label_runs, publish_runs
+from observatory.store.ingest.rebuild import rebuild
+from observatory.store.ingest.warehouse import ingest
 from tests.store.made_runs import manifest, sealed_run, stage_rows, workspace_in
 
 

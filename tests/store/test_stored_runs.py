@@ -14,7 +14,7 @@ import pytest
 from observatory.analysis.stage_metrics import run_figures
 from observatory.core.workspace import Workspace, open_workspace
 from observatory.store.database import connect
-from observatory.store.rebuild import rebuild
+from observatory.store.ingest.rebuild import rebuild
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 EXPECTED: dict[str, list[dict[str, Any]]] = json.loads(

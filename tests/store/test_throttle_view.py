@@ -9,7 +9,7 @@ from observatory.analysis.stage_metrics import run_figures
 from observatory.core.record import Attempt, ErrorKind, RequestRecord
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
-from observatory.store.warehouse import ingest
+from observatory.store.ingest.warehouse import ingest
 from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, stage
 
 

@@ -9,9 +9,9 @@ from observatory.core.metric import METRICS, REQUEST_METRICS
 from observatory.core.run import Manifest, Verdict
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
+from observatory.store.ingest.warehouse import ingest
 from observatory.store.views.catalogue import VIEWS
 from observatory.store.views.stage_columns import column_name, stage_columns
-from observatory.store.warehouse import ingest
 from tests.store.made_runs import (
     ANCHOR_UNIX_NS,
     S,

@@ -14,18 +14,18 @@ from observatory.core.run import Manifest, Verdict
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import ledger_book
-from observatory.store import rebuild as rebuild_module
 from observatory.store.database import DatabaseBusy, connect
 from observatory.store.export import NAMES, Format, export_tables
 from observatory.store.folder.manifest import create_run, read_manifest, write_manifest
 from observatory.store.folder.run_folder import set_label
 from observatory.store.frames import RunFrames
-from observatory.store.housekeeping import label_runs
+from observatory.store.ingest import rebuild as rebuild_module
+from observatory.store.ingest.housekeeping import label_runs
+from observatory.store.ingest.rebuild import rebuild
+from observatory.store.ingest.warehouse import ingest, pending_runs
 from observatory.store.query import open_for_query
-from observatory.store.rebuild import rebuild
 from observatory.store.schema.content_digest import content_digest
 from observatory.store.schema.tables import TABLES
-from observatory.store.warehouse import ingest, pending_runs
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage, stage_rows
 
 
@@ -175,7 +175,7 @@ def test_an_ingest_that_fails_leaves_what_was_there(
         raise RuntimeError("half-way")
 
     with monkeypatch.context() as patch:
-        patch.setattr("observatory.store.loading._price_rows", fail)
+        patch.setattr("observatory.store.ingest.loading._price_rows", fail)
         with pytest.raises(RuntimeError, match="half-way"):
             ingest(stocked, stocked.runs / "r1", stage_rows(manifest()))
     assert _contents(stocked) == before

@@ -12,7 +12,7 @@ import duckdb
 from observatory.core.demand import Assumption
 from observatory.economics.fleet import fleet_cost
 from observatory.store.frames import frame_of
-from observatory.store.insert import insert_frame
+from observatory.store.ingest.insert import insert_frame
 from observatory.store.money import replica_of
 from observatory.store.schema.tables import COST_LINES
 

@@ -15,7 +15,7 @@ from observatory.core.run import Manifest
 from observatory.economics.machine_money import pays_electricity, tariff_of
 from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.store.frames import SEALED_TABLES, RunFigures, RunFrames
-from observatory.store.insert import insert_frame
+from observatory.store.ingest.insert import insert_frame
 from observatory.store.library_paths import library_path
 from observatory.store.schema.tables import (
     BILLED_TOKENS,

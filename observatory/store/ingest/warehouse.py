@@ -14,7 +14,6 @@ import duckdb
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
-from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, connect, transaction
 from observatory.store.folder.annotations import is_annotated, label_of, publish_of
 from observatory.store.folder.manifest import (
@@ -28,8 +27,9 @@ from observatory.store.folder.manifest import (
 from observatory.store.folder.sealing import verify
 from observatory.store.folder.seals import changed_since_sealed
 from observatory.store.frames import RunFigures, read_frames
-from observatory.store.loading import Row, Summarise, load_run
-from observatory.store.price_snapshots import update_price_book
+from observatory.store.ingest.cost_lines import fill_cost_lines
+from observatory.store.ingest.loading import Row, Summarise, load_run
+from observatory.store.ingest.price_snapshots import update_price_book
 
 _OF_THE_MACHINE = (
     duckdb.IOException,

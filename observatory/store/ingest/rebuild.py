@@ -7,19 +7,19 @@ from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed, ObservatoryError
 from observatory.core.workspace import Workspace
-from observatory.store.cost_lines import fill_cost_lines
 from observatory.store.database import WAIT_S, DatabaseBusy, open_file, transaction
 from observatory.store.files import disk_error, sync
 from observatory.store.folder.run_folder import list_runs
 from observatory.store.folder.run_lock import exclusive
 from observatory.store.folder.seals import INDEX_NAME, broken_lines, in_words
 from observatory.store.frames import read_frames
+from observatory.store.ingest.cost_lines import fill_cost_lines
+from observatory.store.ingest.loading import Summarise, load_run
+from observatory.store.ingest.price_snapshots import update_price_book
+from observatory.store.ingest.warehouse import read_for_ingest
 from observatory.store.library_paths import database_file
-from observatory.store.loading import Summarise, load_run
-from observatory.store.price_snapshots import update_price_book
 from observatory.store.schema.content_digest import content_digest
 from observatory.store.schema.migrations import migrate
-from observatory.store.warehouse import read_for_ingest
 
 LOCK_NAME = ".rebuild.lock"
 

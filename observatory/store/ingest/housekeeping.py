@@ -14,7 +14,7 @@ from observatory.store.folder.campaigns import campaign_folder
 from observatory.store.folder.manifest import read_manifest, run_folders
 from observatory.store.folder.run_folder import set_label
 from observatory.store.folder.run_lock import hold_lock, is_running
-from observatory.store.loading import remove_run
+from observatory.store.ingest.loading import remove_run
 
 
 def label_runs(
