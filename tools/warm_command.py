@@ -18,7 +18,7 @@ LOADED = (
     "observatory.runner.recovery",
     "observatory.runner.sitting",
     "observatory.site.build",
-    "observatory.store.query",
+    "observatory.store.queries.query",
     "observatory.store.ingest.rebuild",
 )
 POLL_S = 0.02

@@ -14,7 +14,7 @@ from observatory.core.metric import MEAN_FLOOR
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
 from observatory.economics.fleet import MonthlyCost, monthly_cost
 from observatory.economics.machine_money import Component
-from observatory.store.money import replica_of
+from observatory.store.queries.money import replica_of
 
 Row = Mapping[str, Any]
 STEPS_SHOWN = 6

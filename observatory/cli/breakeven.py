@@ -55,7 +55,7 @@ def breakeven(
     from observatory.cli.money_json import answer_json
     from observatory.cli.money_views import print_answer, print_json
     from observatory.store.folder.run_folder import resolve_runs
-    from observatory.store.money import money_rows
+    from observatory.store.queries.money import money_rows
 
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, campaign))

@@ -48,7 +48,7 @@ def cost(
     from observatory.cli.money_json import cost_json
     from observatory.cli.money_views import print_cost, print_json
     from observatory.store.folder.run_folder import resolve_runs
-    from observatory.store.money import component_rows, figure_rows, money_rows
+    from observatory.store.queries.money import component_rows, figure_rows, money_rows
 
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, run))

@@ -48,9 +48,9 @@ def export(
 
     Example: observatory export last --format csv --to ./for-the-notebook
     """
-    from observatory.store.export import NAMES, check_ingested, export_tables
     from observatory.store.folder.run_folder import resolve_runs
-    from observatory.store.query import open_for_query
+    from observatory.store.queries.export import NAMES, check_ingested, export_tables
+    from observatory.store.queries.query import open_for_query
 
     workspace = open_workspace(results)
     folder = to or Path(f"export-{what}")

@@ -174,7 +174,7 @@ def reprice(
     Example: observatory prices reprice --since 2026-03-01 --until 2026-04-01 --tier batch --no-caching
     """
     from observatory.cli.price_views import REPRICED, print_rows, repriced_sql, total_lines
-    from observatory.store.query import open_for_query, run_query
+    from observatory.store.queries.query import open_for_query, run_query
 
     provider, model = (None, None) if at is None else ledger_names(*named(at))
     asked: dict[str, Any] = {

@@ -20,7 +20,7 @@ from observatory.store.library_paths import library_path
 if TYPE_CHECKING:
     import duckdb
 
-    from observatory.store.query import Answer
+    from observatory.store.queries.query import Answer
 
 
 class AnswerFormat(StrEnum):
@@ -56,7 +56,7 @@ def sql(
 
     Example: observatory sql "select target, count(*), quantile_cont(ttft_s, .5) from request_metrics where in_window group by all"
     """
-    from observatory.store.query import open_for_query, run_query, write_parquet
+    from observatory.store.queries.query import open_for_query, run_query, write_parquet
 
     text = _from_stdin() if query == "-" else query
     chosen = _format(answer_format, out)

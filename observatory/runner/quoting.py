@@ -19,8 +19,8 @@ from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.profile_files import load_profile
 from observatory.presentation.dollars import write_usd
 from observatory.runner.sitting import Request
-from observatory.store.earlier_runs import earlier_run
 from observatory.store.folder.campaigns import missing
+from observatory.store.queries.earlier_runs import earlier_run
 
 ASK_ABOVE_USD = 1.0
 """A campaign that may cost more than this asks first."""

@@ -182,7 +182,7 @@ def import_all() -> None:
     """Import what commands import."""
     for room in ROOMS:
         package = importlib.import_module(f"observatory.{room}")
-        for module in pkgutil.iter_modules(package.__path__, f"observatory.{room}."):
+        for module in pkgutil.walk_packages(package.__path__, f"observatory.{room}."):
             importlib.import_module(module.name)
 
 

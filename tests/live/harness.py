@@ -17,7 +17,7 @@ import psutil
 
 from observatory.cli.answers import write_json
 from observatory.core import workspace as places
-from observatory.store.query import open_for_query, run_query
+from observatory.store.queries.query import open_for_query, run_query
 from tests.empty_database import stock
 from tests.live.forked import Command, start
 

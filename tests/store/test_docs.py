@@ -8,7 +8,7 @@ import pytest
 
 from observatory.core.workspace import Workspace
 from observatory.store.ingest.warehouse import ingest
-from observatory.store.query import open_for_query, run_query
+from observatory.store.queries.query import open_for_query, run_query
 from observatory.store.schema.dictionary import data_dictionary, markdown
 from observatory.store.schema.tables import STORAGE_VERSION, TABLES
 from observatory.store.views.catalogue import VIEWS

@@ -8,8 +8,8 @@ from observatory.core.record import Tokens
 from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.store.database import connect
-from observatory.store.earlier_runs import FEWEST, earlier_run
 from observatory.store.ingest.warehouse import ingest
+from observatory.store.queries.earlier_runs import FEWEST, earlier_run
 from tests.store.made_runs import (
     S,
     answer,

@@ -9,9 +9,9 @@ import pytest
 
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
-from observatory.store.export import NAMES, check_ingested, export_tables
 from observatory.store.ingest.warehouse import ingest
-from observatory.store.query import open_for_query
+from observatory.store.queries.export import NAMES, check_ingested, export_tables
+from observatory.store.queries.query import open_for_query
 from tests.store.made_runs import manifest, sealed_run, stage_rows
 
 

@@ -10,11 +10,11 @@ from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import CACHE_VARIABLE, open_workspace
 from observatory.site.build import build_site
 from observatory.store.database import connect
-from observatory.store.export import export_tables
 from observatory.store.ingest.rebuild import rebuild
 from observatory.store.ingest.warehouse import ingest
 from observatory.store.library_paths import database_file, library_path
-from observatory.store.query import open_for_query
+from observatory.store.queries.export import export_tables
+from observatory.store.queries.query import open_for_query
 from observatory.store.schema.migrations import quote
 from tests.store.made_runs import manifest, sealed_run, stage_rows, workspace_in
 

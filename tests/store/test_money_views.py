@@ -24,7 +24,7 @@ from observatory.presentation.break_even_text import interval
 from observatory.store.database import connect
 from observatory.store.ingest.cost_lines import fill_cost_lines
 from observatory.store.ingest.warehouse import ingest, ingest_pending
-from observatory.store.money import replica_of
+from observatory.store.queries.money import replica_of
 from observatory.store.schema.migrations import migrate
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage
 from tests.store.made_runs import answer as attempt

@@ -16,7 +16,7 @@ from observatory.economics.prices import prices_of
 from observatory.inputs.price_files import agreed_prices
 from observatory.store.database import connect
 from observatory.store.ingest.warehouse import ingest
-from observatory.store.query import open_for_query, run_query
+from observatory.store.queries.query import open_for_query, run_query
 from tests.economics.made_ledger import made_ledger
 from tests.economics.test_price_files import NOON, api
 from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, stage_rows

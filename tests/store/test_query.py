@@ -10,7 +10,7 @@ import pytest
 from observatory.core.errors import BadInput, ExitCode
 from observatory.core.workspace import Workspace
 from observatory.store.ingest.warehouse import ingest
-from observatory.store.query import open_for_query, run_query, write_parquet
+from observatory.store.queries.query import open_for_query, run_query, write_parquet
 from tests.store.made_runs import sealed_run, stage_rows
 
 

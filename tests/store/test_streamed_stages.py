@@ -7,7 +7,7 @@ from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.store.folder.manifest import read_manifest
 from observatory.store.ingest.warehouse import ingest
-from observatory.store.query import open_for_query, run_query
+from observatory.store.queries.query import open_for_query, run_query
 from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, stage, stage_rows
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from observatory.core.workspace import Workspace
-from observatory.store.export import NAMES
 from observatory.store.folder.target_addresses import (
     KEY_NAME,
     address_hash,
@@ -14,6 +13,7 @@ from observatory.store.folder.target_addresses import (
     normalised,
     uses_of_names,
 )
+from observatory.store.queries.export import NAMES
 from tests.store.made_runs import facts, manifest, sealed_run, workspace_in
 
 ONE, TWO = "http://gpu-1:8000/v1", "http://gpu-2:8000/v1"

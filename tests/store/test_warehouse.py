@@ -15,7 +15,6 @@ from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.economics.ledger_book import ledger_book
 from observatory.store.database import DatabaseBusy, connect
-from observatory.store.export import NAMES, Format, export_tables
 from observatory.store.folder.manifest import create_run, read_manifest, write_manifest
 from observatory.store.folder.run_folder import set_label
 from observatory.store.frames import RunFrames
@@ -23,7 +22,8 @@ from observatory.store.ingest import rebuild as rebuild_module
 from observatory.store.ingest.housekeeping import label_runs
 from observatory.store.ingest.rebuild import rebuild
 from observatory.store.ingest.warehouse import ingest, pending_runs
-from observatory.store.query import open_for_query
+from observatory.store.queries.export import NAMES, Format, export_tables
+from observatory.store.queries.query import open_for_query
 from observatory.store.schema.content_digest import content_digest
 from observatory.store.schema.tables import TABLES
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage, stage_rows

@@ -18,7 +18,7 @@ from observatory.presentation.figures import DASH
 from observatory.site.charts.break_even import break_even_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.members import Member
-from observatory.store.money import replica_of
+from observatory.store.queries.money import replica_of
 
 VOLUMES = {
     "requests_a_day": "requests a day",

@@ -13,7 +13,7 @@ from observatory.core.demand import Assumption
 from observatory.economics.fleet import fleet_cost
 from observatory.store.frames import frame_of
 from observatory.store.ingest.insert import insert_frame
-from observatory.store.money import replica_of
+from observatory.store.queries.money import replica_of
 from observatory.store.schema.tables import COST_LINES
 
 _GOODPUT = {"at": "goodput_rps", "low": "goodput_rps_high", "high": "goodput_rps_low"}
