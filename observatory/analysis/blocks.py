@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from observatory.analysis.distributions import student_quantile
-from observatory.analysis.estimate import CONFIDENCE
+from observatory.analysis.statistics.distributions import student_quantile
+from observatory.analysis.statistics.estimate import CONFIDENCE
 from observatory.core.metric import FOREIGN_CPU_APART
 
 FIRST_CELL = "the first cell: the others are compared with it"

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from observatory.analysis import two_runs
-from observatory.analysis.estimate import Estimate
+from observatory.analysis.statistics.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART
 from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage

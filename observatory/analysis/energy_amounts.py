@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.analysis.bootstrap import WINDOWS
-from observatory.analysis.proportions import batch_sums
 from observatory.analysis.rates import arrived, scheduled
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.statistics.bootstrap import WINDOWS
+from observatory.analysis.statistics.proportions import batch_sums
 from observatory.analysis.windows import Window
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from observatory.analysis.bootstrap import FIXED, over_windows
 from observatory.analysis.energy_amounts import Amount, arrived_tokens, ended_requests
 from observatory.analysis.energy_checks import withheld
-from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.foreign_cpu import foreign_cpu_of
-from observatory.analysis.quantiles import rank
-from observatory.analysis.series import too_few
 from observatory.analysis.stage_data import Basis, StageData
+from observatory.analysis.statistics.bootstrap import FIXED, over_windows
+from observatory.analysis.statistics.estimate import Estimate, absent
+from observatory.analysis.statistics.quantiles import rank
+from observatory.analysis.statistics.series import too_few
 from observatory.analysis.windows import Window
 from observatory.core.metric import MEAN_FLOOR
 from observatory.core.sample import EnergyRow, Scope, Subject

@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from observatory.analysis.energy_metrics import BasedRow
-from observatory.analysis.estimate import Estimate, absent
-from observatory.analysis.quantiles import rank
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.statistics.estimate import Estimate, absent
+from observatory.analysis.statistics.quantiles import rank
 from observatory.core.sample import RESTARTED
 
 SERVER_TIMES = {

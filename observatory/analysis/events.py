@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.clusters import Clustered
+from observatory.analysis.statistics.clusters import Clustered
 from observatory.analysis.windows import Window
 
 Kind = TypeVar("Kind", bound=np.generic)

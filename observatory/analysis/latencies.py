@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.events import pooled_gaps_s
-from observatory.analysis.series import Ordered
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.statistics.estimate import Estimate, absent
+from observatory.analysis.statistics.series import Ordered
 from observatory.analysis.windows import failure_bound_s
 from observatory.core.metric import FLOORS, METRICS, QUANTILES, Metric
 

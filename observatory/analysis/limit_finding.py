@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.analysis.distributions import student_quantile
+from observatory.analysis.statistics.distributions import student_quantile
 
 MINUTE_S = 60.0
 CONFIDENCE = 0.95

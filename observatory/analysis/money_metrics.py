@@ -12,15 +12,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.bootstrap import FIXED, WINDOWS, over_windows, ratio_of_sums
-from observatory.analysis.clusters import mean_share
 from observatory.analysis.energy_checks import mean_power_w, withheld
 from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
-from observatory.analysis.estimate import Estimate, absent
-from observatory.analysis.proportions import batch_sums
 from observatory.analysis.rates import scheduled
-from observatory.analysis.series import too_few
 from observatory.analysis.stage_data import Basis, StageData
+from observatory.analysis.statistics.bootstrap import FIXED, WINDOWS, over_windows, ratio_of_sums
+from observatory.analysis.statistics.clusters import mean_share
+from observatory.analysis.statistics.estimate import Estimate, absent
+from observatory.analysis.statistics.proportions import batch_sums
+from observatory.analysis.statistics.series import too_few
 from observatory.core.metric import MEAN_FLOOR
 from observatory.economics.machine_money import (
     Joules,

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.latencies import Row
-from observatory.analysis.proportions import BATCHES, batch_sums, batches_too_short, rate
-from observatory.analysis.series import share
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.statistics.estimate import Estimate, absent
+from observatory.analysis.statistics.proportions import BATCHES, batch_sums, batches_too_short, rate
+from observatory.analysis.statistics.series import share
 from observatory.analysis.windows import Window
 from observatory.core.metric import MEAN_FLOOR
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.drift import relative_drift
 from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
 from observatory.analysis.sensor_checks import host_of, probes_of, silences, tolerated_s
 from observatory.analysis.stage_data import StageData
+from observatory.analysis.statistics.drift import relative_drift
 from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import left_out
 from observatory.core.counted_nouns import count_of

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.concurrency import Concurrency, busy_fraction, concurrency
-from observatory.analysis.dependence import Dependence
 from observatory.analysis.events import Events, events_of
+from observatory.analysis.statistics.concurrency import Concurrency, busy_fraction, concurrency
+from observatory.analysis.statistics.dependence import Dependence
 from observatory.analysis.windows import Window, counted, offered
 from observatory.core.run import Manifest
 from observatory.core.scenario import PerRequestSlo

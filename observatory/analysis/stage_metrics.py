@@ -16,12 +16,12 @@ from observatory.analysis.energy_metrics import (
     sensor_metrics,
 )
 from observatory.analysis.engine_metrics import engine_metrics, sm_activity
-from observatory.analysis.estimate import Estimate, absent
 from observatory.analysis.frames import request_frame
 from observatory.analysis.latencies import Row, latency_rows
 from observatory.analysis.money_metrics import money_metrics, score_metrics
 from observatory.analysis.rates import rate_rows
 from observatory.analysis.stage_data import Basis, StageData, gather
+from observatory.analysis.statistics.estimate import Estimate, absent
 from observatory.analysis.windows import Window, loaded_stages, window_of
 from observatory.core.metric import FLOORS, METRICS, QUANTILES, has_trait
 from observatory.core.run import Manifest

@@ -7,7 +7,7 @@ all, so that the difference varies less than is assumed here.
 
 import math
 
-from observatory.analysis.estimate import Estimate
+from observatory.analysis.statistics.estimate import Estimate
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.clusters import Clustered, mean_share
+from observatory.analysis.statistics.clusters import Clustered, mean_share
 from observatory.core.metric import FLOORS
 
 

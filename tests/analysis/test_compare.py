@@ -17,8 +17,8 @@ from observatory.analysis.compare import (
     statement,
     statements,
 )
-from observatory.analysis.estimate import Estimate
 from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.statistics.estimate import Estimate
 
 ONE = Side("run-1", "ours", False, "key", {}, "valid", "m", "tk")
 TWO = Side("run-2", "theirs", False, "key", {}, "degraded", "m", "tk")

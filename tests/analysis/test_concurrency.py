@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.concurrency import MIN_STARTS, Concurrency, concurrency, has_trend
 from observatory.analysis.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
+from observatory.analysis.statistics.concurrency import (
+    MIN_STARTS,
+    Concurrency,
+    concurrency,
+    has_trend,
+)
 
 S = 10**9
 

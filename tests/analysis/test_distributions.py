@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from observatory.analysis import drift
-from observatory.analysis.distributions import (
+from observatory.analysis.statistics import drift
+from observatory.analysis.statistics.distributions import (
     beta_quantile,
     binomial_quantile,
     normal_quantile,

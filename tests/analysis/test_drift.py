@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.drift import MIN_BLOCKS, relative_drift
+from observatory.analysis.statistics.drift import MIN_BLOCKS, relative_drift
 
 
 def at(n: int) -> np.ndarray:

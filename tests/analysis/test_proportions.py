@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.proportions import (
+from observatory.analysis.statistics.proportions import (
     BATCHES,
     batch_sums,
     batches_too_short,

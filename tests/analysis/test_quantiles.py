@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from observatory.analysis.quantiles import (
+from observatory.analysis.statistics.quantiles import (
     interval_ranks,
     lower_bound_rank,
     mean,

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from observatory.analysis.bootstrap import WINDOWS, over_windows, ratio_of_sums
-from observatory.analysis.clusters import Clustered
-from observatory.analysis.dependence import Dependence, correlation_time
-from observatory.analysis.quantiles import percentile
-from observatory.analysis.series import Ordered, share
+from observatory.analysis.statistics.bootstrap import WINDOWS, over_windows, ratio_of_sums
+from observatory.analysis.statistics.clusters import Clustered
+from observatory.analysis.statistics.dependence import Dependence, correlation_time
+from observatory.analysis.statistics.quantiles import percentile
+from observatory.analysis.statistics.series import Ordered, share
 
 
 def autoregression(n: int, r: float, seed: int = 1) -> np.ndarray:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from observatory.analysis.estimate import Estimate
-from observatory.analysis.proportions import wilson
+from observatory.analysis.statistics.estimate import Estimate
+from observatory.analysis.statistics.proportions import wilson
 from observatory.analysis.two_runs import difference, ratio
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from observatory.analysis import compare
-from observatory.analysis.estimate import Estimate
+from observatory.analysis.statistics.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU
 from observatory.presentation.figures import Figure, Figures
 from observatory.site.loads import Load

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from observatory.analysis.distributions import binomial_quantile
-from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
+from observatory.analysis.statistics.distributions import binomial_quantile
+from observatory.analysis.statistics.estimate import CONFIDENCE, Estimate, absent
 from observatory.core.metric import FLOORS, QUANTILES
 
 Values = NDArray[np.float64]

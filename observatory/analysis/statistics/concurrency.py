@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.analysis.distributions import student_tail
+from observatory.analysis.statistics.distributions import student_tail
 
 BLOCKS = 20
 MIN_STARTS = 2 * BLOCKS

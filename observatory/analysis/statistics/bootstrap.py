@@ -8,11 +8,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.analysis.dependence import CorrelationTime, Dependence, correlation_time
-from observatory.analysis.distributions import normal_quantile, student_quantile
-from observatory.analysis.estimate import CONFIDENCE, Estimate
-from observatory.analysis.proportions import BATCHES, offered_half
-from observatory.analysis.series import CAUTION_OF_MEANS, too_few
+from observatory.analysis.statistics.dependence import CorrelationTime, Dependence, correlation_time
+from observatory.analysis.statistics.distributions import normal_quantile, student_quantile
+from observatory.analysis.statistics.estimate import CONFIDENCE, Estimate
+from observatory.analysis.statistics.proportions import BATCHES, offered_half
+from observatory.analysis.statistics.series import CAUTION_OF_MEANS, too_few
 from observatory.core.metric import MEAN_FLOOR
 
 DRAWS = 1000

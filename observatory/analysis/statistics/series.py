@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from observatory.analysis import quantiles
-from observatory.analysis.dependence import (
+from observatory.analysis.statistics import quantiles
+from observatory.analysis.statistics.dependence import (
     MIN_VALUES,
     CorrelationTime,
     Dependence,
     correlation_time,
 )
-from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
-from observatory.analysis.proportions import wilson
-from observatory.analysis.quantiles import Values, rank
+from observatory.analysis.statistics.estimate import CONFIDENCE, Estimate, absent
+from observatory.analysis.statistics.proportions import wilson
+from observatory.analysis.statistics.quantiles import Values, rank
 from observatory.core.metric import FLOORS, MEAN_FLOOR, QUANTILES
 
 CAUTION = 3.0

@@ -10,12 +10,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from observatory.analysis.dependence import CorrelationTime, Dependence, correlation_time
-from observatory.analysis.distributions import beta_quantile, student_quantile
-from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
-from observatory.analysis.proportions import wilson
-from observatory.analysis.quantiles import lower_bound_rank
-from observatory.analysis.series import CAUTION, CAUTION_OF_MEANS, near_floor, rare, too_few
+from observatory.analysis.statistics.dependence import CorrelationTime, Dependence, correlation_time
+from observatory.analysis.statistics.distributions import beta_quantile, student_quantile
+from observatory.analysis.statistics.estimate import CONFIDENCE, Estimate, absent
+from observatory.analysis.statistics.proportions import wilson
+from observatory.analysis.statistics.quantiles import lower_bound_rank
+from observatory.analysis.statistics.series import (
+    CAUTION,
+    CAUTION_OF_MEANS,
+    near_floor,
+    rare,
+    too_few,
+)
 from observatory.core.metric import FLOORS, MEAN_FLOOR, QUANTILES
 
 

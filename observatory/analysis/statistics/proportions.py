@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from observatory.analysis.dependence import Dependence, correlation_time
-from observatory.analysis.estimate import CONFIDENCE, Estimate, absent
+from observatory.analysis.statistics.dependence import Dependence, correlation_time
+from observatory.analysis.statistics.estimate import CONFIDENCE, Estimate, absent
 
 BATCHES = 10
 """Parts of a window for batch means: 10 to 30 is enough and robust (Schmeiser, Operations Research
