@@ -18,8 +18,8 @@ from typing import Any
 
 import polars as pl
 
-from observatory.analysis.client_checks import stall_p99_s
-from observatory.analysis.foreign_cpu import foreign_cpu_of
+from observatory.analysis.checks.client_checks import stall_p99_s
+from observatory.analysis.checks.foreign_cpu import foreign_cpu_of
 from observatory.store.folder.manifest import read_manifest
 
 LEVELS = (0.0, 0.25, 0.5, 1.0, 2.0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer.main
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.cli.main import app
 from observatory.core.errors import ExitCode
 from observatory.core.reasons import REASONS

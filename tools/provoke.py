@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.journal import decode_entries, encode_entry
 from observatory.core.record import JournalEntry, RequestRecord, WorkerEnd, WorkerStart
 from observatory.core.sample import Sample
@@ -399,7 +399,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "sampler_cpu": Provocation("sampler_cpu"),
     "emulated": Provocation("clean"),
 }
-"""Every code of analysis.thresholds, in its order."""
+"""Every code of analysis.checks.thresholds, in its order."""
 
 
 def table() -> str:

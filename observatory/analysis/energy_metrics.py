@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from observatory.analysis.checks.energy_checks import withheld
+from observatory.analysis.checks.foreign_cpu import foreign_cpu_of
 from observatory.analysis.energy_amounts import Amount, arrived_tokens, ended_requests
-from observatory.analysis.energy_checks import withheld
-from observatory.analysis.foreign_cpu import foreign_cpu_of
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.statistics.bootstrap import FIXED, over_windows
 from observatory.analysis.statistics.estimate import Estimate, absent

@@ -7,7 +7,7 @@ test holds the page against this.
 import sys
 from pathlib import Path
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.metric import METRICS, Metric
 
 _UNITS = {"1": "share", "B": "bytes"}

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.energy_checks import mean_power_w, withheld
+from observatory.analysis.checks.energy_checks import mean_power_w, withheld
 from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
 from observatory.analysis.rates import scheduled
 from observatory.analysis.stage_data import Basis, StageData

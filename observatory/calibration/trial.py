@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 import psutil
 
+from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.frames import CLIENT_LAG_S, request_frame
-from observatory.analysis.judge import judge_run
 from observatory.calibration.ceiling import Trial
 from observatory.calibration.replay import BUSY_LIMIT, Servers, ServerWindow, Shape
 from observatory.core.clock import new_anchor

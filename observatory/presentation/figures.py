@@ -35,7 +35,7 @@ BASES = {
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
 GATES = ("energy_window: ", "energy_gap: ", "energy_power: ", "energy_disagrees: ")
-"""How a reason begins that withholds an energy figure (analysis.energy_checks)."""
+"""How a reason begins that withholds an energy figure (analysis.checks.energy_checks)."""
 
 
 @dataclass(frozen=True, slots=True)

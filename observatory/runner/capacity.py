@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Slo
 from observatory.core.units import human_level, human_number, human_seconds

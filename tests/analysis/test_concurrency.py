@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.analysis.statistics.concurrency import (
     MIN_STARTS,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.foreign_cpu import ForeignCpu, foreign_cpu_of
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.foreign_cpu import ForeignCpu, foreign_cpu_of
+from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.run import Finding
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.metric import FLOORS, MEAN_FLOOR, METRICS
 from observatory.core.reasons import REASONS
 from observatory.core.record import Outcome

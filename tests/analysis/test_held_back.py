@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.metric import METRICS
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from observatory.analysis.identity_checks import with_identity
-from observatory.analysis.judge import THRESHOLDS, judge_run, verdict_of
-from observatory.analysis.thresholds import as_applied
+from observatory.analysis.checks.identity_checks import with_identity
+from observatory.analysis.checks.judge import THRESHOLDS, judge_run, verdict_of
+from observatory.analysis.checks.thresholds import as_applied
 from observatory.core.record import Attempt, Tokens
 from observatory.core.run import EarlierRun, Finding, SealReport
 

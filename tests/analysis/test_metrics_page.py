@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.metrics_page import filled, metrics_table, thresholds_table
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.metric import FLOORS, METRICS
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.judge import judge_run
 from observatory.core.run import Finding
 from observatory.telemetry import sensors
 from observatory.telemetry.sensors.table import SENSORS

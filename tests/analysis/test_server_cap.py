@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.judge import judge_run
 from observatory.core.run import Finding
 
 USERS = 16

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.judge import judge_run
 from observatory.core.record import Tokens
 from observatory.core.run import Finding
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.judge import judge_run
+from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Attempt
 from observatory.core.run import Finding

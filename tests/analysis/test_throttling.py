@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.frames import CLIENT_LAG_S, request_frame
-from observatory.analysis.judge import judge_run
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Attempt
 from observatory.core.run import Finding

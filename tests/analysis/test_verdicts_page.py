@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.workspace import Workspace, shipped
 from observatory.inputs.scenario_files import load_scenario
 from observatory.workload.planning import make_plan

@@ -1,6 +1,6 @@
 """Texts for people count stages from 1 and give their level, as the progress line does."""
 
-from observatory.analysis.judge import verdict_of
+from observatory.analysis.checks.judge import verdict_of
 from observatory.core.run import Finding, StageTimes
 from observatory.core.stage_words import human_stage, stage_words
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.runner.finish import finish_run

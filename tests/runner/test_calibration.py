@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.calibration.calibrating import burst_ceiling, costs_of, layout
 from observatory.calibration.ceiling import Trial
 from observatory.calibration.replay import ServerWindow, server_window

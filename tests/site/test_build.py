@@ -309,7 +309,7 @@ def test_the_methodology_tells_of_engines_sensors_and_the_gates_of_energy(built:
     text = words(built / "methodology.html")
     assert "a third party's build of an engine is labelled as one" in text
     assert "readings cover at least 90 % of it, and no gap between them is over 3 s" in text
-    from observatory.analysis.energy_checks import LEAST_WINDOW_S, LIMIT_FACTOR
+    from observatory.analysis.checks.energy_checks import LEAST_WINDOW_S, LIMIT_FACTOR
     from observatory.economics.window import LEAST_COVERAGE, LONGEST_GAP_S
 
     assert (LEAST_WINDOW_S, LIMIT_FACTOR, LEAST_COVERAGE, LONGEST_GAP_S) == (30, 1.1, 0.9, 3)

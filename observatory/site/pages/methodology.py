@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from observatory.analysis.thresholds import THRESHOLDS
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.metric import FLOORS, METRICS
 from observatory.site.pages.page import Document, Results
 

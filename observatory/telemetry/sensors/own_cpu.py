@@ -1,6 +1,6 @@
 """CPU time of the run's own processes, each counted once: runner, load generator, engines, sampler, children.
 
-What the host's processors did beyond it is other work (`analysis.foreign_cpu`).
+What the host's processors did beyond it is other work (`analysis.checks.foreign_cpu`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

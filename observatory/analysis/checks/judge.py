@@ -7,7 +7,7 @@ sensor_checks, server_checks and energy_checks.
 
 from collections.abc import Iterator, Sequence
 
-from observatory.analysis import (
+from observatory.analysis.checks import (
     answer_checks,
     client_checks,
     energy_checks,
@@ -18,10 +18,10 @@ from observatory.analysis import (
     server_checks,
     service_checks,
 )
-from observatory.analysis.findings import as_found
+from observatory.analysis.checks.findings import as_found
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.frames import request_frame
 from observatory.analysis.stage_data import StageData, gather
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages, window_of
 from observatory.core.run import (
     SEVERITIES,

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.findings import over_limit
-from observatory.analysis.foreign_cpu import foreign_cpu_of
+from observatory.analysis.checks.findings import over_limit
+from observatory.analysis.checks.foreign_cpu import foreign_cpu_of
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.frames import CLIENT_LAG_S
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.quantiles import lower_bound_rank
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, StageTimes
 from observatory.core.units import human_seconds

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from observatory.analysis.checks.findings import as_found, over_limit
+from observatory.analysis.checks.service_checks import TEMPLATE_TOKENS
 from observatory.analysis.engine_metrics import engine_readings
-from observatory.analysis.findings import as_found, over_limit
 from observatory.analysis.idle_counts import Idle, counted_by_engine, idle_around
-from observatory.analysis.service_checks import TEMPLATE_TOKENS
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.quantiles import rank
 from observatory.core.counted_nouns import count_of

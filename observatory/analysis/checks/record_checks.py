@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.checks.findings import as_found, over_limit
 from observatory.core.counted_nouns import count_of
 from observatory.core.record import NEVER_SENT
 from observatory.core.run import REFUSED_ALIKE, Finding, Manifest, StageTimes

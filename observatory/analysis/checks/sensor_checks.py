@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.checks.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding

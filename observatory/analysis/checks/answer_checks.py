@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.checks.findings import as_found, over_limit
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.stage_data import StageData
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, Manifest
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.client_checks import Lateness, lateness
-from observatory.analysis.foreign_cpu import ForeignCpu, foreign_cpu_of
+from observatory.analysis.checks.client_checks import Lateness, lateness
+from observatory.analysis.checks.foreign_cpu import ForeignCpu, foreign_cpu_of
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.stage_data import StageData
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import loaded_stages
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import SEVERITIES, Finding, Manifest, Severity

@@ -6,7 +6,7 @@ reason. The ledger's rows stand as they were read. What is modelled has no readi
 
 from collections.abc import Iterator
 
-from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.checks.findings import as_found, over_limit
 from observatory.analysis.stage_data import StageData
 from observatory.core.run import Finding
 from observatory.core.sample import EnergyRow

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.checks.findings import as_found, over_limit
+from observatory.analysis.checks.sensor_checks import host_of, probes_of, silences, tolerated_s
+from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
-from observatory.analysis.sensor_checks import host_of, probes_of, silences, tolerated_s
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.drift import relative_drift
-from observatory.analysis.thresholds import THRESHOLDS
 from observatory.analysis.windows import left_out
 from observatory.core.counted_nouns import count_of
 from observatory.core.metric import BY_NAME, FLOORS

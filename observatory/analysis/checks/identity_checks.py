@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import polars as pl
 
-from observatory.analysis.findings import as_found, over_limit
+from observatory.analysis.checks.findings import as_found, over_limit
 from observatory.core.model_names import same_model
 from observatory.core.run import Finding, Manifest
 from observatory.providers.catalogue import PROVIDERS
