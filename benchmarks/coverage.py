@@ -16,11 +16,11 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.queues import MODELS, Array, Model
+from observatory.analysis.comparison.two_runs import difference
 from observatory.analysis.statistics import proportions, quantiles
 from observatory.analysis.statistics.estimate import Estimate
 from observatory.analysis.statistics.proportions import batch_sums, batches_too_short, rate
 from observatory.analysis.statistics.series import Ordered, share
-from observatory.analysis.two_runs import difference
 from observatory.core.metric import MEAN_FLOOR
 
 SIZES = (200, 1000, 5000)

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from observatory.analysis.blocks import FOREIGN, Pooled, apart, pooled
-from observatory.analysis.undeclared import FACTS, Opened, undeclared
+from observatory.analysis.comparison.blocks import FOREIGN, Pooled, apart, pooled
+from observatory.analysis.comparison.undeclared import FACTS, Opened, undeclared
 from observatory.core.design import Cell, Design
 from observatory.core.distribution import engine_levels, in_words, third_party_package
 from observatory.core.metric import FOREIGN_CPU

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from observatory.analysis.compare import Side, differences
+from observatory.analysis.comparison.compare import Side, differences
 from observatory.core.arrivals.catalogue import arrival_label
 from observatory.core.run import status_words
 from observatory.presentation.figures import Figure, Figures, Row

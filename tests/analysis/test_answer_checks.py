@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from observatory.analysis.checks.judge import judge_run
-from observatory.analysis.compare import side_of, statements
+from observatory.analysis.comparison.compare import side_of, statements
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Attempt, Tokens
 from observatory.core.run import Finding

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.blocks import (
+from observatory.analysis.comparison.blocks import (
     FIRST_CELL,
     FOREIGN,
     NO_PAIR,

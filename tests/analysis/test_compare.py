@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.compare import (
+from observatory.analysis.comparison.compare import (
     REASONS,
     Difference,
     Side,

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from observatory.analysis.comparison.two_runs import difference, ratio
 from observatory.analysis.statistics.estimate import Estimate
 from observatory.analysis.statistics.proportions import wilson
-from observatory.analysis.two_runs import difference, ratio
 
 
 def test_the_difference_of_two_proportions_is_newcombes() -> None:

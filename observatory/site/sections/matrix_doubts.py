@@ -6,7 +6,7 @@ Said by the scenario (factors that change together) and seen once the engines we
 import json
 from collections.abc import Iterable, Sequence
 
-from observatory.analysis.undeclared import FACTS, Opened, undeclared
+from observatory.analysis.comparison.undeclared import FACTS, Opened, undeclared
 from observatory.presentation.figures import Row
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from observatory.analysis import compare
+from observatory.analysis.comparison import compare
 from observatory.analysis.statistics.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU
 from observatory.presentation.figures import Figure, Figures

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from observatory.analysis import two_runs
+from observatory.analysis.comparison import two_runs
 from observatory.analysis.statistics.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART
 from observatory.core.run import Manifest
