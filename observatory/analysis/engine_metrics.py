@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.energy_metrics import BasedRow
+from observatory.analysis.energy.energy_metrics import BasedRow
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.estimate import Estimate, absent
 from observatory.analysis.statistics.quantiles import rank

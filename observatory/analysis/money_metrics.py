@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from observatory.analysis.checks.energy_checks import mean_power_w, withheld
-from observatory.analysis.energy_metrics import BASES, BasedRow, chosen_rows
+from observatory.analysis.energy.energy_metrics import BASES, BasedRow, chosen_rows
 from observatory.analysis.rates import scheduled
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.statistics.bootstrap import FIXED, WINDOWS, over_windows, ratio_of_sums

@@ -9,7 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from observatory.analysis.billing import billed_tokens, stage_costs
-from observatory.analysis.energy_metrics import (
+from observatory.analysis.energy.energy_metrics import (
     BasedRow,
     energy_metrics,
     scopes_of,

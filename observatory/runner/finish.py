@@ -13,7 +13,7 @@ import polars as pl
 from observatory.analysis.checks.identity_checks import with_identity
 from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.checks.thresholds import as_applied
-from observatory.analysis.energy_ledger import energy_ledger
+from observatory.analysis.energy.energy_ledger import energy_ledger
 from observatory.analysis.stage_metrics import run_figures, stage_metrics
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.energy_ledger import MANAGED, energy_ledger, site_of
+from observatory.analysis.energy.energy_ledger import MANAGED, energy_ledger, site_of
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.run import IdleWindow
 from observatory.core.sample import EnergyRow, Sample

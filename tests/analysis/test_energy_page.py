@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from observatory.analysis.checks.energy_checks import LEAST_WINDOW_S, LIMIT_FACTOR, SENSOR_ERROR
-from observatory.analysis.energy_ledger import energy_ledger
+from observatory.analysis.energy.energy_ledger import energy_ledger
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.run import IdleWindow
 from observatory.core.sample import EnergyRow, Sample, Subject

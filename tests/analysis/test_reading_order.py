@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from observatory.analysis.energy_metrics import over_devices
+from observatory.analysis.energy.energy_metrics import over_devices
 
 
 def _readings(apart_ns: int) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from observatory.analysis.checks.energy_checks import withheld
 from observatory.analysis.checks.foreign_cpu import foreign_cpu_of
-from observatory.analysis.energy_amounts import Amount, arrived_tokens, ended_requests
+from observatory.analysis.energy.energy_amounts import Amount, arrived_tokens, ended_requests
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.statistics.bootstrap import FIXED, over_windows
 from observatory.analysis.statistics.estimate import Estimate, absent
