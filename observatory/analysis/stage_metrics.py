@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import polars as pl
 
-from observatory.analysis.billing import billed_tokens, stage_costs
+from observatory.analysis.billing.billed_tokens import billed_tokens, stage_costs
+from observatory.analysis.billing.money_metrics import money_metrics, score_metrics
 from observatory.analysis.energy.energy_metrics import (
     BasedRow,
     energy_metrics,
@@ -18,7 +19,6 @@ from observatory.analysis.energy.energy_metrics import (
 from observatory.analysis.engine_metrics import engine_metrics, sm_activity
 from observatory.analysis.frames import request_frame
 from observatory.analysis.latencies import Row, latency_rows
-from observatory.analysis.money_metrics import money_metrics, score_metrics
 from observatory.analysis.rates import rate_rows
 from observatory.analysis.stage_data import Basis, StageData, gather
 from observatory.analysis.statistics.estimate import Estimate, absent

@@ -51,7 +51,7 @@ def breakeven(
 
     Example: observatory breakeven smollm2-llamacpp emulated-api --peak-to-mean 2
     """
-    from observatory.analysis.serving import answer
+    from observatory.analysis.billing.serving import answer
     from observatory.cli.money_json import answer_json
     from observatory.cli.money_views import print_answer, print_json
     from observatory.store.folder.run_folder import resolve_runs

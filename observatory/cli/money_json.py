@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from observatory.analysis.serving import (
+from observatory.analysis.billing.serving import (
     INVALID,
     Answer,
     is_invalid,

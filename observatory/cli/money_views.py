@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from observatory.analysis.serving import (
+from observatory.analysis.billing.serving import (
     INVALID,
     Answer,
     is_invalid,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis.serving import (
+from observatory.analysis.billing.serving import (
     answer,
     month_of,
     no_month,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from observatory.analysis import serving
+from observatory.analysis.billing import serving
 from observatory.core.demand import PEAK_TO_MEAN, Demand
 from observatory.core.workspace import Workspace
 from observatory.presentation import break_even_text

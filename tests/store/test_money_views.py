@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.serving import (
+from observatory.analysis.billing.serving import (
     answer,
     month_ends,
     no_month,

@@ -2,14 +2,14 @@
 which volume serving it costs no more than buying it.
 
 Nothing is computed here: rows of cost_components and money_per_run, figures of stage_metrics, and the
-answers of analysis.serving.
+answers of analysis.billing.serving.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from observatory.analysis import serving
+from observatory.analysis.billing import serving
 from observatory.core.counted_nouns import count_of
 from observatory.core.demand import Demand
 from observatory.core.reasons import REASONS

@@ -6,8 +6,8 @@ The page's script reckons anew when a reader changes an input; it gets the measu
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from observatory.analysis import serving
-from observatory.analysis.serving import Answer
+from observatory.analysis.billing import serving
+from observatory.analysis.billing.serving import Answer
 from observatory.core.demand import DAYS_A_MONTH, Assumption
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number

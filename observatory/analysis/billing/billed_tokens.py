@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 
 import polars as pl
 
-from observatory.analysis.money_metrics import cost_of, energy_in_window
+from observatory.analysis.billing.money_metrics import cost_of, energy_in_window
 from observatory.analysis.stage_data import StageData
 from observatory.core.run import Manifest
 from observatory.economics.cost import token_charges
