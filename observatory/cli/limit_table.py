@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from observatory.analysis.limit_reading import LimitsSeen
-from observatory.analysis.limit_words import MISSING, UNFOUND, kind, waits
+from observatory.analysis.rate_limits.limit_reading import LimitsSeen
+from observatory.analysis.rate_limits.limit_words import MISSING, UNFOUND, kind, waits
 from observatory.cli.console import open_console
 from observatory.core.counted_nouns import count_of
 from observatory.limits.limit_probe import LimitAnswer

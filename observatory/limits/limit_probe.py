@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from observatory.analysis.limit_reading import (
+from observatory.analysis.rate_limits.limit_reading import (
     SCENARIO_NAMES,
     LimitsSeen,
     StageSeen,

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of, relative_width
+from observatory.analysis.rate_limits.limit_reading import (
+    LimitsSeen,
+    StageSeen,
+    best_of,
+    relative_width,
+)
 
 OVER = 1.75
 """Demand over the assumed limit: enough to empty a bucket of a minute in 80 s, and to use up

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.limit_finding import Asked, excluded_below, find_ceiling, told_waits
+from observatory.analysis.rate_limits.limit_finding import (
+    Asked,
+    excluded_below,
+    find_ceiling,
+    told_waits,
+)
 from observatory.core.profile import Limits
 from observatory.emulator.limits import Allowance
 

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from observatory.analysis.limit_finding import Ceiling
-from observatory.analysis.limit_reading import LimitsSeen, read_limits, relative_width
+from observatory.analysis.rate_limits.limit_finding import Ceiling
+from observatory.analysis.rate_limits.limit_reading import LimitsSeen, read_limits, relative_width
 from observatory.core.record import Attempt, Tokens
 from tests.analysis.conftest import MadeRun, ns
 

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from observatory.analysis.limit_finding import Ceiling, Told
-from observatory.analysis.limit_reading import LimitsSeen, StageSeen
-from observatory.analysis.limit_words import kind, waits
+from observatory.analysis.rate_limits.limit_finding import Ceiling, Told
+from observatory.analysis.rate_limits.limit_reading import LimitsSeen, StageSeen
+from observatory.analysis.rate_limits.limit_words import kind, waits
 from observatory.cli.limit_table import effective, notes, print_limits
 from observatory.cli.main import app
 from observatory.core.errors import BadInput

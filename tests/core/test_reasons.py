@@ -12,7 +12,7 @@ PACKAGE = Path(observatory.__file__).parent
 CODE = re.compile(r"[a-z]+(_[a-z]+)+|failures|emulated")
 LIMITS = "limit_"
 """Modules of analysis whose reasons are those of `observatory limits`, with a table of their own."""
-TABLES = ("core/reasons.py", "analysis/compare.py")
+TABLES = ("core/reasons.py", "analysis/comparison/compare.py")
 
 
 def trees() -> Iterator[tuple[Path, ast.AST]]:

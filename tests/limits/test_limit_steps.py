@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.analysis.limit_finding import Ceiling, Told, find_ceiling
-from observatory.analysis.limit_reading import LimitsSeen, StageSeen, best_of
+from observatory.analysis.rate_limits.limit_finding import Ceiling, Told, find_ceiling
+from observatory.analysis.rate_limits.limit_reading import LimitsSeen, StageSeen, best_of
 from observatory.limits.limit_probe import answer_of, token_size
 from observatory.limits.limit_steps import (
     OVER,

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from observatory.analysis.limit_reading import (
+from observatory.analysis.rate_limits.limit_reading import (
     SCENARIO_NAMES,
     LimitsSeen,
     best_of,
     read_limits,
 )
-from observatory.analysis.limit_words import UNFOUND, kind, waits
+from observatory.analysis.rate_limits.limit_words import UNFOUND, kind, waits
 from observatory.core.clock import Anchor
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts

@@ -7,7 +7,7 @@ Rows of the warehouse in, words out; a service that said nothing has no words.
 import json
 from collections.abc import Sequence
 
-from observatory.analysis.limit_reading import advertised
+from observatory.analysis.rate_limits.limit_reading import advertised
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds

@@ -3,8 +3,8 @@
 For every place that shows it; knows nothing of tables, terminals and pages.
 """
 
-from observatory.analysis.limit_finding import Ceiling
-from observatory.analysis.limit_reading import LimitsSeen
+from observatory.analysis.rate_limits.limit_finding import Ceiling
+from observatory.analysis.rate_limits.limit_reading import LimitsSeen
 from observatory.core.units import human_seconds
 
 MISSING = "–"

@@ -14,7 +14,13 @@ import numpy as np
 import polars as pl
 
 from observatory.analysis.frames import OVERLOADED, RATE_LIMITED
-from observatory.analysis.limit_finding import Asked, Ceiling, Told, find_ceiling, told_waits
+from observatory.analysis.rate_limits.limit_finding import (
+    Asked,
+    Ceiling,
+    Told,
+    find_ceiling,
+    told_waits,
+)
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.stored_scenario import StoredLengths
