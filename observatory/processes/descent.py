@@ -1,6 +1,6 @@
 """Which processes come of an engine that we started, and how every one of them is ended.
 
-Read from /proc alone, with the standard library alone: the keeper imports this, and nothing more.
+Read from /proc alone, with the standard library alone: the supervisor imports this, and nothing more.
 """
 
 import os

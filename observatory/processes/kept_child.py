@@ -1,7 +1,7 @@
-"""The runner's end of an engine that has processes of its own: started under a keeper, watched, ended.
+"""The runner's end of an engine that has processes of its own: started under a supervisor, watched, ended.
 
-Nothing of an engine outlives its runner: the keeper ends it all when we are gone, we end it where the
-keeper was killed, and `lost_engines` where both were. It knows nothing of what is served.
+Nothing of an engine outlives its runner: the supervisor ends it all when we are gone, we end it where the
+supervisor was killed, and `lost_engines` where both were. It knows nothing of what is served.
 """
 
 import json
@@ -36,7 +36,7 @@ _RUN_KEEPER = (
     "from observatory.processes.keeper import main; sys.exit(main(sys.argv[1:]))"
 )
 _FIRST_WORD_S = 20.0
-"""A keeper needs some hundredths of a second; a machine that swaps needs more."""
+"""A supervisor needs some hundredths of a second; a machine that swaps needs more."""
 
 
 class KeptChild:
@@ -122,7 +122,7 @@ class KeptChild:
     def alive(self) -> str | None:
         """Return None while it runs, else how it ended, with its last words.
 
-        Where the keeper was killed, all of the engine is ended first.
+        Where the supervisor was killed, all of the engine is ended first.
         """
         self._listen()
         if not self._ended and self._keeper_lost is None and self._keeper.poll() is not None:
@@ -143,7 +143,7 @@ class KeptChild:
     def close(self) -> None:
         """End it and all that came of it. Twice is as good as once."""
         if self._hold >= 0:
-            os.close(self._hold)  # the keeper sees the end of its stdin
+            os.close(self._hold)  # the supervisor sees the end of its stdin
             self._hold = -1
         if self._status < 0:
             return
@@ -188,7 +188,7 @@ class KeptChild:
                 self._ended, self._code = True, said["ended"]
 
     def _sweep(self) -> None:
-        """End what the keeper left, having been killed itself, or held up."""
+        """End what the supervisor left, having been killed itself, or held up."""
         record = lost_engines.read_record(self._record)
         known = record.lineage.known if record is not None else frozenset[tuple[int, int]]()
         lineage = Lineage(self._marker, self._lineage.engine, known)

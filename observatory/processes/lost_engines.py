@@ -26,7 +26,7 @@ GRACE_S, LIMIT_S = 3.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class EngineRecord:
-    """What a keeper wrote down of the engine that it keeps. boot: of this start of the machine."""
+    """A supervisor's record of its engine. boot: of this start of the machine."""
 
     name: str
     boot: str
@@ -95,7 +95,7 @@ def read_record(path: Path) -> EngineRecord | None:
 def end_lost_engines(folder: Path | None = None) -> list[str]:
     """End what is left of engines whose runner is gone; a line for each of them.
 
-    An engine whose keeper lives is the keeper's: it ends it now.
+    An engine whose supervisor lives is the supervisor's: it ends it now.
     """
     folder = records_folder() if folder is None else folder
     here = boot_id()
@@ -119,7 +119,7 @@ def _start(boot: str) -> str:
 
 
 def _lost_markers(here: str) -> list[str]:
-    """Markers in this machine's processes whose runner is gone and whose keeper is too."""
+    """Markers in this machine's processes whose runner is gone and whose supervisor is too."""
     found: dict[str, bool] = {}
     for process in read_processes().values():
         marker = marker_of(process.pid)
