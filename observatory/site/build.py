@@ -19,7 +19,7 @@ from observatory.site.pages.run import moment
 from observatory.site.pages.table import PAGES
 from observatory.site.queries import run_queries as queries
 from observatory.site.replaced_folder import replaced_folder
-from observatory.site.target_styles import looks_of
+from observatory.site.target_styles import styles_of
 from observatory.site.templating import page_environment
 from observatory.store.folder.seals import changed_since_sealed
 
@@ -115,7 +115,7 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
         workspace, only_published=only_published, show_host=show_host
     ) as reader:
         runs = _as_on_disk(workspace, queries.runs(reader)) if reader else []
-        results = Results(reader, runs, looks_of(runs), out, show_host)
+        results = Results(reader, runs, styles_of(runs), out, show_host)
         writer.shared = {
             "navigation": PAGES,
             "total": len(runs),

@@ -1,4 +1,4 @@
-"""A run as pages speak of it: how it looks, what it is worth, and its stages with their figures."""
+"""A run as pages show it: its style, what it is worth, and its stages with their figures."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from observatory.presentation.figures import Figure, Figures, Row
 from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
 from observatory.site.queries.run_queries import Reader, figures, stages
-from observatory.site.target_styles import Look, group_of
+from observatory.site.target_styles import TargetStyle, group_of
 from observatory.store.folder.seals import in_words
 
 UNJUDGED = "not judged"
@@ -40,8 +40,13 @@ class Member:
     """One run. stages hold each load level with its figures, in order."""
 
     run: Row
-    look: Look
+    style: TargetStyle
     stages: list[tuple[Load, Figures]]
+
+    @property
+    def look(self) -> TargetStyle:
+        """Return its style by the name that templates of older workspaces read."""
+        return self.style
 
     @property
     def verdict(self) -> str:
@@ -108,12 +113,12 @@ def safe_name(identifier: str) -> str:
     return hashlib.sha256(identifier.encode()).hexdigest()[:16]
 
 
-def member_of(reader: Reader, run: Row, looks: dict[str, Look]) -> Member:
+def member_of(reader: Reader, run: Row, styles: dict[str, TargetStyle]) -> Member:
     """The member of a row of runs."""
     found = figures(reader, run["run_id"])
     return Member(
         run,
-        looks[run["target"]],
+        styles[run["target"]],
         [
             (load_of(stage), found.get(stage["stage"], Figures({})))
             for stage in stages(reader, run["run_id"])
@@ -123,8 +128,8 @@ def member_of(reader: Reader, run: Row, looks: dict[str, Look]) -> Member:
 
 def order_of(member: Member) -> tuple[str, bool, str]:
     """The order of members on a page: by family, real before emulated, by name."""
-    place = {"self": "0", "managed": "1", "closed": "2"}[member.look.family]
-    return place, member.look.emulated, member.look.target
+    place = {"self": "0", "managed": "1", "closed": "2"}[member.style.family]
+    return place, member.style.emulated, member.style.target
 
 
 def asked(run: Row) -> list[tuple[str, str]]:

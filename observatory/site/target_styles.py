@@ -1,4 +1,4 @@
-"""How a target looks on every page: its group, colour, shape, and the words after its name.
+"""The style of a target on every page: its group, colour, shape, and the words after its name.
 
 Colour comes in three families (self-hosted open, managed open, closed weights); the shape says the
 family again for eyes and printers without colour, and hollow marks with dashed lines are emulated.
@@ -24,7 +24,7 @@ FAMILIES: dict[Family, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TargetStyle:
     """One target's appearance. colour is a CSS colour: a variable of the stylesheet."""
 
     target: str
@@ -66,11 +66,11 @@ def group_of(run: Row) -> str:
     return f"{hosting}, {run['weights']} weights, billed by {run['billing'].rstrip('s')}"
 
 
-def looks_of(runs: Iterable[Row]) -> dict[str, Look]:
-    """A look for each target name; runs are given the latest first.
+def styles_of(runs: Iterable[Row]) -> dict[str, TargetStyle]:
+    """A style for each target name; runs are given the latest first.
 
     Colours go by first appearance, so that a new target changes no older one's. A name that stood
-    for different targets takes the look of its latest run.
+    for different targets has the style of its latest run.
     """
     latest: dict[str, Row] = {}
     first: dict[str, tuple[str, str]] = {}
@@ -78,10 +78,10 @@ def looks_of(runs: Iterable[Row]) -> dict[str, Look]:
         latest.setdefault(run["target"], run)
         first[run["target"]] = (str(run["created_at"]), run["target"])
     taken: dict[Family, int] = defaultdict(int)
-    looks = {}
+    styles = {}
     for target in sorted(latest, key=lambda name: first[name]):
         family = family_of(latest[target])
         shade = taken[family] % SHADES + 1
         taken[family] += 1
-        looks[target] = Look(target, family, shade, bool(latest[target]["emulated"]))
-    return looks
+        styles[target] = TargetStyle(target, family, shade, bool(latest[target]["emulated"]))
+    return styles

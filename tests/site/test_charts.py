@@ -22,10 +22,10 @@ from observatory.site.loads import Load, load_of
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.run_queries import open_reader
 from observatory.site.sections.gaps import gap_curve
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
-REAL = Look("real", "self", 1, False)
-STAND_IN = Look("emulated-api", "closed", 1, True)
+REAL = TargetStyle("real", "self", 1, False)
+STAND_IN = TargetStyle("emulated-api", "closed", 1, True)
 LOADS = [Load(0, 1.0), Load(1, 4.0)]
 
 
@@ -35,8 +35,8 @@ def figure(value: float | None, **changes: Any) -> Figure:
     return Figure("ttft_s", "p50", value, **given)
 
 
-def series(look: Look, *figures: Figure) -> Series:
-    return Series(look, "valid", list(zip(LOADS, figures, strict=False)))
+def series(style: TargetStyle, *figures: Figure) -> Series:
+    return Series(style, "valid", list(zip(LOADS, figures, strict=False)))
 
 
 def marks(spec: dict[str, Any] | None) -> list[dict[str, Any]]:

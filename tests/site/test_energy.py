@@ -8,12 +8,12 @@ from observatory.presentation.figures import Figure
 from observatory.site.charts.levels import Series, level_chart
 from observatory.site.loads import Load
 from observatory.site.sections.energy_tables import ledger_table
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 from tests.site.reading import words
 
 S = 1_000_000_000
 LOADS = {0: Load(0, 1.0), 1: Load(1, 4.0)}
-MINE = Look("mine", "self", 1, False)
+MINE = TargetStyle("mine", "self", 1, False)
 
 
 def row(stage: int | None, **changes: Any) -> dict[str, Any]:

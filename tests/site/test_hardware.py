@@ -6,17 +6,17 @@ from typing import Any
 from observatory.presentation.figures import Figure
 from observatory.site.charts.phases import Times, phases_chart
 from observatory.site.loads import Load
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 from tests.site.reading import words
 
 LOAD = Load(0, 4.0)
-REAL, STAND_IN = Look("real", "self", 1, False), Look("emulated-x", "closed", 1, True)
+REAL, STAND_IN = TargetStyle("real", "self", 1, False), TargetStyle("emulated-x", "closed", 1, True)
 
 
-def times(look: Look, e2e: float | None, **phases: float | None) -> Times:
+def times(style: TargetStyle, e2e: float | None, **phases: float | None) -> Times:
     client = Figure("e2e_s", "mean", e2e, reason=None if e2e else "failures")
     return Times(
-        look, "valid", LOAD, {"queue": None, "prefill": None, "decode": None} | phases, client
+        style, "valid", LOAD, {"queue": None, "prefill": None, "decode": None} | phases, client
     )
 
 

@@ -14,7 +14,7 @@ from observatory.site.build import build_site
 from observatory.site.charts.latency_breakdown import Wait, waits_chart
 from observatory.site.loads import Load
 from observatory.site.sections.latency_breakdown import count_cells, was_held_up
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 from tests.site.reading import words
 
 Planter = Callable[..., Workspace]
@@ -28,7 +28,7 @@ def figure(metric: str, value: float | None, reason: str | None = None) -> Figur
 def wait(service: float | None, user: float | None, *, emulated: bool = False) -> Wait:
     why = "failures" if user is None else None
     return Wait(
-        Look("target", "closed", 1, emulated),
+        TargetStyle("target", "closed", 1, emulated),
         "valid",
         LOAD,
         figure("e2e_s", service, why),

@@ -15,7 +15,7 @@ from observatory.site.loads import Load
 from observatory.site.pages.matrix import matrix_campaigns, matrix_page
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.run_queries import open_reader
-from observatory.site.target_styles import looks_of
+from observatory.site.target_styles import styles_of
 from tests.site.reading import words
 from tests.site.seeds import matrix_runs
 
@@ -109,7 +109,7 @@ def test_the_page_speaks_of_cells_blocks_order_and_changes(whole: Workspace) -> 
         assert reader is not None
         runs = queries.runs(reader)
         [own] = matrix_campaigns(runs)
-        page = matrix_page(reader, own, looks_of(runs))
+        page = matrix_page(reader, own, styles_of(runs))
     assert page.blocks == 2
     assert [one.label for one in page.cells] == [
         "engine llama.cpp, weight format GGUF Q4_1",

@@ -6,7 +6,7 @@ from observatory.presentation.figures import Figure, Figures
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.sections.statements import statements
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 
 def member(
@@ -44,7 +44,7 @@ def member(
         "comparison_fields": "{}",
         "tokenizer": None,
     }
-    return Member(run, Look(name, "self", 1, emulated), [(Load(0, 4.0), Figures(by_key))])
+    return Member(run, TargetStyle(name, "self", 1, emulated), [(Load(0, 4.0), Figures(by_key))])
 
 
 def said(*members: Member) -> str:

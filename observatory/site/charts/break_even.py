@@ -18,7 +18,7 @@ from observatory.site.charts.drawing import (
     Spec,
     layered,
 )
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 POINTS = 240
 """Of each line; steps between two of them are narrower than a line is thick."""
@@ -67,7 +67,7 @@ def cost_rows(
 
 def break_even_chart(
     name: str,
-    looks: tuple[Look, Look],
+    styles: tuple[TargetStyle, TargetStyle],
     replica: Replica,
     demand: Demand,
     usd_per_request: float,
@@ -75,8 +75,8 @@ def break_even_chart(
     goodput: tuple[float | None, float | None],
     asked: float | None,
 ) -> Drawing:
-    """The drawing; looks are of the served target and of the bought one, goodput the interval's ends."""
-    serve, buy = looks
+    """Return the drawing; styles are of the served target and of the bought one, goodput the interval's ends."""
+    serve, buy = styles
     found = result.at.requests_a_day
     rows = cost_rows(replica, demand, usd_per_request, volumes(replica, found, asked), *goodput)
     marks = [
@@ -100,7 +100,7 @@ def break_even_chart(
     )
 
 
-def _spec(serve: Look, buy: Look, rows: list[Record], marks: list[Record]) -> Spec:
+def _spec(serve: TargetStyle, buy: TargetStyle, rows: list[Record], marks: list[Record]) -> Spec:
     costs = alt.NamedData(COSTS)
     # Stated, because there may be no mark, and nothing has no extent; the page's script states it anew.
     span = alt.Scale(type="log", nice=False, domain=[rows[0]["requests"], rows[-1]["requests"]])

@@ -1,6 +1,6 @@
 """What a page needs of a chart: its specification, its key, and the table that says the same.
 
-Also the look that all charts share. Colours are CSS variables, so that the stylesheet alone decides
+Also the style that all charts share. Colours are CSS variables, so that the stylesheet alone decides
 light, dark and print.
 """
 

@@ -24,7 +24,7 @@ def energy_chart(
 
     hosts: the energy of shared hosts stands in its notes.
     """
-    series = [Series(m.look, m.verdict, m.series(metric, "value"), by_basis=True) for m in members]
+    series = [Series(m.style, m.verdict, m.series(metric, "value"), by_basis=True) for m in members]
     drawing = level_chart(name, about, series)
     notes = list(drawing.notes)
     if drawing.spec:
@@ -47,6 +47,6 @@ def _shared(member: Member) -> str | None:
     )
     basis = found[0][1].modelled
     return (
-        f"{member.look.label}: engine and client share a host, which drew {energies} in the steady "
+        f"{member.style.label}: engine and client share a host, which drew {energies} in the steady "
         f"window{f' ({basis})' if basis else ''}."
     )

@@ -26,7 +26,7 @@ from observatory.site.charts.drawing import (
     tips,
 )
 from observatory.site.loads import Load
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 ROW = 46
 ROOM = 1.12
@@ -43,7 +43,7 @@ _ABOUT = {
 class Wait:
     """One target at one load: the four figures of one statistic, in seconds."""
 
-    look: Look
+    style: TargetStyle
     verdict: str
     load: Load
     service: Figure
@@ -54,7 +54,7 @@ class Wait:
     @property
     def label(self) -> str:
         """The bar's words."""
-        return f"{self.look.label}, {self.load.text}"
+        return f"{self.style.label}, {self.load.text}"
 
     @property
     def endless(self) -> bool:
@@ -74,10 +74,10 @@ def waits_chart(name: str, statistic: str, waits: Sequence[Wait]) -> Drawing:
 
 
 def _key(waits: Sequence[Wait]) -> list[KeyEntry]:
-    looks = {one.look.target: one for one in waits}
+    styles = {one.style.target: one for one in waits}
     return [
-        KeyEntry(one.look.label, one.look.colour, "square", one.look.emulated, one.verdict)
-        for one in looks.values()
+        KeyEntry(one.style.label, one.style.colour, "square", one.style.emulated, one.verdict)
+        for one in styles.values()
     ]
 
 
@@ -91,7 +91,7 @@ def _notes(waits: Sequence[Wait]) -> list[str]:
     short = [one.label for one in waits if not one.user.drawable and not one.endless]
     if short:
         notes.append(f"No bar: {'; '.join(short)} (the table says why).")
-    if any(one.look.emulated for one in waits):
+    if any(one.style.emulated for one in waits):
         notes.append("Hollow bars are emulated.")
     return notes
 
@@ -127,7 +127,7 @@ def _spec(waits: Sequence[Wait], title: str) -> Spec:
         .mark_text(align="left", baseline="top", color="var(--ink)")
         .encode(x=x, y=y, text=alt.Text("text:N"))
     )
-    names_of = ", ".join(dict.fromkeys(one.look.label for one in waits))
+    names_of = ", ".join(dict.fromkeys(one.style.label for one in waits))
     return sheet.finish(layers, f"{title}: {names_of}.", ROW * len(waits))
 
 
@@ -139,9 +139,9 @@ def _bars(
     sheet: Sheet, place: int, one: Wait, factor: float, far: float, x: alt.X, y: alt.Y
 ) -> list[alt.Chart]:
     """The user's wait, pale, and over it the service's part of it; nothing where neither is known."""
-    colour, emulated = one.look.colour, one.look.emulated
+    colour, emulated = one.style.colour, one.style.emulated
     words: Record = {
-        "Target": one.look.label,
+        "Target": one.style.label,
         "Load": one.load.text,
         "Service": one.service.text,
         "Throttle wait": one.throttle.text,
@@ -162,7 +162,7 @@ def _bars(
             fillOpacity=weight,
             stroke=colour,
             strokeWidth=1.5 if emulated or weight == 1 else 0,
-            strokeDash=one.look.dash,
+            strokeDash=one.style.dash,
             opacity=1,
         )
         layers.append(mark.encode(x=x, x2=alt.X2("end:Q"), y=y, y2=alt.Y2("y2:Q"), tooltip=tooltip))
@@ -181,7 +181,7 @@ def _table(waits: Sequence[Wait]) -> Table:
         heads,
         [
             [
-                Cell(one.look.target, verdict=one.verdict, emulated=one.look.emulated),
+                Cell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
                 Cell(one.load.text),
                 *(figure_cell(f) for f in (one.service, one.throttle, one.pace, one.user)),
             ]

@@ -30,7 +30,7 @@ from observatory.site.charts.drawing import (
     wants_log,
 )
 from observatory.site.loads import Load
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 _APART = 7
 _LOG_LEVELS = 8.0
@@ -41,7 +41,7 @@ _LOG_LEVELS = 8.0
 class Series:
     """One run's stages, with the figures that are drawn; verdict goes beside every number."""
 
-    look: Look
+    style: TargetStyle
     verdict: str
     points: list[tuple[Load, Figure]]
     by_basis: bool = False
@@ -56,15 +56,15 @@ class Series:
     @property
     def shape(self) -> str:
         """The shape of its marks."""
-        return BASIS_SHAPES.get(self.basis or "", "cross") if self.by_basis else self.look.shape
+        return BASIS_SHAPES.get(self.basis or "", "cross") if self.by_basis else self.style.shape
 
     @property
     def label(self) -> str:
         """Its words in the key."""
         return (
-            f"{self.look.label}, {self.basis or 'basis not known'}"
+            f"{self.style.label}, {self.basis or 'basis not known'}"
             if self.by_basis
-            else self.look.label
+            else self.style.label
         )
 
 
@@ -75,7 +75,7 @@ BASIS_SHAPES = {"measured": "circle", "estimated": "square", "modelled": "diamon
 def key_of(series: Sequence[Series]) -> list[KeyEntry]:
     """The key entries of the series."""
     return [
-        KeyEntry(one.label, one.look.colour, one.shape, one.look.emulated, one.verdict)
+        KeyEntry(one.label, one.style.colour, one.shape, one.style.emulated, one.verdict)
         for one in series
     ]
 
@@ -85,7 +85,7 @@ def level_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
     figures = [figure for one in series for _, figure in one.points]
     title = figures[0].title if figures else about
     drawn = [one for one in series if any(_shows(figure) for _, figure in one.points)]
-    absent = [f"{one.look.label}: {why_missing(one)}." for one in series if one not in drawn]
+    absent = [f"{one.style.label}: {why_missing(one)}." for one in series if one not in drawn]
     table = _table(series) if figures else None
     if not drawn:
         return Drawing(name, title, about, table=table, missing=absent or ["No stage was run."])
@@ -129,7 +129,7 @@ def _spec(series: Sequence[Series], title: str) -> Spec:
     for place, one in enumerate(series):
         shift = (place - (len(series) - 1) / 2) * _APART
         layers += _layers(sheet, one, factor, shift, x, y, y_title)
-    names = ", ".join(one.look.label for one in series)
+    names = ", ".join(one.style.label for one in series)
     return sheet.finish(layers, f"{title} against load: {names}.")
 
 
@@ -158,7 +158,7 @@ def _records(one: Series, factor: float) -> list[Record]:
             if _bounded(figure) and figure.bound is not None
             else None,
             "failed": figure.reached_by_failures,
-            "Target": one.look.label,
+            "Target": one.style.label,
             "Load": load.text,
             "Value": figure.text,
             "Range" if one.by_basis else "95 % interval": figure.interval or "none",
@@ -181,7 +181,7 @@ def _layers(
     sheet: Sheet, one: Series, factor: float, shift: float, x: alt.X, y: alt.Y, y_title: str
 ) -> list[alt.Chart]:
     records = _records(one, factor)
-    colour, look, tooltip = one.look.colour, one.look, _tooltip(one)
+    colour, style, tooltip = one.style.colour, one.style, _tooltip(one)
     drawn = [record for record in records if record["y"] is not None]
     closed = [record for record in drawn if record["high"] is not None]
     opened = [record for record in drawn if record["open"]]
@@ -191,7 +191,7 @@ def _layers(
     if drawn:
         layers.append(
             alt.Chart(sheet.put(records))
-            .mark_line(color=colour, strokeDash=look.dash, strokeWidth=1.75, xOffset=shift)
+            .mark_line(color=colour, strokeDash=style.dash, strokeWidth=1.75, xOffset=shift)
             .encode(x=x, y=y)
         )
     rule: dict[str, Any] = {"color": colour, "strokeWidth": 2, "opacity": 0.55, "xOffset": shift}
@@ -208,7 +208,7 @@ def _layers(
                 shape=one.shape,
                 size=75,
                 stroke=colour,
-                fill="var(--paper)" if look.emulated else colour,
+                fill="var(--paper)" if style.emulated else colour,
                 strokeWidth=2,
                 opacity=1,
                 xOffset=shift,
@@ -246,7 +246,7 @@ def _notes(series: Sequence[Series]) -> list[str]:
         notes.append("A hollow triangle is a lower bound: too few requests for the figure itself.")
     if any(figure.reached_by_failures for figure in figures):
         notes.append("“> timeout”: so many requests failed that they reach this percentile.")
-    if any(one.look.emulated for one in series):
+    if any(one.style.emulated for one in series):
         notes.append("Hollow marks and dashed lines are emulated.")
     return notes
 
@@ -261,7 +261,7 @@ def _table(series: Sequence[Series]) -> Table:
     heads = [("Target", False), ("Load", False), ("Value", True), ("Requests", True)]
     rows = [
         [
-            Cell(one.look.target, verdict=one.verdict, emulated=one.look.emulated),
+            Cell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
             Cell(load.text),
             figure_cell(figure),
             Cell(f"{figure.n:,}" if figure.n is not None else "–", number=True),

@@ -25,7 +25,7 @@ from observatory.site.charts.drawing import (
     tips,
 )
 from observatory.site.loads import Load
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 PHASES = {
     "queue": ("in its queue", "var(--closed-3)"),
@@ -45,7 +45,7 @@ _ABOUT = (
 class Times:
     """One target at one load: the server's means in seconds (None: not told), the client's figure."""
 
-    look: Look
+    style: TargetStyle
     verdict: str
     load: Load
     phases: dict[str, float | None]
@@ -59,7 +59,7 @@ class Times:
     @property
     def label(self) -> str:
         """The bar's words."""
-        return f"{self.look.label}, {self.load.text}: {self.verdict}"
+        return f"{self.style.label}, {self.load.text}: {self.verdict}"
 
 
 def phases_chart(name: str, times: Sequence[Times]) -> Drawing:
@@ -67,7 +67,7 @@ def phases_chart(name: str, times: Sequence[Times]) -> Drawing:
     key = [KeyEntry(words, colour, "square") for words, colour in PHASES.values()]
     key.append(KeyEntry("end-to-end latency, mean, at the client", "var(--ink)", "diamond", True))
     notes = []
-    if any(one.look.emulated for one in times):
+    if any(one.style.emulated for one in times):
         notes.append("Pale bars are emulated.")
     if any(not one.client.drawable for one in times):
         notes.append("No mark: failures reach the client's mean, or nothing succeeded.")
@@ -104,7 +104,7 @@ def _spec(times: Sequence[Times]) -> Spec:
         {
             "x": (one.client.value or 0.0) * factor,
             "y": place + 0.7,
-            "Target": one.look.label,
+            "Target": one.style.label,
             "Load": one.load.text,
             "Client mean": one.client.text,
             "Verdict": one.verdict,
@@ -131,7 +131,7 @@ def _spec(times: Sequence[Times]) -> Spec:
         .mark_text(align="left", baseline="top", color="var(--ink)")
         .encode(x=x, y=y, text=alt.Text("text:N"))
     )
-    names_of = ", ".join(dict.fromkeys(one.look.label for one in times))
+    names_of = ", ".join(dict.fromkeys(one.style.label for one in times))
     return sheet.finish(layers, f"{_TITLE}: {names_of}.", ROW * len(times))
 
 
@@ -149,8 +149,8 @@ def _bars(times: Sequence[Times], phase: str, factor: float) -> list[Record]:
                 "end": (before + value) * factor,
                 "y": place + 0.5,
                 "y2": place + 0.9,
-                "opacity": 0.5 if one.look.emulated else 1,
-                "Target": one.look.label,
+                "opacity": 0.5 if one.style.emulated else 1,
+                "Target": one.style.label,
                 "Load": one.load.text,
                 "Phase": PHASES[phase][0],
                 "Mean": write(value, "s"),
@@ -169,7 +169,7 @@ def _table(times: Sequence[Times]) -> Table:
         said = [one.phases.get(phase) for phase in PHASES]
         rows.append(
             [
-                Cell(one.look.target, verdict=one.verdict, emulated=one.look.emulated),
+                Cell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
                 Cell(one.load.text),
                 *(
                     Cell(DASH if value is None else write(value, "s"), number=True)

@@ -42,21 +42,21 @@ def score_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
     sheet = Sheet()
     layers: list[alt.Chart] = []
     for one in series:
-        own = [record for record in records if record["label"] == one.look.label]
+        own = [record for record in records if record["label"] == one.style.label]
         layers += _layers(sheet, one, own, x, y) if own else []
-    alt_text = f"Scores with 95 % intervals: {', '.join(one.look.label for one in series)}."
+    alt_text = f"Scores with 95 % intervals: {', '.join(one.style.label for one in series)}."
     spec = sheet.finish(layers, alt_text, _ROW * len(rows))
     return Drawing(name, plain.title, about, spec, key_of(series), plain.notes, plain.table)
 
 
 def _record(one: Series, load: Load, figure: Figure) -> Record:
     return {
-        "row": f"{one.look.target}, {load.text}",
-        "label": one.look.label,
+        "row": f"{one.style.target}, {load.text}",
+        "label": one.style.label,
         "score": figure.value,
         "low": figure.low,
         "high": figure.high,
-        "Target": one.look.label,
+        "Target": one.style.label,
         "Load": load.text,
         "Score": figure.text,
         "95 % interval": figure.interval or "none",
@@ -68,19 +68,19 @@ def _record(one: Series, load: Load, figure: Figure) -> Record:
 def _layers(
     sheet: Sheet, one: Series, records: list[Record], x: alt.X, y: alt.Y
 ) -> list[alt.Chart]:
-    look = one.look
+    style = one.style
     layers = []
     ranged = [record for record in records if record["low"] is not None]
     if ranged:
         rule = alt.Chart(sheet.put(ranged)).mark_rule(
-            color=look.colour, strokeWidth=2, opacity=0.55
+            color=style.colour, strokeWidth=2, opacity=0.55
         )
         layers.append(rule.encode(x=alt.X("low:Q", title=_TITLE), x2=alt.X2("high:Q"), y=y))
     point = alt.Chart(sheet.put(records)).mark_point(
-        shape=look.shape,
+        shape=style.shape,
         size=90,
-        stroke=look.colour,
-        fill="var(--paper)" if look.emulated else look.colour,
+        stroke=style.colour,
+        fill="var(--paper)" if style.emulated else style.colour,
         strokeWidth=2,
         opacity=1,
     )

@@ -27,7 +27,7 @@ from observatory.site.charts.drawing import (
     wants_log,
 )
 from observatory.site.loads import Load
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 Point = tuple[Load, Figure, Figure]
 """A load with its latency and its cost."""
@@ -37,7 +37,7 @@ Point = tuple[Load, Figure, Figure]
 class Trade:
     """One run's stages, each with its latency and its cost."""
 
-    look: Look
+    style: TargetStyle
     verdict: str
     points: list[Point]
 
@@ -79,14 +79,14 @@ def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[Trade]) -
         for layer in _layers(sheet, trade, points, factor, (x, y), titles)
     ]
     spec = sheet.finish(
-        layers, f"{title}: {', '.join(trade.look.label for trade, _ in drawn)}.", 280
+        layers, f"{title}: {', '.join(trade.style.label for trade, _ in drawn)}.", 280
     )
     key = [
         KeyEntry(
-            trade.look.label,
-            trade.look.colour,
-            trade.look.shape,
-            trade.look.emulated,
+            trade.style.label,
+            trade.style.colour,
+            trade.style.shape,
+            trade.style.emulated,
             trade.verdict,
         )
         for trade, _ in drawn
@@ -115,12 +115,12 @@ def _layers(
     titles: tuple[str, str],
 ) -> list[alt.Chart]:
     x, y = axes
-    look = trade.look
+    style = trade.style
     records = [_record(trade, factor, *point) for point in points]
-    rule: dict[str, Any] = {"color": look.colour, "strokeWidth": 2, "opacity": 0.45}
+    rule: dict[str, Any] = {"color": style.colour, "strokeWidth": 2, "opacity": 0.45}
     layers = [
         alt.Chart(sheet.put(records))
-        .mark_line(color=look.colour, strokeDash=look.dash, strokeWidth=1.25, opacity=0.7)
+        .mark_line(color=style.colour, strokeDash=style.dash, strokeWidth=1.25, opacity=0.7)
         .encode(x=x, y=y, order=alt.Order("order:Q"))
     ]
     sideways = [record for record in records if record["x_high"] is not None]
@@ -132,10 +132,10 @@ def _layers(
         chart = alt.Chart(sheet.put(upright)).mark_rule(**rule)
         layers.append(chart.encode(x=x, y=alt.Y("y_low:Q", title=titles[1]), y2=alt.Y2("y_high:Q")))
     point = alt.Chart(sheet.put(records)).mark_point(
-        shape=look.shape,
+        shape=style.shape,
         size=80,
-        stroke=look.colour,
-        fill="var(--paper)" if look.emulated else look.colour,
+        stroke=style.colour,
+        fill="var(--paper)" if style.emulated else style.colour,
         strokeWidth=2,
         opacity=1,
     )
@@ -156,7 +156,7 @@ def _record(trade: Trade, factor: float, load: Load, latency: Figure, cost: Figu
         "y_low": cost.low,
         "y_high": _finite(cost.high, 1.0) if cost.low is not None else None,
         "level": human_number(load.level),
-        "Target": trade.look.label,
+        "Target": trade.style.label,
         "Load": load.text,
         "Latency": latency.text,
         "Cost": cost.text,
@@ -181,14 +181,14 @@ def _absent(trade: Trade) -> str:
         for figure in (latency, cost)
         if not figure.drawable
     }
-    return f"{trade.look.label} is not drawn: {'; '.join(sorted(reasons)) or 'no stage'}."
+    return f"{trade.style.label} is not drawn: {'; '.join(sorted(reasons)) or 'no stage'}."
 
 
 def _table(trades: Sequence[Trade]) -> Table:
     heads = [("Target", False), ("Load", False), ("Latency", True), ("Cost", True)]
     rows = [
         [
-            Cell(trade.look.target, verdict=trade.verdict, emulated=trade.look.emulated),
+            Cell(trade.style.target, verdict=trade.verdict, emulated=trade.style.emulated),
             Cell(load.text),
             figure_cell(latency),
             figure_cell(cost),

@@ -87,7 +87,7 @@ def _section(reader: Reader, section: Section) -> EnergySection:
     return EnergySection(
         anchor=section.anchor,
         first=section.first,
-        grids=_grids([(m, rows[m.run["run_id"]]) for m in told if not m.look.emulated]),
+        grids=_grids([(m, rows[m.run["run_id"]]) for m in told if not m.style.emulated]),
         drawings=_drawings(section),
         tables=[table for table in tables if table.heads],
         ledgers=ledgers,
@@ -112,7 +112,7 @@ def _grids(told: Sequence[tuple[Member, list[Row]]]) -> list[tuple[str, str]]:
     """What holds of whose electricity; targets of which the same holds are named together."""
     holds: dict[str, list[str]] = {}
     for member, rows in told:
-        holds.setdefault(_grid(rows), []).append(member.look.label)
+        holds.setdefault(_grid(rows), []).append(member.style.label)
     return [(", ".join(names), words) for words, names in holds.items()]
 
 

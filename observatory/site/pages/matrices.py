@@ -8,9 +8,9 @@ from observatory.site.pages.page import Document, Results
 
 def documents(results: Results) -> Iterator[Document]:
     """Make matrices.html and matrices/CAMPAIGN.html."""
-    reader, looks = results.reader, results.looks
+    reader, styles = results.reader, results.styles
     campaigns = matrix_campaigns(results.runs) if reader else []
-    pages = [matrix_page(reader, own, looks) for own in campaigns] if reader else []
+    pages = [matrix_page(reader, own, styles) for own in campaigns] if reader else []
     yield Document("matrices.html", "matrices.html", {"pages": pages})
     for page in pages:
         yield Document(page.path, "matrix.html", {"page": page})

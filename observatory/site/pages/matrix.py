@@ -30,7 +30,7 @@ from observatory.site.sections.matrix_figures import (
     change_table,
     figure_drawing,
 )
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ def matrix_campaigns(runs: Sequence[Row]) -> list[list[Row]]:
     return list(found.values())
 
 
-def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> MatrixPage:
+def matrix_page(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetStyle]) -> MatrixPage:
     """The page of one campaign's runs."""
     ordered = sorted(runs, key=_in_order)
     first = ordered[0]
-    cells = matrix_cells(ordered, looks)
+    cells = matrix_cells(ordered, styles)
     campaign = first["campaign_id"]
     pooled = {
         (row["target"], row["stage"], row["metric"], row["statistic"]): row
@@ -94,7 +94,7 @@ def matrix_page(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> 
         factors=list(dict.fromkeys(name for cell in cells for name in cell.levels)),
         cells=cells,
         blocks=len({run["block"] for run in ordered}),
-        emulated=any(cell.look.emulated for cell in cells),
+        emulated=any(cell.style.emulated for cell in cells),
         left_out=[_left_out(cell, run) for cell in cells for run in cell.runs if _out(run, sound)],
         empty=[cell for cell in cells if not any(run["run_id"] in sound for run in cell.runs)],
         cell_table=cell_table(cells, sound),

@@ -122,7 +122,7 @@ def _against_load(section: Section) -> Drawing:
         "What a thousand requests cost at each load: a kept machine gets cheaper as it fills up, a "
         "bought request costs what it costs.",
         [
-            Series(m.look, m.verdict, m.series("usd_per_1k_requests", "value"))
+            Series(m.style, m.verdict, m.series("usd_per_1k_requests", "value"))
             for m in section.members
         ],
     )

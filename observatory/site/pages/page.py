@@ -9,7 +9,7 @@ from typing import Any
 from observatory.presentation.figures import Row
 from observatory.site.queries.run_queries import Reader
 from observatory.site.sections.campaign import Section, sections
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Results:
 
     reader: Reader | None
     runs: list[Row]
-    looks: dict[str, Look]
+    styles: dict[str, TargetStyle]
     out: Path
     show_host: bool
 
     @cached_property
     def sections(self) -> list[Section]:
         """The latest campaign of each workload."""
-        return sections(self.reader, self.runs, self.looks) if self.reader else []
+        return sections(self.reader, self.runs, self.styles) if self.reader else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ from observatory.site.sections.run_tables import (
 )
 from observatory.site.sections.sensor_outages import silence_table
 from observatory.site.sections.service_terms import quote_table, service_terms
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 _LATENCIES = (
     ("ttft_s", "Time to first token", "From the request's first byte sent to its first token."),
@@ -90,14 +90,16 @@ class RunPage:
     scenario: str
 
 
-def run_page(reader: Reader, run: Row, looks: dict[str, Look], *, show_host: bool) -> RunPage:
+def run_page(
+    reader: Reader, run: Row, styles: dict[str, TargetStyle], *, show_host: bool
+) -> RunPage:
     """The page of a row of runs."""
-    member = member_of(reader, run, looks)
+    member = member_of(reader, run, styles)
     run_id = run["run_id"]
     stages = queries.stages(reader, run_id)
     loads = {load.stage: load for load, _ in member.stages}
     bands, span = _bands(stages, loads), _span(stages)
-    emulated, sound = member.look.emulated, is_sound(run)
+    emulated, sound = member.style.emulated, is_sound(run)
     every = [metric.name for metric in METRICS if sound or metric.unit != "USD"]
     samples = queries.samples(reader, run_id)
     findings = queries.of_run(reader, "findings", run_id)
@@ -217,7 +219,7 @@ def _span(stages: Sequence[Row]) -> Span:
 def _distributions(
     reader: Reader, member: Member, stages: Sequence[Row], loads: dict[int, Load]
 ) -> list[Drawing]:
-    run_id, emulated = member.run["run_id"], member.look.emulated
+    run_id, emulated = member.run["run_id"], member.style.emulated
     drawings = []
     for metric, title, about in _LATENCIES:
         frame = queries.latencies(reader, run_id, metric)

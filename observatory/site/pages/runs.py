@@ -9,7 +9,7 @@ from observatory.site.engines import engine_name
 from observatory.site.members import UNJUDGED, changed_words, page_of
 from observatory.site.pages.page import Document, Results
 from observatory.site.pages.run import moment, run_page
-from observatory.site.target_styles import Look, group_of
+from observatory.site.target_styles import TargetStyle, group_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class ListedRun:
     """One line of the list."""
 
     run: Row
-    look: Look
+    style: TargetStyle
     group: str
     verdict: str
     started: str
@@ -26,22 +26,27 @@ class ListedRun:
     status: str
     changed: str = ""
 
+    @property
+    def look(self) -> TargetStyle:
+        """Return its style by the name that templates of older workspaces read."""
+        return self.style
+
 
 def documents(results: Results) -> Iterator[Document]:
     """Make runs.html and runs/RUN.html."""
-    listed = [_listed(run, results.looks[run["target"]]) for run in results.runs]
+    listed = [_listed(run, results.styles[run["target"]]) for run in results.runs]
     yield Document("runs.html", "runs.html", {"listed": listed})
     if results.reader is None:
         return
     for run in results.runs:
-        page = run_page(results.reader, run, results.looks, show_host=results.show_host)
+        page = run_page(results.reader, run, results.styles, show_host=results.show_host)
         yield Document(page_of(run["run_id"]), "run.html", {"page": page})
 
 
-def _listed(run: Row, look: Look) -> ListedRun:
+def _listed(run: Row, style: TargetStyle) -> ListedRun:
     return ListedRun(
         run,
-        look,
+        style,
         group_of(run),
         verdict=str(run["verdict"] or UNJUDGED),
         started=moment(run["created_at"]),

@@ -91,7 +91,7 @@ def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
         given=_given(one, replica),
         drawing=break_even_chart(
             f"{name}-chart",
-            (served.look, bought.look),
+            (served.style, bought.style),
             replica,
             one.demand,
             price,

@@ -30,7 +30,7 @@ from observatory.site.sections.latency_breakdown import (
 from observatory.site.sections.latest import latest_campaigns
 from observatory.site.sections.limits_found import is_probe
 from observatory.site.sections.statements import Statement, statements
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 HEADLINES = (
     ("Time to first token, median", "ttft_s", "p50"),
@@ -132,13 +132,13 @@ class Section:
     """The page of the matrix that the campaign is, from the site's root; None for another campaign."""
 
 
-def sections(reader: Reader, runs: Sequence[Row], looks: dict[str, Look]) -> list[Section]:
+def sections(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[Section]:
     """All sections, the latest campaign first; probes for limits are no workloads and have none."""
     found: list[Section] = []
     workloads = [run for run in runs if not is_probe(run)]
     for place, latest in enumerate(latest_campaigns(workloads), start=1):
-        members = [member_of(reader, run, looks) for run in latest.compared]
-        left_out = [member_of(reader, run, looks) for run in latest.left_out]
+        members = [member_of(reader, run, styles) for run in latest.compared]
+        left_out = [member_of(reader, run, styles) for run in latest.left_out]
         newest = found[0].first if found else None
         found.append(_section(reader, f"c{place}", members, left_out, newest))
     return found
@@ -193,7 +193,7 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
 
     trades = [
         Trade(
-            member.look,
+            member.style,
             member.verdict,
             [
                 (load, figures.get("e2e_s", "p50"), figures.get("usd_per_1k_requests"))
@@ -315,7 +315,7 @@ _ABOUT = {
 
 def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
     return [
-        Series(member.look, member.verdict, member.series(metric, statistic)) for member in members
+        Series(member.style, member.verdict, member.series(metric, statistic)) for member in members
     ]
 
 

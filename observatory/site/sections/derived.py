@@ -48,7 +48,7 @@ def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Mem
 def _absence(member: Member, metric: str) -> str:
     figures = [figure for _, figure in member.series(metric, "value")]
     reasons = dict.fromkeys(figure.note or "not recorded" for figure in figures)
-    return f"{member.look.label}: {'; '.join(reasons) or 'no stage was run'}."
+    return f"{member.style.label}: {'; '.join(reasons) or 'no stage was run'}."
 
 
 def _says(figure: Figure) -> bool:

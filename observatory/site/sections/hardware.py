@@ -64,7 +64,7 @@ def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
     """Where the time of a request went, as each server says; empty where none says it."""
     times = [
         Times(
-            member.look,
+            member.style,
             member.verdict,
             load,
             {
@@ -96,6 +96,6 @@ def _has(member: Member, metric: str) -> bool:
 
 def _level(anchor: str, metric: str, about: str, members: Sequence[Member]) -> Drawing:
     series = [
-        Series(member.look, member.verdict, member.series(metric, "value")) for member in members
+        Series(member.style, member.verdict, member.series(metric, "value")) for member in members
     ]
     return level_chart(f"{anchor}-{metric}-value", about, series)

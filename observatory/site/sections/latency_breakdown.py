@@ -64,7 +64,7 @@ def wait_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
             words,
             [
                 Wait(
-                    member.look,
+                    member.style,
                     member.verdict,
                     load,
                     *(figures.get(metric, statistic) for _, metric in SIDES),

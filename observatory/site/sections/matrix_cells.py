@@ -15,7 +15,7 @@ from observatory.site.members import (
     not_as_sealed,
     page_of,
 )
-from observatory.site.target_styles import Look
+from observatory.site.target_styles import TargetStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class MatrixCell:
     target: str
     levels: dict[str, str]
     runs: list[Row]
-    look: Look
+    style: TargetStyle
 
     @property
     def label(self) -> str:
@@ -34,7 +34,7 @@ class MatrixCell:
         return ", ".join(f"{name} {level}" for name, level in self.levels.items()) or self.target
 
 
-def matrix_cells(runs: Sequence[Row], looks: dict[str, Look]) -> list[MatrixCell]:
+def matrix_cells(runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[MatrixCell]:
     """Return the cells of one campaign's runs, the first one first."""
     by_cell: dict[int, list[Row]] = {}
     for run in runs:
@@ -46,7 +46,7 @@ def matrix_cells(runs: Sequence[Row], looks: dict[str, Look]) -> list[MatrixCell
     ).items():
         levels[place]["engine"] = engine
     return [
-        MatrixCell(place, own[0]["target"], levels[place], own, looks[own[0]["target"]])
+        MatrixCell(place, own[0]["target"], levels[place], own, styles[own[0]["target"]])
         for place, own in sorted(by_cell.items())
     ]
 
@@ -73,7 +73,7 @@ def cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
         rows.append(
             [
                 Cell(
-                    f"{cell.place + 1}", under=f"{cell.target}{first}", emulated=cell.look.emulated
+                    f"{cell.place + 1}", under=f"{cell.target}{first}", emulated=cell.style.emulated
                 ),
                 *(Cell(cell.levels.get(name, DASH)) for name in names),
                 Cell(_all_of([engine_name(one) for one in cell.runs])),

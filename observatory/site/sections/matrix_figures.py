@@ -63,7 +63,7 @@ def change_table(cells: Sequence[MatrixCell], pooled: Pooled, loads: dict[int, L
         for stage, load in loads.items():
             found = [pooled.get((cell.target, stage, *one)) for one in shown]
             if any(row is not None for row in found):
-                name = Cell(cell.label, under=load.text, emulated=cell.look.emulated)
+                name = Cell(cell.label, under=load.text, emulated=cell.style.emulated)
                 rows.append([name, *(_change(row) for row in found)])
     return Table(heads, rows if shown else [])
 
@@ -81,7 +81,7 @@ def figure_drawing(
     if not any(row["value"] is not None for row in own):
         return None
     rows = [
-        CellRow(cell.label, _spreads(cell, headline, pooled, own, loads), cell.look.emulated)
+        CellRow(cell.label, _spreads(cell, headline, pooled, own, loads), cell.style.emulated)
         for cell in cells
     ]
     title = figure_title(metric, statistic)
@@ -130,7 +130,7 @@ def _figure_table(
     for cell in cells:
         for stage, load in loads.items():
             row = pooled.get((cell.target, stage, metric, statistic))
-            label = Cell(cell.label, emulated=cell.look.emulated)
+            label = Cell(cell.label, emulated=cell.style.emulated)
             rows.append([label, Cell(load.text), *_pooled_cells(metric, statistic, row)])
     return Table(heads, rows)
 

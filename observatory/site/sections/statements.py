@@ -64,11 +64,11 @@ def statements(members: Sequence[Member]) -> list[Statement]:
 
 def _fit(member: Member) -> bool:
     judged = member.verdict not in ("invalid", UNJUDGED)
-    return judged and not member.look.emulated and bool(member.stages)
+    return judged and not member.style.emulated and bool(member.stages)
 
 
 def _alone(members: Sequence[Member], fit: Sequence[Member]) -> str:
-    names = ", ".join(member.look.target for member in members if member.look.emulated)
+    names = ", ".join(member.style.target for member in members if member.style.emulated)
     aside = ""
     if names:
         aside = f" Left out of the comparison, because it is emulated: {names}."
@@ -100,13 +100,13 @@ def _compare(load: Load, sides: list[Side]) -> Statement:
         (_estimate(best.score), _estimate(second.score)),
     )
     title = figure.title[0].lower() + figure.title[1:]
-    names = f"{best.member.look.target} and {second.member.look.target}"
+    names = f"{best.member.style.target} and {second.member.style.target}"
     values = f"{_said(best.figure)} against {_said(second.figure)}"
     if made.better is not None:
         sentence = (
-            f"At {load.text}, {best.member.look.target} has the "
+            f"At {load.text}, {best.member.style.target} has the "
             f"{'lowest' if lower else 'highest'} {title}: {values} for "
-            f"{second.member.look.target}{_times(made.ratio)}."
+            f"{second.member.style.target}{_times(made.ratio)}."
         )
     elif made.reason == "within_noise":
         sentence = f"At {load.text}, {names} cannot be told apart in {title}: {values}{_times(made.ratio)}."
