@@ -11,7 +11,7 @@ import polars as pl
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure, Figures
 from observatory.site.build import build_site
-from observatory.site.charts.latency_breakdown import Wait, waits_chart
+from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.loads import Load
 from observatory.site.sections.latency_breakdown import count_cells, was_held_up
 from observatory.site.target_styles import TargetStyle
@@ -25,9 +25,9 @@ def figure(metric: str, value: float | None, reason: str | None = None) -> Figur
     return Figure(metric, "p90", value=value, n=200, needs_n=64, reason=reason)
 
 
-def wait(service: float | None, user: float | None, *, emulated: bool = False) -> Wait:
+def wait(service: float | None, user: float | None, *, emulated: bool = False) -> LatencyParts:
     why = "failures" if user is None else None
-    return Wait(
+    return LatencyParts(
         TargetStyle("target", "closed", 1, emulated),
         "valid",
         LOAD,
@@ -38,8 +38,8 @@ def wait(service: float | None, user: float | None, *, emulated: bool = False) -
     )
 
 
-def bars(waits: list[Wait]) -> list[dict[str, Any]]:
-    spec = waits_chart("waits", "p90", waits).spec
+def bars(waits: list[LatencyParts]) -> list[dict[str, Any]]:
+    spec = breakdown_chart("waits", "p90", waits).spec
     assert spec is not None
     rows = [row for rows in spec["datasets"].values() for row in rows]
     return [row for row in rows if "end" in row]
@@ -55,7 +55,7 @@ def test_a_bar_is_as_long_as_the_user_waited_and_full_as_far_as_the_service_took
 
 
 def test_where_failures_reach_the_percentile_the_bar_has_no_end_and_says_so() -> None:
-    drawing = waits_chart("waits", "p90", [wait(None, None), wait(0.5, 5.0)])
+    drawing = breakdown_chart("waits", "p90", [wait(None, None), wait(0.5, 5.0)])
     assert any("so many requests failed" in note for note in drawing.notes)
     assert drawing.spec is not None
     [far] = [layer for layer in bars([wait(None, None), wait(0.5, 5.0)]) if layer["end"] > 5]
@@ -67,13 +67,13 @@ def test_where_failures_reach_the_percentile_the_bar_has_no_end_and_says_so() ->
 
 def test_a_chart_without_any_user_figure_says_why() -> None:
     short = replace(wait(0.5, 5.0), user=Figure("e2e_scheduled_s", "p90", n=9, needs_n=64))
-    drawing = waits_chart("waits", "p90", [short])
+    drawing = breakdown_chart("waits", "p90", [short])
     assert drawing.spec is None
     assert drawing.missing == ["target, 4 users: needs 64, has 9."]
 
 
 def test_emulated_bars_are_hollow_and_said_to_be() -> None:
-    drawing = waits_chart("waits", "p90", [wait(0.5, 5.0, emulated=True)])
+    drawing = breakdown_chart("waits", "p90", [wait(0.5, 5.0, emulated=True)])
     assert "Hollow bars are emulated." in drawing.notes
     assert drawing.key[0].label == "target (emulated)"
     assert drawing.spec is not None

@@ -13,7 +13,7 @@ from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.throttling import WORDS, words_of
 from observatory.site.charts.timeline import Band, Span
 from observatory.site.loads import Load
-from observatory.site.sections.sensor_outages import silence_table
+from observatory.site.sections.sensor_outages import outage_table
 from observatory.telemetry.sensors.throttle import REASONS
 
 BANDS = [Band(Load(0, 1.0), 0.0, 10.0)]
@@ -175,13 +175,13 @@ def test_a_sensors_own_period_is_said() -> None:
 def test_spells_of_a_sensor_that_was_down_are_told_with_their_reason() -> None:
     ups = over_time("nvml", "gpu0", "up", [1.0, 0.0, 0.0, 1.0])
     never: list[Reading] = [(-5.0, "rapl", "", "up", 0.0)]
-    table = silence_table(sampled(*ups, *never, reason="it hangs"), SPAN)
+    table = outage_table(sampled(*ups, *never, reason="it hangs"), SPAN)
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["GPU (NVML)", "gpu0", "1.0 s", "3.0 s", "it hangs"],
         ["processor energy (RAPL)", "all", "before the run", "the end", "it hangs"],
     ]
     before = sampled(*over_time("nvml", "", "up", [0.0, 1.0]), reason="starting")
-    assert silence_table(before, Span(5.0, 9.0)).rows == []
+    assert outage_table(before, Span(5.0, 9.0)).rows == []
 
 
 @settings(deadline=None)  # a chart is made each time, and the time of that is no matter here

@@ -27,7 +27,7 @@ LATE_READINGS = 2.5
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class SensorOutage:
     """How long a sensor was down within a window, at the longest, and what it said of that.
 
     start_s: seconds from the window's start to the first reading that failed.
@@ -40,7 +40,7 @@ class Silence:
 
 
 def tolerated_s(data: StageData) -> float:
-    """Silence that an interval explains, as it was asked for."""
+    """Return the time without a reading that the interval, as it was configured, explains."""
     return LATE_READINGS * data.manifest.stored.telemetry.interval_s
 
 
@@ -55,7 +55,7 @@ def probes_of(samples: pl.DataFrame) -> set[str]:
     return set(samples.filter(pl.col("sensor") == "probe").get_column("device").unique())
 
 
-def silences(data: StageData) -> dict[tuple[str, str], Silence]:
+def sensor_outages(data: StageData) -> dict[tuple[str, str], SensorOutage]:
     """(sensor, host) -> its longest time down in the window, longer than an interval explains.
 
     Only sensors that worked before, or that the scenario names. A sensor that hangs is down with
@@ -77,7 +77,7 @@ def silences(data: StageData) -> dict[tuple[str, str], Silence]:
         if not device.startswith("engine:") or device == own:
             key = (sensor, host_of(device, probes))
             states.setdefault(key, []).append((at, device, value, reason or "no reason given"))
-    found: dict[tuple[str, str], Silence] = {}
+    found: dict[tuple[str, str], SensorOutage] = {}
     for (sensor, host), said in states.items():
         devices = {device for _, device, _, _ in said}
         silent = [
@@ -92,9 +92,9 @@ def silences(data: StageData) -> dict[tuple[str, str], Silence]:
 
 def _longest(
     data: StageData, sensor: str, device: str, said: list[tuple[int, str, float, str]]
-) -> Silence:
+) -> SensorOutage:
     window = data.window
-    worst = Silence(0.0, device, "")
+    worst = SensorOutage(0.0, device, "")
     worked = sensor in ASKED_FOR
     since: int | None = None
     why = ""
@@ -107,7 +107,7 @@ def _longest(
             start = max(since, window.start_ns)
             seconds = (at - start) / 1e9
             if seconds > worst.seconds:
-                worst = Silence(seconds, device, why, (start - window.start_ns) / 1e9)
+                worst = SensorOutage(seconds, device, why, (start - window.start_ns) / 1e9)
             since = None
         worked = True
     return worst
@@ -115,15 +115,15 @@ def _longest(
 
 def sensor_down(data: StageData) -> Iterator[Finding]:
     """Sensors that worked and then said that they do not, or that were asked for and never did."""
-    for (sensor, _), silence in sorted(silences(data).items()):
-        what = f"{sensor} of {silence.device}" if silence.device else sensor
-        end_s = silence.start_s + silence.seconds
+    for (sensor, _), outage in sorted(sensor_outages(data).items()):
+        what = f"{sensor} of {outage.device}" if outage.device else sensor
+        end_s = outage.start_s + outage.seconds
         message = (
-            f"sensor {what} ({sensor_words(sensor)}) gave no reading from {silence.start_s:.1f} to "
-            f"{end_s:.1f} s of the window's {data.window.seconds:.1f} s: {silence.reason}; missing there: "
+            f"sensor {what} ({sensor_words(sensor)}) gave no reading from {outage.start_s:.1f} to "
+            f"{end_s:.1f} s of the window's {data.window.seconds:.1f} s: {outage.reason}; missing there: "
             f"{missing_words(sensor)}"
         )
-        yield from over_limit("sensor_down", silence.seconds, message, data.window.stage)
+        yield from over_limit("sensor_down", outage.seconds, message, data.window.stage)
 
 
 def sensor_lies(data: StageData) -> Iterator[Finding]:

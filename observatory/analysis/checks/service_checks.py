@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from observatory.analysis.checks.findings import as_found, over_limit
-from observatory.analysis.checks.sensor_checks import host_of, probes_of, silences, tolerated_s
+from observatory.analysis.checks.sensor_checks import host_of, probes_of, sensor_outages, tolerated_s
 from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
 from observatory.analysis.stage_data import StageData
@@ -259,7 +259,7 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
     )
     sensors = read.select("sensor", "device").unique().sort("sensor", "device").rows()
     tolerated = tolerated_s(data)
-    silent, probes = silences(data), probes_of(samples)
+    silent, probes = sensor_outages(data), probes_of(samples)
     gaps: list[tuple[float, str]] = [] if sensors else [(window.seconds, "every sensor")]
     for sensor, device in sensors:
         host = host_of(device, probes)

@@ -40,7 +40,7 @@ _ABOUT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class LatencyParts:
     """One target at one load: the four figures of one statistic, in seconds."""
 
     style: TargetStyle
@@ -62,44 +62,44 @@ class Wait:
         return self.user.reached_by_failures
 
 
-def waits_chart(name: str, statistic: str, waits: Sequence[Wait]) -> Drawing:
+def breakdown_chart(name: str, statistic: str, parts: Sequence[LatencyParts]) -> Drawing:
     """The drawing of one statistic (its words)."""
     title = f"Service and user side by side, {statistic}"
     about = _ABOUT[statistic]
-    table = _table(waits)
-    if not any(one.user.drawable or one.endless for one in waits):
-        missing = [f"{one.label}: {one.user.note or one.user.text}." for one in waits]
+    table = _table(parts)
+    if not any(one.user.drawable or one.endless for one in parts):
+        missing = [f"{one.label}: {one.user.note or one.user.text}." for one in parts]
         return Drawing(name, title, about, table=table, missing=missing)
-    return Drawing(name, title, about, _spec(waits, title), _key(waits), _notes(waits), table)
+    return Drawing(name, title, about, _spec(parts, title), _key(parts), _notes(parts), table)
 
 
-def _key(waits: Sequence[Wait]) -> list[KeyEntry]:
-    styles = {one.style.target: one for one in waits}
+def _key(parts: Sequence[LatencyParts]) -> list[KeyEntry]:
+    styles = {one.style.target: one for one in parts}
     return [
         KeyEntry(one.style.label, one.style.colour, "square", one.style.emulated, one.verdict)
         for one in styles.values()
     ]
 
 
-def _notes(waits: Sequence[Wait]) -> list[str]:
+def _notes(parts: Sequence[LatencyParts]) -> list[str]:
     notes = []
-    if any(one.endless for one in waits):
+    if any(one.endless for one in parts):
         notes.append(
             "“> timeout”: so many requests failed or were given up that they reach this "
             "percentile; the bar has no end."
         )
-    short = [one.label for one in waits if not one.user.drawable and not one.endless]
+    short = [one.label for one in parts if not one.user.drawable and not one.endless]
     if short:
         notes.append(f"No bar: {'; '.join(short)} (the table says why).")
-    if any(one.style.emulated for one in waits):
+    if any(one.style.emulated for one in parts):
         notes.append("Hollow bars are emulated.")
     return notes
 
 
-def _spec(waits: Sequence[Wait], title: str) -> Spec:
+def _spec(parts: Sequence[LatencyParts], title: str) -> Spec:
     ends = [
         figure.value
-        for one in waits
+        for one in parts
         for figure in (one.service, one.user)
         if figure.drawable and figure.value is not None
     ]
@@ -112,31 +112,31 @@ def _spec(waits: Sequence[Wait], title: str) -> Spec:
         scale=alt.Scale(domain=[0, far], nice=False),
         axis=alt.Axis(format=PLAIN, tickCount=6, grid=True),
     )
-    scale = alt.Scale(domain=[len(waits), 0], nice=False, zero=False)
+    scale = alt.Scale(domain=[len(parts), 0], nice=False, zero=False)
     y = alt.Y("y:Q", scale=scale, axis=None)
     sheet = Sheet()
     layers: list[alt.Chart] = []
-    for place, one in enumerate(waits):
+    for place, one in enumerate(parts):
         layers += _bars(sheet, place, one, factor, far, x, y)
     names = [
         {"x": 0, "y": place + 0.1, "text": f"{one.label}{_end(one)}"}
-        for place, one in enumerate(waits)
+        for place, one in enumerate(parts)
     ]
     layers.append(
         alt.Chart(sheet.put(names))
         .mark_text(align="left", baseline="top", color="var(--ink)")
         .encode(x=x, y=y, text=alt.Text("text:N"))
     )
-    names_of = ", ".join(dict.fromkeys(one.style.label for one in waits))
-    return sheet.finish(layers, f"{title}: {names_of}.", ROW * len(waits))
+    names_of = ", ".join(dict.fromkeys(one.style.label for one in parts))
+    return sheet.finish(layers, f"{title}: {names_of}.", ROW * len(parts))
 
 
-def _end(one: Wait) -> str:
+def _end(one: LatencyParts) -> str:
     return ": > timeout" if one.endless else ""
 
 
 def _bars(
-    sheet: Sheet, place: int, one: Wait, factor: float, far: float, x: alt.X, y: alt.Y
+    sheet: Sheet, place: int, one: LatencyParts, factor: float, far: float, x: alt.X, y: alt.Y
 ) -> list[alt.Chart]:
     """The user's wait, pale, and over it the service's part of it; nothing where neither is known."""
     colour, emulated = one.style.colour, one.style.emulated
@@ -174,7 +174,7 @@ def _seconds(figure: Figure) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _table(waits: Sequence[Wait]) -> Table:
+def _table(parts: Sequence[LatencyParts]) -> Table:
     heads = [("Target", False), ("Load", False), ("The service took", True)]
     heads += [("Throttle wait", True), ("Pacing wait", True), ("The user waited", True)]
     return Table(
@@ -185,6 +185,6 @@ def _table(waits: Sequence[Wait]) -> Table:
                 Cell(one.load.text),
                 *(figure_cell(f) for f in (one.service, one.throttle, one.pace, one.user)),
             ]
-            for one in waits
+            for one in parts
         ],
     )

@@ -24,10 +24,10 @@ from observatory.site.queries.run_queries import Reader
 from observatory.site.sections.energy_tables import ledger_table
 from observatory.site.sections.gaps import gap_curve
 from observatory.site.sections.latency_breakdown import (
+    breakdown_drawings,
     count_table,
     policy_words,
     side_table,
-    wait_drawings,
 )
 from observatory.site.sections.latest import is_sound
 from observatory.site.sections.run_tables import (
@@ -42,7 +42,7 @@ from observatory.site.sections.run_tables import (
     seconds,
     stage_table,
 )
-from observatory.site.sections.sensor_outages import silence_table
+from observatory.site.sections.sensor_outages import outage_table
 from observatory.site.sections.service_terms import quote_table, service_terms
 from observatory.site.target_styles import TargetStyle
 
@@ -68,13 +68,13 @@ class RunPage:
     main_table: Table
     every_table: Table
     distributions: list[Drawing]
-    waits: list[Drawing]
+    latency_breakdown: list[Drawing]
     policy: str | None
     refused: Table
     waited: Table
     timeline: Drawing
     telemetry: list[Drawing]
-    silences: Table
+    sensor_outages: Table
     sensor_doubts: list[str]
     stages: Table
     outcomes: Table
@@ -88,6 +88,16 @@ class RunPage:
     environment: list[tuple[str, str]]
     software: list[tuple[str, str]]
     scenario: str
+
+    @property
+    def silences(self) -> Table:
+        """Return sensor_outages by the name that templates of older workspaces read."""
+        return self.sensor_outages
+
+    @property
+    def waits(self) -> list[Drawing]:
+        """Return latency_breakdown by the name that templates of older workspaces read."""
+        return self.latency_breakdown
 
 
 def run_page(
@@ -113,7 +123,7 @@ def run_page(
         main_table=latency_table(member, _MAIN),
         every_table=figure_table(member, every, EVERY_STATISTIC),
         distributions=_distributions(reader, member, stages, loads),
-        waits=wait_drawings("limits", [member]),
+        latency_breakdown=breakdown_drawings("limits", [member]),
         policy=policy_words(run),
         refused=count_table(reader, member),
         waited=side_table(member),
@@ -121,7 +131,7 @@ def run_page(
             queries.requests_in_time(reader, run_id), bands, span, emulated=emulated
         ),
         telemetry=telemetry_charts(samples, bands, span),
-        silences=silence_table(samples, span),
+        sensor_outages=outage_table(samples, span),
         sensor_doubts=[row["message"] for row in findings if _of_a_sensor(row["code"])],
         stages=stage_table(stages, loads),
         outcomes=outcome_table(queries.outcomes(reader, run_id), loads),

@@ -19,12 +19,12 @@ from observatory.site.queries.run_queries import Reader
 from observatory.site.sections.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
 from observatory.site.sections.latency_breakdown import (
     COUNTS,
+    breakdown_drawings,
     count_cells,
     count_rows,
     held_up,
     latency_cells,
     latency_heads,
-    wait_drawings,
     was_held_up,
 )
 from observatory.site.sections.latest import latest_campaigns
@@ -241,7 +241,7 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
 
 def _limits(anchor: str, members: list[Member]) -> list[Chapter]:
     """What rate limits did; no chapter where nobody was throttled or paced."""
-    drawings = wait_drawings(anchor, members)
+    drawings = breakdown_drawings(anchor, members)
     return [Chapter("What rate limits did", drawings)] if drawings else []
 
 

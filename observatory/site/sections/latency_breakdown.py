@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from observatory.presentation.figures import DASH, Figures, Row, write
 from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
-from observatory.site.charts.latency_breakdown import Wait, waits_chart
+from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.members import Member
 from observatory.site.queries.run_queries import Reader, of_run
 
@@ -53,17 +53,17 @@ def held_up(members: Sequence[Member]) -> list[Member]:
     ]
 
 
-def wait_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
+def breakdown_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
     """Service and user side by side at the median and at p90; empty where nobody was held up."""
     found = held_up(members)
     if not found:
         return []
     return [
-        waits_chart(
+        breakdown_chart(
             f"{anchor}-waits-{statistic}",
             words,
             [
-                Wait(
+                LatencyParts(
                     member.style,
                     member.verdict,
                     load,

@@ -11,7 +11,7 @@ from observatory.site.charts.timeline import Span
 from observatory.telemetry.sensors.table import sensor_words
 
 
-def silence_table(samples: pl.DataFrame, span: Span) -> Table:
+def outage_table(samples: pl.DataFrame, span: Span) -> Table:
     """A row a spell in which a sensor said that it does not work, within the run's time.
 
     samples are those of queries.samples. A spell lasts until the sensor says that it works again.

@@ -10,7 +10,7 @@ import psutil
 
 from observatory.core.sample import Sample
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
-from observatory.telemetry.sensors.process import tree, waits
+from observatory.telemetry.sensors.process import thread_waits, tree
 from observatory.telemetry.sensors.sensor import down, up
 
 UNKNOWN_SERVER = "the process of a target on this host is not known, so its work cannot be separated from other work"
@@ -71,7 +71,9 @@ class OwnCpuSensor:
             waited = self._waited.setdefault(device, {})
             members = {member for pid in pids for member in tree(pid)}
             for member in members:
-                waited.update(((member, thread), seconds) for thread, seconds in waits(member))
+                waited.update(
+                    ((member, thread), seconds) for thread, seconds in thread_waits(member)
+                )
             spent = sum(
                 root.spent_s for process, root in self._roots.items() if process.pid in pids
             )

@@ -127,7 +127,7 @@ class ProcessSensor:
                     memory += process.memory_info().rss
                     threads += process.num_threads()
                 state.spent_s[process] = times.user + times.system
-                for thread, waited in waits(member):
+                for thread, waited in thread_waits(member):
                     state.waited_s[process, thread] = waited
                 alive += 1
             except psutil.Error:
@@ -154,7 +154,7 @@ class ProcessSensor:
         ]
 
 
-def waits(pid: int) -> Iterator[tuple[str, float]]:
+def thread_waits(pid: int) -> Iterator[tuple[str, float]]:
     """Thread -> seconds that it was ready to run and had no core: schedstat's second field, ns."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
