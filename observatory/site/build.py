@@ -17,7 +17,7 @@ from observatory.site.bundle import write_assets
 from observatory.site.pages.page import Document, Results
 from observatory.site.pages.run import moment
 from observatory.site.pages.table import PAGES
-from observatory.site.queries import run_queries as queries
+from observatory.site.queries.reader import open_reader, shown_runs
 from observatory.site.replaced_folder import replaced_folder
 from observatory.site.target_styles import styles_of
 from observatory.site.templating import page_environment
@@ -111,10 +111,8 @@ def _fill(workspace: Workspace, out: Path, *, only_published: bool, show_host: b
     (out / MARKER).write_text("Built by `observatory site build`; replaced as a whole.\n")
     own = None if sources.samefile(shipped("site")) else sources
     writer = _Writer(page_environment(sources), out, own)
-    with queries.open_reader(
-        workspace, only_published=only_published, show_host=show_host
-    ) as reader:
-        runs = _as_on_disk(workspace, queries.runs(reader)) if reader else []
+    with open_reader(workspace, only_published=only_published, show_host=show_host) as reader:
+        runs = _as_on_disk(workspace, shown_runs(reader)) if reader else []
         results = Results(reader, runs, styles_of(runs), out, show_host)
         writer.shared = {
             "navigation": PAGES,

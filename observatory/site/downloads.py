@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from observatory.presentation.figures import write_bytes
-from observatory.site.queries.run_queries import VIEWS, Reader, view, view_names, view_rows
+from observatory.site.queries.reader import VIEWS, Reader
+from observatory.site.queries.run_queries import view, view_names, view_rows
 
 PARQUET_ROWS = 2_000_000
 """A view with more rows is not offered: the site would be a copy of the warehouse."""

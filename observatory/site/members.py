@@ -11,7 +11,8 @@ from observatory.core.run import status_words
 from observatory.presentation.figures import Figure, Figures, Row
 from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
-from observatory.site.queries.run_queries import Reader, figures, stages
+from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_queries import figures, stages
 from observatory.site.target_styles import TargetStyle, group_of
 from observatory.store.folder.seals import in_words
 

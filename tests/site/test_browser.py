@@ -12,7 +12,7 @@ from observatory.analysis.billing import serving
 from observatory.core.demand import PEAK_TO_MEAN, Demand
 from observatory.core.workspace import Workspace
 from observatory.presentation import break_even_text
-from observatory.site.queries.run_queries import open_reader
+from observatory.site.queries.reader import open_reader
 from observatory.site.sections.break_even import VOLUMES, plan_facts
 from tests.site.seeds import EVERYTHING
 

@@ -16,7 +16,7 @@ from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, shipped
 from observatory.site.build import build_site
 from observatory.site.downloads import EXAMPLES
-from observatory.site.queries.run_queries import open_reader
+from observatory.site.queries.reader import open_reader
 from tests.site.reading import words
 from tests.site.seeds import EVERYTHING
 

@@ -20,7 +20,7 @@ from observatory.site.charts.timeline import POINTS, Band, Span, thinned, timeli
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
 from observatory.site.loads import Load, load_of
 from observatory.site.queries import run_queries as queries
-from observatory.site.queries.run_queries import open_reader
+from observatory.site.queries.reader import open_reader, shown_runs
 from observatory.site.sections.gaps import gap_curve
 from observatory.site.target_styles import TargetStyle
 
@@ -217,7 +217,7 @@ def test_requests_without_an_end_stand_on_the_zero_line() -> None:
 def test_the_drawn_gaps_are_those_that_analysis_counts(whole: Workspace) -> None:
     with open_reader(whole) as reader:
         assert reader is not None
-        run_id = next(run["run_id"] for run in queries.runs(reader) if "frontier" in run["run_id"])
+        run_id = next(run["run_id"] for run in shown_runs(reader) if "frontier" in run["run_id"])
         stage: Row = queries.stages(reader, run_id)[0]
         window = Window(0, stage["steady_start_ns"], stage["steady_end_ns"], False, 0.0)
         attempts = queries.counted_attempts(reader, run_id, 0)
@@ -232,7 +232,7 @@ def test_the_drawn_gaps_are_those_that_analysis_counts(whole: Workspace) -> None
 def test_latencies_are_over_the_requests_that_analysis_counts(whole: Workspace) -> None:
     with open_reader(whole) as reader:
         assert reader is not None
-        for run in queries.runs(reader):
+        for run in shown_runs(reader):
             for stage, found in queries.figures(reader, run["run_id"]).items():
                 frame = queries.latencies(reader, run["run_id"], "ttft_s")
                 assert frame.filter(pl.col("stage") == stage).height == found.get("ttft_s", "p50").n

@@ -14,7 +14,7 @@ from observatory.site.charts.drawing import Table
 from observatory.site.loads import Load
 from observatory.site.pages.matrix import matrix_campaigns, matrix_page
 from observatory.site.queries import run_queries as queries
-from observatory.site.queries.run_queries import open_reader
+from observatory.site.queries.reader import open_reader, shown_runs
 from observatory.site.target_styles import styles_of
 from tests.site.reading import words
 from tests.site.seeds import matrix_runs
@@ -107,7 +107,7 @@ def test_the_dots_are_the_runs_behind_the_views_mean(whole: Workspace) -> None:
 def test_the_page_speaks_of_cells_blocks_order_and_changes(whole: Workspace) -> None:
     with open_reader(whole) as reader:
         assert reader is not None
-        runs = queries.runs(reader)
+        runs = shown_runs(reader)
         [own] = matrix_campaigns(runs)
         page = matrix_page(reader, own, styles_of(runs))
     assert page.blocks == 2

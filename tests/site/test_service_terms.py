@@ -7,7 +7,7 @@ import polars as pl
 
 from observatory.core.workspace import Workspace
 from observatory.site.build import build_site
-from observatory.site.queries.run_queries import open_reader, runs
+from observatory.site.queries.reader import open_reader, runs
 from observatory.site.sections.run_tables import price_table
 from observatory.site.sections.service_terms import limit_words, quote_table, service_terms
 from observatory.wires.failures.limits_said import LimitsSaid

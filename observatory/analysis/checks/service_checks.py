@@ -9,7 +9,12 @@ from collections.abc import Iterator
 import polars as pl
 
 from observatory.analysis.checks.findings import as_found, over_limit
-from observatory.analysis.checks.sensor_checks import host_of, probes_of, sensor_outages, tolerated_s
+from observatory.analysis.checks.sensor_checks import (
+    host_of,
+    probes_of,
+    sensor_outages,
+    tolerated_s,
+)
 from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
 from observatory.analysis.stage_data import StageData

@@ -13,7 +13,8 @@ from observatory.site.charts.energy import energy_chart
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.pages.page import Document, Results
-from observatory.site.queries.run_queries import Reader, of_run
+from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_queries import of_run
 from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
 from observatory.site.sections.energy_tables import ledger_table

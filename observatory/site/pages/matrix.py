@@ -14,7 +14,7 @@ from observatory.site.members import (
     page_of,
 )
 from observatory.site.queries import run_queries as queries
-from observatory.site.queries.run_queries import Reader
+from observatory.site.queries.reader import Reader
 from observatory.site.sections.latest import is_sound
 from observatory.site.sections.matrix_cells import (
     MatrixCell,

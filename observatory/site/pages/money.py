@@ -22,7 +22,8 @@ from observatory.site.charts.levels import Series, level_chart
 from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.pages.page import Document, Results
-from observatory.site.queries.run_queries import Reader, bill, of_run
+from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_queries import bill, of_run
 from observatory.site.sections.break_even import Plan, plan_of
 from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from observatory.presentation.figures import Row
-from observatory.site.queries.run_queries import Reader
+from observatory.site.queries.reader import Reader
 from observatory.site.sections.campaign import Section, sections
 from observatory.site.target_styles import TargetStyle
 

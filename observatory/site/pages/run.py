@@ -20,7 +20,7 @@ from observatory.site.loads import Load
 from observatory.site.members import Member, asked, member_of
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.hosts import HOST_KEYS
-from observatory.site.queries.run_queries import Reader
+from observatory.site.queries.reader import Reader
 from observatory.site.sections.energy_tables import ledger_table
 from observatory.site.sections.gaps import gap_curve
 from observatory.site.sections.latency_breakdown import (

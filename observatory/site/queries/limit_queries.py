@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from observatory.site.queries.run_queries import Reader
+from observatory.site.queries.reader import Reader
 
 
 def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:

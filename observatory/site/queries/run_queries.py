@@ -1,136 +1,18 @@
-"""Every question that the site asks the warehouse: rows out, in a fixed order, hosts masked.
-
-Reads only. What a question means for a page is decided elsewhere.
-"""
+"""The queries of pages: rows in a fixed order, hosts masked. Reads only."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from observatory.core.metric import has_trait
-from observatory.core.private_folders import private_folder
-from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figures, Row, figure_of
-from observatory.site.queries.hosts import HostMask, host_named, host_names
-from observatory.store.library_paths import library_path
-from observatory.store.schema.migrations import quote
-
-VIEWS = (
-    "target_comparison",
-    "matrix_comparison",
-    "matrix_figures",
-    "run_summary",
-    "stage_summary",
-    "throttling",
-    "money_per_run",
-    "cost_components",
-    "request_costs",
-    "request_metrics",
+from observatory.site.queries.reader import (
+    OF_CAMPAIGNS,
+    UNSHOWN,
+    VIEWS,
+    Reader,
 )
-OF_CAMPAIGNS = frozenset({"matrix_comparison", "matrix_figures"})
-"""Views whose rows are made of several runs and name none."""
-CHOOSING = "target_comparison"
-"""A view that chooses one of several campaigns: on a published site one of those that it shows."""
-UNSHOWN = frozenset(
-    {"answer", "reasoning", "environment", "endpoint", "target_facts", "scenario_json", "folder"}
-)
-"""Columns that never enter a download: text of answers, and what may name a host."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """An open warehouse; mask hides the host names that no row may carry, scratch is a folder."""
-
-    connection: Any
-    scratch: Path
-    mask: HostMask
-    only_published: bool
-
-    def rows(self, sql: str, **parameters: Any) -> list[Row]:
-        """A query's answer as dicts; $name in it is bound from the keyword arguments."""
-        with self._cursor(sql) as cursor:
-            cursor.execute(sql, self._bound(parameters))
-            names = [column[0] for column in cursor.description]
-            return [self.mask.row(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
-
-    def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
-        """The same as a frame.
-
-        By way of a Parquet file: DuckDB's Arrow stream leaks references into Polars and says so on
-        the terminal, and rows as Python objects would be too many.
-        """
-        path = self.scratch / "answer.parquet"
-        with library_path(path, write=True) as file:
-            with self._cursor(sql) as cursor:
-                options = "(FORMAT parquet, USE_TMP_FILE false)"
-                cursor.execute(f"COPY ({sql}) TO {quote(file)} {options}", parameters or None)
-            frame = pl.read_parquet(file, memory_map=False)
-        return self.mask.frame(frame.with_columns(pl.col(pl.Binary).cast(pl.String)))
-
-    def _cursor(self, sql: str) -> Any:
-        """A cursor; where the query is of CHOOSING, one whose table runs holds the published runs alone."""
-        cursor = self.connection.cursor()
-        if self.only_published and CHOOSING in sql:
-            [(name,)] = cursor.execute("SELECT current_database()").fetchall()
-            main = f'"{name}".main.runs'
-            cursor.execute(f"CREATE TEMP VIEW runs AS SELECT * FROM {main} WHERE publish")
-        return cursor
-
-    def _bound(self, parameters: Row) -> Row | None:
-        return {name: self.mask.asked(value) for name, value in parameters.items()} or None
-
-    @property
-    def shown(self) -> str:
-        """The SQL condition on a table with run_id that keeps the runs this site shows."""
-        return _PUBLISHED if self.only_published else "true"
-
-
-_PUBLISHED = "run_id IN (SELECT run_id FROM runs WHERE publish)"
-
-
-@contextmanager
-def open_reader(
-    workspace: Workspace, *, only_published: bool = False, show_host: bool = False
-) -> Iterator[Reader | None]:
-    """The workspace's warehouse, read-only, for as long as the block runs; None where it is missing.
-
-    EnvironmentFailed where another process holds it for writing.
-    """
-    if not workspace.database.is_file():
-        yield None
-        return
-    from observatory.store.database import connect
-
-    with private_folder("site") as scratch:
-        connection = connect(workspace, read_only=True)
-        try:
-            reader = Reader(connection, scratch, HostMask((), active=False), only_published)
-            if show_host:
-                yield reader
-                return
-            seen = runs(reader)
-            mask = HostMask(
-                host_names(seen),
-                workspace=(workspace.results, workspace.root),
-                aliases=host_named(seen),
-            )
-            yield replace(reader, mask=mask)
-        finally:
-            connection.close()
-
-
-def runs(reader: Reader) -> list[Row]:
-    """Rows of runs, the latest first; not_streamed: their stages whose answers came at once."""
-    return reader.rows(
-        "SELECT *, (SELECT list(g.stage) FROM stages g WHERE g.run_id = runs.run_id"
-        " AND g.streamed IS FALSE) AS not_streamed "
-        f"FROM runs WHERE {reader.shown} ORDER BY created_at DESC, run_id DESC"
-    )
 
 
 def stages(reader: Reader, run_id: str) -> list[Row]:

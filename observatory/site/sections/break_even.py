@@ -165,13 +165,31 @@ def _steps(one: Answer) -> Table:
     return Table(heads, rows)
 
 
+_Line = tuple[str, str, str | None, str | None, str | None]
+"""An assumption: its name, value, note, basis and source."""
+
+
 def _given(one: Answer, replica: Replica) -> Table:
-    """Everything that the answer was reckoned with, each with its basis and source."""
+    """Return every assumption with its basis and source."""
+    heads = [("Assumption", False), ("Value", True), ("Source", False)]
+    return Table(
+        heads,
+        [
+            [Cell(name), Cell(value, under, number=True, basis=basis), Cell(source or DASH)]
+            for name, value, under, basis, source in (
+                *_assumptions(one, replica),
+                *_running_costs(replica),
+            )
+        ],
+    )
+
+
+def _assumptions(one: Answer, replica: Replica) -> list[_Line]:
     own, other, demand = one.self_row, one.api_row, one.demand
     low, high = own["goodput_rps_low"], own["goodput_rps_high"]
     ends = f"95 % interval {human_number(low)} to {human_number(high)}" if low and high else None
     hour = f"{write_usd(replica.usd_per_hour)} an hour"
-    lines = [
+    return [
         (
             "A replica's goodput within the SLO",
             f"{human_number(replica.goodput_rps)} requests/s",
@@ -205,6 +223,11 @@ def _given(one: Answer, replica: Replica) -> Table:
         ),
         ("Capacity is", ASSUMPTIONS[demand.assumption], None, None, demand.source or "default"),
     ]
+
+
+def _running_costs(replica: Replica) -> list[_Line]:
+    """Return operations and electricity, where they are paid apart."""
+    lines: list[_Line] = []
     if replica.operations_usd_per_hour:
         people = f"{write_usd(replica.operations_usd_per_hour)} an hour"
         lines.append(("Operations", people, None, replica.basis, replica.operations_source))
@@ -222,14 +245,7 @@ def _given(one: Answer, replica: Replica) -> Table:
                 replica.tariff_source,
             )
         )
-    heads = [("Assumption", False), ("Value", True), ("Source", False)]
-    return Table(
-        heads,
-        [
-            [Cell(name), Cell(value, under, number=True, basis=basis), Cell(source or DASH)]
-            for name, value, under, basis, source in lines
-        ],
-    )
+    return lines
 
 
 def _tokens(row: serving.Row) -> str | None:

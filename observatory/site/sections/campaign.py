@@ -15,7 +15,7 @@ from observatory.site.charts.scores import score_chart
 from observatory.site.charts.tradeoff import Trade, tradeoff_chart
 from observatory.site.loads import Load
 from observatory.site.members import Member, asked, differing, matrix_path, member_of, order_of
-from observatory.site.queries.run_queries import Reader
+from observatory.site.queries.reader import Reader
 from observatory.site.sections.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
 from observatory.site.sections.latency_breakdown import (
     COUNTS,

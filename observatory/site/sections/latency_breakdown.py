@@ -10,7 +10,8 @@ from observatory.presentation.figures import DASH, Figures, Row, write
 from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
 from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.members import Member
-from observatory.site.queries.run_queries import Reader, of_run
+from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_queries import of_run
 
 PACED_S = 1e-3
 """A shorter mean wait than this is the loop's own, not a limit's."""

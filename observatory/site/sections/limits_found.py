@@ -23,7 +23,8 @@ from observatory.presentation.figures import DASH, Row, write
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.members import not_as_sealed, page_of
 from observatory.site.queries.limit_queries import limit_attempts, limit_costs
-from observatory.site.queries.run_queries import Reader, stages
+from observatory.site.queries.reader import Reader
+from observatory.site.queries.run_queries import stages
 from observatory.store.frames import RunFrames
 
 HEADS = [

@@ -14,8 +14,8 @@ from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH, Row
 from observatory.site.charts.drawing import Cell, Table
+from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import (
-    Reader,
     bill,
     latest_limit_headers,
     said_by_service,
