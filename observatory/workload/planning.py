@@ -6,6 +6,7 @@ Equal scenarios and datasets give equal plans on every machine; nothing is opene
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -76,6 +77,8 @@ def _asks(workload: Workload, seed: int, folder: Path, note: Callable[[str], Non
             ]
         case FileWorkload():
             asks = file_asks(workload, folder, note)
+        case _:
+            assert_never(workload)
     kept = Draws(seed, "items").choice(len(asks), workload.items or len(asks))
     return [asks[place] for place in kept]
 

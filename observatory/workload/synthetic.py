@@ -8,6 +8,7 @@ tokens from 128 on and within 2 tokens below; the chat template comes on top.
 import math
 from pathlib import Path
 from statistics import NormalDist
+from typing import assert_never
 
 import numpy as np
 
@@ -68,6 +69,8 @@ def lengths(distribution: Uniform | Fixed | LogNormal, count: int, draws: Draws)
                 round(min(high, max(1.0, math.exp(location + spread * normal.inv_cdf(draw)))))
                 for draw in np.maximum(draws.uniforms(count), _SMALLEST).tolist()
             ]
+        case _:
+            assert_never(distribution)
 
 
 def text_of(tokens: int, words: list[str], draws: Draws) -> str:

@@ -3,6 +3,8 @@
 A null breaks a line: a sensor that was down, or could not say, is a gap and never a zero.
 """
 
+from typing import assert_never
+
 import polars as pl
 
 from observatory.site.charts.panels import Source
@@ -30,6 +32,8 @@ def readings_of(source: Source, device: str, samples: pl.DataFrame) -> pl.DataFr
             read = joined.select("at_s", share.alias("value")).drop_nulls()
         case "as_read":
             pass
+        case _:
+            assert_never(source.reading)
     down = own.filter((pl.col("metric") == "up") & (pl.col("value") == 0))
     if device:
         every = (pl.col("sensor") == source.sensor) & (pl.col("device") == "")
