@@ -3,9 +3,6 @@
 import dataclasses
 import json
 import os
-import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -83,48 +80,15 @@ def package_checks() -> list["Check"]:
 
 
 def engine_checks() -> list["Check"]:
-    """The engines that the observatory starts itself, and the model of the quickstart."""
+    """Return what each kind of target needs on this machine: engines, and the models of the quickstart."""
 
-    from observatory.models.models import MODELS, Model, model_path
+    from observatory.endpoints.catalogue import on_this_machine
     from observatory.telemetry.machine.checkup import Check
 
-    # In a child: a build for another processor ends the process that imports it.
-    tried = subprocess.run(
-        [sys.executable, "-c", "import xllamacpp"], capture_output=True, text=True, check=False
-    )
-    if tried.returncode == 0:
-        llama = Check("llama.cpp", "ok", "xllamacpp can be imported", needed=True)
-    else:
-        last = (tried.stderr.strip().splitlines() or [f"ended with {tried.returncode}"])[-1]
-        fix = "pip install --force-reinstall xllamacpp"
-        llama = Check("llama.cpp", "missing", last, fix, needed=True)
-    checks = [llama]
-    for name in (name for name, model in MODELS.items() if isinstance(model, Model)):
-        path = model_path(name)
-        if path.is_file():
-            checks.append(Check(f"model {name}", "ok", str(path)))
-        else:
-            fix = f"observatory model pull {name} (the quickstart does it by itself)"
-            checks.append(Check(f"model {name}", "missing", "not in the cache", fix))
-    return [*checks, vllm_check()]
-
-
-def vllm_check() -> "Check":
-    """The vLLM environments that are installed, else a `vllm` on the path."""
-
-    from observatory.engines.installed import installed_engines
-    from observatory.telemetry.machine.checkup import Check
-
-    try:
-        engines = installed_engines("vllm")
-    except ObservatoryError as error:
-        return Check("vllm", "warning", str(error), "observatory engine list")
-    if engines:
-        return Check("vllm", "ok", ", ".join(engine.title() for engine in engines))
-    fix = "observatory engine install vllm (only to serve with vLLM)"
-    if found := shutil.which("vllm"):
-        return Check("vllm", "ok", f"{found} (not an engine of ours: name it as executable)")
-    return Check("vllm", "missing", "no engine is installed", fix)
+    return [
+        Check(one.name, one.state, one.found, one.fix, needed=one.needed)
+        for one in on_this_machine()
+    ]
 
 
 def key_checks(

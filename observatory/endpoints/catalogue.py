@@ -13,9 +13,9 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, ObservatoryError
 from observatory.core.literal_secrets import names_a_secret
-from observatory.core.targets.catalogue import Target
+from observatory.core.targets.catalogue import TARGETS, Target
 from observatory.endpoints.opened import OpenContext, OpenTarget, masked_facts
-from observatory.endpoints.opener import Opener
+from observatory.endpoints.opener import Opener, Prerequisite
 
 __all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened_connection"]
 
@@ -114,3 +114,8 @@ def unbounded_output(target: Target) -> str | None:
     """Return why a target's output limit may not bound what it bills; None where it does."""
     why: str | None = _opener(target).unbounded_output(target)
     return why
+
+
+def on_this_machine() -> list[Prerequisite]:
+    """Return what the kinds of target need on this machine, and whether it is there."""
+    return [one for kind in TARGETS for one in import_module(kind.opened_by).OPENER.prerequisites()]

@@ -5,6 +5,7 @@ The parent's side; xllamacpp is never imported in this process.
 
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
-from observatory.endpoints.opener import Opener
+from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.engines.llamacpp_server import LlamaCppConfig, settings_of
 from observatory.models import models
@@ -200,4 +201,26 @@ def _build(ready: dict[str, Any]) -> str:
     return f"b{ready['build']['build_number']}-{ready['build']['commit']}"
 
 
-OPENER = Opener(open_llamacpp, own_connection, check_llamacpp)
+def prerequisites() -> list[Prerequisite]:
+    """Return whether the binding can be imported, and which catalogued GGUF models are in the cache."""
+    # In a child: a build for another processor ends the process that imports it.
+    tried = subprocess.run(
+        [sys.executable, "-c", "import xllamacpp"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode == 0:
+        found = [Prerequisite("llama.cpp", "ok", "xllamacpp can be imported", needed=True)]
+    else:
+        last = (tried.stderr.strip().splitlines() or [f"ended with {tried.returncode}"])[-1]
+        fix = "pip install --force-reinstall xllamacpp"
+        found = [Prerequisite("llama.cpp", "missing", last, fix, needed=True)]
+    for name in (name for name, model in models.MODELS.items() if isinstance(model, models.Model)):
+        path = models.model_path(name)
+        if path.is_file():
+            found.append(Prerequisite(f"model {name}", "ok", str(path)))
+        else:
+            fix = f"observatory model pull {name} (the quickstart does it by itself)"
+            found.append(Prerequisite(f"model {name}", "missing", "not in the cache", fix))
+    return found
+
+
+OPENER = Opener(open_llamacpp, own_connection, check_llamacpp, prerequisites=prerequisites)

@@ -4,6 +4,7 @@ vLLM lives in an environment of its own and is never imported here. With `url` i
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,11 @@ from observatory.connect.masking import cut_between_words
 from observatory.core.connection import Connection, resolve
 from observatory.core.counted_nouns import count_of
 from observatory.core.distribution import third_party_package
-from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
+from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
-from observatory.endpoints.opener import Opener
+from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.self_description import cache_config, engine_version
 from observatory.endpoints.url import address_of, open_found
@@ -28,6 +29,7 @@ from observatory.endpoints.vllm_adapters import FoundAdapter, check_adapters, fi
 from observatory.endpoints.vllm_model import ServedModel, check_model, facts_of_model, find_model
 from observatory.engines import vllm_log
 from observatory.engines.first_answer import await_answer, await_completion, await_health
+from observatory.engines.installed import installed_engines
 from observatory.engines.vllm_command import (
     CpuShare,
     arguments_of,
@@ -258,4 +260,27 @@ def _connection(target: VllmTarget) -> Connection:
     )
 
 
-OPENER = Opener(open_vllm, _connection, check_vllm, installed_distribution, computes_on_gpus)
+def prerequisites() -> list[Prerequisite]:
+    """Return the vLLM environments that are installed, else a `vllm` on the path."""
+    try:
+        engines = installed_engines("vllm")
+    except ObservatoryError as error:
+        return [Prerequisite("vllm", "warning", str(error), "observatory engine list")]
+    if engines:
+        titles = ", ".join(engine.title() for engine in engines)
+        return [Prerequisite("vllm", "ok", titles)]
+    fix = "observatory engine install vllm (only to serve with vLLM)"
+    if found := shutil.which("vllm"):
+        other = f"{found} (not an engine of ours: name it as executable)"
+        return [Prerequisite("vllm", "ok", other)]
+    return [Prerequisite("vllm", "missing", "no engine is installed", fix)]
+
+
+OPENER = Opener(
+    open_vllm,
+    _connection,
+    check_vllm,
+    distribution=installed_distribution,
+    claims_gpus=computes_on_gpus,
+    prerequisites=prerequisites,
+)

@@ -1,5 +1,6 @@
 """A new engine is its config model, its file and one table line: it is started, measured, priced and shown."""
 
+import json
 from pathlib import Path
 
 import psutil
@@ -56,7 +57,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from observatory.core.processes import die_with_parent
 from observatory.core.targets.echo import EchoTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
-from observatory.endpoints.opener import Opener
+from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.processes.server_child import ReportChannel, ServerChild
 
@@ -95,7 +96,9 @@ def open_echo(target: EchoTarget, context: OpenContext) -> OpenTarget:
     return OpenTarget(connection, facts, child)
 
 
-OPENER = Opener(open_echo, own_connection)
+OPENER = Opener(
+    open_echo, own_connection, prerequisites=lambda: [Prerequisite("echo", "ok", "Echo 1.2")]
+)
 WORDS = ["Is ", "it ", "so ", "?"]
 
 
@@ -211,6 +214,9 @@ def test_it_needs_no_other_place(workspace: Workspace) -> None:
     assert "Echo listens" in (folder / "logs" / "engine-echo-a.log").read_text()
     ours = [one for one in psutil.process_iter(["cmdline"]) if _is_echo(one, workspace)]
     assert ours == []
+
+    seen = json.loads(workspace.run("doctor", "--json", code=(0, 4)))
+    assert [check["found"] for check in seen["checks"] if check["name"] == "echo"] == ["Echo 1.2"]
 
     workspace.run("site", "build")
     (page,) = Path(workspace.root, "site", "dist", "runs").glob("*.html")
