@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import forked
 from tests.slowest import Slowest, add_options
 
 # A busy machine is no fault of the code under test, so no property has a deadline.
@@ -70,6 +71,11 @@ def pytest_configure(config: pytest.Config) -> None:
             folder.rmdir()
 
     config.add_cleanup(remove)
+
+
+def pytest_unconfigure() -> None:
+    """End what forks were made of."""
+    forked.stop()
 
 
 @pytest.hookimpl(tryfirst=True)

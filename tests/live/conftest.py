@@ -5,14 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import forked
 from tests.live.harness import Workspace, open_workspace
-
-
-@pytest.fixture(scope="session", autouse=True)
-def no_server_is_left() -> Iterator[None]:
-    yield
-    forked.stop()
 
 
 @pytest.fixture

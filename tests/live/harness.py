@@ -19,7 +19,7 @@ from observatory.cli.answers import write_json
 from observatory.core import workspace as places
 from observatory.store.queries.query import open_for_query, run_query
 from tests.empty_database import stock
-from tests.live.forked import Command, start
+from tests.forked import COMMANDS, Command, start
 
 MEASURED = (0, 3)
 """A run that was measured to its end: how noisy the machine was decides between the two."""
@@ -83,7 +83,7 @@ class Workspace:
         environment = {**self.environment, **variables}
         child: Child
         if not fresh and not self.copied:
-            child = start(arguments, self.root, environment)
+            child = start(COMMANDS, ["observatory", *arguments], self.root, environment)
         else:
             child = subprocess.Popen(
                 [sys.executable, "-m", "observatory", *arguments],

@@ -3,8 +3,8 @@
 `python -m tests.load.asking CASES` reads a list of Case (JSON) and prints a list of lists of Told.
 """
 
+import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 
 from observatory.core.connection import Connection
 from observatory.core.record import Attempt
+from tests import forked
 
 
 class Case(msgspec.Struct):
@@ -45,16 +46,11 @@ def ask(
     """All cases at once, each with a connection of its own, in a child process."""
     path = folder / "cases.json"
     path.write_bytes(msgspec.json.encode(cases))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.load.asking", str(path)],
-        cwd=Path(__file__).parent.parent.parent,
-        env=environment,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return msgspec.json.decode(done.stdout, type=list[list[Told]])
+    words = ["tests.load.asking", str(path)]
+    child = forked.start(forked.LOAD, words, forked.ROOT, environment or os.environ)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 0, err
+    return msgspec.json.decode(out, type=list[list[Told]])
 
 
 def main() -> None:

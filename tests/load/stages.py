@@ -19,10 +19,12 @@ from observatory.core.plan import NONCE_SENTINEL, PlanItem, StagePlan
 from observatory.core.record import Attempt, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
 from observatory.load.command import locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, Handoff, write_handoff
+from tests import forked
 
 ROOT = Path(observatory.__file__).resolve().parent.parent
 LOADTESTS = ROOT / "loadtests"
 CHILD_LIMIT_S = 60.0
+Child = forked.Command | subprocess.Popen[bytes]
 
 
 def item(text: str, max_tokens: int = 16, **more: Any) -> PlanItem:
@@ -106,17 +108,31 @@ class Carried:
         return [record for record in self.records if record.released is not None]
 
 
-def start(handoff: Handoff, *, loadtests: Path = LOADTESTS, **more: Any) -> subprocess.Popen[bytes]:
-    """Start the Locust child of a hand-off, its log in a file next to the journal."""
+def start(
+    handoff: Handoff,
+    *,
+    loadtests: Path = LOADTESTS,
+    environment: dict[str, str] | None = None,
+    fresh: bool = False,
+    **more: Any,
+) -> Child:
+    """Start the Locust child of a hand-off, its log in a file next to the journal.
+
+    A fork that has its modules loaded, unless `more` is for subprocess.Popen or a fresh one is asked for.
+    """
     journal = Path(handoff.journal)
     journal.mkdir(parents=True, exist_ok=True)
     private = Path(tempfile.mkdtemp(dir=journal.parent, prefix="private-"))
     path = write_handoff(private, handoff)
-    environment = {**os.environ, HANDOFF_VARIABLE: str(path), "PYTHONPATH": str(ROOT)}
+    variables = {**os.environ, HANDOFF_VARIABLE: str(path), "PYTHONPATH": str(ROOT)}
+    variables |= environment or {}
+    command = locust_command(handoff, loadtests)
     with (journal.parent / "locust.log").open("ab") as log:
+        if not fresh and not more:
+            return forked.start(forked.LOAD, command[2:], Path.cwd(), variables, log)
         return subprocess.Popen(
-            locust_command(handoff, loadtests),
-            env={**environment, **more.pop("environment", {})},
+            command,
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -144,7 +160,7 @@ def read(handoff: Handoff, code: int) -> Carried:
     )
 
 
-def until(condition: Callable[[], Any], child: "subprocess.Popen[bytes] | None" = None) -> None:
+def until(condition: Callable[[], Any], child: Child | None = None) -> None:
     """Wait for a condition; fails where the child has ended, or after CHILD_LIMIT_S seconds."""
     limit = time.monotonic() + CHILD_LIMIT_S
     while not condition():
@@ -155,7 +171,7 @@ def until(condition: Callable[[], Any], child: "subprocess.Popen[bytes] | None" 
 
 def carry(
     handoff: Handoff,
-    during: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    during: Callable[[Child], None] | None = None,
     **more: Any,
 ) -> Carried:
     """Carry it to its end; `during` may look at the child or hurt it meanwhile."""

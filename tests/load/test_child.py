@@ -52,5 +52,5 @@ def test_a_file_that_is_no_settings_of_locust_stops_no_run(tmp_path: Path) -> No
     stage = {**CLOSED, "steady_s": 0.5}
     with serve({"ok": lambda sock, seen: sock.sendall(answer("yes"))}) as server:
         handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, cache="cold")
-        carried = carry(handoff, environment={"HOME": str(tmp_path)})
+        carried = carry(handoff, environment={"HOME": str(tmp_path)}, fresh=True)
     assert (carried.code, carried.ends[0].reason) == (0, "complete"), carried.log

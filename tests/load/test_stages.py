@@ -29,7 +29,7 @@ from tests.load.servers import (
     token,
     usage,
 )
-from tests.load.stages import Carried, carry, cold_item, item, make_handoff, read, until
+from tests.load.stages import Carried, Child, carry, cold_item, item, make_handoff, read, until
 
 CLOSED: dict[str, Any] = {"kind": "closed", "concurrency": 4, "drain_s": 5.0}
 ITEMS = [cold_item(f"item {number}") for number in range(5)]
@@ -172,7 +172,7 @@ def test_a_stopped_run_records_what_was_in_flight(tmp_path: Path, number: int) -
     with serve({"ok": endless}) as server:
         handoff = make_handoff(tmp_path, server.port, ITEMS, stage=stage, cache="cold")
 
-        def stop(child: subprocess.Popen[bytes]) -> None:
+        def stop(child: Child) -> None:
             until(lambda: len(server.seen) >= 3, child)
             child.send_signal(number)
 
@@ -351,7 +351,7 @@ def test_the_key_is_in_the_request_and_nowhere_else(tmp_path: Path) -> None:
         said = {"error": {"message": f"bad key {canary}, you sent Bearer {canary}"}}
         sock.sendall(HEAD + token(canary) + chunk(said) + LAST)
 
-    def look(child: subprocess.Popen[bytes]) -> None:
+    def look(child: Child) -> None:
         until(lambda: server.seen, child)
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and entry.name != str(os.getpid()):
@@ -387,7 +387,7 @@ def test_locust_ends_with_its_runner(tmp_path: Path) -> None:
             "from observatory.load.handoff import Handoff\n"
             "from tests.load.stages import start\n"
             "handoff = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Handoff)\n"
-            "print(start(handoff).pid, flush=True)\n"
+            "print(start(handoff, fresh=True).pid, flush=True)\n"
             "time.sleep(60)\n"
         )
         path = tmp_path / "handoff.json"

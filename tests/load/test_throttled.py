@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from observatory.core.record import RequestRecord
 from observatory.load.command import EXIT_INTERRUPTED
 from observatory.load.handoff import Caps
 from tests.load.servers import DONE, HEAD, LAST, Behaviour, Close, Seen, answer, chunk, reset, serve
-from tests.load.stages import Carried, carry, cold_item, item, make_handoff, until
+from tests.load.stages import Carried, Child, carry, cold_item, item, make_handoff, until
 from tests.load.test_stages import adds_up
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -232,10 +231,8 @@ def test_waiting_requests_are_in_flight_and_others_wait_for_their_place(tmp_path
     assert outcomes == {("throttled", "drain_limit"): 4, ("not_issued", "drain_limit"): 6}
 
 
-def stopped(
-    number: Callable[[subprocess.Popen[bytes]], None], handoff: Any, server: Any
-) -> Carried:
-    def stop(child: subprocess.Popen[bytes]) -> None:
+def stopped(number: Callable[[Child], None], handoff: Any, server: Any) -> Carried:
+    def stop(child: Child) -> None:
         until(lambda: len(server.seen) >= 3, child)
         time.sleep(0.3)
         number(child)
@@ -264,7 +261,7 @@ def test_what_a_killed_worker_had_recorded_is_whole(tmp_path: Path) -> None:
         items = [cold_item("[fine]"), cold_item("a")]
         handoff = make_handoff(tmp_path, server.port, items, stage=stage, connection=OBEY)
 
-        def kill(child: subprocess.Popen[bytes]) -> None:
+        def kill(child: Child) -> None:
             until(lambda: any("[fine]" not in seen.text for seen in server.seen), child)
             time.sleep(0.3)
             child.kill()

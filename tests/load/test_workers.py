@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from observatory.core.stage_counts import issued_by_worker
 from observatory.load.command import EXIT_INTERRUPTED, EXIT_WORKERS_LOST
 from observatory.load.handoff import Caps
 from tests.load.servers import DONE, HEAD, LAST, STOP, Seen, chunk, serve, token, usage
-from tests.load.stages import carry, cold_item, make_handoff, until
+from tests.load.stages import Child, carry, cold_item, make_handoff, until
 
 ITEMS = [cold_item(f"item {number}") for number in range(5)]
 OPEN: dict[str, Any] = {"kind": "constant", "rate_per_s": 40.0, "drain_s": 5.0}
@@ -71,7 +70,7 @@ def test_a_killed_workers_slice_is_lost_and_never_run_by_the_other(tmp_path: Pat
     stage = {**OPEN, "steady_s": 2.5, "offsets_ns": offsets(100)}
     killed: list[int] = []
 
-    def kill_one(child: subprocess.Popen[bytes]) -> None:
+    def kill_one(child: Child) -> None:
         until(lambda: len(server.seen) >= 10, child)
         victim = psutil.Process(child.pid).children()[0]
         killed.append(victim.pid)
@@ -94,7 +93,7 @@ def test_a_killed_workers_slice_is_lost_and_never_run_by_the_other(tmp_path: Pat
 def test_both_write_their_last_records_when_the_master_is_stopped(tmp_path: Path) -> None:
     stage = {**OPEN, "steady_s": 30.0, "offsets_ns": offsets(1200)}
 
-    def stop(child: subprocess.Popen[bytes]) -> None:
+    def stop(child: Child) -> None:
         until(lambda: len(server.seen) >= 10, child)
         child.send_signal(signal.SIGTERM)
 
@@ -116,7 +115,7 @@ def test_workers_die_with_their_master(tmp_path: Path) -> None:
         time.sleep(0.02)
         sock.sendall(HEAD + token("a") + STOP + usage(1, 1) + chunk(DONE) + LAST)
 
-    def kill(child: subprocess.Popen[bytes]) -> None:
+    def kill(child: Child) -> None:
         until(lambda: len(server.seen) >= 10, child)
         workers.extend(psutil.Process(child.pid).children())
         child.kill()
@@ -136,7 +135,7 @@ def test_a_worker_that_dies_while_it_starts_ends_the_stage_at_once(tmp_path: Pat
     """Locust alone would wait for it, or offer half of the load."""
     stage = {**OPEN, "steady_s": 60.0, "offsets_ns": offsets(2400)}
 
-    def kill_one(child: subprocess.Popen[bytes]) -> None:
+    def kill_one(child: Child) -> None:
         until(lambda: psutil.Process(child.pid).children(), child)
         psutil.Process(child.pid).children()[0].kill()
 
@@ -152,7 +151,7 @@ def test_what_a_killed_worker_had_open_is_counted_to_the_last_request(tmp_path: 
     """Its last heartbeat was up to a second before; here there was none."""
     stage = {"kind": "closed", "concurrency": 4, "steady_s": 60.0}
 
-    def kill(child: subprocess.Popen[bytes]) -> None:
+    def kill(child: Child) -> None:
         until(lambda: len(server.seen) >= 20, child)
         child.kill()
 

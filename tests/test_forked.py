@@ -3,14 +3,22 @@
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests import slowest
-from tests.live.harness import Workspace, wait_until
+from tests.live.harness import Workspace, open_workspace, wait_until
 
 pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with open_workspace(tmp_path) as space:
+        yield space
 
 
 @pytest.mark.parametrize("words", [["--version"], ["run", "--help"], ["runs", "show", "nothing"]])

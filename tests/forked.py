@@ -1,18 +1,19 @@
-"""Commands without the start of an interpreter: one process imports everything, then forks once per command.
+"""`python -m MODULE` without the start of an interpreter: a process imports everything, then forks for each.
 
-To import what a run needs takes more processor time than all else of a short run. The fork is the command:
-its own process with its own session, folder, environment and streams, with `main` as its next call.
-Tests of the start itself, and of signals while modules load, start the interpreter instead.
+To import what a run needs takes more processor time than all else of a short run, and so it is with Locust
+and a stage. A fork is the command: its own process with its own session, folder, environment and streams,
+whose next step is to run the module. Tests of the start itself, of memory, and of signals while modules load
+start an interpreter instead.
 """
 
 import contextlib
-import functools
 import gc
 import importlib
 import io
 import json
 import os
 import pkgutil
+import runpy
 import select
 import signal
 import socket
@@ -21,35 +22,50 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from tests import slowest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS, LOAD = "commands", "load"
+"""The two kinds of servers: Locust patches the process that imports it."""
 ROOMS = ("cli", "runner", "analysis", "store", "site", "workload")
-"""What is imported before the forks."""
+"""What is imported for commands."""
 LONGEST = 1 << 20
 """Bytes of one command with its environment."""
+_select, _set_handler, _close = select.select, signal.signal, os.close
+"""As they are before gevent patches them."""
 
 
 class Command:
-    """A command as subprocess.Popen has it, with text streams; its parent is the server of forks."""
+    """A process as subprocess.Popen has it, with text streams; its parent is the server of forks."""
 
     def __init__(
-        self, arguments: Sequence[str], cwd: Path, env: Mapping[str, str], server: "Server"
+        self,
+        server: "Server",
+        words: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        log: IO[bytes] | None = None,
     ) -> None:
-        """Start it. RuntimeError where the server of forks is gone."""
-        self.args = ["observatory", *arguments]
+        """Start a module with its arguments; with a log both streams go there. RuntimeError: no server."""
+        self.args = ["python", "-m", *words]
         self.returncode: int | None = None
-        out, out_end = os.pipe()
-        err, err_end = os.pipe()
+        self.stdout: io.TextIOWrapper | None = None
+        self.stderr: io.TextIOWrapper | None = None
         self._status, status_end = os.pipe()
-        self.stdout, self.stderr = (os.fdopen(end, encoding="utf-8") for end in (out, err))
-        ends = [out_end, err_end, status_end]
+        ends = [status_end]
+        if log is None:
+            (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+            self.stdout, self.stderr = (os.fdopen(end, encoding="utf-8") for end in (out, err))
+            ends += [out_end, err_end]
+        else:
+            ends += [os.dup(log.fileno()), os.dup(log.fileno())]
         try:
-            server.send({"arguments": list(arguments), "cwd": str(cwd), "env": dict(env)}, ends)
+            server.send({"words": list(words), "cwd": str(cwd), "env": dict(env)}, ends)
         finally:
             for end in ends:
                 os.close(end)
@@ -95,6 +111,7 @@ class Command:
         readers = [
             threading.Thread(target=read, args=pair, daemon=True)
             for pair in enumerate((self.stdout, self.stderr))
+            if pair[1] is not None
         ]
         end = None if timeout is None else time.monotonic() + timeout
         for reader in readers:
@@ -135,14 +152,14 @@ class Command:
 class Server:
     """The process that forks."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         """Start it; it ends when this process does."""
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for side in (self._channel, theirs):
             side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.live.forked", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.forked", kind, str(theirs.fileno())],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -150,7 +167,7 @@ class Server:
             )
 
     def send(self, command: Mapping[str, object], descriptors: Sequence[int]) -> None:
-        """Have a command forked, with these as its stdout, stderr and status pipe."""
+        """Have a command forked, with these as its status pipe, stdout and stderr."""
         socket.send_fds(self._channel, [json.dumps(command).encode()], descriptors)
 
     def stop(self) -> None:
@@ -159,31 +176,42 @@ class Server:
         self._process.wait()
 
 
-@functools.cache
-def server() -> Server:
-    """The one server of this process."""
-    return Server()
+_servers: dict[str, Server] = {}
+
+
+def start(
+    kind: str, words: Sequence[str], cwd: Path, env: Mapping[str, str], log: IO[bytes] | None = None
+) -> Command:
+    """Start `python -m WORDS` as a fork of the server of that kind."""
+    if kind not in _servers:
+        _servers[kind] = Server(kind)
+    return Command(_servers[kind], words, cwd, env, log)
 
 
 def stop() -> None:
-    """End the server, where one was started."""
-    if server.cache_info().currsize:
-        server().stop()
-        server.cache_clear()
-        slowest.ELSEWHERE.clear()  # they are children's seconds now
+    """End the servers; what they used is its children's time now."""
+    while _servers:
+        _servers.popitem()[1].stop()
+        slowest.ELSEWHERE.clear()
 
 
-def start(arguments: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Command:
-    """Start `observatory ARGUMENTS`."""
-    return Command(arguments, cwd, env, server())
-
-
-def import_all() -> None:
-    """Import what commands import."""
-    for room in ROOMS:
-        package = importlib.import_module(f"observatory.{room}")
-        for module in pkgutil.walk_packages(package.__path__, f"observatory.{room}."):
-            importlib.import_module(module.name)
+def import_all(kind: str) -> Callable[[], int]:
+    """Import what the forks need, and return what forks."""
+    if kind == COMMANDS:
+        for room in ROOMS:
+            package = importlib.import_module(f"observatory.{room}")
+            for module in pkgutil.walk_packages(package.__path__, f"observatory.{room}."):
+                importlib.import_module(module.name)
+        return os.fork
+    gevent = importlib.import_module("gevent.os")
+    for name in (
+        "locust.main",
+        "openai",
+        "observatory.load.session",
+    ):  # users binds itself to its runner
+        importlib.import_module(name)
+    fork: Callable[[], int] = gevent.fork_gevent
+    return fork
 
 
 def _reap(running: dict[int, int]) -> None:
@@ -199,16 +227,16 @@ def _reap(running: dict[int, int]) -> None:
         code = os.waitstatus_to_exitcode(status)
         with contextlib.suppress(BrokenPipeError):
             os.write(end, f"{code} {used.ru_utime + used.ru_stime}\n".encode())
-        os.close(end)
+        _close(end)
 
 
-def _become(command: bytes, ends: Sequence[int]) -> None:
-    """Make of this fork what the command's own process would be; then report its id."""
+def _become(command: bytes, ends: Sequence[int]) -> list[str]:
+    """Make of this fork what the command's own process would be, report its id, return its words."""
     given = json.loads(command)
     os.setsid()
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    out, err, status = ends
+    _set_handler(signal.SIGCHLD, signal.SIG_DFL)
+    status, out, err = ends
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.chdir(given["cwd"])
@@ -216,46 +244,53 @@ def _become(command: bytes, ends: Sequence[int]) -> None:
     os.environ.update(given["env"])
     tempfile.tempdir = None
     time.tzset()
-    sys.argv = [str(ROOT / "observatory" / "__main__.py"), *given["arguments"]]
     sys.path[0] = given["cwd"]
-    sys.modules["__main__"].__package__ = "observatory"  # its name in a help page
     os.write(status, f"{os.getpid()}\n".encode())
     for end in ends:
-        os.close(end)
+        _close(end)
+    words: list[str] = given["words"]
+    return words
 
 
-def _serve(channel: socket.socket) -> bool:
-    """Fork until the other side is closed. True in a fork, which is the command from then on."""
+def _serve(channel: socket.socket, fork: Callable[[], int]) -> list[str]:
+    """Fork until the other side is closed. In a fork: return the words of the command that it is from then on."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
-    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    _set_handler(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     running: dict[int, int] = {}
     while True:
-        ready = select.select([channel, woken], [], [])[0]
+        ready = _select([channel, woken], [], [])[0]
         if woken in ready:
             os.read(woken, 4096)
             _reap(running)
         if channel in ready:
             command, ends, _, _ = socket.recv_fds(channel, LONGEST, 3)
             if not command:
-                return False
-            pid = os.fork()
+                return []
+            pid = fork()
             if pid == 0:
                 for inherited in (woken, wake, *running.values()):
-                    os.close(inherited)
+                    _close(inherited)
                 channel.close()
-                _become(command, ends)
-                return True
-            running[pid] = ends[2]
-            for end in ends[:2]:
-                os.close(end)
+                return _become(command, ends)
+            running[pid] = ends[0]
+            for end in ends[1:]:
+                _close(end)
+
+
+def _main() -> None:
+    kind, descriptor = sys.argv[1:]
+    channel = socket.socket(fileno=int(descriptor))
+    fork = import_all(kind)
+    gc.freeze()
+    words = _serve(channel, fork)
+    if not words:
+        os._exit(0)  # what was frozen would be reported as leaked
+    gc.unfreeze()
+    sys.argv = ["", *words[1:]]
+    runpy._run_module_as_main(words[0])  # what -m does
 
 
 if __name__ == "__main__":
-    import_all()
-    gc.freeze()
-    if _serve(socket.socket(fileno=int(sys.argv[1]))):
-        gc.unfreeze()
-        importlib.import_module("observatory.cli.main").main()
-    os._exit(0)  # what was frozen would be reported as leaked
+    _main()
