@@ -65,8 +65,7 @@ def _add_missing_table(connection: duckdb.DuckDBPyConnection, table: Table) -> N
 
 def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
     """Engine, model and matrix columns of runs; ranges and PUE of energy. Null in older runs."""
-    for table in (RUNS, ENERGY):
-        _add_missing_columns(connection, table)
+    _add_missing_columns(connection, (RUNS, ENERGY))
 
 
 def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
@@ -74,26 +73,23 @@ def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
 
     Of runs what the first databases of version 3 did not have yet: cell and turn.
     """
-    for table in (RUNS, ENERGY, STAGE_METRICS):
-        _add_missing_columns(connection, table)
-    for table in TABLES:
-        _say_anew(connection, table)
+    _add_missing_columns(connection, (RUNS, ENERGY, STAGE_METRICS))
+    _say_anew(connection)
 
 
 def _add_apis_and_money(connection: duckdb.DuckDBPyConnection) -> None:
     """Provider, wire, transport and quote of runs, null in older ones; the book of prices."""
     _add_missing_table(connection, PRICE_BOOK)
-    _add_missing_columns(connection, RUNS)
-    for table in TABLES:
-        _say_anew(connection, table)
+    _add_missing_columns(connection, (RUNS,))
+    _say_anew(connection)
 
 
 def _mend(connection: duckdb.DuckDBPyConnection) -> None:
     """Every table and column that the version before did not have. Null in older runs."""
     for table in TABLES:
         _add_missing_table(connection, table)
-        _add_missing_columns(connection, table)
-        _say_anew(connection, table)
+    _add_missing_columns(connection, TABLES)
+    _say_anew(connection)
 
 
 def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
@@ -109,29 +105,33 @@ def _type_price_details(connection: duckdb.DuckDBPyConnection) -> None:
     fill_price_book(connection)
 
 
-def _add_missing_columns(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    present = _columns_of(connection, table)
-    for column in table.columns:
-        if column.name not in present:
-            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}")
-            _comment_on(connection, table, column)
+def _add_missing_columns(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    present = _comments(connection)
+    for table in tables:
+        for column in table.columns:
+            if (table.name, column.name) not in present:
+                connection.execute(
+                    f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
+                )
+                _comment_on(connection, table, column)
 
 
-def _say_anew(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """The comments on a table's columns as they are now: what a column holds may have grown."""
-    present = _columns_of(connection, table)
-    for column in table.columns:
-        if column.name in present:
-            _comment_on(connection, table, column)
+def _say_anew(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the comments on the columns up to date: what a column holds may have grown."""
+    present = _comments(connection)
+    for table in TABLES:
+        for column in table.columns:
+            if present.get((table.name, column.name), column.comment) != column.comment:
+                _comment_on(connection, table, column)
 
 
-def _columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> set[str]:
-    return {
-        name
-        for (name,) in connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [table.name]
-        ).fetchall()
-    }
+def _comments(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str | None]:
+    """Return the comment of every column of every table that is there, by table and column."""
+    rows = connection.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND NOT internal"
+    ).fetchall()
+    return {(table, column): comment for table, column, comment in rows}
 
 
 MIGRATIONS: tuple[Migration, ...] = (
