@@ -25,5 +25,5 @@ LIST_S = 30.0
 
 
 def mib(size: int) -> str:
-    """Return a bound in words."""
+    """Return a bound as text."""
     return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"

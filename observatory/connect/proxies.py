@@ -24,7 +24,7 @@ _FIX = "use a proxy with http:// before it, or name the target's host in NO_PROX
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """An HTTP proxy spoken to in the clear. Its credentials are for the socket only."""
+    """An HTTP proxy reached without TLS. Its credentials are for the socket only."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ def proxy_of(connection: Connection, environment: Mapping[str, str] | None = Non
     (REQUEST_METHOD is set), because there a client's header named Proxy sets it (CVE-2016-5385).
     Loopback is never proxied, nor is what no_proxy names.
 
-    Raise BadInput for a proxy that is no HTTP proxy (SOCKS, or spoken to over TLS), or whose URL is none.
+    Raise BadInput for a proxy that is no HTTP proxy (SOCKS, or reached over TLS), or with an invalid URL.
     """
     values = os.environ if environment is None else environment
     if is_loopback(connection.host) or _exempt(connection, _value(values, "no_proxy")):

@@ -1,4 +1,4 @@
-"""What of a connection must never be stored or shown, wherever a server repeats it.
+"""The secrets of a connection, which must never be stored or shown, also where a server repeats them.
 
 Read in the process that sends; what is answered leaves it only inside a masker.
 """

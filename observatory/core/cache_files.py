@@ -49,7 +49,7 @@ def need_space(folder: Path, needed_bytes: int, name: str) -> None:
 
 @contextlib.contextmanager
 def alone(path: Path, name: str, say: Callable[[str], None]) -> Iterator[int]:
-    """Hold the lock file; gives its descriptor, for children that must hold it too.
+    """Hold the lock file; yield its descriptor, for children that must hold it too.
 
     The kernel frees it when the last process that has it ends, however that happens.
     """

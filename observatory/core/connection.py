@@ -31,7 +31,7 @@ class KeySource(msgspec.Struct, frozen=True):
 
 
 class Throttle(msgspec.Struct, frozen=True):
-    """What is done about 429 and its kin (core.throttling.Throttling, in the form workers read)."""
+    """The retry policy for 429 and similar refusals (core.throttling.Throttling, in the form workers read)."""
 
     policy: Literal["record", "obey", "pace"] = "record"
     max_attempts: int = 8

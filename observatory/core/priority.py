@@ -1,4 +1,4 @@
-"""Which process goes first where several want a core."""
+"""The priority of processes that compete for a core."""
 
 import os
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a child process of ours does so that it never outlives its parent."""
+"""Keep a child process from outliving its parent."""
 
 import ctypes
 import os

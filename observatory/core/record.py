@@ -76,7 +76,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     event_ns are their arrival instants, event_tokens and event_characters what each carried
     (event_tokens is empty where the split is unknown). shared_stamps counts events whose stamp is
     another segment's because this client was late; event_shared marks them. odd_events counts what the
-    stream held that its API does not know and that was passed over; odd_event is the first of them.
+    stream held that its API does not define and that was passed over; odd_event is the first of them.
     """
 
     number: int

@@ -48,7 +48,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 class AppliedThreshold(msgspec.Struct, frozen=True):
     """A row of the table that a run was judged by: a value above degraded or invalid is that grave;
-    as_found: the code has no number and is as grave as this wherever it is found."""
+    as_found: the code has no number and always this severity."""
 
     code: str
     unit: str
@@ -66,7 +66,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class StageTimes(msgspec.Struct, frozen=True):
-    """When a stage really ran, instants from the run's anchor; None where it never came to that.
+    """When a stage really ran, instants from the run's anchor; None where it did not run.
 
     counted: issued is exact also for workers that died (core.stage_counts); before there was such a
     count, a dead worker's part was what its last heartbeat gave.
@@ -240,7 +240,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     block: int | None = None
     """A matrix: which repetition of all its cells this run belongs to, from 0."""
     cell: int | None = None
-    """A matrix: the place of this run's cell in the scenario, from 0; the others are held against 0."""
+    """A matrix: the place of this run's cell in the scenario, from 0; the others are compared with 0."""
     turn: int | None = None
     """A matrix: this run's place in the order that was drawn, from 0."""
     quote: dict[str, Any] | None = None
@@ -248,7 +248,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     spent: dict[str, Any] | None = None
     """What it counted against its caps (runner.spending.Spent); unstated costs at their worst case."""
     earlier: EarlierRun | None = None
-    """The run that this one's model and fingerprints are held against."""
+    """The run with which this one's model and fingerprints are compared."""
     other_address_in: str | None = None
     """The latest earlier run of this target's name that was at another address."""
     confounded: list[str] = []

@@ -10,7 +10,7 @@ from observatory.emulator.load import load_factor
 _NORMAL = NormalDist()
 _Z95 = _NORMAL.inv_cdf(0.95)
 _LONGEST = 200_000
-"""Tokens above which a length's probability is not looked at any more."""
+"""Tokens above which a length's probability is neglected."""
 
 
 def capacity_rps(

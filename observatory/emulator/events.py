@@ -221,7 +221,7 @@ class AnswerBytes:
         return self._lines(event)
 
     def _named(self, kind: str, event: dict[str, Any]) -> bytes:
-        """Return an event that bears its type as its name, and the padding that every event has."""
+        """Return an event with its type as its name, and the padding that every event has."""
         padding = {"padding": self._head["padding"]} if "padding" in self._head else {}
         lines = b"event: " + kind.encode() + self._eol + self._lines({**event, **padding})
         return _chunk(lines)

@@ -1,5 +1,5 @@
 """What an emulated server's load does to an answer: slots, speed that falls with the running batch,
-drift. It knows nothing of bytes, and reads no clock but the one it is given.
+drift. It handles no bytes, and reads only the clock that it is given.
 """
 
 from collections import deque

@@ -59,7 +59,7 @@ def messages_limit(
 class MessagesBytes(AnswerBytes):
     """One message. Text and thinking are content blocks, each opened before its first piece.
 
-    Of the profile's shape it knows what is of every wire; role and usage are where this API has them,
+    Of the profile's shape it uses the fields of every wire; role and usage are where this API has them,
     and `usage: never` leaves the counts out.
     """
 

@@ -1,4 +1,4 @@
-"""The answer that the replay server gives to everybody, rendered once: bytes by the write. Pure.
+"""The replay server's answer to every request, rendered once: bytes by the write. Pure.
 
 It is a whole Chat Completions stream in chunked HTTP, one token an event. It imitates no service.
 """

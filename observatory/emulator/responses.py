@@ -18,7 +18,7 @@ _FAILED = {"code": "server_error", "message": "The server had an error (emulated
 class ResponsesBytes(AnswerBytes):
     """One response. Reasoning, text and a tool call are output items, each added before its first piece.
 
-    Of the profile's shape it knows what is of every wire; role and usage are where this API has them,
+    Of the profile's shape it uses the fields of every wire; role and usage are where this API has them,
     and `usage: never` leaves the counts out.
     """
 

@@ -1,7 +1,7 @@
-"""An emulated answer as a script: what is written, how long after what came before, how it ends.
+"""An emulated answer as a script: the writes, the gap before each, and how it ends.
 
 Pure. Gaps are as drawn; the player stretches them by load and drift. A fault is a change of the
-script, so that a stream has its partial content before it strikes.
+script, so that a stream has its partial content before the fault.
 """
 
 import random

@@ -55,7 +55,7 @@ class Hearing:
         exchange.sent = now()
 
     def sending(self, size: int) -> None:
-        """So many bytes are about to be sent."""
+        """Called before so many bytes are sent."""
         self._exchange.bytes_sent = size
 
     def trace(self, name: str, info: dict[str, Any]) -> None:

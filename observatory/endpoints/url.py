@@ -57,7 +57,7 @@ def open_found(target: Target, model: str | None, connection: Connection) -> Ope
 
 
 def url_connection(target: UrlTarget) -> Connection:
-    """Return how it is spoken to; the model is "" where the target names none."""
+    """Return its connection; the model is "" where the target names none."""
     scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
     return connect(
         target,

@@ -1,6 +1,6 @@
-"""Which model a vLLM target serves, where it lies, and what is known of it.
+"""Find the model of a vLLM target, its path, and its facts.
 
-A folder of ours is read before the start; a hub id's snapshot only after it, when vLLM has fetched it.
+A local folder is read before the start; a hub id's snapshot only after it, when vLLM has fetched it.
 """
 
 from collections.abc import Callable

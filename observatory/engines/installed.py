@@ -1,6 +1,6 @@
 """The engines that are installed here, and which of them a requirement means.
 
-Only reads: `install.py` makes environments, and this knows nothing of how.
+Read only: `install.py` makes environments.
 """
 
 import shlex
@@ -64,7 +64,7 @@ class InstalledEngine:
 
     @property
     def third_party(self) -> bool:
-        """Return whether somebody else than the engine's project built it."""
+        """Return whether a third party built it."""
         return self.record.third_party
 
     @property

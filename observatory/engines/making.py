@@ -1,4 +1,4 @@
-"""How a folder of the cache comes to be: one process at a time, whole or not at all.
+"""Make a folder of the cache: one process at a time, whole or not at all.
 
 A folder is made in place, because an environment's commands hold its path; its stamp is written last,
 and a folder without the stamp is made from nothing.

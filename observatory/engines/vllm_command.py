@@ -1,6 +1,6 @@
 """What vLLM is started with: its arguments and its environment, from a target's fields.
 
-Pure: it looks at no file and no process. Secrets are in the environment that it answers and nowhere else.
+Pure: it reads no file and no process. Secrets are in the returned environment and nowhere else.
 """
 
 import json

@@ -1,6 +1,6 @@
 """YAML as scenario files may use it, with the line of every key: a strict part of YAML 1.2.
 
-It knows nothing of scenarios. Duplicate keys, merge keys, tags and keys that are not text are
+It is independent of scenarios. Duplicate keys, merge keys, tags and keys that are not text are
 errors; only true and false are booleans, and 1:30 or 2026-01-01 are text.
 """
 

@@ -1,4 +1,4 @@
-"""LoRA adapters of random weights in PEFT's format: they cost what a real one costs and know nothing.
+"""LoRA adapters of random weights in PEFT's format: they cost what a real one costs and have learnt nothing.
 
 Drawn by Python's own generator and written byte by byte, so that a seed is the same file everywhere.
 Format: huggingface/safetensors, "Format" (a length, a JSON header, the tensors' bytes).

@@ -38,7 +38,7 @@ class MadeModel:
     """A model that is made here: converted from `source` in an engine's environment, or drawn by seed.
 
     size_bytes, sha256: of the weights' file, the same on every machine. kind: the tensor type of a
-    GGUF. note: what a reader has to know of it, wherever it is shown.
+    GGUF. note: the caveat that is always shown with it.
     """
 
     title: str

@@ -48,7 +48,7 @@ def is_here(name: str) -> bool:
 
 
 def catalogued(path: Path) -> Model | MadeModel | None:
-    """Return the model of the catalogue that lies at a path, however it was named; None for any other."""
+    """Return the model of the catalogue at a path, under any of its names; None for any other."""
     resolved = path.resolve()
     for name, model in MODELS.items():
         if model_path(name).resolve() == resolved:

@@ -1,6 +1,6 @@
-"""What is known of a model in the Hugging Face layout: a folder of ours, or the snapshot of a hub id.
+"""Read the facts of a model in the Hugging Face layout: a local folder, or the snapshot of a hub id.
 
-Reads what lies on this disk; nothing is fetched.
+Only files on this disk are read; nothing is fetched.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ def size_of(folder: Path) -> int:
 
 
 def facts_of_folder(folder: Path, say: Callable[[str], None]) -> WeightFacts:
-    """Facts of a folder of ours, its files' hash among them."""
+    """Return the facts of a local folder, with its files' hash."""
     return _read(folder, sha256=_hash_folder(folder, say), revision=None)
 
 

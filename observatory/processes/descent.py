@@ -1,4 +1,4 @@
-"""Which processes come of an engine that we started, and how every one of them is ended.
+"""Find the process tree of a started engine, and end every process of it.
 
 Read from /proc alone, with the standard library alone: the supervisor imports this, and nothing more.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "OBSERVATORY_ENGINE"
-"""The environment variable that everything an engine starts inherits: whose it is."""
+"""The environment variable that every process of an engine inherits: the engine's identity."""
 _POLL_S = 0.05
 _STATE, _PARENT, _SESSION, _STARTED = 0, 1, 3, 19
 """Fields of /proc/PID/stat after the command's name (proc_pid_stat(5): state is field 3)."""
@@ -36,7 +36,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """How what comes of one engine is known.
+    """How the processes of one engine are identified.
 
     marker: the value of MARKER. engine: pid and start of its first process, which leads a session.
     known: pid and start of each process seen under it so far.
@@ -96,10 +96,10 @@ def belonging(
     marker: Callable[[int], str | None] = marker_of,
     adopter: int | None = None,
 ) -> list[Process]:
-    """Return those that live and come of the engine; this process is never among them.
+    """Return the running processes of the engine's tree; this process is never among them.
 
     One belongs that carries the marker, is known, is in the engine's session, is a child of the
-    adopter (whom the engine's orphans fall to), or comes from one that belongs. A session's number is
+    adopter (which gets the engine's orphans), or has a parent that belongs. A session's number is
     not given again while anything is left in it.
     """
     own = os.getpid()

@@ -1,4 +1,4 @@
-"""Keeps an engine: starts it, and ends it with all that came of it when its runner is gone.
+"""Supervise an engine: start it, and end its whole process tree when its runner is gone.
 
 A process of its own between the runner and the engine, which does nothing else: so it is there when
 the runner is killed. It imports the standard library alone and starts in a few hundredths of a second.
@@ -30,10 +30,10 @@ MAIN_GRACE_S = 10.0
 GRACE_S = 3.0
 """How long what is left after it may take over SIGTERM."""
 LIMIT_S = 20.0
-"""When even SIGKILL is given up: only the kernel holds such a process (a driver, a dead file system)."""
+"""Time limit for SIGKILL: only the kernel holds such a process (a driver, a dead file system)."""
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _LOOK_EVERY_S, _LOOK_SELDOM_S, _STARTING_S = 1.0, 10.0, 120.0
-"""How often it writes down what came of the engine: while it starts, and later."""
+"""How often it records the engine's processes: while it starts, and later."""
 _EXEC_FAILED = 127
 
 

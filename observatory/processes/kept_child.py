@@ -1,7 +1,7 @@
 """The runner's end of an engine that has processes of its own: started under a supervisor, watched, ended.
 
 Nothing of an engine outlives its runner: the supervisor ends it all when we are gone, we end it where the
-supervisor was killed, and `lost_engines` where both were. It knows nothing of what is served.
+supervisor was killed, and `lost_engines` where both were. It is independent of what is served.
 """
 
 import json
@@ -141,7 +141,7 @@ class KeptChild:
         return ending(self.name, self._code or 0, self.log)
 
     def close(self) -> None:
-        """End it and all that came of it. Twice is as good as once."""
+        """End it and its process tree. A second call has no effect."""
         if self._hold >= 0:
             os.close(self._hold)  # the supervisor sees the end of its stdin
             self._hold = -1

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
 TICK_S = 5.0
-"""How often a caller hears that the child is still at it."""
+"""How often a caller gets a progress report of the child."""
 
 _CREDENTIALS = re.compile(r"://[^/\s@]+@")
 _CAUSE = re.compile(

@@ -1,4 +1,4 @@
-"""The number that an answer gives.
+"""Find the number in an answer.
 
 Decimal points only: "3,5" is two numbers, because "1,250" is one; no word ("five", "million") and
 no percent sign changes a value.

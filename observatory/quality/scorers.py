@@ -47,7 +47,7 @@ def score(
     """Return the score of one answer. Raise ValueError only for a scorer that does not exist.
 
     An answer that was cut off at its token limit is judged as received and noted truncated. One
-    that the provider withheld (content_filter and its kin) scores 0, refused; one that opens as a
+    that the provider withheld (content_filter and similar reasons) scores 0, refused; one that opens as a
     refusal scores 0, refused, unless its own score is at least a half. An empty one, or one that
     is all reasoning, scores 0, empty. reasoned: its reasoning was taken off already.
     """

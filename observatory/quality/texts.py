@@ -1,4 +1,4 @@
-"""How close an answer's words come to a reference text."""
+"""Score the similarity of an answer's words to a reference text."""
 
 import re
 import string

@@ -44,7 +44,7 @@ class AnswerReading:
 
     ends_with: ClassVar[str]
     quick: ClassVar[bool] = False
-    """Whether stream_reading's short way, which knows chat events, may be taken."""
+    """Whether stream_reading's fast path, which reads chat events, may be taken."""
 
     __slots__ = (
         "bad_end",

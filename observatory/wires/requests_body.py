@@ -1,6 +1,6 @@
 """The JSON body of a request, as bytes, cut where a cold prompt's nonce goes.
 
-Pure and light, because workers call it: it knows plans and connections, no socket and no secret.
+Pure and light, because workers call it: it handles plans and connections, no socket and no secret.
 """
 
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Finds the counts of an answer whose usage has none, under the names of other APIs. Pure.
+"""Find the counts of an answer whose usage has none, under the names of other APIs. Pure.
 
 Looked for only where a whole answer was read without an output count, in its last events.
 Sources: ai.google.dev/api/generate-content (usageMetadata), github.com/ollama/ollama/blob/main/docs/api.md

@@ -1,6 +1,6 @@
-"""The wires that a target may speak, one entry each: paths, fixed headers, bodies, answers.
+"""The wires of targets, one entry each: paths, fixed headers, bodies, answers.
 
-A wire is one API's shape of requests and answers. It knows no provider, no socket and no secret.
+A wire is one API's format of requests and responses. It contains no provider, no socket and no secret.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ def _refuse_nothing(body: dict[str, Any]) -> None:
 @dataclass(frozen=True, slots=True)
 class Wire:
     """One wire. paths: after the base URL, by the workload's request type. headers: sent with every
-    request unless the target sets them itself. reading: takes in answers, and knows what ends a
+    request unless the target sets them itself. reading: takes in answers, and detects the end of a
     stream. refuse: ValueError for a whole body that the API would refuse. least_output: the smallest
     output limit that it takes."""
 
@@ -81,7 +81,7 @@ WIRES: Mapping[str, Wire] = {
 
 
 def wire_of(connection: Connection) -> Wire:
-    """Return the wire that an endpoint is spoken to in."""
+    """Return the wire of an endpoint."""
     return WIRES[connection.wire]
 
 

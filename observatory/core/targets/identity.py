@@ -1,6 +1,6 @@
-"""What every kind of target has in its file: its name, and how it is spoken to over HTTP.
+"""The fields of every kind of target: its name, and its HTTP options.
 
-This knows nothing of how a target is opened; `endpoints` does.
+`endpoints` opens targets; nothing of that is here.
 """
 
 from pathlib import Path
@@ -45,7 +45,7 @@ class Timeouts(Strict):
 
 
 class HttpOptions(Strict):
-    """What every target spoken to over HTTP takes."""
+    """The options of every target with an HTTP API."""
 
     headers: dict[str, str] = Field(
         default={}, description="extra headers; ${NAME} is read from the environment when opened"
@@ -119,9 +119,9 @@ class TargetIdentity(HttpOptions):
     energy: ClassVar[Literal["sensed", "modelled", "none"]] = "sensed"
     """Where figures of its energy come from: sensors, a model of its answers, or nowhere."""
     addressed: ClassVar[bool] = False
-    """Whether targets of this kind always have an address that somebody else gave them."""
+    """Whether targets of this kind always have an address from outside."""
     foreign_server: ClassVar[bool] = False
-    """Whether somebody else started its server, so that its processes and cores are not known."""
+    """Whether its server was started outside, so that its processes and cores are unknown."""
     bundled: ClassVar[bool] = False
     """Whether its engine comes with the observatory's own packages, so that its version names its build."""
     keeps_log: ClassVar[bool] = True

@@ -119,7 +119,7 @@ class ChatReading(AnswerReading):
             self.error = chunk.detail or chunk.message or failure_in(body)
 
     def _chunk(self, chunk: Chunk, at: int, read: int) -> int:
-        """Take in a chunk; answers the characters of text in it."""
+        """Take in a chunk; return the characters of text in it."""
         if self.model is None:
             self.model = chunk.model or None
         if chunk.system_fingerprint is not None:
@@ -199,7 +199,7 @@ class ChatReading(AnswerReading):
             self.end_seen = False
 
     def _choice(self, choice: Choice, at: int) -> int:
-        """Take in one choice; answers the characters of text in it."""
+        """Take in one choice; return the characters of text in it."""
         if choice.error:
             self._fails(choice.error)  # OpenRouter's, next to finish_reason: error
         characters = 0

@@ -124,7 +124,7 @@ class ResponsesReading(AnswerReading):
             self.error = response.detail or response.message or failure_in(body)
 
     def _other(self, event: _Event, name: bytes, data: bytes, at: int) -> int:
-        """Return what carries no piece of text; characters where it has text all the same."""
+        """Take in an event without a piece of text; return its characters where it has text nevertheless."""
         if (event.error and not is_void(event.error)) or event.type == "error":
             said = {"message": event.message, "code": event.code} if event.message else None
             self.error = self.error or event.error or said or data.decode("utf-8", "replace")

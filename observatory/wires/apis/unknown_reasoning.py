@@ -15,7 +15,7 @@ _PLAIN = re.compile(
     r"reasoning|thinking|thoughts?|cot|chain|of|content|text|delta|details|summary|trace|output"
     r"|parts?|blocks?|steps?|message|process|internal|model"
 )
-"""A word of a name that holds reasoning: any text is believed where there are only such."""
+"""A word of a name that holds reasoning: any text counts where a name has only such words."""
 _NO_PLAIN = re.compile(
     r"available|budget|choice|config|configuration|count|display|done|duration|effort|enabled|encrypted"
     r"|end|ended|finish|finished|format|hash|hidden|id|include|index|kind|language|level|limit|mode|ms"
@@ -35,7 +35,7 @@ _SETTING = re.compile(
 def unknown_reasoning(data: bytes) -> str | None:
     """Return the reasoning that a chat event has under a name that is no field of `Said`; None without any.
 
-    Names are those of fields of the choice, of its delta or of provider_specific_fields that speak of
+    Names are those of fields of the choice, of its delta or of provider_specific_fields that contain a word of
     reasoning or thinking and hold text, in parts or not. Signatures, what is encrypted, and settings are none.
     """
     small = data.lower()
@@ -62,7 +62,7 @@ def unknown_reasoning(data: bytes) -> str | None:
 
 
 def _holds_reasoning(name: str, value: Any) -> bool:
-    """Return whether a field's name speaks of reasoning, and its value is no setting."""
+    """Return whether a field's name has a word of reasoning, and its value is no setting."""
     if not THOUGHTS.search(name) and not name.lower().startswith("chain_of"):
         return False
     words = [word.lower() for word in _WORDS.findall(name)]

@@ -1,4 +1,4 @@
-"""Recognises a failure that a server states: by the words of a name, and by the shape of a JSON object. Pure.
+"""Recognise a failure that a server states: by the words of a name, and by the form of a JSON object. Pure.
 
 Nothing here reads the text of an answer: names are those of events, fields and types, and only objects
 without choices are judged by their shape.
@@ -62,7 +62,7 @@ _SUSPECT = re.compile(
     rb'"(?i:\w*error\w*|err_?\w+|\w*exception|traceback|\w*fault|failure|\w*code|errno|type|event|state'
     rb'|status\w*|http_?status|success|ok|detail|message|msg|base_?resp|response_?metadata)"\s*:'
 )
-"""A field that any rule below looks at. Its absence spares the usual event a second parse."""
+"""A field that any rule below reads. Its absence spares the usual event a second parse."""
 
 
 def names_failure(name: str) -> bool:

@@ -1,6 +1,6 @@
 """One HTTP/1.1 response as it arrives: bytes and instants in, framing off, the body kept as pieces.
 
-Pure: it knows no socket. Reads in the middle of a stream may be kept as they are and taken in
+Pure: it has no socket. Reads in the middle of a stream may be kept as they are and taken in
 together later (`take_reads`); the others go through C (llhttp) at once. No body is read here,
 because that waits until the answer is complete (wire.py).
 """
@@ -28,7 +28,7 @@ class ResponseReader:
 
     deferrable: reads may be kept and taken in together later, because the response is chunked
     and what was fed ended where a chunk ends. Of a second response that comes after the first, nothing
-    is kept; surplus: there was one. early: what came of a head that is not whole yet.
+    is kept; surplus: there was one. early: the bytes of a head that is not whole yet.
     too_large: the fault is that it passed a bound.
     """
 
@@ -255,7 +255,7 @@ class ResponseReader:
     def release(self) -> None:
         """Release the parser after the last read, because it and this object refer to each other.
 
-        The collector would come to the pair late, since the bytes it holds do not count for it.
+        The garbage collector would free the pair late, since the bytes it holds do not count for it.
         """
         self._parser = None
 

@@ -1,7 +1,7 @@
 """What an event that is no JSON object may be, by its data alone: what is unambiguous is read. Pure.
 
 Gateways wrap comments, pings and time stamps in `data:` (OpenRouter's ": OPENROUTER PROCESSING"
-through a relay that knows no comments); one of them must not fail an answer that is whole.
+through a relay that does not support comments); one of them must not fail an answer that is whole.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Server-sent events out of a whole body, each with the offset at which it was complete.
 
-Pure. It sees the body in one piece, so that how the network cut it cannot matter; the caller turns
+Pure. It gets the body in one piece, so that how the network cut it cannot matter; the caller turns
 offsets into instants. Rules: WHATWG HTML, "Server-sent events", 9.2.5 and 9.2.6.
 """
 

@@ -46,7 +46,7 @@ _decode_texts = msgspec.json.Decoder(list[str]).decode
 _encode = msgspec.json.encode
 _FIELDS = frozenset({"content", "reasoning_content", "reasoning"})
 _NEVER = b"\n\n"
-"""What no block starts with, for it lies between them."""
+"""The separator of blocks, with which no block starts."""
 _ROOM = 24
 """Bytes of text that an event is expected to have; more only make a step shorter."""
 _ODD_AT_THE_END = 4
@@ -173,7 +173,7 @@ class _Blocks:
             self._reading.event(data, name, self._instants[self._read], self._read, whole)
 
     def _many_usual(self) -> int:
-        """Take in the usual events that come next; answers how many, 0 where they are not as usual."""
+        """Take in the usual events that come next; return how many, 0 where they are not as usual."""
         inside, size = self._of_pieces() if self._piece >= 0 else self._of_bytes()
         count = len(inside)
         if count < 2:
