@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.targets.packages import Build, Distribution
 from observatory.engines.installed import InstalledEngine, engines_folder
 from observatory.engines.making import Say, alone, fresh, need_space, size_bytes
 from observatory.engines.record import (
@@ -32,8 +33,6 @@ from observatory.engines.requirement import (
     ENGINES,
     PROJECTS,
     Asked,
-    Build,
-    Distribution,
     parse_requirement,
 )
 from observatory.engines.uv import Uv, install_failed

@@ -10,9 +10,10 @@ from pathlib import Path
 from packaging.version import Version
 
 from observatory.core.errors import BadInput
+from observatory.core.targets.packages import Build
 from observatory.core.workspace import cache_folder
 from observatory.engines.record import RECORD, EngineRecord, read_record
-from observatory.engines.requirement import PROJECTS, Build, parse_requirement
+from observatory.engines.requirement import PROJECTS, parse_requirement
 
 
 @dataclass(frozen=True, slots=True)

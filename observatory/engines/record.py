@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.engines.requirement import Build
+from observatory.core.targets.packages import Build
 
 RECORD = "engine.json"
 FORMAT = 1

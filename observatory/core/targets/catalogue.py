@@ -29,9 +29,12 @@ else:
     Target = Annotated[Union[TARGETS], Field(discriminator="kind")]  # noqa: UP007
 
 
+KINDS: dict[str, type[TargetIdentity]] = {
+    word: model for model in TARGETS for word in get_args(model.model_fields["kind"].annotation)
+}
+"""The word of each kind, and its model."""
+
+
 def kind_traits(kind: str) -> type[TargetIdentity]:
     """Return the class whose class-level traits a stored kind has; TargetIdentity for one that is not known."""
-    for known in TARGETS:
-        if kind in get_args(known.model_fields["kind"].annotation):
-            return known
-    return TargetIdentity
+    return KINDS.get(kind, TargetIdentity)

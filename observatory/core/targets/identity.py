@@ -3,6 +3,7 @@
 `endpoints` opens targets; nothing of that is here.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -15,6 +16,7 @@ from observatory.core.profile import Profile
 from observatory.core.strict import Strict
 from observatory.core.targets.gpu_use import GpuUse
 from observatory.core.targets.listed_model import ListedModel
+from observatory.core.targets.packages import Build, Distribution
 from observatory.core.throttling import Throttling
 from observatory.core.token_prices import TokenPrices
 from observatory.core.units import PositiveDuration, Rate
@@ -126,6 +128,9 @@ class TargetIdentity(HttpOptions):
     """Whether its engine comes with the observatory's own packages, so that its version names its build."""
     keeps_log: ClassVar[bool] = True
     """Whether a log of the engine lies in the run's folder where the observatory started it."""
+    packages: ClassVar[Mapping[Build, Distribution]] = {}
+    """The packages that `observatory engine install` installs it from, by build; empty where it is not
+    installed so."""
     metric_aliases: ClassVar[dict[str, str]] = {}
     """Series of the engine's Prometheus page -> a name of telemetry.sensors.engine_names with the same
     meaning, for an engine whose own names that table does not have."""

