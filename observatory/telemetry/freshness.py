@@ -1,6 +1,6 @@
 """How often a sensor really changes, and which of its readings are new data: pure functions.
 
-A sensor that is asked faster than it changes repeats itself, and repeats say nothing about the time
+A sensor that is read faster than it changes repeats itself, and repeats show nothing about the time
 between them. NVIDIA's power sensor changes every 15 to 100 ms by model, and on some it looks only at
 a quarter of that time (Yang, Adamek, Armour: "Accurate and Convenient Energy Measurements for GPUs",
 SC24, arXiv 2312.02741): what a period does not show, no number of readings in it shows.
@@ -17,14 +17,14 @@ Readings = Sequence[tuple[int, float]]
 LEAST_CHANGES = 4
 """Fewer give fewer than three spacings, whose median one late reading could make."""
 ASKED_TOO_SLOWLY = 2.0
-"""A sensor that seems to change within this many questions may change faster than it was asked."""
+"""A sensor that seems to change within this many readings may change faster than it was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdatePeriod:
     """period_s is the median time between changes of value; None with a reason where too few came.
 
-    Beside a value, reason says where it is only a bound. changes: how many there were.
+    With a value, reason is given where it is only a bound. changes: how many there were.
     """
 
     period_s: float | None

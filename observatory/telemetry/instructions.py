@@ -1,6 +1,6 @@
-"""What the runner tells the sampler: a configuration at its start, then which processes to watch.
+"""What the runner hands to the sampler: a configuration at its start, then the processes to watch.
 
-The watched processes stand in one small file that is replaced whole, so that a reader never sees
+The watched processes are in one small file that is replaced whole, so that a reader never sees
 half of it.
 """
 
@@ -28,7 +28,7 @@ _roles_decoder = msgspec.json.Decoder(dict[str, int])
 
 
 class ScrapedPage(msgspec.Struct, frozen=True):
-    """A Prometheus page and what is kept of it; headers still hold ${NAME}, for no secret is told."""
+    """A Prometheus page and what is kept of it; headers still hold ${NAME}: no secret is in it."""
 
     name: str
     url: str
@@ -38,14 +38,14 @@ class ScrapedPage(msgspec.Struct, frozen=True):
 
 
 class ProbeAddress(msgspec.Struct, frozen=True):
-    """A probe on another host: whose its GPUs are and how it is spoken to; no secret is in it."""
+    """A probe on another host: whose its GPUs are and how to connect; no secret is in it."""
 
     host: RemoteHost
     connection: Connection
 
 
 class SamplerConfig(msgspec.Struct, frozen=True):
-    """What a sampler is told at its start. journal and watch are absolute paths."""
+    """The configuration of a sampler. journal and watch are absolute paths."""
 
     journal: str
     watch: str
@@ -55,10 +55,10 @@ class SamplerConfig(msgspec.Struct, frozen=True):
     codecarbon: bool
     parent: int
     engines: dict[str, Connection] = {}
-    """Role -> how the target that has it is spoken to; no secrets are in it."""
+    """Role -> how to connect to its target; no secrets are in it."""
     links: bool = False
     engine_pages: dict[str, str] = {}
-    """Role -> its page, where that does not lie beside its API."""
+    """Role -> its page, where that is not next to its API."""
     engine_aliases: dict[str, dict[str, str]] = {}
     """Role -> series of its page -> the name of engine_names that each is read as."""
     dcgm: str | None = None

@@ -1,7 +1,7 @@
 """Sensors that lie: values that physics, or the device's own limits, exclude.
 
 Pure but for what it remembers of the last readings. A value that cannot be becomes a null whose
-reason holds it, and its device `up` = 0; nobody downstream has to know what a watt may be.
+reason holds it, and its device `up` = 0; no later code needs limits of a watt.
 """
 
 import math
@@ -15,7 +15,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.sample import Sample
 
 IMPLAUSIBLE = "implausible: "
-"""How the reason of such a null, and of the `up` beside it, begins."""
+"""How the reason of such a null, and of the `up` with it, begins."""
 POWER_OVER_LIMIT = 1.5
 """Of the limit in force, which the firmware holds over tens of milliseconds, as the sensor averages:
 excursions beyond it last microseconds."""
@@ -120,7 +120,7 @@ class _Device:
 
 
 class Plausibility:
-    """Checks what sensors say, reading by reading, in the order in which they say it."""
+    """Checks the samples of sensors, reading by reading, in their order."""
 
     def __init__(self) -> None:
         self._devices: dict[tuple[str, str], _Device] = {}

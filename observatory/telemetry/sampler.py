@@ -1,6 +1,6 @@
 """The sampler's own process: every sensor once an interval, into one journal of frames.
 
-It shares nothing with the load but the machine, writes what it costs beside what it reads, and ends
+It shares nothing with the load but the machine, writes what it costs along with what it reads, and ends
 with its parent. Run as `python -m observatory.telemetry.sampler CONFIG.json`.
 """
 

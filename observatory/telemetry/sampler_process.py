@@ -1,6 +1,6 @@
 """The runner's handle on the sampler: start it before the load, name processes, stop it after.
 
-A sampler that dies costs the run its telemetry and nothing else: `alive` says it, nothing raises.
+A sampler that dies costs the run its telemetry and nothing else: `alive` reports it, nothing raises.
 """
 
 import os
@@ -61,7 +61,7 @@ class SamplerHandle:
         self._tell()
 
     def alive(self) -> str | None:
-        """None while it samples as told (or was stopped by us), else what is wrong."""
+        """Return None while it samples as configured (or was stopped by us), else what is wrong."""
         code = self._process.poll()
         if code is None or self._stopped:
             return self._trouble
@@ -113,14 +113,14 @@ def start_sampler(
     engine_aliases: Mapping[str, Mapping[str, str]] | None = None,
     wait: bool = True,
 ) -> SamplerHandle:
-    """Start it and, unless told not to, wait for its first reading.
+    """Start it and, unless `wait` is False, wait for its first reading.
 
     Load that starts meanwhile begins with seconds of warm-up, and the sampler is nicer than it.
     On a host with an NVIDIA driver it is waited for in any case: the burst of readings that times
     the GPUs' sensors must not fall into the load.
 
-    engines: by role, the targets that are asked what they say of themselves. engine_pages: where
-    such a page does not lie beside the target's API, its URL. engine_aliases: series of that page -> the
+    engines: by role, the targets whose own metrics are read. engine_pages: where
+    such a page is not next to the target's API, its URL. engine_aliases: series of that page -> the
     name of engine_names that each is read as, for an engine that the table does not have.
 
     Call from the main thread: the kernel ends the sampler with the thread that started it.
@@ -156,7 +156,7 @@ def _config(
     engines: dict[str, Connection],
     engine_pages: dict[str, str],
 ) -> SamplerConfig:
-    """What the sampler is told; secrets by reference."""
+    """Return the sampler's configuration; secrets by reference."""
     return SamplerConfig(
         journal=str(folder / JOURNAL_FILE),
         watch=str(folder / WATCH_FILE),

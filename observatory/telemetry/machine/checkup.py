@@ -1,6 +1,6 @@
 """Is this machine fit to measure on? One finding per question, each with what to do about it.
 
-It looks and changes nothing; what it found is said whether it is good or not.
+It changes nothing, and reports what it found whether it is good or not.
 """
 
 import ctypes

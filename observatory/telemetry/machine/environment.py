@@ -1,7 +1,7 @@
 """What a run was made on and with: the machine, its processors, GPUs, the code's state, packages.
 
 Every field that cannot be had is null. `host` is the machine's name: runs are private, and pages
-that are published must leave it out unless a person asks for it.
+that are published must leave it out unless a person requests it.
 """
 
 import os
@@ -48,7 +48,7 @@ def software_versions() -> dict[str, str]:
 
 
 def describe_environment(folder: Path) -> dict[str, Any]:
-    """The machine as JSON-ready values; `folder` is where git is asked for its state.
+    """The machine as JSON-ready values; `folder` is where git's state is read.
 
     Keys: host, os, kernel, architecture, cpu_model, cpu_governor, cores_physical, cores_logical,
     cores_usable, memory_bytes, gpus, gpu_driver, gpu_reason, container, hypervisor,

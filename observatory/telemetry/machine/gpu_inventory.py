@@ -1,4 +1,4 @@
-"""Which GPUs are here, and who uses them already: asked of NVML once, before anything starts."""
+"""Which GPUs are here, and who uses them already: read from NVML once, before anything starts."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from observatory.telemetry.sensors.nvml_readings import processes
 class Gpu:
     """A GPU or a MIG device. index: of the whole GPU. users: "name (process 12)" of each that computes.
 
-    used_bytes, total_bytes: null where the driver does not say.
+    used_bytes, total_bytes: null where the driver does not report them.
     """
 
     name: str
@@ -57,7 +57,7 @@ def _read(name: str, handle: object) -> Gpu:
 
 
 def _user(pid: int) -> str:
-    """With its name where it is sure to be that one: in a container the driver tells the host's ids."""
+    """With its name where it is sure to be that one: in a container the driver reports the host's ids."""
     if _has_gpu_open(pid):
         with suppress(psutil.Error):
             return f"{psutil.Process(pid).name()} (process {pid})"

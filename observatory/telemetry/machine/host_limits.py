@@ -17,7 +17,7 @@ class HostLimits:
     """cores: usable by this process. open_files, open_files_hard: RLIMIT_NOFILE, soft and hard.
 
     ports: how many connections to one address and port can be open at once, None where the kernel
-    does not say; port_range names them.
+    does not state it; port_range names them.
     """
 
     cores: int
@@ -28,7 +28,7 @@ class HostLimits:
 
 
 def read_host_limits(proc: Path = PROC) -> HostLimits:
-    """The limits as they stand; `proc` is where the kernel's files are."""
+    """Read the limits in force; `proc` is where the kernel's files are."""
     soft, hard = (
         sys.maxsize if limit == resource.RLIM_INFINITY else limit
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)

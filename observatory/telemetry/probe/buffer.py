@@ -1,4 +1,4 @@
-"""The last samples of a probe, numbered: bounded, so that nobody's silence fills the memory."""
+"""The last samples of a probe, numbered: bounded, so that a reader that stays away fills no memory."""
 
 import threading
 from collections import deque

@@ -1,4 +1,4 @@
-"""The probe: this host's sensors, read all along and served to whoever has the token.
+"""The probe: this host's sensors, read all the time and served to clients that have the token.
 
 It writes nothing to disk and starts nothing; what it may show and to whom is decided before it
 listens.
@@ -28,7 +28,7 @@ from observatory.telemetry.sensor_set import SensorSet
 from observatory.telemetry.sensors.table import HostSetup, sensors_of_host
 
 LEAST_TOKEN = 16
-"""Characters: shorter ones can be guessed by asking."""
+"""Characters: shorter ones can be guessed by trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _no_password() -> str:
 
 
 class Probe:
-    """The sensors of this host, sampled into a buffer, and what the three pages say of them."""
+    """The sensors of this host, sampled into a buffer, and the three pages made from them."""
 
     def __init__(self, config: ProbeConfig) -> None:
         self._config = config
@@ -114,7 +114,7 @@ class Probe:
         self._driver: str | None = None
 
     def read(self, deadline_s: float | None = None) -> None:
-        """Ask every sensor once; deadline of each: half an interval."""
+        """Read every sensor once; deadline of each: half an interval."""
         if deadline_s is None:
             deadline_s = min(self._config.interval_s / 2, LONGEST_DEADLINE_S)
         for samples in self._sensors.read(deadline_s):
@@ -125,7 +125,7 @@ class Probe:
         """Read for the first time, then measure what holds as long as the probe runs."""
         self.read(FIRST_DEADLINE_S)
         standing = self._sensors.before_load(stop)
-        if standing:  # a driver that hangs is not asked for its version
+        if standing:  # the version of a driver that hangs is not read
             self._driver = gpu_inventory()[1]
         self._standing = standing
 
@@ -155,7 +155,7 @@ class Probe:
 
 
 def serve_probe(config: ProbeConfig, banner: Callable[[str, int], None]) -> None:
-    """Sample and serve until SIGTERM or Ctrl-C. banner: told the address once it listens."""
+    """Sample and serve until SIGTERM or Ctrl-C. banner: called with the address when it listens."""
     check_config(config)
     context = server_context(config)
     probe = Probe(config)

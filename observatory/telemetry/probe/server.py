@@ -1,6 +1,6 @@
 """A probe's three pages over HTTP: read-only, behind a token, bounded in everything.
 
-It knows nothing of sensors: a source answers what the pages say. Whoever has no token gets nothing
+It is independent of sensors: a source provides the pages. A client without the token gets nothing
 but 401, and a connection that does not come to the point is closed.
 """
 
@@ -29,7 +29,7 @@ IDLE_S = 60.0
 
 
 class ProbeSource(Protocol):
-    """What the pages say; called from several threads."""
+    """The content of the pages; called from several threads."""
 
     def about(self) -> About:
         """The page /about."""
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """No log: who reads a probe, and how often, is nobody's."""
+        """Log nothing: who reads a probe, and how often, is private."""
 
 
 def _since(query: str) -> int | None:

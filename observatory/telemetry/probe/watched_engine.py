@@ -1,6 +1,6 @@
-"""Which processes of a host are the engine, where nobody here started it: by id or by command line.
+"""Which processes of a host are the engine, where it was not started from here: by id or by command line.
 
-A command line is looked for anew every few seconds, because an engine may start later or again.
+A command line is looked for again every few seconds, because an engine may start later or again.
 """
 
 import os
@@ -18,7 +18,7 @@ def matching(words: str, found: Mapping[int, tuple[int, str]], own: int) -> list
     """The processes whose command line holds the words and whose parent's does not.
 
     found: process id -> (its parent's, its command line). own is ours, whose arguments have the words,
-    as those of whatever started us with them have (sudo, a shell, timeout): none of them is an engine.
+    as those of our parents have (sudo, a shell, timeout): none of them is an engine.
     """
     ours = {own}
     above = own

@@ -62,7 +62,7 @@ def _drift(span_ns: int) -> int:
 
 
 class RemoteClock:
-    """The remote clock as its last measured offset shows it; measured anew, it follows a drift."""
+    """The remote clock as its last measured offset shows it; measured again, it follows a drift."""
 
     def __init__(self) -> None:
         self._last: Offset | None = None

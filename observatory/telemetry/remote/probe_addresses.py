@@ -1,6 +1,6 @@
-"""The probes that a scenario names, as the sampler is told of them: addresses, never secrets.
+"""The probes that a scenario names, as addresses for the sampler, without secrets.
 
-Whatever can be wrong with one before it is asked is said here, before anything starts.
+What can be wrong with one before it is read raises here, before anything starts.
 """
 
 from observatory.connect.tls import tls_context

@@ -10,16 +10,16 @@ from observatory.core.sample import Sample
 PROTOCOL = 1
 DEFAULT_PORT = 9410
 MOST_SAMPLES = 5000
-"""Of one answer; whoever is behind asks again."""
+"""Of one response; a client that is behind sends another request."""
 MOST_BYTES = 8 << 20
 """Of an answer that is read: five thousand samples with long reasons have a quarter."""
 
 
 class About(msgspec.Struct, frozen=True):
-    """GET /about. instance is another at every start; host is null unless it was asked to say it.
+    """GET /about. instance is another at every start; host is null unless it was configured to name it.
 
-    next is the number that its next sample gets. standing is what holds for all of them: how often
-    the GPUs' sensors change. watches: it was told which process the engine is.
+    next is the number that its next sample gets. standing: the samples that hold for all others: how often
+    the GPUs' sensors change. watches: the process of the engine is known.
     """
 
     protocol: int

@@ -1,7 +1,7 @@
 """Reads a page in Prometheus' text format, or OpenMetrics': text in, series out, nothing else.
 
 Only the lines of wanted series are taken apart, because an engine's page is mostly histogram buckets
-and is read once a second beside a load. It knows no names and no units.
+and is read once a second during a load. Names and units are defined elsewhere.
 """
 
 import re
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?
 class Series:
     """One line: its name (with _sum, _count or _bucket where it is of a histogram), labels, value.
 
-    value may be NaN or infinite. timestamp is as it stands on the page: milliseconds in Prometheus'
+    value may be NaN or infinite. timestamp is as on the page: milliseconds in Prometheus'
     format, seconds in OpenMetrics'; None where the page has none.
     """
 

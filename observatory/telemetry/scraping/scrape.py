@@ -40,9 +40,9 @@ def address_of(url: str) -> Address:
 
 
 class Scrape:
-    """One page, asked for again and again.
+    """One page that is read again and again.
 
-    headers: with their secrets in place. BadInput where one cannot stand in a request.
+    headers: with their secrets in place. BadInput where one is not allowed in a request.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Scrape:
         self._client: http.client.HTTPConnection | None = None
 
     def page(self) -> str:
-        """Its text. OSError, HTTPException or ValueError says why there is none.
+        """Its text. OSError, HTTPException or ValueError where there is none.
 
         A connection that the server closed while it was idle is opened again, once.
         """

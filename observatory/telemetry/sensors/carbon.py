@@ -1,7 +1,7 @@
 """codecarbon's energy counters over time, from its offline tracker: no connection is made.
 
 Its own scheduler measures at the run's period and hands every reading to us as an output; which
-of them were measured and which estimated stands in the device, e.g. cpu/intel_rapl or cpu/cpu_load.
+of them were measured and which estimated is in the device, e.g. cpu/intel_rapl or cpu/cpu_load.
 """
 
 import logging
@@ -31,7 +31,7 @@ _NO_CONNECTION: dict[str, Any] = {
 }
 """Given explicitly, because codecarbon would else take them from the user's configuration file.
 
-With an intensity given it asks no service for one; its own emissions are not used, because kg CO2e
+With an intensity given it queries no service for one; its own emissions are not used, because kg CO2e
 are computed from the joules and the grid's intensity (economics.energy).
 """
 _AS_SHIPPED: dict[str, Any] = {
@@ -188,7 +188,7 @@ class CodecarbonSensor:
 def _modes(tracker: Any) -> dict[str, tuple[str, float | None]]:
     """Scope -> (mode, modelled watts at full load) of what a started tracker reads.
 
-    No public field says this (codecarbon 3.3: `_hardware`, and `_mode` and `_tdp` of its CPU).
+    No public field states this (codecarbon 3.3: `_hardware`, and `_mode` and `_tdp` of its CPU).
     intel_rapl is a counter; cpu_load and constant are models of a nominal power.
     """
     modes: dict[str, tuple[str, float | None]] = {}

@@ -1,4 +1,4 @@
-"""NVIDIA's DCGM exporter: what NVML cannot say, above all how busy a GPU's processors really are.
+"""NVIDIA's DCGM exporter: what NVML does not report, above all how busy a GPU's processors really are.
 
 Names and units are those of its documentation (docs.nvidia.com/datacenter/dcgm, "DCGM Exporter Metrics"
 and "Field Identifiers"); a counter may bear OpenMetrics' _total.
@@ -20,7 +20,7 @@ from observatory.telemetry.sensors.sensor import down, up
 
 _MIB = 2**20
 ELSEWHERE = "dcgm"
-"""Stands before the devices of an exporter on another host, as a probe's name does; not that host's
+"""Precedes the devices of an exporter on another host, as a probe's name does; not that host's
 name, which pages do not show."""
 
 
@@ -57,7 +57,7 @@ FIELDS: dict[str, Field] = {
     "DCGM_FI_DEV_CLOCK_THROTTLE_REASONS": Field("gpu_throttle_bits", whole=True),
 }
 """The exporter's name -> ours. Fractions of cycles are 0 to 1 there, utilisation is in per cent, energy
-in mJ, memory in MiB. Bytes over PCIe and NVLink are rates, whatever Prometheus type a site gives them."""
+in mJ, memory in MiB. Bytes over PCIe and NVLink are rates, of any Prometheus type that a site gives them."""
 
 _BLANKS = (
     (140737488355328.0, 140737488355343.0),  # DCGM_FP64_BLANK and the 15 reasons above it
@@ -81,11 +81,11 @@ that a series has is used. A collector that has a label of that name renames the
 Labels are in small letters here: releases and collectors spell them differently."""
 CLUSTER_LABELS = ("cluster", "cluster_name", "k8s_cluster", "kubernetes_cluster")
 POD_LABELS = ("exported_pod", "pod", "kubernetes_pod_name", "pod_name")
-"""Of the exporter, where nothing else identifies a GPU; else of whoever uses it, and several use one."""
+"""Of the exporter, where nothing else identifies a GPU; else of its users, and several use one."""
 
 
 class Place(NamedTuple):
-    """Where a GPU of some number is: number is 0 but for those that host and cluster do not tell apart."""
+    """Where a GPU of some number is: number is 0 but for those that host and cluster do not distinguish."""
 
     host: str
     cluster: str
@@ -152,7 +152,7 @@ class Hosts:
 
 
 class DcgmSensor:
-    """Every GPU that the exporter tells of, as gpu0, gpu1 ...; MIG instances as gpu0/gi3.
+    """Every GPU on the exporter's page, as gpu0, gpu1 ...; MIG instances as gpu0/gi3.
 
     The number of an instance is its GPU instance id, the only one the exporter has: it is not the
     index by which NVML counts MIG devices (gpu0/mig1). An exporter that is not reached by loopback

@@ -1,6 +1,6 @@
-"""What the target's own server says of itself: load, KV cache, tokens and times, in our vocabulary.
+"""What the target's own server reports of itself: load, KV cache, tokens and times, in our vocabulary.
 
-Read from the Prometheus page beside its API, where it offers one. That is decided by the first
+Read from the Prometheus page next to its API, where it offers one. That is decided by the first
 reading; a server without such a page gives no samples, because there is nothing to doubt.
 """
 
@@ -27,8 +27,8 @@ NO_NUMBER = "a part of it is no number on the engine's page"
 class EngineSensor:
     """The metrics of engine_names.VOCABULARY, of one target.
 
-    url: its page where that does not lie beside its API. One that was named is asked all along, and
-    `up` = 0 says where it cannot be read. aliases: series of its page -> the name of engine_names that
+    url: its page where that is not next to its API. One that was named is read all the time, and
+    `up` = 0 where it cannot be read. aliases: series of its page -> the name of engine_names that
     each is read as.
     """
 
@@ -108,7 +108,7 @@ class EngineSensor:
         return down(self.name, now, reason, subject="target", device=self._role)
 
     def _opened(self) -> Scrape:
-        """Beside the API with the target's own headers, because it is the same service; elsewhere
+        """Open it next to the API with the target's own headers, because it is the same service; elsewhere
         without them."""
         connection = self._connection
         if self._url is not None:
@@ -129,6 +129,6 @@ class EngineSensor:
 
 
 def beside(connection: Connection) -> Address:
-    """Where engines put the page: beside /v1, so /v1 -> /metrics and /team/v1 -> /team/metrics."""
+    """Return where engines put the page: next to /v1, so /v1 -> /metrics and /team/v1 -> /team/metrics."""
     path = connection.base_path.rstrip("/").removesuffix("/v1") + "/metrics"
     return Address(connection.scheme, connection.host, connection.port, path)

@@ -1,4 +1,4 @@
-"""The engines' own names for what they tell of themselves, and ours: one table.
+"""The engines' own names for what they report, and ours: one table.
 
 A row holds for each engine what its page must have; docs/telemetry.md shows it, and a test holds the
 two together. Names of vLLM are those of 0.32 (vllm/v1/metrics/loggers.py) and, behind `or`, older

@@ -1,6 +1,6 @@
 """The machine as a whole: processors, memory, network, load, read through psutil.
 
-Everything here is of the shared host: it cannot tell the target's work from the client's.
+Everything here is of the shared host: it cannot separate the target's work from the client's.
 """
 
 import time

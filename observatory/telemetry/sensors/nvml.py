@@ -1,7 +1,7 @@
 """NVIDIA GPUs through the driver's own library (pynvml): every GPU, and every MIG device on it.
 
-Every error of the driver becomes a null with the error's name; a machine without the driver says
-so once and is not asked again.
+Every error of the driver becomes a null with the error's name; a machine without the driver
+has one `up` = 0 and is not read again.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ class NvmlSensor:
     """Every GPU as device gpu0, gpu1 ... (MIG: gpu0/mig0 ...); and, by role, our own processes' memory.
 
     The latter are samples whose device is the role and whose metric is gpu0_memory_used_bytes and
-    so on: they say which GPU an engine uses, as far as the driver shows processes. Of a MIG device
+    so on: they show which GPU an engine uses, as far as the driver shows processes. Of a MIG device
     there are two, of itself (gpu0/mig1_memory_used_bytes) and of the GPU that it is a part of.
     """
 
@@ -93,7 +93,7 @@ class NvmlSensor:
         """The samples of all GPUs, all at one instant, so that they can be added up.
 
         After a failed start one `up` = 0, and nothing from then on. A driver that worked and then
-        fails on everything is opened anew at the next reading.
+        fails on everything is opened again at the next reading.
         """
         if self._absent:
             return []
@@ -139,7 +139,7 @@ class NvmlSensor:
     ) -> list[Sample]:
         used: dict[int, dict[str, float | None]] = {}
         for device in devices:
-            if device.sliced:  # its MIG devices list the same processes, and say where they are
+            if device.sliced:  # its MIG devices list the same processes, and show where they are
                 continue
             for process in listed.get(device.name, []):
                 amount = process.usedGpuMemory

@@ -1,4 +1,4 @@
-"""What can be asked of one NVIDIA GPU through its driver's library, in base units.
+"""What can be read of one NVIDIA GPU through its driver's library, in base units.
 
 One row a call of the library, so that a call that fails takes its own readings and no others.
 """
@@ -13,7 +13,7 @@ _ALL_LINKS = 0xFFFFFFFF
 """nvml.h: the scopeId of NVLink throughput fields is the link's number, UINT_MAX all together."""
 _BYTES_PER_KIB = 1024
 _BYTES_PER_KB = 1000
-"""nvml.h says KB/s of PCIe throughput, where it says KiB of NVLink's."""
+"""nvml.h states KB/s of PCIe throughput, and KiB of NVLink's."""
 
 
 def error_name(error: pynvml.NVMLError) -> str:
@@ -33,7 +33,7 @@ class Reading:
 def processes(gpu: Any) -> list[Any]:
     """The compute processes that the driver lists on a GPU or a MIG device (.pid, .usedGpuMemory).
 
-    usedGpuMemory is None where the driver does not say. In a container they may be the host's ids,
+    usedGpuMemory is None where the driver does not report it. In a container they may be the host's ids,
     or none at all.
     """
     try:

@@ -1,7 +1,7 @@
 """A probe on another host, read all along: its samples at this run's instants, and how sure those are.
 
 It pulls in a thread of its own, so that a slow network delays no other sensor; a probe that does not
-answer is `up` = 0 with the reason and is asked again.
+answer is `up` = 0 with the reason and is read again.
 """
 
 import http.client
@@ -31,7 +31,7 @@ FIRST_EXCHANGES = 8
 EXCHANGES = 4
 """Of which the one with the shortest round trip counts; the first of a connection is slower."""
 CLOCK_AGAIN_S = 10.0
-"""The offset is measured anew so often: a drift of 500 parts in a million makes 5 ms of it."""
+"""The offset is measured again so often: a drift of 500 parts in a million makes 5 ms of it."""
 STALE_INTERVALS = 3
 LEAST_STALE_S = 3.0
 BEHIND = 20
@@ -89,7 +89,7 @@ class ProbeSensor:
             time.sleep(max(0.05, self._interval_s - (time.monotonic() - begun)))
 
     def _pull(self) -> None:
-        """One visit: who it is, what its clock says, and everything new."""
+        """Fetch who it is, its clock and everything new."""
         about = self._about
         if about is None:
             about = self._meet()
@@ -167,7 +167,7 @@ class _Link:
         self._context: SSLContext | None = None
 
     def get(self, path: str, kind: type[Page]) -> Page:
-        """One page. OSError, HTTPException, ValueError or BadInput says why there is none.
+        """One page. OSError, HTTPException, ValueError or BadInput where there is none.
 
         A connection that was closed while it was idle is opened again, once.
         """

@@ -83,7 +83,7 @@ class PrometheusSensor:
         )
 
     def _newly_missing(self, now: int, page: list[Series]) -> list[Sample]:
-        """A null for each listed series that was there, or never yet; said once, until it comes back."""
+        """A null for each listed series that was there, or never yet; once, until it is back."""
         gone = {
             text
             for text, chosen in self._selectors

@@ -1,7 +1,7 @@
 """The processors' own energy counters (RAPL), read from the kernel's powercap files: no package needed.
 
 A counter runs from its first reading here and never jumps where the hardware's wraps round; a
-machine without counters gives no samples, one that forbids reading them says so once.
+machine without counters gives no samples, one that forbids reading them has one `up` = 0.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from observatory.telemetry.plausible import IMPLAUSIBLE
 from observatory.telemetry.sensors.sensor import down, up
 
 POWERCAP = Path("/sys/class/powercap")
-"""Documentation/power/powercap/powercap.rst of Linux; AMD's counters stand there under Intel's name."""
+"""Documentation/power/powercap/powercap.rst of Linux; AMD's counters are there under Intel's name."""
 _J_PER_UJ = 1e-6
 MOST_POWER_W = 1500.0
 """Of a package or a memory controller whose limits the kernel does not name: no processor on the market

@@ -1,6 +1,6 @@
 """Why a GPU does not run at its full clocks: NVML's mask in words.
 
-Pure, and without the driver's library, so that whoever reads a stored mask can name it.
+Pure, and without the driver's library, so that any reader of a stored mask can name it.
 """
 
 REASONS: dict[int, str] = {

@@ -41,7 +41,7 @@ def poll(
     seconds: float,
     step_s: float = STEP_S,
 ) -> tuple[Sequences, dict[tuple[str, str], str]]:
-    """Ask every GPU again and again; answers the readings, and the errors of those never read."""
+    """Read every GPU again and again; return the readings, and the errors of those never read."""
     calls = [
         (reading, place, metric)
         for reading in READINGS
@@ -94,7 +94,7 @@ def measure_update_periods(
 ) -> list[Sample]:
     """Run the burst in a thread of its own; its samples, and what it cost (sampler, burst_cpu_s).
 
-    No GPU: no samples. A driver that hangs in it gives none either; the next reading says so.
+    No GPU: no samples. A driver that hangs in it gives none either; the next reading reports it.
     """
     if not gpus:
         return []
