@@ -1,6 +1,6 @@
 """The whole site from one database: a pure function of the results, byte for byte.
 
-Pages are made in a new folder beside the old one and change places with it when they are whole.
+Pages are made in a new folder next to the old one and change places with it when they are whole.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from observatory.site.templating import page_environment
 from observatory.store.folder.seals import changed_since_sealed
 
 MARKER = ".observatory-site"
-"""A file that says: this folder was built and may be replaced."""
+"""A file that marks the folder as built: it may be replaced."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ def build_site(
     """Build the site of the workspace's database into `out` (default: site/dist); answers `out`.
 
     BadInput where `out` holds something that was not built here; EnvironmentFailed where the
-    database is held by a writer. A missing database gives a site that says what to do.
+    database is held by a writer. A missing database gives a site that explains what to do.
     """
     target = (out or workspace.site_output).resolve()
     _refuse_foreign(target)

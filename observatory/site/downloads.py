@@ -1,4 +1,4 @@
-"""The data that goes with the pages: every view as Parquet and CSV, and SQL to ask more with.
+"""The data that goes with the pages: every view as Parquet and CSV, and SQL for further questions.
 
 The files are written by Polars from fully ordered rows, so that equal databases give equal bytes.
 """

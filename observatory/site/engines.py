@@ -11,7 +11,7 @@ from observatory.core.targets.catalogue import kind_traits
 from observatory.presentation.figures import Row
 
 _HIDDEN_SETTINGS = frozenset({"headers", "query", "extra_body", "api_key", "environment"})
-"""Settings that say how the endpoint is spoken to, or that may hold what is nobody's business."""
+"""Settings of the connection to the endpoint, or that may hold something private."""
 _BILLIONS, _MILLIONS = 1e9, 1e6
 
 
@@ -62,10 +62,10 @@ def engine_settings(run: Row) -> list[tuple[str, str]]:
 
 
 _NOT_HERE = _HIDDEN_SETTINGS | {"adapters", "gpus", "arguments", "resolved"}
-"""Settings that are told elsewhere in the block, or nowhere."""
+"""Settings that are shown elsewhere in the block, or nowhere."""
 _TOLD_OF_RESOLVED = frozenset({"arguments", "init_s", "kv_cache_tokens", "kv_cache_gib", "seed"})
 _OF_THE_ADDRESS = frozenset({"host", "port", "model_tag", "uds", "api_key"})
-"""Flags that say where it listens or repeat the model."""
+"""Flags with the address that it listens at, or that repeat the model."""
 
 
 def _settings(run: Row) -> Row:
@@ -80,7 +80,7 @@ def _resolved(settings: Row) -> Row:
 
 
 def _flags(settings: Row) -> str | None:
-    """What the engine itself says was set to other than its defaults."""
+    """Return the settings that the engine itself reports as other than its defaults."""
     given = _resolved(settings).get("arguments")
     if not isinstance(given, dict):
         return None
@@ -114,13 +114,13 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_written(item) for item in value)
     text = str(value)
-    if text.startswith(("/", "~/")):  # where a file lay on a machine is nobody else's business
+    if text.startswith(("/", "~/")):  # where a file is on a machine is private
         return text.rstrip("/").rsplit("/", 1)[-1]
     return text
 
 
 def parameters_in_words(parameters: int | None) -> str | None:
-    """A model's size as people say it, with the count: "135 M (134,515,008)"."""
+    """Return a model's size as people write it, with the count: "135 M (134,515,008)"."""
     if parameters is None:
         return None
     unit, scale = ("B", _BILLIONS) if parameters >= _BILLIONS else ("M", _MILLIONS)

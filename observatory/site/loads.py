@@ -1,4 +1,4 @@
-"""What a stage asked of a target: its level, how it is written, and what its axis is called."""
+"""The load of a stage on a target: its level, how it is written, and what its axis is called."""
 
 from dataclasses import dataclass
 

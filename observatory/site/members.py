@@ -56,7 +56,7 @@ class Member:
 
     @property
     def sentence(self) -> str:
-        """The verdict's reasons in one line, without the level that a badge beside it gives."""
+        """The verdict's reasons in one line, without the level, which a badge shows."""
         sentence = str(self.run["verdict_sentence"] or "nothing could judge this run")
         reasons = sentence.removeprefix(f"{self.verdict}: ")
         reasons = reasons[:1].upper() + reasons[1:]
@@ -103,12 +103,12 @@ class Member:
 
 
 def page_of(run_id: str) -> str:
-    """The path of a run's page from the site's root, whatever its id holds."""
+    """The path of a run's page from the site's root, for any id."""
     return f"runs/{safe_name(run_id)}.html"
 
 
 def safe_name(identifier: str) -> str:
-    """A file's name for an id, whatever it holds: itself where that is harmless, else its hash."""
+    """A file's name for any id: the id itself where that is harmless, else its hash."""
     if _SAFE.match(identifier):
         return identifier
     return hashlib.sha256(identifier.encode()).hexdigest()[:16]
@@ -134,7 +134,7 @@ def order_of(member: Member) -> tuple[str, bool, str]:
 
 
 def asked(run: Row) -> list[tuple[str, str]]:
-    """What a run's scenario asked, as (term, words)."""
+    """Return what a run's scenario requested, as (term, words)."""
     fields = json.loads(run["comparison_fields"] or "{}")
     workload, arrivals = fields.get("workload") or {}, fields.get("arrivals") or {}
     stages_asked = fields.get("stages") or []

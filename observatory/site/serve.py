@@ -68,7 +68,7 @@ class _Handler(SimpleHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: a request line a file helps nobody."""
+        """Log nothing: a line for each file is of no use."""
 
 
 def _is_own(hosts: list[str]) -> bool:
@@ -138,7 +138,7 @@ def site_server(folder: Path, port: int) -> SiteServer:
 
 
 def serve_site(folder: Path, port: int, say: Callable[[str], None]) -> None:
-    """Serve until interrupted; `say` is told the address."""
+    """Serve until interrupted; `say` is called with the address."""
     with site_server(folder, port) as server:
         say(f"http://{LOOPBACK}:{server.server_port}/")
         try:

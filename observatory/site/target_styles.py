@@ -1,6 +1,6 @@
 """The style of a target on every page: its group, colour, shape, and the words after its name.
 
-Colour comes in three families (self-hosted open, managed open, closed weights); the shape says the
+Colour comes in three families (self-hosted open, managed open, closed weights); the shape shows the
 family again for eyes and printers without colour, and hollow marks with dashed lines are emulated.
 """
 
@@ -49,7 +49,7 @@ class TargetStyle:
 
     @property
     def label(self) -> str:
-        """The name as legends and tables give it; says so where it is emulated."""
+        """Return the name for legends and tables, with a mark where it is emulated."""
         return f"{self.target} (emulated)" if self.emulated else self.target
 
 
@@ -69,7 +69,7 @@ def group_of(run: Row) -> str:
 def styles_of(runs: Iterable[Row]) -> dict[str, TargetStyle]:
     """A style for each target name; runs are given the latest first.
 
-    Colours go by first appearance, so that a new target changes no older one's. A name that stood
+    Colours go by first appearance, so that a new target changes no older one's. A name that was used
     for different targets has the style of its latest run.
     """
     latest: dict[str, Row] = {}

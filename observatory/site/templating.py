@@ -1,7 +1,7 @@
 """Templates to HTML: what templates may call, and how JSON is put into a page safely.
 
-Everything is escaped by Jinja; a specification stands in a script element of type application/json,
-in which no < can stand.
+Everything is escaped by Jinja; a specification is in a script element of type application/json,
+in which no < is allowed.
 """
 
 import json
@@ -49,9 +49,9 @@ DRAWN_DIGITS = 6
 
 
 def script_json(value: Any, digits: int = DRAWN_DIGITS) -> Markup:
-    """JSON that can stand in a script element: <, > and & are written as escapes; no NaN.
+    """Return JSON that is safe in a script element: <, > and & are written as escapes; no NaN.
 
-    digits: significant ones that are kept; 17 keep every number as it is, to be reckoned with.
+    digits: significant ones that are kept; 17 keep every number exactly.
     """
     text = json.dumps(
         _finite(value, digits), allow_nan=False, ensure_ascii=False, separators=(",", ":")

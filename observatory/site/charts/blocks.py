@@ -1,6 +1,6 @@
 """A matrix's figure over its cells: a dot a block, a bar at their mean, a row a cell.
 
-Loads stand under one another within a cell's row; rows are in the order of the scenario, never ranked.
+Loads are under one another within a cell's row; rows are in the order of the scenario, never ranked.
 """
 
 import math

@@ -1,7 +1,7 @@
 """What a month costs over its volume, served and bought: where the two lines cross.
 
 Serving is drawn at the measured goodput, with a band for its interval. The rows have the names that
-the page's script fills anew when a reader changes what was assumed.
+the page's script fills again when a reader changes what was assumed.
 """
 
 import altair as alt
@@ -102,7 +102,7 @@ def break_even_chart(
 
 def _spec(serve: TargetStyle, buy: TargetStyle, rows: list[Record], marks: list[Record]) -> Spec:
     costs = alt.NamedData(COSTS)
-    # Stated, because there may be no mark, and nothing has no extent; the page's script states it anew.
+    # Stated, because there may be no mark, and nothing has no extent; the page's script states it again.
     span = alt.Scale(type="log", nice=False, domain=[rows[0]["requests"], rows[-1]["requests"]])
 
     def along(field: str) -> alt.X:

@@ -34,7 +34,7 @@ _QUANTILES = (0.5, 0.9, 0.99)
 class Curve:
     """One stage's curve: ascending values in seconds with the share at or below.
 
-    n things stand behind it, of which `failed` never had a value; counted says it in words.
+    It is made of n things, of which `failed` never had a value; counted is that in words.
     """
 
     load: Load

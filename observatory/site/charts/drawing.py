@@ -1,4 +1,4 @@
-"""What a page needs of a chart: its specification, its key, and the table that says the same.
+"""What a page needs of a chart: its specification, its key, and the table of the same figures.
 
 Also the style that all charts share. Colours are CSS variables, so that the stylesheet alone decides
 light, dark and print.
@@ -72,7 +72,7 @@ class KeyEntry:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A table's cell: words or a number, and what stands small under it."""
+    """A table's cell: words or a number, and what is small under it."""
 
     text: str
     under: str | None = None
@@ -93,7 +93,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart for a page. spec is None where there is nothing to draw: missing then says why, a line
+    """A chart for a page. spec is None where there is nothing to draw: missing then has the reasons, a line
     each."""
 
     name: str
@@ -116,7 +116,7 @@ def figure_cell(figure: Figure) -> Cell:
 
 
 class Sheet:
-    """The rows of one chart, kept beside its layers and put into its specification at the end.
+    """The rows of one chart, kept apart from its layers and put into its specification at the end.
 
     Altair would copy and hash rows that it is given, which costs more than drawing them.
     """
@@ -175,7 +175,7 @@ TOP_END = alt.Y2Value(0)  # type: ignore[no-untyped-call]
 def tips(*names: str) -> list[alt.Tooltip]:
     """Tooltip channels over columns of words.
 
-    Channels are given as objects everywhere: a string makes Altair hash its whole schema anew.
+    Channels are given as objects everywhere: a string makes Altair hash its whole schema again.
     """
     return [alt.Tooltip(f"{name}:N", title=name) for name in names]
 
@@ -219,7 +219,7 @@ def log_ticks(values: Iterable[float]) -> list[float]:
 def value_axis(values: Sequence[float], log: bool) -> tuple[alt.Scale, alt.Axis]:
     """Scale and axis of a value: from zero, or a log scale over round ticks.
 
-    Where all are zero the axis ends at one, so that zero stands at its foot.
+    Where all are zero the axis ends at one, so that zero is at its foot.
     """
     if not any(values):
         return alt.Scale(domain=[0, 1]), alt.Axis(format=PLAIN, tickCount=5)

@@ -1,6 +1,6 @@
-"""Energy per request against load, or why it cannot be told.
+"""Energy per request against load, or why it is not known.
 
-Where only the energy of a shared host is known it is said beside, and not made a figure per request.
+Where only the energy of a shared host is known it is a note, and not made a figure per request.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ def energy_chart(
     *,
     hosts: bool = True,
 ) -> Drawing:
-    """The drawing of an energy figure; shapes tell its basis.
+    """Return the drawing of an energy figure; shapes show its basis.
 
-    hosts: the energy of shared hosts stands in its notes.
+    hosts: the energy of shared hosts is in its notes.
     """
     series = [Series(m.style, m.verdict, m.series(metric, "value"), by_basis=True) for m in members]
     drawing = level_chart(name, about, series)

@@ -34,18 +34,18 @@ from observatory.site.target_styles import TargetStyle
 
 _APART = 7
 _LOG_LEVELS = 8.0
-"""Levels from one to this many times it stand on a linear axis."""
+"""Levels from one to this many times it are on a linear axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One run's stages, with the figures that are drawn; verdict goes beside every number."""
+    """One run's stages, with the figures that are drawn; verdict is shown with every number."""
 
     style: TargetStyle
     verdict: str
     points: list[tuple[Load, Figure]]
     by_basis: bool = False
-    """The mark's shape and its words in the key tell the figures' basis; intervals are ranges."""
+    """The mark's shape and its words in the key show the figures' basis; intervals are ranges."""
 
     @property
     def basis(self) -> str | None:
@@ -69,7 +69,7 @@ class Series:
 
 
 BASIS_SHAPES = {"measured": "circle", "estimated": "square", "modelled": "diamond"}
-"""Basis, strongest first -> the shape of marks where shape tells it."""
+"""Basis, strongest first -> the shape of marks where shape shows it."""
 
 
 def key_of(series: Sequence[Series]) -> list[KeyEntry]:

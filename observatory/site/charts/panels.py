@@ -1,4 +1,4 @@
-"""The catalogue of a run's panels over time: which sensors' readings stand in which panel.
+"""The catalogue of a run's panels over time: which sensors' readings are in which panel.
 
 One entry a quantity, top to bottom as the page shows them; a panel without readings is not drawn.
 """
@@ -13,7 +13,7 @@ as a share of another counter's (Source.of)."""
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One sensor's metric, and words for the key beside the device's name."""
+    """One sensor's metric, and words for the key with the device's name."""
 
     sensor: str
     metric: str
@@ -24,7 +24,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One quantity. period is the metric in which a sensor tells its own update period, if it does."""
+    """One quantity. period is the metric in which a sensor reports its own update period, if it does."""
 
     name: str
     title: str

@@ -1,6 +1,6 @@
-"""Where a request's time went, as the server says, under what the client saw: a bar a target and load.
+"""Where a request's time went, as the server reports it, under what the client saw: a bar a target and load.
 
-The server's means of queue, prefill and decode are stacked; what the client measured stands beside
+The server's means of queue, prefill and decode are stacked; what the client measured is next to
 them as a mark, because the two clocks are two witnesses and are never added.
 """
 
@@ -43,7 +43,7 @@ _ABOUT = (
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """One target at one load: the server's means in seconds (None: not told), the client's figure."""
+    """One target at one load: the server's means in seconds (None: not reported), the client's figure."""
 
     style: TargetStyle
     verdict: str
@@ -53,7 +53,7 @@ class Times:
 
     @property
     def told(self) -> bool:
-        """The server told of any phase."""
+        """Whether the server reported any phase."""
         return any(value is not None for value in self.phases.values())
 
     @property
@@ -63,7 +63,7 @@ class Times:
 
 
 def phases_chart(name: str, times: Sequence[Times]) -> Drawing:
-    """The drawing; times have something to tell."""
+    """Return the drawing; some of the times have a phase."""
     key = [KeyEntry(words, colour, "square") for words, colour in PHASES.values()]
     key.append(KeyEntry("end-to-end latency, mean, at the client", "var(--ink)", "diamond", True))
     notes = []

@@ -1,6 +1,6 @@
 """Readings of one series over time: counters made into gains, silence made into gaps.
 
-A null breaks a line: a sensor that was down, or could not say, is a gap and never a zero.
+A null breaks a line: a sensor that was down, or could not read, is a gap and never a zero.
 """
 
 from typing import assert_never
@@ -16,7 +16,7 @@ SILENCE_S = 3.0
 
 
 def readings_of(source: Source, device: str, samples: pl.DataFrame) -> pl.DataFrame:
-    """Columns at_s and value of one source on one device, in order; null where it could not say."""
+    """Columns at_s and value of one source on one device, in order; null where it could not read."""
     own = samples.filter((pl.col("sensor") == source.sensor) & (pl.col("device") == device))
     read = own.filter(pl.col("metric") == source.metric).select("at_s", "value").sort("at_s")
     match source.reading:
@@ -48,7 +48,7 @@ def _is_down() -> pl.Expr:
 
 
 def _gain() -> pl.Expr:
-    """The counter's gain since the reading before; null for the first, and where it began anew."""
+    """The counter's gain since the reading before; null for the first, and where it restarted."""
     gain = pl.col("value").diff()
     return pl.when(gain >= 0).then(gain)
 

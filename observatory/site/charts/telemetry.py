@@ -28,7 +28,7 @@ from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
 
 Draw = Callable[..., Drawing]
 CLOCKS = "gpu-clocks"
-"""The panel under which it stands why the clocks were held back."""
+"""The panel under which the reasons of reduced clocks are listed."""
 _COLOURS = ("var(--stage-3)", "var(--closed-1)", "var(--managed-1)", "var(--closed-2)")
 
 

@@ -33,7 +33,7 @@ WORDS: dict[str, str] = {
 }
 """NVML's name of a reason -> in words."""
 IDLE = "GpuIdle"
-"""Left out: nothing was asked of the GPU then, so nothing was held back."""
+"""Left out: the GPU had no work then, so nothing was held back."""
 _ROW = 30
 _NAME = "gpu-held-back"
 _TITLE = "Why GPU clocks were held back"

@@ -1,6 +1,6 @@
 """A run as it went: every request over time, by outcome, over the bands of its steady windows.
 
-Telemetry stands under it on the same axis: same time domain, same width for the y axis.
+Telemetry is under it on the same axis: same time domain, same width for the y axis.
 """
 
 from collections.abc import Sequence
@@ -132,7 +132,7 @@ def bands_of(sheet: Sheet, bands: Sequence[Band], x: alt.X, *, named: bool) -> l
 
 
 def thinned(requests: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
-    """At most POINTS rows, evenly taken, failures first in line; and the sentence that says so."""
+    """At most POINTS rows, evenly taken, failures first in line; and a sentence about it."""
     if requests.height <= POINTS:
         return requests, None
     fine = requests.filter(pl.col("outcome") == "ok")

@@ -1,6 +1,6 @@
 """Money against time: what a thousand requests cost, over how long an answer takes.
 
-A point is a target at one load; the load stands beside it, a line joins a target's loads in order.
+A point is a target at one load; the load is next to it, a line joins a target's loads in order.
 """
 
 import math

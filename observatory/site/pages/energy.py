@@ -97,7 +97,7 @@ def _section(reader: Reader, section: Section) -> EnergySection:
 
 
 def _drawings(section: Section) -> list[Drawing]:
-    """The charts that show something; where none does, one that says why."""
+    """The charts that show something; where none does, one with the reason."""
     found = [
         energy_chart(f"{section.anchor}-{metric}", about, section.members, metric, hosts=False)
         for metric, about in _CHARTS

@@ -190,7 +190,7 @@ def _cells(row: Row, loads: dict[int, Load]) -> list[Cell]:
 
 
 def _quote(reader: Reader, run: Row) -> str | None:
-    """What was expected of the run beside what it came to, warm-up and failures included."""
+    """What was expected of the run, and what it amounted to, warm-up and failures included."""
     usd = (json.loads(run["quote"] or "{}")).get("usd") or {}
     ends = [usd[name] for name in ("low", "expected", "high") if usd.get(name) is not None]
     if len(ends) < 3:

@@ -57,7 +57,7 @@ _HIDDEN_SCENARIO_KEYS = frozenset({"headers", "query", "url", "base_url", "api_k
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """One page: the run, its drawings, its tables (without rows where there is nothing to say)."""
+    """One page: the run, its drawings, its tables (without rows where there is nothing to show)."""
 
     member: Member
     asked: list[tuple[str, str]]
@@ -149,7 +149,7 @@ def run_page(
 
 
 def _of_a_sensor(code: str) -> bool:
-    """The finding speaks of what a sensor said, or did not say."""
+    """Whether the finding is about the readings of a sensor, or about missing ones."""
     return code.startswith(("telemetry_", "sensor_"))
 
 

@@ -36,7 +36,7 @@ FREE_TEXT = (
     "source",
     "target_facts",
 )
-"""Columns in which a host's name may stand; identifiers are left alone, links depend on them."""
+"""Columns in which a host's name may be; identifiers are left alone, links depend on them."""
 DEVICE = "device"
 """Names a reading's host where a page of metrics does; two hosts must stay two."""
 _PUBLIC = frozenset(

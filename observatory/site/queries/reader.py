@@ -56,7 +56,7 @@ class Reader:
     def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
         """The same as a frame.
 
-        By way of a Parquet file: DuckDB's Arrow stream leaks references into Polars and says so on
+        By way of a Parquet file: DuckDB's Arrow stream leaks references into Polars and reports it on
         the terminal, and rows as Python objects would be too many.
         """
         path = self.scratch / "answer.parquet"

@@ -128,7 +128,7 @@ def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
 
 
 SAID = ("model_reported", "system_fingerprint", "service_tier")
-"""Columns of attempts in which a service says who answered."""
+"""Columns of attempts in which a service names what answered."""
 
 
 def said_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
@@ -144,7 +144,7 @@ def said_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
 
 
 def told_waits_and_work(reader: Reader, run_id: str) -> Row:
-    """refusals, those that told a wait and its median; answers that told their processing time, and
+    """refusals, those that named a wait and its median; answers that named their processing time, and
     its median."""
     [row] = reader.rows(
         """

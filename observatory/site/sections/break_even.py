@@ -1,6 +1,6 @@
-"""One break-even on a page: the answer in words, its chart, what it was reckoned with, and inputs.
+"""One break-even on a page: the answer in words, its chart, its assumptions, and inputs.
 
-The page's script reckons anew when a reader changes an input; it gets the measured figures from `data`.
+The page's script computes again when a reader changes an input; it gets the measured figures from `data`.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Plan:
     """A served and a bought target, and the volume at which they cost the same.
 
     facts: (name, value) of the demand's own volume, dashes where none was stated. inputs are what the
-    form begins with, data what the script reckons with.
+    form begins with, data what the script computes with.
     """
 
     name: str

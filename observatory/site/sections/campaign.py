@@ -1,6 +1,6 @@
 """The front page: for each workload the latest campaign, its targets side by side.
 
-Invalid runs are left out and counted; everything that is drawn also stands in a table.
+Invalid runs are left out and counted; everything that is drawn is in a table, too.
 """
 
 from collections.abc import Sequence
@@ -240,13 +240,13 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
 
 
 def _limits(anchor: str, members: list[Member]) -> list[Chapter]:
-    """What rate limits did; no chapter where nobody was throttled or paced."""
+    """What rate limits did; no chapter where no target was throttled or paced."""
     drawings = breakdown_drawings(anchor, members)
     return [Chapter("What rate limits did", drawings)] if drawings else []
 
 
 def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
-    """What sensors and engines told; no chapter where nobody told anything."""
+    """What sensors and engines reported; no chapter where they reported nothing."""
     chapters = [
         Chapter("How busy the hardware was", busy_drawings(anchor, members)),
         Chapter("What the servers say", phase_drawings(anchor, members)),

@@ -1,6 +1,6 @@
 """Figures of several targets side by side, a row a target and load: those that any of them has.
 
-A figure never stands without its basis, and a target without figures says why.
+A figure is always shown with its basis, and a target without figures with the reason.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Derived:
 
 
 def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Member]) -> Derived:
-    """The figures wanted (head, metric) that any member has; who has none of them says why."""
+    """The figures wanted (head, metric) that any member has; a member that has none of them is listed with the reason."""
     columns = [
         (head, metric)
         for head, metric in wanted
@@ -56,7 +56,7 @@ def _says(figure: Figure) -> bool:
 
 
 def _cell(member: Member, figure: Figure) -> Cell:
-    """A figure with its basis, whatever it is, and what is in it."""
+    """A figure with its basis, measured or not, and what is in it."""
     cell = figure_cell(figure)
     parts = [cell.under]
     if figure.drawable:

@@ -1,6 +1,6 @@
-"""The energy ledger as a table: a row a window, subject and scope, its idle baseline beside it.
+"""The energy ledger as a table: a row a window, subject and scope, with its idle baseline.
 
-Rows of the table energy in, cells out. The baseline stands beside and is subtracted from nothing.
+Rows of the table energy in, cells out. The baseline is a row of its own and is subtracted from nothing.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ METHODS = {
     "pue": "stated PUE",
     "none": "none",
 }
-"""Methods whose name is no sentence by itself; one that is not here is shown as it stands."""
+"""Methods whose name is no sentence by itself; one that is not here is shown as it is."""
 HEADS = [
     ("Load", False),
     ("Whose", False),

@@ -1,6 +1,6 @@
-"""How busy a target's hardware was at each load, and what its engine says beside what the client saw.
+"""How busy a target's hardware was at each load, and what its engine reports next to what the client saw.
 
-Chooses which figures stand in which chart; a chart that no target could fill is not drawn.
+Chooses which figures are in which chart; a chart that no target could fill is not drawn.
 """
 
 import json
@@ -61,7 +61,7 @@ def busy_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
 
 
 def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
-    """Where the time of a request went, as each server says; empty where none says it."""
+    """Return where the time of a request went, as each server reports it; empty where none does."""
     times = [
         Times(
             member.style,
@@ -81,7 +81,7 @@ def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
 
 
 def server_speaks(members: Sequence[Member]) -> bool:
-    """Some engine told of itself."""
+    """Whether any engine reported figures of its own."""
     return any(_has(member, metric) for member in members for metric in _OF_SERVER)
 
 

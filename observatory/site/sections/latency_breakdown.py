@@ -55,7 +55,7 @@ def held_up(members: Sequence[Member]) -> list[Member]:
 
 
 def breakdown_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
-    """Service and user side by side at the median and at p90; empty where nobody was held up."""
+    """Service and user side by side at the median and at p90; empty where no request was held up."""
     found = held_up(members)
     if not found:
         return []
@@ -79,7 +79,7 @@ def breakdown_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
 
 
 def policy_words(run: Row) -> str | None:
-    """What is done about a refusal, in a sentence; None in runs that do not say."""
+    """What is done about a refusal, in a sentence; None in runs that do not record it."""
     policy = run.get("throttling")
     return f"Policy {policy}: {POLICIES[policy]}." if policy in POLICIES else None
 

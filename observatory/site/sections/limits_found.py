@@ -1,6 +1,6 @@
-"""The limits a minute that `observatory limits` found: what is let in beside what is advertised.
+"""The limits a minute that `observatory limits` found: what is let in next to what is advertised.
 
-Its runs ask for more than is allowed, so that they are no workload: they are read here by the same
+Its runs send more than is allowed, so that they are no workload: they are read here by the same
 pure function that the command uses, from the warehouse's rows, and enter no comparison.
 """
 
@@ -48,7 +48,7 @@ def is_probe(run: Row) -> bool:
 
 
 def limit_table(reader: Reader, runs: Sequence[Row]) -> Table:
-    """A row a target and limit, of the latest probe; without rows where nobody looked. runs: the latest first."""
+    """A row a target and limit, of the latest probe; without rows where no probe was run. runs: the latest first."""
     probes: dict[tuple[str, str], list[Row]] = {}
     for run in filter(is_probe, runs):
         own = probes.setdefault((run["target"], run["scenario"]), [])
@@ -107,7 +107,7 @@ def _number(value: float | None, under: str | None = None) -> Cell:
 
 
 def _seen(reader: Reader, run: Row) -> LimitsSeen:
-    """What a run tells of its limit, from the warehouse's rows of it."""
+    """Return what a run shows of its limit, from the warehouse's rows of it."""
     run_id = run["run_id"]
     frames = RunFrames(
         requests=limit_costs(reader, run_id),

@@ -1,6 +1,6 @@
-"""What a matrix cannot tell, in the words of its page.
+"""What a matrix cannot decide, in the words of its page.
 
-Said by the scenario (factors that change together) and seen once the engines were up.
+Stated by the scenario (factors that change together) and seen once the engines were up.
 """
 
 import json

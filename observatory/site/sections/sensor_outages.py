@@ -1,6 +1,6 @@
 """Sensors that were down while a run went on: which, from when to when, and why.
 
-From the samples `up`; what a sensor could not say is told here and drawn as a gap, never as zero.
+From the samples `up`; what a sensor could not read is listed here and drawn as a gap, never as zero.
 """
 
 import polars as pl
@@ -12,9 +12,9 @@ from observatory.telemetry.sensors.table import sensor_words
 
 
 def outage_table(samples: pl.DataFrame, span: Span) -> Table:
-    """A row a spell in which a sensor said that it does not work, within the run's time.
+    """Return a row for each outage of a sensor within the run's time.
 
-    samples are those of queries.samples. A spell lasts until the sensor says that it works again.
+    samples are those of queries.samples. An outage lasts until the sensor's next `up` = 1.
     """
     heads = [("Sensor", False), ("Of", False), ("From", True), ("To", True), ("Why", False)]
     said = samples.filter(pl.col("metric") == "up").sort("sensor", "device", "at_s")

@@ -1,7 +1,7 @@
-"""What a service said of itself in its answers: who answered, at which tier, under which limits; and a
-run's quote beside its bill.
+"""What a service states about itself in its responses: model, tier and limits; and a run's quote with its
+bill.
 
-Rows of the warehouse in, words out; a service that said nothing has no words.
+Rows of the warehouse in, words out; a service that states nothing has no words.
 """
 
 import json
@@ -46,7 +46,7 @@ _QUOTED = (
 
 
 def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
-    """What was asked of the service and what it said, as (term, words); empty where it said nothing."""
+    """Return what was requested of the service and what it stated, as (term, words); empty without either."""
     run_id = run["run_id"]
     tiers = said_by_service(reader, run_id, "service_tier")
     work = told_waits_and_work(reader, run_id)
@@ -78,7 +78,7 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
 
 
 def limit_words(limits: LimitsSaid) -> str:
-    """The limits that were told, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
+    """The limits that were stated, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
     told = [(getattr(limits, name), words) for name, words in LIMITS]
     return ", ".join(f"{limit:,.0f} {words}" for limit, words in told if limit is not None)
 
@@ -107,7 +107,7 @@ def _work(row: Row) -> str:
 
 
 def quote_table(reader: Reader, run: Row) -> Table:
-    """What the run was expected to take beside what it came to; without rows where it had no quote."""
+    """What the run was expected to take, and what it took; without rows where it had no quote."""
     heads = [("", False), ("Quoted at least", True), ("Expected", True), ("At most", True)]
     heads += [("Came to", True), ("Of what was expected", True)]
     quote = json.loads(run["quote"] or "{}")

@@ -26,7 +26,7 @@ UNFIT_BASES = frozenset({"example", "emulated"})
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One target in a statement, with the score that stands beside it."""
+    """One target in a statement, with its score."""
 
     member: Member
     figure: Figure
@@ -35,14 +35,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence, and the sides it speaks of (empty where it says why nothing is said)."""
+    """A sentence, and the sides it is about (empty where it explains why there is none)."""
 
     sentence: str
     sides: list[Side]
 
 
 def statements(members: Sequence[Member]) -> list[Statement]:
-    """What may be said of runs with one comparison key, at the highest load they all reached."""
+    """Return the key findings about runs with one comparison key, at the highest load they all reached."""
     fit = [member for member in members if _fit(member)]
     if len(fit) < 2:
         return [Statement(_alone(members, fit), [])]
