@@ -32,7 +32,7 @@ def test_phases_follow_one_another_and_the_clients_mean_is_a_mark_apart() -> Non
     [[mark]] = records(drawing, "point")
     assert mark["x"] == 1.6
     assert [entry.label for entry in drawing.key][-1].endswith("at the client")
-    assert "as the server says" in drawing.title
+    assert "as the server reports" in drawing.title
 
 
 def test_a_phase_that_was_not_told_is_no_bar_and_a_dash() -> None:
@@ -58,8 +58,8 @@ def test_utilisation_is_of_the_gpu_or_of_the_cpu_where_there_is_none(built: Path
 
 def test_the_servers_word_stands_beside_the_clients(built: Path) -> None:
     text = words(built / "index.html")
-    assert "Where the time went, as the server says" in text
-    assert "As the server says, beside what the client saw" in text
+    assert "Where the time went, as the server reports" in text
+    assert "As the server reports, next to what the client saw" in text
     for head in (
         "Time to first token, mean: client",
         "Time to first token, mean: server",

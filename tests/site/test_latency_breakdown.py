@@ -137,7 +137,9 @@ def test_the_pages_show_service_waits_and_user_side_by_side(
     counts = f"{told['requests']} {told['attempts']} {told['throttled_attempts']}"
     for shown in (text, page):
         assert f"{counts} {told['throttled_requests']}" in shown
-    assert "Policy obey: a refused request is asked again when the service says." in page
+    assert (
+        "Policy obey: a refused request is sent again at the time that the service states." in page
+    )
     html = (built / "index.html").read_text()
     cards = re.findall(r'<article class="card.*?</article>', html, flags=re.S)
     assert ["As users waited, p90" in card for card in cards] == [False, True]

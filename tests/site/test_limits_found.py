@@ -89,7 +89,7 @@ def test_a_limit_that_was_not_met_says_how_far_was_asked(planter: Planter) -> No
     built = build_site(planter(replace(PROBE, allowed_a_minute=None)))
     [row] = found_rows((built / "index.html").read_text())
     assert row[2] == "– no refusal up to 240"
-    assert row[3] == "– no header says it a minute"
+    assert row[3] == "– no header states it a minute"
 
 
 def test_without_a_probe_no_limit_is_spoken_of(planter: Planter, seeds: dict[str, Any]) -> None:

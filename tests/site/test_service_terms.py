@@ -28,15 +28,17 @@ def test_a_run_tells_what_its_service_said(planter: Planter, seeds: dict[str, An
     assert told["Provider"] == "example"
     assert told["API"] == "OpenAI's Chat Completions or Completions"
     assert told["Sent"] == "over our own sockets"
-    assert (told["Service tier asked for"], told["Service tier reported"]) == (
+    assert (told["Requested service tier"], told["Service tier reported"]) == (
         "auto",
         f"default {named}",
     )
     assert told["Model reported"] == f"limited-large-2026-10-01 {named}"
     assert told["System fingerprint"] == f"fp_4f1c {named}"
     assert told["Limits in its headers"] == "60 requests a minute, 90,000 tokens a minute"
-    assert told["Waits told by refusals"].startswith(f"{refused['n']} of {refused['n']} told one")
-    assert told["Its own processing time"] == f"median 212 ms, told by {answers['n']} answers"
+    assert told["Waits stated by refusals"].startswith(
+        f"{refused['n']} of {refused['n']} stated one"
+    )
+    assert told["Its own processing time"] == f"median 212 ms, stated by {answers['n']} answers"
     page = words(next((build_site(workspace) / "runs").iterdir()))
     assert "What the service reported" in page
 

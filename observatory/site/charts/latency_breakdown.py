@@ -90,7 +90,7 @@ def _notes(parts: Sequence[LatencyParts]) -> list[str]:
         )
     short = [one.label for one in parts if not one.user.drawable and not one.endless]
     if short:
-        notes.append(f"No bar: {'; '.join(short)} (the table says why).")
+        notes.append(f"No bar: {'; '.join(short)} (the table has the reason).")
     if any(one.style.emulated for one in parts):
         notes.append("Hollow bars are emulated.")
     return notes

@@ -34,7 +34,7 @@ class Panel:
     period: str | None = None
 
 
-_SERVER_SAYS = "As the engine's own /metrics says."
+_SERVER_SAYS = "As the engine's own /metrics reports."
 _NVML, _DCGM, _ENGINE = "nvml", "dcgm", "engine"
 
 PANELS = (
@@ -60,7 +60,7 @@ PANELS = (
         "Preemptions since the run began",
         "requests",
         (Source(_ENGINE, "engine_preemptions_total", reading="since_start"),),
-        "Running requests that were put back for want of KV cache, as the engine says.",
+        "Running requests that were put back for want of KV cache, as the engine reports.",
     ),
     Panel(
         "engine-prefix-cache",
@@ -74,7 +74,7 @@ PANELS = (
                 of="engine_prefix_cache_queries_total",
             ),
         ),
-        "Share of the tokens looked up between two readings, as the engine says.",
+        "Share of the tokens looked up between two readings, as the engine reports.",
     ),
     Panel(
         "engine-tokens",
@@ -96,7 +96,7 @@ PANELS = (
             Source(_DCGM, "gpu_util_fraction", "any kernel running (DCGM)"),
         ),
         "NVML counts the time with any kernel running, however small; only the share of active "
-        "multiprocessors says how much of the GPU worked.",
+        "multiprocessors shows how much of the GPU worked.",
         "gpu_util_update_period_s",
     ),
     Panel(

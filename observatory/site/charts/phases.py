@@ -34,7 +34,7 @@ PHASES = {
 }
 """Phase -> words and colour, in the order of time."""
 ROW = 44
-_TITLE = "Where the time went, as the server says"
+_TITLE = "Where the time went, as the server reports"
 _ABOUT = (
     "Means over each steady window from the engine's own counters; the mark is the mean end-to-end latency "
     "as the client saw it."

@@ -101,7 +101,7 @@ def timeline_chart(
     key.append(KeyEntry("steady window", "var(--band)", "band"))
     notes = [note] if note else []
     if requests["took_s"].null_count():
-        notes.append("Requests that were never sent stand on the zero line.")
+        notes.append("Requests that were never sent are on the zero line.")
     spec = sheet.finish(layers, f"{title}, one point a request, by outcome.", 240)
     return Drawing("timeline", title, about, spec, key, notes)
 

@@ -93,7 +93,7 @@ def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[Trade]) -
     ]
     bases = sorted({basis for _, points in drawn for p in points if (basis := p[2].modelled)})
     notes.append(
-        f"Lower left is better on both axes. Bars are 95 % intervals; a number beside a mark is the "
+        f"Lower left is better on both axes. Bars are 95 % intervals; a number next to a mark is the "
         f"load ({example[0].axis.lower()})."
     )
     if bases:

@@ -78,7 +78,7 @@ WORTH = (
 )
 OF_A_MATRIX = (
     "This campaign is a matrix: its cells are compared over all blocks on a page of its own, and none "
-    "is called the best. Here stands the last run of each cell alone."
+    "is called the best. Below is the last run of each cell alone."
 )
 _LATENCY = (("ttft_s", "p50"), ("ttft_s", "p90"), ("e2e_s", "p50"), ("e2e_s", "p90"))
 _THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
@@ -249,7 +249,7 @@ def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
     """What sensors and engines reported; no chapter where they reported nothing."""
     chapters = [
         Chapter("How busy the hardware was", busy_drawings(anchor, members)),
-        Chapter("What the servers say", phase_drawings(anchor, members)),
+        Chapter("What the servers report", phase_drawings(anchor, members)),
     ]
     return [chapter for chapter in chapters if chapter.drawings]
 
@@ -261,7 +261,7 @@ def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
         summary("Reliability, quality, money and energy", WORTH, members),
     ]
     if server_speaks(members):
-        found.append(summary("As the server says, beside what the client saw", SERVER, members))
+        found.append(summary("As the server reports, next to what the client saw", SERVER, members))
     return found
 
 

@@ -34,8 +34,8 @@ _BUSY = (
         "Share of time with any kernel running, however small (NVML); not how much of the GPU worked.",
     ),
     ("sm_active_fraction", "Share of the GPU's multiprocessors at work (DCGM)."),
-    ("kv_cache_fraction", "Share of the engine's KV cache in use, as the engine says."),
-    ("engine_waiting", "Requests that wait in the engine, as the engine says."),
+    ("kv_cache_fraction", "Share of the engine's KV cache in use, as the engine reports."),
+    ("engine_waiting", "Requests that wait in the engine, as the engine reports."),
 )
 _CPU = "Share of all cores of the host that target and client share; where no GPU was read."
 

@@ -34,8 +34,8 @@ SIDES = (
 """The parts of a whole answer's time, side by side: heads and whose figures they are."""
 STATISTICS = (("median", "p50"), ("p90", "p90"))
 POLICIES = {
-    "record": "a refused request is not asked again",
-    "obey": "a refused request is asked again when the service says",
+    "record": "a refused request is not sent again",
+    "obey": "a refused request is sent again at the time that the service states",
     "pace": "requests are held back so that the service need not refuse them",
 }
 """What is done about a refusal, by the policy's name."""

@@ -78,7 +78,7 @@ def _cells(
         Cell(target, under=changed, emulated=best.emulated, link=page_of(best.run_id)),
         Cell(_TITLES[best.unit]),
         _let_in(best, seen),
-        _number(said, None if said else "no header says it a minute"),
+        _number(said, None if said else "no header states it a minute"),
         Cell(DASH if ratio is None else f"{ratio:.3f}", number=True),
         Cell(kind(ceiling)),
         _number(ceiling.burst),

@@ -23,8 +23,12 @@ HEADLINES = (
     ("goodput_fraction", "value", "Share of requests that met every bound of the objective."),
     ("error_rate", "value", "Share of requests that failed."),
     ("score", "value", "Mean score of the very requests that were timed; a failure scores 0."),
-    ("kv_cache_fraction", "value", "Share of the engine's KV cache in use, as the engine says."),
-    ("prefix_cache_hit_fraction", "value", "Prompt tokens found in the prefix cache, as it says."),
+    ("kv_cache_fraction", "value", "Share of the engine's KV cache in use, as the engine reports."),
+    (
+        "prefix_cache_hit_fraction",
+        "value",
+        "Prompt tokens found in the prefix cache, as it reports.",
+    ),
     ("j_per_output_token", "value", "Energy that the target drew for each token it streamed."),
     ("usd_per_1k_requests", "value", "What a thousand requests cost."),
 )
@@ -32,7 +36,7 @@ HEADLINES = (
 HARDWARE = (
     ("gpu_util_fraction", "value", "Share of time with any kernel running, however small (NVML)."),
     ("cpu_util_fraction", "value", "Share of all cores of the host that sent the load."),
-    ("engine_waiting", "value", "Requests that wait in the engine, as the engine says."),
+    ("engine_waiting", "value", "Requests that wait in the engine, as the engine reports."),
     ("power_w", "value", "What the target drew on average under load."),
     ("idle_power_w", "value", "Before the load, loaded and without requests; never subtracted."),
 )

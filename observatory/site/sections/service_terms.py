@@ -60,7 +60,7 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
         ("Model reported", _named(said_by_service(reader, run_id, "model_reported"))),
         ("System fingerprint", _named(said_by_service(reader, run_id, "system_fingerprint"))),
         ("Limits in its headers", limit_words(limits)),
-        ("Waits told by refusals", _waits(work)),
+        ("Waits stated by refusals", _waits(work)),
         ("Its own processing time", _work(work)),
     ]
     if run["provider"] is None and not any(words for _, words in said):
@@ -70,7 +70,7 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
         ("API", WIRES.get(run["wire"] or "", run["wire"])),
         ("Sent", through(run["transport"]) or "over our own sockets"),
         (
-            "Service tier asked for",
+            "Requested service tier",
             run["service_tier"] or ("none named" if run["provider"] else ""),
         ),
     ]
@@ -96,14 +96,16 @@ def _waits(row: Row) -> str:
     if not row["refusals"]:
         return ""
     if not row["told"]:
-        return f"none of {row['refusals']:,} told one"
-    return f"{row['told']:,} of {row['refusals']:,} told one, median {human_seconds(row['wait_s'])}"
+        return f"none of {row['refusals']:,} stated one"
+    return (
+        f"{row['told']:,} of {row['refusals']:,} stated one, median {human_seconds(row['wait_s'])}"
+    )
 
 
 def _work(row: Row) -> str:
     if not row["worked"]:
         return ""
-    return f"median {human_seconds(row['work_s'])}, told by {count_of(row['worked'], 'answer')}"
+    return f"median {human_seconds(row['work_s'])}, stated by {count_of(row['worked'], 'answer')}"
 
 
 def quote_table(reader: Reader, run: Row) -> Table:
