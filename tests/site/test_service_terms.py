@@ -7,7 +7,7 @@ import polars as pl
 
 from observatory.core.workspace import Workspace
 from observatory.site.build import build_site
-from observatory.site.queries.reader import open_reader, runs
+from observatory.site.queries.reader import open_reader, shown_runs
 from observatory.site.sections.run_tables import price_table
 from observatory.site.sections.service_terms import limit_words, quote_table, service_terms
 from observatory.wires.failures.limits_said import LimitsSaid
@@ -20,7 +20,7 @@ def test_a_run_tells_what_its_service_said(planter: Planter, seeds: dict[str, An
     workspace = planter(seeds["closed-limited"])
     with open_reader(workspace) as reader:
         assert reader is not None
-        [run] = runs(reader)
+        [run] = shown_runs(reader)
         told = dict(service_terms(reader, run))
         [answers] = reader.rows("SELECT count(*) AS n FROM attempts WHERE outcome = 'ok'")
         [refused] = reader.rows("SELECT count(*) AS n FROM attempts WHERE outcome = 'throttled'")
@@ -57,7 +57,7 @@ def test_a_quote_stands_beside_what_all_requests_came_to(
 ) -> None:
     with open_reader(planter(seeds["closed-limited"])) as reader:
         assert reader is not None
-        [run] = runs(reader)
+        [run] = shown_runs(reader)
         requests, output, usd = quote_table(reader, run).rows
         [came] = reader.rows("SELECT sum(cost_usd) AS usd, count(*) AS n FROM requests")
     assert [cell.text for cell in requests] == ["Requests", "700", "720", "760", "720", "100 %"]
