@@ -1,4 +1,4 @@
-"""Code outside a kind's own files asks traits: no kind of arrivals, stages or targets is compared by name."""
+"""Code outside a kind's own files reads traits: no kind of arrivals, stages or targets is compared by name."""
 
 import ast
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ OF_KINDS = {
     "ApiTarget": ("endpoints/api.py",),
     "VllmTarget": ("endpoints/vllm.py", "engines/vllm_executable.py"),
 }
-"""Files of a kind beside its model, which may tell it from others."""
+"""Files of a kind other than its model, which may compare it with others."""
 
 
 def kinds(models: tuple[type[BaseModel], ...]) -> set[str]:
@@ -31,7 +31,7 @@ CLASSES = {model.__name__ for model in TARGETS}
 
 
 def compared(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines where a kind is compared with a name or a target is told by its class, with what it is compared to."""
+    """Yield the lines that compare a kind with a name or test a target's class, with the compared values."""
     text = path.read_text(encoding="utf-8")
     if "kind" not in text and not any(name in text for name in CLASSES):
         return
@@ -55,7 +55,7 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def words(node: ast.AST) -> set[str]:
-    """Return the strings that stand in a part of the program."""
+    """Return the strings in a part of the program."""
     found = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant))
     return {one for one in found if isinstance(one, str)}
 
