@@ -80,12 +80,6 @@ class AppliedPrices(msgspec.Struct, frozen=True):
         return None if row is None else row.worst_usd / MILLION
 
     @property
-    def cached_usd_per_token(self) -> float | None:
-        """The most that one cached prompt token can cost; None where it has no price of its own."""
-        row = self.row("cached_input")
-        return None if row is None else row.worst_usd / MILLION
-
-    @property
     def usd_per_hour(self) -> float | None:
         """The machine's rate."""
         row = self.row("machine_hour")

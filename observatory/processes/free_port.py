@@ -6,7 +6,6 @@ bound and never listens keeps it for the one that it was chosen for.
 
 import errno
 import socket
-from types import TracebackType
 from typing import Self
 
 from observatory.core.errors import EnvironmentFailed
@@ -42,12 +41,7 @@ class HeldPort:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
 

@@ -22,9 +22,6 @@ from observatory.runner.sitting import Request
 from observatory.store.folder.campaigns import missing
 from observatory.store.queries.earlier_runs import earlier_run
 
-ASK_ABOVE_USD = 1.0
-"""A campaign that may cost more than this asks first."""
-
 
 @dataclass(frozen=True, slots=True)
 class CampaignQuote:

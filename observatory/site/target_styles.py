@@ -16,11 +16,6 @@ SHADES = 4
 """Colours of one family in the stylesheet; further targets share them and differ by label."""
 
 _SHAPES: dict[Family, str] = {"self": "circle", "managed": "square", "closed": "diamond"}
-FAMILIES: dict[Family, str] = {
-    "self": "Self-hosted, open weights",
-    "managed": "Managed, open weights",
-    "closed": "Closed weights",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,6 @@ def test_a_stated_price_stands_as_it_was_stated() -> None:
     assert {row.source for row in prices.rows} == {"contract of 2026"}
     assert prices.input_usd_per_token == 1.25e-6  # a token may fill a cache
     assert prices.output_usd_per_token == 4e-6
-    assert prices.cached_usd_per_token == 0.25e-6
     assert prices.usd_per_hour is None
 
 

@@ -8,7 +8,6 @@ import msgspec
 from observatory.core.sample import Sample
 
 PROTOCOL = 1
-DEFAULT_PORT = 9410
 MOST_SAMPLES = 5000
 """Of one response; a client that is behind sends another request."""
 MOST_BYTES = 8 << 20

@@ -2,6 +2,10 @@
 
 Only the lines of wanted series are taken apart, because an engine's page is mostly histogram buckets
 and is read once a second during a load. Names and units are defined elsewhere.
+
+prometheus_client.parser was measured against this reader and is not used: it accepts a page that was
+cut in the middle of a number, divides OpenMetrics' timestamps by 1,000, reads an exemplar's instant as
+the sample's, and cannot pass over lines: vLLM's page takes it 10.2 ms, and 0.6 ms here.
 """
 
 import re

@@ -27,7 +27,6 @@ MEASURED = {
     "gpu_util_fraction": "gpu_util_update_period_s",
 }
 """Reading -> the metric of its update period."""
-PERIOD_METRICS = frozenset(MEASURED.values())
 CUT = "the load began before it was measured"
 
 Sequences = dict[tuple[str, str], list[tuple[int, float]]]
