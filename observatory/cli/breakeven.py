@@ -1,6 +1,6 @@
 """`observatory breakeven`: from which volume on serving it oneself costs no more than buying it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from observatory.cli.demand_options import (
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
+from observatory.store.queries.money_rows import MoneyRow
 
 
 def breakeven(
@@ -55,14 +56,14 @@ def breakeven(
     from observatory.cli.money_json import answer_json
     from observatory.cli.money_views import print_answer, print_json
     from observatory.store.folder.run_folder import resolve_runs
-    from observatory.store.queries.money import money_rows
+    from observatory.store.queries.money import money_rows, stated_scenario
 
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, campaign))
     own, bought = _one_of(rows, self_target, campaign), _one_of(rows, api_target, campaign)
-    changed = note_changes(workspace, (own["run_id"], bought["run_id"]))
+    changed = note_changes(workspace, (own.run_id, bought.run_id))
     demand = demand_of(
-        own,
+        stated_scenario(workspace, own.run_id),
         {
             "requests_a_day": requests_a_day,
             "tokens_a_day": tokens_a_day,
@@ -85,11 +86,11 @@ def breakeven(
         print_answer(found, changed)
 
 
-def _one_of(rows: list[dict[str, Any]], target: str, campaign: str) -> dict[str, Any]:
+def _one_of(rows: list[MoneyRow], target: str, campaign: str) -> MoneyRow:
     """The target's run; of a matrix the last block's."""
-    found = [row for row in rows if row["target"] == target]
+    found = [row for row in rows if row.target == target]
     if not found:
-        there = ", ".join(sorted({row["target"] for row in rows})) or "no run in the database"
+        there = ", ".join(sorted({row.target for row in rows})) or "no run in the database"
         raise BadInput(
             f"no run of {target!r}",
             where=f"campaign {campaign}",

@@ -20,6 +20,7 @@ from observatory.cli.demand_options import (
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
+from observatory.store.queries.money_rows import MoneyRow
 
 
 def cost(
@@ -48,7 +49,12 @@ def cost(
     from observatory.cli.money_json import cost_json
     from observatory.cli.money_views import print_cost, print_json
     from observatory.store.folder.run_folder import resolve_runs
-    from observatory.store.queries.money import component_rows, figure_rows, money_rows
+    from observatory.store.queries.money import (
+        component_rows,
+        figure_rows,
+        money_rows,
+        stated_scenario,
+    )
 
     workspace = open_workspace(results)
     rows = money_rows(workspace, resolve_runs(workspace, run))
@@ -65,11 +71,11 @@ def cost(
         "assumption": assumption,
         "active_hours": active_hours,
     }
-    changed = note_changes(workspace, (row["run_id"] for row in rows))
-    demand = demand_of(rows[0], typed)
+    changed = note_changes(workspace, (row.run_id for row in rows))
+    demand = demand_of(stated_scenario(workspace, rows[0].run_id), typed)
     volume = _volume(rows, demand)
     shown = [
-        (row, component_rows(workspace, row["run_id"]), figure_rows(workspace, row["run_id"]))
+        (row, component_rows(workspace, row.run_id), figure_rows(workspace, row.run_id))
         for row in rows
     ]
     if json_output:
@@ -79,11 +85,11 @@ def cost(
         print_cost(*each, demand, volume, changed)
 
 
-def _volume(rows: list[dict[str, Any]], demand: Any) -> float | None:
+def _volume(rows: list[MoneyRow], demand: Any) -> float | None:
     """The demand in requests a day, counted where requests are bought; else at the first target."""
     from observatory.analysis.billing.serving import volume_of
 
-    by_tokens = [row for row in rows if row["billing"] == "tokens" and row["usd_per_request"]]
+    by_tokens = [row for row in rows if row.billing == "tokens" and row.usd_per_request]
     try:
         return volume_of(demand, (by_tokens or rows)[0])
     except ValueError as error:

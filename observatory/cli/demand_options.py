@@ -73,17 +73,17 @@ HoursOption = Annotated[
 VOLUMES = ("requests_a_day", "tokens_a_day", "api_bill_usd_a_day", "api_bill_usd_a_month")
 
 
-def demand_of(row: Mapping[str, Any], typed: Mapping[str, Any]) -> "Demand":
+def demand_of(scenario_json: str | None, typed: Mapping[str, Any]) -> "Demand":
     """The demand of the run's scenario with what was typed in its place; BadInput names what is wrong.
 
-    row has scenario_json. A typed volume replaces the scenario's whatever its unit, a typed peak its
+    scenario_json is the run's scenario. A typed volume replaces the scenario's whatever its unit, a typed peak its
     hourly shares and they its peak, a typed assumption its window.
     """
     from pydantic import ValidationError
 
     from observatory.core.demand import Demand
 
-    stated = (json.loads(row["scenario_json"] or "{}").get("demand")) or {}
+    stated = (json.loads(scenario_json or "{}").get("demand")) or {}
     given = {
         name: value.value if isinstance(value, Capacity) else value
         for name, value in typed.items()

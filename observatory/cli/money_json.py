@@ -13,9 +13,10 @@ from observatory.analysis.billing.serving import (
     no_month,
     steps_of,
 )
-from observatory.cli.money_views import Changes, Row, input_lines
+from observatory.cli.money_views import Changes, input_lines
 from observatory.core.demand import Demand
 from observatory.presentation.break_even_text import cache_sentence, interval, never_text, sentence
+from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
 
 
 def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
@@ -24,11 +25,11 @@ def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
     at = found.at if found else None
     low, high = (found.low, found.high) if found else (None, None)
     return {
-        "self_target": one.self_row["target"],
-        "api_target": one.api_row["target"],
-        "emulated": one.self_row["emulated"] or one.api_row["emulated"],
+        "self_target": one.self_row.target,
+        "api_target": one.api_row.target,
+        "emulated": one.self_row.emulated or one.api_row.emulated,
         "price_bases": sorted(
-            {basis for row in (one.self_row, one.api_row) if (basis := row["price_basis"])}
+            {basis for row in (one.self_row, one.api_row) if (basis := row.price_basis)}
         ),
         "sentence": sentence(one),
         "requests_a_day": at.requests_a_day if at else None,
@@ -50,14 +51,14 @@ def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
     }
 
 
-def _ends_json(row: Row, one: Answer) -> dict[str, Any] | None:
+def _ends_json(row: MoneyRow, one: Answer) -> dict[str, Any] | None:
     return None if one.volume is None else asdict(month_ends(row, one.demand, one.volume))
 
 
 def cost_json(
-    row: Row,
-    components: Sequence[Row],
-    figures: Sequence[Row],
+    row: MoneyRow,
+    components: Sequence[ComponentRow],
+    figures: Sequence[MoneyFigureRow],
     demand: Demand,
     volume: float | None,
     changed: Changes,
@@ -76,17 +77,18 @@ def cost_json(
     if left_out:
         components = figures = ()
     return {
-        **{name: row[name] for name in own},
-        **{name: None if left_out else row[name] for name in each},
-        "verdict": row["verdict"],
+        **{name: getattr(row, name) for name in own},
+        **{name: None if left_out else getattr(row, name) for name in each},
+        "verdict": row.verdict,
         "left_out": INVALID if left_out else None,
-        "changed_since_sealed": changed.get(row["run_id"]),
+        "changed_since_sealed": changed.get(row.run_id),
         "components": [
-            {name: one[name] for name in (*kept, "basis", "source", "reason")} for one in components
+            {name: getattr(one, name) for name in (*kept, "basis", "source", "reason")}
+            for one in components
         ],
         "figures": [
             {
-                name: one[name]
+                name: getattr(one, name)
                 for name in (
                     "stage",
                     "metric",

@@ -31,8 +31,8 @@ from observatory.presentation.break_even_text import (
 )
 from observatory.presentation.dollars import write_unit_price, write_usd
 from observatory.presentation.figures import DASH, write_interval
+from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
 
-Row = Mapping[str, Any]
 Changes = Mapping[str, str]
 """run_id -> what of its folder is not as it was sealed (cli.change_notes)."""
 ACCOUNTINGS = {
@@ -48,9 +48,9 @@ def print_json(value: Any) -> None:
 
 
 def print_cost(
-    row: Row,
-    components: Sequence[Row],
-    figures: Sequence[Row],
+    row: MoneyRow,
+    components: Sequence[ComponentRow],
+    figures: Sequence[MoneyFigureRow],
     demand: Demand,
     volume: float | None,
     changed: Changes,
@@ -58,13 +58,13 @@ def print_cost(
     """One run: components, the figures side by side, the cache, a month."""
     note = mark(row)
     echo(
-        f"{row['target']}{note}: billed by {row['billing']}, run {row['run_id']}, {row['verdict'] or 'not judged'}"
+        f"{row.target}{note}: billed by {row.billing}, run {row.run_id}, {row.verdict or 'not judged'}"
     )
-    if row["run_id"] in changed:
-        echo(f"  {changed[row['run_id']]}")
+    if row.run_id in changed:
+        echo(f"  {changed[row.run_id]}")
     if is_invalid(row):
         echo(
-            f"  {INVALID}{note}: what it cost and a month are left out; see observatory runs show {row['run_id']}\n"
+            f"  {INVALID}{note}: what it cost and a month are left out; see observatory runs show {row.run_id}\n"
         )
         return
     if not components:
@@ -86,7 +86,7 @@ def print_cost(
         ],
         _figure_lines(row, figures, note),
     )
-    if row["billing"] == "hours":
+    if row.billing == "hours":
         echo(
             "  Hold an API's price against the first figure: it contains the provider's idle hardware too."
         )
@@ -97,22 +97,22 @@ def print_cost(
     echo("")
 
 
-def _nothing(row: Row, note: str) -> str:
+def _nothing(row: MoneyRow, note: str) -> str:
     """Why a run has no component."""
-    if row["price_basis"] is None:
+    if row.price_basis is None:
         return f"no price is known{note}: state rate or price in targets.yaml"
     return f"nothing was measured that has a cost{note}: no stage reached its steady window"
 
 
-def _component_line(one: Row, note: str) -> list[Any]:
+def _component_line(one: ComponentRow, note: str) -> list[Any]:
     return [
-        human_level(one["stage_kind"], one["concurrency"], one["rate_per_s"]),
-        ACCOUNTINGS[one["accounting"]].partition(" (")[0],
-        one["component"].replace("_", " "),
-        f"{human_number(one['quantity'], 4)} {one['unit']}",
-        DASH if one["usd_per_unit"] is None else write_unit_price(one["usd_per_unit"]),
-        DASH if one["usd"] is None else write_usd(one["usd"]),
-        _marked("; ".join(filter(None, (one["basis"], reason_words(one["reason"] or "")))), note),
+        human_level(one.stage_kind, one.concurrency, one.rate_per_s),
+        ACCOUNTINGS[one.accounting].partition(" (")[0],
+        one.component.replace("_", " "),
+        f"{human_number(one.quantity, 4)} {one.unit}",
+        DASH if one.usd_per_unit is None else write_unit_price(one.usd_per_unit),
+        DASH if one.usd is None else write_usd(one.usd),
+        _marked("; ".join(filter(None, (one.basis, reason_words(one.reason or "")))), note),
     ]
 
 
@@ -121,29 +121,29 @@ def _marked(basis: str, note: str) -> str:
     return basis if note.startswith(f" ({basis}") else f"{basis}{note}"
 
 
-def _source_lines(components: Sequence[Row]) -> list[str]:
+def _source_lines(components: Sequence[ComponentRow]) -> list[str]:
     """Where each unit price comes from, once for all components that have it from there."""
     of_source: dict[str, list[str]] = {}
     for one in components:
-        names = of_source.setdefault(one["source"] or "nowhere", [])
-        if (name := one["component"].replace("_", " ")) not in names:
+        names = of_source.setdefault(one.source or "nowhere", [])
+        if (name := one.component.replace("_", " ")) not in names:
             names.append(name)
     return [f"  {', '.join(names)}: priced by {source}" for source, names in of_source.items()]
 
 
-def _figure_lines(row: Row, figures: Sequence[Row], note: str) -> list[list[Any]]:
+def _figure_lines(row: MoneyRow, figures: Sequence[MoneyFigureRow], note: str) -> list[list[Any]]:
     lines = []
-    for stage in sorted({one["stage"] for one in figures}):
-        own = {one["metric"]: one for one in figures if one["stage"] == stage}
+    for stage in sorted({one.stage for one in figures}):
+        own = {one.metric: one for one in figures if one.stage == stage}
         any_one = next(iter(own.values()))
-        level = human_level(any_one["kind"], any_one["concurrency"], any_one["rate_per_s"])
+        level = human_level(any_one.kind, any_one.concurrency, any_one.rate_per_s)
         names = ("usd_per_1k_requests", "usd_per_million_output", "usd_per_million_tokens")
-        if row["billing"] == "tokens":
+        if row.billing == "tokens":
             lines.append(
                 [level, f"bought by tokens{note}", *(_with_interval(own, n) for n in names)]
             )
             continue
-        busy = own["busy_fraction"]["value"] if "busy_fraction" in own else None
+        busy = own["busy_fraction"].value if "busy_fraction" in own else None
         share = "" if busy is None else f", busy {busy:.0%} of the time"
         lines.append(
             [level, f"kept (reservation-based){note}", *(_with_interval(own, n) for n in names)]
@@ -155,21 +155,21 @@ def _figure_lines(row: Row, figures: Sequence[Row], note: str) -> list[list[Any]
     return lines
 
 
-def _with_interval(own: Mapping[str, Row], metric: str) -> str:
+def _with_interval(own: Mapping[str, MoneyFigureRow], metric: str) -> str:
     one = own.get(metric)
     if one is None:
         return "–"
-    if one["value"] is None:
-        few = one["reason"] == "sample_floor" and one["needs_n"] is not None
-        needs = (one["needs_n"], one["n"] or 0, one["effective_n"], one["needs_s"]) if few else None
-        return f"– ({needs_text(*needs) if needs else reason_words(one['reason'])})"
-    if one["low"] is None or one["high"] is None:
-        why = reason_words(one["reason"] or "")
-        return f"{write_usd(one['value'])} (no interval: {why or 'not known'})"
-    return f"{write_usd(one['value'])} ({write_interval(one['low'], one['high'], 'USD')})"
+    if one.value is None:
+        if one.reason == "sample_floor" and one.needs_n is not None:
+            return f"– ({needs_text(one.needs_n, one.n or 0, one.effective_n, one.needs_s)})"
+        return f"– ({reason_words(one.reason or '')})"
+    if one.low is None or one.high is None:
+        why = reason_words(one.reason or "")
+        return f"{write_usd(one.value)} (no interval: {why or 'not known'})"
+    return f"{write_usd(one.value)} ({write_interval(one.low, one.high, 'USD')})"
 
 
-def print_month(row: Row, demand: Demand, volume: float) -> None:
+def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
     """A mean month at a volume, or why there is none."""
     note, month = mark(row), month_of(row, demand, volume)
     if month is None:
@@ -200,7 +200,7 @@ def print_month(row: Row, demand: Demand, volume: float) -> None:
         )
 
 
-def _month_interval(row: Row, demand: Demand, volume: float) -> str:
+def _month_interval(row: MoneyRow, demand: Demand, volume: float) -> str:
     ends = month_ends(row, demand, volume)
     if ends.low_usd is None or ends.high_usd is None:
         return f"no interval: {ends.reason}"
@@ -260,45 +260,44 @@ def input_lines(one: Answer, changed: Changes) -> list[str]:
     """Every figure that went in, with its source."""
     own, bought, demand = one.self_row, one.api_row, one.demand
     mine, theirs = mark(own), mark(bought)
-    lines = [f"Workload: {own['scenario']}, comparison key {own['comparison_key']}"]
+    lines = [f"Workload: {own.scenario}, comparison key {own.comparison_key}"]
     lines += [
-        f"{row['target']}'s run {row['run_id']}: {changed[row['run_id']]}"
+        f"{row.target}'s run {row.run_id}: {changed[row.run_id]}"
         for row in (own, bought)
-        if row["run_id"] in changed
+        if row.run_id in changed
     ]
-    if own["usd_per_hour"] is not None:
+    if own.usd_per_hour is not None:
         lines.append(
-            f"{own['target']}{mine}: {write_unit_price(own['usd_per_hour'])} an hour for "
-            f"{count_of(own['accelerators'], 'accelerator')}, {own['commitment'].replace('_', ' ')}; {own['price_source']}"
+            f"{own.target}{mine}: {write_unit_price(own.usd_per_hour)} an hour for "
+            f"{count_of(own.accelerators or 1, 'accelerator')}, {(own.commitment or '').replace('_', ' ')}; "
+            f"{own.price_source}"
         )
-        if own["usd_per_kwh"] is not None:
+        if own.usd_per_kwh is not None:
             lines.append(
-                f"  electricity{mine}: {write_unit_price(own['usd_per_kwh'])} a kWh x PUE {own['pue']:g}; "
-                f"{own['tariff_source']}"
+                f"  electricity{mine}: {write_unit_price(own.usd_per_kwh)} a kWh x PUE {own.pue:g}; "
+                f"{own.tariff_source}"
             )
-        if own["operations_usd_per_hour"]:
+        if own.operations_usd_per_hour:
             lines.append(
-                f"  operations{mine}: {write_unit_price(own['operations_usd_per_hour'])} an hour, once; "
-                f"{own['operations_source']}"
+                f"  operations{mine}: {write_unit_price(own.operations_usd_per_hour)} an hour, once; "
+                f"{own.operations_source}"
             )
-    if own["goodput_rps"]:
-        low, high = own["goodput_rps_low"], own["goodput_rps_high"]
+    if own.goodput_rps:
+        low, high = own.goodput_rps_low, own.goodput_rps_high
         between = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
-        doubt = (
-            "" if own["surely"] else "; the lower end of that share's interval does not reach it"
-        )
+        doubt = "" if own.surely else "; the lower end of that share's interval does not reach it"
         lines.append(
-            f"  served within the SLO{mine}: {own['goodput_rps']:.3g} requests/s{between} at "
-            f"{human_stage(own['best_stage'])}, where at least {own['attainment']:.1%} of requests met it{doubt}"
+            f"  served within the SLO{mine}: {own.goodput_rps:.3g} requests/s{between} at "
+            f"{human_stage(own.best_stage or 0)}, where at least {own.attainment:.1%} of requests met it{doubt}"
         )
-    if bought["usd_per_request"] is not None:
+    if bought.usd_per_request is not None:
         lines.append(
-            f"{bought['target']}{theirs}: {write_unit_price(bought['usd_per_request'])} a request "
-            f"({price_interval(bought)}), measured over {bought['requests'] or 0:,.0f}; "
-            f"{bought['price_source']}"
+            f"{bought.target}{theirs}: {write_unit_price(bought.usd_per_request)} a request "
+            f"({price_interval(bought)}), measured over {bought.requests or 0:,.0f}; "
+            f"{bought.price_source}"
         )
-    if bought["best_fraction"] is not None:
-        lines.append(f"  at best {bought['best_fraction']:.1%} of its requests met the SLO{theirs}")
+    if bought.best_fraction is not None:
+        lines.append(f"  at best {bought.best_fraction:.1%} of its requests met the SLO{theirs}")
     lines.append(
         f"Demand: peak hour {demand.peak:.3g} x the mean ({demand.peak_source}); "
         f"{demand.spare_replicas} spare; {demand.assumption.replace('_', ' ')}"

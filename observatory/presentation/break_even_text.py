@@ -6,10 +6,11 @@ target, or of an example price, is marked in every sentence.
 
 from typing import assert_never
 
-from observatory.analysis.billing.serving import SAME, Answer, Row, price_fixed
+from observatory.analysis.billing.serving import SAME, Answer, price_fixed
 from observatory.core.demand import DAYS_A_MONTH
 from observatory.economics.break_even import Crossing
 from observatory.presentation.dollars import write_unit_price, write_usd
+from observatory.store.queries.money_rows import MoneyRow
 
 SETTLED = (
     "From {volume} requests a day on, serving it on {own} costs no more than buying it from {bought}, and it "
@@ -28,43 +29,41 @@ NEVER_BY_STEP = "a {unit} costs {own} a day, and all that it can serve ({request
 NOTHING_SERVED = "at this end of the interval nothing is served within the SLO"
 
 
-def price_interval(row: Row) -> str:
+def price_interval(row: MoneyRow) -> str:
     """Return the 95 % interval of a bought request's price, or why there is none."""
-    low, high = row["usd_per_request_low"], row["usd_per_request_high"]
+    low, high = row.usd_per_request_low, row.usd_per_request_high
     if low is None or high is None:
         return price_fixed(row)
     return f"95 % interval {write_unit_price(low)} to {write_unit_price(high)}"
 
 
-def cache_sentence(row: Row) -> str | None:
+def cache_sentence(row: MoneyRow) -> str | None:
     """Return how cached prompt tokens changed a bought token's price, or a machine's throughput; None: not known."""
-    prompt, cached = row["prompt_tokens"], row["cached_tokens"]
+    prompt, cached = row.prompt_tokens, row.cached_tokens
     if not prompt or not cached:
         return None
     share = cached / prompt
-    if row["billing"] == "tokens":
-        if row["input_usd"] is None:
+    if row.billing == "tokens":
+        if row.input_usd is None or row.cached_input_usd is None:
             return None
-        blended = (1 - share) * row["input_usd"] + share * row["cached_input_usd"]
+        blended = (1 - share) * row.input_usd + share * row.cached_input_usd
         return (
             f"{share:.1%} of its prompt tokens were read from the provider's cache: a million prompt tokens "
-            f"cost {write_unit_price(blended)} instead of {write_unit_price(row['input_usd'])}"
+            f"cost {write_unit_price(blended)} instead of {write_unit_price(row.input_usd)}"
         )
-    served = (
-        "what it serves" if not row["goodput_rps"] else f"the {row['goodput_rps']:.3g} requests/s"
-    )
+    served = "what it serves" if not row.goodput_rps else f"the {row.goodput_rps:.3g} requests/s"
     return (
         f"{share:.1%} of its prompt tokens were read from the engine's cache: its hour costs the same, "
         f"{served} would be fewer without; measure with another workload.cache to see by how much"
     )
 
 
-def mark(*rows: Row) -> str:
+def mark(*rows: MoneyRow) -> str:
     """Return the mark of every figure of these rows: " (emulated)", " (example prices)"; or ""."""
     words = []
-    if any(row["emulated"] for row in rows):
+    if any(row.emulated for row in rows):
         words.append("emulated")
-    if any("example" in (row["price_basis"], row["cost_basis"]) for row in rows):
+    if any("example" in (row.price_basis, row.cost_basis) for row in rows):
         words.append("example prices")
     return f" ({', '.join(words)})" if words else ""
 
@@ -74,7 +73,7 @@ def sentence(one: Answer) -> str:
     note = mark(one.self_row, one.api_row)
     if one.found is None:
         return f"No break-even{note}: {one.refused}."
-    own, bought = one.self_row["target"], one.api_row["target"]
+    own, bought = one.self_row.target, one.api_row.target
     at = one.found.at
     if at.requests_a_day is None:
         return NEVER.format(own=own, bought=bought, mark=note, reason=never_text(at))
@@ -142,8 +141,8 @@ def interval(one: Answer) -> str:
 def varied(one: Answer) -> str:
     """Return which measured figures' intervals a break-even's interval contains."""
     goodput = "the measured goodput"
-    if one.self_row["goodput_rps_low"] is None or one.self_row["goodput_rps_high"] is None:
+    if one.self_row.goodput_rps_low is None or one.self_row.goodput_rps_high is None:
         return f"{goodput} has no interval"
-    if one.api_row["usd_per_request_low"] is None:
+    if one.api_row.usd_per_request_low is None:
         return f"95 % interval of {goodput}; {price_fixed(one.api_row)}"
     return f"95 % intervals of {goodput} and of what a request was bought for, both at their ends"

@@ -14,6 +14,8 @@ from observatory.core.workspace import Workspace
 from observatory.presentation import break_even_text
 from observatory.site.queries.reader import open_reader
 from observatory.site.sections.break_even import VOLUMES, plan_facts
+from observatory.store.queries.money_rows import MoneyRow
+from observatory.store.queries.typed_rows import columns_of
 from tests.site.seeds import EVERYTHING
 
 pytestmark = pytest.mark.live
@@ -190,22 +192,20 @@ def test_a_reader_who_changes_an_input_gets_what_the_observatory_would_say(
     watched.page.context.close()
 
 
-def money_rows(whole: Workspace) -> list[dict[str, Any]]:
+def money_rows(whole: Workspace) -> list[MoneyRow]:
     with open_reader(whole) as reader:
         assert reader is not None
-        return reader.rows("FROM money_per_run")
+        return reader.typed(MoneyRow, f"SELECT {columns_of(MoneyRow)} FROM money_per_run")
 
 
-def pair_of(
-    rows: list[dict[str, Any]], names: dict[str, str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def pair_of(rows: list[MoneyRow], names: dict[str, str]) -> tuple[MoneyRow, MoneyRow]:
     """The rows of a plan: those with its targets' names and the same prompts."""
     pairs = [
         (own, bought)
         for own in rows
         for bought in rows
-        if own["target"] == names["own"]
-        and bought["target"] == names["bought"]
+        if own.target == names["own"]
+        and bought.target == names["bought"]
         and serving.refusal(own, bought) is None
     ]
     assert len(pairs) == 1

@@ -25,6 +25,8 @@ from observatory.store.database import connect
 from observatory.store.ingest.cost_lines import fill_cost_lines
 from observatory.store.ingest.warehouse import ingest, ingest_pending
 from observatory.store.queries.money import replica_of
+from observatory.store.queries.money_rows import MoneyRow
+from observatory.store.queries.typed_rows import columns_of, typed_rows
 from observatory.store.schema.migrations import migrate
 from tests.store.made_runs import S, facts, manifest, record, sealed_run, stage
 from tests.store.made_runs import answer as attempt
@@ -350,8 +352,9 @@ def plant(
     fill_cost_lines(connection, ["s"])
 
 
-def pair(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, Any], dict[str, Any]]:
-    api, own = rows_of(connection, "FROM money_per_run ORDER BY run_id")
+def pair(connection: duckdb.DuckDBPyConnection) -> tuple[MoneyRow, MoneyRow]:
+    query = f"SELECT {columns_of(MoneyRow)} FROM money_per_run ORDER BY run_id"
+    api, own = typed_rows(MoneyRow, connection.execute(query))
     return own, api
 
 
@@ -360,10 +363,10 @@ def test_the_best_stage_is_the_one_with_most_goodput_that_meets_the_slo(
 ) -> None:
     plant(warehouse)
     own, api = pair(warehouse)
-    assert (own["best_stage"], own["goodput_rps"], own["surely"]) == (1, 1.0, False)
-    assert (own["usd_per_hour"], own["accelerators"], own["pue"]) == (2.0, 2, 1.25)
-    assert api["usd_per_request"] == pytest.approx(0.002)
-    assert api["usd_per_hour"] is None
+    assert (own.best_stage, own.goodput_rps, own.surely) == (1, 1.0, False)
+    assert (own.usd_per_hour, own.accelerators, own.pue) == (2.0, 2, 1.25)
+    assert api.usd_per_request == pytest.approx(0.002)
+    assert api.usd_per_hour is None
 
 
 def test_the_worked_example_in_sql(warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -405,12 +408,12 @@ def test_too_few_requests_carry_no_break_even_and_no_month(
 ) -> None:
     plant(warehouse, n=29)
     own, api = pair(warehouse)
-    assert (own["goodput_rps"], own["served_reason"], own["goodput_n"]) == (
+    assert (own.goodput_rps, own.served_reason, own.goodput_n) == (
         None,
         "sample_floor",
         29,
     )
-    assert (api["usd_per_request"], api["usd_per_request_reason"]) == (None, "sample_floor")
+    assert (api.usd_per_request, api.usd_per_request_reason) == (None, "sample_floor")
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a')")
     assert row["requests_a_day"] is None
     assert row["reason"] == "the second run needs 30 requests in a steady window, has 29"
@@ -438,8 +441,8 @@ def test_a_price_that_varies_widens_break_even_and_month(
     """Where the goodput is certain: 48 dollars a replica and 96 with its spare, at 1.8, 2 and 2.4 a thousand."""
     plant(warehouse, goodput=(1.0, 1.0, 1.0), api_usd_per_request=(0.0018, 0.002, 0.0024))
     own, api = pair(warehouse)
-    assert api["usd_per_request_low"] == pytest.approx(0.0018)
-    assert api["usd_per_request_high"] == pytest.approx(0.0024)
+    assert api.usd_per_request_low == pytest.approx(0.0018)
+    assert api.usd_per_request_high == pytest.approx(0.0024)
     (row,) = rows_of(warehouse, "FROM break_even('s', 'a', peak_to_mean := 2)")
     one = answer(own, api, Demand(peak_to_mean=2, requests_a_day=60_000))
     assert one.found is not None and one.found.low is not None and one.found.high is not None

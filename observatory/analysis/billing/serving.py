@@ -1,12 +1,10 @@
 """Serving or buying, from two rows of view money_per_run: what is reckoned with, and the answer in words.
 
-Rows are mappings of the view's columns; the arithmetic is economics'. A figure of an emulated target, or
+The arithmetic is economics'. A figure of an emulated target, or
 of an example price, is said to be one in every sentence.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from observatory.core.demand import DAYS_A_MONTH, Demand
 from observatory.core.floors import needs_text
@@ -15,8 +13,8 @@ from observatory.economics.break_even import BreakEven, break_even, requests_a_d
 from observatory.economics.fleet import MonthlyCost, monthly_cost
 from observatory.economics.machine_money import Component
 from observatory.store.queries.money import replica_of
+from observatory.store.queries.money_rows import MoneyRow
 
-Row = Mapping[str, Any]
 STEPS_SHOWN = 6
 UNVARIED = "the measured goodput has no interval"
 SAME = "whole replicas: the same at both ends"
@@ -44,8 +42,8 @@ class Answer:
     volume is the demand's own in requests a day, None where none was stated; then there are no months.
     """
 
-    self_row: Row
-    api_row: Row
+    self_row: MoneyRow
+    api_row: MoneyRow
     demand: Demand
     refused: str | None = None
     found: BreakEven | None = None
@@ -54,53 +52,53 @@ class Answer:
     api_usd_a_month: float | None = None
 
 
-def is_invalid(row: Row) -> bool:
+def is_invalid(row: MoneyRow) -> bool:
     """Return whether the run was judged invalid: no money is derived from it."""
-    return bool(row["verdict"] == "invalid")
+    return bool(row.verdict == "invalid")
 
 
-def refusal(self_row: Row, api_row: Row) -> str | None:
+def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
     """Why no break-even of the two can be reckoned; None where one can."""
-    own, bought = self_row["target"], api_row["target"]
-    if self_row["comparison_key"] != api_row["comparison_key"]:
+    own, bought = self_row.target, api_row.target
+    if self_row.comparison_key != api_row.comparison_key:
         return f"{own} and {bought} were not asked the same: their comparison keys differ"
-    if self_row["usd_per_hour"] is None:
+    if self_row.usd_per_hour is None:
         return f"{own} has no hourly rate: state `rate` in targets.yaml"
-    if api_row["billing"] != "tokens" or not _priced(api_row):
+    if api_row.billing != "tokens" or not _priced(api_row):
         return f"{bought} has no known price by tokens"
     for row in (self_row, api_row):
         if is_invalid(row):
-            return f"the run of {row['target']} is invalid"
-    if api_row["usd_per_request"] is None:
+            return f"the run of {row.target} is invalid"
+    if api_row.usd_per_request is None:
         return f"what a request costs at {bought} is not known: {_unpriced(api_row)}"
-    if self_row["attainment"] is None:
+    if self_row.attainment is None:
         return "the scenario has no `slo`: what a replica can serve is not defined without one"
-    if self_row["served_reason"] == "sample_floor":
+    if self_row.served_reason == "sample_floor":
         return f"what {own} serves within the SLO is not known: {_few_independent(self_row)}"
-    if not self_row["goodput_rps"]:
+    if not self_row.goodput_rps:
         return (
-            f"{own} does not meet the SLO at any stage (asked {self_row['attainment']:.1%} of requests, "
-            f"at best {_share(self_row['best_fraction'])}): it has no break-even"
+            f"{own} does not meet the SLO at any stage (asked {self_row.attainment:.1%} of requests, "
+            f"at best {_share(self_row.best_fraction)}): it has no break-even"
         )
-    if self_row["electricity_missing"]:
+    if self_row.electricity_missing:
         return f"{own} pays its electricity apart, and tariff or energy is not known"
     return None
 
 
-def answer(self_row: Row, api_row: Row, demand: Demand) -> Answer:
+def answer(self_row: MoneyRow, api_row: MoneyRow, demand: Demand) -> Answer:
     """The break-even of a self-hosted run's target against a bought one's, under a demand."""
     refused, replica = refusal(self_row, api_row), replica_of(self_row)
-    if refused is not None or replica is None:
+    price = api_row.usd_per_request
+    if refused is not None or replica is None or price is None:
         return Answer(self_row, api_row, demand, refused)
-    price = float(api_row["usd_per_request"])
     found = break_even(
         replica,
         demand,
         price,
-        self_row["goodput_rps_low"],
-        self_row["goodput_rps_high"],
-        api_row["usd_per_request_low"],
-        api_row["usd_per_request_high"],
+        self_row.goodput_rps_low,
+        self_row.goodput_rps_high,
+        api_row.usd_per_request_low,
+        api_row.usd_per_request_high,
     )
     volume = volume_of(demand, api_row)
     if volume is None:
@@ -110,7 +108,7 @@ def answer(self_row: Row, api_row: Row, demand: Demand) -> Answer:
     return Answer(self_row, api_row, demand, None, found, volume, month, bought)
 
 
-def month_of(row: Row, demand: Demand, requests: float) -> MonthlyCost | None:
+def month_of(row: MoneyRow, demand: Demand, requests: float) -> MonthlyCost | None:
     """A run's target at a volume: on replicas by hours, by what a request cost by tokens.
 
     None where the run is invalid, by hours where no stage met the SLO, and where there is no price.
@@ -120,15 +118,15 @@ def month_of(row: Row, demand: Demand, requests: float) -> MonthlyCost | None:
     replica = replica_of(row)
     if replica is not None:
         return monthly_cost(replica, demand, requests)
-    if row["billing"] != "tokens" or row["usd_per_request"] is None:
+    if row.billing != "tokens" or row.usd_per_request is None:
         return None
     bought = Component(
         "tokens",
         requests * DAYS_A_MONTH,
         "request",
-        row["usd_per_request"],
-        row["cost_basis"],
-        row["price_source"],
+        row.usd_per_request,
+        row.cost_basis,
+        row.price_source or "",
     )
     return MonthlyCost(requests, None, 0.0, None, [bought])
 
@@ -142,17 +140,18 @@ class MonthEnds:
     reason: str | None = None
 
 
-def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
+def month_ends(row: MoneyRow, demand: Demand, requests: float) -> MonthEnds:
     """The interval of month_of's sum: at the ends of the goodput's, or of the price's."""
     if is_invalid(row):
         return MonthEnds(reason=INVALID)
     replica = replica_of(row)
     if replica is None:
-        low, high = row["usd_per_request_low"], row["usd_per_request_high"]
-        if row["billing"] != "tokens" or low is None or high is None:
+        low, high = row.usd_per_request_low, row.usd_per_request_high
+        if row.billing != "tokens" or low is None or high is None:
             return MonthEnds(reason=price_fixed(row))
-        return MonthEnds(*(usd * requests * DAYS_A_MONTH for usd in (low, high)))
-    few, many = row["goodput_rps_low"], row["goodput_rps_high"]
+        month = requests * DAYS_A_MONTH
+        return MonthEnds(low * month, high * month)
+    few, many = row.goodput_rps_low, row.goodput_rps_high
     if not few or not many:
         return MonthEnds(reason=UNVARIED)
     low, high = (monthly_cost(replica.at(rps), demand, requests).usd for rps in (many, few))
@@ -161,34 +160,34 @@ def month_ends(row: Row, demand: Demand, requests: float) -> MonthEnds:
     return MonthEnds(low, high, SAME if low == high else None)
 
 
-def price_fixed(row: Row) -> str:
+def price_fixed(row: MoneyRow) -> str:
     """Return why a bought request's price has no interval."""
-    if row["usd_per_request_reason"] == "no_spread":
+    if row.usd_per_request_reason == "no_spread":
         return "each request cost the same"
     return "the price's interval is not known"
 
 
-def _priced(row: Row) -> bool:
-    return row["price_basis"] is not None or row["cost_basis"] is not None
+def _priced(row: MoneyRow) -> bool:
+    return row.price_basis is not None or row.cost_basis is not None
 
 
-def no_month(row: Row) -> str:
+def no_month(row: MoneyRow) -> str:
     """Why month_of has none."""
     if is_invalid(row):
         return INVALID
-    if row["billing"] == "tokens":
+    if row.billing == "tokens":
         return _unpriced(row) if _priced(row) else "no price is known"
-    if row["usd_per_hour"] is None:
+    if row.usd_per_hour is None:
         return "no hourly rate is stated"
-    if row["served_reason"] == "sample_floor":
+    if row.served_reason == "sample_floor":
         return f"what it serves within the SLO {_few_independent(row)}"
-    return "the scenario has no SLO" if row["attainment"] is None else "no stage met the SLO"
+    return "the scenario has no SLO" if row.attainment is None else "no stage met the SLO"
 
 
-def _unpriced(row: Row) -> str:
+def _unpriced(row: MoneyRow) -> str:
     """Why what a request costs is not known."""
-    if row["usd_per_request_reason"] == "sample_floor":
-        return _few(row["priced_n"])
+    if row.usd_per_request_reason == "sample_floor":
+        return _few(row.priced_n)
     return _UNCOUNTED
 
 
@@ -196,21 +195,21 @@ def _few(found: int | None) -> str:
     return f"{needs_text(MEAN_FLOOR, found or 0)} in a steady window"
 
 
-def _few_independent(row: Row) -> str:
+def _few_independent(row: MoneyRow) -> str:
     """Of goodput_n, which counts requests that depend on each other as fewer."""
-    found = row["goodput_n"] or 0
+    found = row.goodput_n or 0
     return (
         f"needs {MEAN_FLOOR} independent requests in a steady window, has about {found:,}: "
         "run longer at that load"
     )
 
 
-def volume_of(demand: Demand, row: Row) -> float | None:
+def volume_of(demand: Demand, row: MoneyRow) -> float | None:
     """The demand in requests a day, by what a request costs and takes at this row's target."""
     tokens = None
-    if row["prompt_tokens"] is not None and row["output_tokens"] is not None:
-        tokens = row["prompt_tokens"] + row["output_tokens"]
-    price = row["usd_per_request"] if row["billing"] == "tokens" else None
+    if row.prompt_tokens is not None and row.output_tokens is not None:
+        tokens = row.prompt_tokens + row.output_tokens
+    price = row.usd_per_request if row.billing == "tokens" else None
     return requests_a_day(demand, price, tokens)
 
 

@@ -23,10 +23,12 @@ from observatory.site.loads import Load
 from observatory.site.members import Member
 from observatory.site.pages.page import Document, Results
 from observatory.site.queries.reader import Reader
-from observatory.site.queries.run_queries import bill, of_run
+from observatory.site.queries.run_queries import bill
 from observatory.site.sections.break_even import Plan, plan_of
 from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
+from observatory.store.queries.money_rows import ComponentRow, MoneyRow
+from observatory.store.queries.typed_rows import columns_of
 
 KEPT = (
     ("1,000 requests", "usd_per_1k_requests"),
@@ -133,12 +135,16 @@ def _by_hours(members: Sequence[Member]) -> list[Member]:
     return [member for member in members if member.run["billing"] == "hours"]
 
 
-def _row(reader: Reader, member: Member) -> Row:
-    [row] = of_run(reader, "money_per_run", member.run["run_id"])
+def _row(reader: Reader, member: Member) -> MoneyRow:
+    [row] = reader.typed(
+        MoneyRow,
+        f"SELECT {columns_of(MoneyRow)} FROM money_per_run WHERE run_id = $run_id",
+        run_id=member.run["run_id"],
+    )
     return row
 
 
-def _pairs(section: Section, rows: dict[str, Row]) -> list[Plan | str]:
+def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[Plan | str]:
     """A plan, or why there is none, for each served target with each bought one."""
     found: list[Plan | str] = []
     for served in _by_hours(section.members):
@@ -161,31 +167,30 @@ def demand_of(run: Row) -> Demand:
     return Demand.model_validate(stated) if stated else Demand()
 
 
-def _bill(reader: Reader, member: Member, row: Row) -> Bill:
+def _bill(reader: Reader, member: Member, row: MoneyRow) -> Bill:
     loads = {load.stage: load for load, _ in member.stages}
-    rows = [
-        one
-        for one in of_run(reader, "cost_components", member.run["run_id"])
-        if one["stage"] in loads
-    ]
-    rows.sort(key=lambda one: (one["stage"], list(ACCOUNTINGS).index(one["accounting"])))
+    found = reader.typed(
+        ComponentRow,
+        f"SELECT {columns_of(ComponentRow)} FROM cost_components WHERE run_id = $run_id ORDER BY ALL",
+        run_id=member.run["run_id"],
+    )
+    rows = [one for one in found if one.stage in loads]
+    rows.sort(key=lambda one: (one.stage, list(ACCOUNTINGS).index(one.accounting)))
     table = Table(HEADS, [_cells(one, loads) for one in rows])
     return Bill(member, table, break_even_text.cache_sentence(row), _quote(reader, member.run))
 
 
-def _cells(row: Row, loads: dict[int, Load]) -> list[Cell]:
-    quantity, price, usd = row["quantity"], row["usd_per_unit"], row["usd"]
-    reason: str | None = REASONS.get(row["reason"] or "", row["reason"])
+def _cells(row: ComponentRow, loads: dict[int, Load]) -> list[Cell]:
+    quantity, price, usd = row.quantity, row.usd_per_unit, row.usd
+    reason: str | None = REASONS.get(row.reason or "", row.reason)
     return [
-        Cell(loads[row["stage"]].text),
-        Cell(ACCOUNTINGS[row["accounting"]]),
-        Cell(str(COMPONENTS.get(row["component"], row["component"]))),
-        Cell(DASH if quantity is None else human_number(quantity, 4), row["unit"], number=True),
+        Cell(loads[row.stage].text),
+        Cell(ACCOUNTINGS[row.accounting]),
+        Cell(COMPONENTS.get(row.component, row.component)),
+        Cell(DASH if quantity is None else human_number(quantity, 4), row.unit, number=True),
         Cell(DASH if price is None else write_usd(price), number=True),
-        Cell(
-            DASH if usd is None else write_usd(usd), under=reason, number=True, basis=row["basis"]
-        ),
-        Cell(row["source"] or DASH),
+        Cell(DASH if usd is None else write_usd(usd), under=reason, number=True, basis=row.basis),
+        Cell(row.source or DASH),
     ]
 
 

@@ -13,6 +13,7 @@ from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Row
 from observatory.site.queries.hosts import HostMask, host_named, host_names
 from observatory.store.library_paths import library_path
+from observatory.store.queries.typed_rows import Typed, rows_of
 from observatory.store.schema.migrations import quote
 
 VIEWS = (
@@ -52,6 +53,10 @@ class Reader:
             cursor.execute(sql, self._bound(parameters))
             names = [column[0] for column in cursor.description]
             return [self.mask.row(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+    def typed(self, row_type: type[Typed], sql: str, **parameters: Any) -> list[Typed]:
+        """Return a query's rows as a row type; TypeError where its columns are not the type's fields."""
+        return rows_of(row_type, self.rows(sql, **parameters))
 
     def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
         """The same as a frame.

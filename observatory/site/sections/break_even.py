@@ -19,6 +19,7 @@ from observatory.site.charts.break_even import break_even_chart
 from observatory.site.charts.drawing import Cell, Drawing, Table
 from observatory.site.members import Member
 from observatory.store.queries.money import replica_of
+from observatory.store.queries.money_rows import MoneyRow
 
 VOLUMES = {
     "requests_a_day": "requests a day",
@@ -78,7 +79,7 @@ def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
     if one.found is None or replica is None:
         raise ValueError("a refused answer has no plan")
     price = one.found.at.usd_per_request
-    ends = one.self_row["goodput_rps_low"], one.self_row["goodput_rps_high"]
+    ends = one.self_row.goodput_rps_low, one.self_row.goodput_rps_high
     return Plan(
         name=name,
         served=served,
@@ -125,9 +126,9 @@ def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
             "buy": write_usd(bought)
             + _between(serving.month_ends(one.api_row, one.demand, volume)),
             "buy_per_1k": write_usd(bought / (volume * DAYS_A_MONTH) * 1000),
-            "cheaper": str(cheaper["target"]),
+            "cheaper": cheaper.target,
         }
-    own, other = one.self_row["target"], one.api_row["target"]
+    own, other = one.self_row.target, one.api_row.target
     names = (
         ("requests", "Requests a day"),
         ("capacity", "Replicas kept"),
@@ -186,7 +187,7 @@ def _given(one: Answer, replica: Replica) -> Table:
 
 def _assumptions(one: Answer, replica: Replica) -> list[_Line]:
     own, other, demand = one.self_row, one.api_row, one.demand
-    low, high = own["goodput_rps_low"], own["goodput_rps_high"]
+    low, high = own.goodput_rps_low, own.goodput_rps_high
     ends = f"95 % interval {human_number(low)} to {human_number(high)}" if low and high else None
     hour = f"{write_usd(replica.usd_per_hour)} an hour"
     return [
@@ -194,8 +195,8 @@ def _assumptions(one: Answer, replica: Replica) -> list[_Line]:
             "A replica's goodput within the SLO",
             f"{human_number(replica.goodput_rps)} requests/s",
             ends,
-            "emulated" if own["emulated"] else "measured",
-            f"{human_stage(own['best_stage'])} of the run",
+            "emulated" if own.emulated else "measured",
+            f"{human_stage(own.best_stage or 0)} of the run",
         ),
         (
             "A replica's hour",
@@ -206,10 +207,10 @@ def _assumptions(one: Answer, replica: Replica) -> list[_Line]:
         ),
         (
             "A bought request",
-            write_usd(float(other["usd_per_request"])),
+            write_usd(other.usd_per_request or 0.0),
             "; ".join(filter(None, (break_even_text.price_interval(other), _tokens(other)))),
-            other["cost_basis"],
-            other["price_source"],
+            other.cost_basis,
+            other.price_source,
         ),
         ("Peak hour over mean hour", human_number(demand.peak, 4), None, None, demand.peak_source),
         (
@@ -248,10 +249,10 @@ def _running_costs(replica: Replica) -> list[_Line]:
     return lines
 
 
-def _tokens(row: serving.Row) -> str | None:
-    if row["prompt_tokens"] is None or row["output_tokens"] is None:
+def _tokens(row: MoneyRow) -> str | None:
+    if row.prompt_tokens is None or row.output_tokens is None:
         return None
-    return f"{row['prompt_tokens']:,.0f} prompt and {row['output_tokens']:,.1f} output tokens"
+    return f"{row.prompt_tokens:,.0f} prompt and {row.output_tokens:,.1f} output tokens"
 
 
 def _inputs(one: Answer) -> dict[str, Any]:
@@ -273,27 +274,27 @@ def _inputs(one: Answer) -> dict[str, Any]:
 def _data(one: Answer, replica: Replica) -> dict[str, Any]:
     own, other = one.self_row, one.api_row
     tokens = None
-    if other["prompt_tokens"] is not None and other["output_tokens"] is not None:
-        tokens = other["prompt_tokens"] + other["output_tokens"]
+    if other.prompt_tokens is not None and other.output_tokens is not None:
+        tokens = other.prompt_tokens + other.output_tokens
     return {
         "lines": {
             "at": _lines(replica, replica.goodput_rps),
-            "low": _lines(replica, own["goodput_rps_high"]),
-            "high": _lines(replica, own["goodput_rps_low"]),
+            "low": _lines(replica, own.goodput_rps_high),
+            "high": _lines(replica, own.goodput_rps_low),
         },
         "full_day_requests": replica.goodput_rps * SECONDS_A_DAY,
         "bought": {
-            "usd_per_request": other["usd_per_request"],
-            "usd_low": other["usd_per_request_low"],
-            "usd_high": other["usd_per_request_high"],
+            "usd_per_request": other.usd_per_request,
+            "usd_low": other.usd_per_request_low,
+            "usd_high": other.usd_per_request_high,
             "no_interval": serving.month_ends(other, one.demand, 1.0).reason,
             "tokens_per_request": tokens,
         },
         "varied": break_even_text.varied(one),
         "texts": TEXTS,
         "names": {
-            "own": own["target"],
-            "bought": other["target"],
+            "own": own.target,
+            "bought": other.target,
             "mark": break_even_text.mark(own, other),
         },
     }

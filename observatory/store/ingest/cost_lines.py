@@ -4,8 +4,8 @@ Computed by economics.fleet from a run's row of money_per_run; the macros monthl
 a demand to it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Sequence
+from typing import get_args
 
 import duckdb
 
@@ -14,10 +14,9 @@ from observatory.economics.fleet import fleet_cost
 from observatory.store.frames import frame_of
 from observatory.store.ingest.insert import insert_frame
 from observatory.store.queries.money import replica_of
+from observatory.store.queries.money_rows import MoneyRow
+from observatory.store.queries.typed_rows import columns_of, typed_rows
 from observatory.store.schema.tables import COST_LINES
-
-_GOODPUT = {"at": "goodput_rps", "low": "goodput_rps_high", "high": "goodput_rps_low"}
-"""By the end of a cost's interval: a replica that serves more costs less."""
 
 
 def fill_cost_lines(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> None:
@@ -26,25 +25,25 @@ def fill_cost_lines(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str
         f"DELETE FROM {COST_LINES.name} WHERE list_contains(?, run_id)", [list(run_ids)]
     )
     found = connection.execute(
-        "FROM money_per_run WHERE list_contains(?, run_id) AND usd_per_hour IS NOT NULL",
+        f"SELECT {columns_of(MoneyRow)} FROM money_per_run WHERE list_contains(?, run_id)"
+        " AND usd_per_hour IS NOT NULL",
         [list(run_ids)],
     )
-    names = [column[0] for column in found.description or []]
-    for values in found.fetchall():
-        row = dict(zip(names, values, strict=True))
-        insert_frame(connection, COST_LINES, frame_of(COST_LINES, list(_lines(row))), row["run_id"])
+    for row in typed_rows(MoneyRow, found):
+        insert_frame(connection, COST_LINES, frame_of(COST_LINES, list(_lines(row))), row.run_id)
 
 
-def _lines(row: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+def _lines(row: MoneyRow) -> Iterator[tuple[object, ...]]:
     """Rows of COST_LINES without run_id; none where no stage met the SLO."""
     replica = replica_of(row)
     if replica is None:
         return
-    for end, column in _GOODPUT.items():
-        if not row[column] or row[column] < 0:
+    ends = {"at": row.goodput_rps, "low": row.goodput_rps_high, "high": row.goodput_rps_low}
+    for end, goodput_rps in ends.items():  # a replica that serves more costs less
+        if not goodput_rps or goodput_rps < 0:
             continue
         for capacity in get_args(Assumption):
-            fleet = fleet_cost(replica.at(row[column]), capacity)
+            fleet = fleet_cost(replica.at(goodput_rps), capacity)
             for line in fleet.lines:
                 yield (
                     end,
