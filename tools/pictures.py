@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
-from observatory.cli.comparison import print_tables
+from observatory.cli.measure.comparison import print_tables
 from observatory.core.workspace import open_workspace
 from observatory.runner.finish import reread
 from observatory.site.build import build_site

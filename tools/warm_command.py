@@ -12,7 +12,7 @@ from pathlib import Path
 
 LOADED = (
     "observatory.cli.main",
-    "observatory.cli.quote_view",
+    "observatory.cli.measure.quote_view",
     "observatory.runner.campaign",
     "observatory.runner.finish",
     "observatory.runner.recovery",

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from observatory.cli.engine import this_host
+from observatory.cli.setup.engine import this_host
 from observatory.core.errors import EnvironmentFailed, ExitCode, ObservatoryError
 from observatory.core.workspace import cache_folder
 from observatory.engines.install import Options, install_engine

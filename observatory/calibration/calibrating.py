@@ -15,13 +15,12 @@ from observatory.calibration.replay import BUSY_LIMIT, Servers, Shape, open_serv
 from observatory.calibration.trial import Bench, closed, open_loop, run_trial
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.core.private_folders import private_folder, sweep_private_folders
 from observatory.core.scenario import Scenario
+from observatory.core.system.private_folders import private_folder, sweep_private_folders
 from observatory.core.units import human_number, human_seconds
 from observatory.core.workspace import Workspace
-from observatory.runner.preflight import OWN_FILES
-from observatory.runner.stopping import Stop
-from observatory.runner.stored_calibration import (
+from observatory.runner.checks.preflight import OWN_FILES
+from observatory.runner.checks.stored_calibration import (
     CALIBRATION_FORMAT,
     Calibration,
     Ceiling,
@@ -29,6 +28,7 @@ from observatory.runner.stored_calibration import (
     Figures,
     this_host,
 )
+from observatory.runner.stopping import Stop
 from observatory.telemetry.machine.host_limits import raise_open_files, read_host_limits
 
 GAP_S = 0.01

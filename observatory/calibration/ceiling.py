@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.runner.stored_calibration import Bound, Ceiling, Figures
+from observatory.runner.checks.stored_calibration import Bound, Ceiling, Figures
 
 Fault = Literal["client", "server", "others"]
 CLOSE_ENOUGH = 1.1

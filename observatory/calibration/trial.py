@@ -30,8 +30,8 @@ from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
+from observatory.runner.checks.stored_calibration import OTHERS_LIMIT, Figures
 from observatory.runner.leg import Leg, run_leg
-from observatory.runner.stored_calibration import OTHERS_LIMIT, Figures
 from observatory.store.folder.manifest import create_run
 from observatory.store.folder.sealing import seal
 from observatory.store.frames import RunFrames, read_frames

@@ -11,7 +11,7 @@ from observatory.cli.console import echo, install_streams, lost_output
 from observatory.cli.faults import check_address_space, environment_fault
 from observatory.cli.verbs import VerbGroup
 from observatory.core.errors import ExitCode, ObservatoryError
-from observatory.core.processes import leave_no_core_dumps
+from observatory.core.system.processes import leave_no_core_dumps
 
 app = typer.Typer(
     name="observatory",

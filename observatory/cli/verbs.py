@@ -24,77 +24,85 @@ class Verb(NamedTuple):
 
 VERBS: dict[str, Verb] = {
     "init": Verb(
-        "observatory.cli.init",
+        "observatory.cli.setup.init",
         "init",
         "Lay out a workspace: scenarios, locustfiles and site sources to change as you like.",
     ),
     "doctor": Verb(
-        "observatory.cli.doctor",
+        "observatory.cli.setup.doctor",
         "doctor",
         "List what is installed and what is missing, with the fix for each.",
     ),
     "calibrate": Verb(
-        "observatory.cli.calibrate",
+        "observatory.cli.measure.calibrate",
         "calibrate",
         "Measure this machine's own ceiling: streams held truly, events/s, requests/s, rate.",
     ),
     "run": Verb(
-        "observatory.cli.run",
+        "observatory.cli.measure.run",
         "run",
         "Load a scenario's targets, record everything, and judge the numbers.",
     ),
     "limits": Verb(
-        "observatory.cli.limits", "limits", "Find the requests and tokens a minute that are let in."
+        "observatory.cli.measure.limits",
+        "limits",
+        "Find the requests and tokens a minute that are let in.",
     ),
     "sql": Verb(
-        "observatory.cli.sql",
+        "observatory.cli.results.sql",
         "sql",
         "Query the database in SQL (DuckDB's dialect; docs/sql.md has examples).",
     ),
     "schema": Verb(
-        "observatory.cli.schema",
+        "observatory.cli.results.schema",
         "schema",
         "Describe every table, view and column, with its unit, and what macros answer.",
     ),
     "export": Verb(
-        "observatory.cli.export",
+        "observatory.cli.results.export",
         "export",
         "Write a run's rows of every table and view, or one table or view of all runs, as files.",
     ),
     "cost": Verb(
-        "observatory.cli.cost",
+        "observatory.cli.money.cost",
         "cost",
         "Show what runs cost: every component, the machine's time kept and in use, and a month.",
     ),
     "breakeven": Verb(
-        "observatory.cli.breakeven",
+        "observatory.cli.money.breakeven",
         "breakeven",
         "Find the volume from which serving it yourself costs no more than buying it, for one workload.",
     ),
     "rebuild": Verb(
-        "observatory.cli.rebuild",
+        "observatory.cli.results.rebuild",
         "rebuild",
         "Make the database again from the run folders; readers may keep the old one open.",
     ),
     "emulate": Verb(
-        "observatory.cli.emulate",
+        "observatory.cli.setup.emulate",
         "emulate",
         "Serve an emulated model: seeded latencies and faults, filler text, the real wire.",
     ),
     "probe": Verb(
-        "observatory.cli.probe",
+        "observatory.cli.setup.probe",
         "probe",
         "Serve this host's sensors (GPUs, processors, memory) to a run on another host.",
     ),
-    "scenario": Verb("observatory.cli.scenario", "app", "List, show, check and plan scenarios."),
-    "runs": Verb("observatory.cli.runs", "app", "List, show, label and delete runs."),
-    "site": Verb("observatory.cli.site", "app", "Build and serve the static site."),
-    "target": Verb("observatory.cli.target", "app", "List and check what can be measured."),
-    "engine": Verb("observatory.cli.engine", "app", "Install, list and remove engines."),
-    "prices": Verb(
-        "observatory.cli.prices", "app", "Show, check and book prices of tokens; price runs again."
+    "scenario": Verb(
+        "observatory.cli.setup.scenario", "app", "List, show, check and plan scenarios."
     ),
-    "model": Verb("observatory.cli.model", "app", "Fetch, make and list the built-in models."),
+    "runs": Verb("observatory.cli.results.runs", "app", "List, show, label and delete runs."),
+    "site": Verb("observatory.cli.results.site", "app", "Build and serve the static site."),
+    "target": Verb("observatory.cli.setup.target", "app", "List and check what can be measured."),
+    "engine": Verb("observatory.cli.setup.engine", "app", "Install, list and remove engines."),
+    "prices": Verb(
+        "observatory.cli.money.prices",
+        "app",
+        "Show, check and book prices of tokens; price runs again.",
+    ),
+    "model": Verb(
+        "observatory.cli.setup.model", "app", "Fetch, make and list the built-in models."
+    ),
 }
 
 

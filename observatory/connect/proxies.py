@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from observatory.core.addresses import is_loopback
 from observatory.core.connection import Connection
 from observatory.core.errors import BadInput
+from observatory.core.targets.addresses import is_loopback
 
 _DEFAULT_PORT = 80
 """Where the URL names none: httpx's choice, and RFC 9110's for http (4.2.1)."""

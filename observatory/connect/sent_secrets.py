@@ -15,7 +15,7 @@ from observatory.core.connection import (
     resolved_headers,
 )
 from observatory.core.errors import ObservatoryError
-from observatory.core.literal_secrets import names_a_secret
+from observatory.core.targets.literal_secrets import names_a_secret
 
 
 def masker_of(*connections: Connection) -> Masker:

@@ -31,7 +31,7 @@ class KeySource(msgspec.Struct, frozen=True):
 
 
 class Throttle(msgspec.Struct, frozen=True):
-    """The retry policy for 429 and similar refusals (core.throttling.Throttling, in the form workers read)."""
+    """The retry policy for 429 and similar refusals (core.targets.throttling.Throttling, in the form workers read)."""
 
     policy: Literal["record", "obey", "pace"] = "record"
     max_attempts: int = 8

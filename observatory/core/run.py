@@ -233,7 +233,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     store_text: bool = False
     telemetry: dict[str, Any] = {}
     capacity: dict[str, Any] | None = None
-    """The estimated demand on the load generator (runner.capacity), made before the run."""
+    """The estimated demand on the load generator (runner.checks.capacity), made before the run."""
     idle: IdleWindow | None = None
     factors: dict[str, Any] = {}
     """A matrix: each varied field of the target and what it was in this run."""

@@ -11,13 +11,13 @@ import msgspec
 from pydantic import Field, field_validator, model_validator
 
 from observatory.core.arrivals.catalogue import Arrivals
-from observatory.core.demand import Demand
-from observatory.core.matrix import Matrix
+from observatory.core.matrices.matrix import Matrix
+from observatory.core.money.demand import Demand
 from observatory.core.sensors_asked import Telemetry
 from observatory.core.strict import Strict
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.identity import NAME
-from observatory.core.throttling import Throttling
+from observatory.core.targets.throttling import Throttling
 from observatory.core.units import Duration, PositiveDuration, Rate
 
 TaskSet = Literal[

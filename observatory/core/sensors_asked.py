@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from observatory.core.addresses import page_url
-from observatory.core.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
 from observatory.core.series import selector
 from observatory.core.strict import Strict
+from observatory.core.targets.addresses import page_url
 from observatory.core.targets.identity import NAME
+from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME, no_literal_secret
 from observatory.core.units import Duration, PositiveDuration
 
 

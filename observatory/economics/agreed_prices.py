@@ -3,15 +3,15 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from observatory.core.agreed_prices import (
+from observatory.core.errors import BadInput
+from observatory.core.money.agreed_prices import (
     PRICE_FIELDS,
     PRICES_FILE,
     AgreedPrices,
     LongPromptPrices,
     PriceEntry,
 )
-from observatory.core.errors import BadInput
-from observatory.core.service_tiers import STANDARD_TIERS
+from observatory.core.money.service_tiers import STANDARD_TIERS
 from observatory.core.targets.listed_model import ListedModel
 from observatory.economics.ledger_book import LEDGER, find_listed, ledger_version, model_rows
 from observatory.economics.list_prices import check_countable

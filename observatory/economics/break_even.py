@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.money.demand import DAYS_A_MONTH, Demand
 from observatory.economics.fleet import WHOLE, CostLine, Replica, cost_line
 
 Never = Literal["request", "step", "nothing_served"]

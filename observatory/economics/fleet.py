@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from observatory.core.demand import DAYS_A_MONTH, HOURS_A_DAY, Assumption, Demand
+from observatory.core.money.demand import DAYS_A_MONTH, HOURS_A_DAY, Assumption, Demand
 from observatory.economics.energy import J_PER_KWH
 from observatory.economics.machine_money import ELECTRICITY_UNKNOWN, Component, total_usd
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from observatory.core.service_tiers import STANDARD_TIERS
+from observatory.core.money.service_tiers import STANDARD_TIERS
 from observatory.economics.price_book import DAYS, Book, BookRow
 from observatory.economics.price_details import PriceDetails
 from observatory.economics.price_rows import PriceKind

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 import msgspec
 
 from observatory.core.errors import BadInput
-from observatory.core.service_tiers import STANDARD_TIERS
+from observatory.core.money.service_tiers import STANDARD_TIERS
 from observatory.core.targets.listed_model import ListedModel
 from observatory.economics.price_details import NO_DETAILS, PriceDetails, PriceTier
 from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKind, PriceRow

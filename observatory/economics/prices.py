@@ -6,12 +6,12 @@ million tokens of a kind, machine rates US dollars an hour.
 
 from datetime import UTC, datetime
 
-from observatory.core.agreed_prices import AgreedPrices
 from observatory.core.errors import BadInput
-from observatory.core.machine_money import MachineRate
+from observatory.core.money.agreed_prices import AgreedPrices
+from observatory.core.money.machine_money import MachineRate
+from observatory.core.money.token_prices import TokenPrices
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.listed_model import ListedModel
-from observatory.core.token_prices import TokenPrices
 from observatory.economics.agreed_prices import agreed_for
 from observatory.economics.list_prices import list_prices
 from observatory.economics.price_details import PriceDetails, PurchaseTerms

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from observatory.core.profile import PromptCache
+from observatory.core.emulation.profile import PromptCache
 
 
 class CachedPrompts:

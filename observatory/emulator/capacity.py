@@ -3,7 +3,7 @@
 import math
 from statistics import NormalDist
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.draws import Draws
 from observatory.emulator.load import load_factor
 

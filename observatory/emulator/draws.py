@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 
 REMEMBERED_BODIES = 65_536
 """Bodies whose number of arrivals is kept; the longest unseen is forgotten and starts again at 0."""

@@ -18,10 +18,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from observatory.core.emulation.profile import Profile
 from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError
-from observatory.core.processes import die_with_parent
-from observatory.core.profile import Profile
 from observatory.core.strict import Strict
+from observatory.core.system.processes import die_with_parent
 from observatory.emulator.model import EmulatedModel
 from observatory.emulator.precise_timers import new_precise_loop
 from observatory.emulator.server import Connection

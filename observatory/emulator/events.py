@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from observatory.core.profile import Reasoning, Shape
+from observatory.core.emulation.profile import Reasoning, Shape
 from observatory.emulator.requests import Asked
 
 STREAM_END = b"0\r\n\r\n"

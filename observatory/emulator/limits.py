@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from observatory.core.profile import Limits
+from observatory.core.emulation.profile import Limits
 from observatory.emulator.requests import Reply, error, retry_headers
 
 Headers = tuple[tuple[str, str], ...]

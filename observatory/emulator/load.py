@@ -5,7 +5,7 @@ drift. It handles no bytes, and reads only the clock that it is given.
 from collections import deque
 from collections.abc import Callable
 
-from observatory.core.profile import Drift, Slowdown
+from observatory.core.emulation.profile import Drift, Slowdown
 
 
 class Slots:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.cache import CachedPrompts
 from observatory.emulator.draws import Draws, Fate
 from observatory.emulator.events import AnswerBytes, Counts

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 from observatory.emulator.replay_answer import answer_writes, models_reply
 from observatory.processes.server_child import ReportChannel
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.draws import Fate, answer_words
 from observatory.emulator.events import AnswerBytes
 from observatory.emulator.limits import SaysLimit, openai_limit, throttled

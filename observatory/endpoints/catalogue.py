@@ -12,8 +12,8 @@ from observatory.connect.sent_secrets import hiding, secrets_in, secrets_of
 from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers, resolved_query
 from observatory.core.errors import BadInput, ObservatoryError
-from observatory.core.literal_secrets import names_a_secret
 from observatory.core.targets.catalogue import TARGETS, Target
+from observatory.core.targets.literal_secrets import names_a_secret
 from observatory.endpoints.opened import OpenContext, OpenTarget, masked_facts
 from observatory.endpoints.opener import Opener, Prerequisite
 

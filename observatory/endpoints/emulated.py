@@ -9,7 +9,7 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import open_workspace
 from observatory.emulator.emulator import EMULATED_MODEL, EmulatorConfig

@@ -13,13 +13,13 @@ from msgspec import to_builtins
 
 from observatory.connect.masking import Masker
 from observatory.connect.proxies import proxy_shown
-from observatory.core.addresses import is_loopback
 from observatory.core.connection import Connection, KeySource, Throttle
 from observatory.core.errors import BadInput
 from observatory.core.run import TargetFacts
+from observatory.core.targets.addresses import is_loopback
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.identity import Transport, Wire
-from observatory.core.throttling import Throttling
+from observatory.core.targets.throttling import Throttling
 from observatory.processes.kept_child import KeptChild
 from observatory.processes.server_child import ServerChild
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from observatory.core.errors import BadInput, EnvironmentFailed, ExitCode, ObservatoryError
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 from observatory.processes.free_port import check_port
 from observatory.processes.server_child import ReportChannel
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from observatory.core import cache_files as model_files
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.system import cache_files as model_files
 
 Say = Callable[[str], None]
 MIB = 2**20

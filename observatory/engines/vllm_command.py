@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from observatory.core.connection import resolve
 from observatory.core.targets.vllm import VllmTarget
-from observatory.core.vllm_options import FlagValue
+from observatory.core.targets.vllm_options import FlagValue
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What --max-lora-rank takes (vllm serve --help=LoRAConfig, 0.32)."""

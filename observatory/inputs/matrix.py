@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from observatory.core.design import Cell, Design, Turn
-from observatory.core.matrix import Matrix, same_level_in
+from observatory.core.matrices.design import Cell, Design, Turn
+from observatory.core.matrices.matrix import Matrix, same_level_in
 from observatory.core.targets.catalogue import Target
 from observatory.inputs.confounding import confounding
 from observatory.inputs.strict_yaml import Document, Place

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from observatory.core.agreed_prices import PRICES_FILE, AgreedPrices, PriceEntry, PriceFile
+from observatory.core.money.agreed_prices import PRICES_FILE, AgreedPrices, PriceEntry, PriceFile
 from observatory.core.workspace import Workspace
 from observatory.inputs.strict_yaml import Document, read_yaml
 from observatory.inputs.text_files import shown_path

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from observatory.core.emulation.profile import Profile
 from observatory.core.errors import BadInput
-from observatory.core.profile import Profile
 from observatory.core.workspace import Workspace, shipped
 from observatory.inputs.strict_yaml import read_yaml
 from observatory.inputs.validation_errors import complaints_of, did_you_mean, refusal

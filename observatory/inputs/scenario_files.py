@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from observatory.core.agreed_prices import PRICES_FILE
-from observatory.core.design import Design
 from observatory.core.errors import BadInput
+from observatory.core.matrices.design import Design
+from observatory.core.money.agreed_prices import PRICES_FILE
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace

@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.core.literal_secrets import ENVIRONMENT_NAME
 from observatory.core.targets.identity import NAME
+from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME
 from observatory.inputs.strict_yaml import Document, Place
 
 MAX_SHOWN = 20

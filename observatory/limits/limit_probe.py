@@ -22,7 +22,7 @@ from observatory.analysis.rate_limits.limit_reading import (
 from observatory.core.errors import ExitCode, ObservatoryError
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
-from observatory.core.throttling import Throttling
+from observatory.core.targets.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.endpoints.catalogue import planned_connection

@@ -28,7 +28,7 @@ def locust_command(handoff: Handoff, loadtests: Path) -> list[str]:
     """The child's argv; the hand-off's path goes in the environment (HANDOFF_VARIABLE), no key anywhere.
 
     The child writes its log to standard error and ends by itself. Limits are at least the number of
-    processes, so that each has a share (runner.preflight sees to it).
+    processes, so that each has a share (runner.checks.preflight sees to it).
     """
     users = simulated_users(handoff)
     command = [sys.executable, "-m", CHILD_MODULE]

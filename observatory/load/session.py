@@ -18,7 +18,7 @@ import gevent
 from locust.runners import MasterRunner, WorkerRunner
 
 from observatory.core.errors import ObservatoryError
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 from observatory.load.command import (
     EXIT_BAD_INPUT,
     EXIT_CRASHED,

@@ -13,8 +13,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from observatory.core.cache_files import MIB, check_sha256, disk_error, need_space
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.system.cache_files import MIB, check_sha256, disk_error, need_space
 from observatory.models.model_catalogue import Model
 from observatory.processes.pip_process import PIP, Failed, run
 

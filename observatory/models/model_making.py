@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from observatory.core.cache_files import need_space, sha256_of
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.system.cache_files import need_space, sha256_of
 from observatory.engines.installed import InstalledEngine, installed_engines
 from observatory.models import lora_standins
 from observatory.models.model_catalogue import MadeModel

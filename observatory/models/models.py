@@ -6,8 +6,8 @@ The catalogue lists them; this module fetches or makes each once and checks it a
 from collections.abc import Callable
 from pathlib import Path
 
-from observatory.core.cache_files import alone, check_sha256, disk_error
 from observatory.core.errors import BadInput
+from observatory.core.system.cache_files import alone, check_sha256, disk_error
 from observatory.core.workspace import cache_folder
 from observatory.models.model_catalogue import GROUPS, MODELS, MadeModel, Model
 from observatory.models.model_fetching import fetch

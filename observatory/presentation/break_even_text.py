@@ -7,7 +7,7 @@ target, or of an example price, is marked in every sentence.
 from typing import assert_never
 
 from observatory.analysis.billing.serving import SAME, Answer, price_fixed
-from observatory.core.demand import DAYS_A_MONTH
+from observatory.core.money.demand import DAYS_A_MONTH
 from observatory.economics.break_even import Crossing
 from observatory.presentation.dollars import write_unit_price, write_usd
 from observatory.store.queries.money_rows import MoneyRow

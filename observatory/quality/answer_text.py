@@ -7,7 +7,7 @@ here knows of scorers, references or records.
 import re
 import unicodedata
 
-from observatory.core.reasoning_tags import REASONING_TAG, is_closing, leading_reasoning
+from observatory.core.targets.reasoning_tags import REASONING_TAG, is_closing, leading_reasoning
 
 _WORD = re.compile(r"\S{1,256}")
 """A piece short enough for `unicodedata.normalize`, which takes quadratic time on a long run of
@@ -27,7 +27,7 @@ _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": 
 
 
 def without_reasoning(text: str, *, reasoned: bool = False) -> str:
-    """Return `text` without its reasoning blocks (core/reasoning_tags.py has their tags).
+    """Return `text` without its reasoning blocks (core/targets/reasoning_tags.py has their tags).
 
     A block that never closes takes the rest with it. What comes before a closing tag without an opening one is
     reasoning too, as `leading_reasoning` defines it; reasoned: see there.

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from observatory.core.design import Cell, Design
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.matrices.design import Cell, Design
 from observatory.core.plan import Plan, plan_sha256
 from observatory.core.run import Manifest
 from observatory.core.scenario import Scenario

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from observatory.core.clock import new_anchor
-from observatory.core.design import Design
 from observatory.core.errors import (
     BadInput,
     EnvironmentFailed,
@@ -20,33 +19,39 @@ from observatory.core.errors import (
     Interrupted,
     ObservatoryError,
 )
+from observatory.core.matrices.design import Design
 from observatory.core.plan import Plan
-from observatory.core.private_folders import sweep_private_folders
+from observatory.core.system.private_folders import sweep_private_folders
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs, computes_on_gpus
 from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
 from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
-from observatory.runner.askable import check_askable
-from observatory.runner.gpu_claims import VISIBLE, check_free, check_ports_apart, check_together
+from observatory.runner.checks.askable import check_askable
+from observatory.runner.checks.gpu_claims import (
+    VISIBLE,
+    check_free,
+    check_ports_apart,
+    check_together,
+)
+from observatory.runner.checks.preflight import Preflight, check_before_start
+from observatory.runner.checks.references import check_references
+from observatory.runner.checks.stored_calibration import load_calibration, this_host
+from observatory.runner.checks.target_names import address_notes, check_names
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
 from observatory.runner.pace import Pace
-from observatory.runner.preflight import Preflight, check_before_start
 from observatory.runner.progress import Observer
 from observatory.runner.quoting import CampaignQuote, quote_request
 from observatory.runner.recovery import recover_crashed_runs
-from observatory.runner.references import check_references
 from observatory.runner.repeated import count_repeated
 from observatory.runner.sensors import start_sensors
 from observatory.runner.sitting import Campaign, Member, Request, Sitting
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
-from observatory.runner.stored_calibration import load_calibration, this_host
-from observatory.runner.target_names import address_notes, check_names
 from observatory.store.folder.campaigns import CAMPAIGN_NAME
 from observatory.store.folder.run_lock import LOCK_NAME, hold_lock
 from observatory.telemetry.machine.gpu_inventory import read_gpus

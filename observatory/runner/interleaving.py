@@ -8,9 +8,9 @@ from dataclasses import replace
 import msgspec
 
 from observatory.core.counted_nouns import count_of
+from observatory.core.emulation.profile import FAULT_KINDS
 from observatory.core.errors import BadInput, Interrupted, TargetFailed
 from observatory.core.plan import PlanItem, StagePlan
-from observatory.core.profile import FAULT_KINDS
 from observatory.core.run import TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage

@@ -17,10 +17,10 @@ from typing import Literal
 from observatory.connect.masking import cut_between_words
 from observatory.core.connection import Connection
 from observatory.core.errors import EnvironmentFailed
-from observatory.core.priority import set_niceness
-from observatory.core.private_folders import private_folder
 from observatory.core.run import StageTimes
 from observatory.core.stage_counts import issued_by_worker
+from observatory.core.system.priority import set_niceness
+from observatory.core.system.private_folders import private_folder
 from observatory.load.command import EXIT_WORKERS_LOST, locust_command
 from observatory.load.handoff import HANDOFF_VARIABLE, RUNNER_VARIABLE, Handoff, handed_over
 from observatory.runner.refused import refusals_paid, refused_alike

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from observatory.core.design import Cell
 from observatory.core.errors import BadInput
+from observatory.core.matrices.design import Cell
 from observatory.core.plan import plan_sha256
 from observatory.core.run import MANIFEST_FORMAT, Manifest, TargetFacts
 from observatory.core.scenario import Scenario
@@ -23,7 +23,7 @@ from observatory.endpoints.catalogue import (
     open_target,
 )
 from observatory.inputs.price_files import agreed_prices
-from observatory.runner.gpu_claims import named_gpus
+from observatory.runner.checks.gpu_claims import named_gpus
 from observatory.runner.masked_logs import (
     LOG_FOLDER,
     forget_secrets,

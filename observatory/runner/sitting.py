@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from observatory.core.clock import Anchor
-from observatory.core.design import Cell, Design
 from observatory.core.errors import ObservatoryError
+from observatory.core.matrices.design import Cell, Design
 from observatory.core.plan import Plan
 from observatory.core.run import Manifest, RunStatus
 from observatory.core.scenario import Scenario
@@ -19,7 +19,7 @@ from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.quote_figures import Quote
 from observatory.endpoints.catalogue import OpenTarget
 from observatory.runner.agenda import Due
-from observatory.runner.preflight import Preflight
+from observatory.runner.checks.preflight import Preflight
 from observatory.runner.progress import Observer
 from observatory.runner.spending import Spent
 from observatory.runner.stopping import Stop

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from observatory.core.addresses import is_loopback
 from observatory.core.errors import EnvironmentFailed
+from observatory.core.targets.addresses import is_loopback
 
 LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 64

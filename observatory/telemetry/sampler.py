@@ -15,8 +15,8 @@ from typing import Protocol
 import msgspec
 
 from observatory.core.journal import encode_entry
-from observatory.core.processes import die_with_parent
 from observatory.core.sample import Sample
+from observatory.core.system.processes import die_with_parent
 from observatory.telemetry.instructions import LOAD_ROLE, READY, SamplerConfig, WatchedRoles
 from observatory.telemetry.sample_masking import SampleMasker
 from observatory.telemetry.sensor_set import SensorSet

@@ -16,8 +16,8 @@ import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolve
-from observatory.core.priority import set_niceness
 from observatory.core.sensors_asked import Telemetry
+from observatory.core.system.priority import set_niceness
 from observatory.telemetry.instructions import READY, SamplerConfig, ScrapedPage, write_watch
 from observatory.telemetry.remote.probe_addresses import probe_addresses
 

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import ClassVar
 
 from observatory.connect.masking import MOST_MASKED
-from observatory.core.reasoning_tags import (
+from observatory.core.targets.reasoning_tags import (
     REASONING_TAG,
     is_closing,
     leading_reasoning,

@@ -13,7 +13,7 @@ from observatory.analysis.rate_limits.limit_finding import (
     find_ceiling,
     told_waits,
 )
-from observatory.core.profile import Limits
+from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance
 
 

@@ -12,7 +12,7 @@ from observatory.analysis.billing.serving import (
     steps_of,
     volume_of,
 )
-from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.money.demand import DAYS_A_MONTH, Demand
 from observatory.presentation.break_even_text import cache_sentence, interval, mark, sentence
 from observatory.store.queries.money_rows import MoneyRow
 

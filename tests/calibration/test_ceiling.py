@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.calibration.ceiling import CLOSE_ENOUGH, Fault, Trial, find_ceiling
-from observatory.runner.stored_calibration import Ceiling
+from observatory.runner.checks.stored_calibration import Ceiling
 
 
 def search(

@@ -9,10 +9,11 @@ import typer
 from typer.testing import CliRunner, Result
 
 from observatory.calibration import calibrating
-from observatory.cli import calibrate, doctor
+from observatory.cli.measure import calibrate
+from observatory.cli.setup import doctor
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
-from observatory.runner.stored_calibration import (
+from observatory.runner.checks.stored_calibration import (
     Ceiling,
     load_calibration,
     save_calibration,

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from observatory.cli.comparison import (
+from observatory.cli.measure.comparison import (
     HELD_UP,
     LINES,
     cell,

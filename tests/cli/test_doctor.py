@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from observatory.cli import doctor
+from observatory.cli.setup import doctor
 from observatory.core.workspace import open_workspace
 from observatory.telemetry.machine import checkup, environment
 from observatory.telemetry.machine.checkup import Check

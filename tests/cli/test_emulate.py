@@ -14,9 +14,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from observatory.cli.emulate import banner_lines, emulate, farewell
+from observatory.cli.setup.emulate import banner_lines, emulate, farewell
+from observatory.core.emulation.profile import Profile
 from observatory.core.errors import BadInput
-from observatory.core.profile import Profile
 from observatory.core.workspace import shipped
 from observatory.emulator.emulator import Served
 from observatory.inputs.profile_files import read_profile

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from observatory.cli.endpoint_names import one_url, unused_name
 from observatory.cli.main import app
+from observatory.cli.setup.endpoint_names import one_url, unused_name
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
 from tools.echo_server import echo_server

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from observatory.cli import engine as engine_verbs
-from observatory.cli.doctor import engine_checks
+from observatory.cli.setup import engine as engine_verbs
+from observatory.cli.setup.doctor import engine_checks
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.engines.installed import find_engine
 from tests.endpoints.engines.conftest import Shelf, shelf

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from observatory.cli.init import init
+from observatory.cli.setup.init import init
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.workspace import open_workspace, shipped
 from observatory.inputs.scenario_files import load_scenario

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from observatory.analysis.rate_limits.limit_finding import Ceiling, Told
 from observatory.analysis.rate_limits.limit_reading import LimitsSeen, StageSeen
 from observatory.analysis.rate_limits.limit_words import kind, waits
-from observatory.cli.limit_table import effective, notes, print_limits
 from observatory.cli.main import app
+from observatory.cli.measure.limit_table import effective, notes, print_limits
 from observatory.core.errors import BadInput
 from observatory.limits.limit_probe import LimitAnswer
 from observatory.wires.failures.limits_said import LimitsSaid

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from observatory.cli.comparison import print_tables
 from observatory.cli.main import app
-from observatory.cli.matrix_table import beside_the_factors, print_matrix
-from observatory.core.design import Design
+from observatory.cli.measure.comparison import print_tables
+from observatory.cli.measure.matrix_table import beside_the_factors, print_matrix
 from observatory.core.errors import BadInput
+from observatory.core.matrices.design import Design
 from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.inputs.scenario_files import load_scenario
@@ -268,7 +268,7 @@ def test_a_third_partys_build_is_named_as_one_before_and_after_it_ran(
     design = _write(workspace, ENGINES)
     assert "vLLM" in _printed("scenario", "plan", "sweep")  # nothing is known of its build
     monkeypatch.setattr(
-        "observatory.cli.design_views.installed_distribution",
+        "observatory.cli.measure.design_views.installed_distribution",
         lambda target: THIRD_PARTY if target.kind == "vllm" else None,
     )
     planned = _printed("scenario", "plan", "sweep")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from observatory.cli.model import app
+from observatory.cli.setup.model import app
 from observatory.core.errors import BadInput
 from observatory.models import models
 

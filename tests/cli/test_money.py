@@ -10,10 +10,10 @@ import typer
 from typer.testing import CliRunner
 
 from observatory.analysis.stage_metrics import run_figures
-from observatory.cli import breakeven, cost
-from observatory.cli.demand_options import Capacity
-from observatory.core.demand import Assumption
+from observatory.cli.money import breakeven, cost
+from observatory.cli.money.demand_options import Capacity
 from observatory.core.errors import BadInput
+from observatory.core.money.demand import Assumption
 from observatory.core.record import RequestRecord, Tokens
 from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace

@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from observatory.cli import prices, scenario
+from observatory.cli.money import prices
+from observatory.cli.setup import scenario
 from observatory.core import workspace as workspace_module
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace

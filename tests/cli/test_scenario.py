@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from observatory.cli.scenario import app
+from observatory.cli.setup.scenario import app
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import shipped
 

@@ -14,8 +14,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from observatory.analysis.stage_metrics import run_figures
-from observatory.cli import export, rebuild, runs, schema, sql
 from observatory.cli.answers import show_table
+from observatory.cli.results import export, rebuild, runs, schema, sql
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.workspace import Workspace
 from observatory.store.ingest.warehouse import ingest
@@ -307,7 +307,7 @@ def test_every_verbs_help_ends_with_an_example(kept: Workspace) -> None:
 
 def test_help_needs_no_heavy_import() -> None:
     check = (
-        "import sys; from observatory.cli import sql, schema, export, rebuild, runs;"
+        "import sys; from observatory.cli.results import sql, schema, export, rebuild, runs;"
         "print(sorted({'polars', 'duckdb', 'rich.table', 'numpy', 'pydantic'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from observatory.cli.target import app
+from observatory.cli.setup.target import app
 from observatory.core.errors import BadInput, TargetFailed
 from tests.endpoints.conftest import Scripted, serving
 

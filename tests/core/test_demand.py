@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from observatory.core.demand import PEAK_TO_MEAN, PEAK_TO_MEAN_SOURCE, Demand
-from observatory.core.machine_money import MachineRate, Operations, Purchase
+from observatory.core.money.demand import PEAK_TO_MEAN, PEAK_TO_MEAN_SOURCE, Demand
+from observatory.core.money.machine_money import MachineRate, Operations, Purchase
 
 TRACE = Path(__file__).resolve().parents[3] / "shared" / "data" / "azure_llm_2023_conv.csv"
 SERVER: dict[str, Any] = {"usd": 250_000, "years": 4, "salvage_usd": 39_760, "source": "invoice"}

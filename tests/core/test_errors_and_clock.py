@@ -53,7 +53,7 @@ def test_the_endpoint_of_a_record_has_no_query_or_key() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the death signal is Linux's")
 def test_a_child_dies_with_its_parent(tmp_path: object) -> None:
     child = (
-        "import os,time; from observatory.core.processes import die_with_parent; "
+        "import os,time; from observatory.core.system.processes import die_with_parent; "
         "die_with_parent(int(os.environ['P'])); print('up', flush=True); time.sleep(60)"
     )
     parent = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from observatory.core.model_names import same_model
+from observatory.core.targets.model_names import same_model
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from observatory.core.priority import set_niceness
+from observatory.core.system.priority import set_niceness
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from observatory.core.private_folders import KEPT_NAME, private_folder, sweep_private_folders
+from observatory.core.system.private_folders import KEPT_NAME, private_folder, sweep_private_folders
 
 LEAVES_ONE = """
 import os, signal
-from observatory.core.private_folders import private_folder
+from observatory.core.system.private_folders import private_folder
 with private_folder("site") as folder:
     (folder / "answer.parquet").write_text("a prompt")
     print(folder, flush=True)
@@ -106,7 +106,7 @@ def test_a_link_is_not_followed(temporary: Path, tmp_path_factory: pytest.TempPa
 def test_no_process_of_ours_leaves_its_memory() -> None:
     code = (
         "import resource, subprocess\n"
-        "from observatory.core.processes import leave_no_core_dumps\n"
+        "from observatory.core.system.processes import leave_no_core_dumps\n"
         "leave_no_core_dumps()\n"
         "subprocess.run(['sh', '-c', 'ulimit -c'])"
     )

@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from observatory.core.profile import FAULT_KINDS, Faults, Imitates, Part, Profile
-from observatory.core.profile_page import fields_markdown, page_with_fields, profile_schema
+from observatory.core.emulation.profile import FAULT_KINDS, Faults, Imitates, Part, Profile
+from observatory.core.emulation.profile_page import (
+    fields_markdown,
+    page_with_fields,
+    profile_schema,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,7 +68,7 @@ def test_a_profile_reads_back_what_it_writes() -> None:
 
 
 def test_the_page_and_the_schema_are_those_of_the_model() -> None:
-    again = "python -m observatory.core.profile_page docs/emulator.md scenarios/profile.schema.json"
+    again = "python -m observatory.core.emulation.profile_page docs/emulator.md scenarios/profile.schema.json"
     page = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
     assert page_with_fields(page) == page, again
     schema = (ROOT / "scenarios" / "profile.schema.json").read_text(encoding="utf-8")

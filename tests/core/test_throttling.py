@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from observatory.core.scenario import Scenario, comparison_key
+from observatory.core.targets.throttling import Throttling
 from observatory.core.targets.url import UrlTarget
-from observatory.core.throttling import Throttling
 
 OBEY = {"policy": "obey", "max_attempts": 3, "max_wait": "5s"}
 

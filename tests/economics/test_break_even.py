@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.money.demand import DAYS_A_MONTH, Demand
 from observatory.economics.break_even import Crossing, Range, break_even, crossing, requests_a_day
 from observatory.economics.fleet import CostLine, Replica, cost_line, monthly_cost
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.core.machine_money import MachineRate
+from observatory.core.money.machine_money import MachineRate
 from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.economics.machine_money import (
     ELECTRICITY_UNKNOWN,

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from observatory.core.demand import PEAK_TO_MEAN, Demand
+from observatory.core.money.demand import PEAK_TO_MEAN, Demand
 from observatory.economics.break_even import break_even
 from observatory.economics.fleet import Replica
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from observatory.core.agreed_prices import PriceFile
 from observatory.core.errors import BadInput
+from observatory.core.money.agreed_prices import PriceFile
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.agreed_prices import book_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from observatory.core.agreed_prices import PriceFile
+from observatory.core.money.agreed_prices import PriceFile
 from observatory.economics.agreed_prices import book_of
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_rows import AppliedPrices, PriceRow

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.emulator import EmulatorConfig
 from observatory.processes.server_child import ServerChild
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.limits import Headers
 from observatory.emulator.model import EmulatedModel, Prepared
 from observatory.emulator.requests import Asked, Reply, render_reply

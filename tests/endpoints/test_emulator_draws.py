@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator import draws as emulator_draws
 from observatory.emulator.draws import Draws, Fate, answer_words, lognormal
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from observatory.core.profile import Limits, PromptCache
+from observatory.core.emulation.profile import Limits, PromptCache
 from observatory.emulator.cache import CachedPrompts
 from observatory.emulator.limits import Allowance, written_duration
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.core.profile import Profile, Slowdown
+from observatory.core.emulation.profile import Profile, Slowdown
 from observatory.core.workspace import shipped
 from observatory.emulator.capacity import capacity_rps, mean_gaps, mean_service_s
 from observatory.emulator.load import load_factor

@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.telemetry.scraping.exposition import read_page
 from observatory.telemetry.sensors.engine_names import NAMES, of_target, translate
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.profile import FAULT_KINDS
+from observatory.core.emulation.profile import FAULT_KINDS
 from observatory.emulator.events import BIG_EVENT_BYTES
 from observatory.emulator.model import Prepared
 from observatory.emulator.script import GARBAGE_HTTP, Step

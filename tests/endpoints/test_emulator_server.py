@@ -14,8 +14,8 @@ from typing import Any
 import openai
 import pytest
 
+from observatory.core.emulation.profile import Faults, Profile
 from observatory.core.errors import BadInput, EnvironmentFailed
-from observatory.core.profile import Faults, Profile
 from observatory.emulator.emulator import EmulatorConfig, serve
 from tests.endpoints.conftest import QUICK
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.limits import Allowance
 from observatory.emulator.messages import as_messages, messages_limit
 from observatory.emulator.requests import Asked, Reply, understand

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.profile import Limits
+from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance, written_duration
 from observatory.wires.failures.limits_said import LimitsSaid, limits_said, reset_s
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from observatory.core import cache_files
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.system import cache_files
 from observatory.models import models
 from observatory.models.models import Model, model_path, pull
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from observatory.cli.doctor import proxy_check
-from observatory.cli.target import app
+from observatory.cli.setup.doctor import proxy_check
+from observatory.cli.setup.target import app
 from observatory.core.connection import Connection
 from observatory.core.errors import TargetFailed
 from observatory.core.targets.url import UrlTarget

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from observatory.core.errors import BadInput
 from observatory.core.targets.vllm import VllmTarget
-from observatory.core.vllm_options import FlagValue
+from observatory.core.targets.vllm_options import FlagValue
 from observatory.engines.vllm_command import (
     CpuShare,
     ServedAdapter,

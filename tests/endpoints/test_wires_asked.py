@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from observatory.core.connection import Connection
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.wires.wires import WIRES
 from tests.load.asking import Case, Told, ask
 

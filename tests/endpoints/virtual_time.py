@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
 from observatory.emulator.model import EmulatedModel
 from observatory.emulator.server import Connection
 from observatory.emulator.truth import TruthLog

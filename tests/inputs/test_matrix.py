@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.core.design import Design
 from observatory.core.errors import BadInput
+from observatory.core.matrices.design import Design
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.identity import NAME
 from observatory.core.targets.llamacpp import LlamaCppTarget

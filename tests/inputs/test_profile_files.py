@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 import yaml
 
+from observatory.core.emulation.profile import Profile
 from observatory.core.errors import BadInput
-from observatory.core.profile import Profile
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import Workspace, shipped
 from observatory.inputs.profile_files import (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from observatory.core.profile import FAULT_KINDS
+from observatory.core.emulation.profile import FAULT_KINDS
 from tests.live.harness import PATIENCE_S, Workspace, open_workspace
 
 pytestmark = pytest.mark.live

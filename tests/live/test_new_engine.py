@@ -16,7 +16,7 @@ MODEL = '''
 
 from typing import ClassVar, Literal
 
-from observatory.core.machine_money import MachineRate
+from observatory.core.money.machine_money import MachineRate
 from observatory.core.targets.identity import TargetIdentity
 
 
@@ -54,7 +54,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 from observatory.core.targets.echo import EchoTarget
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
 from observatory.endpoints.opener import Opener, Prerequisite

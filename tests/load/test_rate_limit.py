@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.connection import Throttle
-from observatory.core.profile import Limits
+from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance
 from observatory.load.rate_limit import Bucket, Cost, Pacer, RateLimit
 from observatory.wires.failures.limits_said import LimitsSaid

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from observatory.runner.stored_calibration import (
+from observatory.runner.checks.stored_calibration import (
     CALIBRATION_FORMAT,
     Bound,
     Calibration,

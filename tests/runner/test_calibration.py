@@ -16,7 +16,7 @@ from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import Finding, Severity
 from observatory.core.workspace import open_workspace
 from observatory.emulator.replay_server import ReplaySecond
-from observatory.runner.stored_calibration import (
+from observatory.runner.checks.stored_calibration import (
     Ceiling,
     Costs,
     age_days,

@@ -12,7 +12,7 @@ from observatory.core.scenario import PerRequestSlo, Scenario, Slo
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
-from observatory.runner.capacity import (
+from observatory.runner.checks.capacity import (
     BUSY_AT_MOST,
     SHIPPED,
     Basis,
@@ -23,8 +23,13 @@ from observatory.runner.capacity import (
     estimate,
     pace_of,
 )
-from observatory.runner.preflight import OWN_FILES, Preflight, check_before_start, check_levels
-from observatory.runner.stored_calibration import Costs
+from observatory.runner.checks.preflight import (
+    OWN_FILES,
+    Preflight,
+    check_before_start,
+    check_levels,
+)
+from observatory.runner.checks.stored_calibration import Costs
 from observatory.telemetry.machine.host_limits import HostLimits
 from tests.runner.calibrations import HERE, a_calibration
 

@@ -8,7 +8,7 @@ from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.core.targets.vllm import VllmTarget
 from observatory.runner import members
-from observatory.runner.gpu_claims import (
+from observatory.runner.checks.gpu_claims import (
     check_free,
     check_ports_apart,
     check_together,

@@ -18,10 +18,10 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.endpoints.catalogue import check_inputs
-from observatory.runner.askable import check_askable
+from observatory.runner.checks.askable import check_askable
+from observatory.runner.checks.preflight import check_levels
+from observatory.runner.checks.references import check_references
 from observatory.runner.locks import lock_name, target_lock
-from observatory.runner.preflight import check_levels
-from observatory.runner.references import check_references
 from observatory.runner.spending import check_may_spend
 
 PRICED = AppliedPrices(

@@ -14,7 +14,7 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.limits.limit_probe import Probe, requested
 from observatory.limits.limit_steps import Bounds, History, Step
-from observatory.runner.askable import check_askable
+from observatory.runner.checks.askable import check_askable
 from observatory.runner.interleaving import primers
 from observatory.wires.requests_body import render
 from observatory.wires.wires import WIRES

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from observatory.cli.quote_view import (
+from observatory.cli.measure.quote_view import (
     agree,
     bill_line,
     quote_lines,

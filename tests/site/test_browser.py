@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from observatory.analysis.billing import serving
-from observatory.core.demand import PEAK_TO_MEAN, Demand
+from observatory.core.money.demand import PEAK_TO_MEAN, Demand
 from observatory.core.workspace import Workspace
 from observatory.presentation import break_even_text
 from observatory.site.queries.reader import open_reader

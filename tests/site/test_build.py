@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from observatory.cli.run import _publish
+from observatory.cli.measure.run import _publish
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, shipped
 from observatory.site.build import build_site

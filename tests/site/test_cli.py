@@ -12,10 +12,10 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from observatory.cli.site import app
+from observatory.cli.results.site import app
 from observatory.core.workspace import Workspace
 
-SERVE = "from observatory.cli.site import app; app()"
+SERVE = "from observatory.cli.results.site import app; app()"
 
 
 def test_build_says_where_the_front_page_lies(

@@ -85,7 +85,7 @@ def test_a_break_even_states_its_assumptions(pages: tuple[Workspace, Path]) -> N
 def test_the_scenarios_demand_is_what_the_page_begins_with(
     planter: Any, seeds: dict[str, Planted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from observatory.core.demand import Demand
+    from observatory.core.money.demand import Demand
     from observatory.site.pages import money as money_page
 
     stated = Demand(api_bill_usd_a_month=1000.0, peak_to_mean=3.0, spare_replicas=0)

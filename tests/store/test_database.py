@@ -16,7 +16,7 @@ from tests.store.made_runs import manifest, sealed_run, stage_rows
 
 HOLD = """
 import sys, duckdb
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 die_with_parent()
 connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
 print("open", flush=True)

@@ -15,7 +15,7 @@ from observatory.analysis.billing.serving import (
     refusal,
 )
 from observatory.analysis.stage_metrics import run_figures
-from observatory.core.demand import Demand
+from observatory.core.money.demand import Demand
 from observatory.core.record import RequestRecord, Tokens
 from observatory.core.sample import EnergyRow
 from observatory.core.workspace import Workspace

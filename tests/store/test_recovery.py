@@ -43,7 +43,7 @@ SCENARIO = {
 DIE_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 from observatory.store.folder.run_lock import hold_lock
 from tests.store.made_runs import record, heartbeat, write_journal
 die_with_parent()

@@ -16,7 +16,7 @@ from tests.store.made_runs import manifest, sealed_run
 HOLD = """
 import sys, time
 from pathlib import Path
-from observatory.core.processes import die_with_parent
+from observatory.core.system.processes import die_with_parent
 from observatory.store.folder.run_lock import hold_lock
 die_with_parent()
 with hold_lock(Path(sys.argv[1])):

@@ -6,9 +6,9 @@ of an example price, is said to be one in every sentence.
 
 from dataclasses import dataclass
 
-from observatory.core.demand import DAYS_A_MONTH, Demand
 from observatory.core.floors import needs_text
 from observatory.core.metric import MEAN_FLOOR
+from observatory.core.money.demand import DAYS_A_MONTH, Demand
 from observatory.economics.break_even import BreakEven, break_even, requests_a_day
 from observatory.economics.fleet import MonthlyCost, monthly_cost
 from observatory.economics.machine_money import Component

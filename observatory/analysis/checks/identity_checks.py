@@ -9,8 +9,8 @@ import msgspec
 import polars as pl
 
 from observatory.analysis.checks.findings import as_found, over_limit
-from observatory.core.model_names import same_model
 from observatory.core.run import Finding, Manifest
+from observatory.core.targets.model_names import same_model
 from observatory.providers.catalogue import PROVIDERS
 from observatory.store.frames import RunFrames
 

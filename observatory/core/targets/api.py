@@ -5,10 +5,10 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from observatory.core.literal_secrets import ENVIRONMENT_NAME
+from observatory.core.money.token_prices import TokenPrices
 from observatory.core.targets.identity import TargetIdentity, Transport, one_key_source
 from observatory.core.targets.listed_model import ListedModel
-from observatory.core.token_prices import TokenPrices
+from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME
 
 
 class ApiTarget(TargetIdentity):

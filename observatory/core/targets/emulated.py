@@ -4,9 +4,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
+from observatory.core.money.token_prices import TokenPrices
 from observatory.core.targets.identity import TargetIdentity, Transport, Wire, check_sdk_speaks
-from observatory.core.token_prices import TokenPrices
 
 
 class EmulatedTarget(TargetIdentity):

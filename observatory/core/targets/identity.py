@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from observatory.core.addresses import page_url
-from observatory.core.literal_secrets import no_literal_secret
-from observatory.core.machine_money import MachineRate
-from observatory.core.profile import Profile
+from observatory.core.emulation.profile import Profile
+from observatory.core.money.machine_money import MachineRate
+from observatory.core.money.token_prices import TokenPrices
 from observatory.core.strict import Strict
+from observatory.core.targets.addresses import page_url
 from observatory.core.targets.gpu_use import GpuUse
 from observatory.core.targets.listed_model import ListedModel
+from observatory.core.targets.literal_secrets import no_literal_secret
 from observatory.core.targets.packages import Build, Distribution
-from observatory.core.throttling import Throttling
-from observatory.core.token_prices import TokenPrices
+from observatory.core.targets.throttling import Throttling
 from observatory.core.units import PositiveDuration, Rate
 
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"

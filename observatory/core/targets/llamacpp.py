@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from observatory.core.machine_money import MachineRate
+from observatory.core.money.machine_money import MachineRate
 from observatory.core.targets.identity import TargetIdentity
 from observatory.core.units import PositiveDuration
 

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from observatory.core.addresses import base_url
-from observatory.core.literal_secrets import ENVIRONMENT_NAME
-from observatory.core.machine_money import MachineRate
+from observatory.core.money.machine_money import MachineRate
+from observatory.core.money.token_prices import TokenPrices
+from observatory.core.targets.addresses import base_url
 from observatory.core.targets.identity import (
     BESIDE_API,
     TargetIdentity,
@@ -17,7 +17,7 @@ from observatory.core.targets.identity import (
     checked_page,
     one_key_source,
 )
-from observatory.core.token_prices import TokenPrices
+from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME
 
 
 class UrlTarget(TargetIdentity):

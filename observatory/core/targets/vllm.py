@@ -6,14 +6,19 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from observatory.core.addresses import base_url
-from observatory.core.machine_money import MachineRate
+from observatory.core.money.machine_money import MachineRate
 from observatory.core.strict import Strict
+from observatory.core.targets.addresses import base_url
 from observatory.core.targets.gpu_use import GpuUse
 from observatory.core.targets.identity import BESIDE_API, NAME, TargetIdentity, checked_page
 from observatory.core.targets.packages import Build, Distribution
+from observatory.core.targets.vllm_options import (
+    FlagValue,
+    checked_environment,
+    checked_flags,
+    untrue,
+)
 from observatory.core.units import PositiveDuration
-from observatory.core.vllm_options import FlagValue, checked_environment, checked_flags, untrue
 
 
 class LoraAdapter(Strict):

@@ -6,7 +6,7 @@ the page's script fills again when a reader changes what was assumed.
 
 import altair as alt
 
-from observatory.core.demand import DAYS_A_MONTH, Demand
+from observatory.core.money.demand import DAYS_A_MONTH, Demand
 from observatory.economics.break_even import BreakEven
 from observatory.economics.fleet import SECONDS_A_DAY, CostLine, Replica, cost_line
 from observatory.site.charts.drawing import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from observatory.analysis.billing import serving
 from observatory.core.counted_nouns import count_of
-from observatory.core.demand import Demand
+from observatory.core.money.demand import Demand
 from observatory.core.reasons import REASONS
 from observatory.core.units import human_number
 from observatory.presentation import break_even_text

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from observatory.core.private_folders import private_folder
+from observatory.core.system.private_folders import private_folder
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Row
 from observatory.site.queries.hosts import HostMask, host_named, host_names

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from observatory.analysis.billing import serving
 from observatory.analysis.billing.serving import Answer
-from observatory.core.demand import DAYS_A_MONTH, Assumption
+from observatory.core.money.demand import DAYS_A_MONTH, Assumption
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
 from observatory.economics.fleet import SECONDS_A_DAY, Replica, fleet_cost

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.core.file_lock import is_locked
+from observatory.core.system.file_lock import is_locked
 from observatory.store.files import disk_error
 
 LOCK_NAME = "lock"

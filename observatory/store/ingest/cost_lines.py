@@ -9,7 +9,7 @@ from typing import get_args
 
 import duckdb
 
-from observatory.core.demand import Assumption
+from observatory.core.money.demand import Assumption
 from observatory.economics.fleet import fleet_cost
 from observatory.store.frames import frame_of
 from observatory.store.ingest.insert import insert_frame

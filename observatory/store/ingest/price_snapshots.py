@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 import polars as pl
 
-from observatory.core.agreed_prices import PRICES_FILE
+from observatory.core.money.agreed_prices import PRICES_FILE
 from observatory.core.workspace import Workspace
 from observatory.economics.agreed_prices import book_of, version_of
 from observatory.economics.ledger_book import LEDGER, ledger_book, ledger_version

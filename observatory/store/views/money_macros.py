@@ -4,8 +4,8 @@ They say in SQL what economics.fleet and economics.break_even say in Python. Pla
 read the file with DuckDB 1.5 too.
 """
 
-from observatory.core.demand import PEAK_TO_MEAN
 from observatory.core.metric import MEAN_FLOOR
+from observatory.core.money.demand import PEAK_TO_MEAN
 from observatory.economics.fleet import WHOLE
 from observatory.store.views.macro import Macro, Parameter
 
@@ -22,7 +22,7 @@ _SHAPE = (
 )
 
 _MONTH = "(365 / 12::DOUBLE)"
-"""core.demand.DAYS_A_MONTH."""
+"""core.money.demand.DAYS_A_MONTH."""
 _VOLUME = "requests_a_day::DOUBLE"
 """Without the cast a literal such as 0.5 would be a DECIMAL, and overflow."""
 _HOURS = "CASE WHEN assumption = 'active_window' THEN active_hours ELSE 24 END"

@@ -11,9 +11,9 @@ import ssl
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from observatory.core.addresses import is_loopback
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
+from observatory.core.targets.addresses import is_loopback
 from observatory.telemetry.scraping.exposition import Series, read_page
 from observatory.telemetry.scraping.scrape import Scrape, address_of
 from observatory.telemetry.sensors.sensor import down, up

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from observatory.cli.target import app
+from observatory.cli.setup.target import app
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.page import page_with_tables, tables
 

@@ -1,0 +1,331 @@
+"""`observatory run`: one scenario on its targets, from the plan to the sealed, judged runs."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from observatory.cli.console import echo, someone_there
+from observatory.cli.options import JsonOption, ResultsOption, check_size
+from observatory.cli.setup.endpoint_names import one_url, unused_name
+from observatory.core.errors import BadInput
+from observatory.core.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from observatory.core.scenario import Scenario
+    from observatory.core.targets.catalogue import Target
+    from observatory.inputs.scenario_files import LoadedScenario
+    from observatory.runner.quoting import CampaignQuote
+    from observatory.runner.sitting import Request
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario's name, or the path of its file.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="Run on this target (repeatable) instead of its own."),
+    ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="Run on this OpenAI-compatible URL; needs no file. One a run."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="What --url is called; default: after its model, never its host."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to request at --url.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Variable that holds the key for --url.")
+    ] = None,
+    billing: Annotated[
+        str, typer.Option(help="How --url is billed: hours (you serve it) or tokens.")
+    ] = "hours",
+    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Load-generating processes.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(help="Never spend more than this on a run, in US dollars.")
+    ] = None,
+    budget_requests: Annotated[
+        int | None, typer.Option(help="Never send more requests than this in a run.")
+    ] = None,
+    budget_output_tokens: Annotated[
+        int | None, typer.Option(help="Never take more output tokens than this in a run.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Go on without a question, at any quote.")
+    ] = False,
+    ask_above: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="USD",
+            envvar="OBSERVATORY_ASK_ABOVE_USD",
+            help="Require a yes before a run that may cost more than this; without a terminal it ends there.",
+        ),
+    ] = 1.0,
+    label: Annotated[str | None, typer.Option(help="A name to find these runs by.")] = None,
+    publish: Annotated[
+        bool,
+        typer.Option(
+            help="Mark these runs as published, and build the site of the published runs."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Plan and check; send nothing.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Start although this machine is estimated to be too small."),
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CAMPAIGN",
+            help="Go on with an unfinished matrix: its campaign's id, or `last`.",
+        ),
+    ] = None,
+    json_output: JsonOption = False,
+    results: ResultsOption = None,
+) -> None:
+    """Load a scenario's targets, record everything, and judge the numbers.
+
+    Several targets make a campaign: the same requests, in interleaved stages. The cells of a matrix
+    take turns, in a seeded random order, as often as it repeats; --target varies another target.
+    What targets billed by tokens will take and cost is quoted before anything starts.
+    Exit code: 0 fine or degraded, 2 bad input, 3 invalid, 4 target or environment failed,
+    7 budget reached, 130 interrupted.
+
+    Example: observatory run chat-steady --url http://127.0.0.1:8000/v1 --model my-model
+    """
+
+    workspace = open_workspace(results)
+    request = _request(
+        workspace,
+        scenario,
+        _Options(
+            target or [],
+            seed,
+            processes,
+            budget_usd,
+            budget_requests,
+            budget_output_tokens,
+            label,
+            publish,
+            force,
+        ),
+        _Endpoint(one_url(url), model, api_key_env, billing, name, asks=not dry_run),
+        resume,
+    )
+    from observatory.runner.campaign import run_campaign
+
+    if dry_run:
+        from observatory.cli.measure.dry_run import print_dry_run
+
+        print_dry_run(workspace, request, json_output)
+        return
+    from observatory.cli.measure.progress import open_display
+
+    with open_display() as display:
+
+        def agreed(quotes: "CampaignQuote") -> None:
+            from observatory.cli.measure.quote_view import agree, short_lines
+
+            for line in short_lines(quotes):
+                display.say(line)
+            agree(quotes, yes=yes, ask_above_usd=ask_above, terminal=someone_there())
+
+        result = run_campaign(workspace, request, display, agreed)
+        site, failure = None, None
+        if request.publish:
+            try:
+                site = _publish(workspace, display)
+            except Exception as error:  # what was measured is shown before it is said
+                failure = error
+    from observatory.cli.measure.comparison import print_json, print_result
+
+    if json_output:
+        print_json(result, site)
+        if result.error is not None:
+            echo(f"observatory: {result.error}", err=True)
+    else:
+        print_result(result, workspace, site)
+    for finished in result.runs:
+        if finished.ingested.failed:
+            echo(f"observatory: {finished.ingested.message}", err=True)
+    if failure is not None:
+        raise failure
+    raise typer.Exit(int(result.exit_code))
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What was typed beside the scenario; a resumed campaign remembers it."""
+
+    target: list[str]
+    seed: int | None
+    processes: int | None
+    budget_usd: float | None
+    budget_requests: int | None
+    budget_output_tokens: int | None
+    label: str | None
+    publish: bool
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """An endpoint given by its address."""
+
+    url: str | None
+    model: str | None
+    api_key_env: str | None
+    billing: str
+    name: str | None = None
+    asks: bool = True
+    """Whether the endpoint's list of models may be requested where no model is given."""
+
+
+def _request(
+    workspace: Workspace,
+    name: str,
+    typed: _Options,
+    endpoint: _Endpoint,
+    resume: str | None,
+) -> "Request":
+    from observatory.inputs.scenario_files import load_scenario, read_scenario
+    from observatory.runner.sitting import Request
+
+    written = read_scenario(name, workspace)
+    matrix = written.matrix
+    file = None
+    if resume is not None:
+        from observatory.runner.agenda import find_campaign
+
+        if matrix is None:
+            raise BadInput(
+                f"{written.name} is no matrix: its campaigns are run in one go", where="--resume"
+            )
+        file = find_campaign(workspace, written.name, resume)
+        typed = _remembered(typed, file.options)
+    if matrix is None:
+        loaded = load_scenario(name, workspace, seed=typed.seed)
+        targets = _targets(workspace, loaded, typed.target, endpoint)
+    else:
+        base = _other_base(written.name, bool(matrix.vary), typed.target, endpoint)
+        loaded = load_scenario(name, workspace, base=base, seed=typed.seed)
+        targets = loaded.targets
+    return Request(
+        _adjusted(loaded.scenario, typed),
+        loaded.path.parent,
+        targets,
+        publish=typed.publish,
+        label=typed.label,
+        force=typed.force,
+        design=loaded.design,
+        asked=name,
+        options=_given(typed),
+        resume=file,
+    )
+
+
+def _remembered(typed: _Options, options: dict[str, Any]) -> _Options:
+    """What is typed now goes before what was typed when the campaign began."""
+    return replace(typed, **{**options, **_given(typed)})
+
+
+def _given(typed: _Options) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in asdict(typed).items()
+        if value is not None and value is not False and value != []
+    }
+
+
+def _other_base(name: str, varies: bool, targets: list[str], endpoint: _Endpoint) -> str | None:
+    """The target that a matrix is to vary instead of its own."""
+    if endpoint.url is not None or endpoint.model is not None:
+        raise BadInput(
+            f"{name} is a matrix: it varies a target",
+            where="--url",
+            fix="write the endpoint into targets.yaml and pass --target NAME",
+        )
+    if not targets:
+        return None
+    if not varies or len(targets) > 1:
+        what = "varies one target" if varies else "lists its cells with their targets"
+        raise BadInput(
+            f"{name} is a matrix that {what}",
+            where="--target",
+            fix="pass one --target" if varies else "copy the scenario and change its cells",
+        )
+    return targets[0]
+
+
+def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
+    """The scenario with what the command line says otherwise, checked as a file would be."""
+    from pydantic import ValidationError
+
+    for name, typed_value in asdict(typed).items():
+        check_size("--" + name.replace("_", "-"), typed_value)
+    data = scenario.model_dump(mode="json")
+    data["processes"] = scenario.processes if typed.processes is None else typed.processes
+    for name in ("usd", "requests", "output_tokens"):
+        if (cap := getattr(typed, f"budget_{name}")) is not None:
+            data["budget"][name] = cap
+    if typed.seed is not None:
+        data["seed"] = typed.seed
+    try:
+        return type(scenario).model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(
+            first["msg"],
+            where="--" + "-".join(str(part) for part in first["loc"]).replace("_", "-"),
+        ) from error
+
+
+def _targets(
+    workspace: Workspace, loaded: "LoadedScenario", names: list[str], endpoint: _Endpoint
+) -> list["Target"]:
+    from pydantic import ValidationError
+
+    from observatory.core.targets.url import UrlTarget
+    from observatory.inputs.target_files import pick_target
+
+    url, model = endpoint.url, endpoint.model
+    own, folder = loaded.targets, loaded.path.parent
+    chosen = [pick_target(name, own, workspace, folder) for name in names]
+    if url is not None:
+        try:
+            chosen.append(
+                UrlTarget.model_validate(
+                    {
+                        "kind": "url",
+                        "name": endpoint.name
+                        or unused_name(workspace, url, model, ask=endpoint.asks),
+                        "url": url,
+                        "model": model,
+                        "api_key_env": endpoint.api_key_env,
+                        "billing": endpoint.billing,
+                        "price": "unknown" if endpoint.billing == "tokens" else None,
+                    }
+                )
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            option = "--" + str(first["loc"][-1]).replace("_", "-") if first["loc"] else "--url"
+            raise BadInput(first["msg"].removeprefix("Value error, "), where=option) from error
+    elif model is not None or endpoint.api_key_env is not None or endpoint.name is not None:
+        raise BadInput(
+            "--model, --name and --api-key-env belong to --url", fix="add --url http://..."
+        )
+    return chosen or own
+
+
+def _publish(workspace: Workspace, display: object) -> Path:
+    from observatory.site.build import build_site
+
+    say = getattr(display, "say", echo)
+    say("building the site of the published runs")
+    return build_site(workspace, only_published=True)

@@ -1,0 +1,122 @@
+"""What a volume and its capacity are asked with, alike in `cost` and `breakeven`."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from observatory.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from observatory.core.money.demand import Demand
+
+
+class Capacity(StrEnum):
+    """core.money.demand.Assumption, where --help needs it without its library."""
+
+    always_on = "always_on"
+    active_window = "active_window"
+    scale_to_zero = "scale_to_zero"
+
+
+RequestsOption = Annotated[
+    float | None, typer.Option("--requests-a-day", help="Volume of a mean day.", show_default=False)
+]
+TokensOption = Annotated[
+    float | None,
+    typer.Option("--tokens-a-day", help="Or in tokens, prompt and output.", show_default=False),
+]
+BillOption = Annotated[
+    float | None,
+    typer.Option(
+        "--api-bill-a-month", help="Or as an API's bill, US dollars a month.", show_default=False
+    ),
+]
+DailyBillOption = Annotated[
+    float | None,
+    typer.Option("--api-bill-a-day", help="The same, a day.", show_default=False),
+]
+PeakOption = Annotated[
+    float | None,
+    typer.Option(
+        "--peak-to-mean", help="Peak hour over the day's mean hour, 1 or more.", show_default=False
+    ),
+]
+SharesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hourly-shares",
+        help="Or the day's shape: 24 counts or shares of requests from midnight on, with commas between.",
+        show_default=False,
+    ),
+]
+SpareOption = Annotated[
+    int | None,
+    typer.Option(
+        "--spare-replicas", help="Kept beyond what the peak needs (default: 1).", show_default=False
+    ),
+]
+AssumptionOption = Annotated[
+    Capacity | None,
+    typer.Option(
+        "--assumption",
+        help="What capacity is kept (default: always_on).",
+        show_default=False,
+    ),
+]
+HoursOption = Annotated[
+    float | None,
+    typer.Option("--active-hours", help="active_window: hours a day.", show_default=False),
+]
+VOLUMES = ("requests_a_day", "tokens_a_day", "api_bill_usd_a_day", "api_bill_usd_a_month")
+
+
+def demand_of(scenario_json: str | None, typed: Mapping[str, Any]) -> "Demand":
+    """The demand of the run's scenario with what was typed in its place; BadInput names what is wrong.
+
+    scenario_json is the run's scenario. A typed volume replaces the scenario's whatever its unit, a typed peak its
+    hourly shares and they its peak, a typed assumption its window.
+    """
+    from pydantic import ValidationError
+
+    from observatory.core.money.demand import Demand
+
+    stated = (json.loads(scenario_json or "{}").get("demand")) or {}
+    given = {
+        name: value.value if isinstance(value, Capacity) else value
+        for name, value in typed.items()
+        if value is not None
+    }
+    if any(name in given for name in VOLUMES):
+        stated = {name: value for name, value in stated.items() if name not in VOLUMES}
+    if "hourly_shares" in given:
+        given["hourly_shares"] = shares_in(str(given["hourly_shares"]))
+        stated = {k: v for k, v in stated.items() if k not in ("peak_to_mean", "source")}
+    if "peak_to_mean" in given:
+        stated = {k: v for k, v in stated.items() if k not in ("hourly_shares", "source")}
+    if "assumption" in given:
+        stated = {k: v for k, v in stated.items() if k not in ("active_hours", "cold_start")}
+    merged = {key: value for key, value in {**stated, **given}.items() if value is not None}
+    try:
+        return Demand(**merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = str(first["msg"]).removeprefix("Value error, ")
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadInput(said, where=f"demand{f'.{place}' if place else ''}") from error
+
+
+def shares_in(text: str) -> list[float]:
+    """Shares of a day's hours, whose sum is 1, from counts or shares as they were typed."""
+    try:
+        counts = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise BadInput(
+            "these are not numbers with commas between", where="--hourly-shares"
+        ) from error
+    total = sum(counts)
+    if total <= 0:
+        raise BadInput("these add up to nothing", where="--hourly-shares")
+    return [count / total for count in counts]

@@ -1,0 +1,120 @@
+"""A run's costs and a break-even as JSON for scripts."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from observatory.analysis.billing.serving import (
+    INVALID,
+    Answer,
+    is_invalid,
+    month_ends,
+    month_of,
+    no_month,
+    steps_of,
+)
+from observatory.cli.money.money_views import Changes, input_lines
+from observatory.core.money.demand import Demand
+from observatory.presentation.break_even_text import cache_sentence, interval, never_text, sentence
+from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
+
+
+def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
+    """The whole answer for scripts."""
+    found = one.found
+    at = found.at if found else None
+    low, high = (found.low, found.high) if found else (None, None)
+    return {
+        "self_target": one.self_row.target,
+        "api_target": one.api_row.target,
+        "emulated": one.self_row.emulated or one.api_row.emulated,
+        "price_bases": sorted(
+            {basis for row in (one.self_row, one.api_row) if (basis := row.price_basis)}
+        ),
+        "sentence": sentence(one),
+        "requests_a_day": at.requests_a_day if at else None,
+        "low": low.requests_a_day if low else None,
+        "high": high.requests_a_day if high else None,
+        "reason": one.refused or (never_text(at) if at else None),
+        "cheaper_before": [asdict(each) for each in at.before] if at else [],
+        "inputs": input_lines(one, changed),
+        "changed_since_sealed": dict(changed),
+        "demand": one.demand.model_dump(mode="json"),
+        "peak_source": one.demand.peak_source,
+        "steps": [asdict(step) for step in steps_of(one)],
+        "volume_requests_a_day": one.volume,
+        "self_usd_a_month": one.self_month.usd if one.self_month else None,
+        "self_usd_a_month_ends": _ends_json(one.self_row, one),
+        "api_usd_a_month": one.api_usd_a_month,
+        "api_usd_a_month_ends": _ends_json(one.api_row, one),
+        "interval": interval(one),
+    }
+
+
+def _ends_json(row: MoneyRow, one: Answer) -> dict[str, Any] | None:
+    return None if one.volume is None else asdict(month_ends(row, one.demand, one.volume))
+
+
+def cost_json(
+    row: MoneyRow,
+    components: Sequence[ComponentRow],
+    figures: Sequence[MoneyFigureRow],
+    demand: Demand,
+    volume: float | None,
+    changed: Changes,
+) -> dict[str, Any]:
+    """One run for scripts."""
+    month = None if volume is None else month_of(row, demand, volume)
+    own = ("run_id", "target", "emulated", "billing", "price_basis")
+    each = (
+        "usd_per_request",
+        "usd_per_request_low",
+        "usd_per_request_high",
+        "usd_per_request_reason",
+    )
+    kept = ("stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd")
+    left_out = is_invalid(row)
+    if left_out:
+        components = figures = ()
+    return {
+        **{name: getattr(row, name) for name in own},
+        **{name: None if left_out else getattr(row, name) for name in each},
+        "verdict": row.verdict,
+        "left_out": INVALID if left_out else None,
+        "changed_since_sealed": changed.get(row.run_id),
+        "components": [
+            {name: getattr(one, name) for name in (*kept, "basis", "source", "reason")}
+            for one in components
+        ],
+        "figures": [
+            {
+                name: getattr(one, name)
+                for name in (
+                    "stage",
+                    "metric",
+                    "value",
+                    "low",
+                    "high",
+                    "n",
+                    "needs_n",
+                    "basis",
+                    "reason",
+                )
+            }
+            for one in figures
+        ],
+        "cache": None if left_out else cache_sentence(row),
+        "demand": demand.model_dump(mode="json"),
+        "no_month": no_month(row) if month is None and volume is not None else None,
+        "month": None
+        if month is None
+        else {
+            "requests_a_day": month.requests_a_day,
+            "usd": month.usd,
+            **asdict(month_ends(row, demand, month.requests_a_day)),
+            "usd_per_request": month.usd_per_request,
+            "replicas": month.replicas,
+            "utilisation": month.utilisation,
+            "components": [{**asdict(part), "usd": part.usd} for part in month.components],
+        },
+    }
