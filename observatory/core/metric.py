@@ -790,7 +790,7 @@ BY_NAME: dict[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
 def has_trait(name: str, trait: Trait) -> bool:
-    """Whether the metric of that name has the trait; False for a name that is not in the table."""
+    """Return whether the metric of that name has the trait; False for a name that is not in the table."""
     return name in BY_NAME and trait in BY_NAME[name].traits
 
 

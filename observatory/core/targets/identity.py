@@ -177,12 +177,12 @@ class TargetIdentity(HttpOptions):
 
     @property
     def listed_model(self) -> ListedModel | None:
-        """What price lists and the provider catalogue list of it; None outside the catalogue."""
+        """Return what price lists and the provider catalogue list of it; None outside the catalogue."""
         return None
 
     @property
     def key_variable(self) -> str | None:
-        """The environment variable with its key, as its file names it."""
+        """Return the environment variable with its key, as its file names it."""
         return None
 
     @property

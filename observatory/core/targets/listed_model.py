@@ -1,35 +1,35 @@
-"""What a price list and a provider's catalogue need of a target whose model they list."""
+"""The fields that a price list and a provider's catalogue read of a target with a listed model."""
 
 from pathlib import Path
 from typing import Any, Protocol
 
 
 class ListedModel(Protocol):
-    """A model of a provider of the catalogue, as a target asks for it."""
+    """A model of a provider of the catalogue, as a target names it."""
 
     @property
     def name(self) -> str:
-        """The target's name."""
+        """Return the target's name."""
         ...
 
     @property
     def provider(self) -> str:
-        """The provider's word in the catalogue."""
+        """Return the provider's name in the catalogue."""
         ...
 
     @property
     def model(self) -> str:
-        """The model's name as requests have it."""
+        """Return the model's name in requests."""
         ...
 
     @property
     def service_tier(self) -> str | None:
-        """The tier that every request asks for."""
+        """Return the tier of every request."""
         ...
 
     @property
     def extra_body(self) -> dict[str, Any]:
-        """What is merged into every request, which may ask for a tier, too."""
+        """Return the fields merged into every request, which may contain a tier, too."""
         ...
 
     @property
@@ -39,5 +39,5 @@ class ListedModel(Protocol):
 
     @property
     def api_key_file(self) -> Path | None:
-        """The file of the key, where it is in none of the environment's variables."""
+        """Return the file of the key, where it is in none of the environment's variables."""
         ...
