@@ -177,14 +177,16 @@ class Server:
 
 
 _servers: dict[str, Server] = {}
+_starting = threading.Lock()
 
 
 def start(
     kind: str, words: Sequence[str], cwd: Path, env: Mapping[str, str], log: IO[bytes] | None = None
 ) -> Command:
     """Start `python -m WORDS` as a fork of the server of that kind."""
-    if kind not in _servers:
-        _servers[kind] = Server(kind)
+    with _starting:
+        if kind not in _servers:
+            _servers[kind] = Server(kind)
     return Command(_servers[kind], words, cwd, env, log)
 
 

@@ -5,13 +5,14 @@ machine a run has the codes of a busy machine too, and rightly.
 """
 
 import importlib.util
+import os
 import shlex
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import psutil
@@ -22,6 +23,7 @@ from observatory.core.run import Manifest
 from observatory.core.workspace import Workspace
 from observatory.runner.finish import finish_run
 from observatory.store.folder.manifest import read_manifest
+from tests import forked
 from tests.empty_database import stock
 from tests.live.harness import PATIENCE_S
 
@@ -48,7 +50,7 @@ MOSTLY_TAKEN = 0.6
 """Of the machine, by other processes, as the run reports: what is to be provoked may get no processor."""
 BUSY_SHARE = 0.3
 """Of all cores, by others, while nothing of ours runs."""
-TRIES = 3
+TRIES = 2
 
 
 def _provoke() -> ModuleType:
@@ -82,33 +84,69 @@ ALIKE = _alike()
 
 
 def start(words: list[str], results: Path) -> Manifest:
-    """Run a command as it is documented, but for where results go; its run's manifest."""
+    """Run a module, or (a path) a program as it is documented, but for where results go; return the manifest."""
     stock(Workspace(results.parent, results))
-    done = subprocess.run(
-        [*words, "--results", str(results)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    given = [*words, "--results", str(results)]
+    if given[0].endswith(".py"):
+        done = subprocess.run(
+            [sys.executable, *given],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+    else:
+        child = forked.start(forked.COMMANDS, given, ROOT, os.environ)
+        said = "".join(child.communicate(PATIENCE_S))
+    return judged(results, said)
+
+
+def judged(results: Path, said: str) -> Manifest:
+    """Return the manifest of the last run."""
     folders = sorted((results / "runs").glob("*"))
-    assert folders, done.stdout + done.stderr
+    assert folders, said
     manifest = read_manifest(folders[-1])
-    assert manifest.verdict is not None, done.stdout + done.stderr
+    assert manifest.verdict is not None, said
     return manifest
 
 
 def give(command: str, results: Path) -> Manifest:
+    """Run the documented command."""
     program, *arguments = shlex.split(command)
-    words = {"python": [sys.executable], "observatory": [sys.executable, "-m", "observatory"]}
-    return start([*words[program], *arguments], results)
+    return start(arguments if program == "python" else [program, *arguments], results)
+
+
+def forked_run(command: list[str], log: Path) -> forked.Command:
+    """Start `python -m observatory ...` as a fork, its output in a file."""
+    with log.open("wb") as file:
+        return forked.start(forked.COMMANDS, command[2:], ROOT, os.environ, file)
+
+
+def provoke(code: str, results: Path) -> Manifest:
+    """Do what the documented command does, without an interpreter for it and one for its run."""
+    command = COMMANDS[code]
+    if command.startswith("observatory "):
+        return give(command, results)
+    stock(Workspace(results.parent, results))
+    log = results.parent / "log"
+
+    def begin(words: list[str], **settings: Any) -> Any:
+        if words[1:4] == ["-m", "observatory", "run"]:
+            return forked_run(words, log)
+        return subprocess.Popen(words, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PROVOKE, "subprocess", SimpleNamespace(Popen=begin, PIPE=subprocess.PIPE))
+        PROVOKE.provoke(code, results)
+    return judged(results, log.read_text(encoding="utf-8"))
 
 
 def give_until_found(codes: list[str], folder: Path) -> Manifest:
     """Give the command of these codes; again where readings came too late to find one of them."""
     for number in range(TRIES):
-        manifest = give(COMMANDS[codes[0]], folder / str(number) / "results")
+        manifest = provoke(codes[0], folder / str(number) / "results")
         if set(codes) <= found(manifest) or not set(codes) & NEEDS_PROCESSOR:
             break
     return manifest
@@ -158,9 +196,11 @@ def provoked(manifest: Manifest, wanted: set[str]) -> None:
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, tuple[Path, Manifest]]:
     """By `served`: the results of a run of `clean` as they were before its seal, and its manifest."""
 
+    folders = [tmp_path_factory.mktemp("base") for _ in range(2)]  # not safe in threads
+
     def run(served: bool) -> tuple[Path, Manifest]:
-        folder = tmp_path_factory.mktemp("base")
-        words = [sys.executable, str(Path(__file__).with_name("keep_unsealed.py"))]
+        folder = folders[served]
+        words = ["tests.live.keep_unsealed"]
         words += [str(folder / "kept"), "run", str(PROVOKE.SCENARIOS / "clean.yaml")]
         with PROVOKE.ExitStack() as stack:
             if served:
@@ -200,7 +240,10 @@ def test_altered_journals_of_a_clean_run_provoke_their_code_alone(
 
 @pytest.mark.parametrize("code", ["lost_records", "energy_disagrees"])
 def test_a_run_is_held_before_its_seal(code: str, tmp_path: Path) -> None:
-    """The documented commands of ALTERED differ in what they alter; here is all the rest of them."""
+    """The documented commands of ALTERED differ in what they alter; here is all the rest of them.
+
+    They are run as they are typed; the others as forks.
+    """
     provoked(give(COMMANDS[code], tmp_path / "results"), {code})
 
 
