@@ -16,9 +16,9 @@ RESTARTED = "restarted: "
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One reading. at is nanoseconds from the campaign's anchor.
 
-    sensor: host, process, nvml, rapl, codecarbon, sampler, engine, dcgm, prometheus, probe. device:
-    "" where there is only one, else e.g. "gpu0" or a process's role (engine, client). metric ends in
-    its unit or is `up` (1 works, 0 does not). value is None where the sensor has none; then reason is set.
+    sensor: a name of telemetry.sensors.table, e.g. host, nvml or engine. device: "" where there is only
+    one, else e.g. "gpu0" or a process's role (engine, client). metric ends in its unit or is `up` (1 works,
+    0 does not). value is None where the sensor has none; then reason is set.
     """
 
     at: int

@@ -338,7 +338,11 @@ SAMPLES = Table(
         _RUN,
         _instant("at_ns", "reading taken"),
         Column("stage", "INTEGER", "stage that was running, null between stages"),
-        Column("sensor", "VARCHAR", "host, process, nvml, codecarbon, engine, sampler"),
+        Column(
+            "sensor",
+            "VARCHAR",
+            "name of the sensor, e.g. host, process, nvml, engine (docs/telemetry.md)",
+        ),
         Column(
             "subject",
             "VARCHAR",
