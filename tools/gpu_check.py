@@ -23,9 +23,8 @@ from observatory.core.clock import Anchor, new_anchor
 from observatory.core.connection import Connection
 from observatory.core.sample import Sample
 from observatory.economics.window import counted, integrated
-from observatory.telemetry.instructions import ProbeAddress
 from observatory.telemetry.plausible import IMPLAUSIBLE, Plausibility
-from observatory.telemetry.remote.remote_samples import RemoteHost
+from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
 from observatory.telemetry.sensors.nvml import NvmlSensor
 from observatory.telemetry.sensors.nvml_readings import METRICS
 from observatory.telemetry.sensors.probe import ProbeSensor

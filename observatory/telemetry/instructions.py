@@ -10,7 +10,7 @@ import msgspec
 
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection
-from observatory.telemetry.remote.remote_samples import RemoteHost
+from observatory.telemetry.remote.remote_samples import ProbeAddress
 
 READY = b"ready\n"
 """Written by the sampler to standard output when its first reading lies in the journal, and, where
@@ -35,13 +35,6 @@ class ScrapedPage(msgspec.Struct, frozen=True):
     series: list[str]
     every_s: float
     headers: dict[str, str] = {}
-
-
-class ProbeAddress(msgspec.Struct, frozen=True):
-    """A probe on another host: whose its GPUs are and how to connect; no secret is in it."""
-
-    host: RemoteHost
-    connection: Connection
 
 
 class SamplerConfig(msgspec.Struct, frozen=True):

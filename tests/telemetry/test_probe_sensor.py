@@ -10,10 +10,9 @@ import pytest
 from observatory.core.clock import Anchor, new_anchor
 from observatory.core.connection import Connection, KeySource
 from observatory.core.sample import Sample
-from observatory.telemetry.instructions import ProbeAddress
 from observatory.telemetry.probe.buffer import SampleBuffer
 from observatory.telemetry.probe.server import ProbeServer
-from observatory.telemetry.remote.remote_samples import RemoteHost
+from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
 from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
 from observatory.telemetry.sensors import probe as probe_sensor
 from observatory.telemetry.sensors.probe import ProbeSensor

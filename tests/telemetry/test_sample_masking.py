@@ -8,8 +8,8 @@ import pytest
 from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, KeySource
 from observatory.core.sample import Sample
-from observatory.telemetry.instructions import ProbeAddress, SamplerConfig, ScrapedPage
-from observatory.telemetry.remote.remote_samples import RemoteHost
+from observatory.telemetry.instructions import SamplerConfig, ScrapedPage
+from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
 from observatory.telemetry.sample_masking import SampleMasker
 
 CANARY = "canary-0f9a8b7c6d5e4f"

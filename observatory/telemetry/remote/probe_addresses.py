@@ -7,8 +7,7 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, KeySource, resolved_headers
 from observatory.core.sensors_asked import ProbeEntry, Telemetry
 from observatory.endpoints.url import address_of
-from observatory.telemetry.instructions import ProbeAddress
-from observatory.telemetry.remote.remote_samples import RemoteHost
+from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
 
 
 def probe_addresses(telemetry: Telemetry) -> list[ProbeAddress]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from observatory.core.connection import Connection
 from observatory.core.sample import Sample, Subject
 
 _ROLE_ROW = re.compile(r"^(gpu\d+)(?:/mig\d+)?_memory_used_bytes$")
@@ -26,6 +27,13 @@ class RemoteHost(msgspec.Struct, frozen=True):
     name: str
     subject: Literal["target", "shared_host"]
     gpus: list[int] | None = None
+
+
+class ProbeAddress(msgspec.Struct, frozen=True):
+    """A probe on another host: whose its GPUs are and how to connect; no secret is in it."""
+
+    host: RemoteHost
+    connection: Connection
 
 
 def used_gpus(samples: Iterable[Sample]) -> set[str]:

@@ -19,9 +19,8 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.instructions import ProbeAddress
 from observatory.telemetry.remote.clock_offset import Exchange, RemoteClock, best_offset
-from observatory.telemetry.remote.remote_samples import moved_here, used_gpus
+from observatory.telemetry.remote.remote_samples import ProbeAddress, moved_here, used_gpus
 from observatory.telemetry.remote.wire import MOST_BYTES, PROTOCOL, About, Batch, ClockReading
 from observatory.telemetry.sensors.sensor import down, up
 
