@@ -195,6 +195,8 @@ class VllmTarget(TargetIdentity):
             count=self.tensor_parallel_size,
             memory_share=self.gpu_memory_utilization,
             visible=self.environment.get("CUDA_VISIBLE_DEVICES"),
+            count_key="tensor_parallel_size",
+            share_key="gpu_memory_utilization",
         )
 
     @property

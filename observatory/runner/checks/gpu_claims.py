@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.targets.catalogue import Target
+from observatory.core.targets.gpu_use import GpuUse
 from observatory.telemetry.machine.gpu_inventory import Gpu
 
 IDLE_BYTES = 1_000 * 2**20
@@ -34,7 +35,7 @@ def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -
     if use.named is None:
         claimed = whole[: use.count]
         if len(claimed) < use.count:
-            raise _too_few(target, use.count, len(whole))
+            raise _too_few(target, use, len(whole))
         return claimed
     return named_gpus(target, gpus)
 
@@ -78,14 +79,15 @@ def check_together(
 ) -> None:
     """BadInput where targets that are up at the same time want one GPU, and do not say how they share it.
 
-    They may where each gives gpu_memory_utilization and these are at most 1 together.
+    They may where each states its share of the memory and the shares are at most 1 together.
     """
     users: dict[str, list[Target]] = {}
     for target in targets:
         for gpu in claims_of(target, gpus, visible):
             users.setdefault(gpu.name, []).append(target)
     for name, sharing in users.items():
-        shares = [use.memory_share for target in sharing if (use := target.gpu_use) is not None]
+        uses = [use for target in sharing if (use := target.gpu_use) is not None]
+        shares = [use.memory_share for use in uses]
         if len(sharing) < 2 or (None not in shares and sum(filter(None, shares)) <= 1):
             continue
         raise BadInput(
@@ -93,8 +95,16 @@ def check_together(
             if len(sharing) == 2
             else f"{', '.join(target.name for target in sharing)} all want {name}",
             where="targets",
-            fix="give each its own gpus, or each a gpu_memory_utilization, at most 1 together",
+            fix=f"give each its own gpus{_or_shares(uses)}",
         )
+
+
+def _or_shares(uses: Sequence[GpuUse]) -> str:
+    """Return the other way out, where every target's file has a key for its share of the memory."""
+    keys = dict.fromkeys(use.share_key for use in uses)
+    if None in keys:
+        return ""
+    return f", or each a {' or '.join(map(str, keys))}, at most 1 together"
 
 
 def _named(target: Target, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
@@ -116,10 +126,10 @@ def _matching(name: str, gpus: Sequence[Gpu]) -> list[Gpu]:
     return [gpu for gpu in gpus if name and gpu.uuid is not None and gpu.uuid.startswith(name)]
 
 
-def _too_few(target: Target, asked: int, there: int) -> BadInput:
+def _too_few(target: Target, use: GpuUse, there: int) -> BadInput:
     return BadInput(
-        f"tensor_parallel_size is {asked}, and this machine has {there} "
+        f"{use.count_key} is {use.count}, and this machine has {there} "
         f"GPU{'' if there == 1 else 's'}",
         where=f"target {target.name}",
-        fix=f"set tensor_parallel_size to {there} or less",
+        fix=f"set {use.count_key} to {there} or less",
     )
