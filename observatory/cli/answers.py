@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
-from observatory.cli.console import json_for, one_line, open_console
+from observatory.cli.console import json_for, open_console
+from observatory.cli.escaping import one_line
 from observatory.core.counted_nouns import count_of
 
 if TYPE_CHECKING:

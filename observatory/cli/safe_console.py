@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 
-from observatory.cli.console import escaped
+from observatory.cli.escaping import escaped
 
 
 class SafeConsole(Console):

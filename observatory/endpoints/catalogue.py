@@ -17,8 +17,6 @@ from observatory.core.targets.literal_secrets import names_a_secret
 from observatory.endpoints.opened import OpenContext, OpenTarget, masked_facts
 from observatory.endpoints.opener import Opener, Prerequisite
 
-__all__ = ["OpenContext", "OpenTarget", "check_inputs", "open_target", "unopened_connection"]
-
 
 def open_target(target: Target, context: OpenContext) -> OpenTarget:
     """Bring a target up, or find it; the caller closes it.

@@ -27,7 +27,7 @@ from observatory.core.connection import (
     resolved_query,
 )
 from observatory.core.errors import BadInput, TargetFailed
-from observatory.endpoints.quick_listing import page_in
+from observatory.endpoints.listing_pages import page_in
 from observatory.wires.wires import fixed_headers
 
 _PAGE = 1000

@@ -22,7 +22,7 @@ from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts
 from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.engines.llamacpp_server import LlamaCppConfig, settings_of
-from observatory.models import models
+from observatory.models import model_catalogue, models
 from observatory.models.gguf import (
     read_metadata,
     read_parameters,
@@ -97,7 +97,7 @@ def _facts(
     settings: dict[str, Any],
     ready: dict[str, Any],
 ) -> TargetFacts:
-    known = models.MODELS.get(target.model)
+    known = model_catalogue.MODELS.get(target.model)
     return facts_of(
         target,
         connection,
@@ -129,7 +129,7 @@ def _weight_format(path: Path, metadata: dict[str, Any]) -> str:
 
 def check_model(target: LlamaCppTarget) -> None:
     """BadInput where the target's model is neither in the catalogue nor a GGUF file."""
-    if target.model not in models.MODELS:
+    if target.model not in model_catalogue.MODELS:
         read_metadata(_own_file(target))
     else:
         _check_format(target)
@@ -143,9 +143,9 @@ def check_llamacpp(target: LlamaCppTarget) -> None:
 
 
 def _check_format(target: LlamaCppTarget) -> None:
-    known = models.MODELS[target.model]
+    known = model_catalogue.MODELS[target.model]
     if known.format != "gguf":
-        ggufs = [name for name, model in models.MODELS.items() if model.format == "gguf"]
+        ggufs = [name for name, model in model_catalogue.MODELS.items() if model.format == "gguf"]
         raise BadInput(
             f"llama.cpp reads GGUF files, and {target.model} is {known.weight_format}",
             where=f"target {target.name}: model",
@@ -155,7 +155,7 @@ def _check_format(target: LlamaCppTarget) -> None:
 
 def _model_file(target: LlamaCppTarget, context: OpenContext) -> tuple[Path, str]:
     """Return the file, and the name under which it is served."""
-    if target.model in models.MODELS:
+    if target.model in model_catalogue.MODELS:
         _check_format(target)
         return models.pull(target.model, context.say), target.model
     path = _own_file(target)
@@ -168,7 +168,7 @@ def _own_file(target: LlamaCppTarget) -> Path:
         raise BadInput(
             f"there is no model {target.model!r}",
             where=f"target {target.name}",
-            fix=f"the path of a GGUF file, or one of: {', '.join(models.MODELS)}",
+            fix=f"the path of a GGUF file, or one of: {', '.join(model_catalogue.MODELS)}",
         )
     return path
 
@@ -213,7 +213,11 @@ def prerequisites() -> list[Prerequisite]:
         last = (tried.stderr.strip().splitlines() or [f"ended with {tried.returncode}"])[-1]
         fix = "pip install --force-reinstall xllamacpp"
         found = [Prerequisite("llama.cpp", "missing", last, fix, needed=True)]
-    for name in (name for name, model in models.MODELS.items() if isinstance(model, models.Model)):
+    for name in (
+        name
+        for name, model in model_catalogue.MODELS.items()
+        if isinstance(model, model_catalogue.Model)
+    ):
         path = models.model_path(name)
         if path.is_file():
             found.append(Prerequisite(f"model {name}", "ok", str(path)))

@@ -5,14 +5,12 @@ For any other response listing.py repeats the request and reports the error.
 
 import http.client
 import time
-from typing import Any
-
-import msgspec
 
 from observatory.connect.bounds import LIST_S, LISTING
 from observatory.connect.masking import Masker
 from observatory.connect.plain_http import get
 from observatory.core.connection import Connection
+from observatory.endpoints.listing_pages import models_in
 
 QUICK_WITHIN_S = 5.0
 """An endpoint that takes longer for its list gets the request again, with its whole time limit."""
@@ -20,33 +18,6 @@ QUICK_WITHIN_S = 5.0
 
 _LONGEST_NAME = 120
 """Characters of a model's name that are shown."""
-
-
-class _Listed(msgspec.Struct):
-    id: str
-    owned_by: Any = None
-
-
-class _Listing(msgspec.Struct):
-    data: list[_Listed]
-    has_more: bool = False
-    last_id: str | None = None
-
-
-def models_in(text: bytes) -> dict[str, str | None]:
-    """Whose each model is in the answer to GET /models; ValueError where it is no list of models."""
-    return page_in(text)[0]
-
-
-def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
-    """Return the models as models_in, and the cursor of the next page (Anthropic's after_id), None after the last.
-
-    Together AI returns the bare list.
-    """
-    page = msgspec.json.decode(text, type=_Listing | list[_Listed])
-    listed = page if isinstance(page, list) else page.data
-    owned = {one.id: one.owned_by if isinstance(one.owned_by, str) else None for one in listed}
-    return owned, page.last_id if isinstance(page, _Listing) and page.has_more else None
 
 
 def owned_models(connection: Connection) -> dict[str, str | None] | None:

@@ -20,9 +20,9 @@ from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.vllm import VllmTarget
+from observatory.endpoints.listing_pages import models_in
 from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
 from observatory.endpoints.opener import Opener, Prerequisite
-from observatory.endpoints.quick_listing import models_in
 from observatory.endpoints.self_description import cache_config, engine_version
 from observatory.endpoints.url import address_of, open_found
 from observatory.endpoints.vllm_adapters import FoundAdapter, check_adapters, find_adapters

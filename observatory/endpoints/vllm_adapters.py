@@ -8,7 +8,7 @@ from typing import Any
 from observatory.core.errors import BadInput
 from observatory.core.targets.vllm import LoraAdapter, VllmTarget
 from observatory.engines.vllm_command import ServedAdapter
-from observatory.models import models, weights
+from observatory.models import model_catalogue, models, weights
 
 _CONFIG = "adapter_config.json"
 """Where PEFT keeps an adapter's rank (r) and what it was trained on."""
@@ -49,7 +49,7 @@ def find_adapters(target: VllmTarget, say: Callable[[str], None]) -> list[FoundA
 
 def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None]) -> FoundAdapter:
     own = _folder(target, adapter)
-    if own is None and adapter.path in models.MODELS:
+    if own is None and adapter.path in model_catalogue.MODELS:
         own = models.pull(adapter.path, say)
     folder = own or weights.snapshot_of(adapter.path)
     config = weights.json_file(folder / _CONFIG) if folder is not None else {}
@@ -76,7 +76,7 @@ def _found(target: VllmTarget, adapter: LoraAdapter, say: Callable[[str], None])
 
 def _folder(target: VllmTarget, adapter: LoraAdapter) -> Path | None:
     """Return the adapter's folder; None for a hub id or a name of the catalogue."""
-    known = models.MODELS.get(adapter.path)
+    known = model_catalogue.MODELS.get(adapter.path)
     if known is not None and known.format != "lora":
         raise BadInput(
             f"adapter {adapter.name}: {adapter.path} is a model, no LoRA adapter",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from observatory.core.errors import BadInput
 from observatory.core.targets.vllm import VllmTarget
-from observatory.models import models, weights
+from observatory.models import model_catalogue, models, weights
 from observatory.models.weights import WeightFacts
 
 
@@ -37,7 +37,7 @@ def check_model(target: VllmTarget) -> None:
                 where=f"target {target.name}",
                 fix="remove it",
             )
-    elif target.model in models.MODELS:
+    elif target.model in model_catalogue.MODELS:
         _check_catalogued(target)
 
 
@@ -46,7 +46,7 @@ def find_model(target: VllmTarget, say: Callable[[str], None]) -> ServedModel:
     check_model(target)
     assert target.model is not None
     folder = _own_folder(target)
-    if folder is None and target.model in models.MODELS:
+    if folder is None and target.model in model_catalogue.MODELS:
         folder = models.pull(target.model, say)
     if folder is not None:
         name = target.served_model_name or folder.name
@@ -80,9 +80,11 @@ def _own_folder(target: VllmTarget) -> Path | None:
 
 
 def _check_catalogued(target: VllmTarget) -> None:
-    known = models.MODELS[str(target.model)]
+    known = model_catalogue.MODELS[str(target.model)]
     if known.format != "safetensors":
-        fitting = [name for name, each in models.MODELS.items() if each.format == "safetensors"]
+        fitting = [
+            name for name, each in model_catalogue.MODELS.items() if each.format == "safetensors"
+        ]
         what = "a GGUF file" if known.format == "gguf" else "an adapter"
         raise BadInput(
             f"{target.model} is {what}, and vLLM is given safetensors",

@@ -9,21 +9,10 @@ from pathlib import Path
 from observatory.core.errors import BadInput
 from observatory.core.system.cache_files import alone, check_sha256, disk_error
 from observatory.core.workspace import cache_folder
-from observatory.models.model_catalogue import GROUPS, MODELS, MadeModel, Model
+from observatory.models import model_catalogue
+from observatory.models.model_catalogue import GROUPS, MadeModel, Model
 from observatory.models.model_fetching import fetch
 from observatory.models.model_making import check_made, make, read_provenance
-
-__all__ = [
-    "GROUPS",
-    "MODELS",
-    "MadeModel",
-    "Model",
-    "catalogued",
-    "is_here",
-    "model_path",
-    "names_of",
-    "pull",
-]
 
 
 def model_path(name: str) -> Path:
@@ -31,18 +20,19 @@ def model_path(name: str) -> Path:
 
     Raise BadInput for an unknown name.
     """
-    if name not in MODELS:
+    if name not in model_catalogue.MODELS:
         raise BadInput(
-            f"there is no model {name!r}", fix=f"one of: {', '.join((*MODELS, *GROUPS))}"
+            f"there is no model {name!r}",
+            fix=f"one of: {', '.join((*model_catalogue.MODELS, *GROUPS))}",
         )
-    suffix = ".gguf" if MODELS[name].format == "gguf" else ""
+    suffix = ".gguf" if model_catalogue.MODELS[name].format == "gguf" else ""
     return cache_folder() / "models" / f"{name}{suffix}"
 
 
 def is_here(name: str) -> bool:
     """Return whether it was fetched or made; its files are not read."""
     path = model_path(name)
-    if isinstance(MODELS[name], Model):
+    if isinstance(model_catalogue.MODELS[name], Model):
         return path.is_file()
     return path.exists() and read_provenance(path) is not None
 
@@ -50,7 +40,7 @@ def is_here(name: str) -> bool:
 def catalogued(path: Path) -> Model | MadeModel | None:
     """Return the model of the catalogue at a path, under any of its names; None for any other."""
     resolved = path.resolve()
-    for name, model in MODELS.items():
+    for name, model in model_catalogue.MODELS.items():
         if model_path(name).resolve() == resolved:
             return model
     return None
@@ -68,7 +58,7 @@ def pull(name: str, say: Callable[[str], None]) -> Path:
     no space, a wrong hash. Two at once are safe: the second waits for the first.
     """
     path = model_path(name)
-    model = MODELS[name]
+    model = model_catalogue.MODELS[name]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path.with_name(f"{name}.lock"), name, say):

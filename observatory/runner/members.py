@@ -15,13 +15,8 @@ from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
-from observatory.endpoints.catalogue import (
-    OpenContext,
-    asked_facts,
-    check_inputs,
-    masker_for,
-    open_target,
-)
+from observatory.endpoints.catalogue import asked_facts, check_inputs, masker_for, open_target
+from observatory.endpoints.opened import OpenContext
 from observatory.inputs.price_files import agreed_prices
 from observatory.runner.checks.gpu_claims import named_gpus
 from observatory.runner.masked_logs import (

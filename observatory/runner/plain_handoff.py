@@ -13,7 +13,8 @@ import msgspec
 from observatory.core.clock import new_anchor
 from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import open_workspace
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
+from observatory.endpoints.opened import OpenContext
 from observatory.inputs.scenario_files import load_scenario
 from observatory.load.handoff import Handoff, put_handoff
 from observatory.workload.planning import make_plan

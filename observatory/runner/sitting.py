@@ -17,7 +17,7 @@ from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.quote_figures import Quote
-from observatory.endpoints.catalogue import OpenTarget
+from observatory.endpoints.opened import OpenTarget
 from observatory.runner.agenda import Due
 from observatory.runner.checks.preflight import Preflight
 from observatory.runner.progress import Observer

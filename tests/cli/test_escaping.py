@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from observatory.cli.answers import cell_text, show_table
-from observatory.cli.console import EscapingStream, echo, echo_json, escaped, one_line
+from observatory.cli.console import EscapingStream, echo, echo_json
+from observatory.cli.escaping import escaped, one_line
 from observatory.cli.safe_console import SafeConsole
 
 HOSTILE = {

@@ -15,7 +15,8 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.llamacpp import LlamaCppTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.endpoints import llamacpp
-from observatory.endpoints.catalogue import OpenContext, asked_facts, check_inputs, open_target
+from observatory.endpoints.catalogue import asked_facts, check_inputs, open_target
+from observatory.endpoints.opened import OpenContext
 from observatory.endpoints.url import ad_hoc_target, address_of
 
 IMITATES = {"what": "a service", "figures": ["1 ms"], "source": "a page", "date": "2026-01-31"}

@@ -15,8 +15,9 @@ import pytest
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.url import UrlTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
 from observatory.endpoints.check import TargetCheck, check_target, would_send
+from observatory.endpoints.opened import OpenContext
 from tests.endpoints.certificates import Certificates, make_certificates
 from tests.endpoints.conftest import Scripted, serving
 

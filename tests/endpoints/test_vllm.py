@@ -14,8 +14,9 @@ import pytest
 from observatory.core.errors import BadInput, EnvironmentFailed, TargetFailed
 from observatory.core.targets.vllm import VllmTarget
 from observatory.endpoints import vllm as opening
-from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
+from observatory.endpoints.catalogue import check_inputs, open_target
 from observatory.endpoints.check import check_target
+from observatory.endpoints.opened import OpenContext
 
 
 @pytest.fixture(autouse=True)

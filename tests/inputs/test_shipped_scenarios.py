@@ -148,7 +148,7 @@ def test_a_shipped_matrix_varies_what_it_says_and_ends_in_minutes(
 
 
 def test_the_models_of_shipped_scenarios_are_in_the_catalogue(elsewhere: Workspace) -> None:
-    from observatory.models.models import MODELS
+    from observatory.models.model_catalogue import MODELS
 
     for name in NAMES:
         for target in load_scenario(name, elsewhere).targets:

@@ -9,8 +9,9 @@ import pytest
 from observatory.core.clock import new_anchor
 from observatory.core.errors import BadInput
 from observatory.core.targets.api import ApiTarget
-from observatory.endpoints.catalogue import OpenContext, check_inputs, open_target
+from observatory.endpoints.catalogue import check_inputs, open_target
 from observatory.endpoints.check import check_target, would_send
+from observatory.endpoints.opened import OpenContext
 from observatory.load.connections.endpoint import make_endpoint
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.provider import Provider, WireWord

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
+from observatory.endpoints.opened import OpenContext
 from tests.live.harness import PATIENCE_S, Workspace
 
 pytestmark = pytest.mark.live

@@ -8,7 +8,8 @@ import msgspec
 import typer
 
 from observatory.cli.answers import show_table
-from observatory.cli.console import echo, echo_json, one_line, someone_there
+from observatory.cli.console import echo, echo_json, someone_there
+from observatory.cli.escaping import one_line
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
 from observatory.core.distribution import served_by

@@ -7,7 +7,7 @@ import typer
 
 from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
-from observatory.models import models
+from observatory.models import model_catalogue, models
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +38,7 @@ def list_models(json_output: JsonOption = False) -> None:
     Example: observatory model list --json
     """
 
-    rows = [model_row(name) for name in models.MODELS]
+    rows = [model_row(name) for name in model_catalogue.MODELS]
     if json_output:
         echo_json(msgspec.json.format(msgspec.json.encode(rows)))
         return
@@ -49,14 +49,14 @@ def list_models(json_output: JsonOption = False) -> None:
         if row["note"]:
             echo(f"  {row['note']}")
         echo(f"  {row['path']}")
-    for group, names in models.GROUPS.items():
+    for group, names in model_catalogue.GROUPS.items():
         echo(f"{group}  (all of: {', '.join(names)})")
 
 
 def model_row(name: str) -> dict[str, Any]:
     """What the list says of a model; download_bytes is null for one that is made here."""
-    model = models.MODELS[name]
-    made = isinstance(model, models.MadeModel)
+    model = model_catalogue.MODELS[name]
+    made = isinstance(model, model_catalogue.MadeModel)
     return {
         "name": name,
         "title": model.title,
@@ -64,10 +64,12 @@ def model_row(name: str) -> dict[str, Any]:
         "weight_format": model.weight_format,
         "parameters": model.parameters,
         "bytes": model.size_bytes,
-        "download_bytes": None if isinstance(model, models.MadeModel) else model.wheel_bytes,
+        "download_bytes": None
+        if isinstance(model, model_catalogue.MadeModel)
+        else model.wheel_bytes,
         "license": model.license,
         "sha256": model.sha256,
-        "made_from": model.source if isinstance(model, models.MadeModel) else None,
+        "made_from": model.source if isinstance(model, model_catalogue.MadeModel) else None,
         "needs_engine": made and model.format != "lora",
         "note": model.note,
         "here": models.is_here(name),

@@ -20,8 +20,8 @@ from observatory.providers.page import as_rows, page_with_tables
 if TYPE_CHECKING:
     from observatory.core.connection import Connection
     from observatory.core.targets.catalogue import Target
-    from observatory.endpoints.catalogue import OpenTarget
     from observatory.endpoints.check import TargetCheck
+    from observatory.endpoints.opened import OpenTarget
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -129,8 +129,9 @@ def check(
 
     Example: observatory target check --url http://127.0.0.1:8000/v1 --model my-model
     """
-    from observatory.endpoints.catalogue import OpenContext, open_target, unopened_connection
+    from observatory.endpoints.catalogue import open_target, unopened_connection
     from observatory.endpoints.check import check_target
+    from observatory.endpoints.opened import OpenContext
 
     target = asked_target(name, one_url(url), model)
     if show:

@@ -9,9 +9,10 @@ import pytest
 
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.core.targets.api import ApiTarget
-from observatory.endpoints.catalogue import OpenContext, open_target
+from observatory.endpoints.catalogue import open_target
 from observatory.endpoints.check import TargetCheck, check_target
-from observatory.endpoints.quick_listing import page_in
+from observatory.endpoints.listing_pages import page_in
+from observatory.endpoints.opened import OpenContext
 from observatory.providers.catalogue import PROVIDERS
 from observatory.providers.provider import Provider
 from tests.endpoints.conftest import Scripted
