@@ -61,6 +61,25 @@ def test_a_check_of_a_url_lists_models_and_shows_a_request_without_the_key(
     assert {method for method, _ in asked} == {"GET"}  # who it is; nothing that costs anything
 
 
+def test_the_request_to_an_engine_that_is_found_is_shown_and_not_that_to_one_that_is_started(
+    workspace: Path,
+) -> None:
+    targets = workspace / "scenarios" / "targets.yaml"
+    targets.write_text(
+        """
+targets:
+  - {kind: vllm, name: found, url: "http://127.0.0.1:1/v1", model: m-1}
+  - {kind: llamacpp, name: started}
+"""
+    )
+    shown = CliRunner().invoke(app, ["check", "found", "--show"])
+    assert shown.exit_code == 0, shown.exception
+    assert "POST http://127.0.0.1:1/v1/chat/completions" in shown.stdout
+    refused = CliRunner().invoke(app, ["check", "started", "--show"])
+    assert isinstance(refused.exception, BadInput)
+    assert "only known once it is started" in str(refused.exception)
+
+
 def test_a_request_is_shown_without_a_key_and_without_contact(workspace: Path) -> None:
     shown = CliRunner().invoke(app, ["check", "my-gateway", "--show"])
     assert shown.exit_code == 0, shown.exception
