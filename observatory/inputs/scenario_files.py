@@ -49,13 +49,27 @@ class LoadedScenario:
 
 
 @dataclass(frozen=True, slots=True)
+class ScenarioFile:
+    """A scenario as its file has it: its target names are not looked up."""
+
+    path: Path
+    document: Document
+    scenario: Scenario
+
+
+@dataclass(frozen=True, slots=True)
 class ListedScenario:
-    """One file of a scenarios folder: its scenario, or why it cannot be read."""
+    """One file of a scenarios folder, read, or why it cannot be read."""
 
     name: str
     path: Path
-    scenario: Scenario | None
+    file: ScenarioFile | None
     error: str | None
+
+    @property
+    def scenario(self) -> Scenario | None:
+        """Return the scenario of a file that can be read."""
+        return None if self.file is None else self.file.scenario
 
 
 def load_scenario(
@@ -65,13 +79,32 @@ def load_scenario(
 
     base: the target that a matrix varies, instead of its own. seed: another than the scenario's.
     """
-    path = find_scenario(name, workspace)
-    document = read_yaml(path)
-    scenario = _scenario_of(document)
+    file = read_scenario(name, workspace)
+    return resolve_scenario(file, workspace, base=base, seed=seed)
+
+
+def read_scenario(name: str, workspace: Workspace) -> ScenarioFile:
+    """Return a scenario as its file has it, its target names not looked up."""
+    return _read(find_scenario(name, workspace))
+
+
+def resolve_scenario(
+    file: ScenarioFile,
+    workspace: Workspace,
+    *,
+    base: str | None = None,
+    seed: int | None = None,
+    known: dict[str, Target] | None = None,
+) -> LoadedScenario:
+    """Return the scenario of a file with its targets; raise BadInput with every unknown name.
+
+    known: the targets of the folders' targets.yaml files, where they are read already.
+    """
+    path, scenario = file.path, file.scenario
     if seed is not None:
         scenario = scenario.model_copy(update={"seed": seed})
     scenario = _with_absolute_probes(scenario, path.parent)
-    names = _Names(document, path, workspace)
+    names = _Names(file, workspace, known)
     if scenario.matrix is None:
         targets = [
             names.target(target, ("targets", place))
@@ -83,19 +116,16 @@ def load_scenario(
     return LoadedScenario(scenario, path, [cell.target for cell in design.cells], design)
 
 
-def read_scenario(name: str, workspace: Workspace) -> Scenario:
-    """Return a scenario as its file has it, its target names not looked up."""
-    return _scenario_of(read_yaml(find_scenario(name, workspace)))
-
-
 class _Names:
     """Targets of one scenario file by name or as written; all unknown names are reported at once."""
 
-    def __init__(self, document: Document, path: Path, workspace: Workspace) -> None:
-        self.document = document
-        self._folder = path.parent
+    def __init__(
+        self, file: ScenarioFile, workspace: Workspace, known: dict[str, Target] | None
+    ) -> None:
+        self.document = file.document
+        self._folder = file.path.parent
         self._scenarios = workspace.scenarios
-        self._known: dict[str, Target] | None = None
+        self._known = known
         self._complaints: list[Complaint] = []
 
     @property
@@ -175,18 +205,20 @@ def list_scenarios(workspace: Workspace) -> list[ListedScenario]:
     listed = []
     for name, path in _scenario_paths(workspace).items():
         try:
-            listed.append(ListedScenario(name, path, _scenario_of(read_yaml(path)), None))
+            listed.append(ListedScenario(name, path, _read(path), None))
         except BadInput as error:
             listed.append(ListedScenario(name, path, None, str(error)))
     return listed
 
 
-def _scenario_of(document: Document) -> Scenario:
+def _read(path: Path) -> ScenarioFile:
+    document = read_yaml(path)
     try:
-        return Scenario.model_validate_json(json.dumps(document.value), strict=True)
+        scenario = Scenario.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
         complaints = complaints_of(error, document, schema_of(Scenario))
         raise refusal(document.name, complaints) from error
+    return ScenarioFile(path, document, scenario)
 
 
 def _scenario_paths(workspace: Workspace) -> dict[str, Path]:

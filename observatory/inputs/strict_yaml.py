@@ -2,6 +2,10 @@
 
 It is independent of scenarios. Duplicate keys, merge keys, tags and keys that are not text are
 errors; only true and false are booleans, and 1:30 or 2026-01-01 are text.
+
+PyYAML parses; the rules are ours. ruamel.yaml was measured on the set of tools/odd_yaml.py instead: it
+reads 152 of 544 files that must be refused (merge keys, tags, infinite numbers, unlimited aliases), gives
+dates where 23 files have text, and takes 2.5 times as long, so that the same rules would be written over it.
 """
 
 import math

@@ -193,10 +193,11 @@ def _request(
     endpoint: _Endpoint,
     resume: str | None,
 ) -> "Request":
-    from observatory.inputs.scenario_files import load_scenario, read_scenario
+    from observatory.inputs.scenario_files import read_scenario, resolve_scenario
     from observatory.runner.sitting import Request
 
-    written = read_scenario(name, workspace)
+    file_read = read_scenario(name, workspace)
+    written = file_read.scenario
     matrix = written.matrix
     file = None
     if resume is not None:
@@ -209,11 +210,11 @@ def _request(
         file = find_campaign(workspace, written.name, resume)
         typed = _remembered(typed, file.options)
     if matrix is None:
-        loaded = load_scenario(name, workspace, seed=typed.seed)
+        loaded = resolve_scenario(file_read, workspace, seed=typed.seed)
         targets = _targets(workspace, loaded, typed.target, endpoint)
     else:
         base = _other_base(written.name, bool(matrix.vary), typed.target, endpoint)
-        loaded = load_scenario(name, workspace, base=base, seed=typed.seed)
+        loaded = resolve_scenario(file_read, workspace, base=base, seed=typed.seed)
         targets = loaded.targets
     return Request(
         _adjusted(loaded.scenario, typed),

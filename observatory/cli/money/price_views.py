@@ -4,6 +4,7 @@ import json
 import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from observatory.cli.answers import plain, show_table
@@ -29,8 +30,8 @@ from observatory.economics.price_details import NO_DETAILS
 from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.prices import prices_of
 from observatory.inputs.price_files import agreed_prices
-from observatory.inputs.scenario_files import list_scenarios, load_scenario
-from observatory.inputs.target_files import load_targets
+from observatory.inputs.scenario_files import list_scenarios, resolve_scenario
+from observatory.inputs.target_files import load_targets, targets_of_folders
 from observatory.inputs.validation_errors import did_you_mean
 from observatory.providers.catalogue import PROVIDERS
 from observatory.store.schema.migrations import quote
@@ -273,9 +274,13 @@ def _targets(workspace: Workspace) -> Iterable[tuple[str, "Target"]]:
     """
     known = load_targets(workspace)
     yield from (("targets.yaml", target) for target in known.values())
+    of_folder = cache(lambda folder: targets_of_folders([folder, *workspace.scenarios]))
     for entry in list_scenarios(workspace):
+        if entry.file is None:
+            continue
         try:
-            own = load_scenario(str(entry.path), workspace).targets
+            named = of_folder(entry.path.parent)
+            own = resolve_scenario(entry.file, workspace, known=named).targets
         except BadInput:
             continue
         yield from ((entry.name, target) for target in own if known.get(target.name) != target)
