@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CampaignResult:
-    """What came of it, and the exit code that says so.
+    """The result of a campaign, and the exit code that reports it.
 
     runs: all of the campaign's, those before an interruption included. unfinished: cells of a matrix
     that are still to be measured. asked: the scenario as it was typed.
@@ -87,12 +87,12 @@ def run_campaign(
     observer: Observer,
     agree: Callable[[CampaignQuote], None] = lambda quotes: None,
 ) -> CampaignResult:
-    """Run the scenario on every target and answer what came of it.
+    """Run the scenario on every target and return the result.
 
-    agree is shown what it is expected to cost before anything starts, and raises where it must not.
+    agree gets the expected cost before anything starts, and raises where the campaign must not start.
 
-    Raises BadInput before anything starts where the request cannot be run; whatever happens after
-    the run folders exist is in them and in the answer's exit code.
+    Raises BadInput before anything starts where the request cannot be run; what happens after
+    the run folders exist is recorded in them and in the result's exit code.
     """
     sweep_private_folders()  # prompts and answers that a killed run left
     for line in end_lost_engines():  # or what they hold (a port, a GPU) would be refused below
@@ -132,7 +132,7 @@ def run_campaign(
 
 
 def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
-    """The plan; BadInput for whatever is wrong with any target, before the first of them starts."""
+    """Make the plan. BadInput, before the first target starts, for anything that is wrong with any of them."""
     if not request.targets:
         raise BadInput(
             f"scenario {request.scenario.name} names no target",
@@ -148,7 +148,7 @@ def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
         check_may_spend(target, request.scenario.budget, prices, plan.items)
     for target in request.targets:
         check_askable(plan, target, check_inputs(target))
-    probe_addresses(request.scenario.telemetry)  # a token that is missing is said before the start
+    probe_addresses(request.scenario.telemetry)  # a missing token is reported before the start
     return plan
 
 
@@ -346,7 +346,7 @@ def _open(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
 
 
 def clear_samples(campaign: Campaign) -> None:
-    """The sitting's samples are in its sealed runs; the next one's begin anew."""
+    """Remove the samples of this sitting, which are in its sealed runs; the next one starts with none."""
     for path in campaign.folder.glob("*"):
         if path.name not in (CAMPAIGN_NAME, LOCK_NAME):
             path.unlink()

@@ -13,9 +13,9 @@ _MOST_READ = 200
 
 
 def earlier_run(workspace: Workspace, manifest: Manifest) -> EarlierRun | None:
-    """What answered it; None where no sealed run of this target, model and address is among the last.
+    """Return what answered it; None where no sealed run of this target, model and address is among the last.
 
-    The address of a target that we start ourselves is another each time and says nothing.
+    The address of a target that we start ourselves differs each time and is not compared.
     """
     own = _identity(manifest)
     # A run's name begins with the moment it was made (runner.members.unique_name).

@@ -1,4 +1,4 @@
-"""The idle baseline: engines loaded, no requests, sensors reading; before the load, beside its figures.
+"""The idle baseline: engines loaded, no requests, sensors reading, before the load; reported with its figures.
 
 Nothing is subtracted from anything here: a window is written down, and the ledger weighs it.
 """
@@ -26,7 +26,7 @@ ENERGY_METRICS = frozenset({"energy_j", "gpu_energy_j", "gpu_power_w"})
 
 
 def rest(sitting: Sitting) -> None:
-    """Let the opened targets stand for `telemetry.idle` and note when, in the manifest of each.
+    """Leave the opened targets idle for `telemetry.idle` and record when, in the manifest of each.
 
     Not where none of them has energy that a sensor here reads (emulated, a closed API, a distant
     host without a probe, no counter), and not for one that died meanwhile.
@@ -60,9 +60,9 @@ def energy_readings(samples: Iterable[Sample]) -> list[Sample]:
 def counters_settled(
     samples: Iterable[Sample], codecarbon: bool, probes: Iterable[str] = ()
 ) -> bool:
-    """Whether every counter that starts late has spoken, or gave up.
+    """Return whether every counter that starts late has a reading or has failed.
 
-    codecarbon and each of probes: it read some energy; a probe that was just started tells of its
+    codecarbon and each of probes: it read some energy; a probe that was just started reports its
     host's processors before its GPUs.
     """
     told = list(samples)

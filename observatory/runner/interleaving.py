@@ -148,7 +148,7 @@ def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:
 
 
 def primers(items: list[PlanItem], output: int = 1) -> list[PlanItem]:
-    """The items as priming asks them: the whole prompt, and as little of an answer as can be asked."""
+    """Return the items for priming: the whole prompt, and as short an answer as the API allows."""
     return [
         msgspec.structs.replace(item, body={**item.body, "max_tokens": output}, max_tokens=output)
         for item in items

@@ -34,7 +34,7 @@ LOAD_NICENESS = -10
 """Where this user may, the load generator goes before what else wants its core: it needs little at a time,
 and would measure its own waiting."""
 STOP_S = 10.0
-"""How long a child that was asked to stop may take to write its last records."""
+"""How long a child that got a stop signal may take to write its last records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class LegResult:
     """How it ended; reason is None where it ended as planned. last_words: of each worker by its number,
-    a tick where it died, None where it never said anything."""
+    a tick where it died, None where it never reported."""
 
     times: StageTimes
     last_words: list[LastWord]
@@ -75,10 +75,10 @@ def run_leg(
     started: Callable[[int], None],
     moment: Callable[[Heartbeats], None],
 ) -> LegResult:
-    """Run it to its end.
+    """Run the stage to its end.
 
-    stopping: the person wants to stop. failed: why the target died, else None. started: told the
-    child's process id. moment: told the heartbeats, a few times a second.
+    stopping: the person wants to stop. failed: why the target died, else None. started: gets the
+    child's process id. moment: gets the heartbeats, a few times a second.
     """
     journal = Path(leg.handoff.journal)
     journal.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def _longest_s(connection: Connection) -> float:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child to stop, then make it; its whole session goes with it."""
+    """Send the child the signal to stop, then kill it, its whole session included."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):

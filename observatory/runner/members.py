@@ -103,7 +103,7 @@ def address_of(workspace: Workspace, target: Target) -> str | None:
 
 
 def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
-    """Bring its target up, and write down what it says it is; it goes down when `open_things` closes."""
+    """Bring its target up and record its facts; it goes down when `open_things` closes."""
     masker = masker_for(member.target, check_inputs(member.target))
     note_secrets(
         sitting.campaign.workspace, member.manifest.campaign_id, member.folder.name, masker
@@ -143,7 +143,7 @@ def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
 
 
 def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
-    """Seal, judge and ingest it, whatever became of it."""
+    """Seal, judge and ingest the run, however it ended."""
     from observatory.runner.finish import finish_run  # brings scipy: not before the load
 
     campaign, sampler = sitting.campaign, sitting.sampler
@@ -153,7 +153,7 @@ def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
         mask_logs(member.folder / LOG_FOLDER, member.opened.masker)
         forget_secrets(campaign.workspace, member.manifest.campaign_id, member.folder.name)
         trouble = member.opened.masker.exact(trouble) if trouble is not None else None
-    else:  # it did not come up, and its log may say with which key
+    else:  # it did not come up, and its log may have the reason, with a key
         mask_logs_of_the_dead(campaign.workspace, member.manifest.campaign_id, member.folder)
     if trouble is not None:
         campaign.observer.say(f"{member.target.name}: telemetry is incomplete: {trouble}")
@@ -174,7 +174,7 @@ def unique_name(*parts: str) -> str:
 
 
 def shown_scenario(scenario: Scenario) -> dict[str, Any]:
-    """The scenario for the manifest: targets stand in it as what they were opened as, levels as
+    """Return the scenario for the manifest: targets as they were opened, levels as
     factors."""
     told = scenario.model_dump(
         mode="json", exclude={"targets": True, "matrix": {"base", "cells", "vary"}}

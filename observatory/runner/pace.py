@@ -1,4 +1,4 @@
-"""How long a campaign will still take: its stages, and what the sittings so far took beside them."""
+"""How long a campaign will still take: its stages, and what the sittings so far took in addition."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from observatory.runner.agenda import Due
 
 
 class Pace:
-    """Told of each sitting as it ends; starts, idle windows and sealing are guessed from those."""
+    """Estimates starts, idle windows and sealing from the sittings that have ended."""
 
     def __init__(self, plan: Plan, agenda: Sequence[Due]) -> None:
         stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)

@@ -33,7 +33,7 @@ class LegProgress:
 
 
 class Observer(Protocol):
-    """Told of every step; must answer quickly, because the runner waits for it."""
+    """Called at every step; must return quickly, because the runner waits for it."""
 
     def say(self, text: str) -> None:
         """One line about what happens now."""

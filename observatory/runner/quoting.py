@@ -121,7 +121,7 @@ def limits_of(target: Target, scenario: Scenario) -> Limits:
 
 
 def speed_of(target: Target, workspace: Workspace) -> Speed:
-    """How fast a target is taken to be where no run says it: an emulated one as its profile says."""
+    """Return how fast a target is assumed to be without an earlier run: an emulated one as in its profile."""
     profile = target.latency_profile
     if profile is None:
         return ASSUMED_SPEED
@@ -148,7 +148,7 @@ def _runs_of(request: Request, place: int) -> int:
 
 
 def check_agreed(quotes: CampaignQuote, ask_above_usd: float) -> None:
-    """BadInput where somebody must agree and nobody is there to be asked."""
+    """Raise BadInput where a person must agree and there is no terminal to confirm on."""
     why = quotes.must_agree(ask_above_usd)
     if why is not None:
         raise BadInput(

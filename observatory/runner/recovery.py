@@ -1,4 +1,4 @@
-"""Runs whose process died are sealed, judged and kept, by whoever comes next.
+"""Seals, judges and keeps runs whose process died, before the next run.
 
 Every run looks for them before its load, so that what judging needs (scipy above all) is imported only
 where one is found.
@@ -16,7 +16,7 @@ from observatory.store.folder.seals import enter_missing, keep_judged
 
 
 def recover_crashed_runs(workspace: Workspace) -> list[str]:
-    """Seal, judge and ingest what nobody writes any more; a line for each run that was saved."""
+    """Seal, judge and ingest runs that no process writes any more; return a line for each run that was saved."""
     lines = seal_crashed_runs(workspace)
     if lines:
         from observatory.analysis.stage_metrics import run_figures

@@ -1,4 +1,4 @@
-"""The nouns of a campaign while it runs: what was asked, its runs, and those measured together.
+"""The nouns of a campaign while it runs: the request, its runs, and those measured together.
 
 They hold state and decide nothing; `campaign` is the story, and each of its steps a file.
 """
@@ -29,9 +29,9 @@ from observatory.telemetry.sampler_process import SamplerHandle
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked to be run. folder is the scenario file's, for relative paths.
+    """A request to run a scenario. folder is the scenario file's, for relative paths.
 
-    design: a matrix, whose cells the targets are. asked, options: what was typed, to be typed again.
+    design: a matrix, whose cells the targets are. asked, options: the command line, for a resume.
     resume: an unfinished campaign that goes on, instead of a new one.
     force: start although this host is estimated to be too small for the plan.
     """
@@ -95,7 +95,7 @@ class Member:
     """What ended the sitting, where it was this target's failure."""
 
     def over(self, status: RunStatus, reason: str | None) -> None:
-        """It will get no more load; the first reason stands."""
+        """End it with this status: no more load; of several calls the first reason holds."""
         if self.status == "running":
             self.status, self.reason = status, reason
 
@@ -104,7 +104,7 @@ class Member:
 class Sitting:
     """Targets that are up at the same time, under one sampler and one anchor.
 
-    due: which cells they are. place: where it stands in the campaign, for people. later_s: what the
+    due: which cells they are. place: its position in the campaign, for people. later_s: what the
     sittings after it are expected to take.
     """
 

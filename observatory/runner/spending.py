@@ -139,10 +139,10 @@ def carriers(caps: Caps, items: Sequence[PlanItem], processes: int) -> int:
 
 
 def spent_by(caps: Caps, last_words: Sequence[WorkerEnd | WorkerTick | None]) -> Spent:
-    """What the workers of a stage spent, by their last words in the order of their numbers.
+    """Return what the workers of a stage spent, by their last entries in the order of their numbers.
 
     Of one that died (no WorkerEnd) its whole share is spent: what it sent after its last heartbeat
-    nobody knows, and more than its share it cannot have sent. Without a cap its last tick counts.
+    is not known, and it cannot have sent more than its share. Without a cap its last tick counts.
     """
     total, workers = Spent(), len(last_words)
     for number, word in enumerate(last_words):

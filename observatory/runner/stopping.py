@@ -16,7 +16,7 @@ _BEFORE = "stopped before the load began"
 
 
 class Stop:
-    """Whether the person (or cron, or a closing terminal) asked us to stop."""
+    """Whether a person (or cron, or a closing terminal) wants the process to stop."""
 
     def __init__(self) -> None:
         self.asked = False

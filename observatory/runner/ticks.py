@@ -12,7 +12,7 @@ LastWord = WorkerEnd | WorkerTick | None
 
 @dataclass(slots=True)
 class WorkerState:
-    """The latest of one worker; None for what it has not said yet."""
+    """The latest entries of one worker; None for one that it has not sent yet."""
 
     start: WorkerStart | None = None
     tick: WorkerTick | None = None
@@ -53,13 +53,13 @@ class Heartbeats:
         return [state.end for state in self.workers.values() if state.end is not None]
 
     def last_word(self, worker: int) -> LastWord:
-        """What one of them said last: its end, else its latest tick, else nothing."""
+        """Return the last entry of one worker: its end, else its latest tick, else None."""
         state = self.workers.get(worker, WorkerState())
         return state.end or state.tick
 
     @property
     def silent(self) -> list[int]:
-        """Workers that started and never said how they ended."""
+        """Return the workers that started and never reported how they ended."""
         return sorted(number for number, state in self.workers.items() if state.end is None)
 
     def issued(self, worker: int, counted: int | None) -> int:

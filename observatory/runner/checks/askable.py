@@ -1,4 +1,4 @@
-"""What a target's wire cannot ask is told before the run, not by the worker that first tries."""
+"""Reports what a target's wire cannot carry before the run, not by the first worker that tries."""
 
 from observatory.core.connection import Connection
 from observatory.core.counted_nouns import count_of
@@ -13,7 +13,7 @@ def check_askable(plan: Plan, target: Target, connection: Connection) -> None:
     """Raise BadInput (exit 2) for the first item that cannot be sent on the target's wire, with the reason: a field
     without a translation, or an output limit below the least that the API accepts.
 
-    OpenAI's own wire asks whatever a workload holds, as it is; the others translate it.
+    OpenAI's own wire sends any item of a workload as it is; the others translate it.
     """
     if connection.wire == "openai":
         return

@@ -1,7 +1,7 @@
-"""What a plan will ask of the load generator, worked out before it runs. Pure.
+"""Estimates what a plan requires of the load generator, before it runs. Pure.
 
-A closed loop sends as fast as its target answers, so a pace is assumed and said; whatever comes out
-is an estimate and is kept beside the run for a reader to compare.
+A closed loop sends as fast as its target answers, so a pace is assumed and reported; the result
+is an estimate and is kept with the run for a reader to compare.
 """
 
 import math
@@ -17,9 +17,9 @@ from observatory.core.units import human_level, human_number, human_seconds
 from observatory.runner.checks.stored_calibration import Calibration, Ceiling, Costs
 
 BUSY_AT_MOST = THRESHOLDS["client_cpu"].degraded or 0.8
-"""Share of a core above which the verdict degrades a run: capacity is reckoned to that."""
+"""Share of a core above which the verdict degrades a run: capacity is estimated up to it."""
 FIRST_S, GAP_S = 0.1, 0.01
-"""The pace assumed of a target of which nothing is said: the calibration's own."""
+"""The pace assumed of a target of which nothing is known: that of the calibration."""
 SHIPPED = Costs(request_cpu_s=0.0002, event_cpu_s=0.0000115)
 """Fitted to what `make bench` found on a two-core x86 virtual machine (CPython 3.11, November 2026):
 1.67 CPU-seconds for 1,000 answers of 128 events that came alone, 0.30 where they came at once."""
@@ -30,7 +30,7 @@ SHIPPED_SOURCE = (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the target is taken to answer, and who says so."""
+    """How fast the target is assumed to answer, and the source of that assumption."""
 
     first_s: float = FIRST_S
     gap_s: float = GAP_S
@@ -38,7 +38,7 @@ class Pace:
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """What the estimate reckons with. here: measured on this machine. streams_events_per_s and
+    """The inputs of the estimate. here: measured on this machine. streams_events_per_s and
     rate_per_s: what one process was seen to hold, where that is known exactly."""
 
     costs: Costs
@@ -52,7 +52,7 @@ class StageDemand(msgspec.Struct, frozen=True):
     """One stage, at the assumed pace and with every answer at its output limit.
 
     connections: open at once, at the most. cores: load-generating processes needed so that none is
-    busier than the verdict allows. least_cores: what sending alone takes, whatever the target does.
+    busier than the verdict allows. least_cores: what sending alone takes, for any target.
     """
 
     stage: int
@@ -105,7 +105,7 @@ def _per_process(
 
 
 def pace_of(slo: Slo | None) -> Pace:
-    """The objective's pace where it states one: a target that is slower asks less of the client."""
+    """Return the objective's pace where it has one: a target that is slower needs less of the client."""
     if slo is None or (slo.per_request.ttft is None and slo.per_request.tpot is None):
         return Pace()
     first = slo.per_request.ttft or FIRST_S

@@ -1,6 +1,6 @@
-"""Whether the GPUs and ports that targets ask for are there, free, and asked for once, before a start.
+"""Checks, before a start, that the GPUs and ports of the targets exist, are free, and are claimed once.
 
-Pure: it gets the targets and what the driver said.
+Pure: it gets the targets and the driver's figures.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from observatory.core.targets.gpu_use import GpuUse
 from observatory.telemetry.machine.gpu_inventory import Gpu
 
 IDLE_BYTES = 1_000 * 2**20
-"""Used on a GPU that nobody computes on: a driver's own few hundred MB (an H100's are about 600 MiB)."""
+"""Used on a GPU without any process: a driver's own few hundred MB (an H100's are about 600 MiB)."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _FREE_IT = "end that process, or name other gpus"
 
@@ -61,7 +61,7 @@ def check_ports_apart(targets: Sequence[Target]) -> None:
 
 
 def check_free(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -> None:
-    """EnvironmentFailed where a GPU that a target asks for has another's memory on it; it says whose."""
+    """Raise EnvironmentFailed, naming the owner, where a GPU of the target has memory in use by another."""
     for gpu in claims_of(target, gpus, visible):
         used = gpu.used_bytes or 0
         if not gpu.users and used <= IDLE_BYTES:
@@ -77,7 +77,7 @@ def check_free(target: Target, gpus: Sequence[Gpu], visible: str | None = None) 
 def check_together(
     targets: Sequence[Target], gpus: Sequence[Gpu], visible: str | None = None
 ) -> None:
-    """BadInput where targets that are up at the same time want one GPU, and do not say how they share it.
+    """Raise BadInput where targets that are up at the same time claim one GPU without a share of each.
 
     They may where each states its share of the memory and the shares are at most 1 together.
     """

@@ -23,7 +23,7 @@ from observatory.runner.checks.stored_calibration import Calibration, Host, doub
 from observatory.telemetry.machine.host_limits import HostLimits
 
 OWN_FILES = 128
-"""Descriptors that a process needs beside its connections: libraries, journals, timers, pipes. A
+"""Descriptors that a process needs in addition to its connections: libraries, journals, timers, pipes. A
 Locust worker was seen with about 40."""
 
 
@@ -46,9 +46,9 @@ def check_before_start(
     calibration: Calibration | None,
     force: bool = False,
 ) -> Preflight:
-    """Whether this host can carry the plan; BadInput (exit 2), with the fix, where it cannot.
+    """Check whether this host can carry the plan; BadInput (exit 2), with the fix, where it cannot.
 
-    force turns a refusal that rests on an estimate into a warning; ports and descriptors stand.
+    force turns a refusal that rests on an estimate into a warning; ports and descriptors still refuse.
     """
     for target in targets:
         check_levels(scenario.with_policy(target), plan, scenario.processes)
@@ -71,7 +71,7 @@ def check_before_start(
 
 
 def check_levels(target: Target, plan: Plan, processes: int) -> None:
-    """BadInput where a stage asks for more than its target allows, or for a limit that cannot be shared.
+    """Raise BadInput where a stage exceeds what its target allows, or has a limit that cannot be shared.
 
     A typing error must not flood a gateway; every process keeps its share of a limit, and a share
     must not be nothing.

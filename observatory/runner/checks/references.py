@@ -1,4 +1,4 @@
-"""Expected answers that no scorer could use are told before the run, not found in its scores."""
+"""Reports expected answers that no scorer could use before the run, not in its scores."""
 
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan

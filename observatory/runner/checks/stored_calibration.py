@@ -22,7 +22,7 @@ from observatory.telemetry.machine.host_limits import usable_cores
 CALIBRATION_FORMAT = 1
 FILE_NAME = "calibration.json"
 OLD_DAYS = 30.0
-"""After this a kernel or a neighbour is likely to be another: it is still used, and said."""
+"""After this a kernel or a neighbour is likely to be another: the file is still used, with a note."""
 OTHERS_LIMIT = 0.10
 """Share of all cores beyond which other programs may be what was late: on two cores a fifth of one."""
 _MACHINE_ID = Path("/etc/machine-id")
@@ -44,11 +44,11 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What was seen at one level, over its window. cpu_s_* are of all client processes together.
+    """Figures of one level, over its window. cpu_s_* are of all client processes together.
 
     client_busy and server_busy are shares of a core, of the busiest process. lag_p99_s: how late
     requests left (null: too few). server_late: the share of events that it wrote late. others_busy:
-    the share of all cores that other programs took meanwhile. Null: too few heartbeats to tell.
+    the share of all cores that other programs took meanwhile. Null: too few heartbeats for a figure.
     """
 
     requests_per_s: float | None
@@ -128,7 +128,7 @@ def age_days(calibration: Calibration, now: datetime | None = None) -> float:
 
 
 def doubts(calibration: Calibration, host: Host, now: datetime | None = None) -> list[str]:
-    """Why it may not tell of this machine as it is now; empty where nothing speaks against it."""
+    """Return why it may not hold for this machine as it is now; empty where nothing contradicts it."""
     its = calibration.host
     found = [] if is_of(calibration, host) else ["it was made on another machine"]
     for name, then, today in (
