@@ -16,11 +16,11 @@ from observatory.wires.failures.limits_said import limits_said
 from observatory.wires.failures.ratelimit_fields import joined_fields
 
 Decision = Literal["go", "wait", "never"] | int
-"""go; wait until something ends; never, for the budget is spent; or the instant (monotonic) to ask again."""
+"""go; wait until something ends; never, for the budget is spent; or the instant (monotonic) to try again."""
 
 
 class Admission:
-    """Asked before each request, told of each that begins and ends.
+    """Called before each request, and when one begins and ends.
 
     lasting: where the worker's counts outlive it (core.stage_counts).
     """
@@ -70,9 +70,9 @@ class Admission:
             turn.mark = self._pacer.take(turn.cost, now_ns)
 
     def again(self, turn: Turn) -> bool:
-        """Whether a turn in flight, whose try has ended, may be tried once more.
+        """Return whether a request in flight, whose attempt has ended, may be sent once more.
 
-        What was refused unserved costs nothing; of any other try nobody can say what it cost.
+        An attempt refused unserved costs nothing; of any other attempt the cost is not known.
         """
         exchange, tried = turn.exchange, None
         if exchange.response is not None and exchange.response.status is not None:
@@ -113,7 +113,7 @@ class Admission:
         return at_ns
 
     def heard(self, turn: Turn, unix_s: float, now_ns: int) -> None:
-        """A try has ended: what its headers say of limits holds from now on."""
+        """Called when an attempt has ended: the limits in its headers hold from now on."""
         response = turn.exchange.response
         if self._pacer is None or not self._pacer.learns or response is None:
             return

@@ -1,7 +1,7 @@
 """The cap on what a stage may spend: what is in flight counts at its worst, what ended at its cost.
 
 Pure. Each worker holds an equal share, so that the shares' sum never exceeds the cap; what is
-guaranteed and what is not is said in docs/spending.md.
+guaranteed and what is not is in docs/spending.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from observatory.load.handoff import Caps
 
 _NEVER_BILLED = frozenset({401, 402, 403, 404, 405, 413, 415, 429, 529})
 """Turned away before anything was read. Not 400, 408 and 5xx: what was processed may be billed
-whatever the status says, e.g. 400 of a content filter or 408 of a timeout (Microsoft, "Plan to manage
+with any status, e.g. 400 of a content filter or 408 of a timeout (Microsoft, "Plan to manage
 costs for Azure OpenAI", HTTP error response code and billing status)."""
 
 
@@ -22,10 +22,10 @@ class Budget:
     """One worker's share. A worst case is (prompt tokens, output tokens); held is how many are in flight
     or not yet decoded.
 
-    requests counts tries but those that a stale connection lost: of the others, no more than its share
-    are ever sent. assumed_usd is the part of what is
-    settled that nobody stated: worst cases, of answers without usage or with usage that cannot be true.
-    overrun: how many times its worst case the dearest answer was billed, at least 1; whatever is in
+    requests counts attempts except those that a stale connection lost: of the others, no more than its
+    share are ever sent. assumed_usd is the part of what is settled that no response stated: worst cases, of
+    responses without usage or with usage that cannot be true.
+    overrun: how many times its worst case the most expensive answer was billed, at least 1; what is in
     flight counts so many times.
     """
 
@@ -94,10 +94,10 @@ class Budget:
         *,
         unread: bool = False,
     ) -> bool:
-        """Whether a request in flight may be tried once more; the new try is counted if so.
+        """Return whether a request in flight may be sent once more; the new attempt is counted if so.
 
-        What was `tried` is settled at what it cost; None: at its worst case, because nobody can say
-        that the server did not read it. unread: it met a stale connection, and the new try takes its
+        What was `tried` is settled at what it cost; None: at its worst case, because it is not known
+        that the server did not read it. unread: it met a stale connection, and the new attempt takes its
         place among the requests.
         """
         tokens, usd, stated = self._cost(tried, prompt_tokens, output_tokens)

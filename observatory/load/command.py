@@ -14,14 +14,14 @@ CHILD_MODULE = "observatory.load.child"
 EXIT_FINE = 0
 """The stage ended as planned, or its budget was reached."""
 EXIT_BAD_INPUT = 2
-"""A secret, certificate or item cannot be used; the last line of the log says which."""
+"""A secret, certificate or item cannot be used; the last line of the log names it."""
 EXIT_WORKERS_LOST = 70
 """Every worker process died. EX_SOFTWARE."""
 EXIT_CRASHED = 75
-"""A worker had to give up: its journal cannot be written (a full disk, say), or a bug of ours. Its end
-entry or the log says which; what was written is whole. EX_TEMPFAIL."""
+"""A worker had to give up: its journal cannot be written (a full disk, for example), or a bug of ours. Its end
+entry or the log has the reason; what was written is whole. EX_TEMPFAIL."""
 EXIT_INTERRUPTED = 130
-"""Asked to stop; what was in flight is recorded as interrupted."""
+"""Stopped by a signal; what was in flight is recorded as interrupted."""
 
 
 def locust_command(handoff: Handoff, loadtests: Path) -> list[str]:

@@ -82,7 +82,7 @@ class DecodeQueue:
         self._schedule()
 
     def drain(self) -> None:
-        """Decode everything now, whoever waits."""
+        """Decode everything now, even while others wait."""
         while self._queue or self._current is not None:
             self._write([self._finish()])
         self._flush()

@@ -1,4 +1,4 @@
-"""What a worker says of itself once a second: its counts, its CPU time, its lag, its clocks."""
+"""What a worker reports once a second: its counts, its CPU time, its lag, its clocks."""
 
 import os
 import statistics
@@ -51,7 +51,7 @@ class Counts:
 
 
 class Heartbeat:
-    """Calls `beat` about once a second; `tick` makes the entry out of what it measures and is told."""
+    """Calls `beat` about once a second; `tick` makes the entry from what it measures and its arguments."""
 
     def __init__(self, clock: ClockWatch, beat: Callable[[], None]) -> None:
         self._clock = clock
@@ -142,7 +142,7 @@ class Heartbeat:
 
 
 def _resident_bytes() -> int:
-    """Of this process; 0 where the system does not say."""
+    """Return the resident bytes of this process; 0 where the system has no figure."""
     try:
         with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - 10 us, once a second
             return int(file.read().split()[1]) * _PAGE

@@ -36,7 +36,7 @@ class Stage(Protocol):
 
 
 class Gate:
-    """Asks for admission, and sees to being asked again."""
+    """Requests admission, and arranges the next request for it."""
 
     def __init__(self, stage: Stage, pump: Callable[[], None]) -> None:
         self._stage = stage
@@ -57,7 +57,7 @@ class Gate:
 
 
 class ClosedLoop:
-    """Each user asks again when its answer ended; requests are taken in the order of the slice.
+    """Each user sends its next request when its answer ended; requests are taken in the order of the slice.
 
     `last` bounds the slice (priming); without it the order goes on for ever. Users begin evenly over
     the first `ramp_ns`, because users who begin together stay together: answers of equal length
@@ -169,7 +169,7 @@ class ClosedLoop:
 
 
 class OpenLoop:
-    """Requests are due at the plan's instants, whoever is free; users are a pool that sends them."""
+    """Requests are due at the plan's instants, whether a user is free or not; users are a pool that sends them."""
 
     def __init__(self, stage: Stage, offsets_ns: list[int], worker: int, workers: int) -> None:
         self._stage = stage

@@ -21,7 +21,7 @@ LEAD_NS = 100_000_000
 """How far ahead the common start is put: the message reaches every worker well before."""
 LOOK_S = 0.05
 STOP_LIMIT_S = 8.0
-"""How long workers may take to write their last records when they are asked to stop."""
+"""How long workers may take to write their last records after the signal to stop."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +35,7 @@ class Master:
         self._environment = environment
         self._workers = workers
         self._runner = runner
-        # Locust forked them before it told us of anything; they are its only children.
+        # Locust forked them before its first event; they are its only children.
         self._living = {child.pid for child in psutil.Process().children()}
         self._ready: set[int] = set()
         self._codes: dict[int, int] = {}
@@ -81,7 +81,7 @@ class Master:
         os._exit(code or EXIT_WORKERS_LOST)
 
     def _all_over(self) -> bool:
-        """Whether every worker that lives has said that it is over."""
+        """Return whether every worker that lives has reported its end."""
         for pid in list(self._living):
             if pid not in self._codes and (ended := _ended(pid)) is not None:
                 self._exit_codes.append(ended)
@@ -113,7 +113,7 @@ class Master:
         self._runner.quit()
 
     def _on_quitting(self, **_: Any) -> None:
-        """Locust goes down: as planned, or because it was told to (SIGTERM)."""
+        """Called when Locust goes down: as planned, or on SIGTERM."""
         if not self._all_over():
             self._stop()
 

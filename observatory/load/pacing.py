@@ -71,7 +71,7 @@ class Timer:
         try:
             os.read(self._descriptor or 0, 8)
         except BlockingIOError:
-            return  # armed anew since
+            return  # armed again since
         self._callback()
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class Timer:
 class AlarmClock:
     """Calls functions at monotonic instants, in the hub: they must not block.
 
-    failed is told of what one of them raises; the others are called all the same.
+    failed gets what one of them raises; the others are called all the same.
     """
 
     def __init__(self, failed: Callable[[Exception], None]) -> None:

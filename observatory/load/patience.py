@@ -1,6 +1,6 @@
-"""What is done about a refused try: nothing, another one after a wait, or no more of it. Pure.
+"""What follows a refused attempt: nothing, another one after a wait, or no more of it. Pure.
 
-Connection resets, stalls and every other failure are outcomes and are never asked again.
+Connection resets, stalls and every other failure are outcomes and are never retried.
 """
 
 import random
@@ -46,10 +46,10 @@ class Patience:
         return self._throttle.policy != "record"
 
     def after(self, turn: Turn, unix_s: float) -> float | GaveUp | None:
-        """What comes after the try that has just ended, at `unix_s`.
+        """Return what follows the attempt that has just ended, at `unix_s`.
 
         Seconds to wait before the next one; why there is none, though it was refused; None where the
-        policy has nothing to say. A wait that would not end within max_wait is not begun.
+        policy does not apply. A wait that would not end within max_wait is not begun.
         """
         exchange = turn.exchange
         if not self.asks_again or not self._is_refused(exchange):
@@ -62,7 +62,7 @@ class Patience:
         return wait_s
 
     def _wait_s(self, turn: Turn, unix_s: float) -> float:
-        """As the service says, to the millisecond; else doubling, with the request's own jitter."""
+        """Return the wait that the service stated, to the millisecond; else doubling, with the request's own jitter."""
         response = turn.exchange.response
         told = asked_wait_s(response, unix_s, refused=True) if response is not None else None
         if told is not None:
@@ -72,7 +72,7 @@ class Patience:
         return float(FIRST_WAIT_S * 2**number * (1 + drawn))
 
     def as_recorded(self, attempt: Attempt) -> Attempt:
-        """A try as it stands in its row: a 503 without Retry-After is an error, but throttled under a
+        """Return an attempt as its row has it: a 503 without Retry-After is an error, but throttled under a
         policy that waits on it like on the others."""
         if self.asks_again and attempt.http_status == 503 and attempt.outcome == "error":
             return replace(attempt, outcome="throttled")

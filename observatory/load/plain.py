@@ -1,7 +1,7 @@
 """A load test under plain `locust -f`, with its web page: the plan is made when the test starts.
 
 Planning needs what Locust's process must not load, so it happens in a child process. Concurrency is
-what the page asks for, the loop runs until it is stopped, and rows are journalled as always.
+set on the page, the loop runs until it is stopped, and rows are journalled as always.
 """
 
 import logging
@@ -73,7 +73,7 @@ class PlainRun:
             self.stage.stop("interrupted", "stopped in Locust")
 
     def _plan(self) -> Handoff:
-        """The hand-off, made by a child process; ValueError says why there is none."""
+        """Make the hand-off in a child process; raise ValueError with the reason where there is none."""
         options = self._environment.parsed_options
         if not self._local:
             raise ValueError("plain Locust runs in one process; `observatory run` uses several")

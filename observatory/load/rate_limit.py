@@ -108,7 +108,7 @@ Mark = dict[str, float]
 class Pacer:
     """Holds requests back so that no allowance is exceeded; without any, they go as they come.
 
-    Allowances are those given; else what the service's headers say, from the first that say it on.
+    Allowances are those given; else those of the service's headers, from the first that states one on.
     """
 
     def __init__(self, throttle: Throttle, workers: int, now_ns: int) -> None:
@@ -138,14 +138,14 @@ class Pacer:
         return dict(self._taken)
 
     def correct(self, cost: Cost, used: Cost) -> None:
-        """An answer told what it really used, at a service that counts that in the end."""
+        """Correct for what a response really used, at a service that counts that in the end."""
         for kind, bucket in self._buckets.items():
             bucket.give_back(cost.of(kind) - used.of(kind))
 
     def learn(self, said: LimitsSaid, mark: Mark, now_ns: int) -> None:
-        """Take over what a response's headers say; mark is of the request that it answers.
+        """Take over the limits of a response's headers; mark is of the request that it belongs to.
 
-        What went out after that request may not be in the remainder that it tells, and is taken off.
+        What was sent after that request may not be in the remainder that they state, and is taken off.
         """
         if not self.learns:
             return

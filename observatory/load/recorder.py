@@ -15,7 +15,7 @@ from observatory.load.handoff import Handoff
 
 
 class JournalFailed(Exception):
-    """The journal cannot be written; the text says why."""
+    """The journal cannot be written; the text has the reason."""
 
 
 class _File:

@@ -15,7 +15,7 @@ from observatory.wires.exchange import Answer
 from observatory.wires.failures.prompt_echo import without_prompt
 
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
-"""Why a service says "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
+"""Why a service answers "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
 RFC 9110, 15.6.4; Anthropic's 529)."""
 _QUOTING = frozenset({"bad_json", "not_sse", "empty_answer", "early_close"})
 """Kinds of errors whose text ends with the beginning of the answer."""

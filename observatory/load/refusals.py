@@ -103,9 +103,9 @@ class Refusals:
             own[ENDED] += 1
 
     def held_until(self, open_turns: Iterable[Turn], now_ns: int) -> int | None:
-        """When to look again whether the next request may go out; None where it may go out now.
+        """Return when to look again whether the next request may go out; None where it may go out now.
 
-        The instants lie on a grid, so that those who ask in between are given the same one.
+        The instants lie on a grid, so that several callers in between get the same one.
         """
         if not self.watching:
             return None

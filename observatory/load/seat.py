@@ -16,7 +16,7 @@ class Seat:
     """One Locust user's place. free_monotonic: since when it has nothing to do.
 
     leaving: no more requests for it. A user whose connection fails pauses 0.1 s, doubling to 1 s,
-    before it is free again, because a dead target would otherwise be asked thousands of times a
+    before it is free again, because a dead target would otherwise get thousands of requests a
     second.
     """
 

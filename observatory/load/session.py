@@ -1,7 +1,7 @@
 """One hand-off carried by Locust: its events started, its messages sent, its exit code set.
 
 A single process runs the whole stage. With --processes the master runs nothing (master.py), and
-each worker owns the slice that its index names and never another's, whatever Locust does with the
+each worker owns the slice that its index names and never another's, also where Locust moves the
 users of one that died.
 """
 
@@ -65,7 +65,7 @@ def start(environment: Any, runner: Any, path: Path) -> None:
     try:
         handoff = read_handoff(path)
         if isinstance(runner, MasterRunner):
-            # What would fail in every worker is said once, here.
+            # What would fail in every worker is reported once, here.
             make_endpoint(
                 handoff.connection, handoff.anchor, request=handoff.request, stream=handoff.stream
             )

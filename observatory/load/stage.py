@@ -48,7 +48,7 @@ class StageRun:
     """Set up at once; `begin` starts it, `over` is called (once) when its last record is written.
 
     BadInput where a secret or certificate is missing, JournalFailed where the slice has already run
-    or cannot be written. recorded is told of every record written (plain Locust's statistics).
+    or cannot be written. recorded gets every record written (plain Locust's statistics).
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class StageRun:
         self._maybe_over()
 
     def _drain_ends(self) -> None:
-        """What is still open times out; what never went out says why."""
+        """End what is open as timed out, and what never went out with its reason."""
         if not self._finished:
             self._loop.stop()
             self._give_up("timeout", "drain_limit")
@@ -156,7 +156,7 @@ class StageRun:
         self._maybe_over()
 
     def stop(self, ending: Literal["interrupted", "crashed"], detail: str) -> None:
-        """End now: what is in flight is recorded as it stands. Returns when all is written."""
+        """End now: what is in flight is recorded as it is. Returns when all is written."""
         if self._finished:
             return
         self.ending, self._detail = ending, detail
@@ -176,7 +176,7 @@ class StageRun:
         self._finish()
 
     def _bug(self, error: Exception) -> None:
-        """Something of ours raised where nobody waits for it: better no stage than a wrong one."""
+        """Stop the stage on an error of ours that no caller awaits: better no stage than a wrong one."""
         _log.error("the stage ends for a bug", exc_info=error)
         self.stop("crashed", f"a bug in the load generator: {type(error).__name__}: {error}")
 
@@ -195,7 +195,7 @@ class StageRun:
             if not seat.leaving:
                 self._loop.seat_free(seat)
         except Exception as error:
-            self._bug(error)  # Locust would only log it and ask again
+            self._bug(error)  # Locust would only log it and go on
         return seat.wait()
 
     def ask(self, seat: Seat, turn: Turn) -> None:
@@ -222,7 +222,7 @@ class StageRun:
             self._cut_off(seat.turn, Fault("connect", "cancelled", "the user left", "interrupted"))
         seat.transport.close()
 
-    # What the loop asks for.
+    # What the loop calls.
 
     def may_issue(self, turn: Turn, now_ns: int) -> Decision:
         """Admission, at this moment; nothing goes out while all answers are refused alike."""

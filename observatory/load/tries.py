@@ -24,11 +24,11 @@ class Tries:
         self._alarms = alarms
 
     def make(self, seat: Seat, turn: Turn) -> None:
-        """Ask until there is an answer, a failure, or a refusal that the policy does not wait on.
+        """Send until there is an answer, a failure, or a refusal that the policy does not wait on.
 
-        A kept connection that the server had closed is tried again at once, on a new connection,
-        whatever the policy: that is no failure of the service. Where a cap on tokens or dollars has no room
-        for it, the request ends as cut off by the budget. Every try stands in turn.earlier or turn.exchange.
+        A request on a kept connection that the server had closed is sent again at once, on a new connection,
+        under any policy: that is no failure of the service. Where a cap on tokens or dollars has no room
+        for it, the request ends as cut off by the budget. Every attempt is in turn.earlier or turn.exchange.
         """
         while not turn.closed:
             seat.transport.ask(turn.body, turn.exchange)
@@ -47,10 +47,10 @@ class Tries:
             turn.try_again()
 
     def _wait(self, seat: Seat, turn: Turn, unix_s: float) -> bool:
-        """Wait as the policy and the rate limits say; whether there is another try after it.
+        """Wait as the policy and the rate limits require; return whether another attempt follows.
 
-        Its place under the rate limits is taken when the told wait is over: taken before, for an instant
-        far ahead, it would hold up whoever goes out until then.
+        Its place under the rate limits is taken when the stated wait is over: taken before, for an instant
+        far ahead, it would hold up the requests that go out until then.
         """
         what = self._patience.after(turn, unix_s)
         if what is None:

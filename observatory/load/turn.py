@@ -1,4 +1,4 @@
-"""One request on its way through a worker: what is asked, since when, and what became of it."""
+"""One request on its way through a worker: its item, its start, and its outcome."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from observatory.wires.exchange import Exchange
 from observatory.wires.requests_body import model_of, render
 
 _RENDERED_BYTES = 64 << 20
-"""Rendered bodies kept for the next time that their item is asked."""
+"""Rendered bodies kept for the next time that their item is sent."""
 
 
 class Turn(msgspec.Struct, eq=False):
@@ -102,7 +102,7 @@ class Turns:
         self._order = Order(handoff.seed, handoff.stage.index, len(handoff.items))
 
     def make(self, index: int) -> Turn:
-        """Request `index` of the stage. Priming asks the items in their order, each once."""
+        """Return request `index` of the stage. Priming sends the items in their order, each once."""
         handoff = self.handoff
         stage = handoff.stage
         place = index if stage.priming else self._order.item(index)

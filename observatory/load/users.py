@@ -1,4 +1,4 @@
-"""The Locust side of a load test: simulated users that ask what the plan says, when it says so.
+"""The Locust side of a load test: simulated users that send the plan's requests at the plan's instants.
 
 Under the observatory the plan comes by hand-off (OBSERVATORY_HANDOFF). Under plain `locust -f` it is
 made when the test is started (plain.py). Either way Locust spawns, counts and stops the users.
@@ -22,7 +22,7 @@ from observatory.load.turn import Turn
 class PlannedUser(User):
     """A simulated user with a connection of its own.
 
-    A task loops over `turns`, each a request that is due, and asks it.
+    A task loops over `turns`, each a request that is due, and sends it.
     """
 
     abstract = True

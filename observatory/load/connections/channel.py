@@ -30,7 +30,7 @@ _EOF = Fault("stream", "early_close", "the server closed the connection")
 
 
 class Channel:
-    """A connection that carries one exchange at a time; `usable` says whether it may carry another.
+    """A connection that carries one exchange at a time; `usable` is whether it may carry another.
 
     done is called, in the hub, when the exchange in progress is over: `exchange.ended` is set then,
     and `exchange.fault` where it broke.
@@ -93,7 +93,7 @@ class Channel:
         return received + len(self._kept or b"")
 
     def ready(self) -> bool:
-        """Whether the idle connection still stands: the server may have closed it unseen."""
+        """Return whether the idle connection is still open: the server may have closed it unseen."""
         if self.usable and not self._incoming.quiet():
             # TLS session tickets come unasked; anything else is surplus, or the end.
             self.usable = self._opened.tls is not None and not self._ended()
@@ -145,7 +145,7 @@ class Channel:
             self._tails.came(self)
 
     def arrived(self, read: bytes) -> None:
-        """The reader's word; it must not raise, whatever a server sends."""
+        """Take bytes from the reader; must not raise, for any bytes that a server sends."""
         try:
             self._take(memoryview(read)[HEAD_SIZE:], stamp_of(read))
         except ssl.SSLError as error:
@@ -181,7 +181,7 @@ class Channel:
         if self._opened.tls is not None:
             data, closed = self._decrypt(data)
         if response is None:
-            # Nobody asked: only TLS housekeeping is innocent.
+            # Bytes without a request: only TLS housekeeping is innocent.
             if data or closed or self._opened.tls is None:
                 self.usable = False
                 self._incoming.close()
@@ -218,7 +218,7 @@ class Channel:
         return response.fault is not None or self._response is None
 
     def _streamed(self, response: ResponseReader, at: int) -> bool:
-        """Whether the stream is over, which HTTP has not said. What comes after it is no part of it."""
+        """Return whether the stream is over, which HTTP has not signalled. What follows is no part of it."""
         pieces, exchange = response.pieces, self._exchange
         if self._ended_at is not None:
             response.drop_last(sum(map(len, pieces[self._scanned :])))
@@ -281,7 +281,7 @@ class Channel:
                 self._segments.exact = True
 
     def _decrypt(self, data: bytes | memoryview) -> tuple[bytes, bool]:
-        """The plaintext of what arrived, and whether the peer said goodbye."""
+        """Return the plaintext of what arrived, and whether the peer sent close_notify."""
         tls, plain = self._opened.tls, []
         assert tls is not None
         self._opened.incoming.write(data)

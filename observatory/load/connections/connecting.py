@@ -51,7 +51,7 @@ class Opened:
 
 
 def open_connection(endpoint: Endpoint, exchange: Exchange) -> Opened:
-    """Connect within connect_timeout_s, instants written into `exchange`; Broken says where it failed.
+    """Connect within connect_timeout_s, instants written into `exchange`; raise Broken with the phase that failed.
 
     Through a proxy, `resolved` is its name's, and `connected` comes after its tunnel and TLS.
     """
@@ -81,7 +81,7 @@ def open_connection(endpoint: Endpoint, exchange: Exchange) -> Opened:
 
 @contextmanager
 def _through(proxy: Proxy | None) -> Iterator[None]:
-    """What breaks in the block is the way to the proxy's: its fault says so."""
+    """Mark faults raised in the block as faults on the way to the proxy."""
     try:
         yield
     except Broken as broken:

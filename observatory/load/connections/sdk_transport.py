@@ -26,14 +26,14 @@ _PAUSE_S = 0.001
 
 
 class _Abandoned(BaseException):
-    """Nobody waits for the request any more. No Exception, so that the client lets it through."""
+    """The request is no longer awaited. No Exception, so that the client lets it through."""
 
 
 class SdkWay:
-    """A worker's one client, made when the worker begins, after any fork. BadInput as SdkClient says."""
+    """A worker's one client, made when the worker begins, after any fork. BadInput as in SdkClient."""
 
     def __init__(self, endpoint: Endpoint, request: Literal["chat", "completions"]) -> None:
-        # Here, because nobody else shall pay for importing the package.
+        # Imported here, because no other transport shall pay for the package.
         from observatory.endpoints.sdk_client import SdkClient
         from observatory.endpoints.sdk_faults import sdk_fault
 
@@ -61,9 +61,9 @@ class SdkTransport:
         self.exchange: Exchange | None = None
 
     def ask(self, body: list[bytes], exchange: Exchange) -> None:
-        """Send one request and wait for the whole answer; how it went stands in `exchange`.
+        """Send one request and wait for the whole answer; its course is recorded in `exchange`.
 
-        Whatever ends the wait (being killed included, which is raised on), `exchange.ended` is set.
+        However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
         """
         limit_s = self._endpoint.connection.connect_timeout_s
         late = gevent.Timeout(limit_s)
@@ -125,7 +125,7 @@ class SdkTransport:
             self._greenlet.throw(_Abandoned())
 
     def _grown(self, size: int) -> None:
-        """Others run too, the time limits among them: a server that always sends lets nobody else."""
+        """Yield to other greenlets, the time limits among them: a server that always sends lets no other run."""
         self._way.room.grows(self, size)
         gevent.sleep(_PAUSE_S)
 

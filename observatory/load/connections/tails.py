@@ -1,7 +1,7 @@
 """Waits a moment for HTTP's end after a stream's end, so that the connection can carry the next request.
 
 Most servers write the last chunk right after the stream's last event, and then their connection is worth
-keeping. Others never write it: nobody is to wait for them.
+keeping. Others never write it: no user waits for them.
 """
 
 from typing import Any, Protocol
@@ -66,7 +66,7 @@ class Tails:
         return True
 
     def came(self, waiter: Waiter) -> None:
-        """HTTP's end is there, or nobody waits for it any more."""
+        """Called when HTTP's end has arrived, or is no longer awaited."""
         if self._young.pop(waiter, None) is not None or self._old.pop(waiter, None) is not None:
             self._came += 1
 

@@ -1,7 +1,7 @@
 """One simulated user's way to the endpoint: a connection of its own, kept while it is sound.
 
-An exchange is never tried twice here: a connection found closed before anything was sent is opened
-anew, anything later is a fault of this try (stage.py says when there is another).
+An exchange is never sent twice here: a connection found closed before anything was sent is opened
+again, anything later is a fault of this attempt (stage.py decides when there is another).
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from observatory.wires.failures.socket_faults import socket_fault
 
 
 class _Abandoned(Exception):
-    """Nobody waits any more for the connecting or sending that is under way."""
+    """The connecting or sending under way is no longer awaited."""
 
 
 class Transport:
@@ -43,9 +43,9 @@ class Transport:
         self.exchange: Exchange | None = None
 
     def ask(self, body: list[bytes], exchange: Exchange) -> None:
-        """Send one request and wait for the whole answer; how it went stands in `exchange`.
+        """Send one request and wait for the whole answer; its course is recorded in `exchange`.
 
-        Whatever ends the wait (being killed included, which is raised on), `exchange.ended` is set.
+        However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
         """
         self.exchange = exchange
         self._greenlet = gevent.getcurrent()
@@ -109,7 +109,7 @@ class Transport:
             self._hub.loop.run_callback(self._wake, self.exchange)
 
     def _wake(self, exchange: Exchange) -> None:
-        """Later: the sleeper, or one whose sending nobody waits for any more."""
+        """Wake later: the sleeper, or one whose sending is no longer awaited."""
         if self.exchange is exchange:
             if self._waiting:
                 self._greenlet.switch()

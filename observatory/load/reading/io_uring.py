@@ -42,7 +42,7 @@ _MESSAGE = struct.Struct("=QIIQQQQI4x")
 _ENTRIES = 64
 
 _held_for_good: list[object] = []
-"""Memory that a kernel may still be writing into, whatever became of its ring."""
+"""Memory that a kernel may still be writing into, after its ring is gone."""
 
 
 class IoUring:
@@ -93,11 +93,11 @@ class IoUring:
         _BUFFER_ENTRY.pack_into(self._ring, at, address, self.size, buffer)
 
     def publish(self) -> None:
-        """Tell the kernel of the buffers that are given."""
+        """Publish the given buffers to the kernel."""
         _TAIL.pack_into(self._ring, _RING_TAIL_AT, self.given & 0xFFFF)
 
     def read(self, number: int, fileno: int) -> None:
-        """Ask for all reads of that connection, each a result with this number; OSError if refused."""
+        """Submit all reads of that connection, each a result with this number; OSError if refused."""
         self._submit(_RECVMSG, _BUFFER_SELECT, _MULTISHOT, fileno, self._message_at, 1, number)
 
     def cancel(self, number: int) -> None:

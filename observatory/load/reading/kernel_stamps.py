@@ -24,7 +24,7 @@ PRIMING_S = 0.05
 
 
 def enable(raw: socket.socket) -> bool:
-    """Ask for stamps on this socket; False where the platform has none."""
+    """Enable stamps on this socket; False where the platform has none."""
     if not LINUX:
         return False
     try:
@@ -42,11 +42,11 @@ def prime() -> socket.socket:
 
 
 class SegmentCount:
-    """Tells of one connection's reads which held several segments that had waited to be read.
+    """Finds one connection's reads which held several segments that had waited to be read.
 
-    TCP's counters are asked at an answer's end (`beyond`): they must account for its reads. Where the
-    server's way of writing never lets them (a chunk in parts, say), `exact` is set and they are asked
-    about every read (`waited`). A burst that was sent at once and needed several full segments is
+    TCP's counters are read at a response's end (`beyond`): they must account for its reads. Where the
+    server's way of writing never lets them (a chunk in parts, for example), `exact` is set and they are read
+    for every read (`waited`). A burst that was sent at once and needed several full segments is
     not a wait.
     """
 
@@ -87,7 +87,7 @@ class SegmentCount:
     def beyond(
         self, reads: int, received: int, large: list[int], later: Callable[[], tuple[int, int]]
     ) -> int:
-        """How many more segments came since it was last asked than the reads since then need.
+        """Return how many more segments came since the last call than the reads since then need.
 
         large are the sizes of those reads that may have needed several; the rest as in `waited`.
         """
@@ -107,11 +107,11 @@ class SegmentCount:
         if arrived <= received:
             return 0
         made, more = later()
-        # What nobody has read yet is at least one.
+        # What has not been read yet is at least one.
         return made + (arrived > received + more)
 
     def _ask(self) -> tuple[int, int, int] | None:
-        """The largest segment, bytes and segments received; None where the system does not tell."""
+        """Return the largest segment, bytes and segments received; None where the system has no counters."""
         if not LINUX:
             return None
         try:

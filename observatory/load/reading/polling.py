@@ -1,4 +1,4 @@
-"""Reads a connection when the loop says that it can be read: by recvmsg, with the kernel's stamp."""
+"""Reads a connection when the loop reports that it can be read: by recvmsg, with the kernel's stamp."""
 
 from typing import Any
 

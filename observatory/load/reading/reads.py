@@ -6,7 +6,7 @@ from observatory.load.reading.kept_reads import Kept
 
 
 class Taker(Protocol):
-    """Told of a connection's reads in the loop's own callbacks, one after another; must not raise."""
+    """Gets a connection's reads in the loop's own callbacks, one after another; must not raise."""
 
     def arrived(self, read: bytes) -> None:
         """One read with its head (load.reading.kept_reads); without bytes at the peer's end."""

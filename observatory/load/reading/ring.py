@@ -1,11 +1,11 @@
 """Linux's io_uring: the kernel reads every connection by itself, as segments arrive, each with its stamp.
 
-Whoever reads late finds segments merged in the kernel under the last one's stamp. Here the kernel
+A late reader finds segments merged in the kernel under the last one's stamp. Here the kernel
 does the reading (multishot recvmsg, into buffers given to it beforehand) whenever this thread enters or
-leaves it, a clock tick included, whatever Python is busy with. Python takes the reads later, and
+leaves it, a clock tick included, also while Python is busy. Python takes the reads later, and
 loses nothing by that.
 
-Where a system has no such call or forbids it (containers often do), OSError says so, and polling.py reads
+Where a system has no such call or forbids it (containers often do), OSError is raised, and polling.py reads
 instead.
 """
 
@@ -164,7 +164,7 @@ class Ring:
             self._read_again(number)
 
     def _unusual(self, taker: Taker, number: int, size: int, flags: int, read: bytes) -> bool:
-        """A read that is not whole, or the last; answers whether reading must be asked for again."""
+        """Handle a read that is not whole, or the last; return whether reading must be submitted again."""
         if size == -errno.ENOBUFS:
             return True
         if size > HEAD_SIZE:
@@ -218,7 +218,7 @@ class RingReads:
         self._key = self._number.to_bytes(8, sys.byteorder)
 
     def quiet(self) -> bool:
-        """Whether the kernel has read nothing that the channel has not been told of."""
+        """Return whether the kernel has read nothing that the channel has not received."""
         return self._ring.quiet(self._number, self._key)
 
     def keep(self, kept: Kept | None) -> None:
@@ -226,7 +226,7 @@ class RingReads:
         self._ring.keep(self._number, kept)
 
     def waiting(self) -> tuple[int, int]:
-        """What the kernel has read and the channel has not been told of."""
+        """Return what the kernel has read and the channel has not received."""
         return self._ring.waiting(self._number)
 
     def close(self) -> None:
@@ -257,7 +257,7 @@ def _open_with_less(connections: int) -> Ring | None:
 
 
 def _reads(ring: Ring) -> bool:
-    """Whether it reads again and again when asked once, which Linux does since 6.0."""
+    """Return whether it reads again and again after one submission, which Linux does since 6.0."""
     told = _Told()
     ours, theirs = socket.socketpair()
     with ours, theirs:
