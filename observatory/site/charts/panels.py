@@ -34,7 +34,7 @@ class Panel:
     period: str | None = None
 
 
-_SERVER_SAYS = "As the engine's own /metrics reports."
+_FROM_SERVER = "As the engine's own /metrics reports."
 _NVML, _DCGM, _ENGINE = "nvml", "dcgm", "engine"
 
 PANELS = (
@@ -46,14 +46,14 @@ PANELS = (
             Source(_ENGINE, "engine_requests_running", "running"),
             Source(_ENGINE, "engine_requests_waiting", "waiting"),
         ),
-        _SERVER_SAYS,
+        _FROM_SERVER,
     ),
     Panel(
         "engine-kv-cache",
         "KV cache in use",
         "1",
         (Source(_ENGINE, "engine_kv_cache_fraction"),),
-        _SERVER_SAYS,
+        _FROM_SERVER,
     ),
     Panel(
         "engine-preemptions",
@@ -84,7 +84,7 @@ PANELS = (
             Source(_ENGINE, "engine_output_tokens_total", "generated", "per_second"),
             Source(_ENGINE, "engine_prompt_tokens_total", "taken in", "per_second"),
         ),
-        _SERVER_SAYS,
+        _FROM_SERVER,
     ),
     Panel(
         "gpu-util",

@@ -127,29 +127,29 @@ def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
     )
 
 
-SAID = ("model_reported", "system_fingerprint", "service_tier")
+STATED = ("model_reported", "system_fingerprint", "service_tier")
 """Columns of attempts in which a service names what answered."""
 
 
-def said_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
-    """What the answers of a run named in one column of SAID: said, n; the most frequent first."""
-    assert column in SAID
+def stated_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
+    """What the answers of a run named in one column of STATED: stated, n; the most frequent first."""
+    assert column in STATED
     return reader.rows(
         f"""
-        SELECT {column} AS said, count(*) AS n FROM attempts
-        WHERE run_id = $run_id AND {column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, said
+        SELECT {column} AS stated, count(*) AS n FROM attempts
+        WHERE run_id = $run_id AND {column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, stated
         """,
         run_id=run_id,
     )
 
 
-def told_waits_and_work(reader: Reader, run_id: str) -> Row:
+def stated_waits_and_work(reader: Reader, run_id: str) -> Row:
     """refusals, those that named a wait and its median; answers that named their processing time, and
     its median."""
     [row] = reader.rows(
         """
         SELECT count(*) FILTER (WHERE outcome = 'throttled') AS refusals,
-               count(retry_after_s) FILTER (WHERE outcome = 'throttled') AS told,
+               count(retry_after_s) FILTER (WHERE outcome = 'throttled') AS waits,
                median(retry_after_s) FILTER (WHERE outcome = 'throttled') AS wait_s,
                count(processing_ms) AS worked, median(processing_ms) / 1e3 AS work_s
         FROM attempts WHERE run_id = $run_id

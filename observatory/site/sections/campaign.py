@@ -16,7 +16,12 @@ from observatory.site.charts.tradeoff import Trade, tradeoff_chart
 from observatory.site.loads import Load
 from observatory.site.members import Member, asked, differing, matrix_path, member_of, order_of
 from observatory.site.queries.reader import Reader
-from observatory.site.sections.hardware import SERVER, busy_drawings, phase_drawings, server_speaks
+from observatory.site.sections.hardware import (
+    SERVER,
+    busy_drawings,
+    has_server_figures,
+    phase_drawings,
+)
 from observatory.site.sections.latency_breakdown import (
     COUNTS,
     breakdown_drawings,
@@ -260,7 +265,7 @@ def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
         *_of_limits(reader, members),
         summary("Reliability, quality, money and energy", WORTH, members),
     ]
-    if server_speaks(members):
+    if has_server_figures(members):
         found.append(summary("As the server reports, next to what the client saw", SERVER, members))
     return found
 
@@ -340,10 +345,8 @@ def _cell(member: Member, figure: Figure) -> Cell:
 
 
 def _anyone_has(members: list[Member], metric: str, statistic: str) -> bool:
-    return any(
-        _says_something(figure) for m in members for _, figure in m.series(metric, statistic)
-    )
+    return any(_is_shown(figure) for m in members for _, figure in m.series(metric, statistic))
 
 
-def _says_something(figure: Figure) -> bool:
+def _is_shown(figure: Figure) -> bool:
     return figure.drawable or figure.reached_by_failures or figure.below_floor

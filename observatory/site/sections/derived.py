@@ -29,12 +29,12 @@ def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Mem
     columns = [
         (head, metric)
         for head, metric in wanted
-        if any(_says(figure) for m in members for _, figure in m.series(metric, "value"))
+        if any(_is_shown(figure) for m in members for _, figure in m.series(metric, "value"))
     ]
     told = [
         member
         for member in members
-        if any(_says(f) for _, metric in columns for _, f in member.series(metric, "value"))
+        if any(_is_shown(f) for _, metric in columns for _, f in member.series(metric, "value"))
     ]
     rows = [
         (member, load, [_cell(member, figures.get(metric)) for _, metric in columns])
@@ -51,7 +51,7 @@ def _absence(member: Member, metric: str) -> str:
     return f"{member.style.label}: {'; '.join(reasons) or 'no stage was run'}."
 
 
-def _says(figure: Figure) -> bool:
+def _is_shown(figure: Figure) -> bool:
     return figure.drawable or figure.withheld
 
 

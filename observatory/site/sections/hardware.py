@@ -80,7 +80,7 @@ def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
     return [phases_chart(f"{anchor}-phases", told)] if told else []
 
 
-def server_speaks(members: Sequence[Member]) -> bool:
+def has_server_figures(members: Sequence[Member]) -> bool:
     """Whether any engine reported figures of its own."""
     return any(_has(member, metric) for member in members for metric in _OF_SERVER)
 

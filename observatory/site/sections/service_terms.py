@@ -18,8 +18,8 @@ from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import (
     bill,
     latest_limit_headers,
-    said_by_service,
-    told_waits_and_work,
+    stated_by_service,
+    stated_waits_and_work,
 )
 from observatory.wires.failures.limits_said import LimitsSaid
 
@@ -48,8 +48,8 @@ _QUOTED = (
 def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
     """Return what was requested of the service and what it stated, as (term, words); empty without either."""
     run_id = run["run_id"]
-    tiers = said_by_service(reader, run_id, "service_tier")
-    work = told_waits_and_work(reader, run_id)
+    tiers = stated_by_service(reader, run_id, "service_tier")
+    work = stated_waits_and_work(reader, run_id)
     limits = advertised(
         latest_limit_headers(reader, run_id),
         realtime_ns=run["anchor_unix_ns"],
@@ -57,8 +57,8 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
     )
     said = [
         ("Service tier reported", _named(tiers)),
-        ("Model reported", _named(said_by_service(reader, run_id, "model_reported"))),
-        ("System fingerprint", _named(said_by_service(reader, run_id, "system_fingerprint"))),
+        ("Model reported", _named(stated_by_service(reader, run_id, "model_reported"))),
+        ("System fingerprint", _named(stated_by_service(reader, run_id, "system_fingerprint"))),
         ("Limits in its headers", limit_words(limits)),
         ("Waits stated by refusals", _waits(work)),
         ("Its own processing time", _work(work)),
@@ -86,8 +86,8 @@ def limit_words(limits: LimitsSaid) -> str:
 def _named(rows: Sequence[Row]) -> str:
     """Names with their counts; a single one needs none."""
     if len(rows) == 1:
-        return f"{rows[0]['said']} (in all {count_of(rows[0]['n'], 'answer that names', 'answers that name')} one)"
-    shown = [f"{row['said']} ({row['n']:,})" for row in rows[:MOST_NAMED]]
+        return f"{rows[0]['stated']} (in all {count_of(rows[0]['n'], 'answer that names', 'answers that name')} one)"
+    shown = [f"{row['stated']} ({row['n']:,})" for row in rows[:MOST_NAMED]]
     more = [f"and {len(rows) - MOST_NAMED:,} more"] if len(rows) > MOST_NAMED else []
     return ", ".join([*shown, *more])
 
@@ -95,10 +95,10 @@ def _named(rows: Sequence[Row]) -> str:
 def _waits(row: Row) -> str:
     if not row["refusals"]:
         return ""
-    if not row["told"]:
+    if not row["waits"]:
         return f"none of {row['refusals']:,} stated one"
     return (
-        f"{row['told']:,} of {row['refusals']:,} stated one, median {human_seconds(row['wait_s'])}"
+        f"{row['waits']:,} of {row['refusals']:,} stated one, median {human_seconds(row['wait_s'])}"
     )
 
 
