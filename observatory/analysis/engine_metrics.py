@@ -1,4 +1,4 @@
-"""What the target's own engine says of a stage: load, KV cache, prefix cache, times, tokens a second.
+"""The figures of the target's own engine for a stage: load, KV cache, prefix cache, times, tokens a second.
 
 Its gauges are averaged over the readings in the window, and its counters are differences between the
 first and the last of them. Nothing of the client's enters, so that both views can be compared.
@@ -26,7 +26,7 @@ SERVER_TIMES = {
 
 
 def engine_metrics(data: StageData) -> Iterator[BasedRow]:
-    """`value` of each, and the p95 of the KV cache; null with a reason where it does not say."""
+    """Yield `value` of each, and the p95 of the KV cache; null with a reason where the engine has none."""
     kv_cache = engine_readings(data, "engine_kv_cache_fraction")
     yield "kv_cache_fraction", "value", _mean(data, kv_cache), data.basis
     if kv_cache.height:
@@ -113,7 +113,7 @@ def _why_missing(data: StageData) -> str:
 
 
 def _counter(data: StageData, metric: str) -> NDArray[np.float64] | Estimate:
-    """Its readings in the window, or why they say nothing of it."""
+    """Return its readings in the window, or why they give no figure for it."""
     values = engine_readings(data, metric).get_column("value").to_numpy()
     if not len(values):
         return absent(_why_missing(data))

@@ -63,7 +63,7 @@ COUNTED_AT = {
 
 
 def counted_by_engine(data: StageData, metric: str, idle: Idle) -> float | None:
-    """What a counter of the engine grew by; None where it was not read on both sides or began anew."""
+    """Return what a counter of the engine grew by; None where it was not read on both sides or was reset."""
     until: int = getattr(idle, COUNTED_AT.get(metric, "first_sent"))
     readings = of_engine(data, metric)
     before = readings.filter(pl.col("at_ns").is_between(idle.before_from, until))

@@ -72,7 +72,7 @@ def _request_rows(usable: InTime, metric: Metric, bound_s: float | None) -> Iter
     rows, _ = usable
     everything, of_ok = population(usable, metric)
     if rows.height and not len(of_ok.values) and (rows.get_column("outcome") == "ok").any():
-        everything = of_ok  # successes exist and none shows this metric: failures say nothing of it
+        everything = of_ok  # no success shows this metric: failures show nothing of it
     if len(everything.values) == len(of_ok.values):
         everything = of_ok  # the same values: computed once
     for suffix, series in (("", everything), ("_ok", of_ok)):

@@ -83,10 +83,10 @@ def scheduled(data: StageData, window: Window, parts: int = BATCHES) -> NDArray[
 
 
 def goodput_fraction(data: StageData) -> Estimate:
-    """The share of offered requests that succeeded within every bound.
+    """Return the share of offered requests that succeeded within every bound.
 
     ttft and e2e are held as a user waits, from `scheduled`. A success whose bound cannot be decided
-    (a stepped clock, an unknown token split, an answer that did not come as a stream) is left out and the reason says so.
+    (a stepped clock, an unknown token split, an answer that did not come as a stream) is left out and the reason is given.
     """
     if data.slo is None:
         return absent("no_slo")
@@ -107,7 +107,7 @@ def goodput_fraction(data: StageData) -> Estimate:
 
 
 def _meets(data: StageData) -> pl.Expr:
-    """Whether a success meets the SLO; null where it cannot be said."""
+    """Return whether a success meets the SLO; null where it cannot be decided."""
     assert data.slo is not None
     no_pace = (
         (pl.col("a_streamed_tokens") <= 1)

@@ -23,7 +23,7 @@ Basis = str
 @dataclass(frozen=True)
 class StageData:
     """requests: all of the stage, as request_frame; counted: those of the window; offered: the same
-    with those held back; attempts: all of the stage, whatever became of their requests; samples and
+    with those held back; attempts: all of the stage, with any outcome of their requests; samples and
     run_requests: all of the run."""
 
     manifest: Manifest
@@ -127,7 +127,7 @@ def gather(
 
 
 def of_stage(frame: pl.DataFrame, stage: int) -> pl.DataFrame:
-    """The rows of one stage; without a copy where they stand together, as the store seals them."""
+    """Return the rows of one stage; without a copy where they lie together, as the store seals them."""
     rows = (frame.get_column("stage") == stage).arg_true()
     if not len(rows):
         return frame.clear()

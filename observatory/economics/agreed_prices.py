@@ -28,7 +28,7 @@ def version_of(agreed: AgreedPrices) -> str:
 
 
 def agreed_for(agreed: AgreedPrices, target: ListedModel, at: datetime) -> AppliedPrices | None:
-    """What the file says of a target at a moment; None where it says nothing.
+    """Return the file's prices of a target at a moment; None where it has none.
 
     Raises BadInput where a discount is taken off a list price that is not there, or that a request's
     tokens do not give in full.

@@ -1,7 +1,7 @@
-"""The energy of a run's windows, from what the sensors said: pure, and never mixed silently.
+"""The energy of a run's windows, from sensor readings: pure, and never mixed silently.
 
 Each row has one subject, scope, basis and method. A counter of a GPU or processor is measured;
-codecarbon's models, and whatever is apportioned between processes, is estimated.
+codecarbon's models, and what is apportioned between processes, is estimated.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,11 +25,11 @@ _SHARE = "by share of busy CPU time"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a run's target stood, and what is stated of its electricity.
+    """Where a run's target ran, and what is stated of its electricity.
 
-    target_role: the role of its process. no_energy: why its energy is not ours to know wherever the
+    target_role: the role of its process. no_energy: why its energy cannot be known with any
     sensors are (it is emulated, or modelled by other means); elsewhere: why it is not where it runs
-    on another machine that nothing reads; gpus: those that it was told to use; needs_gpu: it cannot
+    on another machine that nothing reads; gpus: those configured for it; needs_gpu: it cannot
     run without one, so that without a GPU of its own its energy is not whole.
     """
 
@@ -66,15 +66,15 @@ def energy_rows(
     site: Site,
     idle: IdleWindow | None = None,
 ) -> list[EnergyRow]:
-    """The energy over the idle window (stage None) and over each stage's steady window.
+    """Return the energy over the idle window (stage None) and over each stage's steady window.
 
     A stage without a steady window gives no row. Of the rows that count there is at most one a
     window, subject and scope.
     On one host: shared_host has whole-machine figures (cpu, memory, and GPUs that the target is not
     known to use); target has its GPUs and its share of the processors' joules; client the share of
     the measuring side. A target elsewhere has the GPUs that the scenario claims for it and a probe
-    reads, and its share of that host's processors where they are metered, else one null row that says
-    so, as one whose energy is not ours to know; it leaves the client's share.
+    reads, and its share of that host's processors where they are metered, else one null row with that
+    reason, as one whose energy is not ours to know; it leaves the client's share.
     Instants as in `stages` and `samples`.
     """
     read = sensed(samples)
@@ -313,7 +313,7 @@ class _Ledger:
         )
 
     def _grid_of(self, subject: Subject) -> Grid | None:
-        """What is stated of the target's electricity holds for all that stands on its host."""
+        """Return the target's grid: what is stated of its electricity holds for all that runs on its host."""
         stated = self._site.grid if subject == "target" or self._site.on_this_host else None
         return stated or self._country
 

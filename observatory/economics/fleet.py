@@ -106,12 +106,12 @@ class FleetCost:
 
     @property
     def day_usd(self) -> float:
-        """US dollars a day whatever the volume; a component that is not known adds nothing."""
+        """Return US dollars a day at any volume; a component that is not known adds nothing."""
         return self._sum(lambda line: line.a_day)
 
     @property
     def step_usd(self) -> float:
-        """US dollars a day for each step, beside step_hour_usd."""
+        """Return US dollars a day for each step, without step_hour_usd."""
         return self._sum(lambda line: line.a_step)
 
     @property
@@ -174,9 +174,9 @@ def active_hours(demand: Demand) -> float:
 
 
 def fleet_cost(replica: Replica, assumption: Assumption) -> FleetCost:
-    """What serving on such replicas costs under an assumption about the hours that they are kept.
+    """Return the cost of serving on such replicas under an assumption about the hours that they are kept.
 
-    Operations are paid once, every hour, whatever the number of replicas. Reserved or owned hardware is
+    Operations are paid once, every hour, for any number of replicas. Reserved or owned hardware is
     paid for all 24 hours. Scaled to zero, hardware by the hour is paid for begun hours of work, without
     spares; other hardware saves its idle electricity only.
     """

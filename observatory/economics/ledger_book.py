@@ -60,7 +60,7 @@ _Spans = list[tuple[date | None, _Prices, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A model of the ledger; owner is the provider whose list has it, asked the one asked for."""
+    """A model of the ledger; owner is the provider whose list has it, asked the one requested."""
 
     owner: str
     asked: str
@@ -159,7 +159,7 @@ def _by_days(
 
 
 def uncounted_of(model: "ModelInfo", at: datetime) -> list[str]:
-    """The ledger's names of what the standard price at a moment charges for beside our kinds."""
+    """Return the ledger's names of what the standard price at a moment charges for outside our kinds."""
     return sorted(name for name in _priced(model.get_prices(at)) if name not in PRICED)
 
 
@@ -170,7 +170,7 @@ def newest_date(today: date) -> date | None:
 
 
 def is_dated(model: "ModelInfo") -> bool:
-    """Whether the ledger says from when a price of the model holds."""
+    """Return whether the ledger has the date from which a price of the model holds."""
     from genai_prices.types import StartDateConstraint
 
     return any(isinstance(each, StartDateConstraint) for each in _constraints(model))

@@ -43,9 +43,9 @@ FIX = (
 
 
 def list_prices(target: ListedModel, at: datetime) -> AppliedPrices:
-    """The list prices of a provider's model at a moment (aware datetime), basis `list_price`.
+    """Return the list prices of a provider's model at a moment (aware datetime), basis `list_price`.
 
-    The tier that the target asks for chooses its prices. Raises BadInput for a model or tier
+    The tier that the target's requests name chooses its prices. Raises BadInput for a model or tier
     without a price, or with a price that we could not apply in full.
     """
     listed = find_listed(target.provider, target.model)
@@ -120,7 +120,7 @@ def _facts(target: ListedModel, listed: Listed, at: datetime) -> PriceDetails:
 def check_countable(
     target: ListedModel, listed: Listed, prices: AppliedPrices, at: datetime
 ) -> None:
-    """BadInput where a model's list price has no input or output, or asks for more than tokens."""
+    """Raise BadInput where a model's list price has no input or output, or charges for more than tokens."""
     missing = [kind for kind in ("input", "output") if all(r.kind != kind for r in prices.rows)]
     uncounted = [name for name in UNCOUNTED if name in uncounted_of(listed.model, at)]
     if not missing and not uncounted:

@@ -17,7 +17,7 @@ ELECTRICITY_UNKNOWN = "electricity_not_known"
 
 @dataclass(frozen=True, slots=True)
 class Joules:
-    """Energy of one scope in a window. idle_w: what the scope draws while nothing is asked."""
+    """Energy of one scope in a window. idle_w: what the scope draws without requests."""
 
     scope: str
     energy_j: float | None
@@ -54,12 +54,12 @@ def machine_components(
     no_energy: str | None = None,
     busy_fraction: float = 1.0,
 ) -> list[Component]:
-    """Accelerators, electricity by scope (with the data centre's overhead as a scope), operations.
+    """Return accelerators, electricity by scope (with the data centre's overhead as a scope), operations.
 
     busy_fraction 1 is the reservation: all of the time. Below 1 it is the usage: that share of the
     hours, and of each scope's energy what is left without the idle draw of the other share (all of it
     where the idle draw was not measured). Energy is priced where the hardware is owned; a rented hour
-    contains it. no_energy says why there are no joules.
+    contains it. no_energy is the reason why there are no joules.
     """
     hour = prices.row("machine_hour")
     if hour is None:
@@ -86,7 +86,7 @@ def machine_components(
 
 
 def pays_electricity(hour: PriceRow) -> bool:
-    """Whether its electricity is paid beside the hour."""
+    """Return whether its electricity is paid in addition to the hour."""
     if hour.details.electricity_usd_per_kwh is not None:
         return True
     included = hour.details.rate_includes

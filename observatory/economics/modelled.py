@@ -1,7 +1,7 @@
 """What the answers of a closed API are modelled to have taken, by EcoLogits: ranges, low and high kept.
 
 The model is of GPUs, their share of a server, and the data centre around them: its PUE is in the
-figures, and no other is ever applied to them. EcoLogits is imported when it is asked, not before.
+figures, and no other is ever applied to them. EcoLogits is imported on first use, not before.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from observatory.providers.catalogue import PROVIDERS
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model asks of an answer: its billed output tokens and how long it took, in seconds."""
+    """The model's inputs for an answer: its billed output tokens and how long it took, in seconds."""
 
     output_tokens: int | None
     latency_s: float
@@ -103,7 +103,7 @@ def _missing(window: Answered, source: str, reason: str) -> EnergyRow:
 
 
 def _known(provider: str, models: Sequence[str]) -> tuple[str | None, str]:
-    """The first model that EcoLogits has, else None and what it says of the first that was asked."""
+    """Return the first model that EcoLogits has, else None and its message about the first one."""
     error = "no model is named"
     for number, model in enumerate(models):
         errors = _impact(provider, model, 1, 1.0).errors
@@ -119,7 +119,7 @@ def _impact(provider: str, model: str, output_tokens: int, latency_s: float) -> 
 
     from ecologits.tracers.utils import llm_impacts
 
-    logging.getLogger("ecologits").setLevel(logging.ERROR)  # its warnings stand in the row
+    logging.getLogger("ecologits").setLevel(logging.ERROR)  # its warnings are in the row
     return llm_impacts(provider, model, output_tokens, latency_s)
 
 

@@ -1,4 +1,4 @@
-"""What a book of prices is: rows that say what a kind of token costs, where, from when and at which tier.
+"""The book of prices: rows of what a kind of token costs, where, from when and at which tier.
 
 Pure: where rows come from is their makers' part (ledger_book.py, agreed_prices.py); here is which of them
 hold at a moment, and what a run writes down of them.
@@ -78,7 +78,7 @@ class Book:
 
 
 def tier_of(target: ListedModel) -> str | None:
-    """The tier that a target's requests ask for, None for the standard one.
+    """Return the tier that a target's requests name, None for the standard one.
 
     Of service_tier, or of service_tier or speed in extra_body; BadInput where they disagree.
     """

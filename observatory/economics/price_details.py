@@ -35,7 +35,7 @@ class PriceDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     days: str | None = None
     """mon-fri or sat-sun: the days, in UTC, on which alone it holds."""
     not_counted: list[str] | None = None
-    """What the provider charges for beside tokens."""
+    """What the provider charges for in addition to tokens."""
     list_usd: float | None = None
     list_source: str | None = None
     list_tier: str | None = None

@@ -21,11 +21,11 @@ from observatory.economics.price_rows import AppliedPrices, PriceBasis, PriceKin
 def prices_of(
     target: Target, *, agreed: AgreedPrices | None, at: datetime | None = None
 ) -> AppliedPrices:
-    """The prices of a target at a moment (default: now), for all of a run.
+    """Return the prices of a target at a moment (default: now), for all of a run.
 
     Order: what the target states; for an `api` target what `agreed` (the workspace's price file,
-    inputs.price_files.agreed_prices) says of it, then the public list price of genai-prices; none.
-    Raises BadInput where a target billed by tokens has no price and does not say `price: unknown`.
+    inputs.price_files.agreed_prices) has for it, then the public list price of genai-prices; none.
+    Raises BadInput where a target billed by tokens has no price and does not set `price: unknown`.
     """
     if target.billing == "hours":
         rate = target.stated_rate

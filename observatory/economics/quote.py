@@ -1,7 +1,7 @@
 """What a plan is expected to take and cost before it runs: requests, tokens and dollars, low to high.
 
 Pure arithmetic over the plan, the prices, the caps, and what earlier runs measured where there are
-any; whatever nothing measured is an assumption with a name. docs/spending.md has it in words.
+any; where there is no measurement there is an assumption with a name. docs/spending.md explains it.
 """
 
 import math
@@ -177,10 +177,10 @@ def _ordered(cases: list[float]) -> Spread:
 
 
 def requests_of(stage: StagePlan, items: int, each: Each, took: Spread, limits: Limits) -> Spread:
-    """How many requests a stage sends, before any cap; took: seconds of one request.
+    """Return how many requests a stage sends, before any cap; took: seconds of one request.
 
     Open loop: as many as the plan has instants; priming: one an item; closed loop: every user begins
-    anew when its answer came and its thinking time is over, until the window ends.
+    again when its answer has arrived and its thinking time is over, until the window ends.
     """
     window_s = stage.warmup_s + stage.steady_s
     if stage.priming:
@@ -219,9 +219,9 @@ def _most(limits: Limits, seconds: float, each: Each) -> float:
 def each_request(
     plan: Plan, prices: AppliedPrices, seen: Seen | None, *, prime: bool = False
 ) -> Each:
-    """One request on average: as measured where it was, else the mean over the plan's items.
+    """Return one request on average: as measured where it was, else the mean over the plan's items.
 
-    Priming asks for one token of each. High pays the dearest price that the source knows for every
+    Priming requests one token of each. High pays the highest price that the source has for every
     token; low pays cached prices where the cache was warmed.
     """
     warm = plan.cache == "warm" and not prime

@@ -53,9 +53,9 @@ class Earlier(msgspec.Struct, frozen=True):
 
 
 class Speed(msgspec.Struct, frozen=True):
-    """How long a request takes where no run says it: to its first token, then each token, in seconds.
+    """How long a request takes where no run has measured it: to its first token, then each token, in seconds.
 
-    low is the quickest. basis and text say where that comes from.
+    low is the quickest. basis and text name the source.
     """
 
     first_token_s: Spread
@@ -82,7 +82,7 @@ ASSUMED_SPEED = Speed(
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What holds the load back beside the budget; None: nothing does."""
+    """What limits the load in addition to the budget; None: nothing does."""
 
     rate_per_s: float | None = None
     requests_per_minute: int | None = None
@@ -112,7 +112,7 @@ class StageQuote(msgspec.Struct, frozen=True):
 
 class Quote(msgspec.Struct, frozen=True):
     """Of one run. price_basis is `emulated` where nothing is really paid; capped names the caps that
-    cut the high figure; open_high says why nothing but a cap bounds it, None where limits do; most_open
+    cut the high figure; open_high is why nothing but a cap bounds it, None where limits do; most_open
     is how many requests the caps let be open at once."""
 
     target: str

@@ -20,7 +20,7 @@ UPDATE_PERIOD = {
     "gpu_power_w": "gpu_power_update_period_s",
     "gpu_energy_j": "gpu_energy_update_period_s",
 }
-"""Metric -> the metric that says how often its sensor changes, where that was measured."""
+"""Metric -> the metric that has how often its sensor changes, where that was measured."""
 
 COUNTERS = frozenset({"energy_j", "gpu_energy_j"})
 """Metrics of which a difference is taken."""
@@ -40,7 +40,7 @@ class Grid:
 
 @dataclass(slots=True)
 class Gpu:
-    """A GPU whose power some sensor reads, or tried to. claimed: the scenario says it is the target's.
+    """A GPU whose power some sensor reads, or tried to. claimed: the scenario claims it for the target.
 
     why: the sensor's reason where its last power reading was null.
     """
@@ -85,7 +85,7 @@ class Sensed:
         return self.breaks.get((sensor, device, metric), [])
 
     def fresh(self, sensor: str, device: str, metric: str) -> Readings:
-        """Those that are new data: a sensor asked faster than it changes repeats itself."""
+        """Return those that are new data: a sensor read faster than it changes repeats itself."""
         periods = self.of(sensor, device, UPDATE_PERIOD[metric])
         return fresh(self.of(sensor, device, metric), periods[-1][1] if periods else None)
 
@@ -112,7 +112,7 @@ class Sensed:
         )
 
     def claimed_processes(self) -> dict[str, set[str]]:
-        """Distant host -> the processes there that are said to be the target's."""
+        """Return distant host -> the processes there that are claimed as the target's."""
         found: dict[str, set[str]] = {}
         for sensor, device in self.claimed:
             if sensor == "process" and host_of(device):
@@ -159,7 +159,7 @@ class Sensed:
             self._add_gpu(sample)
 
     def _add_gpu(self, sample: Sample) -> None:
-        if ":engine:" in sample.device:  # a probe's: what it uses is claimed where that was asked
+        if ":engine:" in sample.device:  # a probe's: claimed where the scenario names it
             return
         whole, slash, _ = sample.device.partition("/")
         if slash:

@@ -1,7 +1,7 @@
 """How much of something fell into a window, from readings of a counter or of a rate.
 
 Pure arithmetic over (instant in nanoseconds, value) pairs; where the readings do not bear the
-answer it is null with a reason, and where they bear it only just the reason says so too.
+figure it is null with a reason, and where they only just bear it there is a reason, too.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,9 +23,9 @@ Readings = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A value, or null; reason says why it is missing or, beside a value, doubtful.
+    """A value, or null; reason is why it is missing or, with a value, doubtful.
 
-    How the readings lay in the window stands beside it, null where there was nothing to read.
+    The next fields describe how the readings lay in the window, null where there was nothing to read.
     """
 
     value: float | None

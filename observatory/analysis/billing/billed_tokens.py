@@ -99,7 +99,7 @@ def _token_components(data: StageData, billed: pl.DataFrame) -> Iterator[Compone
 
 
 def _sums_by_kind(data: StageData, billed: pl.DataFrame) -> dict[PriceKind, _Sum]:
-    """Of the requests that ended in the window, whatever became of them."""
+    """Return the sums of the requests that ended in the window, with any outcome."""
     ended = data.requests.filter(data.window.holds("a_ended_ns")).get_column("request")
     of_stage = billed.filter(
         (pl.col("stage") == data.window.stage)

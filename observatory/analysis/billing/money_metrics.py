@@ -1,7 +1,7 @@
 """What a stage cost and what it was worth: dollars per request, token, character, correct answer.
 
 Billing by tokens adds up requests that ended in the window; billing by hours charges the window
-itself (reservation-based), and beside it the time in which it worked (usage-based). A price or a count
+itself (reservation-based), and the time in which it worked (usage-based). A price or a count
 that is not known makes a missing figure, never zero.
 """
 
@@ -42,7 +42,7 @@ _STATED = pl.col("a_prompt_tokens").is_not_null() & (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Dollars of a window; reason says why they are missing or doubtful."""
+    """Dollars of a window; reason is why they are missing or doubtful."""
 
     usd: float | None
     basis: Basis | None
@@ -109,7 +109,7 @@ def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
 
 
 def money_metrics(data: StageData) -> Iterator[BasedRow]:
-    """cost_usd and what derives from it, usage-based figures beside, and the next request's cost."""
+    """Yield cost_usd and what derives from it, usage-based figures too, and the next request's cost."""
     cost, usage = cost_of(data), usage_cost_of(data)
     n = data.ended_ok().height
     yield "cost_usd", "value", Estimate(cost.usd, n=n, reason=cost.reason), cost.basis

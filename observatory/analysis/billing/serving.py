@@ -1,7 +1,7 @@
-"""Serving or buying, from two rows of view money_per_run: what is reckoned with, and the answer in words.
+"""Serving or buying, from two rows of view money_per_run: the assumptions, and the answer in words.
 
-The arithmetic is economics'. A figure of an emulated target, or
-of an example price, is said to be one in every sentence.
+The arithmetic is economics'. A figure of an emulated target, or of an example price, is marked as
+one in every sentence.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A break-even, or the reason why none can be reckoned; both with what went into it.
+    """A break-even, or the reason why there is none; both with what went into it.
 
     volume is the demand's own in requests a day, None where none was stated; then there are no months.
     """
@@ -58,7 +58,7 @@ def is_invalid(row: MoneyRow) -> bool:
 
 
 def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
-    """Why no break-even of the two can be reckoned; None where one can."""
+    """Return why the two have no break-even; None where they have one."""
     own, bought = self_row.target, api_row.target
     if self_row.comparison_key != api_row.comparison_key:
         return f"{own} and {bought} were not asked the same: their comparison keys differ"

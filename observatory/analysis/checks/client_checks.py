@@ -96,11 +96,11 @@ def _meanwhile(data: StageData) -> str:
 
 
 def stall_p99_s(heartbeats: pl.DataFrame) -> float:
-    """The delay that 1 % of randomly arriving events met at the least, by the worst worker.
+    """Return the delay that 1 % of randomly arriving events met at the least, by the worst worker.
 
     A tick holds only the worst stall of its interval. An event that arrives at random in an
     interval of length T meets a delay above x in a stall of length L with probability (L - x) / T:
-    the answer is the x where these sum to 1 % of the time. Shorter stalls beside the worst are not
+    the result is the x where these sum to 1 % of the time. Shorter stalls than the worst are not
     seen, so the true p99 is this or more.
     """
     worst = 0.0

@@ -1,7 +1,7 @@
-"""Whether a window's energy can be stood by: the gates that its headline figures must pass.
+"""Whether a window's energy is sound: the gates that its headline figures must pass.
 
 A gate that fails is a finding, and the figures are withheld: null, with the finding's words as the
-reason. The ledger's rows stand as they were read. What is modelled has no readings to be doubted.
+reason. The ledger's rows stay as they were read. What is modelled has no readings to be doubted.
 """
 
 from collections.abc import Iterator

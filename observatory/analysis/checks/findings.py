@@ -1,4 +1,4 @@
-"""How a check says what it found: a value held against its code's threshold, or a bare fact."""
+"""How a check reports a finding: a value held against its code's threshold, or a bare fact."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def as_found(
     value: float | None = None,
     threshold: float | None = None,
 ) -> Finding:
-    """A finding of a code that has no limit: it is as grave as its row says, wherever it is found."""
+    """Return a finding of a code without a limit: as grave as its row, wherever it is found."""
     severity = THRESHOLDS[code].as_found
     assert severity is not None
     return Finding(code, severity, message, stage, value, threshold)

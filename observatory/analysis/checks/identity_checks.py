@@ -31,7 +31,7 @@ def with_identity(manifest: Manifest, frames: RunFrames) -> Manifest:
 
 
 def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
-    """More models than were asked for, or several fingerprints; then what differs from the run before."""
+    """Yield more models than were requested, or several fingerprints; then what differs from the run before."""
     models = _named(frames, "model_reported")
     asked = manifest.target.settings.get("asked_in_turn")
     wanted = len(set(asked)) if isinstance(asked, list) and asked else 1

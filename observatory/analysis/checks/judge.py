@@ -1,4 +1,4 @@
-"""What a run is worth: every check over every window, and one line that says why.
+"""What a run is worth: every check over every window, and one line with the reason.
 
 A pure function of the manifest and the sealed frames. The numbers are in thresholds, the checks in
 record_checks, identity_checks, client_checks, foreign_checks, service_checks, answer_checks,
@@ -156,7 +156,7 @@ def _by_the_servers_counts(
     data: StageData, mismatch: list[Finding], state: list[Finding]
 ) -> Iterator[Finding]:
     """Others' requests explain every other difference; usage that the stream contradicts, and a cache
-    state that the answers tell, are doubted already."""
+    state that the responses show, are doubted already."""
     counts = server_checks.counts_of(data)
     if counts is None:
         return

@@ -1,6 +1,6 @@
 """Doubts about the records themselves: issued and not there, cut off, there twice, not sent at all.
 
-From the manifest's counts, the seal's report and the sealed rows; what the records say is judged
+From the manifest's counts, the seal's report and the sealed rows; the contents of the records are judged
 elsewhere.
 """
 
@@ -63,7 +63,7 @@ def is_refused_alike(manifest: Manifest) -> bool:
 
 
 def lost_workers(manifest: Manifest) -> Iterator[Finding]:
-    """Worker processes that never said how they ended."""
+    """Yield worker processes that never reported how they ended."""
     for stage in manifest.stages:
         if stage.lost_workers:
             message = f"{_names(stage)} died: its part of the load was not offered any more"
@@ -116,7 +116,7 @@ def _recorded(frames: RunFrames) -> dict[tuple[int, int], int]:
 def _lost_by_worker(
     stage: StageTimes, ticks: pl.DataFrame, recorded: dict[int, int]
 ) -> dict[int, int]:
-    """Requests that are known to be lost, by worker: exact for those that said their last word."""
+    """Count the requests that are known to be lost, by worker: exact for those that wrote their end entry."""
     said = (
         ticks.filter((pl.col("stage") == stage.index) & (pl.col("kind") != "start"))
         .sort(pl.col("kind") == "end", "at_ns")

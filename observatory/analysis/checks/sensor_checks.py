@@ -1,6 +1,6 @@
-"""Doubts about the sensors: what they could not say, what they said that cannot be, what they cost.
+"""Doubts about the sensors: values they could not give, values that cannot be, what they cost.
 
-Each check takes a window's data and answers with findings; numbers to hold against are in
+Each check takes a window's data and yields findings; numbers to hold against are in
 thresholds.
 """
 
@@ -28,7 +28,7 @@ LATE_READINGS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class SensorOutage:
-    """How long a sensor was down within a window, at the longest, and what it said of that.
+    """How long a sensor was down within a window, at the longest, and its reason.
 
     start_s: seconds from the window's start to the first reading that failed.
     """
@@ -114,7 +114,7 @@ def _longest(
 
 
 def sensor_down(data: StageData) -> Iterator[Finding]:
-    """Sensors that worked and then said that they do not, or that were asked for and never did."""
+    """Yield sensors that worked and then reported a failure, or that were configured and never worked."""
     for (sensor, _), outage in sorted(sensor_outages(data).items()):
         what = f"{sensor} of {outage.device}" if outage.device else sensor
         end_s = outage.start_s + outage.seconds
@@ -127,7 +127,7 @@ def sensor_down(data: StageData) -> Iterator[Finding]:
 
 
 def sensor_lies(data: StageData) -> Iterator[Finding]:
-    """Values that cannot be; they are null in the samples, with what was said in the reason."""
+    """Yield values that cannot be; they are null in the samples, with the value in the reason."""
     lies = (
         data.samples.filter(
             data.window.holds("at_ns")

@@ -1,6 +1,6 @@
-"""Doubts that the target's own server raises: what it says of itself against what the client saw.
+"""Doubts that the target's own server raises: its own figures against what the client saw.
 
-Only what the server tells is held against it; nothing is inferred from latencies.
+Only the server's own figures are compared; nothing is inferred from latencies.
 """
 
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ _CLOSED_UNREAD = (
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A stage between two idle readings, as the engine counted it; None: it does not say."""
+    """A stage between two idle readings, as the engine counted it; None: it has no such count."""
 
     idle: Idle
     sent: int
@@ -90,9 +90,9 @@ def foreign_load(data: StageData, counts: Counts) -> Iterator[Finding]:
 
 
 def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
-    """The engine's own count of tokens against what usage said of all answers; the worse of two kinds.
+    """Compare the engine's own count of tokens with usage over all answers; the worse of two kinds.
 
-    A try that broke off took tokens of which we know nothing: where there is one, only fewer tokens
+    An attempt that broke off took tokens of which we know nothing: where there is one, only fewer tokens
     in the engine than in usage are a contradiction.
     """
     tries = data.attempts.filter(pl.col("sent_ns").is_not_null() & ~_CLOSED_UNREAD)
@@ -121,7 +121,7 @@ def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
 
 
 def prefix_cache_state(data: StageData, counts: Counts) -> Iterator[Finding]:
-    """Whether the prefix cache was in the state that the scenario asked for, by the engine's counters."""
+    """Check by the engine's counters that the prefix cache was in the state that the scenario requires."""
     asked = data.manifest.stored.workload.cache
     hits = counted_by_engine(data, "engine_prefix_cache_hits_total", counts.idle)
     queries = counted_by_engine(data, "engine_prefix_cache_queries_total", counts.idle)

@@ -30,7 +30,7 @@ about 30, engines cache in blocks of 16 to 64."""
 UTF8_BYTES = 4
 """Bytes of the longest character: a tokenizer that falls back to bytes needs no more tokens."""
 CONTINUOUS_SENSORS = ("host", "nvml")
-"""Sensors that are read at the asked interval all along."""
+"""Sensors that are read at the configured interval all along."""
 
 
 def window_and_population(data: StageData) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ _KIND_OF_FAILURE = (
     .then(pl.lit("timed out"))
     .otherwise(pl.lit("other errors"))
 )
-"""What a service does when it has too much to do, told apart; the rest in one word."""
+"""What a service does when it is overloaded, as separate kinds; the rest in one word."""
 
 
 def _kinds_of_failure(data: StageData) -> str:
@@ -230,7 +230,7 @@ def token_mismatch(data: StageData) -> Iterator[Finding]:
 
 
 def cache_state(data: StageData) -> Iterator[Finding]:
-    """Whether the cache was in the state that the scenario asked for, by the endpoint's own count."""
+    """Check by the endpoint's own count that the cache was in the state that the scenario requires."""
     asked = data.manifest.stored.workload.cache
     told = data.counted.filter(
         (pl.col("outcome") == "ok")
@@ -252,9 +252,9 @@ def cache_state(data: StageData) -> Iterator[Finding]:
 
 
 def telemetry_gap(data: StageData) -> Iterator[Finding]:
-    """The longest time in the window without a reading of a sensor that was read before.
+    """Find the longest time in the window without a reading of a sensor that was read before.
 
-    Of sensors that did not even say that they were down: the sampler itself was silent.
+    Of sensors that did not even report that they were down: the sampler itself was silent.
     """
     window, samples = data.window, data.samples
     read = samples.filter(
@@ -269,7 +269,7 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
     for sensor, device in sensors:
         host = host_of(device, probes)
         if (sensor, host) in silent or ("probe", host) in silent:
-            continue  # sensor_down says it, and why
+            continue  # sensor_down reports it, with the reason
         instants = (
             read.filter(
                 (pl.col("sensor") == sensor) & (pl.col("device") == device) & window.holds("at_ns")

@@ -1,7 +1,7 @@
-"""Whether two runs may be compared, and which of them a figure speaks for, if it speaks at all.
+"""Whether two runs may be compared, and which of them a figure favours, if it favours one at all.
 
-Pure. The rules keep a page from saying more than the runs do: an emulated target enters no
-statement, different questions are not compared, and no model wins without its score beside.
+Pure. The rules keep a page within what the runs show: an emulated target enters no
+statement, different questions are not compared, and no model wins without its score next to it.
 """
 
 import math
@@ -64,7 +64,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one figure says of two runs. better is a target's name, or None for the given reason.
+    """What one figure shows of two runs. better is a target's name, or None for the given reason.
 
     difference is second - first and ratio second / first, each with its 95 % interval, where both have a
     value and other work took a like share of both; else they have no value. text is one line for reading.
@@ -139,7 +139,7 @@ def statement(
     figures: tuple[Estimate, Estimate],
     scores: tuple[Estimate | None, Estimate | None] = (None, None),
 ) -> Statement:
-    """What a figure, keyed (stage, metric, statistic), says of two runs, with their scores."""
+    """Compare two runs by a figure, keyed (stage, metric, statistic), with their scores."""
     stage, metric, statistic = key
     mine, other = figures
     apart = _apart(first, second, stage)

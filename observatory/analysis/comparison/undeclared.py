@@ -1,6 +1,6 @@
-"""What the cells of a matrix turned out to differ in although no factor says so.
+"""What the cells of a matrix turned out to differ in although no factor names it.
 
-Pure: what targets said of themselves once they were up, in; sentences out.
+Pure: facts that targets reported of themselves once they were up, in; sentences out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

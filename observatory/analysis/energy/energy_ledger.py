@@ -39,7 +39,7 @@ def energy_ledger(
 
 
 def site_of(manifest: Manifest) -> Site:
-    """Where the target stood and what the scenario states of its electricity."""
+    """Return where the target ran and what the scenario states of its electricity."""
     target, telemetry = manifest.target, manifest.stored.telemetry
     no_energy = None
     if target.emulated:

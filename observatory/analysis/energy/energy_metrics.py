@@ -34,7 +34,7 @@ BasedRow = tuple[str, str, Estimate, Basis | None]
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Joules of one subject in a window; reason says why they are missing or doubtful.
+    """Joules of one subject in a window; reason is why they are missing or doubtful.
 
     low_j and high_j are the ends of a modelled range. scopes names what is in the sum, each part
     with its basis.
@@ -80,9 +80,9 @@ def chosen_rows(
     stage: int | None,
     wanted: Callable[[Scope], bool] = lambda _: True,
 ) -> list[EnergyRow]:
-    """The wanted scopes in order, each by its strongest method.
+    """Return the wanted scopes in order, each by its strongest method.
 
-    A row of scope `host` is the whole machine: the parts beside it are left out.
+    A row of scope `host` is the whole machine: its parts are left out.
     """
     rows = [
         row
@@ -171,7 +171,7 @@ OF_ENERGY = (
     "kwh_per_million_output_tokens",
     "kgco2e_per_million_requests",
 )
-"""The metrics that are made of energy_j, whatever they divide it by."""
+"""The metrics that are made of energy_j, divided by anything."""
 
 
 def _gpu(data: StageData) -> Energy:
@@ -182,7 +182,7 @@ def _gpu(data: StageData) -> Energy:
 
 
 def energy_metrics(data: StageData) -> Iterator[BasedRow]:
-    """energy_j and what derives from it, the idle baseline beside it, and the shared host's energy."""
+    """Yield energy_j and what derives from it, the idle baseline, and the shared host's energy."""
     energy = headline(data)
     requests, tokens = ended_requests(data, energy.window), arrived_tokens(data, energy.window)
     yield "energy_j", "value", _scaled(energy, 1.0), energy.basis
@@ -246,7 +246,7 @@ def _idle(data: StageData, energy: Energy) -> Iterator[BasedRow]:
 
 
 def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
-    """Host and GPU readings over the window: `value` is their mean; GPUs have p95 beside it.
+    """Yield host and GPU readings over the window: `value` is their mean; GPUs have p95, too.
 
     GPUs are those that the target uses, where that is known, else all of this host. Several GPUs:
     utilisation is their mean, memory and power their sum, reading by reading.
@@ -271,7 +271,7 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
 
 
 def _gpus(data: StageData) -> list[str]:
-    """The target's GPUs: claimed for it (a probe's), those that it was told to use (in a container the
+    """Return the target's GPUs: claimed for it (a probe's), those configured for it (in a container the
     driver shows no process of it), or with memory of its process; else this host's.
 
     Parts of a GPU (MIG) are left out: their memory is in the whole GPU's.

@@ -2,10 +2,10 @@
 
 It takes attempts by the instant they were sent, and knows nothing of runs, files and targets.
 
-While more is asked for than is allowed, a limiter is in the same state each time it lets something
+While the demand is above the allowance, a limiter is in the same state each time it lets something
 in again after a refusal: its bucket has just enough, or its window has just begun. So what is let in
 between the first and the last of these openings, over the time between them, is the allowance,
-whatever the mechanism: the burst lies before the first opening and counts for nothing.
+by any mechanism: the burst lies before the first opening and counts for nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ CLOSED_FOR = 3.0
 longer, it is no bucket but a window that has to end."""
 SAVES_UP = 2.0
 """A bucket that holds fewer requests than this runs over while it waits for the next attempt, up to a
-gap between attempts in every cycle: what it would let in if asked more often is not known better."""
+gap between attempts in every cycle: what it would let in at more attempts is not known better."""
 
 Mechanism = Literal["refill", "window"]
 WindowFrom = Literal["measured", "told", "assumed"]
@@ -42,8 +42,8 @@ Unfound = Literal["never_refused", "hardly_refused", "too_short", "nothing_let_i
 class Asked:
     """Attempts that were let in or refused for a limit, in any order; all arrays of one length.
 
-    sent_s: on one clock. amount: what it takes of the allowance (1, or tokens). told_s: how long a
-    refusal said to wait, nan where it did not.
+    sent_s: on one clock. amount: what it takes of the allowance (1, or tokens). told_s: the wait that a
+    refusal stated, nan where it stated none.
     """
 
     sent_s: NDArray[np.float64]
@@ -80,10 +80,10 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Whether refusals said truly when to come back. refusals: those of which it can be known.
+    """Whether refusals stated the true wait. refusals: those of which it can be known.
 
     enough: the share after which, once the wait was over, something was let in. told_s, real_s: medians
-    of the wait that was told and of the time until the next one was let in.
+    of the wait that was stated and of the time until the next one was let in.
     """
 
     refusals: int
@@ -188,9 +188,9 @@ def _ceiling(
 
 
 def _one_window(asked: Asked, opening: int, least: float) -> Ceiling:
-    """One opening: a whole window's allowance, if it was used up again afterwards.
+    """Return the ceiling of one opening: a whole window's allowance, if it was used up again afterwards.
 
-    How long a window is tell the waits of the refusals after it; without them a minute is assumed.
+    The waits of the refusals after it give the window's length; without them a minute is assumed.
     """
     used_up = int(np.flatnonzero(asked.let_in)[-1])
     if float(asked.sent_s[-1] - asked.sent_s[used_up]) <= _patience_s(asked):
@@ -260,7 +260,7 @@ def excluded_below(attempts: Asked) -> float:
 
 
 def told_waits(attempts: Asked) -> Told:
-    """The waits that refusals told against when the service really let in again.
+    """Compare the waits that refusals stated with when the service really let in again.
 
     Left out: a refusal whose wait was not over, and nothing was let in, when the data end.
     """

@@ -1,4 +1,4 @@
-"""What a sealed run tells of its target's limits: the ceiling, what was advertised, how it refused.
+"""What a sealed run shows of its target's limits: the ceiling, what was advertised, how it refused.
 
 Pure over the manifest and the frames of any run, whether it was made to find a limit or not; it
 decides nothing about further runs.
@@ -42,7 +42,7 @@ _NAMED: dict[Unit, re.Pattern[str]] = {
 
 
 class StageSeen(msgspec.Struct, frozen=True):
-    """One stage: what was asked a minute, and what became of it (attempts).
+    """One stage: the demand a minute, and what became of it (attempts).
 
     demand_a_minute is in the unit; overloaded are 503 and 529; failed is every other failure.
     reached: why the service's own capacity was reached, where it was.
@@ -61,10 +61,10 @@ class StageSeen(msgspec.Struct, frozen=True):
 
 
 class LimitsSeen(msgspec.Struct, frozen=True):
-    """What one run tells of one limit. ceiling: the narrowest of its stages, else why there is none.
+    """What one run shows of one limit. ceiling: the narrowest of its stages, else why there is none.
 
     each: what one request took of the limit (the median). by_usage: the ceiling where tokens
-    are counted as the answers' usage says instead of when a request is admitted (prompt and output limit).
+    are counted by the answers' usage instead of when a request is admitted (prompt and output limit).
     named: which limit the refusals' own words named. cost_usd: of its rows; spent_usd: what it counted
     against its cap, answers without usage at their worst (None in runs that did not count).
     """
@@ -112,7 +112,7 @@ def unit_of(manifest: Manifest) -> Unit:
 
 
 def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None) -> LimitsSeen:
-    """What a run tells of the limit that it was made to find, or of `unit`."""
+    """Return what a run shows of the limit that it was made to find, or of `unit`."""
     of = unit or unit_of(manifest)
     attempts = _attempts(manifest, frames)
     each = _each(attempts, of)
@@ -155,9 +155,9 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
 
 
 def _attempts(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
-    """Attempts that were sent, with whether they were let in and what they took.
+    """Return the attempts that were sent, with whether they were let in and what they took.
 
-    taken: prompt tokens by usage (the median where an answer said none, what was planned where none
+    taken: prompt tokens by usage (the median where an answer had none, what was planned where none
     did) and the output limit that was sent; used: prompt and output tokens by usage.
     """
     workload = manifest.stored.workload
@@ -223,7 +223,7 @@ def _stage(stage: StageTimes, part: pl.DataFrame, unit: Unit, each: float) -> St
 def _reached(
     part: pl.DataFrame, began: int | None, ended: int | None, overloaded: int
 ) -> str | None:
-    """Signs that the service itself was full: it said so, answers took longer and longer, or stayed out."""
+    """Return signs that the service itself was full: it reported so, answers took longer and longer, or stayed out."""
     if overloaded:
         return f"{overloaded:,} of {count_of(part.height, 'answer')} stated that it is overloaded"
     served = part.filter("let_in")
@@ -270,7 +270,7 @@ def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
 
 
 def advertised(attempts: pl.DataFrame, *, realtime_ns: int, provider: str | None) -> LimitsSaid:
-    """What the headers told last, field by field: not every answer says all of them.
+    """Return the last values of the headers, field by field: not every answer has all of them.
 
     attempts has rate_limit_headers (JSON) and ended_ns from an anchor of that realtime.
     """

@@ -1,4 +1,4 @@
-"""What was found of a limit in words: how it is kept, whether told waits were true, why it was not found.
+"""A found limit in words: how it is kept, whether stated waits were true, why it was not found.
 
 For every place that shows it; knows nothing of tables, terminals and pages.
 """
@@ -27,7 +27,7 @@ def kind(ceiling: Ceiling) -> str:
 
 
 def waits(seen: LimitsSeen) -> str:
-    """Whether the told waits were true."""
+    """Return in words whether the stated waits were true."""
     told = seen.told
     if told.enough is None or told.told_s is None:
         return "not told" if seen.refused else MISSING

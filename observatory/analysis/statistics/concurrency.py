@@ -12,7 +12,7 @@ from observatory.analysis.statistics.distributions import student_tail
 
 BLOCKS = 20
 MIN_STARTS = 2 * BLOCKS
-"""Fewer requests than two a block say nothing about a trend."""
+"""Fewer requests than two a block show nothing of a trend."""
 SIGNIFICANCE = 0.001
 """As in drift: one false alarm in a thousand stages is wanted."""
 

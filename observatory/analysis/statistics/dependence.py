@@ -20,7 +20,7 @@ from scipy import fft, special
 Series = NDArray[np.float64]
 
 MIN_VALUES = 8
-"""Fewer values show no dependence, whatever it is."""
+"""Fewer values show no dependence, however strong it is."""
 CRITICAL_Z = 2.33
 """1 % of each test of independence by itself."""
 CRITICAL_SUM = 2.2
@@ -241,7 +241,7 @@ def _long_z(centred: Series) -> float:
 
 
 def _batches_z(centred: Series) -> float:
-    """By how many standard errors batch means differ more than the values within them say."""
+    """Return by how many standard errors batch means differ more than the values within them suggest."""
     length = len(centred) // BATCHES
     if length < 2:
         return 0.0

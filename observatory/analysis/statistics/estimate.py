@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 class Estimate:
     """value with its 95 % interval, all in the metric's unit, computed from n requests.
 
-    Where value is None, reason says why and bound is what the data still support: with 95 %
+    Where value is None, reason is why and bound is what the data still support: with 95 %
     confidence the figure is at least that. high is infinite where failures reach it. effective_n is
     the number of independent requests with as much evidence as the n; floors (needs_n) count it.
     """

@@ -16,7 +16,7 @@ BY_CHANCE = 0.1
 """How often equal variances may look unequal."""
 SHORTEST = 1.25
 MIN_EVENTS = 30
-"""Fewer arrivals than three a batch say nothing about how batches differ: no interval."""
+"""Fewer arrivals than three a batch show nothing of how batches differ: no interval."""
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:
@@ -97,8 +97,8 @@ def offered_half(batches: NDArray[np.float64], offered: NDArray[np.float64]) -> 
 
 
 def batches_too_short(instants_ns: NDArray[np.int64]) -> bool:
-    """Whether a batch is shorter than SHORTEST correlation times of the gaps between these instants: how
-    batches differ then says too little of how windows do."""
+    """Return whether a batch is shorter than SHORTEST correlation times of the gaps between these instants: how
+    batches differ then shows too little of how windows do."""
     gaps = np.diff(np.sort(instants_ns)).astype(np.float64)
     if not Dependence(gaps).found:
         return False

@@ -48,10 +48,10 @@ def lower_bound_rank(n: int, p: float) -> int:
 
 
 def percentile(ordered: Values, statistic: str, failure_bound: float | None = None) -> Estimate:
-    """One percentile ("p50" ... "p999") of ascending values, failures at -inf or +inf.
+    """Return one percentile ("p50" ... "p999") of ascending values, failures at -inf or +inf.
 
     Below its floor (core.metric.FLOORS) it has no value but the lower bound that the data support.
-    Where a failure stands at its rank it has none either: reason `failures`, bound = failure_bound
+    Where a failure is at its rank it has none either: reason `failures`, bound = failure_bound
     (what a failure is known to have exceeded, such as the timeout).
     """
     n, p, needs = len(ordered), QUANTILES[statistic], FLOORS[statistic]

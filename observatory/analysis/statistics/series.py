@@ -1,7 +1,7 @@
 """Percentiles, means and shares of requests in the order of time, where they may depend on each other.
 
 Pure. Independent values get the exact intervals of quantiles and proportions. Where dependence is
-found, n is replaced by the effective n, the number of independent requests that say as much; sample
+found, n is replaced by the effective n, the number of independent requests with as much evidence; sample
 floors count it, and below them there is no figure.
 """
 
@@ -31,7 +31,7 @@ queue would look independent, and show figures that are too good."""
 CAUTION_OF_MEANS = 4.5
 """Means hang on what is rare and slow more than the quantiles within reach of their floors do."""
 TURNOVERS_OF_MEANS = 1.5
-"""For the same reason a mean needs so many times its floor x open requests, whatever the tests find."""
+"""For the same reason a mean needs so many times its floor x open requests, with or without a test's finding."""
 RARE = 30.0
 """The slow end of an interval is widened by 1 + RARE / m where about m times the load came back to
 that part of the distribution: what is rare and slow is missing from most short windows."""
@@ -210,11 +210,11 @@ def share(
     floor: int | None = None,
     wanted: bool = False,
 ) -> Estimate:
-    """The share of hits among requests in the order of time, with Wilson's interval.
+    """Return the share of hits among requests in the order of time, with Wilson's interval.
 
     beside: the dependence of the same requests' latencies, which counts where the hits' own shows too
     little (few or no hits, or nothing else). floor: with fewer independent requests there is no figure,
-    where dependence is found; without a floor the share stands, with the interval that they support.
+    where dependence is found; without a floor there is the share, with the interval that they support.
     wanted: whether a hit is a good thing; the interval's bad end is the wider one.
     """
     n, found = len(hits), int(np.count_nonzero(hits))
@@ -254,5 +254,5 @@ def share(
 
 
 def too_few(n: int, effective: float, needs: int) -> Estimate:
-    """No figure: fewer independent requests stand behind it than it needs."""
+    """Return no figure: it has fewer independent requests than it needs."""
     return replace(absent("sample_floor", n), needs_n=needs, effective_n=int(effective))
