@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from observatory.analysis.checks.thresholds import THRESHOLDS
-from observatory.analysis.metrics_page import filled, metrics_table, thresholds_table
 from observatory.core.metric import FLOORS, METRICS
+from tools.doc_tables import filled_page
+from tools.metrics_page import metrics_table, page_tables, thresholds_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 def test_the_page_is_current() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert filled(text) == text, "run python -m observatory.analysis.metrics_page docs/metrics.md"
+    assert filled_page(text, page_tables()) == text, (
+        "run python -m tools.metrics_page docs/metrics.md"
+    )
 
 
 def test_every_metric_and_code_has_its_row() -> None:
@@ -33,4 +36,4 @@ def test_the_floors_in_the_prose_are_those_of_the_code() -> None:
 
 def test_a_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="begin metrics"):
-        filled("nothing")
+        filled_page("nothing", page_tables())

@@ -12,7 +12,7 @@ def copy_product(workspace: Workspace) -> Path:
     here = Path(observatory.__file__).parent
     folder = workspace.root / "product" / "observatory"
     shutil.copytree(here, folder)
-    for part in ("loadtests", "site", "scenarios"):
+    for part in ("loadtests", "site", "scenarios", "tools"):
         (folder.parent / part).symlink_to(here.parent / part, target_is_directory=True)
     workspace.environment["PYTHONPATH"] = str(folder.parent)
     workspace.environment["PYTHONSAFEPATH"] = "1"

@@ -50,7 +50,7 @@ def test_a_new_metric_needs_no_other_place(bare: Workspace) -> None:
 
     page = bare.root / "metrics.md"
     page.write_text(MARKERS)
-    command = [sys.executable, "-m", "observatory.analysis.metrics_page", str(page)]
+    command = [sys.executable, "-m", "tools.metrics_page", str(page)]
     subprocess.run(command, env=bare.environment, check=True)
     assert "| `response_bytes` | request, distribution | bytes | lower | bytes received" in (
         page.read_text()

@@ -1,14 +1,14 @@
 """The generated parts of docs/metrics.md: the metric table and the thresholds.
 
-`python -m observatory.analysis.metrics_page docs/metrics.md` writes them between their markers; a
+`python -m tools.metrics_page docs/metrics.md` writes them between their markers; a
 test holds the page against this.
 """
 
 import sys
-from pathlib import Path
 
 from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.metric import METRICS, Metric
+from tools.doc_tables import rewrite
 
 _UNITS = {"1": "share", "B": "bytes"}
 
@@ -37,16 +37,9 @@ def thresholds_table() -> str:
     return "\n".join(lines)
 
 
-def filled(page: str) -> str:
-    """The page with both tables between their markers; ValueError where a marker is missing."""
-    for name, table in (("metrics", metrics_table()), ("thresholds", thresholds_table())):
-        opening, closing = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        before, found, rest = page.partition(opening)
-        _, closed, after = rest.partition(closing)
-        if not found or not closed:
-            raise ValueError(f"the page lacks {opening} ... {closing}")
-        page = f"{before}{opening}\n{table}\n{closing}{after}"
-    return page
+def page_tables() -> dict[str, str]:
+    """Return the page's tables by the names of their markers."""
+    return {"metrics": metrics_table(), "thresholds": thresholds_table()}
 
 
 def _metric_row(metric: Metric) -> str:
@@ -58,5 +51,4 @@ def _metric_row(metric: Metric) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(filled(target.read_text(encoding="utf-8")), encoding="utf-8")
+    rewrite(sys.argv[1], page_tables())

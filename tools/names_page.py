@@ -1,14 +1,14 @@
 """The generated parts of docs/telemetry.md: what the engines and the DCGM exporter call things.
 
-`python -m observatory.telemetry.names_page docs/telemetry.md` writes them between their markers; a
+`python -m tools.names_page docs/telemetry.md` writes them between their markers; a
 test holds the page against this.
 """
 
 import sys
-from pathlib import Path
 
 from observatory.telemetry.sensors.dcgm import FIELDS
 from observatory.telemetry.sensors.engine_names import ENGINES, VOCABULARY
+from tools.doc_tables import rewrite
 
 _TITLES = {"vllm": "vLLM", "llamacpp": "llama.cpp", "sglang": "SGLang", "tgi": "TGI"}
 _UNITS = {1.0: "as it is", 1e-2: "from per cent", 1e-3: "from mJ", 2.0**20: "from MiB"}
@@ -40,18 +40,10 @@ def dcgm_table() -> str:
     return "\n".join(lines)
 
 
-def filled(page: str) -> str:
-    """The page with both tables between their markers; ValueError where a marker is missing."""
-    for name, table in (("engine vocabulary", engine_table()), ("dcgm", dcgm_table())):
-        opening, closing = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-        before, found, rest = page.partition(opening)
-        _, closed, after = rest.partition(closing)
-        if not found or not closed:
-            raise ValueError(f"the page lacks {opening} ... {closing}")
-        page = f"{before}{opening}\n{table}\n{closing}{after}"
-    return page
+def page_tables() -> dict[str, str]:
+    """Return the page's tables by the names of their markers."""
+    return {"engine vocabulary": engine_table(), "dcgm": dcgm_table()}
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(filled(target.read_text(encoding="utf-8")), encoding="utf-8")
+    rewrite(sys.argv[1], page_tables())

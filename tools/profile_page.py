@@ -1,6 +1,6 @@
 """The profile reference of docs/emulator.md and the profiles' JSON Schema, written from the model.
 
-`python -m observatory.core.emulation.profile_page docs/emulator.md scenarios/profile.schema.json` rewrites both,
+`python -m tools.profile_page docs/emulator.md scenarios/profile.schema.json` rewrites both,
 the page between its two marks; a test compares them with the model.
 """
 
@@ -12,9 +12,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from observatory.core.emulation.profile import Part, Profile
-
-BEGIN = "<!-- profile fields: written by observatory.core.emulation.profile_page -->"
-END = "<!-- end of profile fields -->"
+from tools.doc_tables import rewrite
 
 
 def fields_markdown() -> str:
@@ -25,15 +23,6 @@ def fields_markdown() -> str:
         lines += ["", f"`{name}:`. {_sentence(part)}", ""]
         lines += ["| field | default | meaning |", "|---|---|---|", *_rows(part)[0]]
     return "\n".join(lines)
-
-
-def page_with_fields(page: str) -> str:
-    """Return the page with its reference replaced; raise ValueError where a mark is missing."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the marks {BEGIN} and {END}")
-    return f"{head}{BEGIN}\n{fields_markdown()}\n{END}{tail}"
 
 
 def profile_schema() -> str:
@@ -87,6 +76,5 @@ def _sentence(part: type[Part]) -> str:
 
 
 if __name__ == "__main__":
-    page_path, schema_path = Path(sys.argv[1]), Path(sys.argv[2])
-    page_path.write_text(page_with_fields(page_path.read_text(encoding="utf-8")), encoding="utf-8")
-    schema_path.write_text(profile_schema(), encoding="utf-8")
+    rewrite(sys.argv[1], {"profile fields": fields_markdown()})
+    Path(sys.argv[2]).write_text(profile_schema(), encoding="utf-8")
