@@ -6,13 +6,11 @@ vLLM is skipped with its reason where it is not installed (benchmarks/peers/READ
 import json
 import threading
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from benchmarks.peers.environments import missing
-from tests.live.foreign import ONE_VLLM, serving_vllm
+from tests.live.foreign import ONE_VLLM
 from tests.live.harness import Workspace
 
 pytestmark = pytest.mark.live
@@ -36,16 +34,6 @@ TIMES = [
     for part in ("sum", "count")
 ]
 OF_VLLM = ("kv_cache_fraction", "preemptions_total", "requests_total", *TIMES)
-
-
-@pytest.fixture(scope="module")
-def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One that computes one request at a time."""
-    if reason := missing("vllm"):
-        pytest.skip(reason)
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    with serving_vllm(log, "--max-num-seqs", "1") as address:
-        yield address
 
 
 def measured(space: Workspace, name: str, target: str, steady: str) -> dict[str, Any]:

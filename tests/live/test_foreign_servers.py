@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.peers.environments import missing, program
-from tests.live.foreign import ONE_VLLM, fetch, free_port, serving, serving_vllm
+from tests.live.foreign import ONE_VLLM, fetch, free_port, serving
 from tests.live.harness import Workspace
 
 pytestmark = pytest.mark.live
@@ -26,15 +26,6 @@ timing: {{warmup: 0s, steady: 90s, drain: 60s}}
 budget: {{requests: {requests}}}
 telemetry: {{codecarbon: false}}
 """
-
-
-@pytest.fixture(scope="module")
-def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if reason := missing("vllm"):
-        pytest.skip(reason)
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    with serving_vllm(log, "--max-num-seqs", "8") as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
