@@ -16,9 +16,12 @@ _SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "extra-index-url": (_MORE_INDEXES, " "),
     "find-links": (("UV_FIND_LINKS",), ","),
     "trusted-host": (("UV_INSECURE_HOST",), " "),
+    "constraint": (("UV_CONSTRAINT",), " "),
+    "default-timeout": (("UV_HTTP_TIMEOUT",), " "),
     "timeout": (("UV_HTTP_TIMEOUT",), " "),
     "retries": (("UV_HTTP_RETRIES",), " "),
     "cert": (("SSL_CERT_FILE",), " "),
+    "client-cert": (("SSL_CLIENT_CERT",), " "),
     "proxy": (("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"), " "),
 }
 """pip's setting -> uv's variables (the first is set where none is), and what separates several values."""
@@ -62,7 +65,8 @@ def _of_files(environment: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for section in ("global", "install"):
         if parser.has_section(section):
-            found.update(parser.items(section))
+            items = parser.items(section)
+            found.update({name.replace("_", "-"): value for name, value in items})
     return found
 
 

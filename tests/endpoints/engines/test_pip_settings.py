@@ -26,7 +26,7 @@ def test_files_are_read_and_the_later_one_wins(home: Path) -> None:
     assert found["UV_DEFAULT_INDEX"] == "https://one/simple"
     assert (found["UV_HTTP_TIMEOUT"], found["UV_FIND_LINKS"]) == ("7", "/a,/b")
     own = home / "own.conf"
-    own.write_text("[global]\nindex-url = https://two/simple\n")
+    own.write_text("[global]\nindex_url = https://two/simple\n")
     assert uv_variables({"PIP_CONFIG_FILE": str(own)})["UV_DEFAULT_INDEX"] == "https://two/simple"
 
 
@@ -46,6 +46,12 @@ def test_the_best_version_of_all_of_pips_indexes_is_taken(home: Path) -> None:
 @pytest.mark.parametrize(("value", "wanted"), [("1", True), ("true", True), ("0", False)])
 def test_no_index_is_a_switch(value: str, wanted: bool) -> None:
     assert no_index({"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": value}) is wanted
+
+
+def test_the_timeout_has_two_names() -> None:
+    nothing = {"PIP_CONFIG_FILE": "/dev/null"}
+    for name in ("PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"):
+        assert uv_variables({**nothing, name: "9"}) == {"UV_HTTP_TIMEOUT": "9"}
 
 
 def test_a_damaged_file_is_passed_over(home: Path) -> None:
