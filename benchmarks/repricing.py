@@ -2,12 +2,13 @@
 
 Makes small sealed runs of a target billed by tokens, each in a folder of its own, takes them into a
 database, and times the command line: `observatory prices reprice` over all runs and over those of one
-day, and `observatory prices update` after a change of the workspace's price file. Prints JSON; seconds
-are wall time and contain the start of the interpreter.
+day, and `observatory prices update` after a change of the workspace's price file. Prints JSON: wall
+(_s) and processor seconds (_cpu_s) of each command, the start of the interpreter included.
 """
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -115,9 +116,9 @@ def _request(number: int, index: int) -> RequestRecord:
     )
 
 
-def timed(workspace: Workspace, words: Sequence[str]) -> tuple[float, str]:
-    """Return the seconds that a command of the observatory took, and what it printed."""
-    begin = time.monotonic()
+def timed(workspace: Workspace, words: Sequence[str]) -> tuple[dict[str, float], str]:
+    """Return the wall and processor seconds that a command of the observatory took, and what it printed."""
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "observatory", *words, "--results", str(workspace.results)],
         cwd=workspace.root,
@@ -125,7 +126,9 @@ def timed(workspace: Workspace, words: Sequence[str]) -> tuple[float, str]:
         capture_output=True,
         text=True,
     )
-    return time.monotonic() - begin, done.stdout
+    wall_s, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"s": wall_s, "cpu_s": cpu_s}, done.stdout
 
 
 def measure(root: Path, runs: int) -> dict[str, float]:
@@ -144,15 +147,17 @@ def measure(root: Path, runs: int) -> dict[str, float]:
     for step, usd in (("first", 0.5), ("second", 0.6)):
         text = PRICES.format(provider=PROVIDER, model=MODEL, usd=usd)
         (root / "scenarios" / "prices.yaml").write_text(text)
-        figures[f"{step}_price_change_s"], _ = timed(workspace, ["prices", "update"])
+        took, _ = timed(workspace, ["prices", "update"])
+        figures |= {f"{step}_price_change_{unit}": value for unit, value in took.items()}
     day = FIRST + timedelta(days=1)
     ends = ["--since", f"{FIRST:%Y-%m-%d}", "--until", f"{day:%Y-%m-%d}"]
     for name, limits in (("all", []), ("one_day", ends)):
-        seconds, shown = timed(workspace, ["prices", "reprice", "--json", *limits])
+        took, shown = timed(workspace, ["prices", "reprice", "--json", *limits])
         rows = json.loads(shown)
         if not all(row["new_usd"] is not None for row in rows):
             raise SystemExit("a run has no new price")
-        figures |= {f"reprice_{name}_runs": len(rows), f"reprice_{name}_s": seconds}
+        figures[f"reprice_{name}_runs"] = len(rows)
+        figures |= {f"reprice_{name}_{unit}": value for unit, value in took.items()}
     return figures
 
 

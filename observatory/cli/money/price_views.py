@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -322,18 +322,12 @@ def _age(start: str | None, now: datetime) -> int | None:
     return None if start is None else (now.astimezone(UTC).date() - date.fromisoformat(start)).days
 
 
-def repriced_sql(asked: Row, scenario: str | None, since: str | None, until: str | None) -> str:
-    """The query over macro reprice; asked: its parameters (None: its default)."""
+def repriced_sql(asked: Mapping[str, str | float | bool | None]) -> str:
+    """Return the query over macro reprice; asked: its parameters by name (None: the default)."""
     parameters = ", ".join(
         f"{name} := {_literal(value)}" for name, value in asked.items() if value is not None
     )
-    conditions = [
-        *([f"scenario = {quote(scenario)}"] if scenario is not None else []),
-        *([f"created_at >= DATE {quote(since)}"] if since is not None else []),
-        *([f"created_at < DATE {quote(until)}"] if until is not None else []),
-    ]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT * FROM reprice({parameters}){where} ORDER BY created_at, run_id"
+    return f"SELECT * FROM reprice({parameters}) ORDER BY created_at, run_id"
 
 
 def _literal(value: str | float | bool) -> str:

@@ -185,8 +185,9 @@ def reprice(
     asked: dict[str, Any] = {
         "as_of": day_of(as_of, "--as-of"), "tier": tier, "caching": not no_caching, "in_book": book,
         "in_version": version, "at_provider": provider, "at_model": model, "discount": discount,
+        "of_scenario": scenario, "since": day_of(since, "--since"), "until": day_of(until, "--until"),
     }  # fmt: skip
-    query = repriced_sql(asked, scenario, day_of(since, "--since"), day_of(until, "--until"))
+    query = repriced_sql(asked)
     workspace = open_workspace(results)
     with open_for_query(workspace) as connection:
         answer = run_query(connection, query)

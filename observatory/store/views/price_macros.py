@@ -118,6 +118,9 @@ REPRICE = Macro(
         Parameter("at_provider", "another provider's prices, null: each run's own", "NULL"),
         Parameter("at_model", "another model's prices, null: each run's own", "NULL"),
         Parameter("discount", "share taken off every price, 0 to 1", "0"),
+        Parameter("of_scenario", "only runs of this scenario, null: all", "NULL"),
+        Parameter("since", "only runs begun at this time (UTC) or later, null: all", "NULL"),
+        Parameter("until", "only runs begun before this time (UTC), null: all", "NULL"),
     ),
     f"""WITH pinned AS (
   SELECT p.run_id, p.provider, p.model, p.service_tier AS priced_tier,
@@ -139,7 +142,10 @@ REPRICE = Macro(
       AS as_charged,
     p.basis AS charged_basis, p.source AS charged_source, p.effective_from AS charged_from
   FROM runs u LEFT JOIN pinned p ON p.run_id = u.run_id
-  WHERE u.billing = 'tokens' OR at_model IS NOT NULL
+  WHERE (u.billing = 'tokens' OR at_model IS NOT NULL)
+    AND (of_scenario IS NULL OR u.scenario = of_scenario)
+    AND (since IS NULL OR u.created_at >= CAST(since AS TIMESTAMP))
+    AND (until IS NULL OR u.created_at < CAST(until AS TIMESTAMP))
 ), names AS (
   SELECT q.run_id, 1 AS place, lower(q.priced_provider) AS provider, lower(q.priced_model) AS model FROM asked q
   UNION ALL
@@ -194,7 +200,8 @@ REPRICE = Macro(
 ), before AS (
   SELECT r.run_id, sum(r.cost_usd ORDER BY r.cost_usd) AS usd, count(*) FILTER (WHERE r.outcome = 'ok' AND r.cost_usd IS NULL)
       AS without_cost
-  FROM requests r GROUP BY r.run_id
+  FROM requests r JOIN asked q ON q.run_id = r.run_id
+  GROUP BY r.run_id
 ), result AS (
   SELECT q.*, m.priced_provider AS found_provider, m.priced_model AS found_model, m.book, m.version,
     m.effective_from, m.basis, m.source, {_REASON} AS reason, o.usd AS old_usd,
