@@ -388,3 +388,28 @@ def test_a_request_without_a_cost_says_why(stocked: Workspace) -> None:
     assert all((row["cost_usd"] is None) == (row["cost_reason"] is not None) for row in rows)
     charged = _ask(stocked, "SELECT DISTINCT request FROM request_costs WHERE run_id = 'run-1'")
     assert charged == [{"request": 0}]
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        ("", ["early", "late"]),
+        ("since := DATE '2026-11-21'", ["late"]),
+        ("until := DATE '2026-11-21'", ["early"]),
+        ("of_scenario := 'quickstart', since := '2026-11-20'", ["early", "late"]),
+        ("of_scenario := 'another'", []),
+    ],
+)
+def test_only_the_runs_that_are_asked_for_are_priced(
+    stocked: Workspace, limits: str, found: list[str]
+) -> None:
+    for run_id in ("early", "late"):
+        _take_in(stocked, "plain", [_request(0, (1000, 0, 0, 100))], run_id=run_id)
+    with connect(stocked, read_only=False) as connection:
+        for run_id, day in (("early", "2026-11-20"), ("late", "2026-11-22")):
+            connection.execute(
+                f"UPDATE runs SET created_at = '{day} 12:00' WHERE run_id = '{run_id}'"
+            )
+        rows = connection.execute(f"SELECT run_id, new_usd FROM reprice({limits})").fetchall()
+    assert [run_id for run_id, _ in rows] == found
+    assert all(usd is not None and usd > 0 for _, usd in rows)
