@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.clock import Anchor
 from observatory.core.plan import PRIMING
 from observatory.core.sample import EnergyRow
@@ -245,8 +246,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     """A matrix: this run's place in the order that was drawn, from 0."""
     quote: dict[str, Any] | None = None
     """What the run was expected to take and cost, before it ran (runner.quoting)."""
-    spent: dict[str, Any] | None = None
-    """What it counted against its caps (runner.spending.Spent); unstated costs at their worst case."""
+    spent: CapsSpent | None = None
+    """What it counted against its caps ; unstated costs at their worst case."""
     earlier: EarlierRun | None = None
     """The run with which this one's model and fingerprints are compared."""
     other_address_in: str | None = None

@@ -9,6 +9,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from observatory.core.caps_spent import CapsSpent
+
 ISSUED, ENDED, REFUSED, LIKENESS, REFUSED_SINCE, TRIES, OUTPUT_TOKENS, NANO_USD = range(8)
 """Places of a worker's counts. issued: requests handed to users; ended: answers that ended, refusals
 included; refused: those that were refused alike; likeness: what the refusals have in common, as a number;
@@ -58,18 +60,18 @@ def issued_by_worker(journal: Path) -> dict[int, int]:
     return {worker: counts[ISSUED] for worker, counts in enumerate(read_counts(journal))}
 
 
-def spent_of_caps(journal: Path) -> dict[str, float] | None:
-    """Return all workers' spending, by the names of a manifest's `spent`; None: not counted."""
+def spent_of_caps(journal: Path) -> CapsSpent | None:
+    """Return all workers' spending; None: not counted."""
     counts = read_counts(journal)
     if not counts:
         return None
     usd = sum(own[NANO_USD] for own in counts) / 1e9
-    return {
-        "requests": sum(own[TRIES] for own in counts),
-        "output_tokens": sum(own[OUTPUT_TOKENS] for own in counts),
-        "usd": usd,
-        "assumed_usd": usd,
-    }
+    return CapsSpent(
+        requests=sum(own[TRIES] for own in counts),
+        output_tokens=sum(own[OUTPUT_TOKENS] for own in counts),
+        usd=usd,
+        assumed_usd=usd,
+    )
 
 
 def read_counts(journal: Path) -> list[list[int]]:

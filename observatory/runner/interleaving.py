@@ -52,7 +52,7 @@ def load(sitting: Sitting) -> None:
         member.manifest = msgspec.structs.replace(
             member.manifest,
             stages=[*member.manifest.stages, result.times],
-            spent=member.spent.to_dict(),
+            spent=member.spent.stored(),
         )
         write_manifest(member.folder, member.manifest)
         if result.outcome == "interrupted":

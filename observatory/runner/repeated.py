@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
@@ -37,13 +38,13 @@ def spent_of(manifest: Manifest, budget: Budget) -> Spent:
     """
     if manifest.status in ("running", "crashed") and any(not s.counted for s in manifest.stages):
         return whole(budget)
-    found = manifest.spent or {}
+    found = manifest.spent or CapsSpent()
     return Spent(
-        found.get("requests", 0),
-        found.get("output_tokens", 0),
-        found.get("usd", 0.0),
-        found.get("assumed_usd", 0.0),
-        found.get("overrun", 1.0),
+        found.requests or 0,
+        found.output_tokens or 0,
+        found.usd or 0.0,
+        found.assumed_usd or 0.0,
+        found.overrun or 1.0,
     )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.errors import BadInput
 from observatory.core.plan import PlanItem
 from observatory.core.record import WorkerEnd, WorkerTick
@@ -37,15 +37,11 @@ class Spent:
             max(self.overrun, other.overrun),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """As a manifest keeps it."""
-        return {
-            "requests": self.requests,
-            "output_tokens": self.output_tokens,
-            "usd": self.usd,
-            "assumed_usd": self.assumed_usd,
-            "overrun": self.overrun,
-        }
+    def stored(self) -> CapsSpent:
+        """Return it as a manifest has it."""
+        return CapsSpent(
+            self.requests, self.output_tokens, self.usd, self.assumed_usd, self.overrun
+        )
 
 
 def check_may_spend(

@@ -9,6 +9,7 @@ import pytest
 from observatory.analysis.checks.identity_checks import with_identity
 from observatory.analysis.checks.judge import THRESHOLDS, judge_run, verdict_of
 from observatory.analysis.checks.thresholds import as_applied
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.record import Attempt, Tokens
 from observatory.core.run import EarlierRun, Finding, SealReport
 
@@ -487,7 +488,7 @@ def test_how_a_run_ended(made: Any, status: str, severity: str) -> None:
 def test_a_cap_that_was_passed_is_said_with_how_much(
     made: Any, spent: dict[str, Any] | None, beyond: float | None
 ) -> None:
-    made.facts = {"spent": spent}
+    made.facts = {"spent": CapsSpent(**spent) if spent else None}
     made.scenario = {"budget": {"usd": 1.0, "output_tokens": 500, "requests": None}}
     fill(made)
     if beyond is None:

@@ -7,6 +7,7 @@ import pytest
 
 from observatory.analysis.rate_limits.limit_finding import Ceiling
 from observatory.analysis.rate_limits.limit_reading import LimitsSeen, read_limits, relative_width
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.record import Attempt, Tokens
 from tests.analysis.conftest import MadeRun, ns
 
@@ -161,7 +162,7 @@ def test_relative_width() -> None:
 
 def test_what_a_run_held_against_its_cap_is_more_than_its_rows_say(made: MadeRun) -> None:
     bucket(made)
-    spent = {"requests": 80, "output_tokens": 80, "usd": 0.25, "assumed_usd": 0.25, "overrun": 1.0}
+    spent = CapsSpent(requests=80, output_tokens=80, usd=0.25, assumed_usd=0.25, overrun=1.0)
     manifest = msgspec.structs.replace(made.manifest, spent=spent)
     seen = read_limits(manifest, made.frames)
     assert seen.capped_usd == 0.25

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.run import StageTimes
 from observatory.core.scenario import Budget
 from observatory.economics.price_rows import AppliedPrices
@@ -23,18 +24,18 @@ NOT_COUNTED = StageTimes(0, "closed", 1, None)
         (
             "crashed",
             [COUNTED],
-            {"requests": 12, "usd": 0.5, "assumed_usd": 0.1},
+            CapsSpent(requests=12, usd=0.5, assumed_usd=0.1),
             Spent(12, 0, 0.5, 0.1),
         ),
-        ("crashed", [COUNTED, NOT_COUNTED], {"requests": 12}, whole(BUDGET)),
+        ("crashed", [COUNTED, NOT_COUNTED], CapsSpent(requests=12), whole(BUDGET)),
         ("running", [NOT_COUNTED], None, whole(BUDGET)),
         ("crashed", [], None, Spent()),
-        ("interrupted", [NOT_COUNTED], {"requests": 7, "usd": 0.25}, Spent(7, 0, 0.25)),
-        ("complete", [NOT_COUNTED], {"requests": 7, "overrun": 1.5}, Spent(7, overrun=1.5)),
+        ("interrupted", [NOT_COUNTED], CapsSpent(requests=7, usd=0.25), Spent(7, 0, 0.25)),
+        ("complete", [NOT_COUNTED], CapsSpent(requests=7, overrun=1.5), Spent(7, overrun=1.5)),
     ],
 )
 def test_what_a_run_had_spent(
-    status: Any, stages: list[StageTimes], spent: dict[str, Any] | None, expected: Spent
+    status: Any, stages: list[StageTimes], spent: CapsSpent | None, expected: Spent
 ) -> None:
     made = msgspec.structs.replace(manifest(), status=status, stages=stages, spent=spent)
     assert spent_of(made, BUDGET) == expected

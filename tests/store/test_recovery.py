@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.record import Attempt
 from observatory.core.run import Manifest
 from observatory.core.sample import Sample
@@ -130,7 +131,7 @@ def test_what_a_dead_runner_had_issued_is_counted_to_the_last_request(workspace:
 
 
 def test_what_a_dead_runner_had_spent_of_its_caps_is_in_the_manifest(workspace: Workspace) -> None:
-    before = {"requests": 5, "output_tokens": 50, "usd": 0.5, "assumed_usd": 0.0, "overrun": 1.2}
+    before = CapsSpent(requests=5, output_tokens=50, usd=0.5, assumed_usd=0.0, overrun=1.2)
     folder = _abandoned(workspace, msgspec.structs.replace(_running(), spent=before))
     for worker, spent in enumerate(((7, 70, 250_000_000), (3, 30, 0))):
         write_journal(folder, heartbeat(0, worker, ended=False), "ticks", stage=0, worker=worker)

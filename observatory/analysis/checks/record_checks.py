@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from observatory.analysis.checks.findings import as_found, over_limit
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.counted_nouns import count_of
 from observatory.core.record import NEVER_SENT
 from observatory.core.run import REFUSED_ALIKE, Finding, Manifest, StageTimes
@@ -93,14 +94,14 @@ _CAPS = (("usd", " USD", 1e-9), ("output_tokens", " output tokens", 0.0))
 
 def cap_exceeded(manifest: Manifest) -> Iterator[Finding]:
     """What was billed in all against the caps; it can be more only where a limit was not kept."""
-    budget, spent = manifest.stored.budget, manifest.spent or {}
+    budget, spent = manifest.stored.budget, manifest.spent or CapsSpent()
     for name, unit, rounding in _CAPS:
-        cap, counted = getattr(budget, name), spent.get(name)
+        cap, counted = getattr(budget, name), getattr(spent, name)
         if cap is None or counted is None or counted <= cap + rounding:
             continue
         message = (
             f"{counted:.6g}{unit} were spent, {counted - cap:.6g} above the cap of {cap:g}: an answer "
-            f"was billed up to {spent.get('overrun', 1.0):.3g} times its worst case"
+            f"was billed up to {spent.overrun or 1.0:.3g} times its worst case"
         )
         yield as_found("cap_exceeded", message, None, counted, cap)
 

@@ -150,7 +150,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
         words=texts[0] if texts else None,
         sent=attempts.height,
         cost_usd=float(cost.sum()) if cost.null_count() < len(cost) else None,
-        spent_usd=manifest.spent["usd"] if manifest.spent is not None else None,
+        spent_usd=manifest.spent.usd if manifest.spent is not None else None,
     )
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -312,7 +313,7 @@ def print_json(result: CampaignResult, site: Path | None) -> None:
                         "codes": run.manifest.verdict.codes if run.manifest.verdict else [],
                         "sentence": run.manifest.verdict.sentence if run.manifest.verdict else None,
                         "quote": run.manifest.quote,
-                        "spent": run.manifest.spent,
+                        "spent": msgspec.to_builtins(run.manifest.spent),
                         "cost_usd": run.cost_usd,
                         "folder": str(run.folder),
                         "ingested": run.ingested.message or "ingested",

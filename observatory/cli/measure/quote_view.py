@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 import typer
 
+from observatory.core.caps_spent import CapsSpent
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
@@ -229,14 +230,14 @@ def _without_cost(runs: list[FinishedRun]) -> int:
 def _cap_words(manifest: Manifest) -> str:
     """How much of each cap was used, and what of it nobody confirmed."""
     budget = manifest.stored.budget
-    spent = manifest.spent or {}
+    spent = manifest.spent or CapsSpent()
     words = []
-    if budget.usd is not None and "usd" in spent:
-        assumed = spent.get("assumed_usd", 0.0)
+    if budget.usd is not None and spent.usd is not None:
+        assumed = spent.assumed_usd
         held = f", {write_usd(assumed)} of it at worst case for want of usage" if assumed else ""
-        words.append(f"{write_usd(spent['usd'])} of {write_usd(budget.usd)}{held}")
+        words.append(f"{write_usd(spent.usd)} of {write_usd(budget.usd)}{held}")
     for name, title in (("requests", "requests"), ("output_tokens", "output tokens")):
-        cap = getattr(budget, name)
-        if cap is not None and name in spent:
-            words.append(f"{spent[name]:,} of {cap:,} {title}")
+        cap, counted = getattr(budget, name), getattr(spent, name)
+        if cap is not None and counted is not None:
+            words.append(f"{counted:,} of {cap:,} {title}")
     return f"; counted against the caps: {'; '.join(words)}" if words else ""

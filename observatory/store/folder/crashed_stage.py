@@ -5,11 +5,11 @@ Times and counts come from the workers' words and records, the level from the sc
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from pydantic import ValidationError
 
+from observatory.core.caps_spent import NOTHING_SPENT, CapsSpent
 from observatory.core.plan import PRIMING
 from observatory.core.record import NEVER_SENT, RequestRecord, WorkerEnd, WorkerStart, WorkerTick
 from observatory.core.run import Manifest, StageTimes
@@ -56,14 +56,9 @@ def journal_of(folder: Path, index: int) -> Path:
     return folder / JOURNAL_FOLDER / f"stage-{index:02d}"
 
 
-def with_spent(
-    spent: dict[str, Any] | None, more: dict[str, float] | None
-) -> dict[str, Any] | None:
-    """What the stages before had spent of the caps and the one that was running; unknown stays out."""
-    if more is None:
-        return spent
-    before = spent or {"overrun": 1.0}
-    return before | {name: before.get(name, 0) + value for name, value in more.items()}
+def with_spent(spent: CapsSpent | None, more: CapsSpent | None) -> CapsSpent | None:
+    """Return what the stages before had spent of the caps and the one that was running; unknown stays out."""
+    return spent if more is None else (spent or NOTHING_SPENT).plus(more)
 
 
 def _listen(folder: Path, index: int) -> _Heard:
