@@ -94,7 +94,7 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """The value, or in its place what can honestly be said, in a few words."""
+        """The value, or in its place what is known, in a few words."""
         if self.reached_by_failures:
             return "> timeout"
         if self.value is not None and self.drawable:
@@ -138,7 +138,7 @@ class Figure:
     def modelled(self) -> str | None:
         """Its basis where it was not simply measured.
 
-        An emulated target is marked in every row and key, so only its money says so again.
+        An emulated target is marked in every row and key, so only its money is marked again.
         """
         if not self.drawable or self.basis in (None, "measured"):
             return None

@@ -78,7 +78,7 @@ def connect(
 def open_file(
     path: Path, *, read_only: bool, wait_s: float = WAIT_S, settings: dict[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A DuckDB file as connect opens it, whatever is in it; a new one gets STORAGE_VERSION."""
+    """A DuckDB file as connect opens it, with any content; a new one gets STORAGE_VERSION."""
     config = {"storage_compatibility_version": STORAGE_VERSION, **(settings or {})}
     pause = _FIRST_PAUSE_S
     give_up = time.monotonic() + wait_s

@@ -11,7 +11,7 @@ from pathlib import Path
 from observatory.core.errors import EnvironmentFailed
 
 PART_SUFFIX = ".part"
-"""Ends the name of a file that is still being written; such a file is nobody's data."""
+"""Ends the name of a file that is still being written; such a file is no data yet."""
 
 
 @contextmanager

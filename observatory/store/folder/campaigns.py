@@ -1,7 +1,7 @@
 """campaign.json of a matrix that is being measured: what was planned, what has run, what is missing.
 
 It lies in results/campaigns/<campaign id>, is written whole or not at all, and goes when the last
-run is done; the order then stands in the runs' manifests.
+run is done; the order is then in the runs' manifests.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from observatory.store.folder.run_lock import is_running
 CAMPAIGN_NAME = "campaign.json"
 CAMPAIGN_FORMAT = 1
 DONE: tuple[RunStatus, ...] = ("complete", "budget_reached")
-"""Runs that are not run again: they did what was asked, whatever their verdict."""
+"""Runs that are not run again: they are complete, with any verdict."""
 
 
 class PlannedTurn(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ def read_campaign(folder: Path) -> CampaignFile:
 
 
 def unfinished_campaigns(workspace: Workspace) -> list[CampaignFile]:
-    """Every campaign that can be resumed, oldest first, with its runs as their folders tell them.
+    """Every campaign that can be resumed, oldest first, with its runs as their folders have them.
 
     One whose runner is alive is left out; so is a file that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""A stage whose own entry was never written, because the runner died in it: told from journals.
+"""A stage whose own entry was never written, because the runner died in it: made from journals.
 
 Times and counts come from the workers' words and records, the level from the scenario.
 """

@@ -34,7 +34,7 @@ Then = Callable[[Path, Manifest], None]
 
 
 def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]:
-    """Seal every run folder that nobody is writing and nobody sealed; says what was saved of each.
+    """Seal every run folder that is neither being written nor sealed; return what was saved of each.
 
     A run that died while it ran gets status crashed; one that died while it was being sealed keeps
     its own. `then` is called with each folder and manifest while its lock is held (to judge it).
@@ -116,7 +116,7 @@ def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | Non
 
 
 def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
-    """The manifest with its end and the stage that was running, as the journals tell them."""
+    """The manifest with its end and the stage that was running, by the journals."""
     known = {stage.index for stage in manifest.stages}
     for index in sorted({journal.stage for journal in worker_journals(folder, "ticks")} - known):
         stages = [*manifest.stages, crashed_stage(folder, manifest, index)]

@@ -70,14 +70,14 @@ def _created(entry: RunEntry) -> str:
 
 
 def set_label(folder: Path, label: str | None) -> None:
-    """Give a run a label, or take it away (None); it lives beside the sealed files."""
+    """Give a run a label, or take it away (None); it is a file next to the sealed ones."""
     if label is not None:
         check_label(label)
     annotate(folder, label=label)
 
 
 def check_label(label: str) -> None:
-    """BadInput where a label could not be told from other names, or not be typed."""
+    """BadInput where a label could be taken for another name, or not be typed."""
     if label == LAST or not _LABEL.match(label):
         raise BadInput(
             f"{label!r} cannot be a label",

@@ -1,4 +1,4 @@
-"""Sealing: journals become hashed Parquet, once, whatever dies on the way.
+"""Sealing: journals become hashed Parquet, once, also where a process dies meanwhile.
 
 Parquet is written, synced and hashed first, then the manifest names the hashes, and only then are
 the journals removed; a second seal takes up wherever the first one stopped.
@@ -41,11 +41,11 @@ SAMPLES_A_FRAME = 50_000
 SAMPLE_MARGIN_NS = 2_000_000_000
 """Readings this long before and after a stage belong to the run: an integral needs its ends."""
 STANDING = ("_update_period_s", "kgco2e_per_kwh", "full_load_power_w")
-"""Ends of metrics that a sensor says once, before the load, and that hold for all of it."""
+"""Ends of metrics that a sensor reads once, before the load, and that hold for all of it."""
 
 
 def seal(folder: Path, manifest: Manifest, samples_journal: Path | None) -> Manifest:
-    """Seal a run folder; answers the manifest as it then stands on disk.
+    """Seal a run folder; return the manifest as it then is on disk.
 
     samples_journal holds the whole campaign's samples; those of this run's own stages are kept.
     Where the folder is sealed already, its files are verified, left-over journals removed and the
@@ -206,9 +206,9 @@ def own_samples(
 ) -> Iterator[tuple[Sample, int | None]]:
     """The samples of a run's own stages and idle baseline, each with the stage it was read in.
 
-    None stands for the baseline and for a margin.
+    None is the baseline and for a margin.
 
-    What a sensor says once of itself belongs to every run, whenever it was said.
+    What a sensor reads once of itself belongs to every run, at any time.
 
     A campaign's samples cover all its targets. An engine of another target is part of the host
     that this run shares, so its subject becomes shared_host; so does a probe's host that only
@@ -249,7 +249,7 @@ def _hosts_of_others(manifest: Manifest) -> set[str]:
 
 
 def _margin_ns(manifest: Manifest) -> int:
-    """Two readings on either side of a stage: what stood there before and after the load."""
+    """Two readings on either side of a stage: the values before and after the load."""
     return max(SAMPLE_MARGIN_NS, round(2e9 * manifest.stored.telemetry.interval_s))
 
 

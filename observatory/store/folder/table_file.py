@@ -32,7 +32,7 @@ class TableFile:
         self._parts.append(part)
 
     def finish(self) -> None:
-        """Write the file (zstd-3) in place of any that stands there, and wait for the disk."""
+        """Write the file (zstd-3) in place of an existing one, and wait for the disk."""
         with ExitStack() as stack:
             parts = [stack.enter_context(library_path(part)) for part in self._parts]
             frames = pl.scan_ipc(parts) if parts else pl.LazyFrame(schema=self._schema)

@@ -1,6 +1,6 @@
 """A sealed run into an open database: its rows as the manifest, the Parquet and the analysis give them.
 
-Replaces whatever the database held of the run, inside the caller's transaction.
+Replaces all rows of the run, inside the caller's transaction.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -203,7 +203,7 @@ def _insert(
         for column in table.columns
     )
     values = [[row.get(column.name) for row in given] for column in table.columns]
-    # By name: in a database that was brought up to date, newer columns stand last.
+    # By name: in a database that was brought up to date, newer columns are last.
     names = ", ".join(column.name for column in table.columns)
     connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {columns}", values)
 

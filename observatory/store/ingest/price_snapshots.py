@@ -59,7 +59,7 @@ def update_price_book(
 
 
 def _mark(connection: duckdb.DuckDBPyConnection, book: str, version: str | None) -> None:
-    """Say which version of a book is current; None: the book is there no more.
+    """Mark the current version of a book; None: the book is no longer there.
 
     Not the one seen last: a person goes back to an older file or package, or takes the file away.
     """

@@ -106,7 +106,7 @@ def _fill(
 
 
 def _put_in_place(new: Path, database: Path, wait_s: float) -> None:
-    """Replace the database while nobody writes it: a reader's connection keeps writers out.
+    """Replace the database while it is not being written: a reader's connection keeps writers out.
 
     The old file's write-ahead log goes first, because it would be replayed onto the new file.
     """

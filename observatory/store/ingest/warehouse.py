@@ -1,7 +1,7 @@
 """The warehouse: sealed runs in, tables and views out. It can be deleted and made again.
 
 An analyst who holds the database open never costs a run: the run waits on disk and is taken in
-by whoever writes next.
+by the next program that writes.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What the latest run of the same target and workload measured of its requests, for a quote.
 
-Reads the warehouse and waits for nobody: a quote without history is better than a run that waits.
+Reads the database without waiting: a quote without history is better than a run that waits.
 """
 
 import json

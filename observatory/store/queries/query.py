@@ -1,4 +1,4 @@
-"""A person's SQL: run where it can do no harm unless they asked for it.
+"""A person's SQL: run read-only unless writing is allowed.
 
 By default DuckDB itself holds the walls: the database is opened read-only, and no file or network
 can be reached, so that a pasted query neither changes a run nor writes over one.
@@ -111,7 +111,7 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _bare(query: str) -> str:
-    """The statement without its semicolon and what follows, so that it can stand in brackets."""
+    """The statement without its semicolon and what follows, so that it can be put in brackets."""
     text = query.encode()
     for offset, kind in duckdb.tokenize(query):
         if kind == duckdb.token_type.operator and text[offset : offset + 1] == b";":

@@ -1,6 +1,6 @@
 """The data dictionary, read from the comments of a database made for the purpose.
 
-What an analyst sees in DuckDB and what docs/schema.md says are therefore the same words.
+An analyst therefore reads the same words in DuckDB and in docs/schema.md.
 """
 
 from collections.abc import Iterable

@@ -69,7 +69,7 @@ def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
-    """What energy rows and figures say of themselves: gaps, limits, scopes. Null in older runs.
+    """The evidence of energy rows and figures: gaps, limits, scopes. Null in older runs.
 
     Of runs what the first databases of version 3 did not have yet: cell and turn.
     """
@@ -236,7 +236,7 @@ def migrate(
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make every view anew, and the macros over them, each with its comments."""
+    """Create every view again, and the macros over them, each with its comments."""
     for view in VIEWS:
         connection.execute(view.sql)
         connection.execute(f"COMMENT ON VIEW {view.name} IS {quote(view.comment)}")

@@ -1,6 +1,6 @@
 """The warehouse's tables as data: every column with its type and a comment that gives its unit.
 
-DDL, the data dictionary (docs/schema.md) and ingest are all made from this; nothing is said twice.
+DDL, the data dictionary (docs/schema.md) and ingest are all made from this.
 """
 
 from dataclasses import dataclass

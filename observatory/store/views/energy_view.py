@@ -1,4 +1,4 @@
-"""The ledger a window a line: what stood in each subject's energy, on which basis, idle beside it.
+"""The energy ledger with a row for each window: each subject's energy, its basis, and the idle energy.
 
 Rows that only check others are in no sum, and a sum with a part missing is null. Plain SQL only:
 analysts read the file with DuckDB 1.5 too.

@@ -23,7 +23,7 @@ HEADLINES: tuple[tuple[str, str], ...] = (
     ("usd_per_1k_requests", "value"),
     ("kv_cache_fraction", "value"),
 )
-"""Metric and statistic of what stands side by side; every other figure is in matrix_figures."""
+"""Metrics and statistics that have a column; every other figure is in matrix_figures."""
 
 _T_95 = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,

@@ -1,6 +1,6 @@
 """Macros of self-hosted money: what a million tokens and a month cost, and where serving meets buying.
 
-They say in SQL what economics.fleet and economics.break_even say in Python. Plain SQL only: analysts
+They compute in SQL what economics.fleet and economics.break_even compute in Python. Plain SQL only: analysts
 read the file with DuckDB 1.5 too.
 """
 

@@ -1,4 +1,4 @@
-"""Macros over the book of prices: what holds on a day, blended prices, and runs priced anew.
+"""Macros over the book of prices: what holds on a day, blended prices, and runs at other prices.
 
 Plain SQL only: analysts read the file with DuckDB 1.5 too. A price that is missing makes a null with a
 reason, never zero.

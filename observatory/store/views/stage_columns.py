@@ -1,6 +1,6 @@
 """Stage metrics side by side: how a row of stage_metrics is called as a column of stage_summary.
 
-A quantile stands between stem and unit (ttft_p50_s, ttft_p50_low_s); a metric with one value a
+A quantile is put between stem and unit (ttft_p50_s, ttft_p50_low_s); a metric with one value a
 stage keeps its own name (goodput_rps, goodput_rps_low).
 """
 
