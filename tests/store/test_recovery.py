@@ -138,9 +138,7 @@ def test_what_a_dead_runner_had_spent_of_its_caps_is_in_the_manifest(workspace: 
         own = StageCounts(folder / "journal" / "stage-00", 2).of(worker)
         own[TRIES], own[OUTPUT_TOKENS], own[NANO_USD] = spent
     recover_crashed(workspace)
-    assert read_manifest(folder).spent == {
-        "requests": 15, "output_tokens": 150, "usd": 0.75, "assumed_usd": 0.25, "overrun": 1.2,
-    }  # fmt: skip
+    assert read_manifest(folder).spent == CapsSpent(15, 150, 0.75, 0.25, 1.2)
 
 
 def test_no_dead_worker_issued_less_than_it_recorded(workspace: Workspace) -> None:

@@ -45,7 +45,7 @@ _ROWS = (
     Threshold(
         "lost_worker",
         "",
-        "a dead worker's slice of the plan was not sent: the load was less than asked for; requests "
+        "a dead worker's slice of the plan was not sent: the load was less than planned; requests "
         "that it had open are `lost_records`",
         as_found="degraded",
     ),
@@ -58,7 +58,7 @@ _ROWS = (
     Threshold(
         "duplicate_records",
         "records",
-        "a request that was recorded twice was sent twice: the target had more load than is said",
+        "a request that was recorded twice was sent twice: the target had more load than is stated",
         as_found="degraded",
     ),
     Threshold(
@@ -130,7 +130,7 @@ _ROWS = (
         "energy_disagrees",
         "share of the larger figure",
         "a GPU's energy counter and the integral of its power are two readings of the same joules; "
-        "its power is said to be right to 5 % (nvidia-smi, power.draw)",
+        "its power is specified to be right to 5 % (nvidia-smi, power.draw)",
         degraded=0.05,
     ),
     Threshold(
@@ -143,7 +143,7 @@ _ROWS = (
     Threshold(
         "sensor_down",
         "s",
-        "a sensor that worked and now says that it does not leaves this part of the window "
+        "a sensor that worked and now reports that it does not leaves this part of the window "
         "unmeasured; the bound is that of `telemetry_gap`",
         degraded=3.0,
     ),
@@ -171,7 +171,7 @@ _ROWS = (
     Threshold(
         "foreign_load",
         "share of the server's requests",
-        "others' requests take slots, cache and time: the load was not the one asked for",
+        "others' requests take slots, cache and time: the load was not the planned one",
         degraded=0.02,
     ),
     Threshold(
@@ -199,7 +199,7 @@ _ROWS = (
         "throttled",
         "share of HTTP tries",
         "above 1 % the wait for a limit reaches p99 of what users wait, and the load that was served is "
-        "the limit's, not the one asked for; below it a note",
+        "the limit's, not the planned one; below it a note",
         degraded=0.01,
     ),
     Threshold(
@@ -286,7 +286,7 @@ _ROWS = (
         "cap_exceeded",
         "",
         "the service billed more than the output limits that it was sent: a cap that is kept by them "
-        "was passed, and the answers are not of the length that was asked for",
+        "was passed, and the answers are not of the length that was set",
         as_found="degraded",
     ),
     Threshold(
@@ -319,7 +319,7 @@ _ROWS = (
     Threshold(
         "fingerprint_changed",
         "fingerprints",
-        'a system fingerprint stands for a backend\'s configuration (OpenAI, "seed"): with another one, '
+        'a system fingerprint identifies a backend\'s configuration (OpenAI, "seed"): with another one, '
         "answers and latencies may be others'; services with many backends name several all the time",
         as_found="note",
     ),
@@ -339,7 +339,7 @@ _ROWS = (
     Threshold(
         "percentile_floor",
         "requests",
-        "MLPerf early stopping at confidence 0.99: below it even p90 stands as a bound only",
+        "MLPerf early stopping at confidence 0.99: below it even p90 is a bound only",
         as_found="note",
     ),
     Threshold(

@@ -121,7 +121,7 @@ Schema {SCHEMA_VERSION}. In any DuckDB client the same words are in `duckdb_colu
 `duckdb_tables()` and `duckdb_views()`. docs/sql.md has queries to start from.
 
 **Reading it.** Views first: `request_metrics`, `stage_summary`, `run_summary` hold every run,
-whatever its status and verdict; `target_comparison` holds only what may be compared, and
+of any status and verdict; `target_comparison` holds only what may be compared, and
 `matrix_comparison` (with `matrix_figures`) the cells of a matrix over their blocks. Instants
 (`*_ns`) are nanoseconds from the run's anchor, `*_unix_ns` Unix time, latencies seconds. A value
 that is missing is null, never zero. A percentile that failures reach is infinite. Where a line names

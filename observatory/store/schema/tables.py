@@ -40,7 +40,7 @@ _STAGE = Column("stage", "INTEGER", "stage of the run, from 0")
 
 RUNS = Table(
     "runs",
-    "One plan executed on one target. Every run is here, whatever its status or verdict.",
+    "One plan executed on one target. Every run is here, of any status and verdict.",
     ("run_id",),
     (
         _RUN,
@@ -58,7 +58,7 @@ RUNS = Table(
         Column(
             "emulated", "BOOLEAN", "the target is a seeded stand-in: no figure is of a real service"
         ),
-        Column("model", "VARCHAR", "model as asked for"),
+        Column("model", "VARCHAR", "model as requested"),
         Column("model_reported", "VARCHAR", "model as the endpoint reported it"),
         Column("license", "VARCHAR", "licence of the weights"),
         Column("tokenizer", "VARCHAR", "tokenizer of per-token figures"),
@@ -67,7 +67,7 @@ RUNS = Table(
         Column(
             "engine_distribution",
             "VARCHAR",
-            "package that the engine came from; says if it is a third party's build",
+            "package that the engine came from; names a third party's build",
         ),
         Column("engine_sha256", "VARCHAR", "SHA-256 of the wheel that it was installed from"),
         Column("model_sha256", "VARCHAR", "SHA-256 of the weights as served"),
@@ -91,10 +91,10 @@ RUNS = Table(
         Column(
             "wire",
             "VARCHAR",
-            "API spoken: openai (chat or completions, as asked), responses or messages",
+            "API spoken: openai (chat or completions, as requested), responses or messages",
         ),
         Column("transport", "VARCHAR", "lean (our own sockets) or sdk (the openai package)"),
-        Column("service_tier", "VARCHAR", "service tier that every request asked for"),
+        Column("service_tier", "VARCHAR", "service tier that every request names"),
         Column("throttling", "VARCHAR", "policy towards 429 and its kin: record, obey or pace"),
         Column("quote", "JSON", "what the run was expected to take and cost, before it ran"),
         Column("target_facts", "JSON", "settings, hashes, price and rate as applied"),
@@ -150,13 +150,13 @@ STAGES = Table(
         _STAGE,
         Column("kind", "VARCHAR", "closed, constant, poisson or prime"),
         Column("concurrency", "INTEGER", "simulated users (closed loop)"),
-        Column("rate_per_s", "DOUBLE", "requests a second asked for (open loop)"),
+        Column("rate_per_s", "DOUBLE", "planned requests a second (open loop)"),
         _instant("started_ns", "first user or first slot began"),
         _instant("steady_start_ns", "start of the steady window"),
         _instant("steady_end_ns", "end of the steady window"),
         _instant("ended_ns", "last open request ended or was given up"),
         Column("planned", "BIGINT", "requests planned (open loop)"),
-        Column("issued", "BIGINT", "requests that workers say they issued"),
+        Column("issued", "BIGINT", "requests that workers report as issued"),
         Column("recorded", "BIGINT", "records of issued requests found"),
         Column("not_issued", "BIGINT", "planned requests that were never sent, each with a reason"),
         Column("lost_workers", "VARCHAR[]", "workers that died"),
@@ -177,7 +177,7 @@ REQUESTS = Table(
         _RUN,
         _STAGE,
         Column("request", "BIGINT", "place in the stage's order, from 0"),
-        Column("prompt_id", "VARCHAR", "item asked; the cold nonce does not enter it"),
+        Column("prompt_id", "VARCHAR", "item of the data set; the cold nonce does not enter it"),
         Column("prompt_sha256", "VARCHAR", "SHA-256 of the item's body without nonce"),
         Column("task", "VARCHAR", "task set or the user's task"),
         Column("max_tokens", "BIGINT", "output limit that was sent; null in older runs"),
@@ -229,7 +229,7 @@ ATTEMPTS = Table(
         Column("final", "BOOLEAN", "the try that succeeded, else the last one"),
         Column("first_sent", "BOOLEAN", "the first try of the request that was sent at all"),
         Column("outcome", "VARCHAR", "outcome of this try"),
-        _instant("connect_started_ns", "connection asked for (name lookup included)"),
+        _instant("connect_started_ns", "connection begun (name lookup included)"),
         _instant("resolved_ns", "name resolved"),
         _instant("connected_ns", "connection ready, TLS included; null on a reused one"),
         _instant("sent_ns", "just before the request's first byte went to the kernel"),
@@ -250,7 +250,7 @@ ATTEMPTS = Table(
             "error_kind",
             "VARCHAR",
             "refused, reset, early_close, timeout, http_status, error_event ...; rate_limited or "
-            "overloaded where the status alone does not say so; no_end: a whole answer whose stream did not end",
+            "overloaded where the status alone does not show it; no_end: a whole answer whose stream did not end",
         ),
         Column("error_text", "VARCHAR", "first 300 characters of the error, keys masked"),
         Column("retry_after_s", "DOUBLE", "Retry-After, seconds"),
@@ -274,7 +274,7 @@ ATTEMPTS = Table(
             "kernel (SO_TIMESTAMPNS) or read (CLOCK_REALTIME at the read)",
         ),
         Column("reused_connection", "BOOLEAN", "sent on a connection that was already open"),
-        Column("saw_done", "BOOLEAN", "the stream said that it is over, as its wire does"),
+        Column("saw_done", "BOOLEAN", "the stream ended with its end mark, as its wire does"),
         Column(
             "streamed",
             "BOOLEAN",
@@ -332,7 +332,7 @@ ATTEMPTS = Table(
 
 SAMPLES = Table(
     "samples",
-    "One reading of one sensor beside the load.",
+    "One reading of one sensor during the load.",
     ("run_id", "at_ns", "sensor", "device", "metric"),
     (
         _RUN,
@@ -350,21 +350,21 @@ SAMPLES = Table(
         ),
         Column("device", "VARCHAR", "which of several, e.g. gpu0, engine:<target>, client"),
         Column("metric", "VARCHAR", "what was read; its unit ends the name; `up` is 1 or 0"),
-        Column("value", "DOUBLE", "the reading; null where the sensor could not say"),
+        Column("value", "DOUBLE", "the reading; null where the sensor had none"),
         Column("reason", "VARCHAR", "why it could not"),
     ),
 )
 
 TICKS = Table(
     "ticks",
-    "The load generator's own heartbeat: what each worker process said of itself, once a second.",
+    "The load generator's own heartbeat: what each worker process reported, once a second.",
     ("run_id", "stage", "worker", "at_ns", "kind"),
     (
         _RUN,
         _STAGE,
         Column("worker", "INTEGER", "worker process, from 0"),
         Column("kind", "VARCHAR", "start, tick or end"),
-        _instant("at_ns", "when it was said"),
+        _instant("at_ns", "when it was written"),
         _instant("stage_started_ns", "instant that all workers of the stage count from (start)"),
         Column("pid", "BIGINT", "process id (start)"),
         Column("issued", "BIGINT", "requests issued since the stage began"),
@@ -448,7 +448,7 @@ PRICES = Table(
         Column("usd", "DOUBLE", "US dollars per million tokens, per hour, or per kWh"),
         Column("basis", "VARCHAR", "list_price, stated, example or emulated"),
         Column("source", "VARCHAR", "where the price comes from"),
-        Column("effective_from", "VARCHAR", "date from which it holds, where the source says"),
+        Column("effective_from", "VARCHAR", "date from which it holds, where the source has it"),
         Column(
             "details",
             "JSON",
@@ -536,7 +536,7 @@ COST_LINES = Table(
         Column("component", "VARCHAR", "accelerators, electricity or operations"),
         Column("unit", "VARCHAR", "accelerator-hour, kWh or hour"),
         Column("usd_per_unit", "DOUBLE", "US dollars per unit"),
-        Column("a_day", "DOUBLE", "quantity a day whatever the volume; null: paid, and not known"),
+        Column("a_day", "DOUBLE", "quantity a day at any volume; null: paid, and not known"),
         Column("a_step", "DOUBLE", "quantity a day for each step"),
         Column("a_step_hour", "DOUBLE", "quantity for each step and active hour of the day"),
         Column("a_request", "DOUBLE", "quantity for each request"),
@@ -568,7 +568,7 @@ FINDINGS = Table(
 
 THRESHOLDS = Table(
     "thresholds",
-    "The table of codes that a run was judged by, as it stood then; findings hold what exceeded it.",
+    "The table of codes that a run was judged by, as it was then; findings hold what exceeded it.",
     ("run_id", "code"),
     (
         _RUN,
@@ -615,7 +615,7 @@ STAGE_METRICS = Table(
         Column(
             "effective_n",
             "BIGINT",
-            "independent requests that say as much as the n; floors count it; null: not estimated",
+            "independent requests with as much evidence as the n; floors count it; null: not estimated",
         ),
         Column(
             "needs_s",
@@ -627,7 +627,7 @@ STAGE_METRICS = Table(
 
 PRICE_BOOK = Table(
     "price_book",
-    "Prices that runs can be priced at anew, of no run in particular: the public ledger as each version "
+    "Other prices that runs can be priced at, of no run in particular: the public ledger as each version "
     "of its package had it, and the price files of scenarios/.",
     (
         "book", "version", "provider", "model", "kind", "service_tier", "effective_from", "utc_from",
@@ -662,9 +662,9 @@ PRICE_BOOK = Table(
         ),
         Column("basis", "VARCHAR", "list_price, stated or example"),
         Column("source", "VARCHAR", "where the price comes from"),
-        Column("details", "JSON", "what else the source says of it"),
+        Column("details", "JSON", "what else the source gives"),
         Column("days", "VARCHAR", "mon-fri or sat-sun, by the date in UTC; null: every day"),
-        Column("not_counted", "VARCHAR[]", "what the provider charges for beside tokens"),
+        Column("not_counted", "VARCHAR[]", "what the provider charges for in addition to tokens"),
     ),
 )  # fmt: skip
 

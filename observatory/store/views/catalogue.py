@@ -22,14 +22,14 @@ _IDENTITY = (
     ViewColumn(
         "target_label",
         "CASE WHEN u.emulated THEN u.target || ' (emulated)' ELSE u.target END",
-        "target name for people: an emulated one says so",
+        "target name for people: an emulated one is marked",
     ),
     ViewColumn("target_kind", "u.target_kind", "llamacpp, vllm, url, api or emulated"),
     ViewColumn("hosting", "u.hosting", "self or managed"),
     ViewColumn("weights", "u.weights", "open or closed"),
     ViewColumn("billing", "u.billing", "hours or tokens"),
     ViewColumn("emulated", "u.emulated", "a seeded stand-in: no figure is of a real service"),
-    ViewColumn("model", "u.model", "model as asked for"),
+    ViewColumn("model", "u.model", "model as requested"),
     ViewColumn("status", "u.status", "how the run ended: complete, interrupted, ..."),
     ViewColumn("verdict", "u.verdict", "valid, degraded or invalid; null before it was judged"),
     ViewColumn("label", "u.label", "name given to the run by a person"),
@@ -39,7 +39,7 @@ _LEVEL = (
     ViewColumn("stage", "g.stage", "stage of the run, from 0"),
     ViewColumn("stage_kind", "g.kind", "closed, constant, poisson or prime"),
     ViewColumn("concurrency", "g.concurrency", "simulated users (closed loop)"),
-    ViewColumn("rate_per_s", "g.rate_per_s", "requests a second asked for (open loop)"),
+    ViewColumn("rate_per_s", "g.rate_per_s", "planned requests a second (open loop)"),
 )
 
 
@@ -69,13 +69,13 @@ _IN_WINDOW = (
 
 REQUEST_METRICS = View(
     "request_metrics",
-    "One row a request of every run, whatever its status and verdict: identifiers, outcome, tokens, "
+    "One row a request of every run, of any status and verdict: identifiers, outcome, tokens, "
     "cost, score and every metric of a single request.",
     (
         *_IDENTITY,
         *_LEVEL,
         _same("r", "request", "place in the stage's order, from 0"),
-        _same("r", "prompt_id", "item asked"),
+        _same("r", "prompt_id", "item of the data set"),
         _same("r", "task", "task set or the user's task"),
         _same("r", "conversation", "conversation, if any"),
         _same("r", "turn", "turn in it, from 0"),
@@ -182,8 +182,8 @@ def _pivot() -> str:
 
 STAGE_SUMMARY = View(
     "stage_summary",
-    "One row a stage of every run, whatever its status and verdict: stage_metrics side by side, GPU, "
-    "energy and cost included. Why a figure is missing, and what bound stands in its place, is in "
+    "One row a stage of every run, of any status and verdict: stage_metrics side by side, GPU, "
+    "energy and cost included. Why a figure is missing, and its bound, is in "
     "stage_metrics.",
     (
         *_IDENTITY,
@@ -194,7 +194,7 @@ STAGE_SUMMARY = View(
             "length of the steady window, s",
         ),
         _same("g", "planned", "requests planned (open loop)"),
-        _same("g", "issued", "requests that workers say they issued"),
+        _same("g", "issued", "requests that workers report as issued"),
         _same("g", "recorded", "records of issued requests found"),
         _same("g", "not_issued", "planned requests that were never sent"),
         _same(
@@ -227,7 +227,7 @@ def _whole_sum(metric: str) -> str:
 
 RUN_SUMMARY = View(
     "run_summary",
-    "One row a run, whatever its status and verdict.",
+    "One row a run, of any status and verdict.",
     (
         *_IDENTITY,
         ViewColumn("status_reason", "u.status_reason", "why it ended so"),
@@ -238,7 +238,7 @@ RUN_SUMMARY = View(
         ViewColumn(
             "engine_distribution",
             "u.engine_distribution",
-            "package that the engine came from; says if it is a third party's build",
+            "package that the engine came from; names a third party's build",
         ),
         ViewColumn("created_at", "u.created_at", "start, UTC"),
         ViewColumn("ended_at", "u.ended_at", "end, UTC"),
@@ -254,7 +254,7 @@ RUN_SUMMARY = View(
             "what of the folder has changed since it was sealed, or that its process died before; null: nothing that is known",
         ),
         ViewColumn("stages", "coalesce(g.stages, 0)", "stages that ran"),
-        ViewColumn("issued", "g.issued", "requests that workers say they issued"),
+        ViewColumn("issued", "g.issued", "requests that workers report as issued"),
         ViewColumn("requests", "coalesce(r.requests, 0)", "requests recorded"),
         ViewColumn("ok", "coalesce(r.ok, 0)", "requests answered whole"),
         ViewColumn("failed", "coalesce(r.failed, 0)", "requests sent that were not answered whole"),

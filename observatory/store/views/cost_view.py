@@ -14,7 +14,7 @@ REQUEST_COSTS = View(
         ViewColumn("run_id", "c.run_id", "run"),
         ViewColumn("scenario", "u.scenario", "scenario name"),
         ViewColumn("target", "u.target", "target name"),
-        ViewColumn("model", "u.model", "model as asked for"),
+        ViewColumn("model", "u.model", "model as requested"),
         ViewColumn("emulated", "u.emulated", "a seeded stand-in: nobody was paid"),
         ViewColumn("stage", "c.stage", "stage of the run, from 0"),
         ViewColumn("request", "c.request", "place in the stage's order, from 0"),

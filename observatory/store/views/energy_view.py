@@ -61,13 +61,13 @@ def energy_per_stage(identity: tuple[ViewColumn, ...]) -> View:
     return View(
         "energy_per_stage",
         "One row a run, stage (null: the idle baseline) and subject: its joules by scope, never "
-        "mixed across subjects, with the bases that stand behind them. What the sensors gave: the "
+        "mixed across subjects, with their bases. What the sensors gave: the "
         "figures of stage_summary are these where every gate of docs/energy.md is passed.",
         (
             *identity,
             ViewColumn("stage", "w.stage", "stage of the run, from 0; null for the idle baseline"),
             ViewColumn("concurrency", "g.concurrency", "simulated users (closed loop)"),
-            ViewColumn("rate_per_s", "g.rate_per_s", "requests a second asked for (open loop)"),
+            ViewColumn("rate_per_s", "g.rate_per_s", "planned requests a second (open loop)"),
             ViewColumn("subject", "w.subject", "target, client or shared_host"),
             ViewColumn("window_s", "w.window_s", "length of the window, s"),
             *(

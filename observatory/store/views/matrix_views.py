@@ -210,7 +210,7 @@ MATRIX_COMPARISON = View(
         ViewColumn(
             "target_label",
             "CASE WHEN bool_or(c.emulated) THEN c.target || ' (emulated)' ELSE c.target END",
-            "cell for people: an emulated one says so",
+            "cell for people: an emulated one is marked",
         ),
         ViewColumn("cell", "min(c.cell)", "place of the cell in the scenario, from 0"),
         ViewColumn("factors", "max(c.factors)", "each varied field and its level in this cell"),
@@ -219,7 +219,7 @@ MATRIX_COMPARISON = View(
         ),
         ViewColumn("emulated", "bool_or(c.emulated)", "a seeded stand-in: of no real service"),
         ViewColumn("target_kind", "max(c.target_kind)", "llamacpp, vllm, url, api or emulated"),
-        ViewColumn("model", "max(c.model)", "model as asked for"),
+        ViewColumn("model", "max(c.model)", "model as requested"),
         ViewColumn("engine", "max(c.engine)", "serving engine where known"),
         ViewColumn(
             "engine_version", "max(c.engine_version)", "its version; each, where the runs differ"
@@ -227,14 +227,14 @@ MATRIX_COMPARISON = View(
         ViewColumn(
             "engine_distribution",
             "max(c.engine_distribution)",
-            "package that the engine came from; says if it is a third party's build",
+            "package that the engine came from; names a third party's build",
         ),
         ViewColumn("weight_format", "max(c.weight_format)", "format of the stored weights"),
         ViewColumn("label", "max(c.label)", "name given to a run by a person"),
         ViewColumn("stage", "l.stage", "stage of the runs, from 0"),
         ViewColumn("stage_kind", "max(l.kind)", "closed, constant or poisson"),
         ViewColumn("concurrency", "max(l.concurrency)", "simulated users (closed loop)"),
-        ViewColumn("rate_per_s", "max(l.rate_per_s)", "requests a second asked for (open loop)"),
+        ViewColumn("rate_per_s", "max(l.rate_per_s)", "planned requests a second (open loop)"),
         ViewColumn(
             "blocks", "coalesce(max(b.blocks), 0)", "sound runs of the cell with this stage"
         ),
@@ -249,7 +249,7 @@ MATRIX_COMPARISON = View(
     WHEN coalesce(max(b.blocks), 0) = 0 THEN 'no sound run'
     WHEN max(b.blocks) = 1 THEN 'one block: no spread between runs, and no interval'
   END""",
-            "what the figures cannot say",
+            "what the figures cannot show",
         ),
         *(column for name, statistic in HEADLINES for column in _wide(BY_NAME[name], statistic)),
         ViewColumn(

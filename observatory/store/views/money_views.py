@@ -155,7 +155,7 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
 
 
 _MONEY_COLUMNS = (
-    ViewColumn("attainment", "s.attainment", "share of requests that the SLO asks for"),
+    ViewColumn("attainment", "s.attainment", "share of requests that the SLO requires"),
     ViewColumn("best_fraction", "v.best_fraction", "the highest share of any stage"),
     ViewColumn(
         "best_stage",
@@ -282,7 +282,7 @@ def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
     """The view, each line with its run's identity before it."""
     return View(
         "money_per_run",
-        "One row a run: what a volume's cost and a break-even are reckoned from. What a request costs, "
+        "One row a run: what a volume's cost and a break-even are computed from. What a request costs, "
         "the stage that served most within the SLO, and what the machine is paid for.",
         (*identity, *_MONEY_COLUMNS),
         _MONEY_SOURCES,

@@ -102,7 +102,7 @@ REPRICE = Macro(
     "reprice",
     "What runs would cost at the prices of a day, a tier, without caching, or at another model's: one row "
     "a run billed by tokens (with at_model, of every run), the tokens being those that it really took. "
-    "new_usd is null, and reason says why, where a price is missing. Another model's tokenizer cuts the "
+    "new_usd is null, with a reason, where a price is missing. Another model's tokenizer cuts the "
     "same text into another number of tokens, and its answers are of another length: such a figure "
     "compares price lists, not models. A price that changes with the hour or the day of the week is that of the hour in which "
     "the run began. Tokens written to a cache are as many as they were; without caching, cached and "
