@@ -53,7 +53,9 @@ def test_every_code_that_is_given_has_its_wording() -> None:
 def test_every_wording_is_of_a_code_that_is_given() -> None:
     used = {code for _, tree in trees() for code in codes_in(tree)}
     used |= set(
-        re.findall(r"[a-z]+(?:_[a-z]+)+", (PACKAGE / "store" / "views" / "money_views.py").read_text())
+        re.findall(
+            r"[a-z]+(?:_[a-z]+)+", (PACKAGE / "store" / "views" / "money_views.py").read_text()
+        )
     )
     assert sorted(set(REASONS) - used) == []
     assert len(REASONS) > 30
