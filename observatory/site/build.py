@@ -97,7 +97,7 @@ def _refuse_foreign(target: Path) -> None:
 
 
 def _as_on_disk(workspace: Workspace, runs: list[Row]) -> list[Row]:
-    """The runs, marked where a folder has changed since the database took it in."""
+    """Return the runs, marked where a folder has changed since the database took it in."""
     for run in runs:
         folder = workspace.runs / str(run["run_id"])
         if folder.is_dir() and not run["changed_since_sealed"]:

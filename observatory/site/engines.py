@@ -16,7 +16,7 @@ _BILLIONS, _MILLIONS = 1e9, 1e6
 
 
 def engine_name(run: Row) -> str | None:
-    """The engine as every page calls it; None where none is known."""
+    """Return the engine as every page calls it; None where none is known."""
     return served_by(
         run["engine"], run["engine_version"], run["engine_distribution"], kind=run["target_kind"]
     )
@@ -147,7 +147,7 @@ def _seconds(value: Any) -> str | None:
 
 
 def _log(run: Row) -> str | None:
-    """Where the log of an engine that we started lies, from the results folder."""
+    """Return where the log of an engine that we started lies, from the results folder."""
     if not kind_traits(run["target_kind"]).keeps_log or not run["folder"]:
         return None
     targets = json.loads(run["scenario_json"] or "{}").get("targets") or []

@@ -17,19 +17,19 @@ class Load:
 
     @property
     def text(self) -> str:
-        """The level in words."""
+        """Return the level in words."""
         if self.open_loop:
             return human_rate(self.level)
         return count_of(round(self.level), "user")
 
     @property
     def axis(self) -> str:
-        """The title of an axis of such levels."""
+        """Return the title of an axis of such levels."""
         return "Requests asked for a second" if self.open_loop else "Users at once"
 
 
 def load_of(stage: Row) -> Load:
-    """The load of a row of stages."""
+    """Return the load of a row of stages."""
     users, rate_per_s = stage["concurrency"], stage["rate_per_s"]
     open_loop = users is None and rate_per_s is not None
     level = rate_per_s if open_loop else users

@@ -31,7 +31,7 @@ def changed_words(run: Row) -> str:
 
 
 def not_as_sealed(run: Row) -> str:
-    """What of the run's folder is not as it was sealed, in words; "" where all of it is."""
+    """Return what of the run's folder is not as it was sealed, in words; "" where all of it is."""
     what = run.get("changed_since_sealed")
     return in_words(what) if what else ""
 
@@ -56,7 +56,7 @@ class Member:
 
     @property
     def sentence(self) -> str:
-        """The verdict's reasons in one line, without the level, which a badge shows."""
+        """Return the verdict's reasons in one line, without the level, which a badge shows."""
         sentence = str(self.run["verdict_sentence"] or "nothing could judge this run")
         reasons = sentence.removeprefix(f"{self.verdict}: ")
         reasons = reasons[:1].upper() + reasons[1:]
@@ -69,7 +69,7 @@ class Member:
 
     @property
     def not_as_sealed(self) -> str:
-        """The same of its folder alone, for a mark next to its name."""
+        """Return the same of its folder alone, for a mark next to its name."""
         return not_as_sealed(self.run)
 
     @property
@@ -79,7 +79,7 @@ class Member:
 
     @property
     def engine(self) -> str | None:
-        """The engine with the truth about its build; None where none is known."""
+        """Return the engine with the truth about its build; None where none is known."""
         return engine_name(self.run)
 
     @property
@@ -89,33 +89,33 @@ class Member:
 
     @property
     def status(self) -> str:
-        """How the run ended, in words."""
+        """Return how the run ended, in words."""
         return status_words(self.run["status"], self.run.get("status_reason"))
 
     @property
     def page(self) -> str:
-        """The run's page, relative to the site's root."""
+        """Return the run's page, relative to the site's root."""
         return page_of(self.run["run_id"])
 
     def series(self, metric: str, statistic: str) -> list[tuple[Load, Figure]]:
-        """One figure over the loads."""
+        """Return one figure over the loads."""
         return [(load, found.get(metric, statistic)) for load, found in self.stages]
 
 
 def page_of(run_id: str) -> str:
-    """The path of a run's page from the site's root, for any id."""
+    """Return the path of a run's page from the site's root, for any id."""
     return f"runs/{safe_name(run_id)}.html"
 
 
 def safe_name(identifier: str) -> str:
-    """A file's name for any id: the id itself where that is harmless, else its hash."""
+    """Return a file's name for any id: the id itself where that is harmless, else its hash."""
     if _SAFE.match(identifier):
         return identifier
     return hashlib.sha256(identifier.encode()).hexdigest()[:16]
 
 
 def member_of(reader: Reader, run: Row, styles: dict[str, TargetStyle]) -> Member:
-    """The member of a row of runs."""
+    """Return the member of a row of runs."""
     found = figures(reader, run["run_id"])
     return Member(
         run,
@@ -128,7 +128,7 @@ def member_of(reader: Reader, run: Row, styles: dict[str, TargetStyle]) -> Membe
 
 
 def order_of(member: Member) -> tuple[str, bool, str]:
-    """The order of members on a page: by family, real before emulated, by name."""
+    """Return the order of members on a page: by family, real before emulated, by name."""
     place = {"self": "0", "managed": "1", "closed": "2"}[member.style.family]
     return place, member.style.emulated, member.style.target
 
@@ -182,12 +182,12 @@ def _slo_words(slo: Row | None) -> str:
 
 
 def _spaced(duration: object) -> str:
-    """A duration as files write it, with a space before its unit."""
+    """Return a duration as files write it, with a space before its unit."""
     return re.sub(r"(?<=\d)(?=[a-z])", " ", str(duration))
 
 
 def side_of(run: Row) -> Side:
-    """The side that a row of runs takes in a comparison."""
+    """Return the side that a row of runs takes in a comparison."""
     return Side(
         run_id=run["run_id"],
         target=run["target"],
@@ -202,7 +202,7 @@ def side_of(run: Row) -> Side:
 
 
 def differing(run: Row, other: Row) -> list[str]:
-    """Which fields keep two runs from being compared, e.g. workload.cache; lists as a whole."""
+    """Return which fields keep two runs from being compared, e.g. workload.cache; lists as a whole."""
     fields = [difference.field for difference in differences(side_of(run), side_of(other))]
     return list(dict.fromkeys(field.split("[", 1)[0] for field in fields))
 

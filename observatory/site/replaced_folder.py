@@ -62,7 +62,7 @@ def _prefix(target: Path) -> str:
 
 
 def _start_cleaner(folder: Path) -> subprocess.Popen[bytes] | None:
-    """A process that removes `folder` when this one is gone, SIGKILL included; None without a shell."""
+    """Return a process that removes `folder` when this one is gone, SIGKILL included; None without a shell."""
     try:
         return subprocess.Popen(
             ["/bin/sh", "-c", _CLEANER, "sh", str(folder)],

@@ -52,7 +52,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def list_directory(self, path: Any) -> Any:
-        """A folder without an index is none of the site's pages."""
+        """Return nothing: a folder without an index is none of the site's pages."""
         self.send_error(HTTPStatus.NOT_FOUND, "there is no such file")
 
     def end_headers(self) -> None:
@@ -72,7 +72,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 def _is_own(hosts: list[str]) -> bool:
-    """Whether the one Host header names loopback; any port, because a tunnel has another."""
+    """Return whether the one Host header names loopback; any port, because a tunnel has another."""
     if len(hosts) != 1:
         return False
     try:
@@ -126,7 +126,7 @@ class SiteServer(ThreadingHTTPServer):
 
 
 def site_server(folder: Path, port: int) -> SiteServer:
-    """A server of `folder` on loopback, not yet running; port 0 takes a free one."""
+    """Return a server of `folder` on loopback, not yet running; port 0 takes a free one."""
     try:
         return SiteServer((LOOPBACK, port), folder)
     except OSError as error:

@@ -29,17 +29,17 @@ class TargetStyle:
 
     @property
     def colour(self) -> str:
-        """The CSS colour, light and dark handled by the stylesheet."""
+        """Return the CSS colour, light and dark handled by the stylesheet."""
         return f"var(--{self.family}-{self.shade})"
 
     @property
     def shape(self) -> str:
-        """The point's shape: one for each family."""
+        """Return the point's shape: one for each family."""
         return _SHAPES[self.family]
 
     @property
     def dash(self) -> list[int]:
-        """The line's dash pattern: solid for what is real."""
+        """Return the line's dash pattern: solid for what is real."""
         return [5, 4] if self.emulated else [1, 0]
 
     @property
@@ -49,7 +49,7 @@ class TargetStyle:
 
 
 def family_of(run: Row) -> Family:
-    """The family of a row of runs."""
+    """Return the family of a row of runs."""
     if run["weights"] == "closed":
         return "closed"
     return "self" if run["hosting"] == "self" else "managed"
@@ -62,7 +62,7 @@ def group_of(run: Row) -> str:
 
 
 def styles_of(runs: Iterable[Row]) -> dict[str, TargetStyle]:
-    """A style for each target name; runs are given the latest first.
+    """Return a style for each target name; runs are given the latest first.
 
     Colours go by first appearance, so that a new target changes no older one's. A name that was used
     for different targets has the style of its latest run.

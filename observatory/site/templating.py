@@ -24,7 +24,7 @@ POLICY = (
 
 
 def page_environment(sources: Path) -> Environment:
-    """The template environment over sources/templates; an undefined name is an error.
+    """Return the template environment over sources/templates; an undefined name is an error.
 
     A template that is not there is the shipped one: a workspace that was laid out by an older version
     lacks the pages that came later.

@@ -44,11 +44,11 @@ class Deadlined:
 
     @property
     def name(self) -> str:
-        """The sensor's name."""
+        """Return the sensor's name."""
         return self._sensor.name
 
     def read(self, now: int, deadline_s: float) -> list[Sample]:
-        """The sensor's samples and, where there are any, their cost (sensor `sampler`, read_s).
+        """Return the sensor's samples and, where there are any, their cost (sensor `sampler`, read_s).
 
         Samples that come after the deadline are returned by the next call with their own instant, where
         only the start of the reading was late (a busy machine). After a slow reading they are dropped:

@@ -33,7 +33,7 @@ class UpdatePeriod:
 
 
 def update_period(readings: Readings) -> UpdatePeriod:
-    """The update period of a sensor from readings that were taken faster than it changes.
+    """Return the update period of a sensor from readings that were taken faster than it changes.
 
     A change lies somewhere between two readings and counts at the second, so that a spacing is off
     by at most one question either way; two updates to an equal value in a row count as one.
@@ -74,6 +74,6 @@ def repeats(readings: Readings, period_s: float | None) -> list[bool]:
 
 
 def fresh(readings: Readings, period_s: float | None) -> list[tuple[int, float]]:
-    """The readings that are new data: what coverage and sample counts are to be counted from."""
+    """Return the readings that are new data: what coverage and sample counts are to be counted from."""
     marks = repeats(readings, period_s)
     return [reading for reading, repeat in zip(readings, marks, strict=True) if not repeat]

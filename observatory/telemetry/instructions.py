@@ -88,5 +88,5 @@ class WatchedRoles:
         return self._roles
 
     def sampled(self) -> dict[str, int]:
-        """Those that are processes of the run: without servers that others started."""
+        """Return those that are processes of the run: without servers that others started."""
         return {role: pid for role, pid in self.now().items() if not role.startswith(SERVER_ROLE)}

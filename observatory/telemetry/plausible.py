@@ -42,7 +42,7 @@ _STUCK = ("gpu_power_w", "gpu_energy_j")
 
 
 def power_lie(power_w: float, limit_w: float | None) -> str | None:
-    """What is wrong with a wattage; None where it may be true."""
+    """Return what is wrong with a wattage; None where it may be true."""
     if power_w < 0:
         return f"{power_w:.6g} W is negative"
     if limit_w is not None and limit_w > 0:
@@ -54,12 +54,12 @@ def power_lie(power_w: float, limit_w: float | None) -> str | None:
 
 
 def fraction_lie(value: float) -> str | None:
-    """What is wrong with a share of time."""
+    """Return what is wrong with a share of time."""
     return None if 0 <= value <= 1 else f"{value:.6g} is no share from 0 to 1"
 
 
 def memory_lie(used: float, total: float | None) -> str | None:
-    """What is wrong with an amount of memory in use."""
+    """Return what is wrong with an amount of memory in use."""
     if used < 0:
         return f"{used:.6g} bytes in use is negative"
     if total is not None and used > total:
@@ -68,12 +68,12 @@ def memory_lie(used: float, total: float | None) -> str | None:
 
 
 def counter_lie(before: float, now: float) -> str | None:
-    """What is wrong with a counter that only grows."""
+    """Return what is wrong with a counter that only grows."""
     return f"the counter went back from {before:.6g} to {now:.6g}" if now < before else None
 
 
 def jump_lie(grown_j: float, seconds: float, limit_w: float | None) -> str | None:
-    """What is wrong with joules that were counted in at most so many seconds."""
+    """Return what is wrong with joules that were counted in at most so many seconds."""
     most_w = POWER_OVER_LIMIT * limit_w if limit_w is not None and limit_w > 0 else MOST_POWER_W
     if grown_j <= most_w * seconds:
         return None
@@ -81,7 +81,7 @@ def jump_lie(grown_j: float, seconds: float, limit_w: float | None) -> str | Non
 
 
 def stuck_lie(readings: Sequence[tuple[int, float, float | None]]) -> str | None:
-    """What is wrong with the last readings (instant, value, utilisation) of one sensor.
+    """Return what is wrong with the last readings (instant, value, utilisation) of one sensor.
 
     All equal, enough of them and for long enough, while the utilisation changed.
     """
@@ -126,7 +126,7 @@ class Plausibility:
         self._devices: dict[tuple[str, str], _Device] = {}
 
     def check(self, samples: list[Sample]) -> list[Sample]:
-        """The samples with what cannot be made null; the same list where nothing is wrong."""
+        """Return the samples with what cannot be made null; the same list where nothing is wrong."""
         groups: dict[_Moment, dict[str, Sample]] = {}
         for sample in samples:
             if sample.sensor in _CHECKED and sample.value is not None:
@@ -185,7 +185,7 @@ def _counted(known: _Device, metric: str, value: float, at: int) -> str | None:
 
 
 def _stuck(known: _Device, at: int, metric: str, value: float, util: float | None) -> str | None:
-    """A sensor that was found stuck stays so until its value changes."""
+    """Return what is wrong with a stuck sensor; one that was found stuck stays so until its value changes."""
     if metric in known.stuck_at:
         stuck, lie = known.stuck_at[metric]
         if value == stuck:

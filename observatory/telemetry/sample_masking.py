@@ -26,7 +26,7 @@ class SampleMasker:
         self._known: dict[str, str] = {}
 
     def __call__(self, sample: Sample) -> Sample:
-        """The sample itself where nothing in it is secret."""
+        """Return the sample itself where nothing in it is secret."""
         if self._idle:
             return sample
         device, metric = self._hidden(sample.device), self._hidden(sample.metric)
@@ -45,7 +45,7 @@ class SampleMasker:
 
 
 def _secrets(config: SamplerConfig) -> Iterator[str]:
-    """What any sensor sends. What cannot be read is not sent either: its sensor is down with the reason."""
+    """Yield what any sensor sends. What cannot be read is not sent either: its sensor is down with the reason."""
     for connection in (*config.engines.values(), *(probe.connection for probe in config.probes)):
         with suppress(ObservatoryError):
             yield from secrets_of(connection)

@@ -47,7 +47,7 @@ class SamplerHandle:
 
     @property
     def process_id(self) -> int:
-        """Its process."""
+        """Return its process."""
         return self._process.pid
 
     def watch(self, role: str, pid: int) -> None:

@@ -55,7 +55,7 @@ class CellRow:
 def blocks_chart(
     name: str, title: str, about: str, cells: Sequence[CellRow], table: Table
 ) -> Drawing:
-    """The drawing of one metric and statistic; cells without a value are named, not drawn."""
+    """Return the drawing of one metric and statistic; cells without a value are named, not drawn."""
     figures = [one for cell in cells for spread in cell.spreads for _, one in spread.blocks]
     drawn = [figure for figure in figures if figure.drawable]
     absent = [
@@ -138,7 +138,7 @@ def _spec(
 
 
 def _words(cell: CellRow) -> list[str]:
-    """The lines of a cell's words."""
+    """Return the lines of a cell's words."""
     return wrap(cell.label if cell.spreads else f"{cell.label}: no sound run", LETTERS)
 
 

@@ -29,7 +29,7 @@ COSTS, MARKS = "costs", "marks"
 
 
 def volumes(replica: Replica, found: float | None, asked: float | None) -> list[float]:
-    """The volumes that are drawn, requests a day, evenly spaced on a log axis."""
+    """Return the volumes that are drawn, requests a day, evenly spaced on a log axis."""
     middles = [
         one
         for one in (found, asked, replica.goodput_rps * SECONDS_A_DAY)
@@ -47,7 +47,7 @@ def cost_rows(
     goodput_low: float | None,
     goodput_high: float | None,
 ) -> list[Record]:
-    """A row a volume: US dollars a month to serve (with both ends) and to buy it."""
+    """Return a row a volume: US dollars a month to serve (with both ends) and to buy it."""
 
     def line(goodput: float | None) -> CostLine:
         return cost_line(replica.at(goodput or replica.goodput_rps), demand)

@@ -50,7 +50,7 @@ class Curve:
 
 
 def curve_of(load: Load, values: Sequence[float | None]) -> Curve:
-    """The curve of a stage's values, ascending, None for a failure; at most STEPS steps are kept."""
+    """Return the curve of a stage's values, ascending, None for a failure; at most STEPS steps are kept."""
     known = [value for value in values if value is not None]
     n = len(values)
     if len(known) <= STEPS:
@@ -62,14 +62,14 @@ def curve_of(load: Load, values: Sequence[float | None]) -> Curve:
 
 
 def stage_colour(place: int) -> str:
-    """The CSS colour of a run's n-th stage; darker is later, the last shade is kept for the rest."""
+    """Return the CSS colour of a run's n-th stage; darker is later, the last shade is kept for the rest."""
     return f"var(--stage-{min(place, STAGE_COLOURS - 1) + 1})"
 
 
 def distribution_chart(
     name: str, title: str, about: str, curves: Sequence[Curve], counted: str, *, emulated: bool
 ) -> Drawing:
-    """The drawing of one latency. counted names what a curve is a share of."""
+    """Return the drawing of one latency. counted names what a curve is a share of."""
     heading = f"{title} (emulated)" if emulated else title
     drawn = [curve for curve in curves if curve.steps]
     if not drawn:
@@ -110,7 +110,7 @@ def distribution_chart(
 
 
 def _shown_until(curves: Sequence[Curve]) -> list[float]:
-    """The end of each curve; a tail of the last 1 % that is thrice as long as the rest is cut."""
+    """Return the end of each curve; a tail of the last 1 % that is thrice as long as the rest is cut."""
     ends = []
     for curve in curves:
         last = curve.steps[-1][0]

@@ -107,7 +107,7 @@ class Drawing:
 
 
 def figure_cell(figure: Figure) -> Cell:
-    """The cell of a figure: interval, bound or reason under it, and its basis."""
+    """Return the cell of a figure: interval, bound or reason under it, and its basis."""
     ends = figure.interval
     if ends and figure.basis == "modelled":
         ends = f"range {ends}"
@@ -125,13 +125,13 @@ class Sheet:
         self._rows: dict[str, list[Record]] = {}
 
     def put(self, records: Sequence[Record]) -> alt.NamedData:
-        """What a layer over these rows is made from."""
+        """Return what a layer over these rows is made from."""
         name = f"rows{len(self._rows)}"
         self._rows[name] = list(records)
         return alt.NamedData(name)
 
     def finish(self, layers: Sequence[alt.Chart], alt_text: str, height: int = HEIGHT) -> Spec:
-        """The specification, as wide as its container; alt_text is read to screen readers."""
+        """Return the specification, as wide as its container; alt_text is read to screen readers."""
         return {**layered(layers, alt_text, height), "datasets": self._rows}
 
 
@@ -181,7 +181,7 @@ def tips(*names: str) -> list[alt.Tooltip]:
 
 
 def display_unit(unit: str, values: Iterable[float], metric: str = "") -> tuple[float, str]:
-    """What to multiply values by, and the unit that an axis then names."""
+    """Return what to multiply values by, and the unit that an axis then names."""
     largest = max((abs(value) for value in values), default=0.0)
     if unit == "s":
         return (1e3, "ms") if largest < 1 else (1.0, "s")
@@ -195,7 +195,7 @@ def display_unit(unit: str, values: Iterable[float], metric: str = "") -> tuple[
 
 
 def wants_log(values: Iterable[float]) -> bool:
-    """The values span so much that a linear axis would hide the small ones."""
+    """Return whether the values span so much that a linear axis would hide the small ones."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]
     return len(positive) > 1 and max(positive) / min(positive) >= LOG_FROM
 
@@ -231,6 +231,6 @@ def value_axis(values: Sequence[float], log: bool) -> tuple[alt.Scale, alt.Axis]
 
 
 def axis_title(title: str, unit: str, log: bool) -> str:
-    """An axis title with its unit, stating a log scale."""
+    """Return an axis title with its unit, stating a log scale."""
     inside = ", ".join(part for part in (unit, "log scale" if log else "") if part)
     return f"{title} ({inside})" if inside else title

@@ -34,7 +34,7 @@ def energy_chart(
 
 
 def _shared(member: Member) -> str | None:
-    """The shared host's average power over the loads, in words."""
+    """Return the shared host's average power over the loads, in words."""
     found = [
         (load, figure)
         for load, figure in member.series("shared_host_energy_j", "value")

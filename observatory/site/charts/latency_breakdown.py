@@ -53,7 +53,7 @@ class LatencyParts:
 
     @property
     def label(self) -> str:
-        """The bar's words."""
+        """Return the bar's words."""
         return f"{self.style.label}, {self.load.text}"
 
     @property
@@ -63,7 +63,7 @@ class LatencyParts:
 
 
 def breakdown_chart(name: str, statistic: str, parts: Sequence[LatencyParts]) -> Drawing:
-    """The drawing of one statistic (its words)."""
+    """Return the drawing of one statistic (its words)."""
     title = f"Service and user side by side, {statistic}"
     about = _ABOUT[statistic]
     table = _table(parts)
@@ -138,7 +138,7 @@ def _end(one: LatencyParts) -> str:
 def _bars(
     sheet: Sheet, place: int, one: LatencyParts, factor: float, far: float, x: alt.X, y: alt.Y
 ) -> list[alt.Chart]:
-    """The user's wait, pale, and over it the service's part of it; nothing where neither is known."""
+    """Return the user's wait, pale, and over it the service's part of it; nothing where neither is known."""
     colour, emulated = one.style.colour, one.style.emulated
     words: Record = {
         "Target": one.style.label,

@@ -49,18 +49,18 @@ class Series:
 
     @property
     def basis(self) -> str | None:
-        """The weakest basis of its figures."""
+        """Return the weakest basis of its figures."""
         found = {figure.basis for _, figure in self.points if figure.drawable}
         return next((basis for basis in reversed(BASIS_SHAPES) if basis in found), None)
 
     @property
     def shape(self) -> str:
-        """The shape of its marks."""
+        """Return the shape of its marks."""
         return BASIS_SHAPES.get(self.basis or "", "cross") if self.by_basis else self.style.shape
 
     @property
     def label(self) -> str:
-        """Its words in the key."""
+        """Return its words in the key."""
         return (
             f"{self.style.label}, {self.basis or 'basis not known'}"
             if self.by_basis
@@ -73,7 +73,7 @@ BASIS_SHAPES = {"measured": "circle", "estimated": "square", "modelled": "diamon
 
 
 def key_of(series: Sequence[Series]) -> list[KeyEntry]:
-    """The key entries of the series."""
+    """Return the key entries of the series."""
     return [
         KeyEntry(one.label, one.style.colour, one.shape, one.style.emulated, one.verdict)
         for one in series
@@ -81,7 +81,7 @@ def key_of(series: Sequence[Series]) -> list[KeyEntry]:
 
 
 def level_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
-    """The drawing of one metric and statistic against load; every series has the same one."""
+    """Return the drawing of one metric and statistic against load; every series has the same one."""
     figures = [figure for one in series for _, figure in one.points]
     title = figures[0].title if figures else about
     drawn = [one for one in series if any(_shows(figure) for _, figure in one.points)]
@@ -252,7 +252,7 @@ def _notes(series: Sequence[Series]) -> list[str]:
 
 
 def why_missing(one: Series) -> str:
-    """Why a series shows nothing, in words."""
+    """Return why a series shows nothing, in words."""
     reasons = dict.fromkeys(figure.note or "not recorded" for _, figure in one.points)
     return "; ".join(reasons) or "no stage was run"
 

@@ -173,5 +173,5 @@ PANELS = (
 
 
 def device_words(device: str) -> str:
-    """A device as keys name it: engine:NAME is "engine NAME", HOST:gpu0 "HOST gpu0"."""
+    """Return a device as keys name it: engine:NAME is "engine NAME", HOST:gpu0 "HOST gpu0"."""
     return device.replace(":", " ").replace("/mig", " MIG ")

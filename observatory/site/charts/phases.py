@@ -53,12 +53,12 @@ class Times:
 
     @property
     def told(self) -> bool:
-        """Whether the server reported any phase."""
+        """Return whether the server reported any phase."""
         return any(value is not None for value in self.phases.values())
 
     @property
     def label(self) -> str:
-        """The bar's words."""
+        """Return the bar's words."""
         return f"{self.style.label}, {self.load.text}: {self.verdict}"
 
 

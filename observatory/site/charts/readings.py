@@ -48,13 +48,13 @@ def _is_down() -> pl.Expr:
 
 
 def _gain() -> pl.Expr:
-    """The counter's gain since the reading before; null for the first, and where it restarted."""
+    """Return the counter's gain since the reading before; null for the first, and where it restarted."""
     gain = pl.col("value").diff()
     return pl.when(gain >= 0).then(gain)
 
 
 def averaged_over_time(readings: pl.DataFrame) -> tuple[pl.DataFrame, float | None]:
-    """At most READINGS rows; the span in seconds that each then averages, else None."""
+    """Return at most READINGS rows; the span in seconds that each then averages, else None."""
     if readings.height <= READINGS:
         return readings, None
     at = readings["at_s"].to_list()

@@ -14,7 +14,7 @@ _TITLE = "Score (0 to 1, higher is better)"
 
 
 def score_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
-    """The drawing; the axis always spans 0 to 1, so that a small difference looks small."""
+    """Return the drawing; the axis always spans 0 to 1, so that a small difference looks small."""
     plain = level_chart(name, about, series)
     if plain.spec is None:
         return plain

@@ -41,7 +41,7 @@ class Line:
 
 
 def telemetry_charts(samples: pl.DataFrame, bands: Sequence[Band], span: Span) -> list[Drawing]:
-    """The drawings of the panels that have readings; samples are those of queries.samples."""
+    """Return the drawings of the panels that have readings; samples are those of queries.samples."""
     inside = samples.filter(pl.col("at_s").is_between(span.start_s, span.end_s))
     found: list[Draw] = []
     for panel in PANELS:
@@ -113,7 +113,7 @@ def _chart(
 
 
 def _periods(panel: Panel, samples: pl.DataFrame) -> list[str]:
-    """How often the sensor itself changes, in a sentence, where that was measured."""
+    """Return how often the sensor itself changes, in a sentence, where that was measured."""
     if panel.period is None:
         return []
     own = samples.filter((pl.col("metric") == panel.period) & pl.col("value").is_not_null())

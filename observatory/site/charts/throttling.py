@@ -49,7 +49,7 @@ class Strip:
 
 
 def words_of(mask: int) -> list[str]:
-    """The reasons in a mask, in words, with NVML's name; a bit without a name by its number."""
+    """Return the reasons in a mask, in words, with NVML's name; a bit without a name by its number."""
     names = [name for name in throttle_reasons(mask) if name != IDLE]
     return [f"{WORDS[name]} ({name})" if name in WORDS else name for name in names]
 
@@ -57,7 +57,7 @@ def words_of(mask: int) -> list[str]:
 def held_back(
     samples: pl.DataFrame, bands: Sequence[Band], span: Span
 ) -> Callable[..., Drawing] | None:
-    """How to draw the strips, given whether the time axis is titled; None where none ever held."""
+    """Return how to draw the strips, given whether the time axis is titled; None where none ever held."""
     strips = _strips(samples)
     return partial(_chart, strips, samples, bands, span) if strips else None
 

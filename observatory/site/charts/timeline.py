@@ -56,7 +56,7 @@ class Span:
 def timeline_chart(
     requests: pl.DataFrame, bands: Sequence[Band], span: Span, *, emulated: bool
 ) -> Drawing:
-    """The drawing of requests: columns start_s, took_s, outcome (of queries.requests_in_time)."""
+    """Return the drawing of requests: columns start_s, took_s, outcome (of queries.requests_in_time)."""
     title = "Requests over time (emulated)" if emulated else "Requests over time"
     about = "Each point is one request: when it was due, and how long until it ended."
     if requests.is_empty():
@@ -107,7 +107,7 @@ def timeline_chart(
 
 
 def time_axis(span: Span, *, titled: bool) -> alt.X:
-    """The axis that all panels of a run share: seconds from the campaign's start."""
+    """Return the axis that all panels of a run share: seconds from the campaign's start."""
     return alt.X(
         "x:Q",
         title="Seconds from the campaign's start" if titled else None,
@@ -132,7 +132,7 @@ def bands_of(sheet: Sheet, bands: Sequence[Band], x: alt.X, *, named: bool) -> l
 
 
 def thinned(requests: pl.DataFrame) -> tuple[pl.DataFrame, str | None]:
-    """At most POINTS rows, evenly taken, failures first in line; and a sentence about it."""
+    """Return at most POINTS rows, evenly taken, failures first in line; and a sentence about it."""
     if requests.height <= POINTS:
         return requests, None
     fine = requests.filter(pl.col("outcome") == "ok")

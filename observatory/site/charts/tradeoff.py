@@ -43,7 +43,7 @@ class Trade:
 
 
 def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[Trade]) -> Drawing:
-    """The drawing; a target without a cost or a latency is named in a note, with the reason."""
+    """Return the drawing; a target without a cost or a latency is named in a note, with the reason."""
     table = _table(trades)
     whole = [
         (trade, [point for point in trade.points if point[1].drawable and point[2].drawable])

@@ -67,7 +67,7 @@ class EnergySection:
 
 
 def energy_sections(reader: Reader, sections: Sequence[Section]) -> list[EnergySection]:
-    """The page's sections; those of the overview, in its order."""
+    """Return the page's sections; those of the overview, in its order."""
     return [_section(reader, section) for section in sections if section.members]
 
 
@@ -97,7 +97,7 @@ def _section(reader: Reader, section: Section) -> EnergySection:
 
 
 def _drawings(section: Section) -> list[Drawing]:
-    """The charts that show something; where none does, one with the reason."""
+    """Return the charts that show something; where none does, one with the reason."""
     found = [
         energy_chart(f"{section.anchor}-{metric}", about, section.members, metric, hosts=False)
         for metric, about in _CHARTS
@@ -110,7 +110,7 @@ def _loads(member: Member) -> dict[int, Load]:
 
 
 def _grids(told: Sequence[tuple[Member, list[Row]]]) -> list[tuple[str, str]]:
-    """What holds of whose electricity; targets of which the same holds are named together."""
+    """Return what holds of whose electricity; targets of which the same holds are named together."""
     holds: dict[str, list[str]] = {}
     for member, rows in told:
         holds.setdefault(_grid(rows), []).append(member.style.label)

@@ -65,7 +65,7 @@ class MatrixPage:
 
 
 def matrix_campaigns(runs: Sequence[Row]) -> list[list[Row]]:
-    """The runs of each matrix campaign, the latest campaign first; runs are given the latest first."""
+    """Return the runs of each matrix campaign, the latest campaign first; runs are given the latest first."""
     found: dict[str, list[Row]] = {}
     for run in runs:
         if run["cell"] is not None:
@@ -74,7 +74,7 @@ def matrix_campaigns(runs: Sequence[Row]) -> list[list[Row]]:
 
 
 def matrix_page(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetStyle]) -> MatrixPage:
-    """The page of one campaign's runs."""
+    """Return the page of one campaign's runs."""
     ordered = sorted(runs, key=_in_order)
     first = ordered[0]
     cells = matrix_cells(ordered, styles)

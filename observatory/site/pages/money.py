@@ -97,7 +97,7 @@ class MoneySection:
 
 
 def money_sections(reader: Reader, sections: Sequence[Section]) -> list[MoneySection]:
-    """The page's sections; those of the overview, in its order."""
+    """Return the page's sections; those of the overview, in its order."""
     return [_section(reader, section) for section in sections if section.members]
 
 
@@ -145,7 +145,7 @@ def _row(reader: Reader, member: Member) -> MoneyRow:
 
 
 def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[Plan | str]:
-    """A plan, or why there is none, for each served target with each bought one."""
+    """Return a plan, or why there is none, for each served target with each bought one."""
     found: list[Plan | str] = []
     for served in _by_hours(section.members):
         for bought in section.members:
@@ -162,7 +162,7 @@ def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[Plan | str]:
 
 
 def demand_of(run: Row) -> Demand:
-    """The demand that the run's scenario states; the default shape where it states none."""
+    """Return the demand that the run's scenario states; the default shape where it states none."""
     stated = json.loads(run["scenario_json"] or "{}").get("demand")
     return Demand.model_validate(stated) if stated else Demand()
 
@@ -195,7 +195,7 @@ def _cells(row: ComponentRow, loads: dict[int, Load]) -> list[Cell]:
 
 
 def _quote(reader: Reader, run: Row) -> str | None:
-    """What was expected of the run, and what it amounted to, warm-up and failures included."""
+    """Return what was expected of the run, and what it amounted to, warm-up and failures included."""
     usd = (json.loads(run["quote"] or "{}")).get("usd") or {}
     ends = [usd[name] for name in ("low", "expected", "high") if usd.get(name) is not None]
     if len(ends) < 3:

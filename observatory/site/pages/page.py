@@ -27,7 +27,7 @@ class Results:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """The latest campaign of each workload."""
+        """Return the latest campaign of each workload."""
         return sections(self.reader, self.runs, self.styles) if self.reader else []
 
 

@@ -103,7 +103,7 @@ class RunPage:
 def run_page(
     reader: Reader, run: Row, styles: dict[str, TargetStyle], *, show_host: bool
 ) -> RunPage:
-    """The page of a row of runs."""
+    """Return the page of a row of runs."""
     member = member_of(reader, run, styles)
     run_id = run["run_id"]
     stages = queries.stages(reader, run_id)
@@ -149,7 +149,7 @@ def run_page(
 
 
 def _of_a_sensor(code: str) -> bool:
-    """Whether the finding is about the readings of a sensor, or about missing ones."""
+    """Return whether the finding is about the readings of a sensor, or about missing ones."""
     return code.startswith(("telemetry_", "sensor_"))
 
 
@@ -172,12 +172,12 @@ def _facts(run: Row) -> list[tuple[str, str]]:
 
 
 def moment(value: object) -> str:
-    """A timestamp of the warehouse to the second; a dash where there is none."""
+    """Return a timestamp of the warehouse to the second; a dash where there is none."""
     return str(value)[:19] if value is not None else DASH
 
 
 def scenario_text(scenario_json: str | None) -> str:
-    """The scenario as YAML, without addresses, headers and queries of its targets."""
+    """Return the scenario as YAML, without addresses, headers and queries of its targets."""
     scenario = _without(json.loads(scenario_json or "{}"))
     return str(yaml.safe_dump(scenario, sort_keys=False, allow_unicode=True, width=88))
 

@@ -76,7 +76,7 @@ _HOST_PORT = re.compile(r"^\[?(?P<host>.*?)\]?(?::\d{1,5})?$")
 
 
 def host_names(runs: Iterable[Row]) -> frozenset[str]:
-    """The names to hide; runs are rows of the table runs."""
+    """Return the names to hide; runs are rows of the table runs."""
     names: set[str] = set()
     for run in runs:
         names.update(_named_in(json.loads(run["environment"] or "{}")))
@@ -127,14 +127,14 @@ def _named_in(value: Any) -> Iterable[str]:
 
 
 def _proxy_of(facts: Row) -> Iterable[str]:
-    """The host of the proxy that a target was reached through: "host:port" in its settings."""
+    """Return the host of the proxy that a target was reached through: "host:port" in its settings."""
     proxy = (facts.get("settings") or {}).get("proxy")
     if isinstance(proxy, str) and proxy != "none":
         yield proxy.rpartition(":")[0].strip("[]")
 
 
 def _watched_by(scenario: Row) -> Iterable[str]:
-    """The hosts of telemetry's pages and probes, and of engines' pages of their own."""
+    """Return the hosts of telemetry's pages and probes, and of engines' pages of their own."""
     telemetry = scenario.get("telemetry") or {}
     pages = [*(telemetry.get("prometheus") or []), *(telemetry.get("probes") or [])]
     for url in (telemetry.get("dcgm"), *(page.get("url") for page in pages)):
@@ -179,7 +179,7 @@ class HostMask:
         self._active = active
 
     def row(self, row: Row) -> Row:
-        """A row with every name in its free-text columns replaced."""
+        """Return a row with every name in its free-text columns replaced."""
         if not self._active:
             return row
         return {
@@ -188,7 +188,7 @@ class HostMask:
         }
 
     def frame(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The same for a frame."""
+        """Return the same for a frame."""
         if not self._active:
             return frame
         columns = [name for name, kind in frame.schema.items() if kind == pl.String]
@@ -202,7 +202,7 @@ class HostMask:
         return frame
 
     def asked(self, value: Any) -> Any:
-        """An identifier as the warehouse has it, of one that was shown."""
+        """Return an identifier as the warehouse has it, of one that was shown."""
         if isinstance(value, str):
             for name, shown in self._aliases.items():
                 value = re.sub(rf"(?<![a-z0-9]){re.escape(shown)}(?![0-9])", name, value)

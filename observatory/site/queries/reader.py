@@ -48,7 +48,7 @@ class Reader:
     only_published: bool
 
     def rows(self, sql: str, **parameters: Any) -> list[Row]:
-        """A query's answer as dicts; $name in it is bound from the keyword arguments."""
+        """Return a query's answer as dicts; $name in it is bound from the keyword arguments."""
         with self._cursor(sql) as cursor:
             cursor.execute(sql, self._bound(parameters))
             names = [column[0] for column in cursor.description]
@@ -59,7 +59,7 @@ class Reader:
         return rows_of(row_type, self.rows(sql, **parameters))
 
     def frame(self, sql: str, **parameters: Any) -> pl.DataFrame:
-        """The same as a frame.
+        """Return the same as a frame.
 
         By way of a Parquet file: DuckDB's Arrow stream leaks references into Polars and reports it on
         the terminal, and rows as Python objects would be too many.
@@ -73,7 +73,7 @@ class Reader:
         return self.mask.frame(frame.with_columns(pl.col(pl.Binary).cast(pl.String)))
 
     def _cursor(self, sql: str) -> Any:
-        """A cursor; where the query is of CHOOSING, one whose table runs holds the published runs alone."""
+        """Return a cursor; where the query is of CHOOSING, one whose table runs holds the published runs alone."""
         cursor = self.connection.cursor()
         if self.only_published and CHOOSING in sql:
             [(name,)] = cursor.execute("SELECT current_database()").fetchall()
@@ -86,7 +86,7 @@ class Reader:
 
     @property
     def shown(self) -> str:
-        """The SQL condition on a table with run_id that keeps the runs this site shows."""
+        """Return the SQL condition on a table with run_id that keeps the runs this site shows."""
         return _PUBLISHED if self.only_published else "true"
 
 
@@ -97,7 +97,7 @@ _PUBLISHED = "run_id IN (SELECT run_id FROM runs WHERE publish)"
 def open_reader(
     workspace: Workspace, *, only_published: bool = False, show_host: bool = False
 ) -> Iterator[Reader | None]:
-    """The workspace's warehouse, read-only, for as long as the block runs; None where it is missing.
+    """Yield the workspace's warehouse, read-only, for as long as the block runs; None where it is missing.
 
     EnvironmentFailed where another process holds it for writing.
     """

@@ -24,7 +24,7 @@ def stages(reader: Reader, run_id: str) -> list[Row]:
 
 
 def figures(reader: Reader, run_id: str) -> dict[int, Figures]:
-    """The figures of every stage of a run."""
+    """Return the figures of every stage of a run."""
     by_stage: dict[int, dict[tuple[str, str], Any]] = defaultdict(dict)
     for row in reader.rows(
         "SELECT * FROM stage_metrics WHERE run_id = $run_id ORDER BY ALL", run_id=run_id
@@ -34,12 +34,12 @@ def figures(reader: Reader, run_id: str) -> dict[int, Figures]:
 
 
 def of_run(reader: Reader, table: str, run_id: str) -> list[Row]:
-    """All rows of a table or view with run_id that belong to a run."""
+    """Return all rows of a table or view with run_id that belong to a run."""
     return reader.rows(f"SELECT * FROM {table} WHERE run_id = $run_id ORDER BY ALL", run_id=run_id)
 
 
 def matrix_figures(reader: Reader, campaign_id: str) -> list[Row]:
-    """The rows of view matrix_figures of one campaign: each cell's figures over its blocks."""
+    """Return the rows of view matrix_figures of one campaign: each cell's figures over its blocks."""
     return reader.rows(
         "SELECT * FROM matrix_figures WHERE campaign_id = $campaign_id ORDER BY ALL",
         campaign_id=campaign_id,
@@ -47,7 +47,7 @@ def matrix_figures(reader: Reader, campaign_id: str) -> list[Row]:
 
 
 def matrix_blocks(reader: Reader, campaign_id: str) -> list[Row]:
-    """Every figure of every run that matrix_figures is made of: run_id, target, block, stage,
+    """Return every figure of every run that matrix_figures is made of: run_id, target, block, stage,
     metric, statistic, value, reason.
 
     The same runs: complete or at their budget, judged and not invalid, the latest of a cell and block.
@@ -70,7 +70,7 @@ def matrix_blocks(reader: Reader, campaign_id: str) -> list[Row]:
 
 
 def requests_in_time(reader: Reader, run_id: str) -> pl.DataFrame:
-    """One row a request: start_s, took_s (null if it never ended), outcome, stage, phase."""
+    """Return one row a request: start_s, took_s (null if it never ended), outcome, stage, phase."""
     return reader.frame(
         """
         SELECT r.scheduled_ns / 1e9 AS start_s,
@@ -132,7 +132,7 @@ STATED = ("model_reported", "system_fingerprint", "service_tier")
 
 
 def stated_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
-    """What the answers of a run named in one column of STATED: stated, n; the most frequent first."""
+    """Return what the answers of a run named in one column of STATED: stated, n; the most frequent first."""
     assert column in STATED
     return reader.rows(
         f"""
@@ -175,7 +175,7 @@ def latest_limit_headers(reader: Reader, run_id: str) -> pl.DataFrame:
 
 
 def bill(reader: Reader, run_id: str) -> Row:
-    """What all requests of a run came to, warm-up and failures included: requests, prompt_tokens,
+    """Return what all requests of a run came to, warm-up and failures included: requests, prompt_tokens,
     output_tokens, usd (null: not known), and unpriced, answers without a known cost (the terminal's count)."""
     [row] = reader.rows(
         """
@@ -197,7 +197,7 @@ def bill(reader: Reader, run_id: str) -> Row:
 
 
 def outcomes(reader: Reader, run_id: str) -> list[Row]:
-    """How many requests of each stage ended how: stage, outcome, n."""
+    """Return how many requests of each stage ended how: stage, outcome, n."""
     return reader.rows(
         """
         SELECT stage, outcome, count(*) AS n FROM requests
@@ -235,32 +235,32 @@ def never_sent(reader: Reader, run_id: str) -> list[Row]:
 
 
 def view_names(reader: Reader, name: str) -> list[str]:
-    """The columns of a view that a download has: all but those in UNSHOWN."""
+    """Return the columns of a view that a download has: all but those in UNSHOWN."""
     rows = reader.rows(f"SELECT column_name FROM (DESCRIBE {name})")
     return [row["column_name"] for row in rows if row["column_name"] not in UNSHOWN]
 
 
 def view_rows(reader: Reader, name: str) -> int:
-    """How many rows of a view the site shows."""
+    """Return how many rows of a view the site shows."""
     shown = _shown(reader, name)
     return int(reader.rows(f"SELECT count(*) AS n FROM {name} WHERE {shown}")[0]["n"])
 
 
 def view(reader: Reader, name: str) -> pl.DataFrame:
-    """A whole view for download, fully ordered."""
+    """Return a whole view for download, fully ordered."""
     chosen = ", ".join(f'"{column}"' for column in view_names(reader, name))
     return reader.frame(f"SELECT {chosen} FROM {name} WHERE {_shown(reader, name)} ORDER BY ALL")
 
 
 def _shown(reader: Reader, name: str) -> str:
-    """The condition on a view; one over whole campaigns shows those that are published whole."""
+    """Return the condition on a view; one over whole campaigns shows those that are published whole."""
     if not reader.only_published or name not in OF_CAMPAIGNS:
         return reader.shown
     return "campaign_id IN (SELECT campaign_id FROM runs GROUP BY 1 HAVING bool_and(publish))"
 
 
 def view_columns(reader: Reader) -> list[Row]:
-    """The columns of the views, as the database comments them: table_name, column_name, ..."""
+    """Return the columns of the views, as the database comments them: table_name, column_name, ..."""
     return reader.rows(
         f"""
         SELECT table_name, column_name, data_type, comment FROM duckdb_columns()

@@ -73,7 +73,7 @@ class Plan:
 
 
 def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
-    """The plan of an answer that found something (one.found is not None)."""
+    """Return the plan of an answer that found something (one.found is not None)."""
     served, bought = members
     replica = replica_of(one.self_row)
     if one.found is None or replica is None:
@@ -142,7 +142,7 @@ def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
 
 
 def _between(ends: serving.MonthEnds) -> str:
-    """A month's interval, as the page's script writes it too."""
+    """Return a month's interval, as the page's script writes it too."""
     if ends.low_usd is None or ends.high_usd is None:
         return TEXTS["no_interval"].format(why=ends.reason)
     why = f", {ends.reason}" if ends.reason else ""
@@ -301,7 +301,7 @@ def _data(one: Answer, replica: Replica) -> dict[str, Any]:
 
 
 def _lines(replica: Replica, goodput_rps: float | None) -> dict[str, dict[str, Any]] | bool | None:
-    """The cost lines at a goodput, by capacity; None where it is not known, False where nothing is served."""
+    """Return the cost lines at a goodput, by capacity; None where it is not known, False where nothing is served."""
     if goodput_rps is None:
         return None
     if goodput_rps <= 0:

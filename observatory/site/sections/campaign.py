@@ -138,7 +138,7 @@ class Section:
 
 
 def sections(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[Section]:
-    """All sections, the latest campaign first; probes for limits are no workloads and have none."""
+    """Return all sections, the latest campaign first; probes for limits are no workloads and have none."""
     found: list[Section] = []
     workloads = [run for run in runs if not is_probe(run)]
     for place, latest in enumerate(latest_campaigns(workloads), start=1):
@@ -245,13 +245,13 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
 
 
 def _limits(anchor: str, members: list[Member]) -> list[Chapter]:
-    """What rate limits did; no chapter where no target was throttled or paced."""
+    """Return what rate limits did; no chapter where no target was throttled or paced."""
     drawings = breakdown_drawings(anchor, members)
     return [Chapter("What rate limits did", drawings)] if drawings else []
 
 
 def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
-    """What sensors and engines reported; no chapter where they reported nothing."""
+    """Return what sensors and engines reported; no chapter where they reported nothing."""
     chapters = [
         Chapter("How busy the hardware was", busy_drawings(anchor, members)),
         Chapter("What the servers report", phase_drawings(anchor, members)),
@@ -271,7 +271,7 @@ def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
 
 
 def _waiting(members: list[Member]) -> list[tuple[str, str, str]]:
-    """The columns of WAITING; with what users waited where a target was throttled or paced."""
+    """Return the columns of WAITING; with what users waited where a target was throttled or paced."""
     if not held_up(members):
         return list(WAITING)
     found = []
@@ -281,7 +281,7 @@ def _waiting(members: list[Member]) -> list[tuple[str, str, str]]:
 
 
 def _of_limits(reader: Reader, members: list[Member]) -> list[Summary]:
-    """What was refused, and the parts of a latency side by side, of those that were held up."""
+    """Return what was refused, and the parts of a latency side by side, of those that were held up."""
     found = held_up(members)
     if not found:
         return []
@@ -325,7 +325,7 @@ def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
 
 
 def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
-    """The figures wanted (title, metric, statistic) that any member has, a row a member and load."""
+    """Return the figures wanted (title, metric, statistic) that any member has, a row a member and load."""
     columns = [column for column in wanted if _anyone_has(members, *column[1:])]
     groups: Groups = {}
     for member in members:
@@ -336,7 +336,7 @@ def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Me
 
 
 def _cell(member: Member, figure: Figure) -> Cell:
-    """A figure's cell; one that counts tokens names the tokenizer, since models cut text unlike."""
+    """Return a figure's cell; one that counts tokens names the tokenizer, since models cut text unlike."""
     cell = figure_cell(figure)
     if not has_trait(figure.metric, "per_token") or not figure.drawable:
         return cell

@@ -25,7 +25,7 @@ class Derived:
 
 
 def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Member]) -> Derived:
-    """The figures wanted (head, metric) that any member has; a member that has none of them is listed with the reason."""
+    """Return the figures wanted (head, metric) that any member has; a member that has none of them is listed with the reason."""
     columns = [
         (head, metric)
         for head, metric in wanted
@@ -56,7 +56,7 @@ def _is_shown(figure: Figure) -> bool:
 
 
 def _cell(member: Member, figure: Figure) -> Cell:
-    """A figure with its basis, measured or not, and what is in it."""
+    """Return a figure with its basis, measured or not, and what is in it."""
     cell = figure_cell(figure)
     parts = [cell.under]
     if figure.drawable:

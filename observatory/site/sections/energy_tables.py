@@ -45,7 +45,7 @@ HEADS = [
 
 
 def ledger_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
-    """A row each; windows in order of load, the target first, the idle baselines in their column."""
+    """Return a row each; windows in order of load, the target first, the idle baselines in their column."""
     idle = {
         (row["subject"], row["scope"], row["method"]): row for row in rows if row["stage"] is None
     }
@@ -94,13 +94,13 @@ def _cells(row: Row, idle: Row | None, loads: dict[int, Load]) -> list[Cell]:
 
 
 def _basis(row: Row) -> str:
-    """A dash where there is no figure that it could be the basis of."""
+    """Return the basis; a dash where there is no figure that it could be the basis of."""
     known = row["energy_j"] is not None or row["low_j"] is not None
     return str(row["basis"]) if known and row["basis"] else DASH
 
 
 def method_words(method: str | None) -> str:
-    """A method of the ledger in words."""
+    """Return a method of the ledger in words."""
     return METHODS.get(method or "none", method or DASH)
 
 

@@ -18,7 +18,7 @@ REQUESTS = 20_000
 
 
 def gap_curve(load: Load, window: Window, attempts: pl.DataFrame) -> Curve:
-    """The curve of a stage's gaps; attempts are those of queries.counted_attempts.
+    """Return the curve of a stage's gaps; attempts are those of queries.counted_attempts.
 
     A failed request adds one gap that never ended, as in analysis.events.pooled_gaps_s.
     """

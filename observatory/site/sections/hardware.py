@@ -81,12 +81,12 @@ def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
 
 
 def has_server_figures(members: Sequence[Member]) -> bool:
-    """Whether any engine reported figures of its own."""
+    """Return whether any engine reported figures of its own."""
     return any(_has(member, metric) for member in members for metric in _OF_SERVER)
 
 
 def on_this_host(member: Member) -> bool:
-    """The target ran on the machine that measured it, so that the host's readings are of it too."""
+    """Return whether the target ran on the machine that measured it, so that the host's readings are of it too."""
     return bool(json.loads(member.run["target_facts"] or "{}").get("on_this_host"))
 
 

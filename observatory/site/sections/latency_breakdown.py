@@ -42,13 +42,13 @@ POLICIES = {
 
 
 def was_held_up(figures: Figures) -> bool:
-    """At this load tries were refused, or requests were held back on purpose."""
+    """Return whether tries were refused at this load, or requests were held back on purpose."""
     refused, paced = figures.get("throttle_rate").value, figures.get("pace_wait_s", "mean").value
     return (refused or 0.0) > 0 or (paced or 0.0) > PACED_S
 
 
 def held_up(members: Sequence[Member]) -> list[Member]:
-    """Those of the runs that were throttled or paced at any load."""
+    """Return those of the runs that were throttled or paced at any load."""
     return [
         member for member in members if any(was_held_up(figures) for _, figures in member.stages)
     ]
@@ -79,18 +79,18 @@ def breakdown_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
 
 
 def policy_words(run: Row) -> str | None:
-    """What is done about a refusal, in a sentence; None in runs that do not record it."""
+    """Return what is done about a refusal, in a sentence; None in runs that do not record it."""
     policy = run.get("throttling")
     return f"Policy {policy}: {POLICIES[policy]}." if policy in POLICIES else None
 
 
 def count_rows(reader: Reader, member: Member) -> dict[int, Row]:
-    """The rows of view throttling of a run, by stage."""
+    """Return the rows of view throttling of a run, by stage."""
     return {row["stage"]: row for row in of_run(reader, "throttling", member.run["run_id"])}
 
 
 def count_cells(row: Row | None) -> list[Cell]:
-    """The cells of COUNTS; dashes where the stage has no row."""
+    """Return the cells of COUNTS; dashes where the stage has no row."""
     if row is None:
         return [Cell(DASH, number=True)] * len(COUNTS)
     share = row["throttled_share"]
@@ -117,12 +117,12 @@ def _count(value: int, under: str | None = None) -> Cell:
 
 
 def latency_heads() -> list[str]:
-    """The heads of latency_cells."""
+    """Return the heads of latency_cells."""
     return [f"{head}, {words}" for words, _ in STATISTICS for head, _ in SIDES]
 
 
 def latency_cells(figures: Figures) -> list[Cell]:
-    """The parts of a latency side by side, at the median and at p90."""
+    """Return the parts of a latency side by side, at the median and at p90."""
     return [
         figure_cell(figures.get(metric, statistic))
         for _, statistic in STATISTICS
@@ -131,7 +131,7 @@ def latency_cells(figures: Figures) -> list[Cell]:
 
 
 def count_table(reader: Reader, member: Member) -> Table:
-    """What was refused at each load of one run; without rows where nothing was refused or held back."""
+    """Return what was refused at each load of one run; without rows where nothing was refused or held back."""
     heads = [("Load", False), *((head, True) for head in COUNTS)]
     if not held_up([member]):
         return Table(heads, [])
@@ -143,7 +143,7 @@ def count_table(reader: Reader, member: Member) -> Table:
 
 
 def side_table(member: Member) -> Table:
-    """The parts of a latency of one run, a row a load and statistic."""
+    """Return the parts of a latency of one run, a row a load and statistic."""
     heads = [("Load", False), *((head, True) for head, _ in SIDES)]
     if not held_up([member]):
         return Table(heads, [])

@@ -22,7 +22,7 @@ class Latest:
 
 
 def latest_campaigns(runs: Sequence[Row]) -> list[Latest]:
-    """One entry a comparison key, the latest campaign first."""
+    """Return one entry a comparison key, the latest campaign first."""
     keys = dict.fromkeys(run["comparison_key"] for run in runs)
     found = [_latest([run for run in runs if run["comparison_key"] == key]) for key in keys]
     return sorted(found, key=_when, reverse=True)
@@ -67,10 +67,10 @@ def _worth(run: Row) -> tuple[bool, bool, str, str]:
 
 
 def is_sound(run: Row) -> bool:
-    """Whether it was judged, and not as invalid."""
+    """Return whether it was judged, and not as invalid."""
     return bool(run["sound"])
 
 
 def is_whole(run: Row) -> bool:
-    """Whether it is sound and did all that was requested of it."""
+    """Return whether it is sound and did all that was requested of it."""
     return bool(run["whole"])

@@ -43,12 +43,12 @@ _TITLES = {"requests": "requests a minute", "tokens": "tokens a minute"}
 
 
 def is_probe(run: Row) -> bool:
-    """The run was made by `observatory limits`."""
+    """Return whether the run was made by `observatory limits`."""
     return run["scenario"] in SCENARIO_NAMES.values()
 
 
 def limit_table(reader: Reader, runs: Sequence[Row]) -> Table:
-    """A row a target and limit, of the latest probe; without rows where no probe was run. runs: the latest first."""
+    """Return a row a target and limit, of the latest probe; without rows where no probe was run. runs: the latest first."""
     probes: dict[tuple[str, str], list[Row]] = {}
     for run in filter(is_probe, runs):
         own = probes.setdefault((run["target"], run["scenario"]), [])
@@ -89,7 +89,7 @@ def _cells(
 
 
 def _let_in(best: LimitsSeen, seen: Sequence[LimitsSeen]) -> Cell:
-    """The ceiling with its interval; where there is none, why."""
+    """Return the ceiling with its interval; where there is none, why."""
     ceiling = best.ceiling
     if ceiling.a_minute is not None:
         ends = f"{ceiling.low:,.0f}–{ceiling.high:,.0f}"

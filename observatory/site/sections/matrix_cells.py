@@ -30,7 +30,7 @@ class MatrixCell:
 
     @property
     def label(self) -> str:
-        """Its factors' levels, e.g. "dtype bfloat16, max num seqs 8"."""
+        """Return its factors' levels, e.g. "dtype bfloat16, max num seqs 8"."""
         return ", ".join(f"{name} {level}" for name, level in self.levels.items()) or self.target
 
 
@@ -91,7 +91,7 @@ def _all_of(said: Sequence[str | None]) -> str:
 
 
 def _worth(cell: MatrixCell, sound: set[str]) -> Cell:
-    """The least verdict among the runs that enter its figures."""
+    """Return the least verdict among the runs that enter its figures."""
     kept = [run for run in cell.runs if run["run_id"] in sound]
     if not kept:
         return Cell("none counts")
@@ -104,7 +104,7 @@ def _worth(cell: MatrixCell, sound: set[str]) -> Cell:
 
 
 def order_table(cells: Sequence[MatrixCell], runs: Sequence[Row]) -> Table:
-    """Every run in the order in which they were drawn."""
+    """Return every run in the order in which they were drawn."""
     labels = {cell.place: cell.label for cell in cells}
     heads = [("Turn", True), ("Block", True), ("Cell", False), ("Started (UTC)", False)]
     heads += [("Ended", False), ("Worth", False)]

@@ -46,7 +46,7 @@ Pooled = dict[tuple[str, int, str, str], Row]
 
 
 def change_table(cells: Sequence[MatrixCell], pooled: Pooled, loads: dict[int, Load]) -> Table:
-    """The paired changes of every later cell, a row a cell and load, a column a headline."""
+    """Return the paired changes of every later cell, a row a cell and load, a column a headline."""
     shown = [
         (metric, statistic)
         for metric, statistic, _ in HEADLINES
@@ -79,7 +79,7 @@ def figure_drawing(
     blocks: Sequence[Row],
     loads: dict[int, Load],
 ) -> Drawing | None:
-    """The chart of one headline with its table; None where no cell has a value of it."""
+    """Return the chart of one headline with its table; None where no cell has a value of it."""
     metric, statistic, about = headline
     own = [row for row in blocks if (row["metric"], row["statistic"]) == (metric, statistic)]
     if not any(row["value"] is not None for row in own):
@@ -122,7 +122,7 @@ def _figure_table(
     pooled: Pooled,
     loads: dict[int, Load],
 ) -> Table:
-    """A row a cell and load: mean, range over the blocks, change against the first cell."""
+    """Return a row a cell and load: mean, range over the blocks, change against the first cell."""
     heads = [
         ("Cell", False),
         ("Load", False),
@@ -157,7 +157,7 @@ def _pooled_cells(metric: str, statistic: str, row: Row | None) -> list[Cell]:
 
 
 def _change(row: Row | None) -> Cell:
-    """The paired change with its 95 % interval, or why there is none."""
+    """Return the paired change with its 95 % interval, or why there is none."""
     if row is None:
         return Cell(DASH, under="no sound run", number=True)
     change = row["change"]
@@ -171,7 +171,7 @@ def _change(row: Row | None) -> Cell:
 
 
 def _signed(change: float) -> str:
-    """A relative change, e.g. "+12 %"."""
+    """Return a relative change, e.g. "+12 %"."""
     if (ratio := change_text(change)).endswith(" x"):
         return ratio
     text = write(abs(change), "1", "change_fraction")

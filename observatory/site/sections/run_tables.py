@@ -26,17 +26,17 @@ EVERY_STATISTIC = (*_ORDER, *(f"{name}_ok" for name in _ORDER))
 
 
 def words(value: str | None) -> str:
-    """An identifier as words; a dash for none."""
+    """Return an identifier as words; a dash for none."""
     return (value or DASH).replace("_", " ")
 
 
 def seconds(instant_ns: int | None) -> float | None:
-    """An instant in seconds from the campaign's start."""
+    """Return an instant in seconds from the campaign's start."""
     return None if instant_ns is None else instant_ns / 1e9
 
 
 def stage_table(stages: Sequence[Row], loads: dict[int, Load]) -> Table:
-    """What each stage planned, issued and recorded."""
+    """Return what each stage planned, issued and recorded."""
     heads = [("Load", False), ("Steady window", True), ("Planned", True), ("Issued", True)]
     heads += [("Recorded", True), ("Not issued", True), ("Workers lost", False)]
     rows = []
@@ -55,7 +55,7 @@ def _count(value: int | None) -> Cell:
 
 
 def figure_table(member: Member, metrics: Sequence[str], statistics: Sequence[str]) -> Table:
-    """One row a metric and statistic that any stage has, one column a load."""
+    """Return one row a metric and statistic that any stage has, one column a load."""
     heads = [("", False), *((load.text, True) for load, _ in member.stages)]
     rows = []
     for metric in metrics:
@@ -68,7 +68,7 @@ def figure_table(member: Member, metrics: Sequence[str], statistics: Sequence[st
 
 
 def latency_table(member: Member, metrics: Sequence[str]) -> Table:
-    """One row a metric and load, one column a percentile."""
+    """Return one row a metric and load, one column a percentile."""
     heads = [("Latency and load", False)]
     heads += [(STATISTICS[name], True) for name in _PERCENTILES]
     rows = []
@@ -98,7 +98,7 @@ def _with_n(figure: Figure) -> Cell:
 
 
 def outcome_table(counts: Sequence[Row], loads: dict[int, Load]) -> Table:
-    """How many requests of each stage ended how."""
+    """Return how many requests of each stage ended how."""
     names = sorted({row["outcome"] for row in counts}, key=lambda name: (name != "ok", name))
     found = {(row["stage"], row["outcome"]): row["n"] for row in counts}
     return Table(

@@ -78,7 +78,7 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
 
 
 def limit_words(limits: LimitsSaid) -> str:
-    """The limits that were stated, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
+    """Return the limits that were stated, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
     told = [(getattr(limits, name), words) for name, words in LIMITS]
     return ", ".join(f"{limit:,.0f} {words}" for limit, words in told if limit is not None)
 
@@ -109,7 +109,7 @@ def _work(row: Row) -> str:
 
 
 def quote_table(reader: Reader, run: Row) -> Table:
-    """What the run was expected to take, and what it took; without rows where it had no quote."""
+    """Return what the run was expected to take, and what it took; without rows where it had no quote."""
     heads = [("", False), ("Quoted at least", True), ("Expected", True), ("At most", True)]
     heads += [("Came to", True), ("Of what was expected", True)]
     quote = json.loads(run["quote"] or "{}")

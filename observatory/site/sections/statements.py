@@ -117,7 +117,7 @@ def _compare(load: Load, sides: list[Side]) -> Statement:
 
 
 def _runs_side(member: Member, load: Load) -> compare.Side:
-    """The run's side, with the share of the machine that other work took at this load."""
+    """Return the run's side, with the share of the machine that other work took at this load."""
     figure = _side(member, load, FOREIGN_CPU, "value").figure
     shares = {} if figure.value is None else {load.stage: figure.value}
     return replace(side_of(member.run), foreign_cpu=shares)
@@ -128,7 +128,7 @@ def _estimate(figure: Figure) -> Estimate:
 
 
 def _times(ratio: Estimate) -> str:
-    """The ratio of the second figure to the first with its 95 % interval."""
+    """Return the ratio of the second figure to the first with its 95 % interval."""
     if ratio.value is None or ratio.low is None or ratio.high is None:
         return ""
     high = "no upper end" if math.isinf(ratio.high) else f"{ratio.high:.3g}"

@@ -90,7 +90,7 @@ def check_memory() -> Check:
 
 
 def check_governor() -> Check:
-    """A governor that lowers the clock makes equal work take unequal time."""
+    """Check the governor: one that lowers the clock makes equal work take unequal time."""
     governor = cpu_governor()
     if governor is None:
         return Check("cpu governor", "ok", "not shown (usual on virtual machines)")
@@ -110,7 +110,7 @@ def check_gpu() -> Check:
 
 
 def check_rapl(folder: Path = _RAPL) -> Check:
-    """The processors' energy counters (sensors.rapl), without which CPU energy is estimated."""
+    """Check the processors' energy counters (sensors.rapl), without which CPU energy is estimated."""
     found = dict(zones(folder))
     counters = [zone / "energy_uj" for zone in found.values()]
     if not counters:
@@ -138,7 +138,7 @@ def check_clock() -> Check:
 
 
 def check_synchronised() -> Check:
-    """Whether the kernel holds its clock for synchronised (adjtimex)."""
+    """Check whether the kernel holds its clock for synchronised (adjtimex)."""
     status = _clock_status()
     if status is None:
         return Check("time source", "warning", "the kernel does not say", "timedatectl status")
@@ -158,7 +158,7 @@ def _clock_status() -> int | None:
 
 
 def check_receive_stamps() -> Check:
-    """Whether the kernel stamps received segments (SO_TIMESTAMPNS), tried over loopback."""
+    """Check whether the kernel stamps received segments (SO_TIMESTAMPNS), tried over loopback."""
     fix = "none needed: instants are then taken when the read returns, which a busy client delays"
     try:
         stamped = _stamped_over_loopback()
@@ -184,7 +184,7 @@ def _stamped_over_loopback() -> bool:
 
 
 def check_kernel_reads() -> Check:
-    """Whether the kernel reads connections by itself (io_uring), so that a busy client loses no stamp."""
+    """Check whether the kernel reads connections by itself (io_uring), so that a busy client loses no stamp."""
     if not sys.platform.startswith("linux"):
         return Check("kernel reads", "warning", "no Linux: connections are polled", _POLLED)
     if os.environ.get(NO_RING_VARIABLE):
@@ -232,7 +232,7 @@ def check_port_range(proc: Path = PROC) -> Check:
 
 
 def check_free_port() -> Check:
-    """A free port on loopback for an engine."""
+    """Check for a free port on loopback for an engine."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]

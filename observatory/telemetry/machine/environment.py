@@ -48,7 +48,7 @@ def software_versions() -> dict[str, str]:
 
 
 def describe_environment(folder: Path) -> dict[str, Any]:
-    """The machine as JSON-ready values; `folder` is where git's state is read.
+    """Return the machine as JSON-ready values; `folder` is where git's state is read.
 
     Keys: host, os, kernel, architecture, cpu_model, cpu_governor, cores_physical, cores_logical,
     cores_usable, memory_bytes, gpus, gpu_driver, gpu_reason, container, hypervisor,
@@ -97,7 +97,7 @@ def gpu_inventory() -> tuple[list[str], str | None, str | None]:
 
 
 def cpu_model() -> str | None:
-    """The processor's name as the kernel gives it (x86: model name; ARM boards: Model)."""
+    """Return the processor's name as the kernel gives it (x86: model name; ARM boards: Model)."""
     for line in (_text(Path("/proc/cpuinfo")) or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "Model", "cpu model") and value.strip():
@@ -106,7 +106,7 @@ def cpu_model() -> str | None:
 
 
 def cpu_governor() -> str | None:
-    """The frequency governors in use, e.g. "performance"; null where the kernel shows none."""
+    """Return the frequency governors in use, e.g. "performance"; null where the kernel shows none."""
     files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
     found = {text.strip() for file in files if (text := _text(file))}
     return ", ".join(sorted(found)) or None

@@ -27,7 +27,7 @@ class Gpu:
 
 
 def read_gpus() -> list[Gpu] | None:
-    """Every GPU by its index, MIG devices after their own; None where no driver answers."""
+    """Return every GPU by its index, MIG devices after their own; None where no driver answers."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

@@ -59,7 +59,7 @@ def raise_open_files(needed: int) -> bool:
 
 
 def _ports(proc: Path) -> tuple[int | None, str | None]:
-    """The ephemeral ports less those reserved (ip-sysctl: ip_local_reserved_ports), and their range."""
+    """Return the ephemeral ports less those reserved (ip-sysctl: ip_local_reserved_ports), and their range."""
     folder = proc / "sys" / "net" / "ipv4"
     try:
         low, high = map(int, (folder / "ip_local_port_range").read_text(encoding="ascii").split())
@@ -74,6 +74,6 @@ def _ports(proc: Path) -> tuple[int | None, str | None]:
 
 
 def _overlap(part: str, low: int, high: int) -> int:
-    """How many ports of "a" or "a-b" lie in low to high."""
+    """Return how many ports of "a" or "a-b" lie in low to high."""
     first, _, last = part.partition("-")
     return max(0, min(high, int(last or first)) - max(low, int(first)) + 1)

@@ -12,7 +12,7 @@ FORWARDERS = frozenset(
 
 
 def listeners(host: str, port: int) -> list[int] | None:
-    """The processes that listen there; [] where the address is another machine's.
+    """Return the processes that listen there; [] where the address is another machine's.
 
     None: it is this machine's and the kernel does not name the process (it is another user's, or lies in
     a container), or the process only passes connections on.

@@ -21,7 +21,7 @@ class SampleBuffer:
 
     @property
     def next(self) -> int:
-        """The number of the sample that comes next."""
+        """Return the number of the sample that comes next."""
         return self._next
 
     def add(self, samples: list[Sample]) -> None:

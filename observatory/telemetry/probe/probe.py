@@ -48,7 +48,7 @@ class ProbeConfig:
 
 
 def is_loopback(bind: str) -> bool:
-    """Whether only this host can reach that address; BadInput where it is no IP address."""
+    """Return whether only this host can reach that address; BadInput where it is no IP address."""
     try:
         return ipaddress.ip_address("127.0.0.1" if bind == "localhost" else bind).is_loopback
     except ValueError as error:
@@ -130,7 +130,7 @@ class Probe:
         self._standing = standing
 
     def about(self) -> About:
-        """The page /about."""
+        """Return the page /about."""
         return About(
             protocol=PROTOCOL,
             instance=self._instance,
@@ -145,11 +145,11 @@ class Probe:
         )
 
     def clock(self) -> ClockReading:
-        """The page /clock."""
+        """Return the page /clock."""
         return ClockReading(*read_both())
 
     def batch(self, since: int) -> Batch:
-        """The page /samples?since=N."""
+        """Return the page /samples?since=N."""
         first, following, samples = self._buffer.since(since)
         return Batch(self._instance, first, following, samples)
 

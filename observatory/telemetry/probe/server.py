@@ -32,13 +32,13 @@ class ProbeSource(Protocol):
     """The content of the pages; called from several threads."""
 
     def about(self) -> About:
-        """The page /about."""
+        """Return the page /about."""
 
     def clock(self) -> ClockReading:
-        """The page /clock."""
+        """Return the page /clock."""
 
     def batch(self, since: int) -> Batch:
-        """The page /samples?since=N."""
+        """Return the page /samples?since=N."""
 
 
 class ProbeServer(ThreadingHTTPServer):
@@ -65,7 +65,7 @@ class ProbeServer(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def admits(self, authorization: str | None) -> bool:
-        """Whether this header has the token; compared in a time that does not depend on it."""
+        """Return whether this header has the token; compared in a time that does not depend on it."""
         if self._token is None:
             return True
         given = (authorization or "").encode("utf-8", "surrogateescape")

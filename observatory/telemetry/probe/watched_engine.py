@@ -15,7 +15,7 @@ AGAIN_S = 5.0
 
 
 def matching(words: str, found: Mapping[int, tuple[int, str]], own: int) -> list[int]:
-    """The processes whose command line holds the words and whose parent's does not.
+    """Return the processes whose command line holds the words and whose parent's does not.
 
     found: process id -> (its parent's, its command line). own is ours, whose arguments have the words,
     as those of our parents have (sudo, a shell, timeout): none of them is an engine.

@@ -22,7 +22,7 @@ class Exchange:
 
     @property
     def round_trip_ns(self) -> int:
-        """How long it took."""
+        """Return how long it took."""
         return self.answered_ns - self.asked_ns
 
 
@@ -37,7 +37,7 @@ class Offset:
 
 
 def offset_of(exchange: Exchange) -> Offset:
-    """The offset at the exchange's middle.
+    """Return the offset at the exchange's middle.
 
     The remote clock was read at some moment of the round trip; the middle is off by half of it at
     most, however the way there and the way back differ (RFC 5905, section 8, with one remote stamp).
@@ -69,7 +69,7 @@ class RemoteClock:
 
     @property
     def known(self) -> bool:
-        """Whether an offset was measured."""
+        """Return whether an offset was measured."""
         return self._last is not None
 
     def learn(self, offset: Offset) -> str | None:
@@ -86,11 +86,11 @@ class RemoteClock:
         return f"one of the two clocks stepped by {moved / 1e9:+.6f} s since the last measurement"
 
     def to_local(self, remote_ns: int) -> int:
-        """The local instant of a remote one; only once an offset is known."""
+        """Return the local instant of a remote one; only once an offset is known."""
         assert self._last is not None
         return remote_ns - self._last.offset_ns
 
     def uncertainty_ns(self, local_ns: int) -> int:
-        """How far to_local may be off at a local instant: it grows away from the measurement."""
+        """Return how far to_local may be off at a local instant: it grows away from the measurement."""
         assert self._last is not None
         return self._last.uncertainty_ns + _drift(local_ns - self._last.at_ns)

@@ -11,7 +11,7 @@ from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
 
 
 def probe_addresses(telemetry: Telemetry) -> list[ProbeAddress]:
-    """One a probe. BadInput where a token is not to be had or a certificate cannot be used."""
+    """Return one a probe. BadInput where a token is not to be had or a certificate cannot be used."""
     found = []
     for entry in telemetry.probes:
         connection = _connection(entry)

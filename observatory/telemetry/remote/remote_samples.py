@@ -37,7 +37,7 @@ class ProbeAddress(msgspec.Struct, frozen=True):
 
 
 def used_gpus(samples: Iterable[Sample]) -> set[str]:
-    """The GPUs that a watched engine has memory of, by the probe's own device names."""
+    """Return the GPUs that a watched engine has memory of, by the probe's own device names."""
     return {
         match[1]
         for sample in samples
@@ -68,7 +68,7 @@ def subject_here(host: RemoteHost, sample: Sample, used: set[str] | None) -> Sub
 def moved_here(
     host: RemoteHost, samples: list[Sample], used: set[str] | None, instant: Callable[[int], int]
 ) -> list[Sample]:
-    """The samples with this run's instants, the host's name before their devices, and whose they are."""
+    """Return the samples with this run's instants, the host's name before their devices, and whose they are."""
     return [
         msgspec.structs.replace(
             sample,

@@ -33,7 +33,7 @@ class Series:
 
 
 def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterator[Series]:
-    """The series whose name is wanted (default: all), in the page's order.
+    """Yield the series whose name is wanted (default: all), in the page's order.
 
     ValueError names the line where a wanted one cannot be read, and a page whose last line has no
     end: it was cut off, and a number that was cut is another number. OpenMetrics' end mark is an end.

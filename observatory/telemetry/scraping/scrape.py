@@ -32,7 +32,7 @@ class Address:
 
 
 def address_of(url: str) -> Address:
-    """The address of a URL (http or https, no credentials: checked where it is written)."""
+    """Return the address of a URL (http or https, no credentials: checked where it is written)."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     path = (parts.path or "/metrics") + (f"?{parts.query}" if parts.query else "")
@@ -57,7 +57,7 @@ class Scrape:
         self._client: http.client.HTTPConnection | None = None
 
     def page(self) -> str:
-        """Its text. OSError, HTTPException or ValueError where there is none.
+        """Return its text. OSError, HTTPException or ValueError where there is none.
 
         A connection that the server closed while it was idle is opened again, once.
         """

@@ -98,7 +98,7 @@ class CodecarbonSensor:
         self._thread.start()
 
     def read(self, now: int) -> list[Sample]:
-        """Every reading since the last call, each at its own instant, and whether it still reads."""
+        """Return every reading since the last call, each at its own instant, and whether it still reads."""
         samples = self._grid(now) + self._drain()
         if self._failure is not None:
             return [*samples, down(self.name, now, self._failure)]

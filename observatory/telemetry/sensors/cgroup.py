@@ -23,7 +23,7 @@ class Throttling:
 
 
 def parse_cpu_stat(text: str) -> Throttling | None:
-    """The counts of a cpu.stat file of either version; None where it has none (the root group's)."""
+    """Return the counts of a cpu.stat file of either version; None where it has none (the root group's)."""
     fields: dict[str, float] = {}
     for line in text.splitlines():
         name, _, value = line.strip().partition(" ")
@@ -39,7 +39,7 @@ def parse_cpu_stat(text: str) -> Throttling | None:
 
 
 def stat_files(pid: int, proc: Path, mounts: Path) -> list[Path]:
-    """Every cpu.stat that limits a process: of its groups and of those above them.
+    """Return every cpu.stat that limits a process: of its groups and of those above them.
 
     In a container the group's path may be the host's while only the container's part is mounted; then
     the file at the mount's root is used.

@@ -107,7 +107,7 @@ class Hosts:
     _places: dict[tuple[str, ...], Place] = field(default_factory=dict)
 
     def of(self, page: list[Series]) -> list[str]:
-        """The host of each series of a page, in its order.
+        """Return the host of each series of a page, in its order.
 
         Two GPUs of one number and host name but of two UUIDs, or two PCI addresses, are of two hosts that the
         page does not name. A GPU stays where it was first seen: a host's name may be that of the exporter's
@@ -168,7 +168,7 @@ class DcgmSensor:
         self._scrape: Scrape | None = None
 
     def read(self, now: int) -> list[Sample]:
-        """Its samples; `up` = 0 with the reason where the page cannot be had or names no GPU."""
+        """Return its samples; `up` = 0 with the reason where the page cannot be had or names no GPU."""
         try:
             self._scrape = self._scrape or _opened(self._url)
             found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now, self._hosts)
@@ -180,7 +180,7 @@ class DcgmSensor:
 
 
 def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> list[Sample]:
-    """One sample a GPU (or MIG instance) and metric, in the page's order. hosts: None reads by loopback."""
+    """Return one sample a GPU (or MIG instance) and metric, in the page's order. hosts: None reads by loopback."""
     found: dict[tuple[str, str], Sample] = {}
     sources: dict[tuple[str, str], str] = {}
     hosts = hosts or Hosts(local=True)
@@ -205,7 +205,7 @@ def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> lis
 
 
 def _is_known(labels: dict[str, str]) -> bool:
-    """Whether a series is of one GPU for certain, though others of it have another value."""
+    """Return whether a series is of one GPU for certain, though others of it have another value."""
     return any(labels.get(label) for label in ("uuid", "pci_bus_id", "gpu_i_id"))
 
 

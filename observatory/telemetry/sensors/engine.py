@@ -54,7 +54,7 @@ class EngineSensor:
         self._put_off = 0
 
     def read(self, now: int) -> list[Sample]:
-        """Its samples; none where no such page is offered, `up` = 0 where one no longer answers."""
+        """Return its samples; none where no such page is offered, `up` = 0 where one no longer answers."""
         if self._offered is False or self._is_put_off():
             return []
         try:
@@ -78,7 +78,7 @@ class EngineSensor:
             return [self._down(now, str(error))]
 
     def _named(self, series: Iterable[Series]) -> list[Series]:
-        """The series by the names of engine_names."""
+        """Return the series by the names of engine_names."""
         return [
             replace(one, name=self._aliases[one.name]) if one.name in self._aliases else one
             for one in series

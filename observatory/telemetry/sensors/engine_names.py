@@ -47,7 +47,7 @@ class Term:
     tgi: Names = ()
 
     def parts(self, engine: Engine) -> list[list[str]]:
-        """The alternatives of one engine, each as the names that are added up."""
+        """Return the alternatives of one engine, each as the names that are added up."""
         names: Names = getattr(self, engine)
         return [alternative.split(" + ") for alternative in names]
 
@@ -56,7 +56,7 @@ _LLAMA_PROMPT = "llamacpp:prompt_tokens_total + llamacpp:prompt_tokens_cached_to
 
 
 def _histogram(metric: str, meaning: str, **names: Names) -> tuple[Term, Term]:
-    """The sum and the count of a histogram of seconds."""
+    """Return the sum and the count of a histogram of seconds."""
     return (
         Term(
             f"{metric}_sum",
@@ -233,7 +233,7 @@ def key_of(series: Series) -> Key:
 
 
 def of_target(series: Iterable[Series], model: str) -> Read:
-    """A page's series for a target that serves `model`, ranks that share one model's layers once.
+    """Return a page's series for a target that serves `model`, ranks that share one model's layers once.
 
     A page of several models is read for that one alone: ValueError where none of them is it. With
     one model on the page the name does not matter, because an alias or an adapter has another.
@@ -263,12 +263,12 @@ def of_target(series: Iterable[Series], model: str) -> Read:
 
 
 def model_of(series: Series) -> str | None:
-    """The model that a series names; None where it names none."""
+    """Return the model that a series names; None where it names none."""
     return next((series.labels[each] for each in MODEL_LABELS if series.labels.get(each)), None)
 
 
 def _without_parts(found: list[Series]) -> list[Series]:
-    """The series without those of which the page has the total, which has the same labels but for an empty one."""
+    """Return the series without those of which the page has the total, which has the same labels but for an empty one."""
     totals = {
         (label, one.name, frozenset(one.labels.items() - {(label, "")}))
         for one in found
@@ -322,7 +322,7 @@ def _is_shared(label: str) -> bool:
 
 
 def _place(ranks: dict[str, str]) -> _Ranks:
-    """The order of ranks: by pipeline first, as numbers where they are numbers."""
+    """Return the order of ranks: by pipeline first, as numbers where they are numbers."""
     return tuple(
         (label, float(value) if value.isdecimal() else math.inf, value)
         for label, value in sorted(ranks.items())

@@ -25,7 +25,7 @@ class GridIntensity:
 
 
 def grid_intensity(country: str) -> GridIntensity:
-    """The intensity of `country`, e.g. FRA; BadInput where the table has none."""
+    """Return the intensity of `country`, e.g. FRA; BadInput where the table has none."""
     table = _table()
     row = table.get(country)
     if row is None or row.get("carbon_intensity") is None:

@@ -66,7 +66,7 @@ class HostSensor:
         self._network: tuple[float, dict[str, Any]] | None = None
 
     def read(self, now: int) -> list[Sample]:
-        """One sample of each."""
+        """Return one sample of each."""
         memory = psutil.virtual_memory()
         return [
             up(self.name, now),

@@ -37,7 +37,7 @@ class Device:
 
 
 def list_devices() -> list[Device]:
-    """Every GPU in the driver's order (by PCI address, not CUDA's), each before its MIG devices."""
+    """Return every GPU in the driver's order (by PCI address, not CUDA's), each before its MIG devices."""
     devices = []
     for index in range(pynvml.nvmlDeviceGetCount()):
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
@@ -90,7 +90,7 @@ class NvmlSensor:
         return measure_update_periods(self.gpus, now, stop)
 
     def read(self, now: int) -> list[Sample]:
-        """The samples of all GPUs, all at one instant, so that they can be added up.
+        """Return the samples of all GPUs, all at one instant, so that they can be added up.
 
         After a failed start one `up` = 0, and nothing from then on. A driver that worked and then
         fails on everything is opened again at the next reading.

@@ -17,7 +17,7 @@ _BYTES_PER_KB = 1000
 
 
 def error_name(error: pynvml.NVMLError) -> str:
-    """The error as its class names it, e.g. NVMLError_NotSupported; unknown codes by number."""
+    """Return the error as its class names it, e.g. NVMLError_NotSupported; unknown codes by number."""
     name = type(error).__name__
     return name if name != "NVMLError" else f"NVMLError {error.value}"
 
@@ -31,7 +31,7 @@ class Reading:
 
 
 def processes(gpu: Any) -> list[Any]:
-    """The compute processes that the driver lists on a GPU or a MIG device (.pid, .usedGpuMemory).
+    """Return the compute processes that the driver lists on a GPU or a MIG device (.pid, .usedGpuMemory).
 
     usedGpuMemory is None where the driver does not report it. In a container they may be the host's ids,
     or none at all.

@@ -41,7 +41,7 @@ class OwnCpuSensor:
         self._waited: dict[str, dict[tuple[int, str], float]] = {}
 
     def read(self, now: int) -> list[Sample]:
-        """One sample; null with a reason where a target's process is not known."""
+        """Return one sample; null with a reason where a target's process is not known."""
         roles = self._roles()
         if any(pid == SERVER_UNKNOWN for pid in roles.values()):
             return [

@@ -63,7 +63,7 @@ class ProbeSensor:
         threading.Thread(target=self._work, name=f"probe-{address.host.name}", daemon=True).start()
 
     def read(self, now: int) -> list[Sample]:
-        """What came since the last call, each at its own instant, and whether the probe answers."""
+        """Return what came since the last call, each at its own instant, and whether the probe answers."""
         came = [self._found.popleft() for _ in range(len(self._found))]
         name = self._host.name
         failure, answered = self._failure, self._answered
@@ -166,7 +166,7 @@ class _Link:
         self._context: SSLContext | None = None
 
     def get(self, path: str, kind: type[Page]) -> Page:
-        """One page. OSError, HTTPException, ValueError or BadInput where there is none.
+        """Return one page. OSError, HTTPException, ValueError or BadInput where there is none.
 
         A connection that was closed while it was idle is opened again, once.
         """
@@ -207,7 +207,7 @@ class _Link:
 
 
 def reason_of(error: Exception) -> str:
-    """A failure in words, without an address or a secret in them."""
+    """Return a failure in words, without an address or a secret in them."""
     if isinstance(error, SSLError):
         return f"TLS: {getattr(error, 'verify_message', None) or error.reason or 'failed'}"
     if isinstance(error, TimeoutError):

@@ -39,7 +39,7 @@ _recent: dict[int, tuple[float, list[int]]] = {}
 
 
 def tree(pid: int) -> list[int]:
-    """A process and everything below it, itself first; empty where it is gone.
+    """Return a process and everything below it, itself first; empty where it is gone.
 
     Reads /proc/PID/task/*/children (CONFIG_PROC_CHILDREN), which costs by the size of the tree and
     not of the machine, at most every RECENT_S; on a kernel without it psutil is used.
@@ -64,7 +64,7 @@ def tree(pid: int) -> list[int]:
 
 
 def _children(pid: int) -> list[int] | None:
-    """The children of all of a process's threads; None where it is gone."""
+    """Return the children of all of a process's threads; None where it is gone."""
     found: list[int] = []
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
@@ -107,7 +107,7 @@ class ProcessSensor:
         self._states: dict[str, _Role] = {}
 
     def read(self, now: int) -> list[Sample]:
-        """The samples of every watched role; `up` = 0 for one whose process has ended."""
+        """Return the samples of every watched role; `up` = 0 for one whose process has ended."""
         samples: list[Sample] = []
         for role, pid in sorted(self._roles().items()):
             samples += self._read_role(now, role, pid)

@@ -37,7 +37,7 @@ class PrometheusSensor:
         self._missing: set[str] = set()
 
     def read(self, now: int) -> list[Sample]:
-        """Its samples where a reading is due, else none; `up` = 0 where the page cannot be had."""
+        """Return its samples where a reading is due, else none; `up` = 0 where the page cannot be had."""
         if not self._is_due(now):
             return []
         device = self._page.name
@@ -59,7 +59,7 @@ class PrometheusSensor:
         return [up(self.name, now, device=device), *samples, *self._newly_missing(now, page)]
 
     def _is_due(self, now: int) -> bool:
-        """Every every_s from the first reading on; a slot that was missed is not made up for."""
+        """Return whether a reading is due, every every_s from the first one on; a slot that was missed is not made up for."""
         step = now - self._last if self._last is not None else 0
         self._last = now
         if self._due is not None and now < self._due - _EARLY * step:
@@ -83,7 +83,7 @@ class PrometheusSensor:
         )
 
     def _newly_missing(self, now: int, page: list[Series]) -> list[Sample]:
-        """A null for each listed series that was there, or never yet; once, until it is back."""
+        """Return a null for each listed series that was there, or never yet; once, until it is back."""
         gone = {
             text
             for text, chosen in self._selectors

@@ -39,12 +39,12 @@ class _Zone:
 
 
 def advance(last: int, now: int, range_: int) -> int:
-    """What a counter of 0 to range_ grew by from last to now, having wrapped round at most once."""
+    """Return what a counter of 0 to range_ grew by from last to now, having wrapped round at most once."""
     return now - last if now >= last else now - last + range_ + 1
 
 
 def beyond_physics(grown_uj: int, seconds: float, most_w: float) -> str | None:
-    """What is wrong with a growth in so many seconds: a counter that was reset looks as if it had wrapped."""
+    """Return what is wrong with a growth in so many seconds: a counter that was reset looks as if it had wrapped."""
     power_w = grown_uj * _J_PER_UJ / (seconds + SLACK_S)
     if power_w <= most_w:
         return None
@@ -80,7 +80,7 @@ def _range_uj(zone: Path) -> int | None:
 
 
 def _most_w(zone: Path) -> float:
-    """The power that a zone cannot have, by the limits in force (constraint_*_power_limit_uw, powercap.rst)."""
+    """Return the power that a zone cannot have, by the limits in force (constraint_*_power_limit_uw, powercap.rst)."""
     limits = []
     for file in sorted(zone.glob("constraint_*_power_limit_uw")):
         try:
@@ -114,7 +114,7 @@ class RaplSensor:
         self._refused = False
 
     def read(self, now: int) -> list[Sample]:
-        """A sample of each counter; a counter that fails is a null, all of them `up` = 0."""
+        """Return a sample of each counter; a counter that fails is a null, all of them `up` = 0."""
         if self._refused:
             return []
         if self._zones is None:

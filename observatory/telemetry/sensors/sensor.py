@@ -15,7 +15,7 @@ class Sensor(Protocol):
 
     @property
     def name(self) -> str:
-        """The `sensor` field of every sample that it returns."""
+        """Return the `sensor` field of every sample that it returns."""
 
     def read(self, now: int) -> list[Sample]:
         """Return its readings; `now` is nanoseconds from the campaign's anchor."""

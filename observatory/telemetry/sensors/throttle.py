@@ -20,7 +20,7 @@ REASONS: dict[int, str] = {
 
 
 def throttle_reasons(mask: int) -> list[str]:
-    """The names of all bits that are set, lowest first; a bit that nvml.h does not name by number.
+    """Return the names of all bits that are set, lowest first; a bit that nvml.h does not name by number.
 
     An empty list means full clocks. GpuIdle is no slowing down: there was nothing to do.
     """

@@ -70,7 +70,7 @@ def poll(
 def period_samples(
     now: int, gpus: Mapping[str, Any], found: Sequences, errors: Mapping[tuple[str, str], str]
 ) -> list[Sample]:
-    """One sample a GPU and sensor; null with a reason where the sequence does not show a period."""
+    """Return one sample a GPU and sensor; null with a reason where the sequence does not show a period."""
     samples = []
     for gpu in gpus:
         for metric, named in MEASURED.items():
