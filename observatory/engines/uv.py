@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import sys
 import sysconfig
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,21 +96,30 @@ class Uv:
                 self.say(f"{folder.name}: {size} MiB so far")
             seen[0] = size
 
+        self.say(f"{folder.name}: downloading and unpacking")
+        self._install(wheels, python, tick)
+
+    def unpack(self, wheel: Wheel, folder: Path, tick: Callable[[], None]) -> None:
+        """Unpack one file, checked by its hash, into a folder; tick is called every few seconds."""
+        self._install([wheel], sys.executable, tick, "--target", str(folder))
+
+    def _install(
+        self,
+        wheels: Sequence[Wheel],
+        python: Path | str,
+        tick: Callable[[], None],
+        *options: str,
+    ) -> None:
         pins = self._file("pins.txt", [wheel.pin() for wheel in wheels])
         command = ["pip", "install", "--no-deps", "--require-hashes", "--requirement", pins]
-        command += ["--only-binary", ":all:", "--python", str(python), *self.index]
-        self.say(f"{folder.name}: downloading and unpacking")
-        run(
-            [program(), *command],
-            self.log,
-            tick=tick,
-            variables=self.variables,
-            held=self.locks,
-        )
+        command += ["--only-binary", ":all:", "--python", str(python), *self.index, *options]
+        # Constraints have no hashes, and they chose already.
+        unbound = replace(self, variables={**self.variables, "UV_CONSTRAINT": ""})
+        unbound._run(*command, tick=tick)
 
-    def _run(self, *arguments: str) -> str:
+    def _run(self, *arguments: str, tick: Callable[[], None] | None = None) -> str:
         command = [program(), *arguments]
-        return run(command, self.log, variables=self.variables, held=self.locks)
+        return run(command, self.log, tick=tick, variables=self.variables, held=self.locks)
 
     def _file(self, name: str, lines: Sequence[str]) -> str:
         path = self.scratch / name
@@ -122,7 +132,7 @@ def program() -> str:
     found = shutil.which("uv", path=sysconfig.get_path("scripts")) or shutil.which("uv")
     if found is None:
         raise EnvironmentFailed(
-            "uv is not installed in this Python environment, and engines are installed with it",
+            "uv is not installed in this Python environment, and engines and models are fetched with it",
             fix="pip install uv",
         )
     return found

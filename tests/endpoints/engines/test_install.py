@@ -320,3 +320,13 @@ def test_uv_that_is_not_there_is_an_error_with_its_fix(
     monkeypatch.setattr(uv.shutil, "which", lambda name, path=None: None)
     with pytest.raises(EnvironmentFailed, match=r"uv is not installed.*pip install uv"):
         put(shelf, no_gpu, "vllm==1.0")
+
+
+def test_a_constraint_of_pip_without_hashes_chooses_the_version(
+    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shelf.add("adder", "2.6", "triton")
+    (tmp_path / "constraints.txt").write_text("adder<2.6\n")
+    monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
+    record = put(shelf, no_gpu, "vllm==1.0").record
+    assert {each.name: each.version for each in record.packages}["adder"] == "2.5"
