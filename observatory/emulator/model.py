@@ -129,15 +129,7 @@ class EmulatedModel:
         )
         if asked.stream:  # hidden tokens are generated too; whole answers count them
             self.slots.generated_tokens += script.hidden_tokens
-        facts = {
-            "fault": fate.fault,
-            "stream": asked.stream,
-            "prompt_tokens": counts.prompt,
-            "cached_tokens": counts.cached,
-            "reasoning_tokens": counts.reasoning,
-            "output_tokens": counts.output,
-        }
-        return Prepared(content, script, asked.stream, facts)
+        return Prepared(content, script, asked.stream, _facts(asked, fate, counts))
 
     def _content(self, asked: Asked, fate: Fate, counts: Counts, number: int) -> AnswerBytes:
         profile = self.profile
@@ -166,3 +158,15 @@ _SAYS: dict[str, SaysLimit] = {"messages": _messages_limit}
 def _ascii(text: str) -> str:
     """Text as a header may carry it."""
     return " ".join(text.split()).encode("ascii", "replace").decode("ascii")
+
+
+def _facts(asked: Asked, fate: Fate, counts: Counts) -> dict[str, Any]:
+    """Return what the truth log has of an answer in addition to its instants."""
+    return {
+        "fault": fate.fault,
+        "stream": asked.stream,
+        "prompt_tokens": counts.prompt,
+        "cached_tokens": counts.cached,
+        "reasoning_tokens": counts.reasoning,
+        "output_tokens": counts.output,
+    }

@@ -15,6 +15,7 @@ from observatory.core.run import TargetFacts
 from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level
+from observatory.endpoints.opened import OpenTarget
 from observatory.load.handoff import Handoff
 from observatory.runner.leg import Leg, LegResult, run_leg
 from observatory.runner.locks import lock_name
@@ -69,6 +70,42 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     opened = member.opened
     assert opened is not None
     campaign, sampler = sitting.campaign, sitting.sampler
+    leg = _leg(sitting, member, opened, stage)
+
+    def started(process: int) -> None:
+        if sampler is not None:
+            sampler.watch("client", process)
+
+    try:
+        result = run_leg(
+            leg,
+            stopping=lambda: campaign.stop.asked,
+            failed=opened.alive,
+            started=started,
+            moment=lambda beats: campaign.observer.leg(
+                leg_progress(
+                    leg,
+                    beats,
+                    now=sitting.anchor.now(),
+                    emulated=member.manifest.target.emulated,
+                    stages=len(campaign.plan.stages),
+                    later_s=sitting.legs_left_s,
+                    place=sitting.place,
+                )
+            ),
+        )
+    finally:
+        if sampler is not None:
+            sampler.unwatch("client")
+    member.spent = member.spent.plus(spent_by(leg.handoff.caps, result.last_words))
+    if result.reason is not None:  # it may quote a server's log
+        result = replace(result, reason=opened.masker.exact(result.reason))
+    return result
+
+
+def _leg(sitting: Sitting, member: Member, opened: OpenTarget, stage: StagePlan) -> Leg:
+    """Return a stage on a target as its child process runs it, within what is left of the budget."""
+    campaign = sitting.campaign
     scenario, plan = campaign.request.scenario, campaign.plan
     caps = caps_left(scenario.budget, member.prices, member.spent_before.plus(member.spent))
     processes = 1 if stage.priming else scenario.processes
@@ -97,42 +134,12 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
         caps=caps,
         stop_on_refusals=_stops_on_refusals(scenario, opened.facts),
     )
-    leg = Leg(
+    return Leg(
         handoff,
         member.folder / "logs" / f"locust-stage-{stage.index:02d}.log",
         campaign.workspace.loadtests,
         campaign.locks.get(lock_name(member.target)),
     )
-
-    def started(process: int) -> None:
-        if sampler is not None:
-            sampler.watch("client", process)
-
-    try:
-        result = run_leg(
-            leg,
-            stopping=lambda: campaign.stop.asked,
-            failed=opened.alive,
-            started=started,
-            moment=lambda beats: campaign.observer.leg(
-                leg_progress(
-                    leg,
-                    beats,
-                    now=sitting.anchor.now(),
-                    emulated=member.manifest.target.emulated,
-                    stages=len(plan.stages),
-                    later_s=sitting.legs_left_s,
-                    place=sitting.place,
-                )
-            ),
-        )
-    finally:
-        if sampler is not None:
-            sampler.unwatch("client")
-    member.spent = member.spent.plus(spent_by(caps, result.last_words))
-    if result.reason is not None:  # it may quote a server's log
-        result = replace(result, reason=opened.masker.exact(result.reason))
-    return result
 
 
 def _in_words(stage: StagePlan) -> str:

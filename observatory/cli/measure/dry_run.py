@@ -66,6 +66,24 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
     if json_output:
         echo_json(json.dumps(facts, indent=2))
         return
+    _print_plan(request, plan, facts, rows)
+    for line in quote_lines(quotes):
+        echo(line)
+    if request.design is not None:
+        print_design(open_console(), request.design)
+        print_turns(open_console(), request.design)
+        _print_length(plan, request.design)
+    echo(f"  load generator: {demand_line(preflight.estimate)}")
+    for line in facts["warnings"]:
+        echo(f"  warning: {line}")
+    echo("Nothing was sent.")
+
+
+def _print_plan(
+    request: Request, plan: Plan, facts: dict[str, Any], rows: list[dict[str, Any]]
+) -> None:
+    """Print the stages, the targets and the budget."""
+    scenario = request.scenario
     echo(f"{scenario.name}: {count_of(len(plan.items), 'item')}, plan {facts['plan_sha256'][:12]}")
     for stage in facts["stages"]:
         planned = stage["requests"] if stage["requests"] is not None else "as many as it takes"
@@ -78,16 +96,6 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
         basis = row["price_basis"] or "none"
         echo(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
     echo(f"  budget: {_caps(scenario.budget)}{_of_each(request)}")
-    for line in quote_lines(quotes):
-        echo(line)
-    if request.design is not None:
-        print_design(open_console(), request.design)
-        print_turns(open_console(), request.design)
-        _print_length(plan, request.design)
-    echo(f"  load generator: {demand_line(preflight.estimate)}")
-    for line in facts["warnings"]:
-        echo(f"  warning: {line}")
-    echo("Nothing was sent.")
 
 
 def _caps(budget: Budget) -> str:

@@ -2,11 +2,32 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from observatory.cli.console import echo, someone_there
+from observatory.cli.measure.run_options import (
+    ApiKeyEnvOption,
+    AskAboveOption,
+    BillingOption,
+    BudgetOutputTokensOption,
+    BudgetRequestsOption,
+    BudgetUsdOption,
+    DryRunOption,
+    ForceOption,
+    LabelOption,
+    ModelOption,
+    NameOption,
+    ProcessesOption,
+    PublishOption,
+    ResumeOption,
+    ScenarioArgument,
+    SeedOption,
+    TargetOption,
+    UrlOption,
+    YesOption,
+)
 from observatory.cli.options import JsonOption, ResultsOption, check_size
 from observatory.cli.setup.endpoint_names import one_url, unused_name
 from observatory.core.errors import BadInput
@@ -16,75 +37,31 @@ if TYPE_CHECKING:
     from observatory.core.scenario import Scenario
     from observatory.core.targets.catalogue import Target
     from observatory.inputs.scenario_files import LoadedScenario
+    from observatory.runner.campaign import CampaignResult
     from observatory.runner.quoting import CampaignQuote
     from observatory.runner.sitting import Request
 
 
 def run(
-    scenario: Annotated[str, typer.Argument(help="A scenario's name, or the path of its file.")],
-    target: Annotated[
-        list[str] | None,
-        typer.Option("--target", "-t", help="Run on this target (repeatable) instead of its own."),
-    ] = None,
-    url: Annotated[
-        list[str] | None,
-        typer.Option(help="Run on this OpenAI-compatible URL; needs no file. One a run."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(help="What --url is called; default: after its model, never its host."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The model to request at --url.")] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option(help="Variable that holds the key for --url.")
-    ] = None,
-    billing: Annotated[
-        str, typer.Option(help="How --url is billed: hours (you serve it) or tokens.")
-    ] = "hours",
-    seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
-    processes: Annotated[int | None, typer.Option(help="Load-generating processes.")] = None,
-    budget_usd: Annotated[
-        float | None, typer.Option(help="Never spend more than this on a run, in US dollars.")
-    ] = None,
-    budget_requests: Annotated[
-        int | None, typer.Option(help="Never send more requests than this in a run.")
-    ] = None,
-    budget_output_tokens: Annotated[
-        int | None, typer.Option(help="Never take more output tokens than this in a run.")
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Go on without a question, at any quote.")
-    ] = False,
-    ask_above: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            metavar="USD",
-            envvar="OBSERVATORY_ASK_ABOVE_USD",
-            help="Require a yes before a run that may cost more than this; without a terminal it ends there.",
-        ),
-    ] = 1.0,
-    label: Annotated[str | None, typer.Option(help="A name to find these runs by.")] = None,
-    publish: Annotated[
-        bool,
-        typer.Option(
-            help="Mark these runs as published, and build the site of the published runs."
-        ),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Plan and check; send nothing.")
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Start although this machine is estimated to be too small."),
-    ] = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CAMPAIGN",
-            help="Go on with an unfinished matrix: its campaign's id, or `last`.",
-        ),
-    ] = None,
+    scenario: ScenarioArgument,
+    target: TargetOption = None,
+    url: UrlOption = None,
+    name: NameOption = None,
+    model: ModelOption = None,
+    api_key_env: ApiKeyEnvOption = None,
+    billing: BillingOption = "hours",
+    seed: SeedOption = None,
+    processes: ProcessesOption = None,
+    budget_usd: BudgetUsdOption = None,
+    budget_requests: BudgetRequestsOption = None,
+    budget_output_tokens: BudgetOutputTokensOption = None,
+    yes: YesOption = False,
+    ask_above: AskAboveOption = 1.0,
+    label: LabelOption = None,
+    publish: PublishOption = False,
+    dry_run: DryRunOption = False,
+    force: ForceOption = False,
+    resume: ResumeOption = None,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
@@ -98,50 +75,26 @@ def run(
 
     Example: observatory run chat-steady --url http://127.0.0.1:8000/v1 --model my-model
     """
-
     workspace = open_workspace(results)
-    request = _request(
-        workspace,
-        scenario,
-        _Options(
-            target or [],
-            seed,
-            processes,
-            budget_usd,
-            budget_requests,
-            budget_output_tokens,
-            label,
-            publish,
-            force,
-        ),
-        _Endpoint(one_url(url), model, api_key_env, billing, name, asks=not dry_run),
-        resume,
-    )
-    from observatory.runner.campaign import run_campaign
-
+    budget = (budget_usd, budget_requests, budget_output_tokens)
+    typed = _Options(target or [], seed, processes, *budget, label, publish, force)
+    endpoint = _Endpoint(one_url(url), model, api_key_env, billing, name, asks=not dry_run)
+    request = _request(workspace, scenario, typed, endpoint, resume)
     if dry_run:
         from observatory.cli.measure.dry_run import print_dry_run
 
         print_dry_run(workspace, request, json_output)
         return
-    from observatory.cli.measure.progress import open_display
+    result, site, failure = _measured(workspace, request, yes=yes, ask_above_usd=ask_above)
+    _print(workspace, result, site, json_output)
+    if failure is not None:
+        raise failure
+    raise typer.Exit(int(result.exit_code))
 
-    with open_display() as display:
 
-        def agreed(quotes: "CampaignQuote") -> None:
-            from observatory.cli.measure.quote_view import agree, short_lines
-
-            for line in short_lines(quotes):
-                display.say(line)
-            agree(quotes, yes=yes, ask_above_usd=ask_above, terminal=someone_there())
-
-        result = run_campaign(workspace, request, display, agreed)
-        site, failure = None, None
-        if request.publish:
-            try:
-                site = _publish(workspace, display)
-            except Exception as error:  # what was measured is shown before it is said
-                failure = error
+def _print(
+    workspace: Workspace, result: "CampaignResult", site: Path | None, json_output: bool
+) -> None:
     from observatory.cli.measure.comparison import print_json, print_result
 
     if json_output:
@@ -153,9 +106,32 @@ def run(
     for finished in result.runs:
         if finished.ingested.failed:
             echo(f"observatory: {finished.ingested.message}", err=True)
-    if failure is not None:
-        raise failure
-    raise typer.Exit(int(result.exit_code))
+
+
+def _measured(
+    workspace: Workspace, request: "Request", *, yes: bool, ask_above_usd: float
+) -> "tuple[CampaignResult, Path | None, Exception | None]":
+    """Run the campaign, and build the site where it is published: with the site's failure, if it failed."""
+    from observatory.cli.measure.progress import open_display
+    from observatory.runner.campaign import run_campaign
+
+    with open_display() as display:
+
+        def agreed(quotes: "CampaignQuote") -> None:
+            from observatory.cli.measure.quote_view import agree, short_lines
+
+            for line in short_lines(quotes):
+                display.say(line)
+            agree(quotes, yes=yes, ask_above_usd=ask_above_usd, terminal=someone_there())
+
+        result = run_campaign(workspace, request, display, agreed)
+        site, failure = None, None
+        if request.publish:
+            try:
+                site = _publish(workspace, display)
+            except Exception as error:  # what was measured is shown before it is said
+                failure = error
+    return result, site, failure
 
 
 @dataclass(frozen=True, slots=True)

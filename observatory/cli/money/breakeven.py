@@ -22,14 +22,13 @@ from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
 from observatory.store.queries.money_rows import MoneyRow
 
+SelfTarget = Annotated[str, typer.Argument(metavar="SELF_TARGET", help="A target billed by hours.")]
+ApiTarget = Annotated[str, typer.Argument(metavar="API_TARGET", help="A target billed by tokens.")]
+
 
 def breakeven(
-    self_target: Annotated[
-        str, typer.Argument(metavar="SELF_TARGET", help="A target billed by hours.")
-    ],
-    api_target: Annotated[
-        str, typer.Argument(metavar="API_TARGET", help="A target billed by tokens.")
-    ],
+    self_target: SelfTarget,
+    api_target: ApiTarget,
     campaign: Annotated[
         str, typer.Option(help="The campaign that measured both (or a label).")
     ] = "last",

@@ -15,6 +15,7 @@ from observatory.analysis.billing.serving import (
 )
 from observatory.cli.money.money_views import Changes, input_lines
 from observatory.core.money.demand import Demand
+from observatory.economics.fleet import MonthlyCost
 from observatory.presentation.break_even_text import cache_sentence, interval, never_text, sentence
 from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
 
@@ -106,15 +107,17 @@ def cost_json(
         "cache": None if left_out else cache_sentence(row),
         "demand": demand.model_dump(mode="json"),
         "no_month": no_month(row) if month is None and volume is not None else None,
-        "month": None
-        if month is None
-        else {
-            "requests_a_day": month.requests_a_day,
-            "usd": month.usd,
-            **asdict(month_ends(row, demand, month.requests_a_day)),
-            "usd_per_request": month.usd_per_request,
-            "replicas": month.replicas,
-            "utilisation": month.utilisation,
-            "components": [{**asdict(part), "usd": part.usd} for part in month.components],
-        },
+        "month": None if month is None else _month_json(row, demand, month),
+    }
+
+
+def _month_json(row: MoneyRow, demand: Demand, month: MonthlyCost) -> dict[str, Any]:
+    return {
+        "requests_a_day": month.requests_a_day,
+        "usd": month.usd,
+        **asdict(month_ends(row, demand, month.requests_a_day)),
+        "usd_per_request": month.usd_per_request,
+        "replicas": month.replicas,
+        "utilisation": month.utilisation,
+        "components": [{**asdict(part), "usd": part.usd} for part in month.components],
     }

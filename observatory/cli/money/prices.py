@@ -132,6 +132,20 @@ def update(results: ResultsOption = None) -> None:
     echo(ledger_line(datetime.now(UTC)))
 
 
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="PROVIDER/MODEL", help="At this model's price. Default: each run's own."
+    ),
+]
+BookOption = Annotated[
+    str | None,
+    typer.Option(
+        help="genai-prices, prices.yaml, or run (as charged). Default: as runs are priced."
+    ),
+]
+
+
 @app.command()
 def reprice(
     as_of: Annotated[
@@ -143,21 +157,11 @@ def reprice(
     no_caching: Annotated[
         bool, typer.Option("--no-caching", help="As if no token had come from a cache.")
     ] = False,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            "--at", metavar="PROVIDER/MODEL", help="At this model's price. Default: each run's own."
-        ),
-    ] = None,
+    at: AtOption = None,
     discount: Annotated[
         float, typer.Option(min=0, max=1, help="Share off every price, e.g. 0.12.")
     ] = 0.0,
-    book: Annotated[
-        str | None,
-        typer.Option(
-            help="genai-prices, prices.yaml, or run (as charged). Default: as runs are priced."
-        ),
-    ] = None,
+    book: BookOption = None,
     version: Annotated[
         str | None, typer.Option(help="Only this version of it. Default: the current one.")
     ] = None,
