@@ -17,7 +17,7 @@ settings.register_profile("usual", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("usual")
 
 SLOW = {
-    "load": "throttled sdk stages proxy ended_streams decoding transport workers plain "
+    "load": "throttled sdk worker_modules stages proxy ended_streams decoding transport workers plain "
     "wire_faults_live stale_connection clock_step refusals child held_stage bounded_answers "
     "hostile_server",
     "site": "build money limits_found service_terms latency_breakdown matrix cli latest energy charts engines hardware "
