@@ -131,7 +131,7 @@ def test_nobody_can_be_asked_without_a_terminal() -> None:
 def test_every_verb_prints_through_the_console() -> None:
     """print, typer.echo and Console(...) of their own would bypass what this file tests."""
     others = []
-    for path in CLI.glob("*.py"):
+    for path in CLI.rglob("*.py"):
         if path.name == "console.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
