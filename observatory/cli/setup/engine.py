@@ -102,7 +102,10 @@ def remove(
     from observatory.engines.removal import remove_engine, unused_torch
 
     removed, freed_bytes = remove_engine(name, lambda text: echo(text, err=True))
-    echo(f"{removed}: removed, {freed_bytes / 1e9:.2f} GB are free again")
+    echo(
+        f"{removed}: removed, {freed_bytes / 1e9:.2f} GB are free again; "
+        "`uv cache clean` frees the packages that uv keeps"
+    )
     for folder in unused_torch():
         echo(f"no engine uses {folder.name} now: observatory engine remove {folder.name}")
 
