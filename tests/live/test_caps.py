@@ -7,8 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,16 +59,7 @@ def service(space: Workspace, **fields: Any) -> Iterator[tuple[str, list[dict[st
     profile = space.root / "profile.yaml"
     profile.write_text(json.dumps(PROFILE | fields))
     log = space.root / "truth.jsonl"
-    child = subprocess.Popen(
-        [sys.executable, "-u", "-m", "observatory", "emulate", str(profile), "--port", "0",
-         "--truth-log", str(log)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=space.root,
-        env=space.environment,
-        start_new_session=True,
-    )  # fmt: skip
-    space.started.append(child)
+    child = space.start("emulate", str(profile), "--port", "0", "--truth-log", str(log))
     assert child.stdout is not None
     url = None
     while url is None:

@@ -32,7 +32,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     with open_workspace(tmp_path_factory.mktemp("measured")) as space:
         for cache in ("cold", "natural"):
             text = LLAMA.format(name=cache, cache=cache, steady="10min")
-            space.write(cache, f"{text}budget: {{requests: 10}}\n")
+            space.write(cache, f"{text}budget: {{requests: 7}}\n")
             space.run("run", cache, code=7)
         yield space
 
