@@ -136,7 +136,7 @@ class Figure:
 
     @property
     def modelled(self) -> str | None:
-        """Its basis where it was not simply measured.
+        """Return its basis where it was not simply measured.
 
         An emulated target is marked in every row and key, so only its money is marked again.
         """

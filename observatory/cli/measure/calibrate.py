@@ -118,7 +118,7 @@ def _print_table(calibration: "Calibration") -> None:
 
 
 def level_words(ceiling: "Ceiling") -> str:
-    """A ceiling as it may be said: "704", "at least 512", or that none was held."""
+    """Return a ceiling in words: "704", "at least 512", or that none was held."""
     if ceiling.level is None:
         return f"none (not {ceiling.failed_at:,.0f})" if ceiling.failed_at else "none"
     least = "" if ceiling.bound == "exact" else "at least "

@@ -52,7 +52,7 @@ HELD_UP: tuple[tuple[str, str, str, str], ...] = (
     ("As a user waits: end to end, p90", "e2e_scheduled_s", "p90", "s"),
     ("Throttled HTTP tries", "throttle_rate", "value", "%"),
 )
-"""What stands below the service's own latency where any target throttled or was paced."""
+"""Rows below the service's own latency where any target throttled or was paced."""
 BELOW = ("e2e_s", "p90")
 """The line that they follow."""
 PACED_S = 1e-3

@@ -1,4 +1,4 @@
-"""How a matrix looks before it runs: its cells with their levels, its turns, what it cannot tell."""
+"""How a matrix looks before it runs: its cells with their levels, its turns, what it cannot separate."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ _ENDED = {
 
 
 def print_limits(answers: Sequence[LimitAnswer]) -> None:
-    """The table and what has to be known beside it."""
+    """Print the table and the notes that it needs."""
     console = open_console()
     best = answers[0].best
     mark = " (EMULATED: a stand-in's limits, not a service's)" if best.emulated else ""
@@ -83,7 +83,7 @@ def _silence(answer: LimitAnswer) -> str:
 
 
 def notes(answer: LimitAnswer) -> list[str]:
-    """What stands beside the figures, in sentences."""
+    """Return what the figures need in addition, in sentences."""
     best, ceiling = answer.best, answer.best.ceiling
     lines = []
     answered = any(stage.let_in for stage in answer.stages)

@@ -1,7 +1,7 @@
 """What a matrix looks like in the terminal: a table per load level, a column per cell, factors first.
 
-Every figure stands with the lowest and highest of its blocks and its change against the first cell.
-No winner is named: where the interval of a change holds zero, the blocks do not tell the cells apart.
+Every figure has the lowest and highest of its blocks and its change against the first cell.
+No winner is named: where the interval of a change holds zero, the blocks do not separate the cells.
 """
 
 from collections import Counter, defaultdict
@@ -40,7 +40,7 @@ CELL_WIDTH = 24
 
 
 def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) -> None:
-    """What cannot be told, a table per load level, what each run is worth."""
+    """Print what cannot be separated, a table per load level, what each run is worth."""
     for sentence in design.confounded:
         console.print(Text(f"Confounded: {sentence}.", style="bold yellow"))
     for said in beside_the_factors(design, runs):
@@ -69,7 +69,7 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
 
 
 def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]:
-    """What the targets, once they were up, turned out to differ in although no factor says so."""
+    """Return what the targets, once they were up, turned out to differ in although no factor names it."""
     opened = [
         Opened(
             run.manifest.cell,
@@ -141,7 +141,7 @@ def _tables(
 
 
 def _cell_heading(design: Design, cell: Cell, levels: list[str]) -> Text:
-    """A cell's level of each factor, a line each; an emulated one says so."""
+    """Return a cell's level of each factor, a line each; an emulated one is marked."""
     lines = [
         Text.assemble((f"{factor} ", "not bold dim"), level)
         for factor, level in zip(design.factors, levels, strict=True)
@@ -216,9 +216,9 @@ def _served(runs: Sequence[FinishedRun]) -> dict[int, str | None]:
 
 
 def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
-    """The mean, the range of the blocks, the change against the first cell.
+    """Return the mean, the range of the blocks, the change against the first cell.
 
-    Where every cell has one block the legend says once that no change has an interval.
+    Where every cell has one block the legend states once that no change has an interval.
     """
     if figure.mean is None or figure.least is None or figure.most is None:
         return Text("–", style="dim")

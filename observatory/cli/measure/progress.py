@@ -44,7 +44,7 @@ class Lines:
 
 
 def label(progress: LegProgress) -> str:
-    """The target's name, saying so where it is emulated."""
+    """Return the target's name, marked where it is emulated."""
     mark = " (emulated)" if progress.emulated else ""
     return f"{progress.target}{mark}"
 
@@ -77,7 +77,7 @@ def _live() -> Iterator[Observer]:
             console.print(text, style="dim", highlight=False)
 
         def leg(self, progress: LegProgress) -> None:
-            if not live.is_started:  # not before: until then a person may be asked something
+            if not live.is_started:  # not before: until then a question may be on the terminal
                 live.start()
             done = min(progress.elapsed_s, progress.length_s)
             bar = Table.grid(padding=(0, 1), expand=False)

@@ -1,4 +1,4 @@
-"""A quote and a bill as people read them: low - expected - high, and what it really cost beside it."""
+"""A quote and a bill as people read them: low - expected - high, and the real cost."""
 
 import textwrap
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def quote_lines(quotes: CampaignQuote) -> list[str]:
 
 
 def short_lines(quotes: CampaignQuote) -> list[str]:
-    """A line a target, as it stands before a run."""
+    """Return a line a target, for display before a run."""
     lines = []
     for place, one in quotes.quotes.items():
         runs = quotes.runs[place]
@@ -172,7 +172,7 @@ def usd_text(spread: Spread) -> str:
 
 
 def agree(quotes: CampaignQuote, *, yes: bool, ask_above_usd: float, terminal: bool) -> None:
-    """Ask whether to go on where the quote wants it.
+    """Get a consent on the terminal where the quote needs it.
 
     BadInput without a terminal, Interrupted where the answer is no.
     """
@@ -186,7 +186,7 @@ def agree(quotes: CampaignQuote, *, yes: bool, ask_above_usd: float, terminal: b
 
 
 def bill_line(run: FinishedRun) -> str | None:
-    """What a run billed by tokens cost beside its quote and its cap; None of any other."""
+    """Return what a run billed by tokens cost, with its quote and its cap; None for any other."""
     manifest = run.manifest
     if manifest.quote is None:
         return None
@@ -228,7 +228,7 @@ def _without_cost(runs: list[FinishedRun]) -> int:
 
 
 def _cap_words(manifest: Manifest) -> str:
-    """How much of each cap was used, and what of it nobody confirmed."""
+    """Return how much of each cap was used, and what of it no response confirmed."""
     budget = manifest.stored.budget
     spent = manifest.spent or CapsSpent()
     words = []

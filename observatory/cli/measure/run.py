@@ -136,7 +136,7 @@ def _measured(
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What was typed beside the scenario; a resumed campaign remembers it."""
+    """The options typed with the scenario; a resumed campaign keeps them."""
 
     target: list[str]
     seed: int | None
@@ -240,7 +240,7 @@ def _other_base(name: str, varies: bool, targets: list[str], endpoint: _Endpoint
 
 
 def _adjusted(scenario: "Scenario", typed: _Options) -> "Scenario":
-    """The scenario with what the command line says otherwise, checked as a file would be."""
+    """Return the scenario with the command line's overrides, checked as a file would be."""
     from pydantic import ValidationError
 
     for name, typed_value in asdict(typed).items():

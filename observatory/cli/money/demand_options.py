@@ -1,4 +1,4 @@
-"""What a volume and its capacity are asked with, alike in `cost` and `breakeven`."""
+"""The options that give a volume and its capacity, alike in `cost` and `breakeven`."""
 
 import json
 from collections.abc import Mapping
@@ -74,9 +74,9 @@ VOLUMES = ("requests_a_day", "tokens_a_day", "api_bill_usd_a_day", "api_bill_usd
 
 
 def demand_of(scenario_json: str | None, typed: Mapping[str, Any]) -> "Demand":
-    """The demand of the run's scenario with what was typed in its place; BadInput names what is wrong.
+    """Return the demand of the run's scenario with the typed options in its place; BadInput names what is wrong.
 
-    scenario_json is the run's scenario. A typed volume replaces the scenario's whatever its unit, a typed peak its
+    scenario_json is the run's scenario. A typed volume replaces the scenario's in any unit, a typed peak its
     hourly shares and they its peak, a typed assumption its window.
     """
     from pydantic import ValidationError

@@ -117,7 +117,7 @@ def _component_line(one: ComponentRow, note: str) -> list[Any]:
 
 
 def _marked(basis: str, note: str) -> str:
-    """A basis with its run's mark, which is not said twice."""
+    """Return a basis with its run's mark, which is not repeated."""
     return basis if note.startswith(f" ({basis}") else f"{basis}{note}"
 
 

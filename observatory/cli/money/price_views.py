@@ -1,4 +1,4 @@
-"""What `observatory prices` shows: rows of the ledger, of a target's price, and sums of runs priced anew."""
+"""What `observatory prices` shows: rows of the ledger, of a target's price, and sums of runs priced again."""
 
 import json
 import textwrap
@@ -78,7 +78,7 @@ def print_rows(
 
 
 def ledger_line(now: datetime) -> str:
-    """The ledger's version and how old its data are, as far as it says."""
+    """Return the ledger's version and how old its data are, as far as it has dates."""
     newest = newest_date(now.date())
     said = "it dates no price" if newest is None else f"its newest dated price is of {newest}"
     return f"US dollars. {LEDGER} {ledger_version()}; {said}; nothing was fetched."
@@ -210,7 +210,7 @@ def _price_row(book: str, row: BookRow) -> Row:
 
 
 def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetime) -> list[str]:
-    """The blended price of each tier now, and what the public ledger does not say."""
+    """Return the blended price of each tier now, and what the public ledger lacks."""
     lines = []
     for rows, shown in books:
         tiers = sorted({row.service_tier for row in rows}, key=lambda tier: tier or "")

@@ -54,7 +54,7 @@ def list_models(json_output: JsonOption = False) -> None:
 
 
 def model_row(name: str) -> dict[str, Any]:
-    """What the list says of a model; download_bytes is null for one that is made here."""
+    """Return the list's facts of a model; download_bytes is null for one that is made here."""
     model = model_catalogue.MODELS[name]
     made = isinstance(model, model_catalogue.MadeModel)
     return {

@@ -108,7 +108,7 @@ def schema(
 ) -> None:
     """The JSON Schema that editors complete and check scenario files with.
 
-    VS Code (with the YAML extension) uses it when a file's first comment says
+    VS Code (with the YAML extension) uses it when a file's first comment is
     # yaml-language-server: $schema=scenario.schema.json
 
     Example: observatory scenario schema --out scenarios/scenario.schema.json
@@ -172,7 +172,7 @@ def _everything(workspace: Workspace) -> list[str]:
 
 
 def _checked(name: str, workspace: Workspace) -> str:
-    """What there is to say of one good file; BadInput where it is not good."""
+    """Return the summary of one good file; BadInput where it is not good."""
     from observatory.core.money.agreed_prices import PRICES_FILE
     from observatory.economics.agreed_prices import book_of
     from observatory.inputs.price_files import read_price_file

@@ -73,7 +73,7 @@ def print_scenario(loaded: LoadedScenario) -> None:
 
 
 def plan_facts(plan: Plan, design: Design | None = None) -> dict[str, Any]:
-    """What a plan says of itself, as JSON would have it; tokens of prompts are estimates.
+    """Return the facts of a plan, as JSON would have them; tokens of prompts are estimates.
 
     design: a matrix, whose turns are part of what will happen.
     """

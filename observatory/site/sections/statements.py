@@ -1,7 +1,7 @@
 """The only sentences that compare targets; the rules that keep them honest are analysis.compare's.
 
-Here it is chosen which pairs and figures are spoken of, and one rule is added: an example price is
-nobody's, so it wins nothing.
+Here it is chosen which pairs and figures are compared, and one rule is added: an example price is
+a real price of no provider, so it wins nothing.
 """
 
 import math

@@ -48,7 +48,7 @@ class StartedRun(msgspec.Struct, frozen=True):
 
 
 class CampaignFile(msgspec.Struct, frozen=True):
-    """The whole file. asked: the scenario as it was typed; options: what else was.
+    """The whole file. asked: the scenario as it was typed; options: the options that were typed.
 
     fingerprints: part of the scenario -> hash, so that a change can be named.
     """

@@ -1,6 +1,6 @@
 """A stage whose own entry was never written, because the runner died in it: made from journals.
 
-Times and counts come from the workers' words and records, the level from the scenario.
+Times and counts come from the workers' entries and records, the level from the scenario.
 """
 
 from dataclasses import dataclass, field

@@ -38,7 +38,7 @@ def recover_crashed(workspace: Workspace, then: Then | None = None) -> list[str]
 
     A run that died while it ran gets status crashed; one that died while it was being sealed keeps
     its own. `then` is called with each folder and manifest while its lock is held (to judge it).
-    What cannot be recovered is named in the answer and left as it is.
+    What cannot be recovered is named in the result and left as it is.
     """
     said = []
     for folder in _unsealed(workspace):
@@ -153,7 +153,7 @@ def _remove_finished_campaigns(workspace: Workspace) -> None:
         except ObservatoryError:
             if _has_seal(folder):
                 continue
-            return  # nobody knows which campaign's samples it needs
+            return  # it is not known which campaign's samples it needs
         if not manifest.sealed:
             needed.add(manifest.campaign_id)
     for folder in workspace.campaigns.iterdir():

@@ -1,7 +1,7 @@
 """Sealing: journals become hashed Parquet, once, also where a process dies meanwhile.
 
 Parquet is written, synced and hashed first, then the manifest names the hashes, and only then are
-the journals removed; a second seal takes up wherever the first one stopped.
+the journals removed; a second seal takes up where the first one stopped.
 """
 
 import shutil
@@ -49,7 +49,7 @@ def seal(folder: Path, manifest: Manifest, samples_journal: Path | None) -> Mani
 
     samples_journal holds the whole campaign's samples; those of this run's own stages are kept.
     Where the folder is sealed already, its files are verified, left-over journals removed and the
-    manifest on disk is the answer. Raises EnvironmentFailed where the disk is full or a journal
+    manifest on disk is returned. Raises EnvironmentFailed where the disk is full or a journal
     holds what this version does not know; the journals are then still there.
     """
     if (folder / MANIFEST_NAME).is_file() and (standing := read_manifest(folder)).sealed:
@@ -204,7 +204,7 @@ def _answer_cost(prices: AppliedPrices, tokens: Tokens) -> float | None:
 def own_samples(
     readings: Iterator[Sample], manifest: Manifest
 ) -> Iterator[tuple[Sample, int | None]]:
-    """The samples of a run's own stages and idle baseline, each with the stage it was read in.
+    """Return the samples of a run's own stages and idle baseline, each with the stage it was read in.
 
     None is the baseline and for a margin.
 

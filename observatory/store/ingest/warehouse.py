@@ -64,7 +64,7 @@ def ingest(
 
     figures: the run's own, or the function that computes them; with the function
     the runs that were waiting on disk are taken in too. Never raises because the database cannot
-    be written: the answer's message then says why, and that the run waits. Raises
+    be written: the result's message then has the reason, and that the run waits. Raises
     EnvironmentFailed where a sealed file has changed, BadInput where the folder is not sealed.
     """
     manifest, identity = read_for_ingest(folder)
