@@ -295,11 +295,11 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "attempt_rate",
-        "HTTP tries a second",
+        "HTTP attempts a second",
         "1/s",
         "neither",
         "stage",
-        "HTTP tries sent in the window / window",
+        "HTTP attempts sent in the window / window",
         _OURS,
     ),
     Metric(
@@ -343,11 +343,11 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "stale_retries",
-        "Tries on stale connections",
-        "tries",
+        "Attempts on stale connections",
+        "attempts",
         "lower",
         "stage",
-        "HTTP tries of the window's requests that the server answered with no byte, by closing the kept "
+        "HTTP attempts of the window's requests that the server answered with no byte, by closing the kept "
         "connection that they were sent on; each was made again on a new connection",
         _OURS,
     ),

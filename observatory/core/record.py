@@ -71,7 +71,7 @@ class Tokens(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """One HTTP try. Events are those that carried reasoning, content or tool-call text.
+    """One HTTP attempt. Events are those that carried reasoning, content or tool-call text.
 
     event_ns are their arrival instants, event_tokens and event_characters what each carried
     (event_tokens is empty where the split is unknown). shared_stamps counts events whose stamp is
@@ -204,7 +204,7 @@ class WorkerTick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
 class WorkerEnd(msgspec.Struct, frozen=True, array_like=True, tag="end"):
     """The last entry: the counts that issued = recorded is checked with, and why the worker ended.
 
-    spent_* are as in a tick, and nothing is in flight any more. spent_requests counts every try;
+    spent_* are as in a tick, and nothing is in flight any more. spent_requests counts every attempt;
     assumed_usd is the part of spent_usd that no usage stated; overrun is how many times its worst
     case an answer was billed, at least 1. refused: answers that were refusals (load.refusals.likeness);
     alike: what all answers have in common where all were refused alike, else 0; refusal: the first one's

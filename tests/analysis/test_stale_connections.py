@@ -54,7 +54,7 @@ def test_lost_tries_are_found_and_alone(
     finding = found["stale_connections"]
     assert (finding.severity, finding.value) == (severity, pytest.approx(hit / (N + hit)))
     assert finding.message == (
-        f"{hit} of {N + hit} HTTP tries met a kept connection that the service closed without an "
+        f"{hit} of {N + hit} HTTP attempts met a kept connection that the service closed without an "
         "answer; they were made again on a new connection"
     )
     row = figure(stage_metrics(made.manifest, made.frames), "stale_retries")

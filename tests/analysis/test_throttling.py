@@ -115,7 +115,7 @@ def test_throttled_tries_are_found_and_alone(
     assert finding.severity == severity
     assert finding.value == pytest.approx(hit / (N + hit))
     assert finding.message == (
-        f"{hit} of {N + hit} HTTP tries were throttled; {hit} of {N} requests met that, and {hit} of "
+        f"{hit} of {N + hit} HTTP attempts were throttled; {hit} of {N} requests met that, and {hit} of "
         "them were served in the end"
     )
 
@@ -160,7 +160,7 @@ def test_a_429_of_a_paced_run_is_noted_and_of_no_other(new_run: Any, make_attemp
     found = judged(paced)
     assert set(found) == {"throttled", "pace_not_kept"}
     assert (found["pace_not_kept"].severity, found["pace_not_kept"].value) == ("note", 2)
-    assert "2 of 302 HTTP tries got a 429" in found["pace_not_kept"].message
+    assert "2 of 302 HTTP attempts got a 429" in found["pace_not_kept"].message
     obeying = window(new_run(target={"throttling": "obey"}), make_attempt, 2)
     assert set(judged(obeying)) == {"throttled"}
 
@@ -183,7 +183,7 @@ def test_a_limit_that_is_stated_with_another_status_is_noted_too(
     found = judged(run)["pace_not_kept"]
     assert found.value == 2
     assert found.message == (
-        "2 of 303 HTTP tries got a 429, or the same refusal with another status (1), "
+        "2 of 303 HTTP attempts got a 429, or the same refusal with another status (1), "
         "although they were paced"
     )
 

@@ -136,7 +136,7 @@ def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
     """Open loop: the rate at which requests left against the planned one, over the same requests.
 
     What the policy `pace` held back was held back on purpose: such requests are taken to have left
-    when they would have without it. Only a first try leaves; waits between tries are not the client's.
+    when they would have without it. Only a first attempt leaves; waits between attempts are not the client's.
     """
     if not stage.open_loop:
         return

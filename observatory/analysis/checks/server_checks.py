@@ -55,7 +55,7 @@ _CLOSED_UNREAD = (
     & pl.col("http_status").is_null()
     & (pl.col("error_kind") == "early_close")
 ).fill_null(False)
-"""A kept connection that the server had just closed: it took no token of such a try."""
+"""A kept connection that the server had just closed: it took no token of such an attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def prefix_cache_state(data: StageData, counts: Counts) -> Iterator[Finding]:
 
 
 def _open_at(data: StageData, instants: NDArray[np.int64]) -> NDArray[np.float64]:
-    """HTTP tries that were sent and not ended, at each instant."""
+    """HTTP attempts that were sent and not ended, at each instant."""
     sent = data.attempts.filter(pl.col("sent_ns").is_not_null())
     began = sent.get_column("sent_ns").sort().to_numpy()
     ended = sent.get_column("ended_ns").drop_nulls().sort().to_numpy()

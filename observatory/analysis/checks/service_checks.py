@@ -97,7 +97,7 @@ def _kinds_of_failure(data: StageData) -> str:
 
 
 def throttled(data: StageData) -> Iterator[Finding]:
-    """How many tries the service refused for now; a note below the limit."""
+    """Return how many attempts the service refused for now; a note below the limit."""
     refused, tries = (
         int(data.counted.get_column(name).sum())
         for name in ("attempts_throttled", "attempts_recorded")
@@ -107,7 +107,7 @@ def throttled(data: StageData) -> Iterator[Finding]:
     hit = data.counted.filter(pl.col("attempts_throttled") > 0).get_column("outcome")
     share = refused / tries
     message = (
-        f"{refused} of {count_of(tries, 'HTTP try was', 'HTTP tries were')} throttled; {len(hit)} of "
+        f"{refused} of {count_of(tries, 'HTTP attempt was', 'HTTP attempts were')} throttled; {len(hit)} of "
         f"{count_of(data.counted.height, 'request')} met that, and {int((hit == 'ok').sum())} of them "
         f"{'was' if (hit == 'ok').sum() == 1 else 'were'} served in the end"
     )
@@ -119,14 +119,14 @@ def throttled(data: StageData) -> Iterator[Finding]:
 
 
 def stale_connections(data: StageData) -> Iterator[Finding]:
-    """How many tries the service lost by closing connections that it had kept; a note below the limit."""
+    """Return how many attempts the service lost by closing connections that it had kept; a note below the limit."""
     lost, tries = (
         int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
     )
     if not lost:
         return
     message = (
-        f"{lost} of {count_of(tries, 'HTTP try', 'HTTP tries')} met a kept connection that the service closed without an answer; "
+        f"{lost} of {count_of(tries, 'HTTP attempt', 'HTTP attempts')} met a kept connection that the service closed without an answer; "
         "they were made again on a new connection"
     )
     threshold = THRESHOLDS["stale_connections"]
@@ -145,7 +145,7 @@ def pace_not_kept(data: StageData) -> Iterator[Finding]:
         plain = int((refused.get_column("http_status") == 429).sum())
         otherwise = refused.height - plain
         stated = f", or the same refusal with another status ({otherwise})," if otherwise else ""
-        message = f"{refused.height} of {count_of(sent.height, 'HTTP try', 'HTTP tries')} got a 429{stated} although they were paced"
+        message = f"{refused.height} of {count_of(sent.height, 'HTTP attempt', 'HTTP attempts')} got a 429{stated} although they were paced"
         yield as_found("pace_not_kept", message, data.window.stage, refused.height)
 
 

@@ -197,14 +197,14 @@ _ROWS = (
     ),
     Threshold(
         "throttled",
-        "share of HTTP tries",
+        "share of HTTP attempts",
         "above 1 % the wait for a limit reaches p99 of what users wait, and the load that was served is "
         "the limit's, not the planned one; below it a note",
         degraded=0.01,
     ),
     Threshold(
         "stale_connections",
-        "share of HTTP tries",
+        "share of HTTP attempts",
         "each was made again on a new connection, whose opening and second sending are in its user's wait",
         degraded=0.01,
     ),
@@ -311,7 +311,7 @@ _ROWS = (
     ),
     Threshold(
         "pace_not_kept",
-        "HTTP tries",
+        "HTTP attempts",
         "a client that keeps to the limit is not refused: the service's limit is another one, is counted "
         "otherwise, or is shared with somebody else",
         as_found="note",

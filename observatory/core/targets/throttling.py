@@ -18,9 +18,11 @@ class Throttling(Strict):
     """One policy and its bounds. Waits of obey are those that the service requires, else they double."""
 
     policy: Policy = "record"
-    max_attempts: int = Field(default=8, ge=1, le=100, description="obey: HTTP tries at the most")
+    max_attempts: int = Field(
+        default=8, ge=1, le=100, description="obey: HTTP attempts at the most"
+    )
     max_wait: PositiveDuration = Field(
-        default=60.0, description="obey: how long one request may wait in all, between its tries"
+        default=60.0, description="obey: how long one request may wait in all, between its attempts"
     )
     requests_per_minute: int | None = Field(
         default=None, ge=1, description="pace: default, the limit in the service's own headers"

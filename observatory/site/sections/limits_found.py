@@ -82,7 +82,7 @@ def _cells(
         Cell(DASH if ratio is None else f"{ratio:.3f}", number=True),
         Cell(kind(ceiling)),
         _number(ceiling.burst),
-        _number(best.refused, f"of {count_of(best.sent, 'try', 'tries')}"),
+        _number(best.refused, f"of {count_of(best.sent, 'attempt', 'attempts')}"),
         Cell(waits(best)),
         Cell(cost, number=True, basis=basis),
     ]

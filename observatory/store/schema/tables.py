@@ -171,7 +171,7 @@ STAGES = Table(
 
 REQUESTS = Table(
     "requests",
-    "One planned request and its outcome; its HTTP tries are in attempts.",
+    "One planned request and its outcome; its HTTP attempts are in attempts.",
     ("run_id", "stage", "request"),
     (
         _RUN,
@@ -203,7 +203,7 @@ REQUESTS = Table(
         Column(
             "clock_step", "BOOLEAN", "realtime stepped while it was open: left out of latencies"
         ),
-        Column("attempts", "INTEGER", "HTTP tries"),
+        Column("attempts", "INTEGER", "HTTP attempts"),
         Column("score", "DOUBLE", "task scorer's verdict, 0 to 1; null where nothing was expected"),
         Column("scorer", "VARCHAR", "name of the scorer"),
         Column("score_note", "VARCHAR", "truncated, refused, empty ... where a guard spoke"),
@@ -219,16 +219,16 @@ REQUESTS = Table(
 
 ATTEMPTS = Table(
     "attempts",
-    "One HTTP try of a request, with every instant and every event's arrival.",
+    "One HTTP attempt of a request, with every instant and every event's arrival.",
     ("run_id", "stage", "request", "attempt"),
     (
         _RUN,
         _STAGE,
         Column("request", "BIGINT", "request of the stage"),
-        Column("attempt", "INTEGER", "number of the try, from 0"),
-        Column("final", "BOOLEAN", "the try that succeeded, else the last one"),
-        Column("first_sent", "BOOLEAN", "the first try of the request that was sent at all"),
-        Column("outcome", "VARCHAR", "outcome of this try"),
+        Column("attempt", "INTEGER", "number of the attempt, from 0"),
+        Column("final", "BOOLEAN", "the attempt that succeeded, else the last one"),
+        Column("first_sent", "BOOLEAN", "the first attempt of the request that was sent at all"),
+        Column("outcome", "VARCHAR", "outcome of this attempt"),
         _instant("connect_started_ns", "connection begun (name lookup included)"),
         _instant("resolved_ns", "name resolved"),
         _instant("connected_ns", "connection ready, TLS included; null on a reused one"),

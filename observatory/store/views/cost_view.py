@@ -8,7 +8,7 @@ from observatory.store.views.view import View, ViewColumn
 REQUEST_COSTS = View(
     "request_costs",
     "One row a request and kind of token, of every request with a cost: tokens x usd_per_million / 1e6 = "
-    "usd, and the rows of a request add up to its cost_usd. All its tries that the endpoint counted tokens "
+    "usd, and the rows of a request add up to its cost_usd. All its attempts that the endpoint counted tokens "
     "for are in it. Kinds without a token are left out, but for input and output.",
     (
         ViewColumn("run_id", "c.run_id", "run"),
@@ -19,7 +19,9 @@ REQUEST_COSTS = View(
         ViewColumn("stage", "c.stage", "stage of the run, from 0"),
         ViewColumn("request", "c.request", "place in the stage's order, from 0"),
         ViewColumn("kind", "c.kind", "input, cached_input, cache_write or output"),
-        ViewColumn("tokens", "c.tokens", "tokens of the kind, of all tries; input without the two"),
+        ViewColumn(
+            "tokens", "c.tokens", "tokens of the kind, of all attempts; input without the two"
+        ),
         ViewColumn(
             "usd_per_million",
             "c.usd_per_million",

@@ -9,9 +9,9 @@ from observatory.store.views.stage_columns import column_name
 from observatory.store.views.view import View, ViewColumn
 
 _SIDES = {
-    "service": ("e2e_s", "End to end of the try that succeeded"),
-    "throttle_wait": ("throttle_wait_s", "From the first try to the one that succeeded"),
-    "pace_wait": ("pace_wait_s", "Held back on purpose before the first try"),
+    "service": ("e2e_s", "End to end of the attempt that succeeded"),
+    "throttle_wait": ("throttle_wait_s", "From the first attempt to the one that succeeded"),
+    "pace_wait": ("pace_wait_s", "Held back on purpose before the first attempt"),
     "user": ("e2e_scheduled_s", "End to end from the scheduled instant: what a user waited"),
     "service_ttft": ("ttft_s", "Time to first token of the attempt that succeeded"),
     "user_ttft": ("ttft_scheduled_s", "Time to first token from the scheduled instant"),
@@ -25,11 +25,11 @@ def _counts() -> tuple[ViewColumn, ...]:
         ViewColumn(
             "requests", "coalesce(c.requests, 0)", "requests of the steady window that ended"
         ),
-        ViewColumn("attempts", "coalesce(c.attempts, 0)", "their HTTP tries"),
+        ViewColumn("attempts", "coalesce(c.attempts, 0)", "their HTTP attempts"),
         ViewColumn(
             "throttled_attempts",
             "coalesce(c.throttled_attempts, 0)",
-            'tries that the service answered with "not now": 429, 529, 503, or in words with another status',
+            'attempts that the service answered with "not now": 429, 529, 503, or in words with another status',
         ),
         ViewColumn(
             "overloaded_attempts",
@@ -56,7 +56,7 @@ def _counts() -> tuple[ViewColumn, ...]:
         ViewColumn(
             "throttle_lost_s",
             "coalesce(c.lost_s, 0)",
-            "seconds lost to throttling, over the throttled requests: from the first try to the one "
+            "seconds lost to throttling, over the throttled requests: from the first attempt to the one "
             "that succeeded, or to the end of the last",
         ),
         ViewColumn(
@@ -116,7 +116,7 @@ def throttling(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, ...]) 
     """The view, each line with the run's identity and the stage's level before it."""
     return View(
         "throttling",
-        "One row a stage of every run: how many tries the service refused for now, what became of "
+        "One row a stage of every run: how many attempts the service refused for now, what became of "
         "their requests, and the parts of what users waited side by side (docs/rate-limits.md).",
         (
             *identity,
