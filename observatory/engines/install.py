@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from observatory.core.errors import BadInput, EnvironmentFailed
+from observatory.core.system.cache_files import need_space
 from observatory.core.targets.packages import Build, Distribution
 from observatory.engines.installed import InstalledEngine, engines_folder
-from observatory.engines.making import Say, alone, fresh, need_space, size_bytes
+from observatory.engines.making import Say, alone, fresh, size_bytes
 from observatory.engines.record import (
     FORMAT,
     EngineRecord,
@@ -107,6 +108,7 @@ def install_engine(requirement: str, options: Options, host: Host, say: Say) -> 
         there := _there(root / _name(asked.kind, named, source, options), say)
     ):
         return there
+    root.mkdir(parents=True, exist_ok=True)
     need_space(root, _NEEDED_BYTES[source.build], requirement)
     log = root / f"install-{os.getpid()}.log"
     try:

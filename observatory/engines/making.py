@@ -11,49 +11,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from observatory.core.errors import EnvironmentFailed
-from observatory.core.system import cache_files as model_files
+from observatory.core.system import cache_files
 
 Say = Callable[[str], None]
-MIB = 2**20
 
 
 @contextmanager
 def alone(folder: Path, say: Say) -> Iterator[int]:
-    """Hold the lock next to the folder; yield its descriptor (model_files.alone)."""
+    """Hold the lock next to the folder; yield its descriptor (cache_files.alone)."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with model_files.alone(folder.parent / f"{folder.name}.lock", folder.name, say) as lock:
+    with cache_files.alone(folder.parent / f"{folder.name}.lock", folder.name, say) as lock:
         yield lock
 
 
 @contextmanager
 def fresh(folder: Path) -> Iterator[None]:
     """Make an empty folder, which is removed again where the block fails (Ctrl-C too)."""
-    discard(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
     folder.mkdir(parents=True)
     try:
         yield
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def discard(folder: Path) -> None:
-    """Remove a folder, there or not."""
-    if folder.exists():
-        shutil.rmtree(folder)
-
-
-def need_space(folder: Path, needed_bytes: int, what: str) -> None:
-    """EnvironmentFailed where the disk of a folder has less free than that."""
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise EnvironmentFailed(
-            f"{needed_bytes / 1e9:.1f} GB are needed for {what}, {free / 1e9:.1f} GB are free",
-            where=str(folder),
-            fix="free some space, or set OBSERVATORY_CACHE to another folder",
-        )
 
 
 def size_bytes(folder: Path, *, alone_there: bool = False) -> int:

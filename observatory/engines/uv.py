@@ -13,7 +13,8 @@ from typing import Any
 from packaging.pylock import PackageWheel, Pylock, PylockSelectError
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.engines.making import MIB, Say, size_bytes
+from observatory.core.system.cache_files import MIB
+from observatory.engines.making import Say, size_bytes
 from observatory.engines.pip_settings import no_index, uv_variables
 from observatory.engines.wheels import Wheel
 from observatory.processes.pip_process import Failed, run

@@ -295,7 +295,7 @@ def test_too_little_space_is_seen_before_anything_is_done(
 
     monkeypatch.setattr(install, "_NEEDED_BYTES", {"cpu": 3_000_000_000})
     monkeypatch.setattr(making.shutil, "disk_usage", lambda path: Full())
-    with pytest.raises(EnvironmentFailed, match=r"3\.0 GB are needed for vllm==1\.0"):
+    with pytest.raises(EnvironmentFailed, match=r"2861 MiB are needed for vllm==1\.0"):
         put(shelf, no_gpu, "vllm==1.0")
     assert shelf.left() == []
 
