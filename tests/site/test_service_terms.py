@@ -8,6 +8,7 @@ import polars as pl
 from observatory.core.workspace import Workspace
 from observatory.site.build import build_site
 from observatory.site.queries.reader import open_reader, shown_runs
+from observatory.site.queries.rows import PriceOfRun
 from observatory.site.sections.run_tables import price_table
 from observatory.site.sections.service_terms import limit_words, quote_table, service_terms
 from observatory.wires.failures.limits_said import LimitsSaid
@@ -70,11 +71,11 @@ def test_a_quote_stands_beside_what_all_requests_came_to(
 def test_prices_name_their_book_its_version_and_the_dearer_steps() -> None:
     tiers = '"tiers": [{"above_prompt_tokens": 200000, "usd": 5.0}]'
     book = '"package": "genai-prices", "version": "0.0.71", "model": "m", "service_tier": "flex"'
-    row = {"kind": "input", "usd": 2.5, "basis": "list_price", "source": "a page"}
+    row: dict[str, Any] = {"kind": "input", "usd": 2.5, "basis": "list_price", "source": "a page"}
     row |= {"effective_from": "2026-09-01"}
     dated = '"applied_at": "2026-11-19T12:00:00+00:00"'
     [[kind, usd, basis, source, since]] = price_table(
-        [row | {"details": f"{{{book}, {tiers}, {dated}}}"}]
+        [PriceOfRun(**row, details=f"{{{book}, {tiers}, {dated}}}")]
     ).rows
     assert (kind.text, kind.under) == ("input", "per million tokens")
     assert (usd.text, usd.under) == ("$2.50", "$5.00 above 200,000 prompt tokens")
@@ -88,9 +89,14 @@ def test_a_price_files_hash_is_shortened_and_its_discount_told() -> None:
         f'{{"book": "prices.yaml", "version": "{"ab" * 32} on genai-prices 0.0.71", '
         '"discount": 0.2, "list_usd": 2.5, "effective_until": "2027-01-01"}'
     )
-    row = {"kind": "output", "usd": 2.0, "basis": "stated", "source": "our contract"}
+    row: dict[str, Any] = {
+        "kind": "output",
+        "usd": 2.0,
+        "basis": "stated",
+        "source": "our contract",
+    }
     [[_, usd, _, source, since]] = price_table(
-        [row | {"effective_from": None, "details": details}]
+        [PriceOfRun(**row, effective_from=None, details=details)]
     ).rows
     assert usd.under == "20 % off $2.50"
     assert source.under == "prices.yaml abababababab on genai-prices 0.0.71"
@@ -102,9 +108,14 @@ def test_a_machines_hour_says_what_it_contains() -> None:
         '{"owned": false, "commitment": "on_demand", "accelerators": 2, '
         '"rate_includes": ["electricity", "cooling"]}'
     )
-    row = {"kind": "machine_hour", "usd": 4.0, "basis": "stated", "source": "a bill"}
+    row: dict[str, Any] = {
+        "kind": "machine_hour",
+        "usd": 4.0,
+        "basis": "stated",
+        "source": "a bill",
+    }
     [[kind, usd, _, source, _]] = price_table(
-        [row | {"effective_from": None, "details": details}]
+        [PriceOfRun(**row, effective_from=None, details=details)]
     ).rows
     assert (kind.under, usd.under) == ("an hour", None)
     assert source.under == "2 accelerators; on demand; includes electricity, cooling"

@@ -202,8 +202,8 @@ def _quote(reader: Reader, run: Row) -> str | None:
         return None
     cost = bill(reader, run["run_id"])
     low, expected, high = (write_usd(float(end)) for end in ends)
-    came = "not known" if cost["usd"] is None else write_usd(cost["usd"])
-    if cost["usd"] is not None and (n := cost["unpriced"]):
+    came = "not known" if cost.usd is None else write_usd(cost.usd)
+    if cost.usd is not None and (n := cost.unpriced):
         came += f" and {count_of(n, 'answer')} of unknown cost"
     return f"quoted {low} to {high}, {expected} expected; it came to {came}, warm-up included"
 

@@ -112,7 +112,7 @@ def run_page(
     emulated, sound = member.style.emulated, is_sound(run)
     every = [metric.name for metric in METRICS if sound or metric.unit != "USD"]
     samples = queries.samples(reader, run_id)
-    findings = queries.of_run(reader, "findings", run_id)
+    findings = queries.findings(reader, run_id)
     return RunPage(
         member=member,
         asked=asked(run),
@@ -132,7 +132,7 @@ def run_page(
         ),
         telemetry=telemetry_charts(samples, bands, span),
         sensor_outages=outage_table(samples, span),
-        sensor_doubts=[row["message"] for row in findings if _of_a_sensor(row["code"])],
+        sensor_doubts=[row.message for row in findings if _of_a_sensor(row.code)],
         stages=stage_table(stages, loads),
         outcomes=outcome_table(queries.outcomes(reader, run_id), loads),
         errors=error_table(queries.errors(reader, run_id), loads),
@@ -140,7 +140,7 @@ def run_page(
         findings=finding_table(findings, loads),
         service=service_terms(reader, run),
         quote=quote_table(reader, run),
-        prices=price_table(queries.of_run(reader, "prices", run_id)),
+        prices=price_table(queries.prices(reader, run_id)),
         energy=ledger_table(queries.of_run(reader, "energy", run_id), loads),
         environment=_flat(json.loads(run["environment"] or "{}"), show_host),
         software=sorted(json.loads(run["software"] or "{}").items()),

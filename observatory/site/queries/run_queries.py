@@ -13,6 +13,17 @@ from observatory.site.queries.reader import (
     VIEWS,
     Reader,
 )
+from observatory.site.queries.rows import (
+    FailedAttempts,
+    FindingRow,
+    NamedByService,
+    NeverSent,
+    OutcomeCount,
+    PriceOfRun,
+    RunBill,
+    StatedTimes,
+)
+from observatory.store.queries.typed_rows import Typed, columns_of
 
 
 def stages(reader: Reader, run_id: str) -> list[Row]:
@@ -131,10 +142,11 @@ STATED = ("model_reported", "system_fingerprint", "service_tier")
 """Columns of attempts in which a service names what answered."""
 
 
-def stated_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
+def stated_by_service(reader: Reader, run_id: str, column: str) -> list[NamedByService]:
     """Return what the answers of a run named in one column of STATED: stated, n; the most frequent first."""
     assert column in STATED
-    return reader.rows(
+    return reader.typed(
+        NamedByService,
         f"""
         SELECT {column} AS stated, count(*) AS n FROM attempts
         WHERE run_id = $run_id AND {column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, stated
@@ -143,10 +155,11 @@ def stated_by_service(reader: Reader, run_id: str, column: str) -> list[Row]:
     )
 
 
-def stated_waits_and_work(reader: Reader, run_id: str) -> Row:
+def stated_waits_and_work(reader: Reader, run_id: str) -> StatedTimes:
     """refusals, those that named a wait and its median; answers that named their processing time, and
     its median."""
-    [row] = reader.rows(
+    [row] = reader.typed(
+        StatedTimes,
         """
         SELECT count(*) FILTER (WHERE outcome = 'throttled') AS refusals,
                count(retry_after_s) FILTER (WHERE outcome = 'throttled') AS waits,
@@ -174,12 +187,13 @@ def latest_limit_headers(reader: Reader, run_id: str) -> pl.DataFrame:
     )
 
 
-def bill(reader: Reader, run_id: str) -> Row:
+def bill(reader: Reader, run_id: str) -> RunBill:
     """Return what all requests of a run came to, warm-up and failures included: requests, prompt_tokens,
     output_tokens, usd (null: not known), and unpriced, answers without a known cost (the terminal's count)."""
-    [row] = reader.rows(
+    [row] = reader.typed(
+        RunBill,
         """
-        SELECT r.*, a.* FROM (
+        SELECT r.requests, r.usd, r.unpriced, a.prompt_tokens, a.output_tokens FROM (
           SELECT count(*) FILTER (WHERE q.outcome NOT IN ('not_issued', 'refused_by_budget')) AS requests,
                  sum(q.cost_usd) AS usd,
                  count(*) FILTER (WHERE q.cost_usd IS NULL AND f.first_event_ns IS NOT NULL) AS unpriced
@@ -196,9 +210,25 @@ def bill(reader: Reader, run_id: str) -> Row:
     return row
 
 
-def outcomes(reader: Reader, run_id: str) -> list[Row]:
+def findings(reader: Reader, run_id: str) -> list[FindingRow]:
+    """Return the findings of a run, by stage and code."""
+    return _all_of(reader, FindingRow, "findings", run_id)
+
+
+def prices(reader: Reader, run_id: str) -> list[PriceOfRun]:
+    """Return the prices that were applied to a run, by kind."""
+    return _all_of(reader, PriceOfRun, "prices", run_id)
+
+
+def _all_of(reader: Reader, row_type: type[Typed], table: str, run_id: str) -> list[Typed]:
+    query = f"SELECT {columns_of(row_type)} FROM {table} WHERE run_id = $run_id ORDER BY ALL"
+    return reader.typed(row_type, query, run_id=run_id)
+
+
+def outcomes(reader: Reader, run_id: str) -> list[OutcomeCount]:
     """Return how many requests of each stage ended how: stage, outcome, n."""
-    return reader.rows(
+    return reader.typed(
+        OutcomeCount,
         """
         SELECT stage, outcome, count(*) AS n FROM requests
         WHERE run_id = $run_id AND phase IS DISTINCT FROM 'prime' GROUP BY ALL ORDER BY ALL
@@ -207,9 +237,10 @@ def outcomes(reader: Reader, run_id: str) -> list[Row]:
     )
 
 
-def errors(reader: Reader, run_id: str) -> list[Row]:
+def errors(reader: Reader, run_id: str) -> list[FailedAttempts]:
     """Failed attempts by kind: stages, outcome, phase, kind, status, n and one text as an example."""
-    return reader.rows(
+    return reader.typed(
+        FailedAttempts,
         """
         SELECT a.outcome, a.error_phase, a.error_kind, a.http_status, count(*) AS n,
                list_sort(list(DISTINCT a.stage)) AS stages,
@@ -222,9 +253,10 @@ def errors(reader: Reader, run_id: str) -> list[Row]:
     )
 
 
-def never_sent(reader: Reader, run_id: str) -> list[Row]:
+def never_sent(reader: Reader, run_id: str) -> list[NeverSent]:
     """Requests that were planned and never sent: outcome, reason, n."""
-    return reader.rows(
+    return reader.typed(
+        NeverSent,
         """
         SELECT outcome, reason, count(*) AS n FROM requests
         WHERE run_id = $run_id AND outcome IN ('not_issued', 'refused_by_budget')

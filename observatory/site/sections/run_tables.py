@@ -19,6 +19,13 @@ from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Ro
 from observatory.site.charts.drawing import Cell, Table, figure_cell
 from observatory.site.loads import Load
 from observatory.site.members import Member
+from observatory.site.queries.rows import (
+    FailedAttempts,
+    FindingRow,
+    NeverSent,
+    OutcomeCount,
+    PriceOfRun,
+)
 
 _ORDER = ("value", "p50", "p90", "p95", "p99", "p999", "mean")
 _PERCENTILES = ("p50", "p90", "p95", "p99")
@@ -97,10 +104,10 @@ def _with_n(figure: Figure) -> Cell:
     return Cell(cell.text, under=under, number=True, basis=cell.basis)
 
 
-def outcome_table(counts: Sequence[Row], loads: dict[int, Load]) -> Table:
+def outcome_table(counts: Sequence[OutcomeCount], loads: dict[int, Load]) -> Table:
     """Return how many requests of each stage ended how."""
-    names = sorted({row["outcome"] for row in counts}, key=lambda name: (name != "ok", name))
-    found = {(row["stage"], row["outcome"]): row["n"] for row in counts}
+    names = sorted({row.outcome for row in counts}, key=lambda name: (name != "ok", name))
+    found = {(row.stage, row.outcome): row.n for row in counts}
     return Table(
         [("Load", False), *((words(name), True) for name in names)],
         [
@@ -110,7 +117,7 @@ def outcome_table(counts: Sequence[Row], loads: dict[int, Load]) -> Table:
     )
 
 
-def error_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
+def error_table(rows: Sequence[FailedAttempts], loads: dict[int, Load]) -> Table:
     """Failed tries by kind, each with one text as an example."""
     heads = [("Outcome", False), ("Where", False), ("What", False), ("HTTP", True)]
     heads += [("Tries", True), ("At", False), ("For example", False)]
@@ -118,40 +125,44 @@ def error_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
         heads,
         [
             [
-                *(Cell(words(row[name])) for name in ("outcome", "error_phase", "error_kind")),
-                Cell(str(row["http_status"] or DASH), number=True),
-                _count(row["n"]),
-                Cell(", ".join(loads[stage].text for stage in row["stages"] if stage in loads)),
-                Cell(row["error_text"] or DASH),
+                *(Cell(words(name)) for name in (row.outcome, row.error_phase, row.error_kind)),
+                Cell(str(row.http_status or DASH), number=True),
+                _count(row.n),
+                Cell(", ".join(loads[stage].text for stage in row.stages if stage in loads)),
+                Cell(row.error_text or DASH),
             ]
             for row in rows
         ],
     )
 
 
-def never_sent_table(rows: Sequence[Row]) -> Table:
+def never_sent_table(rows: Sequence[NeverSent]) -> Table:
     """Requests that were planned and never sent, by reason."""
     return Table(
         [("Outcome", False), ("Reason", False), ("Requests", True)],
-        [[Cell(words(r["outcome"])), Cell(words(r["reason"])), _count(r["n"])] for r in rows],
+        [[Cell(words(r.outcome)), Cell(words(r.reason)), _count(r.n)] for r in rows],
     )
 
 
-def finding_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
+def finding_table(rows: Sequence[FindingRow], loads: dict[int, Load]) -> Table:
     """Doubts, the gravest first, each with what was seen and its threshold."""
     heads = [("Check", False), ("Gravity", False), ("What was found", False), ("Load", False)]
     heads += [("Seen", True), ("Threshold", True)]
-    ordered = sorted(rows, key=lambda row: -SEVERITIES.index(row["severity"]))
+    ordered = sorted(rows, key=lambda row: -SEVERITIES.index(row.severity))
     return Table(
         heads,
         [
             [
-                Cell(words(row["code"])),
-                Cell("", verdict=row["severity"]),
-                Cell(row["message"]),
-                Cell(loads[row["stage"]].text if row["stage"] in loads else "all"),
-                Cell(human_number(row["value"]), number=True),
-                Cell(human_number(row["threshold"]), number=True),
+                Cell(words(row.code)),
+                Cell("", verdict=row.severity),
+                Cell(row.message),
+                Cell(
+                    "all"
+                    if (load := loads.get(row.stage or 0)) is None or row.stage is None
+                    else load.text
+                ),
+                Cell(human_number(row.value), number=True),
+                Cell(human_number(row.threshold), number=True),
             ]
             for row in ordered
         ],
@@ -161,29 +172,29 @@ def finding_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
 _PER = {"machine_hour": "an hour", "operations_hour": "an hour", "electricity_kwh": "per kWh"}
 
 
-def price_table(rows: Sequence[Row]) -> Table:
+def price_table(rows: Sequence[PriceOfRun]) -> Table:
     """Prices as applied, each with its tiers, its basis, and the source with its version."""
     heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
     heads += [("Holds from", False)]
-    return Table(heads, [_price_cells(row, _details(row["details"])) for row in rows])
+    return Table(heads, [_price_cells(row, _details(row.details)) for row in rows])
 
 
 def _details(text: str | None) -> PriceDetails:
     return msgspec.json.decode(text or "{}", type=PriceDetails)
 
 
-def _price_cells(row: Row, details: PriceDetails) -> list[Cell]:
+def _price_cells(row: PriceOfRun, details: PriceDetails) -> list[Cell]:
     return [
-        Cell(words(row["kind"]), under=_PER.get(row["kind"], "per million tokens")),
+        Cell(words(row.kind), under=_PER.get(row.kind, "per million tokens")),
         Cell(
-            write_usd(row["usd"]) if row["usd"] is not None else DASH,
+            write_usd(row.usd) if row.usd is not None else DASH,
             under=_steps(details),
             number=True,
         ),
-        Cell(words(row["basis"]), under=BASES.get(row["basis"])),
-        Cell(row["source"] or DASH, under=_origin(details)),
+        Cell(words(row.basis), under=BASES.get(row.basis)),
+        Cell(row.source or DASH, under=_origin(details)),
         Cell(
-            row["effective_from"] or DASH,
+            row.effective_from or DASH,
             under=_until(details),
         ),
     ]

@@ -15,6 +15,7 @@ from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH, Row
 from observatory.site.charts.drawing import Cell, Table
 from observatory.site.queries.reader import Reader
+from observatory.site.queries.rows import NamedByService, RunBill, StatedTimes
 from observatory.site.queries.run_queries import (
     bill,
     latest_limit_headers,
@@ -83,29 +84,27 @@ def limit_words(limits: LimitsSaid) -> str:
     return ", ".join(f"{limit:,.0f} {words}" for limit, words in told if limit is not None)
 
 
-def _named(rows: Sequence[Row]) -> str:
+def _named(rows: Sequence[NamedByService]) -> str:
     """Names with their counts; a single one needs none."""
     if len(rows) == 1:
-        return f"{rows[0]['stated']} (in all {count_of(rows[0]['n'], 'answer that names', 'answers that name')} one)"
-    shown = [f"{row['stated']} ({row['n']:,})" for row in rows[:MOST_NAMED]]
+        return f"{rows[0].stated} (in all {count_of(rows[0].n, 'answer that names', 'answers that name')} one)"
+    shown = [f"{row.stated} ({row.n:,})" for row in rows[:MOST_NAMED]]
     more = [f"and {len(rows) - MOST_NAMED:,} more"] if len(rows) > MOST_NAMED else []
     return ", ".join([*shown, *more])
 
 
-def _waits(row: Row) -> str:
-    if not row["refusals"]:
+def _waits(row: StatedTimes) -> str:
+    if not row.refusals:
         return ""
-    if not row["waits"]:
-        return f"none of {row['refusals']:,} stated one"
-    return (
-        f"{row['waits']:,} of {row['refusals']:,} stated one, median {human_seconds(row['wait_s'])}"
-    )
+    if not row.waits:
+        return f"none of {row.refusals:,} stated one"
+    return f"{row.waits:,} of {row.refusals:,} stated one, median {human_seconds(row.wait_s)}"
 
 
-def _work(row: Row) -> str:
-    if not row["worked"]:
+def _work(row: StatedTimes) -> str:
+    if not row.worked:
         return ""
-    return f"median {human_seconds(row['work_s'])}, stated by {count_of(row['worked'], 'answer')}"
+    return f"median {human_seconds(row.work_s)}, stated by {count_of(row.worked, 'answer')}"
 
 
 def quote_table(reader: Reader, run: Row) -> Table:
@@ -123,14 +122,14 @@ def quote_table(reader: Reader, run: Row) -> Table:
     )
 
 
-def _quoted(title: str, spread: Row, real: Row, came: str, quote: Row) -> list[Cell]:
+def _quoted(title: str, spread: Row, real: RunBill, came: str, quote: Row) -> list[Cell]:
     money = came == "usd"
     basis = quote.get("price_basis") if money else None
-    value = real[came]
+    value = getattr(real, came)
     expected = spread["expected"]
     under = None
-    if money and real["unpriced"]:
-        under = f"{count_of(real['unpriced'], 'answer')} without a known cost"
+    if money and real.unpriced:
+        under = f"{count_of(real.unpriced, 'answer')} without a known cost"
     share = value / expected if value is not None and expected else None
     return [
         Cell(title),
