@@ -48,7 +48,7 @@ def engine_metrics(data: StageData) -> Iterator[BasedRow]:
 
 
 def sm_activity(data: StageData) -> Iterator[BasedRow]:
-    """sm_active_fraction by the DCGM exporter: mean over GPUs (or MIG instances), then over time."""
+    """Yield sm_active_fraction by the DCGM exporter: mean over GPUs (or MIG instances), then over time."""
     readings = (
         data.samples.filter(
             (pl.col("sensor") == "dcgm")
@@ -72,7 +72,7 @@ def sm_activity(data: StageData) -> Iterator[BasedRow]:
 
 
 def engine_readings(data: StageData, metric: str) -> pl.DataFrame:
-    """at_ns and value of the target's own engine in the window, in order."""
+    """Return at_ns and value of the target's own engine in the window, in order."""
     return of_engine(data, metric).filter(data.window.holds("at_ns"))
 
 
@@ -133,7 +133,7 @@ def _grown(data: StageData, metric: str) -> Estimate:
 
 
 def _ratio(data: StageData, over: str, under: str, *, of_requests: bool = False) -> Estimate:
-    """The growth of one counter over that of another, from readings that have both."""
+    """Return the growth of one counter over that of another, from readings that have both."""
     above, below = _grown(data, over), _grown(data, under)
     for part in (above, below):
         if part.value is None:

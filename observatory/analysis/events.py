@@ -38,12 +38,12 @@ class Events:
     sent_ns: NDArray[np.int64]
 
     def inside(self, window: Window) -> NDArray[np.bool_]:
-        """Which events arrived in the window."""
+        """Return which events arrived in the window."""
         return (self.arrival_ns >= window.start_ns) & (self.arrival_ns < window.end_ns)
 
 
 def events_of(attempts: pl.DataFrame) -> Events:
-    """The events of an attempts frame (columns of store.schema.tables.ATTEMPTS)."""
+    """Return the events of an attempts frame (columns of store.schema.tables.ATTEMPTS)."""
     lengths_all = (
         attempts.select(
             pl.when(pl.col("sent_ns").is_not_null())
@@ -90,7 +90,7 @@ def _flat(frame: pl.DataFrame, column: str) -> NDArray[np.generic]:
 def _spread(
     frame: pl.DataFrame, column: str, lengths: NDArray[np.int64], default: float, kind: type[Kind]
 ) -> NDArray[Kind]:
-    """A list column laid along the events; default for attempts whose list has another length."""
+    """Return a list column laid along the events; default for attempts whose list has another length."""
     fits = frame.get_column(column).list.len().fill_null(0).to_numpy() == lengths
     if fits.all() and len(fits):
         return frame.get_column(column).explode().to_numpy().astype(kind)
@@ -107,7 +107,7 @@ def _tokens(
     starts: NDArray[np.int64],
     characters: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], bool]:
-    """Tokens by event, and whether any had to be shared out by characters."""
+    """Return tokens by event, and whether any had to be shared out by characters."""
     tokens = _spread(frame, "event_tokens", lengths, np.nan, np.float32)
     unknown = np.isnan(tokens)
     if not unknown.any():
@@ -126,7 +126,7 @@ def _tokens(
 def pooled_gaps_s(
     events: Events, window: Window, latency: NDArray[np.bool_], failed: NDArray[np.bool_]
 ) -> Clustered:
-    """The gaps of a window, in seconds, in clusters by attempt.
+    """Return the gaps of a window, in seconds, in clusters by attempt.
 
     latency and failed have one entry an attempt: whether its gaps count (the final attempt of a
     counted request), and whether its request failed, which adds the one gap that never ended.

@@ -60,7 +60,7 @@ def _read_by_metrics(attempt: str, others: Iterable[str]) -> list[str]:
 
 
 def _expression(sql: str) -> pl.Expr:
-    """A metric's SQL over r, a and f, over the columns of request_frame instead."""
+    """Return a metric's SQL over r, a and f, over the columns of request_frame instead."""
     for of_list, column in _IN_FRAME.items():
         sql = sql.replace(of_list, column)
     return pl.sql_expr(re.sub(r"\br\.", "", re.sub(r"\b([af])\.", r"\1_", sql)))
@@ -94,7 +94,7 @@ FINAL_OVERLOADED = pl.sql_expr(re.sub(r"\b(http_status|error_kind)\b", r"a_\1", 
 
 
 def request_frame(frames: RunFrames) -> pl.DataFrame:
-    """One row a request: its own columns, a_* of its final attempt, f_* of its first sent one.
+    """Return one row a request: its own columns, a_* of its final attempt, f_* of its first sent one.
 
     Further columns: a_events (text events), a_event_characters (what they carried),
     a_shared_events (events with another segment's stamp), attempts_throttled, attempts_stale, attempts_recorded,

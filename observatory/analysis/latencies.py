@@ -26,7 +26,7 @@ Row = tuple[str, str, Estimate]
 
 
 def latency_rows(data: StageData) -> Iterator[Row]:
-    """p50 ... p999, mean and their _ok variants of every metric with quantiles."""
+    """Yield p50 ... p999, mean and their _ok variants of every metric with quantiles."""
     bound_s = failure_bound_s(data.requests, data.window)
     sound = ~pl.col("clock_step")
     usable = data.in_time(data.counted.filter(sound))
@@ -42,7 +42,7 @@ def latency_rows(data: StageData) -> Iterator[Row]:
 
 
 def _not_streamed(metric: Metric) -> Iterator[Row]:
-    """No value, and why: the stage's answers did not come as streams."""
+    """Yield no value, and why: the stage's answers did not come as streams."""
     for suffix in ("", "_ok"):
         for statistic in QUANTILES:
             estimate = replace(absent("not_streamed", 0), needs_n=FLOORS[statistic])
@@ -51,7 +51,7 @@ def _not_streamed(metric: Metric) -> Iterator[Row]:
 
 
 def population(usable: InTime, metric: Metric) -> tuple[Ordered, Ordered]:
-    """A metric's values in time over all requests (failures infinite) and over successes only."""
+    """Return a metric's values in time over all requests (failures infinite) and over successes only."""
     rows, load = usable
     succeeded = (rows.get_column("outcome") == "ok").to_numpy()
     values = rows.get_column(metric.name).to_numpy().astype(np.float64)
@@ -108,7 +108,7 @@ def _gap_statistics(
 
 
 def _roles(data: StageData) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """By attempt: is it the final one of a counted request with a sound clock; did that fail."""
+    """Return, by attempt: is it the final one of a counted request with a sound clock; did that fail."""
     marks = data.counted.filter(~pl.col("clock_step")).select(
         "request", (pl.col("outcome") != "ok").alias("failed")
     )

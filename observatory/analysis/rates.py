@@ -21,7 +21,7 @@ from observatory.core.metric import MEAN_FLOOR
 
 
 def rate_rows(data: StageData) -> Iterator[Row]:
-    """The `value` of each rate and share."""
+    """Yield the `value` of each rate and share."""
     yield "output_tps", "value", _arrival_rate(data, data.events.tokens)
     yield "chars_per_s", "value", _arrival_rate(data, data.events.characters)
     yield "request_rate", "value", request_rate(data)
@@ -43,13 +43,13 @@ def rate_rows(data: StageData) -> Iterator[Row]:
 
 
 def arrived(data: StageData, weights: NDArray[np.float32], window: Window) -> float | None:
-    """The sum of an event weight (tokens, characters) over arrivals in a window; None: unknown."""
+    """Return the sum of an event weight (tokens, characters) over arrivals in a window; None: unknown."""
     total = float(weights[data.events.inside(window)].sum(dtype=np.float64))
     return None if np.isnan(total) else total
 
 
 def request_rate(data: StageData) -> Estimate:
-    """Successes that ended in the window, per second."""
+    """Return the successes that ended in the window, per second."""
     return _instants_rate(data, data.ended_ok(), "a_ended_ns")
 
 
@@ -77,7 +77,7 @@ def _instants_rate(data: StageData, frame: pl.DataFrame, instant: str) -> Estima
 
 
 def scheduled(data: StageData, window: Window, parts: int = BATCHES) -> NDArray[np.float64]:
-    """Requests of the stage that were scheduled in each equal part of a window."""
+    """Return requests of the stage that were scheduled in each equal part of a window."""
     at = data.requests.get_column("scheduled_ns").drop_nulls().to_numpy().astype(np.int64)
     return batch_sums(at, None, window.start_ns, window.end_ns, parts)
 
@@ -125,7 +125,7 @@ def _meets(data: StageData) -> pl.Expr:
 
 
 def _goodput_rps(data: StageData, fraction: Estimate) -> Estimate:
-    """The fraction's requests over the window; its interval takes their number as given."""
+    """Return the fraction's requests over the window; its interval takes their number as given."""
     if fraction.value is None or not fraction.n:
         return replace(fraction, reason=fraction.reason or "no_requests")
     scale = fraction.n / data.window.seconds

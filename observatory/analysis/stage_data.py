@@ -71,7 +71,7 @@ class StageData:
         return 2 * int(came.sum()) > len(came) if len(came) else True
 
     def in_time(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.float64]]:
-        """Rows of request_frame in the order of their scheduled instants, and how many requests were
+        """Return rows of request_frame in the order of their scheduled instants, and how many requests were
         open at each: what their waiting depends on."""
         ordered = rows.sort("scheduled_ns", "request")
         at = ordered.get_column("scheduled_ns").to_numpy().astype(np.int64)
@@ -95,12 +95,12 @@ class StageData:
         return "emulated" if self.manifest.target.emulated else "measured"
 
     def tokens_basis(self, column: str) -> Basis:
-        """The basis of a token count, by its *_from column: estimated unless truly counted."""
+        """Return the basis of a token count, by its *_from column: estimated unless truly counted."""
         guessed = self.requests.get_column(column).is_in(["characters", "events"]).any()
         return "estimated" if guessed and not self.manifest.target.emulated else self.basis
 
     def ended_ok(self, window: Window | None = None) -> pl.DataFrame:
-        """Successes that ended in the window (default: the stage's), whenever they began."""
+        """Return the successes that ended in the window (default: the stage's), whenever they began."""
         return self.requests.filter(
             (pl.col("outcome") == "ok") & (window or self.window).holds("a_ended_ns")
         )
@@ -109,7 +109,7 @@ class StageData:
 def gather(
     manifest: Manifest, frames: RunFrames, requests: pl.DataFrame, window: Window
 ) -> StageData:
-    """The data of a window's stage; requests is request_frame of the whole run."""
+    """Return the data of a window's stage; requests is request_frame of the whole run."""
     objective = manifest.stored.slo
     slo = None if objective is None else objective.per_request
     return StageData(

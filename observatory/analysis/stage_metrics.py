@@ -33,7 +33,7 @@ _STATISTICS = ("value", *QUANTILES, "mean", *(f"{name}_ok" for name in (*QUANTIL
 
 
 def run_figures(manifest: Manifest, frames: RunFrames) -> RunFigures:
-    """Everything that a sealed run's facts give: metrics and costs of each stage, the tokens billed.
+    """Compute everything that a sealed run's facts give: metrics and costs of each stage, the tokens billed.
 
     Metrics with quantiles have p50 ... p999 and mean, and the same with _ok; the others `value`.
     A stage without a steady window has them all null with reason `no_window`, and no costs.
@@ -54,14 +54,14 @@ def run_figures(manifest: Manifest, frames: RunFrames) -> RunFigures:
 
 
 def stage_metrics(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
-    """One row a stage, metric and statistic: the part of run_figures that is in no bill."""
+    """Return one row a stage, metric and statistic: the part of run_figures that is in no bill."""
     return run_figures(manifest, frames).stage_metrics
 
 
 def _metric_rows(
     stage: int, found: Iterable[BasedRow], window: Window | None, scopes: Mapping[str, str | None]
 ) -> Iterator[tuple[object, ...]]:
-    """Rows of STAGE_METRICS without run_id, in the order of the metric table."""
+    """Yield rows of STAGE_METRICS without run_id, in the order of the metric table."""
     ordered = sorted(found, key=lambda row: (_PLACES[row[0]], _STATISTICS.index(row[1])))
     for metric, statistic, estimate, basis in ordered:
         yield (
@@ -83,7 +83,7 @@ def _metric_rows(
 
 
 def needs_s(estimate: Estimate, window: Window | None) -> float | None:
-    """How long a window would have to be, at this load, for a figure that is below its floor."""
+    """Return how long a window would have to be, at this load, for a figure that is below its floor."""
     if window is None or estimate.reason != "sample_floor" or estimate.needs_n is None:
         return None
     has = estimate.n if estimate.effective_n is None else estimate.effective_n

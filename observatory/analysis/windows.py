@@ -33,19 +33,19 @@ class Window:
         return (self.end_ns - self.start_ns) / 1e9
 
     def holds(self, instant: str) -> pl.Expr:
-        """Whether a column's instant falls in it; false for null."""
+        """Return whether a column's instant falls in it; false for null."""
         return (
             pl.col(instant).is_between(self.start_ns, self.end_ns, closed="left").fill_null(False)
         )
 
 
 def loaded_stages(manifest: Manifest) -> list[StageTimes]:
-    """The stages that put load on the target; priming a cache is not one."""
+    """Return the stages that put load on the target; priming a cache is not one."""
     return [stage for stage in manifest.stages if not stage.priming]
 
 
 def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
-    """The steady window of a stage; None where it never came to that."""
+    """Return the steady window of a stage; None where it never came to that."""
     start, end = stage.steady_started, stage.steady_ended
     if start is None or end is None or end <= start:
         return None
@@ -61,14 +61,14 @@ def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
 
 
 def counted(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """The rows of request_frame that the window's distributions are over."""
+    """Return the rows of request_frame that the window's distributions are over."""
     return requests.filter(
         (pl.col("stage") == window.stage) & window.holds("scheduled_ns") & pl.col("counted")
     )
 
 
 def offered(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """The rows that time from `scheduled` is over: those counted, and those that were held back."""
+    """Return the rows that time from `scheduled` is over: those counted, and those that were held back."""
     return requests.filter(
         (pl.col("stage") == window.stage)
         & window.holds("scheduled_ns")
@@ -77,7 +77,7 @@ def offered(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
 
 
 def left_out(requests: pl.DataFrame, window: Window) -> dict[str, int]:
-    """How many requests scheduled in the window do not count, by outcome."""
+    """Return how many requests scheduled in the window do not count, by outcome."""
     rows = requests.filter(
         (pl.col("stage") == window.stage)
         & window.holds("scheduled_ns")
@@ -88,7 +88,7 @@ def left_out(requests: pl.DataFrame, window: Window) -> dict[str, int]:
 
 
 def failure_bound_s(requests: pl.DataFrame, window: Window) -> float | None:
-    """What a failure in the window is known to have exceeded: the timeout.
+    """Return what a failure in the window is known to have exceeded: the timeout.
 
     The drain limit, or the shortest time after which a request was really given up, if less.
     """
@@ -103,7 +103,7 @@ def failure_bound_s(requests: pl.DataFrame, window: Window) -> float | None:
 
 
 def _timing(manifest: Manifest, stage: StageTimes) -> Timing:
-    """A stage's timing by the manifest's scenario; priming comes before the scenario's stages."""
+    """Return a stage's timing by the manifest's scenario; priming comes before the scenario's stages."""
     place = [each.index for each in loaded_stages(manifest)].index(stage.index)
     scenario = manifest.stored
     own = scenario.stages[place].timing if place < len(scenario.stages) else None

@@ -69,7 +69,7 @@ def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
 
 
 def _numeric(columns: Sequence[str], rows: list[Sequence[Any]]) -> list[bool]:
-    """Which columns hold numbers and nothing else."""
+    """Return which columns hold numbers and nothing else."""
     known = [
         [row[place] for row in rows if row[place] is not None] for place in range(len(columns))
     ]
@@ -107,7 +107,7 @@ def _print_records(console: "Console", columns: Sequence[str], cells: list[list[
 
 
 def cell_text(value: Any, longest: int = LONGEST_CELL) -> str:
-    """One value for reading, cut at `longest` characters."""
+    """Return one value for reading, cut at `longest` characters."""
     match value:
         case None:
             return MISSING
@@ -128,7 +128,7 @@ def cell_text(value: Any, longest: int = LONGEST_CELL) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: infinite and not-a-number become text, dates ISO 8601."""
+    """Return a value as JSON can hold it: infinite and not-a-number become text, dates ISO 8601."""
     match value:
         case bool() | int() | str() | Decimal() | None:
             return value
@@ -149,7 +149,7 @@ def plain(value: Any) -> Any:
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], stream: TextIO) -> None:
-    """Rows with a header line; lists and structures as JSON text."""
+    """Write rows with a header line; lists and structures as JSON text."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
@@ -159,7 +159,7 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], stream: Tex
 def write_json(
     columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]], stream: TextIO
 ) -> None:
-    """An array of objects, a row a line; columns are (name, SQL type), and JSON columns stay JSON."""
+    """Write an array of objects, a row a line; columns are (name, SQL type), and JSON columns stay JSON."""
     separator = "[\n"
     for row in rows:
         fields = {

@@ -7,7 +7,7 @@ from observatory.core.workspace import Workspace
 
 
 def changes_of(workspace: Workspace, run_ids: Iterable[str]) -> dict[str, str]:
-    """run_id -> what is not as it was sealed, in words; only runs of which something is not.
+    """Return run_id -> what is not as it was sealed, in words; only runs of which something is not.
 
     Every sealed file is read.
     """

@@ -37,7 +37,7 @@ _SPELT = {
 
 
 def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
-    """What is printed for characters that an encoding lacks: the same length or readable."""
+    """Return what is printed for characters that an encoding lacks: the same length or readable."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]
@@ -90,15 +90,15 @@ class ConsoleStream(io.TextIOBase):
         return REPLACING
 
     def fileno(self) -> int:
-        """The file descriptor."""
+        """Return the file descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether a terminal is there now; one that was closed is none."""
+        """Return whether a terminal is there now; one that was closed is none."""
         return self.lost is None and os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Always; what cannot be written is dropped."""
+        """Return True always; what cannot be written is dropped."""
         return True
 
     def write(self, text: str) -> int:
@@ -130,7 +130,7 @@ class ConsoleStream(io.TextIOBase):
                 self.lost = error
 
     def _ready(self) -> bool:
-        """Whether a piece can be written without blocking, after waiting for it as long as is due."""
+        """Return whether a piece can be written without blocking, after waiting for it as long as is due."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
         if self._patient:
@@ -182,7 +182,7 @@ def install_streams() -> None:
 
 
 def lost_output() -> str | None:
-    """Why standard output is incomplete, None where it is whole or its reader closed it."""
+    """Return why standard output is incomplete, None where it is whole or its reader closed it."""
     sys.stdout.flush()
     lost = getattr(sys.stdout, "lost", None)
     if lost is None or lost.errno in _GONE:
@@ -191,7 +191,7 @@ def lost_output() -> str | None:
 
 
 def someone_there(shown_on: TextIO | None = None) -> bool:
-    """Whether a question can be put to a person: a terminal at both ends, with this process in the foreground.
+    """Return whether a question can be put to a person: a terminal at both ends, with this process in the foreground.
 
     shown_on: where the question is printed (None: standard error).
     """
@@ -217,7 +217,7 @@ def echo_json(encoded: bytes | str) -> None:
 
 
 def json_for(text: str, encoding: str) -> str:
-    """JSON text that an encoding can hold: other characters as \\u escapes, which change no value.
+    """Return JSON text that an encoding can hold: other characters as \\u escapes, which change no value.
 
     So are those that could deceive a reader; below U+0020 JSON itself escapes them.
     """
@@ -233,7 +233,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def open_console(*, err: bool = False, width: int | None = None) -> "Console":
-    """A rich console for tables; what is printed is never read as markup or as an emoji's name."""
+    """Return a rich console for tables; what is printed is never read as markup or as an emoji's name."""
     from observatory.cli.safe_console import SafeConsole
 
     return SafeConsole(stderr=err, width=width, highlight=False, markup=False, emoji=False)

@@ -12,7 +12,7 @@ UNSEEN = re.compile(
 
 
 def escaped(text: str) -> str:
-    """The text with what could deceive a reader or drive a terminal as \\x1b, \\u202e and so on.
+    """Return the text with what could deceive a reader or drive a terminal as \\x1b, \\u202e and so on.
 
     Names of models, errors and labels are a server's words. Tabs and line feeds stay.
     """

@@ -37,7 +37,7 @@ def check_address_space(verb: str | None) -> None:
 
 
 def environment_fault(error: BaseException) -> EnvironmentFailed | None:
-    """The error in words where this machine is at fault, None where it looks like a bug."""
+    """Return the error in words where this machine is at fault, None where it looks like a bug."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or any(word in text.lower() for word in _MEMORY):
         return EnvironmentFailed("there is not enough memory", fix=_MORE_MEMORY)

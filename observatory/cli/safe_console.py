@@ -13,7 +13,7 @@ class SafeConsole(Console):
     """Colours and cursor movements are rich's own: they are no part of the text that is checked."""
 
     def render(self, renderable: RenderableType, options: Any = None) -> Iterable[Segment]:
-        """The segments of a renderable, their texts escaped."""
+        """Yield the segments of a renderable, their texts escaped."""
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else escaped(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)

@@ -63,7 +63,7 @@ def agreed_for(agreed: AgreedPrices, target: ListedModel, at: datetime) -> Appli
 
 
 def book_of(agreed: AgreedPrices) -> Book:
-    """The whole file as rows of a book."""
+    """Return the whole file as rows of a book."""
     rows = [
         row
         for line, entry in agreed.entries

@@ -44,7 +44,7 @@ class Crossing:
 
 
 def crossing(line: CostLine, usd_per_request: float) -> Crossing:
-    """Where the two meet.
+    """Return where the two meet.
 
     On step k (k - 1 full ones before it) serving costs fixed + k x step + slope x volume, and so
     meets the price's line at x = (fixed + k x step) / (price - slope). The step is cheaper from x
@@ -69,7 +69,7 @@ def crossing(line: CostLine, usd_per_request: float) -> Crossing:
 
 
 def _start(line: CostLine, saved: float, step: int) -> float:
-    """Where serving begins to cost no more on a step; its end where it never does on it."""
+    """Return where serving begins to cost no more on a step; its end where it never does on it."""
     meets = (line.fixed_usd + step * line.step_usd) / saved
     return min(meets, step * line.step_requests)
 
@@ -97,7 +97,7 @@ def break_even(
     usd_low: float | None = None,
     usd_high: float | None = None,
 ) -> BreakEven:
-    """Where replicas under this demand meet a price per request.
+    """Return where replicas under this demand meet a price per request.
 
     usd_low and usd_high are the ends of the price's interval; None: it does not vary. Both intervals'
     ends are taken at once, so that the result holds the truth at least as often as each of them.
@@ -118,7 +118,7 @@ def break_even(
 def requests_a_day(
     demand: Demand, usd_per_request: float | None, tokens_per_request: float | None
 ) -> float | None:
-    """The demand's volume in requests of the measured workload; None where none is stated.
+    """Return the demand's volume in requests of the measured workload; None where none is stated.
 
     A bill is divided by what a request of the workload costs at the API, tokens by what one takes
     there. ValueError where that was not measured.

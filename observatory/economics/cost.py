@@ -26,7 +26,7 @@ def token_charges(
     output_tokens: int | None,
     cache_write_tokens: int | None = None,
 ) -> list[TokenCharge]:
-    """The charges of one answer: input and output, and each other kind that has tokens.
+    """Return the charges of one answer: input and output, and each other kind that has tokens.
 
     cached_tokens and cache_write_tokens are parts of prompt_tokens; where they are not known, or have no
     price of their own, they are charged as any prompt token. A prompt beyond a tier's start is charged at
@@ -61,7 +61,7 @@ def request_cost_usd(
     output_tokens: int | None,
     cache_write_tokens: int | None = None,
 ) -> float | None:
-    """US dollars of one answer: the sum of its token_charges; None without a price or without its counts."""
+    """Return US dollars of one answer: the sum of its token_charges; None without a price or without its counts."""
     charges = token_charges(prices, prompt_tokens, cached_tokens, output_tokens, cache_write_tokens)
     total = 0.0
     for charge in charges:

@@ -30,7 +30,7 @@ class AnswerCounts(NamedTuple):
 
 
 def counts_of(attempt: Attempt) -> AnswerCounts:
-    """The counts of an attempt's record."""
+    """Return the counts of an attempt's record."""
     tokens = attempt.tokens
     return AnswerCounts(
         tokens.prompt,
@@ -47,7 +47,7 @@ def counts_of(attempt: Attempt) -> AnswerCounts:
 
 
 def billable(counts: AnswerCounts) -> bool:
-    """Whether a bill may be computed from the counts: usage states the output, the answer came to its end,
+    """Return whether a bill may be computed from the counts: usage states the output, the answer came to its end,
     and nothing in it contradicts them.
 
     A count of events is no statement of what is billed. Some services count along in every event: of an
@@ -61,7 +61,7 @@ def billable(counts: AnswerCounts) -> bool:
 
 
 def contradicted(counts: AnswerCounts) -> bool:
-    """Whether the answer contradicts what its usage counts.
+    """Return whether the answer contradicts what its usage counts.
 
     A text event is at least a token; a token is at most so many characters; a prompt has a token at
     least; and what came from the cache or went to it is a part of the prompt.

@@ -119,12 +119,12 @@ class _Ledger:
         self.rows: list[EnergyRow] = []
 
     def add_host(self) -> None:
-        """The whole machine's processors and memory."""
+        """Add the whole machine's processors and memory."""
         self._add("shared_host", "cpu", self._cpu)
         self._add("shared_host", "memory", self._whole("memory"))
 
     def add_gpus(self) -> None:
-        """GPUs that are the target's as its own; on its host all others as the host's.
+        """Add the GPUs: those that are the target's as its own; on its host all others as the host's.
 
         The target's are those that the scenario claims for it or lets it use, and those on which
         the driver lists its process.
@@ -146,7 +146,7 @@ class _Ledger:
             self._add("shared_host", "gpu", self._of_codecarbon("gpu"))
 
     def _doubt(self, gpu: Gpu, users: set[str]) -> str | None:
-        """Why not all joules of one of the target's GPUs need be the target's."""
+        """Return why not all joules of one of the target's GPUs need be the target's."""
         others = sorted(role for role in users if ("nvml", role) not in self._sensed.claimed)
         doubts = [f"{gpu.device} also used by {', '.join(others)}"] if others else []
         if self._sensed.is_divided(gpu.device):
@@ -154,7 +154,7 @@ class _Ledger:
         return "; ".join(doubts) or None
 
     def add_distant(self) -> bool:
-        """The share of a distant host's processors that its probe saw the target take.
+        """Return the share of a distant host's processors that its probe saw the target take.
 
         Answers whether the target has any row by now.
         """
@@ -165,7 +165,7 @@ class _Ledger:
         return any(row.subject == "target" for row in self.rows)
 
     def add_share(self, subject: Subject, roles: set[str]) -> None:
-        """The processors' joules by these roles' part of all busy CPU time."""
+        """Add the processors' joules by these roles' part of all busy CPU time."""
         self._add_share(subject, self._cpu, self._share(roles))
 
     def _add_share(self, subject: Subject, whole: _Part, share: Amount) -> None:
@@ -180,12 +180,12 @@ class _Ledger:
         self._add(subject, "cpu", _Part(amount, "estimated", method, whole.source))
 
     def add_none(self, reason: str) -> None:
-        """The target's energy is not ours to know."""
+        """Add the null row of a target whose energy is not ours to know."""
         part = _Part(Amount(None, reason), "modelled", "none", "no sensor")
         self._add("target", "host", part)
 
     def add_overhead(self) -> None:
-        """What the data centre adds to the target's joules, where its PUE is stated; once."""
+        """Add what the data centre adds to the target's joules, where its PUE is stated; once."""
         pue, own = self._site.pue, [row for row in self.rows if row.subject == "target"]
         if pue is None or self._site.no_energy is not None:
             return
@@ -218,7 +218,7 @@ class _Ledger:
         return _joined(share, _reasons(amounts), amounts)
 
     def _whole(self, scope: Scope) -> _Part:
-        """A part of this host by its own counters, else by what codecarbon makes of it."""
+        """Return a part of this host by its own counters, else by what codecarbon makes of it."""
         devices = self._sensed.rapl(scope)
         return self._of_rapl(devices) if devices else self._of_codecarbon(scope)
 
@@ -244,7 +244,7 @@ class _Ledger:
         )
 
     def _of_gpu(self, gpu: Gpu, doubt: str | None) -> _Part:
-        """By its energy counter, with the integral of its power as the check; else by the latter."""
+        """Return its part by its energy counter, with the integral of its power as the check; else by the latter."""
         counter = self._sensed.fresh(gpu.sensor, gpu.device, "gpu_energy_j")
         power = self._sensed.fresh(gpu.sensor, gpu.device, "gpu_power_w")
         limits = self._sensed.of(gpu.sensor, gpu.device, "gpu_power_limit_w")
@@ -272,7 +272,7 @@ class _Ledger:
         return counted(self._sensed.of(sensor, device, metric), self._start, self._end, breaks)
 
     def _add(self, subject: Subject, scope: Scope, part: _Part, pue: float | None = None) -> None:
-        """The row of a part and, where it has one, that of its check, which enters no sum."""
+        """Add the row of a part and, where it has one, that of its check, which enters no sum."""
         self.rows.append(self._row(subject, scope, part, pue=pue))
         if part.check is not None:
             self.rows.append(self._row(subject, scope, part.check, counts=False))
@@ -325,7 +325,7 @@ def _disagreement(one: float | None, other: float | None) -> float | None:
 
 
 def _joined(value: float | None, reason: str | None, parts: Iterable[Amount]) -> Amount:
-    """A figure made of several amounts: as badly covered as the worst of them."""
+    """Return a figure made of several amounts: as badly covered as the worst of them."""
     given = list(parts)
     coverages = [p.coverage_fraction for p in given if p.coverage_fraction is not None]
     gaps = [p.longest_gap_s for p in given if p.longest_gap_s is not None]
@@ -337,7 +337,7 @@ def _reasons(parts: Iterable[Amount]) -> str | None:
 
 
 def _sum(parts: list[_Part]) -> _Part:
-    """All parts; null where one of them is, because a sum of the others would mislead."""
+    """Return all parts; null where one of them is, because a sum of the others would mislead."""
     amounts = [part.amount for part in parts]
     values = [amount.value for amount in amounts]
     limits = [part.limit_w for part in parts if part.limit_w is not None]

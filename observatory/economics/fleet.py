@@ -80,7 +80,7 @@ class ComponentLine:
     source: str = ""
 
     def quantity(self, steps: float, active_hours: float, requests: float) -> float | None:
-        """A day's quantity; None where it is not known."""
+        """Return a day's quantity; None where it is not known."""
         if self.a_day is None or self.a_step is None:
             return None
         a_step = self.a_step + (self.a_step_hour or 0.0) * active_hours
@@ -125,7 +125,7 @@ class FleetCost:
         return self._sum(lambda line: line.a_request)
 
     def under(self, demand: Demand) -> "CostLine":
-        """Dollars a day over requests a day."""
+        """Return dollars a day over requests a day."""
         step_usd = self.step_usd + self.step_hour_usd * active_hours(demand)
         spares = 0 if self.by_hour else demand.spare_replicas
         return CostLine(
@@ -154,7 +154,7 @@ class CostLine:
     unit: str = "replica"
 
     def steps(self, requests_a_day: float) -> int:
-        """How many steps a volume takes."""
+        """Return how many steps a volume takes."""
         return math.ceil(requests_a_day / self.step_requests - WHOLE)
 
     @property
@@ -163,13 +163,13 @@ class CostLine:
         return self.step_usd + self.request_usd * self.step_requests
 
     def usd(self, requests_a_day: float) -> float:
-        """Dollars a day."""
+        """Return dollars a day."""
         begun = self.fixed_usd + self.step_usd * self.steps(requests_a_day)
         return begun + self.request_usd * requests_a_day
 
 
 def active_hours(demand: Demand) -> float:
-    """Hours a day that capacity is kept."""
+    """Return the hours a day that capacity is kept."""
     return float(HOURS_A_DAY) if demand.active_hours is None else demand.active_hours
 
 
@@ -214,7 +214,7 @@ def fleet_cost(replica: Replica, assumption: Assumption) -> FleetCost:
 
 
 def _electricity(replica: Replica, assumption: Assumption, *, by_hour: bool) -> ComponentLine:
-    """kWh with the data centre's overhead: the kept draw by time, a request's own beyond it."""
+    """Return the line of kWh with the data centre's overhead: the kept draw by time, a request's own beyond it."""
     line = ComponentLine("electricity", "kWh", replica.usd_per_kwh, source=replica.tariff_source)
     if replica.electricity_missing:
         return replace(line, a_day=None, a_step=None, a_step_hour=None, a_request=None)
@@ -229,7 +229,7 @@ def _electricity(replica: Replica, assumption: Assumption, *, by_hour: bool) -> 
 
 
 def cost_line(replica: Replica, demand: Demand) -> CostLine:
-    """The cost of serving on such replicas under a demand."""
+    """Return the cost of serving on such replicas under a demand."""
     return fleet_cost(replica, demand.assumption).under(demand)
 
 
@@ -256,7 +256,7 @@ class MonthlyCost:
 
 
 def monthly_cost(replica: Replica, demand: Demand, requests_a_day: float) -> MonthlyCost:
-    """The components of a month at a volume; their sum is the cost line's days.
+    """Return the components of a month at a volume; their sum is the cost line's days.
 
     utilisation is the share of the paid replica-hours that the volume would keep busy at the
     measured goodput.

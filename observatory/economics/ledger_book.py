@@ -68,12 +68,12 @@ class Listed:
 
 
 def ledger_version() -> str:
-    """The installed package's version."""
+    """Return the installed package's version."""
     return version(LEDGER)
 
 
 def find_listed(provider: str, model: str) -> Listed | None:
-    """The ledger's entry for a provider's model as requests call it; None where it has none.
+    """Return the ledger's entry for a provider's model as requests call it; None where it has none.
 
     provider: as our catalogue names it, or as the ledger does.
     """
@@ -93,7 +93,7 @@ def find_listed(provider: str, model: str) -> Listed | None:
 
 
 def ledger_providers() -> list["Provider"]:
-    """Every provider of the ledger with its models."""
+    """Return every provider of the ledger with its models."""
     from genai_prices.data_snapshot import get_snapshot
 
     return get_snapshot().providers
@@ -101,7 +101,7 @@ def ledger_providers() -> list["Provider"]:
 
 @lru_cache(maxsize=1)
 def ledger_book() -> Book:
-    """The whole ledger as the installed package has it."""
+    """Return the whole ledger as the installed package has it."""
     used = ledger_version()
     rows = [
         row
@@ -113,7 +113,7 @@ def ledger_book() -> Book:
 
 
 def model_rows(provider: str, model: "ModelInfo", used: str | None = None) -> list[BookRow]:
-    """Every price of a model by kind, tier, span of dates, span of hours and size of prompt.
+    """Return every price of a model by kind, tier, span of dates, span of hours and size of prompt.
 
     used: the ledger's version, where the caller has looked it up.
     """
@@ -141,7 +141,7 @@ def model_rows(provider: str, model: "ModelInfo", used: str | None = None) -> li
 
 
 def knows_days(provider: str, model: str) -> bool:
-    """Whether it is known on which days of the week a model's prices by the hour hold."""
+    """Return whether it is known on which days of the week a model's prices by the hour hold."""
     rule = WORKDAY_PEAKS.get(provider)
     return rule is not None and model in rule.models
 
@@ -149,7 +149,7 @@ def knows_days(provider: str, model: str) -> bool:
 def _by_days(
     provider: str, model: "ModelInfo", context: dict[str, str], hour: time
 ) -> list[tuple[str | None, _Spans]]:
-    """The prices at an hour by the days of the week; None: they hold on every day."""
+    """Return the prices at an hour by the days of the week; None: they hold on every day."""
     spans = _spans(model, context, hour)
     rule = WORKDAY_PEAKS.get(provider)
     if rule is None or model.id not in rule.models:
@@ -164,7 +164,7 @@ def uncounted_of(model: "ModelInfo", at: datetime) -> list[str]:
 
 
 def newest_date(today: date) -> date | None:
-    """The newest date of a price in the ledger, not after today: how old its data are at the least."""
+    """Return the newest date of a price in the ledger, not after today: how old its data are at the least."""
     dates = [row.effective_from for row in ledger_book().rows if row.effective_from is not None]
     return max((day for day in dates if day <= today), default=None)
 
@@ -177,12 +177,12 @@ def is_dated(model: "ModelInfo") -> bool:
 
 
 def changes_by_hour(model: "ModelInfo") -> bool:
-    """Whether the price depends on the time of day."""
+    """Return whether the price depends on the time of day."""
     return len(_hours(model)) > 1
 
 
 def _spans(model: "ModelInfo", context: dict[str, str], hour: time) -> _Spans:
-    """The prices at an hour of the day, each with the day it begins on; equal neighbours are one."""
+    """Return the prices at an hour of the day, each with the day it begins on; equal neighbours are one."""
     spans: _Spans = []
     for day in (None, *_days(model)):
         moment = datetime.combine(day or _BEGINNING, hour, UTC)
@@ -207,7 +207,7 @@ def _steps(value: Any) -> _Steps:
 
 
 def _tiers(model: "ModelInfo") -> dict[str | None, dict[str, str]]:
-    """Tiers by our name, each with what the ledger selects it by."""
+    """Return the tiers by our name, each with what the ledger selects it by."""
     tiers: dict[str | None, dict[str, str]] = {None: {}}
     for variant in model.price_variants or ():
         [key, *others] = variant.when
@@ -243,7 +243,7 @@ def _days(model: "ModelInfo") -> list[date]:
 
 
 def _hours(model: "ModelInfo") -> list[time]:
-    """The hours (UTC) at which the price may change, from midnight on."""
+    """Return the hours (UTC) at which the price may change, from midnight on."""
     from genai_prices.types import TimeOfDateConstraint
 
     hours = {time(0)}
@@ -254,7 +254,7 @@ def _hours(model: "ModelInfo") -> list[time]:
 
 
 def _in_utc(value: time) -> time:
-    """An hour without a zone is UTC, as the ledger has it."""
+    """Return the hour in UTC; one without a zone is UTC, as the ledger has it."""
     if value.tzinfo is None:
         return value
     return datetime.combine(_BEGINNING, value).astimezone(UTC).time()

@@ -73,7 +73,7 @@ def list_prices(target: ListedModel, at: datetime) -> AppliedPrices:
 def _with_doubt(
     listed: Listed, rows: list[BookRow], prices: AppliedPrices, at: datetime
 ) -> AppliedPrices:
-    """The prices; at a weekend, where the source has hours and no days, each with what else it may be."""
+    """Return the prices; at a weekend, where the source has hours and no days, each with what else it may be."""
     day = at.astimezone(UTC)
     doubtful = changes_by_hour(listed.model) and not knows_days(listed.owner, listed.model.id)
     if not doubtful or days_of(day.date()) == DAYS[0]:

@@ -96,7 +96,7 @@ def pays_electricity(hour: PriceRow) -> bool:
 
 
 def tariff_of(prices: AppliedPrices) -> float | None:
-    """US dollars per kWh; None where none is stated."""
+    """Return US dollars per kWh; None where none is stated."""
     row, hour = prices.row("electricity_kwh"), prices.row("machine_hour")
     if row is not None:
         return row.usd
@@ -141,14 +141,14 @@ def _kwh(one: Joules, idle_seconds: float) -> float | None:
 
 
 def total_usd(components: Sequence[Component]) -> tuple[float | None, str | None]:
-    """The sum of what is known, and why it is not whole; None where nothing is known."""
+    """Return the sum of what is known, and why it is not whole; None where nothing is known."""
     known = [one.usd for one in components if one.usd is not None]
     whole = len(known) == len(components)
     return (sum(known) if known else None), (None if whole else ELECTRICITY_UNKNOWN)
 
 
 def marginal_usd(prices: AppliedPrices, seconds: float, energy: Sequence[Joules]) -> float | None:
-    """What the window's requests cost beyond keeping the machine: electricity above its idle draw.
+    """Return what the window's requests cost beyond keeping the machine: electricity above its idle draw.
 
     0 where the hour contains the electricity. None where it is paid and tariff, energy or the idle
     draw is not known.

@@ -35,7 +35,7 @@ class Answered:
 def modelled_rows(
     provider: str, models: Sequence[str], windows: Sequence[Answered]
 ) -> list[EnergyRow]:
-    """One row a window, subject target, scope host, basis modelled: the sum over its answers.
+    """Return one row a window, subject target, scope host, basis modelled: the sum over its answers.
 
     models: names of the model, the first that EcoLogits knows is taken. energy_j is the middle of
     the range low_j to high_j. Null with EcoLogits' own words where it knows none of them, and with
@@ -124,7 +124,7 @@ def _impact(provider: str, model: str, output_tokens: int, latency_s: float) -> 
 
 
 def _mix(provider: str) -> tuple[str, float | None]:
-    """The zone that EcoLogits takes a provider's data centres to be in, and its kg CO2e per kWh."""
+    """Return the zone that EcoLogits takes a provider's data centres to be in, and its kg CO2e per kWh."""
     from ecologits.electricity_mix_repository import electricity_mixes
     from ecologits.tracers.utils import PROVIDER_CONFIG_MAP
 

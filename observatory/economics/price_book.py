@@ -22,7 +22,7 @@ DAYS = ("mon-fri", "sat-sun")
 
 
 def days_of(day: date) -> str:
-    """Which of DAYS a date is of."""
+    """Return which of DAYS a date is of."""
     return DAYS[day.weekday() >= 5]
 
 
@@ -51,12 +51,12 @@ class BookRow:
     details: PriceDetails = NO_DETAILS
 
     def holds_on(self, day: date) -> bool:
-        """Whether the price holds at some hour of a day (UTC)."""
+        """Return whether the price holds at some hour of a day (UTC)."""
         begun = self.effective_from is None or self.effective_from <= day
         return begun and (self.effective_until is None or day < self.effective_until)
 
     def holds_at(self, at: datetime) -> bool:
-        """Whether the price holds at a moment (aware)."""
+        """Return whether the price holds at a moment (aware)."""
         moment = at.astimezone(UTC)
         hour = moment.time()
         begun = self.utc_from is None or self.utc_from <= hour
@@ -100,7 +100,7 @@ def tier_of(target: ListedModel) -> str | None:
 def priced(
     rows: Iterable[BookRow], tier: str | None, at: datetime, facts: PriceDetails
 ) -> AppliedPrices:
-    """The prices that hold at a moment and tier, as a run writes them down; empty where none do.
+    """Return the prices that hold at a moment and tier, as a run writes them down; empty where none do.
 
     facts goes into the details of each.
     """

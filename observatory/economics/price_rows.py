@@ -37,7 +37,7 @@ class PriceRow(msgspec.Struct, frozen=True):
     details: PriceDetails = PriceDetails()
 
     def usd_at(self, prompt_tokens: int) -> float:
-        """The price that a request with a prompt of this many tokens pays for this kind."""
+        """Return the price that a request with a prompt of this many tokens pays for this kind."""
         price = self.usd
         for tier in self.details.tiers or ():
             if prompt_tokens > tier.above_prompt_tokens:
@@ -62,7 +62,7 @@ class AppliedPrices(msgspec.Struct, frozen=True):
     basis: PriceBasis | None = None
 
     def row(self, kind: PriceKind) -> PriceRow | None:
-        """The row of a kind, None where there is none."""
+        """Return the row of a kind, None where there is none."""
         return next((row for row in self.rows if row.kind == kind), None)
 
     @property
@@ -86,11 +86,11 @@ class AppliedPrices(msgspec.Struct, frozen=True):
         return None if row is None else row.usd
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a manifest keeps them in TargetFacts.price."""
+        """Return plain values, as a manifest keeps them in TargetFacts.price."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any] | None) -> Self:
-        """What to_dict gave; no prices for None."""
+        """Return what to_dict gave; no prices for None."""
         return msgspec.convert(plain or {}, cls)

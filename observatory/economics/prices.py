@@ -51,7 +51,7 @@ def _of_books(target: ListedModel, agreed: AgreedPrices | None, at: datetime) ->
 
 
 def _of_rate(rate: MachineRate) -> AppliedPrices:
-    """The machine's hour, and where they are stated its electricity and its people.
+    """Return the machine's hour, and where they are stated its electricity and its people.
 
     details of machine_hour hold what the hour is made of: accelerators, commitment, rate_includes,
     purchase.

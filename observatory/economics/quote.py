@@ -55,7 +55,7 @@ def quote(
     speed: Speed = ASSUMED_SPEED,
     open_high: str | None = None,
 ) -> Quote:
-    """The quote of one run of the plan.
+    """Return the quote of one run of the plan.
 
     Stages are walked in their order, so that a cap that is used up leaves nothing to the later ones;
     a quote's high is never above a cap. open_high: why the output limits do not bound the output.
@@ -110,7 +110,7 @@ class _Case(NamedTuple):
 
 
 def _most_open(plan: Plan, prices: AppliedPrices, budget: Budget) -> int | None:
-    """How many of the dearest requests the caps let be open at once; None where they bind none."""
+    """Return how many of the dearest requests the caps let be open at once; None where they bind none."""
     dearest = max(
         prompt_tokens_at_most(item) * (prices.input_usd_per_token or 0.0)
         + item.max_tokens * (prices.output_usd_per_token or 0.0)
@@ -135,7 +135,7 @@ class _Purse:
         self.used_up: set[str] = set()
 
     def take(self, case: int, wanted: float, output: float, usd: float) -> float:
-        """How many of the wanted requests the caps allow."""
+        """Return how many of the wanted requests the caps allow."""
         left, each = self._left[case], {"requests": 1.0, "output_tokens": output, "usd": usd}
         allowed = wanted
         for name, cap in left.items():
@@ -158,7 +158,7 @@ def _cases(
     speed: Speed,
     purse: _Purse,
 ) -> list[_Case]:
-    """A stage at the least, as expected and at the most, each with what the caps still allow it."""
+    """Return a stage at the least, as expected and at the most, each with what the caps still allow it."""
     seen = earlier.at(stage) if earlier is not None else None
     each = each_request(plan, prices, seen, prime=stage.priming)
     took = seen.duration_s if seen is not None else speed.duration_s(each.output)
@@ -172,7 +172,8 @@ def _cases(
 
 
 def _ordered(cases: list[float]) -> Spread:
-    """Dear requests are fewer under a cap: the ends are the least and the most of the three cases."""
+    """Order the ends: expensive requests are fewer under a cap: the ends are the least and the most of the
+    three cases."""
     return Spread(min(cases), cases[1], max(cases))
 
 
@@ -203,7 +204,7 @@ def requests_of(stage: StagePlan, items: int, each: Each, took: Spread, limits: 
 
 
 def _most(limits: Limits, seconds: float, each: Each) -> float:
-    """What the target's own rate or pacing lets through; a minute's allowance may go at once."""
+    """Return what the target's own rate or pacing lets through; a minute's allowance may go at once."""
     bounds: list[float] = []
     if limits.rate_per_s is not None:
         bounds.append(limits.rate_per_s * seconds + 1)
@@ -233,13 +234,13 @@ def each_request(
 
 
 def _sample(items: Sequence[PlanItem], seen: Seen | None) -> Sequence[PlanItem]:
-    """All items; one where each is what was measured on average."""
+    """Return all items; one where each is what was measured on average."""
     whole = seen is not None and seen.prompt_tokens is not None and seen.output_tokens is not None
     return items[:1] if whole else items
 
 
 def _tokens(item: PlanItem, seen: Seen | None, *, prime: bool) -> tuple[Spread, Spread]:
-    """Prompt and output tokens of one request."""
+    """Return the prompt and output tokens of one request."""
     if seen is not None and seen.prompt_tokens is not None:
         prompt = seen.prompt_tokens
     else:
@@ -278,7 +279,7 @@ def _mean(spreads: Sequence[Spread]) -> Spread:
 def _assumptions(
     plan: Plan, prices: AppliedPrices, earlier: Earlier | None, speed: Speed
 ) -> list[Assumption]:
-    """What the figures rest on, in words."""
+    """Return what the figures rest on, in words."""
     seen = earlier.whole if earlier is not None else None
     measured = (
         f"p5 - mean - p95 of {count_of(seen.n, 'request')} of run {seen.run_id}" if seen else ""

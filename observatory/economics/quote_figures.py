@@ -18,13 +18,13 @@ class Spread(msgspec.Struct, frozen=True):
     high: float
 
     def plus(self, other: Self) -> Self:
-        """Both together."""
+        """Return both together."""
         return type(self)(
             self.low + other.low, self.expected + other.expected, self.high + other.high
         )
 
     def times(self, factor: float) -> Self:
-        """So many of them."""
+        """Return so many of them."""
         return type(self)(self.low * factor, self.expected * factor, self.high * factor)
 
 
@@ -48,7 +48,7 @@ class Earlier(msgspec.Struct, frozen=True):
     levels: dict[tuple[str, int | None, float | None], Seen] = {}
 
     def at(self, stage: StagePlan) -> Seen:
-        """At that stage's level, else over all."""
+        """Return the figures at that stage's level, else over all."""
         return self.levels.get((stage.kind, stage.concurrency, stage.rate_per_s), self.whole)
 
 
@@ -64,7 +64,7 @@ class Speed(msgspec.Struct, frozen=True):
     text: str
 
     def duration_s(self, output: Spread) -> Spread:
-        """Of a request with that many tokens of output."""
+        """Return the seconds of a request with that many tokens of output."""
         return Spread(
             self.first_token_s.low + output.low * self.token_s.low,
             self.first_token_s.expected + output.expected * self.token_s.expected,
@@ -132,7 +132,7 @@ class Quote(msgspec.Struct, frozen=True):
     most_open: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as a manifest keeps them."""
+        """Return plain values, as a manifest keeps them."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 

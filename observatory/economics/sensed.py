@@ -57,7 +57,7 @@ class Gpu:
 
 
 def host_of(device: str) -> str:
-    """The probe's name before a distant host's devices; "" for this host's own."""
+    """Return the probe's name before a distant host's devices; "" for this host's own."""
     name, colon, _ = device.partition(":")
     return name if colon and name != "engine" else ""
 
@@ -77,7 +77,7 @@ class Sensed:
     _slices: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def of(self, sensor: str, device: str, metric: str) -> Readings:
-        """The readings of one metric; none where it was never read."""
+        """Return the readings of one metric; none where it was never read."""
         return self.readings.get((sensor, device, metric), [])
 
     def breaks_of(self, sensor: str, device: str, metric: str) -> list[tuple[int, str]]:
@@ -90,7 +90,7 @@ class Sensed:
         return fresh(self.of(sensor, device, metric), periods[-1][1] if periods else None)
 
     def codecarbon(self, scope: Scope) -> str | None:
-        """The codecarbon device of a scope, e.g. cpu/cpu_load."""
+        """Return the codecarbon device of a scope, e.g. cpu/cpu_load."""
         devices = [
             device
             for sensor, device, metric in self.readings
@@ -99,7 +99,7 @@ class Sensed:
         return min(devices, default=None)
 
     def rapl(self, scope: Scope, host: str = "") -> list[str]:
-        """RAPL's counters of a scope on a host.
+        """Return RAPL's counters of a scope on a host.
 
         Packages contain their cores, and a host's sum (psys) is not among them: nothing twice.
         """
@@ -120,7 +120,7 @@ class Sensed:
         return found
 
     def users(self, gpu: str, start: int, end: int) -> set[str]:
-        """The roles that the driver listed on a GPU, or on a slice of it, within the window."""
+        """Return the roles that the driver listed on a GPU, or on a slice of it, within the window."""
         return {
             role
             for at, on, role in self._users
@@ -128,11 +128,11 @@ class Sensed:
         }
 
     def is_divided(self, gpu: str) -> bool:
-        """Whether several MIG devices share the GPU, and with it the only meter that there is."""
+        """Return whether several MIG devices share the GPU, and with it the only meter that there is."""
         return any(on == gpu and len(found) > 1 for (_, on), found in self._slices.items())
 
     def grid(self) -> Grid | None:
-        """The grid's intensity, where its country is known."""
+        """Return the grid's intensity, where its country is known."""
         for (sensor, device, _), readings in self.readings.items():
             if sensor == "codecarbon" and device.startswith("grid/"):
                 _, zone, year = device.split("/")
@@ -178,7 +178,7 @@ class Sensed:
 
 
 def sensed(samples: Sequence[Sample]) -> Sensed:
-    """The samples in the order of their instants, by what they are of."""
+    """Return the samples in the order of their instants, by what they are of."""
     found = Sensed()
     for sample in sorted(samples, key=lambda sample: sample.at):
         found.add(sample)

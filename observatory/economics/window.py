@@ -37,7 +37,7 @@ class Amount:
 def counted(
     readings: Readings, start: int, end: int, breaks: Sequence[tuple[int, str]] = ()
 ) -> Amount:
-    """What a cumulative counter grew by from start to end, linear between its readings.
+    """Return what a cumulative counter grew by from start to end, linear between its readings.
 
     A counter that went back (a driver that was reloaded), or that did not go on from its last reading at
     one of `breaks` (instant and reason, in order) gives null.
@@ -59,7 +59,7 @@ def counted(
 
 
 def integrated(readings: Readings, start: int, end: int) -> Amount:
-    """The integral over seconds of a rate from start to end, by trapezoids."""
+    """Return the integral over seconds of a rate from start to end, by trapezoids."""
 
     def piece(first: tuple[int, float], second: tuple[int, float], low: int, high: int) -> float:
         slope = (second[1] - first[1]) / (second[0] - first[0])
@@ -70,7 +70,7 @@ def integrated(readings: Readings, start: int, end: int) -> Amount:
 
 
 def _near(readings: Readings, start: int, end: int) -> Readings:
-    """The readings in the window and the ones next to it."""
+    """Return the readings in the window and the ones next to it."""
     first = bisect_left(readings, start, key=lambda reading: reading[0])
     last = bisect_right(readings, end, key=lambda reading: reading[0])
     return readings[max(first - 1, 0) : last + 1]
@@ -100,7 +100,7 @@ def _add_up(readings: Readings, start: int, end: int, piece: Piece) -> Amount:
 
 
 def _verdict(total: float, coverage: float, longest_gap: int) -> tuple[float | None, str | None]:
-    """The total made whole, or null, and why it is missing or doubtful."""
+    """Return the total made whole, or null, and why it is missing or doubtful."""
     if coverage == 0:
         return None, "no readings in the window"
     if longest_gap > LONGEST_GAP_NS:

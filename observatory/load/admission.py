@@ -47,7 +47,7 @@ class Admission:
         self._counts_what_came = handoff.connection.wire == "messages"
 
     def ask(self, turn: Turn, now_ns: int) -> Decision:
-        """What to do with `turn` at this moment."""
+        """Return what to do with `turn` at this moment."""
         worst = turn.worst_prompt_tokens, turn.worst_output_tokens
         if not self.budget.fits(*worst):
             return "wait" if self.budget.held and self.budget.could_fit(*worst) else "never"
@@ -59,7 +59,7 @@ class Admission:
         return "go" if later is None or later <= now_ns else later
 
     def enter(self, turn: Turn, now_ns: int) -> None:
-        """It goes out."""
+        """Called when the request goes out."""
         self.in_flight += 1
         self.budget.hold(turn.worst_prompt_tokens, turn.worst_output_tokens)
         if self._lasting is not None:
@@ -121,7 +121,7 @@ class Admission:
         self._pacer.learn(said, turn.mark or {}, now_ns)
 
     def counted(self, turn: Turn, attempt: Attempt) -> None:
-        """An answer was decoded: where the service counts what came, that is what it took."""
+        """Called when an answer was decoded: where the service counts what came, that is what it took."""
         tokens = attempt.tokens
         if self._pacer is None or not self._counts_what_came or tokens.output_from != "usage":
             return
@@ -131,7 +131,7 @@ class Admission:
         self._pacer.correct(turn.cost, Cost(prompt, tokens.output or 0))
 
     def leave(self) -> None:
-        """An exchange ended; its cost is settled once it is decoded."""
+        """Called when an exchange ended; its cost is settled once it is decoded."""
         self.in_flight -= 1
 
 

@@ -61,11 +61,11 @@ class Budget:
         return tokens or (self._usd is not None and self.settled_usd > self._usd * (1 + 1e-12))
 
     def fits(self, prompt_tokens: int, output_tokens: int) -> bool:
-        """Whether one more request of that worst case stays within the share."""
+        """Return whether one more request of that worst case stays within the share."""
         return self._room(prompt_tokens, output_tokens, self._held_tokens, self._held_usd)
 
     def could_fit(self, prompt_tokens: int, output_tokens: int) -> bool:
-        """Whether it would, if everything in flight turned out to cost nothing."""
+        """Return whether it would, if everything in flight turned out to cost nothing."""
         return self._room(prompt_tokens, output_tokens, 0, 0.0)
 
     def _room(self, prompt: int, output: int, held_tokens: int, held_usd: float) -> bool:
@@ -80,7 +80,7 @@ class Budget:
         return usd <= self._usd
 
     def hold(self, prompt_tokens: int, output_tokens: int) -> None:
-        """A request goes out."""
+        """Called when a request goes out."""
         self.requests += 1
         self.held += 1
         self._held_tokens += output_tokens
@@ -112,7 +112,7 @@ class Budget:
         return True
 
     def settle(self, prompt_tokens: int, output_tokens: int, attempts: Sequence[Attempt]) -> None:
-        """It ended: its worst case is given back, the cost of its last tries is kept.
+        """Called when it ended: its worst case is given back, the cost of its last tries is kept.
 
         A request never sent, or turned away with a status that is never billed, costs nothing.
         Where the answer states no usage, or usage that the answer itself contradicts, the worst
@@ -142,7 +142,7 @@ class Budget:
     def _cost(
         self, attempt: Attempt | None, worst_prompt: int, worst_output: int
     ) -> tuple[int, float, bool]:
-        """Output tokens and US dollars of a try, and whether they are the server's own figures."""
+        """Return output tokens and US dollars of a try, and whether they are the server's own figures."""
         if attempt is None:
             return worst_output, self._worst_usd(worst_prompt, worst_output), False
         if attempt.sent is None or attempt.http_status in _NEVER_BILLED:
@@ -164,7 +164,7 @@ class Budget:
 
 
 def _cost_function(caps: Caps) -> Callable[[Attempt], float | None]:
-    """US dollars of an answer as the run's rows are charged; None where its counts do not add up."""
+    """Return US dollars of an answer as the run's rows are charged; None where its counts do not add up."""
     if caps.prices is None:
         return lambda attempt: (
             None
@@ -184,5 +184,5 @@ def _cost_function(caps: Caps) -> Callable[[Attempt], float | None]:
 
 
 def share(cap: int | None, worker: int, workers: int) -> int | None:
-    """A worker's part of a cap: the shares of a whole number are whole, and sum to it."""
+    """Return a worker's part of a cap: the shares of a whole number are whole, and sum to it."""
     return None if cap is None else cap // workers + (worker < cap % workers)

@@ -46,7 +46,7 @@ class ClockWatch:
         return stepped
 
     def stepped_between(self, start: int, end: int) -> bool:
-        """Whether a step may lie between two monotonic readings."""
+        """Return whether a step may lie between two monotonic readings."""
         return any(fine_at <= end and start <= seen for fine_at, seen in self._steps)
 
     @property
@@ -55,9 +55,9 @@ class ClockWatch:
         return self._offset - (self._anchor.realtime_ns - self._anchor.monotonic_ns)
 
     def instant(self, monotonic: int) -> int:
-        """The instant of a monotonic reading, by the offset as it is now."""
+        """Return the instant of a monotonic reading, by the offset as it is now."""
         return monotonic + self._offset - self._anchor.realtime_ns
 
     def monotonic(self, instant: int) -> int:
-        """The monotonic reading at an instant, by the offset as it is now."""
+        """Return the monotonic reading at an instant, by the offset as it is now."""
         return instant + self._anchor.realtime_ns - self._offset

@@ -25,7 +25,7 @@ EXIT_INTERRUPTED = 130
 
 
 def locust_command(handoff: Handoff, loadtests: Path) -> list[str]:
-    """The child's argv; the hand-off's path goes in the environment (HANDOFF_VARIABLE), no key anywhere.
+    """Return the child's argv; the hand-off's path goes in the environment (HANDOFF_VARIABLE), no key anywhere.
 
     The child writes its log to standard error and ends by itself. Limits are at least the number of
     processes, so that each has a share (runner.checks.preflight sees to it).
@@ -44,12 +44,12 @@ def locust_command(handoff: Handoff, loadtests: Path) -> list[str]:
 
 
 def locustfile(handoff: Handoff) -> str:
-    """The load test's file name."""
+    """Return the load test's file name."""
     return "chat.py" if handoff.request == "chat" else "completions.py"
 
 
 def simulated_users(handoff: Handoff) -> int:
-    """How many Locust users carry the stage: its concurrency, or (open loop) a pool to send from."""
+    """Return how many Locust users carry the stage: its concurrency, or (open loop) a pool to send from."""
     stage, workers = handoff.stage, handoff.workers
     if stage.offsets_ns is None:
         return max(stage.concurrency or 1, workers)
@@ -60,7 +60,7 @@ def simulated_users(handoff: Handoff) -> int:
 
 
 def _free_port() -> int:
-    """Locust's default port would let one campaign at a time run on a machine."""
+    """Return a free port: Locust's default port would let one campaign at a time run on a machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

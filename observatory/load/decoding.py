@@ -68,7 +68,7 @@ class DecodeQueue:
         return len(self._queue) + (self._current is not None) + len(self._done)
 
     def put(self, turn: Turn, *, at_once: bool = False) -> None:
-        """An exchange has ended. at_once: its record is written before this returns."""
+        """Called when an exchange has ended. at_once: its record is written before this returns."""
         full = len(self._queue) >= MOST_QUEUED
         size = _size(turn)
         if at_once or full or self._queued_bytes + size > MOST_QUEUED_BYTES:
@@ -129,7 +129,7 @@ class DecodeQueue:
             self._idle()
 
     def _finish(self) -> RequestRecord:
-        """The oldest one's record, at once."""
+        """Return the oldest one's record, at once."""
         while True:
             record = self._step()
             if record is not None:
@@ -184,7 +184,7 @@ _MARKS = (b"error", b"code", b"status", b"throttl", b"limit", b"overload", b"bus
 
 
 def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
-    """Whether an answer is "not now" by its body: a 4xx, or a small 200 with an error before anything else."""
+    """Return whether an answer is "not now" by its body: a 4xx, or a small 200 with an error before anything else."""
     response = exchange.response
     if response is None or response.status is None or not 200 <= response.status < 500:
         return False
@@ -204,7 +204,7 @@ def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
 
 
 def looks_refused(turn: Turn) -> bool:
-    """Whether an ended exchange may be a refusal, which is soon decoded: no status of success, or little.
+    """Return whether an ended exchange may be a refusal, which is soon decoded: no status of success, or little.
 
     Refusals are counted where they end: their users would send more while they waited in the queue.
     """

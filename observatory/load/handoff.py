@@ -62,7 +62,7 @@ class Handoff(msgspec.Struct, frozen=True):
 
 @contextmanager
 def handed_over(folder: Path, handoff: Handoff) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The path by which a child reads the hand-off while the block runs, and the descriptors that it inherits.
+    """Yield the path by which a child reads the hand-off while the block runs, and the descriptors that it inherits.
 
     The prompts' text lies in memory alone, so that no death of ours leaves it on a disk; where the
     kernel has no such files it lies in `folder`, which is private and is swept.
@@ -82,7 +82,7 @@ def handed_over(folder: Path, handoff: Handoff) -> Iterator[tuple[str, tuple[int
 
 
 def _in_memory(data: bytes) -> int | None:
-    """A descriptor of a file in memory that holds the data; None where there is no such thing."""
+    """Return a descriptor of a file in memory that holds the data; None where there is no such thing."""
     create = getattr(os, "memfd_create", None)
     if create is None or not Path(_DESCRIPTORS).is_dir():
         return None
@@ -101,7 +101,7 @@ def _in_memory(data: bytes) -> int | None:
 
 @contextmanager
 def nameless_file() -> Iterator[int]:
-    """A descriptor of an empty file for a hand-off that a child makes: in memory where there are such files,
+    """Yield a descriptor of an empty file for a hand-off that a child makes: in memory where there are such files,
     else on the disk under no name, so that no death leaves it there."""
     descriptor = _in_memory(b"")
     if descriptor is None:

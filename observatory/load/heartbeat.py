@@ -35,7 +35,7 @@ class Counts:
     recent_ttft_ns: list[int] = field(default_factory=list)
 
     def take(self, records: list[RequestRecord]) -> None:
-        """Requests that were issued are now in the journal."""
+        """Count requests that were issued are now in the journal."""
         self.recorded += len(records)
         for record in records:
             attempt = record.attempts[-1]
@@ -92,7 +92,7 @@ class Heartbeat:
         spent_usd: float,
         spent_output_tokens: int,
     ) -> WorkerTick:
-        """The entry for this interval; the next interval starts here."""
+        """Return the entry for this interval; the next interval starts here."""
         recent = counts.recent_ttft_ns
         tick = WorkerTick(
             at=at,
@@ -117,7 +117,7 @@ class Heartbeat:
         return tick
 
     def end(self, at: int, counts: Counts, budget: Budget, refusals: Refusals) -> WorkerEnd:
-        """The last entry of a stage that ended as planned."""
+        """Return the last entry of a stage that ended as planned."""
         return WorkerEnd(
             at=at,
             issued=counts.issued,

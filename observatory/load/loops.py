@@ -26,13 +26,13 @@ class Stage(Protocol):
     alarms: AlarmClock
 
     def may_issue(self, turn: Turn, now_ns: int) -> Decision:
-        """Admission."""
+        """Return admission's decision."""
 
     def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
         """Hand it over; seat may run at once."""
 
     def out_of_budget(self) -> None:
-        """The next request can never fit."""
+        """Called when the next request can never fit."""
 
 
 class Gate:
@@ -44,7 +44,7 @@ class Gate:
         self._alarm = 0
 
     def passes(self, turn: Turn, now_ns: int) -> bool:
-        """Whether `turn` may go out now."""
+        """Return whether `turn` may go out now."""
         decision = self._stage.may_issue(turn, now_ns)
         if decision == "go":
             return True
@@ -87,7 +87,7 @@ class ClosedLoop:
         return not self._stopped and self._next_index is not None
 
     def start(self, start_ns: int) -> None:
-        """The stage begins: users who are there are free from their place in the ramp on."""
+        """Called when the stage begins: users who are there are free from their place in the ramp on."""
         self._started = True
         for place, seat in enumerate(self._seats):
             global_place = place + self._worker / self._workers
@@ -95,7 +95,7 @@ class ClosedLoop:
             self.seat_free(seat)
 
     def seat_free(self, seat: Seat) -> None:
-        """A user has come, or has got its answer; it is free from seat.free_monotonic."""
+        """Called when a user has come, or has got its answer; it is free from seat.free_monotonic."""
         seat.waiting_since = 0
         if not self._started:
             self._seats.append(seat)
@@ -161,7 +161,7 @@ class ClosedLoop:
             seat.wake()
 
     def unsent(self) -> Iterator[Turn]:
-        """What was planned and not issued: the rest of a bounded slice."""
+        """Yield what was planned and not issued: the rest of a bounded slice."""
         if self._indices is not None and self._next_index is not None:
             for index in (self._next_index, *self._indices):
                 yield self._stage.turns.make(index)
@@ -188,7 +188,7 @@ class OpenLoop:
         return not self._stopped and (self._next is not None or bool(self._due))
 
     def start(self, start_ns: int) -> None:
-        """Offsets count from this instant."""
+        """Start: offsets count from this instant."""
         self._start_ns = start_ns
         self._arm()
 
@@ -217,7 +217,8 @@ class OpenLoop:
             self._arm()
 
     def seat_free(self, seat: Seat) -> None:
-        """A user of the pool has nothing to do; the one used last is taken first, its connection is warm."""
+        """Called when a user of the pool has nothing to do; the one used last is taken first, its connection
+        is warm."""
         if self._stopped:
             seat.leaving = True
             return
@@ -251,7 +252,7 @@ class OpenLoop:
             seat.wake()
 
     def unsent(self) -> Iterator[Turn]:
-        """What was planned and not issued: what waited, and the rest of the slice."""
+        """Yield what was planned and not issued: what waited, and the rest of the slice."""
         while self._due:
             yield self._due.popleft()
         if self._next is not None:
@@ -262,7 +263,7 @@ class OpenLoop:
 
 
 def make_loop(run: Stage, handoff: Handoff, worker: int) -> ClosedLoop | OpenLoop:
-    """The loop of a hand-off's stage, for that worker's slice of it."""
+    """Return the loop of a hand-off's stage, for that worker's slice of it."""
     stage, workers = handoff.stage, handoff.workers
     if stage.offsets_ns is not None:
         return OpenLoop(run, stage.offsets_ns, worker, workers)

@@ -119,7 +119,7 @@ class Master:
 
 
 def _ended(pid: int) -> int | None:
-    """The exit code of a child that has ended, 0 where a signal ended it; Locust reaps it, not we."""
+    """Return the exit code of a child that has ended, 0 where a signal ended it; Locust reaps it, not we."""
     try:
         found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

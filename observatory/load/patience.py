@@ -85,6 +85,6 @@ class Patience:
 
 
 def patience_of(handoff: Handoff, refused_inside: Callable[[Exchange], bool]) -> Patience:
-    """The patience of a hand-off's stage."""
+    """Return the patience of a hand-off's stage."""
     throttle, stage = handoff.connection.throttle, handoff.stage.index
     return Patience(throttle, handoff.seed, stage, refused_inside)

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: Any) -> None:
-    """The observatory's own arguments on Locust's command line and start page."""
+    """Add the observatory's own arguments on Locust's command line and start page."""
     group = parser.add_argument_group("observatory", "what to ask (needs --host, up to /v1)")
     group.add_argument("--scenario", default="chat-steady", help="scenario whose workload is asked")
     group.add_argument("--model", default="", help="model to ask for; default: the only one listed")

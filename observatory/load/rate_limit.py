@@ -26,11 +26,11 @@ class RateLimit:
         self._next_ns = start_ns + self._interval_ns * worker // workers
 
     def wait_until(self, now_ns: int) -> int | None:
-        """The instant before which nothing may go out; None where it may now."""
+        """Return the instant before which nothing may go out; None where it may now."""
         return self._next_ns if now_ns < self._next_ns else None
 
     def sent(self, now_ns: int) -> None:
-        """One goes out."""
+        """Called when one goes out."""
         self._next_ns = max(self._next_ns, now_ns) + self._interval_ns
 
 
@@ -47,7 +47,7 @@ class Bucket:
         self._level = self._most = max(1.0, a_minute * BURST_S / MINUTE_S)
 
     def free_at(self, cost: float, now_ns: int) -> int:
-        """The instant from which so much may go."""
+        """Return the instant from which so much may go."""
         self._refill(now_ns)
         missing = min(cost, self._most) - self._level
         if missing <= 0:
@@ -60,11 +60,11 @@ class Bucket:
         self._level -= cost
 
     def give_back(self, amount: float) -> None:
-        """So much less was used than taken (more, where negative)."""
+        """Give back: so much less was used than taken (more, where negative)."""
         self._level = min(self._most, self._level + amount)
 
     def change(self, a_minute: float, now_ns: int) -> None:
-        """The allowance is another one from now on."""
+        """Change the limit: the allowance is another one from now on."""
         self._refill(now_ns)
         self.a_minute = a_minute
         self._most = max(1.0, a_minute * BURST_S / MINUTE_S)
@@ -89,7 +89,7 @@ class Cost:
     output_tokens: int
 
     def of(self, kind: str) -> int:
-        """Its part in one of the allowances."""
+        """Return its part in one of the allowances."""
         match kind:
             case "requests":
                 return 1
@@ -125,7 +125,7 @@ class Pacer:
         self.learns = not self._buckets
 
     def free_at(self, cost: Cost, now_ns: int) -> int:
-        """The instant from which a request may go out; not after now_ns where it may now."""
+        """Return the instant from which a request may go out; not after now_ns where it may now."""
         instants = [bucket.free_at(cost.of(kind), now_ns) for kind, bucket in self._buckets.items()]
         return max(instants, default=now_ns)
 

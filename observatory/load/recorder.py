@@ -33,7 +33,7 @@ class _File:
         self._length = 0
 
     def append(self, entries: Iterable[JournalEntry]) -> None:
-        """All of them or, where the disk refuses, none: a part that was written is cut off again."""
+        """Append all of them or, where the disk refuses, none: a part that was written is cut off again."""
         data = b"".join(map(encode_entry, entries))
         rest = memoryview(data)
         try:
@@ -70,7 +70,7 @@ class Recorder:
 
 
 def open_counts(handoff: Handoff) -> StageCounts:
-    """The counts of the stage's workers that outlive them; JournalFailed where the disk refuses."""
+    """Return the counts of the stage's workers that outlive them; JournalFailed where the disk refuses."""
     try:
         return StageCounts(Path(handoff.journal), handoff.workers)
     except OSError as error:

@@ -32,7 +32,7 @@ def request_record(
     *,
     clock_step: bool,
 ) -> RequestRecord:
-    """What happened to an issued request; attempts are all its tries, the answer's the last.
+    """Return what happened to an issued request; attempts are all its tries, the answer's the last.
 
     The score is of the answer's text, of its tool calls where it has no text; it is None of anything
     but a whole answer. Texts are kept only where the scenario stores text and the item is not
@@ -73,7 +73,7 @@ def request_record(
 
 
 def _without_texts(attempt: Attempt, turn: Turn) -> Attempt:
-    """The attempt without what its error's text quotes of the prompt, or of a sensitive item's answer."""
+    """Return the attempt without what its error's text quotes of the prompt, or of a sensitive item's answer."""
     if attempt.odd_event is not None and turn.item.sensitive:
         attempt = replace(attempt, odd_event=None)
     text = attempt.error_text
@@ -85,7 +85,7 @@ def _without_texts(attempt: Attempt, turn: Turn) -> Attempt:
 
 
 def _refusal(attempt: Attempt) -> str | None:
-    """Why a service answered "not now", also inside an answer with another status."""
+    """Return why a service answered "not now", also inside an answer with another status."""
     found = _REFUSALS.get(attempt.http_status or 0)
     if found or attempt.outcome != "throttled":
         return found
@@ -99,7 +99,7 @@ def unsent_record(
     outcome: Literal["refused_by_budget", "not_issued"],
     reason: str,
 ) -> RequestRecord:
-    """A planned request that was never sent."""
+    """Return a planned request that was never sent."""
     return RequestRecord(
         index=turn.index,
         stage=handoff.stage.index,

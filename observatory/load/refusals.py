@@ -46,7 +46,7 @@ _VARIES = re.compile(r"[0-9a-f]{8}[0-9a-f-]*|\d+", re.IGNORECASE)
 
 
 def likeness(attempt: Attempt) -> int:
-    """What a refusal has in common with others of its sort, as a number; 0 for what is no refusal.
+    """Return what a refusal has in common with others of its sort, as a number; 0 for what is no refusal.
 
     Statuses are 3xx (no redirect is followed) and 4xx; never one with a time to come back, and no 5xx. Of
     an error inside a 200 that came before any text, a number below 0 for its words.
@@ -85,7 +85,7 @@ class Refusals:
         return self._own[LIKENESS] if self.watching else 0
 
     def take(self, records: Iterable[RequestRecord], now_ns: int) -> None:
-        """Issued requests have ended.
+        """Called when issued requests have ended.
 
         `ended` is counted last: another process that reads it first never sees more ended than refused.
         """
@@ -116,7 +116,7 @@ class Refusals:
         return self._look_ns
 
     def stop(self, open_turns: Collection[Turn], now_ns: int) -> bool:
-        """Whether the stage must stop, with these requests still open."""
+        """Return whether the stage must stop, with these requests still open."""
         if (
             not self.watching
             or not self._is_enough(now_ns)
@@ -133,11 +133,11 @@ class Refusals:
         return not waits and not any(other[ISSUED] and not other[ENDED] for other in self._others)
 
     def _is_of_2xx(self) -> bool:
-        """Whether what is alike are answers with a status of success: only their end shows what they are."""
+        """Return whether what is alike are answers with a status of success: only their end shows what they are."""
         return max((c[LIKENESS] for c in self._all if c[REFUSED]), default=0) < 300
 
     def _is_alone(self, open_turns: Collection[Turn], waited_ns: int) -> bool:
-        """Whether nothing is open any more that may be an answer, here or at another worker; at most
+        """Return whether nothing is open any more that may be an answer, here or at another worker; at most
         PATIENCE_NS, and as long again for the others, who end the watch if they have one."""
         if any(turn.exchange.ended is None for turn in open_turns) and waited_ns < PATIENCE_NS:
             return False
@@ -145,7 +145,7 @@ class Refusals:
         return not busy or waited_ns >= 2 * PATIENCE_NS
 
     def _is_enough(self, now_ns: int) -> bool:
-        """Whether so many were refused, by all workers together and all alike, that the stage may stop."""
+        """Return whether so many were refused, by all workers together and all alike, that the stage may stop."""
         refused = sum(counts[REFUSED] for counts in self._all)
         if refused < FEW or (refused < ENOUGH and now_ns - self._first_refused_ns() < FEW_AFTER_NS):
             return False
@@ -156,17 +156,17 @@ class Refusals:
         return True
 
     def _first_refused_ns(self) -> int:
-        """When the first of all was counted; some worker's must have been."""
+        """Return when the first of all was counted; some worker's must have been."""
         return min(counts[REFUSED_SINCE] for counts in self._all if counts[REFUSED])
 
     def _is_contradicted(self) -> bool:
-        """Whether another worker had an answer of another sort."""
+        """Return whether another worker had an answer of another sort."""
         if any(o[REFUSED_SINCE] == OTHERWISE or o[ENDED] > o[REFUSED] for o in self._others):
             return True
         return len({counts[LIKENESS] for counts in self._all if counts[REFUSED]}) > 1
 
     def _is_accepted(self, open_turns: Iterable[Turn], now_ns: int) -> bool:
-        """Whether the service has accepted a request that is open here, which ends the watch. Where what is
+        """Return whether the service has accepted a request that is open here, which ends the watch. Where what is
         alike has a status of success, that is one that has streamed for PATIENCE_NS."""
         if self._is_of_2xx() and now_ns - self._enough_ns < PATIENCE_NS:
             return False

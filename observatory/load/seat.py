@@ -61,7 +61,7 @@ class Seat:
             self._greenlet = None
 
     def wake(self) -> None:
-        """What it waits for is there: go on, at once where we are in the hub."""
+        """Wake the user: what it waits for is there: go on, at once where we are in the hub."""
         if self._greenlet is None:
             return
         hub = gevent.get_hub()
@@ -75,7 +75,7 @@ class Seat:
             self._greenlet.switch()
 
     def freed(self, ended_monotonic: int, think_ns: int) -> None:
-        """Its turn has ended; sets free_monotonic."""
+        """Called when its turn has ended; sets free_monotonic."""
         turn = self.turn
         fault = turn.exchange.fault if turn is not None else None
         if fault is not None and fault.phase in ("dns", "connect", "tls"):

@@ -104,7 +104,7 @@ class Session:
             runner.register_message(STOP, self._interrupt)
 
     def _spawned(self, **_: Any) -> None:
-        """All users are there."""
+        """Called when all users are there."""
         gc.collect()
         gc.freeze()  # what lives now lives on: it need not be looked through again
         gc.set_threshold(GARBAGE_AT)
@@ -121,7 +121,7 @@ class Session:
         self.stage.stop("interrupted", "asked to stop")
 
     def _stopping(self, **_: Any) -> None:
-        """Locust itself stops; after the stage's own end nothing is left to do."""
+        """Called when Locust itself stops; after the stage's own end nothing is left to do."""
         self._quitting = True
         self._interrupt()
 

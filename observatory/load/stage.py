@@ -143,7 +143,7 @@ class StageRun:
     def out_of_budget(
         self, why: str = "the next request's worst case exceeds what is left of the budget"
     ) -> None:
-        """Nothing more may be sent: let what is in flight end, then end the stage."""
+        """Called when nothing more may be sent: let what is in flight end, then end the stage."""
         if self.ending != "complete" or self._finished:
             return
         self.ending = "budget_reached"
@@ -183,7 +183,7 @@ class StageRun:
     # What users do.
 
     def seat(self) -> Seat:
-        """A place for one more simulated user."""
+        """Return a place for one more simulated user."""
         seat = Seat(len(self._seats), self._ways.make())
         seat.free_monotonic, seat.leaving = time.monotonic_ns(), self._finished
         self._seats.append(seat)
@@ -216,7 +216,7 @@ class StageRun:
             self._bug(error)
 
     def leave(self, seat: Seat) -> None:
-        """This user is gone; what it was given and had no time to send ends here."""
+        """Called when this user is gone; what it was given and had no time to send ends here."""
         seat.leaving = True
         if seat.turn is not None:
             self._cut_off(seat.turn, Fault("connect", "cancelled", "the user left", "interrupted"))
@@ -225,12 +225,12 @@ class StageRun:
     # What the loop calls.
 
     def may_issue(self, turn: Turn, now_ns: int) -> Decision:
-        """Admission, at this moment; nothing goes out while all answers are refused alike."""
+        """Return admission's decision at this moment; nothing goes out while all answers are refused alike."""
         held = self._refusals.watching and self._refusals.held_until(self._in_flight, now_ns)
         return held or self._admission.ask(turn, now_ns)
 
     def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
-        """The turn goes to that user, who may run at once."""
+        """Issue the turn to that user, who may run at once."""
         self.clock.check()
         turn.scheduled = self.clock.instant(turn.due_monotonic)
         turn.released = self.clock.instant(now_ns)
@@ -298,7 +298,7 @@ class StageRun:
         self._write(records, issued=False)
 
     def _overspent(self) -> None:
-        """More was billed than the cap allows: nothing more is sent, what is open is cut off."""
+        """Called when more was billed than the cap allows: nothing more is sent, what is open is cut off."""
         if self._finished:
             return
         self.out_of_budget("more was billed than is left of the budget")
@@ -349,7 +349,7 @@ class StageRun:
         self._loop.pump()  # what ended at its real cost may have made room
 
     def _stop_where_refused(self) -> None:
-        """All is refused alike: nothing more is sent, and what is open is cut off."""
+        """Stop where all is refused alike: nothing more is sent, and what is open is cut off."""
         if self.ending == "complete" and self._refusals.stop(self._in_flight, time.monotonic_ns()):
             self.stop("crashed", REFUSED_ALIKE)
 

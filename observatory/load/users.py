@@ -43,7 +43,7 @@ class PlannedUser(User):
         self._seat = stage.seat()
 
     def turns(self) -> Iterator[Turn]:
-        """Every request this user is to send, each when it is due; then the user leaves."""
+        """Yield every request this user is to send, each when it is due; then the user leaves."""
         stage, seat = self._stage, self._seat
         assert stage is not None and seat is not None
         while (turn := stage.next_turn(seat)) is not None:

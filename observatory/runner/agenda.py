@@ -52,11 +52,11 @@ class Diary:
         self.file = file
 
     def begun(self, turn: int, cell: int, run_id: str) -> None:
-        """A run was begun."""
+        """Called when a run was begun."""
         self._write([*self.file.runs, StartedRun(turn, cell, run_id)])
 
     def ended(self, manifest: Manifest) -> None:
-        """A run was sealed and judged."""
+        """Called when a run was sealed and judged."""
         verdict = manifest.verdict.level if manifest.verdict else None
         self._write(
             [
@@ -68,11 +68,11 @@ class Diary:
         )
 
     def repeated(self, turn: int, cell: int) -> list[str]:
-        """The runs that were begun for a turn's cell before, none of which measured it."""
+        """Return the runs that were begun for a turn's cell before, none of which measured it."""
         return [run.run_id for run in self.file.runs if (run.turn, run.cell) == (turn, cell)]
 
     def agenda(self) -> list[Due]:
-        """What is still to be measured."""
+        """Return what is still to be measured."""
         return [
             Due(number, self.file.turns[number].block, tuple(cells))
             for number, cells in missing(self.file)
@@ -92,7 +92,7 @@ def new_diary(
     asked: str,
     options: dict[str, Any],
 ) -> Diary:
-    """The diary of a matrix that begins now, on disk."""
+    """Return the diary of a matrix that begins now, on disk."""
     file = CampaignFile(
         format=CAMPAIGN_FORMAT,
         campaign_id=campaign_id,
@@ -113,7 +113,7 @@ def new_diary(
 
 
 def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignFile:
-    """The unfinished campaign of a scenario by its id, or the `last` of them; BadInput without one."""
+    """Return the unfinished campaign of a scenario by its id, or the `last` of them; BadInput without one."""
     if wanted != LAST:
         folder = campaign_folder(workspace, wanted)
         if folder.parent != workspace.campaigns:
@@ -139,7 +139,7 @@ def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignF
 def resumed(
     workspace: Workspace, file: CampaignFile, scenario: Scenario, plan: Plan, design: Design
 ) -> Diary:
-    """The diary of a campaign that goes on; BadInput where what it would measure is not the same."""
+    """Return the diary of a campaign that goes on; BadInput where what it would measure is not the same."""
     differs = changed(file, fingerprints(scenario, plan, design))
     if differs:
         raise BadInput(
@@ -162,7 +162,7 @@ def resumed(
 
 
 def fingerprints(scenario: Scenario, plan: Plan, design: Design) -> dict[str, str]:
-    """A hash for each part of what is measured. Targets are hashed whole and never written down."""
+    """Return a hash for each part of what is measured. Targets are hashed whole and never written down."""
     parts: dict[str, Any] = {
         name: value
         for name, value in scenario.model_dump(mode="json").items()
@@ -179,5 +179,5 @@ def fingerprints(scenario: Scenario, plan: Plan, design: Design) -> dict[str, st
 
 
 def one_turn(cells: Sequence[Cell]) -> list[Due]:
-    """The agenda of a campaign that is no matrix: all its targets at once."""
+    """Return the agenda of a campaign that is no matrix: all its targets at once."""
     return [Due(None, None, tuple(cell.place for cell in cells))]

@@ -153,7 +153,7 @@ def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
 
 
 def _diary(campaign: Campaign, stack: ExitStack) -> Diary | None:
-    """A matrix' diary, begun or taken up again, its folder locked; None without a matrix."""
+    """Return a matrix' diary, begun or taken up again, its folder locked; None without a matrix."""
     request = campaign.request
     if request.design is None:
         return None
@@ -174,7 +174,7 @@ def _diary(campaign: Campaign, stack: ExitStack) -> Diary | None:
 
 
 def _earlier(campaign: Campaign, diary: Diary | None) -> "list[FinishedRun]":
-    """The runs that a resumed campaign has already, each cell's last one of a block."""
+    """Return the runs that a resumed campaign has already, each cell's last one of a block."""
     if diary is None or not diary.file.runs:
         return []
     from observatory.runner.finish import reread
@@ -189,7 +189,7 @@ def _earlier(campaign: Campaign, diary: Diary | None) -> "list[FinishedRun]":
 def _take_turns(
     campaign: Campaign, diary: Diary | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
-    """Every sitting that is due, one after another; a failed one does not end a matrix."""
+    """Return every sitting that is due, one after another; a failed one does not end a matrix."""
     agenda = diary.agenda() if diary is not None else one_turn(campaign.request.cells)
     runs: list[FinishedRun] = []
     clock = Pace(campaign.plan, agenda)
@@ -221,7 +221,7 @@ def _place(campaign: Campaign, due: Due) -> str:
 def _sit(
     sitting: Sitting, diary: Diary | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
-    """One sitting from its run folders to its sealed runs."""
+    """Return one sitting from its run folders to its sealed runs."""
     campaign, due = sitting.campaign, sitting.due
     if sitting.place:
         names = ", ".join(campaign.request.cells[cell].target.name for cell in due.cells)
@@ -266,7 +266,7 @@ def _finish(
 
 
 def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Preflight:
-    """Whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
+    """Return whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
     _check_claims(request)
     return check_before_start(
         request.scenario,
@@ -280,7 +280,7 @@ def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Pre
 
 
 def _check_claims(request: Request) -> None:
-    """GPUs and ports: there, free, and not wanted by two that are up together."""
+    """Check that GPUs and ports are there, free, and not wanted by two that are up together."""
     started = [target for target in request.targets if target.runs_here]
     if request.design is None or request.design.together:
         check_ports_apart(started)
@@ -353,7 +353,7 @@ def clear_samples(campaign: Campaign) -> None:
 
 
 def _remove_campaign_folder(campaign: Campaign) -> None:
-    """What it held is in the sealed runs by now."""
+    """Remove the folder: what it held is in the sealed runs by now."""
     if campaign.folder.is_dir():
         for path in campaign.folder.iterdir():
             path.unlink()

@@ -58,7 +58,7 @@ def finish_run(
     figures = run_figures(judged, frames)
 
     def summarise(other: Manifest, its_frames: RunFrames) -> RunFigures:
-        """This run's rows are there already; ingest also takes in runs that were waiting."""
+        """Called when this run's rows are there already; ingest also takes in runs that were waiting."""
         return figures if other.run_id == judged.run_id else run_figures(other, its_frames)
 
     ingested = ingest(workspace, folder, summarise)
@@ -66,7 +66,7 @@ def finish_run(
 
 
 def reread(folder: Path) -> FinishedRun:
-    """A sealed run as it was when it finished, from its folder alone."""
+    """Return a sealed run as it was when it finished, from its folder alone."""
     manifest = read_manifest(folder)
     frames = read_frames(folder)
     metrics = stage_metrics(manifest, frames)
@@ -75,7 +75,7 @@ def reread(folder: Path) -> FinishedRun:
 
 
 def _bill(frames: RunFrames) -> tuple[float | None, int]:
-    """cost_usd and without_cost of a finished run; a run that sent nothing cost nothing."""
+    """Return cost_usd and without_cost of a finished run; a run that sent nothing cost nothing."""
     if not frames.attempts.height:
         return 0.0, 0
     costs = frames.requests.get_column("cost_usd").drop_nulls()
@@ -87,7 +87,7 @@ def _bill(frames: RunFrames) -> tuple[float | None, int]:
 
 
 def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
-    """The manifest with its energy rows, findings, verdict and the thresholds that made them.
+    """Return the manifest with its energy rows, findings, verdict and the thresholds that made them.
 
     All are functions of the sealed facts.
     """
@@ -100,7 +100,7 @@ def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
 
 
 def samples_of(frame: pl.DataFrame) -> list[Sample]:
-    """The rows of a samples frame as samples."""
+    """Return the rows of a samples frame as samples."""
     return [
         Sample(
             at=row["at_ns"],

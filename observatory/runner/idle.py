@@ -53,7 +53,7 @@ def rest(sitting: Sitting) -> None:
 
 
 def energy_readings(samples: Iterable[Sample]) -> list[Sample]:
-    """Those that energy is counted from."""
+    """Return those that energy is counted from."""
     return [s for s in samples if s.metric in ENERGY_METRICS and s.value is not None]
 
 
@@ -88,7 +88,7 @@ def _may_be_read(member: Member) -> bool:
 
 
 def _first_readings(sampler: SamplerHandle, telemetry: Telemetry) -> list[Sample]:
-    """The energy readings that are there when all counters have spoken, or time is up."""
+    """Return the energy readings that are there when all counters have spoken, or time is up."""
     samples: list[Sample] = []
     probes = [probe.name for probe in telemetry.probes]
 
@@ -107,7 +107,7 @@ def _read(journal: Path) -> list[Sample]:
 
 
 def _wait(seconds: float, over: Callable[[], bool]) -> None:
-    """So long, or until it is over before."""
+    """Wait so long, or until it is over before."""
     until = time.monotonic() + seconds
     while not over() and (left := until - time.monotonic()) > 0:
         time.sleep(min(POLL_S, left))

@@ -147,7 +147,8 @@ def _in_words(stage: StagePlan) -> str:
 
 
 def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:
-    """Whether a run ends when all answers are refused alike: as the scenario sets, else unless the target has faults."""
+    """Return whether a run ends when all answers are refused alike: as the scenario sets, else unless the
+    target has faults."""
     if scenario.stop_on_refusals is not None:
         return scenario.stop_on_refusals
     faults = (facts.settings.get("profile") or {}).get("faults") or {}

@@ -124,7 +124,7 @@ def _start(
 
 
 def _loadtests(leg: Leg, private: Path) -> Path:
-    """The folder of load tests under a name that Locust reads as one: it splits names at commas."""
+    """Return the folder of load tests under a name that Locust reads as one: it splits names at commas."""
     if "," not in str(leg.loadtests) and str(leg.loadtests) == str(leg.loadtests).strip():
         return leg.loadtests
     link = private / "loadtests"
@@ -164,7 +164,7 @@ def _follow(
 
 
 def _longest_s(connection: Connection) -> float:
-    """How long one request may take, with what its policy lets it wait before and between its tries."""
+    """Return how long one request may take, with what its policy lets it wait before and between its tries."""
     throttle = connection.throttle
     if throttle.policy == "record":
         return connection.whole_timeout_s
@@ -213,7 +213,7 @@ def _last_line(log: Path) -> str:
 
 
 def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:
-    """When the stage ran, from its workers' own words; None for what never came."""
+    """Return when the stage ran, from its workers' own words; None for what never came."""
     stage = handoff.stage
     starts = [
         state.start.stage_started

@@ -23,7 +23,7 @@ _LOOK_S = 0.05
 
 
 def lock_name(target: Target) -> str:
-    """What is locked: a URL for endpoints, the name for what the observatory starts itself."""
+    """Return what is locked: a URL for endpoints, the name for what the observatory starts itself."""
     return hashlib.sha256(target.lock_subject.encode()).hexdigest()[:16]
 
 
@@ -51,7 +51,7 @@ def target_lock(
 
 
 def _taken(handle: int) -> bool:
-    """Whether the lock is ours now."""
+    """Return whether the lock is ours now."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -84,7 +84,7 @@ def _wait_for_orphan(handle: int, target: Target, say: Callable[[str], None]) ->
 
 
 def _is_alive(holder: str) -> bool:
-    """Whether the runner that wrote its process id into the lock lives; a zombie does not."""
+    """Return whether the runner that wrote its process id into the lock lives; a zombie does not."""
     number = holder.removeprefix("process ")
     if not number.isdecimal():
         return True

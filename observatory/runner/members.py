@@ -97,7 +97,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
 
 
 def address_of(workspace: Workspace, target: Target) -> str | None:
-    """The hash of where a target is found; None for one that is started here."""
+    """Return the hash of where a target is found; None for one that is started here."""
     endpoint = asked_facts(target).get("endpoint")
     return address_hash(workspace, endpoint) if endpoint else None
 
@@ -128,7 +128,7 @@ def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> Non
 
 
 def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
-    """The GPUs that it names, a UUID too, as the sensors call them; also of an engine that is found by its
+    """Return the GPUs that it names, a UUID too, as the sensors call them; also of an engine that is found by its
     url. Of a slice (MIG) nothing: it has no meter of its own, and what its GPU draws is not all the
     target's."""
     use = target.gpu_use
@@ -168,7 +168,7 @@ def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
 
 
 def unique_name(*parts: str) -> str:
-    """The parts between the moment and four random digits."""
+    """Return the parts between the moment and four random digits."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return "-".join([moment, *parts, secrets.token_hex(2)])
 
@@ -183,7 +183,7 @@ def shown_scenario(scenario: Scenario) -> dict[str, Any]:
 
 
 def _shown_telemetry(scenario: Scenario) -> dict[str, Any]:
-    """As a target's facts: of headers their names alone, and no query of an address."""
+    """Return it as a target's facts: of headers their names alone, and no query of an address."""
     told = scenario.telemetry.model_dump(mode="json")
     for page in told["prometheus"]:
         page["headers"] = sorted(page["headers"])

@@ -17,13 +17,13 @@ class Pace:
         self._since = time.monotonic()
 
     def sat(self, number: int) -> None:
-        """The sitting of this number is over."""
+        """Called when the sitting of this number is over."""
         now = time.monotonic()
         self._beside_s.append(max(0.0, now - self._since - self._load_s[number]))
         self._since = now
 
     def later_s(self, number: int) -> float:
-        """What the sittings after this one are expected to take, seconds."""
+        """Return what the sittings after this one are expected to take, seconds."""
         rest = self._load_s[number + 1 :]
         beside = sum(self._beside_s) / len(self._beside_s) if self._beside_s else 0.0
         return sum(rest) + beside * len(rest)

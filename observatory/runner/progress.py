@@ -36,10 +36,10 @@ class Observer(Protocol):
     """Called at every step; must return quickly, because the runner waits for it."""
 
     def say(self, text: str) -> None:
-        """One line about what happens now."""
+        """Print one line about what happens now."""
 
     def leg(self, progress: LegProgress) -> None:
-        """The state of the stage that is running, a few times a second."""
+        """Show the state of the stage that is running, a few times a second."""
 
 
 def leg_progress(
@@ -52,7 +52,7 @@ def leg_progress(
     later_s: float,
     place: str = "",
 ) -> LegProgress:
-    """The state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
+    """Return the state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
     stage = leg.handoff.stage
     begun = [
         state.start.stage_started

@@ -44,7 +44,7 @@ class CampaignQuote:
         return whole
 
     def must_agree(self, ask_above_usd: float) -> str | None:
-        """Why a person must agree before this starts; None where it may.
+        """Return why a person must agree before this starts; None where it may.
 
         Emulated targets cost nothing. A target without a known price is held by budget.requests,
         which it cannot run without; what it costs is its owner's knowledge.
@@ -65,7 +65,7 @@ class CampaignQuote:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """For scripts."""
+        """Return plain values for scripts."""
         return {
             "usd": None if (usd := self.usd) is None else _plain(usd),
             "runs": [
@@ -79,7 +79,7 @@ def _plain(spread: Spread) -> dict[str, float]:
 
 
 def quote_request(workspace: Workspace, request: Request, plan: Plan) -> CampaignQuote:
-    """Quotes of every target billed by tokens; an emulated one's is marked so, and nothing is paid."""
+    """Return the quotes of every target billed by tokens; an emulated one's is marked so, and nothing is paid."""
     agreed = agreed_prices(workspace)
     quotes, runs = {}, {}
     for cell in request.cells:
@@ -110,7 +110,7 @@ def quote_request(workspace: Workspace, request: Request, plan: Plan) -> Campaig
 
 
 def limits_of(target: Target, scenario: Scenario) -> Limits:
-    """What holds the load on a target back: its own rate, and pacing where that is the policy."""
+    """Return what holds the load on a target back: its own rate, and pacing where that is the policy."""
     throttling = target.throttling or scenario.throttling
     paced = throttling.policy == "pace"
     return Limits(
@@ -136,12 +136,12 @@ def speed_of(target: Target, workspace: Workspace) -> Speed:
 
 
 def _lognormal(median: float, p95: float) -> Spread:
-    """p5, median and p95 of a log-normal, which is symmetric in its logarithm."""
+    """Return p5, median and p95 of a log-normal, which is symmetric in its logarithm."""
     return Spread(median * median / p95 if p95 else 0.0, median, p95)
 
 
 def _runs_of(request: Request, place: int) -> int:
-    """How often a cell is still to be run."""
+    """Return how often a cell is still to be run."""
     if request.resume is not None:
         return sum(cells.count(place) for _, cells in missing(request.resume))
     return request.design.repeats if request.design is not None else 1

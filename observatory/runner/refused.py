@@ -53,7 +53,7 @@ _FEWEST_INSIDE = 5
 
 
 def refused_alike(ends: Sequence[WorkerEnd]) -> str | None:
-    """The reason of a stage that ended because all was refused alike, or in which nothing else came.
+    """Return the reason of a stage that ended because all was refused alike, or in which nothing else came.
 
     None where any answer was of another sort, or where none came at all.
     """
@@ -81,7 +81,7 @@ def refused_alike(ends: Sequence[WorkerEnd]) -> str | None:
 
 
 def fix_of(alike: int, words: str) -> str:
-    """What a person can do about a refusal; alike is its status, or load.refusals.likeness of another answer."""
+    """Return what a person can do about a refusal; alike is its status, or load.refusals.likeness of another answer."""
     if alike == EMPTY_ALIKE:
         return (
             "look at the server's own log: its answers have a status of success and nothing in them"
@@ -100,7 +100,7 @@ def fix_of(alike: int, words: str) -> str:
 
 
 def refusals_paid(ends: Sequence[WorkerEnd]) -> str:
-    """What is added to the reason of a spent budget where refusals took part of it."""
+    """Return what is added to the reason of a spent budget where refusals took part of it."""
     count = sum(end.refused for end in ends)
     if not count:
         return ""

@@ -32,7 +32,7 @@ def count_repeated(sitting: Sitting, member: Member, run_ids: Sequence[str]) -> 
 
 
 def spent_of(manifest: Manifest, budget: Budget) -> Spent:
-    """What a run spent of its caps; all of them where that is not known.
+    """Return what a run spent of its caps; all of them where that is not known.
 
     Not known: of a stage whose runner was killed, where the workers did not count it (an older version).
     """
@@ -49,13 +49,13 @@ def spent_of(manifest: Manifest, budget: Budget) -> Spent:
 
 
 def whole(budget: Budget) -> Spent:
-    """All of the caps."""
+    """Return all of the caps."""
     usd = budget.usd or 0.0
     return Spent(budget.requests or 0, budget.output_tokens or 0, usd, usd)
 
 
 def _words(budget: Budget, spent: Spent) -> str:
-    """What was spent of each cap that there is, in words; empty where nothing was."""
+    """Return what was spent of each cap that there is, in words; empty where nothing was."""
     parts = []
     if budget.requests is not None and spent.requests:
         parts.append(f"{spent.requests} of {count_of(budget.requests, 'request')}")

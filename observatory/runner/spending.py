@@ -28,7 +28,7 @@ class Spent:
     overrun: float = 1.0
 
     def plus(self, other: "Spent") -> "Spent":
-        """Both together."""
+        """Return both together."""
         return Spent(
             self.requests + other.requests,
             self.output_tokens + other.output_tokens,
@@ -47,7 +47,7 @@ class Spent:
 def check_may_spend(
     target: Target, budget: Budget, prices: AppliedPrices, items: Sequence[PlanItem] = ()
 ) -> None:
-    """BadInput (exit 2) where a target billed by tokens has no cap, or a cap that cannot be kept.
+    """Raise BadInput (exit 2) where a target billed by tokens has no cap, or a cap that cannot be kept.
 
     An emulated target spends nothing and needs none; a cap that it has is kept all the same.
     """
@@ -72,7 +72,8 @@ def check_may_spend(
 def _check_one_fits(
     target: Target, budget: Budget, prices: AppliedPrices, items: Sequence[PlanItem]
 ) -> None:
-    """A cap below what any request may cost would end the run before its first one."""
+    """Raise BadInput for a cap that is too small: a cap below what any request may cost would end the run
+    before its first one."""
     if not items:
         return
     least_usd = min(usd_at_most(item, prices) for item in items)
@@ -92,14 +93,14 @@ def _check_one_fits(
 
 
 def usd_at_most(item: PlanItem, prices: AppliedPrices) -> float:
-    """The most that one request can cost; 0 without a price."""
+    """Return the most that one request can cost; 0 without a price."""
     return prompt_tokens_at_most(item) * (prices.input_usd_per_token or 0.0) + item.max_tokens * (
         prices.output_usd_per_token or 0.0
     )
 
 
 def caps_left(budget: Budget, prices: AppliedPrices, spent: Spent) -> Caps:
-    """What a run's next stage may spend after what was spent; never below zero."""
+    """Return what a run's next stage may spend after what was spent; never below zero."""
     return Caps(
         requests=None if budget.requests is None else max(0, budget.requests - spent.requests),
         output_tokens=None
@@ -114,7 +115,7 @@ def caps_left(budget: Budget, prices: AppliedPrices, spent: Spent) -> Caps:
 
 
 def carriers(caps: Caps, items: Sequence[PlanItem], processes: int) -> int:
-    """How many processes may share the caps, so that each one's share holds the dearest request.
+    """Return how many processes may share the caps, so that each one's share holds the dearest request.
 
     What is left of a share when its worker ends is lost to the others: a small budget is therefore
     carried by fewer of them, at least by one.

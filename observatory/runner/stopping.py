@@ -37,7 +37,7 @@ class Stop:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """While waiting for something slow (an engine, a download): Interrupted is raised there."""
+        """Interrupt at once while waiting for something slow (an engine, a download): Interrupted is raised there."""
         if self.asked:
             raise Interrupted(_BEFORE)
         self._at_once = True
@@ -67,7 +67,7 @@ class Stop:
 
 
 def _importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported somewhere below this frame."""
+    """Return whether a module is being imported somewhere below this frame."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

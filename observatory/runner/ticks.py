@@ -63,14 +63,14 @@ class Heartbeats:
         return sorted(number for number, state in self.workers.items() if state.end is None)
 
     def issued(self, worker: int, counted: int | None) -> int:
-        """How many requests a worker issued: by its end entry, else as counted, else by its latest tick."""
+        """Return how many requests a worker issued: by its end entry, else as counted, else by its latest tick."""
         last = self.last_word(worker)
         if isinstance(last, WorkerEnd) or counted is None:
             return last.issued if last is not None else 0
         return counted
 
     def count(self, name: str) -> int:
-        """The sum over workers of a count of their latest entry (issued, recorded, errors ...)."""
+        """Return the sum over workers of a count of their latest entry (issued, recorded, errors ...)."""
         total = 0
         for state in self.workers.values():
             latest = state.end if state.end is not None and hasattr(state.end, name) else state.tick
@@ -78,7 +78,7 @@ class Heartbeats:
         return total
 
     def ttft_s(self) -> float | None:
-        """The median of the workers' recent medians, in seconds; for the display alone."""
+        """Return the median of the workers' recent medians, in seconds; for the display alone."""
         recent = [
             state.tick.ttft_recent_ns
             for state in self.workers.values()
@@ -87,7 +87,7 @@ class Heartbeats:
         return statistics.median(recent) / 1e9 if recent else None
 
     def tokens_per_s(self) -> float | None:
-        """Streamed tokens a second over the workers' last interval; for the display alone."""
+        """Return the streamed tokens a second over the workers' last interval; for the display alone."""
         rates = [
             (state.tick.streamed_tokens - state.before.streamed_tokens)
             * 1e9

@@ -30,7 +30,7 @@ class DatabaseBusy(EnvironmentFailed):
     """Another process has the database open; `holder` names it as DuckDB did."""
 
     def __init__(self, holder: str, path: Path) -> None:
-        """`holder` is a program and process id in words."""
+        """Keep the database's path; `holder` is a program and process id in words."""
         self.holder = holder
         super().__init__(
             f"the database is held open by {holder}",
@@ -46,7 +46,7 @@ def connect(
     wait_s: float = WAIT_S,
     settings: dict[str, Any] | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """The warehouse, opened.
+    """Return the warehouse, opened.
 
     read_only=False makes the file if need be and migrates it. Raises BadInput where there is no
     database to read or its schema is too new or too old, DatabaseBusy (exit 4) where another
@@ -78,7 +78,7 @@ def connect(
 def open_file(
     path: Path, *, read_only: bool, wait_s: float = WAIT_S, settings: dict[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A DuckDB file as connect opens it, with any content; a new one gets STORAGE_VERSION."""
+    """Return a DuckDB file as connect opens it, with any content; a new one gets STORAGE_VERSION."""
     config = {"storage_compatibility_version": STORAGE_VERSION, **(settings or {})}
     pause = _FIRST_PAUSE_S
     give_up = time.monotonic() + wait_s
@@ -97,7 +97,7 @@ def open_file(
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Everything inside, or nothing of it."""
+    """Commit everything inside, or nothing of it."""
     connection.begin()
     try:
         yield

@@ -16,7 +16,7 @@ PART_SUFFIX = ".part"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to; on leaving without an error it is synced and takes `path`'s place.
+    """Yield a path to write to; on leaving without an error it is synced and takes `path`'s place.
 
     Raises EnvironmentFailed where the disk is full or may not be written; `path` is then as it was.
     """
@@ -48,20 +48,20 @@ def sync(path: Path) -> None:
 
 
 def check_regular(path: Path) -> None:
-    """OSError where a path is a pipe, a device or a folder: opening a pipe waits for its writer."""
+    """Raise OSError where a path is a pipe, a device or a folder: opening a pipe waits for its writer."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a regular file, 64 hex digits."""
+    """Return the SHA-256 of a regular file, 64 hex digits."""
     check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def disk_error(error: OSError, path: Path) -> EnvironmentFailed:
-    """An OSError of reading or writing `path` in words, with what to do now."""
+    """Return an OSError of reading or writing `path` in words, with what to do now."""
     fix = {
         errno.ENOSPC: "free some space on that disk and repeat",
         errno.EDQUOT: "free some of your quota and repeat",

@@ -35,14 +35,14 @@ SEALED_TABLES: dict[str, Table] = {
 
 
 def polars_type(sql_type: str) -> pl.DataType:
-    """The polars type of a column type of store.schema.tables; JSON is its text."""
+    """Return the polars type of a column type of store.schema.tables; JSON is its text."""
     if sql_type.endswith("[]"):
         return pl.List(polars_type(sql_type[:-2]))
     return _TYPES[sql_type]
 
 
 def polars_schema(table: Table) -> pl.Schema:
-    """Column names and polars types of a table, in its order."""
+    """Return the column names and polars types of a table, in its order."""
     return pl.Schema({column.name: polars_type(column.type) for column in table.columns})
 
 
@@ -69,14 +69,14 @@ class RunFigures:
 
 
 def frame_of(table: Table, rows: Sequence[Sequence[object]]) -> pl.DataFrame:
-    """Rows in the order of a table's columns without run_id."""
+    """Return rows in the order of a table's columns without run_id."""
     schema = polars_schema(table)
     names = [name for name in schema if name != "run_id"]
     return pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
 
 
 def read_frames(folder: Path) -> RunFrames:
-    """The frames of a sealed run folder; a column that its version did not know yet is null.
+    """Return the frames of a sealed run folder; a column that its version did not know yet is null.
 
     EnvironmentFailed names a file that cannot be read.
     """

@@ -22,7 +22,7 @@ _OPEN_FILES = Path("/proc/self/fd")
 
 @contextmanager
 def library_path(path: Path, *, write: bool = False) -> Iterator[str]:
-    """A name under which a library opens exactly this file, valid inside the block.
+    """Yield a name under which a library opens exactly this file, valid inside the block.
 
     write: the file is made, or emptied. OSError where it cannot be opened.
     """
@@ -39,7 +39,7 @@ def library_path(path: Path, *, write: bool = False) -> Iterator[str]:
 
 
 def database_file(path: Path) -> Path:
-    """The file that DuckDB is to open for a database at `path`: that path, or what it links to.
+    """Return the file that DuckDB is to open for a database at `path`: that path, or what it links to.
 
     Where DuckDB cannot keep a file of that path, it lies in the cache folder and `path` links to it.
     Raises EnvironmentFailed where the cache folder's path is no better.

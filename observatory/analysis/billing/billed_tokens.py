@@ -37,7 +37,7 @@ _MILLION_TOKENS = "million tokens"
 
 
 def billed_tokens(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
-    """One row an attempt and kind of token, of the attempts whose counts can be billed; columns of
+    """Return one row an attempt and kind of token, of the attempts whose counts can be billed; columns of
     BILLED_TOKENS without run_id. usd_per_million is null where the target has no price by tokens.
 
     Rows are many: prices are applied once for equal counts, and columns are built, not rows.
@@ -70,7 +70,7 @@ class _Sum:
 
 
 def stage_costs(data: StageData, billed: pl.DataFrame) -> Iterator[tuple[object, ...]]:
-    """The components of the window's cost by each accounting; rows of STAGE_COSTS without run_id.
+    """Yield the components of the window's cost by each accounting; rows of STAGE_COSTS without run_id.
 
     billed: billed_tokens of the run. A target billed by hours has the accountings reservation (all of the
     time) and usage (the busy share of it), a target billed by tokens has tokens.

@@ -50,7 +50,7 @@ class Cost:
 
 
 def cost_of(data: StageData) -> Cost:
-    """The window's cost by the target's billing; by hours all of its time."""
+    """Return the window's cost by the target's billing; by hours all of its time."""
     if data.prices.basis is None:
         return Cost(None, None, "no_price")
     if data.prices.usd_per_hour is not None:
@@ -70,7 +70,7 @@ def cost_of(data: StageData) -> Cost:
 
 
 def usage_cost_of(data: StageData) -> Cost:
-    """The cost of the time in which it worked; by tokens the same as cost_of."""
+    """Return the cost of the time in which it worked; by tokens the same as cost_of."""
     if data.prices.usd_per_hour is None:
         return cost_of(data)
     return _cost_by_hours(data, data.busy_fraction)
@@ -86,7 +86,7 @@ def _cost_by_hours(data: StageData, busy_fraction: float) -> Cost:
 
 
 def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
-    """The target's joules by scope, the data centre's overhead included; or none, and why.
+    """Return the target's joules by scope, the data centre's overhead included; or none, and why.
 
     None of them where the window's energy does not pass its gates, as in the energy figures.
     """
@@ -133,7 +133,7 @@ def money_metrics(data: StageData) -> Iterator[BasedRow]:
 
 
 def _of_tokens(data: StageData, cost: Cost, prefix: str) -> Iterator[BasedRow]:
-    """Per million output tokens, and per million of prompt and output together."""
+    """Yield the cost per million output tokens, and per million of prompt and output together."""
     basis = cost.basis
     if basis and data.tokens_basis("a_output_tokens_from") == "estimated":
         basis = "estimated"
@@ -145,7 +145,8 @@ def _of_tokens(data: StageData, cost: Cost, prefix: str) -> Iterator[BasedRow]:
 
 
 def _marginal(data: StageData, per_thousand: Estimate, cost: Cost) -> tuple[Estimate, Basis | None]:
-    """By tokens the same as on average; by hours the electricity above the idle draw."""
+    """Return the next request's cost: by tokens the same as on average; by hours the electricity above the
+    idle draw."""
     if data.prices.usd_per_hour is None:
         return per_thousand, cost.basis
     energy, _ = energy_in_window(data)
@@ -160,7 +161,7 @@ def _marginal(data: StageData, per_thousand: Estimate, cost: Cost) -> tuple[Esti
 
 
 def score_metrics(data: StageData) -> Iterator[BasedRow]:
-    """The mean score over the window's requests that had an expected answer; failures score 0.
+    """Yield the mean score over the window's requests that had an expected answer; failures score 0.
 
     A failed request had one where its item names a scorer, unless that very prompt was answered
     elsewhere in the run and could not be scored.
@@ -203,7 +204,7 @@ def _per(
     *,
     strict: bool = True,
 ) -> Estimate:
-    """The cost over an amount of the window's successes, times unit; null below MEAN_FLOOR requests.
+    """Return the cost over an amount of the window's successes, times unit; null below MEAN_FLOOR requests.
 
     strict: a success without the amount leaves the figure unknown. The interval is one over requests
     in the order of their ends, where each has its cost; by hours it is one over parts of the window, whose
@@ -248,7 +249,7 @@ def _by_hours(
     amounts: NDArray[np.float64],
     unit: float,
 ) -> Estimate:
-    """Bootstrapped over parts of the window: its cost is certain, what it served varies."""
+    """Return the estimate, bootstrapped over parts of the window: its cost is certain, what it served varies."""
     assert cost.usd is not None
     window = data.window
     parts = batch_sums(at_ns, amounts, window.start_ns, window.end_ns, WINDOWS)

@@ -86,7 +86,7 @@ def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
 
 
 def answer(self_row: MoneyRow, api_row: MoneyRow, demand: Demand) -> Answer:
-    """The break-even of a self-hosted run's target against a bought one's, under a demand."""
+    """Return the break-even of a self-hosted run's target against a bought one's, under a demand."""
     refused, replica = refusal(self_row, api_row), replica_of(self_row)
     price = api_row.usd_per_request
     if refused is not None or replica is None or price is None:
@@ -109,7 +109,7 @@ def answer(self_row: MoneyRow, api_row: MoneyRow, demand: Demand) -> Answer:
 
 
 def month_of(row: MoneyRow, demand: Demand, requests: float) -> MonthlyCost | None:
-    """A run's target at a volume: on replicas by hours, by what a request cost by tokens.
+    """Return a run's target at a volume: on replicas by hours, by what a request cost by tokens.
 
     None where the run is invalid, by hours where no stage met the SLO, and where there is no price.
     """
@@ -141,7 +141,7 @@ class MonthEnds:
 
 
 def month_ends(row: MoneyRow, demand: Demand, requests: float) -> MonthEnds:
-    """The interval of month_of's sum: at the ends of the goodput's, or of the price's."""
+    """Return the interval of month_of's sum: at the ends of the goodput's, or of the price's."""
     if is_invalid(row):
         return MonthEnds(reason=INVALID)
     replica = replica_of(row)
@@ -172,7 +172,7 @@ def _priced(row: MoneyRow) -> bool:
 
 
 def no_month(row: MoneyRow) -> str:
-    """Why month_of has none."""
+    """Return why month_of has none."""
     if is_invalid(row):
         return INVALID
     if row.billing == "tokens":
@@ -185,7 +185,7 @@ def no_month(row: MoneyRow) -> str:
 
 
 def _unpriced(row: MoneyRow) -> str:
-    """Why what a request costs is not known."""
+    """Return why what a request costs is not known."""
     if row.usd_per_request_reason == "sample_floor":
         return _few(row.priced_n)
     return _UNCOUNTED
@@ -205,7 +205,7 @@ def _few_independent(row: MoneyRow) -> str:
 
 
 def volume_of(demand: Demand, row: MoneyRow) -> float | None:
-    """The demand in requests a day, by what a request costs and takes at this row's target."""
+    """Return the demand in requests a day, by what a request costs and takes at this row's target."""
     tokens = None
     if row.prompt_tokens is not None and row.output_tokens is not None:
         tokens = row.prompt_tokens + row.output_tokens
@@ -214,7 +214,7 @@ def volume_of(demand: Demand, row: MoneyRow) -> float | None:
 
 
 def steps_of(one: Answer) -> list[Step]:
-    """The step table: the first steps, and those around the break-even."""
+    """Return the step table: the first steps, and those around the break-even."""
     if one.found is None:
         return []
     line, price = one.found.at.line, one.found.at.usd_per_request

@@ -42,7 +42,7 @@ def answer_lengths(data: StageData) -> Iterator[Finding]:
 
 
 def _least_asked(manifest: Manifest) -> int | None:
-    """The tokens that an answer must have, at most its limit; None where it may end when it likes.
+    """Return the tokens that an answer must have, at most its limit; None where it may end when it likes.
 
     The target's extra_body wins over the workload, as it does in the request (RFC 7396).
     """
@@ -74,7 +74,7 @@ def _lengths(
 
 
 def empty_answers(data: StageData) -> Iterator[Finding]:
-    """Whole answers without any text, reasoning or tool call; the message counts their finish reasons."""
+    """Yield whole answers without any text, reasoning or tool call; the message counts their finish reasons."""
     answers = data.counted.filter(pl.col("outcome") == "ok")
     parts = ("a_answer_characters", "a_reasoning_characters", "a_tool_calls")
     empty = answers.filter(pl.all_horizontal(pl.col(part).fill_null(0) == 0 for part in parts))
@@ -108,7 +108,7 @@ def not_streamed(data: StageData) -> Iterator[Finding]:
 
 
 def burst_streams(data: StageData) -> Iterator[Finding]:
-    """Streams whose events all came at one instant: something on the way holds them back."""
+    """Yield streams whose events all came at one instant: something on the way holds them back."""
     final = data.attempts.filter("final").join(
         data.counted.filter(pl.col("outcome") == "ok").select("request"), on="request", how="semi"
     )
@@ -128,7 +128,7 @@ def burst_streams(data: StageData) -> Iterator[Finding]:
 
 
 def odd_events(data: StageData) -> Iterator[Finding]:
-    """Events that the API does not know; they were passed over."""
+    """Yield events that the API does not know; they were passed over."""
     odd = data.attempts.filter(data.window.holds("sent_ns") & (pl.col("odd_events") > 0))
     if not odd.height:
         return

@@ -23,7 +23,7 @@ from observatory.core.units import human_seconds
 
 
 def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
-    """The busiest worker's share of a core over the window."""
+    """Yield the busiest worker's share of a core over the window."""
     busy = (
         _heartbeats(data, ticks)
         .sort("at_ns")
@@ -75,7 +75,7 @@ def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
 
 
 def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
-    """The client's own lateness at p99, of sends and of its event loop, against the median TTFT."""
+    """Yield the client's own lateness at p99, of sends and of its event loop, against the median TTFT."""
     late = lateness(data, ticks)
     if late is None:
         return
@@ -115,7 +115,7 @@ def stall_p99_s(heartbeats: pl.DataFrame) -> float:
 
 
 def _tail_delay_ns(stalls: NDArray[np.int64], excess_ns: float) -> float:
-    """The x for which sum(max(stall - x, 0)) is excess_ns; 0 where all stalls sum to less."""
+    """Return the x for which sum(max(stall - x, 0)) is excess_ns; 0 where all stalls sum to less."""
     ordered = np.sort(stalls)[::-1].astype(np.float64)
     counts = np.arange(1, len(ordered) + 1)
     levels = (np.cumsum(ordered) - excess_ns) / counts
@@ -123,7 +123,7 @@ def _tail_delay_ns(stalls: NDArray[np.int64], excess_ns: float) -> float:
 
 
 def shared_stamps(data: StageData) -> Iterator[Finding]:
-    """Events that bear another segment's arrival time."""
+    """Yield events that bear another segment's arrival time."""
     events = int(data.counted.get_column("a_events").sum())
     if events:
         share = int(data.counted.get_column("a_shared_events").sum()) / events
@@ -159,7 +159,7 @@ def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
 
 
 def clock_steps(data: StageData) -> Iterator[Finding]:
-    """Requests that the realtime clock stepped under."""
+    """Yield requests that the realtime clock stepped under."""
     stepped = int(data.counted.get_column("clock_step").sum())
     if stepped:
         message = f"the clock stepped while {count_of(stepped, 'request was', 'requests were')} open; their latencies are left out"
@@ -175,7 +175,7 @@ def _heartbeats(data: StageData, ticks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rate(instants: pl.Series) -> float | None:
-    """Events a second between the first and the last; None for fewer than two."""
+    """Return events a second between the first and the last; None for fewer than two."""
     known = instants.drop_nulls()
     if len(known) < 2:
         return None

@@ -22,7 +22,7 @@ SENSOR_ERROR = 0.05
 
 
 def energy_gates(data: StageData) -> Iterator[Finding]:
-    """The findings of each gate that the window's readings of the target's energy fail."""
+    """Yield the findings of each gate that the window's readings of the target's energy fail."""
     rows = [row for row in _rows_of(data, data.window.stage) if row.coverage_fraction is not None]
     if not rows:
         return
@@ -47,13 +47,13 @@ def energy_gates(data: StageData) -> Iterator[Finding]:
 
 
 def withheld(data: StageData) -> str | None:
-    """Why no headline figure of the window's energy is given; None where it passes every gate."""
+    """Return why no headline figure of the window's energy is given; None where it passes every gate."""
     reasons = [f"{finding.code}: {finding.message}" for finding in energy_gates(data)]
     return "; ".join(reasons) or None
 
 
 def mean_power_w(row: EnergyRow) -> float | None:
-    """Its joules over its own window."""
+    """Return its joules over its own window."""
     seconds = (row.window_end - row.window_start) / 1e9
     return None if row.energy_j is None or seconds <= 0 else row.energy_j / seconds
 
@@ -88,7 +88,7 @@ def _gap(rows: list[EnergyRow], stage: int) -> Iterator[Finding]:
 
 
 def _power(row: EnergyRow, idle: EnergyRow | None, stage: int) -> Iterator[Finding]:
-    """A measured mean power that the device cannot have had."""
+    """Yield a measured mean power that the device cannot have had."""
     mean = mean_power_w(row)
     assert mean is not None
     rest = None if idle is None else mean_power_w(idle)

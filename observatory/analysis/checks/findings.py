@@ -7,7 +7,7 @@ from observatory.core.run import Finding
 
 
 def over_limit(code: str, value: float, message: str, stage: int | None) -> Iterator[Finding]:
-    """A finding where a value exceeds a limit of its code."""
+    """Yield a finding where a value exceeds a limit of its code."""
     threshold = THRESHOLDS[code]
     severity = threshold.severity(value)
     if severity is not None:

@@ -43,7 +43,7 @@ def foreign_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
 def _effects(
     data: StageData, found: ForeignCpu, late: Lateness | None
 ) -> Iterator[tuple[float, str]]:
-    """What it did, as a share, and in words; nothing where that is not known."""
+    """Yield what it did, as a share, and in words; nothing where that is not known."""
     target = data.manifest.target
     if target.on_this_host and not target.emulated:
         if found.slowed is None:
@@ -60,7 +60,7 @@ def _effects(
 
 
 def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) -> Iterator[Finding]:
-    """The engine on the client's own cores; a note where both left them mostly idle.
+    """Yield the engine on the client's own cores; a note where both left them mostly idle.
 
     starved: `foreign_cpu` was found, which explains more than the sharing of cores does.
     """
@@ -96,7 +96,7 @@ def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) ->
 
 
 def _busy(manifest: Manifest, samples: pl.DataFrame, start: int, end: int) -> float | None:
-    """The share of the cores that the run's own processes used; of all processes where theirs is unknown."""
+    """Return the share of the cores that the run's own processes used; of all processes where theirs is unknown."""
     found = foreign_cpu_of(manifest, samples, start, end)
     if isinstance(found, ForeignCpu):
         return found.own_fraction

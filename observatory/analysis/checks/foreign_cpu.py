@@ -87,7 +87,7 @@ class ForeignCpu:
 def foreign_cpu_of(
     manifest: Manifest, samples: pl.DataFrame, start_ns: int, end_ns: int
 ) -> ForeignCpu | str:
-    """The means over a window, or the reason (a code of the figures' reasons) why they are not known."""
+    """Return the means over a window, or the reason (a code of the figures' reasons) why they are not known."""
     machine = manifest.environment.get("cores_logical") or manifest.environment.get("cores_usable")
     rows = samples.filter(pl.col("at_ns").is_between(start_ns, end_ns))
     busy = _growth(rows, "host", "cpu_busy_s")
@@ -119,7 +119,7 @@ def _first(*values: float | None) -> float | None:
 
 
 def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
-    """Cores of the run's own processes; by their roles in runs that have no count of them all."""
+    """Return the cores of the run's own processes; by their roles in runs that have no count of them all."""
     whole = rows.filter(
         (pl.col("sensor") == "own") & (pl.col("device") == "") & (pl.col("metric") == "cpu_s")
     )
@@ -145,7 +145,7 @@ def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
 
 
 def _growth(rows: pl.DataFrame, sensor: str, metric: str, device: str = "") -> float | None:
-    """What a counter grew by a second, from the first reading to the last; None below two readings."""
+    """Return what a counter grew by a second, from the first reading to the last; None below two readings."""
     read = rows.filter(
         (pl.col("sensor") == sensor)
         & (pl.col("metric") == metric)

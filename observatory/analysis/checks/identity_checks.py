@@ -19,7 +19,7 @@ _MOST_NAMED = 20
 
 
 def with_identity(manifest: Manifest, frames: RunFrames) -> Manifest:
-    """The manifest with what the answers named: model_reported (most often), system_fingerprints."""
+    """Return the manifest with what the answers named: model_reported (most often), system_fingerprints."""
     models = _named(frames, "model_reported")
     prints = _named(frames, "system_fingerprint")
     target = msgspec.structs.replace(
@@ -78,7 +78,7 @@ def _since(manifest: Manifest, models: dict[str, int], prints: dict[str, int]) -
 
 
 def _named(frames: RunFrames, column: str) -> dict[str, int]:
-    """What the whole answers named, and how many each, the most frequent first."""
+    """Return what the whole answers named, and how many each, the most frequent first."""
     counts = (
         frames.attempts.filter((pl.col("outcome") == "ok") & pl.col(column).is_not_null())
         .group_by(column)

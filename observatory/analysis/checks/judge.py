@@ -39,7 +39,7 @@ _CODES = list(THRESHOLDS)
 
 
 def judge_run(manifest: Manifest, frames: RunFrames) -> tuple[list[Finding], Verdict]:
-    """The findings, gravest first, and the verdict that they make."""
+    """Return the findings, gravest first, and the verdict that they make."""
     findings = sorted(
         _findings(manifest, frames),
         key=lambda f: (-SEVERITIES.index(f.severity), _CODES.index(f.code), f.stage or 0),
@@ -74,7 +74,7 @@ _SAID_BESIDE_VALID = ("interrupted", "budget_reached", "emulated")
 
 
 def _reason(findings: list[Finding], code: str, stages: Sequence[StageTimes]) -> str:
-    """One code's worst finding in words, with its stage and how many others there are."""
+    """Return one code's worst finding in words, with its stage and how many others there are."""
     same = [finding for finding in findings if finding.code == code]
     worst = max(same, key=lambda finding: finding.value or 0.0)
     where = "" if worst.stage is None else f"{stage_words(worst.stage, stages)}: "
@@ -155,7 +155,8 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
 def _by_the_servers_counts(
     data: StageData, mismatch: list[Finding], state: list[Finding]
 ) -> Iterator[Finding]:
-    """Others' requests explain every other difference; usage that the stream contradicts, and a cache
+    """Yield findings by the server's counts. Others' requests explain every other difference; usage that the
+    stream contradicts, and a cache
     state that the responses show, are doubted already."""
     counts = server_checks.counts_of(data)
     if counts is None:

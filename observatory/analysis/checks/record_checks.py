@@ -17,7 +17,7 @@ from observatory.store.frames import RunFrames
 
 
 def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
-    """Issued against recorded, by stage; in open loop also planned against issued + not issued.
+    """Compare issued with recorded, by stage; in open loop also planned against issued + not issued.
 
     Where what a dead worker had issued was not counted to the last request (runs of before), its last
     heartbeat counts, which is up to a second old: fewer records than that are a loss, more are none.
@@ -58,7 +58,7 @@ def refused_alike(manifest: Manifest) -> Iterator[Finding]:
 
 
 def is_refused_alike(manifest: Manifest) -> bool:
-    """Whether the run ended because of that."""
+    """Return whether the run ended because of that."""
     reason = manifest.status_reason or ""
     return manifest.status == "crashed" and reason.startswith(REFUSED_ALIKE)
 
@@ -72,7 +72,7 @@ def lost_workers(manifest: Manifest) -> Iterator[Finding]:
 
 
 def torn_journals(manifest: Manifest) -> Iterator[Finding]:
-    """Journals whose last entry a death cut off."""
+    """Yield journals whose last entry a death cut off."""
     report = manifest.seal_report
     if report is not None and report.torn:
         names = ", ".join(sorted(report.torn))
@@ -82,7 +82,7 @@ def torn_journals(manifest: Manifest) -> Iterator[Finding]:
 
 
 def duplicate_records(manifest: Manifest) -> Iterator[Finding]:
-    """Records whose request had one already."""
+    """Yield records whose request had one already."""
     report = manifest.seal_report
     if report is not None and report.duplicates:
         message = f"{count_of(report.duplicates, 'record was', 'records were')} left out: the request had one already"
@@ -93,7 +93,7 @@ _CAPS = (("usd", " USD", 1e-9), ("output_tokens", " output tokens", 0.0))
 
 
 def cap_exceeded(manifest: Manifest) -> Iterator[Finding]:
-    """What was billed in all against the caps; it can be more only where a limit was not kept."""
+    """Yield what was billed in all against the caps; it can be more only where a limit was not kept."""
     budget, spent = manifest.stored.budget, manifest.spent or CapsSpent()
     for name, unit, rounding in _CAPS:
         cap, counted = getattr(budget, name), getattr(spent, name)
@@ -107,7 +107,7 @@ def cap_exceeded(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _recorded(frames: RunFrames) -> dict[tuple[int, int], int]:
-    """(stage, worker) -> records of requests that were issued."""
+    """Return (stage, worker) -> records of requests that were issued."""
     counts = frames.requests.group_by("stage", "worker").agg(
         (~pl.col("outcome").is_in(NEVER_SENT)).sum().alias("sent")
     )

@@ -45,18 +45,18 @@ def tolerated_s(data: StageData) -> float:
 
 
 def host_of(device: str, probes: set[str]) -> str:
-    """The probe whose host a device is of; "" for this one."""
+    """Return the probe whose host a device is of; "" for this one."""
     name = device.partition(":")[0]
     return name if name in probes else ""
 
 
 def probes_of(samples: pl.DataFrame) -> set[str]:
-    """The names of the probes that were read, or should have been."""
+    """Return the names of the probes that were read, or should have been."""
     return set(samples.filter(pl.col("sensor") == "probe").get_column("device").unique())
 
 
 def sensor_outages(data: StageData) -> dict[tuple[str, str], SensorOutage]:
-    """(sensor, host) -> its longest time down in the window, longer than an interval explains.
+    """Return (sensor, host) -> its longest time down in the window, longer than an interval explains.
 
     Only sensors that worked before, or that the scenario names. A sensor that hangs is down with
     all its devices; one that lied is `sensor_lies`' matter.
@@ -150,7 +150,7 @@ def sensor_lies(data: StageData) -> Iterator[Finding]:
 
 
 def sampler_cpu(data: StageData) -> Iterator[Finding]:
-    """What sampling took of a core over the window."""
+    """Yield what sampling took of a core over the window."""
     share = (
         data.samples.filter(
             (pl.col("sensor") == "sampler")

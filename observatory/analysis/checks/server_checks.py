@@ -29,7 +29,7 @@ SLACK_TOKENS = 16
 
 
 def server_cap(data: StageData) -> Iterator[Finding]:
-    """The requests that the server ran against those that the client had open at it.
+    """Yield the requests that the server ran against those that the client had open at it.
 
     Compared reading by reading, at the same instant; a finding where in the middle reading more
     were left out than can be on the way.
@@ -68,7 +68,7 @@ class Counts:
 
 
 def counts_of(data: StageData) -> Counts | None:
-    """None where there are no such readings."""
+    """Return None where there are no such readings."""
     idle = idle_around(data)
     if idle is None:
         return None
@@ -77,7 +77,7 @@ def counts_of(data: StageData) -> Counts | None:
 
 
 def foreign_load(data: StageData, counts: Counts) -> Iterator[Finding]:
-    """Requests that ended in the server and that we did not send."""
+    """Yield requests that ended in the server and that we did not send."""
     if not counts.requests:
         return
     others = max(0.0, counts.requests - counts.sent)
@@ -137,7 +137,7 @@ def prefix_cache_state(data: StageData, counts: Counts) -> Iterator[Finding]:
 
 
 def _open_at(data: StageData, instants: NDArray[np.int64]) -> NDArray[np.float64]:
-    """HTTP attempts that were sent and not ended, at each instant."""
+    """Return the HTTP attempts that were sent and not ended, at each instant."""
     sent = data.attempts.filter(pl.col("sent_ns").is_not_null())
     began = sent.get_column("sent_ns").sort().to_numpy()
     ended = sent.get_column("ended_ns").drop_nulls().sort().to_numpy()

@@ -34,7 +34,7 @@ CONTINUOUS_SENSORS = ("host", "nvml")
 
 
 def window_and_population(data: StageData) -> Iterator[Finding]:
-    """How much of the window and of its requests there is to judge by."""
+    """Yield how much of the window and of its requests there is to judge by."""
     window, stage = data.window, data.window.stage
     if window.cut:
         message = f"the window was cut after {window.seconds:.1f} s of {window.planned_s:g} s"
@@ -53,7 +53,7 @@ def window_and_population(data: StageData) -> Iterator[Finding]:
 
 
 def errors(data: StageData) -> Iterator[Finding]:
-    """How many of the requests failed."""
+    """Yield how many of the requests failed."""
     n = data.offered.height
     failed = int((data.offered.get_column("outcome") != "ok").sum())
     if n:
@@ -85,7 +85,7 @@ _KIND_OF_FAILURE = (
 
 
 def _kinds_of_failure(data: StageData) -> str:
-    """How many of each kind, most first, in brackets; nothing where nothing was sent and failed."""
+    """Return how many of each kind, most first, in brackets; nothing where nothing was sent and failed."""
     kinds = (
         data.counted.filter(pl.col("outcome") != "ok")
         .group_by(_KIND_OF_FAILURE.alias("kind"))
@@ -136,7 +136,7 @@ def stale_connections(data: StageData) -> Iterator[Finding]:
 
 
 def pace_not_kept(data: StageData) -> Iterator[Finding]:
-    """Refused for a limit though requests were paced: the limit is another one, or others use it too."""
+    """Yield attempts refused for a limit though requests were paced: the limit is another one, or others use it too."""
     if data.manifest.target.throttling != "pace":
         return
     sent = data.attempts.filter(data.window.holds("sent_ns"))
@@ -150,7 +150,7 @@ def pace_not_kept(data: StageData) -> Iterator[Finding]:
 
 
 def drift(data: StageData) -> Iterator[Finding]:
-    """The largest significant change between the halves of the window: of a latency, or of load.
+    """Yield the largest significant change between the halves of the window: of a latency, or of load.
 
     By Little's law open requests are arrivals times time in system, so that one limit serves both;
     open requests also see those that have not been answered yet.
@@ -190,7 +190,7 @@ _HIDDEN_TOKENS = (
 
 
 def token_mismatch(data: StageData) -> Iterator[Finding]:
-    """Billed tokens that should have been seen against what the stream shows of them.
+    """Compare the billed tokens that should have been seen against what the stream shows of them.
 
     Hidden reasoning is taken off. Where the stream's tokens were counted (by a tokenizer, or by
     events where usage explains none), the two counts are compared; one token of an answer that

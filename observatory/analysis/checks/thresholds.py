@@ -22,7 +22,7 @@ class Threshold:
     as_found: Severity | None = None
 
     def severity(self, value: float) -> Severity | None:
-        """How grave a value is; None below all limits."""
+        """Return how grave a value is; None below all limits."""
         if self.invalid is not None and value > self.invalid:
             return "invalid"
         if self.degraded is not None and value > self.degraded:
@@ -30,7 +30,7 @@ class Threshold:
         return None
 
     def limit(self, severity: Severity) -> float | None:
-        """The number that a value of this severity exceeds."""
+        """Return the number that a value of this severity exceeds."""
         return self.invalid if severity == "invalid" else self.degraded
 
 
@@ -359,7 +359,7 @@ THRESHOLDS: dict[str, Threshold] = {row.code: row for row in _ROWS}
 
 
 def as_applied() -> list[AppliedThreshold]:
-    """The whole table as it is stored with a run, so that its verdict can be read in years."""
+    """Return the whole table as it is stored with a run, so that its verdict can be read in years."""
     return [
         AppliedThreshold(row.code, row.unit, row.degraded, row.invalid, row.as_found)
         for row in _ROWS

@@ -49,7 +49,7 @@ class Pooled:
 
 
 def apart(shares: Values, first: Values) -> frozenset[int]:
-    """The blocks in which other work took too different shares of the machine from this cell and the first."""
+    """Return the blocks in which other work took too different shares of the machine from this cell and the first."""
     return frozenset(
         block
         for block in shares
@@ -63,7 +63,7 @@ def pooled(
     unlike: frozenset[int] = frozenset(),
     unlike_streams: frozenset[int] = frozenset(),
 ) -> Pooled:
-    """The figure over its blocks. first: the first cell's, None where this is the first cell.
+    """Return the figure over its blocks. first: the first cell's, None where this is the first cell.
 
     unlike: blocks that make no pair, because of what other work took in them (`apart`); unlike_streams:
     because only one of the two cells was really streamed there.

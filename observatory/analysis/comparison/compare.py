@@ -83,7 +83,7 @@ class Statement:
 
 
 def side_of(manifest: Manifest) -> Side:
-    """The side that a run takes in a comparison."""
+    """Return the side that a run takes in a comparison."""
     return Side(
         run_id=manifest.run_id,
         target=manifest.target.name,
@@ -98,7 +98,7 @@ def side_of(manifest: Manifest) -> Side:
 
 
 def differences(first: Side, second: Side) -> list[Difference]:
-    """Which fields keep two runs from being compared; none where their keys are equal."""
+    """Return which fields keep two runs from being compared; none where their keys are equal."""
     if first.comparison_key == second.comparison_key:
         return []
     found = list(_differing("", first.comparison_fields, second.comparison_fields))
@@ -108,7 +108,7 @@ def differences(first: Side, second: Side) -> list[Difference]:
 def statements(
     first: Side, second: Side, first_metrics: pl.DataFrame, second_metrics: pl.DataFrame
 ) -> list[Statement]:
-    """One statement for each figure that both have a row for (frames as stage_metrics gives them).
+    """Return one statement for each figure that both have a row for (frames as stage_metrics gives them).
 
     Statistics over successes only (_ok) make no statement of their own and are left out.
     """
@@ -167,7 +167,7 @@ def _why_silent(
     scores: tuple[Estimate | None, Estimate | None],
     apart: bool,
 ) -> str | None:
-    """The first reason against a statement, None where it may be made. key: stage and metric."""
+    """Return the first reason against a statement, None where it may be made. key: stage and metric."""
     stage, metric = key
     other_model = first.model is None or first.model != second.model
     other_tokens = first.tokenizer is None or first.tokenizer != second.tokenizer
@@ -194,13 +194,13 @@ def _why_silent(
 
 
 def foreign_cpu(metrics: pl.DataFrame) -> dict[int, float]:
-    """Stage -> the share of the machine that other work took, where it is known."""
+    """Return stage -> the share of the machine that other work took, where it is known."""
     rows = metrics.filter((pl.col("metric") == FOREIGN_CPU) & pl.col("value").is_not_null())
     return dict(rows.select("stage", "value").iter_rows())
 
 
 def _apart(first: Side, second: Side, stage: int) -> bool:
-    """Whether other work took shares of the machine that are too different for a ratio."""
+    """Return whether other work took shares of the machine that are too different for a ratio."""
     mine, other = first.foreign_cpu.get(stage), second.foreign_cpu.get(stage)
     return mine is not None and other is not None and abs(mine - other) > FOREIGN_CPU_APART
 
@@ -249,7 +249,7 @@ def _estimates(metrics: pl.DataFrame) -> dict[tuple[int, str, str], Estimate]:
 
 
 def _differing(path: str, first: Any, second: Any) -> Iterator[Difference]:
-    """Leaves that differ, lists by place; a missing field is None."""
+    """Yield leaves that differ, lists by place; a missing field is None."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         for name in sorted({*first, *second}):
             below = f"{path}.{name}" if path else str(name)

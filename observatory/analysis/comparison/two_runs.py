@@ -50,7 +50,7 @@ def ratio(first: Estimate, second: Estimate) -> Estimate:
 
 
 def _least_ratio(below: float, below_high: float, above: float, above_low: float) -> float:
-    """The lower end of above / below."""
+    """Return the lower end of above / below."""
     if math.isinf(below_high) or above_low <= 0:
         return 0.0
     least = above_low * (2 * above - above_low)

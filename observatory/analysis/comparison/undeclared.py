@@ -32,7 +32,7 @@ class Opened:
 
 
 def undeclared(factors: Iterable[str], runs: Sequence[Opened]) -> list[str]:
-    """Differences between cells that no factor explains, and those within a cell, a sentence each.
+    """Return the differences between cells that no factor explains, and those within a cell, a sentence each.
 
     Of engine, version and package only the first that differs is named.
     """
@@ -68,7 +68,7 @@ def _list(values: Mapping[str, str]) -> str:
 
 
 def _shown(fact: str, run: Opened) -> str:
-    """A third party's build is not called by the engine's name."""
+    """Return the differences of builds: a third party's build is not called by the engine's name."""
     if fact == "engine":
         return third_party_package(run.facts.get("engine_distribution")) or str(run.facts[fact])
     return str(run.facts[fact])

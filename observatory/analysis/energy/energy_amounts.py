@@ -30,14 +30,14 @@ class Amount:
 
 
 def ended_requests(data: StageData, window: Window) -> Amount:
-    """Successes that ended in the window."""
+    """Return the successes that ended in the window."""
     succeeded = data.ended_ok(window)
     ends = succeeded.get_column("a_ended_ns").to_numpy().astype(np.int64)
     return _amount(data, window, ends, None, float(len(ends)), "no_successes")
 
 
 def arrived_tokens(data: StageData, window: Window) -> Amount:
-    """Streamed tokens that arrived in the window."""
+    """Return the streamed tokens that arrived in the window."""
     total = arrived(data, data.events.tokens, window)
     instants, weights = data.events.arrival_ns, data.events.tokens
     return _amount(data, window, instants, weights, total, "no_tokens")

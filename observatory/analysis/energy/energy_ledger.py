@@ -26,7 +26,7 @@ BY_MODEL = "no sensor can see it: it is modelled from its answers"
 def energy_ledger(
     manifest: Manifest, frames: RunFrames, samples: Sequence[Sample]
 ) -> list[EnergyRow]:
-    """The rows of the idle window and of every stage that was loaded; samples are the frames'."""
+    """Return the rows of the idle window and of every stage that was loaded; samples are the frames'."""
     site = site_of(manifest)
     rows = energy_rows(samples, loaded_stages(manifest), site, manifest.idle)
     if kind_traits(manifest.target.kind).energy != "modelled":
@@ -78,7 +78,7 @@ def _answered(manifest: Manifest, frames: RunFrames) -> Iterator[Answered]:
 
 
 def _answers(requests: pl.DataFrame, window: Window) -> Iterator[Answer]:
-    """Successes that ended in the window, as j_per_request counts them."""
+    """Yield the successes that ended in the window, as j_per_request counts them."""
     ended = requests.filter(
         (pl.col("stage") == window.stage) & (pl.col("outcome") == "ok") & window.holds("a_ended_ns")
     )

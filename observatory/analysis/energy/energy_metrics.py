@@ -62,7 +62,7 @@ def energy_of(
     stage: int | None,
     wanted: Callable[[Scope], bool] = lambda scope: scope != OVERHEAD,
 ) -> Energy:
-    """The sum over chosen_rows; null where any is missing. stage None is the idle baseline."""
+    """Return the sum over chosen_rows; null where any is missing. stage None is the idle baseline."""
     chosen = chosen_rows(data, subject, stage=stage, wanted=wanted)
     if not chosen:
         why = "emulated" if data.manifest.target.emulated else "no_energy_sensor"
@@ -123,7 +123,7 @@ def _end(row: EnergyRow, end: float | None) -> float:
 def headline(
     data: StageData, wanted: Callable[[Scope], bool] = lambda scope: scope != OVERHEAD
 ) -> Energy:
-    """The target's energy in the window, where it passes the gates; else null, and which it failed."""
+    """Return the target's energy in the window, where it passes the gates; else null, and which it failed."""
     energy = energy_of(data, "target", stage=data.window.stage, wanted=wanted)
     why = withheld(data)
     if why is None:
@@ -146,7 +146,7 @@ def _overhead(data: StageData) -> EnergyRow | None:
 
 
 def scopes_of(data: StageData) -> dict[str, str | None]:
-    """Energy metric -> what is in its figure, each scope with its basis."""
+    """Return energy metric -> what is in its figure, each scope with its basis."""
     whole = headline(data).scopes
     named = dict.fromkeys((*OF_ENERGY, "power_w", "idle_share_fraction"), whole)
     idle = energy_of(data, "target", stage=None)
@@ -226,7 +226,7 @@ def _of_tokens(data: StageData, energy: Energy, tokens: Amount) -> Iterator[Base
 
 
 def _idle(data: StageData, energy: Energy) -> Iterator[BasedRow]:
-    """The baseline's mean power, and its share of the mean power under load."""
+    """Yield the baseline's mean power, and its share of the mean power under load."""
     if data.manifest.idle is None:
         idle = Energy(data.window, None, None, "no_idle_baseline")
     else:
@@ -292,7 +292,7 @@ def _gpus(data: StageData) -> list[str]:
 def _readings(
     data: StageData, sensor: str, metric: str, combined: pl.Expr, devices: pl.Expr
 ) -> pl.Series:
-    """Its readings over all devices, one an instant; where hosts read apart, one an interval."""
+    """Return its readings over all devices, one an instant; where hosts read apart, one an interval."""
     rows = data.samples.filter(
         (pl.col("sensor") == sensor)
         & (pl.col("metric") == metric)
@@ -305,7 +305,7 @@ def _readings(
 
 
 def over_devices(rows: pl.DataFrame, combined: pl.Expr, interval_ns: int) -> pl.Series:
-    """Readings (at_ns, device, value) combined over the devices, in the order of time.
+    """Return readings (at_ns, device, value) combined over the devices, in the order of time.
 
     The order is fixed, because a sum of floating-point numbers depends on it and a rebuild must
     give the same figures.
@@ -351,7 +351,7 @@ def _carbon_reason(energy: Energy) -> str | None:
 
 
 def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:
-    """The energy and its range in another unit."""
+    """Return the energy and its range in another unit."""
     value, low, high = (
         None if joules is None else joules * factor
         for joules in (energy.energy_j, energy.low_j, energy.high_j)
@@ -360,7 +360,7 @@ def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:
 
 
 def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
-    """The energy for each of an amount, times `unit`; null below MEAN_FLOOR ended requests.
+    """Return the energy for each of an amount, times `unit`; null below MEAN_FLOOR ended requests.
 
     A modelled range is the figure's own; else the interval is a bootstrap over parts of the window,
     between which the amount varies, and takes the energy as it was read.
@@ -384,7 +384,7 @@ def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
 
 
 def _inverse(per_token: Estimate) -> Estimate:
-    """Tokens for each joule; the ends of a range change places."""
+    """Return tokens for each joule; the ends of a range change places."""
     if per_token.value is None:
         return per_token
     if per_token.value == 0:

@@ -93,7 +93,7 @@ class Told:
 
 
 def find_ceiling(attempts: Asked) -> Ceiling:
-    """The ceiling of attempts at one demand, or of several stages that follow on each other closely."""
+    """Return the ceiling of attempts at one demand, or of several stages that follow on each other closely."""
     asked = attempts.in_order()
     least = excluded_below(asked)
     if asked.let_in.all():
@@ -109,7 +109,7 @@ def find_ceiling(attempts: Asked) -> Ceiling:
 
 
 def _closed_s(asked: Asked, openings: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How long nothing had been let in when it opened; from the first attempt on, where nothing ever was."""
+    """Return how long nothing had been let in when it opened; from the first attempt on, where nothing ever was."""
     entries = np.flatnonzero(asked.let_in)
     before = np.searchsorted(entries, openings) - 1
     since = np.where(before >= 0, entries[before], 0)
@@ -117,7 +117,7 @@ def _closed_s(asked: Asked, openings: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _patience_s(asked: Asked) -> float:
-    """Longer than this no bucket refuses, by what was let in since the first refusal."""
+    """Return the seconds: longer than this no bucket refuses, by what was let in since the first refusal."""
     first = int(np.argmin(asked.let_in))
     seconds = float(asked.sent_s[-1] - asked.sent_s[first])
     rate = float(asked.amount[first:][asked.let_in[first:]].sum()) / max(seconds, 1e-9)
@@ -136,7 +136,7 @@ def _windows(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling
 
 
 def _bucket(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling:
-    """A bucket that refills all the time."""
+    """Return a bucket that refills all the time."""
     if len(openings) == 1:
         return Ceiling(None, excluded_below=least, reason="too_short")
     first, last = int(openings[0]), int(openings[-1])
@@ -154,7 +154,7 @@ def _bucket(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling:
 
 
 def _between(asked: Asked, openings: NDArray[np.int64]) -> tuple[float, float, float]:
-    """What was let in a second from the first to the last opening, half its interval, and the seconds."""
+    """Return what was let in a second from the first to the last opening, half its interval, and the seconds."""
     taken = np.where(asked.let_in, asked.amount, 0.0)
     first, last = int(openings[0]), int(openings[-1])
     seconds = float(asked.sent_s[last] - asked.sent_s[first])
@@ -173,7 +173,7 @@ def _ceiling(
     window_s: float | None = None,
     window_from: WindowFrom | None = None,
 ) -> Ceiling:
-    """Rates a second become rates a minute."""
+    """Make the ceiling: rates a second become rates a minute."""
     return Ceiling(
         a_minute=rate * MINUTE_S,
         low=max(0.0, rate - half) * MINUTE_S,
@@ -211,7 +211,7 @@ def _one_window(asked: Asked, opening: int, least: float) -> Ceiling:
 
 
 def _burst(asked: Asked, rate: float) -> float:
-    """What was let in before the first refusal, beyond the rate."""
+    """Return what was let in before the first refusal, beyond the rate."""
     first = int(np.argmin(asked.let_in))
     return float(asked.amount[:first].sum() - rate * (asked.sent_s[first] - asked.sent_s[0]))
 
@@ -219,7 +219,7 @@ def _burst(asked: Asked, rate: float) -> float:
 def _spread(
     asked: Asked, openings: NDArray[np.int64], taken: NDArray[np.float64], rate: float
 ) -> float:
-    """Half the interval of the rate, by the spread between batches of cycles; 0 for a single cycle.
+    """Return half the interval of the rate, by the spread between batches of cycles; 0 for a single cycle.
 
     A batch is a ratio of what was let in to its time, so that the variance is the ratio estimator's
     (Cochran, Sampling Techniques, 2.11).
@@ -237,17 +237,17 @@ def _spread(
 
 
 def _one(asked: Asked) -> float:
-    """What a usual request takes."""
+    """Return what a usual request takes."""
     return float(np.median(asked.amount[asked.let_in]))
 
 
 def _gap(asked: Asked) -> float:
-    """Seconds between two attempts: no instant of the limiter is known better."""
+    """Return seconds between two attempts: no instant of the limiter is known better."""
     return float(np.median(np.diff(asked.sent_s))) if len(asked.sent_s) > 1 else 0.0
 
 
 def excluded_below(attempts: Asked) -> float:
-    """A limit a minute that what was let in rules out: a bucket that holds a minute's allowance lets in
+    """Return a limit a minute that what was let in rules out: a bucket that holds a minute's allowance lets in
     L (1 + T / 60 s) in T seconds, minute windows at most L (2 + T / 60 s), two of them touched."""
     asked = attempts.in_order()
     at = asked.sent_s[asked.let_in]

@@ -107,7 +107,7 @@ class LimitsSeen(msgspec.Struct, frozen=True):
 
 
 def unit_of(manifest: Manifest) -> Unit:
-    """What a run was made to find: tokens a minute by its name, else requests."""
+    """Return what a run was made to find: tokens a minute by its name, else requests."""
     return "tokens" if manifest.scenario_name == SCENARIO_NAMES["tokens"] else "requests"
 
 
@@ -244,7 +244,7 @@ def _reached(
 
 
 def _best(stages: list[StageSeen]) -> StageSeen | None:
-    """The stage whose ceiling is known best; without one, the last that was refused anything, or the last."""
+    """Return the stage whose ceiling is known best; without one, the last that was refused anything, or the last."""
     found = [stage for stage in stages if stage.ceiling.a_minute is not None]
     if found:
         return min(found, key=lambda stage: relative_width(stage.ceiling))
@@ -253,14 +253,14 @@ def _best(stages: list[StageSeen]) -> StageSeen | None:
 
 
 def relative_width(ceiling: Ceiling) -> float:
-    """Half the interval over the figure; infinite where there is none."""
+    """Return half the interval over the figure; infinite where there is none."""
     if not ceiling.a_minute or ceiling.low is None or ceiling.high is None:
         return float("inf")
     return (ceiling.high - ceiling.low) / 2 / ceiling.a_minute
 
 
 def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
-    """The run whose ceiling is known best; without one, the last that was refused, or the last."""
+    """Return the run whose ceiling is known best; without one, the last that was refused, or the last."""
     if not seen:
         return None
     found = [one for one in seen if one.ceiling.a_minute is not None]
@@ -290,7 +290,7 @@ def advertised(attempts: pl.DataFrame, *, realtime_ns: int, provider: str | None
 
 
 def _statuses(attempts: pl.DataFrame) -> dict[str, int]:
-    """How many attempts ended with each HTTP status; "none" is for those without an answer."""
+    """Return how many attempts ended with each HTTP status; "none" is for those without an answer."""
     counts = attempts.get_column("http_status").value_counts(sort=True)
     return {
         "none" if status is None else str(status): count for status, count in counts.iter_rows()

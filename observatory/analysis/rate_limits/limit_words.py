@@ -17,7 +17,7 @@ UNFOUND = {
 
 
 def kind(ceiling: Ceiling) -> str:
-    """How the limit is kept."""
+    """Return how the limit is kept."""
     if ceiling.mechanism == "refill":
         return "bucket that refills all the time"
     if ceiling.mechanism == "window" and ceiling.window_s is not None:

@@ -30,7 +30,7 @@ FIXED = "no_spread"
 def ratio_of_sums(
     above: NDArray[np.float64], below: NDArray[np.float64], unit: float = 1.0
 ) -> Estimate:
-    """sum(above) / sum(below) x unit, one entry of each a request in the order of time.
+    """Return sum(above) / sum(below) x unit, one entry of each a request in the order of time.
 
     Null below MEAN_FLOOR requests, or independent ones where they depend on each other. Circular
     moving blocks (Kuensch, Annals of Statistics 17, 1989; Politis and Romano, in Exploring the Limits
@@ -69,7 +69,7 @@ def over_windows(
     unit: float = 1.0,
     offered: NDArray[np.float64] | None = None,
 ) -> tuple[float, float] | None:
-    """The 95 % interval of total / sum(parts) x unit; None where all parts are equal.
+    """Return the 95 % interval of total / sum(parts) x unit; None where all parts are equal.
 
     total is certain (the cost or energy of a whole window, shared out evenly); parts are what was served
     in each of its equal parts, in the order of time. Blocks as in ratio_of_sums. sum(parts) > 0.
@@ -112,6 +112,6 @@ def _ends(
 
 
 def _circular_sums(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """The sum of `length` values from each one on, going on at the start behind the end."""
+    """Return the sum of `length` values from each one on, going on at the start behind the end."""
     added = np.concatenate(([0.0], np.cumsum(np.concatenate((values, values[: length - 1])))))
     return np.asarray(added[length:] - added[:-length])

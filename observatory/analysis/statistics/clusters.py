@@ -54,12 +54,12 @@ class Clustered:
         self._dependence = self._of_clusters()
 
     def at(self, p: float) -> float:
-        """The p-quantile of the pooled observations, as quantiles.rank defines it."""
+        """Return the p-quantile of the pooled observations, as quantiles.rank defines it."""
         place = max(1, math.ceil(self.observations * p - 1e-9))
         return float(self._ordered[place - 1]) if place <= len(self._ordered) else math.inf
 
     def percentile(self, statistic: str, failure_bound: float | None = None) -> Estimate:
-        """A percentile as quantiles.percentile gives it, n and floor in clusters."""
+        """Return a percentile as quantiles.percentile gives it, n and floor in clusters."""
         p, needs, n = QUANTILES[statistic], FLOORS[statistic], self.clusters
         if n == 0:
             return Estimate(n=0, needs_n=needs, reason="no_requests")
@@ -84,7 +84,7 @@ class Clustered:
         return replace(found, value=value, low=self.at(below), high=self.at(above))
 
     def mean(self) -> Estimate:
-        """The mean of all observations as a ratio of cluster sums, with its linearised interval."""
+        """Return the mean of all observations as a ratio of cluster sums, with its linearised interval."""
         if self.clusters == 0:
             return absent("no_requests", 0)
         if self._infinite:
@@ -114,7 +114,7 @@ class Clustered:
         )
 
     def _of_clusters(self) -> Dependence | None:
-        """The dependence of the clusters' means, in the order of time."""
+        """Return the dependence of the clusters' means, in the order of time."""
         if self._order is None:
             return None
         sums = np.bincount(self._owners, self._values, minlength=len(self._sizes))
@@ -122,20 +122,20 @@ class Clustered:
         return Dependence((sums / finite)[self._order])
 
     def _time(self, residuals: NDArray[np.float64]) -> CorrelationTime:
-        """The correlation time of a residual of each cluster; 1 where none depends on another."""
+        """Return the correlation time of a residual of each cluster; 1 where none depends on another."""
         if self._dependence is None or self._order is None or not self._dependence.found:
             return CorrelationTime(1.0, 1)
         return correlation_time(residuals[self._order])
 
     def _cautious(self, time: CorrelationTime, caution: float = CAUTION) -> float:
-        """The effective number of clusters that floors count."""
+        """Return the effective number of clusters that floors count."""
         own = self._dependence
         if own is None or not own.found:
             return float(self.clusters)
         return self.clusters / own.cautious(time, caution)
 
     def _slow(self, time: CorrelationTime, p: float, one: float, floor: int) -> CorrelationTime:
-        """The correlation time for the slow end of an interval; one: clusters that the floor counts as one."""
+        """Return the correlation time for the slow end of an interval; one: clusters that the floor counts as one."""
         own = self._dependence
         if own is None or not own.found:
             return time
@@ -143,12 +143,12 @@ class Clustered:
         return CorrelationTime(time.requests * wider, time.lags)
 
     def _below(self, value: float) -> NDArray[np.float64]:
-        """How many observations of each cluster are at most this value."""
+        """Return how many observations of each cluster are at most this value."""
         counts = np.bincount(self._owners[self._values <= value], minlength=len(self._sizes))
         return counts.astype(np.float64)
 
     def _ratio_error(self, sums: NDArray[np.float64], ratio: float) -> float | None:
-        """The standard error of sums / sizes between clusters (Cochran, Sampling Techniques, 6.3)."""
+        """Return the standard error of sums / sizes between clusters (Cochran, Sampling Techniques, 6.3)."""
         m = self.clusters
         if m < 2:
             return None
@@ -158,7 +158,7 @@ class Clustered:
     def _share_interval(
         self, p: float, value: float, level: float, time: CorrelationTime
     ) -> tuple[float, float]:
-        """The shares between which the one at or below the true p-quantile lies.
+        """Return the shares between which the one at or below the true p-quantile lies.
 
         Woodruff's inversion (JASA 47, 1952) with the interval of Korn and Graubard (Survey
         Methodology 24, 1998): Clopper-Pearson at the sample size that independent observations of
@@ -184,7 +184,7 @@ class Clustered:
 
 
 def mean_share(values: NDArray[np.float64], owners: NDArray[np.int64]) -> Estimate:
-    """The mean of values between 0 and 1 (scores) that come in clusters (repeated prompts).
+    """Return the mean of values between 0 and 1 (scores) that come in clusters (repeated prompts).
 
     Clustered standard errors as Miller, "Adding error bars to evals" (arXiv 2411.00640), advises;
     where all values are equal, and none has any spread, Wilson's interval over the clusters.

@@ -30,7 +30,7 @@ class Concurrency:
 def concurrency(
     starts_ns: NDArray[np.int64], ends_ns: NDArray[np.int64], start_ns: int, end_ns: int
 ) -> Concurrency:
-    """Of requests open over [starts, ends), any order; window [start_ns, end_ns).
+    """Return the statistics of requests open over [starts, ends), any order; window [start_ns, end_ns).
 
     The window is cut into BLOCKS, and the net flow of each (what came less what went) is tested
     against a mean of zero, with the variance from successive differences (von Neumann, Kent,
@@ -57,7 +57,7 @@ def concurrency(
 def busy_fraction(
     starts_ns: NDArray[np.int64], ends_ns: NDArray[np.int64], start_ns: int, end_ns: int
 ) -> float:
-    """The share of the window in which at least one of the requests was open."""
+    """Return the share of the window in which at least one of the requests was open."""
     order = np.argsort(starts_ns, kind="stable")
     starts = np.clip(starts_ns[order], start_ns, end_ns)
     ends = np.clip(ends_ns[order], start_ns, end_ns)
@@ -68,7 +68,7 @@ def busy_fraction(
 
 
 def has_trend(flows: NDArray[np.int64]) -> bool:
-    """Whether net flows by block have another mean than zero, at SIGNIFICANCE."""
+    """Return whether net flows by block have another mean than zero, at SIGNIFICANCE."""
     n, total = len(flows), float(flows.sum())
     if total == 0:
         return False

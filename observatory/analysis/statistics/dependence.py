@@ -57,11 +57,11 @@ class CorrelationTime:
     lags: int
 
     def degrees(self, n: int) -> float:
-        """Degrees of freedom of a variance that this time scaled (Wolff's error, see below)."""
+        """Return the degrees of freedom of a variance that this time scaled (Wolff's error, see below)."""
         return max(2.0, n / (2 * self.lags + 1))
 
     def upper(self, n: int) -> float:
-        """The requests, UPPER_Z of Wolff's standard errors longer."""
+        """Return the requests, UPPER_Z of Wolff's standard errors longer."""
         return self.requests * (1 + UPPER_Z * 2 * math.sqrt((self.lags + 0.5) / n))
 
 
@@ -105,7 +105,7 @@ class Dependence:
         return max(1.0, *(_upper_time(time, len(self.values)) for time in times))
 
     def cautious(self, time: CorrelationTime, caution: float) -> float:
-        """How many requests a sample floor counts as one: the most that any estimate gives.
+        """Return how many requests a sample floor counts as one: the most that any estimate gives.
 
         time: the figure's own; caution: how many persistence times make one independent request.
         """
@@ -189,7 +189,7 @@ class Dependence:
 
 
 def correlation_time(series: Series) -> CorrelationTime:
-    """The integrated autocorrelation time of a series, at least LEAST_TIME.
+    """Return the integrated autocorrelation time of a series, at least LEAST_TIME.
 
     Sums of neighbouring autocorrelations are added while they are positive and never growing
     (the initial monotone sequence of Geyer, Statistical Science 7, 1992), with the correction for
@@ -213,7 +213,7 @@ def correlation_time(series: Series) -> CorrelationTime:
 
 
 def _shortened(centred: Series) -> tuple[Series, int]:
-    """Means of so many neighbours that LONGEST suffices, and how many."""
+    """Return means of so many neighbours that LONGEST suffices, and how many."""
     scale = -(-len(centred) // LONGEST)
     if scale == 1:
         return centred, 1
@@ -232,7 +232,7 @@ def _autocorrelations(centred: Series) -> Series:
 
 
 def _long_z(centred: Series) -> float:
-    """The sum of the first 2 sqrt(n) autocorrelations in standard errors, the mean's effect taken off."""
+    """Return the sum of the first 2 sqrt(n) autocorrelations in standard errors, the mean's effect taken off."""
     short, _ = _shortened(centred)
     n = len(short)
     lags = max(2, min(n // 10, int(2 * math.sqrt(n))))

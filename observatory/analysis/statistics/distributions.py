@@ -9,27 +9,27 @@ from scipy import special
 
 
 def student_quantile(p: float, degrees: float) -> float:
-    """The p-quantile of Student's t."""
+    """Return the p-quantile of Student's t."""
     return float(special.stdtrit(degrees, p))
 
 
 def student_tail(t: float, degrees: float) -> float:
-    """The probability of more than t under Student's t."""
+    """Return the probability of more than t under Student's t."""
     return float(special.stdtr(degrees, -t))
 
 
 def normal_quantile(p: float) -> float:
-    """The p-quantile of the standard normal distribution."""
+    """Return the p-quantile of the standard normal distribution."""
     return float(special.ndtri(p))
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:
-    """The p-quantile of the beta distribution."""
+    """Return the p-quantile of the beta distribution."""
     return float(special.betaincinv(a, b, p))
 
 
 def binomial_quantile(p: float, n: int, chance: float) -> int:
-    """The least k that at most k successes of n have probability p or more; 0 < p < 1, 0 < chance < 1."""
+    """Return the least k that at most k successes of n have probability p or more; 0 < p < 1, 0 < chance < 1."""
     k = math.ceil(float(special.bdtrik(p, n, chance)))
     before = max(k - 1, 0)
     return before if special.bdtr(before, n, chance) >= p else k

@@ -19,7 +19,7 @@ OVERLAPPING = 0.2
 
 
 def relative_drift(instants_ns: NDArray[np.int64], values: NDArray[np.float64]) -> float | None:
-    """The second half's median against the first's, minus 1, if the halves differ; else None.
+    """Return the second half's median against the first's, minus 1, if the halves differ; else None.
 
     values are latencies by instants (any order). The requests, in the order of time, make up to
     BLOCKS equal blocks; the medians of the first and second half's blocks are compared by the exact
@@ -40,7 +40,7 @@ def relative_drift(instants_ns: NDArray[np.int64], values: NDArray[np.float64]) 
 
 
 def _differ(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    """Whether the exact test of Mann and Whitney finds a difference at SIGNIFICANCE."""
+    """Return whether the exact test of Mann and Whitney finds a difference at SIGNIFICANCE."""
     pairs = np.sign(second[:, None] - first[None, :])
     below = float((pairs.sum() + pairs.size) / (2 * pairs.size))
     if OVERLAPPING < below < 1 - OVERLAPPING:

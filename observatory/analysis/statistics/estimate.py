@@ -29,5 +29,5 @@ class Estimate:
 
 
 def absent(reason: str, n: int | None = None) -> Estimate:
-    """No figure, and why."""
+    """Return no figure, and why."""
     return Estimate(n=n, reason=reason)

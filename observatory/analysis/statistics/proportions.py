@@ -20,7 +20,7 @@ MIN_EVENTS = 30
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, JASA 22, 1927), n > 0; of effective numbers too.
+    """Return the 95 % score interval of a share (Wilson, JASA 22, 1927), n > 0; of effective numbers too.
 
     Recommended for any n by Brown, Cai and DasGupta, Statistical Science 16, 2001.
     """
@@ -32,7 +32,7 @@ def wilson(hits: float, n: float) -> tuple[float, float]:
 
 
 def share(hits: int, n: int) -> Estimate:
-    """A share of n requests with its Wilson interval."""
+    """Return a share of n requests with its Wilson interval."""
     if n == 0:
         return absent("no_requests", 0)
     low, high = wilson(hits, n)
@@ -46,7 +46,7 @@ def batch_sums(
     end_ns: int,
     parts: int = BATCHES,
 ) -> NDArray[np.float64]:
-    """Sums of weights (None: counts) by equal parts of [start_ns, end_ns); shape (parts,)."""
+    """Return the sums of weights (None: counts) by equal parts of [start_ns, end_ns); shape (parts,)."""
     inside = (instants_ns >= start_ns) & (instants_ns < end_ns)
     part = instants_ns[inside]
     part -= start_ns
@@ -64,7 +64,7 @@ def rate(
     events: int,
     offered: NDArray[np.float64] | None = None,
 ) -> Estimate:
-    """The rate of what batch_sums summed over a window, per second, with a batch-means interval.
+    """Return the rate of what batch_sums summed over a window, per second, with a batch-means interval.
 
     Counts within a closed loop are not independent, so neither Poisson's nor the binomial interval
     holds; batch means does without (Law, Simulation Modeling and Analysis, 9.5.3). events is how
@@ -83,7 +83,7 @@ def rate(
 
 
 def relative_half(batches: NDArray[np.float64]) -> float:
-    """Half the batch-means interval of a sum over its value."""
+    """Return half the batch-means interval of a sum over its value."""
     mean, degrees = float(batches.mean()), len(batches) - 1
     quantile = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2))
     return quantile * float(batches.std(ddof=1)) / mean / math.sqrt(len(batches)) if mean else 0.0

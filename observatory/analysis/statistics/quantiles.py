@@ -19,7 +19,7 @@ Values = NDArray[np.float64]
 
 
 def rank(n: int, p: float) -> int:
-    """The place, from 1, of the p-quantile among n ordered values: the smallest k with k/n >= p.
+    """Return the place, from 1, of the p-quantile among n ordered values: the smallest k with k/n >= p.
 
     This is the inverse of the empirical distribution (type 1 of Hyndman and Fan, The American
     Statistician 50, 1996), DuckDB's quantile_disc.
@@ -29,7 +29,7 @@ def rank(n: int, p: float) -> int:
 
 @lru_cache(maxsize=4096)
 def interval_ranks(n: int, p: float) -> tuple[int, int]:
-    """Ranks l, u (from 1) so that [x_l, x_u] covers the p-quantile with 95 % or more.
+    """Return ranks l, u (from 1) so that [x_l, x_u] covers the p-quantile with 95 % or more.
 
     Distribution-free: the number of values at most the quantile is binomial (Conover, Practical
     Nonparametric Statistics, 3.2; Hahn and Meeker, Statistical Intervals, 5.2). l = 0 or u = n + 1
@@ -43,7 +43,7 @@ def interval_ranks(n: int, p: float) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def lower_bound_rank(n: int, p: float) -> int:
-    """The highest rank (from 1) that the p-quantile is at least, with 95 % confidence; 0: none."""
+    """Return the highest rank (from 1) that the p-quantile is at least, with 95 % confidence; 0: none."""
     return binomial_quantile(1 - CONFIDENCE, n, p) if n else 0
 
 
@@ -77,7 +77,7 @@ def percentile(ordered: Values, statistic: str, failure_bound: float | None = No
 
 
 def mean(values: Values) -> Estimate:
-    """The mean with Student's interval; none where a failure is among the values."""
+    """Return the mean with Student's interval; none where a failure is among the values."""
     n = len(values)
     if n == 0:
         return absent("no_requests", 0)

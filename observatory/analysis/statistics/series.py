@@ -66,7 +66,7 @@ class Ordered:
         return Dependence(self.values, self.load, self.slow_is_low)
 
     def percentile(self, statistic: str, failure_bound: float | None = None) -> Estimate:
-        """As quantiles.percentile gives it, with floor and interval by the effective n."""
+        """Return the percentile as quantiles.percentile does, with floor and interval by the effective n."""
         n, p, floor = len(self.values), QUANTILES[statistic], FLOORS[statistic]
         exact = quantiles.percentile(self.ascending, statistic, failure_bound)
         if not self.dependence.found:
@@ -85,7 +85,7 @@ class Ordered:
         return replace(exact, low=low, high=high, effective_n=int(n / time.requests))
 
     def mean(self) -> Estimate:
-        """The mean; null where dependence leaves fewer than MEAN_FLOOR independent requests."""
+        """Return the mean; null where dependence leaves fewer than MEAN_FLOOR independent requests."""
         n = len(self.values)
         if n == 0 or not np.isfinite(self.values).all():
             return quantiles.mean(self.values)
@@ -115,14 +115,14 @@ class Ordered:
         return TURNOVERS_OF_MEANS * self.dependence.open_requests
 
     def _mean_within(self, known: Estimate, half: float, wider: float, effective: int) -> Estimate:
-        """The mean with half an interval on its fast side, whose variance is `wider` times that on the other."""
+        """Return the mean with half an interval on its fast side, whose variance is `wider` times that on the other."""
         assert known.value is not None
         slow = half * math.sqrt(wider)
         low, high = (slow, half) if self.slow_is_low else (half, slow)
         return replace(known, low=known.value - low, high=known.value + high, effective_n=effective)
 
     def _slow_end_wider(self, exact: Estimate, p: float) -> Estimate:
-        """The exact interval of independent values, its slow end allowing for what the tests cannot see.
+        """Return the exact interval of independent values, its slow end allowing for what the tests cannot see.
 
         Less of it the farther p is from a half, where the load explains less of who is below the percentile.
         """
@@ -138,7 +138,7 @@ class Ordered:
     def _below_floor(
         self, exact: Estimate, p: float, effective: float, failure_bound: float | None
     ) -> Estimate:
-        """No value; the bound is what the effective n supports."""
+        """Return no value; the bound is what the effective n supports."""
         n = len(self.values)
         below = quantiles.lower_bound_rank(int(effective), p)
         bound = None
@@ -182,14 +182,14 @@ class Ordered:
 
 
 def rare(dependence: Dependence, p: float, weight: float = RARE) -> float:
-    """How much more the slow end of an interval varies than the window shows, at a share p of requests."""
+    """Return how much more the slow end of an interval varies than the window shows, at a share p of requests."""
     persistence = dependence.persistence
     times = min(p, 1 - p) * len(dependence.values) / persistence
     return 1 + weight * (1 - 1 / persistence) / times
 
 
 def near_floor(n: int, time: CorrelationTime, one: float, floor: int, power: float = NEAR) -> float:
-    """How much more it varies because only windows that pass the floor are shown.
+    """Return how much more it varies because only windows that pass the floor are shown.
 
     one: requests that the floor counts as one (Dependence.cautious).
     """
@@ -197,7 +197,7 @@ def near_floor(n: int, time: CorrelationTime, one: float, floor: int, power: flo
 
 
 def studentised(n: int, time: CorrelationTime) -> float:
-    """The effective n, reduced by Student's quantile because the correlation time is an estimate."""
+    """Return the effective n, reduced by Student's quantile because the correlation time is an estimate."""
     tail = (1 + CONFIDENCE) / 2
     narrower = float(special.ndtri(tail)) / float(special.stdtrit(time.degrees(n), tail))
     return n / time.requests * narrower**2

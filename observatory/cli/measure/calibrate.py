@@ -126,7 +126,7 @@ def level_words(ceiling: "Ceiling") -> str:
 
 
 def _cost_lines(calibration: "Calibration") -> list[str]:
-    """What the levels in the table looked like, and what a request and an event cost."""
+    """Return what the levels in the table looked like, and what a request and an event cost."""
     from observatory.calibration.calibrating import human_share
     from observatory.core.units import human_number, human_seconds
 

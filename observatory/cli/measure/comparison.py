@@ -63,7 +63,7 @@ _COLOURS = {"valid": "green", "degraded": "yellow", "invalid": "red"}
 
 
 def print_result(result: CampaignResult, workspace: Workspace, site: Path | None) -> None:
-    """The tables, the verdicts, and where each thing lies."""
+    """Print the tables, the verdicts, and where each thing lies."""
     console = open_console()
     if result.design is not None:
         print_matrix(console, result.design, result.runs)
@@ -91,7 +91,7 @@ def print_result(result: CampaignResult, workspace: Workspace, site: Path | None
 
 
 def resume_words(result: CampaignResult) -> str:
-    """What to type after the command's name to go on with an unfinished matrix."""
+    """Return what to type after the command's name to go on with an unfinished matrix."""
     return f"run {result.asked} --resume {result.campaign_id}"
 
 
@@ -159,7 +159,7 @@ _OF_INVALID = "– invalid run"
 
 
 def lines_of(found: list[dict[tuple[str, str], Row]]) -> list[tuple[str, str, str, str]]:
-    """The lines of a level's table: service, waits and what users waited side by side where one of the
+    """Return the lines of a level's table: service, waits and what users waited side by side where one of the
     targets throttled or was paced."""
     held_up = any(
         _value(rows, "throttle_rate", "value") > 0 or _value(rows, "pace_wait_s", "mean") > PACED_S
@@ -196,7 +196,7 @@ def _requests(run: FinishedRun, stage: StageTimes | None, rows: dict[tuple[str, 
 
 
 def cell(row: Row | None, unit: str) -> Text:
-    """A figure with its interval and basis, or why there is none."""
+    """Return a figure with its interval and basis, or why there is none."""
     if row is None:
         return Text("–", style="dim")
     if row["value"] is None:
@@ -275,7 +275,7 @@ def _print_places(
 
 
 def _command() -> str:
-    """What to type for this command from here: its path where the shell would not find it."""
+    """Return what to type for this command from here: its path where the shell would not find it."""
     if shutil.which("observatory"):
         return "observatory"
     return _short(Path(sys.argv[0]).absolute())
@@ -289,7 +289,7 @@ def _short(path: Path) -> str:
 
 
 def print_json(result: CampaignResult, site: Path | None) -> None:
-    """The same for a script."""
+    """Print the same for a script."""
     echo_json(
         json.dumps(
             {

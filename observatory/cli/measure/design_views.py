@@ -15,7 +15,7 @@ SHOWN_TURNS = 12
 
 
 def design_facts(design: Design) -> dict[str, Any]:
-    """A design as JSON would have it."""
+    """Return a design as JSON would have it."""
     return {
         "cells": [{"name": cell.target.name, "factors": cell.factors} for cell in design.cells],
         "repeats": design.repeats,
@@ -30,7 +30,7 @@ def design_facts(design: Design) -> dict[str, Any]:
 
 
 def print_design(console: Console, design: Design) -> None:
-    """The cells as a table, how they take turns, and what is confounded."""
+    """Print the cells as a table, how they take turns, and what is confounded."""
     table = Table(box=None, pad_edge=False, title="cells", title_justify="left")
     table.add_column("cell", no_wrap=True)
     for factor in design.factors:
@@ -48,7 +48,7 @@ def print_design(console: Console, design: Design) -> None:
 
 
 def turns_line(design: Design) -> str:
-    """How often and in what order, in a sentence."""
+    """Return how often and in what order, in a sentence."""
     runs = len(design.cells) * design.repeats
     order = "in seeded random order" if design.order == "randomised" else "in the order written"
     how = "all up at once, stages interleaved" if design.together else "one at a time"
@@ -58,7 +58,7 @@ def turns_line(design: Design) -> str:
 
 
 def print_turns(console: Console, design: Design) -> None:
-    """The first turns as they were drawn."""
+    """Print the first turns as they were drawn."""
     for number, turn in enumerate(design.turns[:SHOWN_TURNS]):
         names = ", ".join(design.cells[at].target.name for at in turn.cells)
         console.print(f"turn {number + 1}, block {turn.block + 1}: {names}", soft_wrap=True)

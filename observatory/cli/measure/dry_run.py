@@ -107,7 +107,7 @@ def _caps(budget: Budget) -> str:
 
 
 def _of_each(request: Request) -> str:
-    """Caps hold for a run; a matrix has many."""
+    """Return the words for each run: caps hold for a run; a matrix has many."""
     if request.design is None:
         return ""
     return f" for each of {count_of(len(request.design.cells) * request.design.repeats, 'run')}"

@@ -66,7 +66,7 @@ def _rows(answers: Sequence[LimitAnswer]) -> list[tuple[str, list[str]]]:
 
 
 def effective(answer: LimitAnswer) -> str:
-    """The ceiling with its interval, or that and why there is none."""
+    """Return the ceiling with its interval, or that and why there is none."""
     ceiling = answer.best.ceiling
     if ceiling.a_minute is not None:
         return f"{ceiling.a_minute:,.0f} [{ceiling.low:,.0f}–{ceiling.high:,.0f}]"

@@ -83,7 +83,7 @@ def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]
 
 
 def third_party_lines(runs: Sequence[FinishedRun]) -> list[Text]:
-    """A line for each target that a third party's build served, with that build's name."""
+    """Return a line for each target that a third party's build served, with that build's name."""
     said = dict.fromkeys(
         f"{target.name} was served by {in_words(target.engine_distribution)}."
         for target in (run.manifest.target for run in runs)
@@ -119,7 +119,7 @@ def _tables(
     title: str,
     width: int,
 ) -> Iterator[Table]:
-    """As many tables as the terminal's width wants; the first cell is in each, to compare with."""
+    """Yield as many tables as the terminal's width wants; the first cell is in each, to compare with."""
     found = _figures(runs, index)
     first, *others = design.cells
     beside = max(1, (width - NAME_WIDTH) // CELL_WIDTH - 1)
@@ -165,7 +165,7 @@ def _blocks(runs: Sequence[FinishedRun], index: int, cell: Cell) -> str:
 def _heading(
     name: str, runs: Sequence[FinishedRun], index: int, metric: str, statistic: str
 ) -> Text:
-    """A column's name, and what its figures rest on where they were not measured."""
+    """Return a column's name, and what its figures rest on where they were not measured."""
     bases = {
         row["basis"]
         for run in runs
@@ -189,7 +189,7 @@ def _pooled(found: Figures, cell: Cell, column: tuple[str, str, str, str]) -> Po
 
 
 def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, list[str]]:
-    """Each cell's levels in the order of the factors; served: distributions, where they are known."""
+    """Return each cell's levels in the order of the factors; served: distributions, where they are known."""
     asked = {
         cell.place: factor_level(cell.factors["engine"])
         for cell in design.cells
@@ -253,7 +253,7 @@ def _legend(design: Design) -> str:
 
 
 def _worth(design: Design, runs: Sequence[FinishedRun]) -> list[Text]:
-    """A line per cell, and one for each run that is not valid, with its reason."""
+    """Return a line per cell, and one for each run that is not valid, with its reason."""
     lines = []
     for cell in design.cells:
         mine = [run for run in runs if run.manifest.cell == cell.place]

@@ -15,7 +15,7 @@ LINE_EVERY_S = 10.0
 
 @contextmanager
 def open_display() -> Iterator[Observer]:
-    """A display on standard error that fits where it is shown."""
+    """Open a display on standard error that fits where it is shown."""
     if sys.stderr.isatty():
         with _live() as display:
             yield display
@@ -31,11 +31,11 @@ class Lines:
         self._stage: tuple[str, str, int, str] | None = None
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         echo(text, err=True)
 
     def leg(self, progress: LegProgress) -> None:
-        """One line when the part of a stage changes, and every LINE_EVERY_S within it."""
+        """Print one line when the part of a stage changes, and every LINE_EVERY_S within it."""
         now = time.monotonic()
         stage = (progress.place, progress.target, progress.stage, progress.part)
         if stage != self._stage or now - self._last >= LINE_EVERY_S:
@@ -50,7 +50,7 @@ def label(progress: LegProgress) -> str:
 
 
 def one_line(progress: LegProgress) -> str:
-    """All of it in a line that fits 120 columns."""
+    """Return all of it in a line that fits 120 columns."""
     tokens = human_number(progress.tokens_per_s) if progress.tokens_per_s is not None else "–"
     place = f"{progress.place}: " if progress.place else ""
     return (

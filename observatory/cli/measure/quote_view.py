@@ -24,7 +24,7 @@ _LABEL = 38
 
 
 def quote_lines(quotes: CampaignQuote) -> list[str]:
-    """All of it: a table of each target by stage, what they rest on, and the campaign's sum."""
+    """Return all of it: a table of each target by stage, what they rest on, and the campaign's sum."""
     lines: list[str] = []
     for place, one in quotes.quotes.items():
         lines += _of_target(one, quotes.runs[place])
@@ -117,7 +117,7 @@ def _folded(text: str, margin: str) -> list[str]:
 
 
 def _rests_on(quotes: list[Quote]) -> list[str]:
-    """Each ground once; of which targets, where it is not that of all."""
+    """Return each ground once; of which targets, where it is not that of all."""
     of_ground: dict[str, list[str]] = {}
     for one in quotes:
         for ground in one.assumptions:
@@ -131,7 +131,7 @@ def _rests_on(quotes: list[Quote]) -> list[str]:
 
 
 def _held_back(one: Quote) -> str | None:
-    """Where a small budget would hold the load itself back."""
+    """Return where a small budget would hold the load itself back."""
     users = max((stage.concurrency or 0 for stage in one.stages), default=0)
     if one.most_open is None or one.most_open >= users:
         return None
@@ -201,7 +201,7 @@ def bill_line(run: FinishedRun) -> str | None:
 
 
 def sum_line(runs: list[FinishedRun]) -> str | None:
-    """The bill of several runs together; None of one, and where nothing was really paid."""
+    """Return the bill of several runs together; None of one, and where nothing was really paid."""
     paid = [
         run for run in runs if run.manifest.quote is not None and not run.manifest.target.emulated
     ]
@@ -223,7 +223,7 @@ def sum_line(runs: list[FinishedRun]) -> str | None:
 
 
 def _without_cost(runs: list[FinishedRun]) -> int:
-    """Answers that are missing in the costs of runs that have one."""
+    """Return the answers that are missing in the costs of runs that have one."""
     return sum(run.without_cost for run in runs if run.cost_usd is not None)
 
 

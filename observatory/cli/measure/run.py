@@ -207,7 +207,7 @@ def _request(
 
 
 def _remembered(typed: _Options, options: dict[str, Any]) -> _Options:
-    """What is typed now goes before what was typed when the campaign began."""
+    """Return the merged options: what is typed now goes before what was typed when the campaign began."""
     return replace(typed, **{**options, **_given(typed)})
 
 
@@ -220,7 +220,7 @@ def _given(typed: _Options) -> dict[str, Any]:
 
 
 def _other_base(name: str, varies: bool, targets: list[str], endpoint: _Endpoint) -> str | None:
-    """The target that a matrix is to vary instead of its own."""
+    """Return the target that a matrix is to vary instead of its own."""
     if endpoint.url is not None or endpoint.model is not None:
         raise BadInput(
             f"{name} is a matrix: it varies a target",

@@ -86,7 +86,7 @@ def breakeven(
 
 
 def _one_of(rows: list[MoneyRow], target: str, campaign: str) -> MoneyRow:
-    """The target's run; of a matrix the last block's."""
+    """Return the target's run; of a matrix the last block's."""
     found = [row for row in rows if row.target == target]
     if not found:
         there = ", ".join(sorted({row.target for row in rows})) or "no run in the database"

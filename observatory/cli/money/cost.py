@@ -86,7 +86,7 @@ def cost(
 
 
 def _volume(rows: list[MoneyRow], demand: Any) -> float | None:
-    """The demand in requests a day, counted where requests are bought; else at the first target."""
+    """Return the demand in requests a day, counted where requests are bought; else at the first target."""
     from observatory.analysis.billing.serving import volume_of
 
     by_tokens = [row for row in rows if row.billing == "tokens" and row.usd_per_request]

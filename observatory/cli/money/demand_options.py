@@ -109,7 +109,7 @@ def demand_of(scenario_json: str | None, typed: Mapping[str, Any]) -> "Demand":
 
 
 def shares_in(text: str) -> list[float]:
-    """Shares of a day's hours, whose sum is 1, from counts or shares as they were typed."""
+    """Return shares of a day's hours, whose sum is 1, from counts or shares as they were typed."""
     try:
         counts = [float(part) for part in text.replace(",", " ").split()]
     except ValueError as error:

@@ -21,7 +21,7 @@ from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, M
 
 
 def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
-    """The whole answer for scripts."""
+    """Return the whole answer for scripts."""
     found = one.found
     at = found.at if found else None
     low, high = (found.low, found.high) if found else (None, None)
@@ -64,7 +64,7 @@ def cost_json(
     volume: float | None,
     changed: Changes,
 ) -> dict[str, Any]:
-    """One run for scripts."""
+    """Return one run for scripts."""
     month = None if volume is None else month_of(row, demand, volume)
     own = ("run_id", "target", "emulated", "billing", "price_basis")
     each = (

@@ -43,7 +43,7 @@ ACCOUNTINGS = {
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON on standard output."""
+    """Print indented JSON on standard output."""
     echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
@@ -55,7 +55,7 @@ def print_cost(
     volume: float | None,
     changed: Changes,
 ) -> None:
-    """One run: components, the figures side by side, the cache, a month."""
+    """Print one run: components, the figures side by side, the cache, a month."""
     note = mark(row)
     echo(
         f"{row.target}{note}: billed by {row.billing}, run {row.run_id}, {row.verdict or 'not judged'}"
@@ -98,7 +98,7 @@ def print_cost(
 
 
 def _nothing(row: MoneyRow, note: str) -> str:
-    """Why a run has no component."""
+    """Return why a run has no component."""
     if row.price_basis is None:
         return f"no price is known{note}: state rate or price in targets.yaml"
     return f"nothing was measured that has a cost{note}: no stage reached its steady window"
@@ -122,7 +122,7 @@ def _marked(basis: str, note: str) -> str:
 
 
 def _source_lines(components: Sequence[ComponentRow]) -> list[str]:
-    """Where each unit price comes from, once for all components that have it from there."""
+    """Return where each unit price comes from, once for all components that have it from there."""
     of_source: dict[str, list[str]] = {}
     for one in components:
         names = of_source.setdefault(one.source or "nowhere", [])
@@ -170,7 +170,7 @@ def _with_interval(own: Mapping[str, MoneyFigureRow], metric: str) -> str:
 
 
 def print_month(row: MoneyRow, demand: Demand, volume: float) -> None:
-    """A mean month at a volume, or why there is none."""
+    """Print a mean month at a volume, or why there is none."""
     note, month = mark(row), month_of(row, demand, volume)
     if month is None:
         why = no_month(row)
@@ -209,7 +209,7 @@ def _month_interval(row: MoneyRow, demand: Demand, volume: float) -> str:
 
 
 def print_answer(one: Answer, changed: Changes) -> None:
-    """What went in, the answer, its interval, the steps."""
+    """Print what went in, the answer, its interval, the steps."""
     for line in input_lines(one, changed):
         echo(line)
     echo("")
@@ -257,7 +257,7 @@ def _print_volume(one: Answer, note: str) -> None:
 
 
 def input_lines(one: Answer, changed: Changes) -> list[str]:
-    """Every figure that went in, with its source."""
+    """Return every figure that went in, with its source."""
     own, bought, demand = one.self_row, one.api_row, one.demand
     mine, theirs = mark(own), mark(bought)
     lines = [f"Workload: {own.scenario}, comparison key {own.comparison_key}"]

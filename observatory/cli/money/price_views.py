@@ -60,7 +60,7 @@ def print_rows(
     columns: Sequence[str] | None = None,
     foot: Iterable[str] = (),
 ) -> None:
-    """A table and the lines below it, or all of every row as JSON.
+    """Print a table and the lines below it, or all of every row as JSON.
 
     columns: those of the table; one that is empty in every row is left out of it.
     """
@@ -85,7 +85,7 @@ def ledger_line(now: datetime) -> str:
 
 
 def stale_note(now: datetime) -> list[str]:
-    """What to do where the ledger has no new price for long; nothing where it has."""
+    """Return what to do where the ledger has no new price for long; nothing where it has."""
     newest = newest_date(now.date())
     if newest is None or (now.date() - newest).days <= STALE_DAYS:
         return []
@@ -96,7 +96,7 @@ def stale_note(now: datetime) -> list[str]:
 
 
 def provider_rows() -> list[Row]:
-    """The ledger's providers, each with the name that targets give it."""
+    """Return the ledger's providers, each with the name that targets give it."""
     names = {known.prices_id: name for name, known in PROVIDERS.items()}
     return [
         {
@@ -110,7 +110,7 @@ def provider_rows() -> list[Row]:
 
 
 def model_rows_of(name: str, now: datetime) -> list[Row]:
-    """The standard prices of a provider's models; BadInput for a provider that is not there."""
+    """Return the standard prices of a provider's models; BadInput for a provider that is not there."""
     known = PROVIDERS.get(name)
     wanted = known.prices_id if known else name
     providers = {provider.id: provider for provider in ledger_providers()}
@@ -146,7 +146,7 @@ def _kinds(prices: AppliedPrices) -> Row:
 
 
 def blended(prices: AppliedPrices, input_per_output: float = INPUT_PER_OUTPUT) -> float | None:
-    """US dollars per million tokens, input and output together; None without a price of both."""
+    """Return US dollars per million tokens, input and output together; None without a price of both."""
     fresh, output = prices.row("input"), prices.row("output")
     if fresh is None or output is None:
         return None
@@ -156,7 +156,7 @@ def blended(prices: AppliedPrices, input_per_output: float = INPUT_PER_OUTPUT) -
 def rows_of_model(
     provider: str, model: str, agreed: AgreedPrices | None
 ) -> list[tuple[list[BookRow], list[Row]]]:
-    """The model's prices book by book, the workspace's own first; BadInput where no book has it."""
+    """Return the model's prices book by book, the workspace's own first; BadInput where no book has it."""
     own = (
         [r for r in book_of(agreed).rows if (r.provider, r.model) == (provider, model)]
         if agreed
@@ -174,7 +174,7 @@ def rows_of_model(
 
 
 def side_by_side(rows: Iterable[Row]) -> list[Row]:
-    """Prices of one tier, span and size of prompt in one row, a column a kind."""
+    """Return prices of one tier, span and size of prompt in one row, a column a kind."""
     same = ("book", "tier", "prompts_above", "from", "until", "hours", "basis", "source")
     wide: dict[tuple[Any, ...], Row] = {}
     for row in rows:
@@ -234,7 +234,7 @@ def blended_lines(books: Sequence[tuple[list[BookRow], list[Row]]], now: datetim
 
 
 def checked_rows(workspace: Workspace, now: datetime) -> tuple[list[Row], int]:
-    """A row for every target billed by tokens, and how many are billed by hours."""
+    """Return a row for every target billed by tokens, and how many are billed by hours."""
     agreed = agreed_prices(workspace)
     rows: list[Row] = []
     by_hours: set[str] = set()
@@ -247,7 +247,7 @@ def checked_rows(workspace: Workspace, now: datetime) -> tuple[list[Row], int]:
 
 
 def checked_lines(rows: Sequence[Row]) -> list[str]:
-    """Where prices come from, and what is to be known of them: each once, with its targets."""
+    """Return where prices come from, and what is to be known of them: each once, with its targets."""
     of_words: dict[str, list[str]] = {}
     for row in rows:
         if row["source"] is not None:
@@ -268,7 +268,7 @@ def checked_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def _targets(workspace: Workspace) -> Iterable[tuple[str, "Target"]]:
-    """Named targets, then those that scenarios hold themselves; what cannot be read is left out.
+    """Yield named targets, then those that scenarios hold themselves; what cannot be read is left out.
 
     `observatory scenario check` names what cannot be read.
     """
@@ -339,7 +339,7 @@ def _change(ratio: float) -> str:
 
 
 def total_lines(rows: Sequence[Row]) -> list[str]:
-    """Sums over the runs that have both figures, and how many have not."""
+    """Return the sums over the runs that have both figures, and how many have not."""
     if not rows:
         return ["No run billed by tokens is in the database (with --at, none at all)."]
     both = [row for row in rows if row["old_usd"] is not None and row["new_usd"] is not None]

@@ -202,7 +202,7 @@ def reprice(
 
 
 def named(text: str) -> tuple[str, str]:
-    """PROVIDER/MODEL in its two parts; the model may hold further slashes."""
+    """Return PROVIDER/MODEL in its two parts; the model may hold further slashes."""
     provider, slash, model = text.partition("/")
     if not slash or not provider or not model:
         raise BadInput(f"{text!r} is not PROVIDER/MODEL", fix="e.g. openai/gpt-4.1-mini")
@@ -210,7 +210,7 @@ def named(text: str) -> tuple[str, str]:
 
 
 def ledger_names(provider: str, model: str) -> tuple[str, str]:
-    """A model by the ledger's own names, or as given where only another book may have it."""
+    """Return a model by the ledger's own names, or as given where only another book may have it."""
     from observatory.economics.ledger_book import find_listed
 
     listed = find_listed(provider, model)
@@ -218,7 +218,7 @@ def ledger_names(provider: str, model: str) -> tuple[str, str]:
 
 
 def day_of(text: str | None, option: str) -> str | None:
-    """A date as ISO 8601 has it; BadInput names the option."""
+    """Return a date as ISO 8601 has it; BadInput names the option."""
     try:
         return None if text is None else date.fromisoformat(text).isoformat()
     except ValueError as error:

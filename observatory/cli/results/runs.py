@@ -282,7 +282,7 @@ def _finding_line(finding: "Finding", manifest: "Manifest") -> str:
 
 
 def _engine_lines(manifest: "Manifest") -> list[str]:
-    """What served it, with the truth about its build."""
+    """Return what served it, with the truth about its build."""
     target = manifest.target
     said = served_by(
         target.engine, target.engine_version, target.engine_distribution, kind=target.kind

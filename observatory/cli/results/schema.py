@@ -69,7 +69,7 @@ def schema(
 
 
 def _print_macro(macro: "Macro", json_output: bool) -> None:
-    """How it is called, and what each parameter means."""
+    """Print how it is called, and what each parameter means."""
     if json_output:
         echo_json(msgspec.json.format(msgspec.json.encode(macro), indent=2))
         return

@@ -147,7 +147,7 @@ def _note_pending(workspace: Workspace, connection: "duckdb.DuckDBPyConnection")
 
 
 def _note_changed(connection: "duckdb.DuckDBPyConnection") -> None:
-    """The runs that the database has with a mark: any of its figures may be of them."""
+    """Print the runs that the database has with a mark: any of its figures may be of them."""
     from observatory.store.folder.seals import in_words
 
     query = (

@@ -63,7 +63,7 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
 
 
 def package_checks() -> list["Check"]:
-    """Python and every package that a run depends on; a missing one has a row of its own."""
+    """Check Python and every package that a run depends on; a missing one has a row of its own."""
     from observatory.telemetry.machine.checkup import Check
     from observatory.telemetry.machine.environment import PACKAGES, software_versions
 
@@ -94,7 +94,7 @@ def engine_checks() -> list["Check"]:
 def key_checks(
     workspace: Workspace, environment: "Mapping[str, str] | None" = None
 ) -> list["Check"]:
-    """Which key variables are set: those of the known providers and of targets.yaml; never values.
+    """Return which key variables are set: those of the known providers and of targets.yaml; never values.
 
     A target that comes with the package is ready for a key that not everybody has: it is not missed.
     """
@@ -132,7 +132,7 @@ def key_checks(
 
 
 def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
-    """Which proxies the environment names for targets that are not on this machine."""
+    """Return which proxies the environment names for targets that are not on this machine."""
     from observatory.telemetry.machine.checkup import Check
 
     try:
@@ -146,7 +146,7 @@ def proxy_check(environment: "Mapping[str, str] | None" = None) -> "Check":
 
 
 def calibration_check(workspace: Workspace) -> "Check":
-    """What this machine was measured to do as a load generator, and how long ago."""
+    """Return what this machine was measured to do as a load generator, and how long ago."""
     from observatory.cli.measure.calibrate import level_words
     from observatory.runner.checks.stored_calibration import (
         age_days,

@@ -87,7 +87,7 @@ def emulate(
 
 
 def listing(workspace: Workspace) -> list[str]:
-    """Each profile's name and what it is for, or why it cannot be read."""
+    """Return each profile's name and what it is for, or why it cannot be read."""
     from observatory.inputs.profile_files import list_profiles
 
     listed = list_profiles(workspace)
@@ -100,7 +100,7 @@ def listing(workspace: Workspace) -> list[str]:
 
 
 def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[str]:
-    """What a person reads when it serves: that it is emulated, where, how, and what to try."""
+    """Return what a person reads when it serves: that it is emulated, where, how, and what to try."""
     from observatory.core.units import human_seconds
 
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
@@ -137,7 +137,7 @@ def banner_lines(profile: "Profile", model: str, host: str, port: int) -> list[s
 
 
 def farewell(served: "Served") -> str:
-    """How much it served, and how late it was itself."""
+    """Return how much it served, and how late it was itself."""
     from observatory.core.units import human_seconds
 
     requests = count_of(served.requests, "request")
@@ -152,7 +152,7 @@ def farewell(served: "Served") -> str:
 
 
 def _capacity(profile: "Profile") -> str:
-    """What it can serve, where that can be computed."""
+    """Return what it can serve, where that can be computed."""
     from observatory.core.units import human_number
     from observatory.emulator.capacity import capacity_rps
 

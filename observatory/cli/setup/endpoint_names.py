@@ -5,7 +5,7 @@ from observatory.core.workspace import Workspace
 
 
 def one_url(urls: list[str] | None) -> str | None:
-    """The one --url; BadInput where there are more, because none may be dropped unseen."""
+    """Return the one --url; BadInput where there are more, because none may be dropped unseen."""
     if urls is not None and len(urls) > 1:
         raise BadInput(
             f"{len(urls)} addresses were given, and a run measures one",
@@ -16,7 +16,7 @@ def one_url(urls: list[str] | None) -> str | None:
 
 
 def unused_name(workspace: Workspace, url: str, model: str | None, *, ask: bool = True) -> str:
-    """The model's name, with four digits of the address where another address has it.
+    """Return the model's name, with four digits of the address where another address has it.
 
     ask: where no model is given, request the endpoint's list of models.
     """

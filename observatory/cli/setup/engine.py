@@ -111,7 +111,7 @@ def remove(
 
 
 def this_host() -> "Host":
-    """What the machine is, for an engine's record; its name is left out."""
+    """Return what the machine is, for an engine's record; its name is left out."""
 
     from observatory.engines.install import Host
     from observatory.telemetry.machine.environment import describe_environment
@@ -123,7 +123,7 @@ def this_host() -> "Host":
 
 
 def engine_row(engine: "InstalledEngine") -> dict[str, Any]:
-    """The record as JSON shows it, with what it is called and where it lies."""
+    """Return the record as JSON shows it, with what it is called and where it lies."""
     record: dict[str, Any] = msgspec.to_builtins(engine.record)
     return {
         "name": engine.name,
@@ -135,7 +135,7 @@ def engine_row(engine: "InstalledEngine") -> dict[str, Any]:
 
 
 def engine_lines(engine: "InstalledEngine") -> list[str]:
-    """What a person reads of one engine."""
+    """Return what a person reads of one engine."""
     record = engine.record
     torch = f"torch {record.torch.version}" if record.torch else "no torch"
     origin = (

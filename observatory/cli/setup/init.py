@@ -74,7 +74,7 @@ def init(
 
 
 def _files() -> list[tuple[Path, bytes]]:
-    """Every file of a workspace, read before any is written: path from its root, content."""
+    """Return every file of a workspace, read before any is written: path from its root, content."""
     files = [
         (Path("results/README.md"), RESULTS_README.encode()),
         (Path(".gitignore"), GITIGNORE.encode()),

@@ -110,7 +110,7 @@ def probe(
 
 
 def read_token(variable: str | None, file: Path | None) -> str | None:
-    """The token; None where neither is given. BadInput where it is not to be had."""
+    """Return the token; None where neither is given. BadInput where it is not to be had."""
     if variable is not None and file is not None:
         raise BadInput("give --token-env or --token-file, not both")
     if variable is not None:

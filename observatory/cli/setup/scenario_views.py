@@ -23,12 +23,12 @@ FIRST_OFFSETS = 5
 
 
 def print_json(value: Any) -> None:
-    """A value as indented JSON on standard output."""
+    """Print a value as indented JSON on standard output."""
     echo_json(json.dumps(value, indent=2))
 
 
 def print_listing(listed: list[ListedScenario]) -> None:
-    """A table of scenarios; what cannot be read is shown with its error."""
+    """Print a table of scenarios; what cannot be read is shown with its error."""
     table = Table(box=None, pad_edge=False)
     table.add_column("scenario", no_wrap=True)
     table.add_column("what it measures")
@@ -41,7 +41,7 @@ def print_listing(listed: list[ListedScenario]) -> None:
 
 
 def print_scenario(loaded: LoadedScenario) -> None:
-    """A resolved scenario: its workload, its load levels, its targets."""
+    """Print a resolved scenario: its workload, its load levels, its targets."""
     scenario = loaded.scenario
     console = open_console()
     console.print(f"{scenario.name} ({shown_path(loaded.path)})", style="bold")
@@ -103,7 +103,7 @@ def plan_facts(plan: Plan, design: Design | None = None) -> dict[str, Any]:
 
 
 def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
-    """A plan's facts as lines and a table."""
+    """Print a plan's facts as lines and a table."""
     console = open_console()
     console.print(f"{facts['scenario']}, seed {facts['seed']}", style="bold")
     tasks = ", ".join(

@@ -54,7 +54,7 @@ def list_targets(json_output: JsonOption = False) -> None:
 
 
 def target_row(target: "Target") -> dict[str, str]:
-    """What the list shows of a target, all text; a dash where it is only known once it is opened."""
+    """Return what the list shows of a target, all text; a dash where it is only known once it is opened."""
     shown = target.model_dump(mode="json")
     endpoint = shown.get("url") or shown.get("base_url") or shown.get("provider")
     return {
@@ -149,7 +149,7 @@ def check(
 def asked_target(
     name: str | None, url: str | None, model: str | None, called: str | None = None
 ) -> "Target":
-    """The target that was named, or the one that --url and --model make."""
+    """Return the target that was named, or the one that --url and --model make."""
     from observatory.endpoints.url import ad_hoc_target
     from observatory.inputs.target_files import pick_target
 
@@ -180,7 +180,7 @@ def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> Non
 
 
 def _show(connection: "Connection", json_output: bool = False) -> None:
-    """A request as it would leave, with keys by name only."""
+    """Print a request as it would leave, with keys by name only."""
 
     from observatory.endpoints.check import would_send
 

@@ -156,11 +156,11 @@ class Channel:
             self.give_up(Fault("stream", "client", f"{type(error).__name__}: {error}"))
 
     def broke(self, error: OSError) -> None:
-        """The reader's word that the connection failed."""
+        """Called by the reader when the connection failed."""
         self.give_up(socket_fault("stream", error))
 
     def _take(self, data: bytes | memoryview, stamp_ns: int) -> None:
-        """A read that may be the end of something."""
+        """Take a read that may be the end of something."""
         if not data:
             self._closed()
             return
@@ -210,7 +210,7 @@ class Channel:
             self._closed()
 
     def _grown(self, response: ResponseReader) -> bool:
-        """Whether an answer that has grown by a good deal has passed a bound."""
+        """Return whether an answer that has grown by a good deal has passed a bound."""
         self._free = response.received + STEP
         response.measure()
         if response.fault is None:
@@ -238,7 +238,7 @@ class Channel:
         return True
 
     def rests(self) -> None:
-        """Nothing has come for a while, or very much: see whether what was kept unparsed holds the
+        """Called when nothing has come for a while, or very much: see whether what was kept unparsed holds the
         stream's end, and keep no more."""
         response = self._response
         if response is not None and self._kept and self._ended_at is None:
@@ -246,11 +246,11 @@ class Channel:
             self._streamed(response, response.stamps[-1])
 
     def tail_is_there(self) -> bool:
-        """Whether something has come and is not yet handed over."""
+        """Return whether something has come and is not yet handed over."""
         return not self._incoming.quiet()
 
     def tail_is_late(self) -> None:
-        """The stream is over, and HTTP's end is not waited for any more: the connection is of no use."""
+        """Called when the stream is over, and HTTP's end is not waited for any more: the connection is of no use."""
         self.usable = False
         self._incoming.close()
         self._over(None, time.time_ns() - self._anchor_ns)
@@ -269,7 +269,7 @@ class Channel:
                 self._large += [size for size in sizes if size > SMALLEST_SEGMENT]
 
     def _find_merged(self, response: ResponseReader) -> None:
-        """At the answer's end, see whether its reads account for all segments."""
+        """Check at the answer's end whether its reads account for all segments."""
         large, self._large = self._large, []
         if self._segments.exact or not response.chunked:
             return
@@ -299,7 +299,7 @@ class Channel:
         return b"".join(plain), closed
 
     def _complete(self, response: ResponseReader, at: int) -> None:
-        """Nothing more will come: whole, or no HTTP."""
+        """Called when nothing more will come: whole, or no HTTP."""
         self.usable = response.keep_alive and not response.surplus
         if response.fault is not None:
             kind: ErrorKind = "too_large" if response.too_large else "protocol"
@@ -308,7 +308,7 @@ class Channel:
             self._over(None, at)
 
     def _closed(self) -> None:
-        """The peer's end of the stream."""
+        """Called at the peer's end of the stream."""
         self.usable = False
         self._incoming.close()
         response = self._response

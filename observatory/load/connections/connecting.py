@@ -94,7 +94,7 @@ def _through(proxy: Proxy | None) -> Iterator[None]:
 
 @contextmanager
 def _within(deadline: float, phase: ErrorPhase) -> Iterator[None]:
-    """Broken where the block takes longer or its sockets fail."""
+    """Raise Broken where the block takes longer or its sockets fail."""
     late = gevent.Timeout(max(0.001, deadline - time.monotonic()))
     late.start()
     try:
@@ -129,7 +129,7 @@ def _resolve(host: str, port: int) -> list[AddressInfo]:
 
 
 def _connect(host: tuple[str, int], addresses: list[AddressInfo], deadline: float) -> Opened:
-    """The first address that takes us; the last one's fault where none does."""
+    """Return the first address that takes us; the last one's fault where none does."""
     if not addresses:
         raise Broken(Fault("dns", "unreachable", "the name has no address"))
     stamped: dict[Any, bool] = {}
@@ -148,7 +148,7 @@ def _connect(host: tuple[str, int], addresses: list[AddressInfo], deadline: floa
 
 
 def _writable(sockets: Sequence[Any], timeout_s: float | None) -> Sequence[Any]:
-    """As happy_eyeballs.Wait, while others run."""
+    """Wait as happy_eyeballs.Wait, while others run."""
     loop, waiter = gevent.get_hub().loop, gevent.hub.Waiter()
     watchers = [loop.io(each.fileno(), 2) for each in sockets]
     for each, watcher in zip(sockets, watchers, strict=True):
@@ -195,7 +195,7 @@ def _tunnel(opened: Opened, connection: Connection, proxy: Proxy) -> None:
 
 
 def _handshake(opened: Opened, endpoint: Endpoint) -> None:
-    """TLS over memory, so that the reads stay ours and keep their stamps."""
+    """Perform TLS over memory, so that the reads stay ours and keep their stamps."""
     context = endpoint.tls
     assert context is not None
     tls = context.wrap_bio(
@@ -221,7 +221,7 @@ def _receive(opened: Opened) -> None:
 
 
 def _read(raw: Any) -> bytes:
-    """What came, waiting for it; empty where the peer has closed."""
+    """Return what came, waiting for it; empty where the peer has closed."""
     while True:
         try:
             data: bytes = raw.recv(kernel_stamps.READ_SIZE)

@@ -31,7 +31,7 @@ class Endpoint:
     proxy: Proxy | None = None
 
     def request(self, body: list[bytes]) -> list[bytes]:
-        """The request's bytes, to be sent one after another."""
+        """Return the request's bytes, to be sent one after another."""
         return [self.head + b"%d\r\n\r\n" % sum(map(len, body)), *body]
 
 

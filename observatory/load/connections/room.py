@@ -24,7 +24,7 @@ class Room:
         self._held: dict[Holder, int] = {}
 
     def grows(self, holder: Holder, size: int) -> None:
-        """Its answer has so many bytes now. Where all have too many, the largest is ended."""
+        """Called when its answer has so many bytes now. Where all have too many, the largest is ended."""
         self._held[holder] = size
         if sum(self._held.values()) > self._most:
             largest = max(self._held, key=self._held.__getitem__)
@@ -32,5 +32,5 @@ class Room:
             largest.give_up(Fault("stream", "too_large", words))
 
     def leaves(self, holder: Holder) -> None:
-        """Its answer is over."""
+        """Called when its answer is over."""
         self._held.pop(holder, None)

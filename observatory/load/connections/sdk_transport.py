@@ -134,4 +134,4 @@ class SdkTransport:
         gevent.spawn_later(2 * WAIT_S, self._abandon, exchange)
 
     def close(self) -> None:
-        """Nothing is kept for this user alone."""
+        """Do nothing: nothing is kept for this user alone."""

@@ -21,10 +21,10 @@ class Waiter(Protocol):
     """A connection whose answer is over but for HTTP's end."""
 
     def tail_is_there(self) -> bool:
-        """Whether something has come that was not handed over: then we are late, not the server."""
+        """Return whether something has come that was not handed over: then we are late, not the server."""
 
     def tail_is_late(self) -> None:
-        """It has waited long enough."""
+        """Called when it has waited long enough."""
 
 
 def _never(read: bytes | memoryview) -> bool:
@@ -51,11 +51,11 @@ class Tails:
         self._timer: Any = gevent.get_hub().loop.timer(WAIT_S, WAIT_S)
 
     def end(self) -> StreamEnd:
-        """What finds the end of one more answer."""
+        """Return what finds the end of one more answer."""
         return StreamEnd(self._wire)
 
     def wait(self, waiter: Waiter) -> bool:
-        """Whether HTTP's end is worth waiting for: not where it mostly did not come. If so, its
+        """Return whether HTTP's end is worth waiting for: not where it mostly did not come. If so, its
         tail_is_late is called unless `came` is."""
         if self._missed > self._came:
             return False

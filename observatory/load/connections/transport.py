@@ -30,7 +30,7 @@ class Transport:
     def __init__(
         self, endpoint: Endpoint, watchdog: Watchdog, tails: Tails, ring: Ring | None = None
     ) -> None:
-        """ring: who reads its connections; without one they are polled."""
+        """Keep the endpoint. ring: what reads its connections; without one they are polled."""
         self._endpoint = endpoint
         self._watchdog = watchdog
         self._tails = tails
@@ -100,7 +100,7 @@ class Transport:
         return Channel(opened, anchor_ns, self._done, self._tails)
 
     def _done(self) -> None:
-        """The channel's word that the exchange is over: in the hub, or wherever we gave it up."""
+        """Called by the channel when the exchange is over: in the hub, or wherever we gave it up."""
         self._over = True
         current = gevent.getcurrent()
         if self._waiting and current is self._hub:
@@ -122,7 +122,7 @@ class Transport:
         return self._channel.taken if self._channel is not None else 0
 
     def rests(self) -> None:
-        """Nothing has come of the answer in progress since `taken` was last looked at."""
+        """Called when nothing has come of the answer in progress since `taken` was last looked at."""
         if self._channel is not None and not self._over:
             self._channel.rests()
 
@@ -156,7 +156,7 @@ class Transport:
 
 
 def _phase(exchange: Exchange) -> ErrorPhase:
-    """How far an exchange has come."""
+    """Return how far an exchange has come."""
     response = exchange.response
     if response is None:
         return "dns" if exchange.resolved is None and not exchange.reused else "connect"

@@ -26,7 +26,7 @@ class Watched(Protocol):
         """A number that every read of the answer in progress changes; 0 before the first."""
 
     def rests(self) -> None:
-        """It is as it was at the last look, or very large: a stream may have ended unseen."""
+        """Called when it is as it was at the last look, or very large: a stream may have ended unseen."""
 
     def give_up(self, fault: Fault) -> None:
         """End it with this fault."""
@@ -58,11 +58,11 @@ class Watchdog:
         self._timer.start(self._look)
 
     def watch(self, one: Watched) -> None:
-        """Its exchange begins now."""
+        """Called when its exchange begins."""
         self._watched[one] = _Progress(time.monotonic())
 
     def release(self, one: Watched) -> None:
-        """Its exchange is over."""
+        """Called when its exchange is over."""
         self._watched.pop(one, None)
 
     def close(self) -> None:

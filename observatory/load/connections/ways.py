@@ -23,7 +23,7 @@ class Ways:
         handoff: Handoff,
         open_ring: Callable[[], Ring | None],
     ) -> None:
-        """BadInput where the client cannot be made. open_ring is called where its reads are needed."""
+        """Raise BadInput where the client cannot be made. open_ring is called where its reads are needed."""
         self._endpoint = endpoint
         self._watchdog = watchdog
         self._sdk: SdkWay | None = None
@@ -35,7 +35,7 @@ class Ways:
         self._tails = Tails(endpoint.connection.wire)
 
     def make(self) -> Way:
-        """A transport."""
+        """Return a transport."""
         if self._sdk is not None:
             return SdkTransport(self._endpoint, self._watchdog, self._sdk)
         return Transport(self._endpoint, self._watchdog, self._tails, self._ring)

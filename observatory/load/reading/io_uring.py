@@ -69,12 +69,12 @@ class IoUring:
             raise
 
     def made(self, taken: int) -> int:
-        """How many results there are so far, of which `taken` are released."""
+        """Return how many results there are so far, of which `taken` are released."""
         waiting: int = self._words[self._tail] - taken & 0xFFFFFFFF
         return taken + waiting
 
     def results(self, first: int, end: int) -> Any:
-        """Those results' bytes, RESULT each; first < end."""
+        """Return those results' bytes, RESULT each; first < end."""
         start, stop = first & self._mask, end & self._mask
         results, size = self._results, RESULT.size
         if start < stop:
@@ -82,7 +82,7 @@ class IoUring:
         return bytes(results[start * size :]) + bytes(results[: stop * size])
 
     def release(self, end: int) -> None:
-        """The results before that one are not needed any more."""
+        """Release: the results before that one are not needed any more."""
         self._words[self._head] = end & 0xFFFFFFFF
 
     def lay(self, place: int, buffer: int) -> None:

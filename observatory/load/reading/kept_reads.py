@@ -54,14 +54,14 @@ class Kept(bytearray):
 
 
 def join_reads(reads: list[bytes]) -> bytes:
-    """Reads of one burst as the one read that they are, stamped as their last is."""
+    """Join the reads of one burst as the one read that they are, stamped as their last is."""
     last = reads[-1]
     data = b"".join([read[HEAD_SIZE:] for read in reads])
     return _SIZES.pack(0, last[STAMP_BYTE], len(data)) + last[_BEFORE_MARK:HEAD_SIZE] + data
 
 
 def stamp_of(read: bytes) -> int:
-    """Unix nanoseconds; 0 where the kernel gave none."""
+    """Return Unix nanoseconds; 0 where the kernel gave none."""
     stamped, _, seconds, nanoseconds = _HEAD.unpack_from(read)
     return int(seconds * _BILLION + nanoseconds) if stamped == STAMPED else 0
 

@@ -35,7 +35,7 @@ def enable(raw: socket.socket) -> bool:
 
 
 def prime() -> socket.socket:
-    """A socket whose being open keeps stamping switched on; hold it PRIMING_S before the first read."""
+    """Return a socket whose being open keeps stamping switched on; hold it PRIMING_S before the first read."""
     holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     enable(holder)
     return holder
@@ -69,7 +69,7 @@ class SegmentCount:
         pieces: int,
         later: Callable[[], tuple[int, int]],
     ) -> bool:
-        """Whether the connection's latest read (its `reads`-th; `received` bytes with it), of `size`
+        """Return whether the connection's latest read (its `reads`-th; `received` bytes with it), of `size`
         bytes and `pieces` events, was of segments that had waited. later: reads and bytes that are
         made already and come after it. Where it cannot be known, doubt is stated."""
         told = self._ask()
@@ -103,7 +103,7 @@ class SegmentCount:
         return beyond
 
     def _unread(self, arrived: int, received: int, later: Callable[[], tuple[int, int]]) -> int:
-        """Segments that came after the latest read."""
+        """Return the segments that came after the latest read."""
         if arrived <= received:
             return 0
         made, more = later()

@@ -31,7 +31,7 @@ class PolledReads:
         self._watcher.start(self._readable)
 
     def quiet(self) -> bool:
-        """Whether there is nothing to read."""
+        """Return whether there is nothing to read."""
         try:
             self._raw.recv(1, _PEEK)
         except BlockingIOError:
@@ -45,7 +45,7 @@ class PolledReads:
         self._kept = kept
 
     def waiting(self) -> tuple[int, int]:
-        """Nothing: each read is handed over at once."""
+        """Return nothing: each read is handed over at once."""
         return 0, 0
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class PolledReads:
             self._taker.arrived(read)
 
     def _rest(self, ancillary: Any) -> tuple[bytes, Any]:
-        """What else waits, and the stamp of all: the last segment's, as one larger read would have it."""
+        """Return what else waits, and the stamp of all: the last segment's, as one larger read would have it."""
         try:
             data, later, _, _ = self._read(READ_SIZE, ANCILLARY_SIZE)
         except BlockingIOError:

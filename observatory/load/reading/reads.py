@@ -9,24 +9,24 @@ class Taker(Protocol):
     """Gets a connection's reads in the loop's own callbacks, one after another; must not raise."""
 
     def arrived(self, read: bytes) -> None:
-        """One read with its head (load.reading.kept_reads); without bytes at the peer's end."""
+        """Called with one read with its head (load.reading.kept_reads); without bytes at the peer's end."""
 
     def broke(self, error: OSError) -> None:
-        """The connection failed; nothing more comes."""
+        """Called when the connection failed; nothing more comes."""
 
 
 class Reads(Protocol):
     """One connection being read."""
 
     def quiet(self) -> bool:
-        """Whether nothing has come that is not handed over, the peer's end included."""
+        """Return whether nothing has come that is not handed over, the peer's end included."""
 
     def keep(self, kept: Kept | None) -> None:
         """Add what comes to `kept` instead of handing it over, while it may be: it is the middle of a
         stream. None: hand everything over again."""
 
     def waiting(self) -> tuple[int, int]:
-        """How many reads, and how many bytes, are made and not yet handed over."""
+        """Return how many reads, and how many bytes, are made and not yet handed over."""
 
     def close(self) -> None:
         """Make no more; before the socket is closed."""

@@ -46,7 +46,7 @@ class Ring:
     """One ring and its buffers, for all connections of a process and gevent hub."""
 
     def __init__(self, connections: int) -> None:
-        """Room for about that many. OSError where the kernel has no such thing for us."""
+        """Make room for about that many. OSError where the kernel has no such thing for us."""
         ahead = sorted((*_READS_AHEAD, connections // _CONNECTIONS_A_READ))[1]
         wanted = max(_FEWEST_BUFFERS, min(MOST_BUFFERS, ahead * connections))
         count = 1 << (wanted - 1).bit_length()
@@ -92,7 +92,7 @@ class Ring:
             self._keeping.pop(number, None)
 
     def quiet(self, number: int, key: bytes) -> bool:
-        """Whether no read is made and not handed over of that connection; key: its number in 8 bytes."""
+        """Return whether no read is made and not handed over of that connection; key: its number in 8 bytes."""
         if number == self._ending:
             return False
         os.getppid()  # into the kernel and out: what can be read by now is read
@@ -102,7 +102,7 @@ class Ring:
         return key not in bytes(self._uring.results(self._taken, made))
 
     def waiting(self, number: int) -> tuple[int, int]:
-        """How many reads of that connection, and how many bytes, are made and not handed over."""
+        """Return how many reads of that connection, and how many bytes, are made and not handed over."""
         made = self._uring.made(self._taken)
         for whose, size, flags in self._between(max(self._taken, self._indexed), made):
             counts = self._index.setdefault(whose, [0, 0])
@@ -235,7 +235,7 @@ class RingReads:
 
 
 def open_ring(connections: int) -> Ring | None:
-    """A ring with room for about that many connections; None where this system has none for us."""
+    """Return a ring with room for about that many connections; None where this system has none for us."""
     if not sys.platform.startswith("linux") or os.environ.get(NO_RING_VARIABLE):
         return None
     ring = _open_with_less(connections)
@@ -246,7 +246,7 @@ def open_ring(connections: int) -> Ring | None:
 
 
 def _open_with_less(connections: int) -> Ring | None:
-    """As large as this user's limit of locked memory lets it be: without privilege, rings count."""
+    """Open a ring as large as this user's limit of locked memory lets it be: without privilege, rings count."""
     for share in (1, 4, 16):
         try:
             return Ring(connections // share)

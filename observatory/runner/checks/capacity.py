@@ -76,13 +76,13 @@ class CapacityEstimate(msgspec.Struct, frozen=True):
     stages: list[StageDemand]
 
     def to_dict(self) -> dict[str, Any]:
-        """As the manifest keeps it."""
+        """Return it as the manifest keeps it."""
         facts: dict[str, Any] = msgspec.to_builtins(self)
         return facts
 
 
 def basis_of(calibration: Calibration | None, *, is_ours: bool) -> Basis:
-    """The stored calibration where it is of this machine and knows costs, else the shipped default."""
+    """Return the stored calibration where it is of this machine and knows costs, else the shipped default."""
     if calibration is None or calibration.costs is None or not is_ours:
         return Basis(SHIPPED, SHIPPED_SOURCE, False)
     return Basis(
@@ -97,7 +97,7 @@ def basis_of(calibration: Calibration | None, *, is_ours: bool) -> Basis:
 def _per_process(
     ceiling: Ceiling, calibration: Calibration, what: Literal["events", "level"]
 ) -> float | None:
-    """What one process held, where the client was what ended the search."""
+    """Return what one process held, where the client was what ended the search."""
     if ceiling.bound != "exact" or ceiling.figures is None or ceiling.level is None:
         return None
     value = ceiling.figures.events_per_s if what == "events" else ceiling.level
@@ -118,7 +118,7 @@ def pace_of(slo: Slo | None) -> Pace:
 
 
 def estimate(plan: Plan, processes: int, pace: Pace, basis: Basis) -> CapacityEstimate:
-    """The demand of every loaded stage of a plan (priming sends one request at a time: none)."""
+    """Return the demand of every loaded stage of a plan (priming sends one request at a time: none)."""
     stages = [_demand(stage, plan, pace, basis) for stage in plan.stages if not stage.priming]
     return CapacityEstimate(
         processes=processes,
@@ -160,14 +160,14 @@ def _demand(stage: StagePlan, plan: Plan, pace: Pace, basis: Basis) -> StageDema
 
 
 def most_connections(stage: StagePlan) -> int:
-    """Connections that a stage can have open at once: one a user, or its in-flight limit."""
+    """Return the connections that a stage can have open at once: one a user, or its in-flight limit."""
     if stage.offsets_ns is None:
         return stage.concurrency or 1
     return min(stage.max_in_flight, max(1, len(stage.offsets_ns)))
 
 
 def demand_line(guess: CapacityEstimate) -> str:
-    """The estimate in a line, for people."""
+    """Return the estimate in a line, for people."""
     if not guess.stages:
         return "nothing but priming"
     worst = max(guess.stages, key=lambda stage: stage.cores)

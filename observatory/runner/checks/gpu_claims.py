@@ -17,7 +17,7 @@ _FREE_IT = "end that process, or name other gpus"
 
 
 def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -> list[Gpu]:
-    """The GPUs that a target will use here; BadInput where one that it names is not there.
+    """Return the GPUs that a target will use here; BadInput where one that it names is not there.
 
     A target that names none uses the first ones, as many as share each of its layers: of those that
     CUDA_VISIBLE_DEVICES shows it (visible: our own, which it inherits), else of all.
@@ -41,13 +41,13 @@ def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -
 
 
 def named_gpus(target: Target, gpus: Sequence[Gpu]) -> list[Gpu]:
-    """Those that a target names; BadInput where one is not here."""
+    """Return those that a target names; BadInput where one is not here."""
     named = (target.gpu_use.named if target.gpu_use is not None else None) or []
     return [_named(target, name, gpus) for name in named]
 
 
 def check_ports_apart(targets: Sequence[Target]) -> None:
-    """BadInput where two targets that are up at the same time name one port."""
+    """Raise BadInput where two targets that are up at the same time name one port."""
     taken: dict[int, str] = {}
     for target in targets:
         port = target.fixed_port
@@ -120,7 +120,7 @@ def _named(target: Target, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
 
 
 def _matching(name: str, gpus: Sequence[Gpu]) -> list[Gpu]:
-    """By index a whole GPU; by UUID also a MIG device, and CUDA takes the beginning of one too."""
+    """Return the GPUs: by index a whole GPU; by UUID also a MIG device, and CUDA takes the beginning of one too."""
     if name.isdigit():
         return [gpu for gpu in gpus if gpu.index == int(name) and "/" not in gpu.name]
     return [gpu for gpu in gpus if name and gpu.uuid is not None and gpu.uuid.startswith(name)]

@@ -109,7 +109,7 @@ def _above(target: Target, where: str, asked: str, allowed: str) -> BadInput:
 
 
 def check_ports(stage: StagePlan, targets: list[Target], limits: HostLimits) -> list[str]:
-    """Connections to one address take a local port each: more cannot be open at once."""
+    """Check the ports: connections to one address take a local port each: more cannot be open at once."""
     wanted = _connections(stage, targets)
     if limits.ports is None or wanted <= limits.ports:
         return []
@@ -124,7 +124,7 @@ def check_ports(stage: StagePlan, targets: list[Target], limits: HostLimits) -> 
 def check_open_files(
     stage: StagePlan, targets: list[Target], processes: int, limits: HostLimits
 ) -> list[str]:
-    """Each connection is a descriptor; the soft limit is ours to raise, the hard one is not."""
+    """Check the descriptors: each connection is a descriptor; the soft limit is ours to raise, the hard one is not."""
     needed = files_needed(stage, targets, processes)
     if needed <= limits.open_files_hard:
         return []
@@ -139,14 +139,14 @@ def check_open_files(
 
 
 def files_needed(stage: StagePlan, targets: list[Target], processes: int) -> int:
-    """Descriptors of the process that needs most: a worker's share, or a server of ours with all."""
+    """Return the descriptors of the process that needs most: a worker's share, or a server of ours with all."""
     wanted = _connections(stage, targets)
     served = any(target.runs_here for target in targets)
     return (wanted if served else -(-wanted // processes)) + OWN_FILES
 
 
 def _connections(stage: StagePlan, targets: list[Target]) -> int:
-    """The most that any of the targets gets at once."""
+    """Return the most that any of the targets gets at once."""
     wanted = most_connections(stage)
     return max((min(wanted, target.max_concurrency or wanted) for target in targets), default=0)
 
@@ -159,7 +159,7 @@ def _refuse_or_warn(stage: StagePlan, said: str, fix: str) -> list[str]:
 
 
 def check_cores(guess: CapacityEstimate, limits: HostLimits, *, force: bool) -> list[str]:
-    """The plan's demand against the processes given, and these against the cores."""
+    """Return the plan's demand against the processes given, and these against the cores."""
     warnings = []
     given = guess.processes
     if given > limits.cores:

@@ -8,7 +8,7 @@ SHOWN = 5
 
 
 def check_references(plan: Plan) -> None:
-    """BadInput (exit 2) naming the items whose `expected` their scorer cannot use."""
+    """Raise BadInput (exit 2) naming the items whose `expected` their scorer cannot use."""
     problems = []
     for item in plan.items:
         if item.expected is None or item.scorer in (None, "none"):

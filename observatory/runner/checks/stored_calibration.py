@@ -100,7 +100,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def this_host() -> Host:
-    """The machine that we are on."""
+    """Return the machine that we are on."""
     try:
         machine = hashlib.sha256(_MACHINE_ID.read_bytes().strip()).hexdigest()[:16]
     except OSError:
@@ -116,13 +116,13 @@ def this_host() -> Host:
 
 
 def is_of(calibration: Calibration, host: Host) -> bool:
-    """Whether its figures are of this machine: same id, processor and number of cores."""
+    """Return whether its figures are of this machine: same id, processor and number of cores."""
     its = calibration.host
     return (its.machine, its.cpu_model, its.cores) == (host.machine, host.cpu_model, host.cores)
 
 
 def age_days(calibration: Calibration, now: datetime | None = None) -> float:
-    """How old it is."""
+    """Return how old it is."""
     made = datetime.strptime(calibration.made_utc, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     return max(0.0, ((now or datetime.now(UTC)) - made).total_seconds() / 86_400)
 
@@ -149,7 +149,7 @@ def doubts(calibration: Calibration, host: Host, now: datetime | None = None) ->
 
 
 def calibration_path(workspace: Workspace) -> Path:
-    """Where it is kept."""
+    """Return where it is kept."""
     return workspace.results / FILE_NAME
 
 
@@ -166,7 +166,7 @@ def save_calibration(workspace: Workspace, calibration: Calibration) -> Path:
 
 
 def load_calibration(workspace: Workspace) -> Calibration | None:
-    """The stored one; None where there is none.
+    """Return the stored one; None where there is none.
 
     EnvironmentFailed where the file is damaged, BadInput where its format is another than ours.
     """

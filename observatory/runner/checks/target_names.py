@@ -35,7 +35,7 @@ def _one(address: str | None) -> str | None:
 
 
 def address_notes(workspace: Workspace, request: Request) -> list[str]:
-    """A line for each target whose name had another address before."""
+    """Return a line for each target whose name had another address before."""
     earlier = {
         name: elsewhere(workspace, name, address_hash(workspace, address))
         for name, address in check_names(request).items()

@@ -25,7 +25,7 @@ class Annotations(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def read_annotations(folder: Path) -> Annotations:
-    """The file's; EnvironmentFailed where it cannot be read."""
+    """Return the file's; EnvironmentFailed where it cannot be read."""
     path = folder / ANNOTATIONS_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=Annotations)
@@ -56,23 +56,23 @@ def annotate(folder: Path, **fields: Any) -> None:
 
 
 def is_annotated(folder: Path) -> bool:
-    """Whether the run has any annotation."""
+    """Return whether the run has any annotation."""
     return (folder / ANNOTATIONS_NAME).exists() or (folder / LABEL_NAME).exists()
 
 
 def label_of(folder: Path, manifest: Manifest) -> str | None:
-    """The run's label: as a person last set it, else as started."""
+    """Return the run's label: as a person last set it, else as started."""
     label = read_annotations(folder).label
     return manifest.label if label is msgspec.UNSET else label or None
 
 
 def publish_of(folder: Path, manifest: Manifest) -> bool:
-    """Whether the run is for the published site, the same way."""
+    """Return whether the run is for the published site, the same way."""
     publish = read_annotations(folder).publish
     return manifest.publish if publish is msgspec.UNSET else publish
 
 
 def notes_of(folder: Path) -> str | None:
-    """What a person wrote about the run."""
+    """Return what a person wrote about the run."""
     notes = read_annotations(folder).notes
     return None if notes is msgspec.UNSET else notes

@@ -70,7 +70,7 @@ class CampaignFile(msgspec.Struct, frozen=True):
 
 
 def campaign_folder(workspace: Workspace, campaign_id: str) -> Path:
-    """Where a campaign's file, and its samples while it runs, lie."""
+    """Return where a campaign's file, and its samples while it runs, lie."""
     return workspace.campaigns / campaign_id
 
 
@@ -86,7 +86,7 @@ def write_campaign(workspace: Workspace, campaign: CampaignFile) -> None:
 
 
 def read_campaign(folder: Path) -> CampaignFile:
-    """The file in a campaign's folder; BadInput where there is none or it is of another version."""
+    """Return the file in a campaign's folder; BadInput where there is none or it is of another version."""
     path = folder / CAMPAIGN_NAME
     try:
         data = path.read_bytes()
@@ -107,7 +107,7 @@ def read_campaign(folder: Path) -> CampaignFile:
 
 
 def unfinished_campaigns(workspace: Workspace) -> list[CampaignFile]:
-    """Every campaign that can be resumed, oldest first, with its runs as their folders have them.
+    """Return every campaign that can be resumed, oldest first, with its runs as their folders have them.
 
     One whose runner is alive is left out; so is a file that cannot be read.
     """
@@ -123,7 +123,7 @@ def unfinished_campaigns(workspace: Workspace) -> list[CampaignFile]:
 
 
 def refreshed(workspace: Workspace, campaign: CampaignFile) -> CampaignFile:
-    """The campaign with each run's status and verdict from its manifest; deleted runs are gone."""
+    """Return the campaign with each run's status and verdict from its manifest; deleted runs are gone."""
     runs = []
     for run in campaign.runs:
         folder = workspace.runs / run.run_id
@@ -136,7 +136,7 @@ def refreshed(workspace: Workspace, campaign: CampaignFile) -> CampaignFile:
 
 
 def missing(campaign: CampaignFile) -> list[tuple[int, list[int]]]:
-    """What is still to be measured: turns by number, each with its cells that no run has done."""
+    """Return what is still to be measured: turns by number, each with its cells that no run has done."""
     done = {(run.turn, run.cell) for run in campaign.runs if run.status in DONE}
     left = [
         (number, [cell for cell in turn.cells if (number, cell) not in done])
@@ -146,11 +146,11 @@ def missing(campaign: CampaignFile) -> list[tuple[int, list[int]]]:
 
 
 def changed(campaign: CampaignFile, now: Mapping[str, str]) -> list[str]:
-    """Which parts of the scenario are not what they were when the campaign began."""
+    """Return which parts of the scenario are not what they were when the campaign began."""
     names = sorted({*campaign.fingerprints, *now})
     return [name for name in names if campaign.fingerprints.get(name) != now.get(name)]
 
 
 def holds_unfinished(folder: Path) -> bool:
-    """Whether a campaign's folder must be kept although no unsealed run needs it."""
+    """Return whether a campaign's folder must be kept although no unsealed run needs it."""
     return (folder / CAMPAIGN_NAME).is_file()

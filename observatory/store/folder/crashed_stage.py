@@ -29,7 +29,7 @@ class _Heard:
 
 
 def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
-    """The stage as far as it came; its steady window ends no later than the last sign of life."""
+    """Return the stage as far as it came; its steady window ends no later than the last sign of life."""
     heard = _listen(folder, index)
     counted = issued_by_worker(journal_of(folder, index))
     for worker in heard.issued.keys() | heard.recorded.keys() | counted.keys():
@@ -52,7 +52,7 @@ def crashed_stage(folder: Path, manifest: Manifest, index: int) -> StageTimes:
 
 
 def journal_of(folder: Path, index: int) -> Path:
-    """A stage's journal folder."""
+    """Return a stage's journal folder."""
     return folder / JOURNAL_FOLDER / f"stage-{index:02d}"
 
 

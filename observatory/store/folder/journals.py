@@ -32,7 +32,7 @@ class WorkerJournal:
 
 
 def worker_journals(folder: Path, kind: Kind) -> list[WorkerJournal]:
-    """The journals of a run folder by stage, then worker; other files are left alone."""
+    """Return the journals of a run folder by stage, then worker; other files are left alone."""
     found = []
     for path in (folder / JOURNAL_FOLDER).glob(f"stage-*/worker-*.{kind}"):
         stage = path.parent.name.removeprefix("stage-")
@@ -43,7 +43,7 @@ def worker_journals(folder: Path, kind: Kind) -> list[WorkerJournal]:
 
 
 def entries(path: Path) -> Iterator[JournalEntry]:
-    """Every whole entry; EnvironmentFailed where one is not of this version's kind."""
+    """Yield every whole entry; EnvironmentFailed where one is not of this version's kind."""
     with _mapped(path) as data:
         try:
             yield from decode_entries(data)
@@ -52,7 +52,7 @@ def entries(path: Path) -> Iterator[JournalEntry]:
 
 
 def samples(path: Path) -> Iterator[Sample]:
-    """Every whole sample of a samples journal; EnvironmentFailed as in entries."""
+    """Yield every whole sample of a samples journal; EnvironmentFailed as in entries."""
     with _mapped(path) as data:
         try:
             yield from decode_samples(data)
@@ -61,14 +61,14 @@ def samples(path: Path) -> Iterator[Sample]:
 
 
 def torn_bytes(path: Path) -> int:
-    """Bytes after the last whole entry, 0 in a journal that was closed in order."""
+    """Return bytes after the last whole entry, 0 in a journal that was closed in order."""
     with _mapped(path) as data:
         return len(data) - whole_length(data)
 
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[bytes]:
-    """The file's bytes without reading them all: a map slices and unpacks as bytes do."""
+    """Yield the file's bytes without reading them all: a map slices and unpacks as bytes do."""
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:

@@ -23,14 +23,14 @@ class _Numbered(msgspec.Struct):
 
 
 def run_folders(workspace: Workspace) -> list[Path]:
-    """Every folder of results/runs that holds a manifest, by name; hidden ones are being removed."""
+    """Return every folder of results/runs that holds a manifest, by name; hidden ones are being removed."""
     if not workspace.runs.is_dir():
         return []
     return [folder for folder in _folders(workspace) if _has_manifest(folder)]
 
 
 def stray_folders(workspace: Workspace) -> list[Path]:
-    """Folders among the run folders that hold no manifest and cannot be in the making: they are too old for
+    """Return the folders among the run folders that hold no manifest and cannot be in the making: they are too old for
     it, or hold tables, which are written long after the manifest."""
     if not workspace.runs.is_dir():
         return []
@@ -50,7 +50,7 @@ def _folders(workspace: Workspace) -> list[Path]:
 
 
 def _has_manifest(folder: Path) -> bool:
-    """Whether it is a run folder; one that may not be looked into is, and reading it gives the reason."""
+    """Return whether it is a run folder; one that may not be looked into is, and reading it gives the reason."""
     path = folder / MANIFEST_NAME
     try:
         return path.is_file() or path.exists()
@@ -89,7 +89,7 @@ def create_run(workspace: Workspace, manifest: Manifest) -> Path:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run folder.
+    """Return the manifest of a run folder.
 
     Raises BadInput where its format is too new or too old or the folder is no run folder, and
     EnvironmentFailed, naming the file, where it is damaged.
@@ -98,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_folder_name(folder: Path, manifest: Manifest) -> None:
-    """EnvironmentFailed where a run folder does not have its run's name."""
+    """Raise EnvironmentFailed where a run folder does not have its run's name."""
     if manifest.run_id != folder.resolve().name:
         raise EnvironmentFailed(
             f"holds run {manifest.run_id}: the folder was copied or renamed",
@@ -108,7 +108,7 @@ def check_folder_name(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest_bytes(folder: Path) -> bytes:
-    """manifest.json as it lies on disk."""
+    """Return manifest.json as it lies on disk."""
     path = folder / MANIFEST_NAME
     try:
         if path.exists():
@@ -121,7 +121,7 @@ def read_manifest_bytes(folder: Path) -> bytes:
 
 
 def decode_manifest(data: bytes, path: Path) -> Manifest:
-    """A manifest from its bytes; `path` is for the messages of read_manifest."""
+    """Return a manifest from its bytes; `path` is for the messages of read_manifest."""
     try:
         number = msgspec.json.decode(data, type=_Numbered).format
         if number > MANIFEST_FORMAT:
@@ -148,7 +148,7 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
 
 
 def manifest_sha256(data: bytes) -> str:
-    """The identity of a manifest's bytes, by which ingest knows a run that changed."""
+    """Return the identity of a manifest's bytes, by which ingest knows a run that changed."""
     return hashlib.sha256(data).hexdigest()
 
 

@@ -65,7 +65,7 @@ def _unsealed(workspace: Workspace) -> Iterator[Path]:
 
 
 def _is_being_made(folder: Path) -> bool:
-    """Whether its runner may still be between making the folder and taking its lock."""
+    """Return whether its runner may still be between making the folder and taking its lock."""
     if (folder / LOCK_NAME).exists():
         return False
     try:
@@ -75,7 +75,7 @@ def _is_being_made(folder: Path) -> bool:
 
 
 def _is_finished(folder: Path) -> bool:
-    """Sealed and judged."""
+    """Return whether it is sealed and judged."""
     try:
         manifest = read_manifest(folder)
     except ObservatoryError:
@@ -116,7 +116,7 @@ def _recover(workspace: Workspace, folder: Path, then: Then | None) -> str | Non
 
 
 def _as_crashed(folder: Path, manifest: Manifest) -> Manifest:
-    """The manifest with its end and the stage that was running, by the journals."""
+    """Return the manifest with its end and the stage that was running, by the journals."""
     known = {stage.index for stage in manifest.stages}
     for index in sorted({journal.stage for journal in worker_journals(folder, "ticks")} - known):
         stages = [*manifest.stages, crashed_stage(folder, manifest, index)]
@@ -140,7 +140,7 @@ def _has_seal(folder: Path) -> bool:
 
 
 def _remove_finished_campaigns(workspace: Workspace) -> None:
-    """Campaign folders that no unsealed run needs: samples are in the sealed runs by then.
+    """Remove campaign folders that no unsealed run needs: samples are in the sealed runs by then.
 
     An unfinished matrix keeps its folder, and what it will not need again goes from it.
     """

@@ -29,7 +29,7 @@ Cost = Callable[[Tokens], float | None]
 
 
 def _same_named(table: Table, record: type[msgspec.Struct]) -> dict[str, str]:
-    """Column -> field, of the columns named as the field, or as the field with _ns."""
+    """Return column -> field, of the columns named as the field, or as the field with _ns."""
     fields = set(record.__struct_fields__)
     pairs = {
         c.name: c.name if c.name in fields else c.name.removesuffix("_ns") for c in table.columns
@@ -58,7 +58,7 @@ _TOKEN_FIELDS = {
 def requests_frame(
     run_id: str, stage: int, records: Sequence[RequestRecord], cost: Cost, cost_basis: str | None
 ) -> pl.DataFrame:
-    """Rows of table requests. A request costs what its tries together cost, null if none had a cost; one
+    """Return rows of table requests. A request costs what its tries together cost, null if none had a cost; one
     whose counts are not stated, or cannot be true, has none."""
     costs = [
         _sum_or_none([cost(a.tokens) for a in r.attempts if billable(counts_of(a))])
@@ -79,7 +79,7 @@ def requests_frame(
 
 
 def attempts_frame(run_id: str, stage: int, records: Sequence[RequestRecord]) -> pl.DataFrame:
-    """Rows of table attempts, of all tries of the requests."""
+    """Return rows of table attempts, of all tries of the requests."""
     tries = [attempt for record in records for attempt in record.attempts]
     columns: dict[str, Any] = {
         column: [getattr(attempt, field) for attempt in tries]
@@ -109,7 +109,7 @@ def attempts_frame(run_id: str, stage: int, records: Sequence[RequestRecord]) ->
 def ticks_frame(
     run_id: str, stage: int, worker: int, entries: Sequence[JournalEntry]
 ) -> pl.DataFrame:
-    """Rows of table ticks: a worker's start, heartbeats and end, in the order they were written."""
+    """Return rows of table ticks: a worker's start, heartbeats and end, in the order they were written."""
     rows: list[dict[str, Any]] = []
     for entry in entries:
         match entry:
@@ -132,7 +132,7 @@ def ticks_frame(
 
 
 def samples_frame(run_id: str, rows: Sequence[tuple[Sample, int | None]]) -> pl.DataFrame:
-    """Rows of table samples, from samples and the stage each was read in."""
+    """Return rows of table samples, from samples and the stage each was read in."""
     columns: dict[str, Any] = {
         "run_id": [run_id] * len(rows),
         "at_ns": [sample.at for sample, _ in rows],
@@ -148,7 +148,7 @@ def _frame(columns: dict[str, Any], schema: pl.Schema) -> pl.DataFrame:
 
 
 def _gaps(tries: Sequence[Attempt]) -> pl.Series:
-    """Arrivals as gaps, the first from sent: half the bytes of offsets when compressed."""
+    """Return arrivals as gaps, the first from sent: half the bytes of offsets when compressed."""
     arrivals = _lists([attempt.event_ns for attempt in tries], pl.Int64())
     at, sent = pl.col("at"), pl.col("sent")
     gaps = pl.concat_list(at.list.first() - sent, at.list.diff().list.slice(1))
@@ -159,7 +159,7 @@ def _gaps(tries: Sequence[Attempt]) -> pl.Series:
 
 
 def _lists(values: Sequence[Sequence[Any]], inner: pl.DataType) -> pl.Series:
-    """A list column, cut out of one flat series: building it list by list takes twice as long."""
+    """Return a list column, cut out of one flat series: building it list by list takes twice as long."""
     if not values:
         return pl.Series(dtype=pl.List(inner))
     flat = pl.Series(list(chain.from_iterable(values)), dtype=inner)

@@ -49,7 +49,7 @@ class RunEntry:
 
 
 def list_runs(workspace: Workspace) -> list[RunEntry]:
-    """Every run folder by time of creation, read from disk: no database is needed."""
+    """Return every run folder by time of creation, read from disk: no database is needed."""
     entries = [_entry(folder) for folder in run_folders(workspace)]
     return sorted(entries, key=lambda entry: (_created(entry), entry.run_id))
 
@@ -77,7 +77,7 @@ def set_label(folder: Path, label: str | None) -> None:
 
 
 def check_label(label: str) -> None:
-    """BadInput where a label could be taken for another name, or not be typed."""
+    """Raise BadInput where a label could be taken for another name, or not be typed."""
     if label == LAST or not _LABEL.match(label):
         raise BadInput(
             f"{label!r} cannot be a label",
@@ -86,7 +86,7 @@ def check_label(label: str) -> None:
 
 
 def resolve_runs(workspace: Workspace, text: str) -> list[str]:
-    """The run ids that a person means: a run id, a campaign id, a label, or `last`.
+    """Return the run ids that a person means: a run id, a campaign id, a label, or `last`.
 
     `last` is the latest campaign that ended and holds a run that was measured (LAST_STATUSES): its
     sealed runs, also while another one runs. BadInput where nothing fits.
@@ -114,7 +114,7 @@ def resolve_runs(workspace: Workspace, text: str) -> list[str]:
 
 
 def _last(workspace: Workspace, entries: list[RunEntry]) -> list[str]:
-    """The sealed runs of the latest campaign that is over and was measured."""
+    """Return the sealed runs of the latest campaign that is over and was measured."""
     known = [(entry, entry.manifest) for entry in entries if entry.manifest is not None]
     going_on = {manifest.campaign_id for entry, manifest in known if entry.running}
     for entry, manifest in reversed(known):

@@ -43,5 +43,5 @@ def exclusive(path: Path, what: str) -> Iterator[None]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a live process holds the run's lock."""
+    """Return whether a live process holds the run's lock."""
     return is_locked(folder / LOCK_NAME)

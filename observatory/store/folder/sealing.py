@@ -73,7 +73,7 @@ def seal(folder: Path, manifest: Manifest, samples_journal: Path | None) -> Mani
 
 
 def verify(folder: Path, manifest: Manifest) -> None:
-    """EnvironmentFailed, naming the file, where a sealed file is missing or has changed."""
+    """Raise EnvironmentFailed, naming the file, where a sealed file is missing or has changed."""
     for name, expected in sorted(manifest.sealed.items()):
         path = folder / name
         try:
@@ -133,14 +133,14 @@ class _Tally:
     streams: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def note_streams(self, stage: int, attempts: pl.DataFrame) -> None:
-        """Of whole answers with text: how many came as streams, and how many at once."""
+        """Count, of whole answers with text: how many came as streams, and how many at once."""
         came = attempts.filter(pl.col("outcome") == "ok").get_column("streamed")
         streamed, whole = self.streams.get(stage, (0, 0))
         count = int(came.sum())
         self.streams[stage] = (streamed + count, whole + came.count() - count)
 
     def streamed(self, stage: int) -> bool | None:
-        """Whether a stage was really streamed: more than half of such answers; None without any."""
+        """Return whether a stage was really streamed: more than half of such answers; None without any."""
         streamed, whole = self.streams.get(stage, (0, 0))
         return streamed > whole if streamed or whole else None
 
@@ -189,7 +189,7 @@ def _frames_of_records(journal: Path) -> Iterator[list[RequestRecord]]:
 
 
 def _is_first(seen: bytearray, index: int) -> bool:
-    """Whether the stage's request `index` comes for the first time; one byte each is remembered."""
+    """Return whether the stage's request `index` comes for the first time; one byte each is remembered."""
     if index >= len(seen):
         seen.extend(bytes(index + 1 - len(seen)))
     first = not seen[index]
@@ -240,7 +240,7 @@ def own_samples(
 
 
 def _hosts_of_others(manifest: Manifest) -> set[str]:
-    """The probes whose hosts serve other targets of the campaign and not this one."""
+    """Return the probes whose hosts serve other targets of the campaign and not this one."""
     return {
         probe.name
         for probe in manifest.stored.telemetry.probes or []
@@ -249,7 +249,7 @@ def _hosts_of_others(manifest: Manifest) -> set[str]:
 
 
 def _margin_ns(manifest: Manifest) -> int:
-    """Two readings on either side of a stage: the values before and after the load."""
+    """Return two readings on either side of a stage: the values before and after the load."""
     return max(SAMPLE_MARGIN_NS, round(2e9 * manifest.stored.telemetry.interval_s))
 
 

@@ -109,7 +109,7 @@ def enter_missing(folders: Iterable[Path]) -> None:
 
 
 def changed_since_sealed(folder: Path, *, thorough: bool = False) -> str | None:
-    """What of a run folder is not as it was sealed, in words; None: nothing, or it was sealed without a seal.
+    """Return what of a run folder is not as it was sealed, in words; None: nothing, or it was sealed without a seal.
 
     thorough: its large files are read too; else only the manifest is.
     """
@@ -132,7 +132,7 @@ def changed_since_sealed(folder: Path, *, thorough: bool = False) -> str | None:
 
 
 def _without_seal(folder: Path) -> str | None:
-    """None: a run that is being finished, or that was sealed before there were seals."""
+    """Return None: a run that is being finished, or that was sealed before there were seals."""
     try:
         announced = read_manifest(folder).seal_follows
     except ObservatoryError:
@@ -141,7 +141,7 @@ def _without_seal(folder: Path) -> str | None:
 
 
 def in_words(changed: str) -> str:
-    """What changed_since_sealed found, as it is shown next to a run."""
+    """Return what changed_since_sealed found, as it is shown next to a run."""
     return changed if changed == NEVER_SEALED else f"changed since it was sealed: {changed}"
 
 
@@ -153,7 +153,7 @@ def _is_as_sealed(path: Path, expected: str | None) -> bool:
 
 
 def read_index(index: Path) -> dict[str, str]:
-    """run_id -> SHA-256 of its seal.json, as it was first entered."""
+    """Return run_id -> SHA-256 of its seal.json, as it was first entered."""
     try:
         status = index.stat()
         return _index(index, status.st_mtime_ns, status.st_size)
@@ -171,7 +171,7 @@ def _index(index: Path, mtime_ns: int, size: int) -> dict[str, str]:
 
 
 def broken_lines(index: Path) -> list[int]:
-    """Lines of the index, from 1, that do not follow the line before them: something there was rewritten."""
+    """Return lines of the index, from 1, that do not follow the line before them: something there was rewritten."""
     try:
         lines = index.read_bytes().splitlines()
     except OSError:
@@ -185,7 +185,7 @@ def broken_lines(index: Path) -> list[int]:
 
 
 def _read(lines: list[bytes]) -> Iterator[IndexLine]:
-    """The lines that are whole."""
+    """Yield the lines that are whole."""
     for line in lines:
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
             yield msgspec.json.decode(line, type=IndexLine)

@@ -16,7 +16,7 @@ class TableFile:
     """Takes frames of one schema in order and becomes one file; equal frames give equal bytes."""
 
     def __init__(self, path: Path, schema: pl.Schema, spill: Path) -> None:
-        """`spill` is a folder for what has come so far; the caller makes and removes it."""
+        """Open the file; `spill` is a folder for what has come so far; the caller makes and removes it."""
         self._path = path
         self._schema = schema
         self._spill = spill

@@ -48,7 +48,7 @@ class Use:
 
 
 def normalised(url: str) -> str:
-    """An address in one spelling: the case of scheme and host, the port in full, no last slash.
+    """Return an address in one spelling: the case of scheme and host, the port in full, no last slash.
 
     localhost is 127.0.0.1, an IPv6 address is in its short form, a name has no last dot, and characters
     of the path are escaped only where they must be.
@@ -68,19 +68,19 @@ def normalised(url: str) -> str:
 
 
 def address_hash(workspace: Workspace, url: str) -> str:
-    """16 hex digits of an address; equal ones in this workspace alone."""
+    """Return 16 hex digits of an address; equal ones in this workspace alone."""
     digest = hmac.new(_key(workspace), normalised(url).encode(), hashlib.sha256)
     return digest.hexdigest()[:_HASH_DIGITS]
 
 
 def secret_hash(workspace: Workspace, secret: str) -> str:
-    """The full keyed hash of a secret: equal ones in this workspace alone."""
+    """Return the full keyed hash of a secret: equal ones in this workspace alone."""
     told = b"secret\0" + secret.encode("utf-8", "surrogateescape")
     return hmac.new(_key(workspace), told, hashlib.sha256).hexdigest()
 
 
 def _key(workspace: Workspace) -> bytes:
-    """The workspace's key, made when it is first needed; of two that make it one wins."""
+    """Return the workspace's key, made when it is first needed; of two that make it one wins."""
     path = workspace.results / KEY_NAME
     try:
         if not path.exists():
@@ -102,7 +102,7 @@ def _key(workspace: Workspace) -> bytes:
 
 
 def uses_of_names(workspace: Workspace) -> dict[str, list[Use]]:
-    """Every run of each target's name, the latest last, by the run folders; unreadable ones are left out."""
+    """Return every run of each target's name, the latest last, by the run folders; unreadable ones are left out."""
     found: dict[str, list[tuple[str, Use]]] = {}
     for folder in run_folders(workspace):
         told = _told(folder / MANIFEST_NAME)
@@ -130,7 +130,7 @@ def _told(manifest: Path) -> _Told | None:
 
 
 def name_for(workspace: Workspace, wanted: str, url: str) -> str:
-    """`wanted`, unless its latest run was at another address and ours had it never: then with four digits."""
+    """Return `wanted`, unless its latest run was at another address and ours had it never: then with four digits."""
     address = address_hash(workspace, url)
     uses = uses_of_names(workspace).get(wanted, [])
     if not uses or any(use.address == address for use in uses):
@@ -139,6 +139,6 @@ def name_for(workspace: Workspace, wanted: str, url: str) -> str:
 
 
 def elsewhere(workspace: Workspace, name: str, address: str) -> str | None:
-    """The latest run of the name at another address than this; None where it was always this one."""
+    """Return the latest run of the name at another address than this; None where it was always this one."""
     uses = uses_of_names(workspace).get(name, [])
     return next((use.run_id for use in reversed(uses) if use.address not in (address, "")), None)

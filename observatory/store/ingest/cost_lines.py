@@ -34,7 +34,7 @@ def fill_cost_lines(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str
 
 
 def _lines(row: MoneyRow) -> Iterator[tuple[object, ...]]:
-    """Rows of COST_LINES without run_id; none where no stage met the SLO."""
+    """Yield rows of COST_LINES without run_id; none where no stage met the SLO."""
     replica = replica_of(row)
     if replica is None:
         return

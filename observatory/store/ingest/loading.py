@@ -72,7 +72,7 @@ def remove_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> None:
 
 
 def run_row(manifest: Manifest) -> dict[str, Any]:
-    """The run's row of table runs, but for folder, label and manifest_sha256."""
+    """Return the run's row of table runs, but for folder, label and manifest_sha256."""
     target, verdict = manifest.target, manifest.verdict
     return {
         **{
@@ -165,7 +165,7 @@ def _price_rows(manifest: Manifest) -> list[Row]:
 
 
 def _price_facts(prices: AppliedPrices, row: PriceRow) -> Row:
-    """The columns of table prices that are fields of a price's details, or follow from them."""
+    """Return the columns of table prices that are fields of a price's details, or follow from them."""
     details = row.details
     facts = {
         "provider": details.ledger_provider or details.provider,
@@ -190,7 +190,7 @@ def _insert(
     rows: Iterable[Row],
     manifest: Manifest | None = None,
 ) -> None:
-    """Rows by column name, a list a column; of `manifest` the run_id that they lack is taken."""
+    """Insert rows by column name, a list a column; of `manifest` the run_id that they lack is taken."""
     given = list(rows)
     if manifest is not None:
         given = [{**row, "run_id": manifest.run_id} for row in given]
@@ -209,7 +209,7 @@ def _insert(
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    """A sealed file into its table; a column that its version did not know yet is null."""
+    """Copy a sealed file into its table; a column that its version did not know yet is null."""
     with library_path(path) as file:
         described = connection.execute("SELECT name FROM parquet_schema(?)", [file]).fetchall()
         present = {name for (name,) in described}
@@ -224,5 +224,5 @@ def _json(value: Any) -> str:
 
 
 def _moment(utc: str | None) -> datetime | None:
-    """A manifest's UTC text as DuckDB's TIMESTAMP takes it, without a zone."""
+    """Return a manifest's UTC text as DuckDB's TIMESTAMP takes it, without a zone."""
     return None if utc is None else datetime.fromisoformat(utc).replace(tzinfo=None)

@@ -115,7 +115,7 @@ def _keep(workspace: Workspace, book: Book) -> None:
 
 
 def book_frame(book: Book, taken_at: datetime) -> pl.DataFrame:
-    """The rows of table price_book."""
+    """Return the rows of table price_book."""
     schema = polars_schema(PRICE_BOOK)
     common = {"book": book.name, "version": book.version, "taken_at": taken_at}
     columns: dict[str, list[Any]] = {}

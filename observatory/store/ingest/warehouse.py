@@ -104,7 +104,7 @@ def ingest_pending(
 
 
 def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> list[Path]:
-    """Folders of sealed runs that the database lacks, or holds in an older state."""
+    """Return the folders of sealed runs that the database lacks, or holds in an older state."""
     rows = connection.execute("SELECT run_id, manifest_sha256, label, publish FROM runs").fetchall()
     known = {run_id: (sha256, (label, publish)) for run_id, sha256, label, publish in rows}
     found = []
@@ -125,7 +125,7 @@ def pending_runs(workspace: Workspace, connection: duckdb.DuckDBPyConnection) ->
 
 
 def read_for_ingest(folder: Path) -> tuple[Manifest, Row]:
-    """A sealed run's manifest, its files verified, and its row's columns that are not in the manifest.
+    """Return a sealed run's manifest, its files verified, and its row's columns that are not in the manifest.
 
     A manifest that has changed since it was sealed is taken in with that mark; a file that it hashes is not.
     """
@@ -167,7 +167,7 @@ def _take_in_pending(
 
 
 def _take_in_prices(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
-    """The books of prices of today; a price file that is wrong waits for `observatory prices update`.
+    """Ingest the books of prices of today; a price file that is wrong waits for `observatory prices update`.
 
     The run is taken in by then, with the prices that it pinned.
     """

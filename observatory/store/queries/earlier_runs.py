@@ -42,7 +42,7 @@ def earlier_run(
     workload: dict[str, Any],
     items_sha256: str,
 ) -> Earlier | None:
-    """The latest usable run's figures; None where there is none, or the database cannot be read now.
+    """Return the latest usable run's figures; None where there is none, or the database cannot be read now.
 
     workload: the scenario's, as comparison_fields has it. model: None takes any.
     """

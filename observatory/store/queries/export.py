@@ -40,7 +40,7 @@ _ORDER = (
 
 
 def check_ingested(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> None:
-    """BadInput where a run is not in the database (yet)."""
+    """Raise BadInput where a run is not in the database (yet)."""
     known = {row[0] for row in connection.execute("SELECT run_id FROM runs").fetchall()}
     missing = [run_id for run_id in run_ids if run_id not in known]
     if missing:

@@ -40,7 +40,7 @@ def stated_scenario(workspace: Workspace, run_id: str) -> str | None:
 
 
 def replica_of(row: MoneyRow) -> Replica | None:
-    """The replica that a run's target is; None without a rate or a stage that met the SLO."""
+    """Return the replica that a run's target is; None without a rate or a stage that met the SLO."""
     if row.usd_per_hour is None or not row.goodput_rps:
         return None
     return Replica(

@@ -37,7 +37,7 @@ def open_for_query(
     out: str | None = None,
     wait_s: float = WAIT_S,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouse for a person's SQL.
+    """Open the warehouse for a person's SQL.
 
     write: the database may be changed. files: queries may read and write files (read_parquet,
     COPY). out: the one file that may be written without `files` (library_path's name of it). A DuckDB error inside becomes
@@ -90,7 +90,7 @@ def write_parquet(connection: duckdb.DuckDBPyConnection, text: str, file: str) -
 
 
 def one_line(error: duckdb.Error) -> str:
-    """DuckDB's message without the quoted query, on one line."""
+    """Return DuckDB's message without the quoted query, on one line."""
     text = str(error).split("\nLINE ")[0]
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
 
@@ -111,7 +111,7 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _bare(query: str) -> str:
-    """The statement without its semicolon and what follows, so that it can be put in brackets."""
+    """Return the statement without its semicolon and what follows, so that it can be put in brackets."""
     text = query.encode()
     for offset, kind in duckdb.tokenize(query):
         if kind == duckdb.token_type.operator and text[offset : offset + 1] == b";":

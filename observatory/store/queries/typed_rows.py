@@ -16,7 +16,7 @@ class Cursor(Protocol):
         """(name, type, ...) of each column."""
 
     def fetchall(self) -> list[Any]:
-        """Every row as a tuple."""
+        """Return every row as a tuple."""
 
 
 def columns_of(row_type: type[Any], table: str = "") -> str:

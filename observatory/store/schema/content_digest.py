@@ -13,7 +13,7 @@ from observatory.store.schema.tables import TABLES, Table
 
 
 def content_digest(connection: duckdb.DuckDBPyConnection) -> str:
-    """SHA-256, in hexadecimal digits, over the rows of every table; their order does not count.
+    """Return the SHA-256, in hexadecimal digits, over the rows of every table; their order does not count.
 
     Of each table its name, columns, number of rows, and the sums of both halves of the rows' MD5.
     """

@@ -37,7 +37,7 @@ class Entry:
 
 
 def data_dictionary() -> list[Entry]:
-    """Every view, then every table."""
+    """Return every view, then every table."""
     with duckdb.connect(":memory:") as connection:
         migrate(connection, ":memory:")
         comments = dict(
@@ -68,7 +68,7 @@ def data_dictionary() -> list[Entry]:
 
 
 def markdown(entries: Iterable[Entry]) -> str:
-    """The dictionary as docs/schema.md has it: an interval's two ends share their figure's line.
+    """Return the dictionary as docs/schema.md has it: an interval's two ends share their figure's line.
 
     target_comparison repeats stage_summary's figures, which are written once.
     """

@@ -57,19 +57,19 @@ def _add_thresholds(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_missing_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """It is among those of a new database already."""
+    """Do nothing: the table is among those of a new database already."""
     names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     if (table.name,) not in names:
         create_table(connection, table)
 
 
 def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
-    """Engine, model and matrix columns of runs; ranges and PUE of energy. Null in older runs."""
+    """Add engine, model and matrix columns of runs; ranges and PUE of energy. Null in older runs."""
     _add_missing_columns(connection, (RUNS, ENERGY))
 
 
 def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
-    """The evidence of energy rows and figures: gaps, limits, scopes. Null in older runs.
+    """Add the evidence of energy rows and figures: gaps, limits, scopes. Null in older runs.
 
     Of runs what the first databases of version 3 did not have yet: cell and turn.
     """
@@ -78,14 +78,14 @@ def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_apis_and_money(connection: duckdb.DuckDBPyConnection) -> None:
-    """Provider, wire, transport and quote of runs, null in older ones; the book of prices."""
+    """Add provider, wire, transport and quote of runs, null in older ones; the book of prices."""
     _add_missing_table(connection, PRICE_BOOK)
     _add_missing_columns(connection, (RUNS,))
     _say_anew(connection)
 
 
 def _mend(connection: duckdb.DuckDBPyConnection) -> None:
-    """Every table and column that the version before did not have. Null in older runs."""
+    """Add every table and column that the version before did not have. Null in older runs."""
     for table in TABLES:
         _add_missing_table(connection, table)
     _add_missing_columns(connection, TABLES)
@@ -93,13 +93,13 @@ def _mend(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
-    """The tables of what a run was charged; every run is taken in again, to fill them."""
+    """Add the tables of what a run was charged; every run is taken in again, to fill them."""
     _mend(connection)
     connection.execute("UPDATE runs SET manifest_sha256 = NULL")
 
 
 def _type_price_details(connection: duckdb.DuckDBPyConnection) -> None:
-    """The fields of a price's details that queries read become columns, filled from what is stored."""
+    """Add the fields of a price's details that queries read become columns, filled from what is stored."""
     _mend(connection)
     fill_prices(connection)
     fill_price_book(connection)
@@ -165,12 +165,12 @@ def _comment_on(connection: duckdb.DuckDBPyConnection, table: Table, column: Col
 
 
 def quote(text: str) -> str:
-    """A SQL string literal."""
+    """Return a SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def version_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """The schema's number; 0 in a database that holds nothing.
+    """Return the schema's number; 0 in a database that holds nothing.
 
     Raises BadInput where the file holds tables and no number: it is somebody else's.
     """
@@ -189,7 +189,7 @@ def version_of(connection: duckdb.DuckDBPyConnection) -> int:
 def check_version(
     version: int, where: str, migrations: Sequence[Migration] = MIGRATIONS, *, writing: bool
 ) -> None:
-    """BadInput where the schema is too new, or (reading, which cannot migrate) too old."""
+    """Raise BadInput where the schema is too new, or (reading, which cannot migrate) too old."""
     known = migrations[-1].version
     if version > known:
         raise BadInput(
@@ -251,7 +251,7 @@ def create_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def views_sha256() -> str:
-    """The identity of views and macros as this version defines them, comments included."""
+    """Return the identity of views and macros as this version defines them, comments included."""
     text = "\n".join(
         f"{view.sql}\n{view.comment}\n{[column.comment for column in view.columns]}"
         for view in VIEWS

@@ -217,7 +217,7 @@ LEFT JOIN (
 
 
 def _whole_sum(metric: str) -> str:
-    """A sum over the stages that is null where a stage has none: a part of it would pass for the whole.
+    """Return a sum over the stages that is null where a stage has none: a part of it would pass for the whole.
 
     In order of size: threads would add in any order, and another order gives other last digits.
     """

@@ -57,7 +57,7 @@ _WINDOWS = f"""WITH {CHOSEN}, windows AS (
 
 
 def energy_per_stage(identity: tuple[ViewColumn, ...]) -> View:
-    """The view, each line with the run's identity before it."""
+    """Return the view, each line with the run's identity before it."""
     return View(
         "energy_per_stage",
         "One row a run, stage (null: the idle baseline) and subject: its joules by scope, never "

@@ -37,7 +37,7 @@ _SOUND = "coalesce(whole, false)"
 
 
 def _each(column: str) -> str:
-    """Every different value: runs of a cell that was gone on with after an update may differ."""
+    """Return every different value: runs of a cell that was gone on with after an update may differ."""
     return f"string_agg(DISTINCT {column}, '; ' ORDER BY {column}) AS {column}"
 
 
@@ -168,7 +168,7 @@ JOIN cells c ON c.campaign_id = p.campaign_id AND c.target = p.target""",
 
 
 def _wide(metric: Metric, statistic: str) -> tuple[ViewColumn, ...]:
-    """A figure's mean, its range over the blocks, and its change against the first cell."""
+    """Return a figure's mean, its range over the blocks, and its change against the first cell."""
     what = metric.title if statistic == "value" else f"{metric.title}, {statistic}"
     unit = "" if metric.unit == "1" else f", {metric.unit}"
     stem = stem_of(metric, statistic)
@@ -189,7 +189,7 @@ def _wide(metric: Metric, statistic: str) -> tuple[ViewColumn, ...]:
 
 
 def stem_of(metric: Metric, statistic: str) -> str:
-    """The name of a figure's columns that have no unit, e.g. ttft_p50 of ttft_p50_s."""
+    """Return the name of a figure's columns that have no unit, e.g. ttft_p50 of ttft_p50_s."""
     low = column_name(metric, statistic, "low")
     return low.rsplit("_low", 1)[0]
 

@@ -92,7 +92,7 @@ _COMPONENT_COLUMNS = (
 
 
 def cost_components(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, ...]) -> View:
-    """The view, each line with its run's identity and its stage's level before it."""
+    """Return the view, each line with its run's identity and its stage's level before it."""
     return View(
         "cost_components",
         "One row a stage, accounting and component of its cost: quantity x usd_per_unit = usd. A target "
@@ -279,7 +279,7 @@ LEFT JOIN prices c ON c.run_id = u.run_id AND c.kind = 'cached_input'"""
 
 
 def money_per_run(identity: tuple[ViewColumn, ...]) -> View:
-    """The view, each line with its run's identity before it."""
+    """Return the view, each line with its run's identity before it."""
     return View(
         "money_per_run",
         "One row a run: what a volume's cost and a break-even are computed from. What a request costs, "

@@ -16,7 +16,7 @@ IN_BAND = (
 
 
 def bands(steps: str) -> str:
-    """A SELECT of bands (run_id, above, upto, and a price of each kind) from the relation `steps`.
+    """Return a SELECT of bands (run_id, above, upto, and a price of each kind) from the relation `steps`.
 
     steps: run_id, kind, above, usd (per million tokens). Cached and cache-writing tokens without a
     price of their own are charged as input.

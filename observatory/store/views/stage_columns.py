@@ -30,7 +30,7 @@ class StageColumn:
 def column_name(
     metric: Metric, statistic: str, end: End | Literal["least", "most"] | None = None
 ) -> str:
-    """The wide column of a metric's statistic, of an end of its interval, or of its range over runs."""
+    """Return the wide column of a metric's statistic, of an end of its interval, or of its range over runs."""
     suffix = f"_{end}" if end else ""
     if statistic == "value":
         return f"{metric.name}{suffix}"
@@ -39,7 +39,7 @@ def column_name(
 
 
 def stage_columns() -> tuple[StageColumn, ...]:
-    """Every wide column, in the order of the metric table."""
+    """Return every wide column, in the order of the metric table."""
     return tuple(column for metric in METRICS for column in _columns_of(metric))
 
 

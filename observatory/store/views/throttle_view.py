@@ -113,7 +113,7 @@ _TRIES = f"""WITH tries AS (
 
 
 def throttling(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, ...]) -> View:
-    """The view, each line with the run's identity and the stage's level before it."""
+    """Return the view, each line with the run's identity and the stage's level before it."""
     return View(
         "throttling",
         "One row a stage of every run: how many attempts the service refused for now, what became of "
