@@ -77,7 +77,7 @@ def engine_readings(data: StageData, metric: str) -> pl.DataFrame:
 
 
 def of_engine(data: StageData, metric: str) -> pl.DataFrame:
-    """The same, of the whole run."""
+    """Return the same, of the whole run."""
     return (
         data.samples.filter(
             (pl.col("sensor") == "engine")

@@ -98,7 +98,7 @@ class ConsoleStream(io.TextIOBase):
         return self.lost is None and os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Return True always; what cannot be written is dropped."""
+        """Return True, always: what cannot be written is dropped."""
         return True
 
     def write(self, text: str) -> int:

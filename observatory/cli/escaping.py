@@ -20,7 +20,7 @@ def escaped(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same without line feeds and tabs: a server's text cannot pass for lines of ours."""
+    """Return the same without line feeds and tabs: a server's text cannot pass for lines of ours."""
     return escaped(text).replace("\n", "\\n").replace("\t", "\\t")
 
 

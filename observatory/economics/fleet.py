@@ -57,7 +57,7 @@ class Replica:
         return max(0.0, self.power_w - self.idle_power_w) / self.request_rate
 
     def at(self, goodput_rps: float) -> "Replica":
-        """The same with another goodput."""
+        """Return the same with another goodput."""
         return replace(self, goodput_rps=goodput_rps)
 
 

@@ -1,4 +1,4 @@
-"""What an exception of the openai package's client means for a try, in the words of our own transport. Pure."""
+"""What an exception of the openai package's client means for an attempt, in the words of our own transport. Pure."""
 
 import socket
 import ssl

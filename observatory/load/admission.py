@@ -97,9 +97,9 @@ class Admission:
         lasting[NANO_USD] = math.ceil(budget.spent_usd * 1e9)
 
     def place_again(self, turn: Turn, now_ns: int) -> int:
-        """Take another try's place under the rate limits; the instant from which it may go out.
+        """Take another attempt's place under the rate limits; the instant from which it may go out.
 
-        It is taken at once, so that requests which wait for their first try do not go before it for
+        It is taken at once, so that requests which wait for their first attempt do not go before it for
         ever.
         """
         at_ns = now_ns

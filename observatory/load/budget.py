@@ -112,7 +112,7 @@ class Budget:
         return True
 
     def settle(self, prompt_tokens: int, output_tokens: int, attempts: Sequence[Attempt]) -> None:
-        """Called when it ended: its worst case is given back, the cost of its last tries is kept.
+        """Called when it ended: its worst case is given back, the cost of its last attempts is kept.
 
         A request never sent, or turned away with a status that is never billed, costs nothing.
         Where the answer states no usage, or usage that the answer itself contradicts, the worst
@@ -142,7 +142,7 @@ class Budget:
     def _cost(
         self, attempt: Attempt | None, worst_prompt: int, worst_output: int
     ) -> tuple[int, float, bool]:
-        """Return output tokens and US dollars of a try, and whether they are the server's own figures."""
+        """Return output tokens and US dollars of an attempt, and whether they are the server's own figures."""
         if attempt is None:
             return worst_output, self._worst_usd(worst_prompt, worst_output), False
         if attempt.sent is None or attempt.http_status in _NEVER_BILLED:

@@ -136,7 +136,7 @@ class DecodeQueue:
                 return record
 
     def _step(self) -> RequestRecord | None:
-        """Some events further with the oldest; its record when that was the end."""
+        """Decode some events further with the oldest; its record when that was the end."""
         if self._current is None:
             turn = self._queue.popleft()
             self._queued_bytes -= _size(turn)

@@ -67,7 +67,7 @@ class Master:
             self._runner.quit()
 
     def _check_start(self) -> None:
-        """Where a worker died before the start, end this process and with it the other workers.
+        """End this process, and with it the other workers, where a worker died before the start.
 
         Locust would wait half a minute for the dead one. Nothing has been sent. A worker that ended by
         itself has logged why, and its exit code is ours.
@@ -97,7 +97,7 @@ class Master:
         self._environment.process_exit_code = code
 
     def _stop(self) -> None:
-        """Have the workers write their last records, and wait for it."""
+        """Make the workers write their last records, and wait for it."""
         if self._stopped:
             return
         self._stopped = True

@@ -17,7 +17,7 @@ from observatory.wires.exchange import Exchange
 from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 
 FIRST_WAIT_S = 1.0
-"""Without a word from the service: this long, doubling with each further try."""
+"""Without a word from the service: this long, doubling with each further attempt."""
 JITTER = 0.25
 """The share by which such a wait is longer or shorter, drawn from the seed."""
 GaveUp = Literal["max_attempts", "max_wait"]

@@ -104,7 +104,7 @@ class PlainRun:
         return msgspec.structs.replace(handoff, stage=stage, workers=1)
 
     def _tell_locust(self, record: RequestRecord) -> None:
-        """For its page alone: no figure of the observatory comes from Locust's statistics."""
+        """Report to Locust for its page alone: no figure of the observatory comes from Locust's statistics."""
         if not record.attempts:
             return
         attempt = record.attempts[-1]

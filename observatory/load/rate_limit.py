@@ -55,7 +55,7 @@ class Bucket:
         return max(now_ns, self._at_ns) + -int(-missing * MINUTE_S * 1e9 // self.a_minute)
 
     def take(self, cost: float, at_ns: int) -> None:
-        """So much goes at that instant, which may be one to come: it is free_at's answer then."""
+        """Take so much at that instant, which may be one to come: it is free_at's answer then."""
         self._refill(at_ns)
         self._level -= cost
 
@@ -71,7 +71,7 @@ class Bucket:
         self._level = min(self._level, self._most)
 
     def holds_at_most(self, amount: float) -> None:
-        """No more than this is left, by the service's own word."""
+        """Called when no more than this is left, by the service's own word."""
         self._level = min(self._level, max(0.0, amount))
 
     def _refill(self, now_ns: int) -> None:
@@ -130,7 +130,7 @@ class Pacer:
         return max(instants, default=now_ns)
 
     def take(self, cost: Cost, at_ns: int) -> Mark:
-        """It goes out at that instant; the mark is for `learn`."""
+        """Take the limits' parts for a request that goes out at that instant; the mark is for `learn`."""
         for kind in ("requests", "tokens"):
             self._taken[kind] = self._taken.get(kind, 0) + cost.of(kind)
         for kind, bucket in self._buckets.items():

@@ -32,7 +32,7 @@ def request_record(
     *,
     clock_step: bool,
 ) -> RequestRecord:
-    """Return what happened to an issued request; attempts are all its tries, the answer's the last.
+    """Return what happened to an issued request; attempts: all of them, the answer's the last.
 
     The score is of the answer's text, of its tool calls where it has no text; it is None of anything
     but a whole answer. Texts are kept only where the scenario stores text and the item is not

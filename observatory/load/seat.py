@@ -38,7 +38,7 @@ class Seat:
         return self.turn
 
     def rest(self, alarms: AlarmClock, until_ns: int) -> None:
-        """Sleep between two tries until that instant (monotonic), or until `rouse`."""
+        """Sleep between two attempts until that instant (monotonic), or until `rouse`."""
         rest = self._rest = object()
         alarms.call_at(until_ns, lambda: self.rouse(rest))
         try:

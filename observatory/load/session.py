@@ -126,7 +126,7 @@ class Session:
         self._interrupt()
 
     def _over(self, ending: Ending) -> None:
-        """The stage's last word; may come in the hub, where nothing may wait."""
+        """Called when the stage is over; may be called in the hub, where nothing may wait."""
         code = EXIT_CODES[ending]
         self._environment.process_exit_code = code
         if self._worker:

@@ -199,7 +199,7 @@ class StageRun:
         return seat.wait()
 
     def ask(self, seat: Seat, turn: Turn) -> None:
-        """Send the turn's request and wait for its answer; every try is recorded."""
+        """Send the turn's request and wait for its answer; every attempt is recorded."""
         try:
             self._tries.make(seat, turn)
         except Exception as error:

@@ -1,6 +1,6 @@
-"""One request's tries, from the first to the one that ends it, in its user's greenlet.
+"""One request's attempts, from the first to the one that ends it, in its user's greenlet.
 
-What is waited for between two tries ends at once when the stage gives the request up.
+What is waited for between two attempts ends at once when the stage gives the request up.
 """
 
 import time
@@ -84,7 +84,7 @@ class Tries:
 
 
 def give_up_waiting(turn: Turn, outcome: Outcome, reason: str) -> None:
-    """A request between two tries gets no other: the service's last word was "not now", and where a
+    """End a request between two attempts, which gets no other: the service's last word was "not now", and where a
     person or we ended it, that is what happened to it."""
     turn.ended_as = outcome
     turn.reason = reason

@@ -20,11 +20,11 @@ _RENDERED_BYTES = 64 << 20
 class Turn(msgspec.Struct, eq=False):
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
-    reason: why it was not issued, was given up or cut off by us, for the record. earlier: the tries
-    before the one in `exchange`, in their order. waited_s: the waits between tries, in all.
-    ended_as: its outcome where that is not its last try's. mark: the pacer's, of its last try.
+    reason: why it was not issued, was given up or cut off by us, for the record. earlier: the attempts
+    before the one in `exchange`, in their order. waited_s: the waits between attempts, in all.
+    ended_as: its outcome where that is not its last attempt's. mark: the pacer's, of its last attempt.
     worst_prompt_tokens: a token for each byte of the body, and what the service may add to the prompt.
-    stale_tries: earlier tries that met a stale connection, which are ours and none of the service's or the
+    stale_tries: earlier attempts that met a stale connection, which are ours and none of the service's or the
     policy's.
     """
 
@@ -64,7 +64,7 @@ class Turn(msgspec.Struct, eq=False):
         )
 
     def try_again(self) -> None:
-        """Keep the try that has ended, and make ready for the next one."""
+        """Keep the attempt that has ended, and make ready for the next one."""
         self.stale_tries += self.met_stale_connection
         self.earlier.append(self.exchange)
         self.exchange = Exchange(number=len(self.earlier), streaming=self.exchange.streaming)

@@ -7,7 +7,7 @@ from typing import Any
 from observatory.quality.answer_text import fenced_blocks, folded
 
 _MOST_STARTS = 8
-"""Opening brackets tried in a text with prose round its JSON: each try may read all of the text."""
+"""Opening brackets tried in a text with prose round its JSON: each attempt may read all of the text."""
 _MOST_FIELDS = 20_000
 _DEEPEST = 64
 

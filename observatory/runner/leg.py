@@ -164,7 +164,7 @@ def _follow(
 
 
 def _longest_s(connection: Connection) -> float:
-    """Return how long one request may take, with what its policy lets it wait before and between its tries."""
+    """Return how long one request may take, with what its policy lets it wait before and between its attempts."""
     throttle = connection.throttle
     if throttle.policy == "record":
         return connection.whole_timeout_s

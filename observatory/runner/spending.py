@@ -18,7 +18,7 @@ from observatory.presentation.dollars import write_usd
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was spent of caps: requests are tries; assumed_usd is the part of usd that no usage stated;
+    """What was spent of caps: requests are attempts; assumed_usd is the part of usd that no usage stated;
     overrun is how many times its worst case the dearest answer was billed."""
 
     requests: int = 0

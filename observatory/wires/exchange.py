@@ -1,4 +1,4 @@
-"""What one HTTP try left behind, and what was read out of it: the nouns on either side of the decoder.
+"""What one HTTP attempt left behind, and what was read out of it: the nouns on either side of the decoder.
 
 Instants are nanoseconds from the run's anchor, None where they never happened.
 """
@@ -13,7 +13,7 @@ from observatory.wires.streams.http_response import ResponseReader
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a try ended before its answer was whole. text is for people and is masked when stored."""
+    """Why an attempt ended before its answer was whole. text is for people and is masked when stored."""
 
     phase: ErrorPhase
     kind: ErrorKind
@@ -22,7 +22,7 @@ class Fault:
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """One try as the transport saw it. streaming: an event stream was requested.
+    """One attempt as the transport saw it. streaming: an event stream was requested.
 
     A struct, as Answer is, because one is made for every answer: its fields are set in C.
     """
@@ -43,7 +43,7 @@ class Exchange(msgspec.Struct, eq=False):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A decoded try: the record of it, and its texts (tool calls as "name(arguments)" lines)."""
+    """A decoded attempt: the record of it, and its texts (tool calls as "name(arguments)" lines)."""
 
     attempt: Attempt
     text: str

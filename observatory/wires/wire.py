@@ -1,4 +1,4 @@
-"""The decoder: what one try left behind goes in, its record and its texts come out. Pure.
+"""The decoder: what one attempt left behind goes in, its record and its texts come out. Pure.
 
 It takes what real servers send, in any order and cut anywhere, and never raises for what a server
 sent: a broken answer is a record with a phase and a kind, and keeps its partial stream.

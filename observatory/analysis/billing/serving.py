@@ -196,7 +196,7 @@ def _few(found: int | None) -> str:
 
 
 def _few_independent(row: MoneyRow) -> str:
-    """Of goodput_n, which counts requests that depend on each other as fewer."""
+    """Return the words for goodput_n, which counts requests that depend on each other as fewer."""
     found = row.goodput_n or 0
     return (
         f"needs {MEAN_FLOOR} independent requests in a steady window, has about {found:,}: "

@@ -58,7 +58,7 @@ class Lateness:
 
 
 def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
-    """Of sends or of its event loop, whichever is worse; None without a median."""
+    """Return the lateness of sends or of its event loop, whichever is worse; None without a median."""
     usable = data.counted.filter(~pl.col("clock_step"))
     ttft, of = usable.get_column("ttft_s").median(), "time to first token"
     if ttft is None:  # no answer came as a stream

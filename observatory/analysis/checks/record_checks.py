@@ -49,7 +49,8 @@ def lost_records(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
 
 
 def refused_alike(manifest: Manifest) -> Iterator[Finding]:
-    """Every request was refused in the same way: what was sent was wrong, and nothing was measured."""
+    """Yield the finding that every request was refused in the same way: what was sent was wrong, and nothing
+    was measured."""
     if is_refused_alike(manifest):
         reason = (manifest.status_reason or "").removeprefix(f"{REFUSED_ALIKE}: ")
         yield as_found(

@@ -132,7 +132,7 @@ def headline(
 
 
 def facility(data: StageData) -> Energy:
-    """The same with what the data centre adds to it: by a stated PUE, or inside a model's range."""
+    """Return the same with what the data centre adds to it: by a stated PUE, or inside a model's range."""
     energy, overhead = headline(data, lambda _: True), _overhead(data)
     inside = overhead is not None or energy.scopes == "host modelled"
     if energy.energy_j is None or inside:
@@ -337,7 +337,7 @@ def _mean_reading(readings: pl.Series) -> Estimate:
 
 
 def _of_tokens_basis(data: StageData, energy: Energy) -> Basis | None:
-    """No better than what counted the tokens."""
+    """Return a basis no better than what counted the tokens."""
     counted = data.tokens_basis("a_streamed_tokens_from")
     if energy.basis is None or counted not in BASES:
         return energy.basis and counted

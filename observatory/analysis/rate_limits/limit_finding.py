@@ -52,7 +52,7 @@ class Asked:
     told_s: NDArray[np.float64]
 
     def in_order(self) -> "Asked":
-        """The same by the instant sent."""
+        """Return the same by the instant sent."""
         order = np.argsort(self.sent_s, kind="stable")
         return Asked(self.sent_s[order], self.let_in[order], self.amount[order], self.told_s[order])
 
@@ -125,7 +125,8 @@ def _patience_s(asked: Asked) -> float:
 
 
 def _windows(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling:
-    """Windows: an opening is the beginning of one. A single refusal at its edges is none: attempts that
+    """Return the ceiling by windows: an opening is the beginning of one. A single refusal at its edges is
+    none: attempts that
     are sent closely may arrive in another order."""
     if len(openings) == 1:
         return _one_window(asked, int(openings[0]), least)

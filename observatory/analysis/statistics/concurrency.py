@@ -80,7 +80,7 @@ def has_trend(flows: NDArray[np.int64]) -> bool:
 
 
 def _open_time_ns(instants: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of a process that is 1 from each (ascending) instant on: its integral over each block."""
+    """Return the integral over each block of a process that is 1 from each (ascending) instant on."""
     sums = np.concatenate(([0.0], np.cumsum(instants, dtype=np.float64)))
     before = np.searchsorted(instants, edges, "right")
     return np.diff(before * edges - sums[before])

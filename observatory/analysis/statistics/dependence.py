@@ -223,7 +223,7 @@ def _shortened(centred: Series) -> tuple[Series, int]:
 
 
 def _autocorrelations(centred: Series) -> Series:
-    """Of every lag, biased as usual (divided by n), by fast Fourier transform."""
+    """Return the autocorrelation of every lag, biased as usual (divided by n), by fast Fourier transform."""
     n = len(centred)
     size = fft.next_fast_len(2 * n, real=True)
     spectrum = fft.rfft(centred, size)

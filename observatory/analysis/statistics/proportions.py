@@ -90,7 +90,7 @@ def relative_half(batches: NDArray[np.float64]) -> float:
 
 
 def offered_half(batches: NDArray[np.float64], offered: NDArray[np.float64]) -> float:
-    """The same of what was offered, where its variance is larger than chance explains, else 0."""
+    """Return the same of what was offered, where its variance is larger than chance explains, else 0."""
     degrees, half = len(batches) - 1, relative_half(offered)
     least = float(special.fdtri(degrees, degrees, 1 - BY_CHANCE)) * relative_half(batches) ** 2
     return half if half**2 > least else 0.0

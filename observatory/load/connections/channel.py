@@ -65,7 +65,7 @@ class Channel:
         tails: Tails,
         ring: Ring | None = None,
     ) -> None:
-        """The ring reads, where there is one; OSError where it takes no more."""
+        """Start reading: the ring reads, where there is one; OSError where it takes no more."""
         self._opened = opened
         self._raw = opened.raw
         self._reads = self._received = 0

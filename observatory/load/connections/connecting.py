@@ -30,7 +30,7 @@ _winners = Winners()
 
 
 class Broken(Exception):
-    """A try that cannot go on, with its fault."""
+    """An attempt that cannot go on, with its fault."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.text)
@@ -179,7 +179,7 @@ def _wait(raw: Any, events: int) -> None:
 
 
 def _tunnel(opened: Opened, connection: Connection, proxy: Proxy) -> None:
-    """Have the proxy carry bytes to the target. What comes after its answer is the target's own."""
+    """Make the proxy carry bytes to the target. What comes after its answer is the target's own."""
     send_all(opened.raw, connect_request(connection, proxy))
     answer = ProxyAnswer()
     while not answer.complete:

@@ -109,7 +109,7 @@ class SdkTransport:
         return exchange.response.received
 
     def rests(self) -> None:
-        """The client sees a stream's end by itself."""
+        """Do nothing: the client sees a stream's end by itself."""
 
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
@@ -120,7 +120,7 @@ class SdkTransport:
         gevent.get_hub().loop.run_callback(self._abandon, exchange)
 
     def _abandon(self, exchange: Exchange) -> None:
-        """Later, in the hub: the client's wait ends by an exception, and it closes the connection."""
+        """Called later, in the hub: the client's wait ends by an exception, and it closes the connection."""
         if self.exchange is exchange:
             self._greenlet.throw(_Abandoned())
 
@@ -130,7 +130,7 @@ class SdkTransport:
         gevent.sleep(_PAUSE_S)
 
     def _leave_soon(self, exchange: Exchange) -> None:
-        """HTTP's end is waited for a moment, so that the client can keep the connection."""
+        """Wait a moment for HTTP's end, so that the client can keep the connection."""
         gevent.spawn_later(2 * WAIT_S, self._abandon, exchange)
 
     def close(self) -> None:

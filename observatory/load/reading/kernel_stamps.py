@@ -53,7 +53,7 @@ class SegmentCount:
     __slots__ = ("_bytes_before", "_raw", "_reads", "_segments", "exact")
 
     def __init__(self, raw: socket.socket, *, fresh: bool) -> None:
-        """fresh: nothing has come on the connection so far."""
+        """Start to count. fresh: nothing has come on the connection so far."""
         self._raw = raw
         self._reads = 0
         self._segments = self._bytes_before = 0

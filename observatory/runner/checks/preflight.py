@@ -152,7 +152,7 @@ def _connections(stage: StagePlan, targets: list[Target]) -> int:
 
 
 def _refuse_or_warn(stage: StagePlan, said: str, fix: str) -> list[str]:
-    """A closed loop opens them for certain; an open loop only where answers are slow."""
+    """Raise or warn: a closed loop opens them for certain; an open loop only where answers are slow."""
     if stage.offsets_ns is None:
         raise BadInput(said, where=f"stages[{stage.index}]", fix=fix)
     return [f"stages[{stage.index}]: at max_in_flight, {said} — {fix}, or lower max_in_flight"]

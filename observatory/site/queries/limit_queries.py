@@ -6,7 +6,7 @@ from observatory.site.queries.reader import Reader
 
 
 def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:
-    """Of every try what its target's limits are read from (analysis.rate_limits.limit_reading)."""
+    """Of every attempt what its target's limits are read from (analysis.rate_limits.limit_reading)."""
     return reader.frame(
         """
         SELECT stage, sent_ns, ended_ns, outcome, http_status, error_kind, error_text, retry_after_s, rate_limit_headers,

@@ -125,7 +125,7 @@ def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
 
 
 def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
-    """Final tries of the requests that a stage's percentiles are over, with outcome and events."""
+    """Final attempts of the requests that a stage's percentiles are over, with outcome and events."""
     return reader.frame(
         """
         SELECT m.request, m.outcome, a.sent_ns, a.event_gap_ns, a.event_shared
@@ -173,7 +173,7 @@ def stated_waits_and_work(reader: Reader, run_id: str) -> StatedTimes:
 
 
 def latest_limit_headers(reader: Reader, run_id: str) -> pl.DataFrame:
-    """rate_limit_headers and ended_ns of the last tries of each status that had such headers."""
+    """rate_limit_headers and ended_ns of the last attempts of each status that had such headers."""
     return reader.frame(
         """
         SELECT rate_limit_headers, ended_ns FROM attempts

@@ -42,7 +42,7 @@ POLICIES = {
 
 
 def was_held_up(figures: Figures) -> bool:
-    """Return whether tries were refused at this load, or requests were held back on purpose."""
+    """Return whether attempts were refused at this load, or requests were held back on purpose."""
     refused, paced = figures.get("throttle_rate").value, figures.get("pace_wait_s", "mean").value
     return (refused or 0.0) > 0 or (paced or 0.0) > PACED_S
 

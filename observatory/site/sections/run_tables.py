@@ -118,7 +118,7 @@ def outcome_table(counts: Sequence[OutcomeCount], loads: dict[int, Load]) -> Tab
 
 
 def error_table(rows: Sequence[FailedAttempts], loads: dict[int, Load]) -> Table:
-    """Failed tries by kind, each with one text as an example."""
+    """Failed attempts by kind, each with one text as an example."""
     heads = [("Outcome", False), ("Where", False), ("What", False), ("HTTP", True)]
     heads += [("Tries", True), ("At", False), ("For example", False)]
     return Table(

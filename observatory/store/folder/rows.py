@@ -58,7 +58,7 @@ _TOKEN_FIELDS = {
 def requests_frame(
     run_id: str, stage: int, records: Sequence[RequestRecord], cost: Cost, cost_basis: str | None
 ) -> pl.DataFrame:
-    """Return rows of table requests. A request costs what its tries together cost, null if none had a cost; one
+    """Return rows of table requests. A request costs what its attempts together cost, null if none had a cost; one
     whose counts are not stated, or cannot be true, has none."""
     costs = [
         _sum_or_none([cost(a.tokens) for a in r.attempts if billable(counts_of(a))])
@@ -79,7 +79,7 @@ def requests_frame(
 
 
 def attempts_frame(run_id: str, stage: int, records: Sequence[RequestRecord]) -> pl.DataFrame:
-    """Return rows of table attempts, of all tries of the requests."""
+    """Return rows of table attempts, of all attempts of the requests."""
     tries = [attempt for record in records for attempt in record.attempts]
     columns: dict[str, Any] = {
         column: [getattr(attempt, field) for attempt in tries]

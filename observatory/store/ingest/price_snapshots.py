@@ -78,7 +78,7 @@ def _mark(connection: duckdb.DuckDBPyConnection, book: str, version: str | None)
 def _load(
     workspace: Workspace, connection: duckdb.DuckDBPyConnection, present: Set[str]
 ) -> list[tuple[str, str, int]]:
-    """Every file that is not present, into the table."""
+    """Load every file that is not present, into the table."""
     added = []
     for path in sorted(_folder(workspace).glob("*.parquet")):
         if path.name in present:

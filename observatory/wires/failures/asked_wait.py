@@ -50,7 +50,7 @@ _FIELDS: dict[str, tuple[_Sort, float]] = {
     **dict.fromkeys(("xratelimitreset", "ratelimitreset"), ("instant", 1.0)),
 }
 """Fields of an error object without their case and separators: what they are, and the seconds in one of
-their units. What names the next try is believed before what names a limit's reset."""
+their units. What names the next attempt is believed before what names a limit's reset."""
 _ROUNDED_S = 1.0
 """A wait that was cut or rounded to whole seconds differs from the exact one by less than this."""
 
@@ -160,7 +160,7 @@ def _fields(value: Any, depth: int) -> Iterator[tuple[str, Any]]:
 def _best(
     fields: "Iterator[tuple[str, Any]] | list[tuple[str, Any]]", now_s: float
 ) -> float | None:
-    """Return the wait that fields name: the longest of the next try, else of a reset, else until an instant."""
+    """Return the wait that fields name: the longest of the next attempt, else of a reset, else until an instant."""
     waits: dict[_Sort, float] = {}
     for name, value in fields:
         sort, unit_s = _FIELDS.get(re.sub(r"[^a-z]", "", name.lower()), ("retry", 0.0))

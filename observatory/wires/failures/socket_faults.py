@@ -1,4 +1,4 @@
-"""What an operating system's error means for a try: one table for every client that we measure through. Pure."""
+"""What an operating system's error means for an attempt: one table for every client that we measure through. Pure."""
 
 import errno
 
