@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("structure")  # one process parses the package
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "observatory"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -62,7 +63,10 @@ def imports_of(node: ast.AST) -> Iterator[str]:
         yield from imports_of(child)
 
 
-IMPORTS = {module: set(imports_of(tree_of(path))) for module, path in MODULES.items()}
+@cache
+def imports() -> dict[str, set[str]]:
+    """Return what each module imports; made by the first test that asks, as every process collects this file."""
+    return {module: set(imports_of(tree_of(path))) for module, path in MODULES.items()}
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -101,7 +105,7 @@ def test_cycles_are_found() -> None:
 def test_no_import_cycle() -> None:
     graph = {
         module: {other for other in others if other in MODULES and other != module}
-        for module, others in IMPORTS.items()
+        for module, others in imports().items()
     }
     assert cycles(graph) == []
 
@@ -153,7 +157,7 @@ def test_no_module_lists_names_for_others_to_import() -> None:
 def foreign() -> dict[str, set[str]]:
     """Return the top-level packages of others that are imported, and the modules that do it."""
     found: dict[str, set[str]] = {}
-    for module, others in IMPORTS.items():
+    for module, others in imports().items():
         for other in others:
             top = other.partition(".")[0]
             if top != "observatory" and top not in sys.stdlib_module_names:
@@ -195,7 +199,7 @@ def test_vllm_is_imported_nowhere() -> None:
 
 def test_the_site_is_imported_only_to_build_and_serve_it() -> None:
     entries = {"observatory.site.build", "observatory.site.serve"}
-    for module, others in IMPORTS.items():
+    for module, others in imports().items():
         room = module.split(".")[1] if "." in module else ""
         used = {other for other in others if other.startswith("observatory.site")}
         if room != "site" and used:
