@@ -67,10 +67,10 @@ def test_it_needs_no_other_place(workspace: Workspace) -> None:
     gaps_s = parts_s.reshape(-1, 2).sum(axis=1)
     first = planned["stages"][0]
     assert np.allclose(first["first_offsets_s"], np.cumsum(gaps_s)[: len(first["first_offsets_s"])])
-    assert first["level"] == "4/s erlang"
+    assert first["level"] == "4 requests/s, erlang"
 
     printed = workspace.measure("erlang")
-    assert "40/s erlang" in printed
+    assert "40 requests/s, erlang" in printed
     stages = workspace.sql("select kind, rate_per_s, planned from stages order by stage")
     assert [(one["kind"], one["rate_per_s"]) for one in stages] == [("erlang", 4), ("erlang", 40)]
     # One in flight, 100 ms each: at most 10 of the 40 a second can leave.
