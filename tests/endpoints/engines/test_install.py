@@ -264,7 +264,8 @@ def test_left_early_nothing_stays(
 
 def test_ctrl_c_ends_uv_too_and_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:
     stub = tmp_path / "uv-stub"
-    stub.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'pid'}\nexec sleep 60\n")
+    # It waits first: a signal that comes while the process is still being started finds none to end.
+    stub.write_text(f"#!/bin/sh\nsleep 1\necho $$ > {tmp_path / 'pid'}\nexec sleep 60\n")
     stub.chmod(0o755)
     code = (
         "from observatory.engines import uv\n"
