@@ -90,7 +90,7 @@ def tier_of(target: ListedModel) -> str | None:
     named = {tier for tier in asked if isinstance(tier, str) and tier not in STANDARD_TIERS}
     if len(named) > 1 or (named and target.service_tier in STANDARD_TIERS):
         raise BadInput(
-            "service_tier and extra_body ask for different tiers: which price holds is not known",
+            "service_tier and extra_body name different tiers: which price holds is not known",
             where=f"target {target.name}",
             fix="keep service_tier, and take service_tier and speed out of extra_body",
         )

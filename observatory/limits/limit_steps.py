@@ -188,7 +188,7 @@ def _wants_a_reason(history: History, best: LimitsSeen | None) -> bool:
 def _asking_less(history: History, bounds: Bounds) -> Step | Ended:
     said = history.advertised or 0.0
     stages = ((REST * said, REST_S), (LESS * said, LESS_S))
-    step = _fitted(history, bounds, stages, "asking for less than is advertised")
+    step = _fitted(history, bounds, stages, "requesting less than is advertised")
     if isinstance(step, Step) and len(step.stages) == 2 and step.stages[-1][1] >= LEAST_LESS_S:
         return step
     return "max_minutes"

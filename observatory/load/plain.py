@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 
 def add_arguments(parser: Any) -> None:
     """Add the observatory's own arguments on Locust's command line and start page."""
-    group = parser.add_argument_group("observatory", "what to ask (needs --host, up to /v1)")
-    group.add_argument("--scenario", default="chat-steady", help="scenario whose workload is asked")
-    group.add_argument("--model", default="", help="model to ask for; default: the only one listed")
+    group = parser.add_argument_group("observatory", "what to send (needs --host, up to /v1)")
+    group.add_argument("--scenario", default="chat-steady", help="scenario whose workload is sent")
+    group.add_argument("--model", default="", help="model to request; default: the only one listed")
     group.add_argument("--results", default="results", help="folder that rows are journalled in")
     group.add_argument(
         "--api-key-env", default="", help="name of the variable that holds the key, never the key"

@@ -31,7 +31,7 @@ BASES = {
     "modelled": "modelled by a third party from public assumptions, not metered",
     "list_price": "the provider's public list price",
     "stated": "a price or rate stated by the person who ran this",
-    "example": "a round stand-in, nobody's real price",
+    "example": "a round stand-in, no provider's real price",
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
 GATES = ("energy_window: ", "energy_gap: ", "energy_power: ", "energy_disagrees: ")

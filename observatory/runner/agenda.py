@@ -146,7 +146,7 @@ def resumed(
             f"the scenario is not what it was when campaign {file.campaign_id} began: "
             f"{', '.join(differs)} changed",
             where=f"--resume {file.campaign_id}",
-            fix="put it back as it was, or start anew without --resume",
+            fix="put it back as it was, or start again without --resume",
         )
     diary = Diary(workspace, refreshed(workspace, file))
     unsealed = [run.run_id for run in diary.file.runs if run.status == "running"]

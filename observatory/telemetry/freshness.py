@@ -47,7 +47,7 @@ def update_period(readings: Readings) -> UpdatePeriod:
     asked_s = median(new[0] - old[0] for old, new in pairwise(readings)) / 1e9
     reason = None
     if period_s < ASKED_TOO_SLOWLY * asked_s:
-        reason = f"at most: it was asked every {asked_s * 1e3:.3g} ms"
+        reason = f"at most: it was read every {asked_s * 1e3:.3g} ms"
     return UpdatePeriod(period_s, len(changed), reason)
 
 

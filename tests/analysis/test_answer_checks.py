@@ -235,7 +235,7 @@ def test_another_model_than_the_one_asked_for(
     finding = judged(window(made, N, {"model_reported": named})).get("model_substituted")
     assert (finding is not None) == found
     if finding is not None:
-        assert finding.message == "gpt-4o-mini (100) answered; gpt-4o was asked for"
+        assert finding.message == "gpt-4o-mini (100) answered; gpt-4o was requested"
 
 
 def test_where_some_answers_name_the_model_it_has_changed(made: Any) -> None:

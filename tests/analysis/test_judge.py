@@ -583,7 +583,7 @@ def answered(run: Any, **named: Any) -> Any:
 def test_a_model_that_changes_inside_a_run_degrades_it(made: Any) -> None:
     finding = only(answered(made, model_reported="m-2"))
     assert (finding.code, finding.severity, finding.value) == ("model_changed", "degraded", 1)
-    assert finding.message == "m-1 (240), m-2 (60) answered where 1 was asked for"
+    assert finding.message == "m-1 (240), m-2 (60) answered where 1 was requested"
 
 
 def test_models_asked_in_turn_may_all_answer(made: Any) -> None:

@@ -184,7 +184,7 @@ def test_a_limit_below_the_advertised_one_is_asked_for_less_once() -> None:
     half = stage(105, 100, Ceiling(30.0, 29.5, 30.5), refused=120)
     sounded = seen(SOUNDED, said=60)
     step = next_step(History([sounded, seen(half, said=60)], 1.0), ROOMY)
-    assert step == Step(((6.0, 45.0), (57.0, 40.0)), "asking for less than is advertised")
+    assert step == Step(((6.0, 45.0), (57.0, 40.0)), "requesting less than is advertised")
     still = seen(stage(57, 60, Ceiling(30.0, 29.0, 31.0), refused=27), said=60)
     assert next_step(History([sounded, seen(half, said=60), still], 1.0), ROOMY) == "found"
     short = Bounds(requests=5_000, minutes=1, up_to=3_000)

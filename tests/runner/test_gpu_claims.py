@@ -55,7 +55,7 @@ def test_which_it_will_use(fields: dict[str, Any], names: list[str]) -> None:
     ("fields", "gpus", "why"),
     [
         ({"gpus": [7]}, GPUS, r"there is no GPU 7 — name one of: gpu0 \(GPU-aa\), gpu0/mig0"),
-        ({"gpus": ["GPU-a"]}, GPUS, "GPU-a stands for several"),
+        ({"gpus": ["GPU-a"]}, GPUS, "GPU-a matches several"),
         ({"gpus": [0]}, [], "there is no GPU 0 — this machine has none that NVML lists"),
         ({"tensor_parallel_size": 4}, GPUS, "is 4, and this machine has 3 GPUs — set .* to 3 or"),
     ],
@@ -116,7 +116,7 @@ def test_one_that_is_in_use_is_said_and_by_whom() -> None:
     ):
         check_free(target(), busy)
     hidden = [gpu("gpu0", "u", used=2048 * MIB)]
-    with pytest.raises(EnvironmentFailed, match="by whom the driver does not say"):
+    with pytest.raises(EnvironmentFailed, match="by a process that the driver does not name"):
         check_free(target(), hidden)
     idle_but_open = [gpu("gpu0", "u", users=("process 5",))]
     with pytest.raises(EnvironmentFailed, match="by process 5"):

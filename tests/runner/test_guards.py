@@ -163,7 +163,7 @@ def test_what_a_wire_cannot_ask_is_refused_before_the_start(
         if complaint is None:
             check_askable(planned, target, connection)
             continue
-        with pytest.raises(BadInput, match=f"id-7 cannot be asked of target.*{complaint}"):
+        with pytest.raises(BadInput, match=f"id-7 cannot be sent to target.*{complaint}"):
             check_askable(planned, target, connection)
 
 

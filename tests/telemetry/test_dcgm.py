@@ -83,7 +83,7 @@ def test_mig_instances_are_devices_and_what_is_of_the_whole_gpu_is_counted_once(
         (9223372036854775794.0, "DCGM has no value (blank)"),
         (140737488355328.0, "DCGM has no value (blank)"),
         (2147483632.0, "DCGM has no value (blank)"),
-        (math.nan, "the exporter says nan"),
+        (math.nan, "the exporter has nan"),
     ],
 )
 def test_a_blank_is_no_temperature(value: float, reason: str) -> None:
@@ -195,7 +195,7 @@ def test_two_gpus_that_no_label_tells_apart_are_null_and_never_one_of_them() -> 
     page = _power(300, gpu="0", job="a") + _power(500, gpu="0", job="b")
     [sample] = gpu_samples(list(read_page(page)), 5)
     assert (sample.device, sample.value) == ("gpu0", None)
-    assert sample.reason == "several series of gpu0 differ and no label tells them apart"
+    assert sample.reason == "several series of gpu0 differ and no label separates them"
     [sample] = gpu_samples(list(read_page(page.replace("500", "300"))), 5)
     assert sample.value == 300
 

@@ -28,7 +28,7 @@ def test_the_period_is_found_within_one_question(period_ms: float) -> None:
 def test_a_sensor_that_changes_at_every_question_is_only_bounded() -> None:
     found = update_period(polled(1, 5, 1000))
     assert found.period_s == pytest.approx(0.005)
-    assert found.reason == "at most: it was asked every 5 ms"
+    assert found.reason == "at most: it was read every 5 ms"
 
 
 def test_too_few_changes_give_no_period() -> None:

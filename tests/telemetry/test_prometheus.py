@@ -55,7 +55,7 @@ def test_what_is_missing_is_said_once_and_again_after_it_was_there() -> None:
 def test_not_a_number_is_null_with_what_the_page_says() -> None:
     with serving(lambda: (200, "text/plain", PAGE)) as served:
         [_, sample] = PrometheusSensor(page_of(served.url, "node_memory_bytes")).read(1)
-    assert (sample.value, sample.reason) == (None, "the page says nan")
+    assert (sample.value, sample.reason) == (None, "the page has nan")
 
 
 def test_a_page_is_asked_no_more_often_than_it_wants() -> None:

@@ -61,7 +61,7 @@ def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
     """Return why the two have no break-even; None where they have one."""
     own, bought = self_row.target, api_row.target
     if self_row.comparison_key != api_row.comparison_key:
-        return f"{own} and {bought} were not asked the same: their comparison keys differ"
+        return f"{own} and {bought} did not get the same requests: their comparison keys differ"
     if self_row.usd_per_hour is None:
         return f"{own} has no hourly rate: state `rate` in targets.yaml"
     if api_row.billing != "tokens" or not _priced(api_row):

@@ -35,7 +35,7 @@ def answer_lengths(data: StageData) -> Iterator[Finding]:
         short = (pl.col("a_output_tokens") < SHORT_SHARE * pl.col("asked")) & (
             pl.col("a_output_tokens") < pl.col("asked") - 1
         )
-        yield from _lengths(data, asked, "short_answers", short, "fewer", "were asked for")
+        yield from _lengths(data, asked, "short_answers", short, "fewer", "were requested")
     answers = answers.with_columns(pl.col("max_tokens").alias("asked"))
     long = pl.col("a_output_tokens") >= pl.col("max_tokens") + LONG_TOKENS
     yield from _lengths(data, answers, "long_answers", long, "more", "their limit allows")
@@ -101,7 +101,7 @@ def not_streamed(data: StageData) -> Iterator[Finding]:
     whole = len(came) - int(came.sum())
     if whole:
         message = (
-            f"{whole:,} of {count_of(len(came), 'answer')} did not come as a stream, though one was asked for: "
+            f"{whole:,} of {count_of(len(came), 'answer')} did not come as a stream, though one was requested: "
             "they have no time to first token"
         )
         yield as_found("not_streamed", message, data.window.stage, whole, 0)

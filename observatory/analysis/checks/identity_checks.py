@@ -35,7 +35,7 @@ def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]
     models = _named(frames, "model_reported")
     asked = manifest.target.settings.get("asked_in_turn")
     wanted = len(set(asked)) if isinstance(asked, list) and asked else 1
-    message = f"{_counted(models)} answered where {wanted} {_were(wanted)} asked for"
+    message = f"{_counted(models)} answered where {wanted} {_were(wanted)} requested"
     yield from over_limit("model_changed", len(models) - wanted, message, None)
     yield from _substituted(manifest, models, asked if isinstance(asked, list) else [])
     prints = _named(frames, "system_fingerprint")
@@ -59,7 +59,7 @@ def _substituted(
         return
     if any(same_model(one, name) for one in asked for name in models):
         return
-    message = f"{_counted(models)} answered; {', '.join(map(str, asked[:4]))} was asked for"
+    message = f"{_counted(models)} answered; {', '.join(map(str, asked[:4]))} was requested"
     yield from over_limit("model_substituted", 1.0, message, None)
 
 

@@ -111,7 +111,7 @@ def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
             continue
         apart = abs(server - client) if whole else max(0.0, client - server)
         message = (
-            f"the server counted {server:.0f} {kind} tokens and usage said {client} "
+            f"the server counted {server:.0f} {kind} tokens and usage had {client} "
             f"of {count_of(known.height, 'answer')}"
         )
         found.append((max(0.0, apart - SLACK_TOKENS) / client, message))

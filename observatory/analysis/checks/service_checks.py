@@ -48,7 +48,7 @@ def window_and_population(data: StageData) -> Iterator[Finding]:
     if n == 0:
         yield as_found("no_requests", "no request of the window came to an end", stage)
     elif n < FLOORS["p90"]:
-        message = f"{count_of(n, 'request')}: p90 and above stand as bounds only"
+        message = f"{count_of(n, 'request')}: p90 and above are bounds only"
         yield Finding("percentile_floor", "note", message, stage, n, FLOORS["p90"])
 
 

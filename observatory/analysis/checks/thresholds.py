@@ -150,7 +150,7 @@ _ROWS = (
     Threshold(
         "sensor_lies",
         "readings",
-        "a value that physics or the device's own limits exclude: what the sensor says beside it is "
+        "a value that physics or the device's own limits exclude: its other values are "
         "not to be believed either",
         as_found="degraded",
     ),
@@ -165,7 +165,7 @@ _ROWS = (
         "server_tokens",
         "share of tokens",
         "the engine counts every token that it takes in and makes; between two idle readings that is what "
-        "usage says of all answers, and vLLM's and llama.cpp's agree to the token",
+        "usage has over all answers, and vLLM's and llama.cpp's agree to the token",
         degraded=0.02,
     ),
     Threshold(
@@ -176,7 +176,7 @@ _ROWS = (
     ),
     Threshold(
         "model_changed",
-        "models more than were asked for",
+        "models more than were requested",
         "answers of two models have no latency, score or price in common; a note where the whole run was "
         "answered by another model than the latest one before it of the same target",
         degraded=0,
@@ -298,7 +298,7 @@ _ROWS = (
     Threshold(
         "energy_window",
         "s",
-        "energy is withheld where the window is shorter than 30 s (ML.ENERGY's benchmark asks as much "
+        "energy is withheld where the window is shorter than 30 s (ML.ENERGY's benchmark requires as much "
         "of its steady state): sensors average over seconds and boards warm up over more",
         as_found="note",
     ),
@@ -346,7 +346,7 @@ _ROWS = (
         "sampler_cpu",
         "share of a core",
         "above 5 %, where a reading a second takes less than 1 %; it yields to the load, and whether "
-        "the load still felt it is what the client's own checks say",
+        "the load still felt it is what the client's own checks show",
         as_found="note",
     ),
     Threshold(

@@ -28,7 +28,7 @@ REASONS: dict[str, str] = {
     "no_direction": "neither more nor less of it is better",
     "no_value": "one of them has no value for it",
     "different_tokenizers": "their tokens are not known to be the same unit",
-    "no_score": "they are different models and no score stands beside",
+    "no_score": "they are different models without a score each",
     "no_interval": "a difference without intervals may be noise",
     "within_noise": "the 95 % interval of the difference includes 0",
 }

@@ -30,7 +30,7 @@ def check_askable(plan: Plan, target: Target, connection: Connection) -> None:
             render(item, connection, request=plan.request, stream=plan.stream, cache=plan.cache)
         except ValueError as problem:
             raise BadInput(
-                f"{item.prompt_id} cannot be asked of target {target.name}: {problem}",
+                f"{item.prompt_id} cannot be sent to target {target.name}: {problem}",
                 where=f"scenario {plan.scenario}",
                 fix="change the workload, or the target's wire or extra_body",
             ) from problem

@@ -66,7 +66,11 @@ def check_free(target: Target, gpus: Sequence[Gpu], visible: str | None = None) 
         used = gpu.used_bytes or 0
         if not gpu.users and used <= IDLE_BYTES:
             continue
-        by = f" by {', '.join(gpu.users)}" if gpu.users else ", by whom the driver does not say"
+        by = (
+            f" by {', '.join(gpu.users)}"
+            if gpu.users
+            else ", by a process that the driver does not name"
+        )
         raise EnvironmentFailed(
             f"{gpu.name} is in use: {used / 2**30:.1f} GiB of its memory{by}",
             where=f"target {target.name}",
@@ -113,7 +117,7 @@ def _named(target: Target, name: int | str, gpus: Sequence[Gpu]) -> Gpu:
         return found[0]
     here = ", ".join(f"{gpu.name} ({gpu.uuid})" if gpu.uuid else gpu.name for gpu in gpus)
     raise BadInput(
-        f"gpus: there is no GPU {name}" if not found else f"gpus: {name} stands for several",
+        f"gpus: there is no GPU {name}" if not found else f"gpus: {name} matches several",
         where=f"target {target.name}",
         fix=f"name one of: {here}" if here else "this machine has none that NVML lists",
     )

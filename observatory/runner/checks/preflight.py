@@ -102,7 +102,7 @@ def check_levels(target: Target, plan: Plan, processes: int) -> None:
 
 def _above(target: Target, where: str, asked: str, allowed: str) -> BadInput:
     return BadInput(
-        f"the stage asks for {asked}; target {target.name} allows {allowed}",
+        f"the stage needs {asked}; target {target.name} allows {allowed}",
         where=where,
         fix="lower the stage, or raise the target's limit on purpose",
     )
@@ -118,7 +118,7 @@ def check_ports(stage: StagePlan, targets: list[Target], limits: HostLimits) -> 
         f"({limits.port_range}, less those reserved)"
     )
     fix = "sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
-    return _refuse_or_warn(stage, said, f"{fix}, or ask for at most {limits.ports:,} at once")
+    return _refuse_or_warn(stage, said, f"{fix}, or use at most {limits.ports:,} at once")
 
 
 def check_open_files(
@@ -135,7 +135,7 @@ def check_open_files(
     )
     fix = f"ulimit -n {needed} (as root, or raise nofile in limits.conf)"
     room = max(1, limits.open_files_hard - OWN_FILES)
-    return _refuse_or_warn(stage, said, f"{fix}, or ask for at most {room:,} a process")
+    return _refuse_or_warn(stage, said, f"{fix}, or use at most {room:,} a process")
 
 
 def files_needed(stage: StagePlan, targets: list[Target], processes: int) -> int:

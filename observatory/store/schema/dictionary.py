@@ -131,7 +131,7 @@ from 1.
 
 **The file's storage version is {STORAGE_VERSION}, on purpose.** DuckDB 2.0 by itself writes a format
 that 1.5 cannot open, and analysts, notebooks and BI drivers still have 1.5. The observatory therefore
-asks for {STORAGE_VERSION} when it makes the file; it stays so after writes by 2.0, views and comments are
+sets {STORAGE_VERSION} when it makes the file; it stays so after writes by 2.0, views and comments are
 readable from 1.5, and `SELECT tags FROM duckdb_databases()` shows it.
 
 **Versions.** `schema_version` holds one row. A database that is too old is brought up to date by the

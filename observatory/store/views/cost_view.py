@@ -15,7 +15,7 @@ REQUEST_COSTS = View(
         ViewColumn("scenario", "u.scenario", "scenario name"),
         ViewColumn("target", "u.target", "target name"),
         ViewColumn("model", "u.model", "model as requested"),
-        ViewColumn("emulated", "u.emulated", "a seeded stand-in: nobody was paid"),
+        ViewColumn("emulated", "u.emulated", "a seeded stand-in: no provider was paid"),
         ViewColumn("stage", "c.stage", "stage of the run, from 0"),
         ViewColumn("request", "c.request", "place in the stage's order, from 0"),
         ViewColumn("kind", "c.kind", "input, cached_input, cache_write or output"),

@@ -115,8 +115,8 @@ _LAST = f"greatest(0, ceil((l.fixed_usd + {_SAVED} * l.step_requests) / {_GAIN} 
 BREAK_EVEN = Macro(
     "break_even",
     "From how many requests a day on a self-hosted run's target costs no more than a bought one's for the "
-    "same workload, and stays so: one row; requests_a_day is null, and reason says why, where it never does "
-    "or cannot be said. low and high are at the ends of the intervals of the goodput and of what a request "
+    "same workload, and stays so: one row; requests_a_day is null, and reason is why, where it never does "
+    "or is not known. low and high are at the ends of the intervals of the goodput and of what a request "
     "is bought for (where that varies), both at once; high is null where it never does there.",
     (
         Parameter("self_run", "run of a target billed by hours"),

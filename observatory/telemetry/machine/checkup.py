@@ -141,7 +141,7 @@ def check_synchronised() -> Check:
     """Check whether the kernel holds its clock for synchronised (adjtimex)."""
     status = _clock_status()
     if status is None:
-        return Check("time source", "warning", "the kernel does not say", "timedatectl status")
+        return Check("time source", "warning", "the kernel has no figure", "timedatectl status")
     if not status & _STA_UNSYNC:
         return Check("time source", "ok", "synchronised")
     fix = "sudo timedatectl set-ntp true, or install chrony; matters only between machines"
@@ -197,7 +197,7 @@ def check_kernel_reads() -> Check:
         release = os.uname().release
         if int(release.partition(".")[0]) >= _LINUX_THAT_READS_ON:
             return Check("kernel reads", "ok", "io_uring is to be had")
-        found = f"Linux {release} reads once when asked: connections are polled"
+        found = f"Linux {release} reads once per submission: connections are polled"
         return Check("kernel reads", "warning", found, _POLLED)
     error = os.strerror(ctypes.get_errno())
     return Check(
@@ -223,7 +223,7 @@ def check_port_range(proc: Path = PROC) -> Check:
     limits = read_host_limits(proc)
     if limits.ports is None:
         fix = "cat /proc/sys/net/ipv4/ip_local_port_range"
-        return Check("ephemeral ports", "warning", "the kernel does not say", fix)
+        return Check("ephemeral ports", "warning", "the kernel has no figure", fix)
     found = f"{limits.port_range}: {limits.ports} at once to one target, less those reserved"
     if limits.ports >= GOOD_PORTS:
         return Check("ephemeral ports", "ok", found)

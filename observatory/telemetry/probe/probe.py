@@ -67,7 +67,7 @@ def check_config(config: ProbeConfig) -> None:
             fix="make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
         )
     if config.token is not None and not (config.token.isascii() and config.token.isprintable()):
-        raise BadInput("the token has characters that cannot stand in a header")
+        raise BadInput("the token has characters that a header cannot hold")
     if not is_loopback(config.bind) and config.token is None:
         raise BadInput(
             f"a probe at {config.bind} can be reached by other hosts and has no token",

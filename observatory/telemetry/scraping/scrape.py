@@ -50,7 +50,7 @@ class Scrape:
     ) -> None:
         for name, value in headers.items():
             if not value.isascii() or not value.isprintable():
-                raise BadInput("its value cannot stand in a header", where=f"header {name}")
+                raise BadInput("a header cannot hold its value", where=f"header {name}")
         self._address = address
         self._headers = {"Accept": _ACCEPT, **headers}
         self._context = context

@@ -199,7 +199,7 @@ def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> lis
         elif sources[key] != series.name or found[key].value == value or _is_known(labels):
             continue
         else:
-            value, reason = None, f"several series of {device} differ and no label tells them apart"
+            value, reason = None, f"several series of {device} differ and no label separates them"
         found[key] = Sample(now, "dcgm", "shared_host", device, field.metric, value, reason)
     return list(found.values())
 
@@ -211,7 +211,7 @@ def _is_known(labels: dict[str, str]) -> bool:
 
 def _value(told: float, field: Field) -> tuple[float | None, str | None]:
     if not math.isfinite(told):
-        return None, f"the exporter says {told}"
+        return None, f"the exporter has {told}"
     if any(low <= told <= high for low, high in _BLANKS):
         return None, "DCGM has no value (blank)"
     return told * field.factor, None

@@ -97,7 +97,7 @@ class ProbeSensor:
         for _ in range(BEHIND):
             batch = self._link.get(f"/samples?since={self._next}", Batch)
             if batch.instance != about.instance:
-                raise ValueError("the probe was started anew")
+                raise ValueError("the probe was started again")
             if batch.first > self._next:
                 self._say("samples_lost", float(batch.first - self._next))
             self._take(batch.samples, about)

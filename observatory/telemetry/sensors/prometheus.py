@@ -79,7 +79,7 @@ class PrometheusSensor:
             _device(self._page.name, series),
             series.name,
             series.value if finite else None,
-            None if finite else f"the page says {series.value}",
+            None if finite else f"the page has {series.value}",
         )
 
     def _newly_missing(self, now: int, page: list[Series]) -> list[Sample]:
