@@ -200,7 +200,7 @@ def human_share(share: float | None) -> str:
 
 
 def burst_ceiling(trial: Trial) -> Ceiling:
-    """Users who never wait drive the client to its end, or the server to its own."""
+    """Measure the ceiling of a burst: users who never wait drive the client to its end, or the server to its own."""
     figures = trial.figures
     if figures is None or not figures.requests_per_s:
         return Ceiling(None, "none", trial.reason or "nothing was answered", trial.level)

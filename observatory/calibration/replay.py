@@ -67,7 +67,7 @@ class Servers:
         return next((end for child in self.children if (end := child.alive())), None)
 
     def cpu_s(self) -> float:
-        """CPU seconds of all of them since they began."""
+        """Return the CPU seconds of all of them since they began."""
         total = 0.0
         for child in self.children:
             with suppress(psutil.Error):

@@ -67,7 +67,7 @@ class Bench:
 
 
 def closed(shape: Shape, level: int, bench: Bench) -> Scenario:
-    """So many users at once."""
+    """Return the scenario of so many users at once."""
     return _scenario(shape, {"kind": "closed"}, {"concurrency": level}, bench)
 
 

@@ -41,7 +41,7 @@ class Winners:
         return sorted(ordered, key=lambda each: each[4] != won)
 
     def won(self, host: object, address: AddressInfo) -> None:
-        """That one took a connection."""
+        """Called when that one took a connection."""
         self._won[host] = address[4]
 
 
@@ -87,7 +87,7 @@ def connect_first(
 
 
 def _begin(address: AddressInfo, make: Make) -> tuple[int, Any]:
-    """0 or the error's number, and the socket unless it failed at once."""
+    """Return 0 or the error's number, and the socket unless it failed at once."""
     try:
         raw = make(address)
     except OSError as error:  # a family that this machine does not have

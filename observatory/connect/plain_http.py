@@ -17,7 +17,7 @@ def get(
     limit: int,
     accept: str = "application/json",
 ) -> tuple[int, bytes]:
-    """Status and body of GET `path`, which is from the server's root; the whole within timeout_s.
+    """Return status and body of GET `path`, which is from the server's root; the whole within timeout_s.
 
     OSError and HTTPException as they come, ValueError for a body of more than `limit` bytes; BadInput for
     a secret, certificate or proxy that is no good.

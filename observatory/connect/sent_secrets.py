@@ -45,7 +45,7 @@ def secrets_in(name: str, value: str) -> Iterator[str]:
 
 @contextmanager
 def hiding(masker: Masker) -> Iterator[None]:
-    """Errors that leave the block have none of the masker's secrets in their words."""
+    """Mask errors that leave the block: they have none of the masker's secrets in their words."""
     try:
         yield
     except ObservatoryError as error:

@@ -32,7 +32,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 def read_both() -> tuple[int, int]:
-    """Both clocks in nanoseconds, realtime centred between two monotonic readings.
+    """Return both clocks in nanoseconds, realtime centred between two monotonic readings.
 
     The reading with the smallest bracket of five is taken, so that a preemption between the calls
     does not look like a step.

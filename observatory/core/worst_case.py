@@ -27,7 +27,7 @@ _TEXTS = ("text", "refusal")
 
 
 def unseen_tokens(body: dict[str, Any]) -> int:
-    """Allowance for what the bytes of a request's body do not show."""
+    """Return the allowance for what the bytes of a request's body do not show."""
     parts = sum(
         part.get("type") not in _TEXTS
         for message in body.get("messages") or ()

@@ -13,7 +13,7 @@ class CachedPrompts:
         self._kept: OrderedDict[int, None] = OrderedDict()
 
     def cached(self, tokens: list[str]) -> int:
-        """Cached tokens of this prompt, which is cached from now on.
+        """Return the cached tokens of this prompt, which is cached from now on.
 
         kind prefix: whole blocks that an earlier prompt began with, never the prompt's last token
         (as vLLM, which must compute at least one); a block's key covers all text before it.

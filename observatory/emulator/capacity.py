@@ -44,7 +44,7 @@ def capacity_rps(
 def mean_service_s(
     profile: Profile, *, max_tokens: int | None = None, prompt_tokens: float = 0.0
 ) -> float:
-    """Mean seconds that a request holds its slot while all slots are busy."""
+    """Return the mean seconds that a request holds its slot while all slots are busy."""
     gap_s = Draws(profile).mean_gap_s * load_factor(profile.slowdown, profile.slots or 1)
     cached = profile.prompt_cache.fraction if profile.prompt_cache.kind == "fraction" else 0.0
     prefill_s = profile.prefill_per_token * prompt_tokens * (1 - cached)
@@ -55,7 +55,7 @@ def mean_service_s(
 
 
 def mean_gaps(profile: Profile, max_tokens: int | None) -> float:
-    """Mean number of gaps in an answer: its tokens, reasoning included, less one.
+    """Return the mean number of gaps in an answer: its tokens, reasoning included, less one.
 
     With reasoning and a limit together it is an upper bound by the means, not exact.
     """

@@ -149,7 +149,7 @@ class Draws:
 
 
 def gap_table(profile: Profile) -> list[float]:
-    """Equally likely gaps, in seconds: the middles of GAP_TABLE slices of the log-normal."""
+    """Return equally likely gaps, in seconds: the middles of GAP_TABLE slices of the log-normal."""
     median, p95 = profile.inter_token_median, profile.inter_token_p95
     if median == p95:
         return [median]

@@ -34,7 +34,7 @@ class Counts:
     output: int
 
     def usage(self, output: int, factor: float = 1.0) -> dict[str, Any]:
-        """OpenAI's usage object with this many output tokens; factor falsifies it."""
+        """Return OpenAI's usage object with this many output tokens; factor falsifies it."""
         prompt, output = round(self.prompt * factor), round(output * factor)
         return {
             "prompt_tokens": prompt,

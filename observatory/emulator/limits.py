@@ -140,7 +140,7 @@ class Allowance:
 
 
 def openai_limit(name: str, limit: int, left: int, full_s: float) -> Headers:
-    """OpenAI's headers about one limit ("Rate limits in headers")."""
+    """Return OpenAI's headers about one limit ("Rate limits in headers")."""
     return (
         (f"x-ratelimit-limit-{name}", str(limit)),
         (f"x-ratelimit-remaining-{name}", str(left)),

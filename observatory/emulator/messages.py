@@ -84,7 +84,7 @@ class MessagesBytes(AnswerBytes):
         return self._within("thinking", block) + self._piece(delta)
 
     def meeting(self, reasoning: str, text: str, running: int) -> bytes:
-        """Thinking and text are never of one event here: two of them, in one write."""
+        """Return two events in one write: thinking and text are never of one event here."""
         return self.reasoning(reasoning, running) + self.content(text, running)
 
     def tool_name(self, running: int) -> bytes:

@@ -123,7 +123,7 @@ class ReplayServer:
         return listener
 
     def stop(self) -> None:
-        """Have `serve` return; a signal handler may call it."""
+        """Make `serve` return; a signal handler may call it."""
         self._stopped = True
         self._arm(1)
 

@@ -210,7 +210,7 @@ def _text(fields: _Body) -> str:
 
 
 def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Status line and headers, with the empty line that ends them."""
+    """Return the status line and headers, with the empty line that ends them."""
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}", f"server: {EMULATOR}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

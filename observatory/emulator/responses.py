@@ -50,7 +50,7 @@ class ResponsesBytes(AnswerBytes):
         return opened + self._told("response.reasoning_text.delta", **self._at(), delta=text)
 
     def meeting(self, reasoning: str, text: str, running: int) -> bytes:
-        """Reasoning and text are never of one event here: two of them, in one write."""
+        """Return two events in one write: reasoning and text are never of one event here."""
         return self.reasoning(reasoning, running) + self.content(text, running)
 
     def tool_name(self, running: int) -> bytes:

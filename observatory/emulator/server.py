@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
         self._ended(None)
 
     def _whole_response(self, reply: Reply, headers: Headers) -> bytes:
-        """Head and body of an answer that is not streamed."""
+        """Return head and body of an answer that is not streamed."""
         return render_reply(self._worded(reply), self._answer_headers(reply.status, headers))
 
     def _worded(self, reply: Reply) -> Reply:

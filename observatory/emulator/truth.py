@@ -48,7 +48,7 @@ class Lateness:
         return self._max_s
 
     def summary(self) -> dict[str, Any]:
-        """Writes, and seconds late at p50, p99 and the most; null without a write."""
+        """Return the writes, and seconds late at p50, p99 and the most; null without a write."""
         most = self._max_s if self._writes else None
         return {
             "writes": self._writes,

@@ -33,7 +33,8 @@ def open_target(target: Target, context: OpenContext) -> OpenTarget:
 
 
 def masker_for(target: Target, connection: Connection) -> Masker:
-    """Hides what a target is sent, and what the process of one that we start gets in its environment."""
+    """Return a masker that hides what a target is sent, and what the process of one that we start gets in
+    its environment."""
     own = [
         secret
         for name, value in target.child_environment.items()

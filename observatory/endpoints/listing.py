@@ -51,7 +51,7 @@ TRANSPORT_HEADERS = frozenset(
 
 
 def owned_models(connection: Connection, within_s: float = LIST_S) -> dict[str, str | None] | None:
-    """Whose each model is that an endpoint lists; None where it offers no list (404).
+    """Return whose each model is that an endpoint lists; None where it offers no list (404).
 
     The whole list must arrive within that time; the target's own limits do not apply.
 

@@ -17,7 +17,7 @@ class _Listing(msgspec.Struct):
 
 
 def models_in(text: bytes) -> dict[str, str | None]:
-    """Whose each model is in the answer to GET /models; ValueError where it is no list of models."""
+    """Return whose each model is in the answer to GET /models; ValueError where it is no list of models."""
     return page_in(text)[0]
 
 

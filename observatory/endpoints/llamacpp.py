@@ -136,7 +136,7 @@ def check_model(target: LlamaCppTarget) -> None:
 
 
 def check_llamacpp(target: LlamaCppTarget) -> None:
-    """BadInput as check_model; EnvironmentFailed where its port is taken."""
+    """Raise BadInput as check_model; EnvironmentFailed where its port is taken."""
     check_model(target)
     if target.port:
         check_port(target.port, f"target {target.name}")

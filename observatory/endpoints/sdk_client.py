@@ -32,7 +32,7 @@ class SdkClient:
     """One worker's client: no retries of its own, no limit to its connections, no time limits but ours."""
 
     def __init__(self, connection: Connection, request: Literal["chat", "completions"]) -> None:
-        """BadInput: a wire that the package does not speak; a secret, certificate or proxy that is no good."""
+        """Raise BadInput for a wire that the package does not speak; a secret, certificate or proxy that is no good."""
         if connection.wire == "messages":
             raise BadInput(
                 "the openai package does not speak the Messages API",

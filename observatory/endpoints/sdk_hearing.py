@@ -88,7 +88,7 @@ class Hearing:
             self.phase = "stream"
 
     def piece(self, data: bytes) -> None:
-        """Some of the response's body has come; PassedBound where that is more than is taken."""
+        """Called when some of the response's body has come; PassedBound where that is more than is taken."""
         if self._exchange.ended is None:
             self._raw.append(data)
             response = self._response

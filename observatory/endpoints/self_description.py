@@ -138,7 +138,7 @@ def _ollama(connection: Connection) -> SelfDescription | None:
 
 
 def _kept(said: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Plain values alone: a page is another's, and what it nests there is of no use."""
+    """Return plain values alone: a page is another's, and what it nests there is of no use."""
     kept = {name: said[name] for name in names if isinstance(said.get(name), str | int | float)}
     return {
         name: value[:_LONGEST_VALUE] if isinstance(value, str) else value

@@ -96,7 +96,7 @@ def ad_hoc_target(url: str, model: str | None, name: str | None = None) -> UrlTa
 
 
 def address_of(url: str, where: str) -> tuple[Literal["http", "https"], str, int, str]:
-    """Scheme, host, port and path of a base URL; BadInput where it is none."""
+    """Return scheme, host, port and path of a base URL; BadInput where it is none."""
     fix = "write it like http://host:8000/v1"
     try:
         parts = urlsplit(url)

@@ -107,7 +107,7 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
 
 
 def check_vllm(target: VllmTarget) -> None:
-    """BadInput, EnvironmentFailed for what is wrong and can be known before anything is started."""
+    """Raise BadInput or EnvironmentFailed for what is wrong and can be known before anything is started."""
     if target.url is not None:
         return
     command_of(target)

@@ -25,7 +25,7 @@ class FoundAdapter:
     parameters: int | None
 
     def facts(self) -> dict[str, Any]:
-        """For the records."""
+        """Return the facts for the records."""
         return {
             "name": self.served.name,
             "rank": self.served.rank,

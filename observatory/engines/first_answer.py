@@ -42,7 +42,7 @@ def await_health(
     poll_s: float = POLL_S,
     moment: Callable[[], None] = lambda: None,
 ) -> None:
-    """Until GET /health answers 200; deadline_s is of time.monotonic(). moment is called now and then.
+    """Wait until GET /health answers 200; deadline_s is of time.monotonic(). moment is called now and then.
 
     TargetFailed where the server ends or the deadline passes first.
     """
@@ -109,7 +109,7 @@ def check_alive(server: Server, deadline_s: float) -> None:
 def ask(
     connection: Connection, method: str, path: str, body: bytes | None, timeout_s: float
 ) -> tuple[int, bytes]:
-    """Status and body of one request over plain HTTP to loopback, with the connection's headers.
+    """Return status and body of one request over plain HTTP to loopback, with the connection's headers.
 
     path is from the server's root. The whole takes timeout_s at most, and the body is cut at _LARGEST.
     OSError, HTTPException: as they come.

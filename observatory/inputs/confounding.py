@@ -39,7 +39,7 @@ def confounding(cells: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _varied(cells: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Factor -> its level in each cell as text, of the factors that have more than one."""
+    """Return factor -> its level in each cell as text, of the factors that have more than one."""
     names = dict.fromkeys(name for cell in cells for name in cell)
     columns = {
         name: [

@@ -71,7 +71,7 @@ def reencode(path: Path, encoding: str) -> str:
 
 
 def _wide_encoding(start: bytes) -> str | None:
-    """UTF-16 or UTF-32 by its mark, or by the zero bytes that Latin letters have in it."""
+    """Return UTF-16 or UTF-32 by its mark, or by the zero bytes that Latin letters have in it."""
     for mark, encoding in _BOMS:
         if start.startswith(mark):
             return encoding

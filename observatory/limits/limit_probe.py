@@ -164,7 +164,7 @@ def answer_of(
 def token_size(
     up_to: float, tokens_a_minute: float | None, requests_a_minute: float | None
 ) -> float:
-    """Tokens of a request with which the token limit, not the request limit, is met."""
+    """Return tokens of a request with which the token limit, not the request limit, is met."""
     likely = tokens_a_minute or up_to / 4
     size = likely / TOKEN_REQUESTS_A_MINUTE
     if requests_a_minute is not None:
@@ -202,7 +202,7 @@ def _request(probe: Probe, step: Step, history: History) -> Request:
 
 
 def _least_output(target: Target) -> int:
-    """Tokens of every answer: as few as the target's wire takes a limit of."""
+    """Return tokens of every answer: as few as the target's wire takes a limit of."""
     return WIRES[planned_connection(target).wire].least_output
 
 

@@ -238,7 +238,7 @@ def _saturated(history: History, bounds: Bounds, demand: float) -> Step | Ended:
 
 
 def _ladder(history: History, bounds: Bounds) -> Step | Ended:
-    """Growing demands up to the highest; once they have been tried, the highest for long."""
+    """Return the next of growing demands up to the highest; once they have been tried, the highest for long."""
     asked = max(stage.demand_a_minute for stage in history.stages)
     rungs: list[tuple[float, float]] = []
     while asked * GROWTH < bounds.up_to:

@@ -40,7 +40,7 @@ _FILE_TYPES = {
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Scalars and strings by their keys, up to the first array (a vocabulary follows from there on).
+    """Return scalars and strings by their keys, up to the first array (a vocabulary follows from there on).
 
     BadInput where the file cannot be read, is no GGUF, or ends within its head.
     """

@@ -22,7 +22,7 @@ _SPREAD_A, _SPREAD_B = 0.04, 0.02
 
 
 def write_standin(folder: Path, seed: int, base: str) -> None:
-    """Two files in `folder`, for the model that is called `base`."""
+    """Write two files in `folder`, for the model that is called `base`."""
     config = {
         "base_model_name_or_path": base,
         "bias": "none",
@@ -40,7 +40,7 @@ def write_standin(folder: Path, seed: int, base: str) -> None:
 
 
 def _tensors(seed: int) -> dict[str, tuple[tuple[int, int], bytes]]:
-    """Shape and little-endian float32 by name, in the order of drawing."""
+    """Return shape and little-endian float32 by name, in the order of drawing."""
     draws = random.Random(seed)
     tensors = {}
     for layer in range(_LAYERS):

@@ -57,7 +57,7 @@ class Tensors:
 
 
 def read_tensors(path: Path) -> Tensors:
-    """BadInput where the file cannot be read, is damaged, or holds no such header."""
+    """Read the tensors; BadInput where the file cannot be read, is damaged, or holds no such header."""
     try:
         with path.open("rb") as file:
             head = file.read(8)

@@ -149,7 +149,7 @@ def json_file(path: Path) -> dict[str, Any]:
 
 
 def _hash_folder(folder: Path, say: Callable[[str], None]) -> str:
-    """SHA-256 over "SHA-256  name" lines, one a file, sorted by name: as `sha256sum * | sha256sum`."""
+    """Return the SHA-256 over "SHA-256  name" lines, one a file, sorted by name: as `sha256sum * | sha256sum`."""
     paths = {path.name: path for pattern in _HASHED for path in folder.glob(pattern)}
     lines = [f"{hash_file(paths[name], say)}  {name}\n" for name in sorted(paths)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -167,7 +167,7 @@ def _infinite(value: float | None) -> bool:
 
 
 def figure_title(metric: str, statistic: str) -> str:
-    """A metric's title with its statistic, e.g. "Time to first token, median"."""
+    """Return a metric's title with its statistic, e.g. "Time to first token, median"."""
     known = BY_NAME.get(metric)
     stem, ok, _ = statistic.partition("_ok")
     words = STATISTICS.get(stem, stem)
@@ -203,13 +203,13 @@ def write(value: float, unit: str, metric: str = "") -> str:
 
 
 def _number(value: float) -> str:
-    """Three significant digits without an exponent; nothing is seen below 1e-12."""
+    """Return three significant digits without an exponent; nothing is seen below 1e-12."""
     text = human_number(value)
     return text if "e" not in text else f"{value:.12f}".rstrip("0").rstrip(".")
 
 
 def write_bytes(value: float) -> str:
-    """Bytes in binary units."""
+    """Return bytes in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024:
             return f"{_number(value)} {unit}"
@@ -218,7 +218,7 @@ def write_bytes(value: float) -> str:
 
 
 def figure_of(row: Row) -> Figure:
-    """The figure of one stage_metrics row (a dict with that table's columns)."""
+    """Return the figure of one stage_metrics row (a dict with that table's columns)."""
     return Figure(**{name: row[name] for name in Figure.__dataclass_fields__ if name in row})
 
 
@@ -229,6 +229,6 @@ class Figures:
     by_key: dict[tuple[str, str], Figure]
 
     def get(self, metric: str, statistic: str = "value") -> Figure:
-        """The figure; one without value and with reason not_computed where the table has none."""
+        """Return the figure; one without value and with reason not_computed where the table has none."""
         figure = self.by_key.get((metric, statistic))
         return figure or Figure(metric, statistic, reason="not_computed")

@@ -46,7 +46,7 @@ class HeldPort:
 
 
 def check_port(port: int, where: str | None = None) -> None:
-    """EnvironmentFailed where a port on loopback is taken or may not be used."""
+    """Raise EnvironmentFailed where a port on loopback is taken or may not be used."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -151,7 +151,7 @@ class Keeper:
 
 
 def _become_subreaper() -> None:
-    """Orphans below us become our children; and SIGTERM comes with our parent's death."""
+    """Become a subreaper: orphans below us become our children; and SIGTERM comes with our parent's death."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)

@@ -54,7 +54,7 @@ def record_path(marker: str) -> Path:
 
 
 def this_process() -> tuple[int, int, str]:
-    """This process's number, its start in ticks, and the machine's start."""
+    """Return this process's number, its start in ticks, and the machine's start."""
     own = read_process(os.getpid())
     return os.getpid(), own.started if own is not None else 0, boot_id()
 
@@ -119,7 +119,7 @@ def _start(boot: str) -> str:
 
 
 def _lost_markers(here: str) -> list[str]:
-    """Markers in this machine's processes whose runner is gone and whose supervisor is too."""
+    """Return the markers in this machine's processes whose runner is gone and whose supervisor is too."""
     found: dict[str, bool] = {}
     for process in read_processes().values():
         marker = marker_of(process.pid)
@@ -147,7 +147,7 @@ def _end(name: str, lineage: Lineage) -> list[str]:
 
 
 def _still_its(lineage: Lineage) -> Lineage:
-    """Without its session where nothing that is known of the engine is left in it.
+    """Return it without its session where nothing that is known of the engine is left in it.
 
     Such a session's number may have been given again since: a record can be days old.
     """

@@ -94,7 +94,7 @@ def run(
 
 
 def _wait(process: subprocess.Popen[bytes], tick: Callable[[], None] | None) -> None:
-    """Looks often: short commands are waited for as well."""
+    """Look often: short commands are waited for as well."""
     last = time.monotonic()
     while True:
         try:

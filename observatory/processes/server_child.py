@@ -172,7 +172,7 @@ def too_late(name: str, log: ServerLog) -> TargetFailed:
 
 
 def _marked(error_line: re.Pattern[str] | None) -> Callable[[list[str]], list[str]] | None:
-    """Takes the lines that a pattern marks, without the mark."""
+    """Return a function that takes the lines that a pattern marks, without the mark."""
     if error_line is None:
         return None
     pattern = error_line

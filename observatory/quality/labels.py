@@ -14,7 +14,7 @@ _LEAD = re.compile(r"^(?:the )?(?:final )?(?:answer|label|category|class|intent)
 
 
 def label(expected: str, answer: str, labels: Sequence[str] | None) -> tuple[float, str | None]:
-    """1.0 where the answer names `expected` and no other label, else 0.0 and why.
+    """Return 1.0 where the answer names `expected` and no other label, else 0.0 and why.
 
     Letters are folded; hyphens, underscores and spaces are one. The first or the last line alone
     decides where it is nothing but a label; else every label named anywhere counts, the longest

@@ -25,7 +25,7 @@ a cent in ten thousand dollars."""
 
 
 def number(expected: float | str, answer: str) -> tuple[float, str | None]:
-    """1.0 where the answer's number equals `expected` to a millionth, else 0.0 and why.
+    """Return 1.0 where the answer's number equals `expected` to a millionth, else 0.0 and why.
 
     Notes: no_number, other_number. ValueError where `expected` is no number.
     """

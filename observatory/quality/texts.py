@@ -28,7 +28,7 @@ def token_f1(expected: str | float | Sequence[str], answer: str) -> tuple[float,
 
 
 def exact(expected: str | float | Sequence[str], answer: str) -> tuple[float, str | None]:
-    """1.0 where the answer is one of the references, else 0.0.
+    """Return 1.0 where the answer is one of the references, else 0.0.
 
     Letters count as they are; runs of white space are one space; Unicode is NFKC. Compared are
     the whole answer, its only code block, and what follows the last line start "Answer:",

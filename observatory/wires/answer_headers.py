@@ -76,7 +76,7 @@ class _Places(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _places(names: tuple[str, ...]) -> _Places:
-    """Found once for a list of names: the next response of the same server has the same ones."""
+    """Return the places, found once for a list of names: the next response of the same server has the same ones."""
     limits = tuple(
         place
         for place, name in enumerate(names)

@@ -272,7 +272,7 @@ _PARTS_OF_TEXT = ("text", "content", "summary", "thinking", "reasoning")
 
 
 def text_of(value: Any) -> str | None:
-    """Text, or the text of its parts; None where there is none."""
+    """Return text, or the text of its parts; None where there is none."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -314,7 +314,7 @@ def is_count(text: str) -> bool:
 
 
 def _integers(value: dict[str, Any]) -> dict[str, Any]:
-    """Whole numbers, of usage and of its details; 12.0 and "12" count as 12, true does not as 1."""
+    """Return whole numbers, of usage and of its details; 12.0 and "12" count as 12, true does not as 1."""
     kept: dict[str, Any] = {}
     for name, one in value.items():
         if isinstance(one, dict):

@@ -294,7 +294,7 @@ class AnswerReading:
         self.note_odd("texts that repeat all that came before")
 
     def shared(self, merged: set[int]) -> list[bool]:
-        """For each text event: whether its stamp is a later segment's, merged under it unread."""
+        """Return for each text event: whether its stamp is a later segment's, merged under it unread."""
         reads = self.event_reads
         last = len(reads) - 1
         if not merged:
@@ -305,7 +305,7 @@ class AnswerReading:
         ]
 
     def texts(self) -> tuple[str, str, str]:
-        """Answer, reasoning, tool calls; half surrogate pairs joined, those left alone U+FFFD."""
+        """Return answer, reasoning, tool calls; half surrogate pairs joined, those left alone U+FFFD."""
         tools = [f"{name}({arguments})" for name, arguments in self.tools.values()]
         return (
             _sound("".join(self.content_pieces)),
@@ -338,7 +338,7 @@ def _new_parts(pieces: list[str]) -> list[str] | None:
 
 
 def _shown(data: bytes) -> str:
-    """Long, because it is masked before it is cut to what is stored."""
+    """Return it long, because it is masked before it is cut to what is stored."""
     return data[:MOST_MASKED].decode("utf-8", "replace") or "an event without data"
 
 

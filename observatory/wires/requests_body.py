@@ -81,7 +81,7 @@ def _split(whole: bytes, item: PlanItem) -> tuple[bytes, bytes]:
 
 
 def _merged(body: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396, section 2."""
+    """Merge by RFC 7396, section 2."""
     merged = dict(body)
     for name, value in extra.items():
         if value is None:

@@ -90,7 +90,7 @@ def count_tokens(
 
 
 def _by_running(running: Sequence[int], hidden: int) -> list[int] | None:
-    """Differences of a count that every event carried and that never fell, hidden ones taken off."""
+    """Return the differences of a count that every event carried and that never fell, hidden ones taken off."""
     split: list[int] = []
     before = hidden
     for count in running:
@@ -104,7 +104,7 @@ def _by_running(running: Sequence[int], hidden: int) -> list[int] | None:
 
 
 def _by_characters(tokens: int, characters: Sequence[int]) -> list[int]:
-    """Whole tokens that sum to `tokens`: one for each event where there are as many, since text takes
+    """Return whole tokens that sum to `tokens`: one for each event where there are as many, since text takes
     one, and the others in proportion to characters, cumulatively."""
     total = sum(characters)
     least = 1 if tokens >= len(characters) else 0
@@ -217,7 +217,7 @@ def _prompt_apart(
     written: int | None,
     parts: Details | None,
 ) -> int:
-    """Prompt tokens that the server left out of its prompt tokens: from or to the cache, or of media.
+    """Return the prompt tokens that the server left out of its prompt tokens: from or to the cache, or of media.
 
     They are the surplus of the total over the other counts, alone or with reasoning tokens counted apart
     from the output. Some gateways pass Anthropic's counts on like this (BerriAI/litellm,
@@ -289,7 +289,7 @@ _COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in _PARTS)
 
 
 def running_output(usage: Usage) -> int | None:
-    """Output tokens so far, as this usage gives them."""
+    """Return the output tokens so far, as this usage gives them."""
     output = _first(usage.completion_tokens, usage.output_tokens)
     return output or _most_telling(output, usage.output_tokens)
 

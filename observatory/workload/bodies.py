@@ -105,7 +105,7 @@ def _with_nonce(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _estimate(ask: Ask, body: dict[str, Any]) -> int:
-    """Prompt tokens, template included: near for synthetic text, else on the high side."""
+    """Estimate the prompt tokens, template included: near for synthetic text, else on the high side."""
     beside = _bytes(body.get("messages") or body["prompt"]) + _bytes(ask.tools)
     if ask.prompt_tokens is None:
         return -(-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS

@@ -127,7 +127,7 @@ def _prime(scenario: Scenario) -> StagePlan:
 
 
 def _stage(scenario: Scenario, number: int, index: int, left: int) -> StagePlan:
-    """Stage `number` of the scenario at place `index` of the plan, of at most `left` open requests."""
+    """Return stage `number` of the scenario at place `index` of the plan, of at most `left` open requests."""
     stage, timing, arrivals = scenario.stages[number], scenario.timing_of(number), scenario.arrivals
     offsets = _offsets(scenario, number, left) if arrivals.open_loop else None
     planned = StagePlan(

@@ -24,7 +24,7 @@ def sha256_of(path: Path) -> str:
 
 
 def check_sha256(path: Path, sha256: str, what: str) -> None:
-    """EnvironmentFailed where the file has another hash; it is deleted then."""
+    """Raise EnvironmentFailed where the file has another hash; it is deleted then."""
     found = sha256_of(path)
     if found != sha256:
         path.unlink()
@@ -37,7 +37,7 @@ def check_sha256(path: Path, sha256: str, what: str) -> None:
 
 
 def need_space(folder: Path, needed_bytes: int, name: str) -> None:
-    """EnvironmentFailed where the disk of a folder has less free than that."""
+    """Raise EnvironmentFailed where the disk of a folder has less free than that."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise EnvironmentFailed(

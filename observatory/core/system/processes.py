@@ -10,7 +10,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def leave_no_core_dumps() -> None:
-    """Have no crash of this process and its children write their memory to a disk: keys and prompts are in it.
+    """Let no crash of this process and its children write their memory to a disk: keys and prompts are in it.
 
     A system that pipes dumps to a collector of its own may still take them.
     """
@@ -19,7 +19,7 @@ def leave_no_core_dumps() -> None:
 
 
 def die_with_parent(parent: int | None = None) -> None:
-    """Have the kernel kill this process when its parent ends, however it ends (Linux only).
+    """Make the kernel kill this process when its parent ends, however it ends (Linux only).
 
     `parent` is the parent's process id as passed to the child; where that parent is already gone
     this process ends at once, because the kernel only signals later deaths.

@@ -28,7 +28,7 @@ def names_a_secret(name: str) -> bool:
 
 
 def no_literal_secret(headers: dict[str, str]) -> None:
-    """ValueError where a header that carries a secret does not read it from the environment."""
+    """Raise ValueError where a header that carries a secret does not read it from the environment."""
     for name, value in headers.items():
         if _SECRET_HEADER.search(name) and not ENVIRONMENT_REFERENCE.search(value):
             raise ValueError(
@@ -37,7 +37,7 @@ def no_literal_secret(headers: dict[str, str]) -> None:
 
 
 def no_literal_secret_in(environment: dict[str, str]) -> None:
-    """ValueError where a variable that carries a secret, or an address with a password, is literal."""
+    """Raise ValueError where a variable that carries a secret, or an address with a password, is literal."""
     for name, value in environment.items():
         told = _SECRET_NAME.search(name) or _CREDENTIALS.search(value)
         if told and not ENVIRONMENT_REFERENCE.search(value):

@@ -225,7 +225,7 @@ class VllmTarget(TargetIdentity):
 
 
 def _local(model: str, folder: Path) -> str:
-    """Absolute where it is a path or names a folder that is there; a hub id or a known name stays.
+    """Return it absolute where it is a path or names a folder that is there; a hub id or a known name stays.
 
     vLLM reads `org/name` as a folder where there is one, and as a hub id where there is none.
     """

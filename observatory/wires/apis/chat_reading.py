@@ -184,13 +184,13 @@ class ChatReading(AnswerReading):
             self._ends_as(reason, reason)
 
     def _filters(self, results: object) -> None:
-        """Azure's verdict on each category: where one filtered, the answer was stopped."""
+        """Read Azure's verdict on each category: where one filtered, the answer was stopped."""
         verdicts = results.values() if isinstance(results, dict) else ()
         if any(isinstance(one, dict) and one.get("filtered") is True for one in verdicts):
             self.bad_end = "filtered"
 
     def _text_came(self, choice: Choice) -> None:
-        """Text came after what may have been the end: then it was none."""
+        """Called when text came after what may have been the end: then it was none."""
         if self._usage_ends:
             self._usage_believed = False
         if (choice.index or 0) in self._ended_choices:
@@ -235,7 +235,7 @@ class ChatReading(AnswerReading):
 
 
 def _thoughts(said: Said) -> str | None:
-    """Reasoning under the first of its names that has any."""
+    """Return the reasoning under the first of its names that has any."""
     text = said.reasoning_content or said.reasoning or said.reasoning_text or said.thinking
     if text or not said.reasoning_details:
         return text

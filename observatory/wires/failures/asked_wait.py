@@ -84,7 +84,7 @@ def _now_s(response: ResponseReader, unix_s: float) -> float:
 
 
 def _by_header(response: ResponseReader, now_s: float, prefix: str) -> float | None:
-    """Retry-After as seconds, a duration or a date (RFC 9110, 10.2.3), or the same in milliseconds.
+    """Return Retry-After as seconds, a duration or a date (RFC 9110, 10.2.3), or the same in milliseconds.
 
     The longest where there are several. Milliseconds are the exact spelling of whole seconds.
     """

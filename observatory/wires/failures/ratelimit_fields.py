@@ -46,7 +46,8 @@ class Quota:
 
 
 def joined_fields(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers by their names; the lines of a field that is a list are one list (RFC 9110, 5.3), of others the last."""
+    """Return headers by their names; the lines of a field that is a list are one list (RFC 9110, 5.3), of
+    others the last."""
     found: dict[str, str] = {}
     for name, value in headers:
         found[name] = f"{found[name]}, {value}" if name in FIELDS and name in found else value

@@ -114,7 +114,8 @@ def _odd(reading: AnswerReading) -> str:
 
 
 def _blank_line(reading: AnswerReading) -> str:
-    """Data of several lines that is no JSON: perhaps events without the blank line between them."""
+    """Return the fault for data of several lines that is no JSON: perhaps events without the blank line
+    between them."""
     lines = (reading.bad_json or b"").count(b"\n{")
     return " (a blank line is missing between events)" if lines else ""
 

@@ -58,7 +58,7 @@ def is_done_name(name: bytes) -> bool:
 
 
 def _undoubled(data: bytes) -> bytes:
-    """Data without the field's name in front of it, once or more often: some relays wrap whole lines."""
+    """Return the data without the field's name in front of it, once or more often: some relays wrap whole lines."""
     bare = data.strip()
     while bare.startswith(b"data:"):
         bare = bare[5:].strip()

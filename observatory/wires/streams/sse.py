@@ -114,7 +114,7 @@ def _events_of(lines: list[bytes], ends: Iterable[int], end: int, whole: bool) -
 
 
 def _outside(lines: list[bytes], *, alone: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Data and name of what lines state that are no field of the standard: JSON objects, errors, and [DONE].
+    """Yield data and name of what lines state that are no field of the standard: JSON objects, errors, and [DONE].
 
     llama.cpp sends `error: {...}`, some gateways their error's JSON alone. alone: no line of the block is data.
     """
@@ -177,7 +177,7 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _fields(lines: list[bytes]) -> tuple[bytes | None, bytes, list[bytes]]:
-    """Data, None where there is none, name, and the lines that are no field of the standard."""
+    """Return the data, None where there is none, name, and the lines that are no field of the standard."""
     data: list[bytes] = []
     others: list[bytes] = []
     name = b""

@@ -227,7 +227,7 @@ class _Blocks:
         return list(map(self._usual.inside, blocks)), size
 
     def _arrived(self, inside: list[bytes], size: int) -> None:
-        """Instants and reads of usual events, given by their texts; size is that of the events."""
+        """Take instants and reads of usual events, given by their texts; size is that of the events."""
         reading, instants = self._reading, self._instants
         offset, count = self._offset, len(inside)
         self._offset = offset + size
@@ -251,7 +251,7 @@ class _Blocks:
             reading.event_reads.append(self._read)
 
     def _advance(self, end: int) -> None:
-        """To the read that completed what ends there."""
+        """Advance to the read that completed what ends there."""
         while self._reached < end:
             self._read += 1
             self._reached = self._ends[self._read]
@@ -368,7 +368,7 @@ def _said(block: bytes) -> tuple[str, str] | None:
 def _read_events(
     body: bytes, arrivals: Arrivals, reading: AnswerReading
 ) -> Generator[None, None, None]:
-    """Any body, by its lines."""
+    """Yield any body, by its lines."""
     ends, instants = arrivals
     read = 0
     for number, (data, name, end, whole) in enumerate(split_events(body), start=1):
