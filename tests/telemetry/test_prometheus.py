@@ -97,7 +97,7 @@ def test_a_secret_is_sent_and_stands_in_no_sample(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("secret", "said"),
-    [(None, "PAGE_TOKEN is not set"), ("s3cr\u20act\n", "cannot stand in a header")],
+    [(None, "PAGE_TOKEN is not set"), ("s3cr\u20act\n", "a header cannot hold its value")],
 )
 def test_a_secret_that_cannot_be_sent_is_said_without_it(
     secret: str | None, said: str, monkeypatch: pytest.MonkeyPatch
