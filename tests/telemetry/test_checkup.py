@@ -114,7 +114,7 @@ def test_kernel_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OBSERVATORY_NO_IO_URING")
     if here.state == "ok":
         monkeypatch.setattr(checkup, "_LINUX_THAT_READS_ON", 1000)
-        assert "reads once when asked" in checkup.check_kernel_reads().found
+        assert "reads once per submission" in checkup.check_kernel_reads().found
     monkeypatch.setattr(checkup, "_IO_URING_SETUP", 100_000)
     missing = checkup.check_kernel_reads()
     assert missing.found == "no io_uring (Function not implemented): connections are polled"

@@ -221,7 +221,7 @@ def test_loopback(bind: str, loopback: bool) -> None:
         ({"bind": "::"}, "can be reached by other hosts and has no token"),
         ({"bind": "gpu1"}, "is no IP address"),
         ({"token": "short"}, "fewer than 16 characters"),
-        ({"token": "a token\nof enough length"}, "cannot stand in a header"),
+        ({"token": "a token\nof enough length"}, "that a header cannot hold"),
         ({"key": Path("key.pem")}, "--key without --certificate"),
     ],
 )
