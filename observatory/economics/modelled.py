@@ -15,7 +15,7 @@ from observatory.providers.catalogue import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BilledAnswer:
     """The model's inputs for an answer: its billed output tokens and how long it took, in seconds."""
 
     output_tokens: int | None
@@ -29,7 +29,7 @@ class Answered:
     stage: int
     start: int
     end: int
-    answers: Sequence[Answer]
+    answers: Sequence[BilledAnswer]
 
 
 def modelled_rows(

@@ -6,7 +6,7 @@ target, or of an example price, is marked in every sentence.
 
 from typing import assert_never
 
-from observatory.analysis.billing.serving import SAME, Answer, price_fixed
+from observatory.analysis.billing.serving import SAME, BreakEvenReport, price_fixed
 from observatory.core.money.demand import DAYS_A_MONTH
 from observatory.economics.break_even import Crossing
 from observatory.presentation.dollars import write_unit_price, write_usd
@@ -68,7 +68,7 @@ def mark(*rows: MoneyRow) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def sentence(one: Answer) -> str:
+def sentence(one: BreakEvenReport) -> str:
     """Return the result in words for a reader who decides about money."""
     note = mark(one.self_row, one.api_row)
     if one.found is None:
@@ -120,7 +120,7 @@ def never_text(at: Crossing) -> str | None:
     assert_never(at.never)
 
 
-def interval(one: Answer) -> str:
+def interval(one: BreakEvenReport) -> str:
     """Return the break-even at the ends of the intervals of goodput and price."""
     if one.found is None:
         return ""
@@ -138,7 +138,7 @@ def interval(one: Answer) -> str:
     return BETWEEN.format(low=ends[0], high=ends[1], why=varied(one) + same)
 
 
-def varied(one: Answer) -> str:
+def varied(one: BreakEvenReport) -> str:
     """Return which measured figures' intervals a break-even's interval contains."""
     goodput = "the measured goodput"
     if one.self_row.goodput_rps_low is None or one.self_row.goodput_rps_high is None:

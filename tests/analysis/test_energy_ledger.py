@@ -9,7 +9,7 @@ from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.run import IdleWindow
 from observatory.core.sample import EnergyRow, Sample
 from observatory.economics.energy import ELSEWHERE
-from observatory.economics.modelled import Answer, Answered, modelled_rows
+from observatory.economics.modelled import Answered, BilledAnswer, modelled_rows
 
 S = 1_000_000_000
 API = {
@@ -43,7 +43,7 @@ def test_a_closed_api_is_modelled_from_the_answers_of_its_window(thirty: Any, fi
     thirty.add_failed(10.0)
     thirty.target = API
     (row,) = targets(ledger(thirty))
-    answers = [Answer(4, 0.13)] * 30
+    answers = [BilledAnswer(4, 0.13)] * 30
     (expected,) = modelled_rows("openai", ["gpt-4o-mini"], [Answered(0, 5 * S, 35 * S, answers)])
     assert row.energy_j == pytest.approx(expected.energy_j)
     assert (row.low_j, row.high_j) == pytest.approx((expected.low_j, expected.high_j))

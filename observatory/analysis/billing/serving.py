@@ -36,7 +36,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class BreakEvenReport:
     """A break-even, or the reason why there is none; both with what went into it.
 
     volume is the demand's own in requests a day, None where none was stated; then there are no months.
@@ -85,12 +85,12 @@ def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
     return None
 
 
-def answer(self_row: MoneyRow, api_row: MoneyRow, demand: Demand) -> Answer:
+def answer(self_row: MoneyRow, api_row: MoneyRow, demand: Demand) -> BreakEvenReport:
     """Return the break-even of a self-hosted run's target against a bought one's, under a demand."""
     refused, replica = refusal(self_row, api_row), replica_of(self_row)
     price = api_row.usd_per_request
     if refused is not None or replica is None or price is None:
-        return Answer(self_row, api_row, demand, refused)
+        return BreakEvenReport(self_row, api_row, demand, refused)
     found = break_even(
         replica,
         demand,
@@ -102,10 +102,10 @@ def answer(self_row: MoneyRow, api_row: MoneyRow, demand: Demand) -> Answer:
     )
     volume = volume_of(demand, api_row)
     if volume is None:
-        return Answer(self_row, api_row, demand, None, found)
+        return BreakEvenReport(self_row, api_row, demand, None, found)
     month = monthly_cost(replica, demand, volume)
     bought = price * volume * DAYS_A_MONTH
-    return Answer(self_row, api_row, demand, None, found, volume, month, bought)
+    return BreakEvenReport(self_row, api_row, demand, None, found, volume, month, bought)
 
 
 def month_of(row: MoneyRow, demand: Demand, requests: float) -> MonthlyCost | None:
@@ -213,7 +213,7 @@ def volume_of(demand: Demand, row: MoneyRow) -> float | None:
     return requests_a_day(demand, price, tokens)
 
 
-def steps_of(one: Answer) -> list[Step]:
+def steps_of(one: BreakEvenReport) -> list[Step]:
     """Return the step table: the first steps, and those around the break-even."""
     if one.found is None:
         return []

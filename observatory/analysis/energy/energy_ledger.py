@@ -15,7 +15,7 @@ from observatory.core.sample import EnergyRow, Sample
 from observatory.core.sensors_asked import GridIntensity
 from observatory.core.targets.catalogue import kind_traits
 from observatory.economics.energy import ELSEWHERE, Site, energy_rows
-from observatory.economics.modelled import Answer, Answered, modelled_rows
+from observatory.economics.modelled import Answered, BilledAnswer, modelled_rows
 from observatory.economics.sensed import Grid
 from observatory.store.frames import RunFrames
 
@@ -77,10 +77,10 @@ def _answered(manifest: Manifest, frames: RunFrames) -> Iterator[Answered]:
             )
 
 
-def _answers(requests: pl.DataFrame, window: Window) -> Iterator[Answer]:
+def _answers(requests: pl.DataFrame, window: Window) -> Iterator[BilledAnswer]:
     """Yield the successes that ended in the window, as j_per_request counts them."""
     ended = requests.filter(
         (pl.col("stage") == window.stage) & (pl.col("outcome") == "ok") & window.holds("a_ended_ns")
     )
     for tokens, latency_s in ended.select("a_output_tokens", "e2e_s").iter_rows():
-        yield Answer(tokens, latency_s)
+        yield BilledAnswer(tokens, latency_s)

@@ -6,7 +6,7 @@ from typing import Any
 
 from observatory.analysis.billing.serving import (
     INVALID,
-    Answer,
+    BreakEvenReport,
     is_invalid,
     month_ends,
     month_of,
@@ -20,7 +20,7 @@ from observatory.presentation.break_even_text import cache_sentence, interval, n
 from observatory.store.queries.money_rows import ComponentRow, MoneyFigureRow, MoneyRow
 
 
-def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
+def answer_json(one: BreakEvenReport, changed: Changes) -> dict[str, Any]:
     """Return the whole answer for scripts."""
     found = one.found
     at = found.at if found else None
@@ -52,7 +52,7 @@ def answer_json(one: Answer, changed: Changes) -> dict[str, Any]:
     }
 
 
-def _ends_json(row: MoneyRow, one: Answer) -> dict[str, Any] | None:
+def _ends_json(row: MoneyRow, one: BreakEvenReport) -> dict[str, Any] | None:
     return None if one.volume is None else asdict(month_ends(row, one.demand, one.volume))
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from observatory.analysis.billing.serving import (
     INVALID,
-    Answer,
+    BreakEvenReport,
     is_invalid,
     month_ends,
     month_of,
@@ -208,7 +208,7 @@ def _month_interval(row: MoneyRow, demand: Demand, volume: float) -> str:
     return between if ends.reason is None else f"{between}, {ends.reason}"
 
 
-def print_answer(one: Answer, changed: Changes) -> None:
+def print_answer(one: BreakEvenReport, changed: Changes) -> None:
     """Print what went in, the answer, its interval, the steps."""
     for line in input_lines(one, changed):
         echo(line)
@@ -243,7 +243,7 @@ def print_answer(one: Answer, changed: Changes) -> None:
     )
 
 
-def _print_volume(one: Answer, note: str) -> None:
+def _print_volume(one: BreakEvenReport, note: str) -> None:
     assert one.volume is not None and one.self_month is not None
     serving = one.self_month.usd
     said = "not known"
@@ -256,7 +256,7 @@ def _print_volume(one: Answer, note: str) -> None:
     )
 
 
-def input_lines(one: Answer, changed: Changes) -> list[str]:
+def input_lines(one: BreakEvenReport, changed: Changes) -> list[str]:
     """Return every figure that went in, with its source."""
     own, bought, demand = one.self_row, one.api_row, one.demand
     mine, theirs = mark(own), mark(bought)

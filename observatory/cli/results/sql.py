@@ -20,7 +20,7 @@ from observatory.store.library_paths import library_path
 if TYPE_CHECKING:
     import duckdb
 
-    from observatory.store.queries.query import Answer
+    from observatory.store.queries.query import QueryResult
 
 
 class AnswerFormat(StrEnum):
@@ -111,7 +111,7 @@ def _check_writable(out: Path) -> None:
         raise BadInput("there is no such folder", where=str(out.resolve().parent))
 
 
-def _write(answer: "Answer", chosen: AnswerFormat, out: Path | None, limit: int) -> None:
+def _write(answer: "QueryResult", chosen: AnswerFormat, out: Path | None, limit: int) -> None:
 
     names = [name for name, _ in answer.columns]
     if chosen is AnswerFormat.table:

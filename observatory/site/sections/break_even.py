@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from observatory.analysis.billing import serving
-from observatory.analysis.billing.serving import Answer
+from observatory.analysis.billing.serving import BreakEvenReport
 from observatory.core.money.demand import DAYS_A_MONTH, Assumption
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
@@ -72,7 +72,7 @@ class Plan:
     data: dict[str, Any]
 
 
-def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
+def plan_of(name: str, members: tuple[Member, Member], one: BreakEvenReport) -> Plan:
     """Return the plan of an answer that found something (one.found is not None)."""
     served, bought = members
     replica = replica_of(one.self_row)
@@ -105,7 +105,7 @@ def plan_of(name: str, members: tuple[Member, Member], one: Answer) -> Plan:
     )
 
 
-def plan_facts(one: Answer) -> list[tuple[str, str, str]]:
+def plan_facts(one: BreakEvenReport) -> list[tuple[str, str, str]]:
     """(key, name, value): the page's script fills the value by the key."""
     month, bought, volume = one.self_month, one.api_usd_a_month, one.volume
     values: dict[str, str] = {}
@@ -151,7 +151,7 @@ def _between(ends: serving.MonthEnds) -> str:
     )
 
 
-def _steps(one: Answer) -> Table:
+def _steps(one: BreakEvenReport) -> Table:
     heads = [("Replicas", True), ("Requests a day at most", True)]
     heads += [("Serving them, a day", True), ("Buying them, a day", True)]
     rows = [
@@ -170,7 +170,7 @@ _Line = tuple[str, str, str | None, str | None, str | None]
 """An assumption: its name, value, note, basis and source."""
 
 
-def _given(one: Answer, replica: Replica) -> Table:
+def _given(one: BreakEvenReport, replica: Replica) -> Table:
     """Return every assumption with its basis and source."""
     heads = [("Assumption", False), ("Value", True), ("Source", False)]
     return Table(
@@ -185,7 +185,7 @@ def _given(one: Answer, replica: Replica) -> Table:
     )
 
 
-def _assumptions(one: Answer, replica: Replica) -> list[_Line]:
+def _assumptions(one: BreakEvenReport, replica: Replica) -> list[_Line]:
     own, other, demand = one.self_row, one.api_row, one.demand
     low, high = own.goodput_rps_low, own.goodput_rps_high
     ends = f"95 % interval {human_number(low)} to {human_number(high)}" if low and high else None
@@ -255,7 +255,7 @@ def _tokens(row: MoneyRow) -> str | None:
     return f"{row.prompt_tokens:,.0f} prompt and {row.output_tokens:,.1f} output tokens"
 
 
-def _inputs(one: Answer) -> dict[str, Any]:
+def _inputs(one: BreakEvenReport) -> dict[str, Any]:
     demand = one.demand
     stated = next((name for name in VOLUMES if getattr(demand, name) is not None), None)
     return {
@@ -271,7 +271,7 @@ def _inputs(one: Answer) -> dict[str, Any]:
     }
 
 
-def _data(one: Answer, replica: Replica) -> dict[str, Any]:
+def _data(one: BreakEvenReport, replica: Replica) -> dict[str, Any]:
     own, other = one.self_row, one.api_row
     tokens = None
     if other.prompt_tokens is not None and other.output_tokens is not None:

@@ -21,7 +21,7 @@ _ZONED = "WITH TIME ZONE"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryResult:
     """What a query gave: columns as (name, SQL type), and its rows, still to be fetched, once."""
 
     columns: list[tuple[str, str]]
@@ -57,7 +57,7 @@ def open_for_query(
         connection.close()
 
 
-def run_query(connection: duckdb.DuckDBPyConnection, text: str) -> Answer:
+def run_query(connection: duckdb.DuckDBPyConnection, text: str) -> QueryResult:
     """Run every statement of `text`; the answer is the last one's.
 
     Times with a zone come as text, because their Python type needs a package of its own.
@@ -74,7 +74,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, text: str) -> Answer:
         connection.abort()
         connection.execute(_with_zoned_as_text(_bare(last.query), columns))
         columns = _columns(connection)
-    return Answer(columns, _rows(connection))
+    return QueryResult(columns, _rows(connection))
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, text: str, file: str) -> int:
