@@ -171,6 +171,22 @@ class TargetFacts(msgspec.Struct, frozen=True):
         return through(self.transport)
 
     @property
+    def models_in_turn(self) -> list[str]:
+        """Return the models that requests name in turn (LoRA adapters); empty where all name one."""
+        found = self.settings.get("asked_in_turn")
+        return found if isinstance(found, list) else []
+
+    @property
+    def extra_body(self) -> dict[str, Any]:
+        """Return the fields that every request body gets in addition to the workload's."""
+        return self.settings.get("extra_body") or {}
+
+    @property
+    def injected_faults(self) -> dict[str, Any]:
+        """Return the share of requests by kind of fault of an emulated target; empty without any."""
+        return (self.settings.get("profile") or {}).get("faults") or {}
+
+    @property
     def gpu_devices(self) -> frozenset[str]:
         """Return the GPUs that it is configured to use, by NVML's names; those given by another name
         (a UUID) only where the driver resolved it (settings gpu_devices)."""

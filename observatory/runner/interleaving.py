@@ -151,8 +151,7 @@ def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:
     target has faults."""
     if scenario.stop_on_refusals is not None:
         return scenario.stop_on_refusals
-    faults = (facts.settings.get("profile") or {}).get("faults") or {}
-    return not any(faults.get(kind) for kind in FAULT_KINDS)
+    return not any(facts.injected_faults.get(kind) for kind in FAULT_KINDS)
 
 
 def primers(items: list[PlanItem], output: int = 1) -> list[PlanItem]:

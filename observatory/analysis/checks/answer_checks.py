@@ -46,7 +46,7 @@ def _least_asked(manifest: Manifest) -> int | None:
 
     The target's extra_body wins over the workload, as it does in the request (RFC 7396).
     """
-    extra = manifest.target.settings.get("extra_body") or {}
+    extra = manifest.target.extra_body
     if extra.get("ignore_eos", manifest.stored.workload.ignore_eos):
         return _WHOLE
     least = extra.get("min_tokens")

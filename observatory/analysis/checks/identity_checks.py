@@ -33,11 +33,11 @@ def with_identity(manifest: Manifest, frames: RunFrames) -> Manifest:
 def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]:
     """Yield more models than were requested, or several fingerprints; then what differs from the run before."""
     models = _named(frames, "model_reported")
-    asked = manifest.target.settings.get("asked_in_turn")
-    wanted = len(set(asked)) if isinstance(asked, list) and asked else 1
+    in_turn = manifest.target.models_in_turn
+    wanted = len(set(in_turn)) or 1
     message = f"{_counted(models)} answered where {wanted} {_were(wanted)} requested"
     yield from over_limit("model_changed", len(models) - wanted, message, None)
-    yield from _substituted(manifest, models, asked if isinstance(asked, list) else [])
+    yield from _substituted(manifest, models, in_turn)
     prints = _named(frames, "system_fingerprint")
     if len(prints) > 1:
         message = f"answers came from {len(prints)} fingerprints: {_counted(prints)}"
