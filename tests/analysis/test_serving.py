@@ -112,7 +112,7 @@ def test_never_says_why() -> None:
 @pytest.mark.parametrize(
     ("own", "bought", "why"),
     [
-        ({"comparison_key": "other"}, {}, "were not asked the same"),
+        ({"comparison_key": "other"}, {}, "did not get the same requests"),
         ({"usd_per_hour": None}, {}, "has no hourly rate"),
         ({}, {"billing": "hours"}, "has no known price by tokens"),
         ({}, NO_PRICE, "has no known price by tokens"),
