@@ -129,7 +129,7 @@ def _measured(
         if request.publish:
             try:
                 site = _publish(workspace, display)
-            except Exception as error:  # what was measured is shown before it is said
+            except Exception as error:  # what was measured is shown before the error
                 failure = error
     return result, site, failure
 
