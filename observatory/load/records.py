@@ -8,11 +8,16 @@ from msgspec.structs import replace
 
 from observatory.connect.masking import Masker
 from observatory.core.record import Attempt, RequestRecord
+from observatory.load.admission import Admission
+from observatory.load.clock_watch import ClockWatch
+from observatory.load.connections.endpoint import Endpoint
 from observatory.load.handoff import Handoff
+from observatory.load.patience import Patience
 from observatory.load.turn import Turn
 from observatory.quality.scorers import Score, score
 from observatory.wires.exchange import Answer
 from observatory.wires.failures.prompt_echo import without_prompt
+from observatory.wires.wire import decode
 
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}
 """Why a service answers "not now", by status: this client's own limit, or the service's load (RFC 6585, 4;
@@ -20,6 +25,51 @@ RFC 9110, 15.6.4; Anthropic's 529)."""
 _QUOTING = frozenset({"bad_json", "not_sse", "empty_answer", "early_close"})
 """Kinds of errors whose text ends with the beginning of the answer."""
 _log = logging.getLogger(__name__)
+
+
+class RecordMaker:
+    """Makes a worker's records. Each answer is counted against the budget and the target's limits first."""
+
+    def __init__(
+        self,
+        handoff: Handoff,
+        worker: int,
+        endpoint: Endpoint,
+        clock: ClockWatch,
+        admission: Admission,
+        patience: Patience,
+    ) -> None:
+        self._handoff = handoff
+        self._worker = worker
+        self._endpoint = endpoint
+        self._clock = clock
+        self._admission = admission
+        self._patience = patience
+
+    def answered(self, turn: Turn, answer: Answer) -> RequestRecord:
+        """Return the record of a request that was issued; its earlier attempts are decoded now."""
+        self._clock.check()
+        budget = self._admission.budget
+        budget.settle(turn.worst_prompt_tokens, turn.worst_output_tokens, [answer.attempt])
+        self._admission.counted(turn, answer.attempt)
+        stepped = self._clock.stepped_between(turn.due_monotonic, turn.ended_monotonic)
+        masker = self._endpoint.masker
+        anchor_unix_ns = self._handoff.anchor.realtime_ns
+        wire = self._endpoint.connection.wire
+        earlier = [
+            decode(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire).attempt
+            for exchange in turn.earlier
+        ]
+        attempts = [self._patience.as_recorded(each) for each in (*earlier, answer.attempt)]
+        return request_record(
+            self._handoff, self._worker, turn, answer, attempts, masker, clock_step=stepped
+        )
+
+    def unsent(
+        self, turn: Turn, outcome: Literal["refused_by_budget", "not_issued"], reason: str
+    ) -> RequestRecord:
+        """Return the record of a request that was planned and never sent."""
+        return unsent_record(self._handoff, self._worker, turn, outcome, reason)
 
 
 def request_record(

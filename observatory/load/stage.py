@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from observatory.core.record import Phase, RequestRecord, WorkerStart, WorkerTick
+from observatory.core.record import RequestRecord, WorkerStart, WorkerTick
 from observatory.core.run import REFUSED_ALIKE
 from observatory.core.stage_counts import ISSUED
 from observatory.load.admission import Admission, Decision
@@ -26,17 +26,18 @@ from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Counts, Heartbeat
 from observatory.load.loops import ClosedLoop, make_loop
+from observatory.load.open_requests import OpenRequests
 from observatory.load.pacing import AlarmClock
 from observatory.load.patience import patience_of
 from observatory.load.reading.ring import open_ring
 from observatory.load.recorder import JournalFailed, Recorder, open_counts
-from observatory.load.records import request_record, unsent_record
+from observatory.load.records import RecordMaker
 from observatory.load.refusals import Refusals
 from observatory.load.seat import Seat
-from observatory.load.tries import Tries, give_up_waiting
+from observatory.load.timeline import Timeline
+from observatory.load.tries import Tries
 from observatory.load.turn import Turn, Turns
-from observatory.wires.exchange import Answer, Fault
-from observatory.wires.wire import decode
+from observatory.wires.exchange import Fault
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 _UNSENT_AT_ONCE = 256
@@ -82,31 +83,32 @@ class StageRun:
             lambda: open_ring(simulated_users(handoff) // handoff.workers),
         )
         self.alarms = AlarmClock(self._bug)
+        self._timeline = Timeline(handoff.stage, self.clock, self.alarms)
+        self._open = OpenRequests(handoff.anchor.now, self._ended)
+        self._admission = Admission(handoff, worker, time.monotonic_ns(), self._lasting)
+        patience = patience_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
+        self._records = RecordMaker(
+            handoff, worker, self._endpoint, self.clock, self._admission, patience
+        )
         self._decoder = DecodeQueue(
-            self._endpoint, self._record, self._write, self._maybe_over, self._bug
+            self._endpoint, self._records.answered, self._write, self._maybe_over, self._bug
         )
         self._heartbeat = Heartbeat(self.clock, self._beat)
-        self._admission = Admission(handoff, worker, time.monotonic_ns(), self._lasting)
-        self._patience = patience_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
-        self._tries = Tries(self._patience, self._admission, self.alarms)
+        self._tries = Tries(patience, self._admission, self.alarms)
         self._loop = make_loop(self, handoff, worker)
         self._seats: list[Seat] = []
-        self._in_flight: dict[Turn, Seat] = {}
-        self._begun = self._finished = False
-        self._window_over = handoff.stage.priming
-        self._start_ns = 0
+        self._finished = False
 
     # The timeline.
 
     def begin(self, start_unix_ns: int) -> None:
         """Start at that moment, which is the same for all workers."""
-        if self._begun or self._finished:
+        if self._timeline.begun or self._finished:
             return
-        self._begun = True
         self._heartbeat.restart()
         anchor = self.handoff.anchor
         started = anchor.at(start_unix_ns)
-        self._start_ns = self.clock.monotonic(started)
+        self._timeline.begin(started)
         entry = WorkerStart(
             worker=self.worker,
             pid=os.getpid(),
@@ -119,15 +121,10 @@ class StageRun:
         except JournalFailed as error:
             self.stop("crashed", str(error))
             return
-        stage = self.handoff.stage
-        self.alarms.call_at(self._start_ns, lambda: self._loop.start(self._start_ns))
-        if not stage.priming:
-            end = self._start_ns + round((stage.warmup_s + stage.steady_s) * 1e9)
-            self.alarms.call_at(end, self._window_ends)
-            self.alarms.call_at(end + round(stage.drain_s * 1e9), self._drain_ends)
+        self._timeline.arm(self._loop.start, self._window_ends, self._drain_ends)
 
     def _window_ends(self) -> None:
-        self._window_over = True
+        self._timeline.window_over = True
         if isinstance(self._loop, ClosedLoop):
             self._loop.stop()
         self._maybe_over()
@@ -136,7 +133,7 @@ class StageRun:
         """End what is open as timed out, and what never went out with its reason."""
         if not self._finished:
             self._loop.stop()
-            self._give_up("timeout", "drain_limit")
+            self._open.give_up("timeout", "drain_limit")
             self._refuse("not_issued", "drain_limit")
             self._maybe_over()
 
@@ -148,11 +145,10 @@ class StageRun:
             return
         self.ending = "budget_reached"
         self._detail = why
-        self._window_over = True
+        self._timeline.window_over = True
         self._loop.stop()
         self._refuse("refused_by_budget", "budget")
-        limit = time.monotonic_ns() + round(self.handoff.stage.drain_s * 1e9)
-        self.alarms.call_at(limit, self._drain_ends)
+        self._timeline.drain_from_now(self._drain_ends)
         self._maybe_over()
 
     def stop(self, ending: Literal["interrupted", "crashed"], detail: str) -> None:
@@ -160,11 +156,11 @@ class StageRun:
         if self._finished:
             return
         self.ending, self._detail = ending, detail
-        self._window_over = True
+        self._timeline.window_over = True
         try:
             self._loop.stop()
             reason = detail if detail == REFUSED_ALIKE else ending
-            self._give_up("interrupted", reason)
+            self._open.give_up("interrupted", reason)
             self._refuse("not_issued", reason)
             self._decoder.drain()
         except Exception as error:
@@ -209,7 +205,7 @@ class StageRun:
 
     def _answered(self, seat: Seat, turn: Turn) -> None:
         try:
-            self._cut_off(turn, _NOT_ASKED)
+            self._open.cut_off(turn, _NOT_ASKED)
             ended = self.clock.monotonic(turn.exchange.ended or 0)
             seat.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
         except Exception as error:
@@ -219,14 +215,16 @@ class StageRun:
         """Called when this user is gone; what it was given and had no time to send ends here."""
         seat.leaving = True
         if seat.turn is not None:
-            self._cut_off(seat.turn, Fault("connect", "cancelled", "the user left", "interrupted"))
+            self._open.cut_off(
+                seat.turn, Fault("connect", "cancelled", "the user left", "interrupted")
+            )
         seat.transport.close()
 
     # What the loop calls.
 
     def may_issue(self, turn: Turn, now_ns: int) -> Decision:
         """Return admission's decision at this moment; nothing goes out while all answers are refused alike."""
-        held = self._refusals.watching and self._refusals.held_until(self._in_flight, now_ns)
+        held = self._refusals.watching and self._refusals.held_until(self._open.seats, now_ns)
         return held or self._admission.ask(turn, now_ns)
 
     def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
@@ -236,23 +234,14 @@ class StageRun:
         turn.released = self.clock.instant(now_ns)
         if turn.entered_monotonic:
             turn.pace_wait_ns = max(0, now_ns - turn.entered_monotonic)
-        turn.phase = self._phase(turn)
+        turn.phase = self._timeline.phase(turn.due_monotonic)
         turn.user = seat.number
         self.counts.issued += 1
         self._lasting[ISSUED] = self.counts.issued
         self._admission.enter(turn, now_ns)
-        self._in_flight[turn] = seat
+        self._open.seats[turn] = seat
         seat.turn = turn
         seat.wake()
-
-    def _phase(self, turn: Turn) -> Phase:
-        stage = self.handoff.stage
-        if stage.priming:
-            return "prime"
-        since_s = (turn.due_monotonic - self._start_ns) / 1e9
-        if since_s < stage.warmup_s:
-            return "warmup"
-        return "steady" if since_s < stage.warmup_s + stage.steady_s else "drain"
 
     # What becomes of requests.
 
@@ -261,37 +250,18 @@ class StageRun:
             return
         turn.closed = True
         turn.ended_monotonic = time.monotonic_ns()
-        del self._in_flight[turn]
+        del self._open.seats[turn]
         self._admission.leave()
         self._decoder.put(turn, at_once=self._refusals.watching and looks_refused(turn))
         self._loop.pump()
-
-    def _give_up(self, outcome: Literal["timeout", "interrupted"], reason: str) -> None:
-        kind: Literal["timeout", "cancelled"] = "timeout" if outcome == "timeout" else "cancelled"
-        text = "still open at the drain limit" if outcome == "timeout" else "the stage was stopped"
-        for turn, seat in list(self._in_flight.items()):
-            turn.reason = reason
-            if turn.waiting:
-                # Nothing of it is open at the service, whose last word was a refusal.
-                give_up_waiting(turn, "throttled" if outcome == "timeout" else outcome, reason)
-            seat.transport.give_up(Fault("stream", kind, text, outcome))
-            self._cut_off(turn, Fault("connect", kind, text, outcome))
-            seat.rouse()
-
-    def _cut_off(self, turn: Turn, fault: Fault) -> None:
-        """End a turn; the fault is for one whose user had not begun."""
-        if turn.exchange.ended is None:
-            turn.exchange.fault = fault
-            turn.exchange.ended = self.handoff.anchor.now()
-        self._ended(turn)
 
     def _refuse(self, outcome: Literal["refused_by_budget", "not_issued"], reason: str) -> None:
         """Record what was planned and will not be sent."""
         records: list[RequestRecord] = []
         for turn in self._loop.unsent():
             turn.scheduled = self.clock.instant(turn.due_monotonic or time.monotonic_ns())
-            turn.phase = self._phase(turn)
-            records.append(unsent_record(self.handoff, self.worker, turn, outcome, reason))
+            turn.phase = self._timeline.phase(turn.due_monotonic)
+            records.append(self._records.unsent(turn, outcome, reason))
             if len(records) == _UNSENT_AT_ONCE:
                 self._write(records, issued=False)
                 records = []
@@ -302,26 +272,8 @@ class StageRun:
         if self._finished:
             return
         self.out_of_budget("more was billed than is left of the budget")
-        if self._in_flight:
-            self._give_up("interrupted", "budget")
-
-    def _record(self, turn: Turn, answer: Answer) -> RequestRecord:
-        self.clock.check()
-        budget = self._admission.budget
-        budget.settle(turn.worst_prompt_tokens, turn.worst_output_tokens, [answer.attempt])
-        self._admission.counted(turn, answer.attempt)
-        stepped = self.clock.stepped_between(turn.due_monotonic, turn.ended_monotonic)
-        masker = self._endpoint.masker
-        anchor_unix_ns = self.handoff.anchor.realtime_ns
-        wire = self._endpoint.connection.wire
-        earlier = [
-            decode(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire).attempt
-            for exchange in turn.earlier
-        ]
-        attempts = [self._patience.as_recorded(each) for each in (*earlier, answer.attempt)]
-        return request_record(
-            self.handoff, self.worker, turn, answer, attempts, masker, clock_step=stepped
-        )
+        if self._open.seats:
+            self._open.give_up("interrupted", "budget")
 
     def _write(self, records: list[RequestRecord], *, issued: bool = True) -> None:
         if not records or self._finished:
@@ -350,11 +302,11 @@ class StageRun:
 
     def _stop_where_refused(self) -> None:
         """Stop where all is refused alike: nothing more is sent, and what is open is cut off."""
-        if self.ending == "complete" and self._refusals.stop(self._in_flight, time.monotonic_ns()):
+        if self.ending == "complete" and self._refusals.stop(self._open.seats, time.monotonic_ns()):
             self.stop("crashed", REFUSED_ALIKE)
 
     def _beat(self) -> None:
-        if not self._begun or self._finished:
+        if not self._timeline.begun or self._finished:
             return
         try:
             self._recorder.beat(self._tick())
@@ -374,8 +326,8 @@ class StageRun:
         )
 
     def _maybe_over(self) -> None:
-        nothing_left = not (self._loop.waiting or self._in_flight or len(self._decoder))
-        if self._begun and self._window_over and nothing_left:
+        nothing_left = not (self._loop.waiting or self._open.seats or len(self._decoder))
+        if self._timeline.begun and self._timeline.window_over and nothing_left:
             self._finish()
 
     def _finish(self) -> None:

@@ -75,7 +75,7 @@ decoding.decode_steps = broken
 @pytest.mark.parametrize(
     "place",
     [
-        "stage.request_record",
+        "records.request_record",
         "loops.OpenLoop.pump",
         "loops.ClosedLoop._peek",
         "transport.Transport.ask",
@@ -83,7 +83,7 @@ decoding.decode_steps = broken
 )
 def test_a_bug_anywhere_ends_the_stage_and_says_so(tmp_path: Path, place: str) -> None:
     patch = f"""
-from observatory.load import loops, stage
+from observatory.load import loops, records
 from observatory.load.connections import transport
 
 def broken(*_, **__):

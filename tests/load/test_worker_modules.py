@@ -11,17 +11,17 @@ FORBIDDEN = ("numpy", "polars", "duckdb", "pandas", "scipy", "openai", "altair")
 LOCUSTFILE = """
 import os, sys
 from pathlib import Path
-from observatory.load import stage
+from observatory.load import records
 from loadtests.chat import ChatUser
 
-make = stage.request_record
+make = records.request_record
 
 def listed(*arguments, **more):
     names = sorted({{name.partition(".")[0] for name in sys.modules}})
     Path({folder!r}, f"modules-{{os.getpid()}}").write_text("\\n".join(names))
     return make(*arguments, **more)
 
-stage.request_record = listed
+records.request_record = listed
 """
 
 
