@@ -41,30 +41,12 @@ def count_tokens(
     prompt, output, cached, reasoning, written, beside = _reported(usage, model)
     events = len(characters)
     if output is None:
-        streamed_from = "events" if events else None
-        counts = Tokens(
-            prompt=prompt,
-            cached=cached,
-            output=events or None,
-            reasoning=reasoning,
-            streamed=events,
-            output_from="events" if events else None,
-            streamed_from="events" if events else None,
-            cache_write=written,
-        )
-        return counts, [1] * events if streamed_from else []
+        counts = _counts_of_events(events, prompt, cached, reasoning, written)
+        return counts, [1] * events
     billed = output if beside is not None else None
     billed_from = "usage" if beside is not None else None
     if split_unknown:
-        counts = Tokens(
-            prompt=prompt,
-            cached=cached,
-            output=billed,
-            reasoning=reasoning,
-            output_from=billed_from,  # type: ignore[arg-type]
-            cache_write=written,
-        )
-        return counts, []
+        return _counts_of_usage(billed, prompt, cached, reasoning, written), []
     hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
     visible = output - hidden
     streamed_from = "usage"
@@ -87,6 +69,44 @@ def count_tokens(
         cache_write=written,
     )
     return counts, split
+
+
+def _counts_of_events(
+    events: int,
+    prompt: int | None,
+    cached: int | None,
+    reasoning: int | None,
+    written: int | None,
+) -> Tokens:
+    """Return the counts of an answer without usable usage: a token for each text event."""
+    return Tokens(
+        prompt=prompt,
+        cached=cached,
+        output=events or None,
+        reasoning=reasoning,
+        streamed=events,
+        output_from="events" if events else None,
+        streamed_from="events" if events else None,
+        cache_write=written,
+    )
+
+
+def _counts_of_usage(
+    billed: int | None,
+    prompt: int | None,
+    cached: int | None,
+    reasoning: int | None,
+    written: int | None,
+) -> Tokens:
+    """Return the counts of an answer whose usage does not count the streamed text."""
+    return Tokens(
+        prompt=prompt,
+        cached=cached,
+        output=billed,
+        reasoning=reasoning,
+        output_from="usage" if billed is not None else None,
+        cache_write=written,
+    )
 
 
 def _by_running(running: Sequence[int], hidden: int) -> list[int] | None:
