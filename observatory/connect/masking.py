@@ -94,7 +94,7 @@ class Masker:
         )
 
     def _pattern(self, own: Callable[[str], str], coded: Callable[[str], str]) -> re.Pattern[str]:
-        """Whole forms, then parts in the groups first, last and coded, whose rest `_extended` looks for."""
+        """Return whole forms, then parts in the groups first, last and coded, whose rest `_extended` looks for."""
         long = [part for part in self._unusual if len(part) >= _WITH_PIECES]
         wholes = [
             *map(own, _longest_first(self._unusual)),

@@ -65,7 +65,7 @@ def snapshot_of(hub_id: str, revision: str | None = None) -> Path | None:
 
 
 def check_folder(folder: Path, where: str) -> None:
-    """BadInput where a model's folder is not there, or holds no model."""
+    """Raise BadInput where a model's folder is not there, or holds no model."""
     if not folder.is_dir():
         raise BadInput(
             f"there is no model folder {str(folder)!r}",

@@ -28,7 +28,7 @@ def write_assets(sources: Path, out: Path) -> None:
 
 @cache
 def _library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; making it takes about two seconds."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script; making it takes about two seconds."""
     import vl_convert
 
     version = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

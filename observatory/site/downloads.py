@@ -185,7 +185,8 @@ def _write(frame: pl.DataFrame, name: str, folder: Path) -> Download:
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists as text joined by spaces, for CSV has no lists; and no text that a spreadsheet would compute.
+    """Return the frame with lists as text joined by spaces, for CSV has no lists; and no text that a
+    spreadsheet would compute.
 
     A text that begins as a formula does gets an apostrophe before it (OWASP, "CSV Injection"): names of
     models and errors are a server's words.

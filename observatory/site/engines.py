@@ -23,7 +23,7 @@ def engine_name(run: Row) -> str | None:
 
 
 def engine_facts(run: Row) -> list[tuple[str, str]]:
-    """Engine, build and model as (term, words); what is not known is left out."""
+    """Return engine, build and model as (term, words); what is not known is left out."""
     settings = _settings(run)
     return [
         (term, str(words))
@@ -52,7 +52,7 @@ def engine_facts(run: Row) -> list[tuple[str, str]]:
 
 
 def engine_settings(run: Row) -> list[tuple[str, str]]:
-    """Settings as they were resolved, in order of name; empty where none is known."""
+    """Return the settings as they were resolved, in order of name; empty where none is known."""
     settings = _settings(run)
     own = {name: value for name, value in settings.items() if name not in _NOT_HERE}
     resolved = {

@@ -61,7 +61,7 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
-        """A client that leaves early is no error."""
+        """Copy; a client that leaves early is no error."""
         try:
             super().copyfile(source, outputfile)
         except OSError:
@@ -122,7 +122,7 @@ class SiteServer(ThreadingHTTPServer):
                 request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client's broken connection is nothing to print a trace about."""
+        """Print no trace for a client's broken connection."""
 
 
 def site_server(folder: Path, port: int) -> SiteServer:

@@ -56,7 +56,7 @@ def family_of(run: Row) -> Family:
 
 
 def group_of(run: Row) -> str:
-    """Hosting, weights and billing in words: what pages group by."""
+    """Return hosting, weights and billing in words: what pages group by."""
     hosting = "Self-hosted" if run["hosting"] == "self" else "Managed"
     return f"{hosting}, {run['weights']} weights, billed by {run['billing'].rstrip('s')}"
 

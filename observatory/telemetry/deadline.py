@@ -87,7 +87,7 @@ class Deadlined:
 
 
 def _with_own_instant(answer: _Answer) -> list[Sample]:
-    """Late samples at the instant at which their reading began; none where the reading was slow."""
+    """Return late samples at the instant at which their reading began; none where the reading was slow."""
     if answer.read_s > answer.deadline_s:
         return []
     lag_ns = round(answer.lag_s * 1e9)

@@ -52,7 +52,7 @@ def update_period(readings: Readings) -> UpdatePeriod:
 
 
 def repeats(readings: Readings, period_s: float | None) -> list[bool]:
-    """For each reading whether it only repeats the one before.
+    """Return for each reading whether it only repeats the one before.
 
     A repeat has the value of the last new reading and was taken less than a period after it. A
     reading that differs is new however soon it came, and an equal one is new when a period has

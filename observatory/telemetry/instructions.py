@@ -76,7 +76,7 @@ class WatchedRoles:
         self._version: tuple[int, int] | None = None
 
     def now(self) -> dict[str, int]:
-        """Role -> process id, those given at construction included."""
+        """Return role -> process id, those given at construction included."""
         try:
             status = self._path.stat()
         except OSError:

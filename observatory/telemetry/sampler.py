@@ -78,7 +78,7 @@ class Reads(Protocol):
     """What is read again and again."""
 
     def read(self) -> None:
-        """Once."""
+        """Read once."""
 
 
 def sample_until(stop: threading.Event, sampler: Reads, interval_s: float) -> None:

@@ -184,7 +184,7 @@ def _config(
 
 
 def check_pages(telemetry: Telemetry) -> None:
-    """BadInput where a header of a page wants a variable that is not set: known before anything starts."""
+    """Raise BadInput where a header of a page wants a variable that is not set: known before anything starts."""
     for page in telemetry.prometheus:
         for name, value in page.headers.items():
             resolve(value, f"telemetry.prometheus {page.name}: header {name}")

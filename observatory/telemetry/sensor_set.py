@@ -58,7 +58,7 @@ class SensorSet:
         ]
 
     def silent_s(self) -> float:
-        """Seconds since the last whole reading; infinite before the first."""
+        """Return seconds since the last whole reading; infinite before the first."""
         return float("inf") if self._cost is None else time.monotonic() - self._cost[1]
 
     def _own_share(self) -> Sample:

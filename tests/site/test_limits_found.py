@@ -63,7 +63,7 @@ def test_a_probe_is_a_line_of_its_own_and_no_workload(
     assert row[3] == "60"
     assert abs(float(row[4]) - 1) <= 0.05
     assert row[5] == "bucket that refills all the time"
-    refused = re.fullmatch(r"(\d+) of 140 tries", row[7])
+    refused = re.fullmatch(r"(\d+) of 140 attempts", row[7])
     assert refused is not None
     assert abs(int(refused.group(1)) - (140 - 5 - 35)) <= 2
     assert row[8].startswith("told 500 ms")

@@ -150,7 +150,7 @@ def _height(cell: CellRow, loads: Sequence[Load]) -> int:
 def _records(
     cells: Sequence[CellRow], loads: Sequence[Load], factor: float, start: float
 ) -> tuple[list[Record], list[Record], list[Record]]:
-    """Dots, bars at the means, and the cells' words; y in pixels from the top."""
+    """Return dots, bars at the means, and the cells' words; y in pixels from the top."""
     dots: list[Record] = []
     means: list[Record] = []
     names: list[Record] = []

@@ -173,7 +173,7 @@ TOP_END = alt.Y2Value(0)  # type: ignore[no-untyped-call]
 
 
 def tips(*names: str) -> list[alt.Tooltip]:
-    """Tooltip channels over columns of words.
+    """Return tooltip channels over columns of words.
 
     Channels are given as objects everywhere: a string makes Altair hash its whole schema again.
     """
@@ -205,7 +205,7 @@ PLAIN = ",.10~g"
 
 
 def log_ticks(values: Iterable[float]) -> list[float]:
-    """Ticks of a log axis that holds all positive values: 1, 2, 5 a decade, or decades alone."""
+    """Return the ticks of a log axis that holds all positive values: 1, 2, 5 a decade, or decades alone."""
     positive = [value for value in values if value > 0 and math.isfinite(value)]
     first = math.floor(math.log10(min(positive)))
     last = math.ceil(math.log10(max(positive)))

@@ -16,7 +16,7 @@ SILENCE_S = 3.0
 
 
 def readings_of(source: Source, device: str, samples: pl.DataFrame) -> pl.DataFrame:
-    """Columns at_s and value of one source on one device, in order; null where it could not read."""
+    """Return columns at_s and value of one source on one device, in order; null where it could not read."""
     own = samples.filter((pl.col("sensor") == source.sensor) & (pl.col("device") == device))
     read = own.filter(pl.col("metric") == source.metric).select("at_s", "value").sort("at_s")
     match source.reading:

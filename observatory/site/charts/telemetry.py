@@ -140,7 +140,7 @@ def _records(readings: pl.DataFrame, factor: float, step_s: float | None) -> lis
 
 
 def _table(panel: Panel, lines: Sequence[Line], bands: Sequence[Band]) -> Table:
-    """Mean and highest reading of each series in each steady window."""
+    """Return the mean and highest reading of each series in each steady window."""
     heads = [("Load", False), ("Series", False), ("Mean", True), ("Highest", True)]
     rows = []
     for band in bands:

@@ -79,7 +79,7 @@ def _strips(samples: pl.DataFrame) -> list[Strip]:
 
 
 def _spans(at: Sequence[float], holds: Sequence[bool]) -> list[tuple[float, float]]:
-    """From each reading in which it holds to the next, joined; none across a silence."""
+    """Return the spans from each reading in which it holds to the next, joined; none across a silence."""
     spans: list[tuple[float, float]] = []
     usual = min((later - now for now, later in pairwise(at)), default=1.0)
     for place, now in enumerate(at):
@@ -132,7 +132,7 @@ def _chart(
 
 
 def _table(samples: pl.DataFrame, bands: Sequence[Band]) -> Table:
-    """For each load, GPU and reason the share of the readings in which it held."""
+    """Return for each load, GPU and reason the share of the readings in which it held."""
     heads = [("Load", False), ("GPU", False), ("Reason", False), ("Share of the readings", True)]
     rows = []
     for band in bands:

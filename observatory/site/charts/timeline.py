@@ -117,7 +117,7 @@ def time_axis(span: Span, *, titled: bool) -> alt.X:
 
 
 def bands_of(sheet: Sheet, bands: Sequence[Band], x: alt.X, *, named: bool) -> list[alt.Chart]:
-    """Layers that shade the steady windows, with their loads in words where `named`."""
+    """Return layers that shade the steady windows, with their loads in words where `named`."""
     if not bands:
         return []
     records: list[Record] = [

@@ -118,7 +118,7 @@ def _grids(told: Sequence[tuple[Member, list[Row]]]) -> list[tuple[str, str]]:
 
 
 def _grid(rows: Sequence[Row]) -> str:
-    """Zone, intensity and source of a run's grid, and its PUE, in words."""
+    """Return zone, intensity and source of a run's grid, and its PUE, in words."""
     known = [row for row in rows if row["grid_kgco2e_per_kwh"] is not None]
     said = "no grid intensity is known, so no emissions are given"
     if known:

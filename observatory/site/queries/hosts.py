@@ -90,7 +90,7 @@ def host_names(runs: Iterable[Row]) -> frozenset[str]:
 
 
 def host_named(runs: Iterable[Row]) -> dict[str, str]:
-    """Targets that were named after their host, by versions that did so, and what they are called here."""
+    """Return targets that were named after their host, by versions that did so, and what they are called here."""
     found = set()
     for run in runs:
         urls = [run["endpoint"] or "", *_URL.findall(run.get("status_reason") or "")]
@@ -220,14 +220,14 @@ class HostMask:
         return text
 
     def _known(self, text: str) -> str:
-        """Without the names and paths that are known."""
+        """Return the text without the names and paths that are known."""
         for folder in reversed(self._folders):
             text = text.replace(folder, WORKSPACE_MASK)
         text = _HOME.sub("~", text)
         return text if self._names is None else self._names.sub(MASK, text)
 
     def _written(self, text: str) -> str:
-        """Without any address: of a URL its scheme is left, and what comes after the host goes too."""
+        """Return the text without any address: of a URL its scheme is left, and what comes after the host goes too."""
         for folder in reversed(self._folders):
             text = text.replace(folder, WORKSPACE_MASK)
         text = _SOCKET.sub(SOCKET_MASK, text)
@@ -245,7 +245,7 @@ class HostMask:
         return _HOME.sub("~", text)
 
     def _device(self, text: str) -> str:
-        """Each host by a number of its own: its readings are other than the next one's."""
+        """Return each host by a number of its own: its readings are other than the next one's."""
 
         def numbered(found: re.Match[str]) -> str:
             name = found["name"] if "name" in found.groupdict() else found[0]

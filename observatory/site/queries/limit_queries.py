@@ -6,7 +6,7 @@ from observatory.site.queries.reader import Reader
 
 
 def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:
-    """Of every attempt what its target's limits are read from (analysis.rate_limits.limit_reading)."""
+    """Return of every attempt what its target's limits are read from (analysis.rate_limits.limit_reading)."""
     return reader.frame(
         """
         SELECT stage, sent_ns, ended_ns, outcome, http_status, error_kind, error_text, retry_after_s, rate_limit_headers,
@@ -18,7 +18,7 @@ def limit_attempts(reader: Reader, run_id: str) -> pl.DataFrame:
 
 
 def limit_costs(reader: Reader, run_id: str) -> pl.DataFrame:
-    """cost_usd of every request of a run."""
+    """Return cost_usd of every request of a run."""
     return reader.frame(
         "SELECT cost_usd FROM requests WHERE run_id = $run_id ORDER BY stage, request",
         run_id=run_id,

@@ -125,7 +125,7 @@ def open_reader(
 
 
 def shown_runs(reader: Reader) -> list[Row]:
-    """Rows of runs, the latest first; not_streamed: their stages whose answers came at once."""
+    """Return rows of runs, the latest first; not_streamed: their stages whose answers came at once."""
     return reader.rows(
         "SELECT *, (SELECT list(g.stage) FROM stages g WHERE g.run_id = runs.run_id"
         " AND g.streamed IS FALSE) AS not_streamed "

@@ -27,7 +27,7 @@ from observatory.store.queries.typed_rows import Typed, columns_of
 
 
 def stages(reader: Reader, run_id: str) -> list[Row]:
-    """Rows of stages of a run, priming left out."""
+    """Return rows of stages of a run, priming left out."""
     return reader.rows(
         "SELECT * FROM stages WHERE run_id = $run_id AND kind <> 'prime' ORDER BY stage",
         run_id=run_id,
@@ -97,7 +97,7 @@ def requests_in_time(reader: Reader, run_id: str) -> pl.DataFrame:
 
 
 def samples(reader: Reader, run_id: str) -> pl.DataFrame:
-    """Readings of a run: at_s, sensor, subject, device, metric, value, reason."""
+    """Return readings of a run: at_s, sensor, subject, device, metric, value, reason."""
     return reader.frame(
         """
         SELECT at_ns / 1e9 AS at_s, sensor, subject, device, metric, value, reason
@@ -108,7 +108,7 @@ def samples(reader: Reader, run_id: str) -> pl.DataFrame:
 
 
 def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
-    """stage and value (null: it failed first) of the requests that a stage's percentiles are over.
+    """Return stage and value (null: it failed first) of the requests that a stage's percentiles are over.
 
     The population of analysis.latencies, ascending, failures last.
     """
@@ -125,7 +125,7 @@ def latencies(reader: Reader, run_id: str, metric: str) -> pl.DataFrame:
 
 
 def counted_attempts(reader: Reader, run_id: str, stage: int) -> pl.DataFrame:
-    """Final attempts of the requests that a stage's percentiles are over, with outcome and events."""
+    """Return the final attempts of the requests that a stage's percentiles are over, with outcome and events."""
     return reader.frame(
         """
         SELECT m.request, m.outcome, a.sent_ns, a.event_gap_ns, a.event_shared
@@ -156,7 +156,7 @@ def stated_by_service(reader: Reader, run_id: str, column: str) -> list[NamedByS
 
 
 def stated_waits_and_work(reader: Reader, run_id: str) -> StatedTimes:
-    """refusals, those that named a wait and its median; answers that named their processing time, and
+    """Return refusals, those that named a wait and its median; answers that named their processing time, and
     its median."""
     [row] = reader.typed(
         StatedTimes,
@@ -173,7 +173,7 @@ def stated_waits_and_work(reader: Reader, run_id: str) -> StatedTimes:
 
 
 def latest_limit_headers(reader: Reader, run_id: str) -> pl.DataFrame:
-    """rate_limit_headers and ended_ns of the last attempts of each status that had such headers."""
+    """Return rate_limit_headers and ended_ns of the last attempts of each status that had such headers."""
     return reader.frame(
         """
         SELECT rate_limit_headers, ended_ns FROM attempts
@@ -238,7 +238,7 @@ def outcomes(reader: Reader, run_id: str) -> list[OutcomeCount]:
 
 
 def errors(reader: Reader, run_id: str) -> list[FailedAttempts]:
-    """Failed attempts by kind: stages, outcome, phase, kind, status, n and one text as an example."""
+    """Return failed attempts by kind: stages, outcome, phase, kind, status, n and one text as an example."""
     return reader.typed(
         FailedAttempts,
         """
@@ -254,7 +254,7 @@ def errors(reader: Reader, run_id: str) -> list[FailedAttempts]:
 
 
 def never_sent(reader: Reader, run_id: str) -> list[NeverSent]:
-    """Requests that were planned and never sent: outcome, reason, n."""
+    """Return requests that were planned and never sent: outcome, reason, n."""
     return reader.typed(
         NeverSent,
         """

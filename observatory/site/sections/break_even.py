@@ -106,7 +106,7 @@ def plan_of(name: str, members: tuple[Member, Member], one: BreakEvenReport) -> 
 
 
 def plan_facts(one: BreakEvenReport) -> list[tuple[str, str, str]]:
-    """(key, name, value): the page's script fills the value by the key."""
+    """Return (key, name, value): the page's script fills the value by the key."""
     month, bought, volume = one.self_month, one.api_usd_a_month, one.volume
     values: dict[str, str] = {}
     served = month.usd if month is not None else None

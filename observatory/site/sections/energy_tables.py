@@ -120,7 +120,7 @@ def _seconds(row: Row) -> float | None:
 
 
 def _joules(row: Row) -> Cell:
-    """Joules with the mean power under them; the ends of a modelled range."""
+    """Return joules with the mean power under them; the ends of a modelled range."""
     joules, seconds = row["energy_j"], _seconds(row)
     low, high = row["low_j"], row["high_j"]
     ends = None if low is None or high is None else f"{write(low, 'J')} – {write(high, 'J')}"

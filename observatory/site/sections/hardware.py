@@ -41,7 +41,7 @@ _CPU = "Share of all cores of the host that target and client share; where no GP
 
 
 def busy_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
-    """Utilisation and KV-cache use against load: of the GPU, or of the CPU where there is none."""
+    """Return utilisation and KV-cache use against load: of the GPU, or of the CPU where there is none."""
     drawings = []
     with_gpu = [member for member in members if _has(member, "gpu_util_fraction")]
     for metric, about in _BUSY[:2]:

@@ -55,7 +55,7 @@ def held_up(members: Sequence[Member]) -> list[Member]:
 
 
 def breakdown_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
-    """Service and user side by side at the median and at p90; empty where no request was held up."""
+    """Return service and user side by side at the median and at p90; empty where no request was held up."""
     found = held_up(members)
     if not found:
         return []

@@ -119,7 +119,7 @@ def _seen(reader: Reader, run: Row) -> LimitsSeen:
 
 
 def _manifest(run: Row, rows: Sequence[Row]) -> Manifest:
-    """As much of the run's manifest as its limits are read with."""
+    """Return as much of the run's manifest as its limits are read with."""
     return Manifest(
         format=MANIFEST_FORMAT,
         run_id=run["run_id"],

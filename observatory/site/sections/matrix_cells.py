@@ -86,7 +86,7 @@ def cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
 
 
 def _all_of(said: Sequence[str | None]) -> str:
-    """Each different one: runs of a cell that was gone on with later may differ."""
+    """Return each different one: runs of a cell that was gone on with later may differ."""
     return "; ".join(dict.fromkeys(one for one in said if one)) or DASH
 
 

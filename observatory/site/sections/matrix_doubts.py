@@ -11,7 +11,7 @@ from observatory.presentation.figures import Row
 
 
 def confounded(runs: Sequence[Row]) -> list[str]:
-    """Sentences; the names of factors and facts are written as the page writes them."""
+    """Return sentences; the names of factors and facts are written as the page writes them."""
     factors = dict.fromkeys(name for run in runs for name in json.loads(run["factors"] or "{}"))
     said = dict.fromkeys(line for run in runs for line in run["confounded"] or [])
     opened = [

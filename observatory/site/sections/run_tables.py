@@ -118,7 +118,7 @@ def outcome_table(counts: Sequence[OutcomeCount], loads: dict[int, Load]) -> Tab
 
 
 def error_table(rows: Sequence[FailedAttempts], loads: dict[int, Load]) -> Table:
-    """Failed attempts by kind, each with one text as an example."""
+    """Return failed attempts by kind, each with one text as an example."""
     heads = [("Outcome", False), ("Where", False), ("What", False), ("HTTP", True)]
     heads += [("Tries", True), ("At", False), ("For example", False)]
     return Table(
@@ -137,7 +137,7 @@ def error_table(rows: Sequence[FailedAttempts], loads: dict[int, Load]) -> Table
 
 
 def never_sent_table(rows: Sequence[NeverSent]) -> Table:
-    """Requests that were planned and never sent, by reason."""
+    """Return requests that were planned and never sent, by reason."""
     return Table(
         [("Outcome", False), ("Reason", False), ("Requests", True)],
         [[Cell(words(r.outcome)), Cell(words(r.reason)), _count(r.n)] for r in rows],
@@ -145,7 +145,7 @@ def never_sent_table(rows: Sequence[NeverSent]) -> Table:
 
 
 def finding_table(rows: Sequence[FindingRow], loads: dict[int, Load]) -> Table:
-    """Doubts, the gravest first, each with what was seen and its threshold."""
+    """Return the doubts, the gravest first, each with what was seen and its threshold."""
     heads = [("Check", False), ("Gravity", False), ("What was found", False), ("Load", False)]
     heads += [("Seen", True), ("Threshold", True)]
     ordered = sorted(rows, key=lambda row: -SEVERITIES.index(row.severity))
@@ -173,7 +173,7 @@ _PER = {"machine_hour": "an hour", "operations_hour": "an hour", "electricity_kw
 
 
 def price_table(rows: Sequence[PriceOfRun]) -> Table:
-    """Prices as applied, each with its tiers, its basis, and the source with its version."""
+    """Return prices as applied, each with its tiers, its basis, and the source with its version."""
     heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
     heads += [("Holds from", False)]
     return Table(heads, [_price_cells(row, _details(row.details)) for row in rows])

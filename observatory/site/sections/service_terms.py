@@ -85,7 +85,7 @@ def limit_words(limits: LimitsSaid) -> str:
 
 
 def _named(rows: Sequence[NamedByService]) -> str:
-    """Names with their counts; a single one needs none."""
+    """Return names with their counts; a single one needs none."""
     if len(rows) == 1:
         return f"{rows[0].stated} (in all {count_of(rows[0].n, 'answer that names', 'answers that name')} one)"
     shown = [f"{row.stated} ({row.n:,})" for row in rows[:MOST_NAMED]]

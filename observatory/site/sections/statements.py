@@ -87,7 +87,7 @@ def _usable(figure: Figure) -> bool:
 
 
 def _compare(load: Load, sides: list[Side]) -> Statement:
-    """Of the best side and the next one, by value."""
+    """Return of the best side and the next one, by value."""
     figure = sides[0].figure
     lower = BY_NAME[figure.metric].better != "higher"
     ranked = sorted(sides, key=lambda side: (side.figure.value or 0.0) * (1 if lower else -1))

@@ -52,7 +52,7 @@ class Check:
 
 
 def machine_checks(results: Path) -> list[Check]:
-    """Everything about the machine itself; `results` is where run folders would go."""
+    """Check everything about the machine itself; `results` is where run folders would go."""
     return [
         check_cores(),
         check_memory(),
@@ -71,7 +71,7 @@ def machine_checks(results: Path) -> list[Check]:
 
 
 def check_cores() -> Check:
-    """Cores this process may use: client and engine should not have to share them."""
+    """Check the cores that this process may use: client and engine should not have to share them."""
     cores = len(os.sched_getaffinity(0))
     found = f"{cores} usable, {cpu_model() or 'model unknown'}"
     if cores >= GOOD_CORES:
@@ -81,7 +81,7 @@ def check_cores() -> Check:
 
 
 def check_memory() -> Check:
-    """Memory that is free to use."""
+    """Check the memory that is free to use."""
     free = psutil.virtual_memory().available
     found = f"{free / 1e9:.1f} GB available"
     if free >= 2e9:
@@ -101,7 +101,7 @@ def check_governor() -> Check:
 
 
 def check_gpu() -> Check:
-    """NVIDIA GPUs as the driver lists them."""
+    """Check the NVIDIA GPUs as the driver lists them."""
     names, driver, reason = gpu_inventory()
     if names:
         return Check("gpu", "ok", f"{', '.join(names)}, driver {driver}")
@@ -125,7 +125,7 @@ def check_rapl(folder: Path = _RAPL) -> Check:
 
 
 def check_clock() -> Check:
-    """Realtime against monotonic over a tenth of a second."""
+    """Check realtime against monotonic over a tenth of a second."""
     realtime, monotonic = read_both()
     time.sleep(0.1)
     later_realtime, later_monotonic = read_both()
@@ -206,7 +206,7 @@ def check_kernel_reads() -> Check:
 
 
 def check_open_files() -> Check:
-    """Descriptors: every open stream takes one."""
+    """Check the descriptors: every open stream takes one."""
     limits = read_host_limits()
     soft, hard = limits.open_files, limits.open_files_hard
     found = f"{soft} open files (up to {hard}, which a run takes by itself where it needs them)"
@@ -219,7 +219,7 @@ def check_open_files() -> Check:
 
 
 def check_port_range(proc: Path = PROC) -> Check:
-    """Ephemeral ports: each connection to one endpoint takes one."""
+    """Check the ephemeral ports: each connection to one endpoint takes one."""
     limits = read_host_limits(proc)
     if limits.ports is None:
         fix = "cat /proc/sys/net/ipv4/ip_local_port_range"
@@ -243,7 +243,7 @@ def check_free_port() -> Check:
 
 
 def check_results(results: Path) -> Check:
-    """Room and permission where run folders go."""
+    """Check room and permission where run folders go."""
     place = results
     while not place.exists():
         place = place.parent

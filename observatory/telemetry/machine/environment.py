@@ -37,7 +37,7 @@ PACKAGES: dict[str, str] = {
 
 
 def software_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a run depends on; a missing one is left out."""
+    """Return the versions of Python and of the packages that a run depends on; a missing one is left out."""
     versions = {"python": platform.python_version()}
     for name, distribution in PACKAGES.items():
         try:
@@ -78,7 +78,7 @@ def describe_environment(folder: Path) -> dict[str, Any]:
 
 
 def gpu_inventory() -> tuple[list[str], str | None, str | None]:
-    """(names of the NVIDIA GPUs in NVML's order, driver version, why there are none)."""
+    """Return (names of the NVIDIA GPUs in NVML's order, driver version, why there are none)."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
@@ -113,7 +113,7 @@ def cpu_governor() -> str | None:
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """(commit, whether tracked files differ from it); (None, None) outside a repository."""
+    """Return (commit, whether tracked files differ from it); (None, None) outside a repository."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None, None

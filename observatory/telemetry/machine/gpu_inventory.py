@@ -57,7 +57,8 @@ def _read(name: str, handle: object) -> Gpu:
 
 
 def _user(pid: int) -> str:
-    """With its name where it is sure to be that one: in a container the driver reports the host's ids."""
+    """Return the user with its name where it is sure to be that one: in a container the driver reports the
+    host's ids."""
     if _has_gpu_open(pid):
         with suppress(psutil.Error):
             return f"{psutil.Process(pid).name()} (process {pid})"

@@ -38,7 +38,7 @@ def read_host_limits(proc: Path = PROC) -> HostLimits:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on."""
+    """Return the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

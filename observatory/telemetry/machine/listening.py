@@ -56,7 +56,7 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 def _plain(address: str) -> str:
-    """Without the interface (fe80::1%eth0); every loopback address as one."""
+    """Return the address without the interface (fe80::1%eth0); every loopback address as one."""
     bare = address.partition("%")[0]
     try:
         parsed = ipaddress.ip_address(bare)

@@ -31,7 +31,7 @@ class SampleBuffer:
             self._next += len(samples)
 
     def since(self, number: int, most: int = MOST_SAMPLES) -> tuple[int, int, list[Sample]]:
-        """(first, next, samples): those numbered first up to before next.
+        """Return (first, next, samples): those numbered first up to before next.
 
         first is `number`, or later where older ones are gone; at most `most` of them.
         """

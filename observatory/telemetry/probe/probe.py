@@ -60,7 +60,7 @@ def is_loopback(bind: str) -> bool:
 
 
 def check_config(config: ProbeConfig) -> None:
-    """BadInput for what must not be served: to other hosts without a token, behind a guessable one."""
+    """Raise BadInput for what must not be served: to other hosts without a token, behind a guessable one."""
     if config.token is not None and len(config.token) < LEAST_TOKEN:
         raise BadInput(
             f"the token has fewer than {LEAST_TOKEN} characters",
@@ -79,7 +79,7 @@ def check_config(config: ProbeConfig) -> None:
 
 
 def server_context(config: ProbeConfig) -> ssl.SSLContext | None:
-    """TLS 1.2 or later with that certificate; None where none is given."""
+    """Return a context of TLS 1.2 or later with that certificate; None where none is given."""
     if config.certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -72,7 +72,7 @@ class ProbeServer(ThreadingHTTPServer):
         return hmac.compare_digest(given, b"Bearer " + self._token)
 
     def knows(self, connection: socket.socket) -> None:
-        """Its token was seen: it may be idle now."""
+        """Called when its token was seen: it may be idle now."""
         with self._lock:
             self._open[connection] = float("inf")
         connection.settimeout(IDLE_S)
@@ -114,7 +114,7 @@ class ProbeServer(ThreadingHTTPServer):
             self._seats.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Handshake, where there is TLS, and answer; in the connection's own thread."""
+        """Perform the handshake, where there is TLS, and answer; in the connection's own thread."""
         connection: socket.socket = request
         connection.settimeout(STRANGER_S)
         if self._context is not None:
@@ -134,7 +134,7 @@ class ProbeServer(ThreadingHTTPServer):
                 connection.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that failed is its reader's to notice; nothing is printed."""
+        """Print nothing: a connection that failed is its reader's to notice."""
 
 
 class _Bounded:

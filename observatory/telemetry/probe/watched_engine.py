@@ -41,7 +41,7 @@ class WatchedEngine:
         self._looked: float | None = None
 
     def now(self) -> dict[str, int]:
-        """Role -> process id."""
+        """Return role -> process id."""
         if self._pid is not None:
             return {ROLE: self._pid}
         if self._command is None:

@@ -53,7 +53,7 @@ def offset_of(exchange: Exchange) -> Offset:
 
 
 def best_offset(exchanges: Sequence[Exchange]) -> Offset:
-    """That of the shortest round trip, which bounds it best; at least one exchange."""
+    """Return the offset of the shortest round trip, which bounds it best; at least one exchange."""
     return offset_of(min(exchanges, key=lambda exchange: exchange.round_trip_ns))
 
 

@@ -47,12 +47,12 @@ def used_gpus(samples: Iterable[Sample]) -> set[str]:
 
 
 def device_here(host: str, device: str) -> str:
-    """gpu0 of host lab is lab:gpu0; what has no device there is of lab itself."""
+    """Return the name here: gpu0 of host lab is lab:gpu0; what has no device there is of lab itself."""
     return f"{host}:{device}" if device else host
 
 
 def subject_here(host: RemoteHost, sample: Sample, used: set[str] | None) -> Subject:
-    """Whose a remote sample is. used: the watched engine's GPUs; None where nothing is watched."""
+    """Return whose a remote sample is. used: the watched engine's GPUs; None where nothing is watched."""
     if host.subject != "target":
         return "shared_host"
     if sample.device.startswith(ENGINE):

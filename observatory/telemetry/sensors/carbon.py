@@ -52,7 +52,7 @@ class _Reasons(logging.Filter):
     last: str | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always False."""
+        """Return False always."""
         if record.exc_info and record.exc_info[1] is not None:
             self.last = repr(record.exc_info[1])
         return False
@@ -71,7 +71,7 @@ class _Output:
         self._take(total)
 
     def exit(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class CodecarbonSensor:
@@ -186,7 +186,7 @@ class CodecarbonSensor:
 
 
 def _modes(tracker: Any) -> dict[str, tuple[str, float | None]]:
-    """Scope -> (mode, modelled watts at full load) of what a started tracker reads.
+    """Return scope -> (mode, modelled watts at full load) of what a started tracker reads.
 
     No public field states this (codecarbon 3.3: `_hardware`, and `_mode` and `_tdp` of its CPU).
     intel_rapl is a counter; cpu_load and constant are models of a nominal power.

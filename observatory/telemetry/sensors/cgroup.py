@@ -70,7 +70,7 @@ def stat_files(pid: int, proc: Path, mounts: Path) -> list[Path]:
 
 
 def _upwards(path: str) -> list[str]:
-    """/a/b -> a/b, a, and the mount itself."""
+    """Return a/b, a and the mount itself for /a/b."""
     parts = [part for part in path.split("/") if part and part != ".."]
     return ["/".join(parts[:end]) for end in range(len(parts), -1, -1)]
 
@@ -96,7 +96,7 @@ class CgroupSensor:
         self._periods = self._seconds = 0.0
 
     def read(self, now: int) -> list[Sample]:
-        """Both counters, or why there are none."""
+        """Return both counters, or why there are none."""
         files = {
             file for pid in self._processes() for file in stat_files(pid, self._proc, self._mounts)
         }

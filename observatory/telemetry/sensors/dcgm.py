@@ -222,7 +222,7 @@ def _small(series: Series) -> dict[str, str]:
 
 
 def _field(name: str) -> Field | None:
-    """By the exporter's name, or as a collector spells it (small letters, OpenMetrics' _total)."""
+    """Return the field by the exporter's name, or as a collector spells it (small letters, OpenMetrics' _total)."""
     named = name.upper()
     return FIELDS.get(named) or FIELDS.get(named.removesuffix("_TOTAL"))
 

@@ -217,7 +217,7 @@ _TERMS = {
 
 
 def terms_of(name: str) -> list[str]:
-    """Our metrics that one of their names enters."""
+    """Return our metrics that one of their names enters."""
     return _TERMS[name]
 
 
@@ -288,7 +288,7 @@ def _without_parts(found: list[Series]) -> list[Series]:
 
 
 def _keep_first(first: "dict[Key, tuple[_Ranks, Series]]", one: Series) -> None:
-    """Of ranks that share a model's layers, the lowest."""
+    """Keep, of ranks that share a model's layers, the lowest."""
     ranks = {label: value for label, value in one.labels.items() if _is_shared(label)}
     group = (one.name, frozenset(one.labels.items() - ranks.items()))
     place = _place(ranks)
@@ -297,7 +297,7 @@ def _keep_first(first: "dict[Key, tuple[_Ranks, Series]]", one: Series) -> None:
 
 
 def translate(read: Read) -> dict[str, float | None]:
-    """Our metrics out of what a page has; None where a part of one is no number."""
+    """Return our metrics out of what a page has; None where a part of one is no number."""
     values = {name: list(series.values()) for name, series in read.items()}
     found: dict[str, float | None] = {}
     for term, alternatives in _ALTERNATIVES:

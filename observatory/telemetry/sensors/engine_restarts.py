@@ -33,7 +33,7 @@ class Restarts:
         self._began: dict[Key, float] = {}
 
     def found(self, read: Read, series: Iterable[Series]) -> dict[str, str]:
-        """Our metrics whose counters are not a continuation of the last reading, each with the reason.
+        """Return our metrics whose counters are not a continuation of the last reading, each with the reason.
 
         The reading after it goes on from the new values.
         """

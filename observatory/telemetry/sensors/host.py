@@ -20,7 +20,7 @@ _STILL = "no time has passed in the kernel's counters"
 
 
 def busy_seconds(times: Any) -> float:
-    """Core-seconds of work in a psutil cpu_times reading.
+    """Return the core-seconds of work in a psutil cpu_times reading.
 
     Idle, waiting for a disk and stolen by the hypervisor are not work; guest time is already in
     user and nice (proc(5)), so it is not added again.
@@ -30,13 +30,13 @@ def busy_seconds(times: Any) -> float:
 
 
 def total_seconds(times: Any) -> float:
-    """Core-seconds of all states, stolen time included."""
+    """Return the core-seconds of all states, stolen time included."""
     rest = ("idle", "iowait", "steal")
     return busy_seconds(times) + float(sum(getattr(times, field, 0.0) for field in rest))
 
 
 def pressure_s(path: Path) -> float | None:
-    """Seconds in which at least one task waited for a core: `total` of the line `some`, in us."""
+    """Return seconds in which at least one task waited for a core: `total` of the line `some`, in us."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -193,7 +193,7 @@ class _Link:
         return msgspec.json.decode(body, type=kind)
 
     def close(self) -> None:
-        """The next page opens another connection."""
+        """Close: the next page opens another connection."""
         if self._client is not None:
             self._client.close()
             self._client = None

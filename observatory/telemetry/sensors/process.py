@@ -29,7 +29,7 @@ class _Role:
 
 
 def subject_of(role: str) -> Subject:
-    """Whose work a role is: engines are the target, all else is the measuring side."""
+    """Return whose work a role is: engines are the target, all else is the measuring side."""
     return "target" if role.startswith("engine:") else "client"
 
 
@@ -155,7 +155,7 @@ class ProcessSensor:
 
 
 def thread_waits(pid: int) -> Iterator[tuple[str, float]]:
-    """Thread -> seconds that it was ready to run and had no core: schedstat's second field, ns."""
+    """Yield thread -> seconds that it was ready to run and had no core: schedstat's second field, ns."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:

@@ -55,7 +55,7 @@ def beyond_physics(grown_uj: int, seconds: float, most_w: float) -> str | None:
 
 
 def zones(folder: Path = POWERCAP) -> Iterator[tuple[str, Path]]:
-    """Device and folder of each counter: cpu/package-0 and, where there is one, memory/dram-0.
+    """Yield device and folder of each counter: cpu/package-0 and, where there is one, memory/dram-0.
 
     core and uncore are parts of a package, psys is everything with the package in it, and
     intel-rapl-mmio is the same package by another way: none of them is counted a second time.
