@@ -11,7 +11,7 @@ from collections.abc import Generator
 from msgspec.structs import replace
 
 from observatory.connect.masking import Masker
-from observatory.core.record import Attempt
+from observatory.core.record import Attempt, Tokens
 from observatory.wires.answer_headers import KeptHeaders, kept_headers
 from observatory.wires.answer_reading import AnswerReading
 from observatory.wires.exchange import Answer, Exchange, Fault
@@ -129,14 +129,36 @@ def _answer(
         split_unknown=reading.split_unknown,
         model=reading.model,
     )
-    shared = reading.shared(response.merged) if response is not None else []
     text, reasoning, tool_text = reading.texts()
     ended = exchange.ended
     if fault is None and exchange.fault is not None and response is not None:
         ended = response.stamps[-1]  # whole before the connection failed
     if fault is not None and fault.outcome == "throttled" and response is not None:
         kept = replace(kept, retry_after_s=asked_wait_s(response, unix_s, refused=True))
-    attempt = Attempt(
+    attempt = _attempt(
+        exchange, reading, kept, fault, masker, ended, tokens, split, len(text), len(reasoning)
+    )
+    stated = reading.usage.cost if reading.usage is not None else None
+    if reading.odd_events or stated is not None or kept.gateway_call_id is not None:
+        attempt = _with_oddities(attempt, reading, kept, stated, masker)
+    return Answer(attempt, text, reasoning, tool_text)
+
+
+def _attempt(
+    exchange: Exchange,
+    reading: AnswerReading,
+    kept: KeptHeaders,
+    fault: Fault | None,
+    masker: Masker,
+    ended: int | None,
+    tokens: Tokens,
+    split: list[int],
+    answer_characters: int,
+    reasoning_characters: int,
+) -> Attempt:
+    response = exchange.response
+    shared = reading.shared(response.merged) if response is not None else []
+    return Attempt(
         number=exchange.number,
         connect_started=exchange.connect_started,
         resolved=exchange.resolved,
@@ -175,15 +197,11 @@ def _answer(
         event_shared=shared,
         shared_stamps=sum(shared) if response is not None and response.merged else 0,
         tokens=tokens,
-        answer_characters=len(text),
-        reasoning_characters=len(reasoning),
+        answer_characters=answer_characters,
+        reasoning_characters=reasoning_characters,
         tool_calls=len(reading.tools),
         streamed=came_as_stream(reading, tokens, asked=exchange.streaming, sent=exchange.sent),
     )
-    stated = reading.usage.cost if reading.usage is not None else None
-    if reading.odd_events or stated is not None or kept.gateway_call_id is not None:
-        attempt = _with_oddities(attempt, reading, kept, stated, masker)
-    return Answer(attempt, text, reasoning, tool_text)
 
 
 def _with_oddities(
