@@ -26,12 +26,12 @@ def test_a_page_with_all_it_can_have() -> None:
         ({"series": []}, "at least 1 item"),
         ({"series": ["rate(a[1m])"]}, "is no series"),
         ({"series": ['a{b=~"x"}']}, "is no series"),
-        ({"url": "http://me:pw@h/metrics"}, "credentials must not stand in a URL"),
+        ({"url": "http://me:pw@h/metrics"}, "credentials are not allowed in a URL"),
         ({"url": "http:///metrics"}, "names no host"),
         ({"url": "http://h/a b"}, "must be escaped"),
         ({"url": "file:///etc/passwd"}, "pattern"),
         *(
-            ({"headers": {name: "abc"}}, "a secret must not stand in a file")
+            ({"headers": {name: "abc"}}, "a secret is not allowed in a file")
             for name in (
                 "Authorization",
                 "Proxy-Authorization",

@@ -12,7 +12,6 @@ from observatory.cli.console import echo, echo_json, someone_there
 from observatory.cli.escaping import one_line
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
-from observatory.core.distribution import served_by
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, open_workspace
 
@@ -283,6 +282,8 @@ def _finding_line(finding: "Finding", manifest: "Manifest") -> str:
 
 def _engine_lines(manifest: "Manifest") -> list[str]:
     """Return what served it, with the truth about its build."""
+    from observatory.core.distribution import served_by
+
     target = manifest.target
     said = served_by(
         target.engine, target.engine_version, target.engine_distribution, kind=target.kind
