@@ -88,7 +88,7 @@ def test_between_models_no_winner_without_a_score() -> None:
     text = said(member("slow", (0.4, 0.38, 0.42), score=None), member("fast"))
     assert text == (
         "No statement on time to first token, median between fast and slow: they are different "
-        "models and no score stands beside."
+        "models without a score each."
     )
     assert "lowest" not in text
 
