@@ -10,7 +10,7 @@ from observatory.core.clock import read_both
 from observatory.core.sample import Sample
 from observatory.telemetry.probe.buffer import SampleBuffer
 from observatory.telemetry.probe.server import ProbeServer
-from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.remote.wire import PROTOCOL, Batch, ClockReading, ProbeAbout
 from observatory.telemetry.sensors.sensor import up
 
 READINGS = {"gpu_power_w": 95_000.0, "gpu_power_limit_w": 700.0, "gpu_util_fraction": 0.5}
@@ -23,9 +23,9 @@ class LyingHost:
     def __init__(self) -> None:
         self._buffer = SampleBuffer()
 
-    def about(self) -> About:
+    def about(self) -> ProbeAbout:
         """The page /about."""
-        return About(PROTOCOL, "lying", "0", EVERY_S, ["nvml"], self._buffer.next, [])
+        return ProbeAbout(PROTOCOL, "lying", "0", EVERY_S, ["nvml"], self._buffer.next, [])
 
     def clock(self) -> ClockReading:
         """The page /clock."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from observatory.calibration.ceiling import Trial, find_ceiling
-from observatory.calibration.replay import BUSY_LIMIT, Servers, Shape, open_servers
+from observatory.calibration.replay import BUSY_LIMIT, ReplayShape, Servers, open_servers
 from observatory.calibration.trial import Bench, closed, open_loop, run_trial
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
@@ -23,9 +23,9 @@ from observatory.runner.checks.preflight import OWN_FILES
 from observatory.runner.checks.stored_calibration import (
     CALIBRATION_FORMAT,
     Calibration,
-    Ceiling,
     Costs,
-    Figures,
+    LevelFigures,
+    LoadCeiling,
     this_host,
 )
 from observatory.runner.stopping import Stop
@@ -35,9 +35,9 @@ GAP_S = 0.01
 FIRST_S = 0.1
 """The server's first token is due after 100 ms: a client may lag by 2 % of it."""
 STREAM_TOKENS = 64
-BURST = Shape(tokens=128, first_s=0.0, gap_s=0.0)
+BURST = ReplayShape(tokens=128, first_s=0.0, gap_s=0.0)
 BURST_USERS = 64
-RATE = Shape(tokens=8, first_s=FIRST_S, gap_s=0.005)
+RATE = ReplayShape(tokens=8, first_s=FIRST_S, gap_s=0.005)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _measure(
     say: Callable[[str], None],
 ) -> Calibration:
     most = _most_streams(bench.processes)
-    shape = Shape(STREAM_TOKENS, FIRST_S, gap_s)
+    shape = ReplayShape(STREAM_TOKENS, FIRST_S, gap_s)
     retry = effort.retry
     with open_servers(bench.folder / "streams", shape, place.servers, place.server_count) as one:
         streams = find_ceiling(
@@ -183,7 +183,7 @@ def _said(
     return measure
 
 
-def _brief(figures: Figures | None) -> str:
+def _brief(figures: LevelFigures | None) -> str:
     if figures is None:
         return ""
     lag = f", lag p99 {human_seconds(figures.lag_p99_s)}" if figures.lag_p99_s is not None else ""
@@ -199,32 +199,34 @@ def human_share(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
 
-def burst_ceiling(trial: Trial) -> Ceiling:
+def burst_ceiling(trial: Trial) -> LoadCeiling:
     """Measure the ceiling of a burst: users who never wait drive the client to its end, or the server to its own."""
     figures = trial.figures
     if figures is None or not figures.requests_per_s:
-        return Ceiling(None, "none", trial.reason or "nothing was answered", trial.level)
+        return LoadCeiling(None, "none", trial.reason or "nothing was answered", trial.level)
     level = figures.requests_per_s
     client, server = figures.client_busy or 0.0, figures.server_busy or 0.0
     if client > BUSY_LIMIT:
         why = f"the client's core, busy {client:.0%}"
-        return Ceiling(level, "exact", why, None, figures)
+        return LoadCeiling(level, "exact", why, None, figures)
     if server > BUSY_LIMIT:
         why = f"server-bound: its server was busy {server:.0%} of the time"
     else:
         why = f"neither was busy; other programs took {figures.others_busy:.0%} of the cores"
-    return Ceiling(level, "at_least", why, None, figures)
+    return LoadCeiling(level, "at_least", why, None, figures)
 
 
-def _shared(ceiling: Ceiling) -> Ceiling:
+def _shared(ceiling: LoadCeiling) -> LoadCeiling:
     """Return the ceiling as a lower bound, because client and server shared their cores."""
     if ceiling.bound != "exact":
         return ceiling
     why = f"client and server share their cores; {ceiling.limited_by}"
-    return Ceiling(ceiling.level, "at_least", why, ceiling.failed_at, ceiling.figures)
+    return LoadCeiling(ceiling.level, "at_least", why, ceiling.failed_at, ceiling.figures)
 
 
-def costs_of(streams: Ceiling, rate: Ceiling, long_tokens: int, short_tokens: int) -> Costs | None:
+def costs_of(
+    streams: LoadCeiling, rate: LoadCeiling, long_tokens: int, short_tokens: int
+) -> Costs | None:
     """Return the cost of a request and of an event, from the levels that were held; None where one was not.
 
     cpu per request = request + tokens x event, in two mixes: two lines, two unknowns. Noise can put

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.runner.checks.stored_calibration import Bound, Ceiling, Figures
+from observatory.runner.checks.stored_calibration import Bound, LevelFigures, LoadCeiling
 
 Fault = Literal["client", "server", "others"]
 CLOSE_ENOUGH = 1.1
@@ -25,7 +25,7 @@ class Trial:
     held: bool
     reason: str = ""
     fault: Fault = "client"
-    figures: Figures | None = None
+    figures: LevelFigures | None = None
 
     @property
     def worth_repeating(self) -> bool:
@@ -41,7 +41,7 @@ class Trial:
 
 def find_ceiling(
     measure: Callable[[int], Trial], *, start: int, most: int, trials: int, retry: bool = False
-) -> Ceiling:
+) -> LoadCeiling:
     """Try at most so many levels between 1 and `most`; retry allows one of them to be tried twice.
 
     The answer is exact where the lowest level that failed did so for the client's sake, "at least"
@@ -78,14 +78,14 @@ def _next_level(best: Trial | None, worst: Trial | None, most: int) -> int | Non
     return (best.level + worst.level) // 2
 
 
-def _ceiling(best: Trial | None, worst: Trial | None, most: int) -> Ceiling:
+def _ceiling(best: Trial | None, worst: Trial | None, most: int) -> LoadCeiling:
     if best is None:
         assert worst is not None
-        return Ceiling(None, "none", worst.why, worst.level, worst.figures)
+        return LoadCeiling(None, "none", worst.why, worst.level, worst.figures)
     if worst is not None:
         bound: Bound = "exact" if worst.fault == "client" else "at_least"
-        return Ceiling(best.level, bound, worst.why, worst.level, best.figures)
+        return LoadCeiling(best.level, bound, worst.why, worst.level, best.figures)
     why = "the search ended before anything failed"
     if best.level >= most:
         why = f"{most:,} is all that was to be tried: ports and descriptors end there"
-    return Ceiling(best.level, "at_least", why, None, best.figures)
+    return LoadCeiling(best.level, "at_least", why, None, best.figures)

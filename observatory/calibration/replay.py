@@ -27,7 +27,7 @@ LATE_LIMIT = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ReplayShape:
     """What every answer is: its events, when the first comes and how far apart they are (0: at once)."""
 
     tokens: int
@@ -102,7 +102,9 @@ def server_window(
 
 
 @contextmanager
-def open_servers(folder: Path, shape: Shape, cores: list[int], count: int) -> Iterator[Servers]:
+def open_servers(
+    folder: Path, shape: ReplayShape, cores: list[int], count: int
+) -> Iterator[Servers]:
     """Start so many, each on one of `cores` (none: anywhere), and end them with the block."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

@@ -20,7 +20,7 @@ import psutil
 from observatory.analysis.checks.judge import judge_run
 from observatory.analysis.frames import CLIENT_LAG_S, request_frame
 from observatory.calibration.ceiling import Trial
-from observatory.calibration.replay import BUSY_LIMIT, Servers, ServerWindow, Shape
+from observatory.calibration.replay import BUSY_LIMIT, ReplayShape, Servers, ServerWindow
 from observatory.core.clock import new_anchor
 from observatory.core.connection import Connection
 from observatory.core.errors import EnvironmentFailed, Interrupted
@@ -30,8 +30,8 @@ from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
-from observatory.runner.checks.stored_calibration import OTHERS_LIMIT, Figures
-from observatory.runner.leg import Leg, run_leg
+from observatory.runner.checks.stored_calibration import OTHERS_LIMIT, LevelFigures
+from observatory.runner.leg import StageExecution, run_leg
 from observatory.store.folder.manifest import create_run
 from observatory.store.folder.sealing import seal
 from observatory.store.frames import RunFrames, read_frames
@@ -66,18 +66,18 @@ class Bench:
     done: int = field(default=0)
 
 
-def closed(shape: Shape, level: int, bench: Bench) -> Scenario:
+def closed(shape: ReplayShape, level: int, bench: Bench) -> Scenario:
     """Return the scenario of so many users at once."""
     return _scenario(shape, {"kind": "closed"}, {"concurrency": level}, bench)
 
 
-def open_loop(shape: Shape, level: int, bench: Bench) -> Scenario:
+def open_loop(shape: ReplayShape, level: int, bench: Bench) -> Scenario:
     """Return a scenario of so many requests a second, evenly spaced, with any number in flight."""
     return _scenario(shape, {"kind": "constant"}, {"rate": f"{level}/s"}, bench)
 
 
 def _scenario(
-    shape: Shape, arrivals: dict[str, str], stage: dict[str, int | str], bench: Bench
+    shape: ReplayShape, arrivals: dict[str, str], stage: dict[str, int | str], bench: Bench
 ) -> Scenario:
     return Scenario.model_validate(
         {
@@ -114,7 +114,7 @@ def run_trial(bench: Bench, scenario: Scenario, servers: Servers, level: int) ->
         handoff = _handoff(scenario, servers, manifest, folder / "journal" / "stage-00")
         machine = _Machine(servers)
         result = run_leg(
-            Leg(handoff, folder / "logs" / "locust.log", bench.loadtests),
+            StageExecution(handoff, folder / "logs" / "locust.log", bench.loadtests),
             stopping=bench.stopping,
             failed=servers.alive,
             started=lambda process: _pin(process, bench.client_cores),
@@ -160,7 +160,9 @@ class _Machine:
         return time.process_time() + ended.ru_utime + ended.ru_stime + self._servers.cpu_s()
 
 
-def judged(level: int, findings: list[Finding], server: ServerWindow, figures: Figures) -> Trial:
+def judged(
+    level: int, findings: list[Finding], server: ServerWindow, figures: LevelFigures
+) -> Trial:
     """Return whether a level was held, and the party at fault if not.
 
     A busy client is always the client's own fault; anything else may be the
@@ -190,7 +192,7 @@ def judged(level: int, findings: list[Finding], server: ServerWindow, figures: F
 
 def figures_of(
     frames: RunFrames, times: StageTimes, server: ServerWindow, others_busy: float
-) -> Figures:
+) -> LevelFigures:
     """Return the figures of the heartbeats between the window's first and last, worker by worker, and of the requests."""
     in_window = pl.col("at_ns").is_between(times.steady_started, times.steady_ended)
     workers = (
@@ -222,7 +224,7 @@ def figures_of(
     stamped = int(counted.get_column("a_events").sum())
     most = workers.get_column("rss_bytes").max()
     lags = counted.select(CLIENT_LAG_S).to_series().drop_nulls()
-    return Figures(
+    return LevelFigures(
         requests_per_s=_per_second(workers, "recorded"),
         events_per_s=_per_second(workers, "streamed_tokens"),
         client_busy=busy if isinstance(busy, float) else None,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from observatory.core.run import IdleWindow, StageTimes
 from observatory.core.sample import EnergyBasis, EnergyRow, Sample, Scope, Subject
-from observatory.economics.sensed import Gpu, Grid, Sensed, sensed
-from observatory.economics.window import Amount, counted, integrated
+from observatory.economics.sensed import Grid, Sensed, SensedGpu, sensed
+from observatory.economics.window import WindowAmount, counted, integrated
 
 J_PER_KWH = 3.6e6
 MEASURED_MODES = frozenset({"intel_rapl", "driver", "raspberry"})
@@ -51,7 +51,7 @@ class _Part:
     two differ, on the device where they differ most.
     """
 
-    amount: Amount
+    amount: WindowAmount
     basis: EnergyBasis
     method: str
     source: str
@@ -141,11 +141,13 @@ class _Ledger:
         for subject, group in sorted(parts.items()):
             self._add(subject, "gpu", _sum(group))
         if site.needs_gpu and "target" not in parts and "shared_host" in parts:
-            self._add("target", "gpu", _Part(Amount(None, HIDDEN), "measured", "none", "no sensor"))
+            self._add(
+                "target", "gpu", _Part(WindowAmount(None, HIDDEN), "measured", "none", "no sensor")
+            )
         if not parts and site.on_this_host and self._sensed.codecarbon("gpu") is not None:
             self._add("shared_host", "gpu", self._of_codecarbon("gpu"))
 
-    def _doubt(self, gpu: Gpu, users: set[str]) -> str | None:
+    def _doubt(self, gpu: SensedGpu, users: set[str]) -> str | None:
         """Return why not all joules of one of the target's GPUs need be the target's."""
         others = sorted(role for role in users if ("nvml", role) not in self._sensed.claimed)
         doubts = [f"{gpu.device} also used by {', '.join(others)}"] if others else []
@@ -168,7 +170,7 @@ class _Ledger:
         """Add the processors' joules by these roles' part of all busy CPU time."""
         self._add_share(subject, self._cpu, self._share(roles))
 
-    def _add_share(self, subject: Subject, whole: _Part, share: Amount) -> None:
+    def _add_share(self, subject: Subject, whole: _Part, share: WindowAmount) -> None:
         method = f"{whole.method}, {_SHARE}"
         value = None
         if whole.amount.value is not None and share.value is not None:
@@ -181,7 +183,7 @@ class _Ledger:
 
     def add_none(self, reason: str) -> None:
         """Add the null row of a target whose energy is not ours to know."""
-        part = _Part(Amount(None, reason), "modelled", "none", "no sensor")
+        part = _Part(WindowAmount(None, reason), "modelled", "none", "no sensor")
         self._add("target", "host", part)
 
     def add_overhead(self) -> None:
@@ -192,7 +194,7 @@ class _Ledger:
         joules = [row.energy_j for row in own if row.counts]
         known = [value for value in joules if value is not None]
         whole = len(known) == len(joules) > 0
-        amount = Amount(
+        amount = WindowAmount(
             (pue - 1) * sum(known) if whole else None,
             None if whole else "the energy that it is a share of is not known",
         )
@@ -200,12 +202,12 @@ class _Ledger:
         part = _Part(amount, "modelled", "pue", source)
         self._add("target", "datacentre_overhead", part, pue=pue)
 
-    def _share(self, roles: set[str], host: str = "") -> Amount:
+    def _share(self, roles: set[str], host: str = "") -> WindowAmount:
         busy = self._counted("host", host, "cpu_busy_s")
         if busy.value is None:
             return _joined(None, f"busy CPU time of the host: {busy.reason}", [busy])
         if not roles:
-            return Amount(None, "no process of it was sampled")
+            return WindowAmount(None, "no process of it was sampled")
         spent = 0.0
         amounts = [busy]
         for role in sorted(roles):
@@ -231,7 +233,7 @@ class _Ledger:
         device = self._sensed.codecarbon(scope)
         if device is None:
             why = self._sensed.why_down.get("codecarbon", "codecarbon was not sampled")
-            return _Part(Amount(None, why), "estimated", "codecarbon", "codecarbon")
+            return _Part(WindowAmount(None, why), "estimated", "codecarbon", "codecarbon")
         mode = device.partition("/")[2]
         power = self._sensed.of("codecarbon", device, "full_load_power_w")
         model = f", model of {power[-1][1]:g} W" if power else ""
@@ -243,7 +245,7 @@ class _Ledger:
             f"codecarbon {name}{model}",
         )
 
-    def _of_gpu(self, gpu: Gpu, doubt: str | None) -> _Part:
+    def _of_gpu(self, gpu: SensedGpu, doubt: str | None) -> _Part:
         """Return its part by its energy counter, with the integral of its power as the check; else by the latter."""
         counter = self._sensed.fresh(gpu.sensor, gpu.device, "gpu_energy_j")
         power = self._sensed.fresh(gpu.sensor, gpu.device, "gpu_power_w")
@@ -251,7 +253,9 @@ class _Ledger:
         limit = limits[-1][1] if limits else None
         name = gpu.sensor.upper()
 
-        def part(amount: Amount, method: str, source: str, check: _Part | None = None) -> _Part:
+        def part(
+            amount: WindowAmount, method: str, source: str, check: _Part | None = None
+        ) -> _Part:
             own = f"{gpu.device}: {amount.reason}" if amount.reason else None
             reason = "; ".join(text for text in (own, doubt) if text) or None
             differ = None if check is None else _disagreement(amount.value, check.amount.value)
@@ -259,7 +263,7 @@ class _Ledger:
             named = f"{gpu.sensor}_{method}"
             return _Part(told, "measured", named, f"{name} {source}", limit, check, differ)
 
-        amount = integrated(power, self._start, self._end) if power else Amount(None, gpu.why)
+        amount = integrated(power, self._start, self._end) if power else WindowAmount(None, gpu.why)
         integral = part(amount, "power_trapezoid", "power usage, integrated")
         if not counter:
             return integral
@@ -267,7 +271,7 @@ class _Ledger:
         total = counted(counter, self._start, self._end, breaks)
         return part(total, "counter", "total energy consumption", integral if power else None)
 
-    def _counted(self, sensor: str, device: str, metric: str) -> Amount:
+    def _counted(self, sensor: str, device: str, metric: str) -> WindowAmount:
         breaks = self._sensed.breaks_of(sensor, device, metric)
         return counted(self._sensed.of(sensor, device, metric), self._start, self._end, breaks)
 
@@ -324,15 +328,15 @@ def _disagreement(one: float | None, other: float | None) -> float | None:
     return abs(one - other) / max(one, other) if one != other else 0.0
 
 
-def _joined(value: float | None, reason: str | None, parts: Iterable[Amount]) -> Amount:
+def _joined(value: float | None, reason: str | None, parts: Iterable[WindowAmount]) -> WindowAmount:
     """Return a figure made of several amounts: as badly covered as the worst of them."""
     given = list(parts)
     coverages = [p.coverage_fraction for p in given if p.coverage_fraction is not None]
     gaps = [p.longest_gap_s for p in given if p.longest_gap_s is not None]
-    return Amount(value, reason, min(coverages, default=None), max(gaps, default=None))
+    return WindowAmount(value, reason, min(coverages, default=None), max(gaps, default=None))
 
 
-def _reasons(parts: Iterable[Amount]) -> str | None:
+def _reasons(parts: Iterable[WindowAmount]) -> str | None:
     return "; ".join(dict.fromkeys(part.reason for part in parts if part.reason)) or None
 
 

@@ -59,7 +59,7 @@ _Spans = list[tuple[date | None, _Prices, tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class LedgerModel:
     """A model of the ledger; owner is the provider whose list has it, asked the one requested."""
 
     owner: str
@@ -72,7 +72,7 @@ def ledger_version() -> str:
     return version(LEDGER)
 
 
-def find_listed(provider: str, model: str) -> Listed | None:
+def find_listed(provider: str, model: str) -> LedgerModel | None:
     """Return the ledger's entry for a provider's model as requests call it; None where it has none.
 
     provider: as our catalogue names it, or as the ledger does.
@@ -89,7 +89,7 @@ def find_listed(provider: str, model: str) -> Listed | None:
         return None
     owners = (found, *snapshot.providers)  # a cloud may sell another provider's model at its price
     owner = next(each for each in owners if any(entry is listed for listed in each.models))
-    return Listed(owner.id, found.id, entry)
+    return LedgerModel(owner.id, found.id, entry)
 
 
 def ledger_providers() -> list["Provider"]:

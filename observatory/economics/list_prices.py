@@ -12,7 +12,7 @@ from observatory.core.errors import BadInput
 from observatory.core.targets.listed_model import ListedModel
 from observatory.economics.ledger_book import (
     LEDGER,
-    Listed,
+    LedgerModel,
     changes_by_hour,
     find_listed,
     is_dated,
@@ -71,7 +71,7 @@ def list_prices(target: ListedModel, at: datetime) -> AppliedPrices:
 
 
 def _with_doubt(
-    listed: Listed, rows: list[BookRow], prices: AppliedPrices, at: datetime
+    listed: LedgerModel, rows: list[BookRow], prices: AppliedPrices, at: datetime
 ) -> AppliedPrices:
     """Return the prices; at a weekend, where the source has hours and no days, each with what else it may be."""
     day = at.astimezone(UTC)
@@ -94,7 +94,7 @@ def _with_doubt(
     return AppliedPrices(told, prices.basis)
 
 
-def _facts(target: ListedModel, listed: Listed, at: datetime) -> PriceDetails:
+def _facts(target: ListedModel, listed: LedgerModel, at: datetime) -> PriceDetails:
     dated, note = is_dated(listed.model), None
     if changes_by_hour(listed.model):
         known = knows_days(listed.owner, listed.model.id)
@@ -118,7 +118,7 @@ def _facts(target: ListedModel, listed: Listed, at: datetime) -> PriceDetails:
 
 
 def check_countable(
-    target: ListedModel, listed: Listed, prices: AppliedPrices, at: datetime
+    target: ListedModel, listed: LedgerModel, prices: AppliedPrices, at: datetime
 ) -> None:
     """Raise BadInput where a model's list price has no input or output, or charges for more than tokens."""
     missing = [kind for kind in ("input", "output") if all(r.kind != kind for r in prices.rows)]

@@ -20,12 +20,12 @@ from observatory.economics.quote_figures import (
     ASSUMED_SPEED,
     NOTHING,
     Assumption,
-    Earlier,
-    Limits,
+    EarlierFigures,
+    ObservedFigures,
     Quote,
-    Seen,
+    QuoteLimits,
+    QuoteSpread,
     Speed,
-    Spread,
     StageQuote,
 )
 
@@ -35,12 +35,12 @@ LOW_PROMPT_SHARE = 0.5
 """Of the plan's estimate (3 bytes a token): six bytes a token, long words in a large vocabulary."""
 
 
-class Each(msgspec.Struct, frozen=True):
+class RequestQuote(msgspec.Struct, frozen=True):
     """One request of a stage, on average over its items."""
 
-    prompt: Spread
-    output: Spread
-    usd: Spread
+    prompt: QuoteSpread
+    output: QuoteSpread
+    usd: QuoteSpread
 
 
 def quote(
@@ -50,8 +50,8 @@ def quote(
     budget: Budget,
     *,
     emulated: bool = False,
-    limits: Limits = Limits(),
-    earlier: Earlier | None = None,
+    limits: QuoteLimits = QuoteLimits(),
+    earlier: EarlierFigures | None = None,
     speed: Speed = ASSUMED_SPEED,
     open_high: str | None = None,
 ) -> Quote:
@@ -153,8 +153,8 @@ def _cases(
     stage: StagePlan,
     plan: Plan,
     prices: AppliedPrices,
-    limits: Limits,
-    earlier: Earlier | None,
+    limits: QuoteLimits,
+    earlier: EarlierFigures | None,
     speed: Speed,
     purse: _Purse,
 ) -> list[_Case]:
@@ -171,13 +171,15 @@ def _cases(
     return found
 
 
-def _ordered(cases: list[float]) -> Spread:
+def _ordered(cases: list[float]) -> QuoteSpread:
     """Order the ends: expensive requests are fewer under a cap: the ends are the least and the most of the
     three cases."""
-    return Spread(min(cases), cases[1], max(cases))
+    return QuoteSpread(min(cases), cases[1], max(cases))
 
 
-def requests_of(stage: StagePlan, items: int, each: Each, took: Spread, limits: Limits) -> Spread:
+def requests_of(
+    stage: StagePlan, items: int, each: RequestQuote, took: QuoteSpread, limits: QuoteLimits
+) -> QuoteSpread:
     """Return how many requests a stage sends, before any cap; took: seconds of one request.
 
     Open loop: as many as the plan has instants; priming: one an item; closed loop: every user begins
@@ -185,25 +187,25 @@ def requests_of(stage: StagePlan, items: int, each: Each, took: Spread, limits: 
     """
     window_s = stage.warmup_s + stage.steady_s
     if stage.priming:
-        return Spread(items, items, items)
+        return QuoteSpread(items, items, items)
     if stage.offsets_ns is not None:
         planned = float(len(stage.offsets_ns))
         most = _most(limits, window_s + stage.drain_s, each)
-        return Spread(min(planned, most), min(planned, most), min(planned, most))
+        return QuoteSpread(min(planned, most), min(planned, most), min(planned, most))
     users, think = stage.concurrency or 1, stage.think_time_s
     most = _most(limits, window_s, each)
 
     def turns(duration_s: float) -> float:
         return window_s / max(duration_s + think, 1e-3)
 
-    return Spread(
+    return QuoteSpread(
         min(most, users * max(1, math.floor(turns(max(took.high, took.expected))))),
         min(most, users * max(1.0, turns(took.expected))),
         min(most, users * math.ceil(turns(min(took.low, took.expected)))),
     )
 
 
-def _most(limits: Limits, seconds: float, each: Each) -> float:
+def _most(limits: QuoteLimits, seconds: float, each: RequestQuote) -> float:
     """Return what the target's own rate or pacing lets through; a minute's allowance may go at once."""
     bounds: list[float] = []
     if limits.rate_per_s is not None:
@@ -218,8 +220,8 @@ def _most(limits: Limits, seconds: float, each: Each) -> float:
 
 
 def each_request(
-    plan: Plan, prices: AppliedPrices, seen: Seen | None, *, prime: bool = False
-) -> Each:
+    plan: Plan, prices: AppliedPrices, seen: ObservedFigures | None, *, prime: bool = False
+) -> RequestQuote:
     """Return one request on average: as measured where it was, else the mean over the plan's items.
 
     Priming requests one token of each. High pays the highest price that the source has for every
@@ -228,36 +230,40 @@ def each_request(
     warm = plan.cache == "warm" and not prime
     cases = [_tokens(item, seen, prime=prime) for item in _sample(plan.items, seen)]
     usd = [_usd(prompt, output, prices, warm=warm) for prompt, output in cases]
-    return Each(
+    return RequestQuote(
         _mean([prompt for prompt, _ in cases]), _mean([output for _, output in cases]), _mean(usd)
     )
 
 
-def _sample(items: Sequence[PlanItem], seen: Seen | None) -> Sequence[PlanItem]:
+def _sample(items: Sequence[PlanItem], seen: ObservedFigures | None) -> Sequence[PlanItem]:
     """Return all items; one where each is what was measured on average."""
     whole = seen is not None and seen.prompt_tokens is not None and seen.output_tokens is not None
     return items[:1] if whole else items
 
 
-def _tokens(item: PlanItem, seen: Seen | None, *, prime: bool) -> tuple[Spread, Spread]:
+def _tokens(
+    item: PlanItem, seen: ObservedFigures | None, *, prime: bool
+) -> tuple[QuoteSpread, QuoteSpread]:
     """Return the prompt and output tokens of one request."""
     if seen is not None and seen.prompt_tokens is not None:
         prompt = seen.prompt_tokens
     else:
         estimate = float(item.prompt_tokens_estimate)
         most = max(estimate, float(prompt_tokens_at_most(item)))
-        prompt = Spread(estimate * LOW_PROMPT_SHARE, estimate, most)
+        prompt = QuoteSpread(estimate * LOW_PROMPT_SHARE, estimate, most)
     limit = float(item.max_tokens)
     if prime:
-        return prompt, Spread(1.0, 1.0, 1.0)
+        return prompt, QuoteSpread(1.0, 1.0, 1.0)
     if seen is not None and seen.output_tokens is not None:
         return prompt, seen.output_tokens
     if item.body.get("ignore_eos"):
-        return prompt, Spread(limit, limit, limit)
-    return prompt, Spread(max(1.0, limit * LOW_SHARE), max(1.0, limit * EXPECTED_SHARE), limit)
+        return prompt, QuoteSpread(limit, limit, limit)
+    return prompt, QuoteSpread(max(1.0, limit * LOW_SHARE), max(1.0, limit * EXPECTED_SHARE), limit)
 
 
-def _usd(prompt: Spread, output: Spread, prices: AppliedPrices, *, warm: bool) -> Spread:
+def _usd(
+    prompt: QuoteSpread, output: QuoteSpread, prices: AppliedPrices, *, warm: bool
+) -> QuoteSpread:
     dearest_input, dearest_output = prices.input_usd_per_token, prices.output_usd_per_token
     if dearest_input is None or dearest_output is None:
         return NOTHING
@@ -265,19 +271,19 @@ def _usd(prompt: Spread, output: Spread, prices: AppliedPrices, *, warm: bool) -
     low = request_cost_usd(prices, math.floor(prompt.low), cached, math.floor(output.low))
     expected = request_cost_usd(prices, round(prompt.expected), 0, round(output.expected))
     high = prompt.high * dearest_input + output.high * dearest_output
-    return Spread(min(low or 0.0, high), min(expected or 0.0, high), high)
+    return QuoteSpread(min(low or 0.0, high), min(expected or 0.0, high), high)
 
 
-def _mean(spreads: Sequence[Spread]) -> Spread:
+def _mean(spreads: Sequence[QuoteSpread]) -> QuoteSpread:
     whole = NOTHING
     for one in spreads:
         whole = whole.plus(one)
     n = len(spreads)
-    return Spread(whole.low / n, whole.expected / n, whole.high / n)
+    return QuoteSpread(whole.low / n, whole.expected / n, whole.high / n)
 
 
 def _assumptions(
-    plan: Plan, prices: AppliedPrices, earlier: Earlier | None, speed: Speed
+    plan: Plan, prices: AppliedPrices, earlier: EarlierFigures | None, speed: Speed
 ) -> list[Assumption]:
     """Return what the figures rest on, in words."""
     seen = earlier.whole if earlier is not None else None

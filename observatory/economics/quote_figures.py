@@ -10,7 +10,7 @@ import msgspec
 from observatory.core.plan import StagePlan
 
 
-class Spread(msgspec.Struct, frozen=True):
+class QuoteSpread(msgspec.Struct, frozen=True):
     """A figure as it is at the least, as it is expected and at the most."""
 
     low: float
@@ -28,26 +28,26 @@ class Spread(msgspec.Struct, frozen=True):
         return type(self)(self.low * factor, self.expected * factor, self.high * factor)
 
 
-NOTHING = Spread(0.0, 0.0, 0.0)
+NOTHING = QuoteSpread(0.0, 0.0, 0.0)
 
 
-class Seen(msgspec.Struct, frozen=True):
+class ObservedFigures(msgspec.Struct, frozen=True):
     """What an earlier run measured of one request (p5, mean, p95), at one level or over all of them."""
 
     run_id: str
     n: int
-    duration_s: Spread
-    prompt_tokens: Spread | None = None
-    output_tokens: Spread | None = None
+    duration_s: QuoteSpread
+    prompt_tokens: QuoteSpread | None = None
+    output_tokens: QuoteSpread | None = None
 
 
-class Earlier(msgspec.Struct, frozen=True):
+class EarlierFigures(msgspec.Struct, frozen=True):
     """The latest run of the same target and workload: over all levels, and by (kind, users, rate)."""
 
-    whole: Seen
-    levels: dict[tuple[str, int | None, float | None], Seen] = {}
+    whole: ObservedFigures
+    levels: dict[tuple[str, int | None, float | None], ObservedFigures] = {}
 
-    def at(self, stage: StagePlan) -> Seen:
+    def at(self, stage: StagePlan) -> ObservedFigures:
         """Return the figures at that stage's level, else over all."""
         return self.levels.get((stage.kind, stage.concurrency, stage.rate_per_s), self.whole)
 
@@ -58,14 +58,14 @@ class Speed(msgspec.Struct, frozen=True):
     low is the quickest. basis and text name the source.
     """
 
-    first_token_s: Spread
-    token_s: Spread
+    first_token_s: QuoteSpread
+    token_s: QuoteSpread
     basis: str
     text: str
 
-    def duration_s(self, output: Spread) -> Spread:
+    def duration_s(self, output: QuoteSpread) -> QuoteSpread:
         """Return the seconds of a request with that many tokens of output."""
-        return Spread(
+        return QuoteSpread(
             self.first_token_s.low + output.low * self.token_s.low,
             self.first_token_s.expected + output.expected * self.token_s.expected,
             self.first_token_s.high + output.high * self.token_s.high,
@@ -73,15 +73,15 @@ class Speed(msgspec.Struct, frozen=True):
 
 
 ASSUMED_SPEED = Speed(
-    Spread(0.2, 0.5, 2.0),
-    Spread(0.0, 1 / 50, 1 / 10),
+    QuoteSpread(0.2, 0.5, 2.0),
+    QuoteSpread(0.0, 1 / 50, 1 / 10),
     "assumed",
     "a request takes 0.2 s, as a quick service with short answers (high), 0.5 s and 50 tokens a second "
     "(expected), 2 s and 10 tokens a second (low)",
 )
 
 
-class Limits(msgspec.Struct, frozen=True):
+class QuoteLimits(msgspec.Struct, frozen=True):
     """What limits the load in addition to the budget; None: nothing does."""
 
     rate_per_s: float | None = None
@@ -104,10 +104,10 @@ class StageQuote(msgspec.Struct, frozen=True):
     kind: str
     concurrency: int | None
     rate_per_s: float | None
-    requests: Spread
-    prompt_tokens: Spread
-    output_tokens: Spread
-    usd: Spread | None
+    requests: QuoteSpread
+    prompt_tokens: QuoteSpread
+    output_tokens: QuoteSpread
+    usd: QuoteSpread | None
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -121,10 +121,10 @@ class Quote(msgspec.Struct, frozen=True):
     price_sources: list[str]
     price_dates: list[str]
     stages: list[StageQuote]
-    requests: Spread
-    prompt_tokens: Spread
-    output_tokens: Spread
-    usd: Spread | None
+    requests: QuoteSpread
+    prompt_tokens: QuoteSpread
+    output_tokens: QuoteSpread
+    usd: QuoteSpread | None
     budget: dict[str, Any]
     capped: list[str]
     assumptions: list[Assumption]

@@ -39,7 +39,7 @@ class Grid:
 
 
 @dataclass(slots=True)
-class Gpu:
+class SensedGpu:
     """A GPU whose power some sensor reads, or tried to. claimed: the scenario claims it for the target.
 
     why: the sensor's reason where its last power reading was null.
@@ -72,7 +72,7 @@ class Sensed:
     claimed: set[tuple[str, str]] = field(default_factory=set)
     client_roles: set[str] = field(default_factory=set)
     why_down: dict[str, str] = field(default_factory=dict)
-    gpus: dict[str, Gpu] = field(default_factory=dict)
+    gpus: dict[str, SensedGpu] = field(default_factory=dict)
     _users: list[tuple[int, str, str]] = field(default_factory=list)
     _slices: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
@@ -169,7 +169,7 @@ class Sensed:
             on = f"{host}:{gpu}" if host else gpu
             self._users.append((sample.at, on, sample.device))
         elif sample.metric in UPDATE_PERIOD and "/" not in sample.device:  # slices have no meter
-            known = self.gpus.setdefault(sample.device, Gpu(sample.device, "dcgm"))
+            known = self.gpus.setdefault(sample.device, SensedGpu(sample.device, "dcgm"))
             if sample.sensor == "nvml":
                 known.sensor = "nvml"
             known.claimed |= sample.subject == "target"

@@ -22,7 +22,7 @@ Readings = Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class WindowAmount:
     """A value, or null; reason is why it is missing or, with a value, doubtful.
 
     The next fields describe how the readings lay in the window, null where there was nothing to read.
@@ -36,7 +36,7 @@ class Amount:
 
 def counted(
     readings: Readings, start: int, end: int, breaks: Sequence[tuple[int, str]] = ()
-) -> Amount:
+) -> WindowAmount:
     """Return what a cumulative counter grew by from start to end, linear between its readings.
 
     A counter that went back (a driver that was reloaded), or that did not go on from its last reading at
@@ -47,10 +47,10 @@ def counted(
         place = bisect_right(breaks, before, key=lambda found: found[0])
         inside = max(before, start) < min(after, end)
         if inside and place < len(breaks) and breaks[place][0] <= after:
-            return Amount(None, breaks[place][1])
+            return WindowAmount(None, breaks[place][1])
     for (_, old), (_, new) in pairwise(near):
         if new < old:
-            return Amount(None, f"the counter went back from {old:.6g} to {new:.6g}")
+            return WindowAmount(None, f"the counter went back from {old:.6g} to {new:.6g}")
 
     def piece(first: tuple[int, float], second: tuple[int, float], low: int, high: int) -> float:
         return (second[1] - first[1]) * (high - low) / (second[0] - first[0])
@@ -58,7 +58,7 @@ def counted(
     return _add_up(near, start, end, piece)
 
 
-def integrated(readings: Readings, start: int, end: int) -> Amount:
+def integrated(readings: Readings, start: int, end: int) -> WindowAmount:
     """Return the integral over seconds of a rate from start to end, by trapezoids."""
 
     def piece(first: tuple[int, float], second: tuple[int, float], low: int, high: int) -> float:
@@ -79,7 +79,7 @@ def _near(readings: Readings, start: int, end: int) -> Readings:
 Piece = Callable[[tuple[int, float], tuple[int, float], int, int], float]
 
 
-def _add_up(readings: Readings, start: int, end: int, piece: Piece) -> Amount:
+def _add_up(readings: Readings, start: int, end: int, piece: Piece) -> WindowAmount:
     total = 0.0
     covered = longest_gap = 0
     reached = start
@@ -93,10 +93,10 @@ def _add_up(readings: Readings, start: int, end: int, piece: Piece) -> Amount:
         reached = high
     longest_gap = max(longest_gap, end - reached)
     if end <= start or not readings:
-        return Amount(None, "no readings in the window")
+        return WindowAmount(None, "no readings in the window")
     coverage = covered / (end - start)
     value, reason = _verdict(total, coverage, longest_gap)
-    return Amount(value, reason, coverage, longest_gap / 1e9)
+    return WindowAmount(value, reason, coverage, longest_gap / 1e9)
 
 
 def _verdict(total: float, coverage: float, longest_gap: int) -> tuple[float | None, str | None]:

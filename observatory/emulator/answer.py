@@ -8,12 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
-from observatory.emulator.load import Pace, Slots
-from observatory.emulator.script import Ending, Step, Stretch
-from observatory.emulator.truth import Lateness, Trace
+from observatory.emulator.load import DelayFactor, Slots
+from observatory.emulator.script import Ending, Stretch, WriteStep
+from observatory.emulator.truth import Trace, WriteLateness
 
 
-class Answer:
+class EmulatedAnswer:
     """One answer in progress, from its request's arrival to its last byte.
 
     script returns the steps when the answer has its slot. send writes bytes to the client;
@@ -22,11 +22,11 @@ class Answer:
 
     def __init__(
         self,
-        script: Callable[[], Iterator[Step]],
+        script: Callable[[], Iterator[WriteStep]],
         *,
         slots: Slots,
-        pace: Pace,
-        lateness: Lateness,
+        pace: DelayFactor,
+        lateness: WriteLateness,
         trace: Trace | None,
         send: Callable[[bytes], None],
         ended: Callable[[Ending | None], None],
@@ -42,8 +42,8 @@ class Answer:
         self._due = 0.0
         self._queued = False
         self._streaming = False
-        self._steps: Iterator[Step] | None = None
-        self._next: Step | None = None
+        self._steps: Iterator[WriteStep] | None = None
+        self._next: WriteStep | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._comments: asyncio.TimerHandle | None = None
 
@@ -85,7 +85,7 @@ class Answer:
             # short answers would exhaust the stack.
             self._timer = self._loop.call_at(self._due, self._fire)
 
-    def _advance(self, steps: Iterator[Step]) -> None:
+    def _advance(self, steps: Iterator[WriteStep]) -> None:
         """Take the next step and fix its deadline."""
         step = self._next = next(steps, None)
         if step is not None and step.gap_s:

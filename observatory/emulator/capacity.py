@@ -4,7 +4,7 @@ import math
 from statistics import NormalDist
 
 from observatory.core.emulation.profile import Profile
-from observatory.emulator.draws import Draws
+from observatory.emulator.draws import ServerDraws
 from observatory.emulator.load import load_factor
 
 _NORMAL = NormalDist()
@@ -45,7 +45,7 @@ def mean_service_s(
     profile: Profile, *, max_tokens: int | None = None, prompt_tokens: float = 0.0
 ) -> float:
     """Return the mean seconds that a request holds its slot while all slots are busy."""
-    gap_s = Draws(profile).mean_gap_s * load_factor(profile.slowdown, profile.slots or 1)
+    gap_s = ServerDraws(profile).mean_gap_s * load_factor(profile.slowdown, profile.slots or 1)
     cached = profile.prompt_cache.fraction if profile.prompt_cache.kind == "fraction" else 0.0
     prefill_s = profile.prefill_per_token * prompt_tokens * (1 - cached)
     first_s = lognormal_mean(profile.ttft_median, profile.ttft_p95)

@@ -8,7 +8,7 @@ Dialect = Literal["messages", "responses"]
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Fields(msgspec.Struct, frozen=True):
+class RequestFields(msgspec.Struct, frozen=True):
     """The content of such a request. text is the text of all its messages, joined by line breaks."""
 
     model: str
@@ -42,7 +42,7 @@ _decode_messages = msgspec.json.Decoder(_Messages).decode
 _decode_responses = msgspec.json.Decoder(_Responses).decode
 
 
-def read_fields(kind: Dialect, body: bytes) -> Fields:
+def read_fields(kind: Dialect, body: bytes) -> RequestFields:
     """Return the request in `body`; msgspec's errors, which are ValueErrors, where it is none."""
     if kind == "messages":
         asked = _decode_messages(body)
@@ -61,8 +61,8 @@ def read_fields(kind: Dialect, body: bytes) -> Fields:
     return _fields(said, texts, said.max_output_tokens)
 
 
-def _fields(asked: _Messages | _Responses, texts: list[str], limit: int | None) -> Fields:
-    return Fields(asked.model, "\n".join(texts), asked.stream, limit, asked.ignore_eos)
+def _fields(asked: _Messages | _Responses, texts: list[str], limit: int | None) -> RequestFields:
+    return RequestFields(asked.model, "\n".join(texts), asked.stream, limit, asked.ignore_eos)
 
 
 def _texts(content: Any) -> list[str]:

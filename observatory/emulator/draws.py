@@ -57,7 +57,7 @@ _MULTIBYTE = ["né", "straße", "мир", "値段", "응답", "שלום", "न�
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class DrawnAnswer:
     """One request's random draws. ttft_s is without prefill, load and drift; tokens are of the answer.
 
     finished: "stop" where the drawn length fits the limit, else "length". strike, in [0, 1), is the
@@ -74,7 +74,7 @@ class Fate:
     gaps_seed: int
 
 
-class Draws:
+class ServerDraws:
     """Draws for one server: the profile, and how often each body came."""
 
     def __init__(self, profile: Profile) -> None:
@@ -87,7 +87,7 @@ class Draws:
             sum(self._gaps) / len(self._gaps) * (1 + tail.inter_token * (tail.factor - 1))
         )
 
-    def draw(self, body: bytes, *, limit: int | None, whole_limit: bool = False) -> Fate:
+    def draw(self, body: bytes, *, limit: int | None, whole_limit: bool = False) -> DrawnAnswer:
         """Return the fate of the next request with this body; whole_limit: exactly `limit` tokens."""
         digest = hashlib.blake2b(body, digest_size=8).digest()
         occurrence = self._seen.pop(digest, 0)
@@ -111,7 +111,7 @@ class Draws:
         chance, factor = tail.inter_token, tail.factor
         return lambda: table[int(luck() * size)] * (factor if luck() < chance else 1.0)
 
-    def _fate(self, generator: random.Random, limit: int | None, whole_limit: bool) -> Fate:
+    def _fate(self, generator: random.Random, limit: int | None, whole_limit: bool) -> DrawnAnswer:
         profile = self._profile
         luck, strike = generator.random(), generator.random()
         words_seed, gaps_seed = generator.getrandbits(64), generator.getrandbits(64)
@@ -129,7 +129,7 @@ class Draws:
         if limit is not None and cut:
             reasoning = min(reasoning, limit)
             tokens = limit - reasoning
-        return Fate(
+        return DrawnAnswer(
             fault=self._fault(luck),
             ttft_s=ttft_s,
             reasoning_tokens=reasoning,

@@ -24,7 +24,7 @@ from observatory.core.strict import Strict
 from observatory.core.system.processes import die_with_parent
 from observatory.emulator.model import EmulatedModel
 from observatory.emulator.precise_timers import new_precise_loop
-from observatory.emulator.server import Connection
+from observatory.emulator.server import ClientConnection
 from observatory.emulator.truth import TruthLog
 from observatory.processes.server_child import ReportChannel
 
@@ -96,7 +96,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(
-            lambda: Connection(model), config.host, config.port, backlog=4096
+            lambda: ClientConnection(model), config.host, config.port, backlog=4096
         )
     except OSError as problem:
         taken = problem.errno == errno.EADDRINUSE

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from observatory.core.emulation.profile import Reasoning, Shape
-from observatory.emulator.requests import Asked
+from observatory.emulator.requests import ParsedRequest
 
 STREAM_END = b"0\r\n\r\n"
 BIG_EVENT_BYTES = 1 << 20
@@ -25,7 +25,7 @@ _ERROR = {
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class TokenCounts:
     """An answer's tokens, as usage reports them. output includes reasoning."""
 
     prompt: int
@@ -53,8 +53,8 @@ class AnswerBytes:
 
     def __init__(
         self,
-        asked: Asked,
-        counts: Counts,
+        asked: ParsedRequest,
+        counts: TokenCounts,
         finished: str,
         *,
         shape: Shape,

@@ -51,7 +51,7 @@ class Slots:
         return True
 
 
-class Pace:
+class DelayFactor:
     """How many times longer a delay is at this moment than it was drawn.
 
     even: neither load nor time changes anything, so that a caller may leave out the question.

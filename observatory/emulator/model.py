@@ -10,15 +10,15 @@ from typing import Any
 
 from observatory.core.emulation.profile import Profile
 from observatory.emulator.cache import CachedPrompts
-from observatory.emulator.draws import Draws, Fate
-from observatory.emulator.events import AnswerBytes, Counts
+from observatory.emulator.draws import DrawnAnswer, ServerDraws
+from observatory.emulator.events import AnswerBytes, TokenCounts
 from observatory.emulator.limits import Allowance, Headers, SaysLimit, openai_limit
-from observatory.emulator.load import Pace, Slots
+from observatory.emulator.load import DelayFactor, Slots
 from observatory.emulator.messages import MessagesBytes, messages_limit
-from observatory.emulator.requests import Asked, Reply
+from observatory.emulator.requests import ParsedRequest, Reply
 from observatory.emulator.responses import ResponsesBytes
-from observatory.emulator.script import Script, Step, refusal_of
-from observatory.emulator.truth import Lateness, TruthLog
+from observatory.emulator.script import Script, WriteStep, refusal_of
+from observatory.emulator.truth import TruthLog, WriteLateness
 
 SWAPPED = "-swapped"
 """What a model_swap appends to the model's name."""
@@ -33,7 +33,7 @@ class Prepared:
     stream: bool
     facts: dict[str, Any]
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[WriteStep]:
         """Return the steps of the answer, streamed or whole."""
         return self.script.stream() if self.stream else self.script.whole()
 
@@ -58,14 +58,14 @@ class EmulatedModel:
         self.key = key
         self.truth = truth
         self.slots = Slots(profile.slots)
-        self.pace = Pace(profile.slowdown, profile.drift, self.slots, clock)
-        self.lateness = Lateness()
+        self.pace = DelayFactor(profile.slowdown, profile.drift, self.slots, clock)
+        self.lateness = WriteLateness()
         self.requests = 0
         self.connections = 0
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self._clock = clock
-        self._draws = Draws(profile)
+        self._draws = ServerDraws(profile)
         self._allowance = Allowance(profile.limits)
         self._cache = CachedPrompts(profile.prompt_cache)
         said = profile.imitates.sentence() if profile.imitates is not None else None
@@ -74,7 +74,7 @@ class EmulatedModel:
 
     def prepare(
         self,
-        asked: Asked,
+        asked: ParsedRequest,
         body: bytes,
         number: int,
         *,
@@ -107,7 +107,7 @@ class EmulatedModel:
         cached = self._cache.cached(tokens)
         self.prompt_tokens += len(tokens)
         self.cached_tokens += cached
-        counts = Counts(
+        counts = TokenCounts(
             prompt=len(tokens),
             cached=cached,
             reasoning=fate.reasoning_tokens,
@@ -131,7 +131,9 @@ class EmulatedModel:
             self.slots.generated_tokens += script.hidden_tokens
         return Prepared(content, script, asked.stream, _facts(asked, fate, counts))
 
-    def _content(self, asked: Asked, fate: Fate, counts: Counts, number: int) -> AnswerBytes:
+    def _content(
+        self, asked: ParsedRequest, fate: DrawnAnswer, counts: TokenCounts, number: int
+    ) -> AnswerBytes:
         profile = self.profile
         wrong = fate.fault == "wrong_usage"
         return _BYTES.get(asked.kind, AnswerBytes)(
@@ -160,7 +162,7 @@ def _ascii(text: str) -> str:
     return " ".join(text.split()).encode("ascii", "replace").decode("ascii")
 
 
-def _facts(asked: Asked, fate: Fate, counts: Counts) -> dict[str, Any]:
+def _facts(asked: ParsedRequest, fate: DrawnAnswer, counts: TokenCounts) -> dict[str, Any]:
     """Return what the truth log has of an answer in addition to its instants."""
     return {
         "fault": fate.fault,

@@ -8,7 +8,7 @@ import msgspec
 
 from observatory.emulator.load import Slots
 from observatory.emulator.requests import Reply
-from observatory.emulator.truth import Lateness
+from observatory.emulator.truth import WriteLateness
 
 LATENESS_PATH = "/emulator/lateness"
 METRICS_PATH = "/metrics"
@@ -35,6 +35,6 @@ def metrics_page(model: str, slots: Slots, *, prompt_tokens: int, cached_tokens:
     )
 
 
-def lateness_page(lateness: Lateness) -> Reply:
+def lateness_page(lateness: WriteLateness) -> Reply:
     """Return the page of LATENESS_PATH: JSON, seconds."""
     return Reply(200, msgspec.json.encode(lateness.summary()))

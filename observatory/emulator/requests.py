@@ -62,7 +62,7 @@ _ROUTES: dict[str, Kind] = {
 }
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ParsedRequest(msgspec.Struct, frozen=True):
     """A parsed request for an answer. text is the text of all its messages, joined by line breaks."""
 
     kind: Kind
@@ -115,7 +115,7 @@ def retry_headers(seconds: float) -> tuple[tuple[str, str], ...]:
 
 def understand(
     method: str, path: str, authorization: str, body: bytes, *, model: str, key: str | None
-) -> Asked | Reply:
+) -> ParsedRequest | Reply:
     """Return the parsed request, or the reply that it gets at once. path is without its query."""
     kind = _ROUTES.get(path)
     if path == "/health":
@@ -155,7 +155,7 @@ def _no_model(name: str) -> Reply:
     return error(404, f"The model `{name}` does not exist.", code="model_not_found", param="model")
 
 
-def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Asked | Reply:
+def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> ParsedRequest | Reply:
     fields = _decoder.decode(body)
     if fields.model != model:
         return _no_model(fields.model)
@@ -169,7 +169,7 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Ask
         return error(400, "stream_options needs stream: true", param="stream_options")
     if fields.n is not None and fields.n > 1:
         return error(400, "n above 1 is not emulated", param="n")
-    return Asked(
+    return ParsedRequest(
         kind=kind,
         text=_text(fields),
         stream=fields.stream,
@@ -179,12 +179,12 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Ask
     )
 
 
-def _asked_otherwise(kind: Dialect, body: bytes, model: str) -> Asked | Reply:
+def _asked_otherwise(kind: Dialect, body: bytes, model: str) -> ParsedRequest | Reply:
     """Parse a request to the Messages or the Responses API, which always return usage."""
     fields = read_fields(kind, body)
     if fields.model != model:
         return _no_model(fields.model)
-    return Asked(
+    return ParsedRequest(
         kind=kind,
         text=fields.text,
         stream=fields.stream,

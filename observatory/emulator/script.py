@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Literal, NamedTuple
 
 from observatory.core.emulation.profile import Profile
-from observatory.emulator.draws import Fate, answer_words
+from observatory.emulator.draws import DrawnAnswer, answer_words
 from observatory.emulator.events import AnswerBytes
 from observatory.emulator.limits import SaysLimit, openai_limit, throttled
 from observatory.emulator.requests import OVERLOADED, OVERLOADED_529, SERVER_ERROR, Reply
@@ -25,7 +25,7 @@ STRIKES = ("error_event", "reset", "stall", "early_close", "garbage_event", "big
 GARBAGE_HTTP = b"SSH-2.0-observatory-emulator\r\n"
 
 
-class Step(NamedTuple):
+class WriteStep(NamedTuple):
     """One write: gap_s after the step before, data, what of it are events and tokens.
 
     alone: never joined with another in one write. inside: it goes on with an event. ending: the connection ends after it.
@@ -64,7 +64,7 @@ class Script:
 
     def __init__(
         self,
-        fate: Fate,
+        fate: DrawnAnswer,
         profile: Profile,
         content: AnswerBytes,
         asked: str,
@@ -91,40 +91,42 @@ class Script:
         )
         self._thoughts, self._words = words[:aloud], words[aloud:]
 
-    def stream(self) -> Iterator[Step]:
+    def stream(self) -> Iterator[WriteStep]:
         """Return the steps of a streamed answer."""
         fault = self._fate.fault
         if fault == "http_500":
-            return iter([Step(self._ttft_s, self._reply(SERVER_ERROR), "drift")])
+            return iter([WriteStep(self._ttft_s, self._reply(SERVER_ERROR), "drift")])
         if fault == "garbage_http":
-            said = Step(self._ttft_s, GARBAGE_HTTP, "drift")
-            return iter([said, Step(STRIKE_PAUSE_S, b"", "fixed", ending="close")])
+            said = WriteStep(self._ttft_s, GARBAGE_HTTP, "drift")
+            return iter([said, WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="close")])
         steps = self._written(self._events())
         if fault in STRIKES:
             steps = self._struck(steps)
         if self._profile.shape.pieces > 1:
             steps = self._cut(steps)
         if fault == "slow_headers":
-            return chain([Step(self._profile.faults.slow_headers_by, b"", "fixed")], steps)
+            return chain([WriteStep(self._profile.faults.slow_headers_by, b"", "fixed")], steps)
         return steps
 
-    def whole(self) -> Iterator[Step]:
+    def whole(self) -> Iterator[WriteStep]:
         """Yield the steps of an answer that is not streamed: its time, then all of it."""
         fate, faults = self._fate, self._profile.faults
         if fate.fault in ("http_500", "garbage_http"):
             yield from self.stream()
             return
         if fate.fault == "slow_headers":
-            yield Step(faults.slow_headers_by, b"", "fixed")
-        yield Step(self._ttft_s, b"", "drift")
+            yield WriteStep(faults.slow_headers_by, b"", "fixed")
+        yield WriteStep(self._ttft_s, b"", "drift")
         gaps_s = sum(self._gaps() for _ in range(len(self._thoughts) + fate.tokens - 1))
         data = self._reply(Reply(200, self._whole_body()))
         if fate.fault in ("reset", "early_close", "stall"):
-            yield Step(gaps_s + self.hidden_tokens * self._mean_gap_s, data[: len(data) * 2 // 3])
+            yield WriteStep(
+                gaps_s + self.hidden_tokens * self._mean_gap_s, data[: len(data) * 2 // 3]
+            )
             yield self._end()
         else:
             tokens = fate.reasoning_tokens + fate.tokens
-            yield Step(
+            yield WriteStep(
                 gaps_s + self.hidden_tokens * self._mean_gap_s, data, events=1, tokens=tokens
             )
 
@@ -182,20 +184,20 @@ class Script:
             piece = pieces[at : at + each]
             yield self._content.tool_arguments("".join(piece), sent + at + len(piece)), len(piece)
 
-    def _written(self, events: Iterator[tuple[bytes, int]]) -> Iterator[Step]:
+    def _written(self, events: Iterator[tuple[bytes, int]]) -> Iterator[WriteStep]:
         """Yield the whole stream as writes: head, text (coalesced where the shape sets it), and the end."""
         together = self._profile.shape.events_per_write
-        yield Step(0.0, self._head() + self._content.opening(), "fixed", events=1)
+        yield WriteStep(0.0, self._head() + self._content.opening(), "fixed", events=1)
         gap_s = max(0, self.hidden_tokens - 1) * self._mean_gap_s
         # The first token's delay is the server's own; what was thought unheard is decoding.
         if self.hidden_tokens:
-            yield Step(self._ttft_s, b"", "drift")
+            yield WriteStep(self._ttft_s, b"", "drift")
         data, held, tokens = b"", 0, 0
         first = not self.hidden_tokens
         gap = self._gaps
         for event, carried in events:
             if together == 1 and carried == 1 and not first:  # as most are
-                yield Step(gap_s + gap(), event, "load", 1, 1)
+                yield WriteStep(gap_s + gap(), event, "load", 1, 1)
                 gap_s = 0.0
                 continue
             if not first:
@@ -205,17 +207,17 @@ class Script:
             held, tokens = held + 1, tokens + carried
             if held == together or first:
                 stretch: Stretch = "drift" if first else "load"
-                yield Step(self._ttft_s if first else gap_s, data, stretch, held, tokens)
+                yield WriteStep(self._ttft_s if first else gap_s, data, stretch, held, tokens)
                 data, held, tokens, gap_s = b"", 0, 0, 0.0
             first = False
         if first:
-            yield Step(self._ttft_s, b"", "drift")
+            yield WriteStep(self._ttft_s, b"", "drift")
         if held or gap_s:
-            yield Step(gap_s, data, "load", held, tokens)
+            yield WriteStep(gap_s, data, "load", held, tokens)
         ends_well = self._content.closing(done=self._fate.fault != "no_done")
-        yield Step(0.0, ends_well, "fixed", events=1)
+        yield WriteStep(0.0, ends_well, "fixed", events=1)
 
-    def _struck(self, steps: Iterator[Step]) -> Iterator[Step]:
+    def _struck(self, steps: Iterator[WriteStep]) -> Iterator[WriteStep]:
         """Yield the stream with its fault, after at least one write with text."""
         fault = self._fate.fault
         writes = len(self._thoughts) + len(self._words)
@@ -226,7 +228,7 @@ class Script:
         for step in steps:
             if left == 0:
                 if fault == "error_event":
-                    yield Step(step.gap_s, self._content.error_event(), step.stretch, 1)
+                    yield WriteStep(step.gap_s, self._content.error_event(), step.stretch, 1)
                     return
                 if fault in ("reset", "stall", "early_close"):
                     yield self._end()
@@ -234,23 +236,23 @@ class Script:
                 strange = self._content.garbage_event()
                 if fault == "big_event":
                     strange = self._content.big_event(running)
-                yield Step(0.0, strange, "fixed", 1)
+                yield WriteStep(0.0, strange, "fixed", 1)
                 left = -1
             yield step
             running += step.tokens
             if step.tokens:
                 left -= 1
 
-    def _end(self) -> Step:
+    def _end(self) -> WriteStep:
         """Return the last step of an answer that breaks off."""
         match self._fate.fault:
             case "reset":
-                return Step(STRIKE_PAUSE_S, b"", "fixed", ending="reset")
+                return WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="reset")
             case "stall":
-                return Step(self._profile.faults.stall_for, b"", "fixed", ending="close")
-        return Step(STRIKE_PAUSE_S, b"", "fixed", ending="close")
+                return WriteStep(self._profile.faults.stall_for, b"", "fixed", ending="close")
+        return WriteStep(STRIKE_PAUSE_S, b"", "fixed", ending="close")
 
-    def _cut(self, steps: Iterator[Step]) -> Iterator[Step]:
+    def _cut(self, steps: Iterator[WriteStep]) -> Iterator[WriteStep]:
         """Yield every write cut into pieces at drawn places, inside characters and chunk heads too."""
         shape = self._profile.shape
         luck = random.Random(self._fate.gaps_seed ^ self._fate.words_seed)
@@ -264,7 +266,7 @@ class Script:
             gap_s = max(0.0, step.gap_s - owed_s)
             yield step._replace(gap_s=gap_s, data=step.data[: places[0]], alone=True, ending=None)
             for start, end in zip(places, [*places[1:], size], strict=True):
-                yield Step(
+                yield WriteStep(
                     shape.piece_pause, step.data[start:end], "fixed", alone=True, inside=True
                 )
             owed_s = shape.piece_pause * len(places)

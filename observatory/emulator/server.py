@@ -11,7 +11,7 @@ from collections import deque
 
 import httptools
 
-from observatory.emulator.answer import Answer
+from observatory.emulator.answer import EmulatedAnswer
 from observatory.emulator.limits import Headers
 from observatory.emulator.messages import as_messages
 from observatory.emulator.model import EmulatedModel, Prepared
@@ -22,7 +22,7 @@ from observatory.emulator.pages import (
     metrics_page,
 )
 from observatory.emulator.requests import (
-    Asked,
+    ParsedRequest,
     Reply,
     error,
     render_reply,
@@ -79,7 +79,7 @@ class _Request:
         return self.url.partition(b"?")[0].decode("latin-1")
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """One client's connection."""
 
     def __init__(self, model: EmulatedModel) -> None:
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
         self._reading = _Request()
         self._ready: deque[_Request] = deque()
         self._answering: _Request | None = None
-        self._answer: Answer | None = None
+        self._answer: EmulatedAnswer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the client has connected."""
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         else:
             self._reply(*prepared)
 
-    def _understood(self, request: _Request, body: bytes) -> Asked | Reply:
+    def _understood(self, request: _Request, body: bytes) -> ParsedRequest | Reply:
         model, path = self._model, request.path
         if request.version != "1.1":
             return error(505, "HTTP/1.1 only")
@@ -221,7 +221,7 @@ class Connection(asyncio.Protocol):
         assert transport is not None
         if request.trace is not None:
             request.trace.facts.update(prepared.facts)
-        self._answer = Answer(
+        self._answer = EmulatedAnswer(
             prepared.steps,
             slots=model.slots,
             pace=model.pace,

@@ -20,7 +20,7 @@ _BUCKETS = 100_000
 """Buckets of a microsecond: quantiles are exact to one up to 0.1 s; the maximum is kept apart."""
 
 
-class Lateness:
+class WriteLateness:
     """How late writes were against their deadlines."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class TruthLog:
             }
         )
 
-    def close(self, lateness: Lateness) -> None:
+    def close(self, lateness: WriteLateness) -> None:
         """Write the last line and close the file."""
         self._line({"end": True, "requests": self._requests, "lateness": lateness.summary()})
         self._file.close()

@@ -20,7 +20,7 @@ from observatory.core.targets.addresses import is_loopback
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.identity import Transport, Wire
 from observatory.core.targets.throttling import Throttling
-from observatory.processes.kept_child import KeptChild
+from observatory.processes.kept_child import SupervisedChild
 from observatory.processes.server_child import ServerChild
 
 
@@ -42,7 +42,7 @@ class OpenTarget:
         self,
         connection: Connection,
         facts: TargetFacts,
-        child: ServerChild | KeptChild | None = None,
+        child: ServerChild | SupervisedChild | None = None,
     ) -> None:
         self.connection = connection
         self.facts = facts

@@ -10,7 +10,7 @@ from typing import Any
 
 from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorPhase
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.sse import split_events
 
@@ -34,7 +34,7 @@ class Hearing:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: HttpAttempt,
         now: Callable[[], int],
         connected: Callable[[], None],
         over: Callable[[], None],

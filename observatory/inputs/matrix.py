@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from observatory.core.matrices.design import Cell, Design, Turn
+from observatory.core.matrices.design import Cell, CellGroup, Design
 from observatory.core.matrices.matrix import Matrix, same_level_in
 from observatory.core.targets.catalogue import Target
 from observatory.inputs.confounding import confounding
-from observatory.inputs.strict_yaml import Document, Place
-from observatory.inputs.validation_errors import Complaint, complaints_of, dotted, refusal
+from observatory.inputs.strict_yaml import Place, YamlDocument
+from observatory.inputs.validation_errors import FieldError, complaints_of, dotted, refusal
 
 NAME_LENGTH = 64
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
@@ -51,7 +51,7 @@ Settle = Callable[[Target, str], Target]
 
 
 def design_of(
-    matrix: Matrix, settings: list[Setting], seed: int, document: Document, settle: Settle
+    matrix: Matrix, settings: list[Setting], seed: int, document: YamlDocument, settle: Settle
 ) -> Design:
     """Return the design of a matrix; raise BadInput with the line of each impossible level."""
     targets = _targets(settings, document, settle)
@@ -80,7 +80,7 @@ def design_of(
     )
 
 
-def turns_of(cells: int, repeats: int, seed: int | None, *, together: bool) -> Iterator[Turn]:
+def turns_of(cells: int, repeats: int, seed: int | None, *, together: bool) -> Iterator[CellGroup]:
     """Yield blocks, each with every cell once, in an order of its own drawn from the seed (None: as written).
 
     This is a randomised complete block design: what drifts over hours falls on whole blocks.
@@ -90,9 +90,9 @@ def turns_of(cells: int, repeats: int, seed: int | None, *, together: bool) -> I
         if seed is not None:
             random.Random(f"matrix/{seed}/{block}").shuffle(order)
         if together:
-            yield Turn(block, tuple(order))
+            yield CellGroup(block, tuple(order))
         else:
-            yield from (Turn(block, (cell,)) for cell in order)
+            yield from (CellGroup(block, (cell,)) for cell in order)
 
 
 def combinations_of(matrix: Matrix, base: Target) -> list[Setting]:
@@ -112,9 +112,9 @@ def _matches(levels: Mapping[str, Any], excluded: Mapping[str, Any]) -> bool:
     return all(same_level_in(levels[name], [level]) for name, level in excluded.items())
 
 
-def _targets(settings: list[Setting], document: Document, settle: Settle) -> list[Target]:
+def _targets(settings: list[Setting], document: YamlDocument, settle: Settle) -> list[Target]:
     """Return a target for each; raise BadInput with the errors of all of them at once."""
-    complaints: dict[str, Complaint] = {}
+    complaints: dict[str, FieldError] = {}
     targets: list[Target] = []
     for setting, name in zip(settings, _names(settings), strict=True):
         line = document.line_of(setting.place)
@@ -127,7 +127,7 @@ def _targets(settings: list[Setting], document: Document, settle: Settle) -> lis
                 complaints.setdefault(str(complaint), complaint)
         except _NoMapping as error:
             place = setting.places[error.field]
-            complaint = Complaint(document.line_of(place), dotted(place), str(error))
+            complaint = FieldError(document.line_of(place), dotted(place), str(error))
             complaints.setdefault(str(complaint), complaint)
     if not complaints:
         for complaint in (
@@ -137,7 +137,7 @@ def _targets(settings: list[Setting], document: Document, settle: Settle) -> lis
             complaints.setdefault(str(complaint), complaint)
     if len(settings) < 2:
         line = document.line_of(("matrix", "exclude"))
-        complaints["few"] = Complaint(
+        complaints["few"] = FieldError(
             line, "matrix", "one cell is left, or none: nothing to compare"
         )
     if complaints:
@@ -229,17 +229,17 @@ def _slug(name: str, level: Any, shorten: bool, whole: bool) -> str:
 
 
 def _translated(
-    error: ValidationError, data: dict[str, Any], setting: Setting, document: Document
-) -> Iterator[Complaint]:
+    error: ValidationError, data: dict[str, Any], setting: Setting, document: YamlDocument
+) -> Iterator[FieldError]:
     """Yield pydantic's errors over a cell's fields, at the places of the levels that caused them."""
-    made = Document(document.name, data, {})
+    made = YamlDocument(document.name, data, {})
     for found in complaints_of(error, made, _TARGET.json_schema()):
         place = setting.place
         for name, where in setting.places.items():
             if _overlap(found.path, name):
                 place = where
         path = dotted(place) + (f" ({found.path})" if found.path not in setting.places else "")
-        yield Complaint(document.line_of(place), path.removesuffix(" ()"), found.what, found.fix)
+        yield FieldError(document.line_of(place), path.removesuffix(" ()"), found.what, found.fix)
 
 
 def _overlap(path: str, name: str) -> bool:
@@ -250,8 +250,8 @@ def _overlap(path: str, name: str) -> bool:
 
 
 def _same(
-    settings: list[Setting], targets: list[Target], document: Document
-) -> Iterator[Complaint]:
+    settings: list[Setting], targets: list[Target], document: YamlDocument
+) -> Iterator[FieldError]:
     """Cells that are the same target by another name measure nothing twice."""
     seen: dict[str, int] = {}
     for place, target in enumerate(targets):
@@ -266,7 +266,7 @@ def _same(
                 ),
                 settings[place].place,
             )
-            yield Complaint(
+            yield FieldError(
                 document.line_of(level),
                 dotted(level),
                 f"changes nothing: {target.name} is {targets[other].name} by another name",
@@ -275,12 +275,12 @@ def _same(
 
 
 def _twice(
-    settings: list[Setting], targets: list[Target], document: Document
-) -> Iterator[Complaint]:
+    settings: list[Setting], targets: list[Target], document: YamlDocument
+) -> Iterator[FieldError]:
     names: set[str] = set()
     for setting, target in zip(settings, targets, strict=True):
         if target.name in names:
-            yield Complaint(
+            yield FieldError(
                 document.line_of(setting.place),
                 dotted(setting.place),
                 f"two cells are called {target.name!r}",

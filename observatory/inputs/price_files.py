@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from observatory.core.money.agreed_prices import PRICES_FILE, AgreedPrices, PriceEntry, PriceFile
 from observatory.core.workspace import Workspace
-from observatory.inputs.strict_yaml import Document, read_yaml
+from observatory.inputs.strict_yaml import YamlDocument, read_yaml
 from observatory.inputs.text_files import shown_path
-from observatory.inputs.validation_errors import Complaint, complaints_of, refusal
+from observatory.inputs.validation_errors import FieldError, complaints_of, refusal
 
 
 def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
@@ -43,14 +43,14 @@ def read_price_file(path: Path) -> AgreedPrices:
     return AgreedPrices(shown_path(path), sha256, entries)
 
 
-def _refuse_overlaps(document: Document, entries: Iterable[PriceEntry]) -> None:
+def _refuse_overlaps(document: YamlDocument, entries: Iterable[PriceEntry]) -> None:
     complaints = []
     for (_, one), (place, other) in combinations(enumerate(entries), 2):
         same = (one.provider, one.service_tier) == (other.provider, other.service_tier)
         shared = sorted(set(one.models) & set(other.models))
         if same and shared and _overlap(one, other):
             complaints.append(
-                Complaint(
+                FieldError(
                     document.line_of(("prices", place)),
                     f"prices[{place}]",
                     f"{shared[0]} has two prices on the same days",

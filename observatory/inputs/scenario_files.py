@@ -17,7 +17,7 @@ from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.inputs.json_schemas import schema_of
 from observatory.inputs.matrix import Setting, combinations_of, design_of
-from observatory.inputs.strict_yaml import Document, Place, read_yaml
+from observatory.inputs.strict_yaml import Place, YamlDocument, read_yaml
 from observatory.inputs.target_files import (
     TARGETS_FILE,
     resolve_target,
@@ -25,7 +25,7 @@ from observatory.inputs.target_files import (
     unknown_target,
 )
 from observatory.inputs.validation_errors import (
-    Complaint,
+    FieldError,
     complaints_of,
     did_you_mean,
     dotted,
@@ -53,7 +53,7 @@ class ScenarioFile:
     """A scenario as its file has it: its target names are not looked up."""
 
     path: Path
-    document: Document
+    document: YamlDocument
     scenario: Scenario
 
 
@@ -126,7 +126,7 @@ class _Names:
         self._folder = file.path.parent
         self._scenarios = workspace.scenarios
         self._known = known
-        self._complaints: list[Complaint] = []
+        self._complaints: list[FieldError] = []
 
     @property
     def known(self) -> dict[str, Target]:
@@ -143,7 +143,7 @@ class _Names:
         if written in self.known:
             return self.known[written]
         what, fix = unknown_target(written, self.known)
-        self._complaints.append(Complaint(line, dotted(place), what, fix))
+        self._complaints.append(FieldError(line, dotted(place), what, fix))
         return None
 
     def settled(self, target: Target, where: str) -> Target:

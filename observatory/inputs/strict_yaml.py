@@ -29,7 +29,7 @@ Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """A file's value as JSON would have it, and the line of each part."""
 
     name: str
@@ -63,12 +63,12 @@ for _name, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern), _first)
 
 
-def read_yaml(path: Path) -> Document:
+def read_yaml(path: Path) -> YamlDocument:
     """Read one YAML document; BadInput names file and line."""
     return parse_yaml(read_text(path, MAX_BYTES), shown_path(path))
 
 
-def parse_yaml(text: str, name: str) -> Document:
+def parse_yaml(text: str, name: str) -> YamlDocument:
     """Return the document in `text`; `name` is the file's name in errors."""
     try:
         node = yaml.compose(text, Loader=_Loader)
@@ -88,7 +88,7 @@ def parse_yaml(text: str, name: str) -> Document:
     if node is None:
         raise BadInput("the file is empty", where=f"{name}:1")
     reader = _Reader(name)
-    return Document(name, reader.value(node, ()), reader.lines)
+    return YamlDocument(name, reader.value(node, ()), reader.lines)
 
 
 def _syntax_fix(problem: str) -> str | None:

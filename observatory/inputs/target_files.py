@@ -18,7 +18,7 @@ from observatory.inputs.json_schemas import schema_of
 from observatory.inputs.profile_files import load_profile
 from observatory.inputs.strict_yaml import read_yaml
 from observatory.inputs.validation_errors import (
-    Complaint,
+    FieldError,
     complaints_of,
     did_you_mean,
     refusal,
@@ -69,7 +69,7 @@ def read_targets(path: Path) -> dict[str, Target]:
             line = document.line_of(("targets", place))
             raise refusal(
                 document.name,
-                [Complaint(line, f"targets[{place}].name", f"{target.name!r} is named twice")],
+                [FieldError(line, f"targets[{place}].name", f"{target.name!r} is named twice")],
             )
         line = document.line_of(("targets", place))
         where = f"{document.name}:{line}"

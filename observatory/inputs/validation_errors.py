@@ -16,7 +16,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
 from observatory.core.targets.identity import NAME
 from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME
-from observatory.inputs.strict_yaml import Document, Place
+from observatory.inputs.strict_yaml import Place, YamlDocument
 
 MAX_SHOWN = 20
 MORE_LINES = 5
@@ -34,7 +34,7 @@ _STAGE = re.compile(r"^stage (\d+):")
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class FieldError:
     """One thing wrong: the line, the dotted path ("" for the whole), what, and the fix."""
 
     line: int
@@ -48,14 +48,14 @@ class Complaint:
         return f"{path}{self.what}{fix}"
 
 
-def refusal(file: str, complaints: list[Complaint]) -> BadInput:
+def refusal(file: str, complaints: list[FieldError]) -> BadInput:
     """Return all of them as one error, in the file's order, equal ones as one; MAX_SHOWN are written out."""
     ordered = sorted(complaints, key=lambda complaint: complaint.line)
     lines_of: dict[tuple[str, str, str | None], list[int]] = {}
     for one in ordered:
         lines_of.setdefault((one.path, one.what, one.fix), []).append(one.line)
     folded = [
-        (lines[0], Complaint(lines[0], path, f"{what}{_more_lines(lines)}", fix))
+        (lines[0], FieldError(lines[0], path, f"{what}{_more_lines(lines)}", fix))
         for (path, what, fix), lines in lines_of.items()
     ]
     if len(folded) == 1:
@@ -76,8 +76,8 @@ def _more_lines(lines: list[int]) -> str:
 
 
 def complaints_of(
-    error: ValidationError, document: Document, schema: dict[str, Any], below: Place = ()
-) -> list[Complaint]:
+    error: ValidationError, document: YamlDocument, schema: dict[str, Any], below: Place = ()
+) -> list[FieldError]:
     """Return pydantic's errors over the part of the document at `below`, whose JSON Schema is `schema`."""
     found = []
     for details in error.errors(include_url=False):
@@ -117,7 +117,7 @@ class _Spot:
 
 
 def _locate(
-    loc: tuple[int | str, ...], document: Document, schema: dict[str, Any], below: Place
+    loc: tuple[int | str, ...], document: YamlDocument, schema: dict[str, Any], below: Place
 ) -> _Spot | None:
     """Walk an error's loc through schema and document; None where it is of an alternative not meant.
 
@@ -185,16 +185,16 @@ def _child(schema: dict[str, Any], part: int | str) -> dict[str, Any]:
     return child
 
 
-def _complaint(details: ErrorDetails, spot: _Spot, document: Document) -> Complaint:
+def _complaint(details: ErrorDetails, spot: _Spot, document: YamlDocument) -> FieldError:
     place, what, fix = spot.place, *_said(details, spot)
     if details["type"] == "union_tag_invalid":
         place = (*place, _tag(details))
     elif details["type"] == "missing":
-        return Complaint(document.line_of(place[:-1]), dotted(place), what, fix)
+        return FieldError(document.line_of(place[:-1]), dotted(place), what, fix)
     elif not place and (stage := _STAGE.match(what)):
         place = ("stages", int(stage[1]) - 1)
-        return Complaint(document.line_of(place), "", what, fix)
-    return Complaint(document.line_of(place), dotted(place), what, fix)
+        return FieldError(document.line_of(place), "", what, fix)
+    return FieldError(document.line_of(place), dotted(place), what, fix)
 
 
 def _said(details: ErrorDetails, spot: _Spot) -> tuple[str, str | None]:

@@ -26,10 +26,10 @@ from observatory.core.targets.throttling import Throttling
 from observatory.core.units import format_duration
 from observatory.core.workspace import Workspace
 from observatory.endpoints.catalogue import planned_connection
-from observatory.limits.limit_steps import Bounds, Ended, History, Step, next_step
+from observatory.limits.limit_steps import Bounds, Ended, History, LimitStep, next_step
 from observatory.runner.campaign import run_campaign
 from observatory.runner.progress import Observer
-from observatory.runner.sitting import Request
+from observatory.runner.sitting import RunRequest
 from observatory.store.folder.manifest import read_manifest
 from observatory.store.frames import read_frames
 from observatory.wires.wires import WIRES
@@ -71,7 +71,7 @@ class LimitAnswer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class LimitProbe:
     """What is looked for, on what, within which bounds. each: tokens of a request, or 1. label: of its runs."""
 
     unit: Unit
@@ -82,7 +82,7 @@ class Probe:
     label: str | None = None
 
 
-def find_limit(workspace: Workspace, probe: Probe, observer: Observer) -> LimitAnswer | None:
+def find_limit(workspace: Workspace, probe: LimitProbe, observer: Observer) -> LimitAnswer | None:
     """Run the probe to its end; None where not even one run was sealed.
 
     Stopped by the person, by a bound or by a failure, it answers with what is known by then. Raises
@@ -96,7 +96,7 @@ def find_limit(workspace: Workspace, probe: Probe, observer: Observer) -> LimitA
         each = seen[-1].each if seen and seen[-1].each else probe.each
         history = History(seen, each, time.monotonic() - began, probe.said)
         step = next_step(history, probe.bounds)
-        if not isinstance(step, Step):
+        if not isinstance(step, LimitStep):
             ended = step
             break
         observer.say(_what(probe, step, each))
@@ -187,7 +187,7 @@ def requests_known(answers: list[LimitAnswer]) -> float | None:
     return None
 
 
-def _what(probe: Probe, step: Step, each: float) -> str:
+def _what(probe: LimitProbe, step: LimitStep, each: float) -> str:
     unit = "RPM" if probe.unit == "requests" else "TPM"
     demands = ", ".join(f"{demand:,.0f}" for demand, _ in step.stages)
     size = f" in requests of {each:,.0f} tokens" if probe.unit == "tokens" else ""
@@ -195,10 +195,10 @@ def _what(probe: Probe, step: Step, each: float) -> str:
     return f"{step.why}: {demands} {unit}{size}, {seconds:.0f} s"
 
 
-def _request(probe: Probe, step: Step, history: History) -> Request:
+def _request(probe: LimitProbe, step: LimitStep, history: History) -> RunRequest:
     scenario = Scenario.model_validate(requested(probe, step, history))
     target = probe.target.model_copy(update={"throttling": Throttling()})
-    return Request(scenario, Path.cwd(), [target], label=probe.label)
+    return RunRequest(scenario, Path.cwd(), [target], label=probe.label)
 
 
 def _least_output(target: Target) -> int:
@@ -206,7 +206,7 @@ def _least_output(target: Target) -> int:
     return WIRES[planned_connection(target).wire].least_output
 
 
-def requested(probe: Probe, step: Step, history: History) -> dict[str, Any]:
+def requested(probe: LimitProbe, step: LimitStep, history: History) -> dict[str, Any]:
     """Return the run as a scenario, as it could be written into a file."""
     bounds = probe.bounds
     output = _least_output(probe.target)

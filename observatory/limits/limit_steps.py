@@ -69,7 +69,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LimitStep:
     """The stages of one run: demand a minute in the limit's unit, and seconds."""
 
     stages: tuple[tuple[float, float], ...]
@@ -110,12 +110,12 @@ class History:
         return sum(seen.capped_usd for seen in self.seen)
 
 
-def next_step(history: History, bounds: Bounds) -> Step | Ended:
+def next_step(history: History, bounds: Bounds) -> LimitStep | Ended:
     """Return the next run, or what ended the probe."""
     best = best_of(history.seen)
     if _wants_a_reason(history, best):
         step = _asking_less(history, bounds)
-        if isinstance(step, Step):
+        if isinstance(step, LimitStep):
             return step
     if best is not None and relative_width(best.ceiling) <= NARROW:
         return "found"
@@ -185,11 +185,11 @@ def _wants_a_reason(history: History, best: LimitsSeen | None) -> bool:
     return relative_width(best.ceiling) <= NARROW and best.ceiling.a_minute < BELOW * said
 
 
-def _asking_less(history: History, bounds: Bounds) -> Step | Ended:
+def _asking_less(history: History, bounds: Bounds) -> LimitStep | Ended:
     said = history.advertised or 0.0
     stages = ((REST * said, REST_S), (LESS * said, LESS_S))
     step = _fitted(history, bounds, stages, "requesting less than is advertised")
-    if isinstance(step, Step) and len(step.stages) == 2 and step.stages[-1][1] >= LEAST_LESS_S:
+    if isinstance(step, LimitStep) and len(step.stages) == 2 and step.stages[-1][1] >= LEAST_LESS_S:
         return step
     return "max_minutes"
 
@@ -232,12 +232,12 @@ def _longest(history: History) -> float:
     return max((stage.seconds for stage in history.stages), default=0.0)
 
 
-def _saturated(history: History, bounds: Bounds, demand: float) -> Step | Ended:
+def _saturated(history: History, bounds: Bounds, demand: float) -> LimitStep | Ended:
     """Return a stage long enough to contain a whole window, or as long as the bounds allow."""
     return _fitted(history, bounds, ((demand, WINDOW_S),), "saturating")
 
 
-def _ladder(history: History, bounds: Bounds) -> Step | Ended:
+def _ladder(history: History, bounds: Bounds) -> LimitStep | Ended:
     """Return the next of growing demands up to the highest; once they have been tried, the highest for long."""
     asked = max(stage.demand_a_minute for stage in history.stages)
     rungs: list[tuple[float, float]] = []
@@ -251,7 +251,7 @@ def _ladder(history: History, bounds: Bounds) -> Step | Ended:
 
 def _fitted(
     history: History, bounds: Bounds, stages: tuple[tuple[float, float], ...], why: str
-) -> Step | Ended:
+) -> LimitStep | Ended:
     """Return the stages within what is left; the bound that leaves too little for any."""
     requests = bounds.requests - history.requests
     seconds = bounds.minutes * 60 - history.elapsed_s - OVERHEAD_S
@@ -268,5 +268,5 @@ def _fitted(
         seconds -= length
         requests -= round(length * a_second)
     if kept:
-        return Step(tuple(kept), why)
+        return LimitStep(tuple(kept), why)
     return "max_minutes" if seconds < min(stages[0][1], SHORTEST_S) else "max_requests"

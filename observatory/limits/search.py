@@ -10,7 +10,7 @@ from observatory.economics.prices import prices_of
 from observatory.inputs.price_files import agreed_prices
 from observatory.limits.limit_probe import (
     LimitAnswer,
-    Probe,
+    LimitProbe,
     find_limit,
     requests_known,
     token_size,
@@ -76,7 +76,7 @@ def find_limits(
             each = token_size(bounds.up_to_tpm, said, known)
             up_to = min(bounds.up_to_tpm, rate * each)
         probe_bounds = Bounds(bounds.requests, bounds.minutes, up_to, usd)
-        probe = Probe(unit, target, probe_bounds, each, said, label)
+        probe = LimitProbe(unit, target, probe_bounds, each, said, label)
         answer = find_limit(workspace, probe, observer)
         if answer is None:
             break

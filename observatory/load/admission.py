@@ -8,10 +8,10 @@ from typing import Literal
 
 from observatory.core.record import Attempt
 from observatory.core.stage_counts import NANO_USD, OUTPUT_TOKENS, TRIES
-from observatory.load.budget import Budget
+from observatory.load.budget import WorkerBudget
 from observatory.load.handoff import Handoff
-from observatory.load.rate_limit import Cost, Pacer, RateLimit
-from observatory.load.turn import Turn
+from observatory.load.rate_limit import AllowanceCost, Pacer, RateLimit
+from observatory.load.turn import InFlight
 from observatory.wires.failures.limits_said import limits_said
 from observatory.wires.failures.ratelimit_fields import joined_fields
 
@@ -29,7 +29,7 @@ class Admission:
         self, handoff: Handoff, worker: int, start_ns: int, lasting: memoryview | None = None
     ) -> None:
         workers = handoff.workers
-        self.budget = Budget(handoff.caps, worker, workers)
+        self.budget = WorkerBudget(handoff.caps, worker, workers)
         caps = handoff.caps
         capped = caps.requests is not None or caps.output_tokens is not None or caps.usd is not None
         self._lasting = lasting if capped else None
@@ -46,7 +46,7 @@ class Admission:
         # count for most models). OpenAI and Azure keep to what they estimated at the request's arrival.
         self._counts_what_came = handoff.connection.wire == "messages"
 
-    def ask(self, turn: Turn, now_ns: int) -> Decision:
+    def ask(self, turn: InFlight, now_ns: int) -> Decision:
         """Return what to do with `turn` at this moment."""
         worst = turn.worst_prompt_tokens, turn.worst_output_tokens
         if not self.budget.fits(*worst):
@@ -58,7 +58,7 @@ class Admission:
             later = max(later or 0, self._pacer.free_at(turn.cost, now_ns))
         return "go" if later is None or later <= now_ns else later
 
-    def enter(self, turn: Turn, now_ns: int) -> None:
+    def enter(self, turn: InFlight, now_ns: int) -> None:
         """Called when the request goes out."""
         self.in_flight += 1
         self.budget.hold(turn.worst_prompt_tokens, turn.worst_output_tokens)
@@ -69,7 +69,7 @@ class Admission:
         if self._pacer is not None:
             turn.mark = self._pacer.take(turn.cost, now_ns)
 
-    def again(self, turn: Turn) -> bool:
+    def again(self, turn: InFlight) -> bool:
         """Return whether a request in flight, whose attempt has ended, may be sent once more.
 
         An attempt refused unserved costs nothing; of any other attempt the cost is not known.
@@ -96,7 +96,7 @@ class Admission:
         lasting[OUTPUT_TOKENS] = budget.spent_tokens
         lasting[NANO_USD] = math.ceil(budget.spent_usd * 1e9)
 
-    def place_again(self, turn: Turn, now_ns: int) -> int:
+    def place_again(self, turn: InFlight, now_ns: int) -> int:
         """Take another attempt's place under the rate limits; the instant from which it may go out.
 
         It is taken at once, so that requests which wait for their first attempt do not go before it for
@@ -112,7 +112,7 @@ class Admission:
             self._rate.sent(at_ns)
         return at_ns
 
-    def heard(self, turn: Turn, unix_s: float, now_ns: int) -> None:
+    def heard(self, turn: InFlight, unix_s: float, now_ns: int) -> None:
         """Called when an attempt has ended: the limits in its headers hold from now on."""
         response = turn.exchange.response
         if self._pacer is None or not self._pacer.learns or response is None:
@@ -120,7 +120,7 @@ class Admission:
         said = limits_said(joined_fields(response.headers), unix_s=unix_s)
         self._pacer.learn(said, turn.mark or {}, now_ns)
 
-    def counted(self, turn: Turn, attempt: Attempt) -> None:
+    def counted(self, turn: InFlight, attempt: Attempt) -> None:
         """Called when an answer was decoded: where the service counts what came, that is what it took."""
         tokens = attempt.tokens
         if self._pacer is None or not self._counts_what_came or tokens.output_from != "usage":
@@ -128,7 +128,7 @@ class Admission:
         prompt = turn.cost.prompt_tokens
         if tokens.prompt is not None and (tokens.cached or 0) <= tokens.prompt:
             prompt = tokens.prompt - (tokens.cached or 0)
-        self._pacer.correct(turn.cost, Cost(prompt, tokens.output or 0))
+        self._pacer.correct(turn.cost, AllowanceCost(prompt, tokens.output or 0))
 
     def leave(self) -> None:
         """Called when an exchange ended; its cost is settled once it is decoded."""

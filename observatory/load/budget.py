@@ -18,7 +18,7 @@ with any status, e.g. 400 of a content filter or 408 of a timeout (Microsoft, "P
 costs for Azure OpenAI", HTTP error response code and billing status)."""
 
 
-class Budget:
+class WorkerBudget:
     """One worker's share. A worst case is (prompt tokens, output tokens); held is how many are in flight
     or not yet decoded.
 

@@ -14,8 +14,8 @@ import gevent
 
 from observatory.core.record import RequestRecord
 from observatory.load.connections.endpoint import Endpoint
-from observatory.load.turn import Turn
-from observatory.wires.exchange import Answer, Exchange, Fault
+from observatory.load.turn import InFlight
+from observatory.wires.exchange import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.wire import decode, decode_steps
 
 TURN_NS = 300_000
@@ -32,7 +32,7 @@ MOST_OF_A_REFUSAL = 8 << 10
 """Bytes received; what is longer is an answer."""
 
 _log = logging.getLogger(__name__)
-Steps = Generator[None, None, Answer]
+Steps = Generator[None, None, DecodedAnswer]
 
 
 class DecodeQueue:
@@ -45,7 +45,7 @@ class DecodeQueue:
     def __init__(
         self,
         endpoint: Endpoint,
-        record: Callable[[Turn, Answer], RequestRecord],
+        record: Callable[[InFlight, DecodedAnswer], RequestRecord],
         write: Callable[[list[RequestRecord]], None],
         idle: Callable[[], None],
         failed: Callable[[Exception], None],
@@ -55,10 +55,10 @@ class DecodeQueue:
         self._record = record
         self._write = write
         self._idle = idle
-        self._queue: deque[Turn] = deque()
+        self._queue: deque[InFlight] = deque()
         self._queued_bytes = 0
         self._done: list[RequestRecord] = []
-        self._current: tuple[Turn, Steps] | None = None
+        self._current: tuple[InFlight, Steps] | None = None
         self._scheduled = False
         loop = gevent.get_hub().loop
         self._timer: Any = loop.timer(0.0)
@@ -67,7 +67,7 @@ class DecodeQueue:
     def __len__(self) -> int:
         return len(self._queue) + (self._current is not None) + len(self._done)
 
-    def put(self, turn: Turn, *, at_once: bool = False) -> None:
+    def put(self, turn: InFlight, *, at_once: bool = False) -> None:
         """Called when an exchange has ended. at_once: its record is written before this returns."""
         full = len(self._queue) >= MOST_QUEUED
         size = _size(turn)
@@ -146,20 +146,20 @@ class DecodeQueue:
             self._current = None
         return record
 
-    def _steps(self, turn: Turn) -> Steps:
+    def _steps(self, turn: InFlight) -> Steps:
         anchor_unix_ns = self._endpoint.anchor.realtime_ns
         masker = self._endpoint.masker
         wire = self._endpoint.connection.wire
         return decode_steps(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
 
-    def _whole(self, turn: Turn) -> RequestRecord:
+    def _whole(self, turn: InFlight) -> RequestRecord:
         steps = self._steps(turn)
         while True:
             record = self._further(turn, steps)
             if record is not None:
                 return record
 
-    def _further(self, turn: Turn, steps: Steps) -> RequestRecord | None:
+    def _further(self, turn: InFlight, steps: Steps) -> RequestRecord | None:
         try:
             next(steps)
         except StopIteration as stop:
@@ -170,7 +170,7 @@ class DecodeQueue:
             return self._record(turn, self._undecoded(turn, error))
         return None
 
-    def _undecoded(self, turn: Turn, error: Exception) -> Answer:
+    def _undecoded(self, turn: InFlight, error: Exception) -> DecodedAnswer:
         turn.exchange.response = None
         turn.exchange.fault = Fault("stream", "client", f"not decoded: {type(error).__name__}")
         anchor_unix_ns = self._endpoint.anchor.realtime_ns
@@ -183,7 +183,7 @@ _MARKS = (b"error", b"code", b"status", b"throttl", b"limit", b"overload", b"bus
 """One of these is in each error that a 200 may hold."""
 
 
-def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
+def refused_inside(endpoint: Endpoint, exchange: HttpAttempt) -> bool:
     """Return whether an answer is "not now" by its body: a 4xx, or a small 200 with an error before anything else."""
     response = exchange.response
     if response is None or response.status is None or not 200 <= response.status < 500:
@@ -203,7 +203,7 @@ def refused_inside(endpoint: Endpoint, exchange: Exchange) -> bool:
     return answer.attempt.outcome == "throttled"
 
 
-def looks_refused(turn: Turn) -> bool:
+def looks_refused(turn: InFlight) -> bool:
     """Return whether an ended exchange may be a refusal, which is soon decoded: no status of success, or little.
 
     Refusals are counted where they end: their users would send more while they waited in the queue.
@@ -214,6 +214,6 @@ def looks_refused(turn: Turn) -> bool:
     return response.received <= MOST_OF_A_REFUSAL
 
 
-def _size(turn: Turn) -> int:
+def _size(turn: InFlight) -> int:
     response = turn.exchange.response
     return response.received if response is not None else 0

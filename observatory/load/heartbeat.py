@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 
 from observatory.core.record import RequestRecord, WorkerEnd, WorkerTick
-from observatory.load.budget import Budget
+from observatory.load.budget import WorkerBudget
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.pacing import Timer
 from observatory.load.refusals import Refusals, likeness
@@ -22,7 +22,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(slots=True)
-class Counts:
+class HeartbeatCounts:
     """Since the stage began. recorded counts issued requests only; refusal: the first one's words."""
 
     issued: int = 0
@@ -85,7 +85,7 @@ class Heartbeat:
     def tick(
         self,
         at: int,
-        counts: Counts,
+        counts: HeartbeatCounts,
         *,
         in_flight: int,
         decode_queue: int,
@@ -116,7 +116,9 @@ class Heartbeat:
         self._stepped = False
         return tick
 
-    def end(self, at: int, counts: Counts, budget: Budget, refusals: Refusals) -> WorkerEnd:
+    def end(
+        self, at: int, counts: HeartbeatCounts, budget: WorkerBudget, refusals: Refusals
+    ) -> WorkerEnd:
         """Return the last entry of a stage that ended as planned."""
         return WorkerEnd(
             at=at,

@@ -12,23 +12,23 @@ from typing import Protocol
 from observatory.load.admission import Decision
 from observatory.load.handoff import Handoff
 from observatory.load.pacing import AlarmClock
-from observatory.load.seat import Seat
-from observatory.load.turn import Turn, Turns
+from observatory.load.seat import VirtualUser
+from observatory.load.turn import InFlight, Turns
 
 RAMP_OF_WARMUP = 0.5
 """Closed loop: users begin over this part of the warm-up, the rest of it is at full concurrency."""
 
 
-class Stage(Protocol):
+class LoopStage(Protocol):
     """What a loop needs of its stage."""
 
     turns: Turns
     alarms: AlarmClock
 
-    def may_issue(self, turn: Turn, now_ns: int) -> Decision:
+    def may_issue(self, turn: InFlight, now_ns: int) -> Decision:
         """Return admission's decision."""
 
-    def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
+    def issue(self, seat: VirtualUser, turn: InFlight, now_ns: int) -> None:
         """Hand it over; seat may run at once."""
 
     def out_of_budget(self) -> None:
@@ -38,12 +38,12 @@ class Stage(Protocol):
 class Gate:
     """Requests admission, and arranges the next request for it."""
 
-    def __init__(self, stage: Stage, pump: Callable[[], None]) -> None:
+    def __init__(self, stage: LoopStage, pump: Callable[[], None]) -> None:
         self._stage = stage
         self._pump = pump
         self._alarm = 0
 
-    def passes(self, turn: Turn, now_ns: int) -> bool:
+    def passes(self, turn: InFlight, now_ns: int) -> bool:
         """Return whether `turn` may go out now."""
         decision = self._stage.may_issue(turn, now_ns)
         if decision == "go":
@@ -56,7 +56,7 @@ class Gate:
         return False
 
 
-class ClosedLoop:
+class ClosedLoopUsers:
     """Each user sends its next request when its answer ended; requests are taken in the order of the slice.
 
     `last` bounds the slice (priming); without it the order goes on for ever. Users begin evenly over
@@ -65,7 +65,7 @@ class ClosedLoop:
     """
 
     def __init__(
-        self, stage: Stage, worker: int, workers: int, *, ramp_ns: int, last: int | None = None
+        self, stage: LoopStage, worker: int, workers: int, *, ramp_ns: int, last: int | None = None
     ) -> None:
         self._stage = stage
         self._ramp_ns = ramp_ns
@@ -74,9 +74,9 @@ class ClosedLoop:
         self._next_index: int | None = worker
         self._workers = workers
         self._gate = Gate(stage, self.pump)
-        self._ready: deque[Seat] = deque()
-        self._seats: list[Seat] = []
-        self._next: Turn | None = None
+        self._ready: deque[VirtualUser] = deque()
+        self._seats: list[VirtualUser] = []
+        self._next: InFlight | None = None
         self._started = self._stopped = self._pumping = False
         if self._indices is not None:
             self._next_index = next(self._indices, None)
@@ -94,7 +94,7 @@ class ClosedLoop:
             seat.free_monotonic = start_ns + round(self._ramp_ns * global_place / len(self._seats))
             self.seat_free(seat)
 
-    def seat_free(self, seat: Seat) -> None:
+    def seat_free(self, seat: VirtualUser) -> None:
         """Called when a user has come, or has got its answer; it is free from seat.free_monotonic."""
         seat.waiting_since = 0
         if not self._started:
@@ -104,7 +104,7 @@ class ClosedLoop:
         else:
             self._now(seat)
 
-    def _now(self, seat: Seat) -> None:
+    def _now(self, seat: VirtualUser) -> None:
         self._ready.append(seat)
         self.pump()
         if seat.turn is None:
@@ -135,7 +135,7 @@ class ClosedLoop:
         finally:
             self._pumping = False
 
-    def _peek(self) -> Turn | None:
+    def _peek(self) -> InFlight | None:
         if not self.waiting or self._next_index is None:
             return None
         if self._next is None:
@@ -160,7 +160,7 @@ class ClosedLoop:
             seat.leaving = True
             seat.wake()
 
-    def unsent(self) -> Iterator[Turn]:
+    def unsent(self) -> Iterator[InFlight]:
         """Yield what was planned and not issued: the rest of a bounded slice."""
         if self._indices is not None and self._next_index is not None:
             for index in (self._next_index, *self._indices):
@@ -168,18 +168,18 @@ class ClosedLoop:
             self._next_index = None
 
 
-class OpenLoop:
+class OpenLoopUsers:
     """Requests are due at the plan's instants, whether a user is free or not; users are a pool that sends them."""
 
-    def __init__(self, stage: Stage, offsets_ns: list[int], worker: int, workers: int) -> None:
+    def __init__(self, stage: LoopStage, offsets_ns: list[int], worker: int, workers: int) -> None:
         self._stage = stage
         self._offsets_ns = offsets_ns
         self._indices = iter(range(worker, len(offsets_ns), workers))
         self._gate = Gate(stage, self.pump)
-        self._idle: list[Seat] = []
-        self._due: deque[Turn] = deque()
+        self._idle: list[VirtualUser] = []
+        self._due: deque[InFlight] = deque()
         self._start_ns = 0
-        self._next: Turn | None = None
+        self._next: InFlight | None = None
         self._stopped = self._pumping = False
 
     @property
@@ -192,7 +192,7 @@ class OpenLoop:
         self._start_ns = start_ns
         self._arm()
 
-    def _make(self, index: int) -> Turn:
+    def _make(self, index: int) -> InFlight:
         turn = self._stage.turns.make(index)
         turn.due_monotonic = self._start_ns + self._offsets_ns[index]
         return turn
@@ -216,7 +216,7 @@ class OpenLoop:
         if not self._stopped:
             self._arm()
 
-    def seat_free(self, seat: Seat) -> None:
+    def seat_free(self, seat: VirtualUser) -> None:
         """Called when a user of the pool has nothing to do; the one used last is taken first, its connection
         is warm."""
         if self._stopped:
@@ -251,7 +251,7 @@ class OpenLoop:
             seat.leaving = True
             seat.wake()
 
-    def unsent(self) -> Iterator[Turn]:
+    def unsent(self) -> Iterator[InFlight]:
         """Yield what was planned and not issued: what waited, and the rest of the slice."""
         while self._due:
             yield self._due.popleft()
@@ -262,12 +262,12 @@ class OpenLoop:
             yield self._make(index)
 
 
-def make_loop(run: Stage, handoff: Handoff, worker: int) -> ClosedLoop | OpenLoop:
+def make_loop(run: LoopStage, handoff: Handoff, worker: int) -> ClosedLoopUsers | OpenLoopUsers:
     """Return the loop of a hand-off's stage, for that worker's slice of it."""
     stage, workers = handoff.stage, handoff.workers
     if stage.offsets_ns is not None:
-        return OpenLoop(run, stage.offsets_ns, worker, workers)
+        return OpenLoopUsers(run, stage.offsets_ns, worker, workers)
     if stage.priming:
-        return ClosedLoop(run, worker, workers, ramp_ns=0, last=len(handoff.items))
+        return ClosedLoopUsers(run, worker, workers, ramp_ns=0, last=len(handoff.items))
     ramp_ns = round(stage.warmup_s * RAMP_OF_WARMUP * 1e9)
-    return ClosedLoop(run, worker, workers, ramp_ns=ramp_ns)
+    return ClosedLoopUsers(run, worker, workers, ramp_ns=ramp_ns)

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Literal
 
-from observatory.load.seat import Seat
+from observatory.load.seat import VirtualUser
 from observatory.load.tries import give_up_waiting
-from observatory.load.turn import Turn
+from observatory.load.turn import InFlight
 from observatory.wires.exchange import Fault
 
 
 class OpenRequests:
     """now: nanoseconds from the anchor. ended is called with each turn that is over; it may be called again."""
 
-    def __init__(self, now: Callable[[], int], ended: Callable[[Turn], None]) -> None:
-        self.seats: dict[Turn, Seat] = {}
+    def __init__(self, now: Callable[[], int], ended: Callable[[InFlight], None]) -> None:
+        self.seats: dict[InFlight, VirtualUser] = {}
         self._now = now
         self._ended = ended
 
@@ -30,7 +30,7 @@ class OpenRequests:
             self.cut_off(turn, Fault("connect", kind, text, outcome))
             seat.rouse()
 
-    def cut_off(self, turn: Turn, fault: Fault) -> None:
+    def cut_off(self, turn: InFlight, fault: Fault) -> None:
         """End a turn; the fault is for one whose user had not begun."""
         if turn.exchange.ended is None:
             turn.exchange.fault = fault

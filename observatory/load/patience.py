@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
 from observatory.load.handoff import Handoff
-from observatory.load.turn import Turn
-from observatory.wires.exchange import Exchange
+from observatory.load.turn import InFlight
+from observatory.wires.exchange import HttpAttempt
 from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 
 FIRST_WAIT_S = 1.0
@@ -23,7 +23,7 @@ JITTER = 0.25
 GaveUp = Literal["max_attempts", "max_wait"]
 
 
-class Patience:
+class RetryPolicy:
     """A policy and its bounds, for the requests of one stage.
 
     refused_inside: whether an answer with a status of success is a refusal all the same.
@@ -34,7 +34,7 @@ class Patience:
         throttle: Throttle,
         seed: int,
         stage: int,
-        refused_inside: Callable[[Exchange], bool] = lambda exchange: False,
+        refused_inside: Callable[[HttpAttempt], bool] = lambda exchange: False,
     ) -> None:
         self._throttle = throttle
         self._refused_inside = refused_inside
@@ -45,7 +45,7 @@ class Patience:
         """Whether the policy is any but to record."""
         return self._throttle.policy != "record"
 
-    def after(self, turn: Turn, unix_s: float) -> float | GaveUp | None:
+    def after(self, turn: InFlight, unix_s: float) -> float | GaveUp | None:
         """Return what follows the attempt that has just ended, at `unix_s`.
 
         Seconds to wait before the next one; why there is none, though it was refused; None where the
@@ -61,7 +61,7 @@ class Patience:
             return "max_wait"
         return wait_s
 
-    def _wait_s(self, turn: Turn, unix_s: float) -> float:
+    def _wait_s(self, turn: InFlight, unix_s: float) -> float:
         """Return the wait that the service stated, to the millisecond; else doubling, with the request's own jitter."""
         response = turn.exchange.response
         told = asked_wait_s(response, unix_s, refused=True) if response is not None else None
@@ -78,13 +78,13 @@ class Patience:
             return replace(attempt, outcome="throttled")
         return attempt
 
-    def _is_refused(self, exchange: Exchange) -> bool:
+    def _is_refused(self, exchange: HttpAttempt) -> bool:
         if exchange.response is None:
             return False
         return exchange.response.status in NOT_NOW or self._refused_inside(exchange)
 
 
-def patience_of(handoff: Handoff, refused_inside: Callable[[Exchange], bool]) -> Patience:
+def patience_of(handoff: Handoff, refused_inside: Callable[[HttpAttempt], bool]) -> RetryPolicy:
     """Return the patience of a hand-off's stage."""
     throttle, stage = handoff.connection.throttle, handoff.stage.index
-    return Patience(throttle, handoff.seed, stage, refused_inside)
+    return RetryPolicy(throttle, handoff.seed, stage, refused_inside)

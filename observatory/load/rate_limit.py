@@ -6,7 +6,7 @@ Each worker keeps its share. Times are CLOCK_MONOTONIC, in nanoseconds.
 from dataclasses import dataclass
 
 from observatory.core.connection import Throttle
-from observatory.wires.failures.limits_said import LimitsSaid
+from observatory.wires.failures.limits_said import RateLimitHeaders
 
 BURST_S = 1.0
 """Seconds of an allowance that may go at once. Providers enforce a limit a minute over shorter times:
@@ -82,7 +82,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class AllowanceCost:
     """What a request takes of each allowance, as providers count: its prompt and its output limit."""
 
     prompt_tokens: int
@@ -124,12 +124,12 @@ class Pacer:
                 self._buckets[kind] = Bucket(limit / workers, now_ns)
         self.learns = not self._buckets
 
-    def free_at(self, cost: Cost, now_ns: int) -> int:
+    def free_at(self, cost: AllowanceCost, now_ns: int) -> int:
         """Return the instant from which a request may go out; not after now_ns where it may now."""
         instants = [bucket.free_at(cost.of(kind), now_ns) for kind, bucket in self._buckets.items()]
         return max(instants, default=now_ns)
 
-    def take(self, cost: Cost, at_ns: int) -> Mark:
+    def take(self, cost: AllowanceCost, at_ns: int) -> Mark:
         """Take the limits' parts for a request that goes out at that instant; the mark is for `learn`."""
         for kind in ("requests", "tokens"):
             self._taken[kind] = self._taken.get(kind, 0) + cost.of(kind)
@@ -137,12 +137,12 @@ class Pacer:
             bucket.take(cost.of(kind), at_ns)
         return dict(self._taken)
 
-    def correct(self, cost: Cost, used: Cost) -> None:
+    def correct(self, cost: AllowanceCost, used: AllowanceCost) -> None:
         """Correct for what a response really used, at a service that counts that in the end."""
         for kind, bucket in self._buckets.items():
             bucket.give_back(cost.of(kind) - used.of(kind))
 
-    def learn(self, said: LimitsSaid, mark: Mark, now_ns: int) -> None:
+    def learn(self, said: RateLimitHeaders, mark: Mark, now_ns: int) -> None:
         """Take over the limits of a response's headers; mark is of the request that it belongs to.
 
         What was sent after that request may not be in the remainder that they state, and is taken off.

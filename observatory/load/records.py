@@ -12,10 +12,10 @@ from observatory.load.admission import Admission
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.connections.endpoint import Endpoint
 from observatory.load.handoff import Handoff
-from observatory.load.patience import Patience
-from observatory.load.turn import Turn
+from observatory.load.patience import RetryPolicy
+from observatory.load.turn import InFlight
 from observatory.quality.scorers import Score, score
-from observatory.wires.exchange import Answer
+from observatory.wires.exchange import DecodedAnswer
 from observatory.wires.failures.prompt_echo import without_prompt
 from observatory.wires.wire import decode
 
@@ -37,7 +37,7 @@ class RecordMaker:
         endpoint: Endpoint,
         clock: ClockWatch,
         admission: Admission,
-        patience: Patience,
+        patience: RetryPolicy,
     ) -> None:
         self._handoff = handoff
         self._worker = worker
@@ -46,7 +46,7 @@ class RecordMaker:
         self._admission = admission
         self._patience = patience
 
-    def answered(self, turn: Turn, answer: Answer) -> RequestRecord:
+    def answered(self, turn: InFlight, answer: DecodedAnswer) -> RequestRecord:
         """Return the record of a request that was issued; its earlier attempts are decoded now."""
         self._clock.check()
         budget = self._admission.budget
@@ -66,7 +66,7 @@ class RecordMaker:
         )
 
     def unsent(
-        self, turn: Turn, outcome: Literal["refused_by_budget", "not_issued"], reason: str
+        self, turn: InFlight, outcome: Literal["refused_by_budget", "not_issued"], reason: str
     ) -> RequestRecord:
         """Return the record of a request that was planned and never sent."""
         return unsent_record(self._handoff, self._worker, turn, outcome, reason)
@@ -75,8 +75,8 @@ class RecordMaker:
 def request_record(
     handoff: Handoff,
     worker: int,
-    turn: Turn,
-    answer: Answer,
+    turn: InFlight,
+    answer: DecodedAnswer,
     attempts: list[Attempt],
     masker: Masker,
     *,
@@ -122,7 +122,7 @@ def request_record(
     )
 
 
-def _without_texts(attempt: Attempt, turn: Turn) -> Attempt:
+def _without_texts(attempt: Attempt, turn: InFlight) -> Attempt:
     """Return the attempt without what its error's text quotes of the prompt, or of a sensitive item's answer."""
     if attempt.odd_event is not None and turn.item.sensitive:
         attempt = replace(attempt, odd_event=None)
@@ -145,7 +145,7 @@ def _refusal(attempt: Attempt) -> str | None:
 def unsent_record(
     handoff: Handoff,
     worker: int,
-    turn: Turn,
+    turn: InFlight,
     outcome: Literal["refused_by_budget", "not_issued"],
     reason: str,
 ) -> RequestRecord:
@@ -169,7 +169,7 @@ def unsent_record(
     )
 
 
-def _score(turn: Turn, answer: Answer, text: str) -> Score | None:
+def _score(turn: InFlight, answer: DecodedAnswer, text: str) -> Score | None:
     item = turn.item
     if item.scorer is None:
         return None

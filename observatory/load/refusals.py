@@ -19,7 +19,7 @@ from observatory.core.stage_counts import (
     REFUSED_SINCE,
     StageCounts,
 )
-from observatory.load.turn import Turn
+from observatory.load.turn import InFlight
 
 ENOUGH = 20
 """Ended answers of a stage, over all its workers."""
@@ -102,7 +102,7 @@ class Refusals:
             own[REFUSED] += 1
             own[ENDED] += 1
 
-    def held_until(self, open_turns: Iterable[Turn], now_ns: int) -> int | None:
+    def held_until(self, open_turns: Iterable[InFlight], now_ns: int) -> int | None:
         """Return when to look again whether the next request may go out; None where it may go out now.
 
         The instants lie on a grid, so that several callers in between get the same one.
@@ -115,7 +115,7 @@ class Refusals:
             self._look_ns = now_ns - now_ns % LOOK_NS + LOOK_NS
         return self._look_ns
 
-    def stop(self, open_turns: Collection[Turn], now_ns: int) -> bool:
+    def stop(self, open_turns: Collection[InFlight], now_ns: int) -> bool:
         """Return whether the stage must stop, with these requests still open."""
         if (
             not self.watching
@@ -136,7 +136,7 @@ class Refusals:
         """Return whether what is alike are answers with a status of success: only their end shows what they are."""
         return max((c[LIKENESS] for c in self._all if c[REFUSED]), default=0) < 300
 
-    def _is_alone(self, open_turns: Collection[Turn], waited_ns: int) -> bool:
+    def _is_alone(self, open_turns: Collection[InFlight], waited_ns: int) -> bool:
         """Return whether nothing is open any more that may be an answer, here or at another worker; at most
         PATIENCE_NS, and as long again for the others, who end the watch if they have one."""
         if any(turn.exchange.ended is None for turn in open_turns) and waited_ns < PATIENCE_NS:
@@ -165,7 +165,7 @@ class Refusals:
             return True
         return len({counts[LIKENESS] for counts in self._all if counts[REFUSED]}) > 1
 
-    def _is_accepted(self, open_turns: Iterable[Turn], now_ns: int) -> bool:
+    def _is_accepted(self, open_turns: Iterable[InFlight], now_ns: int) -> bool:
         """Return whether the service has accepted a request that is open here, which ends the watch. Where what is
         alike has a status of success, that is one that has streamed for PATIENCE_NS."""
         if self._is_of_2xx() and now_ns - self._enough_ns < PATIENCE_NS:
@@ -182,6 +182,6 @@ class Refusals:
         self._own[REFUSED_SINCE] = OTHERWISE
 
 
-def _status(turn: Turn) -> int | None:
+def _status(turn: InFlight) -> int | None:
     response = turn.exchange.response
     return response.status if response is not None else None

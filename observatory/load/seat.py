@@ -6,13 +6,13 @@ import gevent
 
 from observatory.load.connections.ways import Way
 from observatory.load.pacing import AlarmClock
-from observatory.load.turn import Turn
+from observatory.load.turn import InFlight
 
 _FIRST_PAUSE_NS = 100_000_000
 _LONGEST_PAUSE_NS = 1_000_000_000
 
 
-class Seat:
+class VirtualUser:
     """One Locust user's place. free_monotonic: since when it has nothing to do.
 
     leaving: no more requests for it. A user whose connection fails pauses 0.1 s, doubling to 1 s,
@@ -23,7 +23,7 @@ class Seat:
     def __init__(self, number: int, transport: Way) -> None:
         self.number = number
         self.transport = transport
-        self.turn: Turn | None = None
+        self.turn: InFlight | None = None
         self.leaving = False
         self.free_monotonic = 0
         self.waiting_since = 0
@@ -31,7 +31,7 @@ class Seat:
         self._greenlet: Any = None
         self._rest: object | None = None
 
-    def wait(self) -> Turn | None:
+    def wait(self) -> InFlight | None:
         """Sleep until there is a turn; None when the user is to leave."""
         while self.turn is None and not self.leaving:
             self._sleep()

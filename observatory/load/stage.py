@@ -21,11 +21,11 @@ from observatory.load.clock_watch import ClockWatch
 from observatory.load.command import simulated_users
 from observatory.load.connections.endpoint import make_endpoint
 from observatory.load.connections.watchdog import Watchdog
-from observatory.load.connections.ways import Ways
+from observatory.load.connections.ways import TransportFactory
 from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
 from observatory.load.handoff import Handoff
-from observatory.load.heartbeat import Counts, Heartbeat
-from observatory.load.loops import ClosedLoop, make_loop
+from observatory.load.heartbeat import Heartbeat, HeartbeatCounts
+from observatory.load.loops import ClosedLoopUsers, make_loop
 from observatory.load.open_requests import OpenRequests
 from observatory.load.pacing import AlarmClock
 from observatory.load.patience import patience_of
@@ -33,10 +33,10 @@ from observatory.load.reading.ring import open_ring
 from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import RecordMaker
 from observatory.load.refusals import Refusals
-from observatory.load.seat import Seat
+from observatory.load.seat import VirtualUser
 from observatory.load.timeline import Timeline
-from observatory.load.tries import Tries
-from observatory.load.turn import Turn, Turns
+from observatory.load.tries import RetryLoop
+from observatory.load.turn import InFlight, Turns
 from observatory.wires.exchange import Fault
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
@@ -64,7 +64,7 @@ class StageRun:
         self.ending: Ending = "complete"
         self.turns = Turns(handoff)
         self.clock = ClockWatch(handoff.anchor)
-        self.counts = Counts()
+        self.counts = HeartbeatCounts()
         self._detail: str | None = None
         self._over = over
         self._recorded = recorded
@@ -76,7 +76,7 @@ class StageRun:
         self._lasting = counts.of(worker)
         self._refusals = Refusals(counts, worker, watching=handoff.stop_on_refusals)
         self._watchdog = Watchdog(handoff.connection)
-        self._ways = Ways(
+        self._ways = TransportFactory(
             self._endpoint,
             self._watchdog,
             handoff,
@@ -94,9 +94,9 @@ class StageRun:
             self._endpoint, self._records.answered, self._write, self._maybe_over, self._bug
         )
         self._heartbeat = Heartbeat(self.clock, self._beat)
-        self._tries = Tries(patience, self._admission, self.alarms)
+        self._tries = RetryLoop(patience, self._admission, self.alarms)
         self._loop = make_loop(self, handoff, worker)
-        self._seats: list[Seat] = []
+        self._seats: list[VirtualUser] = []
         self._finished = False
 
     # The timeline.
@@ -125,7 +125,7 @@ class StageRun:
 
     def _window_ends(self) -> None:
         self._timeline.window_over = True
-        if isinstance(self._loop, ClosedLoop):
+        if isinstance(self._loop, ClosedLoopUsers):
             self._loop.stop()
         self._maybe_over()
 
@@ -178,14 +178,14 @@ class StageRun:
 
     # What users do.
 
-    def seat(self) -> Seat:
+    def seat(self) -> VirtualUser:
         """Return a place for one more simulated user."""
-        seat = Seat(len(self._seats), self._ways.make())
+        seat = VirtualUser(len(self._seats), self._ways.make())
         seat.free_monotonic, seat.leaving = time.monotonic_ns(), self._finished
         self._seats.append(seat)
         return seat
 
-    def next_turn(self, seat: Seat) -> Turn | None:
+    def next_turn(self, seat: VirtualUser) -> InFlight | None:
         """Wait until this user has something to send; None when it is to leave."""
         try:
             if not seat.leaving:
@@ -194,7 +194,7 @@ class StageRun:
             self._bug(error)  # Locust would only log it and go on
         return seat.wait()
 
-    def ask(self, seat: Seat, turn: Turn) -> None:
+    def ask(self, seat: VirtualUser, turn: InFlight) -> None:
         """Send the turn's request and wait for its answer; every attempt is recorded."""
         try:
             self._tries.make(seat, turn)
@@ -203,7 +203,7 @@ class StageRun:
         finally:
             self._answered(seat, turn)
 
-    def _answered(self, seat: Seat, turn: Turn) -> None:
+    def _answered(self, seat: VirtualUser, turn: InFlight) -> None:
         try:
             self._open.cut_off(turn, _NOT_ASKED)
             ended = self.clock.monotonic(turn.exchange.ended or 0)
@@ -211,7 +211,7 @@ class StageRun:
         except Exception as error:
             self._bug(error)
 
-    def leave(self, seat: Seat) -> None:
+    def leave(self, seat: VirtualUser) -> None:
         """Called when this user is gone; what it was given and had no time to send ends here."""
         seat.leaving = True
         if seat.turn is not None:
@@ -222,12 +222,12 @@ class StageRun:
 
     # What the loop calls.
 
-    def may_issue(self, turn: Turn, now_ns: int) -> Decision:
+    def may_issue(self, turn: InFlight, now_ns: int) -> Decision:
         """Return admission's decision at this moment; nothing goes out while all answers are refused alike."""
         held = self._refusals.watching and self._refusals.held_until(self._open.seats, now_ns)
         return held or self._admission.ask(turn, now_ns)
 
-    def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
+    def issue(self, seat: VirtualUser, turn: InFlight, now_ns: int) -> None:
         """Issue the turn to that user, who may run at once."""
         self.clock.check()
         turn.scheduled = self.clock.instant(turn.due_monotonic)
@@ -245,7 +245,7 @@ class StageRun:
 
     # What becomes of requests.
 
-    def _ended(self, turn: Turn) -> None:
+    def _ended(self, turn: InFlight) -> None:
         if turn.closed:
             return
         turn.closed = True

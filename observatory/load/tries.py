@@ -8,22 +8,22 @@ import time
 from observatory.core.record import Outcome
 from observatory.load.admission import Admission
 from observatory.load.pacing import AlarmClock
-from observatory.load.patience import Patience
-from observatory.load.seat import Seat
-from observatory.load.turn import Turn
+from observatory.load.patience import RetryPolicy
+from observatory.load.seat import VirtualUser
+from observatory.load.turn import InFlight
 
 
-class Tries:
+class RetryLoop:
     """Shared by all users of a worker."""
 
-    def __init__(self, patience: Patience, admission: Admission, alarms: AlarmClock) -> None:
+    def __init__(self, patience: RetryPolicy, admission: Admission, alarms: AlarmClock) -> None:
         self._patience = patience
         # Without a policy, no answer is a reason to look at it again: limits are learnt under "pace" alone.
         self._only_records = not patience.asks_again
         self._admission = admission
         self._alarms = alarms
 
-    def make(self, seat: Seat, turn: Turn) -> None:
+    def make(self, seat: VirtualUser, turn: InFlight) -> None:
         """Send until there is an answer, a failure, or a refusal that the policy does not wait on.
 
         A request on a kept connection that the server had closed is sent again at once, on a new connection,
@@ -46,7 +46,7 @@ class Tries:
                 return
             turn.try_again()
 
-    def _wait(self, seat: Seat, turn: Turn, unix_s: float) -> bool:
+    def _wait(self, seat: VirtualUser, turn: InFlight, unix_s: float) -> bool:
         """Wait as the policy and the rate limits require; return whether another attempt follows.
 
         Its place under the rate limits is taken when the stated wait is over: taken before, for an instant
@@ -76,14 +76,14 @@ class Tries:
             return False
         return True
 
-    def _wait_for_place(self, seat: Seat, turn: Turn) -> None:
+    def _wait_for_place(self, seat: VirtualUser, turn: InFlight) -> None:
         now_ns = time.monotonic_ns()
         at_ns = self._admission.place_again(turn, now_ns)
         if at_ns > now_ns:
             seat.rest(self._alarms, at_ns)
 
 
-def give_up_waiting(turn: Turn, outcome: Outcome, reason: str) -> None:
+def give_up_waiting(turn: InFlight, outcome: Outcome, reason: str) -> None:
     """End a request between two attempts, which gets no other: the service's last word was "not now", and where a
     person or we ended it, that is what happened to it."""
     turn.ended_as = outcome

@@ -9,15 +9,15 @@ from observatory.core.plan import NONCE_LENGTH, Order, PlanItem, nonce
 from observatory.core.record import Outcome, Phase
 from observatory.core.worst_case import unseen_tokens
 from observatory.load.handoff import Handoff
-from observatory.load.rate_limit import Cost, Mark
-from observatory.wires.exchange import Exchange
+from observatory.load.rate_limit import AllowanceCost, Mark
+from observatory.wires.exchange import HttpAttempt
 from observatory.wires.requests_body import model_of, render
 
 _RENDERED_BYTES = 64 << 20
 """Rendered bodies kept for the next time that their item is sent."""
 
 
-class Turn(msgspec.Struct, eq=False):
+class InFlight(msgspec.Struct, eq=False):
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
     reason: why it was not issued, was given up or cut off by us, for the record. earlier: the attempts
@@ -32,7 +32,7 @@ class Turn(msgspec.Struct, eq=False):
     item_index: int
     item: PlanItem
     body: list[bytes]
-    exchange: Exchange
+    exchange: HttpAttempt
     due_monotonic: int = 0
     entered_monotonic: int = 0
     ended_monotonic: int = 0
@@ -43,7 +43,7 @@ class Turn(msgspec.Struct, eq=False):
     user: int = 0
     reason: str | None = None
     closed: bool = False
-    earlier: list[Exchange] = []
+    earlier: list[HttpAttempt] = []
     waited_s: float = 0.0
     waiting: bool = False
     ended_as: Outcome | None = None
@@ -67,12 +67,12 @@ class Turn(msgspec.Struct, eq=False):
         """Keep the attempt that has ended, and make ready for the next one."""
         self.stale_tries += self.met_stale_connection
         self.earlier.append(self.exchange)
-        self.exchange = Exchange(number=len(self.earlier), streaming=self.exchange.streaming)
+        self.exchange = HttpAttempt(number=len(self.earlier), streaming=self.exchange.streaming)
 
     @property
-    def cost(self) -> Cost:
+    def cost(self) -> AllowanceCost:
         """What it takes of a rate limit."""
-        return Cost(self.item.prompt_tokens_estimate, self.item.max_tokens)
+        return AllowanceCost(self.item.prompt_tokens_estimate, self.item.max_tokens)
 
     @property
     def worst_output_tokens(self) -> int:
@@ -101,7 +101,7 @@ class Turns:
         handoff = self.handoff
         self._order = Order(handoff.seed, handoff.stage.index, len(handoff.items))
 
-    def make(self, index: int) -> Turn:
+    def make(self, index: int) -> InFlight:
         """Return request `index` of the stage. Priming sends the items in their order, each once."""
         handoff = self.handoff
         stage = handoff.stage
@@ -111,12 +111,12 @@ class Turns:
         body = [rendered.before]
         if rendered.after:
             body += [nonce(handoff.seed, stage.index, index).encode(), rendered.after]
-        return Turn(
+        return InFlight(
             index=index,
             item_index=place,
             item=handoff.items[place],
             body=body,
-            exchange=Exchange(streaming=handoff.stream),
+            exchange=HttpAttempt(streaming=handoff.stream),
             worst_prompt_tokens=rendered.worst_prompt_tokens,
         )
 

@@ -14,9 +14,9 @@ from locust.exception import StopTest, StopUser
 
 from observatory.load import plain, session
 from observatory.load.handoff import HANDOFF_VARIABLE
-from observatory.load.seat import Seat
+from observatory.load.seat import VirtualUser
 from observatory.load.stage import StageRun
-from observatory.load.turn import Turn
+from observatory.load.turn import InFlight
 
 
 class PlannedUser(User):
@@ -28,7 +28,7 @@ class PlannedUser(User):
     abstract = True
     request: Literal["chat", "completions"] = "chat"
     """What its plan must be of."""
-    _seat: Seat | None = None
+    _seat: VirtualUser | None = None
     _stage: StageRun | None = None
 
     def on_start(self) -> None:
@@ -42,7 +42,7 @@ class PlannedUser(User):
         self._stage = stage
         self._seat = stage.seat()
 
-    def turns(self) -> Iterator[Turn]:
+    def turns(self) -> Iterator[InFlight]:
         """Yield every request this user is to send, each when it is due; then the user leaves."""
         stage, seat = self._stage, self._seat
         assert stage is not None and seat is not None
@@ -50,7 +50,7 @@ class PlannedUser(User):
             yield turn
         raise StopUser
 
-    def ask(self, turn: Turn) -> None:
+    def ask(self, turn: InFlight) -> None:
         """Send it and wait for the whole answer; what happened is recorded, nothing is raised."""
         assert self._stage is not None and self._seat is not None
         self._stage.ask(self._seat, turn)

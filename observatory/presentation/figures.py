@@ -223,7 +223,7 @@ def figure_of(row: Row) -> Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StageFigures:
     """All figures of one stage, looked up by metric and statistic."""
 
     by_key: dict[tuple[str, str], Figure]

@@ -37,7 +37,7 @@ _LOOK_EVERY_S, _LOOK_SELDOM_S, _STARTING_S = 1.0, 10.0, 120.0
 _EXEC_FAILED = 127
 
 
-class Keeper:
+class Supervisor:
     """status: the descriptor that it reports to; record: the file that outlives it."""
 
     def __init__(self, status: int, record: Path, facts: dict[str, Any]) -> None:
@@ -205,7 +205,7 @@ def main(arguments: list[str]) -> int:
     Our stdin is the runner's hold on us: when it ends, so do we, after everything that we keep.
     """
     status, record, facts, *argv = arguments
-    return Keeper(int(status), Path(record), json.loads(facts)).keep(argv)
+    return Supervisor(int(status), Path(record), json.loads(facts)).keep(argv)
 
 
 if __name__ == "__main__":

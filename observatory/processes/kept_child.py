@@ -39,7 +39,7 @@ _FIRST_WORD_S = 20.0
 """A supervisor needs some hundredths of a second; a machine that swaps needs more."""
 
 
-class KeptChild:
+class SupervisedChild:
     """An engine and the processes that it starts; its log is appended to.
 
     environment: all of the engine's, and nothing of ours. name is used in messages. reasons: see

@@ -25,7 +25,7 @@ GRACE_S, LIMIT_S = 3.0, 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class EngineRecord:
+class RunningEngine:
     """A supervisor's record of its engine. boot: of this start of the machine."""
 
     name: str
@@ -72,13 +72,13 @@ def boot_id() -> str:
     return f"{text.strip().replace('-', '')[:12]}.{namespace}"
 
 
-def read_record(path: Path) -> EngineRecord | None:
+def read_record(path: Path) -> RunningEngine | None:
     """Return the record; None where it is missing or cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         pid, started, boot = found["runner"]
         engine = found["engine"]
-        return EngineRecord(
+        return RunningEngine(
             name=str(found["name"]),
             boot=str(boot),
             runner=(int(pid), int(started)),

@@ -1,6 +1,6 @@
 """Anthropic: its Messages API; its layer in OpenAI's format is an option with fewer counts."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 ANTHROPIC = Provider(
     name="anthropic",
@@ -44,23 +44,23 @@ ANTHROPIC = Provider(
     "force, input and output together",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://platform.claude.com/docs/en/api/messages (anthropic 2.14.0, "
             "types/message_create_params.py, types/usage.py)",
             "max_tokens is required and counts thinking tokens; service_tier auto, standard_only; "
             "output_config.effort, and thinking of type disabled for none; usage with cache reads, cache writes and the tier; no seed",
         ),
-        Source(
+        ProviderSource(
             "https://platform.claude.com/docs/en/api/rate-limits",
             "the anthropic-ratelimit-* headers; a reset is provided in RFC 3339 format",
         ),
-        Source(
+        ProviderSource(
             "https://platform.claude.com/docs/en/api/openai-sdk",
             "the layer in OpenAI's shape: max_tokens, max_completion_tokens and stream_options are "
             "supported; seed, service_tier and reasoning_effort are ignored; it is for tests, not for "
             "production, and shows no detailed thinking",
         ),
-        Source(
+        ProviderSource(
             "anthropic 2.14.0, _client.py, _response.py, types/model_list_params.py",
             "headers x-api-key and anthropic-version; request-id; GET /v1/models in pages of up to 1000",
         ),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from observatory.providers.openai import CHAT, RATE_LIMITS, RESPONSES
-from observatory.providers.provider import Provider, Source
+from observatory.providers.provider import Provider, ProviderSource
 
 TIERS = ("auto", "default", "priority")
 
@@ -26,19 +26,19 @@ AZURE = Provider(
     rate_limits_read="a minute; resets are whole seconds; -1 means that a limit is not stated",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
             "the v1 API: /openai/v1 on the resource, no api-version, header api-key",
         ),
-        Source(
+        ProviderSource(
             "https://learn.microsoft.com/azure/foundry/openai/concepts/priority-processing",
             "service_tier for Chat Completions and Responses: auto, default, priority",
         ),
-        Source(
+        ProviderSource(
             "https://learn.microsoft.com/answers/questions/5625878",
             "x-ratelimit-reset-tokens is an integer of seconds; -1 where no limit is stated",
         ),
-        Source(
+        ProviderSource(
             "https://developers.openai.com/api/reference/resources/chat",
             "the fields of a request, as OpenAI's",
         ),

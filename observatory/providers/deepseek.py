@@ -1,6 +1,6 @@
 """DeepSeek: chat completions in OpenAI's format, with its chain of thought in a separate field."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 DEEPSEEK = Provider(
     name="deepseek",
@@ -18,16 +18,16 @@ DEEPSEEK = Provider(
     reasoning_in="delta.reasoning_content",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://api-docs.deepseek.com/guides/thinking_mode",
             "thinking is on by default; reasoning_effort and what each value is mapped to; max_tokens is "
             "the maximum output length, including the chain of thought; reasoning_content",
         ),
-        Source(
+        ProviderSource(
             "https://api-docs.deepseek.com/api/create-chat-completion",
             "base URL without /v1; max_tokens; stream_options; usage with cache hits and reasoning tokens",
         ),
-        Source(
+        ProviderSource(
             "https://api-docs.deepseek.com/quick_start/rate_limit",
             "a limit of concurrent requests by account and model, 429 above it; no header is named",
         ),

@@ -1,6 +1,6 @@
 """Fireworks AI: open models through chat completions in OpenAI's shape."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 FIREWORKS = Provider(
     name="fireworks",
@@ -29,19 +29,19 @@ FIREWORKS = Provider(
     rate_limits_read="once documented as a minute, once as a second: kept and not read as a limit",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://docs.fireworks.ai/api-reference/post-chatcompletions (fireworks-ai 1.2.30, "
             "types/chat/completion_create_params.py, chat_completion_chunk.py)",
             "max_tokens, max_completion_tokens as its alias; seed; service_tier, of which priority alone "
             "differs; reasoning_effort; usage in the stream; fireworks-* headers of answers that are not "
             "streamed",
         ),
-        Source(
+        ProviderSource(
             "https://docs.fireworks.ai/serverless/rate-limits",
             "adaptive limits of prompt, uncached prompt and generated tokens, in headers described in "
             "tokens per second",
         ),
-        Source(
+        ProviderSource(
             "https://docs.fireworks.ai/guides/quotas_usage/rate-limits",
             "the same headers, described as permitted per minute; x-ratelimit-over-limit",
         ),

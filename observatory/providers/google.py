@@ -1,6 +1,6 @@
 """Google: Gemini through its API in OpenAI's shape."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 GOOGLE = Provider(
     name="google",
@@ -18,16 +18,16 @@ GOOGLE = Provider(
     listed_prefix="models/",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://ai.google.dev/gemini-api/docs/openai",
             "base URL; bearer key; chat completions; reasoning_effort",
         ),
-        Source(
+        ProviderSource(
             "https://discuss.ai.google.dev/t/openai-compat-api-rejects-reasoning-effort-minimal-for-"
             "gemini-3-flash/118724",
             "not every model takes every effort",
         ),
-        Source(
+        ProviderSource(
             "https://github.com/googleapis/python-genai/issues/2062",
             "the output limit was seen to bound thinking and answer together, against the documentation: "
             "counted here as not documented",

@@ -1,7 +1,7 @@
 """Groq: open models through chat completions in OpenAI's shape."""
 
 from observatory.providers.openai import RATE_LIMITS
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 GROQ = Provider(
     name="groq",
@@ -23,18 +23,18 @@ GROQ = Provider(
     rate_limits_read="requests are a day's, tokens a minute's; resets are durations (2m59.56s)",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://console.groq.com/docs/api-reference (groq 1.7.0, "
             "types/chat/completion_create_params.py, chat_completion_chunk.py)",
             "max_completion_tokens, max_tokens is deprecated; seed; service_tier; reasoning_effort; "
             "stream_options.include_usage; x_groq with the usage of a stream",
         ),
-        Source(
+        ProviderSource(
             "https://console.groq.com/docs/rate-limits",
             "x-ratelimit-limit-requests always refers to requests a day, -tokens to tokens a minute; "
             "cached tokens do not count",
         ),
-        Source(
+        ProviderSource(
             "https://console.groq.com/docs/service-tiers",
             "performance, on_demand, flex, auto",
         ),

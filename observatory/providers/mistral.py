@@ -1,6 +1,6 @@
 """Mistral: chat completions in OpenAI's shape, with a seed of its own name."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 MISTRAL = Provider(
     name="mistral",
@@ -22,17 +22,17 @@ MISTRAL = Provider(
     example_model="mistral-small-latest",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://docs.mistral.ai/api (mistralai 3.7.0, models/chatcompletionstreamrequest.py, "
             "models/usageinfo.py)",
             "max_tokens; random_seed and no seed; no stream_options; reasoning_effort; service_tier auto, "
             "standard_only; usage with the tier",
         ),
-        Source(
+        ProviderSource(
             "https://docs.mistral.ai/inference/priority-tier",
             "priority is by agreement; auto uses it where there is one",
         ),
-        Source(
+        ProviderSource(
             "https://docs.mistral.ai/deployment/ai-studio/tier",
             "limits are requests a second, tokens a minute and tokens a month; no header is named",
         ),

@@ -1,6 +1,6 @@
 """OpenAI: Chat Completions and the Responses API."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -46,24 +46,24 @@ OPENAI = Provider(
     "(120ms, 6m0s)",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://developers.openai.com/api/reference/overview",
             "bearer key; openai-processing-ms, x-request-id and x-ratelimit-* headers",
         ),
-        Source(
+        ProviderSource(
             "https://developers.openai.com/api/reference/resources/chat (openai 3.54.0, "
             "types/chat/completion_create_params.py)",
             "max_completion_tokens bounds visible and reasoning tokens, max_tokens is deprecated and "
             "refused by o-series models; seed (beta); service_tier; reasoning_effort; "
             "stream_options.include_usage",
         ),
-        Source(
+        ProviderSource(
             "https://developers.openai.com/api/reference/resources/responses (openai 3.54.0, "
             "types/responses/response_create_params.py)",
             "max_output_tokens bounds visible and reasoning tokens; reasoning.effort; service_tier; no "
             "seed",
         ),
-        Source(
+        ProviderSource(
             "https://platform.openai.com/docs/guides/rate-limits",
             "what the headers mean, with 1s and 6m0s as examples of resets",
         ),

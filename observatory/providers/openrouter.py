@@ -1,6 +1,6 @@
 """OpenRouter: other providers' models behind one API in OpenAI's shape."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 OPENROUTER = Provider(
     name="openrouter",
@@ -23,18 +23,18 @@ OPENROUTER = Provider(
     rate_limits_read="with refusals of the platform's own; the window of the limit is not documented",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://openrouter.ai/docs/api-reference/chat (openrouter 1.3.84, "
             "components/chatrequest.py, chatstreamoptions.py)",
             "max_completion_tokens, max_tokens is deprecated; seed; service_tier; reasoning_effort; usage "
             "is always returned and include_usage has no effect",
         ),
-        Source(
+        ProviderSource(
             "https://openrouter.ai/docs/guides/best-practices/reasoning-tokens",
             "on most providers the limit holds for reasoning and answer together: not on all, and a "
             "documented example passes it",
         ),
-        Source(
+        ProviderSource(
             "https://openrouter.ai/docs/api_reference/limits",
             "X-RateLimit-* headers on the error response",
         ),

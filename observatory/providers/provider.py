@@ -18,7 +18,7 @@ WIRE_OF: Mapping[str, Literal["openai", "responses", "messages"]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ProviderSource:
     """A page, or a file of the provider's own client, and what was read there."""
 
     where: str
@@ -70,7 +70,7 @@ class Provider:
     wires: Mapping[WireWord, WireOffer]
     prices_id: str
     example_model: str
-    sources: tuple[Source, ...]
+    sources: tuple[ProviderSource, ...]
     looked: str
     base_path: str = ""
     example_url: str | None = None

@@ -1,6 +1,6 @@
 """Together AI: open models through chat completions in OpenAI's shape."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 TOGETHER = Provider(
     name="together",
@@ -28,17 +28,17 @@ TOGETHER = Provider(
     "second",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://docs.together.ai/reference/chat-completions (together 3.1.1, _client.py, "
             "types/chat/completion_create_params.py, chat_completion_chunk.py)",
             "base URL and key variable; max_tokens; seed; reasoning_effort low, medium, high; usage and "
             "reasoning in the stream",
         ),
-        Source(
+        ProviderSource(
             "https://docs.together.ai/docs/serverless/rate-limits",
             "dynamic limits; x-ratelimit-reset; 429 above the dynamic rate, 503 below it",
         ),
-        Source(
+        ProviderSource(
             "https://docs.together.ai/docs/inference/responses-api",
             "POST /v1/responses",
         ),

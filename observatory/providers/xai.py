@@ -1,6 +1,6 @@
 """xAI: Grok through Chat Completions and the Responses API."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 EFFORTS = ("none", "low", "medium", "high", "xhigh")
 
@@ -29,20 +29,20 @@ XAI = Provider(
     reasoning_in="delta.reasoning_content",
     looked="2026-11-27",
     sources=(
-        Source(
+        ProviderSource(
             "https://docs.x.ai/developers/rest-api-reference",
             "base URL; bearer key; compatible with OpenAI's REST API",
         ),
-        Source(
+        ProviderSource(
             "https://reference.langchain.com/javascript/langchain-xai/XAIResponsesCreateParams",
             "Responses: max_output_tokens includes output and reasoning tokens; service_tier is not "
             "supported",
         ),
-        Source(
+        ProviderSource(
             "xai-sdk 1.21.0, chat.py",
             "seed; reasoning effort none, low, medium, high, xhigh",
         ),
-        Source(
+        ProviderSource(
             "https://docs.x.ai/developers/rate-limits",
             "requests a second and tokens a minute by model and tier; no header is named",
         ),

@@ -36,7 +36,7 @@ LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class ScheduledCell:
     """One sitting to come: the turn's number and block (None: no matrix) and its cells' places."""
 
     turn: int | None
@@ -44,7 +44,7 @@ class Due:
     cells: tuple[int, ...]
 
 
-class Diary:
+class CampaignLog:
     """campaign.json as it grows: a run is noted when its folder exists and when it is sealed."""
 
     def __init__(self, workspace: Workspace, file: CampaignFile) -> None:
@@ -71,10 +71,10 @@ class Diary:
         """Return the runs that were begun for a turn's cell before, none of which measured it."""
         return [run.run_id for run in self.file.runs if (run.turn, run.cell) == (turn, cell)]
 
-    def agenda(self) -> list[Due]:
+    def agenda(self) -> list[ScheduledCell]:
         """Return what is still to be measured."""
         return [
-            Due(number, self.file.turns[number].block, tuple(cells))
+            ScheduledCell(number, self.file.turns[number].block, tuple(cells))
             for number, cells in missing(self.file)
         ]
 
@@ -91,7 +91,7 @@ def new_diary(
     design: Design,
     asked: str,
     options: dict[str, Any],
-) -> Diary:
+) -> CampaignLog:
     """Return the diary of a matrix that begins now, on disk."""
     file = CampaignFile(
         format=CAMPAIGN_FORMAT,
@@ -109,7 +109,7 @@ def new_diary(
         options=options,
     )
     write_campaign(workspace, file)
-    return Diary(workspace, file)
+    return CampaignLog(workspace, file)
 
 
 def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignFile:
@@ -138,7 +138,7 @@ def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignF
 
 def resumed(
     workspace: Workspace, file: CampaignFile, scenario: Scenario, plan: Plan, design: Design
-) -> Diary:
+) -> CampaignLog:
     """Return the diary of a campaign that goes on; BadInput where what it would measure is not the same."""
     differs = changed(file, fingerprints(scenario, plan, design))
     if differs:
@@ -148,7 +148,7 @@ def resumed(
             where=f"--resume {file.campaign_id}",
             fix="put it back as it was, or start again without --resume",
         )
-    diary = Diary(workspace, refreshed(workspace, file))
+    diary = CampaignLog(workspace, refreshed(workspace, file))
     unsealed = [run.run_id for run in diary.file.runs if run.status == "running"]
     if unsealed:
         raise EnvironmentFailed(
@@ -178,6 +178,6 @@ def fingerprints(scenario: Scenario, plan: Plan, design: Design) -> dict[str, st
     }
 
 
-def one_turn(cells: Sequence[Cell]) -> list[Due]:
+def one_turn(cells: Sequence[Cell]) -> list[ScheduledCell]:
     """Return the agenda of a campaign that is no matrix: all its targets at once."""
-    return [Due(None, None, tuple(cell.place for cell in cells))]
+    return [ScheduledCell(None, None, tuple(cell.place for cell in cells))]

@@ -27,7 +27,7 @@ from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs, computes_on_gpus
 from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
-from observatory.runner.agenda import Diary, Due, new_diary, one_turn, resumed
+from observatory.runner.agenda import CampaignLog, ScheduledCell, new_diary, one_turn, resumed
 from observatory.runner.checks.askable import check_askable
 from observatory.runner.checks.gpu_claims import (
     VISIBLE,
@@ -43,13 +43,13 @@ from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
-from observatory.runner.pace import Pace
+from observatory.runner.pace import CampaignPace
 from observatory.runner.progress import Observer
 from observatory.runner.quoting import CampaignQuote, quote_request
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.repeated import count_repeated
 from observatory.runner.sensors import start_sensors
-from observatory.runner.sitting import Campaign, Member, Request, Sitting
+from observatory.runner.sitting import Campaign, CampaignExecution, CampaignMember, RunRequest
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.store.folder.campaigns import CAMPAIGN_NAME
@@ -83,7 +83,7 @@ class CampaignResult:
 
 def run_campaign(
     workspace: Workspace,
-    request: Request,
+    request: RunRequest,
     observer: Observer,
     agree: Callable[[CampaignQuote], None] = lambda quotes: None,
 ) -> CampaignResult:
@@ -131,7 +131,7 @@ def run_campaign(
     return CampaignResult(name, runs, code, error, request.design, left, request.asked)
 
 
-def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
+def _check(workspace: Workspace, request: RunRequest, observer: Observer) -> Plan:
     """Make the plan. BadInput, before the first target starts, for anything that is wrong with any of them."""
     if not request.targets:
         raise BadInput(
@@ -152,7 +152,7 @@ def _check(workspace: Workspace, request: Request, observer: Observer) -> Plan:
     return plan
 
 
-def _diary(campaign: Campaign, stack: ExitStack) -> Diary | None:
+def _diary(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
     """Return a matrix' diary, begun or taken up again, its folder locked; None without a matrix."""
     request = campaign.request
     if request.design is None:
@@ -173,7 +173,7 @@ def _diary(campaign: Campaign, stack: ExitStack) -> Diary | None:
     return diary
 
 
-def _earlier(campaign: Campaign, diary: Diary | None) -> "list[FinishedRun]":
+def _earlier(campaign: Campaign, diary: CampaignLog | None) -> "list[FinishedRun]":
     """Return the runs that a resumed campaign has already, each cell's last one of a block."""
     if diary is None or not diary.file.runs:
         return []
@@ -187,16 +187,18 @@ def _earlier(campaign: Campaign, diary: Diary | None) -> "list[FinishedRun]":
 
 
 def _take_turns(
-    campaign: Campaign, diary: Diary | None
+    campaign: Campaign, diary: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
     """Return every sitting that is due, one after another; a failed one does not end a matrix."""
     agenda = diary.agenda() if diary is not None else one_turn(campaign.request.cells)
     runs: list[FinishedRun] = []
-    clock = Pace(campaign.plan, agenda)
+    clock = CampaignPace(campaign.plan, agenda)
     for number, due in enumerate(agenda):
         if campaign.stop.asked:
             return runs, Interrupted("stopped between two cells")
-        sitting = Sitting(campaign, new_anchor(), due, _place(campaign, due), clock.later_s(number))
+        sitting = CampaignExecution(
+            campaign, new_anchor(), due, _place(campaign, due), clock.later_s(number)
+        )
         done, error = _sit(sitting, diary)
         runs += done
         clock.sat(number)
@@ -207,7 +209,7 @@ def _take_turns(
     return runs, None
 
 
-def _place(campaign: Campaign, due: Due) -> str:
+def _place(campaign: Campaign, due: ScheduledCell) -> str:
     design = campaign.request.design
     if design is None or due.turn is None or due.block is None:
         return ""
@@ -219,7 +221,7 @@ def _place(campaign: Campaign, due: Due) -> str:
 
 
 def _sit(
-    sitting: Sitting, diary: Diary | None
+    sitting: CampaignExecution, diary: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
     """Return one sitting from its run folders to its sealed runs."""
     campaign, due = sitting.campaign, sitting.due
@@ -241,7 +243,7 @@ def _sit(
 
 
 def _finish(
-    sitting: Sitting, diary: Diary | None
+    sitting: CampaignExecution, diary: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
     """Seal each run; one that cannot be sealed keeps none of the others from it."""
     runs: list[FinishedRun] = []
@@ -265,7 +267,7 @@ def _finish(
     return runs, failure
 
 
-def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Preflight:
+def look_before_start(workspace: Workspace, request: RunRequest, plan: Plan) -> Preflight:
     """Return whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
     _check_claims(request)
     return check_before_start(
@@ -279,7 +281,7 @@ def look_before_start(workspace: Workspace, request: Request, plan: Plan) -> Pre
     )
 
 
-def _check_claims(request: Request) -> None:
+def _check_claims(request: RunRequest) -> None:
     """Check that GPUs and ports are there, free, and not wanted by two that are up together."""
     started = [target for target in request.targets if target.runs_here]
     if request.design is None or request.design.together:
@@ -294,7 +296,7 @@ def _check_claims(request: Request) -> None:
         check_together(computing, gpus, visible)
 
 
-def _measure(sitting: Sitting) -> ObservatoryError | None:
+def _measure(sitting: CampaignExecution) -> ObservatoryError | None:
     """Open, load and close everything; answers the error that ended it early, if one did."""
     try:
         with ExitStack() as open_things:
@@ -314,7 +316,7 @@ def _measure(sitting: Sitting) -> ObservatoryError | None:
     return None
 
 
-def _end_all(sitting: Sitting, error: ObservatoryError) -> None:
+def _end_all(sitting: CampaignExecution, error: ObservatoryError) -> None:
     """End each run with its own reason: that of the failed target for its run alone.
 
     An interruption and a failure of this machine are the reason of all.
@@ -332,7 +334,7 @@ def _end_all(sitting: Sitting, error: ObservatoryError) -> None:
             member.over("crashed", f"{started}, because {failed.target.name} failed")
 
 
-def _open(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
+def _open(sitting: CampaignExecution, open_things: ExitStack, member: CampaignMember) -> None:
     """Open it; in a matrix a cell that does not come up is over, and the others go on."""
     try:
         open_member(sitting, open_things, member)

@@ -13,7 +13,7 @@ from observatory.core.journal import decode_samples
 from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
-from observatory.runner.sitting import Member, Sitting
+from observatory.runner.sitting import CampaignExecution, CampaignMember
 from observatory.store.folder.manifest import write_manifest
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
 from observatory.telemetry.sensors.probe import NOT_ASKED
@@ -25,7 +25,7 @@ _NOT_YET = ("starting", NOT_ASKED)
 ENERGY_METRICS = frozenset({"energy_j", "gpu_energy_j", "gpu_power_w"})
 
 
-def rest(sitting: Sitting) -> None:
+def rest(sitting: CampaignExecution) -> None:
     """Leave the opened targets idle for `telemetry.idle` and record when, in the manifest of each.
 
     Not where none of them has energy that a sensor here reads (emulated, a closed API, a distant
@@ -83,7 +83,7 @@ def _gave_up(sample: Sample) -> bool:
     return sample.metric == "up" and sample.value == 0 and sample.reason not in _NOT_YET
 
 
-def _may_be_read(member: Member) -> bool:
+def _may_be_read(member: CampaignMember) -> bool:
     return member.opened is not None and member.target.energy == "sensed"
 
 

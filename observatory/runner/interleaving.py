@@ -17,16 +17,16 @@ from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level
 from observatory.endpoints.opened import OpenTarget
 from observatory.load.handoff import Handoff
-from observatory.runner.leg import Leg, LegResult, run_leg
+from observatory.runner.leg import StageExecution, StageExecutionResult, run_leg
 from observatory.runner.locks import lock_name
 from observatory.runner.progress import leg_progress
-from observatory.runner.sitting import Member, Sitting
+from observatory.runner.sitting import CampaignExecution, CampaignMember
 from observatory.runner.spending import caps_left, carriers, spent_by
 from observatory.store.folder.manifest import write_manifest
 from observatory.wires.wires import wire_of
 
 
-def load(sitting: Sitting) -> None:
+def load(sitting: CampaignExecution) -> None:
     """Run every stage on every member that still runs; Interrupted where the person stopped it.
 
     A member whose target fails or whose budget is spent is over, and the others go on.
@@ -66,7 +66,9 @@ def load(sitting: Sitting) -> None:
                 campaign.observer.say(f"{member.target.name}: {result.reason}")
 
 
-def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
+def _run_one(
+    sitting: CampaignExecution, member: CampaignMember, stage: StagePlan
+) -> StageExecutionResult:
     opened = member.opened
     assert opened is not None
     campaign, sampler = sitting.campaign, sitting.sampler
@@ -103,7 +105,9 @@ def _run_one(sitting: Sitting, member: Member, stage: StagePlan) -> LegResult:
     return result
 
 
-def _leg(sitting: Sitting, member: Member, opened: OpenTarget, stage: StagePlan) -> Leg:
+def _leg(
+    sitting: CampaignExecution, member: CampaignMember, opened: OpenTarget, stage: StagePlan
+) -> StageExecution:
     """Return a stage on a target as its child process runs it, within what is left of the budget."""
     campaign = sitting.campaign
     scenario, plan = campaign.request.scenario, campaign.plan
@@ -134,7 +138,7 @@ def _leg(sitting: Sitting, member: Member, opened: OpenTarget, stage: StagePlan)
         caps=caps,
         stop_on_refusals=_stops_on_refusals(scenario, opened.facts),
     )
-    return Leg(
+    return StageExecution(
         handoff,
         member.folder / "logs" / f"locust-stage-{stage.index:02d}.log",
         campaign.workspace.loadtests,

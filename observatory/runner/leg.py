@@ -38,7 +38,7 @@ STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class StageExecution:
     """What is to run: the hand-off, where its log goes, and where the locustfiles lie.
 
     lock: the descriptor of the target's lock, which the child inherits; None without one.
@@ -57,7 +57,7 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class LegResult:
+class StageExecutionResult:
     """How it ended; reason is None where it ended as planned. last_words: of each worker by its number,
     a tick where it died, None where it never reported."""
 
@@ -68,13 +68,13 @@ class LegResult:
 
 
 def run_leg(
-    leg: Leg,
+    leg: StageExecution,
     *,
     stopping: Callable[[], bool],
     failed: Callable[[], str | None],
     started: Callable[[int], None],
     moment: Callable[[Heartbeats], None],
-) -> LegResult:
+) -> StageExecutionResult:
     """Run the stage to its end.
 
     stopping: the person wants to stop. failed: why the target died, else None. started: gets the
@@ -94,11 +94,11 @@ def run_leg(
     beats.read()
     outcome, reason = _judge(leg, child.returncode, beats, cause)
     said = [beats.last_word(number) for number in range(leg.handoff.workers)]
-    return LegResult(stage_times(leg.handoff, beats), said, outcome, reason)
+    return StageExecutionResult(stage_times(leg.handoff, beats), said, outcome, reason)
 
 
 def _start(
-    leg: Leg, handoff: str, private: Path, descriptors: tuple[int, ...]
+    leg: StageExecution, handoff: str, private: Path, descriptors: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
@@ -123,7 +123,7 @@ def _start(
         raise EnvironmentFailed(f"Locust could not be started: {error}") from error
 
 
-def _loadtests(leg: Leg, private: Path) -> Path:
+def _loadtests(leg: StageExecution, private: Path) -> Path:
     """Return the folder of load tests under a name that Locust reads as one: it splits names at commas."""
     if "," not in str(leg.loadtests) and str(leg.loadtests) == str(leg.loadtests).strip():
         return leg.loadtests
@@ -133,7 +133,7 @@ def _loadtests(leg: Leg, private: Path) -> Path:
 
 
 def _follow(
-    leg: Leg,
+    leg: StageExecution,
     child: subprocess.Popen[bytes],
     beats: Heartbeats,
     stopping: Callable[[], bool],
@@ -184,7 +184,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _judge(
-    leg: Leg, code: int, beats: Heartbeats, cause: tuple[Outcome, str] | None
+    leg: StageExecution, code: int, beats: Heartbeats, cause: tuple[Outcome, str] | None
 ) -> tuple[Outcome, str | None]:
     if cause is not None:
         return cause

@@ -26,7 +26,7 @@ from observatory.runner.masked_logs import (
     mask_logs_of_the_dead,
     note_secrets,
 )
-from observatory.runner.sitting import Member, Sitting
+from observatory.runner.sitting import CampaignExecution, CampaignMember
 from observatory.store.folder.manifest import create_run, write_manifest
 from observatory.store.folder.run_lock import hold_lock
 from observatory.store.folder.target_addresses import address_hash, elsewhere
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from observatory.runner.finish import FinishedRun
 
 
-def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
+def enlist(sitting: CampaignExecution, stack: ExitStack, cell: Cell) -> CampaignMember:
     """Make the run's folder and hold its lock until `stack` closes."""
     campaign = sitting.campaign
     scenario, design = campaign.request.scenario, campaign.request.design
@@ -93,7 +93,7 @@ def enlist(sitting: Sitting, stack: ExitStack, cell: Cell) -> Member:
     )
     folder = create_run(campaign.workspace, manifest)
     stack.enter_context(hold_lock(folder))
-    return Member(target, prices, folder, manifest)
+    return CampaignMember(target, prices, folder, manifest)
 
 
 def address_of(workspace: Workspace, target: Target) -> str | None:
@@ -102,7 +102,7 @@ def address_of(workspace: Workspace, target: Target) -> str | None:
     return address_hash(workspace, endpoint) if endpoint else None
 
 
-def open_member(sitting: Sitting, open_things: ExitStack, member: Member) -> None:
+def open_member(sitting: CampaignExecution, open_things: ExitStack, member: CampaignMember) -> None:
     """Bring its target up and record its facts; it goes down when `open_things` closes."""
     masker = masker_for(member.target, check_inputs(member.target))
     note_secrets(
@@ -142,7 +142,7 @@ def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
     return {"gpus": use.named, "gpu_devices": devices}
 
 
-def finish_member(sitting: Sitting, member: Member) -> "FinishedRun":
+def finish_member(sitting: CampaignExecution, member: CampaignMember) -> "FinishedRun":
     """Seal, judge and ingest the run, however it ended."""
     from observatory.runner.finish import finish_run  # brings scipy: not before the load
 

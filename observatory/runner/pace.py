@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 
 from observatory.core.plan import Plan
-from observatory.runner.agenda import Due
+from observatory.runner.agenda import ScheduledCell
 
 
-class Pace:
+class CampaignPace:
     """Estimates starts, idle windows and sealing from the sittings that have ended."""
 
-    def __init__(self, plan: Plan, agenda: Sequence[Due]) -> None:
+    def __init__(self, plan: Plan, agenda: Sequence[ScheduledCell]) -> None:
         stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
         self._load_s = [stages_s * len(due.cells) for due in agenda]
         self._beside_s: list[float] = []

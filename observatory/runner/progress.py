@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from observatory.core.units import human_level
-from observatory.runner.leg import Leg
+from observatory.runner.leg import StageExecution
 from observatory.runner.ticks import Heartbeats
 
 
 @dataclass(frozen=True, slots=True)
-class LegProgress:
+class StageProgress:
     """One moment of one stage on one target. Times in seconds since the stage began.
 
     place: which cell and block of a matrix it is, in words; empty without one.
@@ -38,12 +38,12 @@ class Observer(Protocol):
     def say(self, text: str) -> None:
         """Print one line about what happens now."""
 
-    def leg(self, progress: LegProgress) -> None:
+    def leg(self, progress: StageProgress) -> None:
         """Show the state of the stage that is running, a few times a second."""
 
 
 def leg_progress(
-    leg: Leg,
+    leg: StageExecution,
     beats: Heartbeats,
     *,
     now: int,
@@ -51,7 +51,7 @@ def leg_progress(
     stages: int,
     later_s: float,
     place: str = "",
-) -> LegProgress:
+) -> StageProgress:
     """Return the state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
     stage = leg.handoff.stage
     begun = [
@@ -61,7 +61,7 @@ def leg_progress(
     ]
     since = max(0.0, (now - min(begun)) / 1e9) if begun else 0.0
     ticks = [state.tick for state in beats.workers.values() if state.tick is not None]
-    return LegProgress(
+    return StageProgress(
         target=leg.handoff.target,
         emulated=emulated,
         stage=stage.index,
@@ -80,7 +80,7 @@ def leg_progress(
     )
 
 
-def _part(leg: Leg, since_s: float) -> str:
+def _part(leg: StageExecution, since_s: float) -> str:
     stage = leg.handoff.stage
     if stage.priming:
         return "priming"

@@ -13,12 +13,18 @@ from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
-from observatory.economics.quote_figures import ASSUMED_SPEED, Limits, Quote, Speed, Spread
+from observatory.economics.quote_figures import (
+    ASSUMED_SPEED,
+    Quote,
+    QuoteLimits,
+    QuoteSpread,
+    Speed,
+)
 from observatory.endpoints.catalogue import unbounded_output
 from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.profile_files import load_profile
 from observatory.presentation.dollars import write_usd
-from observatory.runner.sitting import Request
+from observatory.runner.sitting import RunRequest
 from observatory.store.folder.campaigns import missing
 from observatory.store.queries.earlier_runs import earlier_run
 
@@ -31,7 +37,7 @@ class CampaignQuote:
     runs: dict[int, int]
 
     @property
-    def usd(self) -> Spread | None:
+    def usd(self) -> QuoteSpread | None:
         """All that is really paid, over all runs; None where nothing is, or no price is known."""
         paid = [
             one.usd.times(self.runs[place])
@@ -74,11 +80,11 @@ class CampaignQuote:
         }
 
 
-def _plain(spread: Spread) -> dict[str, float]:
+def _plain(spread: QuoteSpread) -> dict[str, float]:
     return {"low": spread.low, "expected": spread.expected, "high": spread.high}
 
 
-def quote_request(workspace: Workspace, request: Request, plan: Plan) -> CampaignQuote:
+def quote_request(workspace: Workspace, request: RunRequest, plan: Plan) -> CampaignQuote:
     """Return the quotes of every target billed by tokens; an emulated one's is marked so, and nothing is paid."""
     agreed = agreed_prices(workspace)
     quotes, runs = {}, {}
@@ -109,11 +115,11 @@ def quote_request(workspace: Workspace, request: Request, plan: Plan) -> Campaig
     return CampaignQuote(quotes, runs)
 
 
-def limits_of(target: Target, scenario: Scenario) -> Limits:
+def limits_of(target: Target, scenario: Scenario) -> QuoteLimits:
     """Return what holds the load on a target back: its own rate, and pacing where that is the policy."""
     throttling = target.throttling or scenario.throttling
     paced = throttling.policy == "pace"
-    return Limits(
+    return QuoteLimits(
         rate_per_s=target.max_rate,
         requests_per_minute=throttling.requests_per_minute if paced else None,
         tokens_per_minute=throttling.tokens_per_minute if paced else None,
@@ -135,12 +141,12 @@ def speed_of(target: Target, workspace: Workspace) -> Speed:
     )
 
 
-def _lognormal(median: float, p95: float) -> Spread:
+def _lognormal(median: float, p95: float) -> QuoteSpread:
     """Return p5, median and p95 of a log-normal, which is symmetric in its logarithm."""
-    return Spread(median * median / p95 if p95 else 0.0, median, p95)
+    return QuoteSpread(median * median / p95 if p95 else 0.0, median, p95)
 
 
-def _runs_of(request: Request, place: int) -> int:
+def _runs_of(request: RunRequest, place: int) -> int:
     """Return how often a cell is still to be run."""
     if request.resume is not None:
         return sum(cells.count(place) for _, cells in missing(request.resume))

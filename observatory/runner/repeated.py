@@ -8,12 +8,14 @@ from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.scenario import Budget
 from observatory.presentation.dollars import write_usd
-from observatory.runner.sitting import Member, Sitting
+from observatory.runner.sitting import CampaignExecution, CampaignMember
 from observatory.runner.spending import Spent
 from observatory.store.folder.manifest import read_manifest
 
 
-def count_repeated(sitting: Sitting, member: Member, run_ids: Sequence[str]) -> None:
+def count_repeated(
+    sitting: CampaignExecution, member: CampaignMember, run_ids: Sequence[str]
+) -> None:
     """Count what earlier runs of this cell spent, and print it."""
     campaign, budget = sitting.campaign, sitting.campaign.request.scenario.budget
     if budget == Budget():

@@ -4,13 +4,13 @@ from contextlib import ExitStack
 
 from observatory.core.connection import Connection
 from observatory.core.targets.identity import BESIDE_API
-from observatory.runner.sitting import Sitting
+from observatory.runner.sitting import CampaignExecution
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
 from observatory.telemetry.machine.listening import listeners
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 
 
-def start_sensors(sitting: Sitting, open_things: ExitStack) -> SamplerHandle:
+def start_sensors(sitting: CampaignExecution, open_things: ExitStack) -> SamplerHandle:
     """Start the sampler on the opened members; it stops when `open_things` closes."""
     campaign = sitting.campaign
     campaign.observer.say("starting the sensors")

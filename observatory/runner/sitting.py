@@ -18,7 +18,7 @@ from observatory.core.workspace import Workspace
 from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.quote_figures import Quote
 from observatory.endpoints.opened import OpenTarget
-from observatory.runner.agenda import Due
+from observatory.runner.agenda import ScheduledCell
 from observatory.runner.checks.preflight import Preflight
 from observatory.runner.progress import Observer
 from observatory.runner.spending import Spent
@@ -28,7 +28,7 @@ from observatory.telemetry.sampler_process import SamplerHandle
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunRequest:
     """A request to run a scenario. folder is the scenario file's, for relative paths.
 
     design: a matrix, whose cells the targets are. asked, options: the command line, for a resume.
@@ -63,7 +63,7 @@ class Campaign:
     """
 
     workspace: Workspace
-    request: Request
+    request: RunRequest
     observer: Observer
     plan: Plan
     campaign_id: str
@@ -79,7 +79,7 @@ class Campaign:
 
 
 @dataclass(slots=True)
-class Member:
+class CampaignMember:
     """One run of the campaign while it lives. spent_before: of its caps, by the runs that it repeats."""
 
     target: Target
@@ -101,7 +101,7 @@ class Member:
 
 
 @dataclass(slots=True)
-class Sitting:
+class CampaignExecution:
     """Targets that are up at the same time, under one sampler and one anchor.
 
     due: which cells they are. place: its position in the campaign, for people. later_s: what the
@@ -110,9 +110,9 @@ class Sitting:
 
     campaign: Campaign
     anchor: Anchor
-    due: Due
+    due: ScheduledCell
     place: str = ""
     later_s: float = 0.0
-    members: list[Member] = field(default_factory=list)
+    members: list[CampaignMember] = field(default_factory=list)
     sampler: SamplerHandle | None = None
     legs_left_s: float = 0.0

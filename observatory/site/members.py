@@ -5,10 +5,10 @@ import json
 import re
 from dataclasses import dataclass
 
-from observatory.analysis.comparison.compare import Side, differences
+from observatory.analysis.comparison.compare import ComparedRun, differences
 from observatory.core.arrivals.catalogue import arrival_label
 from observatory.core.run import status_words
-from observatory.presentation.figures import Figure, Figures, Row
+from observatory.presentation.figures import Figure, Row, StageFigures
 from observatory.site.engines import engine_name
 from observatory.site.loads import Load, load_of
 from observatory.site.queries.reader import Reader
@@ -37,12 +37,12 @@ def not_as_sealed(run: Row) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class MemberRun:
     """One run. stages hold each load level with its figures, in order."""
 
     run: Row
     style: TargetStyle
-    stages: list[tuple[Load, Figures]]
+    stages: list[tuple[Load, StageFigures]]
 
     @property
     def look(self) -> TargetStyle:
@@ -114,20 +114,20 @@ def safe_name(identifier: str) -> str:
     return hashlib.sha256(identifier.encode()).hexdigest()[:16]
 
 
-def member_of(reader: Reader, run: Row, styles: dict[str, TargetStyle]) -> Member:
+def member_of(reader: Reader, run: Row, styles: dict[str, TargetStyle]) -> MemberRun:
     """Return the member of a row of runs."""
     found = figures(reader, run["run_id"])
-    return Member(
+    return MemberRun(
         run,
         styles[run["target"]],
         [
-            (load_of(stage), found.get(stage["stage"], Figures({})))
+            (load_of(stage), found.get(stage["stage"], StageFigures({})))
             for stage in stages(reader, run["run_id"])
         ],
     )
 
 
-def order_of(member: Member) -> tuple[str, bool, str]:
+def order_of(member: MemberRun) -> tuple[str, bool, str]:
     """Return the order of members on a page: by family, real before emulated, by name."""
     place = {"self": "0", "managed": "1", "closed": "2"}[member.style.family]
     return place, member.style.emulated, member.style.target
@@ -186,9 +186,9 @@ def _spaced(duration: object) -> str:
     return re.sub(r"(?<=\d)(?=[a-z])", " ", str(duration))
 
 
-def side_of(run: Row) -> Side:
+def side_of(run: Row) -> ComparedRun:
     """Return the side that a row of runs takes in a comparison."""
-    return Side(
+    return ComparedRun(
         run_id=run["run_id"],
         target=run["target"],
         emulated=bool(run["emulated"]),

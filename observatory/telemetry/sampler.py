@@ -74,14 +74,14 @@ class Sampler:
             frames = frames[os.write(self._journal, frames) :]
 
 
-class Reads(Protocol):
+class RepeatedReads(Protocol):
     """What is read again and again."""
 
     def read(self) -> None:
         """Read once."""
 
 
-def sample_until(stop: threading.Event, sampler: Reads, interval_s: float) -> None:
+def sample_until(stop: threading.Event, sampler: RepeatedReads, interval_s: float) -> None:
     """Read at start + k x interval; a slot that is already over is left out, not made up for."""
     started = time.monotonic()
     slot = 0

@@ -36,7 +36,7 @@ class Thought(msgspec.Struct, gc=False):
     summary: str | None = None
 
 
-class Said(msgspec.Struct, gc=False):
+class MessageText(msgspec.Struct, gc=False):
     """A delta, or a whole message: text under its several names."""
 
     content: str | None = None
@@ -56,8 +56,8 @@ class Choice(msgspec.Struct, gc=False):
     """One choice of a chat answer (delta, message) or of a completion (text)."""
 
     index: int | None = None
-    delta: Said | None = None
-    message: Said | None = None
+    delta: MessageText | None = None
+    message: MessageText | None = None
     text: str | None = None
     finish_reason: str | None = None
     native_finish_reason: str | None = None
@@ -121,7 +121,7 @@ class Chunk(msgspec.Struct, gc=False):
     x_groq: Groq | None = None
 
 
-class PlainSaid(Said, forbid_unknown_fields=True, gc=False):
+class PlainSaid(MessageText, forbid_unknown_fields=True, gc=False):
     """A delta with no field beyond those of Said, and no text in parts."""
 
     reasoning_details: None = None

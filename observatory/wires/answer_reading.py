@@ -17,7 +17,7 @@ from observatory.core.targets.reasoning_tags import (
 from observatory.wires.answer_json import Usage
 from observatory.wires.failures.failures import is_void
 from observatory.wires.failures.finish_reasons import BadEnd, end_of
-from observatory.wires.streams.odd_events import Found, is_error_name, mended, read_odd
+from observatory.wires.streams.odd_events import OddEvent, is_error_name, mended, read_odd
 from observatory.wires.streams.sse import NO_FIELD
 
 _FEWEST_CUMULATIVE = 3
@@ -127,7 +127,7 @@ class AnswerReading:
             self.error = self.error or data.decode("utf-8", "replace") or "an error without a word"
             return
         found = read_odd(data)
-        if isinstance(found, Found):
+        if isinstance(found, OddEvent):
             self.note_odd(found.what)
             for one in found.events:
                 self.event(one, name, at, read, whole)

@@ -21,7 +21,7 @@ class Fault:
     outcome: Outcome = "error"
 
 
-class Exchange(msgspec.Struct, eq=False):
+class HttpAttempt(msgspec.Struct, eq=False):
     """One attempt as the transport saw it. streaming: an event stream was requested.
 
     A struct, as Answer is, because one is made for every answer: its fields are set in C.
@@ -42,7 +42,7 @@ class Exchange(msgspec.Struct, eq=False):
     fault: Fault | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class DecodedAnswer(msgspec.Struct, frozen=True):
     """A decoded attempt: the record of it, and its texts (tool calls as "name(arguments)" lines)."""
 
     attempt: Attempt

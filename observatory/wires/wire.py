@@ -14,7 +14,7 @@ from observatory.connect.masking import Masker
 from observatory.core.record import Attempt, Tokens
 from observatory.wires.answer_headers import KeptHeaders, kept_headers
 from observatory.wires.answer_reading import AnswerReading
-from observatory.wires.exchange import Answer, Exchange, Fault
+from observatory.wires.exchange import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.failures.asked_wait import asked_wait_s
 from observatory.wires.failures.wire_faults import final_fault
 from observatory.wires.streamed import came_as_stream
@@ -36,21 +36,21 @@ _NOTHING = KeptHeaders(None, {}, None, None)
 
 
 def decode(
-    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
-) -> Answer:
+    exchange: HttpAttempt, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+) -> DecodedAnswer:
     """Return the whole of decode_steps at once."""
     steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
     while True:
         try:
             next(steps)
         except StopIteration as stop:
-            answer: Answer = stop.value
+            answer: DecodedAnswer = stop.value
             return answer
 
 
 def decode_steps(
-    exchange: Exchange, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
-) -> Generator[None, None, Answer]:
+    exchange: HttpAttempt, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+) -> Generator[None, None, DecodedAnswer]:
     """Decode one attempt, pausing after every EVENTS_A_STEP events so that no other read waits long.
 
     An event's instant is the stamp of the read that completed it. Of several text events in one
@@ -113,13 +113,13 @@ def _arrivals(response: ResponseReader, body: bytes) -> Arrivals:
 
 
 def _answer(
-    exchange: Exchange,
+    exchange: HttpAttempt,
     reading: AnswerReading,
     kept: KeptHeaders,
     fault: Fault | None,
     masker: Masker,
     unix_s: float,
-) -> Answer:
+) -> DecodedAnswer:
     response = exchange.response
     tokens, split = count_tokens(
         reading.usage,
@@ -141,11 +141,11 @@ def _answer(
     stated = reading.usage.cost if reading.usage is not None else None
     if reading.odd_events or stated is not None or kept.gateway_call_id is not None:
         attempt = _with_oddities(attempt, reading, kept, stated, masker)
-    return Answer(attempt, text, reasoning, tool_text)
+    return DecodedAnswer(attempt, text, reasoning, tool_text)
 
 
 def _attempt(
-    exchange: Exchange,
+    exchange: HttpAttempt,
     reading: AnswerReading,
     kept: KeptHeaders,
     fault: Fault | None,

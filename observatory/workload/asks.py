@@ -11,7 +11,7 @@ DEFAULT_MAX_TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PromptItem:
     """prompt or messages, one of the two; what is None is left to the scenario.
 
     prompt_id is stable: neither cache state nor sampling nor the output limit changes it.

@@ -11,7 +11,7 @@ import msgspec
 from observatory.core.errors import BadInput
 from observatory.core.plan import NONCE_LENGTH, NONCE_SENTINEL, PlanItem
 from observatory.core.scenario import SyntheticWorkload, Workload
-from observatory.workload.asks import DEFAULT_MAX_TOKENS, Ask
+from observatory.workload.asks import DEFAULT_MAX_TOKENS, PromptItem
 
 _BYTES_PER_TOKEN = 3
 """English prose has about 4, code 3.5, most else 2 to 4 (docs/workloads.md): an estimate on the
@@ -20,7 +20,7 @@ _TEMPLATE_TOKENS = 8
 """What a chat template adds beyond the messages' own keys and roles, about."""
 
 
-def plan_item(ask: Ask, workload: Workload) -> PlanItem:
+def plan_item(ask: PromptItem, workload: Workload) -> PlanItem:
     """Return the prompt's item; raise BadInput (with its file and line) where the two do not fit."""
     max_tokens = workload.max_tokens or ask.max_tokens or DEFAULT_MAX_TOKENS
     body = {**_question(ask, workload), "max_tokens": max_tokens, **_settings(ask, workload)}
@@ -42,7 +42,7 @@ def plan_item(ask: Ask, workload: Workload) -> PlanItem:
     )
 
 
-def _question(ask: Ask, workload: Workload) -> dict[str, Any]:
+def _question(ask: PromptItem, workload: Workload) -> dict[str, Any]:
     system = workload.system if workload.system is not None else ask.system
     if workload.request == "completions":
         return {"prompt": _plain_prompt(ask, system)}
@@ -59,7 +59,7 @@ def _question(ask: Ask, workload: Workload) -> dict[str, Any]:
     return {"messages": [*opening, *ask.messages]}
 
 
-def _plain_prompt(ask: Ask, system: str | None) -> str:
+def _plain_prompt(ask: PromptItem, system: str | None) -> str:
     """Return the prompt of a completions request, which has no roles: the system text precedes it."""
     if ask.prompt is None:
         raise BadInput(
@@ -76,7 +76,7 @@ def _plain_prompt(ask: Ask, system: str | None) -> str:
     return ask.prompt if system is None else f"{system}\n\n{ask.prompt}"
 
 
-def _settings(ask: Ask, workload: Workload) -> dict[str, Any]:
+def _settings(ask: PromptItem, workload: Workload) -> dict[str, Any]:
     """Return the body's fields other than the prompt; an unset field is not sent."""
     sampling = workload.sampling
     settings = {
@@ -104,7 +104,7 @@ def _with_nonce(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "messages": [{**first, "content": opened}, *rest]}
 
 
-def _estimate(ask: Ask, body: dict[str, Any]) -> int:
+def _estimate(ask: PromptItem, body: dict[str, Any]) -> int:
     """Estimate the prompt tokens, template included: near for synthetic text, else on the high side."""
     beside = _bytes(body.get("messages") or body["prompt"]) + _bytes(ask.tools)
     if ask.prompt_tokens is None:

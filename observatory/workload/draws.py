@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Draws:
+class UniformStream:
     """One stream of uniforms, keyed by a seed, what it is for, and a number such as the stage."""
 
     def __init__(self, seed: int, purpose: str, number: int = 0) -> None:

@@ -22,9 +22,9 @@ from observatory.core.scenario import (
     Workload,
     comparison_key,
 )
-from observatory.workload.asks import Ask
+from observatory.workload.asks import PromptItem
 from observatory.workload.bodies import plan_item
-from observatory.workload.draws import Draws
+from observatory.workload.draws import UniformStream
 from observatory.workload.rows import file_asks
 from observatory.workload.synthetic import synthetic_asks
 from observatory.workload.tasks import load_tasks
@@ -67,7 +67,9 @@ def make_plan(
     )
 
 
-def _asks(workload: Workload, seed: int, folder: Path, note: Callable[[str], None]) -> list[Ask]:
+def _asks(
+    workload: Workload, seed: int, folder: Path, note: Callable[[str], None]
+) -> list[PromptItem]:
     match workload:
         case SyntheticWorkload():
             return synthetic_asks(workload, seed)
@@ -79,15 +81,15 @@ def _asks(workload: Workload, seed: int, folder: Path, note: Callable[[str], Non
             asks = file_asks(workload, folder, note)
         case _:
             assert_never(workload)
-    kept = Draws(seed, "items").choice(len(asks), workload.items or len(asks))
+    kept = UniformStream(seed, "items").choice(len(asks), workload.items or len(asks))
     return [asks[place] for place in kept]
 
 
-def _task_asks(name: TaskSet, workload: TaskWorkload) -> list[Ask]:
+def _task_asks(name: TaskSet, workload: TaskWorkload) -> list[PromptItem]:
     """Return a built-in set. A completions request has no turn to answer in, so its prompt ends with a cue."""
     cue = "\n\nAnswer:" if workload.request == "completions" else ""
     return [
-        Ask(
+        PromptItem(
             prompt_id=item.id,
             where=f"task set {name}, item {item.id}",
             prompt=item.prompt if item.prompt.endswith(":") else item.prompt + cue,
@@ -158,7 +160,7 @@ def _offsets(scenario: Scenario, number: int, left: int) -> list[int]:
             where=where,
             fix="lower the rate or shorten the stage",
         )
-    draws = Draws(scenario.seed, "arrivals", number)
+    draws = UniformStream(scenario.seed, "arrivals", number)
     offsets = scenario.arrivals.draw(draws, rate_per_s, length_s)
     if not offsets or offsets[-1] < timing.warmup * 1e9:
         raise BadInput(

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from observatory.inputs.validation_errors import Complaint
+from observatory.inputs.validation_errors import FieldError
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 def row_faults(
     line: int, row: Mapping[str, Any], known: Collection[str], bad: Collection[str]
-) -> Iterator[Complaint]:
+) -> Iterator[FieldError]:
     """Yield every fault of a row that its columns' types do not show; bad: columns that are wrong already.
 
     known are the names of all columns; an unknown one may be a misspelt prompt.
@@ -27,27 +27,27 @@ def row_faults(
     if isinstance(messages, list) and "messages" not in bad:
         for place, message in enumerate(messages):
             if isinstance(message, dict) and (what := _message_fault(place, message)):
-                yield Complaint(line, "messages", what)
-    yield from (Complaint(line, "", what) for what in _question_faults(row, known, bad))
+                yield FieldError(line, "messages", what)
+    yield from (FieldError(line, "", what) for what in _question_faults(row, known, bad))
 
 
-def _text_faults(line: int, column: str, value: Any) -> Iterator[Complaint]:
+def _text_faults(line: int, column: str, value: Any) -> Iterator[FieldError]:
     """Yield what cannot be text or a number of 64 bits in one column."""
     try:
         msgspec.msgpack.encode([column, value])
     except UnicodeEncodeError:
-        yield Complaint(line, column, "half of a surrogate pair is not text")
+        yield FieldError(line, column, "half of a surrogate pair is not text")
     except OverflowError:
-        yield Complaint(line, column, "a whole number has more than 64 bits")
+        yield FieldError(line, column, "a whole number has more than 64 bits")
     text = value if isinstance(value, str) else repr(value)
     if column == "metadata" or not ("\x00" in text or "\\x00" in text or "\ufffd" in text):
         return
     parts = list(_texts(value))
     if any("\x00" in part for part in parts):
-        yield Complaint(line, column, "holds the character U+0000", "remove it")
+        yield FieldError(line, column, "holds the character U+0000", "remove it")
     if any("\ufffd" in part for part in parts):
         what = "holds the character U+FFFD, which replaced bytes that could not be read"
-        yield Complaint(line, column, what, "write the file again from its source, as UTF-8")
+        yield FieldError(line, column, what, "write the file again from its source, as UTF-8")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
-from observatory.inputs.validation_errors import Complaint, did_you_mean
+from observatory.inputs.validation_errors import FieldError, did_you_mean
 from observatory.workload.foreign_formats import refuse_foreign_header
 
 _JSON_COLUMNS = ("messages", "tools", "metadata")
@@ -30,7 +30,7 @@ class BadCells:
     """A row with cells that cannot be read: a complaint for each, and the values of the others."""
 
     values: dict[str, Any]
-    complaints: list[Complaint]
+    complaints: list[FieldError]
 
 
 def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
@@ -52,9 +52,9 @@ def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
             comma = written.rstrip().endswith(",") and error.msg == "Extra data"
             fix = "remove the comma at its end" if comma else None
             what = f"not JSON: {error.msg}" + ("" if comma else f" at column {error.colno}")
-            yield line, Complaint(line, "", what, fix)
+            yield line, FieldError(line, "", what, fix)
         except (ValueError, RecursionError) as error:
-            yield line, Complaint(line, "", str(error))
+            yield line, FieldError(line, "", str(error))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,11 +102,11 @@ def csv_values(
                 cells.pop()
             if len(cells) != len(header):
                 what = f"has {count_of(len(cells), 'cell')}, the header has {len(header)}"
-                yield first, Complaint(first, "", what, "quote cells that contain a comma")
+                yield first, FieldError(first, "", what, "quote cells that contain a comma")
             else:
                 yield first, _columns(first, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        yield line, Complaint(line, "", f"not CSV: {error}", 'write a quote inside quotes as ""')
+        yield line, FieldError(line, "", f"not CSV: {error}", 'write a quote inside quotes as ""')
 
 
 def _header(
@@ -157,7 +157,7 @@ def _separator(names: list[str]) -> str | None:
 def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
     """Return cells as the values that a JSON line would hold, with a complaint for each that cannot be."""
     values: dict[str, Any] = {}
-    bad: list[Complaint] = []
+    bad: list[FieldError] = []
     for column, cell in cells.items():
         if not column or not cell.strip():
             continue
@@ -172,10 +172,12 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
             elif column == "sensitive":
                 values[column] = _YES[cell.strip().lower()]
         except KeyError:
-            bad.append(Complaint(line, column, f"{cell[:40]!r} is not true or false"))
+            bad.append(FieldError(line, column, f"{cell[:40]!r} is not true or false"))
         except ValueError as error:
             whole = column == "max_tokens"
-            bad.append(Complaint(line, column, str(error) if whole else f"cannot be read: {error}"))
+            bad.append(
+                FieldError(line, column, str(error) if whole else f"cannot be read: {error}")
+            )
     if not bad:
         return values
     wrong = {complaint.path for complaint in bad}

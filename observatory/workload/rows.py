@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError, field_validator
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload, Scorer, TaskSet
 from observatory.core.strict import Strict
-from observatory.inputs.strict_yaml import Document
+from observatory.inputs.strict_yaml import YamlDocument
 from observatory.inputs.text_files import read_text, shown_path
-from observatory.inputs.validation_errors import Complaint, complaints_of, refusal
-from observatory.workload.asks import Ask
+from observatory.inputs.validation_errors import FieldError, complaints_of, refusal
+from observatory.workload.asks import PromptItem
 from observatory.workload.foreign_formats import refuse_foreign_record, refuse_json_document
 from observatory.workload.row_faults import row_faults
 from observatory.workload.row_files import BadCells, csv_values, jsonl_values
@@ -62,7 +62,7 @@ class Row(Strict):
 
 def file_asks(
     workload: FileWorkload, folder: Path, note: Callable[[str], None] = lambda text: None
-) -> list[Ask]:
+) -> list[PromptItem]:
     """Return every row of the workload's file, in its order; BadInput lists everything that is wrong with every row.
 
     note gets a sentence on each part of the file that is passed over.
@@ -78,7 +78,7 @@ def file_asks(
             fix="give a .jsonl or .csv file",
         )
     schema = Row.model_json_schema()
-    complaints: list[Complaint] = []
+    complaints: list[FieldError] = []
     rows: list[tuple[int, Row]] = []
     values = (
         csv_values(name, text, Row.model_fields, note)
@@ -88,7 +88,7 @@ def file_asks(
     for line, value in values:
         if len(rows) == MAX_ROWS:
             raise BadInput(f"more than {MAX_ROWS:,} requests", where=f"{name}:{line}")
-        if isinstance(value, Complaint):
+        if isinstance(value, FieldError):
             complaints.append(value)
             continue
         read = _read(name, line, value, schema)
@@ -109,13 +109,13 @@ def _lines(name: str, path: Path, text: str) -> Iterator[tuple[int, Any]]:
     for line, value in jsonl_values(text):
         if isinstance(value, dict) and not value.keys() <= Row.model_fields.keys():
             refuse_foreign_record(f"{name}:{line}", path, value)
-        elif isinstance(value, Complaint):
+        elif isinstance(value, FieldError):
             refuse_json_document(name, path, text)
         break
     yield from jsonl_values(text)
 
 
-def _read(name: str, line: int, value: Any, schema: dict[str, Any]) -> Row | list[Complaint]:
+def _read(name: str, line: int, value: Any, schema: dict[str, Any]) -> Row | list[FieldError]:
     """Return the row, or everything that is wrong with it."""
     found = list(value.complaints) if isinstance(value, BadCells) else []
     columns = value.values if isinstance(value, BadCells) else value
@@ -124,24 +124,24 @@ def _read(name: str, line: int, value: Any, schema: dict[str, Any]) -> Row | lis
     try:
         row = Row.model_validate(columns, strict=True)
     except ValidationError as error:
-        found += complaints_of(error, Document(name, columns, {(): line}), schema)
+        found += complaints_of(error, YamlDocument(name, columns, {(): line}), schema)
         bad |= {str(each["loc"][0]) for each in error.errors(include_url=False) if each["loc"]}
     found += row_faults(line, columns, Row.model_fields, bad)
     return found if found or row is None else row
 
 
-def _repeated_ids(rows: list[tuple[int, Row]]) -> list[Complaint]:
+def _repeated_ids(rows: list[tuple[int, Row]]) -> list[FieldError]:
     first: dict[str, int] = {}
     found = []
     for line, row in rows:
         if row.id is not None and first.setdefault(row.id, line) != line:
             found.append(
-                Complaint(line, "id", f"{row.id!r} is already the id of line {first[row.id]}")
+                FieldError(line, "id", f"{row.id!r} is already the id of line {first[row.id]}")
             )
     return found
 
 
-def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> list[Ask]:
+def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> list[PromptItem]:
     """Convert rows to prompts. A row without an id is identified by a hash of its content, not by its line."""
     taken: set[str] = {row.id for _, row in rows if row.id is not None}
     asks = []
@@ -149,7 +149,7 @@ def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> lis
         prompt_id = row.id or _content_id(row, taken)
         taken.add(prompt_id)
         asks.append(
-            Ask(
+            PromptItem(
                 prompt_id=prompt_id,
                 where=f"{name}:{line}",
                 prompt=row.prompt,

@@ -14,8 +14,8 @@ import numpy as np
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Fixed, LogNormal, SyntheticWorkload, Uniform
-from observatory.workload.asks import Ask
-from observatory.workload.draws import Draws
+from observatory.workload.asks import PromptItem
+from observatory.workload.draws import UniformStream
 
 MAX_PROMPT_TOKENS = 20_000_000
 """Over all items together, about 110 MB of text; workers hold all of it."""
@@ -25,10 +25,10 @@ _P95 = NormalDist().inv_cdf(0.95)
 _SMALLEST = 2.0**-53
 
 
-def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[Ask]:
+def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[PromptItem]:
     """Return `workload.items` prompts; raise BadInput where they would be more than MAX_PROMPT_TOKENS together."""
-    prompts = lengths(workload.prompt_tokens, workload.items, Draws(seed, "prompt lengths"))
-    outputs = lengths(workload.output_tokens, workload.items, Draws(seed, "output lengths"))
+    prompts = lengths(workload.prompt_tokens, workload.items, UniformStream(seed, "prompt lengths"))
+    outputs = lengths(workload.output_tokens, workload.items, UniformStream(seed, "output lengths"))
     if sum(prompts) > MAX_PROMPT_TOKENS:
         raise BadInput(
             f"the synthetic prompts have {sum(prompts):,} tokens together, "
@@ -40,10 +40,10 @@ def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[Ask]:
     asks = []
     for number, (prompt_tokens, output_tokens) in enumerate(zip(prompts, outputs, strict=True)):
         asks.append(
-            Ask(
+            PromptItem(
                 prompt_id=f"synthetic-{seed}-{number:05d}",
                 where=f"synthetic item {number}",
-                prompt=text_of(prompt_tokens, words, Draws(seed, "words", number)),
+                prompt=text_of(prompt_tokens, words, UniformStream(seed, "words", number)),
                 max_tokens=output_tokens,
                 prompt_tokens=prompt_tokens,
                 task="synthetic",
@@ -52,7 +52,9 @@ def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[Ask]:
     return asks
 
 
-def lengths(distribution: Uniform | Fixed | LogNormal, count: int, draws: Draws) -> list[int]:
+def lengths(
+    distribution: Uniform | Fixed | LogNormal, count: int, draws: UniformStream
+) -> list[int]:
     """Return `count` whole token counts of at least 1, by inverse transform."""
     match distribution:
         case Fixed():
@@ -73,7 +75,7 @@ def lengths(distribution: Uniform | Fixed | LogNormal, count: int, draws: Draws)
             assert_never(distribution)
 
 
-def text_of(tokens: int, words: list[str], draws: Draws) -> str:
+def text_of(tokens: int, words: list[str], draws: UniformStream) -> str:
     """Sentences whose words and full stops number `tokens`; a text of one is a bare word."""
     chosen = [words[place] for place in draws.integers(tokens, len(words))]
     sentences = []

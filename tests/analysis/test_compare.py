@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from observatory.analysis.comparison.compare import (
     REASONS,
+    ComparedRun,
     Difference,
-    Side,
     differences,
     side_of,
     statement,
@@ -20,8 +20,8 @@ from observatory.analysis.comparison.compare import (
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.analysis.statistics.estimate import Estimate
 
-ONE = Side("run-1", "ours", False, "key", {}, "valid", "m", "tk")
-TWO = Side("run-2", "theirs", False, "key", {}, "degraded", "m", "tk")
+ONE = ComparedRun("run-1", "ours", False, "key", {}, "valid", "m", "tk")
+TWO = ComparedRun("run-2", "theirs", False, "key", {}, "degraded", "m", "tk")
 FAST, SLOW = Estimate(0.1, 0.09, 0.11), Estimate(0.2, 0.18, 0.22)
 SCORES = (Estimate(0.7, 0.6, 0.8), Estimate(0.9, 0.8, 0.95))
 TTFT = (0, "ttft_s", "p50")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observatory.analysis.rate_limits.limit_finding import (
-    Asked,
+    LimitedAttempts,
     excluded_below,
     find_ceiling,
     told_waits,
@@ -19,9 +19,9 @@ from observatory.emulator.limits import Allowance
 
 def asked(
     rows: list[tuple[float, bool]], amount: float = 1.0, told: dict[float, float] | None = None
-) -> Asked:
+) -> LimitedAttempts:
     said = told or {}
-    return Asked(
+    return LimitedAttempts(
         np.array([at for at, _ in rows]),
         np.array([let_in for _, let_in in rows], dtype=bool),
         np.full(len(rows), amount),
@@ -32,7 +32,7 @@ def asked(
 def simulated(
     limits: dict[str, object], demand: float, seconds: float, *, start_s: float = 0.0, tokens: int = 0,
     late_s: float = 0.0, seed: int = 1,
-) -> Asked:  # fmt: skip
+) -> LimitedAttempts:  # fmt: skip
     """Attempts at an even rate a second against the emulator's own limiter, each up to late_s late."""
     allowance = Allowance(Limits.model_validate(limits))
     draw = np.random.default_rng(seed)
@@ -44,7 +44,7 @@ def simulated(
         let_in[place] = over is None
         if over is not None:
             told[place] = float(dict(over.headers)["retry-after"])
-    return Asked(due, let_in, np.full(len(due), float(tokens or 1)), told)
+    return LimitedAttempts(due, let_in, np.full(len(due), float(tokens or 1)), told)
 
 
 def test_a_bucket_by_hand() -> None:
@@ -226,6 +226,6 @@ def test_what_is_excluded_is_never_the_truth(
 def test_where_nobody_knows_what_was_taken_there_is_no_ceiling() -> None:
     sent = np.arange(40) / 2.0
     let_in = np.arange(40) % 2 == 0
-    asked = Asked(sent, let_in, np.zeros(40), np.full(40, np.nan))
+    asked = LimitedAttempts(sent, let_in, np.zeros(40), np.full(40, np.nan))
     found = find_ceiling(asked)
     assert (found.a_minute, found.reason, found.excluded_below) == (None, "nothing_let_in", 0.0)

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from observatory.analysis.rate_limits.limit_finding import Ceiling
+from observatory.analysis.rate_limits.limit_finding import FoundLimit
 from observatory.analysis.rate_limits.limit_reading import LimitsSeen, read_limits, relative_width
 from observatory.core.caps_spent import CapsSpent
 from observatory.core.record import Attempt, Tokens
@@ -156,8 +156,8 @@ def test_a_reading_is_plain_data(made: MadeRun) -> None:
 
 
 def test_relative_width() -> None:
-    assert relative_width(Ceiling(100.0, 90.0, 120.0)) == pytest.approx(0.15)
-    assert relative_width(Ceiling(None, reason="too_short")) == float("inf")
+    assert relative_width(FoundLimit(100.0, 90.0, 120.0)) == pytest.approx(0.15)
+    assert relative_width(FoundLimit(None, reason="too_short")) == float("inf")
 
 
 def test_what_a_run_held_against_its_cap_is_more_than_its_rows_say(made: MadeRun) -> None:

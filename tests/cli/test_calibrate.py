@@ -14,7 +14,7 @@ from observatory.cli.setup import doctor
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
 from observatory.runner.checks.stored_calibration import (
-    Ceiling,
+    LoadCeiling,
     load_calibration,
     save_calibration,
     this_host,
@@ -63,7 +63,7 @@ def test_json_is_the_stored_file_and_nothing_else(
 
 def test_a_bound_is_said_with_its_number(tmp_path: Path) -> None:
     workspace = open_workspace(tmp_path)
-    lost = Ceiling(None, "none", "shared_stamps: 3 % of events", 64)
+    lost = LoadCeiling(None, "none", "shared_stamps: 3 % of events", 64)
     save_calibration(workspace, a_calibration(bound="at_least", burst=lost, host=this_host()))
     shown = run(tmp_path, "--show").stdout
     assert "at least 700" in shown

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from observatory.analysis.rate_limits.limit_finding import Ceiling, Told
+from observatory.analysis.rate_limits.limit_finding import FoundLimit, RetryAdvice
 from observatory.analysis.rate_limits.limit_reading import LimitsSeen, StageSeen
 from observatory.analysis.rate_limits.limit_words import kind, waits
 from observatory.cli.main import app
 from observatory.cli.measure.limit_table import effective, notes, print_limits
 from observatory.core.errors import BadInput
 from observatory.limits.limit_probe import LimitAnswer
-from observatory.wires.failures.limits_said import LimitsSaid
+from observatory.wires.failures.limits_said import RateLimitHeaders
 
 TARGETS = """
 targets:
@@ -60,7 +60,7 @@ def test_what_cannot_begin_says_why_and_sends_nothing(
     assert not (workspace / "results").exists()
 
 
-def made(ceiling: Ceiling, **fields: Any) -> LimitAnswer:
+def made(ceiling: FoundLimit, **fields: Any) -> LimitAnswer:
     """Return a result of one stage at 2,100 requests a minute, with 1,200 in the headers."""
     stage = StageSeen(0, 2100, 60, 2100, 1300, 800, 0, 0, ceiling)
     seen: dict[str, Any] = {
@@ -72,8 +72,8 @@ def made(ceiling: Ceiling, **fields: Any) -> LimitAnswer:
         "ceiling": ceiling,
         "each": 1.0,
         "by_usage": None,
-        "advertised": LimitsSaid(requests_per_minute=1200),
-        "told": Told(800, 1.0, 0.03, 0.05),
+        "advertised": RateLimitHeaders(requests_per_minute=1200),
+        "told": RetryAdvice(800, 1.0, 0.03, 0.05),
         "statuses": {"200": 1300, "429": 800},
         "named": ["requests"],
         "words": "HTTP 429: slow down",
@@ -86,7 +86,7 @@ def made(ceiling: Ceiling, **fields: Any) -> LimitAnswer:
     return LimitAnswer(best.unit, best, ["a-run"], stages, 2100, 1200, 2100, None, ended)
 
 
-FOUND = Ceiling(1199.6, 1196.2, 1203.1, "refill", 1198, None, None, 400, 700)
+FOUND = FoundLimit(1199.6, 1196.2, 1203.1, "refill", 1198, None, None, 400, 700)
 
 
 def test_a_ceiling_stands_with_its_interval_and_its_kind(
@@ -109,22 +109,22 @@ def test_a_window_says_how_its_length_is_known() -> None:
         ("told", "window of 60 s, by its Retry-After"),
         ("assumed", "window of 60 s, assumed"),
     ):
-        assert kind(Ceiling(300, 299, 301, "window", 300, 60.0, source)) == words  # type: ignore[arg-type]
+        assert kind(FoundLimit(300, 299, 301, "window", 300, 60.0, source)) == words  # type: ignore[arg-type]
 
 
 def test_what_was_not_found_says_up_to_where_and_what_is_excluded() -> None:
-    calm = Ceiling(None, excluded_below=512, reason="never_refused")
+    calm = FoundLimit(None, excluded_below=512, reason="never_refused")
     answer = made(calm, named=[], ended="up_to")
     assert effective(answer) == "not found: no refusal up to 2,100 a minute"
     assert "a limit below 512 a minute would have refused something" in notes(answer)[0]
     assert "--up-to" in notes(answer)[-1]
-    short = made(Ceiling(None, reason="too_short"), ended="max_requests")
+    short = made(FoundLimit(None, reason="too_short"), ended="max_requests")
     assert effective(short) == "not found: refused, but too briefly seen"
     assert notes(short)[-1] == "ended by --max-requests; raise it to look further"
 
 
 def test_where_nothing_came_no_figure_stands() -> None:
-    shut = Ceiling(None, reason="nothing_let_in")
+    shut = FoundLimit(None, reason="nothing_let_in")
     for sent, refused, failed, words in (
         (0, 0, 0, "nothing was sent"),
         (6, 0, 6, "nothing was answered"),
@@ -143,10 +143,10 @@ def test_what_has_to_be_known_beside_a_figure() -> None:
     lines = notes(tokens)
     assert "as usage counts them, 1,100" in lines[0]
     assert "the refusals name requests" in lines[1]
-    low = made(Ceiling(600, 590, 610, "refill", 5))
+    low = made(FoundLimit(600, 590, 610, "refill", 5))
     assert "below what is advertised" in notes(low)[0]
     full = StageSeen(
-        0, 960, 8, 128, 100, 0, 28, 0, Ceiling(None, reason="never_refused"), "so full"
+        0, 960, 8, 128, 100, 0, 28, 0, FoundLimit(None, reason="never_refused"), "so full"
     )
     answer = made(full.ceiling, stages=[full], named=[], ended="capacity")
     assert any("which is no limit: so full" in line for line in notes(answer))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.economics.window import Amount, counted, integrated
+from observatory.economics.window import WindowAmount, counted, integrated
 
 S = 1_000_000_000
 
@@ -15,34 +15,34 @@ def _each_second(*values: float) -> list[tuple[int, float]]:
 
 def test_a_counter_is_linear_between_its_readings() -> None:
     readings = _each_second(0, 10, 30, 30, 100)
-    assert counted(readings, 0, 4 * S) == Amount(100.0)
-    assert counted(readings, S // 2, 3 * S + S // 2) == Amount(5.0 + 20.0 + 0.0 + 35.0)
-    assert counted(readings, 2 * S, 3 * S) == Amount(0.0), "no use is a zero, and a known one"
+    assert counted(readings, 0, 4 * S) == WindowAmount(100.0)
+    assert counted(readings, S // 2, 3 * S + S // 2) == WindowAmount(5.0 + 20.0 + 0.0 + 35.0)
+    assert counted(readings, 2 * S, 3 * S) == WindowAmount(0.0), "no use is a zero, and a known one"
 
 
 def test_a_rate_is_integrated_by_trapezoids() -> None:
     readings = _each_second(100, 200, 200)
-    assert integrated(readings, 0, 2 * S) == Amount(150.0 + 200.0)
-    assert integrated(readings, S // 2, S + S // 2) == Amount(87.5 + 100.0)
+    assert integrated(readings, 0, 2 * S) == WindowAmount(150.0 + 200.0)
+    assert integrated(readings, S // 2, S + S // 2) == WindowAmount(87.5 + 100.0)
 
 
 def test_readings_outside_the_window_change_nothing() -> None:
     readings = [(-50 * S, -9e9), *_each_second(0, 10, 30), (40 * S, 9e9)]
-    assert counted(readings, 0, 2 * S) == Amount(30.0)
+    assert counted(readings, 0, 2 * S) == WindowAmount(30.0)
 
 
 def test_no_readings_is_null_and_not_zero() -> None:
     for readings in ([], _each_second(5.0), [(90 * S, 1.0), (91 * S, 2.0)]):
-        assert counted(readings, 0, 4 * S) == Amount(None, "no readings in the window")
+        assert counted(readings, 0, 4 * S) == WindowAmount(None, "no readings in the window")
 
 
 def test_a_gap_of_more_than_three_seconds_is_null() -> None:
     readings = [(0, 0.0), (S, 10.0), (2 * S, 20.0), (5 * S + 1, 50.0), (30 * S, 300.0)]
     readings += [(n * S, n * 10.0) for n in range(31, 61)]
     amount = counted(readings, 0, 60 * S)
-    assert amount == Amount(None, "28.0 s of the window without a reading")
+    assert amount == WindowAmount(None, "28.0 s of the window without a reading")
     three = [(n * 3 * S, n * 30.0) for n in range(11)]
-    assert counted(three, 0, 30 * S) == Amount(300.0), "three seconds are still covered"
+    assert counted(three, 0, 30 * S) == WindowAmount(300.0), "three seconds are still covered"
 
 
 def test_a_window_that_begins_before_its_first_reading() -> None:
@@ -54,14 +54,16 @@ def test_a_window_that_begins_before_its_first_reading() -> None:
 
 def test_less_than_nine_tenths_covered_is_null() -> None:
     readings = [(n * S, n * 10.0) for n in range(3, 11)]
-    assert counted(readings, 0, 10 * S) == Amount(None, "readings cover only 70% of the window")
+    assert counted(readings, 0, 10 * S) == WindowAmount(
+        None, "readings cover only 70% of the window"
+    )
     readings = [(n * S, n * 10.0) for n in range(4, 21)]
     assert counted(readings, 0, 20 * S).value is None, "80 %, but its first 4 s have no reading"
 
 
 def test_a_counter_that_went_back_is_null() -> None:
     amount = counted(_each_second(100, 110, 3, 13), 0, 3 * S)
-    assert amount == Amount(None, "the counter went back from 110 to 3")
+    assert amount == WindowAmount(None, "the counter went back from 110 to 3")
     after = counted(_each_second(100, 110, 3, 13), 2 * S + 1, 3 * S)
     assert after.value is not None
 

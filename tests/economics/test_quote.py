@@ -14,12 +14,12 @@ from observatory.core.worst_case import prompt_tokens_at_most
 from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import (
-    Earlier,
-    Limits,
+    EarlierFigures,
+    ObservedFigures,
     Quote,
-    Seen,
+    QuoteLimits,
+    QuoteSpread,
     Speed,
-    Spread,
 )
 from observatory.workload.planning import make_plan
 
@@ -56,10 +56,10 @@ def open_loop(index: int, requests: int) -> StagePlan:
 
 def test_an_open_loop_has_as_many_requests_as_instants() -> None:
     found = quote("t", plan(open_loop(0, 50)), PRICES, Budget())
-    assert found.requests == Spread(50, 50, 50)
+    assert found.requests == QuoteSpread(50, 50, 50)
     # Without a run to go by: half the estimate, the estimate, a token a byte; a tenth, half, all of the limit.
-    assert found.prompt_tokens == Spread(50 * 20, 50 * 40, 50 * MOST)
-    assert found.output_tokens == Spread(50 * 10, 50 * 50, 50 * 100)
+    assert found.prompt_tokens == QuoteSpread(50 * 20, 50 * 40, 50 * MOST)
+    assert found.output_tokens == QuoteSpread(50 * 10, 50 * 50, 50 * 100)
     assert found.usd is not None
     assert found.usd.low == pytest.approx(50 * (20 * 2 + 10 * 10) / 1e6)
     assert found.usd.expected == pytest.approx(50 * (40 * 2 + 50 * 10) / 1e6)
@@ -72,24 +72,30 @@ def test_an_open_loop_has_as_many_requests_as_instants() -> None:
 
 
 def test_a_closed_loop_has_as_many_as_its_users_can_ask() -> None:
-    speed = Speed(Spread(0.5, 1.0, 2.0), Spread(0.0, 0.02, 0.03), "assumed", "as a test says")
+    speed = Speed(
+        QuoteSpread(0.5, 1.0, 2.0), QuoteSpread(0.0, 0.02, 0.03), "assumed", "as a test says"
+    )
     found = quote("t", plan(stage()), PRICES, Budget(), speed=speed)
     # 10 s and 4 users; a request takes 0.5 s, 1 + 50 x 0.02 = 2 s, 2 + 100 x 0.03 = 5 s.
-    assert found.requests == Spread(4 * 2, 4 * 5, 4 * 20)
+    assert found.requests == QuoteSpread(4 * 2, 4 * 5, 4 * 20)
     thinking = quote("t", plan(stage(think_time_s=3.0)), PRICES, Budget(), speed=speed)
-    assert thinking.requests == Spread(4 * 1, 4 * 2, 4 * 3)
+    assert thinking.requests == QuoteSpread(4 * 1, 4 * 2, 4 * 3)
     assert found.assumptions[0].text == "as a test says"
 
 
 def test_what_an_earlier_run_measured_goes_before_what_is_assumed() -> None:
-    seen = Seen("run-7", 200, Spread(0.5, 1.0, 2.5), Spread(30, 35, 40), Spread(5, 20, 80))
-    fast = Seen("run-7", 90, Spread(0.25, 0.5, 1.0), Spread(30, 35, 40), Spread(5, 20, 80))
-    earlier = Earlier(seen, {("closed", 8, None): fast})
+    seen = ObservedFigures(
+        "run-7", 200, QuoteSpread(0.5, 1.0, 2.5), QuoteSpread(30, 35, 40), QuoteSpread(5, 20, 80)
+    )
+    fast = ObservedFigures(
+        "run-7", 90, QuoteSpread(0.25, 0.5, 1.0), QuoteSpread(30, 35, 40), QuoteSpread(5, 20, 80)
+    )
+    earlier = EarlierFigures(seen, {("closed", 8, None): fast})
     found = quote("t", plan(stage(), stage(1, concurrency=8)), PRICES, Budget(), earlier=earlier)
     first, second = found.stages
-    assert first.requests == Spread(4 * 4, 4 * 10, 4 * 20)
-    assert second.requests == Spread(8 * 10, 8 * 20, 8 * 40)
-    assert first.output_tokens == Spread(16 * 5, 40 * 20, 80 * 80)
+    assert first.requests == QuoteSpread(4 * 4, 4 * 10, 4 * 20)
+    assert second.requests == QuoteSpread(8 * 10, 8 * 20, 8 * 40)
+    assert first.output_tokens == QuoteSpread(16 * 5, 40 * 20, 80 * 80)
     assert first.usd is not None
     assert first.usd.expected == pytest.approx(40 * (35 * 2 + 20 * 10) / 1e6)
     measured = [one for one in found.assumptions if one.basis == "measured"]
@@ -102,8 +108,8 @@ def test_priming_asks_each_item_once_for_one_token_and_warm_prompts_may_be_cache
     found = quote(
         "t", plan(prime, open_loop(1, 10), items=[ITEM] * 3, cache="warm"), PRICES, Budget()
     )
-    assert found.stages[0].requests == Spread(3, 3, 3)
-    assert found.stages[0].output_tokens == Spread(3, 3, 3)
+    assert found.stages[0].requests == QuoteSpread(3, 3, 3)
+    assert found.stages[0].output_tokens == QuoteSpread(3, 3, 3)
     assert found.stages[0].usd is not None and found.stages[1].usd is not None
     assert found.stages[0].usd.low == pytest.approx(3 * (20 * 2 + 1 * 10) / 1e6)
     assert found.stages[1].usd.low == pytest.approx(10 * (20 * 0.5 + 10 * 10) / 1e6)
@@ -113,20 +119,23 @@ def test_priming_asks_each_item_once_for_one_token_and_warm_prompts_may_be_cache
 def test_a_full_length_answer_is_no_assumption() -> None:
     item = PlanItem("a", "0", {"prompt": "x", "ignore_eos": True}, 64, 10)
     found = quote("t", plan(open_loop(0, 2), items=[item]), PRICES, Budget())
-    assert found.output_tokens == Spread(128, 128, 128)
+    assert found.output_tokens == QuoteSpread(128, 128, 128)
     assert "output tokens" not in [one.of for one in found.assumptions]
 
 
 @pytest.mark.parametrize(
     ("limits", "high"),
     [
-        (Limits(rate_per_s=3.0), 31),  # ten seconds, and the one at their start
-        (Limits(requests_per_minute=30), 35),  # a minute's allowance at once, a sixth more comes
-        (Limits(tokens_per_minute=12_000), 116),  # 14,000 tokens of 20 + 100 each
-        (Limits(requests_per_minute=30, tokens_per_minute=12_000), 35),
+        (QuoteLimits(rate_per_s=3.0), 31),  # ten seconds, and the one at their start
+        (
+            QuoteLimits(requests_per_minute=30),
+            35,
+        ),  # a minute's allowance at once, a sixth more comes
+        (QuoteLimits(tokens_per_minute=12_000), 116),  # 14,000 tokens of 20 + 100 each
+        (QuoteLimits(requests_per_minute=30, tokens_per_minute=12_000), 35),
     ],
 )
-def test_a_rate_bounds_the_high_figure(limits: Limits, high: int) -> None:
+def test_a_rate_bounds_the_high_figure(limits: QuoteLimits, high: int) -> None:
     found = quote("t", plan(stage(concurrency=100)), PRICES, Budget(), limits=limits)
     assert found.requests.high == high
     assert found.requests.low <= found.requests.expected <= high
@@ -141,7 +150,7 @@ def test_caps_are_used_up_stage_by_stage() -> None:
     dear = quote("t", both, PRICES, Budget(usd=cap))
     assert dear.usd is not None and dear.usd.high == pytest.approx(cap)
     assert [one.usd.high for one in dear.stages if one.usd] == pytest.approx([cap * 5 / 6, cap / 6])
-    assert dear.requests == Spread(60, 100, 100)  # cheap ones all fit, dear ones do not
+    assert dear.requests == QuoteSpread(60, 100, 100)  # cheap ones all fit, dear ones do not
     assert (dear.most_open, dear.capped) == (60, ["usd"])
 
 
@@ -207,14 +216,16 @@ def test_no_quote_is_above_a_cap_and_none_is_upside_down(
         open_loop(place, users) if kind == "open" else stage(place, kind=kind, concurrency=users)
         for place, kind in enumerate(kinds)
     ]
-    seen = Seen("r", 20, Spread(0.1, 0.4, 2.0), Spread(10, 30, 60), Spread(2, 40, 90))
+    seen = ObservedFigures(
+        "r", 20, QuoteSpread(0.1, 0.4, 2.0), QuoteSpread(10, 30, 60), QuoteSpread(2, 40, 90)
+    )
     found = quote(
         "t",
         plan(*stages),
         PRICES,
         Budget(requests=requests, output_tokens=tokens, usd=usd),
-        limits=Limits(rate_per_s=rate),
-        earlier=Earlier(seen) if measured else None,
+        limits=QuoteLimits(rate_per_s=rate),
+        earlier=EarlierFigures(seen) if measured else None,
     )
     assert found.usd is not None
     for whole, cap in (

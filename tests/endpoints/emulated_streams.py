@@ -7,8 +7,8 @@ from typing import Any
 from observatory.core.emulation.profile import Profile
 from observatory.emulator.limits import Headers
 from observatory.emulator.model import EmulatedModel, Prepared
-from observatory.emulator.requests import Asked, Reply, render_reply
-from observatory.emulator.script import Step
+from observatory.emulator.requests import ParsedRequest, Reply, render_reply
+from observatory.emulator.script import WriteStep
 
 EXACT = {
     "ttft_median": "100ms",
@@ -29,12 +29,12 @@ def profile(**fields: Any) -> Profile:
 
 def asked(
     kind: Any = "chat", *, stream: bool = True, usage: bool = False, limit: int | None = None
-) -> Asked:
+) -> ParsedRequest:
     """A request for an answer about QUESTION."""
-    return Asked(kind, QUESTION, stream, usage, limit, False)
+    return ParsedRequest(kind, QUESTION, stream, usage, limit, False)
 
 
-def prepare(behaviour: Profile, request: Asked, body: bytes = b"body") -> Any:
+def prepare(behaviour: Profile, request: ParsedRequest, body: bytes = b"body") -> Any:
     """What a new model with this profile prepares for its first request."""
     model = EmulatedModel(behaviour, "m", lambda: 0.0)
 
@@ -47,7 +47,7 @@ def prepare(behaviour: Profile, request: Asked, body: bytes = b"body") -> Any:
     return model.prepare(request, body, 7, head=head, reply=reply)
 
 
-def steps_of(behaviour: Profile, request: Asked, body: bytes = b"body") -> list[Step]:
+def steps_of(behaviour: Profile, request: ParsedRequest, body: bytes = b"body") -> list[WriteStep]:
     """The steps of the first answer."""
     prepared = prepare(behaviour, request, body)
     assert isinstance(prepared, Prepared)
@@ -82,7 +82,7 @@ class Read:
         return "".join(delta.get(field) or "" for delta in self.deltas)
 
 
-def read(steps: list[Step], eol: str = "\n") -> Read:
+def read(steps: list[WriteStep], eol: str = "\n") -> Read:
     """Undo head, chunks, lines and events; anything irregular fails the test."""
     data = b"".join(step.data for step in steps)
     assert data.startswith(HEAD)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt
-from observatory.wires.exchange import Answer
+from observatory.wires.exchange import DecodedAnswer
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
 
@@ -23,7 +23,7 @@ def counting(output: int, finish: str | None = None, **said: str) -> bytes:
     return event({**chunk, "usage": usage(10, output)["usage"]})
 
 
-def chat(reason: Any) -> Answer:
+def chat(reason: Any) -> DecodedAnswer:
     return read(stream([*TEXT, event(delta(finish_reason=reason)), DONE]))
 
 

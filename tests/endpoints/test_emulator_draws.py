@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from observatory.core.emulation.profile import Profile
 from observatory.emulator import draws as emulator_draws
-from observatory.emulator.draws import Draws, Fate, answer_words, lognormal
+from observatory.emulator.draws import DrawnAnswer, ServerDraws, answer_words, lognormal
 
 
 def profile(**fields: Any) -> Profile:
@@ -41,13 +41,13 @@ def test_no_spread_and_no_delay_are_exact() -> None:
     assert lognormal(Always(0.9), 0.0, 0.0) == 0.0
 
 
-def drawn_gaps(draws: Draws, fate: Fate) -> list[float]:
+def drawn_gaps(draws: ServerDraws, fate: DrawnAnswer) -> list[float]:
     gap = draws.gaps(fate.gaps_seed)
     return [gap() for _ in range(fate.tokens - 1)]
 
 
 def test_many_draws_have_the_profiles_quantiles() -> None:
-    draws = Draws(
+    draws = ServerDraws(
         profile(
             ttft_median="200ms",
             ttft_p95="400ms",
@@ -73,7 +73,7 @@ def test_many_draws_have_the_profiles_quantiles() -> None:
 def test_a_steady_profile_is_exact() -> None:
     steady = {"ttft_median": "100ms", "ttft_p95": "100ms"}
     gaps = {"inter_token_median": "10ms", "inter_token_p95": "10ms"}
-    draws = Draws(profile(**steady, **gaps, output_tokens_median=5, output_tokens_p95=5))
+    draws = ServerDraws(profile(**steady, **gaps, output_tokens_median=5, output_tokens_p95=5))
     for number in range(20):
         fate = draws.draw(b"%d" % number, limit=None)
         assert (fate.ttft_s, fate.tokens) == (0.1, 5)
@@ -84,7 +84,7 @@ def test_a_tail_lengthens_the_share_that_it_says() -> None:
     tail = {"ttft": 0.1, "inter_token": 0.05, "factor": 10}
     exact = {"ttft_median": "100ms", "ttft_p95": "100ms"}
     gaps = {"inter_token_median": "10ms", "inter_token_p95": "10ms"}
-    draws = Draws(profile(**exact, **gaps, tail=tail))
+    draws = ServerDraws(profile(**exact, **gaps, tail=tail))
     fates = [draws.draw(b"%d" % number, limit=None) for number in range(3000)]
     assert {fate.ttft_s for fate in fates} == {0.1, 1.0}
     assert sum(fate.ttft_s == 1.0 for fate in fates) == pytest.approx(300, abs=50)
@@ -95,14 +95,14 @@ def test_a_tail_lengthens_the_share_that_it_says() -> None:
 
 
 def test_a_requests_fate_is_its_own_whatever_comes_before_it() -> None:
-    alone, busy = Draws(profile()), Draws(profile())
+    alone, busy = ServerDraws(profile()), ServerDraws(profile())
     for number in range(50):
         busy.draw(b"other %d" % number, limit=None)
     assert alone.draw(b"mine", limit=64) == busy.draw(b"mine", limit=64)
 
 
 def test_a_prompt_asked_again_is_drawn_again_and_reproducibly() -> None:
-    one, other = Draws(profile()), Draws(profile())
+    one, other = ServerDraws(profile()), ServerDraws(profile())
     first = [one.draw(b"same", limit=64) for _ in range(5)]
     assert first == [other.draw(b"same", limit=64) for _ in range(5)]
     assert len({fate.ttft_s for fate in first}) == 5
@@ -110,12 +110,14 @@ def test_a_prompt_asked_again_is_drawn_again_and_reproducibly() -> None:
 
 
 def test_another_seed_is_another_fate() -> None:
-    assert Draws(profile(seed=1)).draw(b"x", limit=8) != Draws(profile(seed=2)).draw(b"x", limit=8)
+    assert ServerDraws(profile(seed=1)).draw(b"x", limit=8) != ServerDraws(profile(seed=2)).draw(
+        b"x", limit=8
+    )
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator_draws, "REMEMBERED_BODIES", 2)
-    draws = Draws(profile())
+    draws = ServerDraws(profile())
     first = draws.draw(b"a", limit=8)
     draws.draw(b"b", limit=8)
     draws.draw(b"c", limit=8)
@@ -123,13 +125,13 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_faults_come_at_their_rates() -> None:
-    draws = Draws(profile(faults={"http_500": 0.1, "reset": 0.3, "no_done": 0.05}))
+    draws = ServerDraws(profile(faults={"http_500": 0.1, "reset": 0.3, "no_done": 0.05}))
     faults = Counter(draws.draw(b"%d" % number, limit=1).fault for number in range(4000))
     assert faults["http_500"] == pytest.approx(400, abs=60)
     assert faults["reset"] == pytest.approx(1200, abs=90)
     assert faults["no_done"] == pytest.approx(200, abs=45)
     assert set(faults) == {"http_500", "reset", "no_done", None}
-    every = Draws(profile(faults={"stall": 0.5, "http_429": 0.5}))
+    every = ServerDraws(profile(faults={"stall": 0.5, "http_429": 0.5}))
     assert {every.draw(b"%d" % n, limit=1).fault for n in range(50)} == {"stall", "http_429"}
 
 
@@ -143,8 +145,8 @@ def test_a_limit_cuts_the_answer_and_changes_nothing_else(
     body: bytes, limit: int | None, whole: bool, thinks: bool
 ) -> None:
     reasoning = {"tokens_median": 20, "tokens_p95": 60} if thinks else {}
-    free = Draws(profile(reasoning=reasoning)).draw(body, limit=None)
-    cut = Draws(profile(reasoning=reasoning)).draw(body, limit=limit, whole_limit=whole)
+    free = ServerDraws(profile(reasoning=reasoning)).draw(body, limit=None)
+    cut = ServerDraws(profile(reasoning=reasoning)).draw(body, limit=limit, whole_limit=whole)
     assert (cut.ttft_s, cut.gaps_seed, cut.words_seed) == (
         free.ttft_s,
         free.gaps_seed,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.emulator.script import Step
+from observatory.emulator.script import WriteStep
 from tests.endpoints.emulated_streams import EXACT, Read, asked, profile, read, steps_of
 
 ROLE = {"role": "assistant", "content": ""}
@@ -215,7 +215,7 @@ def test_events_are_coalesced_into_writes_and_wait_for_the_last() -> None:
     assert [step.gap_s for step in text] == pytest.approx([0.1, 0.02, 0.02, 0.01])
 
 
-def cut(steps: list[Step]) -> list[bytes]:
+def cut(steps: list[WriteStep]) -> list[bytes]:
     return [step.data for step in steps]
 
 

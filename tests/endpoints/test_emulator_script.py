@@ -10,20 +10,22 @@ from hypothesis import strategies as st
 from observatory.core.emulation.profile import FAULT_KINDS
 from observatory.emulator.events import BIG_EVENT_BYTES
 from observatory.emulator.model import Prepared
-from observatory.emulator.script import GARBAGE_HTTP, Step
+from observatory.emulator.script import GARBAGE_HTTP, WriteStep
 from tests.endpoints.emulated_streams import HEAD, asked, prepare, profile, read, steps_of
 
 REFUSALS = {"http_429": 429, "http_503": 503, "http_529": 529}
 BREAKS = {"reset": "reset", "stall": "close", "early_close": "close", "garbage_http": "close"}
 
 
-def faulty(kind: str, *, stream: bool = True, body: bytes = b"body", **fields: Any) -> list[Step]:
+def faulty(
+    kind: str, *, stream: bool = True, body: bytes = b"body", **fields: Any
+) -> list[WriteStep]:
     rest = {name: fields.pop(name) for name in list(fields) if name in ("shape", "reasoning")}
     behaviour = profile(faults={kind: 1.0, **fields}, **rest)
     return steps_of(behaviour, asked(stream=stream, usage=stream), body)
 
 
-def data_of(steps: list[Step]) -> bytes:
+def data_of(steps: list[WriteStep]) -> bytes:
     return b"".join(step.data for step in steps)
 
 

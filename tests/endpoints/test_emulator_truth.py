@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.emulator.truth import Lateness, TruthLog
+from observatory.emulator.truth import TruthLog, WriteLateness
 from tests.endpoints.emulated_streams import profile
 from tests.endpoints.virtual_time import FakeTransport, world
 
 
 def test_lateness_of_nothing_is_null() -> None:
-    assert Lateness().summary() == {"writes": 0, "p50_s": None, "p99_s": None, "max_s": None}
+    assert WriteLateness().summary() == {"writes": 0, "p50_s": None, "p99_s": None, "max_s": None}
 
 
 def test_lateness_has_the_quantiles_of_what_was_added() -> None:
-    lateness = Lateness()
+    lateness = WriteLateness()
     for microseconds in range(1000):
         lateness.add(microseconds * 1e-6 + 1e-9)
     lateness.add(-1e-7)
@@ -32,7 +32,7 @@ def test_lateness_has_the_quantiles_of_what_was_added() -> None:
 
 @given(late=st.lists(st.floats(0, 0.2), min_size=1), share=st.floats(0.01, 1))
 def test_a_quantile_is_exact_to_a_microsecond(late: list[float], share: float) -> None:
-    lateness = Lateness()
+    lateness = WriteLateness()
     for value in late:
         lateness.add(value)
     rank = max(1, -int(-share * len(late) // 1))

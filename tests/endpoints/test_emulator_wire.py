@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from observatory.emulator.requests import (
-    Asked,
+    ParsedRequest,
     Reply,
     render_reply,
     understand,
@@ -15,7 +15,7 @@ from observatory.emulator.requests import (
 CHAT = "/v1/chat/completions"
 
 
-def ask(body: Any, path: str = CHAT, method: str = "POST", **options: Any) -> Asked | Reply:
+def ask(body: Any, path: str = CHAT, method: str = "POST", **options: Any) -> ParsedRequest | Reply:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"model": "m", "key": None} | options
     return understand(method, path, fields.pop("authorization", ""), data, **fields)
@@ -38,7 +38,7 @@ def test_a_chat_is_understood() -> None:
             {"role": "assistant", "content": None},
         ],
     )
-    assert ask(body) == Asked(
+    assert ask(body) == ParsedRequest(
         kind="chat",
         text="Be brief.\nHello\n",
         stream=True,
@@ -50,19 +50,19 @@ def test_a_chat_is_understood() -> None:
 
 def test_a_completion_is_understood() -> None:
     asked = ask({"model": "m", "prompt": "def f():"}, "/v1/completions")
-    assert asked == Asked("completions", "def f():", False, False, None, False)
+    assert asked == ParsedRequest("completions", "def f():", False, False, None, False)
 
 
 def test_a_prompt_can_be_a_list_of_one_or_of_token_ids() -> None:
     for prompt, text in ((["def f():"], "def f():"), ([12, 7, 99], "12 7 99")):
         asked = ask({"model": "m", "prompt": prompt}, "/v1/completions")
-        assert isinstance(asked, Asked)
+        assert isinstance(asked, ParsedRequest)
         assert asked.text == text
 
 
 def test_the_newer_name_of_the_limit_wins() -> None:
     asked = ask(chat(max_tokens=3, max_completion_tokens=9))
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, ParsedRequest)
     assert asked.limit == 9
 
 
@@ -98,7 +98,7 @@ def test_what_is_refused(status: int, code: str | None, request_: dict[str, Any]
 
 
 def test_the_right_key_is_taken() -> None:
-    assert isinstance(ask(chat(), key="right", authorization="Bearer right"), Asked)
+    assert isinstance(ask(chat(), key="right", authorization="Bearer right"), ParsedRequest)
 
 
 def test_models_are_listed_and_health_needs_no_key() -> None:

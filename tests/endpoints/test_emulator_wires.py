@@ -18,8 +18,8 @@ from pydantic import TypeAdapter
 from observatory.core.emulation.profile import Profile
 from observatory.emulator.limits import Allowance
 from observatory.emulator.messages import as_messages, messages_limit
-from observatory.emulator.requests import Asked, Reply, understand
-from observatory.wires.exchange import Answer
+from observatory.emulator.requests import ParsedRequest, Reply, understand
+from observatory.wires.exchange import DecodedAnswer
 from observatory.wires.failures.limits_said import limits_said
 from observatory.wires.streams.sse import split_events
 from observatory.wires.wires import WireName
@@ -34,7 +34,7 @@ Start = Callable[..., tuple[str, int]]
 
 def answered(
     wire: WireName, behaviour: Profile, *, stream: bool = True, limit: Any = None
-) -> Answer:
+) -> DecodedAnswer:
     """What our decoder makes of the emulator's answer on that wire."""
     kind = "chat" if wire == "openai" else wire
     steps = steps_of(behaviour, asked(kind, stream=stream, limit=limit, usage=True))
@@ -53,7 +53,7 @@ def body_of(data: bytes) -> bytes:
     return body
 
 
-def arguments(answer: Answer) -> Any:
+def arguments(answer: DecodedAnswer) -> Any:
     """What the answer's tool was called with; a call of one token has no arguments yet."""
     text = answer.tool_text.removeprefix("look_up")[1:-1]
     return json.loads(text) if text not in ("", "{}") else None
@@ -162,7 +162,7 @@ def test_usage_that_is_wrong_or_never_told(wire: WireName) -> None:
     assert (never.outcome, never.tokens.prompt, never.tokens.output_from) == ("ok", None, "events")
 
 
-def ask(path: str, body: Any, **fields: Any) -> Asked | Reply:
+def ask(path: str, body: Any, **fields: Any) -> ParsedRequest | Reply:
     return understand(
         "POST",
         path,
@@ -180,14 +180,16 @@ def test_requests_are_understood_and_refused_by_their_own_rules() -> None:
     ]
     talk = [{"role": "user", "content": parts}, {"role": "user", "content": result}]
     body = {"model": "m", "max_tokens": 5, "system": "a", "messages": talk, "stream": True}
-    assert ask("/v1/messages", body) == Asked("messages", "a\nb\nc", True, True, 5, False)
+    assert ask("/v1/messages", body) == ParsedRequest("messages", "a\nb\nc", True, True, 5, False)
     items = [
         {"role": "user", "content": [{"type": "input_text", "text": "b"}]},
         {"type": "function_call_output", "call_id": "c", "output": "d"},
     ]
     body = {"model": "m", "instructions": "a", "input": items, "max_output_tokens": 9}
-    assert ask("/v1/responses", body) == Asked("responses", "a\nb\nd", False, True, 9, False)
-    assert ask("/v1/responses", {"model": "m", "input": "x y"}) == Asked(
+    assert ask("/v1/responses", body) == ParsedRequest(
+        "responses", "a\nb\nd", False, True, 9, False
+    )
+    assert ask("/v1/responses", {"model": "m", "input": "x y"}) == ParsedRequest(
         "responses", "x y", False, True, None, False
     )
     for path, wrong, status in (

@@ -15,7 +15,7 @@ import pytest
 from observatory.core.errors import EnvironmentFailed
 from observatory.processes import lost_engines
 from observatory.processes.descent import MARKER, marker_of, read_process
-from observatory.processes.kept_child import KeptChild
+from observatory.processes.kept_child import SupervisedChild
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -29,13 +29,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def start(fake_vllm: Path, tmp_path: Path) -> Iterator[Callable[..., KeptChild]]:
+def start(fake_vllm: Path, tmp_path: Path) -> Iterator[Callable[..., SupervisedChild]]:
     """Start the fake; FAKE_VLLM as given. It is closed with the test."""
-    started: list[KeptChild] = []
+    started: list[SupervisedChild] = []
 
-    def begin(wrong: str = "", grace_s: float = 0.4) -> KeptChild:
+    def begin(wrong: str = "", grace_s: float = 0.4) -> SupervisedChild:
         arguments = ["serve", "m", "--host", "127.0.0.1", "--port", "0"]
-        child = KeptChild(
+        child = SupervisedChild(
             [str(fake_vllm), *arguments, "--served-model-name", "m"],
             {**os.environ, "FAKE_VLLM": wrong},
             tmp_path / "engine.log",
@@ -85,13 +85,13 @@ def records() -> list[Path]:
     return list(lost_engines.records_folder().glob("*.json"))
 
 
-def serving(child: KeptChild) -> list[psutil.Process]:
+def serving(child: SupervisedChild) -> list[psutil.Process]:
     """The keeper and the fake's three processes, once it serves."""
     until(lambda: any("Starting vLLM" in line for line in child.log.tail(9)), "its server")
     return family(child.keeper_id)
 
 
-def test_closing_it_ends_what_left_its_session_too(start: Callable[..., KeptChild]) -> None:
+def test_closing_it_ends_what_left_its_session_too(start: Callable[..., SupervisedChild]) -> None:
     child = start()
     processes = serving(child)
     sessions = {os.getsid(process.pid) for process in processes}
@@ -104,7 +104,7 @@ def test_closing_it_ends_what_left_its_session_too(start: Callable[..., KeptChil
     child.close()
 
 
-def test_one_that_ignores_sigterm_is_killed(start: Callable[..., KeptChild]) -> None:
+def test_one_that_ignores_sigterm_is_killed(start: Callable[..., SupervisedChild]) -> None:
     child = start("stubborn")
     processes = serving(child)
     child.close()
@@ -112,7 +112,7 @@ def test_one_that_ignores_sigterm_is_killed(start: Callable[..., KeptChild]) -> 
 
 
 def test_its_own_end_is_told_with_its_last_words_and_ends_the_rest(
-    start: Callable[..., KeptChild],
+    start: Callable[..., SupervisedChild],
 ) -> None:
     child = start("crash")
     processes = family(child.keeper_id)
@@ -121,7 +121,9 @@ def test_its_own_end_is_told_with_its_last_words_and_ends_the_rest(
     until(lambda: gone(processes), "the end of the rest")
 
 
-def test_kill_9_of_the_keeper_is_noticed_and_ends_all(start: Callable[..., KeptChild]) -> None:
+def test_kill_9_of_the_keeper_is_noticed_and_ends_all(
+    start: Callable[..., SupervisedChild],
+) -> None:
     child = start()
     processes = serving(child)
     until(lambda: _recorded(processes), "a record of all")
@@ -133,7 +135,7 @@ def test_kill_9_of_the_keeper_is_noticed_and_ends_all(start: Callable[..., KeptC
 
 
 def test_kill_9_of_an_inner_process_ends_all_with_its_reason(
-    start: Callable[..., KeptChild],
+    start: Callable[..., SupervisedChild],
 ) -> None:
     child = start()
     processes = serving(child)
@@ -212,7 +214,9 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
-def test_engines_of_a_runner_that_lives_are_left_alone(start: Callable[..., KeptChild]) -> None:
+def test_engines_of_a_runner_that_lives_are_left_alone(
+    start: Callable[..., SupervisedChild],
+) -> None:
     child = start()
     serving(child)
     assert about(child.process_id, lost_engines.end_lost_engines()) == []
@@ -311,5 +315,5 @@ def test_a_command_that_cannot_be_executed(tmp_path: Path) -> None:
     plain.write_text("no program")
     for command, why in ((plain, "Permission denied"), (tmp_path / "none", "No such file")):
         with pytest.raises(EnvironmentFailed, match=f"cannot be executed: {why}"):
-            KeptChild([str(command)], os.environ, tmp_path / "log", "x")
+            SupervisedChild([str(command)], os.environ, tmp_path / "log", "x")
     assert not records()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance, written_duration
-from observatory.wires.failures.limits_said import LimitsSaid, limits_said, reset_s
+from observatory.wires.failures.limits_said import RateLimitHeaders, limits_said, reset_s
 
 NOW_S = 1_764_000_000.0  # 2025-11-24T16:00:00Z
 
@@ -73,10 +73,10 @@ OPENROUTER = {
 @pytest.mark.parametrize(
     ("headers", "said"),
     [
-        pytest.param(OPENAI, LimitsSaid(60, 150000, 59, 149984, 1, 360), id="openai"),
+        pytest.param(OPENAI, RateLimitHeaders(60, 150000, 59, 149984, 1, 360), id="openai"),
         pytest.param(
             ANTHROPIC,
-            LimitsSaid(
+            RateLimitHeaders(
                 50,
                 38000,
                 49,
@@ -90,25 +90,25 @@ OPENROUTER = {
         ),
         pytest.param(
             GROQ,
-            LimitsSaid(None, 18000, 14370, 17997, 179.56, 7.66, requests_per_day=14400),
+            RateLimitHeaders(None, 18000, 14370, 17997, 179.56, 7.66, requests_per_day=14400),
             id="groq",
         ),
-        pytest.param(MISTRAL, LimitsSaid(50, 50000, 49, 47300), id="mistral"),
-        pytest.param(TOGETHER, LimitsSaid(600, 180000, 9, 2900, 1, 1), id="together"),
+        pytest.param(MISTRAL, RateLimitHeaders(50, 50000, 49, 47300), id="mistral"),
+        pytest.param(TOGETHER, RateLimitHeaders(600, 180000, 9, 2900, 1, 1), id="together"),
         pytest.param(
             FIREWORKS,
-            LimitsSaid(600, None, 599),
+            RateLimitHeaders(600, None, 599),
             id="fireworks",
         ),
-        pytest.param(AZURE_UNKNOWN, LimitsSaid(tokens_reset_s=0), id="azure without a limit"),
+        pytest.param(AZURE_UNKNOWN, RateLimitHeaders(tokens_reset_s=0), id="azure without a limit"),
         pytest.param(
-            OPENROUTER, LimitsSaid(requests_remaining=0, requests_reset_s=30), id="openrouter"
+            OPENROUTER, RateLimitHeaders(requests_remaining=0, requests_reset_s=30), id="openrouter"
         ),
-        pytest.param({"content-type": "text/plain"}, LimitsSaid(), id="nothing"),
+        pytest.param({"content-type": "text/plain"}, RateLimitHeaders(), id="nothing"),
     ],
 )
 def test_each_provider_is_read_as_it_documents(
-    headers: Mapping[str, str], said: LimitsSaid
+    headers: Mapping[str, str], said: RateLimitHeaders
 ) -> None:
     assert limits_said(headers, unix_s=NOW_S) == said
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.wires.exchange import Answer
+from observatory.wires.exchange import DecodedAnswer
 from tests.endpoints.test_wire_cuts import check, fed
 from tests.endpoints.wire_streams import event, head, named, read, stream, whole
 
@@ -59,7 +59,7 @@ TEXT = [
 ]
 
 
-def answer(events: Sequence[dict[str, Any]], **options: Any) -> Answer:
+def answer(events: Sequence[dict[str, Any]], **options: Any) -> DecodedAnswer:
     return read(stream([named(one) for one in events]), wire="messages", **options)
 
 

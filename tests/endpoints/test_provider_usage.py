@@ -10,7 +10,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from observatory.core.record import Tokens
-from observatory.wires.exchange import Answer
+from observatory.wires.exchange import DecodedAnswer
 from tests.endpoints.wire_streams import delta, event, read, stream, whole
 
 USAGES: dict[str, tuple[str, dict[str, Any], tuple[int | None, ...]]] = {
@@ -126,7 +126,7 @@ GEMINI = {"prompt_tokens": 20, "completion_tokens": 198, "total_tokens": 623}
 """ai.google.dev/gemini-api/docs/openai: no field for thoughts, which the total has (docs/thinking)."""
 
 
-def streamed(usage: dict[str, Any], *lines: dict[str, Any], model: str = "m-1") -> Answer:
+def streamed(usage: dict[str, Any], *lines: dict[str, Any], model: str = "m-1") -> DecodedAnswer:
     last = {**delta(finish_reason="stop"), "usage": usage}
     parts = [
         event({**delta(content="Bern"), "model": model}),

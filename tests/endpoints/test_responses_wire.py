@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from observatory.wires.exchange import Answer
+from observatory.wires.exchange import DecodedAnswer
 from tests.endpoints.test_wire_cuts import check
 from tests.endpoints.wire_streams import event, named, read, stream, whole
 
@@ -113,7 +113,7 @@ TEXT = [
 ]
 
 
-def answer(events: Sequence[dict[str, Any]], **options: Any) -> Answer:
+def answer(events: Sequence[dict[str, Any]], **options: Any) -> DecodedAnswer:
     """Decoded from these events, which the openai package takes for its own."""
     numbered = [{**one, "sequence_number": number} for number, one in enumerate(events)]
     for one in numbered:

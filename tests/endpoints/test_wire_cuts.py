@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.wires.exchange import Answer
+from observatory.wires.exchange import DecodedAnswer
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import chunked, delta, event, head, read, stream, usage, whole
 
@@ -39,14 +39,14 @@ INSTANTS = (
 )
 
 
-def fed(raw: bytes, cuts: Sequence[int], wire: WireName = "openai") -> Answer:
+def fed(raw: bytes, cuts: Sequence[int], wire: WireName = "openai") -> DecodedAnswer:
     """Decoded from `raw` cut at those places; a read's stamp is the bytes that had come by then."""
     ends = sorted({cut for cut in cuts if 0 < cut < len(raw)} | {len(raw)})
     reads = [raw[start:end] for start, end in itertools.pairwise([0, *ends])]
     return read(reads, stamps=ends, closes=True, wire=wire)
 
 
-def without_instants(answer: Answer) -> Any:
+def without_instants(answer: DecodedAnswer) -> Any:
     """All of it but instants."""
     fields = msgspec.structs.asdict(answer.attempt)
     for name in (*INSTANTS, "event_ns"):

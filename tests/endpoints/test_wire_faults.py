@@ -6,7 +6,7 @@ import pytest
 from observatory.connect.masking import MASK, Masker
 from observatory.core.record import Attempt, ErrorKind, Outcome
 from observatory.providers.catalogue import PROVIDERS
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.wire import ERROR_TEXT_LIMIT, decode
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
@@ -94,7 +94,7 @@ def test_a_reset_says_how_far_the_answer_had_come(reads: list[bytes], phase: str
 @pytest.mark.parametrize("phase", ["dns", "connect", "tls", "send", "headers"])
 def test_without_a_response_the_transports_fault_stands(phase: str) -> None:
     fault = Fault(phase, "timeout", "too late", "timeout")  # type: ignore[arg-type]
-    attempt = decode(Exchange(fault=fault), anchor_unix_ns=0, masker=Masker()).attempt
+    attempt = decode(HttpAttempt(fault=fault), anchor_unix_ns=0, masker=Masker()).attempt
     assert where(attempt) == ("timeout", phase, "timeout")
     assert attempt.tokens.output is None and attempt.event_ns == []
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from observatory.core.emulation.profile import Profile
 from observatory.emulator.model import EmulatedModel
-from observatory.emulator.server import Connection
+from observatory.emulator.server import ClientConnection
 from observatory.emulator.truth import TruthLog
 
 STARTED_S = 1000.0
@@ -89,7 +89,7 @@ class World:
 
         def begin() -> None:
             nonlocal connection
-            connection = Connection(self.model)
+            connection = ClientConnection(self.model)
             connection.connection_made(transport)
             transport.leave = lambda: connection.connection_lost(None)
             ask()
@@ -109,7 +109,7 @@ class World:
                 self.first_tokens.append((sent - STARTED_S, texts[0] - sent))
             self.loop.call_later(think_s, ask)
 
-        connection: Connection
+        connection: ClientConnection
         transport = FakeTransport(self.loop, ended)
         self.loop.call_soon(begin)
         return transport

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from observatory.connect.masking import Masker
-from observatory.wires.exchange import Answer, Exchange, Fault
+from observatory.wires.exchange import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.wire import decode
 from observatory.wires.wires import WireName
@@ -76,7 +76,7 @@ def read(
     streaming: bool = True,
     secrets: Sequence[str] = (),
     wire: WireName = "openai",
-) -> Answer:
+) -> DecodedAnswer:
     """What is decoded from these reads, the first stamped 10 ms after the request was sent.
 
     closes: the peer closes after the last read, which is an early close where the body is not whole.
@@ -93,7 +93,7 @@ def read(
         fault = Fault("stream", "early_close", "the server closed the connection")
     if response.fault is not None:
         fault = Fault("stream", "protocol", response.fault)
-    exchange = Exchange(
+    exchange = HttpAttempt(
         streaming=streaming, response=response, sent=SENT, ended=ended, fault=fault, bytes_sent=100
     )
     return decode(exchange, anchor_unix_ns=ANCHOR_UNIX_NS, masker=Masker(secrets), wire=wire)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from observatory.site.loads import load_of
-from observatory.workload.draws import Draws
+from observatory.workload.draws import UniformStream
 from tests.live.harness import Workspace
 from tests.live.product import add_line, copy_product
 
@@ -63,7 +63,7 @@ def add_erlang(workspace: Workspace) -> None:
 def test_it_needs_no_other_place(workspace: Workspace) -> None:
     add_erlang(workspace)
     planned = json.loads(workspace.run("scenario", "plan", "erlang", "--json"))
-    parts_s = -np.log1p(-Draws(3, "arrivals", 0).uniforms(20_000)) / 8
+    parts_s = -np.log1p(-UniformStream(3, "arrivals", 0).uniforms(20_000)) / 8
     gaps_s = parts_s.reshape(-1, 2).sum(axis=1)
     first = planned["stages"][0]
     assert np.allclose(first["first_offsets_s"], np.cumsum(gaps_s)[: len(first["first_offsets_s"])])

@@ -64,13 +64,13 @@ def main() -> None:
     from observatory.core.clock import new_anchor
     from observatory.core.plan import PlanItem
     from observatory.load.connections.endpoint import make_endpoint
-    from observatory.load.connections.sdk_transport import SdkTransport, SdkWay
+    from observatory.load.connections.sdk_transport import SdkTransport, SdkTransportFactory
     from observatory.load.connections.tails import Tails
     from observatory.load.connections.transport import Transport
     from observatory.load.connections.watchdog import Watchdog
     from observatory.load.reading import kernel_stamps
     from observatory.load.reading.ring import open_ring
-    from observatory.wires.exchange import Exchange, Fault
+    from observatory.wires.exchange import Fault, HttpAttempt
     from observatory.wires.requests_body import render
     from observatory.wires.wire import decode
 
@@ -93,10 +93,10 @@ def main() -> None:
         watchdog = Watchdog(case.connection)
         transport: Any = Transport(endpoint, watchdog, Tails(case.connection.wire), ring)
         if case.connection.transport == "sdk":
-            transport = SdkTransport(endpoint, watchdog, SdkWay(endpoint, "chat"))
+            transport = SdkTransport(endpoint, watchdog, SdkTransportFactory(endpoint, "chat"))
         told = []
         for text in case.texts:
-            exchange = Exchange(streaming=case.stream)
+            exchange = HttpAttempt(streaming=case.stream)
             messages = [{"role": "user", "content": text}]
             asked = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
             body, wire = msgspec.json.encode(asked), case.connection.wire

@@ -8,7 +8,7 @@ import pytest
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt, Tokens
 from observatory.load.admission import Admission
-from observatory.load.turn import Turn, Turns
+from observatory.load.turn import InFlight, Turns
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
@@ -19,7 +19,7 @@ ANTHROPIC = (
 )
 
 
-def gate(**connection: Any) -> tuple[Admission, list[Turn]]:
+def gate(**connection: Any) -> tuple[Admission, list[InFlight]]:
     """A gate at instant 0, and three turns of one prompt token and at most 16 of output."""
     items = [item(text) for text in "abc"]
     handoff = make_handoff(Path("unused"), 1, items, connection=connection)
@@ -27,7 +27,7 @@ def gate(**connection: Any) -> tuple[Admission, list[Turn]]:
     return Admission(handoff, 0, 0), [turns.make(index) for index in range(3)]
 
 
-def answered(turn: Turn, *headers: str) -> Turn:
+def answered(turn: InFlight, *headers: str) -> InFlight:
     """Its try has ended with a 200 and these headers."""
     turn.exchange.response = ResponseReader()
     lines = ["HTTP/1.1 200 OK", *headers, "Content-Length: 0", "", ""]

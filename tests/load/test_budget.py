@@ -9,7 +9,7 @@ from observatory.core.record import Attempt, Tokens, TokensFrom
 from observatory.economics.cost import request_cost_usd
 from observatory.economics.price_details import PriceDetails, PriceTier
 from observatory.economics.price_rows import AppliedPrices, PriceRow
-from observatory.load.budget import Budget
+from observatory.load.budget import WorkerBudget
 from observatory.load.handoff import Caps
 
 PRICED = Caps(usd=1.0, input_usd_per_token=0.001, output_usd_per_token=0.002)
@@ -46,7 +46,7 @@ def answered(
 
 
 def test_a_request_cap_is_exact_and_shared_out_whole() -> None:
-    shares = [Budget(Caps(requests=7), worker, 3) for worker in range(3)]
+    shares = [WorkerBudget(Caps(requests=7), worker, 3) for worker in range(3)]
     counts = []
     for share in shares:
         while share.fits(1, 1):
@@ -56,7 +56,7 @@ def test_a_request_cap_is_exact_and_shared_out_whole() -> None:
 
 
 def test_what_is_in_flight_counts_at_its_worst() -> None:
-    budget = Budget(Caps(output_tokens=100), 0, 1)
+    budget = WorkerBudget(Caps(output_tokens=100), 0, 1)
     budget.hold(5, 60)
     assert not budget.fits(5, 60)
     assert budget.could_fit(5, 60)
@@ -67,7 +67,7 @@ def test_what_is_in_flight_counts_at_its_worst() -> None:
 
 
 def test_money_is_input_and_output_at_their_prices() -> None:
-    budget = Budget(PRICED, 0, 1)
+    budget = WorkerBudget(PRICED, 0, 1)
     budget.hold(100, 200)
     assert round(budget.spent_usd, 9) == 0.5
     budget.settle(100, 200, [answered(40, 10)])
@@ -75,7 +75,7 @@ def test_money_is_input_and_output_at_their_prices() -> None:
 
 
 def test_without_usage_the_worst_case_stays_spent() -> None:
-    budget = Budget(Caps(output_tokens=100), 0, 1)
+    budget = WorkerBudget(Caps(output_tokens=100), 0, 1)
     budget.hold(5, 60)
     budget.settle(5, 60, [answered(None, None, events=3)])
     assert budget.spent_tokens == 60
@@ -83,7 +83,7 @@ def test_without_usage_the_worst_case_stays_spent() -> None:
 
 
 def test_what_was_never_sent_or_refused_costs_nothing() -> None:
-    budget = Budget(Caps(output_tokens=100), 0, 1)
+    budget = WorkerBudget(Caps(output_tokens=100), 0, 1)
     for attempt in (Attempt(number=0), answered(None, None, status=429)):
         budget.hold(5, 60)
         budget.settle(5, 60, [attempt])
@@ -107,7 +107,7 @@ def test_what_was_never_sent_or_refused_costs_nothing() -> None:
     ],
 )
 def test_usage_that_cannot_be_true_leaves_the_worst_case_spent(answer: Attempt) -> None:
-    budget = Budget(PRICED, 0, 1)
+    budget = WorkerBudget(PRICED, 0, 1)
     budget.hold(5, 60)
     budget.settle(5, 60, [answer])
     assert budget.spent_tokens == 60
@@ -121,7 +121,7 @@ def test_a_count_that_ran_along_with_a_stream_is_no_bill_where_the_stream_broke_
     )
     whole = structs.replace(broken, finish_reason="stop")
     for answer, tokens in ((broken, 60), (whole, 3)):
-        budget = Budget(PRICED, 0, 1)
+        budget = WorkerBudget(PRICED, 0, 1)
         budget.hold(5, 60)
         budget.settle(5, 60, [answer])
         assert budget.spent_tokens == tokens
@@ -129,7 +129,7 @@ def test_a_count_that_ran_along_with_a_stream_is_no_bill_where_the_stream_broke_
 
 @pytest.mark.parametrize("status", [401, 402, 403, 404, 413, 429, 529])
 def test_what_is_turned_away_costs_nothing(status: int) -> None:
-    budget = Budget(PRICED, 0, 1)
+    budget = WorkerBudget(PRICED, 0, 1)
     budget.hold(5, 60)
     budget.settle(5, 60, [answered(None, None, status=status)])
     assert (budget.spent_tokens, budget.spent_usd, budget.requests) == (0, 0.0, 1)
@@ -152,7 +152,7 @@ def test_what_ended_costs_what_its_row_will_say() -> None:
         output_usd_per_token=prices.output_usd_per_token or 0,
         prices=prices.to_dict(),
     )
-    budget = Budget(caps, 0, 1)
+    budget = WorkerBudget(caps, 0, 1)
     budget.hold(2000, 100)
     assert budget.spent_usd == pytest.approx(2000 * 25e-6 + 100 * 50e-6)  # cache writes are dearest
     budget.settle(2000, 100, [answered(900, 40, cached=500, written=300)])
@@ -162,7 +162,7 @@ def test_what_ended_costs_what_its_row_will_say() -> None:
 
 
 def test_more_than_the_worst_case_is_believed_and_expected_again() -> None:
-    budget = Budget(Caps(output_tokens=100), 0, 1)
+    budget = WorkerBudget(Caps(output_tokens=100), 0, 1)
     for _ in range(3):
         budget.hold(5, 20)
     budget.settle(5, 20, [answered(5, 50)])
@@ -173,12 +173,12 @@ def test_more_than_the_worst_case_is_believed_and_expected_again() -> None:
     assert budget.spent_tokens == 150 and not budget.exceeded
     budget.settle(5, 20, [answered(5, 1)])
     assert budget.spent_tokens == 101 and budget.exceeded
-    later = Budget(Caps(output_tokens=100, overrun=budget.overrun), 0, 1)
+    later = WorkerBudget(Caps(output_tokens=100, overrun=budget.overrun), 0, 1)
     assert later.fits(5, 40) and not later.fits(5, 41)
 
 
 def test_each_try_counts_and_only_what_was_turned_away_is_free() -> None:
-    budget = Budget(Caps(requests=3, output_tokens=100), 0, 1)
+    budget = WorkerBudget(Caps(requests=3, output_tokens=100), 0, 1)
     budget.hold(5, 40)
     assert budget.again(5, 40, answered(None, None, status=429))
     assert (budget.requests, budget.spent_tokens) == (2, 40)
@@ -191,8 +191,8 @@ def test_each_try_counts_and_only_what_was_turned_away_is_free() -> None:
 
 
 def test_a_share_of_nothing_admits_nothing() -> None:
-    assert not Budget(Caps(requests=1), 1, 2).could_fit(1, 1)
-    assert not Budget(Caps(usd=0.0, output_usd_per_token=1.0), 0, 1).could_fit(1, 1)
+    assert not WorkerBudget(Caps(requests=1), 1, 2).could_fit(1, 1)
+    assert not WorkerBudget(Caps(usd=0.0, output_usd_per_token=1.0), 0, 1).could_fit(1, 1)
 
 
 @st.composite
@@ -233,7 +233,7 @@ def test_no_interleaving_bills_more_than_the_cap(
 ) -> None:
     """Issue, end and try again in any order on any worker, while servers keep to max_tokens."""
     caps = Caps(output_tokens=cap, usd=cap / 10, input_usd_per_token=0.01, output_usd_per_token=0.1)
-    shares = [Budget(caps, worker, workers) for worker in range(workers)]
+    shares = [WorkerBudget(caps, worker, workers) for worker in range(workers)]
     open_ones: list[list[tuple[int, int, int, int, str]]] = [[] for _ in range(workers)]
     billed_tokens, billed_usd = 0, 0.0
 
@@ -268,7 +268,7 @@ def test_no_interleaving_bills_more_than_the_cap(
 )
 def test_an_honest_run_spends_its_cost_to_the_cent(cap: int, counts: list[int]) -> None:
     caps = Caps(usd=cap / 10, input_usd_per_token=0.01, output_usd_per_token=0.1)
-    budget, cost = Budget(caps, 0, 1), 0.0
+    budget, cost = WorkerBudget(caps, 0, 1), 0.0
     for output in counts:
         if budget.fits(30, 40):
             budget.hold(30, 40)
@@ -279,7 +279,7 @@ def test_an_honest_run_spends_its_cost_to_the_cent(cap: int, counts: list[int]) 
 
 
 def test_a_try_that_a_stale_connection_lost_takes_no_place_among_the_requests() -> None:
-    budget = Budget(Caps(requests=2, output_tokens=40), 0, 1)
+    budget = WorkerBudget(Caps(requests=2, output_tokens=40), 0, 1)
     for _ in range(2):
         budget.hold(1, 10)
     assert not budget.again(1, 10)

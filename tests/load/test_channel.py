@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from observatory.connect.masking import Masker
 from observatory.load.connections.channel import Channel
-from observatory.load.connections.connecting import Opened
+from observatory.load.connections.connecting import OpenedSocket
 from observatory.load.connections.tails import Tails
 from observatory.load.reading.kernel_stamps import SegmentCount
 from observatory.load.reading.polling import SMALL_READ
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.stream_end import StreamEnd
 from observatory.wires.wire import decode
@@ -73,14 +73,16 @@ class FakeSocket:
 
 def through_channel(
     reads: list[tuple[bytes, int]], segments: list[int] | None = None, answers: int = 1
-) -> tuple[list[Exchange], FakeSocket, Channel]:
+) -> tuple[list[HttpAttempt], FakeSocket, Channel]:
     """The exchanges that a channel makes of these reads, given to it one after another."""
     raw = FakeSocket(reads * answers, (segments or [1] * len(reads)) * answers)
     over: list[bool] = []
-    channel = Channel(Opened(raw, True), ANCHOR_NS, lambda: over.append(True), Tails("openai"))
+    channel = Channel(
+        OpenedSocket(raw, True), ANCHOR_NS, lambda: over.append(True), Tails("openai")
+    )
     exchanges = []
     for number in range(answers):
-        exchanges.append(Exchange(streaming=True, reused=number > 0))
+        exchanges.append(HttpAttempt(streaming=True, reused=number > 0))
         channel.send([b"POST"], exchanges[-1])
         until = len(reads) * (answers - number - 1)
         while raw.left > until:
@@ -88,9 +90,9 @@ def through_channel(
     return exchanges, raw, channel
 
 
-def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()) -> Exchange:
+def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()) -> HttpAttempt:
     """The exchange of a reader that is fed each read when it comes, ended where its stream is."""
-    exchange = Exchange(streaming=True, response=ResponseReader())
+    exchange = HttpAttempt(streaming=True, response=ResponseReader())
     assert exchange.response is not None
     end, body = StreamEnd("openai"), 0
     for number, (data, at) in enumerate(reads):
@@ -106,7 +108,7 @@ def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()
     return exchange
 
 
-def record(exchange: Exchange) -> dict[str, Any]:
+def record(exchange: HttpAttempt) -> dict[str, Any]:
     answer = decode(exchange, anchor_unix_ns=ANCHOR_NS, masker=Masker([]))
     attempt = answer.attempt
     names = set(attempt.__struct_fields__) - {"sent", "body_sent", "bytes_sent", "stamp_source"}

@@ -13,10 +13,10 @@ from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.load import loops
 from observatory.load.admission import Decision
-from observatory.load.loops import ClosedLoop, OpenLoop
+from observatory.load.loops import ClosedLoopUsers, OpenLoopUsers
 from observatory.load.refusals import ENOUGH, FEW_AFTER_NS, PATIENCE_NS, Refusals
-from observatory.load.seat import Seat
-from observatory.load.turn import Turn, Turns
+from observatory.load.seat import VirtualUser
+from observatory.load.turn import InFlight, Turns
 from tests.load.stages import item, make_handoff
 
 CLOSED = {"kind": "closed", "concurrency": 1, "steady_s": 1.0}
@@ -59,17 +59,17 @@ class Worker:
         self.stopped_ns: int | None = None
         self.asleep_until_ns = 0
         self.delays_ns: list[int] = []
-        self.loop: ClosedLoop | OpenLoop
+        self.loop: ClosedLoopUsers | OpenLoopUsers
         self._counts = counts.of(number)
         self._world = world
-        self._open: dict[Turn, Seat] = {}
+        self._open: dict[InFlight, VirtualUser] = {}
         world.call_at(SECOND, self._beat)
 
-    def may_issue(self, turn: Turn, now_ns: int) -> Decision:
+    def may_issue(self, turn: InFlight, now_ns: int) -> Decision:
         held = self.refusals.watching and self.refusals.held_until(self._open, now_ns)
         return held or "go"
 
-    def issue(self, seat: Seat, turn: Turn, now_ns: int) -> None:
+    def issue(self, seat: VirtualUser, turn: InFlight, now_ns: int) -> None:
         self._counts[ISSUED] += 1
         self._open[turn] = seat
         self.delays_ns.append(now_ns - turn.due_monotonic)
@@ -83,7 +83,7 @@ class Worker:
     def out_of_budget(self) -> None:
         raise AssertionError("there is no budget")
 
-    def _ended(self, turn: Turn, status: int) -> None:
+    def _ended(self, turn: InFlight, status: int) -> None:
         if self.stopped_ns is not None:
             return
         seat = self._open.pop(turn)
@@ -129,12 +129,12 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         transport: Any = None
         for number, worker in enumerate(made):
             if users is not None:
-                worker.loop = ClosedLoop(worker, number, workers, ramp_ns=0, last=last)
+                worker.loop = ClosedLoopUsers(worker, number, workers, ramp_ns=0, last=last)
             else:
                 offsets = [place * every_ns for place in range(count)]
-                worker.loop = OpenLoop(worker, offsets, number, workers)
+                worker.loop = OpenLoopUsers(worker, offsets, number, workers)
             for place in range((users or 2 * count) // workers):
-                worker.loop.seat_free(Seat(place, transport))
+                worker.loop.seat_free(VirtualUser(place, transport))
         for worker in made:
             world.call_at(0, lambda worker=worker: worker.loop.start(0))
         return world, made

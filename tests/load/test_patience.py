@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
-from observatory.load.patience import JITTER, GaveUp, Patience
-from observatory.load.turn import Turn, Turns
+from observatory.load.patience import JITTER, GaveUp, RetryPolicy
+from observatory.load.turn import InFlight, Turns
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
 OBEY = Throttle(policy="obey", max_attempts=5, max_wait_s=60.0)
 
 
-def refused(status: int, *headers: str, number: int = 0, index: int = 0) -> Turn:
+def refused(status: int, *headers: str, number: int = 0, index: int = 0) -> InFlight:
     """A turn whose try of that number was answered so, all of it received."""
     turn = Turns(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
     turn.index = index
@@ -28,8 +28,8 @@ def refused(status: int, *headers: str, number: int = 0, index: int = 0) -> Turn
     return turn
 
 
-def after(turn: Turn, throttle: Throttle = OBEY, seed: int = 1) -> float | GaveUp | None:
-    return Patience(throttle, seed, 0).after(turn, 1_763_000_000.0)
+def after(turn: InFlight, throttle: Throttle = OBEY, seed: int = 1) -> float | GaveUp | None:
+    return RetryPolicy(throttle, seed, 0).after(turn, 1_763_000_000.0)
 
 
 @pytest.mark.parametrize("policy", ["obey", "pace"])
@@ -94,7 +94,7 @@ def test_a_wait_that_would_be_too_long_is_not_begun() -> None:
 def test_a_503_is_throttled_where_the_policy_waits_on_it() -> None:
     attempt = Attempt(number=0, http_status=503, outcome="error")
     other = Attempt(number=0, http_status=500, outcome="error")
-    obeying = Patience(OBEY, 1, 0)
+    obeying = RetryPolicy(OBEY, 1, 0)
     assert obeying.as_recorded(attempt).outcome == "throttled"
     assert obeying.as_recorded(other) is other
-    assert Patience(Throttle(), 1, 0).as_recorded(attempt) is attempt
+    assert RetryPolicy(Throttle(), 1, 0).as_recorded(attempt) is attempt

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from observatory.core.connection import Throttle
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance
-from observatory.load.rate_limit import Bucket, Cost, Pacer, RateLimit
-from observatory.wires.failures.limits_said import LimitsSaid
+from observatory.load.rate_limit import AllowanceCost, Bucket, Pacer, RateLimit
+from observatory.wires.failures.limits_said import RateLimitHeaders
 
 S = 1_000_000_000
 
@@ -93,65 +93,67 @@ def test_what_was_not_used_is_given_back_up_to_what_it_holds() -> None:
 def test_the_slower_of_two_allowances_decides() -> None:
     throttle = Throttle(policy="pace", requests_per_minute=60, tokens_per_minute=600)
     pacer = Pacer(throttle, 1, 0)
-    pacer.take(Cost(30, 20), 0)
-    assert pacer.free_at(Cost(30, 20), 0) == 5 * S
-    assert pacer.free_at(Cost(0, 1), 0) == 4 * S + S // 10
+    pacer.take(AllowanceCost(30, 20), 0)
+    assert pacer.free_at(AllowanceCost(30, 20), 0) == 5 * S
+    assert pacer.free_at(AllowanceCost(0, 1), 0) == 4 * S + S // 10
 
 
 def test_nothing_is_held_back_before_a_limit_is_known() -> None:
     pacer = Pacer(Throttle(policy="pace"), 1, 0)
     for _ in range(1000):
-        assert pacer.free_at(Cost(100, 100), 0) == 0
-        pacer.take(Cost(100, 100), 0)
+        assert pacer.free_at(AllowanceCost(100, 100), 0) == 0
+        pacer.take(AllowanceCost(100, 100), 0)
 
 
 def test_a_learnt_limit_holds_from_its_first_header_on_and_is_shared() -> None:
     pacer = Pacer(Throttle(policy="pace"), 2, 0)
-    mark = pacer.take(Cost(10, 10), 0)
-    pacer.learn(LimitsSaid(requests_per_minute=120, requests_remaining=119), mark, 0)
-    pacer.take(Cost(10, 10), 0)
-    assert pacer.free_at(Cost(10, 10), 0) == S, "half of 120 a minute is one a second"
-    pacer.learn(LimitsSaid(requests_per_minute=240), mark, 0)
-    assert pacer.free_at(Cost(10, 10), 0) == S // 2
+    mark = pacer.take(AllowanceCost(10, 10), 0)
+    pacer.learn(RateLimitHeaders(requests_per_minute=120, requests_remaining=119), mark, 0)
+    pacer.take(AllowanceCost(10, 10), 0)
+    assert pacer.free_at(AllowanceCost(10, 10), 0) == S, "half of 120 a minute is one a second"
+    pacer.learn(RateLimitHeaders(requests_per_minute=240), mark, 0)
+    assert pacer.free_at(AllowanceCost(10, 10), 0) == S // 2
 
 
 def test_what_remains_counts_less_what_went_out_since() -> None:
     pacer = Pacer(Throttle(policy="pace"), 1, 0)
-    first = pacer.take(Cost(1, 1), 0)
-    pacer.take(Cost(1, 1), 0)
-    pacer.take(Cost(1, 1), 0)
-    pacer.learn(LimitsSaid(requests_per_minute=600, requests_remaining=3), first, 0)
-    assert pacer.free_at(Cost(1, 1), 0) == 0
-    pacer.take(Cost(1, 1), 0)
-    assert pacer.free_at(Cost(1, 1), 0) == S // 10, "3 were left, 2 had gone out, 1 went now"
+    first = pacer.take(AllowanceCost(1, 1), 0)
+    pacer.take(AllowanceCost(1, 1), 0)
+    pacer.take(AllowanceCost(1, 1), 0)
+    pacer.learn(RateLimitHeaders(requests_per_minute=600, requests_remaining=3), first, 0)
+    assert pacer.free_at(AllowanceCost(1, 1), 0) == 0
+    pacer.take(AllowanceCost(1, 1), 0)
+    assert pacer.free_at(AllowanceCost(1, 1), 0) == S // 10, (
+        "3 were left, 2 had gone out, 1 went now"
+    )
 
 
 def test_nothing_that_is_said_overdraws_and_a_day_is_no_minute() -> None:
     pacer = Pacer(Throttle(policy="pace"), 1, 0)
-    mark = pacer.take(Cost(1, 1), 0)
-    pacer.learn(LimitsSaid(requests_per_day=14400, requests_remaining=0), mark, 0)
-    assert pacer.free_at(Cost(1, 1), 0) == 0
-    pacer.learn(LimitsSaid(requests_per_minute=60, requests_remaining=0), mark, 0)
-    assert pacer.free_at(Cost(1, 1), 0) == S
+    mark = pacer.take(AllowanceCost(1, 1), 0)
+    pacer.learn(RateLimitHeaders(requests_per_day=14400, requests_remaining=0), mark, 0)
+    assert pacer.free_at(AllowanceCost(1, 1), 0) == 0
+    pacer.learn(RateLimitHeaders(requests_per_minute=60, requests_remaining=0), mark, 0)
+    assert pacer.free_at(AllowanceCost(1, 1), 0) == S
 
 
 def test_figures_that_were_given_are_not_unlearnt() -> None:
     pacer = Pacer(Throttle(policy="pace", requests_per_minute=60), 1, 0)
-    mark = pacer.take(Cost(1, 1), 0)
-    pacer.learn(LimitsSaid(requests_per_minute=6000, tokens_per_minute=1), mark, 0)
-    assert pacer.free_at(Cost(1, 1), 0) == S
+    mark = pacer.take(AllowanceCost(1, 1), 0)
+    pacer.learn(RateLimitHeaders(requests_per_minute=6000, tokens_per_minute=1), mark, 0)
+    assert pacer.free_at(AllowanceCost(1, 1), 0) == S
 
 
 def test_prompt_and_output_have_buckets_of_their_own_where_a_service_counts_them_apart() -> None:
     pacer = Pacer(Throttle(policy="pace"), 1, 0)
-    mark = pacer.take(Cost(1, 1), 0)
-    said = LimitsSaid(input_tokens_per_minute=60_000, output_tokens_per_minute=600)
+    mark = pacer.take(AllowanceCost(1, 1), 0)
+    said = RateLimitHeaders(input_tokens_per_minute=60_000, output_tokens_per_minute=600)
     pacer.learn(said, mark, 0)
-    estimated, used = Cost(100, 50), Cost(100, 12)
+    estimated, used = AllowanceCost(100, 50), AllowanceCost(100, 12)
     pacer.take(estimated, 0)
-    assert pacer.free_at(Cost(100, 10), 0) == 5 * S
+    assert pacer.free_at(AllowanceCost(100, 10), 0) == 5 * S
     pacer.correct(estimated, used)
-    assert pacer.free_at(Cost(100, 10), 0) == S + S // 5
+    assert pacer.free_at(AllowanceCost(100, 10), 0) == S + S // 5
 
 
 arrivals = st.lists(
@@ -161,14 +163,16 @@ arrivals = st.lists(
 )
 
 
-def paced(throttle: Throttle, slices: list[list[tuple[int, int, int]]]) -> list[tuple[int, Cost]]:
+def paced(
+    throttle: Throttle, slices: list[list[tuple[int, int, int]]]
+) -> list[tuple[int, AllowanceCost]]:
     """What leaves, and when: each worker sends its own in their order, as soon as it may."""
     sent = []
     for own in slices:
         pacer = Pacer(throttle, len(slices), 0)
         now = 0
         for at, prompt, output in sorted(own):
-            cost = Cost(prompt, output)
+            cost = AllowanceCost(prompt, output)
             now = pacer.free_at(cost, max(now, at))
             pacer.take(cost, now)
             sent.append((now, cost))

@@ -7,7 +7,7 @@ import pytest
 
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import EMPTY_ALIKE, ENDED, ISSUED, REFUSED, StageCounts
-from observatory.load.heartbeat import Counts
+from observatory.load.heartbeat import HeartbeatCounts
 from observatory.load.refusals import (
     ENOUGH,
     FEW,
@@ -17,7 +17,7 @@ from observatory.load.refusals import (
     Refusals,
     likeness,
 )
-from observatory.load.turn import Turn, Turns
+from observatory.load.turn import InFlight, Turns
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
@@ -35,7 +35,7 @@ def watch(folder: Path, worker: int = 0, workers: int = 1) -> Refusals:
     return Refusals(StageCounts(folder / "stage-00", workers), worker, watching=True)
 
 
-def still_open(due: int, status: int | None = None) -> Turn:
+def still_open(due: int, status: int | None = None) -> InFlight:
     turn = Turns(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
     turn.due_monotonic = due
     turn.exchange.response = ResponseReader()
@@ -272,7 +272,7 @@ def test_another_worker_that_waits_for_its_first_answer_is_waited_for(tmp_path: 
 
 
 def test_progress_shows_no_first_token_of_an_answer_that_came_whole() -> None:
-    counts = Counts()
+    counts = HeartbeatCounts()
     times = {"sent": 0, "first_token": 50, "http_status": 200}
     counts.take(ended(Attempt(0, outcome="ok", streamed=False, **times)))
     assert counts.recent_ttft_ns == []

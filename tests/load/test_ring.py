@@ -22,7 +22,7 @@ from observatory.core.workspace import NO_RING_VARIABLE
 from observatory.load.reading import io_uring, kernel_stamps, ring
 from observatory.load.reading.kept_reads import (
     HEAD_SIZE,
-    Kept,
+    KeptReads,
     join_reads,
     make_head,
     split_reads,
@@ -156,7 +156,7 @@ def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
 ) -> None:
     told = Told()
     reads = RingReads(one_ring, pair.ours, told)
-    kept = Kept()
+    kept = KeptReads()
     reads.keep(kept)
     for piece in (b"b\r\ndata: one\n\n\r\n", b"b\r\ndata: two\n\n\r\n", b"0\r\n\r\n"):
         pair.theirs.sendall(piece)
@@ -380,7 +380,7 @@ def test_kept_reads_come_apart_as_they_were_put_together(
     if disguise:
         place %= len(reads)
         reads[place] = (reads[place][0] + LOOKS_LIKE_A_HEAD, *reads[place][1:])
-    kept = Kept()
+    kept = KeptReads()
     for data, seconds, nanoseconds in reads:
         kept += make_head(len(data), struct.pack("=2q", seconds, nanoseconds)) + data
     anchor = 12_345

@@ -10,11 +10,11 @@ import pytest
 from observatory.core.connection import Throttle
 from observatory.load.admission import Admission, Decision
 from observatory.load.pacing import AlarmClock
-from observatory.load.patience import Patience
-from observatory.load.seat import Seat
-from observatory.load.tries import Tries
-from observatory.load.turn import Turn, Turns
-from observatory.wires.exchange import Exchange
+from observatory.load.patience import RetryPolicy
+from observatory.load.seat import VirtualUser
+from observatory.load.tries import RetryLoop
+from observatory.load.turn import InFlight, Turns
+from observatory.wires.exchange import HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
@@ -29,7 +29,7 @@ class Resting:
         self._lines = [f"HTTP/1.1 {refusal}", "HTTP/1.1 200 OK"]
         self._resting = resting
 
-    def ask(self, body: list[bytes], exchange: Exchange) -> None:
+    def ask(self, body: list[bytes], exchange: HttpAttempt) -> None:
         exchange.sent = exchange.ended = 1
         exchange.response = ResponseReader()
         exchange.response.feed(f"{self._lines.pop(0)}\r\nContent-Length: 0\r\n\r\n".encode(), 1)
@@ -38,15 +38,15 @@ class Resting:
         self._resting(until_ns)
 
 
-def tried(connection: dict[str, Any], refusal: str, resting: Callable[..., None]) -> Turn:
+def tried(connection: dict[str, Any], refusal: str, resting: Callable[..., None]) -> InFlight:
     """The first turn after all its tries; resting gets the gate, the second turn and the rest's end."""
     handoff = make_handoff(Path("unused"), 1, [item("a"), item("b")], connection=connection)
     first, second = (Turns(handoff).make(index) for index in range(2))
     admission = Admission(handoff, 0, time.monotonic_ns())
     admission.enter(first, time.monotonic_ns())
-    patience = Patience(handoff.connection.throttle, 1, 0)
+    patience = RetryPolicy(handoff.connection.throttle, 1, 0)
     seat = Resting(refusal, lambda until: resting(admission, second, until))
-    Tries(patience, admission, cast(AlarmClock, None)).make(cast(Seat, seat), first)
+    RetryLoop(patience, admission, cast(AlarmClock, None)).make(cast(VirtualUser, seat), first)
     return first
 
 
@@ -62,7 +62,7 @@ def test_while_one_request_waits_as_told_the_others_keep_their_pace(
 ) -> None:
     asked: list[tuple[int, Decision]] = []
 
-    def resting(admission: Admission, other: Turn, until_ns: int) -> None:
+    def resting(admission: Admission, other: InFlight, until_ns: int) -> None:
         later = time.monotonic_ns() + 2 * S
         asked.append((until_ns - time.monotonic_ns(), admission.ask(other, later)))
 
@@ -76,7 +76,7 @@ def test_while_one_request_waits_as_told_the_others_keep_their_pace(
 def test_after_its_wait_it_takes_the_next_place_under_the_pace() -> None:
     rests: list[int] = []
 
-    def resting(admission: Admission, other: Turn, until_ns: int) -> None:
+    def resting(admission: Admission, other: InFlight, until_ns: int) -> None:
         if not rests:
             admission.enter(other, time.monotonic_ns())
         rests.append(until_ns - time.monotonic_ns())

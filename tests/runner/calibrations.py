@@ -5,18 +5,18 @@ from typing import Any
 from observatory.runner.checks.stored_calibration import (
     CALIBRATION_FORMAT,
     Bound,
+    CalibratedHost,
     Calibration,
-    Ceiling,
     Costs,
-    Figures,
-    Host,
+    LevelFigures,
+    LoadCeiling,
 )
 
-HERE = Host("0123456789abcdef", "a processor", 8, "6.1", "3.11.7", "0.1.0")
+HERE = CalibratedHost("0123456789abcdef", "a processor", 8, "6.1", "3.11.7", "0.1.0")
 
 
-def figures(**more: Any) -> Figures:
-    return Figures(
+def figures(**more: Any) -> LevelFigures:
+    return LevelFigures(
         **{
             "requests_per_s": 800.0, "events_per_s": 50_000.0, "client_busy": 0.75,
             "server_busy": 0.5, "server_late": 0.0, "others_busy": 0.0, "shared_stamps": 0.001,
@@ -34,15 +34,15 @@ def a_calibration(
     facts: dict[str, Any] = {
         "format": CALIBRATION_FORMAT,
         "made_utc": "2026-11-20T10:00:00Z",
-        "host": Host(machine, "a processor", 8, "6.1", "3.11.7", "0.1.0"),
+        "host": CalibratedHost(machine, "a processor", 8, "6.1", "3.11.7", "0.1.0"),
         "quick": False,
         "processes": 1,
         "servers": 1,
         "apart": True,
         "gap_s": 0.01,
-        "streams": Ceiling(700, bound, why, 768, figures()),
-        "burst": Ceiling(4_000, bound, why, None, figures()),
-        "rate": Ceiling(2_000, bound, why, 2_250, figures()),
+        "streams": LoadCeiling(700, bound, why, 768, figures()),
+        "burst": LoadCeiling(4_000, bound, why, None, figures()),
+        "rate": LoadCeiling(2_000, bound, why, 2_250, figures()),
         "costs": Costs(0.0002, 0.00001),
     }
     return Calibration(**{**facts, **more})

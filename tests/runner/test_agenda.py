@@ -13,10 +13,10 @@ from observatory.core.workspace import Workspace
 from observatory.inputs.matrix import turns_of
 from observatory.inputs.scenario_files import LoadedScenario, load_scenario
 from observatory.runner import campaign
-from observatory.runner.agenda import Diary, find_campaign, new_diary, resumed
-from observatory.runner.pace import Pace
-from observatory.runner.progress import LegProgress
-from observatory.runner.sitting import Request
+from observatory.runner.agenda import CampaignLog, find_campaign, new_diary, resumed
+from observatory.runner.pace import CampaignPace
+from observatory.runner.progress import StageProgress
+from observatory.runner.sitting import RunRequest
 from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
     CAMPAIGN_NAME,
@@ -55,7 +55,7 @@ def _load(workspace: Workspace, text: str = SCENARIO, **given: Any) -> tuple[Loa
     return loaded, make_plan(loaded.scenario, loaded.path.parent)
 
 
-def _begun(workspace: Workspace, name: str = "c1") -> Diary:
+def _begun(workspace: Workspace, name: str = "c1") -> CampaignLog:
     loaded, plan = _load(workspace)
     assert loaded.design is not None
     return new_diary(workspace, name, loaded.scenario, plan, loaded.design, "sweep", {"seed": 1})
@@ -205,7 +205,7 @@ def test_a_newer_campaign_file_is_refused_by_its_number(workspace: Workspace) ->
 def test_what_is_left_counts_the_stages_and_what_stood_beside_them(workspace: Workspace) -> None:
     diary = _begun(workspace)
     _, plan = _load(workspace)
-    pace = Pace(plan, diary.agenda())
+    pace = CampaignPace(plan, diary.agenda())
     assert pace.later_s(0) == 3 * 10
     assert pace.later_s(3) == 0
     pace.sat(0)  # at once: less than its stages, so that nothing is added
@@ -219,7 +219,7 @@ class _Told:
     def say(self, text: str) -> None:
         self.lines.append(text)
 
-    def leg(self, progress: LegProgress) -> None:
+    def leg(self, progress: StageProgress) -> None:
         raise AssertionError("nothing is loaded")
 
 
@@ -231,5 +231,5 @@ def test_lost_engines_are_ended_before_what_they_hold_is_asked_for(
     loaded, _ = _load(workspace)
     told = _Told()
     with pytest.raises(BadInput, match="names no target"):
-        campaign.run_campaign(workspace, Request(loaded.scenario, workspace.root, []), told)
+        campaign.run_campaign(workspace, RunRequest(loaded.scenario, workspace.root, []), told)
     assert told.lines == ["ended what was left"]

@@ -17,8 +17,8 @@ from observatory.core.run import Finding, Severity
 from observatory.core.workspace import open_workspace
 from observatory.emulator.replay_server import ReplaySecond
 from observatory.runner.checks.stored_calibration import (
-    Ceiling,
     Costs,
+    LoadCeiling,
     age_days,
     calibration_path,
     doubts,
@@ -70,7 +70,7 @@ def test_it_is_of_a_machine_not_of_its_software() -> None:
         "made with kernel 6.1, now 7.0"
     ]
     assert age_days(made, NOW) == 1.0
-    crowded = a_calibration(rate=Ceiling(100, "at_least", "", 200, figures(others_busy=0.31)))
+    crowded = a_calibration(rate=LoadCeiling(100, "at_least", "", 200, figures(others_busy=0.31)))
     assert doubts(crowded, HERE, NOW) == [
         "other programs took up to 31% of the cores while it was made"
     ]
@@ -151,8 +151,8 @@ def test_a_servers_window_is_the_seconds_that_it_touches() -> None:
 
 
 def test_the_cost_of_a_request_and_of_an_event_from_two_mixes() -> None:
-    def held(cpu: float) -> Ceiling:
-        return Ceiling(8, "exact", "", None, figures(cpu_s_per_1000_requests=cpu))
+    def held(cpu: float) -> LoadCeiling:
+        return LoadCeiling(8, "exact", "", None, figures(cpu_s_per_1000_requests=cpu))
 
     costs = costs_of(held(0.2 + 0.64), held(0.2 + 0.08), 64, 8)
     assert costs is not None
@@ -160,12 +160,12 @@ def test_the_cost_of_a_request_and_of_an_event_from_two_mixes() -> None:
     assert costs.event_cpu_s == pytest.approx(0.00001)
     assert costs_of(held(0.64), held(0.01), 64, 8) == Costs(0.0, 0.00001)
     assert costs_of(held(0.2), held(0.3), 64, 8) == Costs(0.0002, 0.0)
-    lost = Ceiling(None, "none", "too much", 8, figures())
+    lost = LoadCeiling(None, "none", "too much", 8, figures())
     assert costs_of(held(0.84), lost, 64, 8) is costs_of(lost, held(0.28), 64, 8) is None
 
 
 def test_answers_at_once_are_the_clients_ceiling_only_where_it_was_busy() -> None:
-    def of(**seen: float) -> Ceiling:
+    def of(**seen: float) -> LoadCeiling:
         return burst_ceiling(Trial(64, False, "client_cpu", figures=figures(**seen)))
 
     assert (of(client_busy=0.99).bound, of(client_busy=0.99).level) == ("exact", 800.0)

@@ -15,9 +15,9 @@ from observatory.core.targets.url import UrlTarget
 from observatory.runner.checks.capacity import (
     BUSY_AT_MOST,
     SHIPPED,
+    AnswerPace,
     Basis,
     CapacityEstimate,
-    Pace,
     basis_of,
     demand_line,
     estimate,
@@ -84,7 +84,7 @@ def look(
 
 def test_a_closed_loop_sends_as_fast_as_its_target_is_taken_to_answer() -> None:
     # 0.1 s and 100 gaps of 10 ms are 1.1 s an answer: 110 users make 100 requests and 10,100 events.
-    guess = estimate(plan(stage(concurrency=110)), 1, Pace(), BASIS)
+    guess = estimate(plan(stage(concurrency=110)), 1, AnswerPace(), BASIS)
     [demand] = guess.stages
     assert demand.requests_per_s == pytest.approx(100)
     assert demand.events_per_s == pytest.approx(10_100)
@@ -93,14 +93,16 @@ def test_a_closed_loop_sends_as_fast_as_its_target_is_taken_to_answer() -> None:
 
 
 def test_think_time_and_whole_answers_ask_less() -> None:
-    slow = estimate(plan(stage(concurrency=110, think_time_s=1.1)), 1, Pace(), BASIS).stages[0]
+    slow = estimate(plan(stage(concurrency=110, think_time_s=1.1)), 1, AnswerPace(), BASIS).stages[
+        0
+    ]
     assert slow.requests_per_s == pytest.approx(50)
-    whole = estimate(plan(stage(concurrency=110), stream=False), 1, Pace(), BASIS).stages[0]
+    whole = estimate(plan(stage(concurrency=110), stream=False), 1, AnswerPace(), BASIS).stages[0]
     assert whole.events_per_s == whole.requests_per_s == pytest.approx(100)
 
 
 def test_an_open_loop_sends_its_rate_whatever_the_target_does() -> None:
-    guess = estimate(plan(stage(rate_per_s=1_500.0)), 1, Pace(), BASIS)
+    guess = estimate(plan(stage(rate_per_s=1_500.0)), 1, AnswerPace(), BASIS)
     [demand] = guess.stages
     assert demand.requests_per_s == 1_500
     assert demand.least_cores == pytest.approx(1.5)
@@ -111,10 +113,12 @@ def test_an_open_loop_sends_its_rate_whatever_the_target_does() -> None:
 
 def test_the_most_demanding_stage_counts_and_priming_does_not() -> None:
     prime = stage(kind="prime", concurrency=1)
-    assert estimate(plan(prime), 1, Pace(), BASIS).cores == 0
-    assert "priming" in demand_line(estimate(plan(prime), 1, Pace(), BASIS))
-    guess = estimate(plan(prime, stage(concurrency=1), stage(concurrency=2_000)), 1, Pace(), BASIS)
-    assert guess.cores == estimate(plan(stage(concurrency=2_000)), 1, Pace(), BASIS).cores > 1
+    assert estimate(plan(prime), 1, AnswerPace(), BASIS).cores == 0
+    assert "priming" in demand_line(estimate(plan(prime), 1, AnswerPace(), BASIS))
+    guess = estimate(
+        plan(prime, stage(concurrency=1), stage(concurrency=2_000)), 1, AnswerPace(), BASIS
+    )
+    assert guess.cores == estimate(plan(stage(concurrency=2_000)), 1, AnswerPace(), BASIS).cores > 1
     assert "1,818 requests/s" in demand_line(guess)
 
 
@@ -122,11 +126,11 @@ def test_the_pace_is_the_objectives_where_it_has_one() -> None:
     def slo(**bounds: str) -> Slo:
         return Slo(per_request=PerRequestSlo.model_validate(bounds))
 
-    assert pace_of(None) == pace_of(slo(e2e="9s")) == Pace()
+    assert pace_of(None) == pace_of(slo(e2e="9s")) == AnswerPace()
     told = pace_of(slo(ttft="500ms", tpot="50ms"))
     assert (told.first_s, told.gap_s) == (0.5, 0.05)
     assert "objective" in told.source
-    assert "objective" not in Pace().source
+    assert "objective" not in AnswerPace().source
 
 
 def test_a_calibration_of_another_machine_is_not_reckoned_with() -> None:
@@ -145,8 +149,8 @@ def test_only_an_exact_ceiling_limits_a_process() -> None:
     open_ended = basis_of(a_calibration(bound="at_least"), is_ours=True)
     assert (open_ended.rate_per_s, open_ended.events_per_s) == (None, None)
     cheap = Basis(Costs(1e-6, 1e-9), "a test", True, events_per_s=1_000.0, rate_per_s=100.0)
-    assert estimate(plan(stage(rate_per_s=350.0), tokens=1), 1, Pace(), cheap).cores == 4
-    assert estimate(plan(stage(concurrency=110)), 1, Pace(), cheap).cores == 11
+    assert estimate(plan(stage(rate_per_s=350.0), tokens=1), 1, AnswerPace(), cheap).cores == 4
+    assert estimate(plan(stage(concurrency=110)), 1, AnswerPace(), cheap).cores == 11
 
 
 @given(
@@ -160,7 +164,9 @@ def test_more_users_a_faster_target_or_dearer_events_never_need_less(
 ) -> None:
     def needs(count: int, pace_s: float, costs: Costs) -> CapacityEstimate:
         basis = Basis(costs, "a test", True)
-        return estimate(plan(stage(concurrency=count), tokens=tokens), 1, Pace(0.1, pace_s), basis)
+        return estimate(
+            plan(stage(concurrency=count), tokens=tokens), 1, AnswerPace(0.1, pace_s), basis
+        )
 
     base = needs(users, gap_s, BASIS.costs)
     assert needs(users + more, gap_s, BASIS.costs).cores >= base.cores >= 1

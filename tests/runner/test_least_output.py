@@ -12,15 +12,15 @@ from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
-from observatory.limits.limit_probe import Probe, requested
-from observatory.limits.limit_steps import Bounds, History, Step
+from observatory.limits.limit_probe import LimitProbe, requested
+from observatory.limits.limit_steps import Bounds, History, LimitStep
 from observatory.runner.checks.askable import check_askable
 from observatory.runner.interleaving import primers
 from observatory.wires.requests_body import render
 from observatory.wires.wires import WIRES
 from tests.load.stages import item, make_handoff
 
-STEP = Step(((60.0, 6.0),), "sounding")
+STEP = LimitStep(((60.0, 6.0),), "sounding")
 
 
 def api(wire: str | None) -> Target:
@@ -47,7 +47,7 @@ def api(wire: str | None) -> Target:
 def test_a_probe_asks_for_the_smallest_answers_that_a_wire_takes(
     target: Target, output: int
 ) -> None:
-    probe = Probe("tokens", target, Bounds(100, 4, 3000), each=100.0)
+    probe = LimitProbe("tokens", target, Bounds(100, 4, 3000), each=100.0)
     scenario = Scenario.model_validate(requested(probe, STEP, History([], 100.0)))
     workload = scenario.model_dump(mode="json")["workload"]
     assert workload["output_tokens"]["tokens"] == output

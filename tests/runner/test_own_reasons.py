@@ -8,7 +8,7 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, Interrupted, ObservatoryError
 from observatory.runner.campaign import _end_all
-from observatory.runner.sitting import Member
+from observatory.runner.sitting import CampaignMember
 
 REFUSED = BadInput(
     "access was refused with HTTP 401", where="https://rented", fix="look at the key"
@@ -19,7 +19,7 @@ def member(name: str, stages: int = 0, error: ObservatoryError | None = None) ->
     target: Any = SimpleNamespace(name=name)
     manifest: Any = SimpleNamespace(stages=[None] * stages)
     prices: Any = None
-    return Member(target, prices, Path(), manifest, error=error)
+    return CampaignMember(target, prices, Path(), manifest, error=error)
 
 
 def ended(error: ObservatoryError, *members: Any) -> list[tuple[str, str | None]]:

@@ -23,10 +23,10 @@ from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import open_workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
-from observatory.economics.quote_figures import Spread
+from observatory.economics.quote_figures import QuoteSpread
 from observatory.runner.finish import FinishedRun, reread
 from observatory.runner.quoting import CampaignQuote, limits_of, quote_request, speed_of
-from observatory.runner.sitting import Request
+from observatory.runner.sitting import RunRequest
 from observatory.store.ingest.warehouse import IngestResult
 from observatory.workload.planning import make_plan
 from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, workspace_in
@@ -54,7 +54,7 @@ def scenario(**more: Any) -> Scenario:
 
 def quotes_of(tmp_path: Path, *targets: Target, **more: Any) -> CampaignQuote:
     asked = scenario(**more)
-    request = Request(asked, tmp_path, list(targets))
+    request = RunRequest(asked, tmp_path, list(targets))
     workspace = open_workspace(tmp_path / "results", root=tmp_path)
     return quote_request(workspace, request, make_plan(asked, tmp_path))
 
@@ -174,8 +174,8 @@ def test_an_emulated_target_is_as_fast_as_its_profile(tmp_path: Path) -> None:
     )
     speed = speed_of(target, open_workspace(tmp_path / "results", root=tmp_path))
     assert speed.basis == "profile"
-    assert speed.first_token_s == Spread(pytest.approx(0.1), 0.2, 0.4)
-    assert speed.duration_s(Spread(1, 10, 20)).high == pytest.approx(0.6)
+    assert speed.first_token_s == QuoteSpread(pytest.approx(0.1), 0.2, 0.4)
+    assert speed.duration_s(QuoteSpread(1, 10, 20)).high == pytest.approx(0.6)
 
 
 def finished(

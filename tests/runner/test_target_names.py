@@ -13,7 +13,7 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import Workspace, open_workspace
 from observatory.runner.checks.target_names import address_notes, check_names
-from observatory.runner.sitting import Request
+from observatory.runner.sitting import RunRequest
 from observatory.store.folder.target_addresses import address_hash
 from tests.store.made_runs import facts, manifest, sealed_run
 
@@ -32,7 +32,7 @@ def at(url: str, name: str = "m") -> UrlTarget:
     return UrlTarget(kind="url", name=name, url=url, model="m", billing="hours")
 
 
-def request(folder: Path, *targets: Target) -> Request:
+def request(folder: Path, *targets: Target) -> RunRequest:
     scenario = Scenario.model_validate(
         {
             "name": "s",
@@ -41,7 +41,7 @@ def request(folder: Path, *targets: Target) -> Request:
             "stages": [{"concurrency": 1}],
         }
     )
-    return Request(scenario, folder, list(targets))
+    return RunRequest(scenario, folder, list(targets))
 
 
 @pytest.mark.parametrize(

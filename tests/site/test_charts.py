@@ -14,10 +14,10 @@ from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure, Row
 from observatory.site.charts.distributions import STEPS, curve_of, distribution_chart
 from observatory.site.charts.drawing import log_ticks
-from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.charts.scores import score_chart
 from observatory.site.charts.timeline import POINTS, Band, Span, thinned, timeline_chart
-from observatory.site.charts.tradeoff import Trade, tradeoff_chart
+from observatory.site.charts.tradeoff import TradeoffSeries, tradeoff_chart
 from observatory.site.loads import Load, load_of
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.reader import open_reader, shown_runs
@@ -35,8 +35,8 @@ def figure(value: float | None, **changes: Any) -> Figure:
     return Figure("ttft_s", "p50", value, **given)
 
 
-def series(style: TargetStyle, *figures: Figure) -> Series:
-    return Series(style, "valid", list(zip(LOADS, figures, strict=False)))
+def series(style: TargetStyle, *figures: Figure) -> LevelSeries:
+    return LevelSeries(style, "valid", list(zip(LOADS, figures, strict=False)))
 
 
 def marks(spec: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def test_a_target_without_figures_is_named_with_its_reason() -> None:
 
 def test_scores_always_span_zero_to_one() -> None:
     points = [(load, Figure("score", "value", 0.5, 0.4, 0.6, n=9)) for load in LOADS]
-    drawing = score_chart("s", "", [Series(REAL, "valid", points)])
+    drawing = score_chart("s", "", [LevelSeries(REAL, "valid", points)])
     assert axis(drawing.spec, "x")["scale"]["domain"] == [0, 1]
 
 
@@ -135,8 +135,8 @@ def test_a_target_without_a_price_is_left_out_of_the_cost_chart_and_named() -> N
     cost = Figure("usd_per_1k_requests", "value", 0.3, 0.2, 0.4, basis="list_price")
     unpriced = Figure("usd_per_1k_requests", "value", reason="no_price")
     trades = [
-        Trade(REAL, "valid", [(load, figure(0.2), cost) for load in LOADS]),
-        Trade(STAND_IN, "valid", [(load, figure(0.2), unpriced) for load in LOADS]),
+        TradeoffSeries(REAL, "valid", [(load, figure(0.2), cost) for load in LOADS]),
+        TradeoffSeries(STAND_IN, "valid", [(load, figure(0.2), unpriced) for load in LOADS]),
     ]
     drawing = tradeoff_chart("c", "Cost against latency", "", trades)
     assert [entry.label for entry in drawing.key] == ["real"]

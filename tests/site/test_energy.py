@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from observatory.presentation.figures import Figure
-from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.loads import Load
 from observatory.site.sections.energy_tables import ledger_table
 from observatory.site.target_styles import TargetStyle
@@ -83,9 +83,9 @@ def test_a_modelled_range_keeps_both_ends_and_a_missing_figure_its_reason() -> N
 
 
 def test_shapes_tell_the_basis_and_bars_are_ranges() -> None:
-    def series(basis: str, **ends: float) -> Series:
+    def series(basis: str, **ends: float) -> LevelSeries:
         figure = Figure("j_per_request", "value", 5.0, n=9, basis=basis, **ends)
-        return Series(MINE, "valid", [(LOADS[0], figure)], by_basis=True)
+        return LevelSeries(MINE, "valid", [(LOADS[0], figure)], by_basis=True)
 
     every = [series("measured"), series("estimated"), series("modelled", low=2.0, high=8.0)]
     drawing = level_chart("e", "", every)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from observatory.core.workspace import Workspace
-from observatory.presentation.figures import Figure, Figures
+from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.build import build_site
 from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
 from observatory.site.loads import Load
@@ -82,8 +82,8 @@ def test_emulated_bars_are_hollow_and_said_to_be() -> None:
 
 
 def test_a_millisecond_of_the_loop_is_no_pacing() -> None:
-    def of(refused: float, paced_s: float) -> Figures:
-        return Figures(
+    def of(refused: float, paced_s: float) -> StageFigures:
+        return StageFigures(
             {
                 ("throttle_rate", "value"): Figure("throttle_rate", "value", value=refused),
                 ("pace_wait_s", "mean"): Figure("pace_wait_s", "mean", value=paced_s),
@@ -93,7 +93,7 @@ def test_a_millisecond_of_the_loop_is_no_pacing() -> None:
     assert not was_held_up(of(0.0, 0.0009))
     assert was_held_up(of(0.0, 0.01))
     assert was_held_up(of(0.001, 0.0))
-    assert not was_held_up(Figures({}))
+    assert not was_held_up(StageFigures({}))
 
 
 def test_counts_have_their_share_and_what_was_overload() -> None:

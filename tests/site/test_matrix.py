@@ -9,8 +9,8 @@ import pytest
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import Figure
 from observatory.site.build import build_site
-from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
-from observatory.site.charts.drawing import Table
+from observatory.site.charts.blocks import BlockSpread, CellRow, blocks_chart
+from observatory.site.charts.drawing import CellTable
 from observatory.site.loads import Load
 from observatory.site.pages.matrix import matrix_campaigns, matrix_page
 from observatory.site.queries import run_queries as queries
@@ -21,7 +21,7 @@ from tests.site.seeds import matrix_runs
 
 CAMPAIGN = "20261117T100000Z-engines-00dd"
 LOAD = Load(0, 1.0)
-NO_TABLE = Table([], [])
+NO_TABLE = CellTable([], [])
 
 
 def ttft(value: float | None, reason: str | None = None) -> Figure:
@@ -32,7 +32,7 @@ def cell(label: str, *values: float | None, emulated: bool = False) -> CellRow:
     blocks = [(block, ttft(value, "failures")) for block, value in enumerate(values)]
     known = [value for value in values if value is not None]
     mean = ttft(sum(known) / len(known) if known else None)
-    return CellRow(label, [Spread(LOAD, blocks, mean)] if values else [], emulated)
+    return CellRow(label, [BlockSpread(LOAD, blocks, mean)] if values else [], emulated)
 
 
 def layer(spec: dict[str, Any] | None, mark: str, place: int = 0) -> list[dict[str, Any]]:

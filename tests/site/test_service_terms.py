@@ -11,7 +11,7 @@ from observatory.site.queries.reader import open_reader, shown_runs
 from observatory.site.queries.rows import PriceOfRun
 from observatory.site.sections.run_tables import price_table
 from observatory.site.sections.service_terms import limit_words, quote_table, service_terms
-from observatory.wires.failures.limits_said import LimitsSaid
+from observatory.wires.failures.limits_said import RateLimitHeaders
 from tests.site.reading import words
 
 Planter = Callable[..., Workspace]
@@ -122,8 +122,8 @@ def test_a_machines_hour_says_what_it_contains() -> None:
 
 
 def test_limits_in_words() -> None:
-    assert limit_words(LimitsSaid()) == ""
-    said = LimitsSaid(requests_per_day=14_400, input_tokens_per_minute=30_000)
+    assert limit_words(RateLimitHeaders()) == ""
+    said = RateLimitHeaders(requests_per_day=14_400, input_tokens_per_minute=30_000)
     assert limit_words(said) == "14,400 requests a day, 30,000 input tokens a minute"
 
 

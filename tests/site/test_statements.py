@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from observatory.presentation.figures import Figure, Figures
+from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.loads import Load
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 from observatory.site.sections.statements import statements
 from observatory.site.target_styles import TargetStyle
 
@@ -19,7 +19,7 @@ def member(
     verdict: str | None = "valid",
     model: str | None = None,
     taken: float | None = None,
-) -> Member:
+) -> MemberRun:
     by_key: dict[tuple[str, str], Figure] = {}
     if taken is not None:
         by_key["foreign_cpu_fraction", "value"] = Figure("foreign_cpu_fraction", "value", taken)
@@ -44,10 +44,12 @@ def member(
         "comparison_fields": "{}",
         "tokenizer": None,
     }
-    return Member(run, TargetStyle(name, "self", 1, emulated), [(Load(0, 4.0), Figures(by_key))])
+    return MemberRun(
+        run, TargetStyle(name, "self", 1, emulated), [(Load(0, 4.0), StageFigures(by_key))]
+    )
 
 
-def said(*members: Member) -> str:
+def said(*members: MemberRun) -> str:
     return " ".join(statement.sentence for statement in statements(list(members)))
 
 

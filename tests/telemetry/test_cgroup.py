@@ -7,7 +7,7 @@ import pytest
 from observatory.telemetry.sensors.cgroup import (
     NO_QUOTA,
     CgroupSensor,
-    Throttling,
+    CpuThrottling,
     parse_cpu_stat,
     stat_files,
 )
@@ -19,15 +19,15 @@ V1 = "nr_periods 40\nnr_throttled {n}\nthrottled_time {ns}\n"
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (V2.format(n=3, usec=1_500_000), Throttling(3, 1.5)),
-        (V1.format(n=3, ns=1_500_000_000), Throttling(3, 1.5)),
+        (V2.format(n=3, usec=1_500_000), CpuThrottling(3, 1.5)),
+        (V1.format(n=3, ns=1_500_000_000), CpuThrottling(3, 1.5)),
         ("usage_usec 900\nuser_usec 600\n", None),  # the root group
         ("nr_throttled 3\n", None),
         ("nr_throttled many\nthrottled_usec 1\n", None),
         ("", None),
     ],
 )
-def test_counts_of_either_version(text: str, found: Throttling | None) -> None:
+def test_counts_of_either_version(text: str, found: CpuThrottling | None) -> None:
     assert parse_cpu_stat(text) == found
 
 

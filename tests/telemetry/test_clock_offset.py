@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from observatory.telemetry.remote.clock_offset import (
     MOST_DRIFT,
-    Exchange,
+    ClockExchange,
     Offset,
     RemoteClock,
     best_offset,
@@ -17,7 +17,7 @@ S = 1_000_000_000
 
 
 def test_an_even_way_there_and_back_gives_the_offset_itself() -> None:
-    found = offset_of(Exchange(asked_ns=1000 * MS, answered_ns=1010 * MS, remote_ns=6005 * MS))
+    found = offset_of(ClockExchange(asked_ns=1000 * MS, answered_ns=1010 * MS, remote_ns=6005 * MS))
     assert found.offset_ns == 5000 * MS
     assert found.at_ns == 1005 * MS
     assert found.round_trip_ns == 10 * MS
@@ -25,8 +25,8 @@ def test_an_even_way_there_and_back_gives_the_offset_itself() -> None:
 
 
 def test_the_shortest_round_trip_counts() -> None:
-    slow = Exchange(0, 100 * MS, 3 * S + 90 * MS)
-    quick = Exchange(200 * MS, 201 * MS, 3 * S + 200 * MS + MS // 2)
+    slow = ClockExchange(0, 100 * MS, 3 * S + 90 * MS)
+    quick = ClockExchange(200 * MS, 201 * MS, 3 * S + 200 * MS + MS // 2)
     assert best_offset([slow, quick]) == offset_of(quick)
     assert best_offset([quick]).offset_ns == 3 * S
 
@@ -42,7 +42,7 @@ def test_the_truth_lies_within_the_uncertainty(
     """Any constant offset, any ways there and back."""
     at, exchanges = start, []
     for there, back in ways:
-        exchanges.append(Exchange(at, at + there + back, at + there + offset))
+        exchanges.append(ClockExchange(at, at + there + back, at + there + offset))
         at += there + back + MS
     found = best_offset(exchanges)
     assert abs(found.offset_ns - offset) <= found.uncertainty_ns
@@ -63,7 +63,7 @@ def test_a_clock_that_drifts_is_followed_within_the_uncertainty(
     local, remote = 0, RemoteClock()
     for pause, there, back in rounds:
         local += pause
-        exchange = Exchange(local, local + there + back, remote_at(local + there))
+        exchange = ClockExchange(local, local + there + back, remote_at(local + there))
         assert remote.learn(offset_of(exchange)) is None, "a drift is no step"
         local += there + back
     happened = local + later

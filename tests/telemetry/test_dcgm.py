@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 from observatory.telemetry.sensors.dcgm import FIELDS, DcgmSensor, Hosts, gpu_samples
 from tests.telemetry.served_page import serving
 
@@ -87,7 +87,7 @@ def test_mig_instances_are_devices_and_what_is_of_the_whole_gpu_is_counted_once(
     ],
 )
 def test_a_blank_is_no_temperature(value: float, reason: str) -> None:
-    [sample] = gpu_samples([Series("DCGM_FI_DEV_GPU_TEMP", {"gpu": "0"}, value)], 5)
+    [sample] = gpu_samples([ExposedSeries("DCGM_FI_DEV_GPU_TEMP", {"gpu": "0"}, value)], 5)
     assert (sample.value, sample.reason) == (None, reason)
 
 

@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 
 PAGES = sorted(Path(__file__).with_name("pages").glob("*.prom"))
 
 
-def one(line: str) -> Series:
+def one(line: str) -> ExposedSeries:
     [series] = read_page(line + "\n")
     return series
 
@@ -23,28 +23,28 @@ def one(line: str) -> Series:
 @pytest.mark.parametrize(
     ("line", "series"),
     [
-        ("a 1", Series("a", {}, 1.0)),
-        ("a:b_c{} 1e3", Series("a:b_c", {}, 1000.0)),
-        ('a{x="1"} 2', Series("a", {"x": "1"}, 2.0)),
-        ('a { x = "1" , y="2", } 2', Series("a", {"x": "1", "y": "2"}, 2.0)),
-        ('a{x="} 9 {,"} -0.5', Series("a", {"x": "} 9 {,"}, -0.5)),
-        (r'a{x="a\"b\\c\nd\q"} .5', Series("a", {"x": 'a"b\\c\nd\\q'}, 0.5)),
-        ("a\t1\t1700000000123", Series("a", {}, 1.0, 1700000000123.0)),
-        ("a 1 1700000000.123", Series("a", {}, 1.0, 1700000000.123)),
+        ("a 1", ExposedSeries("a", {}, 1.0)),
+        ("a:b_c{} 1e3", ExposedSeries("a:b_c", {}, 1000.0)),
+        ('a{x="1"} 2', ExposedSeries("a", {"x": "1"}, 2.0)),
+        ('a { x = "1" , y="2", } 2', ExposedSeries("a", {"x": "1", "y": "2"}, 2.0)),
+        ('a{x="} 9 {,"} -0.5', ExposedSeries("a", {"x": "} 9 {,"}, -0.5)),
+        (r'a{x="a\"b\\c\nd\q"} .5', ExposedSeries("a", {"x": 'a"b\\c\nd\\q'}, 0.5)),
+        ("a\t1\t1700000000123", ExposedSeries("a", {}, 1.0, 1700000000123.0)),
+        ("a 1 1700000000.123", ExposedSeries("a", {}, 1.0, 1700000000.123)),
         (
             'a_bucket{le="+Inf"} 3 # {trace_id="}x"} 0.67 1.5',
-            Series("a_bucket", {"le": "+Inf"}, 3.0),
+            ExposedSeries("a_bucket", {"le": "+Inf"}, 3.0),
         ),
-        ("a +Inf", Series("a", {}, math.inf)),
-        ("a -Inf", Series("a", {}, -math.inf)),
-        ('{"a.b", x="1"} 1', Series("a.b", {"x": "1"}, 1.0)),
-        ('{"a b"} 1', Series("a b", {}, 1.0)),
-        ('a{"x.y"="1"} 1', Series("a", {"x.y": "1"}, 1.0)),
-        ("  a 1  ", Series("a", {}, 1.0)),
-        ("a 1\r", Series("a", {}, 1.0)),
+        ("a +Inf", ExposedSeries("a", {}, math.inf)),
+        ("a -Inf", ExposedSeries("a", {}, -math.inf)),
+        ('{"a.b", x="1"} 1', ExposedSeries("a.b", {"x": "1"}, 1.0)),
+        ('{"a b"} 1', ExposedSeries("a b", {}, 1.0)),
+        ('a{"x.y"="1"} 1', ExposedSeries("a", {"x.y": "1"}, 1.0)),
+        ("  a 1  ", ExposedSeries("a", {}, 1.0)),
+        ("a 1\r", ExposedSeries("a", {}, 1.0)),
     ],
 )
-def test_known_lines(line: str, series: Series) -> None:
+def test_known_lines(line: str, series: ExposedSeries) -> None:
     assert one(line) == series
 
 
@@ -126,7 +126,7 @@ def test_what_the_reference_client_writes_is_read_back(
     gauge = Gauge("g", "of it", list(labelled), registry=registry)
     (gauge.labels(**labelled) if labelled else gauge).set(value)
     page = generate_latest(registry).decode("utf-8", "surrogatepass")
-    assert list(read_page(page)) == [Series("g", labelled, value)]
+    assert list(read_page(page)) == [ExposedSeries("g", labelled, value)]
 
 
 @given(labels, st.lists(st.floats(0, 100), max_size=5))

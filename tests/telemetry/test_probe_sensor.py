@@ -13,7 +13,7 @@ from observatory.core.sample import Sample
 from observatory.telemetry.probe.buffer import SampleBuffer
 from observatory.telemetry.probe.server import ProbeServer
 from observatory.telemetry.remote.remote_samples import ProbeAddress, RemoteHost
-from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.remote.wire import PROTOCOL, Batch, ClockReading, ProbeAbout
 from observatory.telemetry.sensors import probe as probe_sensor
 from observatory.telemetry.sensors.probe import ProbeSensor
 
@@ -43,8 +43,8 @@ class RemoteProbe:
         )
         return true
 
-    def about(self) -> About:
-        return About(
+    def about(self) -> ProbeAbout:
+        return ProbeAbout(
             self.protocol, self.instance, "0.1.0", 1.0, ["nvml"], self.buffer.next, self.standing
         )
 

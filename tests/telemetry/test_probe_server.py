@@ -16,7 +16,7 @@ from observatory.core.sample import Sample
 from observatory.telemetry.probe import server as probe_server
 from observatory.telemetry.probe.buffer import SampleBuffer
 from observatory.telemetry.probe.server import MOST_CONNECTIONS, MOST_REQUEST_BYTES, ProbeServer
-from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.remote.wire import PROTOCOL, Batch, ClockReading, ProbeAbout
 from tests.endpoints.certificates import make_certificates
 
 TOKEN = "a-token-of-enough-length"
@@ -33,8 +33,8 @@ class Source:
     def __init__(self) -> None:
         self.buffer = SampleBuffer(most=10)
 
-    def about(self) -> About:
-        return About(PROTOCOL, "one", "0.1.0", 1.0, ["host"], self.buffer.next, [])
+    def about(self) -> ProbeAbout:
+        return ProbeAbout(PROTOCOL, "one", "0.1.0", 1.0, ["host"], self.buffer.next, [])
 
     def clock(self) -> ClockReading:
         return ClockReading(5, 6)

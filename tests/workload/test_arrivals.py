@@ -9,18 +9,20 @@ from hypothesis import strategies as st
 
 from observatory.core.arrivals.constant import ConstantArrivals
 from observatory.core.arrivals.poisson import PoissonArrivals
-from observatory.workload.draws import Draws
+from observatory.workload.draws import UniformStream
 
 RATES = st.floats(min_value=0.05, max_value=500)
 LENGTHS = st.floats(min_value=0.1, max_value=20)
 
 
 def _poisson(rate: float, length: float, seed: int = 1, stage: int = 0) -> list[int]:
-    return PoissonArrivals(kind="poisson").draw(Draws(seed, "arrivals", stage), rate, length)
+    return PoissonArrivals(kind="poisson").draw(
+        UniformStream(seed, "arrivals", stage), rate, length
+    )
 
 
 def _constant(rate: float, length: float) -> list[int]:
-    return ConstantArrivals(kind="constant").draw(Draws(1, "arrivals"), rate, length)
+    return ConstantArrivals(kind="constant").draw(UniformStream(1, "arrivals"), rate, length)
 
 
 def test_constant_is_every_tenth_of_a_second() -> None:

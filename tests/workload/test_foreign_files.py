@@ -14,12 +14,12 @@ import pytest
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload
-from observatory.workload.asks import Ask
+from observatory.workload.asks import PromptItem
 from observatory.workload.foreign_formats import FORMATS
 from observatory.workload.rows import file_asks
 
 
-def _asks(path: Path, notes: list[str] | None = None) -> list[Ask]:
+def _asks(path: Path, notes: list[str] | None = None) -> list[PromptItem]:
     workload = FileWorkload.model_validate({"kind": "file", "path": path.name})
     return file_asks(workload, path.parent, (notes if notes is not None else []).append)
 

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload
-from observatory.workload.asks import Ask
+from observatory.workload.asks import PromptItem
 from observatory.workload.row_files import csv_values, jsonl_values
 from observatory.workload.rows import Row, file_asks
 
 
-def _asks(folder: Path, text: str | bytes, name: str = "mine.jsonl", **fields: object) -> list[Ask]:
+def _asks(
+    folder: Path, text: str | bytes, name: str = "mine.jsonl", **fields: object
+) -> list[PromptItem]:
     data = text.encode() if isinstance(text, str) else text
     (folder / name).write_bytes(data)
     workload = FileWorkload.model_validate({"kind": "file", "path": name, **fields})
@@ -47,7 +49,7 @@ def test_every_column_of_a_json_line_is_carried(tmp_path: Path) -> None:
             }
         ),
     )
-    assert ask == Ask(
+    assert ask == PromptItem(
         prompt_id="7",
         where=f"{tmp_path}/mine.jsonl:1",
         messages=messages,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Fixed, LogNormal, SyntheticWorkload, Uniform
-from observatory.workload.draws import Draws
+from observatory.workload.draws import UniformStream
 from observatory.workload.synthetic import lengths, synthetic_asks, text_of
 
 WORDS = ["alpha", "beta", "gamma"]
@@ -34,7 +34,7 @@ def _units(text: str) -> int:
 
 @given(st.integers(1, 600), st.integers(0, 10**9))
 def test_a_text_has_as_many_words_and_stops_as_asked(tokens: int, seed: int) -> None:
-    text = text_of(tokens, WORDS, Draws(seed, "words"))
+    text = text_of(tokens, WORDS, UniformStream(seed, "words"))
     assert _units(text) == tokens
     assert text[0].isupper()
 
@@ -61,7 +61,7 @@ def test_no_two_prompts_share_a_long_beginning() -> None:
 
 def test_uniform_lengths_reach_both_ends_evenly() -> None:
     drawn = lengths(
-        Uniform(distribution="uniform", low=3, high=7), 20_000, Draws(1, "prompt lengths")
+        Uniform(distribution="uniform", low=3, high=7), 20_000, UniformStream(1, "prompt lengths")
     )
     counts = np.bincount(drawn)[3:]
     assert counts.sum() == 20_000
@@ -71,7 +71,7 @@ def test_uniform_lengths_reach_both_ends_evenly() -> None:
 
 def test_lognormal_lengths_have_the_median_and_p95_that_were_asked_for() -> None:
     distribution = LogNormal(distribution="lognormal", median=200, p95=800)
-    drawn = lengths(distribution, 20_000, Draws(1, "prompt lengths"))
+    drawn = lengths(distribution, 20_000, UniformStream(1, "prompt lengths"))
     assert np.quantile(drawn, 0.5) == pytest.approx(200, rel=0.03)
     assert np.quantile(drawn, 0.95) == pytest.approx(800, rel=0.05)
 
@@ -84,12 +84,12 @@ def test_lognormal_lengths_stay_between_one_and_high(
     distribution = LogNormal(
         distribution="lognormal", median=median, p95=median + above, high=median + room
     )
-    drawn = lengths(distribution, 50, Draws(seed, "prompt lengths"))
+    drawn = lengths(distribution, 50, UniformStream(seed, "prompt lengths"))
     assert all(1 <= length <= median + room for length in drawn)
 
 
 def test_fixed_lengths_are_fixed() -> None:
-    assert lengths(Fixed(distribution="fixed", tokens=9), 3, Draws(1, "x")) == [9, 9, 9]
+    assert lengths(Fixed(distribution="fixed", tokens=9), 3, UniformStream(1, "x")) == [9, 9, 9]
 
 
 def test_more_text_than_a_worker_should_hold_is_refused() -> None:

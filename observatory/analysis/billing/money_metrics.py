@@ -41,7 +41,7 @@ _STATED = pl.col("a_prompt_tokens").is_not_null() & (
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class WindowCost:
     """Dollars of a window; reason is why they are missing or doubtful."""
 
     usd: float | None
@@ -49,10 +49,10 @@ class Cost:
     reason: str | None = None
 
 
-def cost_of(data: StageData) -> Cost:
+def cost_of(data: StageData) -> WindowCost:
     """Return the window's cost by the target's billing; by hours all of its time."""
     if data.prices.basis is None:
-        return Cost(None, None, "no_price")
+        return WindowCost(None, None, "no_price")
     if data.prices.usd_per_hour is not None:
         return _cost_by_hours(data, 1.0)
     ended = data.requests.filter(data.window.holds("a_ended_ns"))
@@ -60,29 +60,31 @@ def cost_of(data: StageData) -> Cost:
     unknown = missing.filter(pl.col("outcome") == "ok")
     if unknown.height:
         stated = unknown.filter(_STATED).height
-        return Cost(None, None, "token_counts_contradict" if stated else "token_counts_missing")
+        return WindowCost(
+            None, None, "token_counts_contradict" if stated else "token_counts_missing"
+        )
     billed_perhaps = missing.filter(pl.col("a_first_event_ns").is_not_null()).height
-    return Cost(
+    return WindowCost(
         float(ended.get_column("cost_usd").sum()),
         data.prices.basis,
         "failed_requests_without_usage" if billed_perhaps else None,
     )
 
 
-def usage_cost_of(data: StageData) -> Cost:
+def usage_cost_of(data: StageData) -> WindowCost:
     """Return the cost of the time in which it worked; by tokens the same as cost_of."""
     if data.prices.usd_per_hour is None:
         return cost_of(data)
     return _cost_by_hours(data, data.busy_fraction)
 
 
-def _cost_by_hours(data: StageData, busy_fraction: float) -> Cost:
+def _cost_by_hours(data: StageData, busy_fraction: float) -> WindowCost:
     energy, no_energy = energy_in_window(data)
     parts = machine_components(data.prices, data.window.seconds, energy, no_energy, busy_fraction)
     usd, reason = total_usd(parts)
     guessed = [part.basis for part in parts if part.basis in BASES]
     basis = max(guessed, key=BASES.index) if guessed else data.prices.basis
-    return Cost(usd, basis, reason)
+    return WindowCost(usd, basis, reason)
 
 
 def energy_in_window(data: StageData) -> tuple[list[Joules], str | None]:
@@ -132,7 +134,7 @@ def money_metrics(data: StageData) -> Iterator[BasedRow]:
     yield "usd_per_correct", "value", correct, cost.basis
 
 
-def _of_tokens(data: StageData, cost: Cost, prefix: str) -> Iterator[BasedRow]:
+def _of_tokens(data: StageData, cost: WindowCost, prefix: str) -> Iterator[BasedRow]:
     """Yield the cost per million output tokens, and per million of prompt and output together."""
     basis = cost.basis
     if basis and data.tokens_basis("a_output_tokens_from") == "estimated":
@@ -144,7 +146,9 @@ def _of_tokens(data: StageData, cost: Cost, prefix: str) -> Iterator[BasedRow]:
         yield f"{prefix}usd_per_million_{name}", "value", figure, basis
 
 
-def _marginal(data: StageData, per_thousand: Estimate, cost: Cost) -> tuple[Estimate, Basis | None]:
+def _marginal(
+    data: StageData, per_thousand: Estimate, cost: WindowCost
+) -> tuple[Estimate, Basis | None]:
     """Return the next request's cost: by tokens the same as on average; by hours the electricity above the
     idle draw."""
     if data.prices.usd_per_hour is None:
@@ -154,7 +158,7 @@ def _marginal(data: StageData, per_thousand: Estimate, cost: Cost) -> tuple[Esti
     n = data.ended_ok().height
     if usd is None:
         return absent("electricity_above_idle_not_known", n), None
-    figure = _per_1k(data, Cost(usd, cost.basis))
+    figure = _per_1k(data, WindowCost(usd, cost.basis))
     if figure.value == 0:
         figure = replace(figure, low=None, high=None, reason="paid_by_the_hour")
     return figure, cost.basis if figure.value is not None else None
@@ -191,13 +195,13 @@ def score_metrics(data: StageData) -> Iterator[BasedRow]:
     yield "score", "value", estimate, data.basis
 
 
-def _per_1k(data: StageData, cost: Cost) -> Estimate:
+def _per_1k(data: StageData, cost: WindowCost) -> Estimate:
     return _per(data, cost, pl.lit(1.0), 1e3, "no_successes")
 
 
 def _per(
     data: StageData,
-    cost: Cost,
+    cost: WindowCost,
     amount: pl.Expr | str,
     unit: float,
     empty: str,
@@ -244,7 +248,7 @@ def _per(
 
 def _by_hours(
     data: StageData,
-    cost: Cost,
+    cost: WindowCost,
     at_ns: NDArray[np.int64],
     amounts: NDArray[np.float64],
     unit: float,

@@ -25,7 +25,7 @@ _UNCOUNTED = "some of its answers do not say how many tokens they took, or there
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BreakEvenStep:
     """A line of the step table: up to `requests_a_day` on that many steps, and what buying it costs."""
 
     steps: int
@@ -213,7 +213,7 @@ def volume_of(demand: Demand, row: MoneyRow) -> float | None:
     return requests_a_day(demand, price, tokens)
 
 
-def steps_of(one: BreakEvenReport) -> list[Step]:
+def steps_of(one: BreakEvenReport) -> list[BreakEvenStep]:
     """Return the step table: the first steps, and those around the break-even."""
     if one.found is None:
         return []
@@ -225,7 +225,7 @@ def steps_of(one: BreakEvenReport) -> list[Step]:
         places |= {place for place in range(around - 1, around + 3) if place > 0}
     spare = 0 if line.unit == "replica-hour" else one.demand.spare_replicas
     return [
-        Step(
+        BreakEvenStep(
             place,
             spare,
             place * line.step_requests,

@@ -45,7 +45,7 @@ def client_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True, slots=True)
-class Lateness:
+class ClientLateness:
     """The client's own lateness at p99: of what, and as a share of a median.
 
     of: the time to first token; the end-to-end latency where no answer came as a stream.
@@ -57,7 +57,7 @@ class Lateness:
     of: str = "time to first token"
 
 
-def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
+def lateness(data: StageData, ticks: pl.DataFrame) -> ClientLateness | None:
     """Return the lateness of sends or of its event loop, whichever is worse; None without a median."""
     usable = data.counted.filter(~pl.col("clock_step"))
     ttft, of = usable.get_column("ttft_s").median(), "time to first token"
@@ -71,7 +71,7 @@ def lateness(data: StageData, ticks: pl.DataFrame) -> Lateness | None:
     stall_s = stall_p99_s(_heartbeats(data, ticks))
     worst = max(late_s, stall_s)
     what = "requests left" if late_s >= stall_s else "the load generator's loop ran"
-    return Lateness(what, worst, worst / ttft, of)
+    return ClientLateness(what, worst, worst / ttft, of)
 
 
 def client_delay(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:

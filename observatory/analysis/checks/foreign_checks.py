@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from observatory.analysis.checks.client_checks import Lateness, lateness
+from observatory.analysis.checks.client_checks import ClientLateness, lateness
 from observatory.analysis.checks.foreign_cpu import ForeignCpu, foreign_cpu_of
 from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.stage_data import StageData
@@ -41,7 +41,7 @@ def foreign_cpu(data: StageData, ticks: pl.DataFrame) -> Iterator[Finding]:
 
 
 def _effects(
-    data: StageData, found: ForeignCpu, late: Lateness | None
+    data: StageData, found: ForeignCpu, late: ClientLateness | None
 ) -> Iterator[tuple[float, str]]:
     """Yield what it did, as a share, and in words; nothing where that is not known."""
     target = data.manifest.target

@@ -59,7 +59,7 @@ _CLOSED_UNREAD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class EngineCounts:
     """A stage between two idle readings, as the engine counted it; None: it has no such count."""
 
     idle: Idle
@@ -67,16 +67,16 @@ class Counts:
     requests: float | None
 
 
-def counts_of(data: StageData) -> Counts | None:
+def counts_of(data: StageData) -> EngineCounts | None:
     """Return None where there are no such readings."""
     idle = idle_around(data)
     if idle is None:
         return None
     sent = data.attempts.filter(pl.col("sent_ns").is_not_null()).height
-    return Counts(idle, sent, counted_by_engine(data, "engine_requests_total", idle))
+    return EngineCounts(idle, sent, counted_by_engine(data, "engine_requests_total", idle))
 
 
-def foreign_load(data: StageData, counts: Counts) -> Iterator[Finding]:
+def foreign_load(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     """Yield requests that ended in the server and that we did not send."""
     if not counts.requests:
         return
@@ -89,7 +89,7 @@ def foreign_load(data: StageData, counts: Counts) -> Iterator[Finding]:
     yield from over_limit("foreign_load", share, message, data.window.stage)
 
 
-def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
+def server_tokens(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     """Compare the engine's own count of tokens with usage over all answers; the worse of two kinds.
 
     An attempt that broke off took tokens of which we know nothing: where there is one, only fewer tokens
@@ -120,7 +120,7 @@ def server_tokens(data: StageData, counts: Counts) -> Iterator[Finding]:
         yield from over_limit("server_tokens", share, message, data.window.stage)
 
 
-def prefix_cache_state(data: StageData, counts: Counts) -> Iterator[Finding]:
+def prefix_cache_state(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     """Check by the engine's counters that the prefix cache was in the state that the scenario requires."""
     asked = data.manifest.stored.workload.cache
     hits = counted_by_engine(data, "engine_prefix_cache_hits_total", counts.idle)

@@ -36,7 +36,7 @@ REASONS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedRun:
     """What must be known of a run to compare it."""
 
     run_id: str
@@ -82,9 +82,9 @@ class Statement:
     text: str
 
 
-def side_of(manifest: Manifest) -> Side:
+def side_of(manifest: Manifest) -> ComparedRun:
     """Return the side that a run takes in a comparison."""
-    return Side(
+    return ComparedRun(
         run_id=manifest.run_id,
         target=manifest.target.name,
         emulated=manifest.target.emulated,
@@ -97,7 +97,7 @@ def side_of(manifest: Manifest) -> Side:
     )
 
 
-def differences(first: Side, second: Side) -> list[Difference]:
+def differences(first: ComparedRun, second: ComparedRun) -> list[Difference]:
     """Return which fields keep two runs from being compared; none where their keys are equal."""
     if first.comparison_key == second.comparison_key:
         return []
@@ -106,7 +106,10 @@ def differences(first: Side, second: Side) -> list[Difference]:
 
 
 def statements(
-    first: Side, second: Side, first_metrics: pl.DataFrame, second_metrics: pl.DataFrame
+    first: ComparedRun,
+    second: ComparedRun,
+    first_metrics: pl.DataFrame,
+    second_metrics: pl.DataFrame,
 ) -> list[Statement]:
     """Return one statement for each figure that both have a row for (frames as stage_metrics gives them).
 
@@ -133,8 +136,8 @@ def statements(
 
 
 def statement(
-    first: Side,
-    second: Side,
+    first: ComparedRun,
+    second: ComparedRun,
     key: tuple[int, str, str],
     figures: tuple[Estimate, Estimate],
     scores: tuple[Estimate | None, Estimate | None] = (None, None),
@@ -160,8 +163,8 @@ def statement(
 
 
 def _why_silent(
-    first: Side,
-    second: Side,
+    first: ComparedRun,
+    second: ComparedRun,
     key: tuple[int, str],
     figures: tuple[Estimate, Estimate],
     scores: tuple[Estimate | None, Estimate | None],
@@ -199,7 +202,7 @@ def foreign_cpu(metrics: pl.DataFrame) -> dict[int, float]:
     return dict(rows.select("stage", "value").iter_rows())
 
 
-def _apart(first: Side, second: Side, stage: int) -> bool:
+def _apart(first: ComparedRun, second: ComparedRun, stage: int) -> bool:
     """Return whether other work took shares of the machine that are too different for a ratio."""
     mine, other = first.foreign_cpu.get(stage), second.foreign_cpu.get(stage)
     return mine is not None and other is not None and abs(mine - other) > FOREIGN_CPU_APART
@@ -211,8 +214,8 @@ def _told_apart(first: Estimate, second: Estimate) -> bool:
 
 
 def _text(
-    first: Side,
-    second: Side,
+    first: ComparedRun,
+    second: ComparedRun,
     key: tuple[int, str, str],
     figures: tuple[Estimate, Estimate],
     scores: tuple[Estimate | None, Estimate | None],

@@ -23,7 +23,7 @@ FACTS = (*ENGINE, "weight_format", "parameters", "dtype", "quantization")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedTarget:
     """A run's target as it was: its cell, its name, and each of FACTS (None: unknown)."""
 
     cell: int
@@ -31,7 +31,7 @@ class Opened:
     facts: Mapping[str, Any]
 
 
-def undeclared(factors: Iterable[str], runs: Sequence[Opened]) -> list[str]:
+def undeclared(factors: Iterable[str], runs: Sequence[OpenedTarget]) -> list[str]:
     """Return the differences between cells that no factor explains, and those within a cell, a sentence each.
 
     Of engine, version and package only the first that differs is named.
@@ -67,7 +67,7 @@ def _list(values: Mapping[str, str]) -> str:
     return ", ".join(values.values())
 
 
-def _shown(fact: str, run: Opened) -> str:
+def _shown(fact: str, run: OpenedTarget) -> str:
     """Return the differences of builds: a third party's build is not called by the engine's name."""
     if fact == "engine":
         return third_party_package(run.facts.get("engine_distribution")) or str(run.facts[fact])

@@ -13,7 +13,7 @@ from observatory.analysis.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class EnergyDivisor:
     """What an energy is divided by, over its own window.
 
     total: None where it is not known; empty: why there is no figure where it is 0; ended: requests that
@@ -29,14 +29,14 @@ class Amount:
     offered: NDArray[np.float64] | None = None
 
 
-def ended_requests(data: StageData, window: Window) -> Amount:
+def ended_requests(data: StageData, window: Window) -> EnergyDivisor:
     """Return the successes that ended in the window."""
     succeeded = data.ended_ok(window)
     ends = succeeded.get_column("a_ended_ns").to_numpy().astype(np.int64)
     return _amount(data, window, ends, None, float(len(ends)), "no_successes")
 
 
-def arrived_tokens(data: StageData, window: Window) -> Amount:
+def arrived_tokens(data: StageData, window: Window) -> EnergyDivisor:
     """Return the streamed tokens that arrived in the window."""
     total = arrived(data, data.events.tokens, window)
     instants, weights = data.events.arrival_ns, data.events.tokens
@@ -50,10 +50,10 @@ def _amount(
     weights: NDArray[np.float32] | None,
     total: float | None,
     empty: str,
-) -> Amount:
+) -> EnergyDivisor:
     ended = int(data.requests.select(window.holds("a_ended_ns").sum()).item())
     requests = data.ended_ok(window).height
     if not total:
-        return Amount(total, empty, ended, requests)
+        return EnergyDivisor(total, empty, ended, requests)
     parts = batch_sums(instants, weights, window.start_ns, window.end_ns, WINDOWS)
-    return Amount(total, empty, ended, requests, parts, scheduled(data, window, WINDOWS))
+    return EnergyDivisor(total, empty, ended, requests, parts, scheduled(data, window, WINDOWS))

@@ -12,7 +12,7 @@ import polars as pl
 
 from observatory.analysis.checks.energy_checks import withheld
 from observatory.analysis.checks.foreign_cpu import foreign_cpu_of
-from observatory.analysis.energy.energy_amounts import Amount, arrived_tokens, ended_requests
+from observatory.analysis.energy.energy_amounts import EnergyDivisor, arrived_tokens, ended_requests
 from observatory.analysis.stage_data import Basis, StageData
 from observatory.analysis.statistics.bootstrap import FIXED, over_windows
 from observatory.analysis.statistics.estimate import Estimate, absent
@@ -215,7 +215,7 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
     yield "shared_host_energy_j", "value", _scaled(shared, 1.0), shared.basis
 
 
-def _of_tokens(data: StageData, energy: Energy, tokens: Amount) -> Iterator[BasedRow]:
+def _of_tokens(data: StageData, energy: Energy, tokens: EnergyDivisor) -> Iterator[BasedRow]:
     basis = _of_tokens_basis(data, energy)
     per_token = _per(energy, 1.0, tokens)
     yield "j_per_output_token", "value", per_token, basis
@@ -359,7 +359,7 @@ def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:
     return Estimate(value, low, high, n=n, reason=energy.reason)
 
 
-def _per(energy: Energy, unit: float, amount: Amount) -> Estimate:
+def _per(energy: Energy, unit: float, amount: EnergyDivisor) -> Estimate:
     """Return the energy for each of an amount, times `unit`; null below MEAN_FLOOR ended requests.
 
     A modelled range is the figure's own; else the interval is a bootstrap over parts of the window,

@@ -39,7 +39,7 @@ Unfound = Literal["never_refused", "hardly_refused", "too_short", "nothing_let_i
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LimitedAttempts:
     """Attempts that were let in or refused for a limit, in any order; all arrays of one length.
 
     sent_s: on one clock. amount: what it takes of the allowance (1, or tokens). told_s: the wait that a
@@ -51,14 +51,16 @@ class Asked:
     amount: NDArray[np.float64]
     told_s: NDArray[np.float64]
 
-    def in_order(self) -> "Asked":
+    def in_order(self) -> "LimitedAttempts":
         """Return the same by the instant sent."""
         order = np.argsort(self.sent_s, kind="stable")
-        return Asked(self.sent_s[order], self.let_in[order], self.amount[order], self.told_s[order])
+        return LimitedAttempts(
+            self.sent_s[order], self.let_in[order], self.amount[order], self.told_s[order]
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class FoundLimit:
     """What is allowed a minute, with its 95 % interval; where it was not found, why.
 
     burst: refill, what was let in at first beyond the rate (the bucket, if it was full when the
@@ -79,7 +81,7 @@ class Ceiling:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RetryAdvice:
     """Whether refusals stated the true wait. refusals: those of which it can be known.
 
     enough: the share after which, once the wait was over, something was let in. told_s, real_s: medians
@@ -92,15 +94,15 @@ class Told:
     real_s: float | None = None
 
 
-def find_ceiling(attempts: Asked) -> Ceiling:
+def find_ceiling(attempts: LimitedAttempts) -> FoundLimit:
     """Return the ceiling of attempts at one demand, or of several stages that follow on each other closely."""
     asked = attempts.in_order()
     least = excluded_below(asked)
     if asked.let_in.all():
-        return Ceiling(None, excluded_below=least, reason="never_refused")
+        return FoundLimit(None, excluded_below=least, reason="never_refused")
     openings = np.flatnonzero(asked.let_in[1:] & ~asked.let_in[:-1]) + 1
     if not len(openings) or not asked.amount[openings[0] :][asked.let_in[openings[0] :]].all():
-        return Ceiling(None, excluded_below=least, reason="nothing_let_in")
+        return FoundLimit(None, excluded_below=least, reason="nothing_let_in")
     closed_s = _closed_s(asked, openings)
     long = closed_s > _patience_s(asked)
     if closed_s[long].sum() > closed_s.sum() / 2:
@@ -108,7 +110,7 @@ def find_ceiling(attempts: Asked) -> Ceiling:
     return _bucket(asked, openings, least)
 
 
-def _closed_s(asked: Asked, openings: NDArray[np.int64]) -> NDArray[np.float64]:
+def _closed_s(asked: LimitedAttempts, openings: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return how long nothing had been let in when it opened; from the first attempt on, where nothing ever was."""
     entries = np.flatnonzero(asked.let_in)
     before = np.searchsorted(entries, openings) - 1
@@ -116,7 +118,7 @@ def _closed_s(asked: Asked, openings: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(asked.sent_s[openings] - asked.sent_s[since])
 
 
-def _patience_s(asked: Asked) -> float:
+def _patience_s(asked: LimitedAttempts) -> float:
     """Return the seconds: longer than this no bucket refuses, by what was let in since the first refusal."""
     first = int(np.argmin(asked.let_in))
     seconds = float(asked.sent_s[-1] - asked.sent_s[first])
@@ -124,7 +126,7 @@ def _patience_s(asked: Asked) -> float:
     return CLOSED_FOR * (_one(asked) / rate + _gap(asked))
 
 
-def _windows(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling:
+def _windows(asked: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
     """Return the ceiling by windows: an opening is the beginning of one. A single refusal at its edges is
     none: attempts that
     are sent closely may arrive in another order."""
@@ -136,13 +138,13 @@ def _windows(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling
     return _ceiling(rate, half, "window", rate * window_s, cycles, least, window_s, "measured")
 
 
-def _bucket(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling:
+def _bucket(asked: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
     """Return a bucket that refills all the time."""
     if len(openings) == 1:
-        return Ceiling(None, excluded_below=least, reason="too_short")
+        return FoundLimit(None, excluded_below=least, reason="too_short")
     first, last = int(openings[0]), int(openings[-1])
     if float(np.mean(~asked.let_in[first:last])) < LEAST_REFUSED:
-        return Ceiling(None, excluded_below=least, reason="hardly_refused")
+        return FoundLimit(None, excluded_below=least, reason="hardly_refused")
     rate, half, seconds = _between(asked, openings)
     cycles, one = len(openings) - 1, _one(asked)
     burst = max(0.0, _burst(asked, rate))
@@ -154,7 +156,7 @@ def _bucket(asked: Asked, openings: NDArray[np.int64], least: float) -> Ceiling:
     return replace(found, high=(fastest + half) * MINUTE_S)
 
 
-def _between(asked: Asked, openings: NDArray[np.int64]) -> tuple[float, float, float]:
+def _between(asked: LimitedAttempts, openings: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return what was let in a second from the first to the last opening, half its interval, and the seconds."""
     taken = np.where(asked.let_in, asked.amount, 0.0)
     first, last = int(openings[0]), int(openings[-1])
@@ -173,9 +175,9 @@ def _ceiling(
     least: float,
     window_s: float | None = None,
     window_from: WindowFrom | None = None,
-) -> Ceiling:
+) -> FoundLimit:
     """Make the ceiling: rates a second become rates a minute."""
-    return Ceiling(
+    return FoundLimit(
         a_minute=rate * MINUTE_S,
         low=max(0.0, rate - half) * MINUTE_S,
         high=(rate + half) * MINUTE_S,
@@ -188,14 +190,14 @@ def _ceiling(
     )
 
 
-def _one_window(asked: Asked, opening: int, least: float) -> Ceiling:
+def _one_window(asked: LimitedAttempts, opening: int, least: float) -> FoundLimit:
     """Return the ceiling of one opening: a whole window's allowance, if it was used up again afterwards.
 
     The waits of the refusals after it give the window's length; without them a minute is assumed.
     """
     used_up = int(np.flatnonzero(asked.let_in)[-1])
     if float(asked.sent_s[-1] - asked.sent_s[used_up]) <= _patience_s(asked):
-        return Ceiling(None, excluded_below=least, reason="too_short")
+        return FoundLimit(None, excluded_below=least, reason="too_short")
     allowance = float(asked.amount[opening:][asked.let_in[opening:]].sum())
     waits = asked.told_s[used_up + 1 :]
     known = np.isfinite(waits)
@@ -211,14 +213,14 @@ def _one_window(asked: Asked, opening: int, least: float) -> Ceiling:
     return _ceiling(rate, half, "window", allowance, 1, least, window_s, source)
 
 
-def _burst(asked: Asked, rate: float) -> float:
+def _burst(asked: LimitedAttempts, rate: float) -> float:
     """Return what was let in before the first refusal, beyond the rate."""
     first = int(np.argmin(asked.let_in))
     return float(asked.amount[:first].sum() - rate * (asked.sent_s[first] - asked.sent_s[0]))
 
 
 def _spread(
-    asked: Asked, openings: NDArray[np.int64], taken: NDArray[np.float64], rate: float
+    asked: LimitedAttempts, openings: NDArray[np.int64], taken: NDArray[np.float64], rate: float
 ) -> float:
     """Return half the interval of the rate, by the spread between batches of cycles; 0 for a single cycle.
 
@@ -237,17 +239,17 @@ def _spread(
     return student_quantile((1 + CONFIDENCE) / 2, batches - 1) * error
 
 
-def _one(asked: Asked) -> float:
+def _one(asked: LimitedAttempts) -> float:
     """Return what a usual request takes."""
     return float(np.median(asked.amount[asked.let_in]))
 
 
-def _gap(asked: Asked) -> float:
+def _gap(asked: LimitedAttempts) -> float:
     """Return seconds between two attempts: no instant of the limiter is known better."""
     return float(np.median(np.diff(asked.sent_s))) if len(asked.sent_s) > 1 else 0.0
 
 
-def excluded_below(attempts: Asked) -> float:
+def excluded_below(attempts: LimitedAttempts) -> float:
     """Return a limit a minute that what was let in rules out: a bucket that holds a minute's allowance lets in
     L (1 + T / 60 s) in T seconds, minute windows at most L (2 + T / 60 s), two of them touched."""
     asked = attempts.in_order()
@@ -260,14 +262,14 @@ def excluded_below(attempts: Asked) -> float:
     return most
 
 
-def told_waits(attempts: Asked) -> Told:
+def told_waits(attempts: LimitedAttempts) -> RetryAdvice:
     """Compare the waits that refusals stated with when the service really let in again.
 
     Left out: a refusal whose wait was not over, and nothing was let in, when the data end.
     """
     asked = attempts.in_order()
     if not len(asked.sent_s):
-        return Told(0)
+        return RetryAdvice(0)
     told = ~asked.let_in & np.isfinite(asked.told_s)
     entries = asked.sent_s[asked.let_in]
     sent, wait = asked.sent_s[told], asked.told_s[told]
@@ -277,11 +279,11 @@ def told_waits(attempts: Asked) -> Told:
     until = float(asked.sent_s[-1])
     known = np.isfinite(real) | (sent + wait < until)
     if not known.any():
-        return Told(0)
+        return RetryAdvice(0)
     slack = 2 * _gap(asked)  # an attempt has to fall due before it can be let in
     enough = real[known] <= wait[known] + slack
     let_in = real[known][np.isfinite(real[known])]
-    return Told(
+    return RetryAdvice(
         refusals=int(known.sum()),
         enough=float(np.mean(enough)),
         told_s=float(np.median(wait[known])),

@@ -15,9 +15,9 @@ import polars as pl
 
 from observatory.analysis.frames import OVERLOADED, RATE_LIMITED
 from observatory.analysis.rate_limits.limit_finding import (
-    Asked,
-    Ceiling,
-    Told,
+    FoundLimit,
+    LimitedAttempts,
+    RetryAdvice,
     find_ceiling,
     told_waits,
 )
@@ -25,7 +25,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.stored_scenario import StoredLengths
 from observatory.store.frames import RunFrames
-from observatory.wires.failures.limits_said import LimitsSaid, limits_said
+from observatory.wires.failures.limits_said import RateLimitHeaders, limits_said
 
 Unit = Literal["requests", "tokens"]
 SCENARIO_NAMES: dict[Unit, str] = {"requests": "limits-rpm", "tokens": "limits-tpm"}
@@ -56,7 +56,7 @@ class StageSeen(msgspec.Struct, frozen=True):
     refused: int
     overloaded: int
     failed: int
-    ceiling: Ceiling
+    ceiling: FoundLimit
     reached: str | None = None
 
 
@@ -74,11 +74,11 @@ class LimitsSeen(msgspec.Struct, frozen=True):
     emulated: bool
     unit: Unit
     stages: list[StageSeen]
-    ceiling: Ceiling
+    ceiling: FoundLimit
     each: float
     by_usage: float | None
-    advertised: LimitsSaid
-    told: Told
+    advertised: RateLimitHeaders
+    told: RetryAdvice
     statuses: dict[str, int]
     named: list[Unit]
     words: str | None
@@ -124,7 +124,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
     stages = [_stage(stage, part, of, each) for stage, part in parts]
     best = _best(stages)
     part = parts[stages.index(best)][1] if best is not None else attempts
-    ceiling = best.ceiling if best is not None else Ceiling(None, reason="never_refused")
+    ceiling = best.ceiling if best is not None else FoundLimit(None, reason="never_refused")
     by_usage = None
     if of == "tokens" and ceiling.a_minute is not None:
         used = float(part.filter("let_in").get_column("used").median() or 0)  # type: ignore[arg-type]
@@ -187,10 +187,10 @@ def _each(attempts: pl.DataFrame, unit: Unit) -> float:
     return float(taken) if isinstance(taken, int | float) else 0.0
 
 
-def _asked(part: pl.DataFrame, unit: Unit, each: float) -> Asked:
+def _asked(part: pl.DataFrame, unit: Unit, each: float) -> LimitedAttempts:
     counted = part.filter(pl.col("let_in") | RATE_LIMITED)
     amount = counted.get_column("taken").fill_null(each) if unit == "tokens" else None
-    return Asked(
+    return LimitedAttempts(
         sent_s=counted.get_column("sent_ns").to_numpy() / 1e9,
         let_in=counted.get_column("let_in").to_numpy(),
         amount=np.ones(counted.height) if amount is None else amount.to_numpy().astype(float),
@@ -205,7 +205,7 @@ def _stage(stage: StageTimes, part: pl.DataFrame, unit: Unit, each: float) -> St
     began, ended = stage.steady_started, stage.steady_ended
     seconds = (ended - began) / 1e9 if began is not None and ended is not None else 0.0
     asked = _asked(part, unit, each)
-    nothing = Ceiling(None, reason="nothing_let_in")
+    nothing = FoundLimit(None, reason="nothing_let_in")
     return StageSeen(
         stage=stage.index,
         demand_a_minute=(stage.rate_per_s or part.height / max(seconds, 1.0)) * 60 * each,
@@ -252,7 +252,7 @@ def _best(stages: list[StageSeen]) -> StageSeen | None:
     return (refused or stages)[-1] if stages else None
 
 
-def relative_width(ceiling: Ceiling) -> float:
+def relative_width(ceiling: FoundLimit) -> float:
     """Return half the interval over the figure; infinite where there is none."""
     if not ceiling.a_minute or ceiling.low is None or ceiling.high is None:
         return float("inf")
@@ -269,7 +269,9 @@ def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
     return ([one for one in seen if one.refused] or list(seen))[-1]
 
 
-def advertised(attempts: pl.DataFrame, *, realtime_ns: int, provider: str | None) -> LimitsSaid:
+def advertised(
+    attempts: pl.DataFrame, *, realtime_ns: int, provider: str | None
+) -> RateLimitHeaders:
     """Return the last values of the headers, field by field: not every answer has all of them.
 
     attempts has rate_limit_headers (JSON) and ended_ns from an anchor of that realtime.
@@ -283,10 +285,10 @@ def advertised(attempts: pl.DataFrame, *, realtime_ns: int, provider: str | None
         said = limits_said(json.loads(text), unix_s=unix_s, provider=provider)
         told |= {
             name: getattr(said, name)
-            for name in LimitsSaid.__dataclass_fields__
+            for name in RateLimitHeaders.__dataclass_fields__
             if getattr(said, name) is not None
         }
-    return LimitsSaid(**told)
+    return RateLimitHeaders(**told)
 
 
 def _statuses(attempts: pl.DataFrame) -> dict[str, int]:

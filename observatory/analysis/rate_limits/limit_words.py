@@ -3,7 +3,7 @@
 For every place that shows it; knows nothing of tables, terminals and pages.
 """
 
-from observatory.analysis.rate_limits.limit_finding import Ceiling
+from observatory.analysis.rate_limits.limit_finding import FoundLimit
 from observatory.analysis.rate_limits.limit_reading import LimitsSeen
 from observatory.core.units import human_seconds
 
@@ -16,7 +16,7 @@ UNFOUND = {
 """Why there is no figure though something was refused."""
 
 
-def kind(ceiling: Ceiling) -> str:
+def kind(ceiling: FoundLimit) -> str:
     """Return how the limit is kept."""
     if ceiling.mechanism == "refill":
         return "bucket that refills all the time"

@@ -13,7 +13,7 @@ from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from observatory.runner.checks.stored_calibration import Calibration, Ceiling
+    from observatory.runner.checks.stored_calibration import Calibration, LoadCeiling
 
 
 def calibrate(
@@ -117,7 +117,7 @@ def _print_table(calibration: "Calibration") -> None:
         console.print(f"note: {doubt}")
 
 
-def level_words(ceiling: "Ceiling") -> str:
+def level_words(ceiling: "LoadCeiling") -> str:
     """Return a ceiling in words: "704", "at least 512", or that none was held."""
     if ceiling.level is None:
         return f"none (not {ceiling.failed_at:,.0f})" if ceiling.failed_at else "none"

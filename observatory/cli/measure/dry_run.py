@@ -20,10 +20,10 @@ from observatory.endpoints.catalogue import installed_distribution
 from observatory.presentation.dollars import write_usd
 from observatory.runner.campaign import look_before_start
 from observatory.runner.checks.capacity import demand_line
-from observatory.runner.sitting import Request
+from observatory.runner.sitting import RunRequest
 
 
-def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> None:
+def print_dry_run(workspace: Workspace, request: RunRequest, json_output: bool) -> None:
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
     from observatory.cli.measure.quote_view import quote_lines
     from observatory.economics.prices import prices_of
@@ -80,7 +80,7 @@ def print_dry_run(workspace: Workspace, request: Request, json_output: bool) -> 
 
 
 def _print_plan(
-    request: Request, plan: Plan, facts: dict[str, Any], rows: list[dict[str, Any]]
+    request: RunRequest, plan: Plan, facts: dict[str, Any], rows: list[dict[str, Any]]
 ) -> None:
     """Print the stages, the targets and the budget."""
     scenario = request.scenario
@@ -106,7 +106,7 @@ def _caps(budget: Budget) -> str:
     return ", ".join(caps) or "none"
 
 
-def _of_each(request: Request) -> str:
+def _of_each(request: RunRequest) -> str:
     """Return the words for each run: caps hold for a run; a matrix has many."""
     if request.design is None:
         return ""

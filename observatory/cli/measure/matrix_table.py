@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from observatory.analysis.comparison.blocks import FOREIGN, Pooled, apart, pooled
-from observatory.analysis.comparison.undeclared import FACTS, Opened, undeclared
+from observatory.analysis.comparison.undeclared import FACTS, OpenedTarget, undeclared
 from observatory.core.distribution import engine_levels, in_words, third_party_package
 from observatory.core.matrices.design import Cell, Design
 from observatory.core.metric import FOREIGN_CPU
@@ -71,7 +71,7 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
 def beside_the_factors(design: Design, runs: Sequence[FinishedRun]) -> list[str]:
     """Return what the targets, once they were up, turned out to differ in although no factor names it."""
     opened = [
-        Opened(
+        OpenedTarget(
             run.manifest.cell,
             design.cells[run.manifest.cell].target.name,
             {fact: getattr(run.manifest.target, fact) for fact in FACTS},

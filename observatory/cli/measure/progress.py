@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from observatory.cli.console import echo, open_console
 from observatory.core.counted_nouns import count_of
 from observatory.core.units import human_number, human_seconds
-from observatory.runner.progress import LegProgress, Observer
+from observatory.runner.progress import Observer, StageProgress
 
 LINE_EVERY_S = 10.0
 
@@ -34,7 +34,7 @@ class Lines:
         """Print one line."""
         echo(text, err=True)
 
-    def leg(self, progress: LegProgress) -> None:
+    def leg(self, progress: StageProgress) -> None:
         """Print one line when the part of a stage changes, and every LINE_EVERY_S within it."""
         now = time.monotonic()
         stage = (progress.place, progress.target, progress.stage, progress.part)
@@ -43,13 +43,13 @@ class Lines:
             self.say(one_line(progress))
 
 
-def label(progress: LegProgress) -> str:
+def label(progress: StageProgress) -> str:
     """Return the target's name, marked where it is emulated."""
     mark = " (emulated)" if progress.emulated else ""
     return f"{progress.target}{mark}"
 
 
-def one_line(progress: LegProgress) -> str:
+def one_line(progress: StageProgress) -> str:
     """Return all of it in a line that fits 120 columns."""
     tokens = human_number(progress.tokens_per_s) if progress.tokens_per_s is not None else "–"
     place = f"{progress.place}: " if progress.place else ""
@@ -76,7 +76,7 @@ def _live() -> Iterator[Observer]:
         def say(self, text: str) -> None:
             console.print(text, style="dim", highlight=False)
 
-        def leg(self, progress: LegProgress) -> None:
+        def leg(self, progress: StageProgress) -> None:
             if not live.is_started:  # not before: until then a question may be on the terminal
                 live.start()
             done = min(progress.elapsed_s, progress.length_s)

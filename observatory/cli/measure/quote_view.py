@@ -12,7 +12,7 @@ from observatory.core.errors import Interrupted
 from observatory.core.run import Manifest
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, human_number
-from observatory.economics.quote_figures import NOTHING, Quote, Spread
+from observatory.economics.quote_figures import NOTHING, Quote, QuoteSpread
 from observatory.presentation.dollars import write_usd, write_usd_range
 from observatory.runner.finish import FinishedRun
 from observatory.runner.quoting import CampaignQuote, check_agreed
@@ -92,7 +92,10 @@ def _notes(one: Quote) -> list[str]:
 
 
 def _figures(
-    requests: Spread, prompt_tokens: Spread, output_tokens: Spread, usd: Spread | None
+    requests: QuoteSpread,
+    prompt_tokens: QuoteSpread,
+    output_tokens: QuoteSpread,
+    usd: QuoteSpread | None,
 ) -> list[tuple[str, Iterable[str]]]:
     counted = (
         ("requests", requests), ("prompt tokens", prompt_tokens), ("output tokens", output_tokens),
@@ -153,7 +156,7 @@ def _money(one: Quote) -> str:
     return f"{usd_text(one.usd)}{more}{basis}"
 
 
-def _ends(spread: Spread) -> tuple[float, float, float]:
+def _ends(spread: QuoteSpread) -> tuple[float, float, float]:
     return spread.low, spread.expected, spread.high
 
 
@@ -161,12 +164,12 @@ def _count(value: float) -> str:
     return human_number(round(value))
 
 
-def _counts(spread: Spread) -> str:
+def _counts(spread: QuoteSpread) -> str:
     figures = [_count(value) for value in _ends(spread)]
     return figures[0] if len(set(figures)) == 1 else " - ".join(figures)
 
 
-def usd_text(spread: Spread) -> str:
+def usd_text(spread: QuoteSpread) -> str:
     """Return the least, the expected and the most dollars; one amount where they are written alike."""
     return write_usd_range(_ends(spread))
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from observatory.inputs.scenario_files import LoadedScenario
     from observatory.runner.campaign import CampaignResult
     from observatory.runner.quoting import CampaignQuote
-    from observatory.runner.sitting import Request
+    from observatory.runner.sitting import RunRequest
 
 
 def run(
@@ -109,7 +109,7 @@ def _print(
 
 
 def _measured(
-    workspace: Workspace, request: "Request", *, yes: bool, ask_above_usd: float
+    workspace: Workspace, request: "RunRequest", *, yes: bool, ask_above_usd: float
 ) -> "tuple[CampaignResult, Path | None, Exception | None]":
     """Run the campaign, and build the site where it is published: with the site's failure, if it failed."""
     from observatory.cli.measure.progress import open_display
@@ -168,9 +168,9 @@ def _request(
     typed: _Options,
     endpoint: _Endpoint,
     resume: str | None,
-) -> "Request":
+) -> "RunRequest":
     from observatory.inputs.scenario_files import read_scenario, resolve_scenario
-    from observatory.runner.sitting import Request
+    from observatory.runner.sitting import RunRequest
 
     file_read = read_scenario(name, workspace)
     written = file_read.scenario
@@ -192,7 +192,7 @@ def _request(
         base = _other_base(written.name, bool(matrix.vary), typed.target, endpoint)
         loaded = resolve_scenario(file_read, workspace, base=base, seed=typed.seed)
         targets = loaded.targets
-    return Request(
+    return RunRequest(
         _adjusted(loaded.scenario, typed),
         loaded.path.parent,
         targets,

@@ -10,7 +10,7 @@ from observatory.cli.console import echo, echo_json
 from observatory.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from observatory.engines.install import Host
+    from observatory.engines.install import HostFacts
     from observatory.engines.installed import InstalledEngine
 
 app = typer.Typer(
@@ -110,16 +110,16 @@ def remove(
         echo(f"no engine uses {folder.name} now: observatory engine remove {folder.name}")
 
 
-def this_host() -> "Host":
+def this_host() -> "HostFacts":
     """Return what the machine is, for an engine's record; its name is left out."""
 
-    from observatory.engines.install import Host
+    from observatory.engines.install import HostFacts
     from observatory.telemetry.machine.environment import describe_environment
 
     kept = ("os", "kernel", "architecture", "cpu_model", "cores_usable", "memory_bytes", "gpus",
             "gpu_driver")  # fmt: skip
     found = describe_environment(Path.cwd())
-    return Host(bool(found["gpus"]), {field: found[field] for field in kept})
+    return HostFacts(bool(found["gpus"]), {field: found[field] for field in kept})
 
 
 def engine_row(engine: "InstalledEngine") -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class CellGroup:
     """Cells (by place) that are up at the same time, in a block of the design."""
 
     block: int
@@ -31,7 +31,7 @@ class Design:
     """A whole matrix design: cells, the order of their runs, and the factors that it confounds."""
 
     cells: tuple[Cell, ...]
-    turns: tuple[Turn, ...]
+    turns: tuple[CellGroup, ...]
     repeats: int
     order: str
     together: bool

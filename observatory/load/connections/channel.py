@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorKind
-from observatory.load.connections.connecting import Opened, send_all
+from observatory.load.connections.connecting import OpenedSocket, send_all
 from observatory.load.connections.room import STEP
 from observatory.load.connections.tails import Tails
-from observatory.load.reading.kept_reads import HEAD_SIZE, Kept, split_reads, stamp_of
+from observatory.load.reading.kept_reads import HEAD_SIZE, KeptReads, split_reads, stamp_of
 from observatory.load.reading.kernel_stamps import SMALLEST_SEGMENT, SegmentCount
 from observatory.load.reading.polling import PolledReads
-from observatory.load.reading.reads import Reads
+from observatory.load.reading.reads import ConnectionReads
 from observatory.load.reading.ring import Ring, RingReads
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.socket_faults import socket_fault
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.stream_end import StreamEnd
@@ -59,7 +59,7 @@ class Channel:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: OpenedSocket,
         anchor_ns: int,
         done: Callable[[], None],
         tails: Tails,
@@ -70,7 +70,7 @@ class Channel:
         self._raw = opened.raw
         self._reads = self._received = 0
         self._large: list[int] = []
-        self._kept: Kept | None = None
+        self._kept: KeptReads | None = None
         self._tails = tails
         self._end: StreamEnd | None = None
         self._ended_at: int | None = None
@@ -78,11 +78,11 @@ class Channel:
         self._scanned = 0
         self._anchor_ns = anchor_ns
         self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
-        self._exchange: Exchange | None = None
+        self._exchange: HttpAttempt | None = None
         self._response: ResponseReader | None = None
         self.done = done
         self.usable = True
-        self._incoming: Reads = (
+        self._incoming: ConnectionReads = (
             PolledReads(opened.raw, self) if ring is None else RingReads(ring, opened.raw, self)
         )
 
@@ -107,7 +107,7 @@ class Channel:
         except OSError:
             return True
 
-    def send(self, pieces: list[bytes], exchange: Exchange) -> None:
+    def send(self, pieces: list[bytes], exchange: HttpAttempt) -> None:
         """Send the request; its answer is read from now on. OSError where the kernel refuses."""
         self._response = exchange.response = ResponseReader()
         self._exchange = exchange
@@ -204,7 +204,7 @@ class Channel:
             if not kept and pieces and self._streamed(response, at):
                 return
             if response.deferrable and not self._segments.exact and self._opened.tls is None:
-                self._kept = Kept(self._tails.may_be_kept)
+                self._kept = KeptReads(self._tails.may_be_kept)
                 self._incoming.keep(self._kept)
         if closed:
             self._closed()

@@ -20,7 +20,7 @@ from observatory.core.connection import Connection
 from observatory.core.record import ErrorPhase
 from observatory.load.connections.endpoint import Endpoint
 from observatory.load.reading import kernel_stamps
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.socket_faults import name_fault, socket_fault
 from observatory.wires.streams.proxy_answer import ProxyAnswer, connect_request
 
@@ -29,7 +29,7 @@ _socket: Any = get_original("socket", "socket")
 _winners = Winners()
 
 
-class Broken(Exception):
+class AttemptBroken(Exception):
     """An attempt that cannot go on, with its fault."""
 
     def __init__(self, fault: Fault) -> None:
@@ -37,7 +37,7 @@ class Broken(Exception):
         self.fault = fault
 
 
-class Opened:
+class OpenedSocket:
     """A connected socket, its TLS session if any, and whether the kernel stamps its segments."""
 
     __slots__ = ("incoming", "outgoing", "raw", "stamped", "tls")
@@ -50,7 +50,7 @@ class Opened:
         self.outgoing = ssl.MemoryBIO()
 
 
-def open_connection(endpoint: Endpoint, exchange: Exchange) -> Opened:
+def open_connection(endpoint: Endpoint, exchange: HttpAttempt) -> OpenedSocket:
     """Connect within connect_timeout_s, instants written into `exchange`; raise Broken with the phase that failed.
 
     Through a proxy, `resolved` is its name's, and `connected` comes after its tunnel and TLS.
@@ -84,12 +84,12 @@ def _through(proxy: Proxy | None) -> Iterator[None]:
     """Mark faults raised in the block as faults on the way to the proxy."""
     try:
         yield
-    except Broken as broken:
+    except AttemptBroken as broken:
         if proxy is None:
             raise
         fault = broken.fault
         text = f"proxy {proxy.address}: {fault.text}"
-        raise Broken(Fault(fault.phase, fault.kind, text, fault.outcome)) from broken
+        raise AttemptBroken(Fault(fault.phase, fault.kind, text, fault.outcome)) from broken
 
 
 @contextmanager
@@ -102,14 +102,14 @@ def _within(deadline: float, phase: ErrorPhase) -> Iterator[None]:
     except gevent.Timeout as timeout:
         if timeout is not late:
             raise
-        raise Broken(Fault(phase, "timeout", f"no {phase} in time", "timeout")) from None
+        raise AttemptBroken(Fault(phase, "timeout", f"no {phase} in time", "timeout")) from None
     except gevent.socket.gaierror as error:
-        raise Broken(name_fault(error)) from error
+        raise AttemptBroken(name_fault(error)) from error
     except ssl.SSLError as error:
         text = getattr(error, "verify_message", "") or error.reason or str(error)
-        raise Broken(Fault(phase, "tls", str(text))) from error
+        raise AttemptBroken(Fault(phase, "tls", str(text))) from error
     except OSError as error:
-        raise Broken(socket_fault(phase, error)) from error
+        raise AttemptBroken(socket_fault(phase, error)) from error
     finally:
         late.close()
 
@@ -125,13 +125,13 @@ def _resolve(host: str, port: int) -> list[AddressInfo]:
     try:
         return list(gevent.socket.getaddrinfo(host, port, type=stream))
     except UnicodeError as error:
-        raise Broken(Fault("dns", "unreachable", f"no host name: {error}")) from error
+        raise AttemptBroken(Fault("dns", "unreachable", f"no host name: {error}")) from error
 
 
-def _connect(host: tuple[str, int], addresses: list[AddressInfo], deadline: float) -> Opened:
+def _connect(host: tuple[str, int], addresses: list[AddressInfo], deadline: float) -> OpenedSocket:
     """Return the first address that takes us; the last one's fault where none does."""
     if not addresses:
-        raise Broken(Fault("dns", "unreachable", "the name has no address"))
+        raise AttemptBroken(Fault("dns", "unreachable", "the name has no address"))
     stamped: dict[Any, bool] = {}
 
     def make(address: AddressInfo) -> Any:
@@ -144,7 +144,7 @@ def _connect(host: tuple[str, int], addresses: list[AddressInfo], deadline: floa
     with _within(deadline, "connect"):
         raw, address = connect_first(_winners.in_order(host, addresses), make, _writable)
     _winners.won(host, address)
-    return Opened(raw, stamped[raw])
+    return OpenedSocket(raw, stamped[raw])
 
 
 def _writable(sockets: Sequence[Any], timeout_s: float | None) -> Sequence[Any]:
@@ -178,7 +178,7 @@ def _wait(raw: Any, events: int) -> None:
         watcher.close()
 
 
-def _tunnel(opened: Opened, connection: Connection, proxy: Proxy) -> None:
+def _tunnel(opened: OpenedSocket, connection: Connection, proxy: Proxy) -> None:
     """Make the proxy carry bytes to the target. What comes after its answer is the target's own."""
     send_all(opened.raw, connect_request(connection, proxy))
     answer = ProxyAnswer()
@@ -186,15 +186,15 @@ def _tunnel(opened: Opened, connection: Connection, proxy: Proxy) -> None:
         data = _read(opened.raw)
         if not data:
             text = "it closed the connection without an answer to CONNECT"
-            raise Broken(Fault("connect", "early_close", text))
+            raise AttemptBroken(Fault("connect", "early_close", text))
         answer.feed(data)
     fault = answer.fault()
     if fault is not None:
-        raise Broken(fault)
+        raise AttemptBroken(fault)
     opened.incoming.write(answer.rest)
 
 
-def _handshake(opened: Opened, endpoint: Endpoint) -> None:
+def _handshake(opened: OpenedSocket, endpoint: Endpoint) -> None:
     """Perform TLS over memory, so that the reads stay ours and keep their stamps."""
     context = endpoint.tls
     assert context is not None
@@ -213,10 +213,12 @@ def _handshake(opened: Opened, endpoint: Endpoint) -> None:
     opened.tls = tls
 
 
-def _receive(opened: Opened) -> None:
+def _receive(opened: OpenedSocket) -> None:
     data = _read(opened.raw)
     if not data:
-        raise Broken(Fault("tls", "early_close", "the server closed during the TLS handshake"))
+        raise AttemptBroken(
+            Fault("tls", "early_close", "the server closed during the TLS handshake")
+        )
     opened.incoming.write(data)
 
 

@@ -15,7 +15,7 @@ from observatory.load.connections.endpoint import Endpoint
 from observatory.load.connections.room import Room
 from observatory.load.connections.tails import WAIT_S
 from observatory.load.connections.watchdog import Watchdog
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 
 _MOST = ANSWER // 4
 """Bytes of all answers in progress: the package copies what it reads several times."""
@@ -29,7 +29,7 @@ class _Abandoned(BaseException):
     """The request is no longer awaited. No Exception, so that the client lets it through."""
 
 
-class SdkWay:
+class SdkTransportFactory:
     """A worker's one client, made when the worker begins, after any fork. BadInput as in SdkClient."""
 
     def __init__(self, endpoint: Endpoint, request: Literal["chat", "completions"]) -> None:
@@ -52,15 +52,15 @@ class SdkTransport:
     Connections are the client's own, of all users together; it decides which is kept.
     """
 
-    def __init__(self, endpoint: Endpoint, watchdog: Watchdog, way: SdkWay) -> None:
+    def __init__(self, endpoint: Endpoint, watchdog: Watchdog, way: SdkTransportFactory) -> None:
         self._endpoint = endpoint
         self._watchdog = watchdog
         self._way = way
         self._hearing: Hearing | None = None
         self._greenlet: Any = None
-        self.exchange: Exchange | None = None
+        self.exchange: HttpAttempt | None = None
 
-    def ask(self, body: list[bytes], exchange: Exchange) -> None:
+    def ask(self, body: list[bytes], exchange: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `exchange`.
 
         However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
@@ -119,7 +119,7 @@ class SdkTransport:
         hearing.ended(Fault(hearing.phase, fault.kind, fault.text, fault.outcome))
         gevent.get_hub().loop.run_callback(self._abandon, exchange)
 
-    def _abandon(self, exchange: Exchange) -> None:
+    def _abandon(self, exchange: HttpAttempt) -> None:
         """Called later, in the hub: the client's wait ends by an exception, and it closes the connection."""
         if self.exchange is exchange:
             self._greenlet.throw(_Abandoned())
@@ -129,7 +129,7 @@ class SdkTransport:
         self._way.room.grows(self, size)
         gevent.sleep(_PAUSE_S)
 
-    def _leave_soon(self, exchange: Exchange) -> None:
+    def _leave_soon(self, exchange: HttpAttempt) -> None:
         """Wait a moment for HTTP's end, so that the client can keep the connection."""
         gevent.spawn_later(2 * WAIT_S, self._abandon, exchange)
 

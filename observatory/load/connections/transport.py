@@ -11,12 +11,12 @@ from gevent import GreenletExit
 
 from observatory.core.record import ErrorPhase
 from observatory.load.connections.channel import Channel
-from observatory.load.connections.connecting import Broken, Opened, open_connection
+from observatory.load.connections.connecting import AttemptBroken, OpenedSocket, open_connection
 from observatory.load.connections.endpoint import Endpoint
 from observatory.load.connections.tails import Tails
 from observatory.load.connections.watchdog import Watchdog
 from observatory.load.reading.ring import Ring
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.socket_faults import socket_fault
 
 
@@ -40,9 +40,9 @@ class Transport:
         self._greenlet: Any = None
         self._over = False
         self._waiting = False
-        self.exchange: Exchange | None = None
+        self.exchange: HttpAttempt | None = None
 
-    def ask(self, body: list[bytes], exchange: Exchange) -> None:
+    def ask(self, body: list[bytes], exchange: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `exchange`.
 
         However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
@@ -55,7 +55,7 @@ class Transport:
             self._exchange(body, exchange)
         except _Abandoned:
             self._spoil()
-        except Broken as broken:
+        except AttemptBroken as broken:
             self._fail(exchange, broken.fault)
         except GreenletExit:
             text = "the simulated user was stopped"
@@ -67,7 +67,7 @@ class Transport:
             if self._channel is not None and not self._channel.usable:
                 self.close()
 
-    def _exchange(self, body: list[bytes], exchange: Exchange) -> None:
+    def _exchange(self, body: list[bytes], exchange: HttpAttempt) -> None:
         if self._channel is not None and not self._channel.ready():
             self.close()
         channel = self._channel
@@ -81,7 +81,7 @@ class Transport:
             channel.send(self._endpoint.request(body), exchange)
         except OSError as error:
             if not self._over:
-                raise Broken(socket_fault("send", error)) from error
+                raise AttemptBroken(socket_fault("send", error)) from error
             self._spoil()
         while not self._over:
             self._waiting = True
@@ -90,7 +90,7 @@ class Transport:
             finally:
                 self._waiting = False
 
-    def _make_channel(self, opened: Opened) -> Channel:
+    def _make_channel(self, opened: OpenedSocket) -> Channel:
         anchor_ns = self._endpoint.anchor.realtime_ns
         if self._ring is not None and opened.stamped:
             try:
@@ -108,7 +108,7 @@ class Transport:
         elif current is not self._greenlet:
             self._hub.loop.run_callback(self._wake, self.exchange)
 
-    def _wake(self, exchange: Exchange) -> None:
+    def _wake(self, exchange: HttpAttempt) -> None:
         """Wake later: the sleeper, or one whose sending is no longer awaited."""
         if self.exchange is exchange:
             if self._waiting:
@@ -138,7 +138,7 @@ class Transport:
             self._fail(exchange, fault)
             self._done()
 
-    def _fail(self, exchange: Exchange, fault: Fault) -> None:
+    def _fail(self, exchange: HttpAttempt, fault: Fault) -> None:
         if exchange.ended is None:
             exchange.fault = fault
             exchange.ended = self._endpoint.anchor.now()
@@ -155,7 +155,7 @@ class Transport:
             self._channel = None
 
 
-def _phase(exchange: Exchange) -> ErrorPhase:
+def _phase(exchange: HttpAttempt) -> ErrorPhase:
     """Return how far an exchange has come."""
     response = exchange.response
     if response is None:

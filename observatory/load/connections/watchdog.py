@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gevent
 
 from observatory.core.connection import Connection
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 
 MUCH = 8 << 20
 """Bytes of an answer after which it is looked at as one that rests: so many are not kept unparsed."""
@@ -19,7 +19,7 @@ MUCH = 8 << 20
 class Watched(Protocol):
     """What is looked at: something with an exchange in progress."""
 
-    exchange: Exchange | None
+    exchange: HttpAttempt | None
 
     @property
     def taken(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from observatory.load.connections.endpoint import Endpoint
-from observatory.load.connections.sdk_transport import SdkTransport, SdkWay
+from observatory.load.connections.sdk_transport import SdkTransport, SdkTransportFactory
 from observatory.load.connections.tails import Tails
 from observatory.load.connections.transport import Transport
 from observatory.load.connections.watchdog import Watchdog
@@ -13,7 +13,7 @@ from observatory.load.reading.ring import Ring
 Way = Transport | SdkTransport
 
 
-class Ways:
+class TransportFactory:
     """Makes the transport of one more user; close it when the stage is over."""
 
     def __init__(
@@ -26,10 +26,10 @@ class Ways:
         """Raise BadInput where the client cannot be made. open_ring is called where its reads are needed."""
         self._endpoint = endpoint
         self._watchdog = watchdog
-        self._sdk: SdkWay | None = None
+        self._sdk: SdkTransportFactory | None = None
         self._ring: Ring | None = None
         if endpoint.connection.transport == "sdk":
-            self._sdk = SdkWay(endpoint, handoff.request)
+            self._sdk = SdkTransportFactory(endpoint, handoff.request)
         else:
             self._ring = open_ring()
         self._tails = Tails(endpoint.connection.wire)

@@ -43,7 +43,7 @@ def may_be_kept(read: bytes) -> bool:
     )
 
 
-class Kept(bytearray):
+class KeptReads(bytearray):
     """Reads that are kept, and which more of them may be."""
 
     __slots__ = ("may_be",)

@@ -4,7 +4,7 @@ from typing import Any
 
 import gevent
 
-from observatory.load.reading.kept_reads import Kept, make_head
+from observatory.load.reading.kept_reads import KeptReads, make_head
 from observatory.load.reading.kernel_stamps import ANCILLARY_SIZE, READ_SIZE
 from observatory.load.reading.reads import Taker
 
@@ -26,7 +26,7 @@ class PolledReads:
         self._raw = raw
         self._read = raw.recvmsg
         self._taker = taker
-        self._kept: Kept | None = None
+        self._kept: KeptReads | None = None
         self._watcher: Any = gevent.get_hub().loop.io(raw.fileno(), _READABLE)
         self._watcher.start(self._readable)
 
@@ -40,7 +40,7 @@ class PolledReads:
             pass
         return False
 
-    def keep(self, kept: Kept | None) -> None:
+    def keep(self, kept: KeptReads | None) -> None:
         """Add reads to `kept`, or hand them over again; they are small meanwhile."""
         self._kept = kept
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from observatory.load.reading.kept_reads import Kept
+from observatory.load.reading.kept_reads import KeptReads
 
 
 class Taker(Protocol):
@@ -15,13 +15,13 @@ class Taker(Protocol):
         """Called when the connection failed; nothing more comes."""
 
 
-class Reads(Protocol):
+class ConnectionReads(Protocol):
     """One connection being read."""
 
     def quiet(self) -> bool:
         """Return whether nothing has come that is not handed over, the peer's end included."""
 
-    def keep(self, kept: Kept | None) -> None:
+    def keep(self, kept: KeptReads | None) -> None:
         """Add what comes to `kept` instead of handing it over, while it may be: it is the middle of a
         stream. None: hand everything over again."""
 

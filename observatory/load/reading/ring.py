@@ -21,7 +21,7 @@ import gevent
 
 from observatory.core.workspace import NO_RING_VARIABLE
 from observatory.load.reading.io_uring import BUFFER, MORE, NOT_EMPTY, RESULT, IoUring
-from observatory.load.reading.kept_reads import HEAD_SIZE, Kept, join_reads
+from observatory.load.reading.kept_reads import HEAD_SIZE, KeptReads, join_reads
 from observatory.load.reading.reads import Taker
 
 _USUAL, _USUALLY = BUFFER | MORE | NOT_EMPTY, BUFFER | MORE
@@ -54,7 +54,7 @@ class Ring:
         self._publish_after = min(256, count // 4) - 1
         self._takers: dict[int, Taker] = {}
         self._filenos: dict[int, int] = {}
-        self._keeping: dict[int, Kept] = {}
+        self._keeping: dict[int, KeptReads] = {}
         self._parts: dict[int, list[bytes]] = {}
         self._number = 0
         self._taken = self._indexed = 0
@@ -84,7 +84,7 @@ class Ring:
             with suppress(OSError):
                 self._uring.cancel(number)
 
-    def keep(self, number: int, kept: Kept | None) -> None:
+    def keep(self, number: int, kept: KeptReads | None) -> None:
         """Add that connection's reads to `kept` while they may be; hand all over again where it is None."""
         if kept is not None:
             self._keeping[number] = kept
@@ -221,7 +221,7 @@ class RingReads:
         """Return whether the kernel has read nothing that the channel has not received."""
         return self._ring.quiet(self._number, self._key)
 
-    def keep(self, kept: Kept | None) -> None:
+    def keep(self, kept: KeptReads | None) -> None:
         """Add reads to `kept`, or hand them over again."""
         self._ring.keep(self._number, kept)
 

@@ -14,7 +14,7 @@ from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.core.plan import Plan, StagePlan
 from observatory.core.scenario import Slo
 from observatory.core.units import human_level, human_number, human_seconds
-from observatory.runner.checks.stored_calibration import Calibration, Ceiling, Costs
+from observatory.runner.checks.stored_calibration import Calibration, Costs, LoadCeiling
 
 BUSY_AT_MOST = THRESHOLDS["client_cpu"].degraded or 0.8
 """Share of a core above which the verdict degrades a run: capacity is estimated up to it."""
@@ -29,7 +29,7 @@ SHIPPED_SOURCE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class AnswerPace:
     """How fast the target is assumed to answer, and the source of that assumption."""
 
     first_s: float = FIRST_S
@@ -95,7 +95,7 @@ def basis_of(calibration: Calibration | None, *, is_ours: bool) -> Basis:
 
 
 def _per_process(
-    ceiling: Ceiling, calibration: Calibration, what: Literal["events", "level"]
+    ceiling: LoadCeiling, calibration: Calibration, what: Literal["events", "level"]
 ) -> float | None:
     """Return what one process held, where the client was what ended the search."""
     if ceiling.bound != "exact" or ceiling.figures is None or ceiling.level is None:
@@ -104,20 +104,20 @@ def _per_process(
     return value / calibration.processes if value else None
 
 
-def pace_of(slo: Slo | None) -> Pace:
+def pace_of(slo: Slo | None) -> AnswerPace:
     """Return the objective's pace where it has one: a target that is slower needs less of the client."""
     if slo is None or (slo.per_request.ttft is None and slo.per_request.tpot is None):
-        return Pace()
+        return AnswerPace()
     first = slo.per_request.ttft or FIRST_S
     gap = slo.per_request.tpot or GAP_S
     source = (
         f"at the objective's pace: an answer after {human_seconds(first)}, "
         f"then every {human_seconds(gap)}"
     )
-    return Pace(first, gap, source)
+    return AnswerPace(first, gap, source)
 
 
-def estimate(plan: Plan, processes: int, pace: Pace, basis: Basis) -> CapacityEstimate:
+def estimate(plan: Plan, processes: int, pace: AnswerPace, basis: Basis) -> CapacityEstimate:
     """Return the demand of every loaded stage of a plan (priming sends one request at a time: none)."""
     stages = [_demand(stage, plan, pace, basis) for stage in plan.stages if not stage.priming]
     return CapacityEstimate(
@@ -131,7 +131,7 @@ def estimate(plan: Plan, processes: int, pace: Pace, basis: Basis) -> CapacityEs
     )
 
 
-def _demand(stage: StagePlan, plan: Plan, pace: Pace, basis: Basis) -> StageDemand:
+def _demand(stage: StagePlan, plan: Plan, pace: AnswerPace, basis: Basis) -> StageDemand:
     tokens = sum(item.max_tokens for item in plan.items) / len(plan.items)
     length_s = pace.first_s + (tokens - 1) * pace.gap_s
     if stage.rate_per_s is not None:

@@ -19,7 +19,7 @@ from observatory.runner.checks.capacity import (
     most_connections,
     pace_of,
 )
-from observatory.runner.checks.stored_calibration import Calibration, Host, doubts, is_of
+from observatory.runner.checks.stored_calibration import CalibratedHost, Calibration, doubts, is_of
 from observatory.telemetry.machine.host_limits import HostLimits
 
 OWN_FILES = 128
@@ -42,7 +42,7 @@ def check_before_start(
     targets: list[Target],
     *,
     limits: HostLimits,
-    host: Host,
+    host: CalibratedHost,
     calibration: Calibration | None,
     force: bool = False,
 ) -> Preflight:

@@ -32,7 +32,7 @@ Bound = Literal["exact", "at_least", "none"]
 none: not even the lowest level that was tried was held."""
 
 
-class Host(msgspec.Struct, frozen=True):
+class CalibratedHost(msgspec.Struct, frozen=True):
     """Whose figures they are. machine: a hash of the machine's id, null where it has none."""
 
     machine: str | None
@@ -43,7 +43,7 @@ class Host(msgspec.Struct, frozen=True):
     version: str
 
 
-class Figures(msgspec.Struct, frozen=True):
+class LevelFigures(msgspec.Struct, frozen=True):
     """Figures of one level, over its window. cpu_s_* are of all client processes together.
 
     client_busy and server_busy are shares of a core, of the busiest process. lag_p99_s: how late
@@ -64,14 +64,14 @@ class Figures(msgspec.Struct, frozen=True):
     worker_rss_bytes: int | None
 
 
-class Ceiling(msgspec.Struct, frozen=True):
+class LoadCeiling(msgspec.Struct, frozen=True):
     """The highest level that held (null: none did), the lowest that did not, and what limited it."""
 
     level: float | None
     bound: Bound
     limited_by: str
     failed_at: float | None = None
-    figures: Figures | None = None
+    figures: LevelFigures | None = None
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -87,25 +87,25 @@ class Calibration(msgspec.Struct, frozen=True):
 
     format: int
     made_utc: str
-    host: Host
+    host: CalibratedHost
     quick: bool
     processes: int
     servers: int
     apart: bool
     gap_s: float
-    streams: Ceiling
-    burst: Ceiling
-    rate: Ceiling
+    streams: LoadCeiling
+    burst: LoadCeiling
+    rate: LoadCeiling
     costs: Costs | None = None
 
 
-def this_host() -> Host:
+def this_host() -> CalibratedHost:
     """Return the machine that we are on."""
     try:
         machine = hashlib.sha256(_MACHINE_ID.read_bytes().strip()).hexdigest()[:16]
     except OSError:
         machine = None
-    return Host(
+    return CalibratedHost(
         machine=machine,
         cpu_model=cpu_model(),
         cores=usable_cores(),
@@ -115,7 +115,7 @@ def this_host() -> Host:
     )
 
 
-def is_of(calibration: Calibration, host: Host) -> bool:
+def is_of(calibration: Calibration, host: CalibratedHost) -> bool:
     """Return whether its figures are of this machine: same id, processor and number of cores."""
     its = calibration.host
     return (its.machine, its.cpu_model, its.cores) == (host.machine, host.cpu_model, host.cores)
@@ -127,7 +127,9 @@ def age_days(calibration: Calibration, now: datetime | None = None) -> float:
     return max(0.0, ((now or datetime.now(UTC)) - made).total_seconds() / 86_400)
 
 
-def doubts(calibration: Calibration, host: Host, now: datetime | None = None) -> list[str]:
+def doubts(
+    calibration: Calibration, host: CalibratedHost, now: datetime | None = None
+) -> list[str]:
     """Return why it may not hold for this machine as it is now; empty where nothing contradicts it."""
     its = calibration.host
     found = [] if is_of(calibration, host) else ["it was made on another machine"]

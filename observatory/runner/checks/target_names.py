@@ -3,13 +3,13 @@
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
 from observatory.endpoints.catalogue import asked_facts
-from observatory.runner.sitting import Request
+from observatory.runner.sitting import RunRequest
 from observatory.store.folder.target_addresses import address_hash, elsewhere, normalised
 
 FIX = "rename one of them (--name NAME goes with --url)"
 
 
-def check_names(request: Request) -> dict[str, str | None]:
+def check_names(request: RunRequest) -> dict[str, str | None]:
     """Name -> address as it was given, None for a target that is started here.
 
     BadInput where two targets of the campaign have one name: at different addresses, or the same one
@@ -34,7 +34,7 @@ def _one(address: str | None) -> str | None:
     return None if address is None else normalised(address)
 
 
-def address_notes(workspace: Workspace, request: Request) -> list[str]:
+def address_notes(workspace: Workspace, request: RunRequest) -> list[str]:
     """Return a line for each target whose name had another address before."""
     earlier = {
         name: elsewhere(workspace, name, address_hash(workspace, address))

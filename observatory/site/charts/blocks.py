@@ -13,12 +13,12 @@ import altair as alt
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
     PLAIN,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
     Spec,
-    Table,
     axis_title,
     display_unit,
     log_ticks,
@@ -35,7 +35,7 @@ COLOURS = ("var(--stage-3)", "var(--closed-1)", "var(--managed-1)", "var(--close
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class BlockSpread:
     """A cell's figure at one load: its blocks' values (block, figure), and their mean as a figure."""
 
     load: Load
@@ -48,12 +48,12 @@ class CellRow:
     """A cell: its factors' levels in words, and its spreads by load (none where it failed)."""
 
     label: str
-    spreads: list[Spread]
+    spreads: list[BlockSpread]
     emulated: bool = False
 
 
 def blocks_chart(
-    name: str, title: str, about: str, cells: Sequence[CellRow], table: Table
+    name: str, title: str, about: str, cells: Sequence[CellRow], table: CellTable
 ) -> Drawing:
     """Return the drawing of one metric and statistic; cells without a value are named, not drawn."""
     figures = [one for cell in cells for spread in cell.spreads for _, one in spread.blocks]

@@ -12,12 +12,12 @@ from observatory.core.counted_nouns import count_of
 from observatory.presentation.figures import write
 from observatory.site.charts.drawing import (
     PLAIN,
-    Cell,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
-    Table,
+    TableCell,
     axis_title,
     display_unit,
     tips,
@@ -152,7 +152,7 @@ def _notes(curves: Sequence[Curve], end: float) -> list[str]:
     return notes
 
 
-def _table(curves: Sequence[Curve]) -> Table:
+def _table(curves: Sequence[Curve]) -> CellTable:
     heads = [("Load", False), ("n", True), *((f"p{q * 100:.0f}", True) for q in _QUANTILES)]
     heads += [("slowest", True), ("failed", True)]
     rows = []
@@ -160,14 +160,14 @@ def _table(curves: Sequence[Curve]) -> Table:
         quantiles = [_at(curve, share) for share in _QUANTILES]
         rows.append(
             [
-                Cell(curve.load.text),
-                Cell(f"{curve.n:,}", number=True),
+                TableCell(curve.load.text),
+                TableCell(f"{curve.n:,}", number=True),
                 *(
-                    Cell(write(value, "s") if value is not None else "> timeout", number=True)
+                    TableCell(write(value, "s") if value is not None else "> timeout", number=True)
                     for value in quantiles
                 ),
-                Cell(write(curve.steps[-1][0], "s"), number=True),
-                Cell(f"{curve.failed:,}", number=True),
+                TableCell(write(curve.steps[-1][0], "s"), number=True),
+                TableCell(f"{curve.failed:,}", number=True),
             ]
         )
-    return Table(heads, rows)
+    return CellTable(heads, rows)

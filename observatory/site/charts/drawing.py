@@ -71,7 +71,7 @@ class KeyEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class TableCell:
     """A table's cell: words or a number, and what is small under it."""
 
     text: str
@@ -84,11 +84,11 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CellTable:
     """A table of cells; heads are (title, is a number)."""
 
     heads: list[tuple[str, bool]]
-    rows: list[list[Cell]]
+    rows: list[list[TableCell]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +102,17 @@ class Drawing:
     spec: Spec | None = None
     key: list[KeyEntry] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    table: Table | None = None
+    table: CellTable | None = None
     missing: list[str] = field(default_factory=list)
 
 
-def figure_cell(figure: Figure) -> Cell:
+def figure_cell(figure: Figure) -> TableCell:
     """Return the cell of a figure: interval, bound or reason under it, and its basis."""
     ends = figure.interval
     if ends and figure.basis == "modelled":
         ends = f"range {ends}"
     under = "; ".join(part for part in (ends, figure.note) if part)
-    return Cell(figure.text, under=under or None, number=True, basis=figure.modelled)
+    return TableCell(figure.text, under=under or None, number=True, basis=figure.modelled)
 
 
 class Sheet:

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from observatory.presentation.figures import write
 from observatory.site.charts.drawing import Drawing
-from observatory.site.charts.levels import Series, level_chart
-from observatory.site.members import Member
+from observatory.site.charts.levels import LevelSeries, level_chart
+from observatory.site.members import MemberRun
 
 
 def energy_chart(
     name: str,
     about: str,
-    members: Sequence[Member],
+    members: Sequence[MemberRun],
     metric: str = "j_per_request",
     *,
     hosts: bool = True,
@@ -24,7 +24,9 @@ def energy_chart(
 
     hosts: the energy of shared hosts is in its notes.
     """
-    series = [Series(m.style, m.verdict, m.series(metric, "value"), by_basis=True) for m in members]
+    series = [
+        LevelSeries(m.style, m.verdict, m.series(metric, "value"), by_basis=True) for m in members
+    ]
     drawing = level_chart(name, about, series)
     notes = list(drawing.notes)
     if drawing.spec:
@@ -33,7 +35,7 @@ def energy_chart(
     return replace(drawing, notes=[*notes, *shared])
 
 
-def _shared(member: Member) -> str | None:
+def _shared(member: MemberRun) -> str | None:
     """Return the shared host's average power over the loads, in words."""
     found = [
         (load, figure)

@@ -13,13 +13,13 @@ import altair as alt
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
     PLAIN,
-    Cell,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
     Spec,
-    Table,
+    TableCell,
     axis_title,
     display_unit,
     figure_cell,
@@ -174,15 +174,15 @@ def _seconds(figure: Figure) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _table(parts: Sequence[LatencyParts]) -> Table:
+def _table(parts: Sequence[LatencyParts]) -> CellTable:
     heads = [("Target", False), ("Load", False), ("The service took", True)]
     heads += [("Throttle wait", True), ("Pacing wait", True), ("The user waited", True)]
-    return Table(
+    return CellTable(
         heads,
         [
             [
-                Cell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
-                Cell(one.load.text),
+                TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
+                TableCell(one.load.text),
                 *(figure_cell(f) for f in (one.service, one.throttle, one.pace, one.user)),
             ]
             for one in parts

@@ -15,13 +15,13 @@ from observatory.site.charts.drawing import (
     PLAIN,
     TOP,
     TOP_END,
-    Cell,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
     Spec,
-    Table,
+    TableCell,
     axis_title,
     display_unit,
     figure_cell,
@@ -38,7 +38,7 @@ _LOG_LEVELS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class LevelSeries:
     """One run's stages, with the figures that are drawn; verdict is shown with every number."""
 
     style: TargetStyle
@@ -72,7 +72,7 @@ BASIS_SHAPES = {"measured": "circle", "estimated": "square", "modelled": "diamon
 """Basis, strongest first -> the shape of marks where shape shows it."""
 
 
-def key_of(series: Sequence[Series]) -> list[KeyEntry]:
+def key_of(series: Sequence[LevelSeries]) -> list[KeyEntry]:
     """Return the key entries of the series."""
     return [
         KeyEntry(one.label, one.style.colour, one.shape, one.style.emulated, one.verdict)
@@ -80,7 +80,7 @@ def key_of(series: Sequence[Series]) -> list[KeyEntry]:
     ]
 
 
-def level_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
+def level_chart(name: str, about: str, series: Sequence[LevelSeries]) -> Drawing:
     """Return the drawing of one metric and statistic against load; every series has the same one."""
     figures = [figure for one in series for _, figure in one.points]
     title = figures[0].title if figures else about
@@ -105,7 +105,7 @@ def _shows(figure: Figure) -> bool:
     return figure.drawable or figure.reached_by_failures
 
 
-def _spec(series: Sequence[Series], title: str) -> Spec:
+def _spec(series: Sequence[LevelSeries], title: str) -> Spec:
     figures = [figure for one in series for _, figure in one.points]
     ends = [value for f in figures for value in (f.low, f.high) if value is not None]
     finite = [figure.value for figure in figures if figure.value is not None and figure.drawable]
@@ -133,7 +133,7 @@ def _spec(series: Sequence[Series], title: str) -> Spec:
     return sheet.finish(layers, f"{title} against load: {names}.")
 
 
-def _x_axis(series: Sequence[Series]) -> alt.X:
+def _x_axis(series: Sequence[LevelSeries]) -> alt.X:
     loads = {load.level: load for one in series for load, _ in one.points}
     levels = sorted(loads)
     log = len(levels) > 1 and levels[0] > 0 and levels[-1] / levels[0] > _LOG_LEVELS
@@ -144,7 +144,7 @@ def _x_axis(series: Sequence[Series]) -> alt.X:
     return alt.X("x:Q", title=title, scale=scale, axis=alt.Axis(values=levels, format=PLAIN))
 
 
-def _records(one: Series, factor: float) -> list[Record]:
+def _records(one: LevelSeries, factor: float) -> list[Record]:
     records = []
     for load, figure in one.points:
         drawable = figure.value is not None and figure.drawable
@@ -172,13 +172,13 @@ def _records(one: Series, factor: float) -> list[Record]:
     return records
 
 
-def _tooltip(one: Series) -> list[alt.Tooltip]:
+def _tooltip(one: LevelSeries) -> list[alt.Tooltip]:
     ends = "Range" if one.by_basis else "95 % interval"
     return tips("Target", "Load", "Value", ends, "Requests", "Verdict")
 
 
 def _layers(
-    sheet: Sheet, one: Series, factor: float, shift: float, x: alt.X, y: alt.Y, y_title: str
+    sheet: Sheet, one: LevelSeries, factor: float, shift: float, x: alt.X, y: alt.Y, y_title: str
 ) -> list[alt.Chart]:
     records = _records(one, factor)
     colour, style, tooltip = one.style.colour, one.style, _tooltip(one)
@@ -232,7 +232,7 @@ def _layers(
     return layers
 
 
-def _notes(series: Sequence[Series]) -> list[str]:
+def _notes(series: Sequence[LevelSeries]) -> list[str]:
     figures = [figure for one in series for _, figure in one.points]
     notes = []
     if any(figure.interval for figure in figures):
@@ -251,22 +251,22 @@ def _notes(series: Sequence[Series]) -> list[str]:
     return notes
 
 
-def why_missing(one: Series) -> str:
+def why_missing(one: LevelSeries) -> str:
     """Return why a series shows nothing, in words."""
     reasons = dict.fromkeys(figure.note or "not recorded" for _, figure in one.points)
     return "; ".join(reasons) or "no stage was run"
 
 
-def _table(series: Sequence[Series]) -> Table:
+def _table(series: Sequence[LevelSeries]) -> CellTable:
     heads = [("Target", False), ("Load", False), ("Value", True), ("Requests", True)]
     rows = [
         [
-            Cell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
-            Cell(load.text),
+            TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
+            TableCell(load.text),
             figure_cell(figure),
-            Cell(f"{figure.n:,}" if figure.n is not None else "–", number=True),
+            TableCell(f"{figure.n:,}" if figure.n is not None else "–", number=True),
         ]
         for one in series
         for load, figure in one.points
     ]
-    return Table(heads, rows)
+    return CellTable(heads, rows)

@@ -12,7 +12,7 @@ as a share of another counter's (Source.of)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PanelSource:
     """One sensor's metric, and words for the key with the device's name."""
 
     sensor: str
@@ -23,13 +23,13 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class ChartPanel:
     """One quantity. period is the metric in which a sensor reports its own update period, if it does."""
 
     name: str
     title: str
     unit: str
-    sources: tuple[Source, ...]
+    sources: tuple[PanelSource, ...]
     about: str = ""
     period: str | None = None
 
@@ -38,36 +38,36 @@ _FROM_SERVER = "As the engine's own /metrics reports."
 _NVML, _DCGM, _ENGINE = "nvml", "dcgm", "engine"
 
 PANELS = (
-    Panel(
+    ChartPanel(
         "engine-requests",
         "Requests in the engine",
         "requests",
         (
-            Source(_ENGINE, "engine_requests_running", "running"),
-            Source(_ENGINE, "engine_requests_waiting", "waiting"),
+            PanelSource(_ENGINE, "engine_requests_running", "running"),
+            PanelSource(_ENGINE, "engine_requests_waiting", "waiting"),
         ),
         _FROM_SERVER,
     ),
-    Panel(
+    ChartPanel(
         "engine-kv-cache",
         "KV cache in use",
         "1",
-        (Source(_ENGINE, "engine_kv_cache_fraction"),),
+        (PanelSource(_ENGINE, "engine_kv_cache_fraction"),),
         _FROM_SERVER,
     ),
-    Panel(
+    ChartPanel(
         "engine-preemptions",
         "Preemptions since the run began",
         "requests",
-        (Source(_ENGINE, "engine_preemptions_total", reading="since_start"),),
+        (PanelSource(_ENGINE, "engine_preemptions_total", reading="since_start"),),
         "Running requests that were put back for want of KV cache, as the engine reports.",
     ),
-    Panel(
+    ChartPanel(
         "engine-prefix-cache",
         "Prompt tokens found in the prefix cache",
         "1",
         (
-            Source(
+            PanelSource(
                 _ENGINE,
                 "engine_prefix_cache_hits_total",
                 reading="share_of",
@@ -76,98 +76,98 @@ PANELS = (
         ),
         "Share of the tokens looked up between two readings, as the engine reports.",
     ),
-    Panel(
+    ChartPanel(
         "engine-tokens",
         "Tokens a second in the engine",
         "1/s",
         (
-            Source(_ENGINE, "engine_output_tokens_total", "generated", "per_second"),
-            Source(_ENGINE, "engine_prompt_tokens_total", "taken in", "per_second"),
+            PanelSource(_ENGINE, "engine_output_tokens_total", "generated", "per_second"),
+            PanelSource(_ENGINE, "engine_prompt_tokens_total", "taken in", "per_second"),
         ),
         _FROM_SERVER,
     ),
-    Panel(
+    ChartPanel(
         "gpu-util",
         "GPU activity",
         "1",
         (
-            Source(_NVML, "gpu_util_fraction", "any kernel running (NVML)"),
-            Source(_DCGM, "sm_active_fraction", "SMs active (DCGM)"),
-            Source(_DCGM, "gpu_util_fraction", "any kernel running (DCGM)"),
+            PanelSource(_NVML, "gpu_util_fraction", "any kernel running (NVML)"),
+            PanelSource(_DCGM, "sm_active_fraction", "SMs active (DCGM)"),
+            PanelSource(_DCGM, "gpu_util_fraction", "any kernel running (DCGM)"),
         ),
         "NVML counts the time with any kernel running, however small; only the share of active "
         "multiprocessors shows how much of the GPU worked.",
         "gpu_util_update_period_s",
     ),
-    Panel(
+    ChartPanel(
         "gpu-memory",
         "GPU memory in use",
         "B",
         (
-            Source(_NVML, "gpu_memory_used_bytes"),
-            Source(_DCGM, "gpu_memory_used_bytes", "DCGM"),
+            PanelSource(_NVML, "gpu_memory_used_bytes"),
+            PanelSource(_DCGM, "gpu_memory_used_bytes", "DCGM"),
         ),
     ),
-    Panel(
+    ChartPanel(
         "gpu-power",
         "GPU power",
         "W",
         (
-            Source(_NVML, "gpu_power_w"),
-            Source(_NVML, "gpu_power_limit_w", "limit"),
-            Source(_DCGM, "gpu_power_w", "DCGM"),
+            PanelSource(_NVML, "gpu_power_w"),
+            PanelSource(_NVML, "gpu_power_limit_w", "limit"),
+            PanelSource(_DCGM, "gpu_power_w", "DCGM"),
         ),
         period="gpu_power_update_period_s",
     ),
-    Panel(
+    ChartPanel(
         "gpu-clocks",
         "GPU clocks",
         "MHz",
         (
-            Source(_NVML, "gpu_sm_clock_mhz", "SM"),
-            Source(_NVML, "gpu_memory_clock_mhz", "memory"),
+            PanelSource(_NVML, "gpu_sm_clock_mhz", "SM"),
+            PanelSource(_NVML, "gpu_memory_clock_mhz", "memory"),
         ),
     ),
-    Panel(
+    ChartPanel(
         "gpu-temperature",
         "GPU temperature",
         "°C",
-        (Source(_NVML, "gpu_temperature_c"),),
+        (PanelSource(_NVML, "gpu_temperature_c"),),
     ),
-    Panel(
+    ChartPanel(
         "gpu-pcie",
         "GPU traffic over PCIe",
         "B/s",
         (
-            Source(_NVML, "gpu_pcie_sent_bytes_per_s", "sent"),
-            Source(_NVML, "gpu_pcie_received_bytes_per_s", "received"),
+            PanelSource(_NVML, "gpu_pcie_sent_bytes_per_s", "sent"),
+            PanelSource(_NVML, "gpu_pcie_received_bytes_per_s", "received"),
         ),
     ),
-    Panel(
+    ChartPanel(
         "gpu-nvlink",
         "GPU traffic over NVLink",
         "B/s",
         (
-            Source(_NVML, "gpu_nvlink_sent_bytes_total", "sent", "per_second"),
-            Source(_NVML, "gpu_nvlink_received_bytes_total", "received", "per_second"),
+            PanelSource(_NVML, "gpu_nvlink_sent_bytes_total", "sent", "per_second"),
+            PanelSource(_NVML, "gpu_nvlink_received_bytes_total", "received", "per_second"),
         ),
     ),
-    Panel("process-cpu", "CPU by process", "cores", (Source("process", "cpu_cores"),)),
-    Panel("process-memory", "Memory by process", "B", (Source("process", "rss_bytes"),)),
-    Panel(
+    ChartPanel("process-cpu", "CPU by process", "cores", (PanelSource("process", "cpu_cores"),)),
+    ChartPanel("process-memory", "Memory by process", "B", (PanelSource("process", "rss_bytes"),)),
+    ChartPanel(
         "host-cpu",
         "CPU of the whole host",
         "1",
         (
-            Source("host", "cpu_util_fraction", "all cores"),
-            Source("host", "cpu_max_core_fraction", "busiest core"),
+            PanelSource("host", "cpu_util_fraction", "all cores"),
+            PanelSource("host", "cpu_max_core_fraction", "busiest core"),
         ),
     ),
-    Panel(
+    ChartPanel(
         "host-memory",
         "Memory of the whole host",
         "B",
-        (Source("host", "memory_used_bytes", "in use"),),
+        (PanelSource("host", "memory_used_bytes", "in use"),),
     ),
 )
 

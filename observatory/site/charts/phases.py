@@ -12,13 +12,13 @@ import altair as alt
 from observatory.presentation.figures import DASH, Figure, write
 from observatory.site.charts.drawing import (
     PLAIN,
-    Cell,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
     Spec,
-    Table,
+    TableCell,
     axis_title,
     display_unit,
     figure_cell,
@@ -160,7 +160,7 @@ def _bars(times: Sequence[Times], phase: str, factor: float) -> list[Record]:
     return bars
 
 
-def _table(times: Sequence[Times]) -> Table:
+def _table(times: Sequence[Times]) -> CellTable:
     heads = [("Target", False), ("Load", False)]
     heads += [(f"{words}, server", True) for words, _ in PHASES.values()]
     heads += [("End-to-end latency, mean, client", True)]
@@ -169,13 +169,13 @@ def _table(times: Sequence[Times]) -> Table:
         said = [one.phases.get(phase) for phase in PHASES]
         rows.append(
             [
-                Cell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
-                Cell(one.load.text),
+                TableCell(one.style.target, verdict=one.verdict, emulated=one.style.emulated),
+                TableCell(one.load.text),
                 *(
-                    Cell(DASH if value is None else write(value, "s"), number=True)
+                    TableCell(DASH if value is None else write(value, "s"), number=True)
                     for value in said
                 ),
                 figure_cell(one.client),
             ]
         )
-    return Table(heads, rows)
+    return CellTable(heads, rows)

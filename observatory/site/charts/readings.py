@@ -7,7 +7,7 @@ from typing import assert_never
 
 import polars as pl
 
-from observatory.site.charts.panels import Source
+from observatory.site.charts.panels import PanelSource
 
 READINGS = 600
 """Readings of one series drawn at most; more are averaged over equal spans of time."""
@@ -15,7 +15,7 @@ SILENCE_S = 3.0
 """Seconds without a reading that break a line (the bound of the check telemetry_gap)."""
 
 
-def readings_of(source: Source, device: str, samples: pl.DataFrame) -> pl.DataFrame:
+def readings_of(source: PanelSource, device: str, samples: pl.DataFrame) -> pl.DataFrame:
     """Return columns at_s and value of one source on one device, in order; null where it could not read."""
     own = samples.filter((pl.col("sensor") == source.sensor) & (pl.col("device") == device))
     read = own.filter(pl.col("metric") == source.metric).select("at_s", "value").sort("at_s")

@@ -6,14 +6,14 @@ import altair as alt
 
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import Drawing, Record, Sheet, tips
-from observatory.site.charts.levels import Series, key_of, level_chart
+from observatory.site.charts.levels import LevelSeries, key_of, level_chart
 from observatory.site.loads import Load
 
 _ROW = 34
 _TITLE = "Score (0 to 1, higher is better)"
 
 
-def score_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
+def score_chart(name: str, about: str, series: Sequence[LevelSeries]) -> Drawing:
     """Return the drawing; the axis always spans 0 to 1, so that a small difference looks small."""
     plain = level_chart(name, about, series)
     if plain.spec is None:
@@ -49,7 +49,7 @@ def score_chart(name: str, about: str, series: Sequence[Series]) -> Drawing:
     return Drawing(name, plain.title, about, spec, key_of(series), plain.notes, plain.table)
 
 
-def _record(one: Series, load: Load, figure: Figure) -> Record:
+def _record(one: LevelSeries, load: Load, figure: Figure) -> Record:
     return {
         "row": f"{one.style.target}, {load.text}",
         "label": one.style.label,
@@ -66,7 +66,7 @@ def _record(one: Series, load: Load, figure: Figure) -> Record:
 
 
 def _layers(
-    sheet: Sheet, one: Series, records: list[Record], x: alt.X, y: alt.Y
+    sheet: Sheet, one: LevelSeries, records: list[Record], x: alt.X, y: alt.Y
 ) -> list[alt.Chart]:
     style = one.style
     layers = []

@@ -13,15 +13,15 @@ import polars as pl
 from observatory.presentation.figures import write
 from observatory.site.charts.drawing import (
     PLAIN,
-    Cell,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
-    Table,
+    TableCell,
     display_unit,
 )
-from observatory.site.charts.panels import PANELS, Panel, device_words
+from observatory.site.charts.panels import PANELS, ChartPanel, device_words
 from observatory.site.charts.readings import SILENCE_S, averaged_over_time, readings_of
 from observatory.site.charts.throttling import held_back
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
@@ -55,7 +55,7 @@ def telemetry_charts(samples: pl.DataFrame, bands: Sequence[Band], span: Span) -
     return [draw(titled=place == last) for place, draw in enumerate(found)]
 
 
-def _lines(panel: Panel, samples: pl.DataFrame) -> list[Line]:
+def _lines(panel: ChartPanel, samples: pl.DataFrame) -> list[Line]:
     lines = []
     known = samples.filter(pl.col("value").is_not_null())
     for source in panel.sources:
@@ -69,7 +69,7 @@ def _lines(panel: Panel, samples: pl.DataFrame) -> list[Line]:
 
 
 def _chart(
-    panel: Panel,
+    panel: ChartPanel,
     lines: Sequence[Line],
     periods: list[str],
     bands: Sequence[Band],
@@ -112,7 +112,7 @@ def _chart(
     return Drawing(panel.name, panel.title, panel.about, spec, key, notes, table)
 
 
-def _periods(panel: Panel, samples: pl.DataFrame) -> list[str]:
+def _periods(panel: ChartPanel, samples: pl.DataFrame) -> list[str]:
     """Return how often the sensor itself changes, in a sentence, where that was measured."""
     if panel.period is None:
         return []
@@ -139,7 +139,7 @@ def _records(readings: pl.DataFrame, factor: float, step_s: float | None) -> lis
     return records
 
 
-def _table(panel: Panel, lines: Sequence[Line], bands: Sequence[Band]) -> Table:
+def _table(panel: ChartPanel, lines: Sequence[Line], bands: Sequence[Band]) -> CellTable:
     """Return the mean and highest reading of each series in each steady window."""
     heads = [("Load", False), ("Series", False), ("Mean", True), ("Highest", True)]
     rows = []
@@ -150,16 +150,16 @@ def _table(panel: Panel, lines: Sequence[Line], bands: Sequence[Band]) -> Table:
             mean, top = (own.mean(), own.max()) if len(own) else (None, None)
             rows.append(
                 [
-                    Cell(band.load.text),
-                    Cell(line.label or "–"),
+                    TableCell(band.load.text),
+                    TableCell(line.label or "–"),
                     _cell(panel, mean),
                     _cell(panel, top),
                 ]
             )
-    return Table(heads, rows)
+    return CellTable(heads, rows)
 
 
-def _cell(panel: Panel, value: object) -> Cell:
+def _cell(panel: ChartPanel, value: object) -> TableCell:
     if not isinstance(value, int | float):
-        return Cell("no reading", number=True)
-    return Cell(write(float(value), panel.unit, "share_fraction"), number=True)
+        return TableCell("no reading", number=True)
+    return TableCell(write(float(value), panel.unit, "share_fraction"), number=True)

@@ -12,7 +12,7 @@ import altair as alt
 import polars as pl
 
 from observatory.presentation.figures import write
-from observatory.site.charts.drawing import Cell, Drawing, Record, Sheet, Table
+from observatory.site.charts.drawing import CellTable, Drawing, Record, Sheet, TableCell
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.readings import SILENCE_S
 from observatory.site.charts.timeline import Band, Span, bands_of, time_axis
@@ -131,7 +131,7 @@ def _chart(
     return Drawing(_NAME, _TITLE, _ABOUT, spec, table=_table(samples, bands))
 
 
-def _table(samples: pl.DataFrame, bands: Sequence[Band]) -> Table:
+def _table(samples: pl.DataFrame, bands: Sequence[Band]) -> CellTable:
     """Return for each load, GPU and reason the share of the readings in which it held."""
     heads = [("Load", False), ("GPU", False), ("Reason", False), ("Share of the readings", True)]
     rows = []
@@ -140,12 +140,16 @@ def _table(samples: pl.DataFrame, bands: Sequence[Band]) -> Table:
         for (device,), own in inside.group_by("device", maintain_order=True):
             held = [words_of(int(bits)) for bits in own["value"].to_list()]
             reasons = list(dict.fromkeys(one for several in held for one in several))
-            gpu = Cell(device_words(str(device)))
+            gpu = TableCell(device_words(str(device)))
             for words in reasons:
                 share = sum(words in several for several in held) / len(held)
                 text = write(share, "1", "share_fraction")
-                rows.append([Cell(band.load.text), gpu, Cell(words), Cell(text, number=True)])
+                rows.append(
+                    [TableCell(band.load.text), gpu, TableCell(words), TableCell(text, number=True)]
+                )
             if not reasons:
-                none = Cell("none", number=True)
-                rows.append([Cell(band.load.text), gpu, Cell("nothing held them back"), none])
-    return Table(heads, rows)
+                none = TableCell("none", number=True)
+                rows.append(
+                    [TableCell(band.load.text), gpu, TableCell("nothing held them back"), none]
+                )
+    return CellTable(heads, rows)

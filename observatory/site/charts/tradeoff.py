@@ -13,12 +13,12 @@ import altair as alt
 from observatory.core.units import human_number
 from observatory.presentation.figures import Figure
 from observatory.site.charts.drawing import (
-    Cell,
+    CellTable,
     Drawing,
     KeyEntry,
     Record,
     Sheet,
-    Table,
+    TableCell,
     axis_title,
     display_unit,
     figure_cell,
@@ -34,7 +34,7 @@ Point = tuple[Load, Figure, Figure]
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class TradeoffSeries:
     """One run's stages, each with its latency and its cost."""
 
     style: TargetStyle
@@ -42,7 +42,7 @@ class Trade:
     points: list[Point]
 
 
-def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[Trade]) -> Drawing:
+def tradeoff_chart(name: str, title: str, about: str, trades: Sequence[TradeoffSeries]) -> Drawing:
     """Return the drawing; a target without a cost or a latency is named in a note, with the reason."""
     table = _table(trades)
     whole = [
@@ -108,7 +108,7 @@ def _shown(figures: Sequence[Figure], factor: float) -> list[float]:
 
 def _layers(
     sheet: Sheet,
-    trade: Trade,
+    trade: TradeoffSeries,
     points: list[Point],
     factor: float,
     axes: tuple[Any, Any],
@@ -146,7 +146,9 @@ def _layers(
     return layers
 
 
-def _record(trade: Trade, factor: float, load: Load, latency: Figure, cost: Figure) -> Record:
+def _record(
+    trade: TradeoffSeries, factor: float, load: Load, latency: Figure, cost: Figure
+) -> Record:
     return {
         "order": load.stage,
         "x": _scaled(latency.value, factor),
@@ -174,7 +176,7 @@ def _finite(value: float | None, factor: float) -> float | None:
     return None if value is None or value == float("inf") else value * factor
 
 
-def _absent(trade: Trade) -> str:
+def _absent(trade: TradeoffSeries) -> str:
     reasons = {
         figure.note or "not recorded"
         for _, latency, cost in trade.points
@@ -184,16 +186,16 @@ def _absent(trade: Trade) -> str:
     return f"{trade.style.label} is not drawn: {'; '.join(sorted(reasons)) or 'no stage'}."
 
 
-def _table(trades: Sequence[Trade]) -> Table:
+def _table(trades: Sequence[TradeoffSeries]) -> CellTable:
     heads = [("Target", False), ("Load", False), ("Latency", True), ("Cost", True)]
     rows = [
         [
-            Cell(trade.style.target, verdict=trade.verdict, emulated=trade.style.emulated),
-            Cell(load.text),
+            TableCell(trade.style.target, verdict=trade.verdict, emulated=trade.style.emulated),
+            TableCell(load.text),
             figure_cell(latency),
             figure_cell(cost),
         ]
         for trade in trades
         for load, latency, cost in trade.points
     ]
-    return Table(heads, rows)
+    return CellTable(heads, rows)

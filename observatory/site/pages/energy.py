@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from observatory.core.units import human_number
 from observatory.presentation.figures import Row
-from observatory.site.charts.drawing import Drawing, Table
+from observatory.site.charts.drawing import CellTable, Drawing
 from observatory.site.charts.energy import energy_chart
 from observatory.site.loads import Load
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 from observatory.site.pages.page import Document, Results
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import of_run
@@ -47,8 +47,8 @@ FOLDED_FROM = 40
 class Ledger:
     """One run's rows of the ledger; open: shown without unfolding."""
 
-    member: Member
-    table: Table
+    member: MemberRun
+    table: CellTable
     open: bool
 
 
@@ -62,7 +62,7 @@ class EnergySection:
     drawings: list[Drawing]
     tables: list[Derived]
     ledgers: list[Ledger]
-    silent: list[Member]
+    silent: list[MemberRun]
     """Runs without a row in the ledger."""
 
 
@@ -105,11 +105,11 @@ def _drawings(section: Section) -> list[Drawing]:
     return [drawing for drawing in found if drawing.spec] or found[-1:]
 
 
-def _loads(member: Member) -> dict[int, Load]:
+def _loads(member: MemberRun) -> dict[int, Load]:
     return {load.stage: load for load, _ in member.stages}
 
 
-def _grids(told: Sequence[tuple[Member, list[Row]]]) -> list[tuple[str, str]]:
+def _grids(told: Sequence[tuple[MemberRun, list[Row]]]) -> list[tuple[str, str]]:
     """Return what holds of whose electricity; targets of which the same holds are named together."""
     holds: dict[str, list[str]] = {}
     for member, rows in told:

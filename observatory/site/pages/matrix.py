@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from observatory.presentation.figures import Row
-from observatory.site.charts.drawing import Drawing, Table
+from observatory.site.charts.drawing import CellTable, Drawing
 from observatory.site.loads import Load, load_of
 from observatory.site.members import (
     UNJUDGED,
@@ -17,7 +17,7 @@ from observatory.site.queries import run_queries as queries
 from observatory.site.queries.reader import Reader
 from observatory.site.sections.latest import is_sound
 from observatory.site.sections.matrix_cells import (
-    MatrixCell,
+    MatrixSetting,
     cell_table,
     ended,
     matrix_cells,
@@ -37,7 +37,7 @@ from observatory.site.target_styles import TargetStyle
 class LeftOut:
     """A run that enters no figure, and why."""
 
-    cell: MatrixCell
+    cell: MatrixSetting
     run: Row
     page: str
     verdict: str
@@ -53,15 +53,15 @@ class MatrixPage:
     asked: list[tuple[str, str]]
     confounded: list[str]
     factors: list[str]
-    cells: list[MatrixCell]
+    cells: list[MatrixSetting]
     blocks: int
     emulated: bool
     left_out: list[LeftOut]
-    empty: list[MatrixCell]
-    cell_table: Table
-    changes: Table
+    empty: list[MatrixSetting]
+    cell_table: CellTable
+    changes: CellTable
     drawings: list[Drawing]
-    order: Table
+    order: CellTable
 
 
 def matrix_campaigns(runs: Sequence[Row]) -> list[list[Row]]:
@@ -125,7 +125,7 @@ def _out(run: Row, sound: set[str]) -> bool:
     return run["run_id"] not in sound
 
 
-def _left_out(cell: MatrixCell, run: Row) -> LeftOut:
+def _left_out(cell: MatrixSetting, run: Row) -> LeftOut:
     verdict = str(run["verdict"] or UNJUDGED)
     sentence = str(run["verdict_sentence"] or "").removeprefix(f"{verdict}: ")
     early = None if run["status"] == "complete" else ended(run)

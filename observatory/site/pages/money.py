@@ -17,14 +17,14 @@ from observatory.core.units import human_number
 from observatory.presentation import break_even_text
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH, Row
-from observatory.site.charts.drawing import Cell, Drawing, Table
-from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.drawing import CellTable, Drawing, TableCell
+from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.loads import Load
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 from observatory.site.pages.page import Document, Results
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import bill
-from observatory.site.sections.break_even import Plan, plan_of
+from observatory.site.sections.break_even import BreakEvenPlan, plan_of
 from observatory.site.sections.campaign import Section
 from observatory.site.sections.derived import Derived, derived
 from observatory.store.queries.money_rows import ComponentRow, MoneyRow
@@ -76,8 +76,8 @@ HEADS = [
 class Bill:
     """One run's components, with what its caches did to its money; quote: words, where there was one."""
 
-    member: Member
-    table: Table
+    member: MemberRun
+    table: CellTable
     cached: str | None
     quote: str | None
 
@@ -91,7 +91,7 @@ class MoneySection:
     drawings: list[Drawing]
     tables: list[Derived]
     bills: list[Bill]
-    plans: list[Plan]
+    plans: list[BreakEvenPlan]
     refused: list[str]
     """Pairs of a served and a bought target without a break-even, each with the reason."""
 
@@ -104,7 +104,7 @@ def money_sections(reader: Reader, sections: Sequence[Section]) -> list[MoneySec
 def _section(reader: Reader, section: Section) -> MoneySection:
     rows = {member.run["run_id"]: _row(reader, member) for member in section.members}
     pairs = _pairs(section, rows)
-    plans = [plan for plan in pairs if isinstance(plan, Plan)]
+    plans = [plan for plan in pairs if isinstance(plan, BreakEvenPlan)]
     return MoneySection(
         anchor=section.anchor,
         first=section.first,
@@ -125,17 +125,17 @@ def _against_load(section: Section) -> Drawing:
         "What a thousand requests cost at each load: a kept machine gets cheaper as it fills up, a "
         "bought request costs what it costs.",
         [
-            Series(m.style, m.verdict, m.series("usd_per_1k_requests", "value"))
+            LevelSeries(m.style, m.verdict, m.series("usd_per_1k_requests", "value"))
             for m in section.members
         ],
     )
 
 
-def _by_hours(members: Sequence[Member]) -> list[Member]:
+def _by_hours(members: Sequence[MemberRun]) -> list[MemberRun]:
     return [member for member in members if member.run["billing"] == "hours"]
 
 
-def _row(reader: Reader, member: Member) -> MoneyRow:
+def _row(reader: Reader, member: MemberRun) -> MoneyRow:
     [row] = reader.typed(
         MoneyRow,
         f"SELECT {columns_of(MoneyRow)} FROM money_per_run WHERE run_id = $run_id",
@@ -144,9 +144,9 @@ def _row(reader: Reader, member: Member) -> MoneyRow:
     return row
 
 
-def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[Plan | str]:
+def _pairs(section: Section, rows: dict[str, MoneyRow]) -> list[BreakEvenPlan | str]:
     """Return a plan, or why there is none, for each served target with each bought one."""
-    found: list[Plan | str] = []
+    found: list[BreakEvenPlan | str] = []
     for served in _by_hours(section.members):
         for bought in section.members:
             if bought.run["billing"] != "tokens":
@@ -167,7 +167,7 @@ def demand_of(run: Row) -> Demand:
     return Demand.model_validate(stated) if stated else Demand()
 
 
-def _bill(reader: Reader, member: Member, row: MoneyRow) -> Bill:
+def _bill(reader: Reader, member: MemberRun, row: MoneyRow) -> Bill:
     loads = {load.stage: load for load, _ in member.stages}
     found = reader.typed(
         ComponentRow,
@@ -176,21 +176,23 @@ def _bill(reader: Reader, member: Member, row: MoneyRow) -> Bill:
     )
     rows = [one for one in found if one.stage in loads]
     rows.sort(key=lambda one: (one.stage, list(ACCOUNTINGS).index(one.accounting)))
-    table = Table(HEADS, [_cells(one, loads) for one in rows])
+    table = CellTable(HEADS, [_cells(one, loads) for one in rows])
     return Bill(member, table, break_even_text.cache_sentence(row), _quote(reader, member.run))
 
 
-def _cells(row: ComponentRow, loads: dict[int, Load]) -> list[Cell]:
+def _cells(row: ComponentRow, loads: dict[int, Load]) -> list[TableCell]:
     quantity, price, usd = row.quantity, row.usd_per_unit, row.usd
     reason: str | None = REASONS.get(row.reason or "", row.reason)
     return [
-        Cell(loads[row.stage].text),
-        Cell(ACCOUNTINGS[row.accounting]),
-        Cell(COMPONENTS.get(row.component, row.component)),
-        Cell(DASH if quantity is None else human_number(quantity, 4), row.unit, number=True),
-        Cell(DASH if price is None else write_usd(price), number=True),
-        Cell(DASH if usd is None else write_usd(usd), under=reason, number=True, basis=row.basis),
-        Cell(row.source or DASH),
+        TableCell(loads[row.stage].text),
+        TableCell(ACCOUNTINGS[row.accounting]),
+        TableCell(COMPONENTS.get(row.component, row.component)),
+        TableCell(DASH if quantity is None else human_number(quantity, 4), row.unit, number=True),
+        TableCell(DASH if price is None else write_usd(price), number=True),
+        TableCell(
+            DASH if usd is None else write_usd(usd), under=reason, number=True, basis=row.basis
+        ),
+        TableCell(row.source or DASH),
     ]
 
 

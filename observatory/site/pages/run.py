@@ -12,12 +12,12 @@ from observatory.core.metric import METRICS
 from observatory.core.run import through
 from observatory.presentation.figures import DASH, Row, write
 from observatory.site.charts.distributions import curve_of, distribution_chart
-from observatory.site.charts.drawing import Drawing, Table
+from observatory.site.charts.drawing import CellTable, Drawing
 from observatory.site.charts.telemetry import telemetry_charts
 from observatory.site.charts.timeline import Band, Span, timeline_chart
 from observatory.site.engines import engine_facts, engine_settings
 from observatory.site.loads import Load
-from observatory.site.members import Member, asked, member_of
+from observatory.site.members import MemberRun, asked, member_of
 from observatory.site.queries import run_queries as queries
 from observatory.site.queries.hosts import HOST_KEYS
 from observatory.site.queries.reader import Reader
@@ -59,38 +59,38 @@ _HIDDEN_SCENARIO_KEYS = frozenset({"headers", "query", "url", "base_url", "api_k
 class RunPage:
     """One page: the run, its drawings, its tables (without rows where there is nothing to show)."""
 
-    member: Member
+    member: MemberRun
     asked: list[tuple[str, str]]
     engine_name: str | None
     engine: list[tuple[str, str]]
     settings: list[tuple[str, str]]
     facts: list[tuple[str, str]]
-    main_table: Table
-    every_table: Table
+    main_table: CellTable
+    every_table: CellTable
     distributions: list[Drawing]
     latency_breakdown: list[Drawing]
     policy: str | None
-    refused: Table
-    waited: Table
+    refused: CellTable
+    waited: CellTable
     timeline: Drawing
     telemetry: list[Drawing]
-    sensor_outages: Table
+    sensor_outages: CellTable
     sensor_doubts: list[str]
-    stages: Table
-    outcomes: Table
-    errors: Table
-    never_sent: Table
-    findings: Table
+    stages: CellTable
+    outcomes: CellTable
+    errors: CellTable
+    never_sent: CellTable
+    findings: CellTable
     service: list[tuple[str, str]]
-    quote: Table
-    prices: Table
-    energy: Table
+    quote: CellTable
+    prices: CellTable
+    energy: CellTable
     environment: list[tuple[str, str]]
     software: list[tuple[str, str]]
     scenario: str
 
     @property
-    def silences(self) -> Table:
+    def silences(self) -> CellTable:
         """Return sensor_outages by the name that templates of older workspaces read."""
         return self.sensor_outages
 
@@ -227,7 +227,7 @@ def _span(stages: Sequence[Row]) -> Span:
 
 
 def _distributions(
-    reader: Reader, member: Member, stages: Sequence[Row], loads: dict[int, Load]
+    reader: Reader, member: MemberRun, stages: Sequence[Row], loads: dict[int, Load]
 ) -> list[Drawing]:
     run_id, emulated = member.run["run_id"], member.style.emulated
     drawings = []

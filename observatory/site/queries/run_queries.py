@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from observatory.core.metric import has_trait
-from observatory.presentation.figures import Figures, Row, figure_of
+from observatory.presentation.figures import Row, StageFigures, figure_of
 from observatory.site.queries.reader import (
     OF_CAMPAIGNS,
     UNSHOWN,
@@ -34,14 +34,14 @@ def stages(reader: Reader, run_id: str) -> list[Row]:
     )
 
 
-def figures(reader: Reader, run_id: str) -> dict[int, Figures]:
+def figures(reader: Reader, run_id: str) -> dict[int, StageFigures]:
     """Return the figures of every stage of a run."""
     by_stage: dict[int, dict[tuple[str, str], Any]] = defaultdict(dict)
     for row in reader.rows(
         "SELECT * FROM stage_metrics WHERE run_id = $run_id ORDER BY ALL", run_id=run_id
     ):
         by_stage[row["stage"]][row["metric"], row["statistic"]] = figure_of(row)
-    return {stage: Figures(found) for stage, found in by_stage.items()}
+    return {stage: StageFigures(found) for stage, found in by_stage.items()}
 
 
 def of_run(reader: Reader, table: str, run_id: str) -> list[Row]:

@@ -16,8 +16,8 @@ from observatory.presentation import break_even_text
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH
 from observatory.site.charts.break_even import break_even_chart
-from observatory.site.charts.drawing import Cell, Drawing, Table
-from observatory.site.members import Member
+from observatory.site.charts.drawing import CellTable, Drawing, TableCell
+from observatory.site.members import MemberRun
 from observatory.store.queries.money import replica_of
 from observatory.store.queries.money_rows import MoneyRow
 
@@ -51,7 +51,7 @@ ASSUMPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BreakEvenPlan:
     """A served and a bought target, and the volume at which they cost the same.
 
     facts: (name, value) of the demand's own volume, dashes where none was stated. inputs are what the
@@ -59,20 +59,20 @@ class Plan:
     """
 
     name: str
-    served: Member
-    bought: Member
+    served: MemberRun
+    bought: MemberRun
     sentence: str
     interval: str
     volume: float | None
     facts: list[tuple[str, str, str]]
-    steps: Table
-    given: Table
+    steps: CellTable
+    given: CellTable
     drawing: Drawing
     inputs: dict[str, Any]
     data: dict[str, Any]
 
 
-def plan_of(name: str, members: tuple[Member, Member], one: BreakEvenReport) -> Plan:
+def plan_of(name: str, members: tuple[MemberRun, MemberRun], one: BreakEvenReport) -> BreakEvenPlan:
     """Return the plan of an answer that found something (one.found is not None)."""
     served, bought = members
     replica = replica_of(one.self_row)
@@ -80,7 +80,7 @@ def plan_of(name: str, members: tuple[Member, Member], one: BreakEvenReport) -> 
         raise ValueError("a refused answer has no plan")
     price = one.found.at.usd_per_request
     ends = one.self_row.goodput_rps_low, one.self_row.goodput_rps_high
-    return Plan(
+    return BreakEvenPlan(
         name=name,
         served=served,
         bought=bought,
@@ -151,32 +151,38 @@ def _between(ends: serving.MonthEnds) -> str:
     )
 
 
-def _steps(one: BreakEvenReport) -> Table:
+def _steps(one: BreakEvenReport) -> CellTable:
     heads = [("Replicas", True), ("Requests a day at most", True)]
     heads += [("Serving them, a day", True), ("Buying them, a day", True)]
     rows = [
         [
-            Cell(f"{step.steps:,}" + (f" + {step.spare} spare" if step.spare else ""), number=True),
-            Cell(f"{step.requests_a_day:,.0f}", number=True),
-            Cell(write_usd(step.self_usd_a_day), number=True),
-            Cell(write_usd(step.api_usd_a_day), number=True),
+            TableCell(
+                f"{step.steps:,}" + (f" + {step.spare} spare" if step.spare else ""), number=True
+            ),
+            TableCell(f"{step.requests_a_day:,.0f}", number=True),
+            TableCell(write_usd(step.self_usd_a_day), number=True),
+            TableCell(write_usd(step.api_usd_a_day), number=True),
         ]
         for step in serving.steps_of(one)
     ]
-    return Table(heads, rows)
+    return CellTable(heads, rows)
 
 
 _Line = tuple[str, str, str | None, str | None, str | None]
 """An assumption: its name, value, note, basis and source."""
 
 
-def _given(one: BreakEvenReport, replica: Replica) -> Table:
+def _given(one: BreakEvenReport, replica: Replica) -> CellTable:
     """Return every assumption with its basis and source."""
     heads = [("Assumption", False), ("Value", True), ("Source", False)]
-    return Table(
+    return CellTable(
         heads,
         [
-            [Cell(name), Cell(value, under, number=True, basis=basis), Cell(source or DASH)]
+            [
+                TableCell(name),
+                TableCell(value, under, number=True, basis=basis),
+                TableCell(source or DASH),
+            ]
             for name, value, under, basis, source in (
                 *_assumptions(one, replica),
                 *_running_costs(replica),

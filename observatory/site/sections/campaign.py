@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from observatory.core.metric import has_trait
 from observatory.presentation.figures import Figure, Row
-from observatory.site.charts.drawing import Cell, Drawing, figure_cell
+from observatory.site.charts.drawing import Drawing, TableCell, figure_cell
 from observatory.site.charts.energy import energy_chart
-from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.charts.scores import score_chart
-from observatory.site.charts.tradeoff import Trade, tradeoff_chart
+from observatory.site.charts.tradeoff import TradeoffSeries, tradeoff_chart
 from observatory.site.loads import Load
-from observatory.site.members import Member, asked, differing, matrix_path, member_of, order_of
+from observatory.site.members import MemberRun, asked, differing, matrix_path, member_of, order_of
 from observatory.site.queries.reader import Reader
 from observatory.site.sections.hardware import (
     SERVER,
@@ -34,7 +34,7 @@ from observatory.site.sections.latency_breakdown import (
 )
 from observatory.site.sections.latest import latest_campaigns
 from observatory.site.sections.limits_found import is_probe
-from observatory.site.sections.statements import Statement, statements
+from observatory.site.sections.statements import ComparisonSentence, statements
 from observatory.site.target_styles import TargetStyle
 
 HEADLINES = (
@@ -93,9 +93,9 @@ _THROUGHPUT = (("request_rate", "value"), ("chars_per_s", "value"))
 class Card:
     """One target's headline figures at its highest load."""
 
-    member: Member
+    member: MemberRun
     load: Load | None
-    figures: list[tuple[str, Cell]]
+    figures: list[tuple[str, TableCell]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Chapter:
     drawings: list[Drawing]
 
 
-Groups = dict[str, list[tuple[Member, Load, list[Cell]]]]
+Groups = dict[str, list[tuple[MemberRun, Load, list[TableCell]]]]
 """Rows of a summary by group."""
 
 
@@ -116,7 +116,7 @@ class Summary:
 
     title: str
     heads: list[str]
-    groups: list[tuple[str, list[tuple[Member, Load, list[Cell]]]]]
+    groups: list[tuple[str, list[tuple[MemberRun, Load, list[TableCell]]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,9 @@ class Section:
     anchor: str
     first: Row
     asked: list[tuple[str, str]]
-    members: list[Member]
-    left_out: list[Member]
-    statements: list[Statement]
+    members: list[MemberRun]
+    left_out: list[MemberRun]
+    statements: list[ComparisonSentence]
     cards: list[Card]
     chapters: list[Chapter]
     summaries: list[Summary]
@@ -152,8 +152,8 @@ def sections(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetStyle]
 def _section(
     reader: Reader,
     anchor: str,
-    members: list[Member],
-    left_out: list[Member],
+    members: list[MemberRun],
+    left_out: list[MemberRun],
     newest: Row | None,
 ) -> Section:
     shown = sorted(members, key=order_of)
@@ -168,7 +168,7 @@ def _section(
         asked=asked(first),
         members=shown,
         left_out=sorted(left_out, key=order_of),
-        statements=[Statement(OF_A_MATRIX, [])] if matrix else statements(shown),
+        statements=[ComparisonSentence(OF_A_MATRIX, [])] if matrix else statements(shown),
         cards=[_card(member) for member in shown],
         chapters=_chapters(anchor, shown),
         summaries=_summaries(reader, shown),
@@ -177,7 +177,7 @@ def _section(
     )
 
 
-def _card(member: Member) -> Card:
+def _card(member: MemberRun) -> Card:
     measured = [pair for pair in member.stages if pair[1].by_key]
     if not measured:
         return Card(member, None, [])
@@ -190,14 +190,14 @@ def _card(member: Member) -> Card:
     )
 
 
-def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
+def _chapters(anchor: str, members: list[MemberRun]) -> list[Chapter]:
     def level(metric: str, statistic: str, about: str) -> Drawing:
         return level_chart(
             f"{anchor}-{metric}-{statistic}", about, _series(members, metric, statistic)
         )
 
     trades = [
-        Trade(
+        TradeoffSeries(
             member.style,
             member.verdict,
             [
@@ -244,13 +244,13 @@ def _chapters(anchor: str, members: list[Member]) -> list[Chapter]:
     ]
 
 
-def _limits(anchor: str, members: list[Member]) -> list[Chapter]:
+def _limits(anchor: str, members: list[MemberRun]) -> list[Chapter]:
     """Return what rate limits did; no chapter where no target was throttled or paced."""
     drawings = breakdown_drawings(anchor, members)
     return [Chapter("What rate limits did", drawings)] if drawings else []
 
 
-def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
+def _machines(anchor: str, members: list[MemberRun]) -> list[Chapter]:
     """Return what sensors and engines reported; no chapter where they reported nothing."""
     chapters = [
         Chapter("How busy the hardware was", busy_drawings(anchor, members)),
@@ -259,7 +259,7 @@ def _machines(anchor: str, members: list[Member]) -> list[Chapter]:
     return [chapter for chapter in chapters if chapter.drawings]
 
 
-def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
+def _summaries(reader: Reader, members: list[MemberRun]) -> list[Summary]:
     found = [
         summary("Waiting and throughput", _waiting(members), members),
         *_of_limits(reader, members),
@@ -270,7 +270,7 @@ def _summaries(reader: Reader, members: list[Member]) -> list[Summary]:
     return found
 
 
-def _waiting(members: list[Member]) -> list[tuple[str, str, str]]:
+def _waiting(members: list[MemberRun]) -> list[tuple[str, str, str]]:
     """Return the columns of WAITING; with what users waited where a target was throttled or paced."""
     if not held_up(members):
         return list(WAITING)
@@ -280,7 +280,7 @@ def _waiting(members: list[Member]) -> list[tuple[str, str, str]]:
     return found
 
 
-def _of_limits(reader: Reader, members: list[Member]) -> list[Summary]:
+def _of_limits(reader: Reader, members: list[MemberRun]) -> list[Summary]:
     """Return what was refused, and the parts of a latency side by side, of those that were held up."""
     found = held_up(members)
     if not found:
@@ -318,13 +318,16 @@ _ABOUT = {
 }
 
 
-def _series(members: list[Member], metric: str, statistic: str) -> list[Series]:
+def _series(members: list[MemberRun], metric: str, statistic: str) -> list[LevelSeries]:
     return [
-        Series(member.style, member.verdict, member.series(metric, statistic)) for member in members
+        LevelSeries(member.style, member.verdict, member.series(metric, statistic))
+        for member in members
     ]
 
 
-def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Member]) -> Summary:
+def summary(
+    title: str, wanted: Sequence[tuple[str, str, str]], members: list[MemberRun]
+) -> Summary:
     """Return the figures wanted (title, metric, statistic) that any member has, a row a member and load."""
     columns = [column for column in wanted if _anyone_has(members, *column[1:])]
     groups: Groups = {}
@@ -335,7 +338,7 @@ def summary(title: str, wanted: Sequence[tuple[str, str, str]], members: list[Me
     return Summary(title, [head for head, *_ in columns], list(groups.items()))
 
 
-def _cell(member: Member, figure: Figure) -> Cell:
+def _cell(member: MemberRun, figure: Figure) -> TableCell:
     """Return a figure's cell; one that counts tokens names the tokenizer, since models cut text unlike."""
     cell = figure_cell(figure)
     if not has_trait(figure.metric, "per_token") or not figure.drawable:
@@ -344,7 +347,7 @@ def _cell(member: Member, figure: Figure) -> Cell:
     return replace(cell, under="; ".join(filter(None, (cell.under, f"tokenizer: {tokenizer}"))))
 
 
-def _anyone_has(members: list[Member], metric: str, statistic: str) -> bool:
+def _anyone_has(members: list[MemberRun], metric: str, statistic: str) -> bool:
     return any(_is_shown(figure) for m in members for _, figure in m.series(metric, statistic))
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from observatory.core.metric import has_trait
 from observatory.presentation.figures import Figure
-from observatory.site.charts.drawing import Cell, figure_cell
+from observatory.site.charts.drawing import TableCell, figure_cell
 from observatory.site.loads import Load
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,12 @@ class Derived:
 
     title: str
     heads: list[str]
-    rows: list[tuple[Member, Load, list[Cell]]]
+    rows: list[tuple[MemberRun, Load, list[TableCell]]]
     absent: list[str]
     """Targets without any of these figures, each with the reason."""
 
 
-def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Member]) -> Derived:
+def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[MemberRun]) -> Derived:
     """Return the figures wanted (head, metric) that any member has; a member that has none of them is listed with the reason."""
     columns = [
         (head, metric)
@@ -45,7 +45,7 @@ def derived(title: str, wanted: Sequence[tuple[str, str]], members: Sequence[Mem
     return Derived(title, [head for head, _ in columns], rows, absent)
 
 
-def _absence(member: Member, metric: str) -> str:
+def _absence(member: MemberRun, metric: str) -> str:
     figures = [figure for _, figure in member.series(metric, "value")]
     reasons = dict.fromkeys(figure.note or "not recorded" for figure in figures)
     return f"{member.style.label}: {'; '.join(reasons) or 'no stage was run'}."
@@ -55,7 +55,7 @@ def _is_shown(figure: Figure) -> bool:
     return figure.drawable or figure.withheld
 
 
-def _cell(member: Member, figure: Figure) -> Cell:
+def _cell(member: MemberRun, figure: Figure) -> TableCell:
     """Return a figure with its basis, measured or not, and what is in it."""
     cell = figure_cell(figure)
     parts = [cell.under]
@@ -65,4 +65,4 @@ def _cell(member: Member, figure: Figure) -> Cell:
             parts.append(f"tokenizer: {member.run['tokenizer'] or 'unknown'}")
     under = "; ".join(part for part in parts if part)
     basis = figure.basis if figure.drawable else None
-    return Cell(cell.text, under=under or None, number=True, basis=basis)
+    return TableCell(cell.text, under=under or None, number=True, basis=basis)

@@ -9,7 +9,7 @@ from observatory.core.reasons import REASONS
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number
 from observatory.presentation.figures import DASH, Row, write
-from observatory.site.charts.drawing import Cell, Table
+from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.loads import Load
 
 SUBJECTS = {"target": "target", "client": "client", "shared_host": "shared host"}
@@ -44,14 +44,14 @@ HEADS = [
 ]
 
 
-def ledger_table(rows: Sequence[Row], loads: dict[int, Load]) -> Table:
+def ledger_table(rows: Sequence[Row], loads: dict[int, Load]) -> CellTable:
     """Return a row each; windows in order of load, the target first, the idle baselines in their column."""
     idle = {
         (row["subject"], row["scope"], row["method"]): row for row in rows if row["stage"] is None
     }
     loaded = sorted((row for row in rows if row["stage"] is not None), key=_order)
     beside = {key: row for key, row in idle.items() if key not in set(map(_key, loaded))}
-    return Table(
+    return CellTable(
         HEADS,
         [_cells(row, idle.get(_key(row)), loads) for row in loaded]
         + [_cells(row, None, loads) for row in beside.values()],
@@ -73,23 +73,23 @@ def _order(row: Row) -> tuple[int, int, int, bool, str]:
     )
 
 
-def _cells(row: Row, idle: Row | None, loads: dict[int, Load]) -> list[Cell]:
+def _cells(row: Row, idle: Row | None, loads: dict[int, Load]) -> list[TableCell]:
     stage = row["stage"]
     if stage is None:
-        load = Cell("idle", under="engine loaded, no requests")
+        load = TableCell("idle", under="engine loaded, no requests")
     else:
-        load = Cell(loads[stage].text if stage in loads else human_stage(stage))
+        load = TableCell(loads[stage].text if stage in loads else human_stage(stage))
     checks = row.get("counts") is False
     return [
         load,
-        Cell(SUBJECTS[row["subject"]]),
-        Cell(SCOPES[row["scope"]]),
+        TableCell(SUBJECTS[row["subject"]]),
+        TableCell(SCOPES[row["scope"]]),
         _joules(row),
         _baseline(idle),
-        Cell(_basis(row)),
-        Cell(method_words(row["method"]), under=_quality(row, checks)),
+        TableCell(_basis(row)),
+        TableCell(method_words(row["method"]), under=_quality(row, checks)),
         _emissions(row),
-        Cell(_why(row)),
+        TableCell(_why(row)),
     ]
 
 
@@ -119,33 +119,33 @@ def _seconds(row: Row) -> float | None:
     return (end - start) / 1e9 if start is not None and end is not None and end > start else None
 
 
-def _joules(row: Row) -> Cell:
+def _joules(row: Row) -> TableCell:
     """Return joules with the mean power under them; the ends of a modelled range."""
     joules, seconds = row["energy_j"], _seconds(row)
     low, high = row["low_j"], row["high_j"]
     ends = None if low is None or high is None else f"{write(low, 'J')} – {write(high, 'J')}"
     if joules is None:
-        return Cell(ends or DASH, under="range of the model" if ends else None, number=True)
+        return TableCell(ends or DASH, under="range of the model" if ends else None, number=True)
     parts = [f"range {ends}"] if ends else []
     if seconds and row["basis"] != "modelled":
         parts.append(f"{human_number(joules / seconds)} W on average over {seconds:.1f} s")
-    return Cell(write(joules, "J"), under="; ".join(parts) or None, number=True)
+    return TableCell(write(joules, "J"), under="; ".join(parts) or None, number=True)
 
 
-def _baseline(idle: Row | None) -> Cell:
+def _baseline(idle: Row | None) -> TableCell:
     seconds = _seconds(idle) if idle else None
     if idle is None or idle["energy_j"] is None or not seconds:
         reason = idle["reason"] if idle else None
-        return Cell(DASH, under=reason, number=True)
+        return TableCell(DASH, under=reason, number=True)
     under = f"{write(idle['energy_j'], 'J')} in {seconds:.1f} s, not subtracted"
-    return Cell(f"{human_number(idle['energy_j'] / seconds)} W", under=under, number=True)
+    return TableCell(f"{human_number(idle['energy_j'] / seconds)} W", under=under, number=True)
 
 
-def _emissions(row: Row) -> Cell:
+def _emissions(row: Row) -> TableCell:
     if row["kgco2e"] is None:
-        return Cell(DASH, number=True)
+        return TableCell(DASH, number=True)
     grams = f"{human_number(row['kgco2e'] * 1000)} g CO2e"
-    return Cell(grams, under=f"grid {row['grid_zone']}", number=True)
+    return TableCell(grams, under=f"grid {row['grid_zone']}", number=True)
 
 
 def _why(row: Row) -> str:

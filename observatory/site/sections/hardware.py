@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 
 from observatory.site.charts.drawing import Drawing
-from observatory.site.charts.levels import Series, level_chart
+from observatory.site.charts.levels import LevelSeries, level_chart
 from observatory.site.charts.phases import Times, phases_chart
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 
 SERVER = (
     ("Time to first token, mean: client", "ttft_s", "mean"),
@@ -40,7 +40,7 @@ _BUSY = (
 _CPU = "Share of all cores of the host that target and client share; where no GPU was read."
 
 
-def busy_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
+def busy_drawings(anchor: str, members: Sequence[MemberRun]) -> list[Drawing]:
     """Return utilisation and KV-cache use against load: of the GPU, or of the CPU where there is none."""
     drawings = []
     with_gpu = [member for member in members if _has(member, "gpu_util_fraction")]
@@ -60,7 +60,7 @@ def busy_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
     return drawings
 
 
-def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
+def phase_drawings(anchor: str, members: Sequence[MemberRun]) -> list[Drawing]:
     """Return where the time of a request went, as each server reports it; empty where none does."""
     times = [
         Times(
@@ -80,22 +80,23 @@ def phase_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
     return [phases_chart(f"{anchor}-phases", told)] if told else []
 
 
-def has_server_figures(members: Sequence[Member]) -> bool:
+def has_server_figures(members: Sequence[MemberRun]) -> bool:
     """Return whether any engine reported figures of its own."""
     return any(_has(member, metric) for member in members for metric in _OF_SERVER)
 
 
-def on_this_host(member: Member) -> bool:
+def on_this_host(member: MemberRun) -> bool:
     """Return whether the target ran on the machine that measured it, so that the host's readings are of it too."""
     return bool(json.loads(member.run["target_facts"] or "{}").get("on_this_host"))
 
 
-def _has(member: Member, metric: str) -> bool:
+def _has(member: MemberRun, metric: str) -> bool:
     return any(figure.drawable for _, figure in member.series(metric, "value"))
 
 
-def _level(anchor: str, metric: str, about: str, members: Sequence[Member]) -> Drawing:
+def _level(anchor: str, metric: str, about: str, members: Sequence[MemberRun]) -> Drawing:
     series = [
-        Series(member.style, member.verdict, member.series(metric, "value")) for member in members
+        LevelSeries(member.style, member.verdict, member.series(metric, "value"))
+        for member in members
     ]
     return level_chart(f"{anchor}-{metric}-value", about, series)

@@ -6,10 +6,10 @@ that were refused or held back are spoken of.
 
 from collections.abc import Sequence
 
-from observatory.presentation.figures import DASH, Figures, Row, write
-from observatory.site.charts.drawing import Cell, Drawing, Table, figure_cell
+from observatory.presentation.figures import DASH, Row, StageFigures, write
+from observatory.site.charts.drawing import CellTable, Drawing, TableCell, figure_cell
 from observatory.site.charts.latency_breakdown import LatencyParts, breakdown_chart
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.run_queries import of_run
 
@@ -41,20 +41,20 @@ POLICIES = {
 """What is done about a refusal, by the policy's name."""
 
 
-def was_held_up(figures: Figures) -> bool:
+def was_held_up(figures: StageFigures) -> bool:
     """Return whether attempts were refused at this load, or requests were held back on purpose."""
     refused, paced = figures.get("throttle_rate").value, figures.get("pace_wait_s", "mean").value
     return (refused or 0.0) > 0 or (paced or 0.0) > PACED_S
 
 
-def held_up(members: Sequence[Member]) -> list[Member]:
+def held_up(members: Sequence[MemberRun]) -> list[MemberRun]:
     """Return those of the runs that were throttled or paced at any load."""
     return [
         member for member in members if any(was_held_up(figures) for _, figures in member.stages)
     ]
 
 
-def breakdown_drawings(anchor: str, members: Sequence[Member]) -> list[Drawing]:
+def breakdown_drawings(anchor: str, members: Sequence[MemberRun]) -> list[Drawing]:
     """Return service and user side by side at the median and at p90; empty where no request was held up."""
     found = held_up(members)
     if not found:
@@ -84,15 +84,15 @@ def policy_words(run: Row) -> str | None:
     return f"Policy {policy}: {POLICIES[policy]}." if policy in POLICIES else None
 
 
-def count_rows(reader: Reader, member: Member) -> dict[int, Row]:
+def count_rows(reader: Reader, member: MemberRun) -> dict[int, Row]:
     """Return the rows of view throttling of a run, by stage."""
     return {row["stage"]: row for row in of_run(reader, "throttling", member.run["run_id"])}
 
 
-def count_cells(row: Row | None) -> list[Cell]:
+def count_cells(row: Row | None) -> list[TableCell]:
     """Return the cells of COUNTS; dashes where the stage has no row."""
     if row is None:
-        return [Cell(DASH, number=True)] * len(COUNTS)
+        return [TableCell(DASH, number=True)] * len(COUNTS)
     share = row["throttled_share"]
     overloaded = row["overloaded_attempts"]
     return [
@@ -107,13 +107,13 @@ def count_cells(row: Row | None) -> list[Cell]:
         ),
         _count(row["served_after_waiting"]),
         _count(row["given_up"]),
-        Cell(write(row["throttle_lost_s"], "s"), number=True),
-        Cell(write(row["pace_lost_s"], "s"), number=True),
+        TableCell(write(row["throttle_lost_s"], "s"), number=True),
+        TableCell(write(row["pace_lost_s"], "s"), number=True),
     ]
 
 
-def _count(value: int, under: str | None = None) -> Cell:
-    return Cell(f"{value:,}", under=under, number=True)
+def _count(value: int, under: str | None = None) -> TableCell:
+    return TableCell(f"{value:,}", under=under, number=True)
 
 
 def latency_heads() -> list[str]:
@@ -121,7 +121,7 @@ def latency_heads() -> list[str]:
     return [f"{head}, {words}" for words, _ in STATISTICS for head, _ in SIDES]
 
 
-def latency_cells(figures: Figures) -> list[Cell]:
+def latency_cells(figures: StageFigures) -> list[TableCell]:
     """Return the parts of a latency side by side, at the median and at p90."""
     return [
         figure_cell(figures.get(metric, statistic))
@@ -130,28 +130,28 @@ def latency_cells(figures: Figures) -> list[Cell]:
     ]
 
 
-def count_table(reader: Reader, member: Member) -> Table:
+def count_table(reader: Reader, member: MemberRun) -> CellTable:
     """Return what was refused at each load of one run; without rows where nothing was refused or held back."""
     heads = [("Load", False), *((head, True) for head in COUNTS)]
     if not held_up([member]):
-        return Table(heads, [])
+        return CellTable(heads, [])
     rows = count_rows(reader, member)
-    return Table(
+    return CellTable(
         heads,
-        [[Cell(load.text), *count_cells(rows.get(load.stage))] for load, _ in member.stages],
+        [[TableCell(load.text), *count_cells(rows.get(load.stage))] for load, _ in member.stages],
     )
 
 
-def side_table(member: Member) -> Table:
+def side_table(member: MemberRun) -> CellTable:
     """Return the parts of a latency of one run, a row a load and statistic."""
     heads = [("Load", False), *((head, True) for head, _ in SIDES)]
     if not held_up([member]):
-        return Table(heads, [])
-    return Table(
+        return CellTable(heads, [])
+    return CellTable(
         heads,
         [
             [
-                Cell(load.text, under=words),
+                TableCell(load.text, under=words),
                 *(figure_cell(figures.get(metric, statistic)) for _, metric in SIDES),
             ]
             for load, figures in member.stages

@@ -20,7 +20,7 @@ from observatory.core.clock import Anchor
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import MANIFEST_FORMAT, Manifest, StageTimes, TargetFacts
 from observatory.presentation.figures import DASH, Row, write
-from observatory.site.charts.drawing import Cell, Table
+from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.members import not_as_sealed, page_of
 from observatory.site.queries.limit_queries import limit_attempts, limit_costs
 from observatory.site.queries.reader import Reader
@@ -47,7 +47,7 @@ def is_probe(run: Row) -> bool:
     return run["scenario"] in SCENARIO_NAMES.values()
 
 
-def limit_table(reader: Reader, runs: Sequence[Row]) -> Table:
+def limit_table(reader: Reader, runs: Sequence[Row]) -> CellTable:
     """Return a row a target and limit, of the latest probe; without rows where no probe was run. runs: the latest first."""
     probes: dict[tuple[str, str], list[Row]] = {}
     for run in filter(is_probe, runs):
@@ -61,12 +61,12 @@ def limit_table(reader: Reader, runs: Sequence[Row]) -> Table:
         if best is not None:
             words = next(filter(None, map(not_as_sealed, own)), None)
             rows.append(_cells(target, best, seen, words))
-    return Table(HEADS, rows)
+    return CellTable(HEADS, rows)
 
 
 def _cells(
     target: str, best: LimitsSeen, seen: Sequence[LimitsSeen], changed: str | None
-) -> list[Cell]:
+) -> list[TableCell]:
     ceiling = best.ceiling
     told = [one.advertised_a_minute for one in seen if one.advertised_a_minute]
     said = told[-1] if told else None
@@ -75,20 +75,20 @@ def _cells(
     basis = "emulated" if best.emulated and costs else None
     cost = write(sum(costs), "USD") if costs else DASH
     return [
-        Cell(target, under=changed, emulated=best.emulated, link=page_of(best.run_id)),
-        Cell(_TITLES[best.unit]),
+        TableCell(target, under=changed, emulated=best.emulated, link=page_of(best.run_id)),
+        TableCell(_TITLES[best.unit]),
         _let_in(best, seen),
         _number(said, None if said else "no header states it a minute"),
-        Cell(DASH if ratio is None else f"{ratio:.3f}", number=True),
-        Cell(kind(ceiling)),
+        TableCell(DASH if ratio is None else f"{ratio:.3f}", number=True),
+        TableCell(kind(ceiling)),
         _number(ceiling.burst),
         _number(best.refused, f"of {count_of(best.sent, 'attempt', 'attempts')}"),
-        Cell(waits(best)),
-        Cell(cost, number=True, basis=basis),
+        TableCell(waits(best)),
+        TableCell(cost, number=True, basis=basis),
     ]
 
 
-def _let_in(best: LimitsSeen, seen: Sequence[LimitsSeen]) -> Cell:
+def _let_in(best: LimitsSeen, seen: Sequence[LimitsSeen]) -> TableCell:
     """Return the ceiling with its interval; where there is none, why."""
     ceiling = best.ceiling
     if ceiling.a_minute is not None:
@@ -102,8 +102,8 @@ def _let_in(best: LimitsSeen, seen: Sequence[LimitsSeen]) -> Cell:
     return _number(None, why)
 
 
-def _number(value: float | None, under: str | None = None) -> Cell:
-    return Cell(DASH if value is None else f"{value:,.0f}", under=under, number=True)
+def _number(value: float | None, under: str | None = None) -> TableCell:
+    return TableCell(DASH if value is None else f"{value:,.0f}", under=under, number=True)
 
 
 def _seen(reader: Reader, run: Row) -> LimitsSeen:

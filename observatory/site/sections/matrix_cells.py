@@ -8,7 +8,7 @@ from observatory.core.distribution import engine_levels
 from observatory.core.run import status_words
 from observatory.presentation.factor_levels import factor_level
 from observatory.presentation.figures import DASH, Row
-from observatory.site.charts.drawing import Cell, Table
+from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.engines import engine_name
 from observatory.site.members import (
     UNJUDGED,
@@ -19,7 +19,7 @@ from observatory.site.target_styles import TargetStyle
 
 
 @dataclass(frozen=True, slots=True)
-class MatrixCell:
+class MatrixSetting:
     """One setting of the target. levels: factor -> level, in words."""
 
     place: int
@@ -34,7 +34,7 @@ class MatrixCell:
         return ", ".join(f"{name} {level}" for name, level in self.levels.items()) or self.target
 
 
-def matrix_cells(runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[MatrixCell]:
+def matrix_cells(runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[MatrixSetting]:
     """Return the cells of one campaign's runs, the first one first."""
     by_cell: dict[int, list[Row]] = {}
     for run in runs:
@@ -46,7 +46,7 @@ def matrix_cells(runs: Sequence[Row], styles: dict[str, TargetStyle]) -> list[Ma
     ).items():
         levels[place]["engine"] = engine
     return [
-        MatrixCell(place, own[0]["target"], levels[place], own, styles[own[0]["target"]])
+        MatrixSetting(place, own[0]["target"], levels[place], own, styles[own[0]["target"]])
         for place, own in sorted(by_cell.items())
     ]
 
@@ -61,7 +61,7 @@ def _levels(run: Row) -> dict[str, str]:
     return {name.replace("_", " "): factor_level(value) for name, value in factors.items()}
 
 
-def cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
+def cell_table(cells: Sequence[MatrixSetting], sound: set[str]) -> CellTable:
     """Return a row a cell: levels, engine, weights, and how many of its runs are sound."""
     names = list(dict.fromkeys(name for cell in cells for name in cell.levels))
     heads = [("Cell", False), *((name, False) for name in names)]
@@ -72,17 +72,17 @@ def cell_table(cells: Sequence[MatrixCell], sound: set[str]) -> Table:
         first = " (the others are compared with it)" if cell.place == 0 else ""
         rows.append(
             [
-                Cell(
+                TableCell(
                     f"{cell.place + 1}", under=f"{cell.target}{first}", emulated=cell.style.emulated
                 ),
-                *(Cell(cell.levels.get(name, DASH)) for name in names),
-                Cell(_all_of([engine_name(one) for one in cell.runs])),
-                Cell(_all_of([one["weight_format"] or one["model"] for one in cell.runs])),
-                Cell(f"{kept} of {len(cell.runs)}", number=True),
+                *(TableCell(cell.levels.get(name, DASH)) for name in names),
+                TableCell(_all_of([engine_name(one) for one in cell.runs])),
+                TableCell(_all_of([one["weight_format"] or one["model"] for one in cell.runs])),
+                TableCell(f"{kept} of {len(cell.runs)}", number=True),
                 _worth(cell, sound),
             ]
         )
-    return Table(heads, rows)
+    return CellTable(heads, rows)
 
 
 def _all_of(said: Sequence[str | None]) -> str:
@@ -90,34 +90,34 @@ def _all_of(said: Sequence[str | None]) -> str:
     return "; ".join(dict.fromkeys(one for one in said if one)) or DASH
 
 
-def _worth(cell: MatrixCell, sound: set[str]) -> Cell:
+def _worth(cell: MatrixSetting, sound: set[str]) -> TableCell:
     """Return the least verdict among the runs that enter its figures."""
     kept = [run for run in cell.runs if run["run_id"] in sound]
     if not kept:
-        return Cell("none counts")
+        return TableCell("none counts")
     changed = [words for run in kept if (words := not_as_sealed(run))]
-    return Cell(
+    return TableCell(
         "",
         under=f"{len(changed)} of its runs: {changed[0]}" if changed else None,
         verdict="degraded" if any(r["verdict"] == "degraded" for r in kept) else "valid",
     )
 
 
-def order_table(cells: Sequence[MatrixCell], runs: Sequence[Row]) -> Table:
+def order_table(cells: Sequence[MatrixSetting], runs: Sequence[Row]) -> CellTable:
     """Return every run in the order in which they were drawn."""
     labels = {cell.place: cell.label for cell in cells}
     heads = [("Turn", True), ("Block", True), ("Cell", False), ("Started (UTC)", False)]
     heads += [("Ended", False), ("Worth", False)]
-    return Table(
+    return CellTable(
         heads,
         [
             [
-                Cell(str(place if run["turn"] is None else run["turn"] + 1), number=True),
-                Cell(str((run["block"] or 0) + 1), number=True),
-                Cell(labels[run["cell"]], link=f"../{page_of(run['run_id'])}"),
-                Cell(str(run["created_at"])[:19]),
-                Cell(ended(run)),
-                Cell("", verdict=str(run["verdict"] or UNJUDGED)),
+                TableCell(str(place if run["turn"] is None else run["turn"] + 1), number=True),
+                TableCell(str((run["block"] or 0) + 1), number=True),
+                TableCell(labels[run["cell"]], link=f"../{page_of(run['run_id'])}"),
+                TableCell(str(run["created_at"])[:19]),
+                TableCell(ended(run)),
+                TableCell("", verdict=str(run["verdict"] or UNJUDGED)),
             ]
             for place, run in enumerate(runs, start=1)
         ],

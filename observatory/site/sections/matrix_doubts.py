@@ -6,7 +6,7 @@ Stated by the scenario (factors that change together) and seen once the engines 
 import json
 from collections.abc import Iterable, Sequence
 
-from observatory.analysis.comparison.undeclared import FACTS, Opened, undeclared
+from observatory.analysis.comparison.undeclared import FACTS, OpenedTarget, undeclared
 from observatory.presentation.figures import Row
 
 
@@ -15,7 +15,8 @@ def confounded(runs: Sequence[Row]) -> list[str]:
     factors = dict.fromkeys(name for run in runs for name in json.loads(run["factors"] or "{}"))
     said = dict.fromkeys(line for run in runs for line in run["confounded"] or [])
     opened = [
-        Opened(run["cell"], run["target"], {fact: run[fact] for fact in FACTS}) for run in runs
+        OpenedTarget(run["cell"], run["target"], {fact: run[fact] for fact in FACTS})
+        for run in runs
     ]
     return [
         *(_spoken(line, factors) for line in said),

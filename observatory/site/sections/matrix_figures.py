@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from observatory.core.units import change_text
 from observatory.presentation.figures import DASH, Figure, Row, figure_title, write
-from observatory.site.charts.blocks import CellRow, Spread, blocks_chart
-from observatory.site.charts.drawing import Cell, Drawing, Table
+from observatory.site.charts.blocks import BlockSpread, CellRow, blocks_chart
+from observatory.site.charts.drawing import CellTable, Drawing, TableCell
 from observatory.site.loads import Load
-from observatory.site.sections.matrix_cells import MatrixCell
+from observatory.site.sections.matrix_cells import MatrixSetting
 
 HEADLINES = (
     ("ttft_s", "p50", "Half of the requests saw their first token sooner."),
@@ -45,7 +45,9 @@ Pooled = dict[tuple[str, int, str, str], Row]
 """(target, stage, metric, statistic) -> a row of matrix_figures."""
 
 
-def change_table(cells: Sequence[MatrixCell], pooled: Pooled, loads: dict[int, Load]) -> Table:
+def change_table(
+    cells: Sequence[MatrixSetting], pooled: Pooled, loads: dict[int, Load]
+) -> CellTable:
     """Return the paired changes of every later cell, a row a cell and load, a column a headline."""
     shown = [
         (metric, statistic)
@@ -67,14 +69,14 @@ def change_table(cells: Sequence[MatrixCell], pooled: Pooled, loads: dict[int, L
         for stage, load in loads.items():
             found = [pooled.get((cell.target, stage, *one)) for one in shown]
             if any(row is not None for row in found):
-                name = Cell(cell.label, under=load.text, emulated=cell.style.emulated)
+                name = TableCell(cell.label, under=load.text, emulated=cell.style.emulated)
                 rows.append([name, *(_change(row) for row in found)])
-    return Table(heads, rows if shown else [])
+    return CellTable(heads, rows if shown else [])
 
 
 def figure_drawing(
     headline: tuple[str, str, str],
-    cells: Sequence[MatrixCell],
+    cells: Sequence[MatrixSetting],
     pooled: Pooled,
     blocks: Sequence[Row],
     loads: dict[int, Load],
@@ -95,12 +97,12 @@ def figure_drawing(
 
 
 def _spreads(
-    cell: MatrixCell,
+    cell: MatrixSetting,
     headline: tuple[str, str, str],
     pooled: Pooled,
     blocks: Sequence[Row],
     loads: dict[int, Load],
-) -> list[Spread]:
+) -> list[BlockSpread]:
     metric, statistic, _ = headline
     spreads = []
     for stage, load in loads.items():
@@ -111,17 +113,17 @@ def _spreads(
             if one["target"] == cell.target and one["stage"] == stage
         ]
         if row is not None and own:
-            spreads.append(Spread(load, own, Figure(metric, statistic, row["mean"])))
+            spreads.append(BlockSpread(load, own, Figure(metric, statistic, row["mean"])))
     return spreads
 
 
 def _figure_table(
     metric: str,
     statistic: str,
-    cells: Sequence[MatrixCell],
+    cells: Sequence[MatrixSetting],
     pooled: Pooled,
     loads: dict[int, Load],
-) -> Table:
+) -> CellTable:
     """Return a row a cell and load: mean, range over the blocks, change against the first cell."""
     heads = [
         ("Cell", False),
@@ -134,40 +136,45 @@ def _figure_table(
     for cell in cells:
         for stage, load in loads.items():
             row = pooled.get((cell.target, stage, metric, statistic))
-            label = Cell(cell.label, emulated=cell.style.emulated)
-            rows.append([label, Cell(load.text), *_pooled_cells(metric, statistic, row)])
-    return Table(heads, rows)
+            label = TableCell(cell.label, emulated=cell.style.emulated)
+            rows.append([label, TableCell(load.text), *_pooled_cells(metric, statistic, row)])
+    return CellTable(heads, rows)
 
 
-def _pooled_cells(metric: str, statistic: str, row: Row | None) -> list[Cell]:
+def _pooled_cells(metric: str, statistic: str, row: Row | None) -> list[TableCell]:
     if row is None:
-        none = Cell("no sound run", number=True)
-        return [none, Cell(DASH, number=True), Cell("0", number=True), Cell(DASH, number=True)]
+        none = TableCell("no sound run", number=True)
+        return [
+            none,
+            TableCell(DASH, number=True),
+            TableCell("0", number=True),
+            TableCell(DASH, number=True),
+        ]
     mean, least, most = (
         Figure(metric, statistic, row[name]).text for name in ("mean", "least", "most")
     )
     spread = f"{least} – {most}" if row["blocks"] else DASH
     basis = row["basis"] if row["basis"] not in (None, "measured") else None
     return [
-        Cell(mean, number=True, basis=basis),
-        Cell(spread, number=True),
-        Cell(f"{row['blocks']} of {row['runs']}", number=True),
+        TableCell(mean, number=True, basis=basis),
+        TableCell(spread, number=True),
+        TableCell(f"{row['blocks']} of {row['runs']}", number=True),
         _change(row),
     ]
 
 
-def _change(row: Row | None) -> Cell:
+def _change(row: Row | None) -> TableCell:
     """Return the paired change with its 95 % interval, or why there is none."""
     if row is None:
-        return Cell(DASH, under="no sound run", number=True)
+        return TableCell(DASH, under="no sound run", number=True)
     change = row["change"]
     if change is None or not math.isfinite(change):
-        return Cell(DASH, under=row["note"], number=True)
+        return TableCell(DASH, under=row["note"], number=True)
     low, high = row["change_low"], row["change_high"]
     ends = row["note"]
     if low is not None and high is not None:
         ends = f"95 % interval {_signed(low)} to {_signed(high)}, {row['pairs']} pairs"
-    return Cell(_signed(change), under=ends, number=True)
+    return TableCell(_signed(change), under=ends, number=True)
 
 
 def _signed(change: float) -> str:

@@ -16,9 +16,9 @@ from observatory.core.units import human_number
 from observatory.economics.price_details import PriceDetails
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import BASES, DASH, STATISTICS, Figure, Row
-from observatory.site.charts.drawing import Cell, Table, figure_cell
+from observatory.site.charts.drawing import CellTable, TableCell, figure_cell
 from observatory.site.loads import Load
-from observatory.site.members import Member
+from observatory.site.members import MemberRun
 from observatory.site.queries.rows import (
     FailedAttempts,
     FindingRow,
@@ -42,7 +42,7 @@ def seconds(instant_ns: int | None) -> float | None:
     return None if instant_ns is None else instant_ns / 1e9
 
 
-def stage_table(stages: Sequence[Row], loads: dict[int, Load]) -> Table:
+def stage_table(stages: Sequence[Row], loads: dict[int, Load]) -> CellTable:
     """Return what each stage planned, issued and recorded."""
     heads = [("Load", False), ("Steady window", True), ("Planned", True), ("Issued", True)]
     heads += [("Recorded", True), ("Not issued", True), ("Workers lost", False)]
@@ -53,15 +53,17 @@ def stage_table(stages: Sequence[Row], loads: dict[int, Load]) -> Table:
         counts = [_count(stage[name]) for name in ("planned", "issued", "recorded", "not_issued")]
         lost = ", ".join(stage["lost_workers"] or []) or "none"
         load = loads[stage["stage"]]
-        rows.append([Cell(load.text), Cell(window, number=True), *counts, Cell(lost)])
-    return Table(heads, rows)
+        rows.append(
+            [TableCell(load.text), TableCell(window, number=True), *counts, TableCell(lost)]
+        )
+    return CellTable(heads, rows)
 
 
-def _count(value: int | None) -> Cell:
-    return Cell(DASH if value is None else f"{value:,}", number=True)
+def _count(value: int | None) -> TableCell:
+    return TableCell(DASH if value is None else f"{value:,}", number=True)
 
 
-def figure_table(member: Member, metrics: Sequence[str], statistics: Sequence[str]) -> Table:
+def figure_table(member: MemberRun, metrics: Sequence[str], statistics: Sequence[str]) -> CellTable:
     """Return one row a metric and statistic that any stage has, one column a load."""
     heads = [("", False), *((load.text, True) for load, _ in member.stages)]
     rows = []
@@ -70,11 +72,11 @@ def figure_table(member: Member, metrics: Sequence[str], statistics: Sequence[st
             found = [figures.by_key.get((metric, statistic)) for _, figures in member.stages]
             if any(figure is not None for figure in found):
                 given = [figure or Figure(metric, statistic) for figure in found]
-                rows.append([Cell(given[0].title), *(_with_n(figure) for figure in given)])
-    return Table(heads, rows)
+                rows.append([TableCell(given[0].title), *(_with_n(figure) for figure in given)])
+    return CellTable(heads, rows)
 
 
-def latency_table(member: Member, metrics: Sequence[str]) -> Table:
+def latency_table(member: MemberRun, metrics: Sequence[str]) -> CellTable:
     """Return one row a metric and load, one column a percentile."""
     heads = [("Latency and load", False)]
     heads += [(STATISTICS[name], True) for name in _PERCENTILES]
@@ -89,80 +91,83 @@ def latency_table(member: Member, metrics: Sequence[str]) -> Table:
             noun = "request" if counts == {1} else "requests"
             n = f", {count_text(max(counts), least)} {noun}" if counts else ""
             if known:
-                title = Cell(BY_NAME[metric].title, under=f"{load.text}{n}")
+                title = TableCell(BY_NAME[metric].title, under=f"{load.text}{n}")
                 rows.append([title, *(figure_cell(figure) for figure in found)])
-    return Table(heads, rows)
+    return CellTable(heads, rows)
 
 
-def _with_n(figure: Figure) -> Cell:
+def _with_n(figure: Figure) -> TableCell:
     cell = figure_cell(figure)
     if not figure.n or figure.below_floor:
         return cell
     under = "; ".join(
         part for part in (cell.under, f"n {count_text(figure.n, figure.effective_n)}") if part
     )
-    return Cell(cell.text, under=under, number=True, basis=cell.basis)
+    return TableCell(cell.text, under=under, number=True, basis=cell.basis)
 
 
-def outcome_table(counts: Sequence[OutcomeCount], loads: dict[int, Load]) -> Table:
+def outcome_table(counts: Sequence[OutcomeCount], loads: dict[int, Load]) -> CellTable:
     """Return how many requests of each stage ended how."""
     names = sorted({row.outcome for row in counts}, key=lambda name: (name != "ok", name))
     found = {(row.stage, row.outcome): row.n for row in counts}
-    return Table(
+    return CellTable(
         [("Load", False), *((words(name), True) for name in names)],
         [
-            [Cell(load.text), *(_count(found.get((stage, name), 0)) for name in names)]
+            [TableCell(load.text), *(_count(found.get((stage, name), 0)) for name in names)]
             for stage, load in sorted(loads.items())
         ],
     )
 
 
-def error_table(rows: Sequence[FailedAttempts], loads: dict[int, Load]) -> Table:
+def error_table(rows: Sequence[FailedAttempts], loads: dict[int, Load]) -> CellTable:
     """Return failed attempts by kind, each with one text as an example."""
     heads = [("Outcome", False), ("Where", False), ("What", False), ("HTTP", True)]
     heads += [("Tries", True), ("At", False), ("For example", False)]
-    return Table(
+    return CellTable(
         heads,
         [
             [
-                *(Cell(words(name)) for name in (row.outcome, row.error_phase, row.error_kind)),
-                Cell(str(row.http_status or DASH), number=True),
+                *(
+                    TableCell(words(name))
+                    for name in (row.outcome, row.error_phase, row.error_kind)
+                ),
+                TableCell(str(row.http_status or DASH), number=True),
                 _count(row.n),
-                Cell(", ".join(loads[stage].text for stage in row.stages if stage in loads)),
-                Cell(row.error_text or DASH),
+                TableCell(", ".join(loads[stage].text for stage in row.stages if stage in loads)),
+                TableCell(row.error_text or DASH),
             ]
             for row in rows
         ],
     )
 
 
-def never_sent_table(rows: Sequence[NeverSent]) -> Table:
+def never_sent_table(rows: Sequence[NeverSent]) -> CellTable:
     """Return requests that were planned and never sent, by reason."""
-    return Table(
+    return CellTable(
         [("Outcome", False), ("Reason", False), ("Requests", True)],
-        [[Cell(words(r.outcome)), Cell(words(r.reason)), _count(r.n)] for r in rows],
+        [[TableCell(words(r.outcome)), TableCell(words(r.reason)), _count(r.n)] for r in rows],
     )
 
 
-def finding_table(rows: Sequence[FindingRow], loads: dict[int, Load]) -> Table:
+def finding_table(rows: Sequence[FindingRow], loads: dict[int, Load]) -> CellTable:
     """Return the doubts, the gravest first, each with what was seen and its threshold."""
     heads = [("Check", False), ("Gravity", False), ("What was found", False), ("Load", False)]
     heads += [("Seen", True), ("Threshold", True)]
     ordered = sorted(rows, key=lambda row: -SEVERITIES.index(row.severity))
-    return Table(
+    return CellTable(
         heads,
         [
             [
-                Cell(words(row.code)),
-                Cell("", verdict=row.severity),
-                Cell(row.message),
-                Cell(
+                TableCell(words(row.code)),
+                TableCell("", verdict=row.severity),
+                TableCell(row.message),
+                TableCell(
                     "all"
                     if (load := loads.get(row.stage or 0)) is None or row.stage is None
                     else load.text
                 ),
-                Cell(human_number(row.value), number=True),
-                Cell(human_number(row.threshold), number=True),
+                TableCell(human_number(row.value), number=True),
+                TableCell(human_number(row.threshold), number=True),
             ]
             for row in ordered
         ],
@@ -172,28 +177,28 @@ def finding_table(rows: Sequence[FindingRow], loads: dict[int, Load]) -> Table:
 _PER = {"machine_hour": "an hour", "operations_hour": "an hour", "electricity_kwh": "per kWh"}
 
 
-def price_table(rows: Sequence[PriceOfRun]) -> Table:
+def price_table(rows: Sequence[PriceOfRun]) -> CellTable:
     """Return prices as applied, each with its tiers, its basis, and the source with its version."""
     heads = [("Price", False), ("US dollars", True), ("Basis", False), ("Source", False)]
     heads += [("Holds from", False)]
-    return Table(heads, [_price_cells(row, _details(row.details)) for row in rows])
+    return CellTable(heads, [_price_cells(row, _details(row.details)) for row in rows])
 
 
 def _details(text: str | None) -> PriceDetails:
     return msgspec.json.decode(text or "{}", type=PriceDetails)
 
 
-def _price_cells(row: PriceOfRun, details: PriceDetails) -> list[Cell]:
+def _price_cells(row: PriceOfRun, details: PriceDetails) -> list[TableCell]:
     return [
-        Cell(words(row.kind), under=_PER.get(row.kind, "per million tokens")),
-        Cell(
+        TableCell(words(row.kind), under=_PER.get(row.kind, "per million tokens")),
+        TableCell(
             write_usd(row.usd) if row.usd is not None else DASH,
             under=_steps(details),
             number=True,
         ),
-        Cell(words(row.basis), under=BASES.get(row.basis)),
-        Cell(row.source or DASH, under=_origin(details)),
-        Cell(
+        TableCell(words(row.basis), under=BASES.get(row.basis)),
+        TableCell(row.source or DASH, under=_origin(details)),
+        TableCell(
             row.effective_from or DASH,
             under=_until(details),
         ),

@@ -5,13 +5,13 @@ From the samples `up`; what a sensor could not read is listed here and drawn as 
 
 import polars as pl
 
-from observatory.site.charts.drawing import Cell, Table
+from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.charts.panels import device_words
 from observatory.site.charts.timeline import Span
 from observatory.telemetry.sensors.table import sensor_words
 
 
-def outage_table(samples: pl.DataFrame, span: Span) -> Table:
+def outage_table(samples: pl.DataFrame, span: Span) -> CellTable:
     """Return a row for each outage of a sensor within the run's time.
 
     samples are those of queries.samples. An outage lasts until the sensor's next `up` = 1.
@@ -25,19 +25,19 @@ def outage_table(samples: pl.DataFrame, span: Span) -> Table:
                 continue
             rows.append(
                 [
-                    Cell(sensor_words(str(sensor))),
-                    Cell(device_words(str(device)) or "all"),
-                    Cell(
+                    TableCell(sensor_words(str(sensor))),
+                    TableCell(device_words(str(device)) or "all"),
+                    TableCell(
                         "before the run" if start < span.start_s else f"{start:.1f} s", number=True
                     ),
-                    Cell(
+                    TableCell(
                         "the end" if end is None or end > span.end_s else f"{end:.1f} s",
                         number=True,
                     ),
-                    Cell(why),
+                    TableCell(why),
                 ]
             )
-    return Table(heads, rows)
+    return CellTable(heads, rows)
 
 
 def _spells(said: pl.DataFrame) -> list[tuple[float, float | None, str]]:

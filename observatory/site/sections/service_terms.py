@@ -13,7 +13,7 @@ from observatory.core.run import through
 from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
 from observatory.presentation.figures import DASH, Row
-from observatory.site.charts.drawing import Cell, Table
+from observatory.site.charts.drawing import CellTable, TableCell
 from observatory.site.queries.reader import Reader
 from observatory.site.queries.rows import NamedByService, RunBill, StatedTimes
 from observatory.site.queries.run_queries import (
@@ -22,7 +22,7 @@ from observatory.site.queries.run_queries import (
     stated_by_service,
     stated_waits_and_work,
 )
-from observatory.wires.failures.limits_said import LimitsSaid
+from observatory.wires.failures.limits_said import RateLimitHeaders
 
 MOST_NAMED = 5
 """Names that are listed; further ones are counted."""
@@ -78,7 +78,7 @@ def service_terms(reader: Reader, run: Row) -> list[tuple[str, str]]:
     return [(term, words) for term, words in [*asked, *said] if words]
 
 
-def limit_words(limits: LimitsSaid) -> str:
+def limit_words(limits: RateLimitHeaders) -> str:
     """Return the limits that were stated, e.g. "60 requests a minute, 90,000 tokens a minute"; "" for none."""
     told = [(getattr(limits, name), words) for name, words in LIMITS]
     return ", ".join(f"{limit:,.0f} {words}" for limit, words in told if limit is not None)
@@ -107,7 +107,7 @@ def _work(row: StatedTimes) -> str:
     return f"median {human_seconds(row.work_s)}, stated by {count_of(row.worked, 'answer')}"
 
 
-def quote_table(reader: Reader, run: Row) -> Table:
+def quote_table(reader: Reader, run: Row) -> CellTable:
     """Return what the run was expected to take, and what it took; without rows where it had no quote."""
     heads = [("", False), ("Quoted at least", True), ("Expected", True), ("At most", True)]
     heads += [("Came to", True), ("Of what was expected", True)]
@@ -115,14 +115,14 @@ def quote_table(reader: Reader, run: Row) -> Table:
     spreads = [(title, quote.get(name), came) for title, name, came in _QUOTED]
     found = [(title, spread, came) for title, spread, came in spreads if spread]
     if not found:
-        return Table(heads, [])
+        return CellTable(heads, [])
     real = bill(reader, run["run_id"])
-    return Table(
+    return CellTable(
         heads, [_quoted(title, spread, real, came, quote) for title, spread, came in found]
     )
 
 
-def _quoted(title: str, spread: Row, real: RunBill, came: str, quote: Row) -> list[Cell]:
+def _quoted(title: str, spread: Row, real: RunBill, came: str, quote: Row) -> list[TableCell]:
     money = came == "usd"
     basis = quote.get("price_basis") if money else None
     value = getattr(real, came)
@@ -132,15 +132,17 @@ def _quoted(title: str, spread: Row, real: RunBill, came: str, quote: Row) -> li
         under = f"{count_of(real.unpriced, 'answer')} without a known cost"
     share = value / expected if value is not None and expected else None
     return [
-        Cell(title),
+        TableCell(title),
         *(_amount(spread[name], money, basis) for name in ("low", "expected", "high")),
         _amount(value, money, basis, under),
-        Cell(DASH if share is None else f"{human_number(share * 100)} %", number=True),
+        TableCell(DASH if share is None else f"{human_number(share * 100)} %", number=True),
     ]
 
 
-def _amount(value: float | None, money: bool, basis: str | None, under: str | None = None) -> Cell:
+def _amount(
+    value: float | None, money: bool, basis: str | None, under: str | None = None
+) -> TableCell:
     if value is None:
-        return Cell(DASH, under=under, number=True)
+        return TableCell(DASH, under=under, number=True)
     text = write_usd(value) if money else f"{value:,.0f}"
-    return Cell(text, under=under, number=True, basis=basis)
+    return TableCell(text, under=under, number=True, basis=basis)

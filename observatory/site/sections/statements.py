@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from observatory.analysis.comparison import compare
 from observatory.analysis.statistics.estimate import Estimate
 from observatory.core.metric import BY_NAME, FOREIGN_CPU
-from observatory.presentation.figures import Figure, Figures
+from observatory.presentation.figures import Figure, StageFigures
 from observatory.site.loads import Load
-from observatory.site.members import UNJUDGED, Member, side_of
+from observatory.site.members import UNJUDGED, MemberRun, side_of
 
 COMPARED = (
     ("ttft_s", "p50"),
@@ -25,31 +25,33 @@ UNFIT_BASES = frozenset({"example", "emulated"})
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class StatementSide:
     """One target in a statement, with its score."""
 
-    member: Member
+    member: MemberRun
     figure: Figure
     score: Figure
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ComparisonSentence:
     """A sentence, and the sides it is about (empty where it explains why there is none)."""
 
     sentence: str
-    sides: list[Side]
+    sides: list[StatementSide]
 
 
-def statements(members: Sequence[Member]) -> list[Statement]:
+def statements(members: Sequence[MemberRun]) -> list[ComparisonSentence]:
     """Return the key findings about runs with one comparison key, at the highest load they all reached."""
     fit = [member for member in members if _fit(member)]
     if len(fit) < 2:
-        return [Statement(_alone(members, fit), [])]
+        return [ComparisonSentence(_alone(members, fit), [])]
     common = set.intersection(*({load.stage for load, _ in one.stages} for one in fit))
     shared = [load for load, _ in fit[0].stages if load.stage in common]
     if not shared:
-        return [Statement("The targets reached no load in common, so nothing is compared.", [])]
+        return [
+            ComparisonSentence("The targets reached no load in common, so nothing is compared.", [])
+        ]
     load = max(shared, key=lambda load: load.level)
     found = []
     for metric, statistic in COMPARED:
@@ -58,16 +60,16 @@ def statements(members: Sequence[Member]) -> list[Statement]:
         if len(sides) >= 2:
             found.append(_compare(load, sides))
     return found or [
-        Statement("No figure is at hand for two real targets, so nothing is compared.", [])
+        ComparisonSentence("No figure is at hand for two real targets, so nothing is compared.", [])
     ]
 
 
-def _fit(member: Member) -> bool:
+def _fit(member: MemberRun) -> bool:
     judged = member.verdict not in ("invalid", UNJUDGED)
     return judged and not member.style.emulated and bool(member.stages)
 
 
-def _alone(members: Sequence[Member], fit: Sequence[Member]) -> str:
+def _alone(members: Sequence[MemberRun], fit: Sequence[MemberRun]) -> str:
     names = ", ".join(member.style.target for member in members if member.style.emulated)
     aside = ""
     if names:
@@ -77,16 +79,18 @@ def _alone(members: Sequence[Member], fit: Sequence[Member]) -> str:
     return f"Only one real target was measured, so nothing is compared.{aside}"
 
 
-def _side(member: Member, load: Load, metric: str, statistic: str) -> Side:
-    figures = next((found for own, found in member.stages if own.stage == load.stage), Figures({}))
-    return Side(member, figures.get(metric, statistic), figures.get("score"))
+def _side(member: MemberRun, load: Load, metric: str, statistic: str) -> StatementSide:
+    figures = next(
+        (found for own, found in member.stages if own.stage == load.stage), StageFigures({})
+    )
+    return StatementSide(member, figures.get(metric, statistic), figures.get("score"))
 
 
 def _usable(figure: Figure) -> bool:
     return figure.drawable and figure.basis not in UNFIT_BASES
 
 
-def _compare(load: Load, sides: list[Side]) -> Statement:
+def _compare(load: Load, sides: list[StatementSide]) -> ComparisonSentence:
     """Return of the best side and the next one, by value."""
     figure = sides[0].figure
     lower = BY_NAME[figure.metric].better != "higher"
@@ -112,11 +116,11 @@ def _compare(load: Load, sides: list[Side]) -> Statement:
         sentence = f"At {load.text}, {names} cannot be told apart in {title}: {values}{_times(made.ratio)}."
     else:
         why = compare.REASONS.get(made.reason or "", made.reason or "")
-        return Statement(f"No statement on {title} between {names}: {why}.", [])
-    return Statement(sentence, [best, second])
+        return ComparisonSentence(f"No statement on {title} between {names}: {why}.", [])
+    return ComparisonSentence(sentence, [best, second])
 
 
-def _runs_side(member: Member, load: Load) -> compare.Side:
+def _runs_side(member: MemberRun, load: Load) -> compare.ComparedRun:
     """Return the run's side, with the share of the machine that other work took at this load."""
     figure = _side(member, load, FOREIGN_CPU, "value").figure
     shares = {} if figure.value is None else {load.stage: figure.value}

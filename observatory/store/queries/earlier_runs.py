@@ -10,7 +10,7 @@ import duckdb
 
 from observatory.core.errors import ObservatoryError
 from observatory.core.workspace import Workspace
-from observatory.economics.quote_figures import Earlier, Seen, Spread
+from observatory.economics.quote_figures import EarlierFigures, ObservedFigures, QuoteSpread
 from observatory.store.database import connect
 
 FEWEST = 11
@@ -41,7 +41,7 @@ def earlier_run(
     model: str | None,
     workload: dict[str, Any],
     items_sha256: str,
-) -> Earlier | None:
+) -> EarlierFigures | None:
     """Return the latest usable run's figures; None where there is none, or the database cannot be read now.
 
     workload: the scenario's, as comparison_fields has it. model: None takes any.
@@ -68,16 +68,16 @@ def earlier_run(
     return None
 
 
-def _figures(run_id: str, rows: list[tuple[Any, ...]]) -> Earlier | None:
-    whole: Seen | None = None
-    levels: dict[tuple[str, int | None, float | None], Seen] = {}
+def _figures(run_id: str, rows: list[tuple[Any, ...]]) -> EarlierFigures | None:
+    whole: ObservedFigures | None = None
+    levels: dict[tuple[str, int | None, float | None], ObservedFigures] = {}
     for kind, users, rate, is_whole, n, *figures in rows:
         if n < FEWEST:
             continue
         duration, prompt, output = (_spread(figures[at : at + 3]) for at in (0, 3, 6))
         if duration is None:
             continue
-        seen = Seen(
+        seen = ObservedFigures(
             run_id,
             n,
             duration,
@@ -88,11 +88,11 @@ def _figures(run_id: str, rows: list[tuple[Any, ...]]) -> Earlier | None:
             whole = seen
         else:
             levels[kind, users, rate] = seen
-    return Earlier(whole, levels) if whole is not None else None
+    return EarlierFigures(whole, levels) if whole is not None else None
 
 
-def _spread(figures: list[float | None]) -> Spread | None:
+def _spread(figures: list[float | None]) -> QuoteSpread | None:
     low, mean, high = figures
     if low is None or mean is None or high is None:
         return None
-    return Spread(float(min(low, mean)), float(mean), float(max(mean, high)))
+    return QuoteSpread(float(min(low, mean)), float(mean), float(max(mean, high)))

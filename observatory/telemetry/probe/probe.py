@@ -22,7 +22,7 @@ from observatory.telemetry.machine.environment import gpu_inventory, software_ve
 from observatory.telemetry.probe.buffer import SampleBuffer
 from observatory.telemetry.probe.server import ProbeServer
 from observatory.telemetry.probe.watched_engine import WatchedEngine
-from observatory.telemetry.remote.wire import PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.remote.wire import PROTOCOL, Batch, ClockReading, ProbeAbout
 from observatory.telemetry.sampler import FIRST_DEADLINE_S, LONGEST_DEADLINE_S, sample_until
 from observatory.telemetry.sensor_set import SensorSet
 from observatory.telemetry.sensors.table import HostSetup, sensors_of_host
@@ -129,9 +129,9 @@ class Probe:
             self._driver = gpu_inventory()[1]
         self._standing = standing
 
-    def about(self) -> About:
+    def about(self) -> ProbeAbout:
         """Return the page /about."""
-        return About(
+        return ProbeAbout(
             protocol=PROTOCOL,
             instance=self._instance,
             observatory=software_versions()["observatory"],

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from observatory.telemetry.remote.wire import About, Batch, ClockReading
+from observatory.telemetry.remote.wire import Batch, ClockReading, ProbeAbout
 
 MOST_CONNECTIONS = 8
 """At once; further ones are closed. Readers are few and keep theirs."""
@@ -31,7 +31,7 @@ IDLE_S = 60.0
 class ProbeSource(Protocol):
     """The content of the pages; called from several threads."""
 
-    def about(self) -> About:
+    def about(self) -> ProbeAbout:
         """Return the page /about."""
 
     def clock(self) -> ClockReading:

@@ -13,7 +13,7 @@ of the kernel's timex.h); a free-running crystal is off by a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ClockExchange:
     """One question for the remote time. asked_ns and answered_ns are local, remote_ns was in between."""
 
     asked_ns: int
@@ -36,7 +36,7 @@ class Offset:
     round_trip_ns: int
 
 
-def offset_of(exchange: Exchange) -> Offset:
+def offset_of(exchange: ClockExchange) -> Offset:
     """Return the offset at the exchange's middle.
 
     The remote clock was read at some moment of the round trip; the middle is off by half of it at
@@ -52,7 +52,7 @@ def offset_of(exchange: Exchange) -> Offset:
     )
 
 
-def best_offset(exchanges: Sequence[Exchange]) -> Offset:
+def best_offset(exchanges: Sequence[ClockExchange]) -> Offset:
     """Return the offset of the shortest round trip, which bounds it best; at least one exchange."""
     return offset_of(min(exchanges, key=lambda exchange: exchange.round_trip_ns))
 

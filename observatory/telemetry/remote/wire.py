@@ -14,7 +14,7 @@ MOST_BYTES = 8 << 20
 """Of an answer that is read: five thousand samples with long reasons have a quarter."""
 
 
-class About(msgspec.Struct, frozen=True):
+class ProbeAbout(msgspec.Struct, frozen=True):
     """GET /about. instance is another at every start; host is null unless it was configured to name it.
 
     next is the number that its next sample gets. standing: the samples that hold for all others: how often

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ExposedSeries:
     """One line: its name (with _sum, _count or _bucket where it is of a histogram), labels, value.
 
     value may be NaN or infinite. timestamp is as on the page: milliseconds in Prometheus'
@@ -32,7 +32,7 @@ class Series:
     timestamp: float | None = None
 
 
-def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterator[Series]:
+def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterator[ExposedSeries]:
     """Yield the series whose name is wanted (default: all), in the page's order.
 
     ValueError names the line where a wanted one cannot be read, and a page whose last line has no
@@ -57,7 +57,7 @@ def read_page(page: str, wanted: Callable[[str], bool] | None = None) -> Iterato
             yield series
 
 
-def _series(name: str, rest: str) -> Series | None:
+def _series(name: str, rest: str) -> ExposedSeries | None:
     labels: dict[str, str] = {}
     if rest.startswith("{"):
         block = LABELS.match(rest)
@@ -72,4 +72,4 @@ def _series(name: str, rest: str) -> Series | None:
     told = _REST.match(rest)
     if not name or told is None or not _NUMBER.fullmatch(told[1]):
         return None
-    return Series(name, labels, float(told[1]), None if told[2] is None else float(told[2]))
+    return ExposedSeries(name, labels, float(told[1]), None if told[2] is None else float(told[2]))

@@ -15,14 +15,14 @@ NO_QUOTA = "no control group of the run's processes has a CPU quota that the ker
 
 
 @dataclass(frozen=True, slots=True)
-class Throttling:
+class CpuThrottling:
     """periods: enforcement periods in which the quota ran out; seconds: core-seconds withheld."""
 
     periods: float
     seconds: float
 
 
-def parse_cpu_stat(text: str) -> Throttling | None:
+def parse_cpu_stat(text: str) -> CpuThrottling | None:
     """Return the counts of a cpu.stat file of either version; None where it has none (the root group's)."""
     fields: dict[str, float] = {}
     for line in text.splitlines():
@@ -32,9 +32,9 @@ def parse_cpu_stat(text: str) -> Throttling | None:
     if "nr_throttled" not in fields:
         return None
     if "throttled_usec" in fields:
-        return Throttling(fields["nr_throttled"], fields["throttled_usec"] / 1e6)
+        return CpuThrottling(fields["nr_throttled"], fields["throttled_usec"] / 1e6)
     if "throttled_time" in fields:
-        return Throttling(fields["nr_throttled"], fields["throttled_time"] / 1e9)
+        return CpuThrottling(fields["nr_throttled"], fields["throttled_time"] / 1e9)
     return None
 
 
@@ -92,7 +92,7 @@ class CgroupSensor:
         self._processes = processes
         self._proc = proc
         self._mounts = mounts
-        self._last: dict[Path, Throttling] = {}
+        self._last: dict[Path, CpuThrottling] = {}
         self._periods = self._seconds = 0.0
 
     def read(self, now: int) -> list[Sample]:

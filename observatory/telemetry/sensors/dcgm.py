@@ -14,7 +14,7 @@ from typing import NamedTuple
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
 from observatory.core.targets.addresses import is_loopback
-from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 from observatory.telemetry.scraping.scrape import Scrape, address_of
 from observatory.telemetry.sensors.sensor import down, up
 
@@ -106,7 +106,7 @@ class Hosts:
     _counts: dict[tuple[str, ...], int] = field(default_factory=dict)
     _places: dict[tuple[str, ...], Place] = field(default_factory=dict)
 
-    def of(self, page: list[Series]) -> list[str]:
+    def of(self, page: list[ExposedSeries]) -> list[str]:
         """Return the host of each series of a page, in its order.
 
         Two GPUs of one number and host name but of two UUIDs, or two PCI addresses, are of two hosts that the
@@ -117,7 +117,7 @@ class Hosts:
         several = len(set(places) | set(self._names)) > 1
         return [self._name(place, several=several) for place in places]
 
-    def _place(self, series: Series) -> Place:
+    def _place(self, series: ExposedSeries) -> Place:
         labels = _small(series)
         host, cluster, pod = (
             next((labels[label] for label in names if labels.get(label)), "")
@@ -179,7 +179,7 @@ class DcgmSensor:
         return [up(self.name, now), *found]
 
 
-def gpu_samples(page: list[Series], now: int, hosts: Hosts | None = None) -> list[Sample]:
+def gpu_samples(page: list[ExposedSeries], now: int, hosts: Hosts | None = None) -> list[Sample]:
     """Return one sample a GPU (or MIG instance) and metric, in the page's order. hosts: None reads by loopback."""
     found: dict[tuple[str, str], Sample] = {}
     sources: dict[tuple[str, str], str] = {}
@@ -217,7 +217,7 @@ def _value(told: float, field: Field) -> tuple[float | None, str | None]:
     return told * field.factor, None
 
 
-def _small(series: Series) -> dict[str, str]:
+def _small(series: ExposedSeries) -> dict[str, str]:
     return {label.lower(): value for label, value in series.labels.items()}
 
 

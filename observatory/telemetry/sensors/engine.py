@@ -12,7 +12,7 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 from observatory.telemetry.scraping.scrape import Address, Scrape, address_of
 from observatory.telemetry.sensors.engine_names import NAMES, of_target, translate
 from observatory.telemetry.sensors.engine_restarts import EVIDENCE, Restarts
@@ -77,7 +77,7 @@ class EngineSensor:
         except ValueError as error:
             return [self._down(now, str(error))]
 
-    def _named(self, series: Iterable[Series]) -> list[Series]:
+    def _named(self, series: Iterable[ExposedSeries]) -> list[ExposedSeries]:
         """Return the series by the names of engine_names."""
         return [
             replace(one, name=self._aliases[one.name]) if one.name in self._aliases else one
@@ -88,7 +88,7 @@ class EngineSensor:
         self._put_off -= 1
         return self._put_off >= 0
 
-    def _samples(self, now: int, series: Sequence[Series]) -> list[Sample]:
+    def _samples(self, now: int, series: Sequence[ExposedSeries]) -> list[Sample]:
         read = of_target([one for one in series if one.name in NAMES], self._connection.model)
         values = translate(read)
         if not values:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from observatory.telemetry.scraping.exposition import Series
+from observatory.telemetry.scraping.exposition import ExposedSeries
 
 Kind = Literal["gauge", "fraction", "counter"]
 Names = tuple[str, ...]
@@ -227,12 +227,12 @@ Read = dict[str, dict[Key, float]]
 """Name -> its series of the target, each once; a value may be NaN or infinite."""
 
 
-def key_of(series: Series) -> Key:
+def key_of(series: ExposedSeries) -> Key:
     """Return the name and labels, which identify a series on its page."""
     return series.name, frozenset(series.labels.items())
 
 
-def of_target(series: Iterable[Series], model: str) -> Read:
+def of_target(series: Iterable[ExposedSeries], model: str) -> Read:
     """Return a page's series for a target that serves `model`, ranks that share one model's layers once.
 
     A page of several models is read for that one alone: ValueError where none of them is it. With
@@ -244,14 +244,14 @@ def of_target(series: Iterable[Series], model: str) -> Read:
         raise ValueError(f"the page is of {len(models)} models and {model} is none of them")
     if len(models) > 1:
         found = [one for one in found if model_of(one) in (None, model)]
-    first: dict[Key, tuple[_Ranks, Series]] = {}
-    most: dict[Key, Series] = {}
+    first: dict[Key, tuple[_Ranks, ExposedSeries]] = {}
+    most: dict[Key, ExposedSeries] = {}
     for one in _without_parts(found):
         if PROCESS_LABEL in one.labels:
             others = frozenset(one.labels.items() - {(PROCESS_LABEL, one.labels[PROCESS_LABEL])})
             known = most.get((one.name, others))
             if known is None or one.value > known.value:
-                most[one.name, others] = Series(one.name, dict(others), one.value)
+                most[one.name, others] = ExposedSeries(one.name, dict(others), one.value)
             continue
         _keep_first(first, one)
     for one in most.values():
@@ -262,12 +262,12 @@ def of_target(series: Iterable[Series], model: str) -> Read:
     return read
 
 
-def model_of(series: Series) -> str | None:
+def model_of(series: ExposedSeries) -> str | None:
     """Return the model that a series names; None where it names none."""
     return next((series.labels[each] for each in MODEL_LABELS if series.labels.get(each)), None)
 
 
-def _without_parts(found: list[Series]) -> list[Series]:
+def _without_parts(found: list[ExposedSeries]) -> list[ExposedSeries]:
     """Return the series without those of which the page has the total, which has the same labels but for an empty one."""
     totals = {
         (label, one.name, frozenset(one.labels.items() - {(label, "")}))
@@ -287,7 +287,7 @@ def _without_parts(found: list[Series]) -> list[Series]:
     ]
 
 
-def _keep_first(first: "dict[Key, tuple[_Ranks, Series]]", one: Series) -> None:
+def _keep_first(first: "dict[Key, tuple[_Ranks, ExposedSeries]]", one: ExposedSeries) -> None:
     """Keep, of ranks that share a model's layers, the lowest."""
     ranks = {label: value for label, value in one.labels.items() if _is_shared(label)}
     group = (one.name, frozenset(one.labels.items() - ranks.items()))

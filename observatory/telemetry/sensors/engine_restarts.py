@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 
 from observatory.core.sample import RESTARTED
-from observatory.telemetry.scraping.exposition import Series
+from observatory.telemetry.scraping.exposition import ExposedSeries
 from observatory.telemetry.sensors.engine_names import COUNTERS, Key, Read, key_of, terms_of
 
 PROCESS_START = "process_start_time_seconds"
@@ -32,7 +32,7 @@ class Restarts:
         self._last: dict[Key, float] = {}
         self._began: dict[Key, float] = {}
 
-    def found(self, read: Read, series: Iterable[Series]) -> dict[str, str]:
+    def found(self, read: Read, series: Iterable[ExposedSeries]) -> dict[str, str]:
         """Return our metrics whose counters are not a continuation of the last reading, each with the reason.
 
         The reading after it goes on from the new values.

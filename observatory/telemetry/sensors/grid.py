@@ -16,7 +16,7 @@ COUNTRY_TABLE = "global_energy_mix.json"
 
 
 @dataclass(frozen=True, slots=True)
-class GridIntensity:
+class ZoneIntensity:
     """kg CO2e per kWh of a zone (ISO 3166-1 alpha-3), and the year that the figure is of."""
 
     zone: str
@@ -24,7 +24,7 @@ class GridIntensity:
     kgco2e_per_kwh: float
 
 
-def grid_intensity(country: str) -> GridIntensity:
+def grid_intensity(country: str) -> ZoneIntensity:
     """Return the intensity of `country`, e.g. FRA; BadInput where the table has none."""
     table = _table()
     row = table.get(country)
@@ -34,7 +34,7 @@ def grid_intensity(country: str) -> GridIntensity:
             where="telemetry.country",
             fix="write an ISO 3166-1 alpha-3 code such as USA, DEU or FRA",
         )
-    return GridIntensity(
+    return ZoneIntensity(
         zone=country, year=int(row["year"]), kgco2e_per_kwh=float(row["carbon_intensity"]) / 1000
     )
 

@@ -19,9 +19,9 @@ from observatory.core.clock import Anchor
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
-from observatory.telemetry.remote.clock_offset import Exchange, RemoteClock, best_offset
+from observatory.telemetry.remote.clock_offset import ClockExchange, RemoteClock, best_offset
 from observatory.telemetry.remote.remote_samples import ProbeAddress, moved_here, used_gpus
-from observatory.telemetry.remote.wire import MOST_BYTES, PROTOCOL, About, Batch, ClockReading
+from observatory.telemetry.remote.wire import MOST_BYTES, PROTOCOL, Batch, ClockReading, ProbeAbout
 from observatory.telemetry.sensors.sensor import down, up
 
 NOT_ASKED = "not asked yet"
@@ -52,7 +52,7 @@ class ProbeSensor:
         self._interval_s = interval_s
         self._link = _Link(address.connection)
         self._clock = RemoteClock()
-        self._about: About | None = None
+        self._about: ProbeAbout | None = None
         self._instance: str | None = None
         self._next = 0
         self._used: set[str] = set()
@@ -105,8 +105,8 @@ class ProbeSensor:
             if not batch.samples:
                 return
 
-    def _meet(self) -> About:
-        about = self._link.get("/about", About)
+    def _meet(self) -> ProbeAbout:
+        about = self._link.get("/about", ProbeAbout)
         if about.protocol != PROTOCOL:
             raise ValueError(f"it speaks protocol {about.protocol}, this is {PROTOCOL}")
         if self._instance is None:
@@ -125,7 +125,7 @@ class ProbeSensor:
         for _ in range(count):
             asked, begun = time.time_ns(), time.monotonic_ns()
             remote = self._link.get("/clock", ClockReading).realtime_ns
-            exchanges.append(Exchange(asked, asked + time.monotonic_ns() - begun, remote))
+            exchanges.append(ClockExchange(asked, asked + time.monotonic_ns() - begun, remote))
         offset = best_offset(exchanges)
         stepped = self._clock.learn(offset)
         at = self._anchor.at(offset.at_ns)
@@ -138,7 +138,7 @@ class ProbeSensor:
             self._say(metric, value_ns / 1e9, at=at, reason=reason)
         self._clock_due = time.monotonic() + CLOCK_AGAIN_S
 
-    def _take(self, samples: list[Sample], about: About) -> None:
+    def _take(self, samples: list[Sample], about: ProbeAbout) -> None:
         self._used |= used_gpus(samples)
         used = self._used if about.watches else None
 

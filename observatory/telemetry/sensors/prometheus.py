@@ -12,7 +12,7 @@ from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
 from observatory.core.series import selector
 from observatory.telemetry.instructions import ScrapedPage
-from observatory.telemetry.scraping.exposition import Series, read_page
+from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 from observatory.telemetry.scraping.scrape import Scrape, address_of
 from observatory.telemetry.sensors.sensor import down, up
 
@@ -70,7 +70,7 @@ class PrometheusSensor:
             self._due = now + every
         return True
 
-    def _sample(self, now: int, series: Series) -> Sample:
+    def _sample(self, now: int, series: ExposedSeries) -> Sample:
         finite = math.isfinite(series.value)
         return Sample(
             now,
@@ -82,7 +82,7 @@ class PrometheusSensor:
             None if finite else f"the page has {series.value}",
         )
 
-    def _newly_missing(self, now: int, page: list[Series]) -> list[Sample]:
+    def _newly_missing(self, now: int, page: list[ExposedSeries]) -> list[Sample]:
         """Return a null for each listed series that was there, or never yet; once, until it is back."""
         gone = {
             text
@@ -113,7 +113,7 @@ class PrometheusSensor:
         return Scrape(address, headers, context)
 
 
-def _device(page: str, series: Series) -> str:
+def _device(page: str, series: ExposedSeries) -> str:
     if not series.labels:
         return page
     pairs = ",".join(f'{label}="{value}"' for label, value in sorted(series.labels.items()))

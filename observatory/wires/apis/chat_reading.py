@@ -7,7 +7,7 @@ from observatory.wires.answer_json import (
     Choice,
     Chunk,
     Function,
-    Said,
+    MessageText,
     ToolCall,
     Usage,
     read_chunk,
@@ -211,7 +211,7 @@ class ChatReading(AnswerReading):
             self._from_messages = characters > 0 or self._from_messages
         return characters + self._says(choice.text, at)
 
-    def _said(self, said: Said, at: int) -> int:
+    def _said(self, said: MessageText, at: int) -> int:
         # Some servers send the same text under two names: the first that has any is taken.
         thought = said.reasoning_content or said.reasoning or said.thinking or said.reasoning_text
         if said.reasoning_details and not thought:
@@ -234,7 +234,7 @@ class ChatReading(AnswerReading):
         return self._calls(index, function.name, function.arguments, at)
 
 
-def _thoughts(said: Said) -> str | None:
+def _thoughts(said: MessageText) -> str | None:
     """Return the reasoning under the first of its names that has any."""
     text = said.reasoning_content or said.reasoning or said.reasoning_text or said.thinking
     if text or not said.reasoning_details:

@@ -27,7 +27,7 @@ _SHORTEST_TOLD_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsSaid:
+class RateLimitHeaders:
     """Limits, what is left of them and in how many seconds they are whole again; None: not stated.
 
     tokens: prompt and output together. A limit a day is no limit a minute and has fields of its own;
@@ -92,7 +92,7 @@ _OUTPUT = "anthropic-ratelimit-output-tokens-limit"
 
 def limits_said(
     headers: Mapping[str, str], *, unix_s: float, provider: str | None = None
-) -> LimitsSaid:
+) -> RateLimitHeaders:
     """Return the limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.
 
     Values below zero, which Azure sends for "unknown", and a limit of zero or an implausible one
@@ -125,7 +125,7 @@ def limits_said(
     if tokens is None:
         token_left, token_reset = of_tokens.left
     token_window_s = tokens.window_s if tokens is not None else None
-    return LimitsSaid(
+    return RateLimitHeaders(
         requests_per_minute=_a_minute(limit, window_s) if requests else of_requests.a_minute,
         tokens_per_minute=_a_minute(token_limit, token_window_s) if tokens else of_tokens.a_minute,
         requests_remaining=left,

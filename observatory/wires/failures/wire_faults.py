@@ -3,7 +3,7 @@
 from observatory.connect.masking import MOST_MASKED
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.wires.answer_reading import AnswerReading
-from observatory.wires.exchange import Exchange, Fault
+from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 from observatory.wires.failures.error_words import error_in, is_filter, words_of
 from observatory.wires.failures.overload import is_overload, is_throttle, refusal_kind
@@ -13,7 +13,7 @@ _THROTTLED = frozenset({429, 529})
 """429 is RFC 6585's; 529 is Anthropic's "overloaded"."""
 
 
-def final_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
+def final_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -> Fault | None:
     """Return the fault to record, None for a whole answer; the first of these that fits.
 
     An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
@@ -71,7 +71,7 @@ def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
     return Fault(phase, "bad_finish", f"the answer's finish reason is {reason}")
 
 
-def _content_fault(exchange: Exchange, reading: AnswerReading, body: bytes) -> Fault | None:
+def _content_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -> Fault | None:
     """Return the fault of a 200 answer that arrived without a transport fault."""
     if reading.sort == "compressed":
         return Fault(

@@ -27,7 +27,7 @@ _COMMA = re.compile(r'"(?:[^"\\]|\\.)*+"|,(?=\s*[}\]])', re.DOTALL)
 """A string, or a comma before a closing bracket."""
 
 
-class Found(NamedTuple):
+class OddEvent(NamedTuple):
     """Events in the data of an odd one, each to be read as an event, and how the oddity is named."""
 
     events: list[bytes]
@@ -65,7 +65,7 @@ def _undoubled(data: bytes) -> bytes:
     return bare
 
 
-def read_odd(data: bytes) -> Odd | Found:
+def read_odd(data: bytes) -> Odd | OddEvent:
     """Return what the data of an event is that is no JSON object.
 
     Found: what is unambiguous all the same: lines wrapped once more in `data:`, the objects of a JSON array
@@ -81,7 +81,7 @@ def read_odd(data: bytes) -> Odd | Found:
     if bare.startswith(b"data:"):
         lines = bare.splitlines()
         if all(line.startswith(b"data:") for line in lines):
-            return Found([_undoubled(line) for line in lines], "data: within data")
+            return OddEvent([_undoubled(line) for line in lines], "data: within data")
     try:
         value = json.loads(bare)
     except (ValueError, RecursionError):
@@ -90,13 +90,13 @@ def read_odd(data: bytes) -> Odd | Found:
         return "error" if speaks_of_failure(bare.decode("utf-8", "replace")) else "nothing"
     if isinstance(value, list):
         objects = [json.dumps(one).encode() for one in value if isinstance(one, dict)]
-        return Found(objects, "events in a list") if objects else "nothing"
+        return OddEvent(objects, "events in a list") if objects else "nothing"
     if isinstance(value, str) and speaks_of_failure(value):
         return "error"
     return "nothing"
 
 
-def mended(data: bytes) -> Found | None:
+def mended(data: bytes) -> OddEvent | None:
     """Read JSON objects that one fault makes invalid and nothing makes ambiguous; None where that fails.
 
     The faults: a raw control character in a string, a comma before a closing bracket, objects one after the
@@ -114,7 +114,7 @@ def mended(data: bytes) -> Found | None:
             what = "a comma before a closing bracket"
         except (ValueError, RecursionError):
             return None
-    return Found([json.dumps(one).encode() for one in objects], what) if objects else None
+    return OddEvent([json.dumps(one).encode() for one in objects], what) if objects else None
 
 
 def _without_comma(match: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from observatory.connect.bounds import EVENT
 from observatory.wires.streams.odd_events import (
-    Found,
+    OddEvent,
     is_bare_done,
     is_done,
     is_done_name,
@@ -81,7 +81,7 @@ def _is_of(ends: frozenset[str]) -> Callable[[bytes], bool]:
             return _decode(line[5:]).type in ends
         except (ValueError, RecursionError):
             found = read_odd(line[5:])
-        return isinstance(found, Found) and any(map(is_one, map(b"data:".__add__, found.events)))
+        return isinstance(found, OddEvent) and any(map(is_one, map(b"data:".__add__, found.events)))
 
     return is_one
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from observatory.engines import install
-from observatory.engines.install import Host
+from observatory.engines.install import HostFacts
 
 TORCH = "torch==9.0+cpu"
 
@@ -96,10 +96,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
 
 
 @pytest.fixture
-def no_gpu() -> Host:
-    return Host(has_gpu=False, facts={"architecture": "x86_64", "gpus": []})
+def no_gpu() -> HostFacts:
+    return HostFacts(has_gpu=False, facts={"architecture": "x86_64", "gpus": []})
 
 
 @pytest.fixture
-def gpu() -> Host:
-    return Host(has_gpu=True, facts={"architecture": "x86_64", "gpus": ["NVIDIA H100"]})
+def gpu() -> HostFacts:
+    return HostFacts(has_gpu=True, facts={"architecture": "x86_64", "gpus": ["NVIDIA H100"]})

