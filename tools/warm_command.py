@@ -16,7 +16,7 @@ LOADED = (
     "observatory.runner.campaign",
     "observatory.runner.finish",
     "observatory.runner.recovery",
-    "observatory.runner.sitting",
+    "observatory.runner.campaign_execution",
     "observatory.site.build",
     "observatory.store.queries.query",
     "observatory.store.ingest.rebuild",

@@ -31,7 +31,7 @@ from observatory.core.workspace import Workspace
 from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
 from observatory.runner.checks.stored_calibration import OTHERS_LIMIT, LevelFigures
-from observatory.runner.leg import StageExecution, run_leg
+from observatory.runner.stage_execution import StageExecution, run_leg
 from observatory.store.folder.manifest import create_run
 from observatory.store.folder.sealing import seal
 from observatory.store.frames import RunFrames, read_frames

@@ -20,8 +20,8 @@ from observatory.core.targets.addresses import is_loopback
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.identity import Transport, Wire
 from observatory.core.targets.throttling import Throttling
-from observatory.processes.kept_child import SupervisedChild
 from observatory.processes.server_child import ServerChild
+from observatory.processes.supervised_child import SupervisedChild
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ import openai
 
 from observatory.connect.proxies import Proxy
 from observatory.core.record import ErrorPhase
-from observatory.wires.exchange import Fault
 from observatory.wires.failures.socket_faults import name_fault, socket_fault
+from observatory.wires.http_attempt import Fault
 
 _CLOSED = ("Server disconnected without sending a response", "peer closed connection without")
 """h11's and httpcore's words for a connection that ended before its answer did."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorPhase
-from observatory.wires.exchange import Fault, HttpAttempt
+from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.sse import split_events
 

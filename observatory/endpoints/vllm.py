@@ -44,7 +44,7 @@ from observatory.engines.vllm_executable import (
     installed_distribution,
 )
 from observatory.processes.free_port import HOST, HeldPort, check_port
-from observatory.processes.kept_child import SupervisedChild
+from observatory.processes.supervised_child import SupervisedChild
 
 _POLL_S = 0.2
 _TAIL_LINES = 25

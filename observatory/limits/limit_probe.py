@@ -28,8 +28,8 @@ from observatory.core.workspace import Workspace
 from observatory.endpoints.catalogue import planned_connection
 from observatory.limits.limit_steps import Bounds, Ended, History, LimitStep, next_step
 from observatory.runner.campaign import run_campaign
+from observatory.runner.campaign_execution import RunRequest
 from observatory.runner.progress import Observer
-from observatory.runner.sitting import RunRequest
 from observatory.store.folder.manifest import read_manifest
 from observatory.store.frames import read_frames
 from observatory.wires.wires import WIRES

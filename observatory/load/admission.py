@@ -10,9 +10,9 @@ from observatory.core.record import Attempt
 from observatory.core.stage_counts import NANO_USD, OUTPUT_TOKENS, TRIES
 from observatory.load.budget import WorkerBudget
 from observatory.load.handoff import Handoff
+from observatory.load.in_flight import InFlight
 from observatory.load.rate_limit import AllowanceCost, Pacer, RateLimit
-from observatory.load.turn import InFlight
-from observatory.wires.failures.limits_said import limits_said
+from observatory.wires.failures.rate_limit_headers import limits_said
 from observatory.wires.failures.ratelimit_fields import joined_fields
 
 Decision = Literal["go", "wait", "never"] | int

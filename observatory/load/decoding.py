@@ -14,8 +14,8 @@ import gevent
 
 from observatory.core.record import RequestRecord
 from observatory.load.connections.endpoint import Endpoint
-from observatory.load.turn import InFlight
-from observatory.wires.exchange import DecodedAnswer, Fault, HttpAttempt
+from observatory.load.in_flight import InFlight
+from observatory.wires.http_attempt import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.wire import decode, decode_steps
 
 TURN_NS = 300_000

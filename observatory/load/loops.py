@@ -11,9 +11,9 @@ from typing import Protocol
 
 from observatory.load.admission import Decision
 from observatory.load.handoff import Handoff
+from observatory.load.in_flight import InFlight, Turns
 from observatory.load.pacing import AlarmClock
-from observatory.load.seat import VirtualUser
-from observatory.load.turn import InFlight, Turns
+from observatory.load.virtual_user import VirtualUser
 
 RAMP_OF_WARMUP = 0.5
 """Closed loop: users begin over this part of the warm-up, the rest of it is at full concurrency."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Literal
 
-from observatory.load.seat import VirtualUser
-from observatory.load.tries import give_up_waiting
-from observatory.load.turn import InFlight
-from observatory.wires.exchange import Fault
+from observatory.load.in_flight import InFlight
+from observatory.load.retry_loop import give_up_waiting
+from observatory.load.virtual_user import VirtualUser
+from observatory.wires.http_attempt import Fault
 
 
 class OpenRequests:

@@ -6,7 +6,7 @@ Each worker keeps its share. Times are CLOCK_MONOTONIC, in nanoseconds.
 from dataclasses import dataclass
 
 from observatory.core.connection import Throttle
-from observatory.wires.failures.limits_said import RateLimitHeaders
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 
 BURST_S = 1.0
 """Seconds of an allowance that may go at once. Providers enforce a limit a minute over shorter times:

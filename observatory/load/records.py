@@ -12,11 +12,11 @@ from observatory.load.admission import Admission
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.connections.endpoint import Endpoint
 from observatory.load.handoff import Handoff
-from observatory.load.patience import RetryPolicy
-from observatory.load.turn import InFlight
+from observatory.load.in_flight import InFlight
+from observatory.load.retry_policy import RetryPolicy
 from observatory.quality.scorers import Score, score
-from observatory.wires.exchange import DecodedAnswer
 from observatory.wires.failures.prompt_echo import without_prompt
+from observatory.wires.http_attempt import DecodedAnswer
 from observatory.wires.wire import decode
 
 _REFUSALS = {429: "rate_limited", 503: "overloaded", 529: "overloaded"}

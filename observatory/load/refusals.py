@@ -19,7 +19,7 @@ from observatory.core.stage_counts import (
     REFUSED_SINCE,
     StageCounts,
 )
-from observatory.load.turn import InFlight
+from observatory.load.in_flight import InFlight
 
 ENOUGH = 20
 """Ended answers of a stage, over all its workers."""

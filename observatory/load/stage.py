@@ -20,24 +20,24 @@ from observatory.load.admission import Admission, Decision
 from observatory.load.clock_watch import ClockWatch
 from observatory.load.command import simulated_users
 from observatory.load.connections.endpoint import make_endpoint
+from observatory.load.connections.transport_factory import TransportFactory
 from observatory.load.connections.watchdog import Watchdog
-from observatory.load.connections.ways import TransportFactory
 from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Heartbeat, HeartbeatCounts
+from observatory.load.in_flight import InFlight, Turns
 from observatory.load.loops import ClosedLoopUsers, make_loop
 from observatory.load.open_requests import OpenRequests
 from observatory.load.pacing import AlarmClock
-from observatory.load.patience import patience_of
 from observatory.load.reading.ring import open_ring
 from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import RecordMaker
 from observatory.load.refusals import Refusals
-from observatory.load.seat import VirtualUser
+from observatory.load.retry_loop import RetryLoop
+from observatory.load.retry_policy import patience_of
 from observatory.load.timeline import Timeline
-from observatory.load.tries import RetryLoop
-from observatory.load.turn import InFlight, Turns
-from observatory.wires.exchange import Fault
+from observatory.load.virtual_user import VirtualUser
+from observatory.wires.http_attempt import Fault
 
 Ending = Literal["complete", "interrupted", "budget_reached", "crashed"]
 _UNSENT_AT_ONCE = 256

@@ -14,9 +14,9 @@ from locust.exception import StopTest, StopUser
 
 from observatory.load import plain, session
 from observatory.load.handoff import HANDOFF_VARIABLE
-from observatory.load.seat import VirtualUser
+from observatory.load.in_flight import InFlight
 from observatory.load.stage import StageRun
-from observatory.load.turn import InFlight
+from observatory.load.virtual_user import VirtualUser
 
 
 class PlannedUser(User):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observatory.core.workspace import cache_folder
-from observatory.processes.descent import (
+from observatory.processes.process_tree import (
     Lineage,
     Process,
     belonging,
@@ -182,6 +182,6 @@ def _kept(lineage: Lineage) -> bool:
 def is_keeper(pid: int) -> bool:
     """Return whether a process is a supervisor, by its command line."""
     try:
-        return b"observatory.processes.keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"observatory.processes.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False

@@ -27,7 +27,13 @@ from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import check_inputs, computes_on_gpus
 from observatory.inputs.price_files import agreed_prices
 from observatory.processes.lost_engines import end_lost_engines
-from observatory.runner.agenda import CampaignLog, ScheduledCell, new_diary, one_turn, resumed
+from observatory.runner.campaign_execution import (
+    Campaign,
+    CampaignExecution,
+    CampaignMember,
+    RunRequest,
+)
+from observatory.runner.campaign_pace import CampaignPace
 from observatory.runner.checks.askable import check_askable
 from observatory.runner.checks.gpu_claims import (
     VISIBLE,
@@ -42,14 +48,19 @@ from observatory.runner.checks.target_names import address_notes, check_names
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
+from observatory.runner.matrix_schedule import (
+    CampaignLog,
+    ScheduledCell,
+    new_diary,
+    one_turn,
+    resumed,
+)
 from observatory.runner.members import enlist, finish_member, open_member, unique_name
-from observatory.runner.pace import CampaignPace
 from observatory.runner.progress import Observer
 from observatory.runner.quoting import CampaignQuote, quote_request
 from observatory.runner.recovery import recover_crashed_runs
 from observatory.runner.repeated import count_repeated
 from observatory.runner.sensors import start_sensors
-from observatory.runner.sitting import Campaign, CampaignExecution, CampaignMember, RunRequest
 from observatory.runner.spending import check_may_spend
 from observatory.runner.stopping import Stop
 from observatory.store.folder.campaigns import CAMPAIGN_NAME

@@ -13,7 +13,7 @@ from observatory.core.journal import decode_samples
 from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
-from observatory.runner.sitting import CampaignExecution, CampaignMember
+from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.store.folder.manifest import write_manifest
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
 from observatory.telemetry.sensors.probe import NOT_ASKED

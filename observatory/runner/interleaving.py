@@ -17,11 +17,11 @@ from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level
 from observatory.endpoints.opened import OpenTarget
 from observatory.load.handoff import Handoff
-from observatory.runner.leg import StageExecution, StageExecutionResult, run_leg
+from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.runner.locks import lock_name
 from observatory.runner.progress import leg_progress
-from observatory.runner.sitting import CampaignExecution, CampaignMember
 from observatory.runner.spending import caps_left, carriers, spent_by
+from observatory.runner.stage_execution import StageExecution, StageExecutionResult, run_leg
 from observatory.store.folder.manifest import write_manifest
 from observatory.wires.wires import wire_of
 

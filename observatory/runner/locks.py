@@ -14,7 +14,7 @@ from pathlib import Path
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.core.targets.catalogue import Target
-from observatory.processes.descent import read_process
+from observatory.processes.process_tree import read_process
 
 ORPHAN_LIMIT_S = 15.0
 """How long the load generator of a dead runner may take to end. It is killed with its runner; one that

@@ -18,6 +18,7 @@ from observatory.economics.prices import prices_of
 from observatory.endpoints.catalogue import asked_facts, check_inputs, masker_for, open_target
 from observatory.endpoints.opened import OpenContext
 from observatory.inputs.price_files import agreed_prices
+from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.runner.checks.gpu_claims import named_gpus
 from observatory.runner.masked_logs import (
     LOG_FOLDER,
@@ -26,7 +27,6 @@ from observatory.runner.masked_logs import (
     mask_logs_of_the_dead,
     note_secrets,
 )
-from observatory.runner.sitting import CampaignExecution, CampaignMember
 from observatory.store.folder.manifest import create_run, write_manifest
 from observatory.store.folder.run_lock import hold_lock
 from observatory.store.folder.target_addresses import address_hash, elsewhere

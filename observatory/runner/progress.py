@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from observatory.core.units import human_level
-from observatory.runner.leg import StageExecution
+from observatory.runner.stage_execution import StageExecution
 from observatory.runner.ticks import Heartbeats
 
 

@@ -24,7 +24,7 @@ from observatory.endpoints.catalogue import unbounded_output
 from observatory.inputs.price_files import agreed_prices
 from observatory.inputs.profile_files import load_profile
 from observatory.presentation.dollars import write_usd
-from observatory.runner.sitting import RunRequest
+from observatory.runner.campaign_execution import RunRequest
 from observatory.store.folder.campaigns import missing
 from observatory.store.queries.earlier_runs import earlier_run
 

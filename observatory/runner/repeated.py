@@ -8,7 +8,7 @@ from observatory.core.errors import ObservatoryError
 from observatory.core.run import Manifest
 from observatory.core.scenario import Budget
 from observatory.presentation.dollars import write_usd
-from observatory.runner.sitting import CampaignExecution, CampaignMember
+from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.runner.spending import Spent
 from observatory.store.folder.manifest import read_manifest
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from observatory.core.connection import Connection
 from observatory.core.targets.identity import BESIDE_API
-from observatory.runner.sitting import CampaignExecution
+from observatory.runner.campaign_execution import CampaignExecution
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
 from observatory.telemetry.machine.listening import listeners
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler

@@ -14,9 +14,9 @@ from observatory.connect.masking import Masker
 from observatory.core.record import Attempt, Tokens
 from observatory.wires.answer_headers import KeptHeaders, kept_headers
 from observatory.wires.answer_reading import AnswerReading
-from observatory.wires.exchange import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.failures.asked_wait import asked_wait_s
 from observatory.wires.failures.wire_faults import final_fault
+from observatory.wires.http_attempt import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.streamed import came_as_stream
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.sse import BOM

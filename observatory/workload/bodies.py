@@ -11,7 +11,7 @@ import msgspec
 from observatory.core.errors import BadInput
 from observatory.core.plan import NONCE_LENGTH, NONCE_SENTINEL, PlanItem
 from observatory.core.scenario import SyntheticWorkload, Workload
-from observatory.workload.asks import DEFAULT_MAX_TOKENS, PromptItem
+from observatory.workload.prompt_items import DEFAULT_MAX_TOKENS, PromptItem
 
 _BYTES_PER_TOKEN = 3
 """English prose has about 4, code 3.5, most else 2 to 4 (docs/workloads.md): an estimate on the

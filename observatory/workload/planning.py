@@ -22,9 +22,9 @@ from observatory.core.scenario import (
     Workload,
     comparison_key,
 )
-from observatory.workload.asks import PromptItem
 from observatory.workload.bodies import plan_item
 from observatory.workload.draws import UniformStream
+from observatory.workload.prompt_items import PromptItem
 from observatory.workload.rows import file_asks
 from observatory.workload.synthetic import synthetic_asks
 from observatory.workload.tasks import load_tasks

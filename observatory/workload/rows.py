@@ -17,8 +17,8 @@ from observatory.core.strict import Strict
 from observatory.inputs.strict_yaml import YamlDocument
 from observatory.inputs.text_files import read_text, shown_path
 from observatory.inputs.validation_errors import FieldError, complaints_of, refusal
-from observatory.workload.asks import PromptItem
 from observatory.workload.foreign_formats import refuse_foreign_record, refuse_json_document
+from observatory.workload.prompt_items import PromptItem
 from observatory.workload.row_faults import row_faults
 from observatory.workload.row_files import BadCells, csv_values, jsonl_values
 from observatory.workload.tasks import read_task_set

@@ -14,8 +14,8 @@ import numpy as np
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Fixed, LogNormal, SyntheticWorkload, Uniform
-from observatory.workload.asks import PromptItem
 from observatory.workload.draws import UniformStream
+from observatory.workload.prompt_items import PromptItem
 
 MAX_PROMPT_TOKENS = 20_000_000
 """Over all items together, about 110 MB of text; workers hold all of it."""

@@ -14,7 +14,7 @@ from observatory.cli.main import app
 from observatory.cli.measure.limit_table import effective, notes, print_limits
 from observatory.core.errors import BadInput
 from observatory.limits.limit_probe import LimitAnswer
-from observatory.wires.failures.limits_said import RateLimitHeaders
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 
 TARGETS = """
 targets:

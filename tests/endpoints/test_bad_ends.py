@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from observatory.core.record import Attempt
-from observatory.wires.exchange import DecodedAnswer
+from observatory.wires.http_attempt import DecodedAnswer
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole
 

@@ -17,7 +17,7 @@ from observatory.core.errors import TargetFailed
 from observatory.endpoints import listing, quick_listing
 from observatory.load.connections.room import Room
 from observatory.telemetry.scraping import scrape as scraping
-from observatory.wires.exchange import Fault
+from observatory.wires.http_attempt import Fault
 from observatory.wires.streams import http_response
 from observatory.wires.streams.http_response import ResponseReader
 

@@ -8,7 +8,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.processes.descent import Lineage, Process, belonging, read_process, send
+from observatory.processes.process_tree import Lineage, Process, belonging, read_process, send
 
 ENGINE = (100, 50)
 

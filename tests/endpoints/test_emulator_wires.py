@@ -19,8 +19,8 @@ from observatory.core.emulation.profile import Profile
 from observatory.emulator.limits import Allowance
 from observatory.emulator.messages import as_messages, messages_limit
 from observatory.emulator.requests import ParsedRequest, Reply, understand
-from observatory.wires.exchange import DecodedAnswer
-from observatory.wires.failures.limits_said import limits_said
+from observatory.wires.failures.rate_limit_headers import limits_said
+from observatory.wires.http_attempt import DecodedAnswer
 from observatory.wires.streams.sse import split_events
 from observatory.wires.wires import WireName
 from tests.endpoints.emulated_streams import HEAD, asked, profile, steps_of

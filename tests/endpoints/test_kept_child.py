@@ -14,8 +14,8 @@ import pytest
 
 from observatory.core.errors import EnvironmentFailed
 from observatory.processes import lost_engines
-from observatory.processes.descent import MARKER, marker_of, read_process
-from observatory.processes.kept_child import SupervisedChild
+from observatory.processes.process_tree import MARKER, marker_of, read_process
+from observatory.processes.supervised_child import SupervisedChild
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -149,7 +149,7 @@ def test_kill_9_of_an_inner_process_ends_all_with_its_reason(
 RUNNER = """
 import sys, time
 from pathlib import Path
-from observatory.processes.kept_child import KeptChild
+from observatory.processes.supervised_child import KeptChild
 import os
 child = KeptChild(sys.argv[2:], os.environ, Path(sys.argv[1]), "the fake")
 print(child.keeper_id, child.process_id, flush=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance, written_duration
-from observatory.wires.failures.limits_said import RateLimitHeaders, limits_said, reset_s
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, limits_said, reset_s
 
 NOW_S = 1_764_000_000.0  # 2025-11-24T16:00:00Z
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observatory.wires.exchange import DecodedAnswer
+from observatory.wires.http_attempt import DecodedAnswer
 from tests.endpoints.test_wire_cuts import check, fed
 from tests.endpoints.wire_streams import event, head, named, read, stream, whole
 

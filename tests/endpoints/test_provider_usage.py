@@ -10,7 +10,7 @@ import pytest
 from genai_prices.data_snapshot import get_snapshot
 
 from observatory.core.record import Tokens
-from observatory.wires.exchange import DecodedAnswer
+from observatory.wires.http_attempt import DecodedAnswer
 from tests.endpoints.wire_streams import delta, event, read, stream, whole
 
 USAGES: dict[str, tuple[str, dict[str, Any], tuple[int | None, ...]]] = {

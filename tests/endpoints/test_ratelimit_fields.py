@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from observatory.wires.failures.asked_wait import asked_wait_s
-from observatory.wires.failures.limits_said import RateLimitHeaders, limits_said
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, limits_said
 from observatory.wires.failures.ratelimit_fields import Quota, binding, quotas_of
 from observatory.wires.streams.http_response import ResponseReader
 from tests.endpoints.wire_streams import head, read

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from observatory.wires.exchange import DecodedAnswer
+from observatory.wires.http_attempt import DecodedAnswer
 from tests.endpoints.test_wire_cuts import check
 from tests.endpoints.wire_streams import event, named, read, stream, whole
 

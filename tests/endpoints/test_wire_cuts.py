@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observatory.wires.exchange import DecodedAnswer
+from observatory.wires.http_attempt import DecodedAnswer
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import chunked, delta, event, head, read, stream, usage, whole
 

@@ -6,7 +6,7 @@ import pytest
 from observatory.connect.masking import MASK, Masker
 from observatory.core.record import Attempt, ErrorKind, Outcome
 from observatory.providers.catalogue import PROVIDERS
-from observatory.wires.exchange import Fault, HttpAttempt
+from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.wire import ERROR_TEXT_LIMIT, decode
 from observatory.wires.wires import WireName
 from tests.endpoints.wire_streams import delta, event, head, named, read, stream, usage, whole

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from observatory.connect.masking import Masker
-from observatory.wires.exchange import DecodedAnswer, Fault, HttpAttempt
+from observatory.wires.http_attempt import DecodedAnswer, Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.wire import decode
 from observatory.wires.wires import WireName

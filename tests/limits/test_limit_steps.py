@@ -17,7 +17,7 @@ from observatory.limits.limit_steps import (
     counts_refused,
     next_step,
 )
-from observatory.wires.failures.limits_said import RateLimitHeaders
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 from tests.analysis.test_limit_finding import simulated
 
 ROOMY = Bounds(requests=5_000, minutes=4, up_to=3_000)

@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.peers.environments import ENGINE, MODEL, missing
 from observatory.core.workspace import cache_folder
-from observatory.processes.descent import marker_of
+from observatory.processes.process_tree import marker_of
 from tests.live.foreign import ONE_VLLM
 from tests.live.harness import (
     MEASURED,

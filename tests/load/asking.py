@@ -70,7 +70,7 @@ def main() -> None:
     from observatory.load.connections.watchdog import Watchdog
     from observatory.load.reading import kernel_stamps
     from observatory.load.reading.ring import open_ring
-    from observatory.wires.exchange import Fault, HttpAttempt
+    from observatory.wires.http_attempt import Fault, HttpAttempt
     from observatory.wires.requests_body import render
     from observatory.wires.wire import decode
 

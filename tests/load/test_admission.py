@@ -8,7 +8,7 @@ import pytest
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt, Tokens
 from observatory.load.admission import Admission
-from observatory.load.turn import InFlight, Turns
+from observatory.load.in_flight import InFlight, Turns
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 

@@ -16,7 +16,7 @@ from observatory.load.connections.connecting import OpenedSocket
 from observatory.load.connections.tails import Tails
 from observatory.load.reading.kernel_stamps import SegmentCount
 from observatory.load.reading.polling import SMALL_READ
-from observatory.wires.exchange import Fault, HttpAttempt
+from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.stream_end import StreamEnd
 from observatory.wires.wire import decode

@@ -13,10 +13,10 @@ from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.load import loops
 from observatory.load.admission import Decision
+from observatory.load.in_flight import InFlight, Turns
 from observatory.load.loops import ClosedLoopUsers, OpenLoopUsers
 from observatory.load.refusals import ENOUGH, FEW_AFTER_NS, PATIENCE_NS, Refusals
-from observatory.load.seat import VirtualUser
-from observatory.load.turn import InFlight, Turns
+from observatory.load.virtual_user import VirtualUser
 from tests.load.stages import item, make_handoff
 
 CLOSED = {"kind": "closed", "concurrency": 1, "steady_s": 1.0}

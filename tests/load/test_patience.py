@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
-from observatory.load.patience import JITTER, GaveUp, RetryPolicy
-from observatory.load.turn import InFlight, Turns
+from observatory.load.in_flight import InFlight, Turns
+from observatory.load.retry_policy import JITTER, GaveUp, RetryPolicy
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 

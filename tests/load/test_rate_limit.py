@@ -8,7 +8,7 @@ from observatory.core.connection import Throttle
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance
 from observatory.load.rate_limit import AllowanceCost, Bucket, Pacer, RateLimit
-from observatory.wires.failures.limits_said import RateLimitHeaders
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 
 S = 1_000_000_000
 

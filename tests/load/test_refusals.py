@@ -8,6 +8,7 @@ import pytest
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import EMPTY_ALIKE, ENDED, ISSUED, REFUSED, StageCounts
 from observatory.load.heartbeat import HeartbeatCounts
+from observatory.load.in_flight import InFlight, Turns
 from observatory.load.refusals import (
     ENOUGH,
     FEW,
@@ -17,7 +18,6 @@ from observatory.load.refusals import (
     Refusals,
     likeness,
 )
-from observatory.load.turn import InFlight, Turns
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 

@@ -9,12 +9,12 @@ import pytest
 
 from observatory.core.connection import Throttle
 from observatory.load.admission import Admission, Decision
+from observatory.load.in_flight import InFlight, Turns
 from observatory.load.pacing import AlarmClock
-from observatory.load.patience import RetryPolicy
-from observatory.load.seat import VirtualUser
-from observatory.load.tries import RetryLoop
-from observatory.load.turn import InFlight, Turns
-from observatory.wires.exchange import HttpAttempt
+from observatory.load.retry_loop import RetryLoop
+from observatory.load.retry_policy import RetryPolicy
+from observatory.load.virtual_user import VirtualUser
+from observatory.wires.http_attempt import HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 

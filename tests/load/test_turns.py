@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from observatory.core.plan import nonce
 from observatory.core.worst_case import TEMPLATE_TOKENS
-from observatory.load.turn import Turns
+from observatory.load.in_flight import Turns
 from tests.load.stages import cold_item, make_handoff
 
 ITEMS = [cold_item(f"item {number}") for number in range(7)]

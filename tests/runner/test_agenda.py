@@ -13,10 +13,10 @@ from observatory.core.workspace import Workspace
 from observatory.inputs.matrix import turns_of
 from observatory.inputs.scenario_files import LoadedScenario, load_scenario
 from observatory.runner import campaign
-from observatory.runner.agenda import CampaignLog, find_campaign, new_diary, resumed
-from observatory.runner.pace import CampaignPace
+from observatory.runner.campaign_execution import RunRequest
+from observatory.runner.campaign_pace import CampaignPace
+from observatory.runner.matrix_schedule import CampaignLog, find_campaign, new_diary, resumed
 from observatory.runner.progress import StageProgress
-from observatory.runner.sitting import RunRequest
 from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
     CAMPAIGN_NAME,

@@ -11,8 +11,8 @@ from observatory.core.plan import StagePlan
 from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
 from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.load.handoff import Handoff
-from observatory.runner.leg import StageExecution, stage_times
 from observatory.runner.progress import StageProgress, leg_progress
+from observatory.runner.stage_execution import StageExecution, stage_times
 from observatory.runner.ticks import Heartbeats
 
 S = 1_000_000_000

@@ -11,7 +11,7 @@ import pytest
 
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.load.handoff import Handoff
-from observatory.processes.descent import read_processes
+from observatory.processes.process_tree import read_processes
 from observatory.runner.locks import target_lock
 from tests.load.servers import serve
 from tests.load.stages import LOADTESTS, ROOT, item, make_handoff
@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.load.handoff import Handoff
-from observatory.runner.leg import Leg, run_leg
+from observatory.runner.stage_execution import Leg, run_leg
 from observatory.runner.locks import target_lock
 
 handoff = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=Handoff)

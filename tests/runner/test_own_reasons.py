@@ -8,7 +8,7 @@ import pytest
 
 from observatory.core.errors import BadInput, EnvironmentFailed, Interrupted, ObservatoryError
 from observatory.runner.campaign import _end_all
-from observatory.runner.sitting import CampaignMember
+from observatory.runner.campaign_execution import CampaignMember
 
 REFUSED = BadInput(
     "access was refused with HTTP 401", where="https://rented", fix="look at the key"

@@ -24,9 +24,9 @@ from observatory.core.workspace import open_workspace
 from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import QuoteSpread
+from observatory.runner.campaign_execution import RunRequest
 from observatory.runner.finish import FinishedRun, reread
 from observatory.runner.quoting import CampaignQuote, limits_of, quote_request, speed_of
-from observatory.runner.sitting import RunRequest
 from observatory.store.ingest.warehouse import IngestResult
 from observatory.workload.planning import make_plan
 from tests.store.made_runs import S, answer, facts, manifest, record, sealed_run, workspace_in

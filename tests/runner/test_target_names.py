@@ -12,8 +12,8 @@ from observatory.core.targets.catalogue import Target
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.targets.url import UrlTarget
 from observatory.core.workspace import Workspace, open_workspace
+from observatory.runner.campaign_execution import RunRequest
 from observatory.runner.checks.target_names import address_notes, check_names
-from observatory.runner.sitting import RunRequest
 from observatory.store.folder.target_addresses import address_hash
 from tests.store.made_runs import facts, manifest, sealed_run
 

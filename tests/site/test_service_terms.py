@@ -11,7 +11,7 @@ from observatory.site.queries.reader import open_reader, shown_runs
 from observatory.site.queries.rows import PriceOfRun
 from observatory.site.sections.run_tables import price_table
 from observatory.site.sections.service_terms import limit_words, quote_table, service_terms
-from observatory.wires.failures.limits_said import RateLimitHeaders
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 from tests.site.reading import words
 
 Planter = Callable[..., Workspace]

@@ -14,8 +14,8 @@ import pytest
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload
-from observatory.workload.asks import PromptItem
 from observatory.workload.foreign_formats import FORMATS
+from observatory.workload.prompt_items import PromptItem
 from observatory.workload.rows import file_asks
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload
-from observatory.workload.asks import PromptItem
+from observatory.workload.prompt_items import PromptItem
 from observatory.workload.row_files import csv_values, jsonl_values
 from observatory.workload.rows import Row, file_asks
 

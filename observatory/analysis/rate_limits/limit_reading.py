@@ -25,7 +25,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.stored_scenario import StoredLengths
 from observatory.store.frames import RunFrames
-from observatory.wires.failures.limits_said import RateLimitHeaders, limits_said
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, limits_said
 
 Unit = Literal["requests", "tokens"]
 SCENARIO_NAMES: dict[Unit, str] = {"requests": "limits-rpm", "tokens": "limits-tpm"}

@@ -19,8 +19,8 @@ from observatory.endpoints.api import missing_keys
 from observatory.endpoints.catalogue import installed_distribution
 from observatory.presentation.dollars import write_usd
 from observatory.runner.campaign import look_before_start
+from observatory.runner.campaign_execution import RunRequest
 from observatory.runner.checks.capacity import demand_line
-from observatory.runner.sitting import RunRequest
 
 
 def print_dry_run(workspace: Workspace, request: RunRequest, json_output: bool) -> None:

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from observatory.core.targets.catalogue import Target
     from observatory.inputs.scenario_files import LoadedScenario
     from observatory.runner.campaign import CampaignResult
+    from observatory.runner.campaign_execution import RunRequest
     from observatory.runner.quoting import CampaignQuote
-    from observatory.runner.sitting import RunRequest
 
 
 def run(
@@ -170,14 +170,14 @@ def _request(
     resume: str | None,
 ) -> "RunRequest":
     from observatory.inputs.scenario_files import read_scenario, resolve_scenario
-    from observatory.runner.sitting import RunRequest
+    from observatory.runner.campaign_execution import RunRequest
 
     file_read = read_scenario(name, workspace)
     written = file_read.scenario
     matrix = written.matrix
     file = None
     if resume is not None:
-        from observatory.runner.agenda import find_campaign
+        from observatory.runner.matrix_schedule import find_campaign
 
         if matrix is None:
             raise BadInput(

@@ -19,8 +19,8 @@ from observatory.load.reading.kernel_stamps import SMALLEST_SEGMENT, SegmentCoun
 from observatory.load.reading.polling import PolledReads
 from observatory.load.reading.reads import ConnectionReads
 from observatory.load.reading.ring import Ring, RingReads
-from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.socket_faults import socket_fault
+from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 from observatory.wires.streams.stream_end import StreamEnd
 

@@ -20,8 +20,8 @@ from observatory.core.connection import Connection
 from observatory.core.record import ErrorPhase
 from observatory.load.connections.endpoint import Endpoint
 from observatory.load.reading import kernel_stamps
-from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.socket_faults import name_fault, socket_fault
+from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.proxy_answer import ProxyAnswer, connect_request
 
 # The unpatched class: its calls never wait behind our back.

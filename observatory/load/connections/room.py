@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from observatory.connect.bounds import ANSWER, mib
-from observatory.wires.exchange import Fault
+from observatory.wires.http_attempt import Fault
 
 STEP = 1 << 20
 """Answers are counted once they have grown by so many bytes."""

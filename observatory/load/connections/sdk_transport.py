@@ -15,7 +15,7 @@ from observatory.load.connections.endpoint import Endpoint
 from observatory.load.connections.room import Room
 from observatory.load.connections.tails import WAIT_S
 from observatory.load.connections.watchdog import Watchdog
-from observatory.wires.exchange import Fault, HttpAttempt
+from observatory.wires.http_attempt import Fault, HttpAttempt
 
 _MOST = ANSWER // 4
 """Bytes of all answers in progress: the package copies what it reads several times."""

@@ -16,8 +16,8 @@ from observatory.load.connections.endpoint import Endpoint
 from observatory.load.connections.tails import Tails
 from observatory.load.connections.watchdog import Watchdog
 from observatory.load.reading.ring import Ring
-from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.socket_faults import socket_fault
+from observatory.wires.http_attempt import Fault, HttpAttempt
 
 
 class _Abandoned(Exception):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import gevent
 
 from observatory.core.connection import Connection
-from observatory.wires.exchange import Fault, HttpAttempt
+from observatory.wires.http_attempt import Fault, HttpAttempt
 
 MUCH = 8 << 20
 """Bytes of an answer after which it is looked at as one that rests: so many are not kept unparsed."""

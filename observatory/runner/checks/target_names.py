@@ -3,7 +3,7 @@
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
 from observatory.endpoints.catalogue import asked_facts
-from observatory.runner.sitting import RunRequest
+from observatory.runner.campaign_execution import RunRequest
 from observatory.store.folder.target_addresses import address_hash, elsewhere, normalised
 
 FIX = "rename one of them (--name NAME goes with --url)"

@@ -22,7 +22,7 @@ from observatory.site.queries.run_queries import (
     stated_by_service,
     stated_waits_and_work,
 )
-from observatory.wires.failures.limits_said import RateLimitHeaders
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders
 
 MOST_NAMED = 5
 """Names that are listed; further ones are counted."""

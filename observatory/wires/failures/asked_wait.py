@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from observatory.wires.failures.limits_said import reset_s
+from observatory.wires.failures.rate_limit_headers import reset_s
 from observatory.wires.failures.ratelimit_fields import Quota, binding, joined_fields, quotas_of
 from observatory.wires.failures.wait_texts import instant_s, number_of, wait_in_words_s, wait_of
 from observatory.wires.streams.http_response import ResponseReader

@@ -3,7 +3,7 @@
 import errno
 
 from observatory.core.record import ErrorKind, ErrorPhase
-from observatory.wires.exchange import Fault
+from observatory.wires.http_attempt import Fault
 
 _KINDS: dict[int, ErrorKind] = {
     errno.ECONNREFUSED: "refused",

@@ -3,10 +3,10 @@
 from observatory.connect.masking import MOST_MASKED
 from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.wires.answer_reading import AnswerReading
-from observatory.wires.exchange import Fault, HttpAttempt
 from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 from observatory.wires.failures.error_words import error_in, is_filter, words_of
 from observatory.wires.failures.overload import is_overload, is_throttle, refusal_kind
+from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
 
 _THROTTLED = frozenset({429, 529})

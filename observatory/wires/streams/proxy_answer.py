@@ -8,7 +8,7 @@ import re
 from observatory.connect.masking import cut_between_words
 from observatory.connect.proxies import Proxy
 from observatory.core.connection import Connection
-from observatory.wires.exchange import Fault
+from observatory.wires.http_attempt import Fault
 
 _LONGEST_HEAD = 65_536
 """Bytes; a peer that sends more before a blank line is no proxy."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import gevent
 
-from observatory.load.connections.ways import Way
+from observatory.load.connections.transport_factory import Way
+from observatory.load.in_flight import InFlight
 from observatory.load.pacing import AlarmClock
-from observatory.load.turn import InFlight
 
 _FIRST_PAUSE_NS = 100_000_000
 _LONGEST_PAUSE_NS = 1_000_000_000

@@ -7,10 +7,10 @@ import time
 
 from observatory.core.record import Outcome
 from observatory.load.admission import Admission
+from observatory.load.in_flight import InFlight
 from observatory.load.pacing import AlarmClock
-from observatory.load.patience import RetryPolicy
-from observatory.load.seat import VirtualUser
-from observatory.load.turn import InFlight
+from observatory.load.retry_policy import RetryPolicy
+from observatory.load.virtual_user import VirtualUser
 
 
 class RetryLoop:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from observatory.core.errors import EnvironmentFailed
-from observatory.processes import keeper, lost_engines
-from observatory.processes.descent import (
+from observatory.processes import lost_engines, supervisor
+from observatory.processes.process_tree import (
     MARKER,
     Lineage,
     Process,
@@ -33,7 +33,7 @@ from observatory.processes.server_log import ServerLog
 _ROOT = Path(__file__).parents[2]
 _RUN_KEEPER = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from observatory.processes.keeper import main; sys.exit(main(sys.argv[1:]))"
+    "from observatory.processes.supervisor import main; sys.exit(main(sys.argv[1:]))"
 )
 _FIRST_WORD_S = 20.0
 """A supervisor needs some hundredths of a second; a machine that swaps needs more."""
@@ -57,7 +57,7 @@ class SupervisedChild:
         log_path: Path,
         name: str,
         reasons: Callable[[list[str]], list[str]] | None = None,
-        grace_s: float = keeper.MAIN_GRACE_S,
+        grace_s: float = supervisor.MAIN_GRACE_S,
     ) -> None:
         self.name = name
         self._grace_s = grace_s
@@ -148,7 +148,7 @@ class SupervisedChild:
         if self._status < 0:
             return
         try:
-            self._keeper.wait(self._grace_s + keeper.LIMIT_S + 5.0)
+            self._keeper.wait(self._grace_s + supervisor.LIMIT_S + 5.0)
         except subprocess.TimeoutExpired:
             self._keeper.kill()
             self._keeper.wait()
@@ -196,7 +196,9 @@ class SupervisedChild:
         def find() -> list[Process]:
             return belonging(read_processes(), lineage)
 
-        if not end_all(find, grace_s=min(keeper.GRACE_S, self._grace_s), limit_s=keeper.LIMIT_S):
+        if not end_all(
+            find, grace_s=min(supervisor.GRACE_S, self._grace_s), limit_s=supervisor.LIMIT_S
+        ):
             self._record.unlink(missing_ok=True)
 
 

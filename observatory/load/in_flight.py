@@ -10,7 +10,7 @@ from observatory.core.record import Outcome, Phase
 from observatory.core.worst_case import unseen_tokens
 from observatory.load.handoff import Handoff
 from observatory.load.rate_limit import AllowanceCost, Mark
-from observatory.wires.exchange import HttpAttempt
+from observatory.wires.http_attempt import HttpAttempt
 from observatory.wires.requests_body import model_of, render
 
 _RENDERED_BYTES = 64 << 20

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
 from observatory.load.handoff import Handoff
-from observatory.load.turn import InFlight
-from observatory.wires.exchange import HttpAttempt
+from observatory.load.in_flight import InFlight
 from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
+from observatory.wires.http_attempt import HttpAttempt
 
 FIRST_WAIT_S = 1.0
 """Without a word from the service: this long, doubling with each further attempt."""

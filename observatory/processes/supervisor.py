@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from observatory.processes.descent import (
+from observatory.processes.process_tree import (
     MARKER,
     Lineage,
     Process,

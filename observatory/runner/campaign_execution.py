@@ -18,8 +18,8 @@ from observatory.core.workspace import Workspace
 from observatory.economics.price_rows import AppliedPrices
 from observatory.economics.quote_figures import Quote
 from observatory.endpoints.opened import OpenTarget
-from observatory.runner.agenda import ScheduledCell
 from observatory.runner.checks.preflight import Preflight
+from observatory.runner.matrix_schedule import ScheduledCell
 from observatory.runner.progress import Observer
 from observatory.runner.spending import Spent
 from observatory.runner.stopping import Stop

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from observatory.core.plan import Plan
-from observatory.runner.agenda import ScheduledCell
+from observatory.runner.matrix_schedule import ScheduledCell
 
 
 class CampaignPace:
