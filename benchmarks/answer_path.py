@@ -91,13 +91,13 @@ def count(folder: Path) -> dict[str, float]:
         stage = StageRun(_handoff(folder, server.port), 0, over.append)
 
         def user() -> None:
-            seat = stage.seat()
-            while (turn := stage.next_turn(seat)) is not None:
+            virtual_user = stage.virtual_user()
+            while (in_flight := stage.next_turn(virtual_user)) is not None:
                 if len(marks) == WARM:
                     counted.trace()
                     gevent.get_hub().loop.run_callback(counted.trace)
                 marks.append((counted.bytecodes, counted.calls))
-                stage.ask(seat, turn)
+                stage.ask(virtual_user, in_flight)
                 if len(marks) > WARM + COUNTED * BLOCKS:
                     sys.settrace(None)
                     sys.setprofile(None)

@@ -26,20 +26,20 @@ def measure(bench: Bench) -> Measurement:
     """The median of some rounds, for a virtual machine's speed changes within minutes: each is we and
     then the tools that we are held against. The others have one round."""
     rounds: list[dict[str, Any]] = []
-    tries: dict[str, list[dict[str, Any]]] = {}
+    attempts: dict[str, list[dict[str, Any]]] = {}
     for number in range(1 if bench.quick else ROUNDS):
         rounds.append(_ours(bench))
         for row in ceilings(bench, SCHEDULE, STREAMS, RATIOS if number else PEERS):
-            tries.setdefault(row["name"], []).append(row)
+            attempts.setdefault(row["name"], []).append(row)
     rates = [one["requests_per_s_by_server"] for one in rounds]
     costs = [one["worker_cpu_s_per_1000"] for one in rounds]
     what = "CPU-seconds of the worker for 1,000 coalesced answers"
     return Measurement(
         "ceiling",
         values={**_middle(rounds), "rounds": rounds},
-        rows=[_middle(of_one) for of_one in tries.values()],
+        rows=[_middle(of_one) for of_one in attempts.values()],
         checks=[
-            *(_ratio(rates, name, tries[name]) for name in RATIOS),
+            *(_ratio(rates, name, attempts[name]) for name in RATIOS),
             Check(what, median(costs), high=CPU_S_PER_1000, unit="s", note=_span(costs)),
         ],
     )

@@ -31,7 +31,7 @@ from observatory.core.workspace import Workspace
 from observatory.emulator.replay_answer import MODEL
 from observatory.load.handoff import Handoff
 from observatory.runner.checks.stored_calibration import OTHERS_LIMIT, LevelFigures
-from observatory.runner.stage_execution import StageExecution, run_leg
+from observatory.runner.stage_execution import StageExecution, run_stage_execution
 from observatory.store.folder.manifest import create_run
 from observatory.store.folder.sealing import seal
 from observatory.store.frames import RunFrames, read_frames
@@ -113,7 +113,7 @@ def run_trial(bench: Bench, scenario: Scenario, servers: Servers, level: int) ->
         folder = create_run(space, manifest)
         handoff = _handoff(scenario, servers, manifest, folder / "journal" / "stage-00")
         machine = _Machine(servers)
-        result = run_leg(
+        result = run_stage_execution(
             StageExecution(handoff, folder / "logs" / "locust.log", bench.loadtests),
             stopping=bench.stopping,
             failed=servers.alive,

@@ -34,14 +34,14 @@ class Hearing:
 
     def __init__(
         self,
-        exchange: HttpAttempt,
+        http_attempt: HttpAttempt,
         now: Callable[[], int],
         connected: Callable[[], None],
         over: Callable[[], None],
         grown: Callable[[int], None],
     ) -> None:
         self.phase: ErrorPhase = "connect"
-        self._exchange = exchange
+        self._http_attempt = http_attempt
         self._now = now
         self._connected = connected
         self._over = over
@@ -52,36 +52,36 @@ class Hearing:
         self._raw: list[bytes] = []
         self._free = HEAD
         self._yielded: list[int] = []
-        exchange.sent = now()
+        http_attempt.sent = now()
 
     def sending(self, size: int) -> None:
         """Called before so many bytes are sent."""
-        self._exchange.bytes_sent = size
+        self._http_attempt.bytes_sent = size
 
     def trace(self, name: str, info: dict[str, Any]) -> None:
         """Called by httpcore at each of its steps. A proxy's tunnel is a part of connecting."""
-        exchange = self._exchange
+        http_attempt = self._http_attempt
         _, _, step = name.partition(".")
         if step == "send_request_headers.started":
             self._tunnelling = info["request"].method == b"CONNECT"
-        if exchange.ended is not None or (self._tunnelling and step.startswith("send_request")):
+        if http_attempt.ended is not None or (self._tunnelling and step.startswith("send_request")):
             return
         if step == "connect_tcp.started":
             self._opened = True
         elif step == "start_tls.started":
             self.phase = "tls"
         elif step == "send_request_headers.started":
-            exchange.reused = not self._opened
-            exchange.response = self._response
+            http_attempt.reused = not self._opened
+            http_attempt.response = self._response
             self.phase = "send"
             self._connected()
         elif step == "send_request_body.complete":
-            exchange.body_sent = self._now()
+            http_attempt.body_sent = self._now()
             self.phase = "headers"
 
     def head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Called when the response's head has arrived."""
-        if self._exchange.ended is None:
+        if self._http_attempt.ended is None:
             self._response.status = status
             for name, value in headers:
                 self._response.on_header(name, value)
@@ -89,7 +89,7 @@ class Hearing:
 
     def piece(self, data: bytes) -> None:
         """Called when some of the response's body has come; PassedBound where that is more than is taken."""
-        if self._exchange.ended is None:
+        if self._http_attempt.ended is None:
             self._raw.append(data)
             response = self._response
             response.received += len(data)
@@ -100,7 +100,7 @@ class Hearing:
         self._free = response.received + _STEP
         headers_at = response.headers_at
         response.pieces, response.headers_at = self._raw, 0
-        response.measure(events=self._exchange.streaming)
+        response.measure(events=self._http_attempt.streaming)
         response.pieces, response.headers_at = [], headers_at
         if response.fault is not None:
             fault = Fault("stream", "too_large", response.fault)
@@ -112,12 +112,12 @@ class Hearing:
 
     def returned(self) -> None:
         """Called when the client has returned the response: for its caller, its head arrives now."""
-        if self._exchange.ended is None and self._response.headers_at is None:
+        if self._http_attempt.ended is None and self._response.headers_at is None:
             self._response.headers_at = self._now()
 
     def event(self) -> None:
         """Called when the client has yielded an event."""
-        if self._exchange.ended is None:
+        if self._http_attempt.ended is None:
             self._yielded.append(self._now())
 
     def stream_over(self) -> None:
@@ -131,13 +131,13 @@ class Hearing:
         choked: the client raised at the event after the last that it yielded, so that one is kept as
         its cause. Of an answer that is no event stream, all that came is kept.
         """
-        exchange = self._exchange
-        if exchange.ended is not None:
+        http_attempt = self._http_attempt
+        if http_attempt.ended is not None:
             return
-        exchange.fault = fault
-        exchange.ended = at = self._now()
-        if exchange.response is None:
-            exchange.sent = None  # never got so far: nothing was sent
+        http_attempt.fault = fault
+        http_attempt.ended = at = self._now()
+        if http_attempt.response is None:
+            http_attempt.sent = None  # never got so far: nothing was sent
             return
         response = self._response
         if response.status is not None and response.headers_at is None:

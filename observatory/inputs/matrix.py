@@ -20,7 +20,7 @@ from observatory.core.matrices.matrix import Matrix, same_level_in
 from observatory.core.targets.catalogue import Target
 from observatory.inputs.confounding import confounding
 from observatory.inputs.strict_yaml import Place, YamlDocument
-from observatory.inputs.validation_errors import FieldError, complaints_of, dotted, refusal
+from observatory.inputs.validation_errors import FieldError, dotted, field_errors_of, refusal
 
 NAME_LENGTH = 64
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
@@ -114,7 +114,7 @@ def _matches(levels: Mapping[str, Any], excluded: Mapping[str, Any]) -> bool:
 
 def _targets(settings: list[Setting], document: YamlDocument, settle: Settle) -> list[Target]:
     """Return a target for each; raise BadInput with the errors of all of them at once."""
-    complaints: dict[str, FieldError] = {}
+    field_errors: dict[str, FieldError] = {}
     targets: list[Target] = []
     for setting, name in zip(settings, _names(settings), strict=True):
         line = document.line_of(setting.place)
@@ -123,25 +123,25 @@ def _targets(settings: list[Setting], document: YamlDocument, settle: Settle) ->
             target = _TARGET.validate_json(json.dumps(data), strict=True)
             targets.append(settle(target, f"{document.name}:{line}"))
         except ValidationError as error:
-            for complaint in _translated(error, data, setting, document):
-                complaints.setdefault(str(complaint), complaint)
+            for field_error in _translated(error, data, setting, document):
+                field_errors.setdefault(str(field_error), field_error)
         except _NoMapping as error:
             place = setting.places[error.field]
-            complaint = FieldError(document.line_of(place), dotted(place), str(error))
-            complaints.setdefault(str(complaint), complaint)
-    if not complaints:
-        for complaint in (
+            field_error = FieldError(document.line_of(place), dotted(place), str(error))
+            field_errors.setdefault(str(field_error), field_error)
+    if not field_errors:
+        for field_error in (
             *_same(settings, targets, document),
             *_twice(settings, targets, document),
         ):
-            complaints.setdefault(str(complaint), complaint)
+            field_errors.setdefault(str(field_error), field_error)
     if len(settings) < 2:
         line = document.line_of(("matrix", "exclude"))
-        complaints["few"] = FieldError(
+        field_errors["few"] = FieldError(
             line, "matrix", "one cell is left, or none: nothing to compare"
         )
-    if complaints:
-        raise refusal(document.name, list(complaints.values()))
+    if field_errors:
+        raise refusal(document.name, list(field_errors.values()))
     return targets
 
 
@@ -233,7 +233,7 @@ def _translated(
 ) -> Iterator[FieldError]:
     """Yield pydantic's errors over a cell's fields, at the places of the levels that caused them."""
     made = YamlDocument(document.name, data, {})
-    for found in complaints_of(error, made, _TARGET.json_schema()):
+    for found in field_errors_of(error, made, _TARGET.json_schema()):
         place = setting.place
         for name, where in setting.places.items():
             if _overlap(found.path, name):

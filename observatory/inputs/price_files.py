@@ -16,7 +16,7 @@ from observatory.core.money.agreed_prices import PRICES_FILE, AgreedPrices, Pric
 from observatory.core.workspace import Workspace
 from observatory.inputs.strict_yaml import YamlDocument, read_yaml
 from observatory.inputs.text_files import shown_path
-from observatory.inputs.validation_errors import FieldError, complaints_of, refusal
+from observatory.inputs.validation_errors import FieldError, field_errors_of, refusal
 
 
 def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
@@ -35,7 +35,7 @@ def read_price_file(path: Path) -> AgreedPrices:
         read = PriceFile.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
         schema = PriceFile.model_json_schema()
-        raise refusal(document.name, complaints_of(error, document, schema)) from error
+        raise refusal(document.name, field_errors_of(error, document, schema)) from error
     lines = [document.line_of(("prices", place)) for place in range(len(read.prices))]
     entries = tuple(zip(lines, read.prices, strict=True))
     _refuse_overlaps(document, read.prices)
@@ -44,12 +44,12 @@ def read_price_file(path: Path) -> AgreedPrices:
 
 
 def _refuse_overlaps(document: YamlDocument, entries: Iterable[PriceEntry]) -> None:
-    complaints = []
+    field_errors = []
     for (_, one), (place, other) in combinations(enumerate(entries), 2):
         same = (one.provider, one.service_tier) == (other.provider, other.service_tier)
         shared = sorted(set(one.models) & set(other.models))
         if same and shared and _overlap(one, other):
-            complaints.append(
+            field_errors.append(
                 FieldError(
                     document.line_of(("prices", place)),
                     f"prices[{place}]",
@@ -57,8 +57,8 @@ def _refuse_overlaps(document: YamlDocument, entries: Iterable[PriceEntry]) -> N
                     "end the older one with effective_until",
                 )
             )
-    if complaints:
-        raise refusal(document.name, complaints)
+    if field_errors:
+        raise refusal(document.name, field_errors)
 
 
 def _overlap(one: PriceEntry, other: PriceEntry) -> bool:

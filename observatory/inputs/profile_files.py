@@ -14,7 +14,7 @@ from observatory.core.emulation.profile import Profile
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, shipped
 from observatory.inputs.strict_yaml import read_yaml
-from observatory.inputs.validation_errors import complaints_of, did_you_mean, refusal
+from observatory.inputs.validation_errors import did_you_mean, field_errors_of, refusal
 
 FOLDER = "profiles"
 DEFAULT_PROFILE = "chat-api"
@@ -56,8 +56,8 @@ def read_profile(path: Path) -> Profile:
     try:
         profile = Profile.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        complaints = complaints_of(error, document, Profile.model_json_schema())
-        raise refusal(document.name, complaints) from error
+        field_errors = field_errors_of(error, document, Profile.model_json_schema())
+        raise refusal(document.name, field_errors) from error
     return profile if profile.name is not None else profile.model_copy(update={"name": path.stem})
 
 

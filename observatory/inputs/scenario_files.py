@@ -26,9 +26,9 @@ from observatory.inputs.target_files import (
 )
 from observatory.inputs.validation_errors import (
     FieldError,
-    complaints_of,
     did_you_mean,
     dotted,
+    field_errors_of,
     refusal,
 )
 
@@ -126,7 +126,7 @@ class _Names:
         self._folder = file.path.parent
         self._scenarios = workspace.scenarios
         self._known = known
-        self._complaints: list[FieldError] = []
+        self._field_errors: list[FieldError] = []
 
     @property
     def known(self) -> dict[str, Target]:
@@ -143,7 +143,7 @@ class _Names:
         if written in self.known:
             return self.known[written]
         what, fix = unknown_target(written, self.known)
-        self._complaints.append(FieldError(line, dotted(place), what, fix))
+        self._field_errors.append(FieldError(line, dotted(place), what, fix))
         return None
 
     def settled(self, target: Target, where: str) -> Target:
@@ -152,8 +152,8 @@ class _Names:
 
     def refuse(self) -> None:
         """BadInput where a name was unknown."""
-        if self._complaints:
-            raise refusal(self.document.name, self._complaints)
+        if self._field_errors:
+            raise refusal(self.document.name, self._field_errors)
 
 
 def _design(scenario: Scenario, names: _Names, other_base: str | None) -> Design:
@@ -216,8 +216,8 @@ def _read(path: Path) -> ScenarioFile:
     try:
         scenario = Scenario.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        complaints = complaints_of(error, document, schema_of(Scenario))
-        raise refusal(document.name, complaints) from error
+        field_errors = field_errors_of(error, document, schema_of(Scenario))
+        raise refusal(document.name, field_errors) from error
     return ScenarioFile(path, document, scenario)
 
 

@@ -19,8 +19,8 @@ from observatory.inputs.profile_files import load_profile
 from observatory.inputs.strict_yaml import read_yaml
 from observatory.inputs.validation_errors import (
     FieldError,
-    complaints_of,
     did_you_mean,
+    field_errors_of,
     refusal,
 )
 
@@ -61,8 +61,8 @@ def read_targets(path: Path) -> dict[str, Target]:
     try:
         read = TargetsFile.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        complaints = complaints_of(error, document, schema_of(TargetsFile))
-        raise refusal(document.name, complaints) from error
+        field_errors = field_errors_of(error, document, schema_of(TargetsFile))
+        raise refusal(document.name, field_errors) from error
     targets: dict[str, Target] = {}
     for place, target in enumerate(read.targets):
         if target.name in targets:

@@ -48,9 +48,9 @@ class FieldError:
         return f"{path}{self.what}{fix}"
 
 
-def refusal(file: str, complaints: list[FieldError]) -> BadInput:
+def refusal(file: str, field_errors: list[FieldError]) -> BadInput:
     """Return all of them as one error, in the file's order, equal ones as one; MAX_SHOWN are written out."""
-    ordered = sorted(complaints, key=lambda complaint: complaint.line)
+    ordered = sorted(field_errors, key=lambda field_error: field_error.line)
     lines_of: dict[tuple[str, str, str | None], list[int]] = {}
     for one in ordered:
         lines_of.setdefault((one.path, one.what, one.fix), []).append(one.line)
@@ -60,7 +60,7 @@ def refusal(file: str, complaints: list[FieldError]) -> BadInput:
     ]
     if len(folded) == 1:
         return BadInput(str(folded[0][1]), where=f"{file}:{folded[0][0]}")
-    shown = [f"{file}:{line}: {complaint}" for line, complaint in folded[:MAX_SHOWN]]
+    shown = [f"{file}:{line}: {field_error}" for line, field_error in folded[:MAX_SHOWN]]
     more = f"\n... and {len(folded) - MAX_SHOWN} more" if len(folded) > MAX_SHOWN else ""
     return BadInput(f"{count_of(len(folded), 'error')}\n" + "\n".join(shown) + more, where=file)
 
@@ -75,7 +75,7 @@ def _more_lines(lines: list[int]) -> str:
     return f" (also in line{'s' if len(others) > 1 else ''} {named}{more})"
 
 
-def complaints_of(
+def field_errors_of(
     error: ValidationError, document: YamlDocument, schema: dict[str, Any], below: Place = ()
 ) -> list[FieldError]:
     """Return pydantic's errors over the part of the document at `below`, whose JSON Schema is `schema`."""
@@ -83,7 +83,7 @@ def complaints_of(
     for details in error.errors(include_url=False):
         spot = _locate(details["loc"], document, schema, below)
         if spot is not None:
-            found.append(_complaint(details, spot, document))
+            found.append(_field_error(details, spot, document))
     return found
 
 
@@ -185,7 +185,7 @@ def _child(schema: dict[str, Any], part: int | str) -> dict[str, Any]:
     return child
 
 
-def _complaint(details: ErrorDetails, spot: _Spot, document: YamlDocument) -> FieldError:
+def _field_error(details: ErrorDetails, spot: _Spot, document: YamlDocument) -> FieldError:
     place, what, fix = spot.place, *_said(details, spot)
     if details["type"] == "union_tag_invalid":
         place = (*place, _tag(details))

@@ -12,7 +12,7 @@ from observatory.load.budget import WorkerBudget
 from observatory.load.handoff import Handoff
 from observatory.load.in_flight import InFlight
 from observatory.load.rate_limit import AllowanceCost, Pacer, RateLimit
-from observatory.wires.failures.rate_limit_headers import limits_said
+from observatory.wires.failures.rate_limit_headers import rate_limit_headers
 from observatory.wires.failures.ratelimit_fields import joined_fields
 
 Decision = Literal["go", "wait", "never"] | int
@@ -46,44 +46,46 @@ class Admission:
         # count for most models). OpenAI and Azure keep to what they estimated at the request's arrival.
         self._counts_what_came = handoff.connection.wire == "messages"
 
-    def ask(self, turn: InFlight, now_ns: int) -> Decision:
+    def ask(self, in_flight: InFlight, now_ns: int) -> Decision:
         """Return what to do with `turn` at this moment."""
-        worst = turn.worst_prompt_tokens, turn.worst_output_tokens
+        worst = in_flight.worst_prompt_tokens, in_flight.worst_output_tokens
         if not self.budget.fits(*worst):
             return "wait" if self.budget.held and self.budget.could_fit(*worst) else "never"
         if self._most is not None and self.in_flight >= self._most:
             return "wait"
         later = self._rate.wait_until(now_ns) if self._rate is not None else None
         if self._pacer is not None:
-            later = max(later or 0, self._pacer.free_at(turn.cost, now_ns))
+            later = max(later or 0, self._pacer.free_at(in_flight.cost, now_ns))
         return "go" if later is None or later <= now_ns else later
 
-    def enter(self, turn: InFlight, now_ns: int) -> None:
+    def enter(self, in_flight: InFlight, now_ns: int) -> None:
         """Called when the request goes out."""
         self.in_flight += 1
-        self.budget.hold(turn.worst_prompt_tokens, turn.worst_output_tokens)
+        self.budget.hold(in_flight.worst_prompt_tokens, in_flight.worst_output_tokens)
         if self._lasting is not None:
             self._note_spent(self._lasting)
         if self._rate is not None:
             self._rate.sent(now_ns)
         if self._pacer is not None:
-            turn.mark = self._pacer.take(turn.cost, now_ns)
+            in_flight.mark = self._pacer.take(in_flight.cost, now_ns)
 
-    def again(self, turn: InFlight) -> bool:
+    def again(self, in_flight: InFlight) -> bool:
         """Return whether a request in flight, whose attempt has ended, may be sent once more.
 
         An attempt refused unserved costs nothing; of any other attempt the cost is not known.
         """
-        exchange, tried = turn.exchange, None
-        if exchange.response is not None and exchange.response.status is not None:
+        http_attempt, tried = in_flight.http_attempt, None
+        if http_attempt.response is not None and http_attempt.response.status is not None:
             tried = Attempt(
-                number=exchange.number, sent=exchange.sent, http_status=exchange.response.status
+                number=http_attempt.number,
+                sent=http_attempt.sent,
+                http_status=http_attempt.response.status,
             )
         granted = self.budget.again(
-            turn.worst_prompt_tokens,
-            turn.worst_output_tokens,
+            in_flight.worst_prompt_tokens,
+            in_flight.worst_output_tokens,
             tried,
-            unread=turn.met_stale_connection,
+            unread=in_flight.met_stale_connection,
         )
         if granted and self._lasting is not None:
             self._note_spent(self._lasting)
@@ -96,7 +98,7 @@ class Admission:
         lasting[OUTPUT_TOKENS] = budget.spent_tokens
         lasting[NANO_USD] = math.ceil(budget.spent_usd * 1e9)
 
-    def place_again(self, turn: InFlight, now_ns: int) -> int:
+    def place_again(self, in_flight: InFlight, now_ns: int) -> int:
         """Take another attempt's place under the rate limits; the instant from which it may go out.
 
         It is taken at once, so that requests which wait for their first attempt do not go before it for
@@ -106,29 +108,29 @@ class Admission:
         if self._rate is not None:
             at_ns = max(at_ns, self._rate.wait_until(at_ns) or 0)
         if self._pacer is not None:
-            at_ns = self._pacer.free_at(turn.cost, at_ns)
-            turn.mark = self._pacer.take(turn.cost, at_ns)
+            at_ns = self._pacer.free_at(in_flight.cost, at_ns)
+            in_flight.mark = self._pacer.take(in_flight.cost, at_ns)
         if self._rate is not None:
             self._rate.sent(at_ns)
         return at_ns
 
-    def heard(self, turn: InFlight, unix_s: float, now_ns: int) -> None:
+    def heard(self, in_flight: InFlight, unix_s: float, now_ns: int) -> None:
         """Called when an attempt has ended: the limits in its headers hold from now on."""
-        response = turn.exchange.response
+        response = in_flight.http_attempt.response
         if self._pacer is None or not self._pacer.learns or response is None:
             return
-        said = limits_said(joined_fields(response.headers), unix_s=unix_s)
-        self._pacer.learn(said, turn.mark or {}, now_ns)
+        said = rate_limit_headers(joined_fields(response.headers), unix_s=unix_s)
+        self._pacer.learn(said, in_flight.mark or {}, now_ns)
 
-    def counted(self, turn: InFlight, attempt: Attempt) -> None:
+    def counted(self, in_flight: InFlight, attempt: Attempt) -> None:
         """Called when an answer was decoded: where the service counts what came, that is what it took."""
         tokens = attempt.tokens
         if self._pacer is None or not self._counts_what_came or tokens.output_from != "usage":
             return
-        prompt = turn.cost.prompt_tokens
+        prompt = in_flight.cost.prompt_tokens
         if tokens.prompt is not None and (tokens.cached or 0) <= tokens.prompt:
             prompt = tokens.prompt - (tokens.cached or 0)
-        self._pacer.correct(turn.cost, AllowanceCost(prompt, tokens.output or 0))
+        self._pacer.correct(in_flight.cost, AllowanceCost(prompt, tokens.output or 0))
 
     def leave(self) -> None:
         """Called when an exchange ended; its cost is settled once it is decoded."""

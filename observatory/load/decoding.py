@@ -67,17 +67,17 @@ class DecodeQueue:
     def __len__(self) -> int:
         return len(self._queue) + (self._current is not None) + len(self._done)
 
-    def put(self, turn: InFlight, *, at_once: bool = False) -> None:
+    def put(self, in_flight: InFlight, *, at_once: bool = False) -> None:
         """Called when an exchange has ended. at_once: its record is written before this returns."""
         full = len(self._queue) >= MOST_QUEUED
-        size = _size(turn)
+        size = _size(in_flight)
         if at_once or full or self._queued_bytes + size > MOST_QUEUED_BYTES:
-            self._done.append(self._whole(turn))
+            self._done.append(self._whole(in_flight))
             if at_once or len(self._done) >= ANSWERS_A_TURN:
                 self._flush()
             self._schedule()
             return
-        self._queue.append(turn)
+        self._queue.append(in_flight)
         self._queued_bytes += size
         self._schedule()
 
@@ -138,54 +138,60 @@ class DecodeQueue:
     def _step(self) -> RequestRecord | None:
         """Decode some events further with the oldest; its record when that was the end."""
         if self._current is None:
-            turn = self._queue.popleft()
-            self._queued_bytes -= _size(turn)
-            self._current = (turn, self._steps(turn))
+            in_flight = self._queue.popleft()
+            self._queued_bytes -= _size(in_flight)
+            self._current = (in_flight, self._steps(in_flight))
         record = self._further(*self._current)
         if record is not None:
             self._current = None
         return record
 
-    def _steps(self, turn: InFlight) -> Steps:
+    def _steps(self, in_flight: InFlight) -> Steps:
         anchor_unix_ns = self._endpoint.anchor.realtime_ns
         masker = self._endpoint.masker
         wire = self._endpoint.connection.wire
-        return decode_steps(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
+        return decode_steps(
+            in_flight.http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire
+        )
 
-    def _whole(self, turn: InFlight) -> RequestRecord:
-        steps = self._steps(turn)
+    def _whole(self, in_flight: InFlight) -> RequestRecord:
+        steps = self._steps(in_flight)
         while True:
-            record = self._further(turn, steps)
+            record = self._further(in_flight, steps)
             if record is not None:
                 return record
 
-    def _further(self, turn: InFlight, steps: Steps) -> RequestRecord | None:
+    def _further(self, in_flight: InFlight, steps: Steps) -> RequestRecord | None:
         try:
             next(steps)
         except StopIteration as stop:
-            return self._record(turn, stop.value)
+            return self._record(in_flight, stop.value)
         except Exception as error:
             # Our bug must not cost the record: issued = recorded.
-            _log.exception("request %d could not be decoded", turn.index)
-            return self._record(turn, self._undecoded(turn, error))
+            _log.exception("request %d could not be decoded", in_flight.index)
+            return self._record(in_flight, self._undecoded(in_flight, error))
         return None
 
-    def _undecoded(self, turn: InFlight, error: Exception) -> DecodedAnswer:
-        turn.exchange.response = None
-        turn.exchange.fault = Fault("stream", "client", f"not decoded: {type(error).__name__}")
+    def _undecoded(self, in_flight: InFlight, error: Exception) -> DecodedAnswer:
+        in_flight.http_attempt.response = None
+        in_flight.http_attempt.fault = Fault(
+            "stream", "client", f"not decoded: {type(error).__name__}"
+        )
         anchor_unix_ns = self._endpoint.anchor.realtime_ns
         masker = self._endpoint.masker
         wire = self._endpoint.connection.wire
-        return decode(turn.exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
+        return decode(
+            in_flight.http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire
+        )
 
 
 _MARKS = (b"error", b"code", b"status", b"throttl", b"limit", b"overload", b"busy")
 """One of these is in each error that a 200 may hold."""
 
 
-def refused_inside(endpoint: Endpoint, exchange: HttpAttempt) -> bool:
+def refused_inside(endpoint: Endpoint, http_attempt: HttpAttempt) -> bool:
     """Return whether an answer is "not now" by its body: a 4xx, or a small 200 with an error before anything else."""
-    response = exchange.response
+    response = http_attempt.response
     if response is None or response.status is None or not 200 <= response.status < 500:
         return False
     if response.status < 400:
@@ -195,7 +201,7 @@ def refused_inside(endpoint: Endpoint, exchange: HttpAttempt) -> bool:
         if not any(mark in body for mark in _MARKS):
             return False
     answer = decode(
-        exchange,
+        http_attempt,
         anchor_unix_ns=endpoint.anchor.realtime_ns,
         masker=endpoint.masker,
         wire=endpoint.connection.wire,
@@ -203,17 +209,17 @@ def refused_inside(endpoint: Endpoint, exchange: HttpAttempt) -> bool:
     return answer.attempt.outcome == "throttled"
 
 
-def looks_refused(turn: InFlight) -> bool:
+def looks_refused(in_flight: InFlight) -> bool:
     """Return whether an ended exchange may be a refusal, which is soon decoded: no status of success, or little.
 
     Refusals are counted where they end: their users would send more while they waited in the queue.
     """
-    response = turn.exchange.response
+    response = in_flight.http_attempt.response
     if response is None or response.status is None or not 200 <= response.status < 300:
         return True
     return response.received <= MOST_OF_A_REFUSAL
 
 
-def _size(turn: InFlight) -> int:
-    response = turn.exchange.response
+def _size(in_flight: InFlight) -> int:
+    response = in_flight.http_attempt.response
     return response.received if response is not None else 0

@@ -32,7 +32,7 @@ class InFlight(msgspec.Struct, eq=False):
     item_index: int
     item: PlanItem
     body: list[bytes]
-    exchange: HttpAttempt
+    http_attempt: HttpAttempt
     due_monotonic: int = 0
     entered_monotonic: int = 0
     ended_monotonic: int = 0
@@ -49,25 +49,27 @@ class InFlight(msgspec.Struct, eq=False):
     ended_as: Outcome | None = None
     mark: Mark | None = None
     worst_prompt_tokens: int = 0
-    stale_tries: int = 0
+    stale_attempts: int = 0
 
     @property
     def met_stale_connection(self) -> bool:
         """Whether the server closed the kept connection before it answered a byte: it may not have read
         the request. Some servers close after some answers without a word (llama.cpp's after two)."""
-        exchange, response = self.exchange, self.exchange.response
+        http_attempt, response = self.http_attempt, self.http_attempt.response
         return (
-            exchange.reused
-            and exchange.fault is not None
-            and exchange.fault.kind in ("early_close", "reset")
+            http_attempt.reused
+            and http_attempt.fault is not None
+            and http_attempt.fault.kind in ("early_close", "reset")
             and (response is None or (response.received == 0 and response.status is None))
         )
 
     def try_again(self) -> None:
         """Keep the attempt that has ended, and make ready for the next one."""
-        self.stale_tries += self.met_stale_connection
-        self.earlier.append(self.exchange)
-        self.exchange = HttpAttempt(number=len(self.earlier), streaming=self.exchange.streaming)
+        self.stale_attempts += self.met_stale_connection
+        self.earlier.append(self.http_attempt)
+        self.http_attempt = HttpAttempt(
+            number=len(self.earlier), streaming=self.http_attempt.streaming
+        )
 
     @property
     def cost(self) -> AllowanceCost:
@@ -89,7 +91,7 @@ class _Rendered(NamedTuple):
 
 
 @dataclass(slots=True)
-class Turns:
+class RequestSource:
     """Makes the requests of a stage by their index: same seed, same bytes."""
 
     handoff: Handoff
@@ -116,7 +118,7 @@ class Turns:
             item_index=place,
             item=handoff.items[place],
             body=body,
-            exchange=HttpAttempt(streaming=handoff.stream),
+            http_attempt=HttpAttempt(streaming=handoff.stream),
             worst_prompt_tokens=rendered.worst_prompt_tokens,
         )
 

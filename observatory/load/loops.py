@@ -11,7 +11,7 @@ from typing import Protocol
 
 from observatory.load.admission import Decision
 from observatory.load.handoff import Handoff
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.load.pacing import AlarmClock
 from observatory.load.virtual_user import VirtualUser
 
@@ -22,13 +22,13 @@ RAMP_OF_WARMUP = 0.5
 class LoopStage(Protocol):
     """What a loop needs of its stage."""
 
-    turns: Turns
+    turns: RequestSource
     alarms: AlarmClock
 
-    def may_issue(self, turn: InFlight, now_ns: int) -> Decision:
+    def may_issue(self, in_flight: InFlight, now_ns: int) -> Decision:
         """Return admission's decision."""
 
-    def issue(self, seat: VirtualUser, turn: InFlight, now_ns: int) -> None:
+    def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
         """Hand it over; seat may run at once."""
 
     def out_of_budget(self) -> None:
@@ -43,9 +43,9 @@ class Gate:
         self._pump = pump
         self._alarm = 0
 
-    def passes(self, turn: InFlight, now_ns: int) -> bool:
+    def passes(self, in_flight: InFlight, now_ns: int) -> bool:
         """Return whether `turn` may go out now."""
-        decision = self._stage.may_issue(turn, now_ns)
+        decision = self._stage.may_issue(in_flight, now_ns)
         if decision == "go":
             return True
         if decision == "never":
@@ -75,7 +75,7 @@ class ClosedLoopUsers:
         self._workers = workers
         self._gate = Gate(stage, self.pump)
         self._ready: deque[VirtualUser] = deque()
-        self._seats: list[VirtualUser] = []
+        self._virtual_users: list[VirtualUser] = []
         self._next: InFlight | None = None
         self._started = self._stopped = self._pumping = False
         if self._indices is not None:
@@ -89,26 +89,28 @@ class ClosedLoopUsers:
     def start(self, start_ns: int) -> None:
         """Called when the stage begins: users who are there are free from their place in the ramp on."""
         self._started = True
-        for place, seat in enumerate(self._seats):
+        for place, virtual_user in enumerate(self._virtual_users):
             global_place = place + self._worker / self._workers
-            seat.free_monotonic = start_ns + round(self._ramp_ns * global_place / len(self._seats))
-            self.seat_free(seat)
+            virtual_user.free_monotonic = start_ns + round(
+                self._ramp_ns * global_place / len(self._virtual_users)
+            )
+            self.virtual_user_free(virtual_user)
 
-    def seat_free(self, seat: VirtualUser) -> None:
+    def virtual_user_free(self, virtual_user: VirtualUser) -> None:
         """Called when a user has come, or has got its answer; it is free from seat.free_monotonic."""
-        seat.waiting_since = 0
+        virtual_user.waiting_since = 0
         if not self._started:
-            self._seats.append(seat)
-        elif seat.free_monotonic > time.monotonic_ns():
-            self._stage.alarms.call_at(seat.free_monotonic, lambda: self._now(seat))
+            self._virtual_users.append(virtual_user)
+        elif virtual_user.free_monotonic > time.monotonic_ns():
+            self._stage.alarms.call_at(virtual_user.free_monotonic, lambda: self._now(virtual_user))
         else:
-            self._now(seat)
+            self._now(virtual_user)
 
-    def _now(self, seat: VirtualUser) -> None:
-        self._ready.append(seat)
+    def _now(self, virtual_user: VirtualUser) -> None:
+        self._ready.append(virtual_user)
         self.pump()
-        if seat.turn is None:
-            seat.waiting_since = time.monotonic_ns()
+        if virtual_user.in_flight is None:
+            virtual_user.waiting_since = time.monotonic_ns()
 
     def pump(self) -> None:
         """Hand out what may go out."""
@@ -120,18 +122,18 @@ class ClosedLoopUsers:
                 if self._ready[0].leaving:
                     self._ready.popleft()
                     continue
-                turn = self._peek()
-                if turn is None:
+                in_flight = self._peek()
+                if in_flight is None:
                     self._release()
                     return
                 now = time.monotonic_ns()
-                if not self._gate.passes(turn, now):
+                if not self._gate.passes(in_flight, now):
                     return
-                seat = self._ready.popleft()
+                virtual_user = self._ready.popleft()
                 self._take()
-                turn.due_monotonic = seat.free_monotonic
-                turn.entered_monotonic = seat.waiting_since
-                self._stage.issue(seat, turn, now)
+                in_flight.due_monotonic = virtual_user.free_monotonic
+                in_flight.entered_monotonic = virtual_user.waiting_since
+                self._stage.issue(virtual_user, in_flight, now)
         finally:
             self._pumping = False
 
@@ -156,9 +158,9 @@ class ClosedLoopUsers:
 
     def _release(self) -> None:
         while self._ready:
-            seat = self._ready.popleft()
-            seat.leaving = True
-            seat.wake()
+            virtual_user = self._ready.popleft()
+            virtual_user.leaving = True
+            virtual_user.wake()
 
     def unsent(self) -> Iterator[InFlight]:
         """Yield what was planned and not issued: the rest of a bounded slice."""
@@ -193,9 +195,9 @@ class OpenLoopUsers:
         self._arm()
 
     def _make(self, index: int) -> InFlight:
-        turn = self._stage.turns.make(index)
-        turn.due_monotonic = self._start_ns + self._offsets_ns[index]
-        return turn
+        in_flight = self._stage.turns.make(index)
+        in_flight.due_monotonic = self._start_ns + self._offsets_ns[index]
+        return in_flight
 
     def _arm(self) -> None:
         """Make the next request ready before it is due."""
@@ -205,24 +207,24 @@ class OpenLoopUsers:
             self._stage.alarms.call_at(self._next.due_monotonic, self._ring)
 
     def _ring(self) -> None:
-        turn = self._next
-        if turn is None or self._stopped:
+        in_flight = self._next
+        if in_flight is None or self._stopped:
             return
         self._next = None
-        self._due.append(turn)
+        self._due.append(in_flight)
         self.pump()
-        if turn.released is None:
-            turn.entered_monotonic = time.monotonic_ns()
+        if in_flight.released is None:
+            in_flight.entered_monotonic = time.monotonic_ns()
         if not self._stopped:
             self._arm()
 
-    def seat_free(self, seat: VirtualUser) -> None:
+    def virtual_user_free(self, virtual_user: VirtualUser) -> None:
         """Called when a user of the pool has nothing to do; the one used last is taken first, its connection
         is warm."""
         if self._stopped:
-            seat.leaving = True
+            virtual_user.leaving = True
             return
-        self._idle.append(seat)
+        self._idle.append(virtual_user)
         if self._due:
             self.pump()
 
@@ -247,9 +249,9 @@ class OpenLoopUsers:
         """Issue nothing more."""
         self._stopped = True
         while self._idle:
-            seat = self._idle.pop()
-            seat.leaving = True
-            seat.wake()
+            virtual_user = self._idle.pop()
+            virtual_user.leaving = True
+            virtual_user.wake()
 
     def unsent(self) -> Iterator[InFlight]:
         """Yield what was planned and not issued: what waited, and the rest of the slice."""

@@ -13,7 +13,7 @@ class OpenRequests:
     """now: nanoseconds from the anchor. ended is called with each turn that is over; it may be called again."""
 
     def __init__(self, now: Callable[[], int], ended: Callable[[InFlight], None]) -> None:
-        self.seats: dict[InFlight, VirtualUser] = {}
+        self.virtual_users: dict[InFlight, VirtualUser] = {}
         self._now = now
         self._ended = ended
 
@@ -21,18 +21,18 @@ class OpenRequests:
         """End every open request, and what its connection is doing."""
         kind: Literal["timeout", "cancelled"] = "timeout" if outcome == "timeout" else "cancelled"
         text = "still open at the drain limit" if outcome == "timeout" else "the stage was stopped"
-        for turn, seat in list(self.seats.items()):
-            turn.reason = reason
-            if turn.waiting:
+        for in_flight, virtual_user in list(self.virtual_users.items()):
+            in_flight.reason = reason
+            if in_flight.waiting:
                 # Nothing of it is open at the service, whose last response was a refusal.
-                give_up_waiting(turn, "throttled" if outcome == "timeout" else outcome, reason)
-            seat.transport.give_up(Fault("stream", kind, text, outcome))
-            self.cut_off(turn, Fault("connect", kind, text, outcome))
-            seat.rouse()
+                give_up_waiting(in_flight, "throttled" if outcome == "timeout" else outcome, reason)
+            virtual_user.transport.give_up(Fault("stream", kind, text, outcome))
+            self.cut_off(in_flight, Fault("connect", kind, text, outcome))
+            virtual_user.rouse()
 
-    def cut_off(self, turn: InFlight, fault: Fault) -> None:
+    def cut_off(self, in_flight: InFlight, fault: Fault) -> None:
         """End a turn; the fault is for one whose user had not begun."""
-        if turn.exchange.ended is None:
-            turn.exchange.fault = fault
-            turn.exchange.ended = self._now()
-        self._ended(turn)
+        if in_flight.http_attempt.ended is None:
+            in_flight.http_attempt.fault = fault
+            in_flight.http_attempt.ended = self._now()
+        self._ended(in_flight)

@@ -37,45 +37,47 @@ class RecordMaker:
         endpoint: Endpoint,
         clock: ClockWatch,
         admission: Admission,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
     ) -> None:
         self._handoff = handoff
         self._worker = worker
         self._endpoint = endpoint
         self._clock = clock
         self._admission = admission
-        self._patience = patience
+        self._retry_policy = retry_policy
 
-    def answered(self, turn: InFlight, answer: DecodedAnswer) -> RequestRecord:
+    def answered(self, in_flight: InFlight, answer: DecodedAnswer) -> RequestRecord:
         """Return the record of a request that was issued; its earlier attempts are decoded now."""
         self._clock.check()
         budget = self._admission.budget
-        budget.settle(turn.worst_prompt_tokens, turn.worst_output_tokens, [answer.attempt])
-        self._admission.counted(turn, answer.attempt)
-        stepped = self._clock.stepped_between(turn.due_monotonic, turn.ended_monotonic)
+        budget.settle(
+            in_flight.worst_prompt_tokens, in_flight.worst_output_tokens, [answer.attempt]
+        )
+        self._admission.counted(in_flight, answer.attempt)
+        stepped = self._clock.stepped_between(in_flight.due_monotonic, in_flight.ended_monotonic)
         masker = self._endpoint.masker
         anchor_unix_ns = self._handoff.anchor.realtime_ns
         wire = self._endpoint.connection.wire
         earlier = [
-            decode(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire).attempt
-            for exchange in turn.earlier
+            decode(http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire).attempt
+            for http_attempt in in_flight.earlier
         ]
-        attempts = [self._patience.as_recorded(each) for each in (*earlier, answer.attempt)]
+        attempts = [self._retry_policy.as_recorded(each) for each in (*earlier, answer.attempt)]
         return request_record(
-            self._handoff, self._worker, turn, answer, attempts, masker, clock_step=stepped
+            self._handoff, self._worker, in_flight, answer, attempts, masker, clock_step=stepped
         )
 
     def unsent(
-        self, turn: InFlight, outcome: Literal["refused_by_budget", "not_issued"], reason: str
+        self, in_flight: InFlight, outcome: Literal["refused_by_budget", "not_issued"], reason: str
     ) -> RequestRecord:
         """Return the record of a request that was planned and never sent."""
-        return unsent_record(self._handoff, self._worker, turn, outcome, reason)
+        return unsent_record(self._handoff, self._worker, in_flight, outcome, reason)
 
 
 def request_record(
     handoff: Handoff,
     worker: int,
-    turn: InFlight,
+    in_flight: InFlight,
     answer: DecodedAnswer,
     attempts: list[Attempt],
     masker: Masker,
@@ -90,48 +92,48 @@ def request_record(
     """
     attempt = attempts[-1]
     text = answer.text or answer.tool_text
-    judged = _score(turn, answer, text) if attempt.outcome == "ok" else None
+    judged = _score(in_flight, answer, text) if attempt.outcome == "ok" else None
     hashed = text or attempt.outcome == "ok"
-    keep = handoff.store_text and not turn.item.sensitive
+    keep = handoff.store_text and not in_flight.item.sensitive
     if not keep and any(one.error_text or one.odd_event for one in attempts):
-        attempts = [_without_texts(one, turn) for one in attempts]
+        attempts = [_without_texts(one, in_flight) for one in attempts]
     return RequestRecord(
-        index=turn.index,
+        index=in_flight.index,
         stage=handoff.stage.index,
-        prompt_id=turn.item.prompt_id,
-        prompt_sha256=turn.item.sha256,
-        scheduled=turn.scheduled,
-        released=turn.released,
-        outcome=turn.ended_as or attempt.outcome,
+        prompt_id=in_flight.item.prompt_id,
+        prompt_sha256=in_flight.item.sha256,
+        scheduled=in_flight.scheduled,
+        released=in_flight.released,
+        outcome=in_flight.ended_as or attempt.outcome,
         attempts=attempts,
         worker=worker,
-        user=turn.user,
-        task=turn.item.task,
-        item=turn.item_index,
-        reason=turn.reason or _refusal(attempt) or attempt.error_kind,
-        phase=turn.phase,
+        user=in_flight.user,
+        task=in_flight.item.task,
+        item=in_flight.item_index,
+        reason=in_flight.reason or _refusal(attempt) or attempt.error_kind,
+        phase=in_flight.phase,
         clock_step=clock_step,
         answer_sha256=hashlib.sha256(text.encode()).hexdigest() if hashed else None,
         answer=masker.exact(text) if keep and hashed else None,
         reasoning=masker.exact(answer.reasoning) if keep and answer.reasoning else None,
         score=judged.value if judged is not None else None,
-        scorer=judged.scorer if judged is not None else turn.item.scorer,
+        scorer=judged.scorer if judged is not None else in_flight.item.scorer,
         score_note=judged.note if judged is not None else None,
-        pace_wait_ns=turn.pace_wait_ns,
-        max_tokens=turn.item.max_tokens,
+        pace_wait_ns=in_flight.pace_wait_ns,
+        max_tokens=in_flight.item.max_tokens,
     )
 
 
-def _without_texts(attempt: Attempt, turn: InFlight) -> Attempt:
+def _without_texts(attempt: Attempt, in_flight: InFlight) -> Attempt:
     """Return the attempt without what its error's text quotes of the prompt, or of a sensitive item's answer."""
-    if attempt.odd_event is not None and turn.item.sensitive:
+    if attempt.odd_event is not None and in_flight.item.sensitive:
         attempt = replace(attempt, odd_event=None)
     text = attempt.error_text
     if text is None:
         return attempt
-    if turn.item.sensitive and attempt.error_kind in _QUOTING:
+    if in_flight.item.sensitive and attempt.error_kind in _QUOTING:
         text = text.partition(": ")[0]
-    return replace(attempt, error_text=without_prompt(text, turn.item.body))
+    return replace(attempt, error_text=without_prompt(text, in_flight.item.body))
 
 
 def _refusal(attempt: Attempt) -> str | None:
@@ -145,32 +147,32 @@ def _refusal(attempt: Attempt) -> str | None:
 def unsent_record(
     handoff: Handoff,
     worker: int,
-    turn: InFlight,
+    in_flight: InFlight,
     outcome: Literal["refused_by_budget", "not_issued"],
     reason: str,
 ) -> RequestRecord:
     """Return a planned request that was never sent."""
     return RequestRecord(
-        index=turn.index,
+        index=in_flight.index,
         stage=handoff.stage.index,
-        prompt_id=turn.item.prompt_id,
-        prompt_sha256=turn.item.sha256,
-        scheduled=turn.scheduled,
+        prompt_id=in_flight.item.prompt_id,
+        prompt_sha256=in_flight.item.sha256,
+        scheduled=in_flight.scheduled,
         released=None,
         outcome=outcome,
         attempts=[],
         worker=worker,
-        task=turn.item.task,
-        item=turn.item_index,
+        task=in_flight.item.task,
+        item=in_flight.item_index,
         reason=reason,
-        phase=turn.phase,
-        scorer=turn.item.scorer,
-        max_tokens=turn.item.max_tokens,
+        phase=in_flight.phase,
+        scorer=in_flight.item.scorer,
+        max_tokens=in_flight.item.max_tokens,
     )
 
 
-def _score(turn: InFlight, answer: DecodedAnswer, text: str) -> Score | None:
-    item = turn.item
+def _score(in_flight: InFlight, answer: DecodedAnswer, text: str) -> Score | None:
+    item = in_flight.item
     if item.scorer is None:
         return None
     try:

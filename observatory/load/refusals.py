@@ -102,7 +102,7 @@ class Refusals:
             own[REFUSED] += 1
             own[ENDED] += 1
 
-    def held_until(self, open_turns: Iterable[InFlight], now_ns: int) -> int | None:
+    def held_until(self, open_requests: Iterable[InFlight], now_ns: int) -> int | None:
         """Return when to look again whether the next request may go out; None where it may go out now.
 
         The instants lie on a grid, so that several callers in between get the same one.
@@ -110,36 +110,42 @@ class Refusals:
         if not self.watching:
             return None
         if now_ns >= self._look_ns:
-            if not self._is_enough(now_ns) or self._is_accepted(open_turns, now_ns):
+            if not self._is_enough(now_ns) or self._is_accepted(open_requests, now_ns):
                 return None
             self._look_ns = now_ns - now_ns % LOOK_NS + LOOK_NS
         return self._look_ns
 
-    def stop(self, open_turns: Collection[InFlight], now_ns: int) -> bool:
+    def stop(self, open_requests: Collection[InFlight], now_ns: int) -> bool:
         """Return whether the stage must stop, with these requests still open."""
         if (
             not self.watching
             or not self._is_enough(now_ns)
-            or self._is_accepted(open_turns, now_ns)
+            or self._is_accepted(open_requests, now_ns)
         ):
             return False
         waited_ns = now_ns - self._enough_ns
         if self._is_of_2xx():
-            return self._is_alone(open_turns, waited_ns)
+            return self._is_alone(open_requests, waited_ns)
         if waited_ns >= PATIENCE_NS:
             return True
         first_ns = self._first_refused_ns()
-        waits = any(turn.due_monotonic < first_ns and _status(turn) is None for turn in open_turns)
+        waits = any(
+            in_flight.due_monotonic < first_ns and _status(in_flight) is None
+            for in_flight in open_requests
+        )
         return not waits and not any(other[ISSUED] and not other[ENDED] for other in self._others)
 
     def _is_of_2xx(self) -> bool:
         """Return whether what is alike are answers with a status of success: only their end shows what they are."""
         return max((c[LIKENESS] for c in self._all if c[REFUSED]), default=0) < 300
 
-    def _is_alone(self, open_turns: Collection[InFlight], waited_ns: int) -> bool:
+    def _is_alone(self, open_requests: Collection[InFlight], waited_ns: int) -> bool:
         """Return whether nothing is open any more that may be an answer, here or at another worker; at most
         PATIENCE_NS, and as long again for the others, who end the watch if they have one."""
-        if any(turn.exchange.ended is None for turn in open_turns) and waited_ns < PATIENCE_NS:
+        if (
+            any(in_flight.http_attempt.ended is None for in_flight in open_requests)
+            and waited_ns < PATIENCE_NS
+        ):
             return False
         busy = any(other[ISSUED] > other[ENDED] for other in self._others)
         return not busy or waited_ns >= 2 * PATIENCE_NS
@@ -165,13 +171,13 @@ class Refusals:
             return True
         return len({counts[LIKENESS] for counts in self._all if counts[REFUSED]}) > 1
 
-    def _is_accepted(self, open_turns: Iterable[InFlight], now_ns: int) -> bool:
+    def _is_accepted(self, open_requests: Iterable[InFlight], now_ns: int) -> bool:
         """Return whether the service has accepted a request that is open here, which ends the watch. Where what is
         alike has a status of success, that is one that has streamed for PATIENCE_NS."""
         if self._is_of_2xx() and now_ns - self._enough_ns < PATIENCE_NS:
             return False
-        for turn in open_turns:
-            status = _status(turn)
+        for in_flight in open_requests:
+            status = _status(in_flight)
             if status is not None and 200 <= status < 300:
                 self._end_watch()
                 return True
@@ -182,6 +188,6 @@ class Refusals:
         self._own[REFUSED_SINCE] = OTHERWISE
 
 
-def _status(turn: InFlight) -> int | None:
-    response = turn.exchange.response
+def _status(in_flight: InFlight) -> int | None:
+    response = in_flight.http_attempt.response
     return response.status if response is not None else None

@@ -34,7 +34,7 @@ class RetryPolicy:
         throttle: Throttle,
         seed: int,
         stage: int,
-        refused_inside: Callable[[HttpAttempt], bool] = lambda exchange: False,
+        refused_inside: Callable[[HttpAttempt], bool] = lambda http_attempt: False,
     ) -> None:
         self._throttle = throttle
         self._refused_inside = refused_inside
@@ -45,30 +45,30 @@ class RetryPolicy:
         """Whether the policy is any but to record."""
         return self._throttle.policy != "record"
 
-    def after(self, turn: InFlight, unix_s: float) -> float | GaveUp | None:
+    def after(self, in_flight: InFlight, unix_s: float) -> float | GaveUp | None:
         """Return what follows the attempt that has just ended, at `unix_s`.
 
         Seconds to wait before the next one; why there is none, though it was refused; None where the
         policy does not apply. A wait that would not end within max_wait is not begun.
         """
-        exchange = turn.exchange
-        if not self.asks_again or not self._is_refused(exchange):
+        http_attempt = in_flight.http_attempt
+        if not self.asks_again or not self._is_refused(http_attempt):
             return None
-        if exchange.number - turn.stale_tries + 1 >= self._throttle.max_attempts:
+        if http_attempt.number - in_flight.stale_attempts + 1 >= self._throttle.max_attempts:
             return "max_attempts"
-        wait_s = self._wait_s(turn, unix_s)
-        if turn.waited_s + wait_s > self._throttle.max_wait_s:
+        wait_s = self._wait_s(in_flight, unix_s)
+        if in_flight.waited_s + wait_s > self._throttle.max_wait_s:
             return "max_wait"
         return wait_s
 
-    def _wait_s(self, turn: InFlight, unix_s: float) -> float:
+    def _wait_s(self, in_flight: InFlight, unix_s: float) -> float:
         """Return the wait that the service stated, to the millisecond; else doubling, with the request's own jitter."""
-        response = turn.exchange.response
+        response = in_flight.http_attempt.response
         told = asked_wait_s(response, unix_s, refused=True) if response is not None else None
         if told is not None:
             return told
-        number = turn.exchange.number - turn.stale_tries
-        drawn = random.Random(f"{self._key}/{turn.index}/{number}").uniform(-JITTER, JITTER)
+        number = in_flight.http_attempt.number - in_flight.stale_attempts
+        drawn = random.Random(f"{self._key}/{in_flight.index}/{number}").uniform(-JITTER, JITTER)
         return float(FIRST_WAIT_S * 2**number * (1 + drawn))
 
     def as_recorded(self, attempt: Attempt) -> Attempt:
@@ -78,13 +78,13 @@ class RetryPolicy:
             return replace(attempt, outcome="throttled")
         return attempt
 
-    def _is_refused(self, exchange: HttpAttempt) -> bool:
-        if exchange.response is None:
+    def _is_refused(self, http_attempt: HttpAttempt) -> bool:
+        if http_attempt.response is None:
             return False
-        return exchange.response.status in NOT_NOW or self._refused_inside(exchange)
+        return http_attempt.response.status in NOT_NOW or self._refused_inside(http_attempt)
 
 
-def patience_of(handoff: Handoff, refused_inside: Callable[[HttpAttempt], bool]) -> RetryPolicy:
+def retry_policy_of(handoff: Handoff, refused_inside: Callable[[HttpAttempt], bool]) -> RetryPolicy:
     """Return the patience of a hand-off's stage."""
     throttle, stage = handoff.connection.throttle, handoff.stage.index
     return RetryPolicy(throttle, handoff.seed, stage, refused_inside)

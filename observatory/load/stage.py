@@ -25,7 +25,7 @@ from observatory.load.connections.watchdog import Watchdog
 from observatory.load.decoding import DecodeQueue, looks_refused, refused_inside
 from observatory.load.handoff import Handoff
 from observatory.load.heartbeat import Heartbeat, HeartbeatCounts
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.load.loops import ClosedLoopUsers, make_loop
 from observatory.load.open_requests import OpenRequests
 from observatory.load.pacing import AlarmClock
@@ -34,7 +34,7 @@ from observatory.load.recorder import JournalFailed, Recorder, open_counts
 from observatory.load.records import RecordMaker
 from observatory.load.refusals import Refusals
 from observatory.load.retry_loop import RetryLoop
-from observatory.load.retry_policy import patience_of
+from observatory.load.retry_policy import retry_policy_of
 from observatory.load.timeline import Timeline
 from observatory.load.virtual_user import VirtualUser
 from observatory.wires.http_attempt import Fault
@@ -62,7 +62,7 @@ class StageRun:
         self.handoff = handoff
         self.worker = worker
         self.ending: Ending = "complete"
-        self.turns = Turns(handoff)
+        self.turns = RequestSource(handoff)
         self.clock = ClockWatch(handoff.anchor)
         self.counts = HeartbeatCounts()
         self._detail: str | None = None
@@ -76,7 +76,7 @@ class StageRun:
         self._lasting = counts.of(worker)
         self._refusals = Refusals(counts, worker, watching=handoff.stop_on_refusals)
         self._watchdog = Watchdog(handoff.connection)
-        self._ways = TransportFactory(
+        self._factory = TransportFactory(
             self._endpoint,
             self._watchdog,
             handoff,
@@ -86,17 +86,17 @@ class StageRun:
         self._timeline = Timeline(handoff.stage, self.clock, self.alarms)
         self._open = OpenRequests(handoff.anchor.now, self._ended)
         self._admission = Admission(handoff, worker, time.monotonic_ns(), self._lasting)
-        patience = patience_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
+        retry_policy = retry_policy_of(handoff, lambda tried: refused_inside(self._endpoint, tried))
         self._records = RecordMaker(
-            handoff, worker, self._endpoint, self.clock, self._admission, patience
+            handoff, worker, self._endpoint, self.clock, self._admission, retry_policy
         )
         self._decoder = DecodeQueue(
             self._endpoint, self._records.answered, self._write, self._maybe_over, self._bug
         )
         self._heartbeat = Heartbeat(self.clock, self._beat)
-        self._tries = RetryLoop(patience, self._admission, self.alarms)
+        self._retry_loop = RetryLoop(retry_policy, self._admission, self.alarms)
         self._loop = make_loop(self, handoff, worker)
-        self._seats: list[VirtualUser] = []
+        self._virtual_users: list[VirtualUser] = []
         self._finished = False
 
     # The timeline.
@@ -178,90 +178,93 @@ class StageRun:
 
     # What users do.
 
-    def seat(self) -> VirtualUser:
+    def virtual_user(self) -> VirtualUser:
         """Return a place for one more simulated user."""
-        seat = VirtualUser(len(self._seats), self._ways.make())
-        seat.free_monotonic, seat.leaving = time.monotonic_ns(), self._finished
-        self._seats.append(seat)
-        return seat
+        virtual_user = VirtualUser(len(self._virtual_users), self._factory.make())
+        virtual_user.free_monotonic, virtual_user.leaving = time.monotonic_ns(), self._finished
+        self._virtual_users.append(virtual_user)
+        return virtual_user
 
-    def next_turn(self, seat: VirtualUser) -> InFlight | None:
+    def next_turn(self, virtual_user: VirtualUser) -> InFlight | None:
         """Wait until this user has something to send; None when it is to leave."""
         try:
-            if not seat.leaving:
-                self._loop.seat_free(seat)
+            if not virtual_user.leaving:
+                self._loop.virtual_user_free(virtual_user)
         except Exception as error:
             self._bug(error)  # Locust would only log it and go on
-        return seat.wait()
+        return virtual_user.wait()
 
-    def ask(self, seat: VirtualUser, turn: InFlight) -> None:
+    def ask(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
         """Send the turn's request and wait for its answer; every attempt is recorded."""
         try:
-            self._tries.make(seat, turn)
+            self._retry_loop.make(virtual_user, in_flight)
         except Exception as error:
             self._bug(error)
         finally:
-            self._answered(seat, turn)
+            self._answered(virtual_user, in_flight)
 
-    def _answered(self, seat: VirtualUser, turn: InFlight) -> None:
+    def _answered(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
         try:
-            self._open.cut_off(turn, _NOT_ASKED)
-            ended = self.clock.monotonic(turn.exchange.ended or 0)
-            seat.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
+            self._open.cut_off(in_flight, _NOT_ASKED)
+            ended = self.clock.monotonic(in_flight.http_attempt.ended or 0)
+            virtual_user.freed(ended, round(self.handoff.stage.think_time_s * 1e9))
         except Exception as error:
             self._bug(error)
 
-    def leave(self, seat: VirtualUser) -> None:
+    def leave(self, virtual_user: VirtualUser) -> None:
         """Called when this user is gone; what it was given and had no time to send ends here."""
-        seat.leaving = True
-        if seat.turn is not None:
+        virtual_user.leaving = True
+        if virtual_user.in_flight is not None:
             self._open.cut_off(
-                seat.turn, Fault("connect", "cancelled", "the user left", "interrupted")
+                virtual_user.in_flight,
+                Fault("connect", "cancelled", "the user left", "interrupted"),
             )
-        seat.transport.close()
+        virtual_user.transport.close()
 
     # What the loop calls.
 
-    def may_issue(self, turn: InFlight, now_ns: int) -> Decision:
+    def may_issue(self, in_flight: InFlight, now_ns: int) -> Decision:
         """Return admission's decision at this moment; nothing goes out while all answers are refused alike."""
-        held = self._refusals.watching and self._refusals.held_until(self._open.seats, now_ns)
-        return held or self._admission.ask(turn, now_ns)
+        held = self._refusals.watching and self._refusals.held_until(
+            self._open.virtual_users, now_ns
+        )
+        return held or self._admission.ask(in_flight, now_ns)
 
-    def issue(self, seat: VirtualUser, turn: InFlight, now_ns: int) -> None:
+    def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
         """Issue the turn to that user, who may run at once."""
         self.clock.check()
-        turn.scheduled = self.clock.instant(turn.due_monotonic)
-        turn.released = self.clock.instant(now_ns)
-        if turn.entered_monotonic:
-            turn.pace_wait_ns = max(0, now_ns - turn.entered_monotonic)
-        turn.phase = self._timeline.phase(turn.due_monotonic)
-        turn.user = seat.number
+        in_flight.scheduled = self.clock.instant(in_flight.due_monotonic)
+        in_flight.released = self.clock.instant(now_ns)
+        if in_flight.entered_monotonic:
+            in_flight.pace_wait_ns = max(0, now_ns - in_flight.entered_monotonic)
+        in_flight.phase = self._timeline.phase(in_flight.due_monotonic)
+        in_flight.user = virtual_user.number
         self.counts.issued += 1
         self._lasting[ISSUED] = self.counts.issued
-        self._admission.enter(turn, now_ns)
-        self._open.seats[turn] = seat
-        seat.turn = turn
-        seat.wake()
+        self._admission.enter(in_flight, now_ns)
+        self._open.virtual_users[in_flight] = virtual_user
+        virtual_user.in_flight = in_flight
+        virtual_user.wake()
 
     # What becomes of requests.
 
-    def _ended(self, turn: InFlight) -> None:
-        if turn.closed:
+    def _ended(self, in_flight: InFlight) -> None:
+        if in_flight.closed:
             return
-        turn.closed = True
-        turn.ended_monotonic = time.monotonic_ns()
-        del self._open.seats[turn]
+        in_flight.closed = True
+        in_flight.ended_monotonic = time.monotonic_ns()
+        del self._open.virtual_users[in_flight]
         self._admission.leave()
-        self._decoder.put(turn, at_once=self._refusals.watching and looks_refused(turn))
+        self._decoder.put(in_flight, at_once=self._refusals.watching and looks_refused(in_flight))
         self._loop.pump()
 
     def _refuse(self, outcome: Literal["refused_by_budget", "not_issued"], reason: str) -> None:
         """Record what was planned and will not be sent."""
         records: list[RequestRecord] = []
-        for turn in self._loop.unsent():
-            turn.scheduled = self.clock.instant(turn.due_monotonic or time.monotonic_ns())
-            turn.phase = self._timeline.phase(turn.due_monotonic)
-            records.append(self._records.unsent(turn, outcome, reason))
+        for in_flight in self._loop.unsent():
+            in_flight.scheduled = self.clock.instant(in_flight.due_monotonic or time.monotonic_ns())
+            in_flight.phase = self._timeline.phase(in_flight.due_monotonic)
+            records.append(self._records.unsent(in_flight, outcome, reason))
             if len(records) == _UNSENT_AT_ONCE:
                 self._write(records, issued=False)
                 records = []
@@ -272,7 +275,7 @@ class StageRun:
         if self._finished:
             return
         self.out_of_budget("more was billed than is left of the budget")
-        if self._open.seats:
+        if self._open.virtual_users:
             self._open.give_up("interrupted", "budget")
 
     def _write(self, records: list[RequestRecord], *, issued: bool = True) -> None:
@@ -302,7 +305,9 @@ class StageRun:
 
     def _stop_where_refused(self) -> None:
         """Stop where all is refused alike: nothing more is sent, and what is open is cut off."""
-        if self.ending == "complete" and self._refusals.stop(self._open.seats, time.monotonic_ns()):
+        if self.ending == "complete" and self._refusals.stop(
+            self._open.virtual_users, time.monotonic_ns()
+        ):
             self.stop("crashed", REFUSED_ALIKE)
 
     def _beat(self) -> None:
@@ -326,7 +331,7 @@ class StageRun:
         )
 
     def _maybe_over(self) -> None:
-        nothing_left = not (self._loop.waiting or self._open.seats or len(self._decoder))
+        nothing_left = not (self._loop.waiting or self._open.virtual_users or len(self._decoder))
         if self._timeline.begun and self._timeline.window_over and nothing_left:
             self._finish()
 
@@ -334,9 +339,9 @@ class StageRun:
         if self._finished:
             return
         self._finished = True
-        for seat in self._seats:
-            seat.leaving = True
-            seat.wake()
+        for virtual_user in self._virtual_users:
+            virtual_user.leaving = True
+            virtual_user.wake()
         now, budget = self.handoff.anchor.now(), self._admission.budget
         end = self._heartbeat.end(now, self.counts, budget, self._refusals)
         end = replace(end, reason=self.ending, detail=self._detail)
@@ -348,5 +353,5 @@ class StageRun:
             self.ending = "crashed"
         for part in (self._recorder, self._heartbeat, self._decoder, self._watchdog, self.alarms):
             part.close()
-        self._ways.close()
+        self._factory.close()
         self._over(self.ending)

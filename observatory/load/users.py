@@ -28,7 +28,7 @@ class PlannedUser(User):
     abstract = True
     request: Literal["chat", "completions"] = "chat"
     """What its plan must be of."""
-    _seat: VirtualUser | None = None
+    _virtual_user: VirtualUser | None = None
     _stage: StageRun | None = None
 
     def on_start(self) -> None:
@@ -40,25 +40,25 @@ class PlannedUser(User):
         if stage.handoff.request != self.request:
             raise StopTest(f"the plan is of {stage.handoff.request} requests, not {self.request}")
         self._stage = stage
-        self._seat = stage.seat()
+        self._virtual_user = stage.virtual_user()
 
     def turns(self) -> Iterator[InFlight]:
         """Yield every request this user is to send, each when it is due; then the user leaves."""
-        stage, seat = self._stage, self._seat
-        assert stage is not None and seat is not None
-        while (turn := stage.next_turn(seat)) is not None:
-            yield turn
+        stage, virtual_user = self._stage, self._virtual_user
+        assert stage is not None and virtual_user is not None
+        while (in_flight := stage.next_turn(virtual_user)) is not None:
+            yield in_flight
         raise StopUser
 
-    def ask(self, turn: InFlight) -> None:
+    def ask(self, in_flight: InFlight) -> None:
         """Send it and wait for the whole answer; what happened is recorded, nothing is raised."""
-        assert self._stage is not None and self._seat is not None
-        self._stage.ask(self._seat, turn)
+        assert self._stage is not None and self._virtual_user is not None
+        self._stage.ask(self._virtual_user, in_flight)
 
     def on_stop(self) -> None:
         """Give the place back."""
-        if self._stage is not None and self._seat is not None:
-            self._stage.leave(self._seat)
+        if self._stage is not None and self._virtual_user is not None:
+            self._stage.leave(self._virtual_user)
 
 
 session.bind_to_runner()

@@ -23,7 +23,7 @@ class VirtualUser:
     def __init__(self, number: int, transport: Way) -> None:
         self.number = number
         self.transport = transport
-        self.turn: InFlight | None = None
+        self.in_flight: InFlight | None = None
         self.leaving = False
         self.free_monotonic = 0
         self.waiting_since = 0
@@ -33,9 +33,9 @@ class VirtualUser:
 
     def wait(self) -> InFlight | None:
         """Sleep until there is a turn; None when the user is to leave."""
-        while self.turn is None and not self.leaving:
+        while self.in_flight is None and not self.leaving:
             self._sleep()
-        return self.turn
+        return self.in_flight
 
     def rest(self, alarms: AlarmClock, until_ns: int) -> None:
         """Sleep between two attempts until that instant (monotonic), or until `rouse`."""
@@ -76,11 +76,11 @@ class VirtualUser:
 
     def freed(self, ended_monotonic: int, think_ns: int) -> None:
         """Called when its turn has ended; sets free_monotonic."""
-        turn = self.turn
-        fault = turn.exchange.fault if turn is not None else None
+        in_flight = self.in_flight
+        fault = in_flight.http_attempt.fault if in_flight is not None else None
         if fault is not None and fault.phase in ("dns", "connect", "tls"):
             self._pause_ns = min(_LONGEST_PAUSE_NS, max(_FIRST_PAUSE_NS, 2 * self._pause_ns))
         else:
             self._pause_ns = 0
-        self.turn = None
+        self.in_flight = None
         self.free_monotonic = ended_monotonic + think_ns + self._pause_ns

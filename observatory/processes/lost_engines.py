@@ -130,7 +130,7 @@ def _lost_markers(here: str) -> list[str]:
         started, _, boot = rest.partition(":")
         ours = boot == here and pid.isdigit() and started.isdigit()
         if ours and not _lives((int(pid), int(started))):
-            found[marker] = found.get(marker, False) or is_keeper(process.pid)
+            found[marker] = found.get(marker, False) or is_supervisor(process.pid)
     return [marker for marker, kept in found.items() if not kept]
 
 
@@ -173,13 +173,13 @@ def _lives(name: tuple[int, int]) -> bool:
 
 def _kept(lineage: Lineage) -> bool:
     return any(
-        is_keeper(process.pid) and marker_of(process.pid) == lineage.marker
+        is_supervisor(process.pid) and marker_of(process.pid) == lineage.marker
         for process in read_processes().values()
         if not process.dead
     )
 
 
-def is_keeper(pid: int) -> bool:
+def is_supervisor(pid: int) -> bool:
     """Return whether a process is a supervisor, by its command line."""
     try:
         return b"observatory.processes.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()

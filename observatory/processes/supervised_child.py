@@ -67,7 +67,7 @@ class SupervisedChild:
         self._code: int | None = None
         self._ended = False
         self._gathered = b""
-        self._keeper_lost: str | None = None
+        self._supervisor_lost: str | None = None
         log_path.parent.mkdir(parents=True, exist_ok=True)
         held, self._hold = os.pipe()
         self._status, status = os.pipe()
@@ -79,7 +79,7 @@ class SupervisedChild:
                 # -I -S: neither our environment nor our packages; it needs the standard library.
                 command = [sys.executable, "-I", "-S", "-c", _RUN_KEEPER, str(_ROOT)]
                 command += [str(status), str(self._record), json.dumps(facts)]
-                self._keeper = subprocess.Popen(
+                self._supervisor = subprocess.Popen(
                     command + argv,
                     env={**environment, MARKER: self._marker},
                     stdin=held,
@@ -105,9 +105,9 @@ class SupervisedChild:
         return self._lineage.engine[0]
 
     @property
-    def keeper_id(self) -> int:
+    def supervisor_id(self) -> int:
         """Return the supervisor's process id."""
-        return self._keeper.pid
+        return self._supervisor.pid
 
     @property
     def marker(self) -> str:
@@ -125,17 +125,21 @@ class SupervisedChild:
         Where the supervisor was killed, all of the engine is ended first.
         """
         self._listen()
-        if not self._ended and self._keeper_lost is None and self._keeper.poll() is not None:
+        if (
+            not self._ended
+            and self._supervisor_lost is None
+            and self._supervisor.poll() is not None
+        ):
             self._listen()
             if not self._ended:
                 self._sweep()
-                how = _signal_name(self._keeper.returncode)
-                self._keeper_lost = (
+                how = _signal_name(self._supervisor.returncode)
+                self._supervisor_lost = (
                     f"{self.name} was ended, because the process that keeps it was ended by {how}; "
                     f"{self.log.last_words()}"
                 )
-        if self._keeper_lost is not None:
-            return self._keeper_lost
+        if self._supervisor_lost is not None:
+            return self._supervisor_lost
         if not self._ended:
             return None
         return ending(self.name, self._code or 0, self.log)
@@ -148,10 +152,10 @@ class SupervisedChild:
         if self._status < 0:
             return
         try:
-            self._keeper.wait(self._grace_s + supervisor.LIMIT_S + 5.0)
+            self._supervisor.wait(self._grace_s + supervisor.LIMIT_S + 5.0)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
+            self._supervisor.kill()
+            self._supervisor.wait()
         self._listen()
         self._sweep()
         os.close(self._status)
@@ -160,7 +164,7 @@ class SupervisedChild:
     def _await_start(self, command: str) -> None:
         deadline = time.monotonic() + _FIRST_WORD_S
         while self._lineage.engine is None:
-            over = self._keeper.poll() is not None or time.monotonic() > deadline
+            over = self._supervisor.poll() is not None or time.monotonic() > deadline
             select.select([self._status], [], [], max(0.0, deadline - time.monotonic()))
             self._listen(command)
             if over and self._lineage == Lineage(self._marker):

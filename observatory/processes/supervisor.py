@@ -160,11 +160,11 @@ def _become_subreaper() -> None:
 def _start(argv: list[str], status: int) -> int:
     """Return the engine's process id, once it runs; raise OSError where it cannot be executed."""
     os.set_inheritable(status, False)
-    keeper = os.getpid()
+    supervisor = os.getpid()
     told, tell = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        _run_engine(argv, keeper, tell)
+        _run_engine(argv, supervisor, tell)
     os.close(tell)
     errno = os.read(told, 16)
     os.close(told)
@@ -174,12 +174,12 @@ def _start(argv: list[str], status: int) -> int:
     return pid
 
 
-def _run_engine(argv: list[str], keeper: int, tell: int) -> NoReturn:
+def _run_engine(argv: list[str], supervisor: int, tell: int) -> NoReturn:
     """Run in the child: a session of its own, death with the supervisor, then the engine itself."""
     try:
         os.setsid()
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != keeper:
+        if os.getppid() != supervisor:
             os._exit(_EXEC_FAILED)
         signal.set_wakeup_fd(-1)
         for number in (

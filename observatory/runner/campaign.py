@@ -51,7 +51,7 @@ from observatory.runner.locks import lock_name, target_lock
 from observatory.runner.matrix_schedule import (
     CampaignLog,
     ScheduledCell,
-    new_diary,
+    new_campaign_log,
     one_turn,
     resumed,
 )
@@ -129,11 +129,15 @@ def run_campaign(
         campaign = Campaign(
             workspace, request, observer, plan, name, stop, preflight, quotes.quotes, locks
         )
-        diary = _diary(campaign, stack)
-        runs = _earlier(campaign, diary)
-        done, error = _take_turns(campaign, diary)
+        campaign_log = _campaign_log(campaign, stack)
+        runs = _earlier(campaign, campaign_log)
+        done, error = _take_turns(campaign, campaign_log)
         runs += done
-        left = sum(len(due.cells) for due in diary.agenda()) if diary is not None else 0
+        left = (
+            sum(len(scheduled.cells) for scheduled in campaign_log.schedule())
+            if campaign_log is not None
+            else 0
+        )
         if not left:
             _remove_campaign_folder(campaign)
     if stop.asked and error is None and all(run.manifest.status != "interrupted" for run in runs):
@@ -163,7 +167,7 @@ def _check(workspace: Workspace, request: RunRequest, observer: Observer) -> Pla
     return plan
 
 
-def _diary(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
+def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
     """Return a matrix' diary, begun or taken up again, its folder locked; None without a matrix."""
     request = campaign.request
     if request.design is None:
@@ -171,97 +175,103 @@ def _diary(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
     scenario, plan, design = request.scenario, campaign.plan, request.design
     if request.resume is not None:
         stack.enter_context(hold_lock(campaign.folder))
-        diary = resumed(campaign.workspace, request.resume, scenario, plan, design)
-        left = sum(len(due.cells) for due in diary.agenda())
+        campaign_log = resumed(campaign.workspace, request.resume, scenario, plan, design)
+        left = sum(len(scheduled.cells) for scheduled in campaign_log.schedule())
         total = sum(len(turn.cells) for turn in design.turns)
         campaign.observer.say(f"campaign {campaign.campaign_id} goes on: {left} of {total} left")
-        return diary
-    diary = new_diary(
+        return campaign_log
+    campaign_log = new_campaign_log(
         campaign.workspace, campaign.campaign_id, scenario, plan, design,
         request.asked or scenario.name, request.options,
     )  # fmt: skip
     stack.enter_context(hold_lock(campaign.folder))
-    return diary
+    return campaign_log
 
 
-def _earlier(campaign: Campaign, diary: CampaignLog | None) -> "list[FinishedRun]":
+def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> "list[FinishedRun]":
     """Return the runs that a resumed campaign has already, each cell's last one of a block."""
-    if diary is None or not diary.file.runs:
+    if campaign_log is None or not campaign_log.file.runs:
         return []
     from observatory.runner.finish import reread
 
-    left = {(due.turn, cell) for due in diary.agenda() for cell in due.cells}
+    left = {
+        (scheduled.turn, cell) for scheduled in campaign_log.schedule() for cell in scheduled.cells
+    }
     kept = {
-        (run.turn, run.cell): run for run in diary.file.runs if (run.turn, run.cell) not in left
+        (run.turn, run.cell): run
+        for run in campaign_log.file.runs
+        if (run.turn, run.cell) not in left
     }
     return [reread(campaign.workspace.runs / run.run_id) for run in kept.values()]
 
 
 def _take_turns(
-    campaign: Campaign, diary: CampaignLog | None
+    campaign: Campaign, campaign_log: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
     """Return every sitting that is due, one after another; a failed one does not end a matrix."""
-    agenda = diary.agenda() if diary is not None else one_turn(campaign.request.cells)
+    schedule = (
+        campaign_log.schedule() if campaign_log is not None else one_turn(campaign.request.cells)
+    )
     runs: list[FinishedRun] = []
-    clock = CampaignPace(campaign.plan, agenda)
-    for number, due in enumerate(agenda):
+    clock = CampaignPace(campaign.plan, schedule)
+    for number, scheduled in enumerate(schedule):
         if campaign.stop.asked:
             return runs, Interrupted("stopped between two cells")
-        sitting = CampaignExecution(
-            campaign, new_anchor(), due, _place(campaign, due), clock.later_s(number)
+        execution = CampaignExecution(
+            campaign, new_anchor(), scheduled, _place(campaign, scheduled), clock.later_s(number)
         )
-        done, error = _sit(sitting, diary)
+        done, error = _sit(execution, campaign_log)
         runs += done
         clock.sat(number)
-        if error is not None and (diary is None or isinstance(error, Interrupted)):
+        if error is not None and (campaign_log is None or isinstance(error, Interrupted)):
             return runs, error
         if error is not None:
             campaign.observer.say(f"failed, and kept as such: {error}")
     return runs, None
 
 
-def _place(campaign: Campaign, due: ScheduledCell) -> str:
+def _place(campaign: Campaign, scheduled: ScheduledCell) -> str:
     design = campaign.request.design
-    if design is None or due.turn is None or due.block is None:
+    if design is None or scheduled.turn is None or scheduled.block is None:
         return ""
     what = "all cells"
     if not design.together:
-        turns = [turn for turn in design.turns if turn.block == due.block]
-        what = f"cell {turns.index(design.turns[due.turn]) + 1} of {len(turns)}"
-    return f"block {due.block + 1} of {design.repeats}, {what}"
+        turns = [turn for turn in design.turns if turn.block == scheduled.block]
+        what = f"cell {turns.index(design.turns[scheduled.turn]) + 1} of {len(turns)}"
+    return f"block {scheduled.block + 1} of {design.repeats}, {what}"
 
 
 def _sit(
-    sitting: CampaignExecution, diary: CampaignLog | None
+    execution: CampaignExecution, campaign_log: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
     """Return one sitting from its run folders to its sealed runs."""
-    campaign, due = sitting.campaign, sitting.due
-    if sitting.place:
-        names = ", ".join(campaign.request.cells[cell].target.name for cell in due.cells)
-        campaign.observer.say(f"{sitting.place}: {names}")
+    campaign, scheduled = execution.campaign, execution.scheduled
+    if execution.place:
+        names = ", ".join(campaign.request.cells[cell].target.name for cell in scheduled.cells)
+        campaign.observer.say(f"{execution.place}: {names}")
     with ExitStack() as stack:
-        for place in due.cells:
-            member = enlist(sitting, stack, campaign.request.cells[place])
-            sitting.members.append(member)
-            if diary is not None and due.turn is not None:
-                count_repeated(sitting, member, diary.repeated(due.turn, place))
-                diary.begun(due.turn, place, member.manifest.run_id)
-        error = _measure(sitting)
-        runs, failure = _finish(sitting, diary)
+        for place in scheduled.cells:
+            member = enlist(execution, stack, campaign.request.cells[place])
+            execution.members.append(member)
+            if campaign_log is not None and scheduled.turn is not None:
+                count_repeated(execution, member, campaign_log.repeated(scheduled.turn, place))
+                campaign_log.begun(scheduled.turn, place, member.manifest.run_id)
+        error = _measure(execution)
+        runs, failure = _finish(execution, campaign_log)
         if failure is None:
             clear_samples(campaign)
     return runs, failure or error
 
 
 def _finish(
-    sitting: CampaignExecution, diary: CampaignLog | None
+    execution: CampaignExecution, campaign_log: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
     """Seal each run; one that cannot be sealed keeps none of the others from it."""
     runs: list[FinishedRun] = []
     failure: ObservatoryError | None = None
-    for member in sitting.members:
+    for member in execution.members:
         try:
-            finished = finish_member(sitting, member)
+            finished = finish_member(execution, member)
         except ObservatoryError as error:
             failure = EnvironmentFailed(
                 f"{member.manifest.run_id} could not be finished ({error.what})",
@@ -269,12 +279,12 @@ def _finish(
                 fix=f"{error.fix or 'mend that'}; what was recorded is kept in its folder, and "
                 "`observatory rebuild` seals and judges it then",
             )
-            if len(sitting.members) > 1:
-                sitting.campaign.observer.say(str(failure))
+            if len(execution.members) > 1:
+                execution.campaign.observer.say(str(failure))
             continue
         runs.append(finished)
-        if diary is not None:
-            diary.ended(finished.manifest)
+        if campaign_log is not None:
+            campaign_log.ended(finished.manifest)
     return runs, failure
 
 
@@ -307,37 +317,37 @@ def _check_claims(request: RunRequest) -> None:
         check_together(computing, gpus, visible)
 
 
-def _measure(sitting: CampaignExecution) -> ObservatoryError | None:
+def _measure(execution: CampaignExecution) -> ObservatoryError | None:
     """Open, load and close everything; answers the error that ended it early, if one did."""
     try:
         with ExitStack() as open_things:
-            with sitting.campaign.stop.at_once():
-                for member in sitting.members:
-                    _open(sitting, open_things, member)
-                if all(member.status != "running" for member in sitting.members):
+            with execution.campaign.stop.at_once():
+                for member in execution.members:
+                    _open(execution, open_things, member)
+                if all(member.status != "running" for member in execution.members):
                     return None
-                sitting.sampler = start_sensors(sitting, open_things)
-                rest(sitting)
-            load(sitting)
+                execution.sampler = start_sensors(execution, open_things)
+                rest(execution)
+            load(execution)
     except ObservatoryError as error:
-        _end_all(sitting, error)
+        _end_all(execution, error)
         return error
-    for member in sitting.members:
+    for member in execution.members:
         member.over("complete", None)
     return None
 
 
-def _end_all(sitting: CampaignExecution, error: ObservatoryError) -> None:
+def _end_all(execution: CampaignExecution, error: ObservatoryError) -> None:
     """End each run with its own reason: that of the failed target for its run alone.
 
     An interruption and a failure of this machine are the reason of all.
     """
     if isinstance(error, Interrupted):
-        for member in sitting.members:
+        for member in execution.members:
             member.over("interrupted", str(error))
         return
-    failed = next((member for member in sitting.members if member.error is error), None)
-    for member in sitting.members:
+    failed = next((member for member in execution.members if member.error is error), None)
+    for member in execution.members:
         if failed is None or member is failed:
             member.over("crashed", str(error))
         else:
@@ -345,17 +355,17 @@ def _end_all(sitting: CampaignExecution, error: ObservatoryError) -> None:
             member.over("crashed", f"{started}, because {failed.target.name} failed")
 
 
-def _open(sitting: CampaignExecution, open_things: ExitStack, member: CampaignMember) -> None:
+def _open(execution: CampaignExecution, open_things: ExitStack, member: CampaignMember) -> None:
     """Open it; in a matrix a cell that does not come up is over, and the others go on."""
     try:
-        open_member(sitting, open_things, member)
+        open_member(execution, open_things, member)
     except ObservatoryError as error:
         member.error = error
-        alone = len(sitting.members) == 1
-        if sitting.campaign.request.design is None or alone or isinstance(error, Interrupted):
+        alone = len(execution.members) == 1
+        if execution.campaign.request.design is None or alone or isinstance(error, Interrupted):
             raise
         member.over("crashed", str(error))
-        sitting.campaign.observer.say(f"{member.target.name}: {error}")
+        execution.campaign.observer.say(f"{member.target.name}: {error}")
 
 
 def clear_samples(campaign: Campaign) -> None:

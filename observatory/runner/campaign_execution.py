@@ -110,9 +110,9 @@ class CampaignExecution:
 
     campaign: Campaign
     anchor: Anchor
-    due: ScheduledCell
+    scheduled: ScheduledCell
     place: str = ""
     later_s: float = 0.0
     members: list[CampaignMember] = field(default_factory=list)
     sampler: SamplerHandle | None = None
-    legs_left_s: float = 0.0
+    executions_left_s: float = 0.0

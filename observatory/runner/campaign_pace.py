@@ -10,9 +10,9 @@ from observatory.runner.matrix_schedule import ScheduledCell
 class CampaignPace:
     """Estimates starts, idle windows and sealing from the sittings that have ended."""
 
-    def __init__(self, plan: Plan, agenda: Sequence[ScheduledCell]) -> None:
+    def __init__(self, plan: Plan, schedule: Sequence[ScheduledCell]) -> None:
         stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
-        self._load_s = [stages_s * len(due.cells) for due in agenda]
+        self._load_s = [stages_s * len(scheduled.cells) for scheduled in schedule]
         self._beside_s: list[float] = []
         self._since = time.monotonic()
 

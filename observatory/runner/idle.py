@@ -25,14 +25,14 @@ _NOT_YET = ("starting", NOT_ASKED)
 ENERGY_METRICS = frozenset({"energy_j", "gpu_energy_j", "gpu_power_w"})
 
 
-def rest(sitting: CampaignExecution) -> None:
+def rest(execution: CampaignExecution) -> None:
     """Leave the opened targets idle for `telemetry.idle` and record when, in the manifest of each.
 
     Not where none of them has energy that a sensor here reads (emulated, a closed API, a distant
     host without a probe, no counter), and not for one that died meanwhile.
     """
-    telemetry, sampler = sitting.campaign.request.scenario.telemetry, sitting.sampler
-    members = [member for member in sitting.members if _may_be_read(member)]
+    telemetry, sampler = execution.campaign.request.scenario.telemetry, execution.sampler
+    members = [member for member in execution.members if _may_be_read(member)]
     if not telemetry.idle or sampler is None or not members:
         return
     sampler.wait_until_ready(READY_WITHIN_S)
@@ -42,10 +42,10 @@ def rest(sitting: CampaignExecution) -> None:
     if not read or not members:
         return
     names = ", ".join(member.target.name for member in members)
-    sitting.campaign.observer.say(f"{names}: at rest for {telemetry.idle:g} s, the idle baseline")
-    started = sitting.anchor.now()
+    execution.campaign.observer.say(f"{names}: at rest for {telemetry.idle:g} s, the idle baseline")
+    started = execution.anchor.now()
     _wait(telemetry.idle, lambda: sampler.alive() is not None)
-    window = IdleWindow(started, sitting.anchor.now())
+    window = IdleWindow(started, execution.anchor.now())
     for member in members:
         if member.opened is not None and member.opened.alive() is None:
             member.manifest = msgspec.structs.replace(member.manifest, idle=window)

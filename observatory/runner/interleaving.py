@@ -19,34 +19,38 @@ from observatory.endpoints.opened import OpenTarget
 from observatory.load.handoff import Handoff
 from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.runner.locks import lock_name
-from observatory.runner.progress import leg_progress
+from observatory.runner.progress import stage_progress
 from observatory.runner.spending import caps_left, carriers, spent_by
-from observatory.runner.stage_execution import StageExecution, StageExecutionResult, run_leg
+from observatory.runner.stage_execution import (
+    StageExecution,
+    StageExecutionResult,
+    run_stage_execution,
+)
 from observatory.store.folder.manifest import write_manifest
 from observatory.wires.wires import wire_of
 
 
-def load(sitting: CampaignExecution) -> None:
+def load(execution: CampaignExecution) -> None:
     """Run every stage on every member that still runs; Interrupted where the person stopped it.
 
     A member whose target fails or whose budget is spent is over, and the others go on.
     """
-    campaign = sitting.campaign
-    legs = [
+    campaign = execution.campaign
+    stage_executions = [
         (stage, member)
         for number, stage in enumerate(campaign.plan.stages)
-        for member in (sitting.members if number % 2 == 0 else sitting.members[::-1])
+        for member in (execution.members if number % 2 == 0 else execution.members[::-1])
     ]
-    for place, (stage, member) in enumerate(legs):
+    for place, (stage, member) in enumerate(stage_executions):
         if member.status != "running":
             continue
-        sitting.legs_left_s = sitting.later_s + sum(
+        execution.executions_left_s = execution.later_s + sum(
             later.warmup_s + later.steady_s
-            for later, its in legs[place + 1 :]
+            for later, its in stage_executions[place + 1 :]
             if its.status == "running"
         )
         try:
-            result = _run_one(sitting, member, stage)
+            result = _run_one(execution, member, stage)
         except (BadInput, TargetFailed) as error:
             member.error = error
             raise
@@ -61,55 +65,55 @@ def load(sitting: CampaignExecution) -> None:
         if result.outcome != "complete":
             member.over(result.outcome, result.reason)
             if any(
-                other.status == "running" for other in sitting.members
+                other.status == "running" for other in execution.members
             ):  # else the result is next
                 campaign.observer.say(f"{member.target.name}: {result.reason}")
 
 
 def _run_one(
-    sitting: CampaignExecution, member: CampaignMember, stage: StagePlan
+    execution: CampaignExecution, member: CampaignMember, stage: StagePlan
 ) -> StageExecutionResult:
     opened = member.opened
     assert opened is not None
-    campaign, sampler = sitting.campaign, sitting.sampler
-    leg = _leg(sitting, member, opened, stage)
+    campaign, sampler = execution.campaign, execution.sampler
+    stage_execution = _stage_execution(execution, member, opened, stage)
 
     def started(process: int) -> None:
         if sampler is not None:
             sampler.watch("client", process)
 
     try:
-        result = run_leg(
-            leg,
+        result = run_stage_execution(
+            stage_execution,
             stopping=lambda: campaign.stop.asked,
             failed=opened.alive,
             started=started,
-            moment=lambda beats: campaign.observer.leg(
-                leg_progress(
-                    leg,
+            moment=lambda beats: campaign.observer.stage_execution(
+                stage_progress(
+                    stage_execution,
                     beats,
-                    now=sitting.anchor.now(),
+                    now=execution.anchor.now(),
                     emulated=member.manifest.target.emulated,
                     stages=len(campaign.plan.stages),
-                    later_s=sitting.legs_left_s,
-                    place=sitting.place,
+                    later_s=execution.executions_left_s,
+                    place=execution.place,
                 )
             ),
         )
     finally:
         if sampler is not None:
             sampler.unwatch("client")
-    member.spent = member.spent.plus(spent_by(leg.handoff.caps, result.last_words))
+    member.spent = member.spent.plus(spent_by(stage_execution.handoff.caps, result.last_words))
     if result.reason is not None:  # it may quote a server's log
         result = replace(result, reason=opened.masker.exact(result.reason))
     return result
 
 
-def _leg(
-    sitting: CampaignExecution, member: CampaignMember, opened: OpenTarget, stage: StagePlan
+def _stage_execution(
+    execution: CampaignExecution, member: CampaignMember, opened: OpenTarget, stage: StagePlan
 ) -> StageExecution:
     """Return a stage on a target as its child process runs it, within what is left of the budget."""
-    campaign = sitting.campaign
+    campaign = execution.campaign
     scenario, plan = campaign.request.scenario, campaign.plan
     caps = caps_left(scenario.budget, member.prices, member.spent_before.plus(member.spent))
     processes = 1 if stage.priming else scenario.processes
@@ -122,7 +126,7 @@ def _leg(
     handoff = Handoff(
         run_id=member.manifest.run_id,
         target=member.target.name,
-        anchor=sitting.anchor,
+        anchor=execution.anchor,
         connection=opened.connection,
         request=plan.request,
         stream=plan.stream,

@@ -71,7 +71,7 @@ class CampaignLog:
         """Return the runs that were begun for a turn's cell before, none of which measured it."""
         return [run.run_id for run in self.file.runs if (run.turn, run.cell) == (turn, cell)]
 
-    def agenda(self) -> list[ScheduledCell]:
+    def schedule(self) -> list[ScheduledCell]:
         """Return what is still to be measured."""
         return [
             ScheduledCell(number, self.file.turns[number].block, tuple(cells))
@@ -83,7 +83,7 @@ class CampaignLog:
         write_campaign(self._workspace, self.file)
 
 
-def new_diary(
+def new_campaign_log(
     workspace: Workspace,
     campaign_id: str,
     scenario: Scenario,
@@ -148,17 +148,17 @@ def resumed(
             where=f"--resume {file.campaign_id}",
             fix="put it back as it was, or start again without --resume",
         )
-    diary = CampaignLog(workspace, refreshed(workspace, file))
-    unsealed = [run.run_id for run in diary.file.runs if run.status == "running"]
+    campaign_log = CampaignLog(workspace, refreshed(workspace, file))
+    unsealed = [run.run_id for run in campaign_log.file.runs if run.status == "running"]
     if unsealed:
         raise EnvironmentFailed(
             f"run {unsealed[0]} of this campaign could not be sealed, and its samples would be lost",
             where=f"--resume {file.campaign_id}",
             fix="free what keeps it from being sealed, or observatory runs delete it",
         )
-    if not diary.agenda():
+    if not campaign_log.schedule():
         raise BadInput("nothing of it is missing", where=f"--resume {file.campaign_id}")
-    return diary
+    return campaign_log
 
 
 def fingerprints(scenario: Scenario, plan: Plan, design: Design) -> dict[str, str]:

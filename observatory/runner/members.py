@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from observatory.runner.finish import FinishedRun
 
 
-def enlist(sitting: CampaignExecution, stack: ExitStack, cell: Cell) -> CampaignMember:
+def enlist(execution: CampaignExecution, stack: ExitStack, cell: Cell) -> CampaignMember:
     """Make the run's folder and hold its lock until `stack` closes."""
-    campaign = sitting.campaign
+    campaign = execution.campaign
     scenario, design = campaign.request.scenario, campaign.request.design
     target = scenario.with_policy(cell.target)
     prices = prices_of(target, agreed=agreed_prices(campaign.workspace))
@@ -70,7 +70,7 @@ def enlist(sitting: CampaignExecution, stack: ExitStack, cell: Cell) -> Campaign
             "items_sha256": campaign.plan.items_sha256,
         },
         plan_sha256=plan_sha256(campaign.plan),
-        anchor=sitting.anchor,
+        anchor=execution.anchor,
         created_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         status="running",
         stages=[],
@@ -82,9 +82,9 @@ def enlist(sitting: CampaignExecution, stack: ExitStack, cell: Cell) -> Campaign
         telemetry=_shown_telemetry(scenario),
         capacity=campaign.preflight.estimate.to_dict(),
         factors=cell.factors,
-        block=sitting.due.block,
+        block=execution.scheduled.block,
         cell=cell.place if design is not None else None,
-        turn=sitting.due.turn,
+        turn=execution.scheduled.turn,
         quote=one.to_dict() if (one := campaign.quotes.get(cell.place)) is not None else None,
         other_address_in=elsewhere(campaign.workspace, target.name, facts.address_hash)
         if facts.address_hash is not None
@@ -102,18 +102,22 @@ def address_of(workspace: Workspace, target: Target) -> str | None:
     return address_hash(workspace, endpoint) if endpoint else None
 
 
-def open_member(sitting: CampaignExecution, open_things: ExitStack, member: CampaignMember) -> None:
+def open_member(
+    execution: CampaignExecution, open_things: ExitStack, member: CampaignMember
+) -> None:
     """Bring its target up and record its facts; it goes down when `open_things` closes."""
     masker = masker_for(member.target, check_inputs(member.target))
     note_secrets(
-        sitting.campaign.workspace, member.manifest.campaign_id, member.folder.name, masker
+        execution.campaign.workspace, member.manifest.campaign_id, member.folder.name, masker
     )
-    context = OpenContext(log_folder=member.folder / LOG_FOLDER, say=sitting.campaign.observer.say)
+    context = OpenContext(
+        log_folder=member.folder / LOG_FOLDER, say=execution.campaign.observer.say
+    )
     opened = open_things.enter_context(open_target(member.target, context))
     if not member.target.runs_here:
         from observatory.endpoints.check import check_target
 
-        check_target(opened, sitting.campaign.plan.request)
+        check_target(opened, execution.campaign.plan.request)
     member.opened = opened
     facts = msgspec.structs.replace(
         opened.facts,
@@ -142,11 +146,11 @@ def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
     return {"gpus": use.named, "gpu_devices": devices}
 
 
-def finish_member(sitting: CampaignExecution, member: CampaignMember) -> "FinishedRun":
+def finish_member(execution: CampaignExecution, member: CampaignMember) -> "FinishedRun":
     """Seal, judge and ingest the run, however it ended."""
     from observatory.runner.finish import finish_run  # brings scipy: not before the load
 
-    campaign, sampler = sitting.campaign, sitting.sampler
+    campaign, sampler = execution.campaign, execution.sampler
     campaign.observer.say(f"sealing {member.manifest.run_id}")
     trouble = sampler.alive() if sampler is not None else None
     if member.opened is not None:

@@ -38,12 +38,12 @@ class Observer(Protocol):
     def say(self, text: str) -> None:
         """Print one line about what happens now."""
 
-    def leg(self, progress: StageProgress) -> None:
+    def stage_execution(self, progress: StageProgress) -> None:
         """Show the state of the stage that is running, a few times a second."""
 
 
-def leg_progress(
-    leg: StageExecution,
+def stage_progress(
+    stage_execution: StageExecution,
     beats: Heartbeats,
     *,
     now: int,
@@ -53,7 +53,7 @@ def leg_progress(
     place: str = "",
 ) -> StageProgress:
     """Return the state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
-    stage = leg.handoff.stage
+    stage = stage_execution.handoff.stage
     begun = [
         state.start.stage_started
         for state in beats.workers.values()
@@ -62,28 +62,28 @@ def leg_progress(
     since = max(0.0, (now - min(begun)) / 1e9) if begun else 0.0
     ticks = [state.tick for state in beats.workers.values() if state.tick is not None]
     return StageProgress(
-        target=leg.handoff.target,
+        target=stage_execution.handoff.target,
         emulated=emulated,
         stage=stage.index,
         stages=stages,
         level=human_level(stage.kind, stage.concurrency, stage.rate_per_s),
-        part=_part(leg, since) if begun else "starting",
+        part=_part(stage_execution, since) if begun else "starting",
         elapsed_s=since,
-        length_s=leg.length_s,
-        campaign_left_s=max(0.0, leg.length_s - since) + later_s,
+        length_s=stage_execution.length_s,
+        campaign_left_s=max(0.0, stage_execution.length_s - since) + later_s,
         done=beats.count("recorded"),
         in_flight=sum(tick.in_flight for tick in ticks),
         errors=sum(tick.errors for tick in ticks),
-        ttft_s=beats.ttft_s() if leg.handoff.stream else None,
+        ttft_s=beats.ttft_s() if stage_execution.handoff.stream else None,
         tokens_per_s=beats.tokens_per_s(),
         place=place,
     )
 
 
-def _part(leg: StageExecution, since_s: float) -> str:
-    stage = leg.handoff.stage
+def _part(stage_execution: StageExecution, since_s: float) -> str:
+    stage = stage_execution.handoff.stage
     if stage.priming:
         return "priming"
     if since_s < stage.warmup_s:
         return "warm-up"
-    return "steady" if since_s < leg.length_s else "drain"
+    return "steady" if since_s < stage_execution.length_s else "drain"

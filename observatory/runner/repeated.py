@@ -14,10 +14,10 @@ from observatory.store.folder.manifest import read_manifest
 
 
 def count_repeated(
-    sitting: CampaignExecution, member: CampaignMember, run_ids: Sequence[str]
+    execution: CampaignExecution, member: CampaignMember, run_ids: Sequence[str]
 ) -> None:
     """Count what earlier runs of this cell spent, and print it."""
-    campaign, budget = sitting.campaign, sitting.campaign.request.scenario.budget
+    campaign, budget = execution.campaign, execution.campaign.request.scenario.budget
     if budget == Budget():
         return
     for run_id in run_ids:

@@ -10,26 +10,26 @@ from observatory.telemetry.machine.listening import listeners
 from observatory.telemetry.sampler_process import SamplerHandle, start_sampler
 
 
-def start_sensors(sitting: CampaignExecution, open_things: ExitStack) -> SamplerHandle:
+def start_sensors(execution: CampaignExecution, open_things: ExitStack) -> SamplerHandle:
     """Start the sampler on the opened members; it stops when `open_things` closes."""
-    campaign = sitting.campaign
+    campaign = execution.campaign
     campaign.observer.say("starting the sensors")
     told = {
         f"engine:{member.target.name}": member.opened.connection
-        for member in sitting.members
+        for member in execution.members
         if member.opened is not None and member.target.engine_page is not None
     }
     pages = {
         f"engine:{member.target.name}": url
-        for member in sitting.members
+        for member in execution.members
         if (url := member.target.engine_page) not in (None, BESIDE_API)
     }
     aliases = {
-        f"engine:{member.target.name}": member.target.metric_aliases for member in sitting.members
+        f"engine:{member.target.name}": member.target.metric_aliases for member in execution.members
     }
     sampler = start_sampler(
         campaign.folder,
-        sitting.anchor,
+        execution.anchor,
         campaign.request.scenario.telemetry,
         told,
         engine_pages=pages,
@@ -37,7 +37,7 @@ def start_sensors(sitting: CampaignExecution, open_things: ExitStack) -> Sampler
         wait=False,
     )
     open_things.callback(sampler.stop)
-    for member in sitting.members:
+    for member in execution.members:
         if member.opened is None:
             continue
         if member.opened.process_id is not None:

@@ -67,8 +67,8 @@ class StageExecutionResult:
     reason: str | None
 
 
-def run_leg(
-    leg: StageExecution,
+def run_stage_execution(
+    stage_execution: StageExecution,
     *,
     stopping: Callable[[], bool],
     failed: Callable[[], str | None],
@@ -80,25 +80,28 @@ def run_leg(
     stopping: the person wants to stop. failed: why the target died, else None. started: gets the
     child's process id. moment: gets the heartbeats, a few times a second.
     """
-    journal = Path(leg.handoff.journal)
+    journal = Path(stage_execution.handoff.journal)
     journal.mkdir(parents=True, exist_ok=True)
     beats = Heartbeats(journal)
-    with private_folder() as private, handed_over(private, leg.handoff) as (path, descriptors):
-        child = _start(leg, path, private, descriptors)
+    with (
+        private_folder() as private,
+        handed_over(private, stage_execution.handoff) as (path, descriptors),
+    ):
+        child = _start(stage_execution, path, private, descriptors)
         try:
             set_niceness(child.pid, LOAD_NICENESS)
             started(child.pid)
-            cause = _follow(leg, child, beats, stopping, failed, moment)
+            cause = _follow(stage_execution, child, beats, stopping, failed, moment)
         finally:
             _end(child)
     beats.read()
-    outcome, reason = _judge(leg, child.returncode, beats, cause)
-    said = [beats.last_word(number) for number in range(leg.handoff.workers)]
-    return StageExecutionResult(stage_times(leg.handoff, beats), said, outcome, reason)
+    outcome, reason = _judge(stage_execution, child.returncode, beats, cause)
+    said = [beats.last_word(number) for number in range(stage_execution.handoff.workers)]
+    return StageExecutionResult(stage_times(stage_execution.handoff, beats), said, outcome, reason)
 
 
 def _start(
-    leg: StageExecution, handoff: str, private: Path, descriptors: tuple[int, ...]
+    stage_execution: StageExecution, handoff: str, private: Path, descriptors: tuple[int, ...]
 ) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
@@ -106,34 +109,39 @@ def _start(
         RUNNER_VARIABLE: str(os.getpid()),
         "OPENBLAS_NUM_THREADS": "1",
     }
-    leg.log.parent.mkdir(parents=True, exist_ok=True)
+    stage_execution.log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with leg.log.open("ab") as log:
+        with stage_execution.log.open("ab") as log:
             return subprocess.Popen(
-                locust_command(leg.handoff, _loadtests(leg, private)),
+                locust_command(stage_execution.handoff, _loadtests(stage_execution, private)),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=private,
                 start_new_session=True,
-                pass_fds=descriptors if leg.lock is None else (*descriptors, leg.lock),
+                pass_fds=descriptors
+                if stage_execution.lock is None
+                else (*descriptors, stage_execution.lock),
             )
     except OSError as error:
         raise EnvironmentFailed(f"Locust could not be started: {error}") from error
 
 
-def _loadtests(leg: StageExecution, private: Path) -> Path:
+def _loadtests(stage_execution: StageExecution, private: Path) -> Path:
     """Return the folder of load tests under a name that Locust reads as one: it splits names at commas."""
-    if "," not in str(leg.loadtests) and str(leg.loadtests) == str(leg.loadtests).strip():
-        return leg.loadtests
+    if (
+        "," not in str(stage_execution.loadtests)
+        and str(stage_execution.loadtests) == str(stage_execution.loadtests).strip()
+    ):
+        return stage_execution.loadtests
     link = private / "loadtests"
-    link.symlink_to(leg.loadtests, target_is_directory=True)
+    link.symlink_to(stage_execution.loadtests, target_is_directory=True)
     return Path(link.name)  # relative to the child's folder, whose own path may hold a comma
 
 
 def _follow(
-    leg: StageExecution,
+    stage_execution: StageExecution,
     child: subprocess.Popen[bytes],
     beats: Heartbeats,
     stopping: Callable[[], bool],
@@ -142,9 +150,9 @@ def _follow(
 ) -> tuple[Outcome, str] | None:
     """Wait for the child; answers why it was ended from outside, None where it ended itself."""
     began = time.monotonic()
-    limit = leg.length_s + leg.handoff.stage.drain_s + GRACE_S
-    if leg.handoff.stage.priming:
-        limit += len(leg.handoff.items) * _longest_s(leg.handoff.connection)
+    limit = stage_execution.length_s + stage_execution.handoff.stage.drain_s + GRACE_S
+    if stage_execution.handoff.stage.priming:
+        limit += len(stage_execution.handoff.items) * _longest_s(stage_execution.handoff.connection)
     while child.poll() is None:
         elapsed = time.monotonic() - began
         beats.read()
@@ -184,16 +192,18 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _judge(
-    leg: StageExecution, code: int, beats: Heartbeats, cause: tuple[Outcome, str] | None
+    stage_execution: StageExecution, code: int, beats: Heartbeats, cause: tuple[Outcome, str] | None
 ) -> tuple[Outcome, str | None]:
     if cause is not None:
         return cause
-    refused = refused_alike(beats.ends) if leg.handoff.stop_on_refusals else None
+    refused = refused_alike(beats.ends) if stage_execution.handoff.stop_on_refusals else None
     if refused is not None:
         return "crashed", refused
     reasons = {end.reason: end.detail for end in beats.ends}
     if "crashed" in reasons:
-        return "crashed", reasons["crashed"] or f"a load worker failed (see {leg.log.name})"
+        return "crashed", reasons[
+            "crashed"
+        ] or f"a load worker failed (see {stage_execution.log.name})"
     if "budget_reached" in reasons:
         why = reasons["budget_reached"] or "the budget is spent"
         return "budget_reached", why + refusals_paid(beats.ends)
@@ -203,7 +213,7 @@ def _judge(
         return "complete", None  # the others carried on; the judge names the lost ones
     if code != 0 or not beats.ends:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return "crashed", f"the load generator ended with {how}: {_last_line(leg.log)}"
+        return "crashed", f"the load generator ended with {how}: {_last_line(stage_execution.log)}"
     return "complete", None
 
 

@@ -36,10 +36,10 @@ _NOTHING = KeptHeaders(None, {}, None, None)
 
 
 def decode(
-    exchange: HttpAttempt, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+    http_attempt: HttpAttempt, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
 ) -> DecodedAnswer:
     """Return the whole of decode_steps at once."""
-    steps = decode_steps(exchange, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
+    steps = decode_steps(http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire)
     while True:
         try:
             next(steps)
@@ -49,7 +49,7 @@ def decode(
 
 
 def decode_steps(
-    exchange: HttpAttempt, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
+    http_attempt: HttpAttempt, *, anchor_unix_ns: int, masker: Masker, wire: WireName = "openai"
 ) -> Generator[None, None, DecodedAnswer]:
     """Decode one attempt, pausing after every EVENTS_A_STEP events so that no other read waits long.
 
@@ -58,12 +58,12 @@ def decode_steps(
     theirs. token rules: token_split.count_tokens; errors: wire_faults.final_fault.
     """
     reading = WIRES[wire].reading()
-    response = exchange.response
+    response = http_attempt.response
     kept = _NOTHING
     body = b""
     unix_s = 0.0
     if response is not None:
-        unix_s = (anchor_unix_ns + (response.headers_at or exchange.sent or 0)) / 1e9
+        unix_s = (anchor_unix_ns + (response.headers_at or http_attempt.sent or 0)) / 1e9
         kept = kept_headers(response, masker, unix_s)
         body = b"".join(response.pieces)
         reading.sort = body_sort(response, body)
@@ -82,8 +82,8 @@ def decode_steps(
                 found = usage_elsewhere(body, stream=reading.sort == "stream")
                 if found is not None:
                     reading.usage = found if usage is None else joined(usage, found)
-    fault = final_fault(exchange, reading, body)
-    return _answer(exchange, reading, kept, fault, masker, unix_s)
+    fault = final_fault(http_attempt, reading, body)
+    return _answer(http_attempt, reading, kept, fault, masker, unix_s)
 
 
 def body_sort(response: ResponseReader, body: bytes) -> str:
@@ -113,14 +113,14 @@ def _arrivals(response: ResponseReader, body: bytes) -> Arrivals:
 
 
 def _answer(
-    exchange: HttpAttempt,
+    http_attempt: HttpAttempt,
     reading: AnswerReading,
     kept: KeptHeaders,
     fault: Fault | None,
     masker: Masker,
     unix_s: float,
 ) -> DecodedAnswer:
-    response = exchange.response
+    response = http_attempt.response
     tokens, split = count_tokens(
         reading.usage,
         reading.event_characters,
@@ -130,13 +130,13 @@ def _answer(
         model=reading.model,
     )
     text, reasoning, tool_text = reading.texts()
-    ended = exchange.ended
-    if fault is None and exchange.fault is not None and response is not None:
+    ended = http_attempt.ended
+    if fault is None and http_attempt.fault is not None and response is not None:
         ended = response.stamps[-1]  # whole before the connection failed
     if fault is not None and fault.outcome == "throttled" and response is not None:
         kept = replace(kept, retry_after_s=asked_wait_s(response, unix_s, refused=True))
     attempt = _attempt(
-        exchange, reading, kept, fault, masker, ended, tokens, split, len(text), len(reasoning)
+        http_attempt, reading, kept, fault, masker, ended, tokens, split, len(text), len(reasoning)
     )
     stated = reading.usage.cost if reading.usage is not None else None
     if reading.odd_events or stated is not None or kept.gateway_call_id is not None:
@@ -145,7 +145,7 @@ def _answer(
 
 
 def _attempt(
-    exchange: HttpAttempt,
+    http_attempt: HttpAttempt,
     reading: AnswerReading,
     kept: KeptHeaders,
     fault: Fault | None,
@@ -156,15 +156,15 @@ def _attempt(
     answer_characters: int,
     reasoning_characters: int,
 ) -> Attempt:
-    response = exchange.response
+    response = http_attempt.response
     shared = reading.shared(response.merged) if response is not None else []
     return Attempt(
-        number=exchange.number,
-        connect_started=exchange.connect_started,
-        resolved=exchange.resolved,
-        connected=exchange.connected,
-        sent=exchange.sent,
-        body_sent=exchange.body_sent,
+        number=http_attempt.number,
+        connect_started=http_attempt.connect_started,
+        resolved=http_attempt.resolved,
+        connected=http_attempt.connected,
+        sent=http_attempt.sent,
+        body_sent=http_attempt.body_sent,
         headers=response.headers_at if response is not None else None,
         first_event=reading.first_event,
         first_token=reading.event_ns[0] if reading.event_ns else None,
@@ -186,10 +186,10 @@ def _attempt(
         service_tier=_short(reading.service_tier, masker),
         processing_ms=kept.processing_ms,
         finish_reason=_short(reading.finish_reason, masker),
-        bytes_sent=exchange.bytes_sent,
+        bytes_sent=http_attempt.bytes_sent,
         bytes_received=response.received if response is not None else 0,
-        stamp_source=exchange.stamp_source,
-        reused_connection=exchange.reused,
+        stamp_source=http_attempt.stamp_source,
+        reused_connection=http_attempt.reused,
         saw_done=reading.saw_done,
         event_ns=reading.event_ns,
         event_tokens=split,
@@ -200,7 +200,9 @@ def _attempt(
         answer_characters=answer_characters,
         reasoning_characters=reasoning_characters,
         tool_calls=len(reading.tools),
-        streamed=came_as_stream(reading, tokens, asked=exchange.streaming, sent=exchange.sent),
+        streamed=came_as_stream(
+            reading, tokens, asked=http_attempt.streaming, sent=http_attempt.sent
+        ),
     )
 
 

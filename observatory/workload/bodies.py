@@ -20,63 +20,67 @@ _TEMPLATE_TOKENS = 8
 """What a chat template adds beyond the messages' own keys and roles, about."""
 
 
-def plan_item(ask: PromptItem, workload: Workload) -> PlanItem:
+def plan_item(prompt_item: PromptItem, workload: Workload) -> PlanItem:
     """Return the prompt's item; raise BadInput (with its file and line) where the two do not fit."""
-    max_tokens = workload.max_tokens or ask.max_tokens or DEFAULT_MAX_TOKENS
-    body = {**_question(ask, workload), "max_tokens": max_tokens, **_settings(ask, workload)}
+    max_tokens = workload.max_tokens or prompt_item.max_tokens or DEFAULT_MAX_TOKENS
+    body = {
+        **_question(prompt_item, workload),
+        "max_tokens": max_tokens,
+        **_settings(prompt_item, workload),
+    }
     encoded = msgspec.json.encode(body, order="deterministic")
     if msgspec.json.encode(NONCE_SENTINEL)[1:-1] in encoded:
-        raise BadInput("the text has the nonce's control characters in it", where=ask.where)
+        raise BadInput("the text has the nonce's control characters in it", where=prompt_item.where)
     cold = workload.cache == "cold"
     return PlanItem(
-        prompt_id=ask.prompt_id,
+        prompt_id=prompt_item.prompt_id,
         sha256=hashlib.sha256(encoded).hexdigest(),
         body=_with_nonce(body) if cold else body,
         max_tokens=max_tokens,
-        prompt_tokens_estimate=_estimate(ask, body) + (NONCE_LENGTH if cold else 0),
-        task=ask.task,
-        expected=ask.expected,
-        scorer=ask.scorer,
-        labels=ask.labels,
-        sensitive=ask.sensitive,
+        prompt_tokens_estimate=_estimate(prompt_item, body) + (NONCE_LENGTH if cold else 0),
+        task=prompt_item.task,
+        expected=prompt_item.expected,
+        scorer=prompt_item.scorer,
+        labels=prompt_item.labels,
+        sensitive=prompt_item.sensitive,
     )
 
 
-def _question(ask: PromptItem, workload: Workload) -> dict[str, Any]:
-    system = workload.system if workload.system is not None else ask.system
+def _question(prompt_item: PromptItem, workload: Workload) -> dict[str, Any]:
+    system = workload.system if workload.system is not None else prompt_item.system
     if workload.request == "completions":
-        return {"prompt": _plain_prompt(ask, system)}
-    if ask.messages is None:
+        return {"prompt": _plain_prompt(prompt_item, system)}
+    if prompt_item.messages is None:
         opening = [{"role": "system", "content": system}] if system is not None else []
-        return {"messages": [*opening, {"role": "user", "content": ask.prompt}]}
-    if system is not None and ask.messages[0]["role"] in ("system", "developer"):
+        return {"messages": [*opening, {"role": "user", "content": prompt_item.prompt}]}
+    if system is not None and prompt_item.messages[0]["role"] in ("system", "developer"):
         raise BadInput(
             "the messages open with a system message and workload.system is set too",
-            where=ask.where,
+            where=prompt_item.where,
             fix="remove one of the two",
         )
     opening = [{"role": "system", "content": system}] if system is not None else []
-    return {"messages": [*opening, *ask.messages]}
+    return {"messages": [*opening, *prompt_item.messages]}
 
 
-def _plain_prompt(ask: PromptItem, system: str | None) -> str:
+def _plain_prompt(prompt_item: PromptItem, system: str | None) -> str:
     """Return the prompt of a completions request, which has no roles: the system text precedes it."""
-    if ask.prompt is None:
+    if prompt_item.prompt is None:
         raise BadInput(
             "messages cannot be sent as a completions request: only the server knows the template",
-            where=ask.where,
+            where=prompt_item.where,
             fix="write a prompt, or set workload.request to chat",
         )
-    if ask.tools is not None:
+    if prompt_item.tools is not None:
         raise BadInput(
             "tools cannot be sent as a completions request",
-            where=ask.where,
+            where=prompt_item.where,
             fix="set workload.request to chat",
         )
-    return ask.prompt if system is None else f"{system}\n\n{ask.prompt}"
+    return prompt_item.prompt if system is None else f"{system}\n\n{prompt_item.prompt}"
 
 
-def _settings(ask: PromptItem, workload: Workload) -> dict[str, Any]:
+def _settings(prompt_item: PromptItem, workload: Workload) -> dict[str, Any]:
     """Return the body's fields other than the prompt; an unset field is not sent."""
     sampling = workload.sampling
     settings = {
@@ -84,7 +88,7 @@ def _settings(ask: PromptItem, workload: Workload) -> dict[str, Any]:
         "top_p": sampling.top_p,
         "seed": sampling.seed,
         "stop": sampling.stop,
-        "tools": ask.tools,
+        "tools": prompt_item.tools,
         "reasoning_effort": workload.reasoning_effort,
         "ignore_eos": (isinstance(workload, SyntheticWorkload) and workload.ignore_eos) or None,
     }
@@ -104,13 +108,13 @@ def _with_nonce(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "messages": [{**first, "content": opened}, *rest]}
 
 
-def _estimate(ask: PromptItem, body: dict[str, Any]) -> int:
+def _estimate(prompt_item: PromptItem, body: dict[str, Any]) -> int:
     """Estimate the prompt tokens, template included: near for synthetic text, else on the high side."""
-    beside = _bytes(body.get("messages") or body["prompt"]) + _bytes(ask.tools)
-    if ask.prompt_tokens is None:
+    beside = _bytes(body.get("messages") or body["prompt"]) + _bytes(prompt_item.tools)
+    if prompt_item.prompt_tokens is None:
         return -(-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
-    beside -= _bytes(ask.prompt)
-    return ask.prompt_tokens - (-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
+    beside -= _bytes(prompt_item.prompt)
+    return prompt_item.prompt_tokens - (-beside // _BYTES_PER_TOKEN) + _TEMPLATE_TOKENS
 
 
 def _bytes(value: Any) -> int:

@@ -25,8 +25,8 @@ from observatory.core.scenario import (
 from observatory.workload.bodies import plan_item
 from observatory.workload.draws import UniformStream
 from observatory.workload.prompt_items import PromptItem
-from observatory.workload.rows import file_asks
-from observatory.workload.synthetic import synthetic_asks
+from observatory.workload.rows import file_prompt_items
+from observatory.workload.synthetic import synthetic_prompt_items
 from observatory.workload.tasks import load_tasks
 
 MAX_OPEN_REQUESTS = 5_000_000
@@ -43,8 +43,8 @@ def make_plan(
     note gets a sentence on each part of the dataset that is passed over.
     """
     workload = scenario.workload
-    asks = _asks(workload, scenario.seed, folder, note)
-    items = [plan_item(ask, workload) for ask in asks]
+    prompt_items = _prompt_items(workload, scenario.seed, folder, note)
+    items = [plan_item(prompt_item, workload) for prompt_item in prompt_items]
     if sum(len(msgspec.json.encode(item.body)) for item in items) > MAX_TEXT_BYTES:
         raise BadInput(
             f"the workload's text is more than {MAX_TEXT_BYTES >> 20} MiB",
@@ -67,22 +67,26 @@ def make_plan(
     )
 
 
-def _asks(
+def _prompt_items(
     workload: Workload, seed: int, folder: Path, note: Callable[[str], None]
 ) -> list[PromptItem]:
     match workload:
         case SyntheticWorkload():
-            return synthetic_asks(workload, seed)
+            return synthetic_prompt_items(workload, seed)
         case TaskWorkload():
-            asks = [
-                ask for name in dict.fromkeys(workload.tasks) for ask in _task_asks(name, workload)
+            prompt_items = [
+                prompt_item
+                for name in dict.fromkeys(workload.tasks)
+                for prompt_item in _task_asks(name, workload)
             ]
         case FileWorkload():
-            asks = file_asks(workload, folder, note)
+            prompt_items = file_prompt_items(workload, folder, note)
         case _:
             assert_never(workload)
-    kept = UniformStream(seed, "items").choice(len(asks), workload.items or len(asks))
-    return [asks[place] for place in kept]
+    kept = UniformStream(seed, "items").choice(
+        len(prompt_items), workload.items or len(prompt_items)
+    )
+    return [prompt_items[place] for place in kept]
 
 
 def _task_asks(name: TaskSet, workload: TaskWorkload) -> list[PromptItem]:

@@ -30,7 +30,7 @@ class BadCells:
     """A row with cells that cannot be read: a complaint for each, and the values of the others."""
 
     values: dict[str, Any]
-    complaints: list[FieldError]
+    field_errors: list[FieldError]
 
 
 def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
@@ -180,7 +180,7 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
             )
     if not bad:
         return values
-    wrong = {complaint.path for complaint in bad}
+    wrong = {field_error.path for field_error in bad}
     return BadCells({name: values[name] for name in values if name not in wrong}, bad)
 
 

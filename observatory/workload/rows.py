@@ -16,7 +16,7 @@ from observatory.core.scenario import FileWorkload, Scorer, TaskSet
 from observatory.core.strict import Strict
 from observatory.inputs.strict_yaml import YamlDocument
 from observatory.inputs.text_files import read_text, shown_path
-from observatory.inputs.validation_errors import FieldError, complaints_of, refusal
+from observatory.inputs.validation_errors import FieldError, field_errors_of, refusal
 from observatory.workload.foreign_formats import refuse_foreign_record, refuse_json_document
 from observatory.workload.prompt_items import PromptItem
 from observatory.workload.row_faults import row_faults
@@ -60,7 +60,7 @@ class Row(Strict):
         return _whole(value)
 
 
-def file_asks(
+def file_prompt_items(
     workload: FileWorkload, folder: Path, note: Callable[[str], None] = lambda text: None
 ) -> list[PromptItem]:
     """Return every row of the workload's file, in its order; BadInput lists everything that is wrong with every row.
@@ -78,7 +78,7 @@ def file_asks(
             fix="give a .jsonl or .csv file",
         )
     schema = Row.model_json_schema()
-    complaints: list[FieldError] = []
+    field_errors: list[FieldError] = []
     rows: list[tuple[int, Row]] = []
     values = (
         csv_values(name, text, Row.model_fields, note)
@@ -89,19 +89,19 @@ def file_asks(
         if len(rows) == MAX_ROWS:
             raise BadInput(f"more than {MAX_ROWS:,} requests", where=f"{name}:{line}")
         if isinstance(value, FieldError):
-            complaints.append(value)
+            field_errors.append(value)
             continue
         read = _read(name, line, value, schema)
         if isinstance(read, Row):
             rows.append((line, read))
         else:
-            complaints += read
-    complaints += _repeated_ids(rows)
-    if complaints:
-        raise refusal(name, complaints)
+            field_errors += read
+    field_errors += _repeated_ids(rows)
+    if field_errors:
+        raise refusal(name, field_errors)
     if not rows:
         raise BadInput("has no requests in it", where=name)
-    return _asks(name, rows, workload)
+    return _prompt_items(name, rows, workload)
 
 
 def _lines(name: str, path: Path, text: str) -> Iterator[tuple[int, Any]]:
@@ -117,14 +117,14 @@ def _lines(name: str, path: Path, text: str) -> Iterator[tuple[int, Any]]:
 
 def _read(name: str, line: int, value: Any, schema: dict[str, Any]) -> Row | list[FieldError]:
     """Return the row, or everything that is wrong with it."""
-    found = list(value.complaints) if isinstance(value, BadCells) else []
+    found = list(value.field_errors) if isinstance(value, BadCells) else []
     columns = value.values if isinstance(value, BadCells) else value
-    bad = {complaint.path for complaint in found}
+    bad = {field_error.path for field_error in found}
     row: Row | None = None
     try:
         row = Row.model_validate(columns, strict=True)
     except ValidationError as error:
-        found += complaints_of(error, YamlDocument(name, columns, {(): line}), schema)
+        found += field_errors_of(error, YamlDocument(name, columns, {(): line}), schema)
         bad |= {str(each["loc"][0]) for each in error.errors(include_url=False) if each["loc"]}
     found += row_faults(line, columns, Row.model_fields, bad)
     return found if found or row is None else row
@@ -141,14 +141,16 @@ def _repeated_ids(rows: list[tuple[int, Row]]) -> list[FieldError]:
     return found
 
 
-def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> list[PromptItem]:
+def _prompt_items(
+    name: str, rows: list[tuple[int, Row]], workload: FileWorkload
+) -> list[PromptItem]:
     """Convert rows to prompts. A row without an id is identified by a hash of its content, not by its line."""
     taken: set[str] = {row.id for _, row in rows if row.id is not None}
-    asks = []
+    prompt_items = []
     for line, row in rows:
         prompt_id = row.id or _content_id(row, taken)
         taken.add(prompt_id)
-        asks.append(
+        prompt_items.append(
             PromptItem(
                 prompt_id=prompt_id,
                 where=f"{name}:{line}",
@@ -163,7 +165,7 @@ def _asks(name: str, rows: list[tuple[int, Row]], workload: FileWorkload) -> lis
                 sensitive=row.sensitive,
             )
         )
-    return asks
+    return prompt_items
 
 
 def _content_id(row: Row, taken: set[str]) -> str:

@@ -25,7 +25,7 @@ _P95 = NormalDist().inv_cdf(0.95)
 _SMALLEST = 2.0**-53
 
 
-def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[PromptItem]:
+def synthetic_prompt_items(workload: SyntheticWorkload, seed: int) -> list[PromptItem]:
     """Return `workload.items` prompts; raise BadInput where they would be more than MAX_PROMPT_TOKENS together."""
     prompts = lengths(workload.prompt_tokens, workload.items, UniformStream(seed, "prompt lengths"))
     outputs = lengths(workload.output_tokens, workload.items, UniformStream(seed, "output lengths"))
@@ -37,9 +37,9 @@ def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[PromptItem]:
             fix="draw fewer items or shorter prompts",
         )
     words = _words()
-    asks = []
+    prompt_items = []
     for number, (prompt_tokens, output_tokens) in enumerate(zip(prompts, outputs, strict=True)):
-        asks.append(
+        prompt_items.append(
             PromptItem(
                 prompt_id=f"synthetic-{seed}-{number:05d}",
                 where=f"synthetic item {number}",
@@ -49,7 +49,7 @@ def synthetic_asks(workload: SyntheticWorkload, seed: int) -> list[PromptItem]:
                 task="synthetic",
             )
         )
-    return asks
+    return prompt_items
 
 
 def lengths(

@@ -19,7 +19,7 @@ from observatory.core.emulation.profile import Profile
 from observatory.emulator.limits import Allowance
 from observatory.emulator.messages import as_messages, messages_limit
 from observatory.emulator.requests import ParsedRequest, Reply, understand
-from observatory.wires.failures.rate_limit_headers import limits_said
+from observatory.wires.failures.rate_limit_headers import rate_limit_headers
 from observatory.wires.http_attempt import DecodedAnswer
 from observatory.wires.streams.sse import split_events
 from observatory.wires.wires import WireName
@@ -243,7 +243,7 @@ def test_limits_are_said_as_anthropic_says_them() -> None:
         ("anthropic-ratelimit-tokens-remaining", "570"),
         ("anthropic-ratelimit-tokens-reset", "2025-10-09T08:53:23.000Z"),
     )
-    said = limits_said(dict(headers), unix_s=1_760_000_000.0)
+    said = rate_limit_headers(dict(headers), unix_s=1_760_000_000.0)
     assert (said.requests_per_minute, said.tokens_per_minute) == (60, 600)
     assert (said.requests_reset_s, said.tokens_reset_s) == (1.0, 3.0)
 

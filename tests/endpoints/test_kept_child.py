@@ -50,9 +50,9 @@ def start(fake_vllm: Path, tmp_path: Path) -> Iterator[Callable[..., SupervisedC
         child.close()
 
 
-def family(keeper_id: int) -> list[psutil.Process]:
+def family(supervisor_id: int) -> list[psutil.Process]:
     """A keeper, its engine, and the two that the engine starts, once they are there."""
-    top = psutil.Process(keeper_id)
+    top = psutil.Process(supervisor_id)
 
     def whole() -> bool:
         words = [word for child in top.children(recursive=True) for word in _words(child)]
@@ -88,7 +88,7 @@ def records() -> list[Path]:
 def serving(child: SupervisedChild) -> list[psutil.Process]:
     """The keeper and the fake's three processes, once it serves."""
     until(lambda: any("Starting vLLM" in line for line in child.log.tail(9)), "its server")
-    return family(child.keeper_id)
+    return family(child.supervisor_id)
 
 
 def test_closing_it_ends_what_left_its_session_too(start: Callable[..., SupervisedChild]) -> None:
@@ -115,7 +115,7 @@ def test_its_own_end_is_told_with_its_last_words_and_ends_the_rest(
     start: Callable[..., SupervisedChild],
 ) -> None:
     child = start("crash")
-    processes = family(child.keeper_id)
+    processes = family(child.supervisor_id)
     until(lambda: child.alive() is not None, "its end")
     assert "the fake ended by exit code 1; its log" in str(child.alive())
     until(lambda: gone(processes), "the end of the rest")
@@ -127,7 +127,7 @@ def test_kill_9_of_the_keeper_is_noticed_and_ends_all(
     child = start()
     processes = serving(child)
     until(lambda: _recorded(processes), "a record of all")
-    os.kill(child.keeper_id, signal.SIGKILL)
+    os.kill(child.supervisor_id, signal.SIGKILL)
     until(lambda: child.alive() is not None, "the news")
     assert "the process that keeps it was ended by SIGKILL" in str(child.alive())
     assert gone(processes)
@@ -169,8 +169,8 @@ def runner(fake_vllm: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[s
 
 
 def test_kill_9_of_the_runner_ends_all(runner: tuple[subprocess.Popen[str], int]) -> None:
-    process, keeper_id = runner
-    processes = family(keeper_id)
+    process, supervisor_id = runner
+    processes = family(supervisor_id)
     process.kill()
     process.wait()
     until(lambda: gone(processes), "the end of all")
@@ -180,11 +180,11 @@ def test_kill_9_of_the_runner_ends_all(runner: tuple[subprocess.Popen[str], int]
 def test_what_is_left_where_both_were_killed_is_ended_by_the_next_run(
     runner: tuple[subprocess.Popen[str], int],
 ) -> None:
-    process, keeper_id = runner
-    processes = family(keeper_id)
+    process, supervisor_id = runner
+    processes = family(supervisor_id)
     until(lambda: _recorded(processes), "a record of all")
     os.kill(process.pid, signal.SIGSTOP)  # so that neither notices the other's end
-    os.kill(keeper_id, signal.SIGKILL)
+    os.kill(supervisor_id, signal.SIGKILL)
     process.kill()
     process.wait()
     stray = [one for one in processes if "VLLM::Stray" in _words(one)]

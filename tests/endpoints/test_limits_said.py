@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance, written_duration
-from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, limits_said, reset_s
+from observatory.wires.failures.rate_limit_headers import (
+    RateLimitHeaders,
+    rate_limit_headers,
+    reset_s,
+)
 
 NOW_S = 1_764_000_000.0  # 2025-11-24T16:00:00Z
 
@@ -110,18 +114,18 @@ OPENROUTER = {
 def test_each_provider_is_read_as_it_documents(
     headers: Mapping[str, str], said: RateLimitHeaders
 ) -> None:
-    assert limits_said(headers, unix_s=NOW_S) == said
+    assert rate_limit_headers(headers, unix_s=NOW_S) == said
 
 
 def test_a_provider_settles_what_its_names_leave_open() -> None:
     bare = {"x-ratelimit-limit": "5", "x-ratelimit-remaining": "5"}
-    assert limits_said(bare, unix_s=NOW_S).requests_per_minute is None
-    assert limits_said(bare, unix_s=NOW_S, provider="together").requests_per_minute == 300
+    assert rate_limit_headers(bare, unix_s=NOW_S).requests_per_minute is None
+    assert rate_limit_headers(bare, unix_s=NOW_S, provider="together").requests_per_minute == 300
     full = {"x-ratelimit-limit-requests": "1000", "x-ratelimit-remaining-requests": "1000"}
-    assert limits_said(full, unix_s=NOW_S).requests_per_minute == 1000
-    groq = limits_said(full, unix_s=NOW_S, provider="groq")
+    assert rate_limit_headers(full, unix_s=NOW_S).requests_per_minute == 1000
+    groq = rate_limit_headers(full, unix_s=NOW_S, provider="groq")
     assert (groq.requests_per_minute, groq.requests_per_day) == (None, 1000)
-    marked = limits_said(full | {"x-groq-region": "gcp-us-east1"}, unix_s=NOW_S)
+    marked = rate_limit_headers(full | {"x-groq-region": "gcp-us-east1"}, unix_s=NOW_S)
     assert marked.requests_per_day == 1000
 
 
@@ -132,7 +136,7 @@ def test_a_limit_that_refills_over_a_day_is_none_a_minute() -> None:
         "x-ratelimit-remaining-requests": "9999",
         "x-ratelimit-reset-requests": "8.64s",
     }
-    said = limits_said(daily, unix_s=NOW_S)
+    said = rate_limit_headers(daily, unix_s=NOW_S)
     assert (said.requests_per_minute, said.requests_per_day) == (None, 10000)
 
 
@@ -144,7 +148,7 @@ def test_what_the_emulator_says_is_what_it_was_set_to(
     for _ in range(asked):
         allowance.ask(0.0, size, "m")
     headers, _ = allowance.ask(0.0, size, "m")
-    said = limits_said(dict(headers), unix_s=NOW_S)
+    said = rate_limit_headers(dict(headers), unix_s=NOW_S)
     assert (said.requests_per_minute, said.tokens_per_minute) == (requests, tokens)
     assert said.requests_remaining == int(dict(headers)["x-ratelimit-remaining-requests"])
 
@@ -157,7 +161,7 @@ def test_a_written_duration_is_read_back(milliseconds: int) -> None:
 
 @given(st.text(max_size=30))
 def test_nonsense_is_not_said_and_never_raises(text: str) -> None:
-    said = limits_said(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
+    said = rate_limit_headers(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
     for value in (said.requests_per_minute, said.tokens_remaining, said.requests_reset_s):
         assert value is None or value >= 0
 
@@ -165,6 +169,6 @@ def test_nonsense_is_not_said_and_never_raises(text: str) -> None:
 @pytest.mark.parametrize("text", ["1e-300", "0.0001", "1e300", "nan", "inf", "-1", "0"])
 def test_a_limit_that_nobody_can_mean_is_not_said(text: str) -> None:
     """A pace learnt from it would wait for ever, or longer than a timer counts."""
-    said = limits_said(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
+    said = rate_limit_headers(dict.fromkeys([*OPENAI, *ANTHROPIC, *TOGETHER], text), unix_s=NOW_S)
     assert (said.requests_per_minute, said.tokens_per_minute) == (None, None)
     assert (said.input_tokens_per_minute, said.output_tokens_per_minute) == (None, None)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from observatory.wires.failures.asked_wait import asked_wait_s
-from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, limits_said
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 from observatory.wires.failures.ratelimit_fields import Quota, binding, quotas_of
 from observatory.wires.streams.http_response import ResponseReader
 from tests.endpoints.wire_streams import head, read
@@ -110,7 +110,7 @@ def test_a_refusal_waits_for_the_policy_that_refused(
     ],
 )
 def test_every_unit_has_its_own_limits(headers: dict[str, str], said: dict[str, Any]) -> None:
-    assert limits_said(headers, unix_s=0.0) == RateLimitHeaders(**said)
+    assert rate_limit_headers(headers, unix_s=0.0) == RateLimitHeaders(**said)
 
 
 def test_both_fields_are_joined_by_their_names() -> None:

@@ -93,7 +93,7 @@ def read(
         fault = Fault("stream", "early_close", "the server closed the connection")
     if response.fault is not None:
         fault = Fault("stream", "protocol", response.fault)
-    exchange = HttpAttempt(
+    http_attempt = HttpAttempt(
         streaming=streaming, response=response, sent=SENT, ended=ended, fault=fault, bytes_sent=100
     )
-    return decode(exchange, anchor_unix_ns=ANCHOR_UNIX_NS, masker=Masker(secrets), wire=wire)
+    return decode(http_attempt, anchor_unix_ns=ANCHOR_UNIX_NS, masker=Masker(secrets), wire=wire)

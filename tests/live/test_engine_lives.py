@@ -208,7 +208,7 @@ def test_kill_9_of_runner_and_keeper_is_cleared_by_the_next_run(
     fake: Any, workspace: Workspace
 ) -> None:
     life = fake("hang").until("its processes", STRAY)
-    keeper = life.one("processes.keeper")
+    supervisor = life.one("processes.keeper")
     record_there = workspace.environment["OBSERVATORY_CACHE"]
     stray = life.one(STRAY)
 
@@ -218,7 +218,7 @@ def test_kill_9_of_runner_and_keeper_is_cleared_by_the_next_run(
 
     wait_until(recorded, "a record of it")
     os.kill(life.child.pid, signal.SIGSTOP)
-    keeper.kill()
+    supervisor.kill()
     life.child.kill()
     life.child.wait()
     assert not gone([stray])

@@ -96,7 +96,7 @@ def main() -> None:
             transport = SdkTransport(endpoint, watchdog, SdkTransportFactory(endpoint, "chat"))
         told = []
         for text in case.texts:
-            exchange = HttpAttempt(streaming=case.stream)
+            http_attempt = HttpAttempt(streaming=case.stream)
             messages = [{"role": "user", "content": text}]
             asked = {"messages": messages, "model": "m", "stream": case.stream, **case.body}
             body, wire = msgspec.json.encode(asked), case.connection.wire
@@ -110,9 +110,9 @@ def main() -> None:
             if case.give_up_s is not None:
                 fault = Fault("stream", "timeout", "given up", "timeout")
                 gevent.spawn_later(case.give_up_s, transport.give_up, fault)
-            transport.ask([body], exchange)
+            transport.ask([body], http_attempt)
             answer = decode(
-                exchange, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker, wire=wire
+                http_attempt, anchor_unix_ns=anchor.realtime_ns, masker=endpoint.masker, wire=wire
             )
             sent = (answer.attempt.sent or 0) + anchor.realtime_ns
             told.append(Told(answer.attempt, answer.text, sent))

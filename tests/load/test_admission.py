@@ -8,7 +8,7 @@ import pytest
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt, Tokens
 from observatory.load.admission import Admission
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
 
@@ -23,16 +23,16 @@ def gate(**connection: Any) -> tuple[Admission, list[InFlight]]:
     """A gate at instant 0, and three turns of one prompt token and at most 16 of output."""
     items = [item(text) for text in "abc"]
     handoff = make_handoff(Path("unused"), 1, items, connection=connection)
-    turns = Turns(handoff)
+    turns = RequestSource(handoff)
     return Admission(handoff, 0, 0), [turns.make(index) for index in range(3)]
 
 
-def answered(turn: InFlight, *headers: str) -> InFlight:
+def answered(in_flight: InFlight, *headers: str) -> InFlight:
     """Its try has ended with a 200 and these headers."""
-    turn.exchange.response = ResponseReader()
+    in_flight.http_attempt.response = ResponseReader()
     lines = ["HTTP/1.1 200 OK", *headers, "Content-Length: 0", "", ""]
-    turn.exchange.response.feed("\r\n".join(lines).encode(), 1)
-    return turn
+    in_flight.http_attempt.response.feed("\r\n".join(lines).encode(), 1)
+    return in_flight
 
 
 def test_another_try_takes_its_place_at_once_and_is_not_passed_by() -> None:

@@ -80,36 +80,36 @@ def through_channel(
     channel = Channel(
         OpenedSocket(raw, True), ANCHOR_NS, lambda: over.append(True), Tails("openai")
     )
-    exchanges = []
+    http_attempts = []
     for number in range(answers):
-        exchanges.append(HttpAttempt(streaming=True, reused=number > 0))
-        channel.send([b"POST"], exchanges[-1])
+        http_attempts.append(HttpAttempt(streaming=True, reused=number > 0))
+        channel.send([b"POST"], http_attempts[-1])
         until = len(reads) * (answers - number - 1)
         while raw.left > until:
             channel._incoming._readable()
-    return exchanges, raw, channel
+    return http_attempts, raw, channel
 
 
 def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()) -> HttpAttempt:
     """The exchange of a reader that is fed each read when it comes, ended where its stream is."""
-    exchange = HttpAttempt(streaming=True, response=ResponseReader())
-    assert exchange.response is not None
+    http_attempt = HttpAttempt(streaming=True, response=ResponseReader())
+    assert http_attempt.response is not None
     end, body = StreamEnd("openai"), 0
     for number, (data, at) in enumerate(reads):
-        over = exchange.response.feed(data, at, merged=number in merged)
+        over = http_attempt.response.feed(data, at, merged=number in merged)
         more, body = (
-            b"".join(exchange.response.pieces)[body:],
-            sum(map(len, exchange.response.pieces)),
+            b"".join(http_attempt.response.pieces)[body:],
+            sum(map(len, http_attempt.response.pieces)),
         )
-        if exchange.ended is None and (end.found(more) is not None or over):
-            exchange.ended = at
+        if http_attempt.ended is None and (end.found(more) is not None or over):
+            http_attempt.ended = at
         if over:
             break
-    return exchange
+    return http_attempt
 
 
-def record(exchange: HttpAttempt) -> dict[str, Any]:
-    answer = decode(exchange, anchor_unix_ns=ANCHOR_NS, masker=Masker([]))
+def record(http_attempt: HttpAttempt) -> dict[str, Any]:
+    answer = decode(http_attempt, anchor_unix_ns=ANCHOR_NS, masker=Masker([]))
     attempt = answer.attempt
     names = set(attempt.__struct_fields__) - {"sent", "body_sent", "bytes_sent", "stamp_source"}
     return {name: getattr(attempt, name) for name in names} | {"text": answer.text}
@@ -152,13 +152,13 @@ def cut_streams(draw: st.DrawFn) -> list[tuple[bytes, int]]:
 @settings(deadline=None)
 @given(reads=cut_streams())
 def test_reads_that_are_kept_give_the_same_record(reads: list[tuple[bytes, int]]) -> None:
-    [exchange], raw, channel = through_channel(reads)
+    [http_attempt], raw, channel = through_channel(reads)
     channel.close()
-    assert exchange.ended is not None
+    assert http_attempt.ended is not None
     assert raw.left == 0
     expected = at_once(reads)
-    expected.sent = exchange.sent  # whether it came as a stream depends on it
-    assert record(exchange) == record(expected)
+    expected.sent = http_attempt.sent  # whether it came as a stream depends on it
+    assert record(http_attempt) == record(expected)
 
 
 @pytest.fixture
@@ -171,13 +171,13 @@ def usual() -> list[tuple[bytes, int]]:
 def test_the_middle_of_a_stream_costs_no_question_and_no_parsing(
     usual: list[tuple[bytes, int]],
 ) -> None:
-    [exchange], raw, channel = through_channel(usual)
+    [http_attempt], raw, channel = through_channel(usual)
     channel.close()
     assert raw.asked == 1  # at the answer's end
-    assert exchange.response is not None
-    assert exchange.response.merged == set()
+    assert http_attempt.response is not None
+    assert http_attempt.response.merged == set()
     events = [at for _, at in usual[:-1]]
-    assert record(exchange)["event_ns"] == events
+    assert record(http_attempt)["event_ns"] == events
 
 
 def test_events_that_waited_together_are_found_in_the_middle_of_a_stream(
@@ -186,9 +186,9 @@ def test_events_that_waited_together_are_found_in_the_middle_of_a_stream(
     late = [*usual[:10], (usual[10][0] + usual[11][0], usual[11][1]), *usual[12:]]
     segments = [1] * len(late)
     segments[10] = 2
-    [exchange], _, channel = through_channel(late, segments)
+    [http_attempt], _, channel = through_channel(late, segments)
     channel.close()
-    seen = record(exchange)
+    seen = record(http_attempt)
     assert seen["event_shared"] == [place == 10 for place in range(51)]
     assert seen["shared_stamps"] == 1
 
@@ -197,27 +197,27 @@ def test_two_events_that_were_sent_at_once_do_not_share_a_stamp_by_our_fault(
     usual: list[tuple[bytes, int]],
 ) -> None:
     burst = [*usual[:10], (usual[10][0] + usual[11][0], usual[11][1]), *usual[12:]]
-    [exchange], _, channel = through_channel(burst)
+    [http_attempt], _, channel = through_channel(burst)
     channel.close()
-    assert record(exchange)["shared_stamps"] == 0
+    assert record(http_attempt)["shared_stamps"] == 0
 
 
 def test_a_server_that_writes_a_chunk_in_parts_is_asked_about_at_every_read(
     usual: list[tuple[bytes, int]],
 ) -> None:
     answers = 3
-    exchanges, raw, channel = through_channel(usual, [2] * len(usual), answers)
+    http_attempts, raw, channel = through_channel(usual, [2] * len(usual), answers)
     channel.close()
     assert channel._segments.exact
     assert raw.asked > 2 * len(usual)
-    assert [record(one)["http_status"] for one in exchanges] == [200] * answers
+    assert [record(one)["http_status"] for one in http_attempts] == [200] * answers
 
 
 def test_a_stream_that_breaks_off_keeps_what_came(usual: list[tuple[bytes, int]]) -> None:
     broken = [*usual[:20], (b"", 0)]
-    [exchange], _, channel = through_channel(broken)
+    [http_attempt], _, channel = through_channel(broken)
     channel.close()
-    seen = record(exchange)
+    seen = record(http_attempt)
     assert (seen["error_phase"], seen["error_kind"]) == ("stream", "early_close")
     assert len(seen["event_ns"]) == 20
     assert not channel.usable
@@ -227,9 +227,9 @@ def test_a_read_that_fills_the_small_buffer_is_read_to_its_end(
     usual: list[tuple[bytes, int]],
 ) -> None:
     long = [*usual[:10], (chunk(token("w" * (2 * SMALL_READ))), usual[10][1]), *usual[11:]]
-    [exchange], _, channel = through_channel(long)
+    [http_attempt], _, channel = through_channel(long)
     channel.close()
-    assert record(exchange) == record(at_once(long))
+    assert record(http_attempt) == record(at_once(long))
 
 
 def test_what_comes_after_a_full_small_buffer_brings_its_own_stamp(
@@ -240,9 +240,9 @@ def test_what_comes_after_a_full_small_buffer_brings_its_own_stamp(
     reads = [*usual[:10], (cut[0], usual[10][1]), (cut[1], usual[11][1]), *usual[12:]]
     segments = [1] * len(reads)
     segments[11] = 0  # there already when the first part is read
-    [exchange], _, channel = through_channel(reads, segments)
+    [http_attempt], _, channel = through_channel(reads, segments)
     channel.close()
-    assert record(exchange)["event_ns"][10:12] == [usual[11][1]] * 2
+    assert record(http_attempt)["event_ns"][10:12] == [usual[11][1]] * 2
 
 
 def test_what_came_before_the_first_request_is_no_part_of_its_answer() -> None:
@@ -267,35 +267,35 @@ def ended_apart(usual: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
 def test_a_last_chunk_after_the_end_of_the_stream_keeps_the_connection(
     ended_apart: list[tuple[bytes, int]],
 ) -> None:
-    exchanges, raw, channel = through_channel(ended_apart, answers=3)
+    http_attempts, raw, channel = through_channel(ended_apart, answers=3)
     assert channel.usable
     channel.close()
     assert raw.asked == 3
-    for exchange in exchanges:
-        assert exchange.ended == ended_apart[-2][1]
-        assert (record(exchange)["outcome"], record(exchange)["saw_done"]) == ("ok", True)
+    for http_attempt in http_attempts:
+        assert http_attempt.ended == ended_apart[-2][1]
+        assert (record(http_attempt)["outcome"], record(http_attempt)["saw_done"]) == ("ok", True)
 
 
 def test_a_last_chunk_that_does_not_come_is_not_waited_for(
     ended_apart: list[tuple[bytes, int]],
 ) -> None:
-    [exchange], _, channel = through_channel(ended_apart[:-1])
-    assert exchange.ended is None
+    [http_attempt], _, channel = through_channel(ended_apart[:-1])
+    assert http_attempt.ended is None
     channel.tail_is_late()
     assert not channel.usable
-    assert exchange.ended == ended_apart[-2][1]
-    assert (record(exchange)["outcome"], record(exchange)["error_kind"]) == ("ok", None)
+    assert http_attempt.ended == ended_apart[-2][1]
+    assert (record(http_attempt)["outcome"], record(http_attempt)["error_kind"]) == ("ok", None)
 
 
 @pytest.mark.parametrize("end", [(b"", 0), (chunk(token("more")), 10**9), (b"no chunk\r\n", 10**9)])
 def test_whatever_comes_after_the_end_of_the_stream_is_no_part_of_it(
     ended_apart: list[tuple[bytes, int]], end: tuple[bytes, int]
 ) -> None:
-    [exchange], _, channel = through_channel([*ended_apart[:-1], end])
+    [http_attempt], _, channel = through_channel([*ended_apart[:-1], end])
     channel.give_up(Fault("stream", "timeout", "the stage is over", "timeout"))
     assert not channel.usable
-    assert exchange.ended == ended_apart[-2][1]
-    seen = record(exchange)
+    assert http_attempt.ended == ended_apart[-2][1]
+    seen = record(http_attempt)
     assert (seen["outcome"], len(seen["event_ns"])) == ("ok", 51)
 
 

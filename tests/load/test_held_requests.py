@@ -13,7 +13,7 @@ from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.load import loops
 from observatory.load.admission import Decision
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.load.loops import ClosedLoopUsers, OpenLoopUsers
 from observatory.load.refusals import ENOUGH, FEW_AFTER_NS, PATIENCE_NS, Refusals
 from observatory.load.virtual_user import VirtualUser
@@ -54,7 +54,7 @@ class Worker:
     def __init__(self, world: World, folder: Path, number: int, workers: int, **watch: Any) -> None:
         counts = StageCounts(folder / "stage-00", workers)
         self.alarms = world
-        self.turns = Turns(make_handoff(folder, 1, [item("hello")], stage=CLOSED))
+        self.turns = RequestSource(make_handoff(folder, 1, [item("hello")], stage=CLOSED))
         self.refusals = Refusals(counts, number, watching=watch.get("watching", True))
         self.stopped_ns: int | None = None
         self.asleep_until_ns = 0
@@ -65,29 +65,29 @@ class Worker:
         self._open: dict[InFlight, VirtualUser] = {}
         world.call_at(SECOND, self._beat)
 
-    def may_issue(self, turn: InFlight, now_ns: int) -> Decision:
+    def may_issue(self, in_flight: InFlight, now_ns: int) -> Decision:
         held = self.refusals.watching and self.refusals.held_until(self._open, now_ns)
         return held or "go"
 
-    def issue(self, seat: VirtualUser, turn: InFlight, now_ns: int) -> None:
+    def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
         self._counts[ISSUED] += 1
-        self._open[turn] = seat
-        self.delays_ns.append(now_ns - turn.due_monotonic)
-        seat.turn = turn
+        self._open[in_flight] = virtual_user
+        self.delays_ns.append(now_ns - in_flight.due_monotonic)
+        virtual_user.in_flight = in_flight
         after_ns, status = self._world.answer(len(self._world.sent), now_ns)
         self._world.sent.append(now_ns)
         if status is not None:
             heard_ns = max(now_ns + after_ns, self.asleep_until_ns)
-            self._world.call_at(heard_ns, lambda: self._ended(turn, status))
+            self._world.call_at(heard_ns, lambda: self._ended(in_flight, status))
 
     def out_of_budget(self) -> None:
         raise AssertionError("there is no budget")
 
-    def _ended(self, turn: InFlight, status: int) -> None:
+    def _ended(self, in_flight: InFlight, status: int) -> None:
         if self.stopped_ns is not None:
             return
-        seat = self._open.pop(turn)
-        seat.turn, seat.free_monotonic = None, self._world.now
+        virtual_user = self._open.pop(in_flight)
+        virtual_user.in_flight, virtual_user.free_monotonic = None, self._world.now
         outcome: Any = "ok" if status < 300 else "error"
         attempt = Attempt(0, http_status=status, outcome=outcome, error_kind="http_status")
         if self.refusals.watching:
@@ -95,7 +95,7 @@ class Worker:
                 [RequestRecord(0, 0, "p", "0", 0, 0, outcome, [attempt])], self._world.now
             )
             self._stop_where_refused()
-        self.loop.seat_free(seat)
+        self.loop.virtual_user_free(virtual_user)
         self.loop.pump()
 
     def _beat(self) -> None:
@@ -134,7 +134,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
                 offsets = [place * every_ns for place in range(count)]
                 worker.loop = OpenLoopUsers(worker, offsets, number, workers)
             for place in range((users or 2 * count) // workers):
-                worker.loop.seat_free(VirtualUser(place, transport))
+                worker.loop.virtual_user_free(VirtualUser(place, transport))
         for worker in made:
             world.call_at(0, lambda worker=worker: worker.loop.start(0))
         return world, made
@@ -233,7 +233,7 @@ def test_open_arrivals_that_were_held_when_the_stage_stops_were_not_issued(stage
     left = list(worker.loop.unsent())
     assert len(world.sent) + len(left) == 400
     assert ENOUGH <= len(world.sent) <= ENOUGH + 2
-    assert [turn.released for turn in left] == [None] * len(left)
+    assert [in_flight.released for in_flight in left] == [None] * len(left)
 
 
 def test_held_arrivals_look_again_together(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from observatory.core.connection import Throttle
 from observatory.core.record import Attempt
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.load.retry_policy import JITTER, GaveUp, RetryPolicy
 from observatory.wires.streams.http_response import ResponseReader
 from tests.load.stages import item, make_handoff
@@ -18,18 +18,18 @@ OBEY = Throttle(policy="obey", max_attempts=5, max_wait_s=60.0)
 
 def refused(status: int, *headers: str, number: int = 0, index: int = 0) -> InFlight:
     """A turn whose try of that number was answered so, all of it received."""
-    turn = Turns(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
-    turn.index = index
+    in_flight = RequestSource(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
+    in_flight.index = index
     for _ in range(number):
-        turn.try_again()
+        in_flight.try_again()
     lines = [f"HTTP/1.1 {status} Said", *headers, "Content-Length: 0"]
-    turn.exchange.response = ResponseReader()
-    turn.exchange.response.feed(("\r\n".join(lines) + "\r\n\r\n").encode(), 1)
-    return turn
+    in_flight.http_attempt.response = ResponseReader()
+    in_flight.http_attempt.response.feed(("\r\n".join(lines) + "\r\n\r\n").encode(), 1)
+    return in_flight
 
 
-def after(turn: InFlight, throttle: Throttle = OBEY, seed: int = 1) -> float | GaveUp | None:
-    return RetryPolicy(throttle, seed, 0).after(turn, 1_763_000_000.0)
+def after(in_flight: InFlight, throttle: Throttle = OBEY, seed: int = 1) -> float | GaveUp | None:
+    return RetryPolicy(throttle, seed, 0).after(in_flight, 1_763_000_000.0)
 
 
 @pytest.mark.parametrize("policy", ["obey", "pace"])
@@ -51,9 +51,9 @@ def test_nothing_else_is_asked_again(status: int) -> None:
 
 
 def test_what_has_no_answer_is_not_asked_again() -> None:
-    turn = refused(429)
-    turn.exchange.response = None
-    assert after(turn) is None
+    in_flight = refused(429)
+    in_flight.http_attempt.response = None
+    assert after(in_flight) is None
 
 
 def test_to_record_is_to_do_nothing() -> None:
@@ -82,12 +82,12 @@ def test_the_last_try_is_the_last() -> None:
 
 
 def test_a_wait_that_would_be_too_long_is_not_begun() -> None:
-    turn = refused(429, "Retry-After: 30", number=1)
-    assert after(turn) == 30.0
-    turn.waited_s = 30.0
-    assert after(turn) == 30.0
-    turn.waited_s = 30.001
-    assert after(turn) == "max_wait"
+    in_flight = refused(429, "Retry-After: 30", number=1)
+    assert after(in_flight) == 30.0
+    in_flight.waited_s = 30.0
+    assert after(in_flight) == 30.0
+    in_flight.waited_s = 30.001
+    assert after(in_flight) == "max_wait"
     assert after(refused(429, "Retry-After: 61")) == "max_wait"
 
 

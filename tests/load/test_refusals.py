@@ -8,7 +8,7 @@ import pytest
 from observatory.core.record import Attempt, RequestRecord
 from observatory.core.stage_counts import EMPTY_ALIKE, ENDED, ISSUED, REFUSED, StageCounts
 from observatory.load.heartbeat import HeartbeatCounts
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.load.refusals import (
     ENOUGH,
     FEW,
@@ -36,12 +36,12 @@ def watch(folder: Path, worker: int = 0, workers: int = 1) -> Refusals:
 
 
 def still_open(due: int, status: int | None = None) -> InFlight:
-    turn = Turns(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
-    turn.due_monotonic = due
-    turn.exchange.response = ResponseReader()
+    in_flight = RequestSource(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
+    in_flight.due_monotonic = due
+    in_flight.http_attempt.response = ResponseReader()
     if status is not None:
-        turn.exchange.response.feed(f"HTTP/1.1 {status} Said\r\n\r\n".encode(), 1)
-    return turn
+        in_flight.http_attempt.response.feed(f"HTTP/1.1 {status} Said\r\n\r\n".encode(), 1)
+    return in_flight
 
 
 OK = Attempt(0, http_status=200)

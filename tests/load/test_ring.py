@@ -90,7 +90,7 @@ def one_ring() -> Iterator[Ring]:
     made.close()
 
 
-def turn(seconds: float = 0.05) -> None:
+def in_flight(seconds: float = 0.05) -> None:
     gevent.sleep(seconds)
 
 
@@ -101,7 +101,7 @@ def test_each_segment_is_a_read_with_its_own_stamp(one_ring: Ring, pair: Pair) -
     for number in range(5):
         sent.append(time.time_ns())
         pair.theirs.sendall(b"event %d" % number)
-        turn(0.01)
+        in_flight(0.01)
     sent.append(time.time_ns())
     assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(5)]
     for (before, after), read in zip(pairwise(sent), told.reads, strict=True):
@@ -138,13 +138,13 @@ def test_a_busy_python_costs_no_stamp(one_ring: Ring, pair: Pair, tmp_path: Path
         mmap.mmap(file.fileno(), 1) as over,
         subprocess.Popen(command, pass_fds=ends) as sender,
     ):
-        turn(0.001)
+        in_flight(0.001)
         until = time.monotonic() + 60
         while not over[0] and time.monotonic() < until:
             pass  # Python is busy and enters no kernel but for the clock's ticks
         assert sender.wait(30) == 0
     assert told.reads == []  # no read was taken so far
-    turn()
+    in_flight()
     assert [read[HEAD_SIZE:] for read in told.reads] == [b"event %d" % n for n in range(8)]
     stamps = [stamp_of(read) for read in told.reads]
     gaps = [later - earlier for earlier, later in pairwise(stamps)]
@@ -160,13 +160,13 @@ def test_the_middle_of_a_stream_is_kept_until_what_may_be_its_end(
     reads.keep(kept)
     for piece in (b"b\r\ndata: one\n\n\r\n", b"b\r\ndata: two\n\n\r\n", b"0\r\n\r\n"):
         pair.theirs.sendall(piece)
-        turn(0.01)
+        in_flight(0.01)
     sizes, _, data = split_reads(kept, 0)
     assert (len(sizes), data) == (2, b"b\r\ndata: one\n\n\r\nb\r\ndata: two\n\n\r\n")
     assert told.data == b"0\r\n\r\n"
     reads.keep(None)
     pair.theirs.sendall(b"handed over again")
-    turn(0.01)
+    in_flight(0.01)
     assert told.data.endswith(b"handed over again")
 
 
@@ -181,7 +181,7 @@ def test_what_waits_is_known_before_it_is_handed_over(one_ring: Ring, pair: Pair
         os.getppid()  # into the kernel and out
     assert reads.waiting() == (2, 3)
     assert not reads.quiet()
-    turn()
+    in_flight()
     assert reads.quiet()
     assert reads.waiting() == (0, 0)
     assert told.data == other.data == b"abc"
@@ -193,7 +193,7 @@ def test_a_large_burst_is_one_read_of_many_buffers(one_ring: Ring, pair: Pair) -
     RingReads(one_ring, pair.ours, told)
     body = bytes(range(256)) * 400  # more than a buffer holds
     pair.theirs.sendall(body)
-    turn()
+    in_flight()
     assert told.data == body
     assert len(told.reads) < len(body) // 10_000
     assert struct.unpack_from("=I", told.reads[0], 8)[0] == len(told.reads[0]) - HEAD_SIZE
@@ -213,7 +213,7 @@ def test_more_than_all_buffers_hold_is_read_when_they_are_free_again(
         piece = b"%03d" % number * 9
         sent += piece
         pair.theirs.sendall(piece)
-    turn(0.3)
+    in_flight(0.3)
     assert told.data == sent
     small.close()
 
@@ -229,7 +229,7 @@ def test_the_ring_goes_round_many_times(monkeypatch: pytest.MonkeyPatch, pair: P
     for number in range(300):
         (pair if number % 3 else second).theirs.sendall(b"%d," % number)
         gevent.sleep(0)
-    turn()
+    in_flight()
     assert told.data == b"".join(b"%d," % n for n in range(300) if n % 3)
     assert other.data == b"".join(b"%d," % n for n in range(0, 300, 3))
     second.close()
@@ -241,7 +241,7 @@ def test_the_peers_end_is_a_read_of_nothing(one_ring: Ring, pair: Pair) -> None:
     RingReads(one_ring, pair.ours, told)
     pair.theirs.sendall(b"last words")
     pair.theirs.close()
-    turn()
+    in_flight()
     assert told.data == b"last words"
     assert told.ended
     assert told.error is None
@@ -261,7 +261,7 @@ def test_with_the_last_bytes_the_end_is_known(one_ring: Ring, pair: Pair) -> Non
     pair.theirs.sendall(b"last words")
     pair.theirs.close()
     reads = RingReads(one_ring, pair.ours, told)
-    turn()
+    in_flight()
     assert [read[HEAD_SIZE:] for read in told.reads] == [b"last words"]
     assert seen == [False]
 
@@ -271,7 +271,7 @@ def test_a_reset_is_told_with_its_cause(one_ring: Ring, pair: Pair) -> None:
     RingReads(one_ring, pair.ours, told)
     pair.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     pair.theirs.close()
-    turn()
+    in_flight()
     assert isinstance(told.error, ConnectionResetError)
 
 
@@ -285,7 +285,7 @@ def test_a_connection_that_was_let_go_is_closed_and_not_heard_of_again(
     reads.close()
     reads.close()
     pair.ours.close()
-    turn()
+    in_flight()
     assert told.reads == []
     pair.theirs.settimeout(2)
     with contextlib.suppress(ConnectionResetError):  # closed with bytes unread
@@ -309,7 +309,7 @@ def test_a_taker_may_let_connections_go_and_add_new_ones_while_it_is_told(
     for one in (pair, second):
         one.theirs.sendall(b"first")
         one.theirs.sendall(b"second")
-    turn()
+    in_flight()
     assert len(restless.reads) == 1
     assert third.data == b"firstsecond"
     second.close()
@@ -404,7 +404,7 @@ def test_the_layout_is_the_kernels(one_ring: Ring, pair: Pair) -> None:
     told = Told()
     RingReads(one_ring, pair.ours, told)
     pair.theirs.sendall(b"hello")
-    turn()
+    in_flight()
     [read] = told.reads
     assert read == make_head(5, read[HEAD_SIZE - 16 : HEAD_SIZE]) + b"hello"
 

@@ -50,13 +50,13 @@ def test_a_request_that_succeeds_on_its_third_try_is_three_rows(tmp_path: Path) 
     with serve({"busy": first(2, 429, SOON)}) as server:
         record = one(carry(make_handoff(tmp_path, server.port, [item("[busy]")], connection=OBEY)))
     assert record.outcome == "ok" and record.reason is None
-    tries = record.attempts
-    assert [each.number for each in tries] == [0, 1, 2]
-    assert [each.outcome for each in tries] == ["throttled", "throttled", "ok"]
-    assert [each.http_status for each in tries] == [429, 429, 200]
-    assert [each.retry_after_s for each in tries] == [0.02, 0.02, None]
-    assert [each.reused_connection for each in tries] == [False, True, True], "the same seat"
-    for before, after in itertools.pairwise(tries):
+    attempts = record.attempts
+    assert [each.number for each in attempts] == [0, 1, 2]
+    assert [each.outcome for each in attempts] == ["throttled", "throttled", "ok"]
+    assert [each.http_status for each in attempts] == [429, 429, 200]
+    assert [each.retry_after_s for each in attempts] == [0.02, 0.02, None]
+    assert [each.reused_connection for each in attempts] == [False, True, True], "the same seat"
+    for before, after in itertools.pairwise(attempts):
         assert before.sent is not None and before.ended is not None and after.sent is not None
         assert after.sent >= before.ended + 20_000_000, "never before it was told"
     assert server.connections == 1 and len({seen.body for seen in server.seen}) == 1
@@ -274,10 +274,10 @@ def test_what_a_killed_worker_had_recorded_is_whole(tmp_path: Path) -> None:
 
 def test_users_of_a_closed_loop_wait_and_every_try_is_seen_by_the_server(tmp_path: Path) -> None:
     """Every other try is refused, two workers: rows and what the server saw are the same tries."""
-    turn = iter(range(10**9))
+    in_flight = iter(range(10**9))
 
     def every_other(sock: Any, seen: Seen) -> None:
-        refuse = next(turn) % 2 == 0
+        refuse = next(in_flight) % 2 == 0
         sock.sendall(refusal(429, SOON) if refuse else answer("Hello"))
 
     with serve({"ok": every_other}) as server:
@@ -294,9 +294,9 @@ def test_users_of_a_closed_loop_wait_and_every_try_is_seen_by_the_server(tmp_pat
         carried = carry(handoff)
     adds_up(carried)
     assert {record.outcome for record in carried.records} == {"ok"}
-    tries = [each for record in carried.records for each in record.attempts]
-    assert len(tries) == len(server.seen)
-    assert Counter(each.outcome for each in tries)["throttled"] == (len(tries) + 1) // 2
+    attempts = [each for record in carried.records for each in record.attempts]
+    assert len(attempts) == len(server.seen)
+    assert Counter(each.outcome for each in attempts)["throttled"] == (len(attempts) + 1) // 2
     for record in carried.records:
         assert [each.number for each in record.attempts] == list(range(len(record.attempts)))
 

@@ -9,7 +9,7 @@ import pytest
 
 from observatory.core.connection import Throttle
 from observatory.load.admission import Admission, Decision
-from observatory.load.in_flight import InFlight, Turns
+from observatory.load.in_flight import InFlight, RequestSource
 from observatory.load.pacing import AlarmClock
 from observatory.load.retry_loop import RetryLoop
 from observatory.load.retry_policy import RetryPolicy
@@ -29,10 +29,10 @@ class Resting:
         self._lines = [f"HTTP/1.1 {refusal}", "HTTP/1.1 200 OK"]
         self._resting = resting
 
-    def ask(self, body: list[bytes], exchange: HttpAttempt) -> None:
-        exchange.sent = exchange.ended = 1
-        exchange.response = ResponseReader()
-        exchange.response.feed(f"{self._lines.pop(0)}\r\nContent-Length: 0\r\n\r\n".encode(), 1)
+    def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
+        http_attempt.sent = http_attempt.ended = 1
+        http_attempt.response = ResponseReader()
+        http_attempt.response.feed(f"{self._lines.pop(0)}\r\nContent-Length: 0\r\n\r\n".encode(), 1)
 
     def rest(self, alarms: AlarmClock, until_ns: int) -> None:
         self._resting(until_ns)
@@ -41,12 +41,14 @@ class Resting:
 def tried(connection: dict[str, Any], refusal: str, resting: Callable[..., None]) -> InFlight:
     """The first turn after all its tries; resting gets the gate, the second turn and the rest's end."""
     handoff = make_handoff(Path("unused"), 1, [item("a"), item("b")], connection=connection)
-    first, second = (Turns(handoff).make(index) for index in range(2))
+    first, second = (RequestSource(handoff).make(index) for index in range(2))
     admission = Admission(handoff, 0, time.monotonic_ns())
     admission.enter(first, time.monotonic_ns())
-    patience = RetryPolicy(handoff.connection.throttle, 1, 0)
-    seat = Resting(refusal, lambda until: resting(admission, second, until))
-    RetryLoop(patience, admission, cast(AlarmClock, None)).make(cast(VirtualUser, seat), first)
+    retry_policy = RetryPolicy(handoff.connection.throttle, 1, 0)
+    virtual_user = Resting(refusal, lambda until: resting(admission, second, until))
+    RetryLoop(retry_policy, admission, cast(AlarmClock, None)).make(
+        cast(VirtualUser, virtual_user), first
+    )
     return first
 
 
@@ -66,8 +68,8 @@ def test_while_one_request_waits_as_told_the_others_keep_their_pace(
         later = time.monotonic_ns() + 2 * S
         asked.append((until_ns - time.monotonic_ns(), admission.ask(other, later)))
 
-    turn = tried(connection, "429 Said\r\nRetry-After: 30", resting)
-    assert [each.number for each in (*turn.earlier, turn.exchange)] == [0, 1]
+    in_flight = tried(connection, "429 Said\r\nRetry-After: 30", resting)
+    assert [each.number for each in (*in_flight.earlier, in_flight.http_attempt)] == [0, 1]
     rest_ns, decision = asked[0]
     assert rest_ns == pytest.approx(30 * S, abs=S)
     assert decision == "go", "thirty seconds of an allowance are not lost with one refusal"

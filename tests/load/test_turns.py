@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from observatory.core.plan import nonce
 from observatory.core.worst_case import TEMPLATE_TOKENS
-from observatory.load.in_flight import Turns
+from observatory.load.in_flight import RequestSource
 from tests.load.stages import cold_item, make_handoff
 
 ITEMS = [cold_item(f"item {number}") for number in range(7)]
@@ -18,7 +18,7 @@ def bodies(seed: int, indices: list[int]) -> list[bytes]:
     handoff = msgspec.structs.replace(
         make_handoff(Path("unused"), 1, ITEMS, stage={"kind": "closed"}), seed=seed, cache="cold"
     )
-    turns = Turns(handoff)
+    turns = RequestSource(handoff)
     return [b"".join(turns.make(index).body) for index in indices]
 
 
@@ -39,6 +39,6 @@ def test_each_round_asks_every_item_once_with_its_own_nonce() -> None:
 
 
 def test_the_worst_case_of_a_prompt_is_its_bytes_and_what_a_template_adds() -> None:
-    turn = Turns(make_handoff(Path("unused"), 1, [cold_item("grüezi")])).make(0)
-    assert turn.worst_prompt_tokens == len(b"".join(turn.body)) + TEMPLATE_TOKENS
-    assert turn.worst_output_tokens == 16
+    in_flight = RequestSource(make_handoff(Path("unused"), 1, [cold_item("grüezi")])).make(0)
+    assert in_flight.worst_prompt_tokens == len(b"".join(in_flight.body)) + TEMPLATE_TOKENS
+    assert in_flight.worst_output_tokens == 16

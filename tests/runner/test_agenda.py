@@ -15,7 +15,7 @@ from observatory.inputs.scenario_files import LoadedScenario, load_scenario
 from observatory.runner import campaign
 from observatory.runner.campaign_execution import RunRequest
 from observatory.runner.campaign_pace import CampaignPace
-from observatory.runner.matrix_schedule import CampaignLog, find_campaign, new_diary, resumed
+from observatory.runner.matrix_schedule import CampaignLog, find_campaign, new_campaign_log, resumed
 from observatory.runner.progress import StageProgress
 from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
@@ -58,7 +58,9 @@ def _load(workspace: Workspace, text: str = SCENARIO, **given: Any) -> tuple[Loa
 def _begun(workspace: Workspace, name: str = "c1") -> CampaignLog:
     loaded, plan = _load(workspace)
     assert loaded.design is not None
-    return new_diary(workspace, name, loaded.scenario, plan, loaded.design, "sweep", {"seed": 1})
+    return new_campaign_log(
+        workspace, name, loaded.scenario, plan, loaded.design, "sweep", {"seed": 1}
+    )
 
 
 STATES = ("complete", "budget_reached", "crashed", "interrupted", "running", None)
@@ -102,7 +104,9 @@ def test_what_is_missing_is_what_no_run_has_done(
         7,
         runs=runs,
     )
-    left = {(turns[number].block, cell) for number, due in missing(file) for cell in due}
+    left = {
+        (turns[number].block, cell) for number, scheduled in missing(file) for cell in scheduled
+    }
     assert left == {
         (block, cell)
         for block, row in enumerate(states)
@@ -113,10 +117,10 @@ def test_what_is_missing_is_what_no_run_has_done(
 
 
 def test_a_diary_is_on_disk_from_its_first_line(workspace: Workspace) -> None:
-    diary = _begun(workspace)
-    diary.begun(0, 1, "run-of-0")
+    campaign_log = _begun(workspace)
+    campaign_log.begun(0, 1, "run-of-0")
     file = read_campaign(workspace.campaigns / "c1")
-    assert file == diary.file
+    assert file == campaign_log.file
     assert file.runs == [StartedRun(0, 1, "run-of-0")]
     assert [cell.factors for cell in file.cells] == [{"parallel": 1}, {"parallel": 2}]
     assert sorted(cell for turn in file.turns for cell in turn.cells) == [0, 0, 1, 1]
@@ -124,12 +128,12 @@ def test_a_diary_is_on_disk_from_its_first_line(workspace: Workspace) -> None:
 
 
 def test_a_run_whose_folder_is_gone_is_missing_again(workspace: Workspace) -> None:
-    diary = _begun(workspace)
-    diary.begun(0, diary.file.turns[0].cells[0], "deleted")
+    campaign_log = _begun(workspace)
+    campaign_log.begun(0, campaign_log.file.turns[0].cells[0], "deleted")
     loaded, plan = _load(workspace)
     assert loaded.design is not None
-    again = resumed(workspace, diary.file, loaded.scenario, plan, loaded.design)
-    assert len(again.agenda()) == 4
+    again = resumed(workspace, campaign_log.file, loaded.scenario, plan, loaded.design)
+    assert len(again.schedule()) == 4
 
 
 CHANGES = {
@@ -167,7 +171,7 @@ def test_a_description_may_change(workspace: Workspace) -> None:
     file = _begun(workspace).file
     loaded, plan = _load(workspace, SCENARIO + "description: Now with words.\n")
     assert loaded.design is not None
-    assert len(resumed(workspace, file, loaded.scenario, plan, loaded.design).agenda()) == 4
+    assert len(resumed(workspace, file, loaded.scenario, plan, loaded.design).schedule()) == 4
 
 
 def test_campaigns_are_found_by_id_or_as_the_last_one(workspace: Workspace) -> None:
@@ -203,9 +207,9 @@ def test_a_newer_campaign_file_is_refused_by_its_number(workspace: Workspace) ->
 
 
 def test_what_is_left_counts_the_stages_and_what_stood_beside_them(workspace: Workspace) -> None:
-    diary = _begun(workspace)
+    campaign_log = _begun(workspace)
     _, plan = _load(workspace)
-    pace = CampaignPace(plan, diary.agenda())
+    pace = CampaignPace(plan, campaign_log.schedule())
     assert pace.later_s(0) == 3 * 10
     assert pace.later_s(3) == 0
     pace.sat(0)  # at once: less than its stages, so that nothing is added
@@ -219,7 +223,7 @@ class _Told:
     def say(self, text: str) -> None:
         self.lines.append(text)
 
-    def leg(self, progress: StageProgress) -> None:
+    def stage_execution(self, progress: StageProgress) -> None:
         raise AssertionError("nothing is loaded")
 
 

@@ -11,7 +11,7 @@ from observatory.core.plan import StagePlan
 from observatory.core.record import WorkerEnd, WorkerStart, WorkerTick
 from observatory.core.stage_counts import ISSUED, StageCounts
 from observatory.load.handoff import Handoff
-from observatory.runner.progress import StageProgress, leg_progress
+from observatory.runner.progress import StageProgress, stage_progress
 from observatory.runner.stage_execution import StageExecution, stage_times
 from observatory.runner.ticks import Heartbeats
 
@@ -114,12 +114,12 @@ def test_a_stage_that_never_came_to_its_window_has_none(tmp_path: Path) -> None:
 
 
 def test_progress_of_a_leg_tells_its_part_and_what_is_left(tmp_path: Path) -> None:
-    leg = StageExecution(handoff(tmp_path), tmp_path / "log", tmp_path)
+    stage_execution = StageExecution(handoff(tmp_path), tmp_path / "log", tmp_path)
     beats = Heartbeats(tmp_path)
 
     def at(second: float) -> StageProgress:
-        return leg_progress(
-            leg, beats, now=round(second * S), emulated=True, stages=3, later_s=100.0
+        return stage_progress(
+            stage_execution, beats, now=round(second * S), emulated=True, stages=3, later_s=100.0
         )
 
     assert (at(5).part, at(5).elapsed_s, at(5).level) == ("starting", 0.0, "4 users")
@@ -142,8 +142,10 @@ def test_progress_of_answers_that_are_not_streamed_has_no_time_to_first_token(
 
     def shown(*, stream: bool) -> float | None:
         given = msgspec.structs.replace(handoff(tmp_path), stream=stream)
-        leg = StageExecution(given, tmp_path / "log", tmp_path)
-        return leg_progress(leg, beats, now=7 * S, emulated=True, stages=1, later_s=0).ttft_s
+        stage_execution = StageExecution(given, tmp_path / "log", tmp_path)
+        return stage_progress(
+            stage_execution, beats, now=7 * S, emulated=True, stages=1, later_s=0
+        ).ttft_s
 
     assert shown(stream=True) == 0.1
     assert shown(stream=False) is None

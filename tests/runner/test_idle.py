@@ -92,7 +92,7 @@ def member(folder: Path, *, kind: str = "llamacpp", dead: str | None = None, **t
     )
 
 
-def sitting(members: list[Any], sampler: Any, **telemetry: Any) -> Any:
+def execution(members: list[Any], sampler: Any, **telemetry: Any) -> Any:
     request = SimpleNamespace(scenario=SimpleNamespace(telemetry=Telemetry(**telemetry)))
     said: list[str] = []
     observer = SimpleNamespace(say=said.append, said=said)
@@ -105,7 +105,9 @@ def test_the_window_is_written_into_the_manifest_of_each(
 ) -> None:
     engine, dead = member(tmp_path), member(tmp_path, dead="killed")
     emulated = member(tmp_path, kind="emulated")
-    here = sitting([engine, dead, emulated], Sampler(tmp_path, [GPU]), codecarbon=False, idle="7s")
+    here = execution(
+        [engine, dead, emulated], Sampler(tmp_path, [GPU]), codecarbon=False, idle="7s"
+    )
     rest(here)
     assert waits == [7]
     window = engine.manifest.idle
@@ -137,7 +139,7 @@ def test_nothing_is_waited_for_where_nothing_could_be_read(
     waits: list[float],
 ) -> None:
     one = member(tmp_path, kind=kind, **target)
-    rest(sitting([one], Sampler(tmp_path, samples), codecarbon=False, **telemetry))
+    rest(execution([one], Sampler(tmp_path, samples), codecarbon=False, **telemetry))
     assert waits == []
     assert one.manifest.idle is None
 
@@ -145,7 +147,7 @@ def test_nothing_is_waited_for_where_nothing_could_be_read(
 def test_a_distant_target_rests_where_a_probe_reads_it(tmp_path: Path, waits: list[float]) -> None:
     far = Sample(1, "nvml", "target", "far:gpu0", "gpu_power_w", 60.0)
     one = member(tmp_path, kind="url", on_this_host=False)
-    rest(sitting([one], Sampler(tmp_path, [far]), codecarbon=False))
+    rest(execution([one], Sampler(tmp_path, [far]), codecarbon=False))
     assert waits == [10]
     assert one.manifest.idle is not None
 

@@ -23,8 +23,8 @@ def member(name: str, stages: int = 0, error: ObservatoryError | None = None) ->
 
 
 def ended(error: ObservatoryError, *members: Any) -> list[tuple[str, str | None]]:
-    sitting: Any = SimpleNamespace(members=list(members))
-    _end_all(sitting, error)
+    execution: Any = SimpleNamespace(members=list(members))
+    _end_all(execution, error)
     return [(one.status, one.reason) for one in members]
 
 

@@ -16,12 +16,12 @@ from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload
 from observatory.workload.foreign_formats import FORMATS
 from observatory.workload.prompt_items import PromptItem
-from observatory.workload.rows import file_asks
+from observatory.workload.rows import file_prompt_items
 
 
 def _asks(path: Path, notes: list[str] | None = None) -> list[PromptItem]:
     workload = FileWorkload.model_validate({"kind": "file", "path": path.name})
-    return file_asks(workload, path.parent, (notes if notes is not None else []).append)
+    return file_prompt_items(workload, path.parent, (notes if notes is not None else []).append)
 
 
 def _refusal(path: Path) -> str:

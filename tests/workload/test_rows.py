@@ -11,7 +11,7 @@ from observatory.core.errors import BadInput
 from observatory.core.scenario import FileWorkload
 from observatory.workload.prompt_items import PromptItem
 from observatory.workload.row_files import csv_values, jsonl_values
-from observatory.workload.rows import Row, file_asks
+from observatory.workload.rows import Row, file_prompt_items
 
 
 def _asks(
@@ -20,7 +20,7 @@ def _asks(
     data = text.encode() if isinstance(text, str) else text
     (folder / name).write_bytes(data)
     workload = FileWorkload.model_validate({"kind": "file", "path": name, **fields})
-    return file_asks(workload, folder)
+    return file_prompt_items(workload, folder)
 
 
 def _refusal(folder: Path, text: str | bytes, name: str = "mine.jsonl") -> str:
@@ -255,7 +255,7 @@ def test_a_prompt_longer_than_the_csv_modules_own_limit_is_read(tmp_path: Path) 
 def test_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
     workload = FileWorkload.model_validate({"kind": "file", "path": "nowhere.jsonl"})
     with pytest.raises(BadInput, match=r"nowhere\.jsonl: cannot be read: No such file"):
-        file_asks(workload, tmp_path)
+        file_prompt_items(workload, tmp_path)
     assert "mine.parquet: .parquet is not read" in _refusal(tmp_path, "x", "mine.parquet")
 
 

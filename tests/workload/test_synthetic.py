@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from observatory.core.errors import BadInput
 from observatory.core.scenario import Fixed, LogNormal, SyntheticWorkload, Uniform
 from observatory.workload.draws import UniformStream
-from observatory.workload.synthetic import lengths, synthetic_asks, text_of
+from observatory.workload.synthetic import lengths, synthetic_prompt_items, text_of
 
 WORDS = ["alpha", "beta", "gamma"]
 
@@ -40,7 +40,7 @@ def test_a_text_has_as_many_words_and_stops_as_asked(tokens: int, seed: int) -> 
 
 
 def test_asks_carry_their_lengths_and_ids() -> None:
-    asks = synthetic_asks(_workload(), seed=7)
+    asks = synthetic_prompt_items(_workload(), seed=7)
     assert [ask.prompt_id for ask in asks] == [f"synthetic-7-0000{n}" for n in range(6)]
     assert all(ask.prompt_tokens == 40 == _units(ask.prompt or "") for ask in asks)
     assert {ask.max_tokens for ask in asks} <= {5, 6, 7, 8, 9}
@@ -48,13 +48,13 @@ def test_asks_carry_their_lengths_and_ids() -> None:
 
 
 def test_the_same_seed_writes_the_same_text_and_another_seed_another() -> None:
-    first, again, other = (synthetic_asks(_workload(), seed) for seed in (1, 1, 2))
+    first, again, other = (synthetic_prompt_items(_workload(), seed) for seed in (1, 1, 2))
     assert first == again
     assert {ask.prompt for ask in first}.isdisjoint({ask.prompt for ask in other})
 
 
 def test_no_two_prompts_share_a_long_beginning() -> None:
-    prompts = [ask.prompt or "" for ask in synthetic_asks(_workload(items=300), seed=1)]
+    prompts = [ask.prompt or "" for ask in synthetic_prompt_items(_workload(items=300), seed=1)]
     openings = {" ".join(prompt.split()[:4]) for prompt in prompts}
     assert len(openings) == 300
 
@@ -95,4 +95,4 @@ def test_fixed_lengths_are_fixed() -> None:
 def test_more_text_than_a_worker_should_hold_is_refused() -> None:
     workload = _workload(items=300, prompt_tokens={"distribution": "fixed", "tokens": 100_000})
     with pytest.raises(BadInput, match=r"30,000,000 tokens together, the most is 20,000,000"):
-        synthetic_asks(workload, seed=1)
+        synthetic_prompt_items(workload, seed=1)

@@ -25,7 +25,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.stored_scenario import StoredLengths
 from observatory.store.frames import RunFrames
-from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, limits_said
+from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 
 Unit = Literal["requests", "tokens"]
 SCENARIO_NAMES: dict[Unit, str] = {"requests": "limits-rpm", "tokens": "limits-tpm"}
@@ -282,7 +282,7 @@ def advertised(
     )
     for text, ended in rows.unique("rate_limit_headers", keep="last").sort("ended_ns").iter_rows():
         unix_s = (realtime_ns + (ended or 0)) / 1e9
-        said = limits_said(json.loads(text), unix_s=unix_s, provider=provider)
+        said = rate_limit_headers(json.loads(text), unix_s=unix_s, provider=provider)
         told |= {
             name: getattr(said, name)
             for name in RateLimitHeaders.__dataclass_fields__

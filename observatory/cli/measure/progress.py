@@ -34,7 +34,7 @@ class Lines:
         """Print one line."""
         echo(text, err=True)
 
-    def leg(self, progress: StageProgress) -> None:
+    def stage_execution(self, progress: StageProgress) -> None:
         """Print one line when the part of a stage changes, and every LINE_EVERY_S within it."""
         now = time.monotonic()
         stage = (progress.place, progress.target, progress.stage, progress.part)
@@ -76,7 +76,7 @@ def _live() -> Iterator[Observer]:
         def say(self, text: str) -> None:
             console.print(text, style="dim", highlight=False)
 
-        def leg(self, progress: StageProgress) -> None:
+        def stage_execution(self, progress: StageProgress) -> None:
             if not live.is_started:  # not before: until then a question may be on the terminal
                 live.start()
             done = min(progress.elapsed_s, progress.length_s)

@@ -40,8 +40,8 @@ class Channel:
         "_anchor_ns",
         "_end",
         "_ended_at",
-        "_exchange",
         "_free",
+        "_http_attempt",
         "_incoming",
         "_kept",
         "_large",
@@ -78,7 +78,7 @@ class Channel:
         self._scanned = 0
         self._anchor_ns = anchor_ns
         self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
-        self._exchange: HttpAttempt | None = None
+        self._http_attempt: HttpAttempt | None = None
         self._response: ResponseReader | None = None
         self.done = done
         self.usable = True
@@ -107,23 +107,23 @@ class Channel:
         except OSError:
             return True
 
-    def send(self, pieces: list[bytes], exchange: HttpAttempt) -> None:
+    def send(self, pieces: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send the request; its answer is read from now on. OSError where the kernel refuses."""
-        self._response = exchange.response = ResponseReader()
-        self._exchange = exchange
+        self._response = http_attempt.response = ResponseReader()
+        self._http_attempt = http_attempt
         self._end = None
         self._scanned = 0
         self._free = HEAD
-        exchange.stamp_source = "kernel" if self._opened.stamped else "read"
+        http_attempt.stamp_source = "kernel" if self._opened.stamped else "read"
         data = b"".join(pieces)
-        exchange.bytes_sent = len(data)
+        http_attempt.bytes_sent = len(data)
         tls = self._opened.tls
         if tls is not None:
             tls.write(data)
             data = self._opened.outgoing.read()
-        exchange.sent = time.time_ns() - self._anchor_ns
+        http_attempt.sent = time.time_ns() - self._anchor_ns
         send_all(self._raw, data)
-        exchange.body_sent = time.time_ns() - self._anchor_ns
+        http_attempt.body_sent = time.time_ns() - self._anchor_ns
 
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, and the connection with it."""
@@ -133,7 +133,7 @@ class Channel:
     def close(self) -> None:
         """Close the socket; an exchange in progress is heard of no more."""
         self.usable = False
-        self._exchange = self._response = None
+        self._http_attempt = self._response = None
         self._forget_tail()
         self._tails.room.leaves(self)
         self._incoming.close()
@@ -164,11 +164,11 @@ class Channel:
         if not data:
             self._closed()
             return
-        exchange, response = self._exchange, self._response
+        http_attempt, response = self._http_attempt, self._response
         if not stamp_ns:
             stamp_ns = time.time_ns()
-            if exchange is not None:
-                exchange.stamp_source = "read"
+            if http_attempt is not None:
+                http_attempt.stamp_source = "read"
         if response is not None:
             self._settle(response)
         at = stamp_ns - self._anchor_ns
@@ -219,11 +219,15 @@ class Channel:
 
     def _streamed(self, response: ResponseReader, at: int) -> bool:
         """Return whether the stream is over, which HTTP has not signalled. What follows is no part of it."""
-        pieces, exchange = response.pieces, self._exchange
+        pieces, http_attempt = response.pieces, self._http_attempt
         if self._ended_at is not None:
             response.drop_last(sum(map(len, pieces[self._scanned :])))
             return True
-        if exchange is None or not exchange.streaming or not 200 <= (response.status or 0) < 300:
+        if (
+            http_attempt is None
+            or not http_attempt.streaming
+            or not 200 <= (response.status or 0) < 300
+        ):
             return False
         end = self._end = self._end or self._tails.end()
         scanned, self._scanned = self._scanned, len(pieces)
@@ -320,15 +324,15 @@ class Channel:
             self._over(_EOF, time.time_ns() - self._anchor_ns)
 
     def _over(self, fault: Fault | None, at: int) -> None:
-        exchange, response = self._exchange, self._response
-        self._exchange = self._response = None
+        http_attempt, response = self._http_attempt, self._response
+        self._http_attempt = self._response = None
         if fault is not None:
             self.usable = False
             self._incoming.close()
         if self._ended_at is not None:
             fault, at = None, self._ended_at
             self._forget_tail()
-        if exchange is None or response is None:
+        if http_attempt is None or response is None:
             return
         self._settle(response)
         if fault is not None and fault.kind == "too_large":
@@ -339,6 +343,6 @@ class Channel:
             self._tails.room.leaves(self)
         if fault is not None and fault.phase == "stream" and response.headers_at is None:
             fault = Fault("headers", fault.kind, fault.text, fault.outcome)
-        exchange.fault = fault
-        exchange.ended = at
+        http_attempt.fault = fault
+        http_attempt.ended = at
         self.done()

@@ -50,20 +50,20 @@ class OpenedSocket:
         self.outgoing = ssl.MemoryBIO()
 
 
-def open_connection(endpoint: Endpoint, exchange: HttpAttempt) -> OpenedSocket:
+def open_connection(endpoint: Endpoint, http_attempt: HttpAttempt) -> OpenedSocket:
     """Connect within connect_timeout_s, instants written into `exchange`; raise Broken with the phase that failed.
 
     Through a proxy, `resolved` is its name's, and `connected` comes after its tunnel and TLS.
     """
     now = endpoint.anchor.now
-    exchange.connect_started = now()
+    http_attempt.connect_started = now()
     deadline = time.monotonic() + endpoint.connection.connect_timeout_s
     proxy = endpoint.proxy
     host = endpoint.connection if proxy is None else proxy
     with _through(proxy):
         with _within(deadline, "dns"):
             addresses = _resolve(host.host, host.port)
-        exchange.resolved = now()
+        http_attempt.resolved = now()
         opened = _connect((host.host, host.port), addresses, deadline)
     if endpoint.tls is not None:
         try:
@@ -75,7 +75,7 @@ def open_connection(endpoint: Endpoint, exchange: HttpAttempt) -> OpenedSocket:
         except BaseException:
             opened.raw.close()
             raise
-    exchange.connected = now()
+    http_attempt.connected = now()
     return opened
 
 

@@ -52,15 +52,17 @@ class SdkTransport:
     Connections are the client's own, of all users together; it decides which is kept.
     """
 
-    def __init__(self, endpoint: Endpoint, watchdog: Watchdog, way: SdkTransportFactory) -> None:
+    def __init__(
+        self, endpoint: Endpoint, watchdog: Watchdog, factory: SdkTransportFactory
+    ) -> None:
         self._endpoint = endpoint
         self._watchdog = watchdog
-        self._way = way
+        self._factory = factory
         self._hearing: Hearing | None = None
         self._greenlet: Any = None
-        self.exchange: HttpAttempt | None = None
+        self.http_attempt: HttpAttempt | None = None
 
-    def ask(self, body: list[bytes], exchange: HttpAttempt) -> None:
+    def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `exchange`.
 
         However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
@@ -68,17 +70,21 @@ class SdkTransport:
         limit_s = self._endpoint.connection.connect_timeout_s
         late = gevent.Timeout(limit_s)
         hearing = Hearing(
-            exchange,
+            http_attempt,
             self._endpoint.anchor.now,
             late.close,
-            lambda: self._leave_soon(exchange),
+            lambda: self._leave_soon(http_attempt),
             self._grown,
         )
-        self.exchange, self._hearing, self._greenlet = exchange, hearing, gevent.getcurrent()
+        self.http_attempt, self._hearing, self._greenlet = (
+            http_attempt,
+            hearing,
+            gevent.getcurrent(),
+        )
         self._watchdog.watch(self)
         late.start()
         try:
-            self._way.client.ask(b"".join(body), hearing)
+            self._factory.client.ask(b"".join(body), hearing)
             hearing.ended(None)
         except _Abandoned:
             pass
@@ -92,46 +98,46 @@ class SdkTransport:
             hearing.ended(Fault(hearing.phase, "cancelled", text, "interrupted"))
             raise
         except Exception as error:
-            fault = self._way.fault(error, hearing.phase, self._endpoint.proxy)
+            fault = self._factory.fault(error, hearing.phase, self._endpoint.proxy)
             hearing.ended(fault, choked=True)
         finally:
             late.close()
-            self._way.room.leaves(self)
+            self._factory.room.leaves(self)
             self._watchdog.release(self)
-            self.exchange = self._hearing = self._greenlet = None
+            self.http_attempt = self._hearing = self._greenlet = None
 
     @property
     def taken(self) -> int:
         """How many bytes of the answer in progress have come, as a measure of its progress."""
-        exchange = self.exchange
-        if exchange is None or exchange.response is None:
+        http_attempt = self.http_attempt
+        if http_attempt is None or http_attempt.response is None:
             return 0
-        return exchange.response.received
+        return http_attempt.response.received
 
     def rests(self) -> None:
         """Do nothing: the client sees a stream's end by itself."""
 
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
-        exchange, hearing = self.exchange, self._hearing
-        if exchange is None or hearing is None or exchange.ended is not None:
+        http_attempt, hearing = self.http_attempt, self._hearing
+        if http_attempt is None or hearing is None or http_attempt.ended is not None:
             return
         hearing.ended(Fault(hearing.phase, fault.kind, fault.text, fault.outcome))
-        gevent.get_hub().loop.run_callback(self._abandon, exchange)
+        gevent.get_hub().loop.run_callback(self._abandon, http_attempt)
 
-    def _abandon(self, exchange: HttpAttempt) -> None:
+    def _abandon(self, http_attempt: HttpAttempt) -> None:
         """Called later, in the hub: the client's wait ends by an exception, and it closes the connection."""
-        if self.exchange is exchange:
+        if self.http_attempt is http_attempt:
             self._greenlet.throw(_Abandoned())
 
     def _grown(self, size: int) -> None:
         """Yield to other greenlets, the time limits among them: a server that always sends lets no other run."""
-        self._way.room.grows(self, size)
+        self._factory.room.grows(self, size)
         gevent.sleep(_PAUSE_S)
 
-    def _leave_soon(self, exchange: HttpAttempt) -> None:
+    def _leave_soon(self, http_attempt: HttpAttempt) -> None:
         """Wait a moment for HTTP's end, so that the client can keep the connection."""
-        gevent.spawn_later(2 * WAIT_S, self._abandon, exchange)
+        gevent.spawn_later(2 * WAIT_S, self._abandon, http_attempt)
 
     def close(self) -> None:
         """Do nothing: nothing is kept for this user alone."""

@@ -40,45 +40,45 @@ class Transport:
         self._greenlet: Any = None
         self._over = False
         self._waiting = False
-        self.exchange: HttpAttempt | None = None
+        self.http_attempt: HttpAttempt | None = None
 
-    def ask(self, body: list[bytes], exchange: HttpAttempt) -> None:
+    def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `exchange`.
 
         However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
         """
-        self.exchange = exchange
+        self.http_attempt = http_attempt
         self._greenlet = gevent.getcurrent()
         self._over = self._waiting = False
         self._watchdog.watch(self)
         try:
-            self._exchange(body, exchange)
+            self._http_attempt(body, http_attempt)
         except _Abandoned:
             self._spoil()
         except AttemptBroken as broken:
-            self._fail(exchange, broken.fault)
+            self._fail(http_attempt, broken.fault)
         except GreenletExit:
             text = "the simulated user was stopped"
-            self._fail(exchange, Fault(_phase(exchange), "cancelled", text, "interrupted"))
+            self._fail(http_attempt, Fault(_phase(http_attempt), "cancelled", text, "interrupted"))
             raise
         finally:
             self._watchdog.release(self)
-            self.exchange = self._greenlet = None
+            self.http_attempt = self._greenlet = None
             if self._channel is not None and not self._channel.usable:
                 self.close()
 
-    def _exchange(self, body: list[bytes], exchange: HttpAttempt) -> None:
+    def _http_attempt(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         if self._channel is not None and not self._channel.ready():
             self.close()
         channel = self._channel
         if channel is None:
-            opened = open_connection(self._endpoint, exchange)
+            opened = open_connection(self._endpoint, http_attempt)
             channel = self._make_channel(opened)
             self._channel = channel
         else:
-            exchange.reused = True
+            http_attempt.reused = True
         try:
-            channel.send(self._endpoint.request(body), exchange)
+            channel.send(self._endpoint.request(body), http_attempt)
         except OSError as error:
             if not self._over:
                 raise AttemptBroken(socket_fault("send", error)) from error
@@ -106,11 +106,11 @@ class Transport:
         if self._waiting and current is self._hub:
             self._greenlet.switch()
         elif current is not self._greenlet:
-            self._hub.loop.run_callback(self._wake, self.exchange)
+            self._hub.loop.run_callback(self._wake, self.http_attempt)
 
-    def _wake(self, exchange: HttpAttempt) -> None:
+    def _wake(self, http_attempt: HttpAttempt) -> None:
         """Wake later: the sleeper, or one whose sending is no longer awaited."""
-        if self.exchange is exchange:
+        if self.http_attempt is http_attempt:
             if self._waiting:
                 self._greenlet.switch()
             else:
@@ -128,20 +128,20 @@ class Transport:
 
     def give_up(self, fault: Fault) -> None:
         """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
-        exchange = self.exchange
-        if exchange is None or self._over:
+        http_attempt = self.http_attempt
+        if http_attempt is None or self._over:
             return
-        fault = Fault(_phase(exchange), fault.kind, fault.text, fault.outcome)
-        if self._channel is not None and exchange.response is not None:
+        fault = Fault(_phase(http_attempt), fault.kind, fault.text, fault.outcome)
+        if self._channel is not None and http_attempt.response is not None:
             self._channel.give_up(fault)
         else:
-            self._fail(exchange, fault)
+            self._fail(http_attempt, fault)
             self._done()
 
-    def _fail(self, exchange: HttpAttempt, fault: Fault) -> None:
-        if exchange.ended is None:
-            exchange.fault = fault
-            exchange.ended = self._endpoint.anchor.now()
+    def _fail(self, http_attempt: HttpAttempt, fault: Fault) -> None:
+        if http_attempt.ended is None:
+            http_attempt.fault = fault
+            http_attempt.ended = self._endpoint.anchor.now()
         self._spoil()
 
     def _spoil(self) -> None:
@@ -155,11 +155,11 @@ class Transport:
             self._channel = None
 
 
-def _phase(exchange: HttpAttempt) -> ErrorPhase:
+def _phase(http_attempt: HttpAttempt) -> ErrorPhase:
     """Return how far an exchange has come."""
-    response = exchange.response
+    response = http_attempt.response
     if response is None:
-        return "dns" if exchange.resolved is None and not exchange.reused else "connect"
+        return "dns" if http_attempt.resolved is None and not http_attempt.reused else "connect"
     if response.headers_at is not None:
         return "stream"
-    return "headers" if exchange.body_sent is not None else "send"
+    return "headers" if http_attempt.body_sent is not None else "send"

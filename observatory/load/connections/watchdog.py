@@ -19,7 +19,7 @@ MUCH = 8 << 20
 class Watched(Protocol):
     """What is looked at: something with an exchange in progress."""
 
-    exchange: HttpAttempt | None
+    http_attempt: HttpAttempt | None
 
     @property
     def taken(self) -> int:
@@ -79,13 +79,13 @@ class Watchdog:
                 one.rests()
 
     def _fault(self, one: Watched, progress: _Progress, now: float) -> Fault | None:
-        limits, exchange = self._connection, one.exchange
-        if exchange is None:
+        limits, http_attempt = self._connection, one.http_attempt
+        if http_attempt is None:
             return None
         if now - progress.began > limits.whole_timeout_s:
             text = f"no whole answer within {limits.whole_timeout_s:g} s"
             return Fault("stream", "timeout", text, "timeout")
-        if exchange.response is None or exchange.body_sent is None:
+        if http_attempt.response is None or http_attempt.body_sent is None:
             return None  # connecting has a limit of its own
         taken = one.taken
         progress.rests = 0 < taken == progress.taken

@@ -90,7 +90,7 @@ _INPUT = "anthropic-ratelimit-input-tokens-limit"
 _OUTPUT = "anthropic-ratelimit-output-tokens-limit"
 
 
-def limits_said(
+def rate_limit_headers(
     headers: Mapping[str, str], *, unix_s: float, provider: str | None = None
 ) -> RateLimitHeaders:
     """Return the limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.

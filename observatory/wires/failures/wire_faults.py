@@ -13,7 +13,7 @@ _THROTTLED = frozenset({429, 529})
 """429 is RFC 6585's; 529 is Anthropic's "overloaded"."""
 
 
-def final_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -> Fault | None:
+def final_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: bytes) -> Fault | None:
     """Return the fault to record, None for a whole answer; the first of these that fits.
 
     An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
@@ -21,9 +21,9 @@ def final_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -> F
     arrived (where only that is missing, the text states it); a body that is neither a stream nor JSON;
     an event that is no JSON; a stream that does not end as its wire's do; an empty answer.
     """
-    response = exchange.response
+    response = http_attempt.response
     if response is None or response.status is None:
-        return exchange.fault or Fault("headers", "client", "no answer was waited for")
+        return http_attempt.fault or Fault("headers", "client", "no answer was waited for")
     if not 200 <= response.status < 300:
         wait = response.status == 503 and _asks_to_wait(response)
         return _status_fault(response.status, wait, body)
@@ -31,16 +31,18 @@ def final_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -> F
         return _error_fault(reading, body, _phase(reading, early="first_event"))
     if reading.bad_end is not None:
         return _bad_end_fault(reading, _phase(reading, early="first_event"))
-    if exchange.fault is not None:
-        if reading.saw_done and exchange.fault.kind != "too_large":
+    if http_attempt.fault is not None:
+        if reading.saw_done and http_attempt.fault.kind != "too_large":
             return None
-        phase = exchange.fault.phase
+        phase = http_attempt.fault.phase
         if phase == "stream":
             phase = _phase(reading, early="first_event")
-        if reading.lacks_only_its_end and exchange.fault.kind != "too_large":
-            return _without_end(exchange.fault, reading, phase)
-        return Fault(phase, exchange.fault.kind, exchange.fault.text, exchange.fault.outcome)
-    return _content_fault(exchange, reading, body)
+        if reading.lacks_only_its_end and http_attempt.fault.kind != "too_large":
+            return _without_end(http_attempt.fault, reading, phase)
+        return Fault(
+            phase, http_attempt.fault.kind, http_attempt.fault.text, http_attempt.fault.outcome
+        )
+    return _content_fault(http_attempt, reading, body)
 
 
 def _without_end(fault: Fault, reading: AnswerReading, phase: ErrorPhase) -> Fault:
@@ -71,7 +73,7 @@ def _bad_end_fault(reading: AnswerReading, phase: ErrorPhase) -> Fault:
     return Fault(phase, "bad_finish", f"the answer's finish reason is {reason}")
 
 
-def _content_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -> Fault | None:
+def _content_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: bytes) -> Fault | None:
     """Return the fault of a 200 answer that arrived without a transport fault."""
     if reading.sort == "compressed":
         return Fault(
@@ -80,7 +82,7 @@ def _content_fault(exchange: HttpAttempt, reading: AnswerReading, body: bytes) -
     if reading.sort == "other":
         if not body.strip():
             return Fault("body", "empty_answer", "the answer has no body")
-        kind: ErrorKind = "not_sse" if exchange.streaming else "bad_json"
+        kind: ErrorKind = "not_sse" if http_attempt.streaming else "bad_json"
         return Fault("body", kind, f"not an API's answer: {_text(body)}")
     if reading.bad_json is not None:
         phase = _phase(reading, early="first_event")
