@@ -32,10 +32,10 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     failed = (data.in_time(data.offered)[0].get_column("outcome") != "ok").to_numpy()
     yield "error_rate", "value", share(failed, data.latency_dependence)
     yield "throttle_rate", "value", _throttle_rate(data)
-    stale, tries = (
+    stale, attempts = (
         int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
     )
-    yield "stale_retries", "value", Estimate(float(stale), n=tries)
+    yield "stale_retries", "value", Estimate(float(stale), n=attempts)
     level, n = data.open_requests, data.offered.height
     yield "open_requests", "value", Estimate(level.mean, n=n)
     noise = None if level.trend else "within_noise"
@@ -139,8 +139,8 @@ def _goodput_rps(data: StageData, fraction: Estimate) -> Estimate:
 
 def _throttle_rate(data: StageData) -> Estimate:
     counted = data.in_time(data.counted)[0]
-    throttled, tries = (
+    throttled, attempts = (
         counted.get_column(name).to_numpy() for name in ("attempts_throttled", "attempts_recorded")
     )
-    each = np.arange(int(tries.sum())) - np.repeat(np.cumsum(tries) - tries, tries)
-    return share(each < np.repeat(throttled, tries), data.latency_dependence)
+    each = np.arange(int(attempts.sum())) - np.repeat(np.cumsum(attempts) - attempts, attempts)
+    return share(each < np.repeat(throttled, attempts), data.latency_dependence)

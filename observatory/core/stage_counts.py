@@ -15,7 +15,7 @@ ISSUED, ENDED, REFUSED, LIKENESS, REFUSED_SINCE, TRIES, OUTPUT_TOKENS, NANO_USD 
 """Places of a worker's counts. issued: requests handed to users; ended: answers that ended, refusals
 included; refused: those that were refused alike; likeness: what the refusals have in common, as a number;
 refused_since: when its first refusal was counted (CLOCK_MONOTONIC, nanoseconds), OTHERWISE once anything else
-has come. tries, output_tokens, nano_usd: what of its caps was spent when it last sent a request, what was in
+has come. attempts, output_tokens, nano_usd: what of its caps was spent when it last sent a request, what was in
 flight at its worst; they stay 0 without caps."""
 OTHERWISE = -1
 """As refused_since: the service accepted a request, ended or not, or refused one in another way."""

@@ -20,7 +20,7 @@ _KEPT_PIECES = 8
 
 
 class PassedBound(Exception):
-    """More came than is taken of an answer; the exchange has ended with that fault."""
+    """More came than is taken of an answer; the HTTP attempt has ended with that fault."""
 
 
 class Hearing:
@@ -28,7 +28,7 @@ class Hearing:
     when the stream's end marker has arrived, though the client reads on. grown: called with the size of a
     large answer each time that it has grown by a good deal.
 
-    Once the exchange has ended, by its answer's end or because it was given up, nothing changes it.
+    Once the HTTP attempt has ended, by its answer's end or because it was given up, nothing changes it.
     bytes_received counts the body, without HTTP's framing, which the client does not show.
     """
 
@@ -121,7 +121,7 @@ class Hearing:
             self._yielded.append(self._now())
 
     def stream_over(self) -> None:
-        """End the exchange: the event just yielded was the stream's last one, though HTTP may send more."""
+        """End the HTTP attempt: the event just yielded was the stream's last one, though HTTP may send more."""
         self.ended(None)
         self._over()
 

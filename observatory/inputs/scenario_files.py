@@ -136,7 +136,7 @@ class _Names:
         return self._known
 
     def target(self, written: str | Target, place: Place) -> Target | None:
-        """Return the target settled; None, and a complaint, for an unknown name."""
+        """Return the target settled; None, and a validation error, for an unknown name."""
         line = self.document.line_of(place)
         if not isinstance(written, str):
             return self.settled(written, f"{self.document.name}:{line}")

@@ -133,7 +133,7 @@ class Admission:
         self._pacer.correct(in_flight.cost, AllowanceCost(prompt, tokens.output or 0))
 
     def leave(self) -> None:
-        """Called when an exchange ended; its cost is settled once it is decoded."""
+        """Called when an HTTP attempt ended; its cost is settled once it is decoded."""
         self.in_flight -= 1
 
 

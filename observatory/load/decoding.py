@@ -1,7 +1,8 @@
 """Turns ended exchanges into records, a little at a time, so that no other stream's read waits.
 
-A turn is at most TURN_NS or ANSWERS_A_TURN, somewhat more when many answers wait, then the loop reads sockets again: a zero loop timer at
-the lowest priority comes after them. gevent.sleep(0) would not (up to 50 callbacks run first).
+A share of work is at most TURN_NS or ANSWERS_A_TURN, somewhat more when many answers wait, then the loop
+reads sockets again: a zero loop timer at the lowest priority comes after them. gevent.sleep(0) would not
+(up to 50 callbacks run first).
 """
 
 import logging
@@ -23,7 +24,7 @@ TURN_NS = 300_000
 ANSWERS_A_TURN = 8
 LONGER_EVERY = 64
 LONGEST = 4
-"""A turn may take this many times as long, once more for each LONGER_EVERY answers that wait."""
+"""A share of work may take this many times as long, once more for each LONGER_EVERY answers that wait."""
 MOST_QUEUED = 4_096
 MOST_QUEUED_BYTES = 32 << 20
 """Past either, answers are decoded where they end, while the processor's caches still hold them: memory
@@ -36,9 +37,9 @@ Steps = Generator[None, None, DecodedAnswer]
 
 
 class DecodeQueue:
-    """Ended turns, oldest first.
+    """Ended requests in flight, oldest first.
 
-    record makes the record of one; write takes the records of a turn of work;
+    record makes the record of one; write takes the records of one share of work;
     idle is called when there is nothing left to do, failed when one of these raises in the hub.
     """
 
@@ -68,7 +69,7 @@ class DecodeQueue:
         return len(self._queue) + (self._current is not None) + len(self._done)
 
     def put(self, in_flight: InFlight, *, at_once: bool = False) -> None:
-        """Called when an exchange has ended. at_once: its record is written before this returns."""
+        """Called when an HTTP attempt has ended. at_once: its record is written before this returns."""
         full = len(self._queue) >= MOST_QUEUED
         size = _size(in_flight)
         if at_once or full or self._queued_bytes + size > MOST_QUEUED_BYTES:
@@ -210,7 +211,7 @@ def refused_inside(endpoint: Endpoint, http_attempt: HttpAttempt) -> bool:
 
 
 def looks_refused(in_flight: InFlight) -> bool:
-    """Return whether an ended exchange may be a refusal, which is soon decoded: no status of success, or little.
+    """Return whether an ended HTTP attempt may be a refusal, which is soon decoded: no status of success, or little.
 
     Refusals are counted where they end: their users would send more while they waited in the queue.
     """

@@ -1,6 +1,6 @@
 """Which user sends which request when: the closed loop (priming included) and the open loop.
 
-Both hand turns to seats through one gate; what is due and may not go out waits here with its clock
+Both hand requests in flight to virtual users through one gate; what is due and may not go out waits here with its clock
 running. They run in the hub and in users' greenlets, never both at once, and never block.
 """
 
@@ -29,7 +29,7 @@ class LoopStage(Protocol):
         """Return admission's decision."""
 
     def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
-        """Hand it over; seat may run at once."""
+        """Hand it over; the virtual user may run at once."""
 
     def out_of_budget(self) -> None:
         """Called when the next request can never fit."""
@@ -97,7 +97,7 @@ class ClosedLoopUsers:
             self.virtual_user_free(virtual_user)
 
     def virtual_user_free(self, virtual_user: VirtualUser) -> None:
-        """Called when a user has come, or has got its answer; it is free from seat.free_monotonic."""
+        """Called when a user has come, or has got its answer; it is free from virtual_user.free_monotonic."""
         virtual_user.waiting_since = 0
         if not self._started:
             self._virtual_users.append(virtual_user)

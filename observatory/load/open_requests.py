@@ -10,7 +10,7 @@ from observatory.wires.http_attempt import Fault
 
 
 class OpenRequests:
-    """now: nanoseconds from the anchor. ended is called with each turn that is over; it may be called again."""
+    """now: nanoseconds from the anchor. ended is called with each request in flight that is over; it may be called again."""
 
     def __init__(self, now: Callable[[], int], ended: Callable[[InFlight], None]) -> None:
         self.virtual_users: dict[InFlight, VirtualUser] = {}
@@ -31,7 +31,7 @@ class OpenRequests:
             virtual_user.rouse()
 
     def cut_off(self, in_flight: InFlight, fault: Fault) -> None:
-        """End a turn; the fault is for one whose user had not begun."""
+        """End a request in flight; the fault is for one whose user had not begun."""
         if in_flight.http_attempt.ended is None:
             in_flight.http_attempt.fault = fault
             in_flight.http_attempt.ended = self._now()

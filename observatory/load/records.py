@@ -1,4 +1,4 @@
-"""The record of one request, from its turn and its decoded answer: scored, hashed, texts kept or not."""
+"""The record of one request, from its InFlight and its decoded answer: scored, hashed, texts kept or not."""
 
 import hashlib
 import logging

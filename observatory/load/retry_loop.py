@@ -28,7 +28,7 @@ class RetryLoop:
 
         A request on a kept connection that the server had closed is sent again at once, on a new connection,
         under any policy: that is no failure of the service. Where a cap on tokens or dollars has no room
-        for it, the request ends as cut off by the budget. Every attempt is in turn.earlier or turn.exchange.
+        for it, the request ends as cut off by the budget. Every attempt is in in_flight.earlier or in_flight.http_attempt.
         """
         while not in_flight.closed:
             virtual_user.transport.ask(in_flight.body, in_flight.http_attempt)

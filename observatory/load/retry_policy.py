@@ -85,6 +85,6 @@ class RetryPolicy:
 
 
 def retry_policy_of(handoff: Handoff, refused_inside: Callable[[HttpAttempt], bool]) -> RetryPolicy:
-    """Return the patience of a hand-off's stage."""
+    """Return the retry policy of a hand-off's stage."""
     throttle, stage = handoff.connection.throttle, handoff.stage.index
     return RetryPolicy(throttle, handoff.seed, stage, refused_inside)

@@ -195,7 +195,7 @@ class StageRun:
         return virtual_user.wait()
 
     def ask(self, virtual_user: VirtualUser, in_flight: InFlight) -> None:
-        """Send the turn's request and wait for its answer; every attempt is recorded."""
+        """Send the request and wait for its answer; every attempt is recorded."""
         try:
             self._retry_loop.make(virtual_user, in_flight)
         except Exception as error:
@@ -231,7 +231,7 @@ class StageRun:
         return held or self._admission.ask(in_flight, now_ns)
 
     def issue(self, virtual_user: VirtualUser, in_flight: InFlight, now_ns: int) -> None:
-        """Issue the turn to that user, who may run at once."""
+        """Issue the request to that user, who may run at once."""
         self.clock.check()
         in_flight.scheduled = self.clock.instant(in_flight.due_monotonic)
         in_flight.released = self.clock.instant(now_ns)

@@ -32,7 +32,7 @@ class VirtualUser:
         self._rest: object | None = None
 
     def wait(self) -> InFlight | None:
-        """Sleep until there is a turn; None when the user is to leave."""
+        """Sleep until there is a request in flight; None when the user is to leave."""
         while self.in_flight is None and not self.leaving:
             self._sleep()
         return self.in_flight
@@ -75,7 +75,7 @@ class VirtualUser:
             self._greenlet.switch()
 
     def freed(self, ended_monotonic: int, think_ns: int) -> None:
-        """Called when its turn has ended; sets free_monotonic."""
+        """Called when its request in flight has ended; sets free_monotonic."""
         in_flight = self.in_flight
         fault = in_flight.http_attempt.fault if in_flight is not None else None
         if fault is not None and fault.phase in ("dns", "connect", "tls"):

@@ -2,7 +2,7 @@
 
 Every target gets the same plan. Without a matrix all targets are up at once, and stage by stage
 their order is turned round, so that a drift of the machine does not favour one of them. The cells of
-a matrix take turns in the order of its design; each sitting has an anchor and sensors of its own.
+a matrix take turns in the order of its design; each execution has an anchor and sensors of its own.
 """
 
 import os
@@ -168,7 +168,7 @@ def _check(workspace: Workspace, request: RunRequest, observer: Observer) -> Pla
 
 
 def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
-    """Return a matrix' diary, begun or taken up again, its folder locked; None without a matrix."""
+    """Return a matrix' campaign log, begun or taken up again, its folder locked; None without a matrix."""
     request = campaign.request
     if request.design is None:
         return None
@@ -208,7 +208,7 @@ def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> "list[Fini
 def _take_turns(
     campaign: Campaign, campaign_log: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
-    """Return every sitting that is due, one after another; a failed one does not end a matrix."""
+    """Return every execution that is due, one after another; a failed one does not end a matrix."""
     schedule = (
         campaign_log.schedule() if campaign_log is not None else one_turn(campaign.request.cells)
     )
@@ -244,7 +244,7 @@ def _place(campaign: Campaign, scheduled: ScheduledCell) -> str:
 def _sit(
     execution: CampaignExecution, campaign_log: CampaignLog | None
 ) -> "tuple[list[FinishedRun], ObservatoryError | None]":
-    """Return one sitting from its run folders to its sealed runs."""
+    """Return one execution from its run folders to its sealed runs."""
     campaign, scheduled = execution.campaign, execution.scheduled
     if execution.place:
         names = ", ".join(campaign.request.cells[cell].target.name for cell in scheduled.cells)
@@ -369,7 +369,7 @@ def _open(execution: CampaignExecution, open_things: ExitStack, member: Campaign
 
 
 def clear_samples(campaign: Campaign) -> None:
-    """Remove the samples of this sitting, which are in its sealed runs; the next one starts with none."""
+    """Remove the samples of this execution, which are in its sealed runs; the next one starts with none."""
     for path in campaign.folder.glob("*"):
         if path.name not in (CAMPAIGN_NAME, LOCK_NAME):
             path.unlink()

@@ -92,7 +92,7 @@ class CampaignMember:
     status: RunStatus = "running"
     reason: str | None = None
     error: ObservatoryError | None = None
-    """What ended the sitting, where it was this target's failure."""
+    """What ended the execution, where it was this target's failure."""
 
     def over(self, status: RunStatus, reason: str | None) -> None:
         """End it with this status: no more load; of several calls the first reason holds."""
@@ -105,7 +105,7 @@ class CampaignExecution:
     """Targets that are up at the same time, under one sampler and one anchor.
 
     due: which cells they are. place: its position in the campaign, for people. later_s: what the
-    sittings after it are expected to take.
+    executions after it are expected to take.
     """
 
     campaign: Campaign

@@ -1,4 +1,4 @@
-"""How long a campaign will still take: its stages, and what the sittings so far took in addition."""
+"""How long a campaign will still take: its stages, and what the executions so far took in addition."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from observatory.runner.matrix_schedule import ScheduledCell
 
 
 class CampaignPace:
-    """Estimates starts, idle windows and sealing from the sittings that have ended."""
+    """Estimates starts, idle windows and sealing from the executions that have ended."""
 
     def __init__(self, plan: Plan, schedule: Sequence[ScheduledCell]) -> None:
         stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
@@ -17,13 +17,13 @@ class CampaignPace:
         self._since = time.monotonic()
 
     def sat(self, number: int) -> None:
-        """Called when the sitting of this number is over."""
+        """Called when the execution of this number is over."""
         now = time.monotonic()
         self._beside_s.append(max(0.0, now - self._since - self._load_s[number]))
         self._since = now
 
     def later_s(self, number: int) -> float:
-        """Return what the sittings after this one are expected to take, seconds."""
+        """Return what the executions after this one are expected to take, seconds."""
         rest = self._load_s[number + 1 :]
         beside = sum(self._beside_s) / len(self._beside_s) if self._beside_s else 0.0
         return sum(rest) + beside * len(rest)

@@ -1,4 +1,4 @@
-"""The load of a sitting: each stage on each of its targets, in an order that is turned round.
+"""The load of an execution: each stage on each of its targets, in an order that is turned round.
 
 A drift of the machine then does not favour one of the targets. Nothing is opened or sealed here.
 """

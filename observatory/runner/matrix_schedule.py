@@ -37,7 +37,7 @@ LAST = "last"
 
 @dataclass(frozen=True, slots=True)
 class ScheduledCell:
-    """One sitting to come: the turn's number and block (None: no matrix) and its cells' places."""
+    """One execution to come: the turn's number and block (None: no matrix) and its cells' places."""
 
     turn: int | None
     block: int | None
@@ -92,7 +92,7 @@ def new_campaign_log(
     asked: str,
     options: dict[str, Any],
 ) -> CampaignLog:
-    """Return the diary of a matrix that begins now, on disk."""
+    """Return the campaign log of a matrix that begins now, on disk."""
     file = CampaignFile(
         format=CAMPAIGN_FORMAT,
         campaign_id=campaign_id,
@@ -139,7 +139,7 @@ def find_campaign(workspace: Workspace, scenario: str, wanted: str) -> CampaignF
 def resumed(
     workspace: Workspace, file: CampaignFile, scenario: Scenario, plan: Plan, design: Design
 ) -> CampaignLog:
-    """Return the diary of a campaign that goes on; BadInput where what it would measure is not the same."""
+    """Return the campaign log of a campaign that goes on; BadInput where what it would measure is not the same."""
     differs = changed(file, fingerprints(scenario, plan, design))
     if differs:
         raise BadInput(
@@ -179,5 +179,5 @@ def fingerprints(scenario: Scenario, plan: Plan, design: Design) -> dict[str, st
 
 
 def one_turn(cells: Sequence[Cell]) -> list[ScheduledCell]:
-    """Return the agenda of a campaign that is no matrix: all its targets at once."""
+    """Return the schedule of a campaign that is no matrix: all its targets at once."""
     return [ScheduledCell(None, None, tuple(cell.place for cell in cells))]

@@ -52,7 +52,10 @@ def stage_progress(
     later_s: float,
     place: str = "",
 ) -> StageProgress:
-    """Return the state of a leg at the instant `now`; later_s is what the campaign's other legs will take."""
+    """Return the state of a stage execution at the instant `now`.
+
+    later_s: what the campaign's other stage executions will take.
+    """
     stage = stage_execution.handoff.stage
     begun = [
         state.start.stage_started

@@ -1,4 +1,4 @@
-"""Which sensors watch a sitting: its sampler gets the targets, their processes and addresses."""
+"""Which sensors watch an execution: its sampler gets the targets, their processes and addresses."""
 
 from contextlib import ExitStack
 

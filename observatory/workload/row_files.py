@@ -27,7 +27,7 @@ _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": 
 
 @dataclass(frozen=True, slots=True)
 class BadCells:
-    """A row with cells that cannot be read: a complaint for each, and the values of the others."""
+    """A row with cells that cannot be read: a validation error for each, and the values of the others."""
 
     values: dict[str, Any]
     field_errors: list[FieldError]
@@ -155,7 +155,7 @@ def _separator(names: list[str]) -> str | None:
 
 
 def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
-    """Return cells as the values that a JSON line would hold, with a complaint for each that cannot be."""
+    """Return cells as the values that a JSON line would hold, with a validation error for each that cannot be."""
     values: dict[str, Any] = {}
     bad: list[FieldError] = []
     for column, cell in cells.items():

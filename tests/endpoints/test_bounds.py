@@ -1,4 +1,4 @@
-"""What a server can take of us: bytes by the bounds, time by the deadline of each whole exchange."""
+"""What a server can take of us: bytes by the bounds, time by the deadline of each whole HTTP attempt."""
 
 import contextlib
 import gzip

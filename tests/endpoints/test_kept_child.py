@@ -51,7 +51,7 @@ def start(fake_vllm: Path, tmp_path: Path) -> Iterator[Callable[..., SupervisedC
 
 
 def family(supervisor_id: int) -> list[psutil.Process]:
-    """A keeper, its engine, and the two that the engine starts, once they are there."""
+    """A supervisor, its engine, and the two that the engine starts, once they are there."""
     top = psutil.Process(supervisor_id)
 
     def whole() -> bool:
@@ -86,7 +86,7 @@ def records() -> list[Path]:
 
 
 def serving(child: SupervisedChild) -> list[psutil.Process]:
-    """The keeper and the fake's three processes, once it serves."""
+    """The supervisor and the fake's three processes, once it serves."""
     until(lambda: any("Starting vLLM" in line for line in child.log.tail(9)), "its server")
     return family(child.supervisor_id)
 
@@ -95,7 +95,7 @@ def test_closing_it_ends_what_left_its_session_too(start: Callable[..., Supervis
     child = start()
     processes = serving(child)
     sessions = {os.getsid(process.pid) for process in processes}
-    assert len(processes) == 4 and len(sessions) == 3  # keeper's, engine's, the stray's
+    assert len(processes) == 4 and len(sessions) == 3  # supervisor's, engine's, the stray's
     assert child.alive() is None
     assert marker_of(child.process_id) == child.marker
     child.close()
@@ -159,7 +159,7 @@ time.sleep(600)
 
 @pytest.fixture
 def runner(fake_vllm: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A process that holds an engine, and its keeper's process id."""
+    """A process that holds an engine, and its supervisor's process id."""
     argv = [sys.executable, "-c", RUNNER, str(tmp_path / "engine.log"), str(fake_vllm)]
     argv += ["serve", "m", "--host", "127.0.0.1", "--port", "0", "--served-model-name", "m"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
@@ -202,7 +202,7 @@ def about(pid: int, lines: list[str]) -> list[str]:
 
 
 def _recorded(processes: list[psutil.Process]) -> bool:
-    """Whether the keeper has written down all but itself."""
+    """Whether the supervisor has written down all but itself."""
     known = {pid for path in records() for pid, _ in json.loads(path.read_text())["known"]}
     return {process.pid for process in processes[1:]} <= known
 
@@ -298,7 +298,7 @@ def test_a_record_of_another_container_is_left_alone(own_cache: Path) -> None:
 
 
 def write_record(engine: int, known: list[list[int]], boot: str | None = None) -> None:
-    """As the keeper of an engine whose runner is gone left it."""
+    """As the supervisor of an engine whose runner is gone left it."""
     folder = lost_engines.records_folder()
     folder.mkdir(parents=True)
     runner = subprocess.Popen([sys.executable, "-c", ""])

@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: its documented exchanges, what engines make of it, and broken ones.
+"""Anthropic's Messages API: its documented HTTP attempts, what engines make of it, and broken ones.
 
 Texts follow platform.claude.com/docs/en/build-with-claude/streaming (its three example streams),
 /en/api/errors, /en/build-with-claude/extended-thinking and /en/build-with-claude/prompt-caching.

@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: documented exchanges, held against the openai package's own models.
+"""OpenAI's Responses API: documented HTTP attempts, held against the openai package's own models.
 
 Texts follow developers.openai.com/api/docs/guides/streaming-responses and the API reference's pages
 "Responses" and "Streaming events".

@@ -124,7 +124,7 @@ class Life:
         return out + err
 
     def nothing_is_left(self) -> None:
-        """Bounded: a keeper gives an engine its grace."""
+        """Bounded: a supervisor gives an engine its grace."""
         wait_until(lambda: gone(self.processes), "the end of every process")
         wait_until(lambda: not marked(self.child.pid), "the end of all that is marked")
         wait_until(lambda: is_free(self.port), "a free port")

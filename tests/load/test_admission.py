@@ -20,7 +20,7 @@ ANTHROPIC = (
 
 
 def gate(**connection: Any) -> tuple[Admission, list[InFlight]]:
-    """A gate at instant 0, and three turns of one prompt token and at most 16 of output."""
+    """A gate at instant 0, and three requests in flight of one prompt token and at most 16 of output."""
     items = [item(text) for text in "abc"]
     handoff = make_handoff(Path("unused"), 1, items, connection=connection)
     turns = RequestSource(handoff)

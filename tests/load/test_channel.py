@@ -74,7 +74,7 @@ class FakeSocket:
 def through_channel(
     reads: list[tuple[bytes, int]], segments: list[int] | None = None, answers: int = 1
 ) -> tuple[list[HttpAttempt], FakeSocket, Channel]:
-    """The exchanges that a channel makes of these reads, given to it one after another."""
+    """The HTTP attempts that a channel makes of these reads, given to it one after another."""
     raw = FakeSocket(reads * answers, (segments or [1] * len(reads)) * answers)
     over: list[bool] = []
     channel = Channel(
@@ -91,7 +91,7 @@ def through_channel(
 
 
 def at_once(reads: list[tuple[bytes, int]], merged: frozenset[int] = frozenset()) -> HttpAttempt:
-    """The exchange of a reader that is fed each read when it comes, ended where its stream is."""
+    """The HTTP attempt of a reader that is fed each read when it comes, ended where its stream is."""
     http_attempt = HttpAttempt(streaming=True, response=ResponseReader())
     assert http_attempt.response is not None
     end, body = StreamEnd("openai"), 0

@@ -1,4 +1,4 @@
-"""Decoding in turns, past the queue's bound, and when the decoder itself breaks: a record each time."""
+"""Decoding in shares of work, past the queue's bound, and when the decoder itself breaks: a record each time."""
 
 from pathlib import Path
 from typing import Any

@@ -17,7 +17,7 @@ OBEY = Throttle(policy="obey", max_attempts=5, max_wait_s=60.0)
 
 
 def refused(status: int, *headers: str, number: int = 0, index: int = 0) -> InFlight:
-    """A turn whose try of that number was answered so, all of it received."""
+    """A request in flight whose try of that number was answered so, all of it received."""
     in_flight = RequestSource(make_handoff(Path("unused"), 1, [item("hello")])).make(0)
     in_flight.index = index
     for _ in range(number):

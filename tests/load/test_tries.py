@@ -22,7 +22,7 @@ S = 1_000_000_000
 
 
 class Resting:
-    """A seat whose first try is refused and whose second is answered; its rests are noted, not slept."""
+    """A virtual user whose first try is refused and whose second is answered; its rests are noted, not slept."""
 
     def __init__(self, refusal: str, resting: Callable[[int], None]) -> None:
         self.transport = self
@@ -39,7 +39,7 @@ class Resting:
 
 
 def tried(connection: dict[str, Any], refusal: str, resting: Callable[..., None]) -> InFlight:
-    """The first turn after all its tries; resting gets the gate, the second turn and the rest's end."""
+    """The first request after all its attempts; resting gets the gate, the second request and the rest's end."""
     handoff = make_handoff(Path("unused"), 1, [item("a"), item("b")], connection=connection)
     first, second = (RequestSource(handoff).make(index) for index in range(2))
     admission = Admission(handoff, 0, time.monotonic_ns())

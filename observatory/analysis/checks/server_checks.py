@@ -95,14 +95,14 @@ def server_tokens(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     An attempt that broke off took tokens of which we know nothing: where there is one, only fewer tokens
     in the engine than in usage are a contradiction.
     """
-    tries = data.attempts.filter(pl.col("sent_ns").is_not_null() & ~_CLOSED_UNREAD)
-    known = tries.filter(
+    attempts = data.attempts.filter(pl.col("sent_ns").is_not_null() & ~_CLOSED_UNREAD)
+    known = attempts.filter(
         (pl.col("outcome") == "ok")
         & (pl.col("output_tokens_from") == "usage")
         & pl.col("output_tokens").is_not_null()
         & pl.col("prompt_tokens").is_not_null()
     )
-    whole = known.height == tries.height
+    whole = known.height == attempts.height
     found: list[tuple[float, str]] = []
     for kind in ("output", "prompt"):
         server = counted_by_engine(data, f"engine_{kind}_tokens_total", counts.idle)

@@ -98,16 +98,16 @@ def _kinds_of_failure(data: StageData) -> str:
 
 def throttled(data: StageData) -> Iterator[Finding]:
     """Return how many attempts the service refused for now; a note below the limit."""
-    refused, tries = (
+    refused, attempts = (
         int(data.counted.get_column(name).sum())
         for name in ("attempts_throttled", "attempts_recorded")
     )
     if not refused:
         return
     hit = data.counted.filter(pl.col("attempts_throttled") > 0).get_column("outcome")
-    share = refused / tries
+    share = refused / attempts
     message = (
-        f"{refused} of {count_of(tries, 'HTTP attempt was', 'HTTP attempts were')} throttled; {len(hit)} of "
+        f"{refused} of {count_of(attempts, 'HTTP attempt was', 'HTTP attempts were')} throttled; {len(hit)} of "
         f"{count_of(data.counted.height, 'request')} met that, and {int((hit == 'ok').sum())} of them "
         f"{'was' if (hit == 'ok').sum() == 1 else 'were'} served in the end"
     )
@@ -120,19 +120,19 @@ def throttled(data: StageData) -> Iterator[Finding]:
 
 def stale_connections(data: StageData) -> Iterator[Finding]:
     """Return how many attempts the service lost by closing connections that it had kept; a note below the limit."""
-    lost, tries = (
+    lost, attempts = (
         int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
     )
     if not lost:
         return
     message = (
-        f"{lost} of {count_of(tries, 'HTTP attempt', 'HTTP attempts')} met a kept connection that the service closed without an answer; "
+        f"{lost} of {count_of(attempts, 'HTTP attempt', 'HTTP attempts')} met a kept connection that the service closed without an answer; "
         "they were made again on a new connection"
     )
     threshold = THRESHOLDS["stale_connections"]
-    severity = threshold.severity(lost / tries) or "note"
+    severity = threshold.severity(lost / attempts) or "note"
     limit = threshold.limit(severity)
-    yield Finding("stale_connections", severity, message, data.window.stage, lost / tries, limit)
+    yield Finding("stale_connections", severity, message, data.window.stage, lost / attempts, limit)
 
 
 def pace_not_kept(data: StageData) -> Iterator[Finding]:

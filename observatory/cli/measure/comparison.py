@@ -50,7 +50,7 @@ HELD_UP: tuple[tuple[str, str, str, str], ...] = (
     ("Pacing wait, p90", "pace_wait_s", "p90", "s"),
     ("As a user waits: end to end, median", "e2e_scheduled_s", "p50", "s"),
     ("As a user waits: end to end, p90", "e2e_scheduled_s", "p90", "s"),
-    ("Throttled HTTP tries", "throttle_rate", "value", "%"),
+    ("Throttled HTTP attempts", "throttle_rate", "value", "%"),
 )
 """Rows below the service's own latency where any target throttled or was paced."""
 BELOW = ("e2e_s", "p90")

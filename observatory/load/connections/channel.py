@@ -30,9 +30,9 @@ _EOF = Fault("stream", "early_close", "the server closed the connection")
 
 
 class Channel:
-    """A connection that carries one exchange at a time; `usable` is whether it may carry another.
+    """A connection that carries one HTTP attempt at a time; `usable` is whether it may carry another.
 
-    done is called, in the hub, when the exchange in progress is over: `exchange.ended` is set then,
+    done is called, in the hub, when the HTTP attempt in progress is over: `http_attempt.ended` is set then,
     and `exchange.fault` where it broke.
     """
 
@@ -126,12 +126,12 @@ class Channel:
         http_attempt.body_sent = time.time_ns() - self._anchor_ns
 
     def give_up(self, fault: Fault) -> None:
-        """End the exchange in progress, if any, and the connection with it."""
+        """End the HTTP attempt in progress, if any, and the connection with it."""
         self.usable = False
         self._over(fault, time.time_ns() - self._anchor_ns)
 
     def close(self) -> None:
-        """Close the socket; an exchange in progress is heard of no more."""
+        """Close the socket; an HTTP attempt in progress is heard of no more."""
         self.usable = False
         self._http_attempt = self._response = None
         self._forget_tail()

@@ -20,7 +20,7 @@ from observatory.wires.wires import path_of
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What every exchange of a worker shares. head ends in "Content-Length: "."""
+    """What every HTTP attempt of a worker shares. head ends in "Content-Length: "."""
 
     connection: Connection
     anchor: Anchor

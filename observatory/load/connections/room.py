@@ -13,7 +13,7 @@ class Holder(Protocol):
     """A connection with an answer in progress."""
 
     def give_up(self, fault: Fault) -> None:
-        """End the exchange and the connection."""
+        """End the HTTP attempt and the connection."""
 
 
 class Room:

@@ -118,7 +118,7 @@ class SdkTransport:
         """Do nothing: the client sees a stream's end by itself."""
 
     def give_up(self, fault: Fault) -> None:
-        """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
+        """End the HTTP attempt in progress, if any, at once; its phase is taken from how far it came."""
         http_attempt, hearing = self.http_attempt, self._hearing
         if http_attempt is None or hearing is None or http_attempt.ended is not None:
             return

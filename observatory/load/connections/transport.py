@@ -1,6 +1,6 @@
 """One simulated user's way to the endpoint: a connection of its own, kept while it is sound.
 
-An exchange is never sent twice here: a connection found closed before anything was sent is opened
+An HTTP attempt is never sent twice here: a connection found closed before anything was sent is opened
 again, anything later is a fault of this attempt (stage.py decides when there is another).
 """
 
@@ -100,7 +100,7 @@ class Transport:
         return Channel(opened, anchor_ns, self._done, self._tails)
 
     def _done(self) -> None:
-        """Called by the channel when the exchange is over: in the hub, or wherever we gave it up."""
+        """Called by the channel when the HTTP attempt is over: in the hub, or wherever we gave it up."""
         self._over = True
         current = gevent.getcurrent()
         if self._waiting and current is self._hub:
@@ -127,7 +127,7 @@ class Transport:
             self._channel.rests()
 
     def give_up(self, fault: Fault) -> None:
-        """End the exchange in progress, if any, at once; its phase is taken from how far it came."""
+        """End the HTTP attempt in progress, if any, at once; its phase is taken from how far it came."""
         http_attempt = self.http_attempt
         if http_attempt is None or self._over:
             return
@@ -156,7 +156,7 @@ class Transport:
 
 
 def _phase(http_attempt: HttpAttempt) -> ErrorPhase:
-    """Return how far an exchange has come."""
+    """Return how far an HTTP attempt has come."""
     response = http_attempt.response
     if response is None:
         return "dns" if http_attempt.resolved is None and not http_attempt.reused else "connect"

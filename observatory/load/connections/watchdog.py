@@ -1,4 +1,4 @@
-"""Ends exchanges that take too long: to their first byte, between two reads, or as a whole.
+"""Ends HTTP attempts that take too long: to their first byte, between two reads, or as a whole.
 
 It looks every now and then whether something came, so that a timer costs the hot path nothing; a limit is
 kept to about a tenth of the shortest one.
@@ -17,7 +17,7 @@ MUCH = 8 << 20
 
 
 class Watched(Protocol):
-    """What is looked at: something with an exchange in progress."""
+    """What is looked at: something with an HTTP attempt in progress."""
 
     http_attempt: HttpAttempt | None
 
@@ -43,7 +43,7 @@ class _Progress:
 
 
 class Watchdog:
-    """One for all exchanges of a worker."""
+    """One for all HTTP attempts of a worker."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -58,11 +58,11 @@ class Watchdog:
         self._timer.start(self._look)
 
     def watch(self, one: Watched) -> None:
-        """Called when its exchange begins."""
+        """Called when its HTTP attempt begins."""
         self._watched[one] = _Progress(time.monotonic())
 
     def release(self, one: Watched) -> None:
-        """Called when its exchange is over."""
+        """Called when its HTTP attempt is over."""
         self._watched.pop(one, None)
 
     def close(self) -> None:

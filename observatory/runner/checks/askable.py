@@ -1,4 +1,4 @@
-"""Reports what a target's wire cannot carry before the run, not by the first worker that tries."""
+"""Reports what a target's wire cannot carry before the run, not by the first worker that sends."""
 
 from observatory.core.connection import Connection
 from observatory.core.counted_nouns import count_of

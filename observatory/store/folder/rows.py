@@ -80,28 +80,28 @@ def requests_frame(
 
 def attempts_frame(run_id: str, stage: int, records: Sequence[RequestRecord]) -> pl.DataFrame:
     """Return rows of table attempts, of all attempts of the requests."""
-    tries = [attempt for record in records for attempt in record.attempts]
+    attempts = [attempt for record in records for attempt in record.attempts]
     columns: dict[str, Any] = {
-        column: [getattr(attempt, field) for attempt in tries]
+        column: [getattr(attempt, field) for attempt in attempts]
         for column, field in _ATTEMPT_FIELDS.items()
     }
-    tokens = [attempt.tokens for attempt in tries]
+    tokens = [attempt.tokens for attempt in attempts]
     for column, field in _TOKEN_FIELDS.items():
         columns[column] = [getattr(count, field) for count in tokens]
     columns |= {
-        "run_id": [run_id] * len(tries),
-        "stage": [stage] * len(tries),
+        "run_id": [run_id] * len(attempts),
+        "stage": [stage] * len(attempts),
         "request": [record.index for record in records for _ in record.attempts],
         "final": [flag for record in records for flag in _final(record.attempts)],
         "first_sent": [flag for record in records for flag in _first_sent(record.attempts)],
         "rate_limit_headers": [
             msgspec.json.encode(a.rate_limit_headers).decode() if a.rate_limit_headers else None
-            for a in tries
+            for a in attempts
         ],
-        "event_gap_ns": _gaps(tries),
-        "event_tokens": _lists([a.event_tokens for a in tries], pl.Int32()),
-        "event_characters": _lists([a.event_characters for a in tries], pl.Int32()),
-        "event_shared": _lists([a.event_shared for a in tries], pl.Boolean()),
+        "event_gap_ns": _gaps(attempts),
+        "event_tokens": _lists([a.event_tokens for a in attempts], pl.Int32()),
+        "event_characters": _lists([a.event_characters for a in attempts], pl.Int32()),
+        "event_shared": _lists([a.event_shared for a in attempts], pl.Boolean()),
     }
     return _frame(columns, polars_schema(ATTEMPTS))
 
@@ -147,13 +147,13 @@ def _frame(columns: dict[str, Any], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame({name: columns[name] for name in schema}, schema=schema)
 
 
-def _gaps(tries: Sequence[Attempt]) -> pl.Series:
+def _gaps(attempts: Sequence[Attempt]) -> pl.Series:
     """Return arrivals as gaps, the first from sent: half the bytes of offsets when compressed."""
-    arrivals = _lists([attempt.event_ns for attempt in tries], pl.Int64())
+    arrivals = _lists([attempt.event_ns for attempt in attempts], pl.Int64())
     at, sent = pl.col("at"), pl.col("sent")
     gaps = pl.concat_list(at.list.first() - sent, at.list.diff().list.slice(1))
     frame = pl.DataFrame(
-        {"at": arrivals, "sent": pl.Series([a.sent for a in tries], dtype=pl.Int64())}
+        {"at": arrivals, "sent": pl.Series([a.sent for a in attempts], dtype=pl.Int64())}
     )
     return frame.select(pl.when(at.list.len() == 0).then(at).otherwise(gaps)).to_series()
 

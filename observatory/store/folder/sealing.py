@@ -166,9 +166,9 @@ def _write_records(
                 sent = sum(record.outcome not in NEVER_SENT for record in fresh)
                 tally.issued[stage] = tally.issued.get(stage, 0) + sent
                 requests.add(requests_frame(manifest.run_id, stage, fresh, cost, prices.basis))
-                tries = attempts_frame(manifest.run_id, stage, fresh)
-                tally.note_streams(stage, tries)
-                attempts.add(tries)
+                fresh_attempts = attempts_frame(manifest.run_id, stage, fresh)
+                tally.note_streams(stage, fresh_attempts)
+                attempts.add(fresh_attempts)
             tally.note_torn(folder, journal.path)
     return tally
 

@@ -79,7 +79,7 @@ def _quantiles() -> tuple[ViewColumn, ...]:
     )
 
 
-_TRIES = f"""WITH tries AS (
+_OF_REQUEST = f"""WITH of_request AS (
   SELECT run_id, stage, request, count(*) AS attempts,
     count(*) FILTER (WHERE outcome = 'throttled') AS throttled,
     count(*) FILTER (WHERE outcome = 'throttled' AND {OVERLOADED}) AS overloaded,
@@ -94,7 +94,7 @@ _TRIES = f"""WITH tries AS (
       - t.first_sent_ns AS lost_ns
   FROM requests r
   JOIN stages g ON g.run_id = r.run_id AND g.stage = r.stage
-  JOIN tries t ON t.run_id = r.run_id AND t.stage = r.stage AND t.request = r.request
+  JOIN of_request t ON t.run_id = r.run_id AND t.stage = r.stage AND t.request = r.request
   WHERE {COUNTED}
     AND r.scheduled_ns >= g.steady_start_ns AND r.scheduled_ns < g.steady_end_ns
 ), counts AS (
@@ -130,5 +130,5 @@ JOIN runs u ON u.run_id = g.run_id
 JOIN stage_summary s ON s.run_id = g.run_id AND s.stage = g.stage
 LEFT JOIN counts c ON c.run_id = g.run_id AND c.stage = g.stage
 WHERE g.kind <> 'prime'""",
-        _TRIES,
+        _OF_REQUEST,
     )

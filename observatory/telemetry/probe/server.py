@@ -107,7 +107,7 @@ class ProbeServer(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve it, and give the seat back."""
+        """Serve it, and free its place."""
         try:
             super().process_request_thread(request, client_address)
         finally:
