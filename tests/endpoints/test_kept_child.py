@@ -149,10 +149,10 @@ def test_kill_9_of_an_inner_process_ends_all_with_its_reason(
 RUNNER = """
 import sys, time
 from pathlib import Path
-from observatory.processes.supervised_child import KeptChild
+from observatory.processes.supervised_child import SupervisedChild
 import os
-child = KeptChild(sys.argv[2:], os.environ, Path(sys.argv[1]), "the fake")
-print(child.keeper_id, child.process_id, flush=True)
+child = SupervisedChild(sys.argv[2:], os.environ, Path(sys.argv[1]), "the fake")
+print(child.supervisor_id, child.process_id, flush=True)
 time.sleep(600)
 """
 

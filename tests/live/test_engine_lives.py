@@ -188,7 +188,7 @@ def test_kill_9_of_the_runner(when: str, fake: Any) -> None:
 
 def test_kill_9_of_the_keeper_under_load(fake: Any) -> None:
     life = fake().until("load", STRAY, records=True)
-    life.one("processes.keeper").kill()
+    life.one("processes.supervisor").kill()
     assert "the process that keeps it was ended by SIGKILL" in life.end(4)
     life.nothing_is_left()
     assert life.manifest()["status"] == "crashed" and life.manifest()["sealed"]
@@ -208,7 +208,7 @@ def test_kill_9_of_runner_and_keeper_is_cleared_by_the_next_run(
     fake: Any, workspace: Workspace
 ) -> None:
     life = fake("hang").until("its processes", STRAY)
-    supervisor = life.one("processes.keeper")
+    supervisor = life.one("processes.supervisor")
     record_there = workspace.environment["OBSERVATORY_CACHE"]
     stray = life.one(STRAY)
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.live
 MOONSHINE = '''
 """Moonshine, which serves chat completions in OpenAI's shape at an address of the customer's."""
 
-from observatory.providers.provider import Provider, Source, WireOffer
+from observatory.providers.provider import Provider, ProviderSource, WireOffer
 
 MOONSHINE = Provider(
     name="moonshine",
@@ -27,7 +27,7 @@ MOONSHINE = Provider(
     prices_id="moonshine",
     example_model="full-moon",
     looked="2026-11-29",
-    sources=(Source("https://moonshine.example/docs", "key in x-moon-key"),),
+    sources=(ProviderSource("https://moonshine.example/docs", "key in x-moon-key"),),
 )
 '''
 KEY = "moonshine-key-of-a-test"

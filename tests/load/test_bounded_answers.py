@@ -18,7 +18,7 @@ WAYS = ["kernel", "polled", "sdk"]
 
 
 @pytest.fixture(params=WAYS)
-def factory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Fields of the connection for each."""
     monkeypatch.setenv(NO_RING_VARIABLE, "1" if request.param == "polled" else "")
     return {"transport": "sdk"} if request.param == "sdk" else {}
@@ -47,15 +47,15 @@ def outcome(told: Told) -> tuple[Any, ...]:
     return attempt.outcome, attempt.error_kind, attempt.http_status
 
 
-def test_what_is_without_end_is_ended(tmp_path: Path, factory: dict[str, Any]) -> None:
+def test_what_is_without_end_is_ended(tmp_path: Path, settings: dict[str, Any]) -> None:
     behaviours = {"error": error_without_end, "head": head_without_end, "event": event_without_end}
     with serve(behaviours) as server:
-        cases = [Case(to(server.port, **factory), [f"[{name}]", "next"]) for name in behaviours]
+        cases = [Case(to(server.port, **settings), [f"[{name}]", "next"]) for name in behaviours]
         [[error, a], [head, b], [event, c]] = ask(tmp_path, cases)
     assert outcome(error) == ("throttled", "http_status", 503)
     assert (error.attempt.error_text or "").startswith("HTTP 503: not today eee")
     assert error.attempt.retry_after_s == 7
-    sdk = bool(factory)  # h11 has a bound of its own, and its own words
+    sdk = bool(settings)  # h11 has a bound of its own, and its own words
     assert outcome(head) == ("error", "protocol" if sdk else "too_large", None)
     assert outcome(event) == ("error", "too_large", 200)
     assert (event.text, event.attempt.error_text) == ("text", "an event has more than 16 MiB")
@@ -82,14 +82,14 @@ def closes(sock: Any, seen: Seen) -> None:
     raise Close
 
 
-def test_a_silent_first_address_is_paid_for_once(tmp_path: Path, factory: dict[str, Any]) -> None:
+def test_a_silent_first_address_is_paid_for_once(tmp_path: Path, settings: dict[str, Any]) -> None:
     with serve({"closes": closes}) as server, silent_port() as silent:
-        connection = to(server.port, host="service.example", **factory)
+        connection = to(server.port, host="service.example", **settings)
         case = Case(connection, ["[closes]"] * 3 + ["last"], ports=[silent, silent, server.port])
         [told] = ask(tmp_path, [case])
     assert told[-1].attempt.outcome == "ok"
     assert [one.attempt.reused_connection for one in told] == [False] * 4
-    if not factory:
+    if not settings:
         took = [(one.attempt.connected or 0) - (one.attempt.connect_started or 0) for one in told]
         assert took[0] > 450_000_000, "two silent addresses, a quarter of a second each"
         assert min(took[1:]) < 400_000_000

@@ -76,8 +76,8 @@ decoding.decode_steps = broken
     "place",
     [
         "records.request_record",
-        "loops.OpenLoop.pump",
-        "loops.ClosedLoop._peek",
+        "loops.OpenLoopUsers.pump",
+        "loops.ClosedLoopUsers._peek",
         "transport.Transport.ask",
     ],
 )
@@ -91,7 +91,7 @@ def broken(*_, **__):
 
 {place} = broken
 """
-    result, _ = carried(tmp_path, patch, open_loop=place.startswith("loops.OpenLoop"))
+    result, _ = carried(tmp_path, patch, open_loop=place.startswith("loops.OpenLoopUsers"))
     [end] = result.ends
     assert (result.code, end.reason) == (EXIT_CRASHED, "crashed")
     assert end.detail is not None and "a bug" in end.detail

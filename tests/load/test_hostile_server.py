@@ -22,8 +22,8 @@ def test_every_kind_of_hostile_server_has_its_outcome() -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("way", ["kernel", "polled", "sdk"])
-def test_every_mode_of_the_hostile_server_has_its_outcome(factory: str) -> None:
-    rows, memory = try_all(lambda name: True, [factory])
+@pytest.mark.parametrize("transport", ["kernel", "polled", "sdk"])
+def test_every_mode_of_the_hostile_server_has_its_outcome(transport: str) -> None:
+    rows, memory = try_all(lambda name: True, [transport])
     assert [row for row in rows if not row.fine] == []
     assert memory < MOST_MEMORY

@@ -183,16 +183,16 @@ def _drips(sock: Any, seen: Seen) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("way", ["straight", "over TLS", "through a proxy"])
-def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, factory: str) -> None:
+@pytest.mark.parametrize("route", ["straight", "over TLS", "through a proxy"])
+def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, route: str) -> None:
     context, bundle = secured(tmp_path)
-    tls = None if factory == "straight" else context
+    tls = None if route == "straight" else context
     behaviours = {"silent": _silent, "stalls": _stalls, "drips": _drips}
     with serve(behaviours, tls=tls) as server, proxying(server.port) as proxy:
         address: dict[str, Any] = {"host": "localhost", "port": server.port, "scheme": "http"}
-        if factory != "straight":
+        if route != "straight":
             address.update(scheme="https", ca_bundle=bundle)
-        if factory == "through a proxy":
+        if route == "through a proxy":
             address.update(host=HOST, port=443)
         cases = [
             Case(to(**address, first_byte_timeout_s=0.3), ["[silent]"]),
@@ -201,7 +201,7 @@ def test_each_time_limit_ends_a_request_in_its_phase(tmp_path: Path, factory: st
             Case(to(**address, whole_timeout_s=1.5), ["[silent]"]),
         ]
         told = ask(tmp_path, cases, through(proxy))
-    assert len(proxy.heads) == (4 if factory == "through a proxy" else 0)
+    assert len(proxy.heads) == (4 if route == "through a proxy" else 0)
     assert [where(one) for [one] in told] == [
         ("timeout", "headers", "timeout"),
         ("timeout", "stream", "stall"),

@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 from observatory.core.targets.emulated import EmulatedTarget
 from observatory.load.handoff import Handoff
-from observatory.runner.stage_execution import Leg, run_leg
+from observatory.runner.stage_execution import StageExecution, run_stage_execution
 from observatory.runner.locks import target_lock
 
 handoff = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=Handoff)
@@ -34,8 +34,8 @@ def die(child):
     os.kill(os.getpid(), 9)
 
 with target_lock(Path(sys.argv[3]), EmulatedTarget(kind="emulated", name="emulated-a")) as lock:
-    leg = Leg(handoff, Path(sys.argv[1]).parent / "locust.log", Path(sys.argv[2]), lock)
-    run_leg(leg, stopping=lambda: False, failed=lambda: None, started=die, moment=lambda beats: None)
+    stage_execution = StageExecution(handoff, Path(sys.argv[1]).parent / "locust.log", Path(sys.argv[2]), lock)
+    run_stage_execution(stage_execution, stopping=lambda: False, failed=lambda: None, started=die, moment=lambda beats: None)
 """
 
 

@@ -273,9 +273,9 @@ def test_ctrl_c_ends_uv_too_and_leaves_nothing(shelf: Shelf, tmp_path: Path) -> 
     stub.chmod(0o755)
     code = (
         "from observatory.engines import uv\n"
-        "from observatory.engines.install import Host, Options, install_engine\n"
+        "from observatory.engines.install import HostFacts, Options, install_engine\n"
         f"uv.program = lambda: {str(stub)!r}\n"
-        "install_engine('vllm==1.0', Options(), Host(False, {}), print)\n"
+        "install_engine('vllm==1.0', Options(), HostFacts(False, {}), print)\n"
     )
     variables = os.environ | {"PYTHONPATH": str(Path.cwd())}
     child = subprocess.Popen([sys.executable, "-c", code], env=variables, stderr=subprocess.PIPE)
