@@ -25,7 +25,7 @@ SLOW = {
     "store": "migrations warehouse docs money_views database energy_view price_sql price_snapshots "
     "library_paths seals broken_folders export housekeeping earlier_runs torn_journals query views "
     "matrix_views throttle_view",
-    "endpoints": "emulator_load emulator_openai emulator_server kept_child vllm models wire_cuts",
+    "endpoints": "emulator_load emulator_openai emulator_server supervised_child vllm models wire_cuts",
     "endpoints/engines": "install",
     "cli": "engine console sql_verbs money prices main faults wheel change_notes",
     "inputs": "odd_yaml shipped_scenarios",
