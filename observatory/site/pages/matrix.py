@@ -109,8 +109,7 @@ def matrix_page(reader: Reader, runs: Sequence[Row], styles: dict[str, TargetSty
 
 
 def _in_order(run: Row) -> tuple[int, int, str, str]:
-    turn, block = run["turn"], run["block"]
-    return block or 0, turn if turn is not None else 0, str(run["created_at"]), run["run_id"]
+    return run["block"] or 0, run["matrix_order"] or 0, str(run["created_at"]), run["run_id"]
 
 
 def _loads(reader: Reader, runs: Sequence[Row]) -> dict[int, Load]:

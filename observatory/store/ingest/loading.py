@@ -110,6 +110,7 @@ def run_row(manifest: Manifest) -> dict[str, Any]:
         "factors": _json(manifest.factors) if manifest.factors else None,
         "block": manifest.block,
         "cell": manifest.cell,
+        "matrix_order": manifest.turn,
         "turn": manifest.turn,
         "confounded": manifest.confounded,
         "quote": _json(manifest.quote) if manifest.quote else None,

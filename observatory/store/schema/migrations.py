@@ -99,8 +99,9 @@ def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _type_price_details(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the fields of a price's details that queries read become columns, filled from what is stored."""
+    """Add columns for the fields of a price's details that queries read, and runs.matrix_order, all filled."""
     _mend(connection)
+    connection.execute("UPDATE runs SET matrix_order = turn")
     fill_prices(connection)
     fill_price_book(connection)
 
