@@ -82,7 +82,7 @@ class Found:
     places: int = 0
     characters: int = 0
 
-    def style(self, where: str, text: str) -> None:
+    def look(self, where: str, text: str) -> None:
         """Search one text for every secret in every encoding."""
         self.places += 1
         self.characters += len(text)
@@ -148,7 +148,7 @@ class Search:
         for (codes, arguments), code in zip(verbs, ended, strict=True):
             if code not in codes:
                 raise RuntimeError(f"{' '.join(arguments)} ended with {code}:\n{text}")
-        self.found.style("terminal", text)
+        self.found.look("terminal", text)
 
     def _watch(self, child: "subprocess.Popen[bytes]") -> None:
         """Search every command line, which all users of a machine can read, until it ends."""
@@ -160,7 +160,7 @@ class Search:
                         seen.add(" ".join(process.cmdline()))
             with suppress(subprocess.TimeoutExpired):
                 child.wait(0.1)
-        self.found.style("command lines", "\n".join(seen))
+        self.found.look("command lines", "\n".join(seen))
 
     def measure(self, store: bool) -> None:
         """One campaign of targets that are spoken to in every way."""
@@ -213,7 +213,7 @@ class Search:
                 continue
             with suppress(OSError):
                 for text in _texts(path):
-                    self.found.style(str(path.relative_to(self.root)), text)
+                    self.found.look(str(path.relative_to(self.root)), text)
 
 
 def _url_target(name: str, base: str, extra: str) -> str:
