@@ -112,7 +112,10 @@ def order_table(cells: Sequence[MatrixSetting], runs: Sequence[Row]) -> CellTabl
         heads,
         [
             [
-                TableCell(str(place if run["matrix_order"] is None else run["matrix_order"] + 1), number=True),
+                TableCell(
+                    str(place if run["matrix_order"] is None else run["matrix_order"] + 1),
+                    number=True,
+                ),
                 TableCell(str((run["block"] or 0) + 1), number=True),
                 TableCell(labels[run["cell"]], link=f"../{page_of(run['run_id'])}"),
                 TableCell(str(run["created_at"])[:19]),

@@ -133,9 +133,13 @@ RUNS = Table(
         ),
         Column("cell", "INTEGER", "matrix: place of the run's cell in the scenario, from 0"),
         Column(
-            "matrix_order", "INTEGER", "matrix: place of the run in the order that was drawn, from 0"
+            "matrix_order",
+            "INTEGER",
+            "matrix: place of the run in the order that was drawn, from 0",
         ),
-        Column("turn", "INTEGER", "deprecated: the same value under its old name, use matrix_order"),
+        Column(
+            "turn", "INTEGER", "deprecated: the same value under its old name, use matrix_order"
+        ),
         Column("confounded", "VARCHAR[]", "matrix: which factors change together, in sentences"),
         _instant("idle_start_ns", "start of the idle baseline: engines loaded, no requests"),
         _instant("idle_end_ns", "end of the idle baseline"),
