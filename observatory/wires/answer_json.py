@@ -8,7 +8,8 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TypeGuard
 
 import msgspec
 
@@ -229,7 +230,7 @@ def _choice(value: dict[str, Any]) -> dict[str, Any]:
         reason = kind
     if isinstance(reason, str):
         kept["finish_reason"] = reason
-    if isinstance(value.get("index"), int):
+    if is_integer(value.get("index")):
         kept["index"] = value["index"]
     if isinstance(value.get("usage"), dict):
         kept["usage"] = _integers(value["usage"])
@@ -289,7 +290,7 @@ THOUGHTS = re.compile(r"(?i)reasoning|think|thought|^cot$")
 
 def _call(value: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    if isinstance(value.get("index"), int):
+    if is_integer(value.get("index")):
         kept["index"] = value["index"]
     if isinstance(value.get("function"), dict):
         kept["function"] = _function(value["function"])
@@ -308,6 +309,11 @@ def usage_of(value: dict[str, Any]) -> Usage:
     return msgspec.convert(_integers(value), Usage)
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether a JSON value is an integer: to Python, true is one as well."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def is_count(text: str) -> bool:
     """Return whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
     return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
@@ -317,22 +323,21 @@ def _integers(value: dict[str, Any]) -> dict[str, Any]:
     """Return whole numbers, of usage and of its details; 12.0 and "12" count as 12, true does not as 1."""
     kept: dict[str, Any] = {}
     for name, one in value.items():
-        if isinstance(one, dict):
-            if name in _DETAILS:
+        if name in _DETAILS:
+            if isinstance(one, dict):
                 kept[name] = _integers(one)
         elif isinstance(one, float) and not (math.isfinite(one) and one.is_integer()):
             continue
-        elif (isinstance(one, int | float) and not isinstance(one, bool)) or (
-            isinstance(one, str) and is_count(one)
-        ):
+        elif isinstance(one, float) or is_integer(one) or (isinstance(one, str) and is_count(one)):
             kept[name] = int(one)
     kept = {name: one for name, one in kept.items() if name in _COUNTS}
     cost = value.get("cost")
     if isinstance(cost, dict):  # Perplexity's is an object with its parts
         cost = cost.get("total_cost")
     kept.pop("cost", None)
-    if isinstance(cost, int | float) and not isinstance(cost, bool):
-        kept["cost"] = float(cost)
+    if isinstance(cost, float) or is_integer(cost):
+        with suppress(OverflowError):  # an integer of more than 308 digits
+            kept["cost"] = float(cost)
     return kept
 
 

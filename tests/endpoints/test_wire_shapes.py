@@ -272,6 +272,27 @@ def test_content_in_parts_and_fields_of_unusual_types() -> None:
     assert answer.attempt.tokens.output == 3
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"choices": [{"index": true, "delta": {"content": "!"}}]',
+        '"choices": [{"delta": {"tool_calls": [{"index": false, "function": {"name": "f"}}]}}]',
+        '"usage": {"prompt_tokens": 7, "prompt_tokens_details": 5}',
+        '"usage": {"completion_tokens_details": "5"}',
+        '"x_groq": {"usage": {"output_tokens_details": 5.0}}',
+        '"system_fingerprint": 1, "usage": {"cost": %s}' % ("9" * 400),
+    ],
+)
+def test_a_field_of_a_wrong_type_costs_no_more_than_itself(odd: str) -> None:
+    pieces = [*words("a", "b"), b"data: {%s}\n\n" % odd.encode(), STOP, event(usage(7, 3)), DONE]
+    answer = read(stream(pieces))
+    assert (answer.attempt.outcome, answer.attempt.error_kind) == ("ok", None)
+    assert answer.text in ("ab", "ab!")
+    tokens = answer.attempt.tokens
+    assert (tokens.prompt, tokens.output) == (7, 3)
+    assert answer.attempt.gateway_cost_usd is None
+
+
 def test_completions_stream_their_text() -> None:
     pieces = [
         event({"model": "m", "choices": [{"index": 0, "text": text, "finish_reason": None}]})
