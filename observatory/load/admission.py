@@ -47,7 +47,7 @@ class Admission:
         self._counts_what_came = handoff.connection.wire == "messages"
 
     def ask(self, in_flight: InFlight, now_ns: int) -> Decision:
-        """Return what to do with `turn` at this moment."""
+        """Return what to do with `in_flight` at this moment."""
         worst = in_flight.worst_prompt_tokens, in_flight.worst_output_tokens
         if not self.budget.fits(*worst):
             return "wait" if self.budget.held and self.budget.could_fit(*worst) else "never"

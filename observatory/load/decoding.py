@@ -1,4 +1,4 @@
-"""Turns ended exchanges into records, a little at a time, so that no other stream's read waits.
+"""Turns ended HTTP attempts into records, a little at a time, so that no other stream's read waits.
 
 A share of work is at most TURN_NS or ANSWERS_A_TURN, somewhat more when many answers wait, then the loop
 reads sockets again: a zero loop timer at the lowest priority comes after them. gevent.sleep(0) would not

@@ -35,7 +35,7 @@ class HeartbeatCounts:
     recent_ttft_ns: list[int] = field(default_factory=list)
 
     def take(self, records: list[RequestRecord]) -> None:
-        """Count requests that were issued are now in the journal."""
+        """Count requests that were issued and are now in the journal."""
         self.recorded += len(records)
         for record in records:
             attempt = record.attempts[-1]

@@ -21,10 +21,10 @@ class InFlight(msgspec.Struct, eq=False):
     """A request of the plan. scheduled and released are instants; *_monotonic are readings.
 
     reason: why it was not issued, was given up or cut off by us, for the record. earlier: the attempts
-    before the one in `exchange`, in their order. waited_s: the waits between attempts, in all.
+    before the one in `http_attempt`, in their order. waited_s: the waits between attempts, in all.
     ended_as: its outcome where that is not its last attempt's. mark: the pacer's, of its last attempt.
     worst_prompt_tokens: a token for each byte of the body, and what the service may add to the prompt.
-    stale_tries: earlier attempts that met a stale connection, which are ours and none of the service's or the
+    stale_attempts: earlier attempts that met a stale connection, which are ours and none of the service's or the
     policy's.
     """
 

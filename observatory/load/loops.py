@@ -44,7 +44,7 @@ class Gate:
         self._alarm = 0
 
     def passes(self, in_flight: InFlight, now_ns: int) -> bool:
-        """Return whether `turn` may go out now."""
+        """Return whether `in_flight` may go out now."""
         decision = self._stage.may_issue(in_flight, now_ns)
         if decision == "go":
             return True

@@ -4,7 +4,7 @@ from typing import Any
 
 import gevent
 
-from observatory.load.connections.transport_factory import Way
+from observatory.load.connections.transport_factory import AnyTransport
 from observatory.load.in_flight import InFlight
 from observatory.load.pacing import AlarmClock
 
@@ -20,7 +20,7 @@ class VirtualUser:
     second.
     """
 
-    def __init__(self, number: int, transport: Way) -> None:
+    def __init__(self, number: int, transport: AnyTransport) -> None:
         self.number = number
         self.transport = transport
         self.in_flight: InFlight | None = None
@@ -61,7 +61,7 @@ class VirtualUser:
             self._greenlet = None
 
     def wake(self) -> None:
-        """Wake the user: what it waits for is there: go on, at once where we are in the hub."""
+        """Wake the user, because what it waits for is there: at once where we are in the hub."""
         if self._greenlet is None:
             return
         hub = gevent.get_hub()

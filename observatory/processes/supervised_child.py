@@ -31,7 +31,7 @@ from observatory.processes.server_child import ending
 from observatory.processes.server_log import ServerLog
 
 _ROOT = Path(__file__).parents[2]
-_RUN_KEEPER = (
+_RUN_SUPERVISOR = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from observatory.processes.supervisor import main; sys.exit(main(sys.argv[1:]))"
 )
@@ -77,7 +77,7 @@ class SupervisedChild:
                 facts: dict[str, Any] = {"name": name, "runner": lost_engines.this_process()}
                 facts["grace_s"] = grace_s
                 # -I -S: neither our environment nor our packages; it needs the standard library.
-                command = [sys.executable, "-I", "-S", "-c", _RUN_KEEPER, str(_ROOT)]
+                command = [sys.executable, "-I", "-S", "-c", _RUN_SUPERVISOR, str(_ROOT)]
                 command += [str(status), str(self._record), json.dumps(facts)]
                 self._supervisor = subprocess.Popen(
                     command + argv,

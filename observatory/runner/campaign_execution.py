@@ -104,7 +104,7 @@ class CampaignMember:
 class CampaignExecution:
     """Targets that are up at the same time, under one sampler and one anchor.
 
-    due: which cells they are. place: its position in the campaign, for people. later_s: what the
+    scheduled: which cells they are. place: its position in the campaign, for people. later_s: what the
     executions after it are expected to take.
     """
 

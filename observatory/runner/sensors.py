@@ -48,7 +48,7 @@ def start_sensors(execution: CampaignExecution, open_things: ExitStack) -> Sampl
 
 
 def _watch_server(sampler: SamplerHandle, name: str, connection: Connection) -> None:
-    """Count the server of an address of this host counted as the target's work and not as other work."""
+    """Count the server of an address of this host as the target's work and not as other work."""
     pids = listeners(connection.host, connection.port)
     for place, pid in enumerate([SERVER_UNKNOWN] if pids is None else pids):
         sampler.watch(f"{SERVER_ROLE}{name}:{place}", pid)

@@ -122,8 +122,8 @@ class Chunk(msgspec.Struct, gc=False):
     x_groq: Groq | None = None
 
 
-class PlainSaid(MessageText, forbid_unknown_fields=True, gc=False):
-    """A delta with no field beyond those of Said, and no text in parts."""
+class PlainMessageText(MessageText, forbid_unknown_fields=True, gc=False):
+    """A delta with no field beyond those of MessageText, and no text in parts."""
 
     reasoning_details: None = None
     role: str | None = None
@@ -132,7 +132,7 @@ class PlainSaid(MessageText, forbid_unknown_fields=True, gc=False):
 class PlainChoice(Choice, forbid_unknown_fields=True, gc=False):
     """A choice of a stream with no field beyond those of Choice and vLLM."""
 
-    delta: PlainSaid | None = None
+    delta: PlainMessageText | None = None
     message: None = None
     logprobs: Any = None
     stop_reason: Any = None

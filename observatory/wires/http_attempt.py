@@ -24,7 +24,7 @@ class Fault:
 class HttpAttempt(msgspec.Struct, eq=False):
     """One attempt as the transport saw it. streaming: an event stream was requested.
 
-    A struct, as Answer is, because one is made for every answer: its fields are set in C.
+    A struct, as DecodedAnswer is, because one is made for every answer: its fields are set in C.
     """
 
     number: int = 0

@@ -1,6 +1,6 @@
 """Parse JSONL and CSV into rows of values, each with its line; rows.py defines what a row may hold.
 
-A bad line becomes a Complaint in its place, so that all of a file's errors are reported at once.
+A bad line becomes a FieldError in its place, so that all of a file's errors are reported at once.
 """
 
 import csv
@@ -34,7 +34,7 @@ class BadCells:
 
 
 def jsonl_values(text: str) -> Iterator[tuple[int, Any]]:
-    """Yield (line, object or Complaint) of every line that is not blank."""
+    """Yield (line, object or FieldError) of every line that is not blank."""
     for line, written in enumerate(text.split("\n"), start=1):
         if not written.strip():
             continue
@@ -82,7 +82,7 @@ def _json_int(digits: str) -> int:
 def csv_values(
     name: str, text: str, known: Iterable[str], note: Callable[[str], None] = lambda text: None
 ) -> Iterator[tuple[int, Any]]:
-    """Yield (first line, columns, BadCells or Complaint) of every row; an empty cell is an absent value.
+    """Yield (first line, columns, BadCells or FieldError) of every row; an empty cell is an absent value.
 
     A column without a name (a data frame's index, a comma at the end) is passed over with a note.
     """

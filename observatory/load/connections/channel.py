@@ -33,7 +33,7 @@ class Channel:
     """A connection that carries one HTTP attempt at a time; `usable` is whether it may carry another.
 
     done is called, in the hub, when the HTTP attempt in progress is over: `http_attempt.ended` is set then,
-    and `exchange.fault` where it broke.
+    and `http_attempt.fault` where it broke.
     """
 
     __slots__ = (

@@ -51,7 +51,8 @@ class OpenedSocket:
 
 
 def open_connection(endpoint: Endpoint, http_attempt: HttpAttempt) -> OpenedSocket:
-    """Connect within connect_timeout_s, instants written into `exchange`; raise Broken with the phase that failed.
+    """Connect within connect_timeout_s, instants written into `http_attempt`; raise AttemptBroken with the
+    phase that failed.
 
     Through a proxy, `resolved` is its name's, and `connected` comes after its tunnel and TLS.
     """
@@ -94,7 +95,7 @@ def _through(proxy: Proxy | None) -> Iterator[None]:
 
 @contextmanager
 def _within(deadline: float, phase: ErrorPhase) -> Iterator[None]:
-    """Raise Broken where the block takes longer or its sockets fail."""
+    """Raise AttemptBroken where the block takes longer or its sockets fail."""
     late = gevent.Timeout(max(0.001, deadline - time.monotonic()))
     late.start()
     try:

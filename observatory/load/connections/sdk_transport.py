@@ -63,9 +63,9 @@ class SdkTransport:
         self.http_attempt: HttpAttempt | None = None
 
     def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
-        """Send one request and wait for the whole answer; its course is recorded in `exchange`.
+        """Send one request and wait for the whole answer; its course is recorded in `http_attempt`.
 
-        However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
+        However the wait ends (being killed included, which is raised on), `http_attempt.ended` is set.
         """
         limit_s = self._endpoint.connection.connect_timeout_s
         late = gevent.Timeout(limit_s)

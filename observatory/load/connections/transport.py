@@ -1,7 +1,7 @@
 """One simulated user's way to the endpoint: a connection of its own, kept while it is sound.
 
 An HTTP attempt is never sent twice here: a connection found closed before anything was sent is opened
-again, anything later is a fault of this attempt (stage.py decides when there is another).
+again, anything later is a fault of this attempt (retry_loop.py decides when there is another).
 """
 
 from typing import Any
@@ -43,9 +43,9 @@ class Transport:
         self.http_attempt: HttpAttempt | None = None
 
     def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
-        """Send one request and wait for the whole answer; its course is recorded in `exchange`.
+        """Send one request and wait for the whole answer; its course is recorded in `http_attempt`.
 
-        However the wait ends (being killed included, which is raised on), `exchange.ended` is set.
+        However the wait ends (being killed included, which is raised on), `http_attempt.ended` is set.
         """
         self.http_attempt = http_attempt
         self._greenlet = gevent.getcurrent()

@@ -10,7 +10,7 @@ from observatory.load.connections.watchdog import Watchdog
 from observatory.load.handoff import Handoff
 from observatory.load.reading.ring import Ring
 
-Way = Transport | SdkTransport
+AnyTransport = Transport | SdkTransport
 
 
 class TransportFactory:
@@ -34,7 +34,7 @@ class TransportFactory:
             self._ring = open_ring()
         self._tails = Tails(endpoint.connection.wire)
 
-    def make(self) -> Way:
+    def make(self) -> AnyTransport:
         """Return a transport."""
         if self._sdk is not None:
             return SdkTransport(self._endpoint, self._watchdog, self._sdk)

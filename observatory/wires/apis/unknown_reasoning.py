@@ -33,7 +33,7 @@ _SETTING = re.compile(
 
 
 def unknown_reasoning(data: bytes) -> str | None:
-    """Return the reasoning that a chat event has under a name that is no field of `Said`; None without any.
+    """Return the reasoning that a chat event has under a name that is no field of `MessageText`; None without any.
 
     Names are those of fields of the choice, of its delta or of provider_specific_fields that contain a word of
     reasoning or thinking and hold text, in parts or not. Signatures, what is encrypted, and settings are none.
