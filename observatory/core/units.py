@@ -90,12 +90,18 @@ def human_seconds(seconds: float | None) -> str:
 
 
 def human_number(value: float | None, digits: int = 3) -> str:
-    """Return a number for reading, with thousands separators; a dash where there is none."""
+    """Return a number for reading, with thousands separators and no exponent; a dash where there is none.
+
+    To `digits` significant digits below 999.5; nothing is shown of less than 1e-12.
+    """
     if value is None:
         return "–"
     if abs(value) >= 999.5:
         return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
+    if abs(value) < 1e-12:
+        return "0"
+    text = f"{value:.{digits}g}"
+    return text if "e" not in text else f"{Decimal(text):f}"
 
 
 MOST_PERCENT = 10.0

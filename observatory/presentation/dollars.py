@@ -1,6 +1,5 @@
 """How US dollars are written, on pages and in the terminal alike. The money page's script follows write_usd."""
 
-import math
 from collections.abc import Sequence
 
 
@@ -16,7 +15,9 @@ def write_usd(value: float, digits: int = 3) -> str:
         return f"${value:,.0f}"
     if abs(value) < 1e-9:
         return "under $0.000000001"
-    power = 0 if 0.9995 <= abs(value) < 1 else math.floor(math.log10(abs(value)))
+    power = int(
+        f"{value:.{digits - 1}e}".partition("e")[2]
+    )  # as rounded: 0.9996 is 1.00, or 0.9996
     return f"${value:,.{max(2, digits - 1 - power)}f}"
 
 

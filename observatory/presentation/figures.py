@@ -186,9 +186,9 @@ def write(value: float, unit: str, metric: str = "") -> str:
         case "USD":
             return write_usd(value)
         case "%":
-            return f"{_number(value * 100)} %"
+            return f"{human_number(value * 100)} %"
         case "1" if has_trait(metric, "share") or metric.endswith("_fraction"):
-            return f"{_number(value * 100)} %"
+            return f"{human_number(value * 100)} %"
         case "1":
             return f"{value:.2f}"
         case "B":
@@ -196,25 +196,19 @@ def write(value: float, unit: str, metric: str = "") -> str:
         case "B/s":
             return f"{write_bytes(value)}/s"
         case "1/s" | "1/J":
-            return f"{_number(value)} {unit[1:]}"
+            return f"{human_number(value)} {unit[1:]}"
         case "":
-            return _number(value)
-    return f"{_number(value)} {unit}"
-
-
-def _number(value: float) -> str:
-    """Return three significant digits without an exponent; nothing is seen below 1e-12."""
-    text = human_number(value)
-    return text if "e" not in text else f"{value:.12f}".rstrip("0").rstrip(".")
+            return human_number(value)
+    return f"{human_number(value)} {unit}"
 
 
 def write_bytes(value: float) -> str:
     """Return bytes in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024:
-            return f"{_number(value)} {unit}"
+            return f"{human_number(value)} {unit}"
         value /= 1024
-    return f"{_number(value)} TiB"
+    return f"{human_number(value)} TiB"
 
 
 def figure_of(row: Row) -> Figure:

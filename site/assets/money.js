@@ -12,24 +12,17 @@
     value.toLocaleString("en-US", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   const volume = (value) => rounded(value, 0);
 
-  // As Python writes a number with so many significant digits (format "g").
-  function general(value, digits) {
-    if (value === 0) return "0";
-    const [mantissa, power] = value.toExponential(digits - 1).split("e");
-    const exponent = Number(power);
-    if (exponent < -4 || exponent >= digits) {
-      const size = String(Math.abs(exponent)).padStart(2, "0");
-      return `${Number(mantissa)}e${exponent < 0 ? "-" : "+"}${size}`;
-    }
-    return String(Number(value.toPrecision(digits)));
-  }
+  // As core.units.human_number.
+  const number = (value, digits) =>
+    value >= 999.5 ? rounded(value, 0) : value.toLocaleString("en-US", { maximumSignificantDigits: digits });
 
+  // As presentation.dollars.write_usd.
   function usd(value) {
     if (value === 0) return "$0";
     if (value >= 1000) return "$" + rounded(value, 0);
-    if (value >= 0.9995) return "$" + rounded(value, 2);
     if (value < 1e-9) return "under $0.000000001";
-    return "$" + value.toFixed(2 - Math.floor(Math.log10(value)));
+    const power = Number(value.toExponential(2).split("e")[1]);
+    return "$" + rounded(value, Math.max(2, 2 - power));
   }
 
   function peakOf(demand) {
@@ -194,7 +187,7 @@
     const prices = priced ? [data.bought.usd_low * month, data.bought.usd_high * month] : [null, null];
     return {
       requests: volume(asked),
-      capacity: line.byHour ? fill(texts.hours, { hours: general(steps, 3) })
+      capacity: line.byHour ? fill(texts.hours, { hours: number(steps, 3) })
         : fill(texts.replicas, { kept: volume(steps + demand.spare_replicas), spare: demand.spare_replicas }),
       serve: usd(serve) + between(...ends, why, texts),
       serve_per_1k: usd(costOf(line, asked) / asked * 1000),

@@ -98,6 +98,22 @@ def test_durations_are_written_short() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.0, 3, "0"),
+        (1.23456e-5, 4, "0.00001235"),
+        (-2e-5, 3, "-0.00002"),
+        (1e-15, 3, "0"),
+        (150.0, 2, "150"),
+        (999.6, 4, "1,000"),
+        (1234567.0, 3, "1,234,567"),
+    ],
+)
+def test_numbers_have_no_exponent(value: float, digits: int, text: str) -> None:
+    assert human_number(value, digits) == text
+
+
 def test_missing_figures_are_a_dash() -> None:
     assert human_seconds(None) == human_number(None) == "–"
 

@@ -24,6 +24,7 @@ from observatory.presentation.figures import Figure, figure_title, write
         (3 * 2**30, "B", "gpu_memory_used_bytes", "3 GiB"),
         (1234.4, "J", "energy_j", "1,234 J"),
         (4.5678, "1/s", "request_rate", "4.57 /s"),
+        (1.23456e-5, "J", "j_per_output_token", "0.0000123 J"),
         (0.05471, "USD", "usd_per_1k_requests", "$0.0547"),
         (12.345, "USD", "cost_usd", "$12.35"),
     ],
@@ -44,6 +45,8 @@ def test_the_price_of_a_unit_has_a_digit_more_than_an_amount() -> None:
     assert write_unit_price(2.345) == "$2.345"
     assert write_unit_price(1.2845e-05) == "$0.00001284"
     assert write_usd(2.345) == "$2.35"
+    assert (write_usd(0.9996), write_unit_price(0.9996)) == ("$1.00", "$0.9996")
+    assert (write_usd(0.09996), write_unit_price(0.09996)) == ("$0.100", "$0.09996")
 
 
 @given(st.floats(1e-9, 1e9))

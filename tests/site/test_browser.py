@@ -157,6 +157,7 @@ DEMANDS = (
         "hourly_shares": [0.0] * 8 + [1 / 8] * 4 + [1 / 16] * 8 + [0.0] * 4,
     },
     {"api_bill_usd_a_month": 900.0, "assumption": "scale_to_zero", "peak_to_mean": 2.0},
+    {"requests_a_day": 7.7e8, "assumption": "scale_to_zero"},
     {
         "requests_a_day": 9e6,
         "assumption": "active_window",
