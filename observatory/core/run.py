@@ -263,7 +263,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     quote: dict[str, Any] | None = None
     """What the run was expected to take and cost, before it ran (runner.quoting)."""
     spent: CapsSpent | None = None
-    """What it counted against its caps ; unstated costs at their worst case."""
+    """What it counted against its caps; unstated costs at their worst case."""
     earlier: EarlierRun | None = None
     """The run with which this one's model and fingerprints are compared."""
     other_address_in: str | None = None

@@ -54,7 +54,7 @@ class PriceRow(msgspec.Struct, frozen=True):
 class AppliedPrices(msgspec.Struct, frozen=True):
     """The prices of one run; no rows and basis None where no price is known.
 
-    The *_per_token figures are worst cases (dearest tier, and for input the dearest of fresh,
+    The *_per_token figures are worst cases (the most expensive tier, and for input the most expensive of fresh,
     cached and cache-writing tokens): they are for caps. `cost.request_cost_usd` applies the rows.
     """
 

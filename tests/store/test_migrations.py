@@ -156,7 +156,10 @@ def test_a_database_of_the_seventh_schema_gets_the_fields_of_its_prices_details(
     migrate(connection, "x")
     added = ("provider", "model", "service_tier", "tiers", "accelerators", "commitment",
              "rate_includes", "usd_per_kwh", "pays_electricity")  # fmt: skip
-    for table, names in (("prices", added), ("price_book", ("days", "not_counted"))):
+    of_book = ("days", "not_counted")
+    for table, names in (
+        ("prices", added), ("price_book", of_book), ("runs", ("matrix_order",)),
+    ):  # fmt: skip
         for view in VIEWS:
             connection.execute(f"DROP VIEW IF EXISTS {view.name}")
         for name in names:
@@ -169,8 +172,11 @@ def test_a_database_of_the_seventh_schema_gets_the_fields_of_its_prices_details(
         ('rented', 'machine_hour', 2.0, NULL)""")
     connection.execute("""INSERT INTO price_book (book, details) VALUES
         ('x', '{"days": "mon-fri", "not_counted": ["web_searches_kcount"]}'), ('y', NULL)""")
+    connection.execute("INSERT INTO runs (run_id, turn) VALUES ('bought', NULL), ('owned', 3)")
     connection.execute("UPDATE schema_version SET version = 7, views_sha256 = NULL")
     assert migrate(connection, "x") == ["type_price_details"]
+    orders = "SELECT matrix_order FROM runs ORDER BY run_id"
+    assert connection.execute(orders).fetchall() == [(None,), (3,)]
     bought = "SELECT provider, model, service_tier, tiers FROM prices WHERE run_id = 'bought'"
     assert connection.execute(bought).fetchall() == [
         ("b", "m", "flex", [{"above_prompt_tokens": 1000, "usd": 6.0}])
