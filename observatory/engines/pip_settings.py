@@ -43,7 +43,7 @@ def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 def no_index(environment: Mapping[str, str]) -> bool:
     """Return whether pip may use no index; uv has an option for it and no variable."""
-    return _found(environment).get("no-index", "").lower() in ("1", "true", "yes", "on")
+    return _found(environment).get("no-index", "").lower() in ("1", "t", "true", "y", "yes", "on")
 
 
 def _found(environment: Mapping[str, str]) -> dict[str, str]:
@@ -71,7 +71,10 @@ def _of_files(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _files(environment: Mapping[str, str]) -> list[Path]:
-    """Return pip's configuration files, the most general first (pip's guide, "Configuration")."""
+    """Return pip's configuration files, the most general first (pip's guide, "Configuration").
+
+    Where PIP_CONFIG_FILE names a file that is there, pip leaves out the files in the home folder.
+    """
     own = environment.get("PIP_CONFIG_FILE")
     if own == os.devnull:
         return []
@@ -81,5 +84,7 @@ def _files(environment: Mapping[str, str]) -> list[Path]:
         Path(each) for each in environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if each
     ]
     files = [*(each / "pip/pip.conf" for each in shared), Path("/etc/pip.conf")]
-    files += [home / ".pip/pip.conf", user / "pip/pip.conf", Path(sys.prefix, "pip.conf")]
+    if not (own and Path(own).exists()):
+        files += [home / ".pip/pip.conf", user / "pip/pip.conf"]
+    files.append(Path(sys.prefix, "pip.conf"))
     return [*files, Path(own)] if own else files

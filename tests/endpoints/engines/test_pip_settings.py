@@ -30,6 +30,18 @@ def test_files_are_read_and_the_later_one_wins(home: Path) -> None:
     assert uv_variables({"PIP_CONFIG_FILE": str(own)})["UV_DEFAULT_INDEX"] == "https://two/simple"
 
 
+def test_a_file_that_a_variable_names_takes_the_place_of_those_in_the_home_folder(
+    home: Path,
+) -> None:
+    own = home / "own.conf"
+    missing = uv_variables({"PIP_CONFIG_FILE": str(own)})
+    assert (missing["UV_HTTP_TIMEOUT"], missing["UV_FIND_LINKS"]) == ("7", "/a,/b")
+    own.write_text("[global]\nretries = 3\n")
+    found = uv_variables({"PIP_CONFIG_FILE": str(own)})
+    assert found.get("UV_HTTP_TIMEOUT") != "7"
+    assert (found["UV_HTTP_RETRIES"], found["UV_FIND_LINKS"]) == ("3", "/a,/b")
+
+
 def test_a_variable_of_pip_wins_over_its_files_and_one_of_uv_over_both(home: Path) -> None:
     pip = {"PIP_INDEX_URL": "https://three/simple"}
     assert uv_variables(pip)["UV_DEFAULT_INDEX"] == "https://three/simple"
@@ -43,7 +55,9 @@ def test_the_best_version_of_all_of_pips_indexes_is_taken(home: Path) -> None:
     assert found["UV_INDEX_STRATEGY"] == "unsafe-best-match"
 
 
-@pytest.mark.parametrize(("value", "wanted"), [("1", True), ("true", True), ("0", False)])
+@pytest.mark.parametrize(
+    ("value", "wanted"), [("1", True), ("true", True), ("Y", True), ("t", True), ("0", False)]
+)
 def test_no_index_is_a_switch(value: str, wanted: bool) -> None:
     assert no_index({"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": value}) is wanted
 
