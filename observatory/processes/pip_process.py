@@ -14,7 +14,7 @@ from pathlib import Path
 TICK_S = 5.0
 """How often a caller gets a progress report of the child."""
 
-_CREDENTIALS = re.compile(r"://[^/\s@]+@")
+_CREDENTIALS = re.compile(r"://\S*@")
 _CAUSE = re.compile(
     r"Cannot connect to proxy|certificate verify failed|Read timed out|[Cc]onnect timeout"
     r"|\[Errno -?\d+\][^'\")]*"
@@ -31,12 +31,12 @@ class Failed(Exception):
 
     @property
     def why(self) -> str:
-        """Return its last error with what follows, and the cause that retries name, without credentials."""
+        """Return its last error with what follows, and the cause that retries name."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         errors = [number for number, line in enumerate(lines) if line.lower().startswith("error")]
         last = " ".join(lines[errors[-1] if errors else -1 :]) or "nothing"
         cause = self.unreachable
-        return _CREDENTIALS.sub("://", f"{last} ({cause})" if cause else last)[:_LONGEST]
+        return (f"{last} ({cause})" if cause else last)[:_LONGEST]
 
     @property
     def unreachable(self) -> str | None:
@@ -65,6 +65,7 @@ def run(
 ) -> str:
     """Return the command's output, which is also added to `log`; raise Failed where its exit code is not 0.
 
+    Credentials in addresses are left out: uv repeats an address that it cannot read as it was given.
     held: descriptors of locks that stay locked for as long as the child lives, even without us. It
     has a process group of its own, which is killed where this is left early (Ctrl-C).
     """
@@ -85,12 +86,23 @@ def run(
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-    with log.open("rb") as written:
-        written.seek(start)
-        text = written.read().decode("utf-8", "replace")
+    text = _without_credentials(log, start)
     if process.returncode:
         raise Failed(text)
     return text
+
+
+def _without_credentials(log: Path, start: int) -> str:
+    """Return what the log has from `start` on, after removing the credentials of addresses from the file."""
+    with log.open("r+b") as written:
+        written.seek(start)
+        text = written.read().decode("utf-8", "replace")
+        hidden = _CREDENTIALS.sub("://", text)
+        if hidden != text:
+            written.seek(start)
+            written.write(hidden.encode())
+            written.truncate()
+    return hidden
 
 
 def _wait(process: subprocess.Popen[bytes], tick: Callable[[], None] | None) -> None:

@@ -32,14 +32,11 @@ def test_versions_that_do_not_fit_are_told_from_a_broken_connection() -> None:
     )
 
 
-def test_why_is_the_last_error_with_the_cause_and_without_credentials() -> None:
+def test_why_is_the_last_error_with_the_cause() -> None:
     failed = Failed(REFUSED)
     assert failed.unreachable == "[Errno 111] Connection refused"
     assert failed.why == (
         "ERROR: No matching distribution found for a==1 ([Errno 111] Connection refused)"
-    )
-    assert Failed("ERROR: nothing at https://me:pw@host/simple").why == (
-        "ERROR: nothing at https://host/simple"
     )
     assert Failed("").why == "nothing"
     assert Failed("line\nlast line").why == "last line"
@@ -52,6 +49,16 @@ def test_each_command_gives_its_own_output_and_the_log_has_all(tmp_path: Path) -
     with pytest.raises(Failed, match="three"):
         run(["sh", "-c", "echo three >&2; exit 3"], log)
     assert log.read_text() == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("given", ["me:pw@", "me:p/w@", "me:p@w@", "pw@"])
+def test_credentials_reach_neither_the_error_nor_the_log(tmp_path: Path, given: str) -> None:
+    log = tmp_path / "log"
+    run(["echo", "one"], log)
+    with pytest.raises(Failed) as raised:
+        run(["sh", "-c", f"echo 'error: nothing at https://{given}host/simple'; exit 2"], log)
+    assert raised.value.why == "error: nothing at https://host/simple"
+    assert log.read_text() == "one\nerror: nothing at https://host/simple\n"
 
 
 def test_a_lock_stays_while_the_child_lives_though_its_parent_was_killed(tmp_path: Path) -> None:
