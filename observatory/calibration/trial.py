@@ -163,7 +163,7 @@ class _Machine:
 def judged(
     level: int, findings: list[Finding], server: ServerWindow, figures: LevelFigures
 ) -> Trial:
-    """Return whether a level was held, and the party at fault if not.
+    """Return the trial of a level: whether it was held, and the party at fault if not.
 
     A busy client is always the client's own fault; anything else may be the
     server's where that did not keep up, and then even a level without a finding proves nothing.

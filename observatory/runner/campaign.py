@@ -289,7 +289,7 @@ def _finish(
 
 
 def look_before_start(workspace: Workspace, request: RunRequest, plan: Plan) -> Preflight:
-    """Return whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
+    """Check whether this host can carry the plan, by its limits and its stored calibration; starts nothing."""
     _check_claims(request)
     return check_before_start(
         request.scenario,

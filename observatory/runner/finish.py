@@ -58,7 +58,7 @@ def finish_run(
     figures = run_figures(judged, frames)
 
     def summarise(other: Manifest, its_frames: RunFrames) -> RunFigures:
-        """Called when this run's rows are there already; ingest also takes in runs that were waiting."""
+        """Return a run's figures: this one's are there already; ingest also takes in runs that were waiting."""
         return figures if other.run_id == judged.run_id else run_figures(other, its_frames)
 
     ingested = ingest(workspace, folder, summarise)

@@ -28,7 +28,7 @@ NEARLY_THEN = 0.1
 def came_as_stream(
     reading: AnswerReading, tokens: Tokens, *, asked: bool, sent: int | None = None
 ) -> bool | None:
-    """Return False: all text came at once, so that the first token's instant is the whole answer's.
+    """Return False where all text came at once, so that the first token's instant is the whole answer's.
 
     That is so of a JSON document, also where a stream was requested, and of a stream of which nearly all the
     text came at one instant in events larger than engines send; where there are reasoning and an answer, of

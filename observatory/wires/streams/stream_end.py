@@ -66,12 +66,12 @@ def _never_named(line: bytes) -> bool:
 
 
 def _holds(*marks: bytes) -> Callable[[bytes | bytearray], bool]:
-    """Return whether one of the marks is in a part."""
+    """Return the test whether one of the marks is in a part."""
     return lambda part: any(mark in part for mark in marks)
 
 
 def _is_of(ends: frozenset[str]) -> Callable[[bytes], bool]:
-    """Return whether a line is the data of an event of one of these types."""
+    """Return the test whether a line is the data of an event of one of these types."""
 
     def is_one(line: bytes) -> bool:
         line = line.removeprefix(_BOM)
@@ -108,7 +108,7 @@ _RULES: dict[WireName, _Rule] = {
 
 
 def may_hold_end(wire: WireName) -> Callable[[bytes | bytearray], bool]:
-    """Return whether a part of a body may hold the stream's last event on that wire."""
+    """Return the test whether a part of a body may hold the stream's last event on that wire."""
     return _RULES[wire].holds
 
 
