@@ -32,7 +32,7 @@ class Idle:
 
 
 def idle_around(data: StageData) -> Idle | None:
-    """Return None where a request of the stage has no known end, or nothing was sent."""
+    """Return the instants; None where a request of the stage has no known end, or nothing was sent."""
     sent = data.attempts.filter(pl.col("sent_ns").is_not_null())
     if not sent.height or sent.get_column("ended_ns").null_count():
         return None

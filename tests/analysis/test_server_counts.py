@@ -61,7 +61,7 @@ def test_counts_that_disagree_either_way_are_one(
     kind = counter.removesuffix("_tokens")
     said = 120 if kind == "output" else 3000
     assert finding.message == (
-        f"the server counted {total} {kind} tokens and usage had {said} of 30 answers"
+        f"the server counted {total} {kind} tokens and usage stated {said} of 30 answers"
     )
 
 

@@ -155,9 +155,11 @@ def _of_stage(data: StageData, frames: RunFrames, stage: StageTimes) -> Iterator
 def _by_the_servers_counts(
     data: StageData, mismatch: list[Finding], state: list[Finding]
 ) -> Iterator[Finding]:
-    """Yield findings by the server's counts. Others' requests explain every other difference; usage that the
-    stream contradicts, and a cache
-    state that the responses show, are doubted already."""
+    """Yield findings by the server's counts.
+
+    Others' requests explain every other difference. Usage that the stream contradicts, and a cache state
+    that the responses show to be another, are doubted already.
+    """
     counts = server_checks.counts_of(data)
     if counts is None:
         return

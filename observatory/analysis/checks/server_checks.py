@@ -68,7 +68,7 @@ class EngineCounts:
 
 
 def counts_of(data: StageData) -> EngineCounts | None:
-    """Return None where there are no such readings."""
+    """Return the engine's counts around the stage; None where there are no such readings."""
     idle = idle_around(data)
     if idle is None:
         return None
@@ -111,7 +111,7 @@ def server_tokens(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
             continue
         apart = abs(server - client) if whole else max(0.0, client - server)
         message = (
-            f"the server counted {server:.0f} {kind} tokens and usage had {client} "
+            f"the server counted {server:.0f} {kind} tokens and usage stated {client} "
             f"of {count_of(known.height, 'answer')}"
         )
         found.append((max(0.0, apart - SLACK_TOKENS) / client, message))

@@ -150,7 +150,7 @@ _ROWS = (
     Threshold(
         "sensor_lies",
         "readings",
-        "a value that physics or the device's own limits exclude: its other values are "
+        "a value that physics or the device's own limits exclude: the sensor's other values are "
         "not to be believed either",
         as_found="degraded",
     ),
@@ -165,7 +165,7 @@ _ROWS = (
         "server_tokens",
         "share of tokens",
         "the engine counts every token that it takes in and makes; between two idle readings that is what "
-        "usage has over all answers, and vLLM's and llama.cpp's agree to the token",
+        "usage states over all answers, and vLLM's and llama.cpp's agree to the token",
         degraded=0.02,
     ),
     Threshold(

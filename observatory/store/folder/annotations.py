@@ -25,7 +25,7 @@ class Annotations(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def read_annotations(folder: Path) -> Annotations:
-    """Return the file's; EnvironmentFailed where it cannot be read."""
+    """Return the annotations of a run folder's file; EnvironmentFailed where it cannot be read."""
     path = folder / ANNOTATIONS_NAME
     try:
         return msgspec.json.decode(path.read_bytes(), type=Annotations)

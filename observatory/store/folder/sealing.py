@@ -206,9 +206,9 @@ def own_samples(
 ) -> Iterator[tuple[Sample, int | None]]:
     """Return the samples of a run's own stages and idle baseline, each with the stage it was read in.
 
-    None is the baseline and for a margin.
+    None is for the baseline and for a margin.
 
-    What a sensor reads once of itself belongs to every run, at any time.
+    What a sensor reads once of itself belongs to every run, whenever it was read.
 
     A campaign's samples cover all its targets. An engine of another target is part of the host
     that this run shares, so its subject becomes shared_host; so does a probe's host that only

@@ -132,7 +132,7 @@ def changed_since_sealed(folder: Path, *, thorough: bool = False) -> str | None:
 
 
 def _without_seal(folder: Path) -> str | None:
-    """Return None: a run that is being finished, or that was sealed before there were seals."""
+    """Return NEVER_SEALED; None for a run that is being finished, or that was sealed before there were seals."""
     try:
         announced = read_manifest(folder).seal_follows
     except ObservatoryError:

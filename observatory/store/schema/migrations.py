@@ -57,7 +57,7 @@ def _add_thresholds(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _add_missing_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Do nothing: the table is among those of a new database already."""
+    """Create the table where it is missing; a new database has every table already."""
     names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
     if (table.name,) not in names:
         create_table(connection, table)

@@ -51,7 +51,7 @@ def _same(alias: str, name: str, comment: str) -> ViewColumn:
 
 
 def _metric_column(metric: Metric) -> ViewColumn:
-    """Return the column: a latency across a clock step is not one: it is null there."""
+    """Return a metric's column; null for a request that the clock stepped under: its times are no latencies."""
     unit = f", {metric.unit}" if metric.unit != "1" else ""
     sql = f"CASE WHEN r.clock_step IS NOT TRUE THEN {metric.sql} END"
     return ViewColumn(metric.name, sql, f"{metric.title}{unit}: {metric.definition}")
