@@ -172,8 +172,7 @@ def _cases(
 
 
 def _ordered(cases: list[float]) -> QuoteSpread:
-    """Order the ends: expensive requests are fewer under a cap: the ends are the least and the most of the
-    three cases."""
+    """Return the three cases with the least and the most as ends: expensive requests are fewer under a cap."""
     return QuoteSpread(min(cases), cases[1], max(cases))
 
 

@@ -127,9 +127,10 @@ def _patience_s(asked: LimitedAttempts) -> float:
 
 
 def _windows(asked: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
-    """Return the ceiling by windows: an opening is the beginning of one. A single refusal at its edges is
-    none: attempts that
-    are sent closely may arrive in another order."""
+    """Return the ceiling by windows: an opening is the beginning of one.
+
+    A single refusal at its edges is none: attempts that are sent closely may arrive in another order.
+    """
     if len(openings) == 1:
         return _one_window(asked, int(openings[0]), least)
     rate, half, _ = _between(asked, openings)
