@@ -22,7 +22,7 @@ _SETTINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "retries": (("UV_HTTP_RETRIES",), " "),
     "cert": (("SSL_CERT_FILE",), " "),
     "client-cert": (("SSL_CLIENT_CERT",), " "),
-    "proxy": (("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"), " "),
+    "proxy": (("ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"), " "),
 }
 """pip's setting -> uv's variables (the first is set where none is), and what separates several values."""
 

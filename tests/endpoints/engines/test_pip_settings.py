@@ -68,6 +68,12 @@ def test_the_timeout_has_two_names() -> None:
         assert uv_variables({**nothing, name: "9"}) == {"UV_HTTP_TIMEOUT": "9"}
 
 
+def test_pips_proxy_is_that_of_http_and_https() -> None:
+    pip = {"PIP_CONFIG_FILE": "/dev/null", "PIP_PROXY": "http://proxy:3128"}
+    assert uv_variables(pip) == {"ALL_PROXY": "http://proxy:3128"}
+    assert uv_variables({**pip, "https_proxy": "http://other:3128"}) == {}
+
+
 def test_a_damaged_file_is_passed_over(home: Path) -> None:
     (home / "prefix" / "pip.conf").write_text("no section")
     assert "UV_FIND_LINKS" not in uv_variables({})
