@@ -117,8 +117,8 @@ def change_text(change: float) -> str:
 
 
 def human_rate(per_second: float) -> str:
-    """Return "1 request/s" or "2.5 requests/s"."""
-    return f"{human_number(per_second)} request{'' if per_second == 1 else 's'}/s"
+    """Return "1 request/s" or "100.25 requests/s": to six digits, so that two close levels read apart."""
+    return f"{human_number(per_second, 6)} request{'' if per_second == 1 else 's'}/s"
 
 
 def human_level(kind: str, concurrency: int | None, rate_per_s: float | None) -> str:

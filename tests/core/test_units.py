@@ -133,3 +133,8 @@ def test_a_load_level_in_words(
     kind: str, concurrency: int | None, rate_per_s: float | None, words: str
 ) -> None:
     assert human_level(kind, concurrency, rate_per_s) == words
+
+
+def test_two_close_rates_read_apart() -> None:
+    assert human_level("constant", None, 100.2) == "100.2 requests/s, constant"
+    assert human_level("constant", None, 100.4) == "100.4 requests/s, constant"
