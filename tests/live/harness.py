@@ -155,11 +155,18 @@ def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
                 child.wait()
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
-    """Wait for a condition; fail the test with its name at the time limit."""
+def wait_until(
+    condition: Callable[[], bool],
+    what: str,
+    timeout_s: float = PATIENCE_S,
+    child: "Child | None" = None,
+) -> None:
+    """Wait for a condition; fail the test with its name at the time limit, or when `child` ends before."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, f"never came: {what}"
+        if child is not None and child.poll() is not None and not condition():
+            raise AssertionError(f"ended ({child.returncode}) before {what}: {child.communicate()}")
         time.sleep(0.05)
 
 

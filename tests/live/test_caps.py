@@ -34,7 +34,7 @@ name: capped
 seed: 3
 workload: {{kind: tasks, tasks: [support-tickets], max_tokens: 32}}
 arrivals: {{kind: closed}}
-stages: [{{concurrency: 64}}, {{concurrency: 64}}]
+stages: [{{concurrency: {users}}}, {{concurrency: {users}}}]
 timing: {{warmup: 0s, steady: {steady}, drain: 30s}}
 budget: {{usd: {usd}}}
 processes: {processes}
@@ -86,7 +86,7 @@ def billed_usd(truth: list[dict[str, Any]]) -> float:
 
 def carry(space: Workspace, url: str, processes: int, usd: float = CAP_USD) -> dict[str, Any]:
     """A run that ends at its cap; its manifest."""
-    text = SCENARIO.format(url=url, processes=processes, usd=usd, steady="20s")
+    text = SCENARIO.format(url=url, users=64, processes=processes, usd=usd, steady="20s")
     space.write("capped", text)
     out = space.run("run", "capped", code=7)
     assert "counted against the caps" in out
@@ -172,7 +172,7 @@ def test_a_budget_for_three_is_carried_by_one_process(workspace: Workspace) -> N
 
 def test_a_quote_above_the_threshold_ends_without_a_yes(workspace: Workspace) -> None:
     with service(workspace) as (url, truth):
-        text = SCENARIO.format(url=url, processes=1, usd=0.02, steady="20s")
+        text = SCENARIO.format(url=url, users=64, processes=1, usd=0.02, steady="20s")
         workspace.write("capped", text)
         out = workspace.run("run", "capped", "--ask-above", "0.01", code=2)
         assert "up to $0.02" in out and "--yes" in out
@@ -195,7 +195,7 @@ def test_the_share_of_a_killed_worker_is_spent(workspace: Workspace) -> None:
     """Two stages: the second one begins with what the first cannot have spent."""
     slow = {"ttft_median": "400ms", "ttft_p95": "420ms"}
     with service(workspace, **slow) as (url, truth):
-        text = SCENARIO.format(url=url, processes=2, usd=1.0, steady="4s").replace("64", "4")
+        text = SCENARIO.format(url=url, users=4, processes=2, usd=1.0, steady="4s")
         workspace.write("capped", text)
         child = workspace.start("run", "capped", "--yes")
 
@@ -206,7 +206,7 @@ def test_the_share_of_a_killed_worker_is_spent(workspace: Workspace) -> None:
                     return [entries[0].pid]
             return []
 
-        wait_until(lambda: bool(worker()), "the second worker's heartbeat")
+        wait_until(lambda: bool(worker()), "the second worker's heartbeat", child=child)
         os.kill(worker()[0], signal.SIGKILL)
         child.communicate(timeout=PATIENCE_S)
     spent = workspace.manifest()["spent"]
