@@ -9,7 +9,16 @@ from benchmarks.truth_server import Schedule
 
 REPEATS = 5
 SCHEDULE = Schedule(ttft_us=1_000, gap_us=1_000, tokens=8)
-LOAD = Load(tokens=8, users=1, prompts=1000, warmup_s=0, steady_s=1, drain_s=1)
+LOAD = Load(
+    tokens=8,
+    users=1,
+    prompts=1000,
+    warmup_s=0,
+    steady_s=1,
+    drain_s=1,
+    telemetry={"idle": "0s"},
+)
+"""Without the ten seconds in which a run on this machine reads its idle power first."""
 
 
 def measure(bench: Bench) -> Measurement:

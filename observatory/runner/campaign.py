@@ -72,7 +72,7 @@ from observatory.telemetry.sampler_process import check_pages
 from observatory.workload.planning import make_plan
 
 if TYPE_CHECKING:
-    from observatory.runner.finish import FinishedRun
+    from observatory.runner.finished_run import FinishedRun
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 Each step leaves the folder readable, so that a death between two of them costs nothing.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,28 +18,12 @@ from observatory.core.run import Manifest
 from observatory.core.sample import Sample
 from observatory.core.workspace import Workspace
 from observatory.runner.earlier import earlier_run
+from observatory.runner.finished_run import FinishedRun
 from observatory.store.folder.manifest import read_manifest, write_manifest
 from observatory.store.folder.sealing import seal
 from observatory.store.folder.seals import keep_judged
 from observatory.store.frames import RunFigures, RunFrames, read_frames
 from observatory.store.ingest.warehouse import IngestResult, ingest
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRun:
-    """A sealed and judged run with its stage metrics (columns of STAGE_METRICS, without run_id).
-
-    cost_usd: of all its requests whose cost is known, warm-up and priming included; None where
-    none is known, 0 where nothing was sent.
-    without_cost: answers, whole or broken off, whose cost is not known and so is not in it.
-    """
-
-    folder: Path
-    manifest: Manifest
-    metrics: pl.DataFrame
-    ingested: IngestResult
-    cost_usd: float | None = None
-    without_cost: int = 0
 
 
 def finish_run(

@@ -34,7 +34,7 @@ from observatory.telemetry.machine.environment import describe_environment, soft
 from observatory.telemetry.machine.gpu_inventory import read_gpus
 
 if TYPE_CHECKING:
-    from observatory.runner.finish import FinishedRun
+    from observatory.runner.finished_run import FinishedRun
 
 
 def enlist(execution: CampaignExecution, stack: ExitStack, cell: Cell) -> CampaignMember:

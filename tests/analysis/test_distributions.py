@@ -61,3 +61,13 @@ def test_judging_a_run_does_not_import_scipy_stats() -> None:
     code = "import observatory.runner.finish, sys; print('scipy.stats' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_nothing_of_scipy_is_imported_before_a_runs_load() -> None:
+    """What `observatory run` imports until the load starts: the quote and the campaign; judging comes after."""
+    code = (
+        "import observatory.cli.measure.quote_view, observatory.runner.campaign, sys\n"
+        "print('scipy' in sys.modules, 'observatory.runner.campaign' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

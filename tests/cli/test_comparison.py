@@ -18,7 +18,7 @@ from observatory.cli.measure.comparison import (
 )
 from observatory.core.errors import BadInput
 from observatory.core.run import Verdict
-from observatory.runner.finish import FinishedRun
+from observatory.runner.finished_run import FinishedRun
 from observatory.store.ingest.warehouse import IngestResult
 from tests.store.made_runs import manifest
 

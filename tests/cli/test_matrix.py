@@ -19,7 +19,7 @@ from observatory.core.matrices.design import Design
 from observatory.core.run import Verdict
 from observatory.core.workspace import Workspace
 from observatory.inputs.scenario_files import load_scenario
-from observatory.runner.finish import FinishedRun
+from observatory.runner.finished_run import FinishedRun
 from observatory.store.folder.campaigns import (
     CAMPAIGN_FORMAT,
     CampaignFile,

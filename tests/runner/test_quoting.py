@@ -25,7 +25,8 @@ from observatory.economics.prices import prices_of
 from observatory.economics.quote import quote
 from observatory.economics.quote_figures import QuoteSpread
 from observatory.runner.campaign_execution import RunRequest
-from observatory.runner.finish import FinishedRun, reread
+from observatory.runner.finish import reread
+from observatory.runner.finished_run import FinishedRun
 from observatory.runner.quoting import CampaignQuote, limits_of, quote_request, speed_of
 from observatory.store.ingest.warehouse import IngestResult
 from observatory.workload.planning import make_plan

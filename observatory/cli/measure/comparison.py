@@ -26,7 +26,7 @@ from observatory.core.units import human_level
 from observatory.core.workspace import Workspace
 from observatory.presentation.figures import write, write_interval
 from observatory.runner.campaign import CampaignResult
-from observatory.runner.finish import FinishedRun
+from observatory.runner.finished_run import FinishedRun
 
 Row = dict[str, Any]
 LINES: tuple[tuple[str, str, str, str], ...] = (

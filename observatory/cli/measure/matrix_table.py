@@ -19,7 +19,7 @@ from observatory.core.metric import FOREIGN_CPU
 from observatory.core.units import change_text, human_level
 from observatory.presentation.factor_levels import factor_level
 from observatory.presentation.figures import write
-from observatory.runner.finish import FinishedRun
+from observatory.runner.finished_run import FinishedRun
 
 COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("TTFT, median", "ttft_s", "p50", "s"),

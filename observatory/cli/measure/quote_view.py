@@ -14,7 +14,7 @@ from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level, human_number
 from observatory.economics.quote_figures import NOTHING, Quote, QuoteSpread
 from observatory.presentation.dollars import write_usd, write_usd_range
-from observatory.runner.finish import FinishedRun
+from observatory.runner.finished_run import FinishedRun
 from observatory.runner.quoting import CampaignQuote, check_agreed
 
 _WIDTH = 79
