@@ -48,6 +48,12 @@ REASONS: dict[str, str] = {
 """By code."""
 
 
+ENERGY_GATES = ("energy_window: ", "energy_gap: ", "energy_power: ", "energy_disagrees: ")
+"""How a reason begins that withholds an energy figure (analysis.checks.energy_checks)."""
+
+
 def reason_words(reason: str) -> str:
-    """Return the wording of a code; a sentence as it is."""
+    """Return the wording of a code; of gates of the energy what follows their codes; a sentence as it is."""
+    if reason.startswith(ENERGY_GATES):
+        return "; ".join(part.partition(": ")[2] for part in reason.split("; "))
     return REASONS.get(reason, reason.replace("_", " ") if " " not in reason else reason)

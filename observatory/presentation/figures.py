@@ -9,7 +9,7 @@ from typing import Any
 
 from observatory.core.floors import needs_text
 from observatory.core.metric import BY_NAME, has_trait
-from observatory.core.reasons import reason_words
+from observatory.core.reasons import ENERGY_GATES, reason_words
 from observatory.core.units import human_number, human_seconds
 from observatory.presentation.dollars import write_usd
 
@@ -34,8 +34,6 @@ BASES = {
     "example": "a round stand-in, no provider's real price",
     "emulated": "from a seeded stand-in: no real service behaved or charged so",
 }
-GATES = ("energy_window: ", "energy_gap: ", "energy_power: ", "energy_disagrees: ")
-"""How a reason begins that withholds an energy figure (analysis.checks.energy_checks)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class Figure:
     @property
     def withheld(self) -> bool:
         """It could be computed, and a gate of the energy's validity did not let it pass."""
-        return self.value is None and (self.reason or "").startswith(GATES)
+        return self.value is None and (self.reason or "").startswith(ENERGY_GATES)
 
     @property
     def interval(self) -> str | None:
@@ -126,8 +124,6 @@ class Figure:
         reason = reason_words(self.reason or "")
         if self.below_floor and self.independent < (self.n or 0):
             reason = needs_text(self.needs_n or 0, self.n or 0, self.effective_n, self.needs_s)
-        if self.withheld:
-            reason = "; ".join(part.partition(": ")[2] for part in (self.reason or "").split("; "))
         bound = ""
         if not self.drawable and self.bound is not None and math.isfinite(self.bound):
             words = "more than" if self.reached_by_failures else "at least"

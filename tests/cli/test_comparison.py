@@ -56,6 +56,9 @@ def test_a_missing_figure_says_why() -> None:
     failed = {**BARE, "reason": "failures", "bound": 10.0}
     assert cell(failed, "s").plain == "> 10 s (failures)"
     assert cell({**BARE, "reason": "no_slo"}, "%").plain == "– the scenario sets no objective"
+    gap = "energy_gap: cpu energy has no reading for 3.0 s; energy_window: the window is 9 s long"
+    withheld = "– cpu energy has no reading for 3.0 s; the window is 9 s long"
+    assert cell({**BARE, "reason": gap}, "J").plain == withheld
     assert cell(None, "s").plain == "–"
 
 

@@ -65,7 +65,7 @@ def cell_table(cells: Sequence[MatrixSetting], sound: set[str]) -> CellTable:
     """Return a row a cell: levels, engine, weights, and how many of its runs are sound."""
     names = list(dict.fromkeys(name for cell in cells for name in cell.levels))
     heads = [("Cell", False), *((name, False) for name in names)]
-    heads += [("Served by", False), ("Weights", False), ("Sound runs", True), ("Worth", False)]
+    heads += [("Served by", False), ("Weights", False), ("Sound runs", True), ("Verdict", False)]
     rows = []
     for cell in cells:
         kept = sum(one["run_id"] in sound for one in cell.runs)
@@ -107,7 +107,7 @@ def order_table(cells: Sequence[MatrixSetting], runs: Sequence[Row]) -> CellTabl
     """Return every run in the order in which they were drawn."""
     labels = {cell.place: cell.label for cell in cells}
     heads = [("Turn", True), ("Block", True), ("Cell", False), ("Started (UTC)", False)]
-    heads += [("Ended", False), ("Worth", False)]
+    heads += [("Ended", False), ("Verdict", False)]
     return CellTable(
         heads,
         [
