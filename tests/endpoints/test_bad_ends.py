@@ -329,7 +329,31 @@ def test_a_filter_of_the_prompt_is_filtered(status: str, error: dict[str, Any]) 
         ),
         (
             b'{"detail": [{"loc": ["body", "n"], "msg": "too small", "type": "value"}]}',
-            "too small (value)",
+            "body.n: too small (value)",
+        ),
+        (
+            b'{"detail": [{"type": "missing", "loc": ["body", "messages", 0, "content"], "msg": "Field required"},'
+            b' {"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Not permitted"}]}',
+            "body.messages.0.content: Field required; body.stream_options: Not permitted (missing)",
+        ),
+        (
+            b'{"error": {"message": "Invalid value", "param": "temperature", "code": "invalid_value"}}',
+            "temperature: Invalid value (invalid_value)",
+        ),
+        (b'{"error": {"message": "top_p is too high", "param": "top_p"}}', "top_p is too high"),
+        (
+            b'{"message": "Unprocessable", "errors": [{"field": "top_p", "message": "too high"}]}',
+            "Unprocessable: top_p: too high",
+        ),
+        (
+            b'{"error": {"code": 400, "message": "Invalid payload.", "details": [{"@type": "BadRequest",'
+            b' "fieldViolations": [{"field": "seed", "description": "Unknown name"}]}]}}',
+            "Invalid payload. (400): seed: Unknown name",
+        ),
+        (
+            b'{"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw":'
+            b' "{\\"error\\": {\\"message\\": \\"top_k is unknown\\"}}", "provider_name": "P"}}}',
+            "Provider returned error (400): top_k is unknown",
         ),
         (b'{"detail": "Not Found"}', "Not Found"),
         (b'{"error": "no such model"}', "no such model"),

@@ -26,6 +26,8 @@ THROTTLES: list[tuple[int, Any]] = [
     (400, {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded"}),
     (403, {"errorCode": "QuotaExceeded"}),
     (400, {"error": {"message": "no capacity available for this model"}}),
+    (400, {"error": {"message": "Provider returned error", "code": 400,
+                     "metadata": {"raw": "m is temporarily rate-limited upstream. Please retry shortly"}}}),
 ]  # fmt: skip
 REFUSALS: list[tuple[int, Any]] = [
     (400, {"error": {"message": "Unknown parameter: 'throttling'", "type": "invalid_request_error"}}),

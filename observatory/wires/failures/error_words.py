@@ -6,6 +6,7 @@ stream, as JSON within a string (gateways), or as plain text.
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from observatory.wires.streams.sse import split_events
@@ -24,6 +25,10 @@ _MESSAGES = (
     "reason",
 )
 _LABELS = ("code", "type", "status")
+_FIELDS = ("param", "field", "loc")
+"""What names the field of the request that is at fault: OpenAI's, Google's and others', FastAPI's."""
+_CAUSES = ("errors", "details")
+"""What has the single faults next to a message about all of them (Cloudflare, Google)."""
 _DEEPEST = 6
 _SHOWN = 3
 """Errors of a list that are put into words."""
@@ -54,14 +59,16 @@ def parsed(data: bytes) -> object:
 
 
 def words_of(error: object) -> str:
-    """Return an error in words: its message, with its code or type."""
+    """Return an error in words: its message with the field at fault, its code or type, and the causes next to it."""
     message, label = _found(error, 0)
     if not message:
         message = (
             error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str)
         )
     message = " ".join(message.split())
-    return f"{message} ({label})" if label and label not in message else message
+    causes = " ".join("; ".join(_new_causes(error, message)).split())
+    labelled = f"{message} ({label})" if label and label not in message else message
+    return f"{labelled}: {causes}" if causes else labelled
 
 
 def _found(error: object, depth: int) -> tuple[str, str]:
@@ -80,8 +87,52 @@ def _found(error: object, depth: int) -> tuple[str, str]:
         if error.get(name):
             message, label = _found(error[name], depth + 1)
             if message:
-                return message, label or _label(error)
+                return _with_field(error, message), label or _label(error)
     return "", ""
+
+
+def _with_field(error: dict[str, Any], message: str) -> str:
+    """Return the message with the field that an error names next to it, unless it names the field itself."""
+    for name in _FIELDS:
+        value = error.get(name)
+        if isinstance(value, list) and value and all(isinstance(one, str | int) for one in value):
+            value = ".".join(map(str, value))
+        if isinstance(value, str) and value:
+            return message if value in message else f"{value}: {message}"
+    return message
+
+
+def _new_causes(error: object, message: str) -> list[str]:
+    """Return the causes that an error names and its message does not have."""
+    found = dict.fromkeys(_causes(error, 0))
+    return [cause for cause in found if cause and cause not in message][:_SHOWN]
+
+
+def _causes(error: object, depth: int) -> Iterator[str]:
+    """Yield the causes next to each message of an error, and what OpenRouter's provider answered (`metadata.raw`)."""
+    if depth > _DEEPEST or not isinstance(error, dict):
+        return
+    if any(isinstance(error.get(name), str) and error[name] for name in _MESSAGES):
+        for name in _CAUSES:
+            for one in _listed(error.get(name)):
+                if isinstance(one, dict):
+                    yield _found(one, depth + 1)[0] or "; ".join(_causes_alone(one, depth + 1))
+        metadata = error.get("metadata")
+        raw = metadata.get("raw") if isinstance(metadata, dict) else None
+        if isinstance(raw, str | dict):
+            yield _found(raw, depth + 1)[0]
+    for name in ("error", "detail"):
+        yield from _causes(error.get(name), depth + 1)
+
+
+def _causes_alone(error: dict[str, Any], depth: int) -> Iterator[str]:
+    """Yield the faults in one of several causes: Google's BadRequest has them as fieldViolations."""
+    for one in _listed(error.get("fieldViolations")):
+        yield _found(one, depth + 1)[0]
+
+
+def _listed(value: object) -> list[Any]:
+    return value[:_SHOWN] if isinstance(value, list) else []
 
 
 def _label(error: dict[str, Any]) -> str:

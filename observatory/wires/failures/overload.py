@@ -18,7 +18,7 @@ _LABELS = frozenset(
 )  # fmt: skip
 """Names of fields without case and separators."""
 _INSIDE = frozenset(
-    {"error", "errors", "innererror", "detail", "details", "message", "metadata", "response"}
+    {"error", "errors", "innererror", "detail", "details", "message", "metadata", "raw", "response"}
 )
 _WORDY = frozenset({"msg", "errormsg", "errormessage", "statusmsg", "description", "title"})
 _DEEPEST, _SHOWN = 6, 8
