@@ -15,6 +15,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, TextIO
 
+import msgspec
+
 from observatory.cli.escaping import UNSEEN, escaped
 
 if TYPE_CHECKING:
@@ -214,6 +216,11 @@ def echo_json(encoded: bytes | str) -> None:
     """Print JSON on standard output; where the stream's encoding is not Unicode it is escaped."""
     text = encoded.decode() if isinstance(encoded, bytes) else encoded
     echo(json_for(text, getattr(sys.stdout, "encoding", None) or "utf-8"))
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON on standard output."""
+    echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def json_for(text: str, encoding: str) -> str:

@@ -11,10 +11,8 @@ from observatory.core.errors import BadInput
 ResultsOption = Annotated[
     Path | None,
     typer.Option(
-        "--results",
         metavar="DIR",
         help="Folder of run folders and database (default: $OBSERVATORY_RESULTS, else ./results).",
-        show_default=False,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

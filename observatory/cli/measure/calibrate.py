@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
-from observatory.cli.console import echo, echo_json, open_console
+from observatory.cli.console import echo, open_console, print_json
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput
@@ -44,7 +43,7 @@ def calibrate(
             raise BadInput(
                 "this workspace has no calibration", fix="measure one: observatory calibrate"
             )
-        _print(stored, json_output)
+        (print_json if json_output else _print_table)(stored)
         return
     from observatory.calibration.calibrating import calibrate as measure
 
@@ -56,9 +55,12 @@ def calibrate(
         say=lambda text: echo(text, err=True),
     )
     path = save_calibration(workspace, made)
-    _print(made, json_output)
-    if not json_output:
-        echo(f"\nstored in {_shown(path)}; runs are held against it before they start")
+    if json_output:
+        print_json(made)
+        return
+    _print_table(made)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    echo(f"\nstored in {shown}; runs are held against it before they start")
 
 
 def _gap_s(text: str) -> float:
@@ -71,18 +73,6 @@ def _gap_s(text: str) -> float:
     if not 0.001 <= seconds <= 1:
         raise BadInput(f"{text} is not from 1ms to 1s", where="--gap", fix="the usual is 10ms")
     return seconds
-
-
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def _print(calibration: "Calibration", json_output: bool) -> None:
-    if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(calibration), indent=2))
-    else:
-        _print_table(calibration)
 
 
 def _print_table(calibration: "Calibration") -> None:

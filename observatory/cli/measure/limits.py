@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, cast
 
-import msgspec
 import typer
 
 from observatory.cli.change_notes import note_changes
-from observatory.cli.console import echo, echo_json
+from observatory.cli.console import echo, print_json
 from observatory.cli.options import JsonOption, ResultsOption, check_size
 from observatory.cli.setup.endpoint_names import one_url, unused_name
 from observatory.core.counted_nouns import count_of
@@ -26,12 +25,10 @@ UP_TO_RPM, UP_TO_TPM = 3_000.0, 1_000_000.0
 
 NameOption = Annotated[
     str | None,
-    typer.Option(help="What --url is called; default: after its model.", show_default=False),
+    typer.Option(help="What --url is called; default: after its model."),
 ]
-ModelOption = Annotated[str | None, typer.Option(help="The model at --url.", show_default=False)]
-OnlyOption = Annotated[
-    str | None, typer.Option(help="rpm or tpm: one of the two limits.", show_default=False)
-]
+ModelOption = Annotated[str | None, typer.Option(help="The model at --url.")]
+OnlyOption = Annotated[str | None, typer.Option(help="rpm or tpm: one of the two limits.")]
 RequestsOption = Annotated[
     int | None,
     typer.Option(min=1, help=f"Requests of each probe at most; default {REQUESTS:,}."),
@@ -46,11 +43,9 @@ FromOption = Annotated[
 
 def limits(
     target: Annotated[
-        str | None, typer.Argument(help="A target of scenarios/targets.yaml.", show_default=False)
+        str | None, typer.Argument(help="A target of scenarios/targets.yaml.")
     ] = None,
-    url: Annotated[
-        list[str] | None, typer.Option(help="Base URL instead of a target.", show_default=False)
-    ] = None,
+    url: Annotated[list[str] | None, typer.Option(help="Base URL instead of a target.")] = None,
     name: NameOption = None,
     model: ModelOption = None,
     only: OnlyOption = None,
@@ -94,7 +89,14 @@ def limits(
             raise BadInput("--name belongs to --url", fix="add --url http://...")
         called = name or (unused_name(workspace, address, model) if address else None)
         answers = _probe(workspace, asked_target(target, address, model, called), bounds)
-    _print(answers, json_output)
+    if json_output:
+        print_json(answers)
+    elif answers:
+        from observatory.cli.measure.limit_table import print_limits
+
+        print_limits(answers)
+    else:
+        echo("nothing was measured")
     raise typer.Exit(_exit_code(answers))
 
 
@@ -174,18 +176,6 @@ def _reread(workspace: Workspace, text: str) -> "list[LimitAnswer]":
     if len({answer.best.target for answer in answers}) > 1:
         raise BadInput(f"{text!r} has runs of several targets", fix="name one run")
     return answers
-
-
-def _print(answers: "list[LimitAnswer]", json_output: bool) -> None:
-
-    if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(answers), indent=2))
-    elif answers:
-        from observatory.cli.measure.limit_table import print_limits
-
-        print_limits(answers)
-    else:
-        echo("nothing was measured")
 
 
 def _exit_code(answers: "list[LimitAnswer]") -> int:

@@ -7,27 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from observatory.cli.console import echo, someone_there
-from observatory.cli.measure.run_options import (
-    ApiKeyEnvOption,
-    AskAboveOption,
-    BillingOption,
-    BudgetOutputTokensOption,
-    BudgetRequestsOption,
-    BudgetUsdOption,
-    DryRunOption,
-    ForceOption,
-    LabelOption,
-    ModelOption,
-    NameOption,
-    ProcessesOption,
-    PublishOption,
-    ResumeOption,
-    ScenarioArgument,
-    SeedOption,
-    TargetOption,
-    UrlOption,
-    YesOption,
-)
+from observatory.cli.measure import run_options as options
 from observatory.cli.options import JsonOption, ResultsOption, check_size
 from observatory.cli.setup.endpoint_names import one_url, unused_name
 from observatory.core.errors import BadInput
@@ -43,25 +23,25 @@ if TYPE_CHECKING:
 
 
 def run(
-    scenario: ScenarioArgument,
-    target: TargetOption = None,
-    url: UrlOption = None,
-    name: NameOption = None,
-    model: ModelOption = None,
-    api_key_env: ApiKeyEnvOption = None,
-    billing: BillingOption = "hours",
-    seed: SeedOption = None,
-    processes: ProcessesOption = None,
-    budget_usd: BudgetUsdOption = None,
-    budget_requests: BudgetRequestsOption = None,
-    budget_output_tokens: BudgetOutputTokensOption = None,
-    yes: YesOption = False,
-    ask_above: AskAboveOption = 1.0,
-    label: LabelOption = None,
-    publish: PublishOption = False,
-    dry_run: DryRunOption = False,
-    force: ForceOption = False,
-    resume: ResumeOption = None,
+    scenario: options.ScenarioArgument,
+    target: options.TargetOption = None,
+    url: options.UrlOption = None,
+    name: options.NameOption = None,
+    model: options.ModelOption = None,
+    api_key_env: options.ApiKeyEnvOption = None,
+    billing: options.BillingOption = "hours",
+    seed: options.SeedOption = None,
+    processes: options.ProcessesOption = None,
+    budget_usd: options.BudgetUsdOption = None,
+    budget_requests: options.BudgetRequestsOption = None,
+    budget_output_tokens: options.BudgetOutputTokensOption = None,
+    yes: options.YesOption = False,
+    ask_above: options.AskAboveOption = 1.0,
+    label: options.LabelOption = None,
+    publish: options.PublishOption = False,
+    dry_run: options.DryRunOption = False,
+    force: options.ForceOption = False,
+    resume: options.ResumeOption = None,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:

@@ -5,18 +5,8 @@ from typing import Annotated
 import typer
 
 from observatory.cli.change_notes import note_changes
-from observatory.cli.money.demand_options import (
-    AssumptionOption,
-    BillOption,
-    DailyBillOption,
-    HoursOption,
-    PeakOption,
-    RequestsOption,
-    SharesOption,
-    SpareOption,
-    TokensOption,
-    demand_of,
-)
+from observatory.cli.console import print_json
+from observatory.cli.money import demand_options as demands
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
@@ -27,20 +17,21 @@ ApiTarget = Annotated[str, typer.Argument(metavar="API_TARGET", help="A target b
 
 
 def breakeven(
+    command: typer.Context,
     self_target: SelfTarget,
     api_target: ApiTarget,
     campaign: Annotated[
         str, typer.Option(help="The campaign that measured both (or a label).")
     ] = "last",
-    requests_a_day: RequestsOption = None,
-    tokens_a_day: TokensOption = None,
-    api_bill_a_day: DailyBillOption = None,
-    api_bill_a_month: BillOption = None,
-    peak_to_mean: PeakOption = None,
-    hourly_shares: SharesOption = None,
-    spare_replicas: SpareOption = None,
-    assumption: AssumptionOption = None,
-    active_hours: HoursOption = None,
+    requests_a_day: demands.RequestsOption = None,
+    tokens_a_day: demands.TokensOption = None,
+    api_bill_usd_a_day: demands.DailyBillOption = None,
+    api_bill_usd_a_month: demands.BillOption = None,
+    peak_to_mean: demands.PeakOption = None,
+    hourly_shares: demands.SharesOption = None,
+    spare_replicas: demands.SpareOption = None,
+    assumption: demands.AssumptionOption = None,
+    active_hours: demands.HoursOption = None,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
@@ -53,7 +44,7 @@ def breakeven(
     """
     from observatory.analysis.billing.serving import answer
     from observatory.cli.money.money_json import answer_json
-    from observatory.cli.money.money_views import print_answer, print_json
+    from observatory.cli.money.money_views import print_answer
     from observatory.store.folder.run_folder import resolve_runs
     from observatory.store.queries.money import money_rows, stated_scenario
 
@@ -61,20 +52,8 @@ def breakeven(
     rows = money_rows(workspace, resolve_runs(workspace, campaign))
     own, bought = _one_of(rows, self_target, campaign), _one_of(rows, api_target, campaign)
     changed = note_changes(workspace, (own.run_id, bought.run_id))
-    demand = demand_of(
-        stated_scenario(workspace, own.run_id),
-        {
-            "requests_a_day": requests_a_day,
-            "tokens_a_day": tokens_a_day,
-            "api_bill_usd_a_day": api_bill_a_day,
-            "api_bill_usd_a_month": api_bill_a_month,
-            "peak_to_mean": peak_to_mean,
-            "hourly_shares": hourly_shares,
-            "spare_replicas": spare_replicas,
-            "assumption": assumption,
-            "active_hours": active_hours,
-        },
-    )
+    stated = stated_scenario(workspace, own.run_id)
+    demand = demands.demand_of(stated, demands.typed_demand(command))
     try:
         found = answer(own, bought, demand)
     except ValueError as error:

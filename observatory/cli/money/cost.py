@@ -5,18 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from observatory.cli.change_notes import note_changes
-from observatory.cli.money.demand_options import (
-    AssumptionOption,
-    BillOption,
-    DailyBillOption,
-    HoursOption,
-    PeakOption,
-    RequestsOption,
-    SharesOption,
-    SpareOption,
-    TokensOption,
-    demand_of,
-)
+from observatory.cli.console import print_json
+from observatory.cli.money import demand_options as demands
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.errors import BadInput
 from observatory.core.workspace import open_workspace
@@ -24,18 +14,19 @@ from observatory.store.queries.money_rows import MoneyRow
 
 
 def cost(
+    command: typer.Context,
     run: Annotated[
         str, typer.Argument(metavar="[RUN]", help="A run, a campaign, a label, or `last`.")
     ] = "last",
-    requests_a_day: RequestsOption = None,
-    tokens_a_day: TokensOption = None,
-    api_bill_a_day: DailyBillOption = None,
-    api_bill_a_month: BillOption = None,
-    peak_to_mean: PeakOption = None,
-    hourly_shares: SharesOption = None,
-    spare_replicas: SpareOption = None,
-    assumption: AssumptionOption = None,
-    active_hours: HoursOption = None,
+    requests_a_day: demands.RequestsOption = None,
+    tokens_a_day: demands.TokensOption = None,
+    api_bill_usd_a_day: demands.DailyBillOption = None,
+    api_bill_usd_a_month: demands.BillOption = None,
+    peak_to_mean: demands.PeakOption = None,
+    hourly_shares: demands.SharesOption = None,
+    spare_replicas: demands.SpareOption = None,
+    assumption: demands.AssumptionOption = None,
+    active_hours: demands.HoursOption = None,
     json_output: JsonOption = False,
     results: ResultsOption = None,
 ) -> None:
@@ -47,7 +38,7 @@ def cost(
     Example: observatory cost last --requests-a-day 50000
     """
     from observatory.cli.money.money_json import cost_json
-    from observatory.cli.money.money_views import print_cost, print_json
+    from observatory.cli.money.money_views import print_cost
     from observatory.store.folder.run_folder import resolve_runs
     from observatory.store.queries.money import (
         component_rows,
@@ -60,19 +51,9 @@ def cost(
     rows = money_rows(workspace, resolve_runs(workspace, run))
     if not rows:
         raise BadInput("the runs are not in the database", where=run, fix="observatory rebuild")
-    typed = {
-        "requests_a_day": requests_a_day,
-        "tokens_a_day": tokens_a_day,
-        "api_bill_usd_a_day": api_bill_a_day,
-        "api_bill_usd_a_month": api_bill_a_month,
-        "peak_to_mean": peak_to_mean,
-        "hourly_shares": hourly_shares,
-        "spare_replicas": spare_replicas,
-        "assumption": assumption,
-        "active_hours": active_hours,
-    }
     changed = note_changes(workspace, (row.run_id for row in rows))
-    demand = demand_of(stated_scenario(workspace, rows[0].run_id), typed)
+    stated = stated_scenario(workspace, rows[0].run_id)
+    demand = demands.demand_of(stated, demands.typed_demand(command))
     volume = _volume(rows, demand)
     shown = [
         (row, component_rows(workspace, row.run_id), figure_rows(workspace, row.run_id))

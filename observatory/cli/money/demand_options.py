@@ -21,56 +21,53 @@ class Capacity(StrEnum):
     scale_to_zero = "scale_to_zero"
 
 
-RequestsOption = Annotated[
-    float | None, typer.Option("--requests-a-day", help="Volume of a mean day.", show_default=False)
-]
+RequestsOption = Annotated[float | None, typer.Option(help="Volume of a mean day.")]
 TokensOption = Annotated[
     float | None,
-    typer.Option("--tokens-a-day", help="Or in tokens, prompt and output.", show_default=False),
+    typer.Option(help="Or in tokens, prompt and output."),
 ]
 BillOption = Annotated[
     float | None,
-    typer.Option(
-        "--api-bill-a-month", help="Or as an API's bill, US dollars a month.", show_default=False
-    ),
+    typer.Option("--api-bill-a-month", help="Or as an API's bill, US dollars a month."),
 ]
 DailyBillOption = Annotated[
     float | None,
-    typer.Option("--api-bill-a-day", help="The same, a day.", show_default=False),
+    typer.Option("--api-bill-a-day", help="The same, a day."),
 ]
 PeakOption = Annotated[
     float | None,
-    typer.Option(
-        "--peak-to-mean", help="Peak hour over the day's mean hour, 1 or more.", show_default=False
-    ),
+    typer.Option(help="Peak hour over the day's mean hour, 1 or more."),
 ]
 SharesOption = Annotated[
     str | None,
     typer.Option(
-        "--hourly-shares",
         help="Or the day's shape: 24 counts or shares of requests from midnight on, with commas between.",
-        show_default=False,
     ),
 ]
 SpareOption = Annotated[
     int | None,
-    typer.Option(
-        "--spare-replicas", help="Kept beyond what the peak needs (default: 1).", show_default=False
-    ),
+    typer.Option(help="Kept beyond what the peak needs (default: 1)."),
 ]
 AssumptionOption = Annotated[
     Capacity | None,
     typer.Option(
-        "--assumption",
         help="What capacity is kept (default: always_on).",
-        show_default=False,
     ),
 ]
 HoursOption = Annotated[
     float | None,
-    typer.Option("--active-hours", help="active_window: hours a day.", show_default=False),
+    typer.Option(help="active_window: hours a day."),
 ]
 VOLUMES = ("requests_a_day", "tokens_a_day", "api_bill_usd_a_day", "api_bill_usd_a_month")
+TYPED = (
+    *VOLUMES, "peak_to_mean", "hourly_shares", "spare_replicas", "assumption", "active_hours",
+)  # fmt: skip
+"""The parameters of a command that are fields of Demand."""
+
+
+def typed_demand(command: typer.Context) -> dict[str, Any]:
+    """Return what was typed of the demand, by the fields of Demand; None for what was not."""
+    return {name: command.params[name] for name in TYPED}
 
 
 def demand_of(scenario_json: str | None, typed: Mapping[str, Any]) -> "Demand":

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from observatory.analysis.billing.serving import (
     INVALID,
     BreakEvenReport,
@@ -15,7 +13,7 @@ from observatory.analysis.billing.serving import (
     steps_of,
 )
 from observatory.cli.answers import show_table
-from observatory.cli.console import echo, echo_json
+from observatory.cli.console import echo
 from observatory.core.counted_nouns import count_of
 from observatory.core.floors import needs_text
 from observatory.core.money.demand import Demand
@@ -40,11 +38,6 @@ ACCOUNTINGS = {
     "usage": "in use (usage-based)",
     "tokens": "bought by tokens",
 }
-
-
-def print_json(value: Any) -> None:
-    """Print indented JSON on standard output."""
-    echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def print_cost(

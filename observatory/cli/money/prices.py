@@ -134,9 +134,7 @@ def update(results: ResultsOption = None) -> None:
 
 AtOption = Annotated[
     str | None,
-    typer.Option(
-        "--at", metavar="PROVIDER/MODEL", help="At this model's price. Default: each run's own."
-    ),
+    typer.Option(metavar="PROVIDER/MODEL", help="At this model's price. Default: each run's own."),
 ]
 BookOption = Annotated[
     str | None,

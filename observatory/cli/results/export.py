@@ -28,16 +28,14 @@ def export(
     ],
     to: Annotated[
         Path | None,
-        typer.Option(
-            "--to", help="Folder to write into (default: ./export-WHAT).", show_default=False
-        ),
+        typer.Option(help="Folder to write into (default: ./export-WHAT)."),
     ] = None,
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="One file a table in this format.")
     ] = FileFormat.parquet,
     table: Annotated[
         list[str] | None,
-        typer.Option("--table", help="Of a run: only this table or view (repeatable)."),
+        typer.Option(help="Of a run: only this table or view (repeatable)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     results: ResultsOption = None,

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from observatory.cli.answers import show_table
-from observatory.cli.console import echo, echo_json, someone_there
+from observatory.cli.console import echo, print_json, someone_there
 from observatory.cli.escaping import one_line
 from observatory.cli.options import JsonOption, ResultsOption
 from observatory.core.counted_nouns import count_of
@@ -43,7 +43,7 @@ def list_(json_output: JsonOption = False, results: ResultsOption = None) -> Non
     for folder in stray_folders(workspace):
         echo(f"note: {folder} is no run folder: it has no manifest.json", err=True)
     if json_output:
-        _print_json(rows)
+        print_json(rows)
         return
     if not rows:
         _say_unfinished(workspace)
@@ -82,7 +82,7 @@ def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOpti
     workspace, chosen = _chosen(run, results)
     entries = [entry for entry in list_runs(workspace) if entry.run_id in chosen]
     if json_output:
-        _print_json([{**_row(e), "manifest": msgspec.to_builtins(e.manifest)} for e in entries])
+        print_json([{**_row(e), "manifest": msgspec.to_builtins(e.manifest)} for e in entries])
         return
     for entry in entries:
         for line in _lines(entry):
@@ -92,9 +92,7 @@ def show(run: RunArgument, json_output: JsonOption = False, results: ResultsOpti
 @app.command()
 def label(
     run: RunArgument,
-    text: Annotated[
-        str | None, typer.Argument(metavar="LABEL", help="The label.", show_default=False)
-    ] = None,
+    text: Annotated[str | None, typer.Argument(metavar="LABEL", help="The label.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the label away.")] = False,
     results: ResultsOption = None,
 ) -> None:
@@ -130,9 +128,7 @@ def publish(
 @app.command()
 def note(
     run: RunArgument,
-    text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="The note.", show_default=False)
-    ] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="The note.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the note away.")] = False,
     results: ResultsOption = None,
 ) -> None:
@@ -310,7 +306,3 @@ def _stage_lines(manifest: "Manifest") -> list[str]:
         requests = count_of(stage.recorded or 0, "request")
         lines.append(f"  {stage_words(stage.index, manifest.stages)}, {window}, {requests}")
     return lines
-
-
-def _print_json(value: Any) -> None:
-    echo_json(msgspec.json.format(msgspec.json.encode(value), indent=2))

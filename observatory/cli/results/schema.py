@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import msgspec
 import typer
 
 from observatory.cli.answers import show_table
-from observatory.cli.console import echo, echo_json
+from observatory.cli.console import echo, print_json
 from observatory.cli.options import JsonOption
 from observatory.core.errors import BadInput
 
@@ -20,7 +19,7 @@ _WHOLE = 10_000
 def schema(
     name: Annotated[
         str | None,
-        typer.Argument(help="A table, view or macro; default: all, by name.", show_default=False),
+        typer.Argument(help="A table, view or macro; default: all, by name."),
     ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print docs/schema.md: everything, as Markdown.")
@@ -48,7 +47,7 @@ def schema(
         echo(as_markdown(entries), end="")
         return
     if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(entries), indent=2))
+        print_json(entries)
         return
 
     if name is None:
@@ -71,7 +70,7 @@ def schema(
 def _print_macro(macro: "Macro", json_output: bool) -> None:
     """Print how it is called, and what each parameter means."""
     if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(macro), indent=2))
+        print_json(macro)
         return
     echo(f"{macro.kind} {macro.signature}: {macro.comment}")
     rows = [

@@ -16,7 +16,7 @@ app = typer.Typer(
 
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Folder to build into (default: site/dist)."),
+    typer.Option(metavar="DIR", help="Folder to build into (default: site/dist)."),
 ]
 PublishedOption = Annotated[
     bool,

@@ -36,9 +36,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="SQL, or - to read it from standard input.")],
     answer_format: Annotated[
         AnswerFormat | None,
-        typer.Option(
-            "--format", help="Default: by --out's ending, else table.", show_default=False
-        ),
+        typer.Option("--format", help="Default: by --out's ending, else table."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the answer to this file.")

@@ -18,25 +18,20 @@ ProfileArgument = Annotated[
     typer.Argument(
         metavar="[PROFILE]",
         help="A profile's name (--list shows them), or the path of its file [default: chat-api].",
-        show_default=False,
     ),
 ]
 KeyOption = Annotated[
     str | None,
     typer.Option(
-        "--accept-key-env",
         metavar="NAME",
         help="Variable with the only key that is accepted (default: any key, or none).",
-        show_default=False,
     ),
 ]
 TruthOption = Annotated[
     Path | None,
     typer.Option(
-        "--truth-log",
         metavar="FILE",
         help="Write here, as JSON lines, when each request was read and each event written.",
-        show_default=False,
     ),
 ]
 

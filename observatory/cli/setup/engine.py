@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from observatory.cli.console import echo, echo_json
+from observatory.cli.console import echo, print_json
 from observatory.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def install(
         Literal["cpu", "cuda"] | None,
         typer.Option(
             help="What it computes on; default: cuda where there is an NVIDIA GPU, else cpu.",
-            show_default=False,
         ),
     ] = None,
     torch: Annotated[
@@ -34,7 +33,6 @@ def install(
         typer.Option(
             metavar="VERSION",
             help="Another torch than the one that the engine pins; shown wherever it is named.",
-            show_default=False,
         ),
     ] = None,
     torch_index: Annotated[
@@ -42,7 +40,6 @@ def install(
         typer.Option(
             metavar="URL",
             help="Index or folder that has torch's CPU wheel (default: $OBSERVATORY_TORCH_INDEX).",
-            show_default=False,
         ),
     ] = None,
     uv: Annotated[
@@ -78,7 +75,7 @@ def list_engines(json_output: JsonOption = False) -> None:
     engines = installed_engines()
     if json_output:
         rows = [engine_row(engine) for engine in engines]
-        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
+        print_json(rows)
         return
     if not engines:
         echo("no engine is installed: observatory engine install vllm")

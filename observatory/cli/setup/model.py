@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import msgspec
 import typer
 
-from observatory.cli.console import echo, echo_json
+from observatory.cli.console import echo, print_json
 from observatory.cli.options import JsonOption
 from observatory.models import model_catalogue, models
 
@@ -40,7 +39,7 @@ def list_models(json_output: JsonOption = False) -> None:
 
     rows = [model_row(name) for name in model_catalogue.MODELS]
     if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
+        print_json(rows)
         return
     for row in rows:
         state = "here" if row["here"] else f"not here: observatory model pull {row['name']}"

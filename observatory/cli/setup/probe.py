@@ -12,25 +12,21 @@ from observatory.core.errors import BadInput
 TokenEnvOption = Annotated[
     str | None,
     typer.Option(
-        "--token-env",
         metavar="NAME",
         help="Variable with the token that readers must have.",
-        show_default=False,
     ),
 ]
 TokenFileOption = Annotated[
     Path | None,
-    typer.Option("--token-file", metavar="FILE", help="File with that token.", show_default=False),
+    typer.Option(metavar="FILE", help="File with that token."),
 ]
 CertificateOption = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="PEM certificate (and key): serve over TLS.", show_default=False
-    ),
+    typer.Option(metavar="FILE", help="PEM certificate (and key): serve over TLS."),
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="PEM key, where it is apart.", show_default=False),
+    typer.Option(metavar="FILE", help="PEM key, where it is apart."),
 ]
 PidOption = Annotated[
     int | None,
@@ -38,7 +34,6 @@ PidOption = Annotated[
         metavar="PID",
         min=1,
         help="The engine's process: names the GPUs of the target.",
-        show_default=False,
     ),
 ]
 CommandOption = Annotated[
@@ -46,7 +41,6 @@ CommandOption = Annotated[
     typer.Option(
         metavar="TEXT",
         help="The same by a part of its command line, looked for all along.",
-        show_default=False,
     ),
 ]
 

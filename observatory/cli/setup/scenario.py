@@ -13,9 +13,7 @@ from observatory.core.workspace import Workspace, open_workspace
 app = typer.Typer(
     help="List, show, check and plan scenarios.", no_args_is_help=True, rich_markup_mode=None
 )
-NameArgument = Annotated[
-    str, typer.Argument(help="A scenario's name, or the path of its file.", show_default=False)
-]
+NameArgument = Annotated[str, typer.Argument(help="A scenario's name, or the path of its file.")]
 
 
 @app.command("list")
@@ -73,7 +71,6 @@ def check(
         typer.Argument(
             metavar="PATH...",
             help="Names or paths of scenarios, or a targets.yaml (default: all of the workspace).",
-            show_default=False,
         ),
     ] = None,
 ) -> None:
@@ -102,9 +99,7 @@ def schema(
     prices: Annotated[
         bool, typer.Option("--prices", help="The schema of prices.yaml instead.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write it to this file.", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write it to this file.")] = None,
 ) -> None:
     """The JSON Schema that editors complete and check scenario files with.
 
@@ -133,7 +128,7 @@ def plan(
     name: NameArgument,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Another seed than the scenario's.", show_default=False),
+        typer.Option(min=0, help="Another seed than the scenario's."),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:

@@ -5,11 +5,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from observatory.cli.answers import show_table
-from observatory.cli.console import echo, echo_json
+from observatory.cli.console import echo, echo_json, print_json
 from observatory.cli.options import JsonOption
 from observatory.cli.setup.endpoint_names import one_url
 from observatory.core.errors import BadInput
@@ -40,7 +39,7 @@ def list_targets(json_output: JsonOption = False) -> None:
 
     rows = [target_row(target) for target in load_targets(open_workspace()).values()]
     if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
+        print_json(rows)
         return
     if not rows:
         echo("no targets yet: name some in scenarios/targets.yaml")
@@ -69,9 +68,7 @@ def list_providers(
     json_output: JsonOption = False,
     page: Annotated[
         Path | None,
-        typer.Option(
-            help="Write the tables of docs/providers.md into this page.", show_default=False
-        ),
+        typer.Option(help="Write the tables of docs/providers.md into this page."),
     ] = None,
 ) -> None:
     """List the providers that a target of kind api may name, and whose key is set.
@@ -84,7 +81,7 @@ def list_providers(
         return
     rows = as_rows(os.environ)
     if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(rows)))
+        print_json(rows)
         return
     show_table(
         ["provider", "title", "wires", "key variable", "set"],
@@ -104,16 +101,12 @@ def list_providers(
 
 @app.command()
 def check(
-    name: Annotated[
-        str | None, typer.Argument(help="A target of scenarios/targets.yaml.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="A target of scenarios/targets.yaml.")] = None,
     url: Annotated[
         list[str] | None,
-        typer.Option(help="Base URL of an endpoint that no file names.", show_default=False),
+        typer.Option(help="Base URL of an endpoint that no file names."),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Its model; default: the only one.", show_default=False)
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Its model; default: the only one.")] = None,
     show: Annotated[
         bool,
         typer.Option(
@@ -164,7 +157,7 @@ def asked_target(
 
 def _print(opened: "OpenTarget", found: "TargetCheck", json_output: bool) -> None:
     if json_output:
-        echo_json(msgspec.json.format(msgspec.json.encode(found)))
+        print_json(found)
         return
     marked = " (EMULATED)" if opened.facts.emulated else ""
     echo(f"{opened.facts.name}{marked}: {found.endpoint} answers")
