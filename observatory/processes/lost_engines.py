@@ -22,6 +22,12 @@ from observatory.processes.process_tree import (
 )
 
 GRACE_S, LIMIT_S = 3.0, 20.0
+_SUPERVISORS = (
+    b"observatory.processes.supervisor",
+    b"observatory.processes.keeper",
+    b"observatory.endpoints.keeper",
+)
+"""Modules that a supervisor runs; the last two are names of earlier versions, whose supervisor may still run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,7 @@ def _kept(lineage: Lineage) -> bool:
 def is_supervisor(pid: int) -> bool:
     """Return whether a process is a supervisor, by its command line."""
     try:
-        return b"observatory.processes.supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+    return any(module in command for module in _SUPERVISORS)

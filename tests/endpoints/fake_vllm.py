@@ -2,8 +2,8 @@
 
 It takes `serve MODEL` with vLLM's flags, writes lines as vLLM 0.32 does, starts processes as it does (one
 in its session without an environment, as setproctitle leaves it; one that leaves the session too), and
-returns a fixed text. FAKE_VLLM sets the fault: hang, crash, stubborn, no-model, refuse,
-die-listing.
+returns a fixed text. FAKE_VLLM sets the fault: hang, crash, crash when signalled (SIGUSR1), stubborn,
+no-model, refuse, die-listing.
 """
 
 import argparse
@@ -127,10 +127,14 @@ def main():
     log(f"non-default args: {{'model_tag': {given.model!r}, 'port': {given.port}}}")
     if wrong == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if wrong == "crash when signalled":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     core = start_processes()
     log("Starting to load model tiny...", "Worker")
     time.sleep(0.3)
-    if wrong == "crash":
+    if wrong == "crash when signalled":
+        signal.sigwait({signal.SIGUSR1})
+    if wrong in ("crash", "crash when signalled"):
         log("WorkerProc failed to start.", "Worker", "ERROR")
         log("ValueError: the weights are of another model", "Worker", "ERROR")
         log("RuntimeError: Engine core initialization failed. See root cause above.", level="ERROR")
