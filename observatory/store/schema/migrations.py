@@ -20,6 +20,7 @@ from observatory.store.schema.tables import (
     THRESHOLDS,
     Column,
     Table,
+    columns,
 )
 from observatory.store.views.catalogue import VIEWS
 from observatory.store.views.macro_catalogue import MACROS
@@ -28,13 +29,11 @@ VERSION_TABLE = Table(
     "schema_version",
     "The number of this database's schema: one row.",
     (),
-    (
-        Column("version", "INTEGER", "the last migration that was run"),
-        Column("migration", "VARCHAR", "its name"),
-        Column(
-            "views_sha256", "VARCHAR", "hash of the views' text; they are made again if it differs"
-        ),
-    ),
+    columns("""
+        version INTEGER -- the last migration that was run
+        migration VARCHAR -- its name
+        views_sha256 VARCHAR -- hash of the views' text; they are made again if it differs
+    """),
 )
 
 

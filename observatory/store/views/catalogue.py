@@ -11,43 +11,33 @@ from observatory.store.views.matrix_views import MATRIX_COMPARISON, MATRIX_FIGUR
 from observatory.store.views.money_views import cost_components, money_per_run
 from observatory.store.views.stage_columns import stage_columns
 from observatory.store.views.throttle_view import throttling
-from observatory.store.views.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn, view_columns
 
-_IDENTITY = (
-    ViewColumn("run_id", "u.run_id", "run"),
-    ViewColumn("campaign_id", "u.campaign_id", "campaign: runs meant to be compared"),
-    ViewColumn("scenario", "u.scenario", "scenario name"),
-    ViewColumn("comparison_key", "u.comparison_key", "only runs with equal keys are compared"),
-    ViewColumn("target", "u.target", "target name"),
-    ViewColumn(
-        "target_label",
-        "CASE WHEN u.emulated THEN u.target || ' (emulated)' ELSE u.target END",
-        "target name for people: an emulated one is marked",
-    ),
-    ViewColumn("target_kind", "u.target_kind", "llamacpp, vllm, url, api or emulated"),
-    ViewColumn("hosting", "u.hosting", "self or managed"),
-    ViewColumn("weights", "u.weights", "open or closed"),
-    ViewColumn("billing", "u.billing", "hours or tokens"),
-    ViewColumn("emulated", "u.emulated", "a seeded stand-in: no figure is of a real service"),
-    ViewColumn("model", "u.model", "model as requested"),
-    ViewColumn("status", "u.status", "how the run ended: complete, interrupted, ..."),
-    ViewColumn("verdict", "u.verdict", "valid, degraded or invalid; null before it was judged"),
-    ViewColumn("label", "u.label", "name given to the run by a person"),
-)
+_IDENTITY = view_columns("""
+    u.run_id -- run
+    u.campaign_id -- campaign: runs meant to be compared
+    u.scenario -- scenario name
+    u.comparison_key -- only runs with equal keys are compared
+    u.target -- target name
+    CASE WHEN u.emulated THEN u.target || ' (emulated)' ELSE u.target END AS target_label
+        -- target name for people: an emulated one is marked
+    u.target_kind -- llamacpp, vllm, url, api or emulated
+    u.hosting -- self or managed
+    u.weights -- open or closed
+    u.billing -- hours or tokens
+    u.emulated -- a seeded stand-in: no figure is of a real service
+    u.model -- model as requested
+    u.status -- how the run ended: complete, interrupted, ...
+    u.verdict -- valid, degraded or invalid; null before it was judged
+    u.label -- name given to the run by a person
+""")
 
-_LEVEL = (
-    ViewColumn("stage", "g.stage", "stage of the run, from 0"),
-    ViewColumn("stage_kind", "g.kind", "closed, constant, poisson or prime"),
-    ViewColumn("concurrency", "g.concurrency", "simulated users (closed loop)"),
-    ViewColumn("rate_per_s", "g.rate_per_s", "planned requests a second (open loop)"),
-)
-
-
-ENERGY_SCOPES = "what is in energy_j and j_per_*, each scope with its basis, e.g. gpu measured"
-
-
-def _same(alias: str, name: str, comment: str) -> ViewColumn:
-    return ViewColumn(name, f"{alias}.{name}", comment)
+_LEVEL = view_columns("""
+    g.stage -- stage of the run, from 0
+    g.kind AS stage_kind -- closed, constant, poisson or prime
+    g.concurrency -- simulated users (closed loop)
+    g.rate_per_s -- planned requests a second (open loop)
+""")
 
 
 def _metric_column(metric: Metric) -> ViewColumn:
@@ -74,76 +64,64 @@ REQUEST_METRICS = View(
     (
         *_IDENTITY,
         *_LEVEL,
-        _same("r", "request", "place in the stage's order, from 0"),
-        _same("r", "prompt_id", "item of the data set"),
-        _same("r", "task", "task set or the user's task"),
-        _same("r", "conversation", "conversation, if any"),
-        _same("r", "turn", "turn in it, from 0"),
-        _same("r", "worker", "worker process, from 0"),
-        _same("a", "provider_request_id", "the server's own id of the request"),
-        _same(
-            "r",
-            "outcome",
-            "ok, error, timeout, throttled, filtered, refused_by_budget, not_issued, ...",
-        ),
-        _same(
-            "r",
-            "reason",
-            "why it was not issued or not ok: drain_limit, rate_limited, overloaded, reset ...",
-        ),
-        _same("a", "finish_reason", "stop, length, tool_calls, content_filter ..."),
-        _same("a", "http_status", "HTTP status of the final attempt"),
-        _same("a", "error_phase", "where the final attempt failed"),
-        _same("a", "error_kind", "how the final attempt failed"),
-        _same("r", "attempts", "HTTP attempts"),
-        _same("r", "phase", "prime, warmup, steady or drain, by scheduled"),
-        ViewColumn(
-            "in_window",
-            _IN_WINDOW,
-            "scheduled in the steady window: the requests that stage metrics are over",
-        ),
-        ViewColumn(
-            "held_back",
-            HELD_BACK,
-            "due and kept back by a limit until the drain limit: infinite in ttft_scheduled_s and "
-            "e2e_scheduled_s (null here), a failure in goodput and error rate, in nothing else",
-        ),
-        ViewColumn(
-            "counted",
-            f"{_IN_WINDOW} AND {COUNTED} AND r.clock_step IS NOT TRUE",
-            "its latencies are in the stage's percentiles: scheduled in the window, of an outcome that the "
-            "target is answerable for, without a clock step",
-        ),
-        _same("r", "clock_step", "realtime stepped while it was open: its latencies are null"),
-        _same("a", "prompt_tokens", "tokens of the prompt, cached ones included"),
-        _same("a", "cached_tokens", "prompt tokens read from the server's cache"),
-        _same("a", "output_tokens", "billed output tokens, hidden reasoning included"),
-        _same("a", "reasoning_tokens", "reasoning tokens"),
-        _same("a", "streamed_tokens", "tokens whose text arrived in events"),
-        _same("a", "output_tokens_from", "usage, tokenizer, characters or events"),
-        _same("a", "streamed_tokens_from", "usage, tokenizer, characters or events"),
-        _same("a", "tokenizer", "tokenizer that counted"),
-        _same("a", "answer_characters", "characters of the answer"),
-        _same("r", "score", "task scorer's verdict, 0 to 1; null where nothing was expected"),
-        _same("r", "scorer", "name of the scorer"),
-        _same("r", "score_note", "truncated, refused, empty ... where a guard spoke"),
-        _same("r", "cost_usd", "US dollars by billed tokens; null for billing by hours"),
-        _same("r", "cost_basis", "list_price, stated, example, emulated; null without a cost"),
-        ViewColumn(
-            "cost_reason",
-            """CASE WHEN r.cost_usd IS NOT NULL THEN NULL
-    WHEN u.billing <> 'tokens' THEN 'billed by hours'
-    WHEN r.outcome IN ('not_issued', 'refused_by_budget') THEN 'never sent'
-    WHEN u.run_id NOT IN (SELECT run_id FROM prices WHERE kind = 'input') THEN 'no price is known'
-    WHEN a.output_tokens IS NULL AND a.streamed_tokens_from IN ('usage', 'characters')
-      THEN 'its token counts contradict each other'
-    WHEN a.prompt_tokens IS NULL OR a.output_tokens IS NULL OR a.output_tokens_from IS DISTINCT FROM 'usage'
-      THEN 'no answer says how many tokens'
-    WHEN a.outcome <> 'ok' AND a.finish_reason IS NULL AND NOT coalesce(a.saw_done, false)
-      THEN 'it broke off before its last count'
-    ELSE 'its token counts contradict each other' END""",
-            "why cost_usd is null, in words",
-        ),
+        *view_columns(f"""
+            r.request -- place in the stage's order, from 0
+            r.prompt_id -- item of the data set
+            r.task -- task set or the user's task
+            r.conversation -- conversation, if any
+            r.turn -- turn in it, from 0
+            r.worker -- worker process, from 0
+            a.provider_request_id -- the server's own id of the request
+            r.outcome -- ok, error, timeout, throttled, filtered, refused_by_budget, not_issued, ...
+            r.reason -- why it was not issued or not ok: drain_limit, rate_limited, overloaded,
+                reset ...
+            a.finish_reason -- stop, length, tool_calls, content_filter ...
+            a.http_status -- HTTP status of the final attempt
+            a.error_phase -- where the final attempt failed
+            a.error_kind -- how the final attempt failed
+            r.attempts -- HTTP attempts
+            r.phase -- prime, warmup, steady or drain, by scheduled
+            {_IN_WINDOW} AS in_window
+                -- scheduled in the steady window: the requests that stage metrics are over
+            {HELD_BACK} AS held_back
+                -- due and kept back by a limit until the drain limit: infinite in ttft_scheduled_s
+                and e2e_scheduled_s (null here), a failure in goodput and error rate, in nothing
+                else
+            {_IN_WINDOW} AND {COUNTED} AND r.clock_step IS NOT TRUE AS counted
+                -- its latencies are in the stage's percentiles: scheduled in the window, of an
+                outcome that the target is answerable for, without a clock step
+            r.clock_step -- realtime stepped while it was open: its latencies are null
+            a.prompt_tokens -- tokens of the prompt, cached ones included
+            a.cached_tokens -- prompt tokens read from the server's cache
+            a.output_tokens -- billed output tokens, hidden reasoning included
+            a.reasoning_tokens -- reasoning tokens
+            a.streamed_tokens -- tokens whose text arrived in events
+            a.output_tokens_from -- usage, tokenizer, characters or events
+            a.streamed_tokens_from -- usage, tokenizer, characters or events
+            a.tokenizer -- tokenizer that counted
+            a.answer_characters -- characters of the answer
+            r.score -- task scorer's verdict, 0 to 1; null where nothing was expected
+            r.scorer -- name of the scorer
+            r.score_note -- truncated, refused, empty ... where a guard spoke
+            r.cost_usd -- US dollars by billed tokens; null for billing by hours
+            r.cost_basis -- list_price, stated, example, emulated; null without a cost
+            CASE
+                WHEN r.cost_usd IS NOT NULL THEN NULL
+                WHEN u.billing <> 'tokens' THEN 'billed by hours'
+                WHEN r.outcome IN ('not_issued', 'refused_by_budget') THEN 'never sent'
+                WHEN u.run_id NOT IN (SELECT run_id FROM prices WHERE kind = 'input')
+                    THEN 'no price is known'
+                WHEN a.output_tokens IS NULL AND a.streamed_tokens_from IN ('usage', 'characters')
+                    THEN 'its token counts contradict each other'
+                WHEN a.prompt_tokens IS NULL OR a.output_tokens IS NULL
+                        OR a.output_tokens_from IS DISTINCT FROM 'usage'
+                    THEN 'no answer says how many tokens'
+                WHEN a.outcome <> 'ok' AND a.finish_reason IS NULL
+                        AND NOT coalesce(a.saw_done, false)
+                    THEN 'it broke off before its last count'
+                ELSE 'its token counts contradict each other' END AS cost_reason
+                -- why cost_usd is null, in words
+        """),
         *(_metric_column(metric) for metric in METRICS_OF_REQUESTS),
         _unix("scheduled", "r.scheduled_ns", "intended send"),
         _unix("sent", "a.sent_ns", "first byte of the final attempt handed to the kernel"),
@@ -160,17 +138,13 @@ LEFT JOIN attempts f
   ON f.run_id = r.run_id AND f.stage = r.stage AND f.request = r.request AND f.first_sent""",
 )
 
-_WIDE = tuple(_same("m", column.name, column.comment) for column in stage_columns())
-
 
 def _pivot() -> str:
-    columns = []
-    for column in stage_columns():
-        columns.append(
-            f"max({column.field}) FILTER (WHERE metric = '{column.metric.name}'"
-            f" AND statistic = '{column.statistic}') AS {column.name}"
-        )
-    listed = ",\n    ".join(columns)
+    listed = ",\n    ".join(
+        f"max({column.field}) FILTER (WHERE metric = '{column.metric.name}'"
+        f" AND statistic = '{column.statistic}') AS {column.name}"
+        for column in stage_columns()
+    )
     return f"""SELECT run_id, stage,
     max(n) FILTER (WHERE metric IN ('ttft_s', 'e2e_s')) AS n,
     max(basis) FILTER (WHERE metric = 'cost_usd') AS cost_basis,
@@ -188,25 +162,25 @@ STAGE_SUMMARY = View(
     (
         *_IDENTITY,
         *_LEVEL,
-        ViewColumn(
-            "window_s",
-            "(g.steady_end_ns - g.steady_start_ns) / 1e9",
-            "length of the steady window, s",
+        *view_columns("""
+            (g.steady_end_ns - g.steady_start_ns) / 1e9 AS window_s
+                -- length of the steady window, s
+            g.planned -- requests planned (open loop)
+            g.issued -- requests that workers report as issued
+            g.recorded -- records of issued requests found
+            g.not_issued -- planned requests that were never sent
+            g.streamed -- whether the answers really came as streams; where not, there is no time to
+                first token
+            m.n -- requests behind the latencies
+            m.cost_basis -- list_price, stated, example or emulated; null without a cost
+            m.energy_basis -- measured, estimated or modelled; null without energy
+            m.energy_scopes -- what is in energy_j and j_per_*, each scope with its basis, e.g. gpu
+                measured
+        """),
+        *(
+            ViewColumn(column.name, f"m.{column.name}", column.comment)
+            for column in stage_columns()
         ),
-        _same("g", "planned", "requests planned (open loop)"),
-        _same("g", "issued", "requests that workers report as issued"),
-        _same("g", "recorded", "records of issued requests found"),
-        _same("g", "not_issued", "planned requests that were never sent"),
-        _same(
-            "g",
-            "streamed",
-            "whether the answers really came as streams; where not, there is no time to first token",
-        ),
-        _same("m", "n", "requests behind the latencies"),
-        _same("m", "cost_basis", "list_price, stated, example or emulated; null without a cost"),
-        _same("m", "energy_basis", "measured, estimated or modelled; null without energy"),
-        _same("m", "energy_scopes", ENERGY_SCOPES),
-        *_WIDE,
     ),
     f"""FROM stages g
 JOIN runs u ON u.run_id = g.run_id
@@ -230,50 +204,34 @@ RUN_SUMMARY = View(
     "One row a run, of any status and verdict.",
     (
         *_IDENTITY,
-        ViewColumn("status_reason", "u.status_reason", "why it ended so"),
-        ViewColumn("verdict_sentence", "u.verdict_sentence", "the verdict in one line"),
-        ViewColumn("verdict_codes", "u.verdict_codes", "codes of the findings behind the verdict"),
-        ViewColumn("engine", "u.engine", "serving engine where known"),
-        ViewColumn("engine_version", "u.engine_version", "its version"),
-        ViewColumn(
-            "engine_distribution",
-            "u.engine_distribution",
-            "package that the engine came from; names a third party's build",
-        ),
-        ViewColumn("created_at", "u.created_at", "start, UTC"),
-        ViewColumn("ended_at", "u.ended_at", "end, UTC"),
-        ViewColumn("publish", "u.publish", "shown on the published site"),
-        ViewColumn(
-            "other_address_in",
-            "u.other_address_in",
-            "latest earlier run of this target's name that was at another address",
-        ),
-        ViewColumn(
-            "changed_since_sealed",
-            "u.changed_since_sealed",
-            "what of the folder has changed since it was sealed, or that its process died before; null: nothing that is known",
-        ),
-        ViewColumn("stages", "coalesce(g.stages, 0)", "stages that ran"),
-        ViewColumn("issued", "g.issued", "requests that workers report as issued"),
-        ViewColumn("requests", "coalesce(r.requests, 0)", "requests recorded"),
-        ViewColumn("ok", "coalesce(r.ok, 0)", "requests answered whole"),
-        ViewColumn("failed", "coalesce(r.failed, 0)", "requests sent that were not answered whole"),
-        ViewColumn("not_sent", "coalesce(r.not_sent, 0)", "requests planned and never sent"),
-        ViewColumn("mean_score", "r.mean_score", "mean score of the requests that have one"),
-        ViewColumn(
-            "spent_usd", "r.spent_usd", "US dollars of all requests; null for billing by hours"
-        ),
-        ViewColumn(
-            "window_cost_usd",
-            "m.cost_usd",
-            "US dollars of the steady windows, tokens or hours; null where one is not known",
-        ),
-        ViewColumn(
-            "energy_j",
-            "m.energy_j",
-            "joules of subject target in the steady windows; null where one is not known",
-        ),
-        ViewColumn("findings", "coalesce(d.findings, 0)", "doubts about the run, notes included"),
+        *view_columns("""
+            u.status_reason -- why it ended so
+            u.verdict_sentence -- the verdict in one line
+            u.verdict_codes -- codes of the findings behind the verdict
+            u.engine -- serving engine where known
+            u.engine_version -- its version
+            u.engine_distribution -- package that the engine came from; names a third party's build
+            u.created_at -- start, UTC
+            u.ended_at -- end, UTC
+            u.publish -- shown on the published site
+            u.other_address_in -- latest earlier run of this target's name that was at another
+                address
+            u.changed_since_sealed -- what of the folder has changed since it was sealed, or that
+                its process died before; null: nothing that is known
+            coalesce(g.stages, 0) AS stages -- stages that ran
+            g.issued -- requests that workers report as issued
+            coalesce(r.requests, 0) AS requests -- requests recorded
+            coalesce(r.ok, 0) AS ok -- requests answered whole
+            coalesce(r.failed, 0) AS failed -- requests sent that were not answered whole
+            coalesce(r.not_sent, 0) AS not_sent -- requests planned and never sent
+            r.mean_score -- mean score of the requests that have one
+            r.spent_usd -- US dollars of all requests; null for billing by hours
+            m.cost_usd AS window_cost_usd
+                -- US dollars of the steady windows, tokens or hours; null where one is not known
+            m.energy_j -- joules of subject target in the steady windows; null where one is not
+                known
+            coalesce(d.findings, 0) AS findings -- doubts about the run, notes included
+        """),
     ),
     f"""FROM runs u
 LEFT JOIN (
@@ -297,6 +255,11 @@ LEFT JOIN (
 ) d ON d.run_id = u.run_id""",
 )
 
+_OF_SUMMARY = {
+    column.name: ViewColumn(column.name, f"s.{column.name}", column.comment)
+    for column in STAGE_SUMMARY.columns
+}
+
 TARGET_COMPARISON = View(
     "target_comparison",
     "One row per comparison_key, target and stage, of the latest campaign with that key all of whose "
@@ -305,35 +268,22 @@ TARGET_COMPARISON = View(
     "one for each block too (matrix_comparison takes the blocks together). Runs that are invalid, or "
     "were never judged, are left out and counted, and so are later campaigns that did not complete.",
     (
+        *(_OF_SUMMARY[column.name] for column in (*_IDENTITY, *_LEVEL)),
+        *view_columns("""
+            sound.block -- matrix: repetition that the row is of, from 0
+            c.invalid_runs -- runs with this comparison_key that are left out: invalid or unjudged
+                ones of this campaign or a later one, and all of later campaigns that did not
+                complete
+            coalesce(w.targets, 0) AS not_streamed_targets
+                -- targets that are left out of this stage because their answers did not come as
+                streams, where another's did
+            s.streamed -- whether the answers really came as streams
+        """),
         *(
-            ViewColumn(column.name, f"s.{column.name}", column.comment)
-            for column in (*_IDENTITY, *_LEVEL)
+            _OF_SUMMARY[name]
+            for name in ("window_s", "n", "cost_basis", "energy_basis", "energy_scopes")
         ),
-        _same("sound", "block", "matrix: repetition that the row is of, from 0"),
-        _same(
-            "c",
-            "invalid_runs",
-            "runs with this comparison_key that are left out: invalid or unjudged ones of this campaign or "
-            "a later one, and all of later campaigns that did not complete",
-        ),
-        ViewColumn(
-            "not_streamed_targets",
-            "coalesce(w.targets, 0)",
-            "targets that are left out of this stage because their answers did not come as streams, "
-            "where another's did",
-        ),
-        *(
-            _same("s", name, comment)
-            for name, comment in (
-                ("streamed", "whether the answers really came as streams"),
-                ("window_s", "length of the steady window, s"),
-                ("n", "requests behind the latencies"),
-                ("cost_basis", "list_price, stated, example or emulated; null without a cost"),
-                ("energy_basis", "measured, estimated or modelled; null without energy"),
-                ("energy_scopes", ENERGY_SCOPES),
-            )
-        ),
-        *(ViewColumn(column.name, f"s.{column.name}", column.comment) for column in _WIDE),
+        *(_OF_SUMMARY[column.name] for column in stage_columns()),
     ),
     """FROM latest
 JOIN sound ON sound.comparison_key = latest.comparison_key AND sound.campaign_id = latest.campaign_id

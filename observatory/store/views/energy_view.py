@@ -4,7 +4,7 @@ Rows that only check others are in no sum, and a sum with a part missing is null
 analysts read the file with DuckDB 1.5 too.
 """
 
-from observatory.store.views.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn, view_columns
 
 _COUNTS = "counts IS DISTINCT FROM false"
 _WHOLE = "scope <> 'datacentre_overhead'"
@@ -65,35 +65,32 @@ def energy_per_stage(identity: tuple[ViewColumn, ...]) -> View:
         "figures of stage_summary are these where every gate of docs/energy.md is passed.",
         (
             *identity,
-            ViewColumn("stage", "w.stage", "stage of the run, from 0; null for the idle baseline"),
-            ViewColumn("concurrency", "g.concurrency", "simulated users (closed loop)"),
-            ViewColumn("rate_per_s", "g.rate_per_s", "planned requests a second (open loop)"),
-            ViewColumn("subject", "w.subject", "target, client or shared_host"),
-            ViewColumn("window_s", "w.window_s", "length of the window, s"),
+            *view_columns("""
+                w.stage -- stage of the run, from 0; null for the idle baseline
+                g.concurrency -- simulated users (closed loop)
+                g.rate_per_s -- planned requests a second (open loop)
+                w.subject -- target, client or shared_host
+                w.window_s -- length of the window, s
+            """),
             *(
                 ViewColumn(f"{scope}_j", f"w.{scope}_j", f"{what}, joules; null where not had")
                 for scope, what in _SCOPES.items()
             ),
-            ViewColumn(
-                "energy_j", "w.energy_j", "sum of the scopes, joules; null where one is missing"
-            ),
-            ViewColumn("low_j", "w.low_j", "lower end of a modelled range, joules"),
-            ViewColumn("high_j", "w.high_j", "upper end of a modelled range, joules"),
-            ViewColumn("power_w", "w.energy_j / w.window_s", "mean power over the window, W"),
-            ViewColumn(
-                "idle_power_w",
-                "i.energy_j / i.window_s",
-                "mean power of the same subject in the run's idle baseline, W",
-            ),
-            ViewColumn(
-                "overhead_j", "w.overhead_j", "what a stated PUE adds, joules; not in energy_j"
-            ),
-            ViewColumn("pue", "w.pue", "the PUE that was stated"),
-            ViewColumn("kgco2e", "w.kgco2e", "kg CO2e of energy_j"),
-            ViewColumn("grid_zone", "w.grid_zone", "zone of the grid intensity"),
-            ViewColumn("grid_kgco2e_per_kwh", "w.grid_kgco2e_per_kwh", "kg CO2e per kWh"),
-            ViewColumn("bases", "w.bases", "each scope with its basis, e.g. gpu measured"),
-            ViewColumn("reasons", "w.reasons", "why a scope is missing or doubtful"),
+            *view_columns("""
+                w.energy_j -- sum of the scopes, joules; null where one is missing
+                w.low_j -- lower end of a modelled range, joules
+                w.high_j -- upper end of a modelled range, joules
+                w.energy_j / w.window_s AS power_w -- mean power over the window, W
+                i.energy_j / i.window_s AS idle_power_w
+                    -- mean power of the same subject in the run's idle baseline, W
+                w.overhead_j -- what a stated PUE adds, joules; not in energy_j
+                w.pue -- the PUE that was stated
+                w.kgco2e -- kg CO2e of energy_j
+                w.grid_zone -- zone of the grid intensity
+                w.grid_kgco2e_per_kwh -- kg CO2e per kWh
+                w.bases -- each scope with its basis, e.g. gpu measured
+                w.reasons -- why a scope is missing or doubtful
+            """),
         ),
         """FROM windows w
 JOIN runs u ON u.run_id = w.run_id

@@ -7,7 +7,7 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 
 from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART, Metric
 from observatory.store.views.stage_columns import INTERVAL_ENDING, column_name
-from observatory.store.views.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn, view_columns
 
 HEADLINES: tuple[tuple[str, str], ...] = (
     ("ttft_s", "p50"),
@@ -102,65 +102,48 @@ MATRIX_FIGURES = View(
     "One row per matrix campaign, cell, stage, metric and statistic: the figure over the cell's "
     "blocks, its spread from run to run, and its change against the first cell, paired by block. "
     "Runs that are invalid, unjudged, interrupted or crashed are left out.",
-    (
-        ViewColumn("campaign_id", "p.campaign_id", "campaign"),
-        ViewColumn("scenario", "c.scenario", "scenario name"),
-        ViewColumn("comparison_key", "c.comparison_key", "only runs with equal keys are compared"),
-        ViewColumn("target", "p.target", "cell: the base target's name and the cell's levels"),
-        ViewColumn("cell", "c.cell", "place of the cell in the scenario, from 0"),
-        ViewColumn("factors", "c.factors", "each varied field and its level in this cell"),
-        ViewColumn("emulated", "c.emulated", "a seeded stand-in: no figure is of a real service"),
-        ViewColumn("stage", "p.stage", "stage of the runs, from 0"),
-        ViewColumn("metric", "p.metric", "name in the metric table, unit at its end"),
-        ViewColumn(
-            "statistic", "p.statistic", "value, mean, p50, p90, p95, p99, p999, or with _ok"
-        ),
-        ViewColumn("blocks", "p.blocks", "blocks that have a value"),
-        ViewColumn("runs", "p.runs", "sound runs of the cell that have a row for it"),
-        ViewColumn("n", "p.n", "requests behind it, all blocks together"),
-        ViewColumn("basis", "p.basis", "as in stage_metrics; mixed where the blocks differ"),
-        ViewColumn("mean", "p.mean", "mean over the blocks"),
-        ViewColumn("least", "p.least", "lowest of the blocks"),
-        ViewColumn("most", "p.most", "highest of the blocks"),
-        ViewColumn(
-            "pairs",
-            "p.pairs",
-            "blocks in which the first cell has a value too, other work took a like share of the machine, and "
-            "both cells were streamed or neither",
-        ),
-        ViewColumn(
-            "change",
-            "CASE WHEN p.changes = p.pairs THEN p.change END",
-            "mean over the pairs of value / the first cell's value - 1; null for the first cell, "
-            "where a pair has an infinite value or a first one of zero, and where other work took "
-            "shares of the machine that differ by more than 10 % of it, or only one of the two cells was "
-            "really streamed, in every block",
-        ),
-        ViewColumn(
-            "change_low",
-            "CASE WHEN p.changes = p.pairs THEN p.change - p.half_width END",
-            f"change: lower {INTERVAL_ENDING}",
-        ),
-        ViewColumn(
-            "change_high",
-            "CASE WHEN p.changes = p.pairs THEN p.change + p.half_width END",
-            f"change: upper {INTERVAL_ENDING}",
-        ),
-        ViewColumn(
-            "note",
-            """CASE
-    WHEN c.cell = 0 THEN 'the first cell: the others are compared with it'
-    WHEN p.pairs = 0 AND p.unlike_streams > 0
-      THEN 'the answers of one came as streams and those of the other at once: no change'
-    WHEN p.pairs = 0 AND p.unlike_pairs > 0
-      THEN 'other work took shares of the machine that differ by more than 10 % of it: no change'
-    WHEN p.pairs = 0 THEN 'no block has a value of this cell and of the first'
-    WHEN p.changes < p.pairs THEN 'a value is infinite, or the first cell''s is zero: no change'
-    WHEN p.pairs = 1 THEN 'one block: no interval'
-  END""",
-            "why change or its interval is missing",
-        ),
-    ),
+    view_columns(f"""
+        p.campaign_id -- campaign
+        c.scenario -- scenario name
+        c.comparison_key -- only runs with equal keys are compared
+        p.target -- cell: the base target's name and the cell's levels
+        c.cell -- place of the cell in the scenario, from 0
+        c.factors -- each varied field and its level in this cell
+        c.emulated -- a seeded stand-in: no figure is of a real service
+        p.stage -- stage of the runs, from 0
+        p.metric -- name in the metric table, unit at its end
+        p.statistic -- value, mean, p50, p90, p95, p99, p999, or with _ok
+        p.blocks -- blocks that have a value
+        p.runs -- sound runs of the cell that have a row for it
+        p.n -- requests behind it, all blocks together
+        p.basis -- as in stage_metrics; mixed where the blocks differ
+        p.mean -- mean over the blocks
+        p.least -- lowest of the blocks
+        p.most -- highest of the blocks
+        p.pairs -- blocks in which the first cell has a value too, other work took a like share of
+            the machine, and both cells were streamed or neither
+        CASE WHEN p.changes = p.pairs THEN p.change END AS change
+            -- mean over the pairs of value / the first cell's value - 1; null for the first cell,
+            where a pair has an infinite value or a first one of zero, and where other work took
+            shares of the machine that differ by more than 10 % of it, or only one of the two cells
+            was really streamed, in every block
+        CASE WHEN p.changes = p.pairs THEN p.change - p.half_width END AS change_low
+            -- change: lower {INTERVAL_ENDING}
+        CASE WHEN p.changes = p.pairs THEN p.change + p.half_width END AS change_high
+            -- change: upper {INTERVAL_ENDING}
+        CASE
+            WHEN c.cell = 0 THEN 'the first cell: the others are compared with it'
+            WHEN p.pairs = 0 AND p.unlike_streams > 0
+                THEN 'the answers of one came as streams and those of the other at once: no change'
+            WHEN p.pairs = 0 AND p.unlike_pairs > 0
+                THEN 'other work took shares of the machine that differ by more than 10 % of it:
+                no change'
+            WHEN p.pairs = 0 THEN 'no block has a value of this cell and of the first'
+            WHEN p.changes < p.pairs
+                THEN 'a value is infinite, or the first cell''s is zero: no change'
+            WHEN p.pairs = 1 THEN 'one block: no interval' END AS note
+            -- why change or its interval is missing
+    """),
     """FROM pooled p
 JOIN cells c ON c.campaign_id = p.campaign_id AND c.target = p.target""",
     _FIGURES_PRELUDE,
@@ -200,68 +183,47 @@ MATRIX_COMPARISON = View(
     "spread from run to run, and their change against the first cell, paired by block. A cell "
     "without a sound run has its row, empty. matrix_figures has every other metric.",
     (
-        ViewColumn("campaign_id", "c.campaign_id", "campaign"),
-        ViewColumn("begun_at", "min(c.begun)", "start of the cell's first run, UTC"),
-        ViewColumn("scenario", "max(c.scenario)", "scenario name"),
-        ViewColumn(
-            "comparison_key", "max(c.comparison_key)", "only runs with equal keys are compared"
-        ),
-        ViewColumn("target", "c.target", "cell: the base target's name and the cell's levels"),
-        ViewColumn(
-            "target_label",
-            "CASE WHEN bool_or(c.emulated) THEN c.target || ' (emulated)' ELSE c.target END",
-            "cell for people: an emulated one is marked",
-        ),
-        ViewColumn("cell", "min(c.cell)", "place of the cell in the scenario, from 0"),
-        ViewColumn("factors", "max(c.factors)", "each varied field and its level in this cell"),
-        ViewColumn(
-            "confounded", "max(c.confounded)", "which factors change together, in sentences"
-        ),
-        ViewColumn("emulated", "bool_or(c.emulated)", "a seeded stand-in: of no real service"),
-        ViewColumn("target_kind", "max(c.target_kind)", "llamacpp, vllm, url, api or emulated"),
-        ViewColumn("model", "max(c.model)", "model as requested"),
-        ViewColumn("engine", "max(c.engine)", "serving engine where known"),
-        ViewColumn(
-            "engine_version", "max(c.engine_version)", "its version; each, where the runs differ"
-        ),
-        ViewColumn(
-            "engine_distribution",
-            "max(c.engine_distribution)",
-            "package that the engine came from; names a third party's build",
-        ),
-        ViewColumn("weight_format", "max(c.weight_format)", "format of the stored weights"),
-        ViewColumn("label", "max(c.label)", "name given to a run by a person"),
-        ViewColumn("stage", "l.stage", "stage of the runs, from 0"),
-        ViewColumn("stage_kind", "max(l.kind)", "closed, constant or poisson"),
-        ViewColumn("concurrency", "max(l.concurrency)", "simulated users (closed loop)"),
-        ViewColumn("rate_per_s", "max(l.rate_per_s)", "planned requests a second (open loop)"),
-        ViewColumn(
-            "blocks", "coalesce(max(b.blocks), 0)", "sound runs of the cell with this stage"
-        ),
-        ViewColumn(
-            "left_out",
-            "max(c.left_out)",
-            "runs of the cell left out: invalid, unjudged, interrupted or crashed",
-        ),
-        ViewColumn(
-            "note",
-            """CASE
-    WHEN coalesce(max(b.blocks), 0) = 0 THEN 'no sound run'
-    WHEN max(b.blocks) = 1 THEN 'one block: no spread between runs, and no interval'
-  END""",
-            "what the figures cannot show",
-        ),
+        *view_columns("""
+            c.campaign_id -- campaign
+            min(c.begun) AS begun_at -- start of the cell's first run, UTC
+            max(c.scenario) AS scenario -- scenario name
+            max(c.comparison_key) AS comparison_key -- only runs with equal keys are compared
+            c.target -- cell: the base target's name and the cell's levels
+            CASE WHEN bool_or(c.emulated) THEN c.target || ' (emulated)' ELSE c.target END
+                AS target_label
+                -- cell for people: an emulated one is marked
+            min(c.cell) AS cell -- place of the cell in the scenario, from 0
+            max(c.factors) AS factors -- each varied field and its level in this cell
+            max(c.confounded) AS confounded -- which factors change together, in sentences
+            bool_or(c.emulated) AS emulated -- a seeded stand-in: of no real service
+            max(c.target_kind) AS target_kind -- llamacpp, vllm, url, api or emulated
+            max(c.model) AS model -- model as requested
+            max(c.engine) AS engine -- serving engine where known
+            max(c.engine_version) AS engine_version -- its version; each, where the runs differ
+            max(c.engine_distribution) AS engine_distribution
+                -- package that the engine came from; names a third party's build
+            max(c.weight_format) AS weight_format -- format of the stored weights
+            max(c.label) AS label -- name given to a run by a person
+            l.stage -- stage of the runs, from 0
+            max(l.kind) AS stage_kind -- closed, constant or poisson
+            max(l.concurrency) AS concurrency -- simulated users (closed loop)
+            max(l.rate_per_s) AS rate_per_s -- planned requests a second (open loop)
+            coalesce(max(b.blocks), 0) AS blocks -- sound runs of the cell with this stage
+            max(c.left_out) AS left_out
+                -- runs of the cell left out: invalid, unjudged, interrupted or crashed
+            CASE
+                WHEN coalesce(max(b.blocks), 0) = 0 THEN 'no sound run'
+                WHEN max(b.blocks) = 1 THEN 'one block: no spread between runs, and no interval'
+                END AS note
+                -- what the figures cannot show
+        """),
         *(column for name, statistic in HEADLINES for column in _wide(BY_NAME[name], statistic)),
-        ViewColumn(
-            "energy_basis",
-            "max(f.basis) FILTER (WHERE f.metric = 'j_per_output_token')",
-            "measured, estimated, modelled or mixed; null without energy",
-        ),
-        ViewColumn(
-            "cost_basis",
-            "max(f.basis) FILTER (WHERE f.metric = 'usd_per_1k_requests')",
-            "list_price, stated, example, emulated or mixed; null without a cost",
-        ),
+        *view_columns("""
+            max(f.basis) FILTER (WHERE f.metric = 'j_per_output_token') AS energy_basis
+                -- measured, estimated, modelled or mixed; null without energy
+            max(f.basis) FILTER (WHERE f.metric = 'usd_per_1k_requests') AS cost_basis
+                -- list_price, stated, example, emulated or mixed; null without a cost
+        """),
     ),
     """FROM cells c
 JOIN levels l ON l.campaign_id = c.campaign_id

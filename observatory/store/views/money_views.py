@@ -5,7 +5,7 @@ Plain SQL only: analysts read the file with DuckDB 1.5 too.
 """
 
 from observatory.core.metric import MEAN_FLOOR
-from observatory.store.views.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn, view_columns
 
 _METRICS = """SELECT run_id, stage,
     max(value) FILTER (WHERE metric = 'busy_fraction') AS busy_fraction,
@@ -55,40 +55,25 @@ _STAGES = f"""windows AS (
 )"""
 
 
-_COMPONENT_COLUMNS = (
-    ViewColumn("accounting", "c.accounting", "tokens, reservation or usage"),
-    ViewColumn(
-        "component",
-        "c.component",
-        "accelerators, electricity_gpu, _cpu, _memory, _host, _datacentre_overhead (what a PUE "
-        "adds), electricity (not known), operations; input, cached_input, cache_write, output",
-    ),
-    ViewColumn("quantity", "c.quantity", "in unit; null where it is not known"),
-    ViewColumn("unit", "c.unit", "accelerator-hour, kWh, hour or million tokens"),
-    ViewColumn(
-        "usd_per_unit",
-        "c.usd_per_unit",
-        "US dollars per unit; of tokens the mean over the steps of prompt sizes",
-    ),
-    ViewColumn("usd", "c.quantity * c.usd_per_unit", "US dollars; null where one is missing"),
-    ViewColumn(
-        "basis",
-        "c.basis",
-        "stated, example, list_price, emulated; of electricity also estimated or modelled",
-    ),
-    ViewColumn("source", "c.source", "where price and energy come from"),
-    ViewColumn("reason", "c.reason", "why it is missing or doubtful"),
-    ViewColumn("window_s", "w.window_s", "length of the steady window, s"),
-    ViewColumn("busy_fraction", "w.busy_fraction", "share of it with a request open"),
-    ViewColumn("requests", "w.requests", "successes ended in the window"),
-    ViewColumn("prompt_tokens", "n.prompt_tokens", "of them; null where one is not counted"),
-    ViewColumn(
-        "cached_tokens",
-        "n.cached_tokens",
-        "of them, read from a cache; null where an answer states more of these than prompt tokens",
-    ),
-    ViewColumn("output_tokens", "n.output_tokens", "of them; null where one is not counted"),
-)
+_COMPONENT_COLUMNS = view_columns("""
+    c.accounting -- tokens, reservation or usage
+    c.component -- accelerators, electricity_gpu, _cpu, _memory, _host, _datacentre_overhead (what a
+        PUE adds), electricity (not known), operations; input, cached_input, cache_write, output
+    c.quantity -- in unit; null where it is not known
+    c.unit -- accelerator-hour, kWh, hour or million tokens
+    c.usd_per_unit -- US dollars per unit; of tokens the mean over the steps of prompt sizes
+    c.quantity * c.usd_per_unit AS usd -- US dollars; null where one is missing
+    c.basis -- stated, example, list_price, emulated; of electricity also estimated or modelled
+    c.source -- where price and energy come from
+    c.reason -- why it is missing or doubtful
+    w.window_s -- length of the steady window, s
+    w.busy_fraction -- share of it with a request open
+    w.requests -- successes ended in the window
+    n.prompt_tokens -- of them; null where one is not counted
+    n.cached_tokens -- of them, read from a cache; null where an answer states more of these than
+        prompt tokens
+    n.output_tokens -- of them; null where one is not counted
+""")
 
 
 def cost_components(identity: tuple[ViewColumn, ...], level: tuple[ViewColumn, ...]) -> View:
@@ -154,117 +139,62 @@ _RUNS = f"""WITH {_STAGES}, slos AS (
 """
 
 
-_MONEY_COLUMNS = (
-    ViewColumn("attainment", "s.attainment", "share of requests that the SLO requires"),
-    ViewColumn("best_fraction", "v.best_fraction", "the highest share of any stage"),
-    ViewColumn(
-        "best_stage",
-        "b.stage",
-        f"of the stages that reach the SLO's share with at least {MEAN_FLOOR} requests the one with "
-        "most goodput; null: none does, see served_reason",
-    ),
-    ViewColumn(
-        "served_reason",
-        "CASE WHEN b.stage IS NULL THEN CASE WHEN s.attainment IS NULL THEN 'no_slo' "
-        "WHEN v.best_fraction >= s.attainment THEN 'sample_floor' "
-        "WHEN v.best_fraction IS NULL THEN coalesce(v.goodput_reason, 'no_window') "
-        "ELSE 'slo_not_met' END END",
-        "why there is no best stage: no_slo, sample_floor, slo_not_met, not_streamed, ...",
-    ),
-    ViewColumn(
-        "goodput_n",
-        "v.goodput_n",
-        f"the most requests, or independent ones, behind a stage's share; {MEAN_FLOOR} are needed",
-    ),
-    ViewColumn(
-        "surely",
-        "b.goodput_fraction_low >= s.attainment",
-        "the lower end of that share's interval reaches it too",
-    ),
-    ViewColumn("goodput_rps", "b.goodput_rps", "its requests a second within the SLO"),
-    ViewColumn("goodput_rps_low", "b.goodput_rps_low", "lower end of the 95 % interval"),
-    ViewColumn("goodput_rps_high", "b.goodput_rps_high", "upper end of the 95 % interval"),
-    ViewColumn("request_rate", "b.request_rate", "its successes a second"),
-    ViewColumn("output_tps", "b.output_tps", "its output tokens a second"),
-    ViewColumn("power_w", "b.power_w", "its power, W; without the data centre's overhead"),
-    ViewColumn("idle_power_w", "b.idle_power_w", "power without requests, W"),
-    ViewColumn(
-        "requests",
-        "a.requests",
-        f"successes in the steady windows of the stages with at least {MEAN_FLOOR} ended requests",
-    ),
-    ViewColumn(
-        "usd_per_request",
-        "a.usd_per_request",
-        "their cost over their number, as measured; by hours reservation-based",
-    ),
-    ViewColumn(
-        "usd_per_request_low",
-        "CASE WHEN a.below IS NOT NULL THEN greatest(0, a.usd_per_request - a.below) END",
-        "lower end of its 95 % interval, made of the stages' own",
-    ),
-    ViewColumn(
-        "usd_per_request_high",
-        "a.usd_per_request + a.above",
-        "upper end of its 95 % interval, made of the stages' own",
-    ),
-    ViewColumn(
-        "usd_per_request_reason",
-        "CASE WHEN a.run_id IS NULL THEN m.reason ELSE a.reason END",
-        "why it, or its interval, is missing or doubtful: sample_floor, no_spread, ...",
-    ),
-    ViewColumn(
-        "priced_n",
-        "m.priced_n",
-        f"the most ended requests, or independent ones, of a stage; {MEAN_FLOOR} are needed",
-    ),
-    ViewColumn("cost_basis", "m.cost_basis", "basis of that cost"),
-    ViewColumn(
-        "prompt_tokens",
-        "a.prompt_tokens",
-        "prompt tokens a request; null where one is not counted",
-    ),
-    ViewColumn("cached_tokens", "a.cached_tokens", "of them read from a cache"),
-    ViewColumn(
-        "output_tokens",
-        "a.output_tokens",
-        "output tokens a request; null where one is not counted",
-    ),
-    ViewColumn("usd_per_hour", "p.usd", "an hour of the whole target"),
-    ViewColumn(
-        "accelerators",
-        "p.accelerators",
-        "accelerators of the target",
-    ),
-    ViewColumn(
-        "commitment",
-        "p.commitment",
-        "on_demand, reserved or owned",
-    ),
-    ViewColumn("rate_includes", "to_json(p.rate_includes)::VARCHAR", "what the hour contains"),
-    ViewColumn("usd_per_kwh", "p.usd_per_kwh", "tariff, where electricity is paid apart"),
-    ViewColumn(
-        "electricity_missing",
-        "p.usd IS NOT NULL AND p.pays_electricity AND (p.usd_per_kwh IS NULL OR b.power_w IS NULL)",
-        "electricity is paid apart, and tariff or energy is not known",
-    ),
-    ViewColumn("pue", "s.pue", "power usage effectiveness; 1 where none is stated"),
-    ViewColumn("operations_usd_per_hour", "o.usd", "people, an hour"),
-    ViewColumn(
-        "price_basis",
-        "coalesce(p.basis, i.basis)",
-        "stated, example, list_price or emulated",
-    ),
-    ViewColumn("price_source", "coalesce(p.source, i.source)", "where the price comes from"),
-    ViewColumn("tariff_source", "coalesce(t.source, p.source)", "where the tariff is from"),
-    ViewColumn("operations_source", "o.source", "where the people's cost is from"),
-    ViewColumn("input_usd", "i.usd", "US dollars per million input tokens, not cached"),
-    ViewColumn(
-        "cached_input_usd",
-        "coalesce(c.usd, i.usd)",
-        "US dollars per million input tokens read from a cache",
-    ),
-)
+_MONEY_COLUMNS = view_columns(f"""
+    s.attainment -- share of requests that the SLO requires
+    v.best_fraction -- the highest share of any stage
+    b.stage AS best_stage
+        -- of the stages that reach the SLO's share with at least {MEAN_FLOOR} requests the one with
+        most goodput; null: none does, see served_reason
+    CASE WHEN b.stage IS NULL THEN CASE
+        WHEN s.attainment IS NULL THEN 'no_slo'
+        WHEN v.best_fraction >= s.attainment THEN 'sample_floor'
+        WHEN v.best_fraction IS NULL THEN coalesce(v.goodput_reason, 'no_window')
+        ELSE 'slo_not_met' END END AS served_reason
+        -- why there is no best stage: no_slo, sample_floor, slo_not_met, not_streamed, ...
+    v.goodput_n -- the most requests, or independent ones, behind a stage's share; {MEAN_FLOOR} are
+        needed
+    b.goodput_fraction_low >= s.attainment AS surely
+        -- the lower end of that share's interval reaches it too
+    b.goodput_rps -- its requests a second within the SLO
+    b.goodput_rps_low -- lower end of the 95 % interval
+    b.goodput_rps_high -- upper end of the 95 % interval
+    b.request_rate -- its successes a second
+    b.output_tps -- its output tokens a second
+    b.power_w -- its power, W; without the data centre's overhead
+    b.idle_power_w -- power without requests, W
+    a.requests -- successes in the steady windows of the stages with at least {MEAN_FLOOR} ended
+        requests
+    a.usd_per_request -- their cost over their number, as measured; by hours reservation-based
+    CASE WHEN a.below IS NOT NULL THEN greatest(0, a.usd_per_request - a.below) END
+        AS usd_per_request_low
+        -- lower end of its 95 % interval, made of the stages' own
+    a.usd_per_request + a.above AS usd_per_request_high
+        -- upper end of its 95 % interval, made of the stages' own
+    CASE WHEN a.run_id IS NULL THEN m.reason ELSE a.reason END AS usd_per_request_reason
+        -- why it, or its interval, is missing or doubtful: sample_floor, no_spread, ...
+    m.priced_n -- the most ended requests, or independent ones, of a stage; {MEAN_FLOOR} are needed
+    m.cost_basis -- basis of that cost
+    a.prompt_tokens -- prompt tokens a request; null where one is not counted
+    a.cached_tokens -- of them read from a cache
+    a.output_tokens -- output tokens a request; null where one is not counted
+    p.usd AS usd_per_hour -- an hour of the whole target
+    p.accelerators -- accelerators of the target
+    p.commitment -- on_demand, reserved or owned
+    to_json(p.rate_includes)::VARCHAR AS rate_includes -- what the hour contains
+    p.usd_per_kwh -- tariff, where electricity is paid apart
+    p.usd IS NOT NULL AND p.pays_electricity AND (p.usd_per_kwh IS NULL OR b.power_w IS NULL)
+        AS electricity_missing
+        -- electricity is paid apart, and tariff or energy is not known
+    s.pue -- power usage effectiveness; 1 where none is stated
+    o.usd AS operations_usd_per_hour -- people, an hour
+    coalesce(p.basis, i.basis) AS price_basis -- stated, example, list_price or emulated
+    coalesce(p.source, i.source) AS price_source -- where the price comes from
+    coalesce(t.source, p.source) AS tariff_source -- where the tariff is from
+    o.source AS operations_source -- where the people's cost is from
+    i.usd AS input_usd -- US dollars per million input tokens, not cached
+    coalesce(c.usd, i.usd) AS cached_input_usd
+        -- US dollars per million input tokens read from a cache
+""")
 _MONEY_SOURCES = """FROM runs u
 JOIN slos s ON s.run_id = u.run_id
 LEFT JOIN priced a ON a.run_id = u.run_id

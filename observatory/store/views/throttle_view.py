@@ -6,7 +6,7 @@ their floors and their failures.
 
 from observatory.core.metric import BY_NAME, COUNTED, OVERLOADED
 from observatory.store.views.stage_columns import column_name
-from observatory.store.views.view import View, ViewColumn
+from observatory.store.views.view import View, ViewColumn, view_columns
 
 _SIDES = {
     "service": ("e2e_s", "End to end of the attempt that succeeded"),
@@ -21,50 +21,28 @@ _STATISTICS = ("p50", "p90", "p95", "p99")
 
 
 def _counts() -> tuple[ViewColumn, ...]:
-    return (
-        ViewColumn(
-            "requests", "coalesce(c.requests, 0)", "requests of the steady window that ended"
-        ),
-        ViewColumn("attempts", "coalesce(c.attempts, 0)", "their HTTP attempts"),
-        ViewColumn(
-            "throttled_attempts",
-            "coalesce(c.throttled_attempts, 0)",
-            'attempts that the service answered with "not now": 429, 529, 503, or in words with another status',
-        ),
-        ViewColumn(
-            "overloaded_attempts",
-            "coalesce(c.overloaded_attempts, 0)",
-            "those of them that were 503 or 529, or stated an overload with another status: the service's "
-            "load, not this client's limit",
-        ),
-        ViewColumn(
-            "throttled_requests",
-            "coalesce(c.throttled_requests, 0)",
-            "requests that were throttled at least once",
-        ),
-        ViewColumn(
-            "throttled_share",
-            "c.throttled_requests / nullif(c.requests, 0)",
-            "their share of all; null without a request",
-        ),
-        ViewColumn(
-            "served_after_waiting",
-            "coalesce(c.served_after_waiting, 0)",
-            "those of them that were answered whole in the end",
-        ),
-        ViewColumn("given_up", "coalesce(c.given_up, 0)", "those of them that never were"),
-        ViewColumn(
-            "throttle_lost_s",
-            "coalesce(c.lost_s, 0)",
-            "seconds lost to throttling, over the throttled requests: from the first attempt to the one "
-            "that succeeded, or to the end of the last",
-        ),
-        ViewColumn(
-            "pace_lost_s",
-            "coalesce(c.paced_s, 0)",
-            "seconds that requests were held back on purpose, over all of them",
-        ),
-    )
+    return view_columns("""
+        coalesce(c.requests, 0) AS requests -- requests of the steady window that ended
+        coalesce(c.attempts, 0) AS attempts -- their HTTP attempts
+        coalesce(c.throttled_attempts, 0) AS throttled_attempts
+            -- attempts that the service answered with "not now": 429, 529, 503, or in words with
+            another status
+        coalesce(c.overloaded_attempts, 0) AS overloaded_attempts
+            -- those of them that were 503 or 529, or stated an overload with another status: the
+            service's load, not this client's limit
+        coalesce(c.throttled_requests, 0) AS throttled_requests
+            -- requests that were throttled at least once
+        c.throttled_requests / nullif(c.requests, 0) AS throttled_share
+            -- their share of all; null without a request
+        coalesce(c.served_after_waiting, 0) AS served_after_waiting
+            -- those of them that were answered whole in the end
+        coalesce(c.given_up, 0) AS given_up -- those of them that never were
+        coalesce(c.lost_s, 0) AS throttle_lost_s
+            -- seconds lost to throttling, over the throttled requests: from the first attempt to
+            the one that succeeded, or to the end of the last
+        coalesce(c.paced_s, 0) AS pace_lost_s
+            -- seconds that requests were held back on purpose, over all of them
+    """)
 
 
 def _quantiles() -> tuple[ViewColumn, ...]:

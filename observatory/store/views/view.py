@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from observatory.store.schema.column_text import commented_columns
+
 
 @dataclass(frozen=True, slots=True)
 class ViewColumn:
@@ -27,3 +29,12 @@ class View:
         """CREATE OR REPLACE VIEW."""
         columns = ",\n  ".join(f"{column.sql} AS {column.name}" for column in self.columns)
         return f"CREATE OR REPLACE VIEW {self.name} AS\n{self.prelude}SELECT\n  {columns}\n{self.source}"
+
+
+def view_columns(text: str) -> tuple[ViewColumn, ...]:
+    """Return the columns of lines `sql AS name -- comment`; of a plain `alias.name` the name may be left out."""
+    columns = []
+    for sql, comment in commented_columns(text):
+        value, _, name = sql.rpartition(" AS ")
+        columns.append(ViewColumn(name if value else sql.partition(".")[2], value or sql, comment))
+    return tuple(columns)
