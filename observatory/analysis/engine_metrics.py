@@ -108,8 +108,8 @@ def _mean(data: StageData, readings: pl.DataFrame) -> Estimate:
 
 
 def _why_missing(data: StageData) -> str:
-    told = data.samples.filter((pl.col("sensor") == "engine") & (pl.col("subject") == "target"))
-    return "engine_does_not_say" if told.height else "no_engine_page"
+    readings = data.samples.filter((pl.col("sensor") == "engine") & (pl.col("subject") == "target"))
+    return "engine_does_not_say" if readings.height else "no_engine_page"
 
 
 def _counter(data: StageData, metric: str) -> NDArray[np.float64] | Estimate:

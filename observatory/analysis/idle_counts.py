@@ -72,8 +72,8 @@ def counted_by_engine(data: StageData, metric: str, idle: Idle) -> float | None:
         return None
     first, last = before.row(-1), after.row(0)
     between = readings.filter(pl.col("at_ns").is_between(first[0], last[0]))
-    anew = restarts_of(data, metric).filter(pl.col("at_ns").is_between(first[0], last[0]))
-    if (between.get_column("value").diff() < 0).any() or anew.height:
+    restarts = restarts_of(data, metric).filter(pl.col("at_ns").is_between(first[0], last[0]))
+    if (between.get_column("value").diff() < 0).any() or restarts.height:
         return None
     return float(last[1] - first[1])
 

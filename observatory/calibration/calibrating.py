@@ -129,7 +129,7 @@ def _measure(
     retry = effort.retry
     with open_servers(bench.folder / "streams", shape, place.servers, place.server_count) as one:
         streams = find_ceiling(
-            _said("streams", lambda level: closed(shape, level, bench), bench, one, say),
+            _printed_trial("streams", lambda level: closed(shape, level, bench), bench, one, say),
             start=min(256 * bench.processes, most),
             most=most,
             trials=effort.streams,
@@ -142,7 +142,9 @@ def _measure(
         burst = burst_ceiling(trial)
     with open_servers(bench.folder / "rate", RATE, place.servers, place.server_count) as one:
         rate = find_ceiling(
-            _said("requests/s", lambda level: open_loop(RATE, level, bench), bench, one, say),
+            _printed_trial(
+                "requests/s", lambda level: open_loop(RATE, level, bench), bench, one, say
+            ),
             start=500 * bench.processes,
             most=most * 5,
             trials=effort.rate,
@@ -165,7 +167,7 @@ def _measure(
     )
 
 
-def _said(
+def _printed_trial(
     what: str,
     scenario: Callable[[int], Scenario],
     bench: Bench,

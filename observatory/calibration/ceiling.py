@@ -35,8 +35,12 @@ class Trial:
     @property
     def why(self) -> str:
         """Return the reason with its culprit, where that is not the client."""
-        said = {"client": "", "server": "server-bound: ", "others": "the machine was not free: "}
-        return said[self.fault] + self.reason
+        culprits = {
+            "client": "",
+            "server": "server-bound: ",
+            "others": "the machine was not free: ",
+        }
+        return culprits[self.fault] + self.reason
 
 
 def find_ceiling(

@@ -179,7 +179,9 @@ def judged(
         return Trial(level, False, f"client_cpu: {doubts['client_cpu']}", figures=figures)
     if server.saturated is not None and ((server.busy or 0.0) > BUSY_LIMIT or not disturbed):
         return Trial(level, False, server.saturated, "server", figures)
-    late = server.saturated or next((f"{code}: {said}" for code, said in doubts.items()), None)
+    late = server.saturated or next(
+        (f"{code}: {message}" for code, message in doubts.items()), None
+    )
     if late is None and figures.client_busy is None:
         late = "too few of the client's heartbeats came to judge it"
     if late is None:

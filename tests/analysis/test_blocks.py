@@ -27,12 +27,12 @@ def test_changes_are_paired_by_block() -> None:
     assert found.change == pytest.approx(0.35)
     # A standard error of 15 points, and Student's 12.706 for one degree of freedom.
     assert found.change_low == pytest.approx(0.35 - 12.7062 * 0.15, rel=1e-4)
-    assert not found.told_apart
+    assert not found.differs
 
 
 def test_equal_changes_are_told_apart_and_opposite_ones_are_not() -> None:
-    assert pooled({0: 2.0, 1: 4.0, 2: 6.1}, {0: 1.0, 1: 2.0, 2: 3.0}).told_apart
-    assert not pooled({0: 2.0, 1: 1.0}, {0: 1.0, 1: 2.0}).told_apart
+    assert pooled({0: 2.0, 1: 4.0, 2: 6.1}, {0: 1.0, 1: 2.0, 2: 3.0}).differs
+    assert not pooled({0: 2.0, 1: 1.0}, {0: 1.0, 1: 2.0}).differs
 
 
 def test_why_there_is_no_change() -> None:
@@ -43,7 +43,7 @@ def test_why_there_is_no_change() -> None:
     assert pooled({0: 1.0}, {0: 0.0}).note == NOT_FINITE
     alone = pooled({0: 2.0}, {0: 1.0})
     assert (alone.change, alone.change_low, alone.note) == (1.0, None, ONE_BLOCK)
-    assert not alone.told_apart
+    assert not alone.differs
 
 
 def test_blocks_beside_unlike_other_work_make_no_pair() -> None:

@@ -11,7 +11,7 @@ from observatory.analysis.rate_limits.limit_finding import (
     LimitedAttempts,
     excluded_below,
     find_ceiling,
-    told_waits,
+    retry_advice,
 )
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance
@@ -104,17 +104,17 @@ def test_what_is_excluded_by_hand() -> None:
 
 def test_told_waits_by_hand() -> None:
     rows = [(0.0, True), (1.0, False), (2.0, False), (3.0, True), (4.0, False), (5.0, False)]
-    honest = told_waits(asked(rows, told={1.0: 2.0, 2.0: 1.0, 4.0: 30.0}))
+    honest = retry_advice(asked(rows, told={1.0: 2.0, 2.0: 1.0, 4.0: 30.0}))
     assert (honest.refusals, honest.enough) == (
         2,
         1.0,
     )  # the wait of 4 s does not count: it is not over
-    assert (honest.told_s, honest.real_s) == (1.5, 1.5)
+    assert (honest.stated_s, honest.real_s) == (1.5, 1.5)
     rows += [(at, False) for at in np.arange(6.0, 12.0)]
-    short = told_waits(asked(rows, told={4.0: 1.0}))
+    short = retry_advice(asked(rows, told={4.0: 1.0}))
     assert (short.refusals, short.enough, short.real_s) == (1, 0.0, None)
-    assert told_waits(asked(rows)).enough is None
-    assert told_waits(asked([])).refusals == 0
+    assert retry_advice(asked(rows)).enough is None
+    assert retry_advice(asked([])).refusals == 0
 
 
 @settings(max_examples=60, deadline=None)

@@ -51,7 +51,7 @@ def test_requests_and_how_they_were_refused(made: MadeRun) -> None:
     assert (seen.sent, seen.refused) == (80, 38)
     assert seen.statuses == {"200": 42, "429": 38}
     assert seen.advertised_a_minute == 90
-    assert seen.told.enough == 1.0
+    assert seen.retry_advice.enough == 1.0
     assert (seen.named, seen.words) == (["tokens"], WORDS)
     [stage] = seen.stages
     assert (stage.demand_a_minute, stage.seconds, stage.let_in) == (120, 40, 42)
@@ -83,7 +83,7 @@ def test_headers_are_put_together_from_all_answers(made: MadeRun) -> None:
     assert seen.advertised.requests_per_minute == 70
     assert seen.advertised.tokens_per_minute == 5000
     assert seen.ceiling.reason == "never_refused"
-    assert seen.told.enough is None
+    assert seen.retry_advice.enough is None
 
 
 def test_prompts_limited_alone_are_the_token_limit(made: MadeRun) -> None:

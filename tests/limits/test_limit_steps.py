@@ -35,7 +35,7 @@ def seen(*stages: StageSeen, said: float | None = None, each: float = 1.0) -> Li
         each=each,
         by_usage=None,
         advertised=RateLimitHeaders(requests_per_minute=said),
-        told=RetryAdvice(0),
+        retry_advice=RetryAdvice(0),
         statuses={},
         named=[],
         words=None,

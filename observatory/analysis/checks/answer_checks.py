@@ -13,7 +13,7 @@ from observatory.core.run import Finding, Manifest
 SHORT_SHARE = 0.9
 """Share of the requested tokens below which an answer under `ignore_eos` is short. Engines that obey return
 all of them, or one less for the end of the sequence."""
-_WHOLE = 1 << 62
+_UNLIMITED = 1 << 62
 """As many as the limit allows."""
 LONG_TOKENS = 2
 """More than the limit by so many is longer than it: some services count the end of the sequence."""
@@ -28,27 +28,29 @@ def answer_lengths(data: StageData) -> Iterator[Finding]:
         & pl.col("max_tokens").is_not_null()
         & pl.col("a_output_tokens").is_not_null()
     )
-    least = _least_asked(data.manifest)
+    least = _least_requested(data.manifest)
     if least is not None:
-        asked = answers.with_columns(pl.min_horizontal("max_tokens", pl.lit(least)).alias("asked"))
-        # Of one token less, the end of the sequence is the reason.
-        short = (pl.col("a_output_tokens") < SHORT_SHARE * pl.col("asked")) & (
-            pl.col("a_output_tokens") < pl.col("asked") - 1
+        requested = answers.with_columns(
+            pl.min_horizontal("max_tokens", pl.lit(least)).alias("requested")
         )
-        yield from _lengths(data, asked, "short_answers", short, "fewer", "were requested")
-    answers = answers.with_columns(pl.col("max_tokens").alias("asked"))
+        # Of one token less, the end of the sequence is the reason.
+        short = (pl.col("a_output_tokens") < SHORT_SHARE * pl.col("requested")) & (
+            pl.col("a_output_tokens") < pl.col("requested") - 1
+        )
+        yield from _lengths(data, requested, "short_answers", short, "fewer", "were requested")
+    answers = answers.with_columns(pl.col("max_tokens").alias("requested"))
     long = pl.col("a_output_tokens") >= pl.col("max_tokens") + LONG_TOKENS
     yield from _lengths(data, answers, "long_answers", long, "more", "their limit allows")
 
 
-def _least_asked(manifest: Manifest) -> int | None:
+def _least_requested(manifest: Manifest) -> int | None:
     """Return the tokens that an answer must have, at most its limit; None where it may end when it likes.
 
     The target's extra_body wins over the workload, as it does in the request (RFC 7396).
     """
     extra = manifest.target.extra_body
     if extra.get("ignore_eos", manifest.stored.workload.ignore_eos):
-        return _WHOLE
+        return _UNLIMITED
     least = extra.get("min_tokens")
     return least if isinstance(least, int) and least > 0 else None
 
@@ -63,12 +65,12 @@ def _lengths(
     threshold = THRESHOLDS[code]
     severity = threshold.severity(share) or "note"
     # The answer with the median share of its requested tokens, with both numbers.
-    ratio = pl.col("a_output_tokens") / pl.col("asked")
+    ratio = pl.col("a_output_tokens") / pl.col("requested")
     middle = found.sort(ratio).row(found.height // 2, named=True)
     counted = "" if middle["a_output_tokens_from"] == "usage" else ", counted by events"
     message = (
         f"{found.height:,} of {count_of(answers.height, 'answer has', 'answers have')} {word} tokens than {than}: typically "
-        f"{middle['a_output_tokens']:,} of {middle['asked']:,}{counted}"
+        f"{middle['a_output_tokens']:,} of {middle['requested']:,}{counted}"
     )
     yield Finding(code, severity, message, data.window.stage, share, threshold.limit(severity))
 
@@ -81,11 +83,11 @@ def empty_answers(data: StageData) -> Iterator[Finding]:
     if not empty.height:
         return
     reasons = empty.get_column("a_finish_reason").fill_null("none").value_counts()
-    said = ", ".join(f"{name} {count:,}" for name, count in sorted(reasons.iter_rows()))
+    listed = ", ".join(f"{name} {count:,}" for name, count in sorted(reasons.iter_rows()))
     billed = int(empty.get_column("a_output_tokens").fill_null(0).sum())
     message = (
         f"{empty.height:,} of {count_of(answers.height, 'answer is', 'answers are')} empty: no text, no reasoning, no tool call "
-        f"(finish reason: {said}; {count_of(billed, 'output token')} billed); they have no time to first token"
+        f"(finish reason: {listed}; {count_of(billed, 'output token')} billed); they have no time to first token"
     )
     share = empty.height / answers.height
     severity = THRESHOLDS["empty_answers"].severity(share) or "note"
@@ -98,13 +100,13 @@ def not_streamed(data: StageData) -> Iterator[Finding]:
     if not data.manifest.stored.workload.stream:
         return
     came = data.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
-    whole = len(came) - int(came.sum())
-    if whole:
+    at_once = len(came) - int(came.sum())
+    if at_once:
         message = (
-            f"{whole:,} of {count_of(len(came), 'answer')} did not come as a stream, though one was requested: "
+            f"{at_once:,} of {count_of(len(came), 'answer')} did not come as a stream, though one was requested: "
             "they have no time to first token"
         )
-        yield as_found("not_streamed", message, data.window.stage, whole, 0)
+        yield as_found("not_streamed", message, data.window.stage, at_once, 0)
 
 
 def burst_streams(data: StageData) -> Iterator[Finding]:

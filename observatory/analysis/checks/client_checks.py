@@ -149,12 +149,12 @@ def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
     )
     if data.manifest.target.throttling == "pace":
         left = left.with_columns(pl.col("at") - pl.col("pace_wait_ns"))
-    asked = _rate(planned.get_column("scheduled_ns"))
-    if asked is None:
+    planned_rate = _rate(planned.get_column("scheduled_ns"))
+    if planned_rate is None:
         return
     offered = _rate(left.get_column("at")) or 0.0
-    share = abs(1 - offered / asked)
-    message = f"requests left at {offered:.4g}/s where {asked:.4g}/s were planned"
+    share = abs(1 - offered / planned_rate)
+    message = f"requests left at {offered:.4g}/s where {planned_rate:.4g}/s were planned"
     yield from over_limit("offered_rate", share, message, data.window.stage)
 
 

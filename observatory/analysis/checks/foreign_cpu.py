@@ -56,8 +56,8 @@ class ForeignCpu:
         """
         if self.engine is None or self.waited is None:
             return None
-        beside = max(0.0, self.own - self.engine)
-        by_others = self.others / (self.others + beside) if self.others > 0 else 0.0
+        rest = max(0.0, self.own - self.engine)
+        by_others = self.others / (self.others + rest) if self.others > 0 else 0.0
         share = self.engine / self.own if self.own > 0 else 0.0
         lost = self.waited * by_others + (self.stolen + self.withheld) * min(1.0, share)
         return min(lost / (self.engine + lost), lost) if lost > 0 else 0.0
@@ -120,11 +120,11 @@ def _first(*values: float | None) -> float | None:
 
 def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
     """Return the cores of the run's own processes; by their roles in runs that have no count of them all."""
-    whole = rows.filter(
+    totals = rows.filter(
         (pl.col("sensor") == "own") & (pl.col("device") == "") & (pl.col("metric") == "cpu_s")
     )
-    if whole.height:
-        if whole.get_column("value").null_count() == whole.height:
+    if totals.height:
+        if totals.get_column("value").null_count() == totals.height:
             return "server_unknown"
         grown = _growth(rows, "own", "cpu_s")
         return "no_sensor" if grown is None else grown

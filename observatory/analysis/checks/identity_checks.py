@@ -52,14 +52,14 @@ def _substituted(
     models and `model_changed` reports it. An engine that the run starts itself serves the files that it was given, and a
     deployment has a name of its own."""
     target = manifest.target
-    asked = in_turn or ([target.model] if target.model else [])
+    requested = in_turn or ([target.model] if target.model else [])
     provider = PROVIDERS.get(target.provider or "")
     deployment = provider is not None and provider.names_deployments
-    if not models or not asked or deployment or target.model_sha256 is not None:
+    if not models or not requested or deployment or target.model_sha256 is not None:
         return
-    if any(same_model(one, name) for one in asked for name in models):
+    if any(same_model(one, name) for one in requested for name in models):
         return
-    message = f"{_counted(models)} answered; {', '.join(map(str, asked[:4]))} was requested"
+    message = f"{_counted(models)} answered; {', '.join(map(str, requested[:4]))} was requested"
     yield from over_limit("model_substituted", 1.0, message, None)
 
 

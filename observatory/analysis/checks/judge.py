@@ -58,7 +58,7 @@ def verdict_of(findings: list[Finding], stages: Sequence[StageTimes] = ()) -> Ve
         level = "invalid" if any(f.severity == "invalid" for f in grave) else "degraded"
     codes = list(dict.fromkeys(finding.code for finding in grave))
     if not grave:
-        notes = dict.fromkeys(f.message for f in findings if f.code in _SAID_BESIDE_VALID)
+        notes = dict.fromkeys(f.message for f in findings if f.code in _NOTED_WHERE_VALID)
         return Verdict(
             level, codes, "; ".join(["valid: no check found a reason for doubt", *notes])
         )
@@ -70,7 +70,7 @@ def verdict_of(findings: list[Finding], stages: Sequence[StageTimes] = ()) -> Ve
     return Verdict(level, codes, f"{level}: {'; '.join(reasons)}")
 
 
-_SAID_BESIDE_VALID = ("interrupted", "budget_reached", "emulated")
+_NOTED_WHERE_VALID = ("interrupted", "budget_reached", "emulated")
 
 
 def _reason(findings: list[Finding], code: str, stages: Sequence[StageTimes]) -> str:

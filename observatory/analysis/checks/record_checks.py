@@ -119,16 +119,16 @@ def _lost_by_worker(
     stage: StageTimes, ticks: pl.DataFrame, recorded: dict[int, int]
 ) -> dict[int, int]:
     """Count the requests that are known to be lost, by worker: exact for those that wrote their end entry."""
-    said = (
+    latest = (
         ticks.filter((pl.col("stage") == stage.index) & (pl.col("kind") != "start"))
         .sort(pl.col("kind") == "end", "at_ns")
         .group_by("worker")
-        .agg(pl.col("issued").last(), (pl.col("kind") == "end").any().alias("whole"))
+        .agg(pl.col("issued").last(), (pl.col("kind") == "end").any().alias("ended"))
     )
     lost = {}
-    for worker, issued, whole in said.select("worker", "issued", "whole").iter_rows():
+    for worker, issued, ended in latest.select("worker", "issued", "ended").iter_rows():
         missing = (issued or 0) - recorded.get(worker, 0)
-        lost[worker] = abs(missing) if whole else max(0, missing)
+        lost[worker] = abs(missing) if ended else max(0, missing)
     return lost
 
 

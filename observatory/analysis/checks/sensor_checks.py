@@ -18,7 +18,7 @@ from observatory.telemetry.sensors.table import missing_words, sensor_words
 
 NOTED_CPU_SHARE = 0.05
 """Of a core: readings at the usual second take a tenth of it."""
-ASKED_FOR = frozenset({"probe", "prometheus", "dcgm"})
+CONFIGURED_SENSORS = frozenset({"probe", "prometheus", "dcgm"})
 """Sensors that a scenario names: one that never worked is missed as much as one that died."""
 _NO_SENSOR = "process"
 """Its `up` is of the process that is watched, and that may end."""
@@ -78,10 +78,10 @@ def sensor_outages(data: StageData) -> dict[tuple[str, str], SensorOutage]:
             key = (sensor, host_of(device, probes))
             states.setdefault(key, []).append((at, device, value, reason or "no reason given"))
     found: dict[tuple[str, str], SensorOutage] = {}
-    for (sensor, host), said in states.items():
-        devices = {device for _, device, _, _ in said}
+    for (sensor, host), readings in states.items():
+        devices = {device for _, device, _, _ in readings}
         silent = [
-            _longest(data, sensor, device, [row for row in said if row[1] in (device, host)])
+            _longest(data, sensor, device, [row for row in readings if row[1] in (device, host)])
             for device in sorted(devices - {host}) or [host]
         ]
         worst = max(silent, key=lambda one: one.seconds)
@@ -91,14 +91,14 @@ def sensor_outages(data: StageData) -> dict[tuple[str, str], SensorOutage]:
 
 
 def _longest(
-    data: StageData, sensor: str, device: str, said: list[tuple[int, str, float, str]]
+    data: StageData, sensor: str, device: str, readings: list[tuple[int, str, float, str]]
 ) -> SensorOutage:
     window = data.window
     worst = SensorOutage(0.0, device, "")
-    worked = sensor in ASKED_FOR
+    worked = sensor in CONFIGURED_SENSORS
     since: int | None = None
     why = ""
-    for at, _, value, reason in [*said, (window.end_ns, device, 1.0, "")]:
+    for at, _, value, reason in [*readings, (window.end_ns, device, 1.0, "")]:
         if value == 0 and not reason.startswith(IMPLAUSIBLE):
             if worked:
                 since, why = at if since is None else since, reason

@@ -20,8 +20,8 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding
 
 MIN_READINGS = 3
-ON_THE_WAY_SHARE = 0.1
-ON_THE_WAY_REQUESTS = 2
+IN_TRANSIT_SHARE = 0.1
+IN_TRANSIT_REQUESTS = 2
 """Open requests that a server may not count as running although none of them waits: those on the
 way to it, being tokenised, or just ended."""
 SLACK_TOKENS = 16
@@ -40,7 +40,7 @@ def server_cap(data: StageData) -> Iterator[Finding]:
     running = readings.get_column("value").to_numpy()
     opened = _open_at(data, readings.get_column("at_ns").to_numpy())
     level = float(np.median(opened))
-    if np.median(opened - running) <= max(ON_THE_WAY_REQUESTS, ON_THE_WAY_SHARE * level):
+    if np.median(opened - running) <= max(IN_TRANSIT_REQUESTS, IN_TRANSIT_SHARE * level):
         return
     most = float(np.sort(running)[rank(len(running), 0.95) - 1])
     waiting = engine_readings(data, "engine_requests_waiting").get_column("value").median()
@@ -102,14 +102,14 @@ def server_tokens(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
         & pl.col("output_tokens").is_not_null()
         & pl.col("prompt_tokens").is_not_null()
     )
-    whole = known.height == attempts.height
+    complete = known.height == attempts.height
     found: list[tuple[float, str]] = []
     for kind in ("output", "prompt"):
         server = counted_by_engine(data, f"engine_{kind}_tokens_total", counts.idle)
         client = int(known.get_column(f"{kind}_tokens").sum())
         if server is None or client == 0:
             continue
-        apart = abs(server - client) if whole else max(0.0, client - server)
+        apart = abs(server - client) if complete else max(0.0, client - server)
         message = (
             f"the server counted {server:.0f} {kind} tokens and usage stated {client} "
             f"of {count_of(known.height, 'answer')}"
@@ -122,16 +122,16 @@ def server_tokens(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
 
 def prefix_cache_state(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     """Check by the engine's counters that the prefix cache was in the state that the scenario requires."""
-    asked = data.manifest.stored.workload.cache
+    requested = data.manifest.stored.workload.cache
     hits = counted_by_engine(data, "engine_prefix_cache_hits_total", counts.idle)
     queries = counted_by_engine(data, "engine_prefix_cache_queries_total", counts.idle)
     if hits is None or not queries:
         return
-    if asked == "cold":
+    if requested == "cold":
         beyond = max(0.0, hits - TEMPLATE_TOKENS * counts.sent) / queries
         message = f"the server found {beyond:.1%} of prompt tokens in its cache in a cold run"
         yield from over_limit("cache_state", beyond, message, data.window.stage)
-    elif asked == "warm" and hits == 0:
+    elif requested == "warm" and hits == 0:
         message = "the cache was primed and the server found no prompt token in it"
         yield Finding("cache_state", "note", message, data.window.stage, 0.0)
 

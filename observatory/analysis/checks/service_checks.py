@@ -92,8 +92,8 @@ def _kinds_of_failure(data: StageData) -> str:
         .len()
         .sort(["len", "kind"], descending=[True, False])
     )
-    said = ", ".join(f"{count} {kind}" for kind, count in kinds.iter_rows())
-    return f" ({said})" if said else ""
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.iter_rows())
+    return f" ({listed})" if listed else ""
 
 
 def throttled(data: StageData) -> Iterator[Finding]:
@@ -231,22 +231,22 @@ def token_mismatch(data: StageData) -> Iterator[Finding]:
 
 def cache_state(data: StageData) -> Iterator[Finding]:
     """Check by the endpoint's own count that the cache was in the state that the scenario requires."""
-    asked = data.manifest.stored.workload.cache
-    told = data.counted.filter(
+    requested = data.manifest.stored.workload.cache
+    reported = data.counted.filter(
         (pl.col("outcome") == "ok")
         & pl.col("a_cached_tokens").is_not_null()
         & pl.col("a_prompt_tokens").is_not_null()
     )
-    prompt = int(told.get_column("a_prompt_tokens").sum())
+    prompt = int(reported.get_column("a_prompt_tokens").sum())
     if prompt == 0:
         return
     # No more of a prompt than the whole, where an answer's counts contradict each other.
-    cached = told.select(pl.min_horizontal("a_cached_tokens", "a_prompt_tokens")).to_series()
-    if asked == "cold":
+    cached = reported.select(pl.min_horizontal("a_cached_tokens", "a_prompt_tokens")).to_series()
+    if requested == "cold":
         beyond = int((cached - TEMPLATE_TOKENS).clip(lower_bound=0).sum()) / prompt
         message = f"{beyond:.1%} of prompt tokens came from the cache in a cold run"
         yield from over_limit("cache_state", beyond, message, data.window.stage)
-    elif asked == "warm" and int(cached.sum()) == 0:
+    elif requested == "warm" and int(cached.sum()) == 0:
         message = "the cache was primed and no prompt token came from it"
         yield Finding("cache_state", "note", message, data.window.stage, 0.0)
 

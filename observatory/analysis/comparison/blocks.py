@@ -41,7 +41,7 @@ class Pooled:
     note: str | None = None
 
     @property
-    def told_apart(self) -> bool:
+    def differs(self) -> bool:
         """Whether the interval of the change lies wholly on one side of none."""
         if self.change_low is None or self.change_high is None:
             return False

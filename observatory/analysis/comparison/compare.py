@@ -191,7 +191,7 @@ def _why_silent(
         ),
         ("no_score", metric != "score" and other_model and unscored),
         ("no_interval", any(end is None or math.isnan(end) for end in ends)),
-        ("within_noise", not _told_apart(*figures)),
+        ("within_noise", not _differ(*figures)),
     )
     return next((code for code, applies in rules if applies), None)
 
@@ -208,7 +208,7 @@ def _apart(first: ComparedRun, second: ComparedRun, stage: int) -> bool:
     return mine is not None and other is not None and abs(mine - other) > FOREIGN_CPU_APART
 
 
-def _told_apart(first: Estimate, second: Estimate) -> bool:
+def _differ(first: Estimate, second: Estimate) -> bool:
     change = two_runs.difference(first, second)
     return change.low is not None and change.high is not None and not change.low <= 0 <= change.high
 
@@ -230,8 +230,8 @@ def _text(
         return f"{line}; no statement: {REASONS[reason]}"
     line = f"{line}; {better} is better"
     if metric != "score" and all(score is not None for score in scores):
-        beside = [_figure("score", score.value if score else None) for score in scores]
-        line = f"{line}; scores {beside[0]} against {beside[1]}"
+        score_texts = [_figure("score", score.value if score else None) for score in scores]
+        line = f"{line}; scores {score_texts[0]} against {score_texts[1]}"
     return line
 
 

@@ -55,10 +55,10 @@ def undeclared(factors: Iterable[str], runs: Sequence[OpenedTarget]) -> list[str
         for cell in changed:
             lines.append(f"{fact} of {names[cell]} changed between runs: {_list(found[cell])}")
         if differs:
-            said = ", ".join(
+            listed = ", ".join(
                 f"{_list(values)} ({names[cell]})" for cell, values in sorted(found.items())
             )
-            lines.append(f"{fact} differs too, and is no factor: {said}")
+            lines.append(f"{fact} differs too, and is no factor: {listed}")
         named = named or (fact in ENGINE and (bool(changed) or differs))
     return lines
 

@@ -147,8 +147,8 @@ def _overhead(data: StageData) -> EnergyRow | None:
 
 def scopes_of(data: StageData) -> dict[str, str | None]:
     """Return energy metric -> what is in its figure, each scope with its basis."""
-    whole = headline(data).scopes
-    named = dict.fromkeys((*OF_ENERGY, "power_w", "idle_share_fraction"), whole)
+    overall = headline(data).scopes
+    named = dict.fromkeys((*OF_ENERGY, "power_w", "idle_share_fraction"), overall)
     idle = energy_of(data, "target", stage=None)
     shared = energy_of(data, "shared_host", stage=data.window.stage)
     gpu = _gpu(data).scopes
@@ -205,8 +205,8 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
         _per(carbon, MILLION, requests),
         energy.basis,
     )
-    whole = facility(data)
-    yield "facility_energy_j", "value", _scaled(whole, 1.0), whole.basis
+    total = facility(data)
+    yield "facility_energy_j", "value", _scaled(total, 1.0), total.basis
     gpu = _gpu(data)
     yield "gpu_energy_j", "value", _scaled(gpu, 1.0), gpu.basis
     basis = _of_tokens_basis(data, gpu)
@@ -277,16 +277,16 @@ def _gpus(data: StageData) -> list[str]:
     Parts of a GPU (MIG) are left out: their memory is in the whole GPU's.
     """
     rows = data.samples.filter((pl.col("sensor") == "nvml") & data.window.holds("at_ns"))
-    whole = rows.filter(
+    undivided = rows.filter(
         (pl.col("metric") == "gpu_memory_used_bytes") | (pl.col("metric") == "gpu_power_w")
     ).filter(~pl.col("device").str.contains("/", literal=True))
-    claimed = set(whole.filter(pl.col("subject") == "target").get_column("device"))
+    claimed = set(undivided.filter(pl.col("subject") == "target").get_column("device"))
     own = rows.filter(pl.col("device") == f"engine:{data.manifest.target.name}")
     held = set(own.get_column("metric").str.extract(r"^(gpu\d+)_memory_used_bytes$").drop_nulls())
-    here = {device for device in whole.get_column("device") if ":" not in device}
+    here = {device for device in undivided.get_column("device") if ":" not in device}
     target = data.manifest.target
-    told = target.gpu_devices if target.on_this_host else frozenset[str]()
-    return sorted(claimed | ((held | told) & here) or here)
+    stated = target.gpu_devices if target.on_this_host else frozenset[str]()
+    return sorted(claimed | ((held | stated) & here) or here)
 
 
 def _readings(

@@ -42,20 +42,20 @@ Unfound = Literal["never_refused", "hardly_refused", "too_short", "nothing_let_i
 class LimitedAttempts:
     """Attempts that were let in or refused for a limit, in any order; all arrays of one length.
 
-    sent_s: on one clock. amount: what it takes of the allowance (1, or tokens). told_s: the wait that a
+    sent_s: on one clock. amount: what it takes of the allowance (1, or tokens). stated_s: the wait that a
     refusal stated, nan where it stated none.
     """
 
     sent_s: NDArray[np.float64]
     let_in: NDArray[np.bool_]
     amount: NDArray[np.float64]
-    told_s: NDArray[np.float64]
+    stated_s: NDArray[np.float64]
 
     def in_order(self) -> "LimitedAttempts":
         """Return the same by the instant sent."""
         order = np.argsort(self.sent_s, kind="stable")
         return LimitedAttempts(
-            self.sent_s[order], self.let_in[order], self.amount[order], self.told_s[order]
+            self.sent_s[order], self.let_in[order], self.amount[order], self.stated_s[order]
         )
 
 
@@ -84,87 +84,87 @@ class FoundLimit:
 class RetryAdvice:
     """Whether refusals stated the true wait. refusals: those of which it can be known.
 
-    enough: the share after which, once the wait was over, something was let in. told_s, real_s: medians
+    enough: the share after which, once the wait was over, something was let in. stated_s, real_s: medians
     of the wait that was stated and of the time until the next one was let in.
     """
 
     refusals: int
     enough: float | None = None
-    told_s: float | None = None
+    stated_s: float | None = None
     real_s: float | None = None
 
 
 def find_ceiling(attempts: LimitedAttempts) -> FoundLimit:
     """Return the ceiling of attempts at one demand, or of several stages that follow on each other closely."""
-    asked = attempts.in_order()
-    least = excluded_below(asked)
-    if asked.let_in.all():
+    ordered = attempts.in_order()
+    least = excluded_below(ordered)
+    if ordered.let_in.all():
         return FoundLimit(None, excluded_below=least, reason="never_refused")
-    openings = np.flatnonzero(asked.let_in[1:] & ~asked.let_in[:-1]) + 1
-    if not len(openings) or not asked.amount[openings[0] :][asked.let_in[openings[0] :]].all():
+    openings = np.flatnonzero(ordered.let_in[1:] & ~ordered.let_in[:-1]) + 1
+    if not len(openings) or not ordered.amount[openings[0] :][ordered.let_in[openings[0] :]].all():
         return FoundLimit(None, excluded_below=least, reason="nothing_let_in")
-    closed_s = _closed_s(asked, openings)
-    long = closed_s > _patience_s(asked)
+    closed_s = _closed_s(ordered, openings)
+    long = closed_s > _patience_s(ordered)
     if closed_s[long].sum() > closed_s.sum() / 2:
-        return _windows(asked, openings[long], least)
-    return _bucket(asked, openings, least)
+        return _windows(ordered, openings[long], least)
+    return _bucket(ordered, openings, least)
 
 
-def _closed_s(asked: LimitedAttempts, openings: NDArray[np.int64]) -> NDArray[np.float64]:
+def _closed_s(ordered: LimitedAttempts, openings: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return how long nothing had been let in when it opened; from the first attempt on, where nothing ever was."""
-    entries = np.flatnonzero(asked.let_in)
+    entries = np.flatnonzero(ordered.let_in)
     before = np.searchsorted(entries, openings) - 1
     since = np.where(before >= 0, entries[before], 0)
-    return np.asarray(asked.sent_s[openings] - asked.sent_s[since])
+    return np.asarray(ordered.sent_s[openings] - ordered.sent_s[since])
 
 
-def _patience_s(asked: LimitedAttempts) -> float:
+def _patience_s(ordered: LimitedAttempts) -> float:
     """Return the seconds: longer than this no bucket refuses, by what was let in since the first refusal."""
-    first = int(np.argmin(asked.let_in))
-    seconds = float(asked.sent_s[-1] - asked.sent_s[first])
-    rate = float(asked.amount[first:][asked.let_in[first:]].sum()) / max(seconds, 1e-9)
-    return CLOSED_FOR * (_one(asked) / rate + _gap(asked))
+    first = int(np.argmin(ordered.let_in))
+    seconds = float(ordered.sent_s[-1] - ordered.sent_s[first])
+    rate = float(ordered.amount[first:][ordered.let_in[first:]].sum()) / max(seconds, 1e-9)
+    return CLOSED_FOR * (_one(ordered) / rate + _gap(ordered))
 
 
-def _windows(asked: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
+def _windows(ordered: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
     """Return the ceiling by windows: an opening is the beginning of one.
 
     A single refusal at its edges is none: attempts that are sent closely may arrive in another order.
     """
     if len(openings) == 1:
-        return _one_window(asked, int(openings[0]), least)
-    rate, half, _ = _between(asked, openings)
-    window_s = float(np.median(np.diff(asked.sent_s[openings])))
+        return _one_window(ordered, int(openings[0]), least)
+    rate, half, _ = _between(ordered, openings)
+    window_s = float(np.median(np.diff(ordered.sent_s[openings])))
     cycles = len(openings) - 1
     return _ceiling(rate, half, "window", rate * window_s, cycles, least, window_s, "measured")
 
 
-def _bucket(asked: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
+def _bucket(ordered: LimitedAttempts, openings: NDArray[np.int64], least: float) -> FoundLimit:
     """Return a bucket that refills all the time."""
     if len(openings) == 1:
         return FoundLimit(None, excluded_below=least, reason="too_short")
     first, last = int(openings[0]), int(openings[-1])
-    if float(np.mean(~asked.let_in[first:last])) < LEAST_REFUSED:
+    if float(np.mean(~ordered.let_in[first:last])) < LEAST_REFUSED:
         return FoundLimit(None, excluded_below=least, reason="hardly_refused")
-    rate, half, seconds = _between(asked, openings)
-    cycles, one = len(openings) - 1, _one(asked)
-    burst = max(0.0, _burst(asked, rate))
+    rate, half, seconds = _between(ordered, openings)
+    cycles, one = len(openings) - 1, _one(ordered)
+    burst = max(0.0, _burst(ordered, rate))
     found = _ceiling(rate, half, "refill", burst, cycles, least)
     if burst >= SAVES_UP * one:
         return found
-    lost_s = cycles * _gap(asked)
+    lost_s = cycles * _gap(ordered)
     fastest = rate * seconds / max(seconds - lost_s, seconds / 2)  # a cycle is of two gaps or more
     return replace(found, high=(fastest + half) * MINUTE_S)
 
 
-def _between(asked: LimitedAttempts, openings: NDArray[np.int64]) -> tuple[float, float, float]:
+def _between(ordered: LimitedAttempts, openings: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return what was let in a second from the first to the last opening, half its interval, and the seconds."""
-    taken = np.where(asked.let_in, asked.amount, 0.0)
+    taken = np.where(ordered.let_in, ordered.amount, 0.0)
     first, last = int(openings[0]), int(openings[-1])
-    seconds = float(asked.sent_s[last] - asked.sent_s[first])
+    seconds = float(ordered.sent_s[last] - ordered.sent_s[first])
     rate = float(taken[first:last].sum()) / seconds
-    rounding = (_one(asked) + rate * _gap(asked)) / seconds
-    return rate, max(_spread(asked, openings, taken, rate), rounding), seconds
+    rounding = (_one(ordered) + rate * _gap(ordered)) / seconds
+    return rate, max(_spread(ordered, openings, taken, rate), rounding), seconds
 
 
 def _ceiling(
@@ -191,37 +191,37 @@ def _ceiling(
     )
 
 
-def _one_window(asked: LimitedAttempts, opening: int, least: float) -> FoundLimit:
+def _one_window(ordered: LimitedAttempts, opening: int, least: float) -> FoundLimit:
     """Return the ceiling of one opening: a whole window's allowance, if it was used up again afterwards.
 
     The waits of the refusals after it give the window's length; without them a minute is assumed.
     """
-    used_up = int(np.flatnonzero(asked.let_in)[-1])
-    if float(asked.sent_s[-1] - asked.sent_s[used_up]) <= _patience_s(asked):
+    used_up = int(np.flatnonzero(ordered.let_in)[-1])
+    if float(ordered.sent_s[-1] - ordered.sent_s[used_up]) <= _patience_s(ordered):
         return FoundLimit(None, excluded_below=least, reason="too_short")
-    allowance = float(asked.amount[opening:][asked.let_in[opening:]].sum())
-    waits = asked.told_s[used_up + 1 :]
+    allowance = float(ordered.amount[opening:][ordered.let_in[opening:]].sum())
+    waits = ordered.stated_s[used_up + 1 :]
     known = np.isfinite(waits)
-    window_s, unsure_s = MINUTE_S, _gap(asked)
+    window_s, unsure_s = MINUTE_S, _gap(ordered)
     if known.any():
-        ends = asked.sent_s[used_up + 1 :] + waits
-        window_s = float(np.median(ends[known])) - float(asked.sent_s[opening])
+        ends = ordered.sent_s[used_up + 1 :] + waits
+        window_s = float(np.median(ends[known])) - float(ordered.sent_s[opening])
         if bool(np.all(np.mod(waits[known], 1.0) == 0)):
             unsure_s = max(unsure_s, 1.0)  # waits in whole seconds are rounded up
     rate = allowance / window_s
-    half = (_one(asked) + rate * unsure_s) / window_s
+    half = (_one(ordered) + rate * unsure_s) / window_s
     source: WindowFrom = "told" if known.any() else "assumed"
     return _ceiling(rate, half, "window", allowance, 1, least, window_s, source)
 
 
-def _burst(asked: LimitedAttempts, rate: float) -> float:
+def _burst(ordered: LimitedAttempts, rate: float) -> float:
     """Return what was let in before the first refusal, beyond the rate."""
-    first = int(np.argmin(asked.let_in))
-    return float(asked.amount[:first].sum() - rate * (asked.sent_s[first] - asked.sent_s[0]))
+    first = int(np.argmin(ordered.let_in))
+    return float(ordered.amount[:first].sum() - rate * (ordered.sent_s[first] - ordered.sent_s[0]))
 
 
 def _spread(
-    asked: LimitedAttempts, openings: NDArray[np.int64], taken: NDArray[np.float64], rate: float
+    ordered: LimitedAttempts, openings: NDArray[np.int64], taken: NDArray[np.float64], rate: float
 ) -> float:
     """Return half the interval of the rate, by the spread between batches of cycles; 0 for a single cycle.
 
@@ -234,28 +234,28 @@ def _spread(
         return 0.0
     edges = openings[np.linspace(0, cycles, batches + 1).round().astype(int)]
     sums = np.array([taken[a:b].sum() for a, b in pairwise(edges)])
-    seconds = np.diff(asked.sent_s[edges])
+    seconds = np.diff(ordered.sent_s[edges])
     off = sums - rate * seconds
     error = float(np.sqrt(batches / (batches - 1) * np.sum(off**2)) / seconds.sum())
     return student_quantile((1 + CONFIDENCE) / 2, batches - 1) * error
 
 
-def _one(asked: LimitedAttempts) -> float:
+def _one(ordered: LimitedAttempts) -> float:
     """Return what a usual request takes."""
-    return float(np.median(asked.amount[asked.let_in]))
+    return float(np.median(ordered.amount[ordered.let_in]))
 
 
-def _gap(asked: LimitedAttempts) -> float:
+def _gap(ordered: LimitedAttempts) -> float:
     """Return seconds between two attempts: no instant of the limiter is known better."""
-    return float(np.median(np.diff(asked.sent_s))) if len(asked.sent_s) > 1 else 0.0
+    return float(np.median(np.diff(ordered.sent_s))) if len(ordered.sent_s) > 1 else 0.0
 
 
 def excluded_below(attempts: LimitedAttempts) -> float:
     """Return a limit a minute that what was let in rules out: a bucket that holds a minute's allowance lets in
     L (1 + T / 60 s) in T seconds, minute windows at most L (2 + T / 60 s), two of them touched."""
-    asked = attempts.in_order()
-    at = asked.sent_s[asked.let_in]
-    total = np.concatenate(([0.0], np.cumsum(asked.amount[asked.let_in])))
+    ordered = attempts.in_order()
+    at = ordered.sent_s[ordered.let_in]
+    total = np.concatenate(([0.0], np.cumsum(ordered.amount[ordered.let_in])))
     most = 0.0
     for place in range(len(at)):
         within = total[place + 1 :] - total[place]
@@ -263,30 +263,30 @@ def excluded_below(attempts: LimitedAttempts) -> float:
     return most
 
 
-def told_waits(attempts: LimitedAttempts) -> RetryAdvice:
+def retry_advice(attempts: LimitedAttempts) -> RetryAdvice:
     """Compare the waits that refusals stated with when the service really let in again.
 
     Left out: a refusal whose wait was not over, and nothing was let in, when the data end.
     """
-    asked = attempts.in_order()
-    if not len(asked.sent_s):
+    ordered = attempts.in_order()
+    if not len(ordered.sent_s):
         return RetryAdvice(0)
-    told = ~asked.let_in & np.isfinite(asked.told_s)
-    entries = asked.sent_s[asked.let_in]
-    sent, wait = asked.sent_s[told], asked.told_s[told]
+    stated = ~ordered.let_in & np.isfinite(ordered.stated_s)
+    entries = ordered.sent_s[ordered.let_in]
+    sent, wait = ordered.sent_s[stated], ordered.stated_s[stated]
     place = np.searchsorted(entries, sent, side="right")
     padded = np.append(entries, np.inf)
     real = padded[place] - sent
-    until = float(asked.sent_s[-1])
+    until = float(ordered.sent_s[-1])
     known = np.isfinite(real) | (sent + wait < until)
     if not known.any():
         return RetryAdvice(0)
-    slack = 2 * _gap(asked)  # an attempt has to fall due before it can be let in
+    slack = 2 * _gap(ordered)  # an attempt has to fall due before it can be let in
     enough = real[known] <= wait[known] + slack
     let_in = real[known][np.isfinite(real[known])]
     return RetryAdvice(
         refusals=int(known.sum()),
         enough=float(np.mean(enough)),
-        told_s=float(np.median(wait[known])),
+        stated_s=float(np.median(wait[known])),
         real_s=float(np.median(let_in)) if len(let_in) else None,
     )

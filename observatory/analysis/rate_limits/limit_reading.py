@@ -19,7 +19,7 @@ from observatory.analysis.rate_limits.limit_finding import (
     LimitedAttempts,
     RetryAdvice,
     find_ceiling,
-    told_waits,
+    retry_advice,
 )
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
@@ -78,7 +78,7 @@ class LimitsSeen(msgspec.Struct, frozen=True):
     each: float
     by_usage: float | None
     advertised: RateLimitHeaders
-    told: RetryAdvice
+    retry_advice: RetryAdvice
     statuses: dict[str, int]
     named: list[Unit]
     words: str | None
@@ -100,10 +100,10 @@ class LimitsSeen(msgspec.Struct, frozen=True):
     def advertised_a_minute(self) -> float | None:
         """The limit of this unit, by the service's own headers; where prompts alone are limited (Anthropic),
         theirs: nearly all tokens of a probe are of prompts."""
-        said = self.advertised
+        headers = self.advertised
         if self.unit == "requests":
-            return said.requests_per_minute
-        return said.tokens_per_minute or said.input_tokens_per_minute
+            return headers.requests_per_minute
+        return headers.tokens_per_minute or headers.input_tokens_per_minute
 
 
 def unit_of(manifest: Manifest) -> Unit:
@@ -144,7 +144,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
         advertised=advertised(
             attempts, realtime_ns=manifest.anchor.realtime_ns, provider=manifest.target.provider
         ),
-        told=told_waits(_asked(part, of, each)),
+        retry_advice=retry_advice(_limited_attempts(part, of, each)),
         statuses=_statuses(attempts),
         named=[name for name, words in _NAMED.items() if any(map(words.search, texts))],
         words=texts[0] if texts else None,
@@ -187,14 +187,14 @@ def _each(attempts: pl.DataFrame, unit: Unit) -> float:
     return float(taken) if isinstance(taken, int | float) else 0.0
 
 
-def _asked(part: pl.DataFrame, unit: Unit, each: float) -> LimitedAttempts:
+def _limited_attempts(part: pl.DataFrame, unit: Unit, each: float) -> LimitedAttempts:
     counted = part.filter(pl.col("let_in") | RATE_LIMITED)
     amount = counted.get_column("taken").fill_null(each) if unit == "tokens" else None
     return LimitedAttempts(
         sent_s=counted.get_column("sent_ns").to_numpy() / 1e9,
         let_in=counted.get_column("let_in").to_numpy(),
         amount=np.ones(counted.height) if amount is None else amount.to_numpy().astype(float),
-        told_s=counted.get_column("retry_after_s").fill_null(float("nan")).to_numpy(),
+        stated_s=counted.get_column("retry_after_s").fill_null(float("nan")).to_numpy(),
     )
 
 
@@ -204,7 +204,7 @@ def _stage(stage: StageTimes, part: pl.DataFrame, unit: Unit, each: float) -> St
     overloaded = part.filter(OVERLOADED).height
     began, ended = stage.steady_started, stage.steady_ended
     seconds = (ended - began) / 1e9 if began is not None and ended is not None else 0.0
-    asked = _asked(part, unit, each)
+    limited = _limited_attempts(part, unit, each)
     nothing = FoundLimit(None, reason="nothing_let_in")
     return StageSeen(
         stage=stage.index,
@@ -215,7 +215,7 @@ def _stage(stage: StageTimes, part: pl.DataFrame, unit: Unit, each: float) -> St
         refused=refused,
         overloaded=overloaded,
         failed=part.height - let_in - refused - overloaded,
-        ceiling=find_ceiling(asked) if let_in and len(asked.sent_s) else nothing,
+        ceiling=find_ceiling(limited) if let_in and len(limited.sent_s) else nothing,
         reached=_reached(part, began, ended, overloaded),
     )
 
@@ -276,19 +276,19 @@ def advertised(
 
     attempts has rate_limit_headers (JSON) and ended_ns from an anchor of that realtime.
     """
-    told: dict[str, Any] = {}
+    latest: dict[str, Any] = {}
     rows = attempts.filter(pl.col("rate_limit_headers").is_not_null()).select(
         "rate_limit_headers", "ended_ns"
     )
     for text, ended in rows.unique("rate_limit_headers", keep="last").sort("ended_ns").iter_rows():
         unix_s = (realtime_ns + (ended or 0)) / 1e9
-        said = rate_limit_headers(json.loads(text), unix_s=unix_s, provider=provider)
-        told |= {
-            name: getattr(said, name)
+        headers = rate_limit_headers(json.loads(text), unix_s=unix_s, provider=provider)
+        latest |= {
+            name: getattr(headers, name)
             for name in RateLimitHeaders.__dataclass_fields__
-            if getattr(said, name) is not None
+            if getattr(headers, name) is not None
         }
-    return RateLimitHeaders(**told)
+    return RateLimitHeaders(**latest)
 
 
 def _statuses(attempts: pl.DataFrame) -> dict[str, int]:

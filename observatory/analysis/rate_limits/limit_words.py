@@ -28,11 +28,11 @@ def kind(ceiling: FoundLimit) -> str:
 
 def waits(seen: LimitsSeen) -> str:
     """Return in words whether the stated waits were true."""
-    told = seen.told
-    if told.enough is None or told.told_s is None:
+    advice = seen.retry_advice
+    if advice.enough is None or advice.stated_s is None:
         return "not told" if seen.refused else MISSING
-    real = f", let in after {human_seconds(told.real_s)}" if told.real_s is not None else ""
+    real = f", let in after {human_seconds(advice.real_s)}" if advice.real_s is not None else ""
     return (
-        f"told {human_seconds(told.told_s)}{real} (medians); "
-        f"enough in {100 * told.enough:.0f} % of {told.refusals:,}"
+        f"told {human_seconds(advice.stated_s)}{real} (medians); "
+        f"enough in {100 * advice.enough:.0f} % of {advice.refusals:,}"
     )

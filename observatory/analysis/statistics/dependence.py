@@ -217,8 +217,8 @@ def _shortened(centred: Series) -> tuple[Series, int]:
     scale = -(-len(centred) // LONGEST)
     if scale == 1:
         return centred, 1
-    whole = len(centred) // scale
-    means = centred[: whole * scale].reshape(whole, scale).mean(axis=1)
+    groups = len(centred) // scale
+    means = centred[: groups * scale].reshape(groups, scale).mean(axis=1)
     return means - means.mean(), scale
 
 

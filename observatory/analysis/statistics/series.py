@@ -205,14 +205,14 @@ def studentised(n: int, time: CorrelationTime) -> float:
 
 def share(
     hits: NDArray[np.bool_],
-    beside: Dependence | None = None,
+    of_latencies: Dependence | None = None,
     *,
     floor: int | None = None,
     wanted: bool = False,
 ) -> Estimate:
     """Return the share of hits among requests in the order of time, with Wilson's interval.
 
-    beside: the dependence of the same requests' latencies, which counts where the hits' own shows too
+    of_latencies: the dependence of the same requests' latencies, which counts where the hits' own shows too
     little (few or no hits, or nothing else). floor: with fewer independent requests there is no figure,
     where dependence is found; without a floor there is the share, with the interval that they support.
     wanted: whether a hit is a good thing; the interval's bad end is the wider one.
@@ -220,10 +220,10 @@ def share(
     n, found = len(hits), int(np.count_nonzero(hits))
     if n == 0:
         return absent("no_requests", 0)
-    load = beside.load if beside and beside.load is not None else None
+    load = of_latencies.load if of_latencies and of_latencies.load is not None else None
     known = load if load is not None and len(load) == n else None
     own = Dependence(hits.astype(np.float64), known, slow_is_low=wanted)
-    both = [each for each in (own, beside) if each is not None and each.found]
+    both = [each for each in (own, of_latencies) if each is not None and each.found]
     if not both:
         low, high = wilson(found, n)
         return Estimate(value=found / n, low=low, high=high, n=n, effective_n=n)

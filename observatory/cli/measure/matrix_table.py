@@ -230,7 +230,7 @@ def _cell(figure: Pooled, unit: str, repeats: int) -> Text:
         if figure.change_low is not None and figure.change_high is not None:
             ends = f"\n{change_text(figure.change_low)} to {change_text(figure.change_high)}"
             text.append(ends, style="dim")
-            if not figure.told_apart:
+            if not figure.differs:
                 text.append("\nmay be equal", style="dim italic")
         elif repeats > 1:
             text.append("\nno interval", style="dim italic")
