@@ -7,6 +7,8 @@ of the decoder knows which wire an answer came by.
 from itertools import accumulate, pairwise
 from typing import ClassVar
 
+import msgspec
+
 from observatory.connect.masking import MOST_MASKED
 from observatory.core.targets.reasoning_tags import (
     REASONING_TAG,
@@ -28,7 +30,7 @@ UNOPENED = "a closing tag of reasoning without its opening tag"
 """How that oddity is named: what is reasoning is then derived from the text."""
 
 
-class AnswerReading:
+class AnswerReading(msgspec.Struct, eq=False):
     """Filled by `event` for a stream, by `whole_answer` for one JSON document.
 
     Lists of equal length hold one entry a text event (one with reasoning, content or tool-call
@@ -46,62 +48,32 @@ class AnswerReading:
     quick: ClassVar[bool] = False
     """Whether stream_reading's fast path, which reads chat events, may be taken."""
 
-    __slots__ = (
-        "bad_end",
-        "bad_json",
-        "content_pieces",
-        "end_seen",
-        "error",
-        "event_characters",
-        "event_ns",
-        "event_reads",
-        "finish_reason",
-        "first_answer",
-        "first_event",
-        "first_reasoning",
-        "model",
-        "odd_end",
-        "odd_event",
-        "odd_events",
-        "reasoning_pieces",
-        "running",
-        "saw_done",
-        "service_tier",
-        "sort",
-        "split_unknown",
-        "system_fingerprint",
-        "tools",
-        "usage",
-        "usage_event",
-    )
-
-    def __init__(self) -> None:
-        self.sort = "none"
-        self.event_ns: list[int] = []
-        self.event_characters: list[int] = []
-        self.event_reads: list[int] = []
-        self.running: list[int] = []
-        self.content_pieces: list[str] = []
-        self.reasoning_pieces: list[str] = []
-        self.tools: dict[int, list[str]] = {}
-        self.first_event: int | None = None
-        self.first_reasoning: int | None = None
-        self.first_answer: int | None = None
-        self.usage: Usage | None = None
-        self.usage_event: int | None = None
-        self.finish_reason: str | None = None
-        self.bad_end: BadEnd | None = None
-        self.odd_end = False
-        self.end_seen = False
-        self.model: str | None = None
-        self.system_fingerprint: str | None = None
-        self.service_tier: str | None = None
-        self.saw_done = False
-        self.split_unknown = False
-        self.error: object = None
-        self.bad_json: bytes | None = None
-        self.odd_events = 0
-        self.odd_event: str | None = None
+    sort: str = "none"
+    event_ns: list[int] = []
+    event_characters: list[int] = []
+    event_reads: list[int] = []
+    running: list[int] = []
+    content_pieces: list[str] = []
+    reasoning_pieces: list[str] = []
+    tools: dict[int, list[str]] = {}
+    first_event: int | None = None
+    first_reasoning: int | None = None
+    first_answer: int | None = None
+    usage: Usage | None = None
+    usage_event: int | None = None
+    finish_reason: str | None = None
+    bad_end: BadEnd | None = None
+    odd_end: bool = False
+    end_seen: bool = False
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    saw_done: bool = False
+    split_unknown: bool = False
+    error: object = None
+    bad_json: bytes | None = None
+    odd_events: int = 0
+    odd_event: str | None = None
 
     @property
     def said_its_end(self) -> bool:

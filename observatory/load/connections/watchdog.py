@@ -8,6 +8,7 @@ import time
 from typing import Any, Protocol
 
 import gevent
+import msgspec
 
 from observatory.core.connection import Connection
 from observatory.wires.http_attempt import Fault, HttpAttempt
@@ -32,14 +33,11 @@ class Watched(Protocol):
         """End it with this fault."""
 
 
-class _Progress:
-    __slots__ = ("began", "rests", "since", "taken")
-
-    def __init__(self, now: float) -> None:
-        self.began = now
-        self.since = now
-        self.taken = -1
-        self.rests = False
+class _Progress(msgspec.Struct, eq=False):
+    began: float
+    since: float
+    taken: int = -1
+    rests: bool = False
 
 
 class Watchdog:
@@ -59,7 +57,8 @@ class Watchdog:
 
     def watch(self, one: Watched) -> None:
         """Called when its HTTP attempt begins."""
-        self._watched[one] = _Progress(time.monotonic())
+        now = time.monotonic()
+        self._watched[one] = _Progress(now, now)
 
     def release(self, one: Watched) -> None:
         """Called when its HTTP attempt is over."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import msgspec
+
 from observatory.wires.answer_json import (
     Choice,
     Chunk,
@@ -26,7 +28,7 @@ _PLAIN_TRIES = 4
 """How many events of one answer may be read twice, because they turned out not to be plain."""
 
 
-class ChatReading(AnswerReading):
+class ChatReading(AnswerReading, eq=False):
     """A stream may end without [DONE], as some servers' do: then its finish reason or its usage ends it.
 
     A finish reason is an end where no text of its choice follows it, and usage where it came in an
@@ -35,24 +37,15 @@ class ChatReading(AnswerReading):
     off must not pass for a whole one. Neither is believed again in a stream where text followed it.
     """
 
-    __slots__ = (
-        "_ended_choices",
-        "_finish_believed",
-        "_from_messages",
-        "_plain_tries",
-        "_usage_believed",
-        "_usage_ends",
-    )
     ends_with: ClassVar[str] = "[DONE] or finish reason"
     quick: ClassVar[bool] = True
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._ended_choices: dict[int, bool] = {}
-        self._finish_believed = self._usage_believed = True
-        self._usage_ends = False
-        self._from_messages = False
-        self._plain_tries = _PLAIN_TRIES
+    _ended_choices: dict[int, bool] = msgspec.field(default_factory=dict)
+    _finish_believed: bool = True
+    _usage_believed: bool = True
+    _usage_ends: bool = False
+    _from_messages: bool = False
+    _plain_tries: int = _PLAIN_TRIES
 
     @property
     def said_its_end(self) -> bool:

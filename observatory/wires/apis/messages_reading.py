@@ -93,20 +93,17 @@ def _written(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-class MessagesReading(AnswerReading):
+class MessagesReading(AnswerReading, eq=False):
     """input_tokens leave out what was read from the cache or written to it: prompt is their sum.
 
     message_start counts the prompt, and message_delta the output, cumulatively. The output that
     message_start counts is what had come so far: it is used only where the last count is 0.
     """
 
-    __slots__ = ("_counted", "_thought")
     ends_with: ClassVar[str] = "message_stop"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._counted = _Usage()
-        self._thought = False
+    _counted: _Usage = msgspec.field(default_factory=_Usage)
+    _thought: bool = False
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """See AnswerReading. An event's `type` decides; `event:` only repeats it."""

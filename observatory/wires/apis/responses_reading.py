@@ -74,16 +74,13 @@ _REASONING = re.compile(r"(?:reason|think|thought).*\.delta$")
 _CALLS = frozenset({"function_call", "custom_tool_call"})
 
 
-class ResponsesReading(AnswerReading):
+class ResponsesReading(AnswerReading, eq=False):
     """Tokens of a reasoning summary are counted nowhere; reasoning_tokens are of what it sums up."""
 
-    __slots__ = ("_places", "_refused")
     ends_with: ClassVar[str] = "response.completed"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._refused = False
-        self._places: dict[str, int] = {}
+    _refused: bool = False
+    _places: dict[str, int] = msgspec.field(default_factory=dict)
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
         """See AnswerReading."""

@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import httptools
+import msgspec
 
 from observatory.connect.bounds import ANSWER, ERROR_BODY, EVENT, HEAD, KEPT_OF_TOO_LARGE, mib
 from observatory.wires.streams.response_head import in_words, is_of_fields, may_be_sound, sound_head
@@ -18,7 +19,7 @@ _NAMES: dict[bytes, str] = {}
 _MOST_NAMES = 1_000
 
 
-class ResponseReader:
+class ResponseReader(msgspec.Struct, eq=False):
     """Fed every read of one response in order, until `complete`, `fault` or `finish`.
 
     pieces are the body's parts with framing taken off; after read i, `piece_counts[i]` of them had
@@ -32,63 +33,37 @@ class ResponseReader:
     too_large: the fault is that it passed a bound.
     """
 
-    __slots__ = (
-        "_after_event",
-        "_at",
-        "_closing",
-        "_continued",
-        "_informational",
-        "_length_known",
-        "_measured",
-        "_named",
-        "_parser",
-        "_whole",
-        "chunked",
-        "complete",
-        "deferrable",
-        "early",
-        "fault",
-        "headers",
-        "headers_at",
-        "keep_alive",
-        "merged",
-        "on_body",
-        "piece_counts",
-        "pieces",
-        "received",
-        "stamps",
-        "status",
-        "surplus",
-        "too_large",
-    )
+    pieces: list[bytes] = []
+    piece_counts: list[int] = []
+    stamps: list[int] = []
+    merged: set[int] = set()
+    headers: list[tuple[str, str]] = []
+    headers_at: int | None = None
+    status: int | None = None
+    received: int = 0
+    chunked: bool = False
+    complete: bool = False
+    keep_alive: bool = False
+    surplus: bool = False
+    fault: str | None = None
+    deferrable: bool = False
+    early: bytes = b""
+    too_large: bool = False
+    on_body: Any = None
+    _named: dict[str, str] = {}
+    _at: int = 0
+    _length_known: bool = False
+    _informational: bool = False
+    _continued: bool = False
+    _whole: int = 0
+    _closing: bool = False
+    _measured: int = 0
+    _after_event: int = 0
+    _parser: Any = None
 
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
+    def __post_init__(self) -> None:
         self.on_body = self.pieces.append
-        self.piece_counts: list[int] = []
-        self.stamps: list[int] = []
-        self.merged: set[int] = set()
-        self.headers: list[tuple[str, str]] = []
-        self._named: dict[str, str] = {}
-        self.headers_at: int | None = None
-        self.status: int | None = None
-        self.received = 0
-        self.chunked = False
-        self.complete = False
-        self.keep_alive = False
-        self.surplus = False
-        self.fault: str | None = None
-        self.deferrable = False
-        self._at = 0
-        self._length_known = False
-        self._informational = False
-        self._continued = False
-        self._whole = 0
-        self.early = b""
-        self._closing = False
-        self.too_large = False
-        self._measured = self._after_event = 0
-        self._parser: Any = httptools.HttpResponseParser(self)
+        self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview, at: int, *, merged: bool = False) -> bool:
         """Take in one read, stamped `at`; return True when the response needs no further read.
