@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from observatory.core.record import Tokens
+from observatory.core.record import Tokens, TokensFrom
 from observatory.wires.answer_json import Details, Usage
 
 MOST_TOKENS = 1_000_000_000
@@ -40,73 +40,37 @@ def count_tokens(
     """
     prompt, output, cached, reasoning, written, beside = _reported(usage, model)
     events = len(characters)
-    if output is None:
-        counts = _counts_of_events(events, prompt, cached, reasoning, written)
-        return counts, [1] * events
-    billed = output if beside is not None else None
-    billed_from = "usage" if beside is not None else None
-    if split_unknown:
-        return _counts_of_usage(billed, prompt, cached, reasoning, written), []
-    hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
-    visible = output - hidden
-    streamed_from = "usage"
-    split = _by_running(running, max(0, hidden - (beside or 0))) if len(running) == events else None
-    if split is None and events and visible in (events, events + 1):
-        split = [1] * events
-    if split is None and events and visible > 0:
-        split, streamed_from = _by_characters(visible, characters), "characters"
-    if split is None:
-        # Text without a token to its name: usage is wrong, or there is no text.
-        split, streamed_from = [1] * events, "events" if events else "usage"
+    split: list[int] | None = [1] * events
+    billed = events or None
+    streamed: int | None = events
+    billed_from: TokensFrom | None = "events" if events else None
+    streamed_from = billed_from
+    if output is not None:
+        billed, billed_from = (output, "usage") if beside is not None else (None, None)
+        split, streamed, streamed_from = [], None, None
+    if output is not None and not split_unknown:
+        hidden = 0 if reasoning_streamed else min(reasoning or 0, output)
+        visible, running_from = output - hidden, max(0, hidden - (beside or 0))
+        streamed_from = "usage"
+        split = _by_running(running, running_from) if len(running) == events else None
+        if split is None and events and visible in (events, events + 1):
+            split = [1] * events
+        if split is None and events and visible > 0:
+            split, streamed_from = _by_characters(visible, characters), "characters"
+        if split is None:  # usage is wrong, or there is no text
+            split, streamed_from = [1] * events, "events" if events else "usage"
+        streamed = sum(split)
     counts = Tokens(
         prompt=prompt,
         cached=cached,
         output=billed,
         reasoning=reasoning,
-        streamed=sum(split),
-        output_from=billed_from,  # type: ignore[arg-type]
-        streamed_from=streamed_from,  # type: ignore[arg-type]
+        streamed=streamed,
+        output_from=billed_from,
+        streamed_from=streamed_from,
         cache_write=written,
     )
-    return counts, split
-
-
-def _counts_of_events(
-    events: int,
-    prompt: int | None,
-    cached: int | None,
-    reasoning: int | None,
-    written: int | None,
-) -> Tokens:
-    """Return the counts of an answer without usable usage: a token for each text event."""
-    return Tokens(
-        prompt=prompt,
-        cached=cached,
-        output=events or None,
-        reasoning=reasoning,
-        streamed=events,
-        output_from="events" if events else None,
-        streamed_from="events" if events else None,
-        cache_write=written,
-    )
-
-
-def _counts_of_usage(
-    billed: int | None,
-    prompt: int | None,
-    cached: int | None,
-    reasoning: int | None,
-    written: int | None,
-) -> Tokens:
-    """Return the counts of an answer whose usage does not count the streamed text."""
-    return Tokens(
-        prompt=prompt,
-        cached=cached,
-        output=billed,
-        reasoning=reasoning,
-        output_from="usage" if billed is not None else None,
-        cache_write=written,
-    )
+    return counts, split or []
 
 
 def _by_running(running: Sequence[int], hidden: int) -> list[int] | None:
