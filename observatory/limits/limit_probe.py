@@ -201,15 +201,11 @@ def _request(probe: LimitProbe, step: LimitStep, history: History) -> RunRequest
     return RunRequest(scenario, Path.cwd(), [target], label=probe.label)
 
 
-def _least_output(target: Target) -> int:
-    """Return tokens of every answer: as few as the target's wire takes a limit of."""
-    return WIRES[planned_connection(target).wire].least_output
-
-
 def requested(probe: LimitProbe, step: LimitStep, history: History) -> dict[str, Any]:
     """Return the run as a scenario, as it could be written into a file."""
     bounds = probe.bounds
-    output = _least_output(probe.target)
+    # Of every answer as few tokens as the target's wire takes a limit of.
+    output = WIRES[planned_connection(probe.target).wire].least_output
     prompt = TINY_PROMPT if probe.unit == "requests" else round(probe.each) - output
     return {
         "name": SCENARIO_NAMES[probe.unit],

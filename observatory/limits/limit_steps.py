@@ -200,21 +200,19 @@ def _demand(history: History, bounds: Bounds) -> float | Ended | None:
     refused = [stage for stage in history.stages if stage.refused]
     if refused:
         wanted = OVER * max(_supposed(stage) for stage in refused)
-        if refused[-1].ceiling.reason == "hardly_refused":
-            wanted = max(wanted, OVER * asked)
-        if (
-            refused[-1].ceiling.a_minute is not None
-        ):  # found, but not precisely enough: raise the rate
+        last = refused[-1].ceiling
+        # Found, but not precisely enough, or with hardly a refusal: raise the rate.
+        if last.a_minute is not None or last.reason == "hardly_refused":
             wanted = max(wanted, OVER * asked)
         return min(wanted, bounds.up_to)
     if any(stage.reached for stage in history.stages):
         return "capacity"
-    if asked >= bounds.up_to * 0.99 and _longest(history) >= WINDOW_S / 2:
+    long = [stage.demand_a_minute for stage in history.stages if stage.seconds >= WINDOW_S / 2]
+    if asked >= bounds.up_to * 0.99 and long:
         return "up_to"
     advertised = history.advertised
     if advertised is None:
         return None
-    long = [stage.demand_a_minute for stage in history.stages if stage.seconds >= WINDOW_S / 2]
     if max(long, default=0.0) >= OVER * advertised * 0.99:
         return bounds.up_to
     return min(OVER * advertised, bounds.up_to)
@@ -226,10 +224,6 @@ def _supposed(stage: StageSeen) -> float:
         return stage.ceiling.a_minute
     passed = stage.let_in / max(stage.sent, 1) * stage.demand_a_minute * stage.seconds / 60
     return max(stage.ceiling.excluded_below, min(passed, stage.demand_a_minute))
-
-
-def _longest(history: History) -> float:
-    return max((stage.seconds for stage in history.stages), default=0.0)
 
 
 def _saturated(history: History, bounds: Bounds, demand: float) -> LimitStep | Ended:

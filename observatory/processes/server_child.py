@@ -99,7 +99,7 @@ class ServerChild:
         """
         line = self._first_line(deadline_s)
         if line is None:
-            raise self.too_late()
+            raise too_late(self.name, self.log)
         try:
             report = msgspec.json.decode(line, type=_Report)
         except msgspec.DecodeError:
@@ -112,10 +112,6 @@ class ServerChild:
         fault = BadInput if report.exit_code == ExitCode.BAD_INPUT else EnvironmentFailed
         said = f"; {self.log.last_words()}" if self.log.reasons() else ""
         raise fault(f"{self.name}: {report.failed}{said}")
-
-    def too_late(self) -> TargetFailed:
-        """Return the error to raise where it was not ready in time."""
-        return too_late(self.name, self.log)
 
     def _first_line(self, deadline_s: float) -> bytes | None:
         """Return its first line, what there is of it where it ended, None where the deadline passed."""

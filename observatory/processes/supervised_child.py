@@ -133,7 +133,8 @@ class SupervisedChild:
             self._listen()
             if not self._ended:
                 self._sweep()
-                how = _signal_name(self._supervisor.returncode)
+                code = self._supervisor.returncode
+                how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
                 self._supervisor_lost = (
                     f"{self.name} was ended, because the process that keeps it was ended by {how}; "
                     f"{self.log.last_words()}"
@@ -204,7 +205,3 @@ class SupervisedChild:
             find, grace_s=min(supervisor.GRACE_S, self._grace_s), limit_s=supervisor.LIMIT_S
         ):
             self._record.unlink(missing_ok=True)
-
-
-def _signal_name(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -6,10 +6,10 @@ a matrix take turns in the order of its design; each execution has an anchor and
 """
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from observatory.core.clock import new_anchor
 from observatory.core.errors import (
@@ -45,6 +45,7 @@ from observatory.runner.checks.preflight import Preflight, check_before_start
 from observatory.runner.checks.references import check_references
 from observatory.runner.checks.stored_calibration import load_calibration, this_host
 from observatory.runner.checks.target_names import address_notes, check_names
+from observatory.runner.finished_run import FinishedRun
 from observatory.runner.idle import rest
 from observatory.runner.interleaving import load
 from observatory.runner.locks import lock_name, target_lock
@@ -71,9 +72,6 @@ from observatory.telemetry.remote.probe_addresses import probe_addresses
 from observatory.telemetry.sampler_process import check_pages
 from observatory.workload.planning import make_plan
 
-if TYPE_CHECKING:
-    from observatory.runner.finished_run import FinishedRun
-
 
 @dataclass(frozen=True, slots=True)
 class CampaignResult:
@@ -84,7 +82,7 @@ class CampaignResult:
     """
 
     campaign_id: str
-    runs: "list[FinishedRun]"
+    runs: list[FinishedRun]
     exit_code: ExitCode
     error: ObservatoryError | None = None
     design: Design | None = None
@@ -133,13 +131,10 @@ def run_campaign(
         runs = _earlier(campaign, campaign_log)
         done, error = _take_turns(campaign, campaign_log)
         runs += done
-        left = (
-            sum(len(scheduled.cells) for scheduled in campaign_log.schedule())
-            if campaign_log is not None
-            else 0
-        )
-        if not left:
-            _remove_campaign_folder(campaign)
+        due = campaign_log.schedule() if campaign_log is not None else []
+        left = sum(len(scheduled.cells) for scheduled in due)
+        if not left and campaign.folder.is_dir():
+            shutil.rmtree(campaign.folder)  # what it held is in the sealed runs by now
     if stop.asked and error is None and all(run.manifest.status != "interrupted" for run in runs):
         error = Interrupted("stopped when the load was over; what was measured is sealed")
     code = _exit_code(runs, error)
@@ -188,7 +183,7 @@ def _campaign_log(campaign: Campaign, stack: ExitStack) -> CampaignLog | None:
     return campaign_log
 
 
-def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> "list[FinishedRun]":
+def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> list[FinishedRun]:
     """Return the runs that a resumed campaign has already, each cell's last one of a block."""
     if campaign_log is None or not campaign_log.file.runs:
         return []
@@ -207,7 +202,7 @@ def _earlier(campaign: Campaign, campaign_log: CampaignLog | None) -> "list[Fini
 
 def _take_turns(
     campaign: Campaign, campaign_log: CampaignLog | None
-) -> "tuple[list[FinishedRun], ObservatoryError | None]":
+) -> tuple[list[FinishedRun], ObservatoryError | None]:
     """Return every execution that is due, one after another; a failed one does not end a matrix."""
     schedule = (
         campaign_log.schedule() if campaign_log is not None else one_turn(campaign.request.cells)
@@ -243,7 +238,7 @@ def _place(campaign: Campaign, scheduled: ScheduledCell) -> str:
 
 def _sit(
     execution: CampaignExecution, campaign_log: CampaignLog | None
-) -> "tuple[list[FinishedRun], ObservatoryError | None]":
+) -> tuple[list[FinishedRun], ObservatoryError | None]:
     """Return one execution from its run folders to its sealed runs."""
     campaign, scheduled = execution.campaign, execution.scheduled
     if execution.place:
@@ -265,7 +260,7 @@ def _sit(
 
 def _finish(
     execution: CampaignExecution, campaign_log: CampaignLog | None
-) -> "tuple[list[FinishedRun], ObservatoryError | None]":
+) -> tuple[list[FinishedRun], ObservatoryError | None]:
     """Seal each run; one that cannot be sealed keeps none of the others from it."""
     runs: list[FinishedRun] = []
     failure: ObservatoryError | None = None
@@ -375,15 +370,7 @@ def clear_samples(campaign: Campaign) -> None:
             path.unlink()
 
 
-def _remove_campaign_folder(campaign: Campaign) -> None:
-    """Remove the folder: what it held is in the sealed runs by now."""
-    if campaign.folder.is_dir():
-        for path in campaign.folder.iterdir():
-            path.unlink()
-        campaign.folder.rmdir()
-
-
-def _exit_code(runs: "list[FinishedRun]", error: ObservatoryError | None) -> ExitCode:
+def _exit_code(runs: list[FinishedRun], error: ObservatoryError | None) -> ExitCode:
     if error is not None:
         return error.exit_code
     if any(run.ingested.failed for run in runs):

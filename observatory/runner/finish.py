@@ -84,15 +84,5 @@ def judge(manifest: Manifest, frames: RunFrames) -> Manifest:
 
 def samples_of(frame: pl.DataFrame) -> list[Sample]:
     """Return the rows of a samples frame as samples."""
-    return [
-        Sample(
-            at=row["at_ns"],
-            sensor=row["sensor"],
-            subject=row["subject"],
-            device=row["device"],
-            metric=row["metric"],
-            value=row["value"],
-            reason=row["reason"],
-        )
-        for row in frame.iter_rows(named=True)
-    ]
+    names = ("at_ns", "sensor", "subject", "device", "metric", "value", "reason")
+    return [Sample(*row) for row in frame.select(names).iter_rows()]

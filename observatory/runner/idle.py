@@ -5,7 +5,6 @@ Nothing is subtracted from anything here: a window is written down, and the ledg
 
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import msgspec
 
@@ -13,7 +12,7 @@ from observatory.core.journal import decode_samples
 from observatory.core.run import IdleWindow
 from observatory.core.sample import Sample
 from observatory.core.sensors_asked import Telemetry
-from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
+from observatory.runner.campaign_execution import CampaignExecution
 from observatory.store.folder.manifest import write_manifest
 from observatory.telemetry.sampler_process import READY_WITHIN_S, SamplerHandle
 from observatory.telemetry.sensors.probe import NOT_ASKED
@@ -32,7 +31,11 @@ def rest(execution: CampaignExecution) -> None:
     host without a probe, no counter), and not for one that died meanwhile.
     """
     telemetry, sampler = execution.campaign.request.scenario.telemetry, execution.sampler
-    members = [member for member in execution.members if _may_be_read(member)]
+    members = [
+        member
+        for member in execution.members
+        if member.opened is not None and member.target.energy == "sensed"
+    ]
     if not telemetry.idle or sampler is None or not members:
         return
     sampler.wait_until_ready(READY_WITHIN_S)
@@ -83,27 +86,20 @@ def _gave_up(sample: Sample) -> bool:
     return sample.metric == "up" and sample.value == 0 and sample.reason not in _NOT_YET
 
 
-def _may_be_read(member: CampaignMember) -> bool:
-    return member.opened is not None and member.target.energy == "sensed"
-
-
 def _first_readings(sampler: SamplerHandle, telemetry: Telemetry) -> list[Sample]:
     """Return the energy readings that are there when all counters have spoken, or time is up."""
     samples: list[Sample] = []
     probes = [probe.name for probe in telemetry.probes]
 
     def settled() -> bool:
-        samples[:] = _read(sampler.journal)
+        if sampler.journal.exists():
+            samples[:] = decode_samples(sampler.journal.read_bytes())
         return sampler.alive() is not None or counters_settled(
             samples, telemetry.codecarbon, probes
         )
 
     _wait(COUNTERS_WITHIN_S, settled)
     return energy_readings(samples)
-
-
-def _read(journal: Path) -> list[Sample]:
-    return list(decode_samples(journal.read_bytes())) if journal.exists() else []
 
 
 def _wait(seconds: float, over: Callable[[], bool]) -> None:

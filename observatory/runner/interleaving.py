@@ -11,8 +11,6 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.emulation.profile import FAULT_KINDS
 from observatory.core.errors import BadInput, Interrupted, TargetFailed
 from observatory.core.plan import PlanItem, StagePlan
-from observatory.core.run import TargetFacts
-from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_level
 from observatory.endpoints.opened import OpenTarget
@@ -119,10 +117,14 @@ def _stage_execution(
     processes = 1 if stage.priming else scenario.processes
     workers = carriers(caps, plan.items, processes)
     if workers < processes:
+        level = human_level(stage.kind, stage.concurrency, stage.rate_per_s)
         campaign.observer.say(
-            f"{member.target.name}: what is left of the budget is too little to be shared out: "
-            f"{workers} of {count_of(processes, 'process', 'processes')} carry {_in_words(stage)}"
+            f"{member.target.name}: what is left of the budget is too little to be shared out: {workers} "
+            f"of {count_of(processes, 'process', 'processes')} carry {human_stage(stage.index, level)}"
         )
+    stops = scenario.stop_on_refusals
+    if stops is None:  # a target with faults refuses on purpose
+        stops = not any(opened.facts.injected_faults.get(kind) for kind in FAULT_KINDS)
     handoff = Handoff(
         run_id=member.manifest.run_id,
         target=member.target.name,
@@ -140,7 +142,7 @@ def _stage_execution(
         workers=workers,
         store_text=scenario.store_text,
         caps=caps,
-        stop_on_refusals=_stops_on_refusals(scenario, opened.facts),
+        stop_on_refusals=stops,
     )
     return StageExecution(
         handoff,
@@ -148,18 +150,6 @@ def _stage_execution(
         campaign.workspace.loadtests,
         campaign.locks.get(lock_name(member.target)),
     )
-
-
-def _in_words(stage: StagePlan) -> str:
-    return human_stage(stage.index, human_level(stage.kind, stage.concurrency, stage.rate_per_s))
-
-
-def _stops_on_refusals(scenario: Scenario, facts: TargetFacts) -> bool:
-    """Return whether a run ends when all answers are refused alike: as the scenario sets, else unless the
-    target has faults."""
-    if scenario.stop_on_refusals is not None:
-        return scenario.stop_on_refusals
-    return not any(facts.injected_faults.get(kind) for kind in FAULT_KINDS)
 
 
 def primers(items: list[PlanItem], output: int = 1) -> list[PlanItem]:

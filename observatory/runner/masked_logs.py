@@ -5,6 +5,7 @@ of its own environment: keyed hashes, stored with the campaign until then, show 
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,9 +35,14 @@ def mask_logs(folder: Path, masker: Masker) -> None:
     """
     for log in sorted(folder.glob("*")):
         try:
-            if log.is_file() and _holds_any(log, masker):
-                with replacing(log) as part:
-                    _copy(log, part, masker)
+            if log.is_file() and any(masker.exact(line) != line for line in _lines(log)):
+                with (
+                    replacing(log) as part,
+                    part.open(
+                        "w", encoding="utf-8", errors="surrogateescape", newline=""
+                    ) as masked,
+                ):
+                    masked.writelines(map(masker.exact, _lines(log)))
         except (OSError, ObservatoryError):
             with suppress(OSError):
                 log.unlink()
@@ -84,18 +90,7 @@ def _hashes_of(workspace: Workspace, campaign_id: str, run_id: str) -> Path:
     return workspace.campaigns / campaign_id / f"{run_id}.secrets"
 
 
-def _holds_any(log: Path, masker: Masker) -> bool:
+def _lines(log: Path) -> Iterator[str]:
     with log.open(encoding="utf-8", errors="surrogateescape", newline="") as lines:
         while line := lines.readline(_LONGEST_LINE):
-            if masker.exact(line) != line:
-                return True
-    return False
-
-
-def _copy(log: Path, part: Path, masker: Masker) -> None:
-    with (
-        log.open(encoding="utf-8", errors="surrogateescape", newline="") as lines,
-        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as masked,
-    ):
-        while line := lines.readline(_LONGEST_LINE):
-            masked.write(masker.exact(line))
+            yield line

@@ -3,7 +3,7 @@
 import secrets
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ from observatory.endpoints.opened import OpenContext
 from observatory.inputs.price_files import agreed_prices
 from observatory.runner.campaign_execution import CampaignExecution, CampaignMember
 from observatory.runner.checks.gpu_claims import named_gpus
+from observatory.runner.finished_run import FinishedRun
 from observatory.runner.masked_logs import (
     LOG_FOLDER,
     forget_secrets,
@@ -32,9 +33,6 @@ from observatory.store.folder.run_lock import hold_lock
 from observatory.store.folder.target_addresses import address_hash, elsewhere
 from observatory.telemetry.machine.environment import describe_environment, software_versions
 from observatory.telemetry.machine.gpu_inventory import read_gpus
-
-if TYPE_CHECKING:
-    from observatory.runner.finished_run import FinishedRun
 
 
 def enlist(execution: CampaignExecution, stack: ExitStack, cell: Cell) -> CampaignMember:
@@ -146,7 +144,7 @@ def told_gpus(target: Target, *, on_this_host: bool = True) -> dict[str, Any]:
     return {"gpus": use.named, "gpu_devices": devices}
 
 
-def finish_member(execution: CampaignExecution, member: CampaignMember) -> "FinishedRun":
+def finish_member(execution: CampaignExecution, member: CampaignMember) -> FinishedRun:
     """Seal, judge and ingest the run, however it ended."""
     from observatory.runner.finish import finish_run  # brings scipy: not before the load
 

@@ -57,12 +57,8 @@ def stage_progress(
     later_s: what the campaign's other stage executions will take.
     """
     stage = stage_execution.handoff.stage
-    begun = [
-        state.start.stage_started
-        for state in beats.workers.values()
-        if state.start is not None and state.start.stage_started is not None
-    ]
-    since = max(0.0, (now - min(begun)) / 1e9) if begun else 0.0
+    began = beats.began
+    since = max(0.0, (now - began) / 1e9) if began is not None else 0.0
     ticks = [state.tick for state in beats.workers.values() if state.tick is not None]
     return StageProgress(
         target=stage_execution.handoff.target,
@@ -70,7 +66,7 @@ def stage_progress(
         stage=stage.index,
         stages=stages,
         level=human_level(stage.kind, stage.concurrency, stage.rate_per_s),
-        part=_part(stage_execution, since) if begun else "starting",
+        part=_part(stage_execution, since) if began is not None else "starting",
         elapsed_s=since,
         length_s=stage_execution.length_s,
         campaign_left_s=max(0.0, stage_execution.length_s - since) + later_s,

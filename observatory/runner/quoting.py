@@ -6,6 +6,8 @@ The arithmetic is economics.quote's; this gathers what it needs: prices, limits,
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from observatory.core.errors import BadInput
 from observatory.core.plan import Plan
 from observatory.core.scenario import Scenario
@@ -73,15 +75,11 @@ class CampaignQuote:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for scripts."""
         return {
-            "usd": None if (usd := self.usd) is None else _plain(usd),
+            "usd": None if (usd := self.usd) is None else msgspec.structs.asdict(usd),
             "runs": [
                 {"runs": self.runs[place], **one.to_dict()} for place, one in self.quotes.items()
             ],
         }
-
-
-def _plain(spread: QuoteSpread) -> dict[str, float]:
-    return {"low": spread.low, "expected": spread.expected, "high": spread.high}
 
 
 def quote_request(workspace: Workspace, request: RunRequest, plan: Plan) -> CampaignQuote:

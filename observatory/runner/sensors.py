@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 
-from observatory.core.connection import Connection
 from observatory.core.targets.identity import BESIDE_API
 from observatory.runner.campaign_execution import CampaignExecution
 from observatory.telemetry.instructions import SERVER_ROLE, SERVER_UNKNOWN
@@ -43,12 +42,8 @@ def start_sensors(execution: CampaignExecution, open_things: ExitStack) -> Sampl
         if member.opened.process_id is not None:
             sampler.watch(f"engine:{member.target.name}", member.opened.process_id)
         elif member.target.foreign_server:
-            _watch_server(sampler, member.target.name, member.opened.connection)
+            # The server of an address of this host: the target's work, and not other work.
+            pids = listeners(member.opened.connection.host, member.opened.connection.port)
+            for place, pid in enumerate([SERVER_UNKNOWN] if pids is None else pids):
+                sampler.watch(f"{SERVER_ROLE}{member.target.name}:{place}", pid)
     return sampler
-
-
-def _watch_server(sampler: SamplerHandle, name: str, connection: Connection) -> None:
-    """Count the server of an address of this host as the target's work and not as other work."""
-    pids = listeners(connection.host, connection.port)
-    for place, pid in enumerate([SERVER_UNKNOWN] if pids is None else pids):
-        sampler.watch(f"{SERVER_ROLE}{name}:{place}", pid)

@@ -130,10 +130,8 @@ def _start(
 
 def _loadtests(stage_execution: StageExecution, private: Path) -> Path:
     """Return the folder of load tests under a name that Locust reads as one: it splits names at commas."""
-    if (
-        "," not in str(stage_execution.loadtests)
-        and str(stage_execution.loadtests) == str(stage_execution.loadtests).strip()
-    ):
+    path = str(stage_execution.loadtests)
+    if "," not in path and path == path.strip():
         return stage_execution.loadtests
     link = private / "loadtests"
     link.symlink_to(stage_execution.loadtests, target_is_directory=True)
@@ -225,22 +223,10 @@ def _last_line(log: Path) -> str:
 def stage_times(handoff: Handoff, beats: Heartbeats) -> StageTimes:
     """Return when the stage ran, from its workers' own words; None for what never came."""
     stage = handoff.stage
-    starts = [
-        state.start.stage_started
-        for state in beats.workers.values()
-        if state.start is not None and state.start.stage_started is not None
-    ]
-    began = min(starts) if starts else None
+    began = beats.began
     counted = issued_by_worker(Path(handoff.journal))
-    last = max(
-        (
-            entry.at
-            for state in beats.workers.values()
-            for entry in (state.end, state.tick)
-            if entry is not None
-        ),
-        default=None,
-    )
+    entries = (entry for state in beats.workers.values() for entry in (state.end, state.tick))
+    last = max((entry.at for entry in entries if entry is not None), default=None)
     steady = end = None
     if began is not None and not stage.priming:
         steady = began + round(stage.warmup_s * 1e9)

@@ -48,6 +48,12 @@ class Heartbeats:
             state.offset += whole_length(data)
 
     @property
+    def began(self) -> int | None:
+        """When the first worker began the stage; None before one has."""
+        starts = (state.start.stage_started for state in self.workers.values() if state.start)
+        return min((start for start in starts if start is not None), default=None)
+
+    @property
     def ends(self) -> list[WorkerEnd]:
         """The workers' last words, of those that had any."""
         return [state.end for state in self.workers.values() if state.end is not None]

@@ -128,9 +128,12 @@ def start_sampler(
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     write_watch(folder / WATCH_FILE, {})
-    config = _config(folder, anchor, telemetry, dict(engines or {}), dict(engine_pages or {}))
-    aliases = {role: dict(names) for role, names in (engine_aliases or {}).items() if names}
-    config = msgspec.structs.replace(config, engine_aliases=aliases)
+    config = msgspec.structs.replace(
+        _config(folder, anchor, telemetry),
+        engines=dict(engines or {}),
+        engine_pages=dict(engine_pages or {}),
+        engine_aliases={role: dict(to) for role, to in (engine_aliases or {}).items() if to},
+    )
     path = folder / "sampler.json"
     path.write_bytes(msgspec.json.encode(config))
     with (folder / "sampler.log").open("wb") as log:
@@ -149,14 +152,8 @@ def start_sampler(
     return handle
 
 
-def _config(
-    folder: Path,
-    anchor: Anchor,
-    telemetry: Telemetry,
-    engines: dict[str, Connection],
-    engine_pages: dict[str, str],
-) -> SamplerConfig:
-    """Return the sampler's configuration; secrets by reference."""
+def _config(folder: Path, anchor: Anchor, telemetry: Telemetry) -> SamplerConfig:
+    """Return the sampler's configuration without its engines; secrets by reference."""
     return SamplerConfig(
         journal=str(folder / JOURNAL_FILE),
         watch=str(folder / WATCH_FILE),
@@ -165,9 +162,7 @@ def _config(
         country=telemetry.country,
         codecarbon=telemetry.codecarbon,
         parent=os.getpid(),
-        engines=engines,
         links=telemetry.links,
-        engine_pages=engine_pages,
         dcgm=telemetry.dcgm,
         prometheus=[
             ScrapedPage(

@@ -5,6 +5,7 @@ Pure: it gets the targets and the driver's figures.
 
 from collections.abc import Sequence
 
+from observatory.core.counted_nouns import count_of
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.gpu_use import GpuUse
@@ -33,10 +34,13 @@ def claims_of(target: Target, gpus: Sequence[Gpu], visible: str | None = None) -
         names = shown.split(",")[: use.count]
         return [gpu for name in names for gpu in _matching(name.strip(), gpus)[:1]]
     if use.named is None:
-        claimed = whole[: use.count]
-        if len(claimed) < use.count:
-            raise _too_few(target, use, len(whole))
-        return claimed
+        if len(whole) < use.count:
+            raise BadInput(
+                f"{use.count_key} is {use.count}, and this machine has {count_of(len(whole), 'GPU')}",
+                where=f"target {target.name}",
+                fix=f"set {use.count_key} to {len(whole)} or less",
+            )
+        return whole[: use.count]
     return named_gpus(target, gpus)
 
 
@@ -128,12 +132,3 @@ def _matching(name: str, gpus: Sequence[Gpu]) -> list[Gpu]:
     if name.isdigit():
         return [gpu for gpu in gpus if gpu.index == int(name) and "/" not in gpu.name]
     return [gpu for gpu in gpus if name and gpu.uuid is not None and gpu.uuid.startswith(name)]
-
-
-def _too_few(target: Target, use: GpuUse, there: int) -> BadInput:
-    return BadInput(
-        f"{use.count_key} is {use.count}, and this machine has {there} "
-        f"GPU{'' if there == 1 else 's'}",
-        where=f"target {target.name}",
-        fix=f"set {use.count_key} to {there} or less",
-    )

@@ -19,7 +19,7 @@ from observatory.core.clock import STEP_NS, read_both
 from observatory.core.workspace import NO_RING_VARIABLE
 from observatory.telemetry.machine.environment import cpu_governor, cpu_model, gpu_inventory
 from observatory.telemetry.machine.host_limits import PROC, read_host_limits
-from observatory.telemetry.sensors.rapl import zones
+from observatory.telemetry.sensors.rapl import POWERCAP, zones
 
 State = Literal["ok", "warning", "missing"]
 
@@ -37,7 +37,6 @@ _POLLED = (
     "that allows io_uring"
 )
 _STA_UNSYNC = 0x40  # linux/timex.h
-_RAPL = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def check_gpu() -> Check:
     return Check("gpu", "missing", f"none ({reason or 'the driver lists none'})", fix)
 
 
-def check_rapl(folder: Path = _RAPL) -> Check:
+def check_rapl(folder: Path = POWERCAP) -> Check:
     """Check the processors' energy counters (sensors.rapl), without which CPU energy is estimated."""
     found = dict(zones(folder))
     counters = [zone / "energy_uj" for zone in found.values()]

@@ -7,7 +7,6 @@ and "Field Identifiers"); a counter may bear OpenMetrics' _total.
 import http.client
 import math
 import socket
-import ssl
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -170,8 +169,9 @@ class DcgmSensor:
     def read(self, now: int) -> list[Sample]:
         """Return its samples; `up` = 0 with the reason where the page cannot be had or names no GPU."""
         try:
-            self._scrape = self._scrape or _opened(self._url)
-            found = gpu_samples(list(read_page(self._scrape.page(), _is_wanted)), now, self._hosts)
+            self._scrape = self._scrape or Scrape(address_of(self._url), {})
+            page = read_page(self._scrape.page(), lambda name: _field(name) is not None)
+            found = gpu_samples(list(page), now, self._hosts)
         except (OSError, http.client.HTTPException, ValueError, ObservatoryError) as error:
             return [down(self.name, now, str(error) or type(error).__name__)]
         if not found:
@@ -196,17 +196,14 @@ def gpu_samples(page: list[ExposedSeries], now: int, hosts: Hosts | None = None)
         key = (device, field.metric)
         if key not in found:
             sources[key] = series.name
-        elif sources[key] != series.name or found[key].value == value or _is_known(labels):
+        elif sources[key] != series.name or found[key].value == value:
             continue
+        elif any(labels.get(label) for label in ("uuid", "pci_bus_id", "gpu_i_id")):
+            continue  # of one GPU for certain, though others of it have another value
         else:
             value, reason = None, f"several series of {device} differ and no label separates them"
         found[key] = Sample(now, "dcgm", "shared_host", device, field.metric, value, reason)
     return list(found.values())
-
-
-def _is_known(labels: dict[str, str]) -> bool:
-    """Return whether a series is of one GPU for certain, though others of it have another value."""
-    return any(labels.get(label) for label in ("uuid", "pci_bus_id", "gpu_i_id"))
 
 
 def _value(told: float, field: Field) -> tuple[float | None, str | None]:
@@ -225,13 +222,3 @@ def _field(name: str) -> Field | None:
     """Return the field by the exporter's name, or as a collector spells it (small letters, OpenMetrics' _total)."""
     named = name.upper()
     return FIELDS.get(named) or FIELDS.get(named.removesuffix("_TOTAL"))
-
-
-def _is_wanted(name: str) -> bool:
-    return _field(name) is not None
-
-
-def _opened(url: str) -> Scrape:
-    address = address_of(url)
-    context = ssl.create_default_context() if address.scheme == "https" else None
-    return Scrape(address, {}, context)

@@ -5,7 +5,7 @@ reading; a server without such a page gives no samples, because there is nothing
 """
 
 import http.client
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from observatory.connect.tls import tls_context
@@ -55,11 +55,13 @@ class EngineSensor:
 
     def read(self, now: int) -> list[Sample]:
         """Return its samples; none where no such page is offered, `up` = 0 where one no longer answers."""
-        if self._offered is False or self._is_put_off():
+        self._put_off -= 1
+        if self._offered is False or self._put_off >= 0:
             return []
         try:
             self._scrape = self._scrape or self._opened()
-            series = self._named(read_page(self._scrape.page(), self._wanted.__contains__))
+            page = read_page(self._scrape.page(), self._wanted.__contains__)
+            series = [replace(one, name=self._aliases.get(one.name, one.name)) for one in page]
         except (OSError, http.client.HTTPException, ValueError) as error:
             if self._offered:
                 return [self._down(now, str(error) or type(error).__name__)]
@@ -76,17 +78,6 @@ class EngineSensor:
             return self._samples(now, series)
         except ValueError as error:
             return [self._down(now, str(error))]
-
-    def _named(self, series: Iterable[ExposedSeries]) -> list[ExposedSeries]:
-        """Return the series by the names of engine_names."""
-        return [
-            replace(one, name=self._aliases[one.name]) if one.name in self._aliases else one
-            for one in series
-        ]
-
-    def _is_put_off(self) -> bool:
-        self._put_off -= 1
-        return self._put_off >= 0
 
     def _samples(self, now: int, series: Sequence[ExposedSeries]) -> list[Sample]:
         read = of_target([one for one in series if one.name in NAMES], self._connection.model)
@@ -111,21 +102,11 @@ class EngineSensor:
         """Open it next to the API with the target's own headers, because it is the same service; elsewhere
         without them."""
         connection = self._connection
-        if self._url is not None:
-            address = address_of(self._url)
-            same = (address.scheme, address.host, address.port) == (
-                connection.scheme,
-                connection.host,
-                connection.port,
-            )
-        else:
-            address, same = beside(connection), True
-        secure = address.scheme == "https"
-        return Scrape(
-            address,
-            resolved_headers(connection) if same else {},
-            tls_context(connection) if secure else None,
-        )
+        address = beside(connection) if self._url is None else address_of(self._url)
+        service = (connection.scheme, connection.host, connection.port)
+        same = (address.scheme, address.host, address.port) == service
+        context = tls_context(connection) if address.scheme == "https" else None
+        return Scrape(address, resolved_headers(connection) if same else {}, context)
 
 
 def beside(connection: Connection) -> Address:

@@ -205,7 +205,7 @@ COUNTERS = frozenset(
 )
 """Those that only grow while their process lives."""
 
-_TERMS = {
+TERMS = {
     name: [
         term.metric
         for term, alternatives in _ALTERNATIVES
@@ -214,11 +214,7 @@ _TERMS = {
     ]
     for name in NAMES
 }
-
-
-def terms_of(name: str) -> list[str]:
-    """Return our metrics that one of their names enters."""
-    return _TERMS[name]
+"""One of their names -> our metrics that it enters."""
 
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -289,7 +285,11 @@ def _without_parts(found: list[ExposedSeries]) -> list[ExposedSeries]:
 
 def _keep_first(first: "dict[Key, tuple[_Ranks, ExposedSeries]]", one: ExposedSeries) -> None:
     """Keep, of ranks that share a model's layers, the lowest."""
-    ranks = {label: value for label, value in one.labels.items() if _is_shared(label)}
+    ranks = {
+        label: value
+        for label, value in one.labels.items()
+        if label.endswith("_rank") and label not in REPLICA_LABELS
+    }
     group = (one.name, frozenset(one.labels.items() - ranks.items()))
     place = _place(ranks)
     if group not in first or place <= first[group][0]:
@@ -315,10 +315,6 @@ def translate(read: Read) -> dict[str, float | None]:
 
 
 _Ranks = tuple[tuple[str, float, str], ...]
-
-
-def _is_shared(label: str) -> bool:
-    return label.endswith("_rank") and label not in REPLICA_LABELS
 
 
 def _place(ranks: dict[str, str]) -> _Ranks:

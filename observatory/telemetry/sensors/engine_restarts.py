@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from observatory.core.sample import RESTARTED
 from observatory.telemetry.scraping.exposition import ExposedSeries
-from observatory.telemetry.sensors.engine_names import COUNTERS, Key, Read, key_of, terms_of
+from observatory.telemetry.sensors.engine_names import COUNTERS, TERMS, Key, Read, key_of
 
 PROCESS_START = "process_start_time_seconds"
 _ENDINGS = ("_total", "_sum", "_count")
@@ -63,5 +63,5 @@ class Restarts:
             metric: reasons[name]
             for name in sorted(reasons)
             if name in read
-            for metric in terms_of(name)
+            for metric in TERMS[name]
         }

@@ -67,11 +67,11 @@ class HostSensor:
 
     def read(self, now: int) -> list[Sample]:
         """Return one sample of each."""
-        memory = psutil.virtual_memory()
+        memory, waited = psutil.virtual_memory(), pressure_s(self._pressure)
         return [
             up(self.name, now),
             *self._processors(now),
-            self._waiting(now),
+            self._sample(now, "cpu_pressure_s", waited, _NO_PRESSURE if waited is None else None),
             self._sample(now, "memory_used_bytes", float(memory.total - memory.available)),
             self._sample(now, "memory_available_bytes", float(memory.available)),
             self._sample(now, "load_1min", psutil.getloadavg()[0]),
@@ -110,12 +110,6 @@ class HostSensor:
                 for name, value in zip(names, values, strict=True)
             ),
         ]
-
-    def _waiting(self, now: int) -> Sample:
-        waited = pressure_s(self._pressure)
-        return self._sample(
-            now, "cpu_pressure_s", waited, None if waited is not None else _NO_PRESSURE
-        )
 
     def _traffic(self, now: int) -> list[Sample]:
         counters = psutil.net_io_counters(pernic=True)

@@ -138,8 +138,10 @@ class ProcessSensor:
             return [down(self.name, now, reason, subject=subject, device=role)]
         total = sum(state.spent_s.values())
         ready_s = sum(state.waited_s.values()) if state.waited_s else None
-        cores = _cores_busy(state.last, now, total)
-        state.last = (now, total)
+        before, state.last = state.last, (now, total)
+        cores = None
+        if before is not None and now > before[0]:
+            cores = (total - before[1]) * 1e9 / (now - before[0])
 
         def sample(metric: str, value: float | None, reason: str | None = None) -> Sample:
             return Sample(now, self.name, subject, role, metric, value, reason)
@@ -166,9 +168,3 @@ def thread_waits(pid: int) -> Iterator[tuple[str, float]]:
         except (OSError, ValueError):
             continue
         yield thread.name, int(waited) / 1e9
-
-
-def _cores_busy(last: tuple[int, float] | None, now: int, total_s: float) -> float | None:
-    if last is None or now <= last[0]:
-        return None
-    return (total_s - last[1]) * 1e9 / (now - last[0])

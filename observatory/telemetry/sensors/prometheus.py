@@ -5,7 +5,6 @@ What they mean is the reader's knowledge, so nothing is converted and the subjec
 
 import http.client
 import math
-import ssl
 
 from observatory.core.connection import resolve
 from observatory.core.errors import ObservatoryError
@@ -105,12 +104,10 @@ class PrometheusSensor:
         ]
 
     def _opened(self) -> Scrape:
-        address = address_of(self._page.url)
         headers = {
             name: resolve(value, f"header {name}") for name, value in self._page.headers.items()
         }
-        context = ssl.create_default_context() if address.scheme == "https" else None
-        return Scrape(address, headers, context)
+        return Scrape(address_of(self._page.url), headers)
 
 
 def _device(page: str, series: ExposedSeries) -> str:

@@ -72,22 +72,17 @@ def zones(folder: Path = POWERCAP) -> Iterator[tuple[str, Path]]:
                 yield f"memory/dram-{name.removeprefix('package-')}", part
 
 
-def _range_uj(zone: Path) -> int | None:
+def _number(file: Path) -> int | None:
     try:
-        return int((zone / "max_energy_range_uj").read_text())
+        return int(file.read_text())
     except (OSError, ValueError):
         return None
 
 
 def _most_w(zone: Path) -> float:
     """Return the power that a zone cannot have, by the limits in force (constraint_*_power_limit_uw, powercap.rst)."""
-    limits = []
-    for file in sorted(zone.glob("constraint_*_power_limit_uw")):
-        try:
-            limits.append(int(file.read_text()) / 1e6)
-        except (OSError, ValueError):
-            continue
-    highest = max(limits, default=0.0)
+    limits = map(_number, zone.glob("constraint_*_power_limit_uw"))
+    highest = max((limit / 1e6 for limit in limits if limit is not None), default=0.0)
     return min(MOST_POWER_W, OVER_LIMIT * highest) if highest > 0 else MOST_POWER_W
 
 
@@ -142,7 +137,8 @@ class RaplSensor:
             except ValueError:
                 why = f"{device}: its counter is no number"
             else:
-                opened.append(_Zone(device, counter, _range_uj(folder), _most_w(folder)))
+                range_uj = _number(folder / "max_energy_range_uj")
+                opened.append(_Zone(device, counter, range_uj, _most_w(folder)))
         return opened, why
 
     def _read_zone(self, now: int, zone: _Zone) -> Sample:
