@@ -115,6 +115,37 @@ def test_a_header_that_goes_on_in_the_next_line_is_one(
     assert b"".join(response.pieces) == b"hello"
 
 
+@pytest.mark.parametrize("size", [None, 1, 7, 30])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\nX-A: one\nContent-Length: 5\n\n",
+        b"HTTP/1.1 200\nContent-Length: 5\nX-A: one\n\n",
+        b"HTTP/1.1 200 OK\nX-A: one\nTransfer-Encoding: chunked\n\n",
+        b"HTTP/1.1 200 OK\nX-A: one\nContent-Length: 5\nTransfer-Encoding: chunked\n\n",
+        b"HTTP/1.1 200 OK\nX-A: one\nContent-Length: 5\nContent-Length: 5\n\n",
+        b"HTTP/1.0 200 OK\nX-A: one\n\n",
+    ],
+)
+def test_a_head_whose_lines_end_in_lf_is_read(head: bytes, size: int | None) -> None:
+    """RFC 9112, 2.2: a recipient may recognise a single LF as a line terminator."""
+    response = read(head + (HELLO if b"chunked" in head else b"hello"), size)
+    assert response.fault is None
+    assert response.complete or response.finish()
+    assert (response.status, response.header("x-a")) == (200, "one")
+    assert b"".join(response.pieces) == b"hello"
+
+
+@pytest.mark.parametrize("size", [None, 1])
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\nX-A: one\r\n", b"HTTP/1.1 200 OK\nX-A: o\rne\n"]
+)
+def test_a_head_of_two_sorts_of_line_ends_is_refused(head: bytes, size: int | None) -> None:
+    response = read(head + b"Content-Length: 5\r\n\r\nhello", size)
+    assert response.fault is not None
+    assert response.pieces == []
+
+
 @pytest.mark.parametrize("size", [None, 1])
 @pytest.mark.parametrize(
     "head",

@@ -127,6 +127,7 @@ class ResponseReader(msgspec.Struct, eq=False):
                 self.headers.clear()
                 self._named.clear()
                 self._closing = head.closing
+                self._continued = self._continued or head.of_lf
                 self._parser = httptools.HttpResponseParser(self)
                 self._parser.feed_data(head.raw)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, ValueError) as error:

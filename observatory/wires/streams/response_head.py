@@ -2,7 +2,8 @@
 
 Content-Length with chunked: chunked counts, and the connection is closed afterwards (6.3, 3). Equal lengths
 given twice are one (RFC 9110, 8.6). Lengths that differ, or are no numbers, leave the body's end unknown. A
-header that goes on in a line that begins with white space is one line (5.2, obs-fold).
+header that goes on in a line that begins with white space is one line (5.2, obs-fold). A head all of whose lines
+end in LF alone is read (2.2), as other clients do.
 """
 
 import re
@@ -10,23 +11,28 @@ from typing import NamedTuple
 
 _OF_LENGTH = "Content-Length"
 """What llhttp's words for each such refusal have in them."""
+_OF_LINE_ENDS = ("Missing expected CR after response line", "Invalid response status")
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_LF_HEAD = re.compile(rb"HTTP/1\.[01] [^\r\n]*\n(?:[^\r\n]+\n)*\n?")
+"""A head, or the beginning of one, whose lines end in LF alone."""
 _SHOWN = 2_000
 """Characters, of which an attempt keeps the first few hundred once its secrets are masked."""
-"""Characters of what is no HTTP that are shown."""
 
 
 class Head(NamedTuple):
-    """raw: what llhttp is given instead. closing: the connection must not be used again."""
+    """raw: what llhttp is given instead. closing: the connection must not be used again. of_lf: its lines end in LF."""
 
     raw: bytes
     closing: bool
+    of_lf: bool = False
 
 
 def may_be_sound(words: str, raw: bytes) -> bool:
-    """Return whether llhttp refused a head, of which raw has come, for its lengths or for a line that goes on."""
+    """Return whether llhttp refused a head, of which raw has come, for its lengths, its line ends or a line that goes on."""
     if _OF_LENGTH in words:
         return True
+    if words in _OF_LINE_ENDS:
+        return _LF_HEAD.match(raw) is not None
     _, _, lines = raw.partition(b"\r\n")
     return "header value" in words and not lines.startswith((b" ", b"\t")) and _is_folded(lines)
 
@@ -46,6 +52,8 @@ def sound_head(raw: bytes) -> Head | None:
 
     Interim responses (1xx) before it stay as they are. ValueError has the reason why no length can be found.
     """
+    if (of_lf := _LF_HEAD.match(raw)) is not None:
+        return _of_lf(of_lf[0], raw)
     head, end, rest = raw.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -62,6 +70,17 @@ def sound_head(raw: bytes) -> Head | None:
         return Head(b"\r\n".join([first, *others]) + end + rest, True)
     length = b"Content-Length: %d" % _length(lengths)
     return Head(b"\r\n".join([first, *others, length]) + end + rest, False)
+
+
+def _of_lf(head: bytes, raw: bytes) -> Head | None:
+    """Return the response whose head's lines end in LF alone; ValueError where they do not all."""
+    if not head.endswith(b"\n\n"):
+        if b"\r" in raw[len(head) :].partition(b"\n")[0]:
+            raise ValueError("the lines of the head end in LF and in CRLF")
+        return None
+    lines = head.replace(b"\n", b"\r\n")
+    whole = sound_head(lines + raw[len(head) :])
+    return whole and whole._replace(of_lf=True)
 
 
 def in_words(words: str, start: bytes) -> str:
