@@ -95,12 +95,12 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("ttft_median: 1ms\nttft_p95: 1ms\nslots: 2\n")
     with emulating(tmp_path, "mine.yaml") as (process, text, port):
         assert "profile       mine" in text
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/v1/models")
         assert connection.getresponse().status == 200
         connection.close()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert rest == "\nemulator ended after 1 request\n"
     assert errors == ""
@@ -112,7 +112,7 @@ def test_a_truth_log_is_whole_when_it_ends_and_an_imitation_is_in_every_head(
     fields = {"output_tokens_median": 3, "output_tokens_p95": 3, "imitates": IMITATES}
     (tmp_path / "mine.yaml").write_text(json.dumps(fields))  # JSON is YAML
     with emulating(tmp_path, "mine.yaml", "--truth-log", "t.jsonl") as (process, _, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         body = {"model": "emulated-model", "messages": [{"role": "user", "content": "Hi"}]}
         connection.request("POST", "/v1/chat/completions", json.dumps({**body, "stream": True}))
         response = connection.getresponse()
@@ -133,15 +133,17 @@ def test_a_truth_log_is_whole_when_it_ends_and_an_imitation_is_in_every_head(
                 assert 'vllm:num_requests_running{model_name="emulated-model"} 0.0' in text
                 assert 'vllm:num_requests_waiting{model_name="emulated-model"} 0.0' in text
             else:
-                assert json.loads(text)["writes"] >= 4
+                writes = json.loads(text)["writes"]
         connection.close()
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=60)
     assert "emulator ended after 3 requests; its own writes were late by p50 " in rest
     about, answer, *_, end = map(json.loads, (tmp_path / "t.jsonl").read_text().splitlines())
     assert about["profile"]["imitates"] == IMITATES
     assert sum(tokens for _, _, _, tokens in answer["writes"]) == 3
-    assert (end["requests"], end["lateness"]["writes"]) == (3, len(answer["writes"]))
+    assert end["requests"] == 3
+    # How many depends on the machine: events that are due together leave in one write.
+    assert writes == end["lateness"]["writes"] == len(answer["writes"]) > 0
 
 
 def test_the_profiles_are_listed() -> None:
