@@ -21,7 +21,7 @@ PACKAGE = ROOT / "observatory"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 MOST_LINES, MOST_FUNCTION_LINES, MOST_FILES = 400, 60, 25
-TABLES = {"core/metric.py", "store/schema/tables.py"}
+TABLES = {"store/schema/tables.py"}
 """Files that are one table, and longer for that."""
 LONG_FUNCTIONS: set[str] = set()
 """Functions that are still to be cut: none."""

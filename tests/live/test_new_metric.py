@@ -15,12 +15,10 @@ ENTRY = """Metric(
         "Size of a response",
         "B",
         "lower",
-        "request",
         "bytes received of the final attempt",
-        _OURS,
-        "a.bytes_received",
-        ("bytes_received",),
-        True,
+        grain="request",
+        sql="a.bytes_received",
+        needs=("bytes_received",),
     ),"""
 
 MARKERS = """<!-- begin metrics -->

@@ -5,7 +5,7 @@ DDL, the data dictionary (docs/schema.md) and ingest are all made from this.
 
 from dataclasses import dataclass
 
-from observatory.store.schema.column_text import commented_columns
+from observatory.core.commented_lines import commented_lines
 
 SCHEMA_VERSION = 8
 STORAGE_VERSION = "v1.5.0"
@@ -36,7 +36,7 @@ def columns(text: str) -> tuple[Column, ...]:
 
     INSTANT as a type: nanoseconds from the run's anchor, BIGINT in SQL.
     """
-    return tuple(_column(sql, comment) for sql, comment in commented_columns(text))
+    return tuple(_column(sql, comment) for sql, comment in commented_lines(text))
 
 
 def _column(sql: str, comment: str) -> Column:

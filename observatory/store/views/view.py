@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from observatory.store.schema.column_text import commented_columns
+from observatory.core.commented_lines import commented_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class View:
 def view_columns(text: str) -> tuple[ViewColumn, ...]:
     """Return the columns of lines `sql AS name -- comment`; of a plain `alias.name` the name may be left out."""
     columns = []
-    for sql, comment in commented_columns(text):
+    for sql, comment in commented_lines(text):
         value, _, name = sql.rpartition(" AS ")
         columns.append(ViewColumn(name if value else sql.partition(".")[2], value or sql, comment))
     return tuple(columns)
