@@ -21,7 +21,8 @@ _CONTAINERS = ("rows", "data", "examples", "instances", "train", "test", "entrie
 
 @dataclass(frozen=True, slots=True)
 class ForeignFormat:
-    """keys: those that every record has. filter: of jq, None where there is nothing to convert.
+    """keys: those that every record has, `a.b` for b in the object a. filter: of jq, None where there is nothing to
+    convert.
 
     column: of a CSV, the one to rename to `prompt`. fix: instead of a filter.
     """
@@ -44,20 +45,39 @@ def _format(
 
 
 _PRESENT = "with_entries(select(.value != null))"
+_OF_ANTHROPIC = (
+    '{messages: ((if .system then [{role: "system", content: .system}] else [] end) + .messages), tools: (.tools | '
+    'if . then map({type: "function", function: ({name, description, parameters: .input_schema} '
+    f"| {_PRESENT})}}) else null end), max_tokens}} | {_PRESENT}"
+)
+"""Of the body of a request to the Messages API."""
 FORMATS: tuple[ForeignFormat, ...] = (
     _format(
         "the output of an OpenAI batch", "custom_id|response",
         fix="these are answers, not requests: give the batch's input file",
     ),
     _format(
-        "an OpenAI batch", "custom_id|method|url|body",
-        "{id: .custom_id, messages: .body.messages, prompt: .body.prompt, "
-        f"max_tokens: (.body.max_tokens // .body.max_completion_tokens)}} | {_PRESENT}",
+        "an OpenAI batch", "custom_id|body",  # Mistral's, Together's and Fireworks' have no method and no url
+        "{id: .custom_id, messages: (.body.messages // (.body.input | if type == \"array\" then . else null end)), "
+        "prompt: (.body.prompt // (.body.input | if type == \"string\" then . else null end)), tools: .body.tools, "
+        "max_tokens: (.body.max_tokens // .body.max_completion_tokens // .body.max_output_tokens)} "
+        f"| {_PRESENT}",
     ),
     _format(
         "an Anthropic message batch", "custom_id|params",
-        "{id: .custom_id, messages: ((if .params.system then [{role: \"system\", content: "
-        ".params.system}] else [] end) + .params.messages), max_tokens: .params.max_tokens}",
+        f"{{id: .custom_id}} + (.params | {_OF_ANTHROPIC})",
+    ),
+    _format(
+        "a batch of Amazon Bedrock", "recordId|modelInput.messages",
+        f"{{id: .recordId}} + (.modelInput | {_OF_ANTHROPIC})",
+    ),
+    _format(
+        "a batch of Gemini or Vertex AI", "request.contents",
+        "{id: .key} + (.request | def text: [.parts[].text // empty] | join(\"\"); {messages: "
+        "([(.systemInstruction // .system_instruction // empty) | {role: \"system\", content: text}] + "
+        "[.contents[] | {role: (if .role == \"model\" then \"assistant\" else \"user\" end), content: text}]), "
+        "max_tokens: ((.generationConfig // .generation_config // {}) | .maxOutputTokens // .max_output_tokens)}) "
+        f"| {_PRESENT}",
     ),
     _format(
         "a ShareGPT data set", "conversations",
@@ -95,15 +115,37 @@ FORMATS: tuple[ForeignFormat, ...] = (
     _format("a vLLM bench data set", "prompt|output_tokens",
             "{prompt, max_tokens: .output_tokens}"),
     _format("an UltraChat data set", "prompt|messages|prompt_id", "{id: .prompt_id, prompt}"),
+    _format("a data set of preferences (DPO)", "chosen|rejected",
+            "if .prompt then {(if (.prompt | type) == \"array\" then \"messages\" else \"prompt\" end): .prompt} "
+            "elif (.chosen | type) == \"array\" then {messages: .chosen[:-1]} "
+            "else {prompt: (.chosen | split(\"\\n\\nAssistant:\")[0] | ltrimstr(\"\\n\\nHuman: \"))} end"
+            f" | {_PRESENT}"),
+    _format("HumanEval", "task_id|prompt|canonical_solution", "{id: (.task_id | tostring), prompt}"),
     _format("a data set of prompts and completions", "prompt|completion",
             "{prompt, expected: .completion}"),
     _format("a file of chat request bodies", "model|messages",
-            f"{{messages, max_tokens: (.max_tokens // .max_completion_tokens)}} | {_PRESENT}"),
+            f"{{messages, tools, max_tokens: (.max_tokens // .max_completion_tokens)}} | {_PRESENT}"),
     _format("a file of completion request bodies", "model|prompt",
             f"{{prompt, max_tokens}} | {_PRESENT}"),
+    _format("a multiple-choice data set (MMLU, ARC)", "question|choices",
+            "(.choices | if type == \"object\" then .text else . end) as $texts | [range($texts | length) "
+            "| [65 + .] | implode] as $labels | {prompt: ([.question, ($labels | to_entries[] "
+            "| \"\\(.value). \\($texts[.key])\"), \"Answer with one letter.\"] | join(\"\\n\")), labels: $labels, "
+            "expected: (if (.answer | type) == \"number\" then $labels[.answer] elif .answerKey then "
+            f".answerKey else .answer end)}} | {_PRESENT}"),
+    _format("a multiple-choice data set (MMLU)", "question|A|B|C|D",
+            fix="write the question and its choices into one column: prompt"),
+    _format("SQuAD", "paragraphs",
+            "[.paragraphs[] | .context as $context | .qas[] | {id, prompt: ($context + \"\\n\\n\" + .question), "
+            f"expected: ([.answers[].text] | if . == [] then null else . end)}} | {_PRESENT}][]"),
+    _format("rows of SQuAD", "context|question|answers",
+            "{id, prompt: (.context + \"\\n\\n\" + .question), "
+            f"expected: (.answers.text | if . == [] then null else . end)}} | {_PRESENT}"),
     _format("a data set of questions and answers", "question|answer",
             "{prompt: .question, expected: (.answer | if type == \"object\" then tojson else . end)}",
             column="question"),
+    _format("OpenAssistant's messages", "message_id|parent_id|text|role",
+            "select(.role == \"prompter\" and .parent_id == null) | {id: .message_id, prompt: .text}"),
     _format("a data set of texts (AIPerf, GuideLLM)", "text", "{prompt: .text}", column="text"),
     _format("a data set of texts (AIPerf)", "texts", "{prompt: .texts[0]}"),
     _format("a report of GuideLLM", "benchmarks", fix=_RESULTS),
@@ -116,11 +158,20 @@ FORMATS: tuple[ForeignFormat, ...] = (
 
 def refuse_foreign_record(name: str, path: Path, record: dict[str, Any], each: str = "") -> None:
     """Raise BadInput where a record is of a known format; each: jq's way from the file to a record."""
-    found = next((one for one in FORMATS if one.keys <= record.keys()), None)
+    found = next((one for one in FORMATS if all(_has(record, key) for key in one.keys)), None)
     if found is None:
         return
     fix = found.fix or f"convert it: {_jq(path, each, found.filter or '.')}"
     raise BadInput(f"is {found.name}, which is not read as it is", where=name, fix=fix)
+
+
+def _has(record: dict[str, Any], key: str) -> bool:
+    """Return whether a record has a key, which may be `a.b`."""
+    name, dot, inner = key.partition(".")
+    if not dot:
+        return key in record
+    inside = record.get(name)
+    return isinstance(inside, dict) and inner in inside
 
 
 def refuse_foreign_header(where: str, names: Iterable[str]) -> None:
@@ -139,12 +190,19 @@ def refuse_foreign_header(where: str, names: Iterable[str]) -> None:
 
 
 def refuse_json_document(name: str, path: Path, text: str) -> None:
-    """Raise BadInput where a file is one JSON array or object instead of an object a line."""
+    """Raise BadInput where a file is one JSON array or object, or objects over several lines, instead of an object a
+    line."""
     if text.lstrip()[:1] not in ("[", "{"):
         return
     try:
-        document = json.loads(text)
+        document, end = json.JSONDecoder().raw_decode(text.strip())
     except (ValueError, RecursionError):
+        return
+    if rest := text.strip()[end:].strip():
+        if isinstance(document, dict) and rest[:1] == "{" and "\n" in text.strip()[:end]:
+            refuse_foreign_record(name, path, document)
+            fix = f"write each on one line: {_jq(path, '', '.')}"
+            raise BadInput("has JSON objects over several lines", where=name, fix=fix)
         return
     each, records = ".[] | ", document
     if isinstance(document, dict):

@@ -22,6 +22,10 @@ _INDEX = re.compile(r"^(Unnamed: \d+)?$")
 """What pandas calls a column without a name."""
 _DECIMAL = re.compile(r"^[+-]?\d{1,18}(\.\d*)?([eE]\+?\d{1,2})?$")
 _MOST_DIGITS = 100
+_NO_VALUE = frozenset({"na", "n/a", "#n/a", "nan", "none", "null", "nil", "-"})
+"""What R, data frames and spreadsheets write where there is no value."""
+_SEPARATOR_LINE = re.compile(r"sep=.?")
+"""Excel's own first line, which names the separator."""
 _YES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -94,6 +98,8 @@ def csv_values(
         for cells in reader:
             first, line = line, reader.line_num + 1
             if not any(cell.strip() for cell in cells):
+                continue
+            if not header and _SEPARATOR_LINE.fullmatch(cells[0].strip()) and not any(cells[1:]):
                 continue
             if not header:
                 header = _header(name, first, cells, list(known), note)
@@ -175,9 +181,10 @@ def _columns(line: int, cells: dict[str, str]) -> dict[str, Any] | BadCells:
             bad.append(FieldError(line, column, f"{cell[:40]!r} is not true or false"))
         except ValueError as error:
             whole = column == "max_tokens"
-            bad.append(
-                FieldError(line, column, str(error) if whole else f"cannot be read: {error}")
-            )
+            none = whole and cell.strip().lower() in _NO_VALUE
+            fix = "leave a cell without a value empty" if none else None
+            said = str(error) if whole else f"cannot be read: {error}"
+            bad.append(FieldError(line, column, said, fix))
     if not bad:
         return values
     wrong = {field_error.path for field_error in bad}

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -173,6 +174,13 @@ RECORDS = {
                         "body": {"model": "m", "messages": MESSAGES, "max_tokens": 50}},
     "an Anthropic message batch": {"custom_id": "r1", "params": {
         "model": "m", "system": "Be brief.", "messages": MESSAGES, "max_tokens": 50}},
+    "a batch of Amazon Bedrock": {"recordId": "r1", "modelInput": {
+        "anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": MESSAGES}},
+    "a batch of Gemini or Vertex AI": {"key": "r1", "request": {
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"text": "Yes?"}]},
+                     {"parts": [{"text": "Go on"}]}],
+        "generationConfig": {"maxOutputTokens": 5}}},
     "a ShareGPT data set": {"id": "a1", "conversations": [
         {"from": "system", "value": "s"}, {"from": "human", "value": "Hi"}]},
     "a data set of conversations (LMSYS, WildChat)": {
@@ -188,11 +196,22 @@ RECORDS = {
     "a GuideLLM data set": {"prompt": "Hi", "prompt_tokens_count": 1, "output_tokens_count": 5},
     "a vLLM bench data set": {"prompt": "Hi", "output_tokens": 5},
     "an UltraChat data set": {"prompt": "Hi", "prompt_id": "p1", "messages": MESSAGES},
+    "a data set of preferences (DPO)": {"prompt": "Hi", "chosen": "a", "rejected": "b"},
+    "HumanEval": {"task_id": "HumanEval/0", "prompt": "def f():", "entry_point": "f",
+                  "canonical_solution": "x", "test": "t"},
     "a data set of prompts and completions": {"prompt": "Hi", "completion": "x"},
     "a file of chat request bodies": {
         "model": "m", "messages": MESSAGES, "temperature": 1, "max_completion_tokens": 5},
     "a file of completion request bodies": {"model": "m", "prompt": "Hi", "max_tokens": 5},
+    "a multiple-choice data set (MMLU, ARC)": {
+        "question": "1 + 1?", "choices": ["1", "2"], "answer": 1, "subject": "s"},
+    "SQuAD": {"title": "t", "paragraphs": [{"context": "It rains.", "qas": [
+        {"id": "1", "question": "Does it?", "answers": [{"text": "yes", "answer_start": 0}]}]}]},
+    "rows of SQuAD": {"id": "1", "title": "t", "context": "It rains.", "question": "Does it?",
+                      "answers": {"text": ["yes"], "answer_start": [0]}},
     "a data set of questions and answers": {"question": "1 + 1?", "answer": "2"},
+    "OpenAssistant's messages": {
+        "message_id": "m", "parent_id": None, "text": "Hi", "role": "prompter", "lang": "en"},
     "a data set of texts (AIPerf, GuideLLM)": {"text": "Hi"},
     "a data set of texts (AIPerf)": {"texts": ["Hi"]},
     "a report of GuideLLM": {"benchmarks": []},
@@ -203,6 +222,7 @@ RECORDS = {
 CSV_ONLY = {
     "the Azure LLM inference trace": "TIMESTAMP,ContextTokens,GeneratedTokens",
     "the BurstGPT trace": "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type",
+    "a multiple-choice data set (MMLU)": "question,A,B,C,D,answer",
 }
 
 
@@ -241,7 +261,45 @@ def test_a_trace_of_lengths_is_named(name: str, tmp_path: Path) -> None:
     path.write_text(f"{CSV_ONLY[name]}\n2023-11-16 18:01:51,4808,10,1,1,1\n")
     said = _refusal(path)
     assert f"trace.csv:1: is {name}" in said
-    assert "kind: synthetic" in said
+    assert "kind: synthetic" in said or "one column: prompt" in said
+
+
+@pytest.mark.parametrize(
+    ("record", "made"),
+    [
+        ({"custom_id": "0", "body": {"max_tokens": 9, "messages": MESSAGES}},
+         {"id": "0", "messages": MESSAGES, "max_tokens": 9}),
+        ({"custom_id": "0", "method": "POST", "url": "/v1/responses",
+          "body": {"model": "m", "input": "Hi", "max_output_tokens": 9}},
+         {"id": "0", "prompt": "Hi", "max_tokens": 9}),
+        ({"custom_id": "0", "method": "POST", "url": "/v1/chat/completions",
+          "body": {"model": "m", "messages": MESSAGES, "tools": [{"type": "function"}]}},
+         {"id": "0", "messages": MESSAGES, "tools": [{"type": "function"}]}),
+        ({"model": "m", "messages": MESSAGES, "tools": [{"type": "function"}]},
+         {"messages": MESSAGES, "tools": [{"type": "function"}]}),
+        ({"custom_id": "0", "params": {"messages": MESSAGES, "max_tokens": 9,
+                                       "tools": [{"name": "f", "input_schema": {"type": "object"}}]}},
+         {"id": "0", "messages": MESSAGES, "max_tokens": 9, "tools": [
+             {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]}),
+        ({"request": {"contents": [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]}},
+         {"messages": [{"role": "user", "content": "ab"}]}),
+        ({"prompt": MESSAGES, "chosen": "a", "rejected": "b"}, {"messages": MESSAGES}),
+        ({"chosen": [*MESSAGES, {"role": "assistant", "content": "a"}], "rejected": []},
+         {"messages": MESSAGES}),
+        ({"chosen": "\n\nHuman: Hi\n\nAssistant: a", "rejected": "b"}, {"prompt": "Hi"}),
+        ({"id": "q", "question": "Q?", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "B"},
+         {"prompt": "Q?\nA. x\nB. y\nAnswer with one letter.", "labels": ["A", "B"], "expected": "B"}),
+    ],
+)  # fmt: skip
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
+def test_a_conversion_loses_nothing_that_is_sent(
+    record: dict[str, Any], made: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    program = shlex.split(_refusal(path).split("jq -c ")[1])[0]
+    done = subprocess.run(["jq", "-c", program, str(path)], capture_output=True, check=True)
+    assert json.loads(done.stdout) == made
 
 
 @pytest.mark.parametrize(
@@ -253,6 +311,12 @@ def test_a_trace_of_lengths_is_named(name: str, tmp_path: Path) -> None:
         ("a.json", '{"rows": [{"row_idx": 0, "row": {"instruction": "a", "output": "b"}}]}',
          "jq -c '.rows[] | .row | {prompt"),
         ("a.json", '{"data": [{"payload": [{"prompt": "Hi"}]}]}', "AIPerf file of payloads"),
+        ("a.jsonl", '{\n "prompt": "Hi"\n}\n{\n "prompt": "Ho"\n}\n',
+         "has JSON objects over several lines — write each on one line: jq -c . a.jsonl"),
+        ("a.jsonl", '{\n "custom_id": "a",\n "body": {"input": "Hi"}}\n{}', "is an OpenAI batch"),
+        ("a.csv", "sep=;\nprompt;max_tokens\nHi;5\n", "separated by semicolons"),
+        ("a.csv", "prompt,max_tokens\nHi,NA\n", "'NA' is not a whole number — leave a cell without a value empty"),
+        ("a.csv", "prompt,max_tokens\nHi,nan\n", "leave a cell without a value empty"),
         ("a.jsonl", '{"prompt": "Hi"},\n{"prompt": "Ho"},\n', "remove the comma at its end"),
         ("a.csv", "prompt;max_tokens\nHi;5\n", "separated by semicolons: export it with commas"),
         ("a.csv", "id\tprompt\n1\tHi\n", "separated by tabs"),
