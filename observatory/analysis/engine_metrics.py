@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from observatory.analysis.energy.energy_metrics import BasedRow
+from observatory.analysis.energy.energy_metrics import BasedRow, mean_reading, reading_rows
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.estimate import Estimate, absent
-from observatory.analysis.statistics.quantiles import rank
 from observatory.core.sample import RESTARTED
 
 SERVER_TIMES = {
@@ -27,17 +26,12 @@ SERVER_TIMES = {
 
 def engine_metrics(data: StageData) -> Iterator[BasedRow]:
     """Yield `value` of each, and the p95 of the KV cache; null with a reason where the engine has none."""
-    kv_cache = engine_readings(data, "engine_kv_cache_fraction")
-    yield "kv_cache_fraction", "value", _mean(data, kv_cache), data.basis
-    if kv_cache.height:
-        ordered = kv_cache.get_column("value").sort()
-        p95 = float(ordered[rank(len(ordered), 0.95) - 1])
-        yield "kv_cache_fraction", "p95", Estimate(value=p95), data.basis
-    for metric, reading in (
-        ("engine_running", "engine_requests_running"),
-        ("engine_waiting", "engine_requests_waiting"),
-    ):
-        yield metric, "value", _mean(data, engine_readings(data, reading)), data.basis
+    missing = _why_missing(data)
+    kv_cache = engine_readings(data, "engine_kv_cache_fraction").get_column("value")
+    yield from reading_rows("kv_cache_fraction", kv_cache, data.basis, missing)
+    for state in ("running", "waiting"):
+        readings = engine_readings(data, f"engine_requests_{state}").get_column("value")
+        yield f"engine_{state}", "value", mean_reading(readings, missing), data.basis
     hits = _ratio(data, "engine_prefix_cache_hits_total", "engine_prefix_cache_queries_total")
     yield "prefix_cache_hit_fraction", "value", hits, data.basis
     yield "preemptions", "value", _grown(data, "engine_preemptions_total"), data.basis
@@ -49,26 +43,17 @@ def engine_metrics(data: StageData) -> Iterator[BasedRow]:
 
 def sm_activity(data: StageData) -> Iterator[BasedRow]:
     """Yield sm_active_fraction by the DCGM exporter: mean over GPUs (or MIG instances), then over time."""
+    inside = data.samples.filter(data.window.holds("at_ns"))
     readings = (
-        data.samples.filter(
-            (pl.col("sensor") == "dcgm")
-            & (pl.col("metric") == "sm_active_fraction")
-            & pl.col("value").is_not_null()
-            & data.window.holds("at_ns")
-        )
+        inside.filter(sensor="dcgm", metric="sm_active_fraction")
+        .drop_nulls("value")
         .sort("at_ns", "device", "value")
         .group_by("at_ns", maintain_order=True)  # a mean of floats depends on their order
         .agg(pl.col("value").mean())
         .get_column("value")
         .sort()
     )
-    if not len(readings):
-        yield "sm_active_fraction", "value", absent("no_sensor"), None
-        return
-    mean = float(readings.to_numpy().mean())
-    yield "sm_active_fraction", "value", Estimate(value=mean), "measured"
-    p95 = float(readings[rank(len(readings), 0.95) - 1])
-    yield "sm_active_fraction", "p95", Estimate(value=p95), "measured"
+    yield from reading_rows("sm_active_fraction", readings, "measured")
 
 
 def engine_readings(data: StageData, metric: str) -> pl.DataFrame:
@@ -78,37 +63,19 @@ def engine_readings(data: StageData, metric: str) -> pl.DataFrame:
 
 def of_engine(data: StageData, metric: str) -> pl.DataFrame:
     """Return the same, of the whole run."""
-    return (
-        data.samples.filter(
-            (pl.col("sensor") == "engine")
-            & (pl.col("subject") == "target")
-            & (pl.col("metric") == metric)
-            & pl.col("value").is_not_null()
-        )
-        .sort("at_ns")
-        .select("at_ns", "value")
-    )
+    read = data.samples.filter(sensor="engine", subject="target", metric=metric)
+    return read.drop_nulls("value").sort("at_ns").select("at_ns", "value")
 
 
 def restarts_of(data: StageData, metric: str) -> pl.DataFrame:
     """Return at_ns of every restart of a counter of the target's engine, over the whole run."""
-    return data.samples.filter(
-        (pl.col("sensor") == "engine")
-        & (pl.col("subject") == "target")
-        & (pl.col("metric") == metric)
-        & pl.col("value").is_null()
-        & pl.col("reason").fill_null("").str.starts_with(RESTARTED)
-    ).select("at_ns")
-
-
-def _mean(data: StageData, readings: pl.DataFrame) -> Estimate:
-    if not readings.height:
-        return absent(_why_missing(data))
-    return Estimate(value=float(readings.get_column("value").to_numpy().mean()))
+    read = data.samples.filter(sensor="engine", subject="target", metric=metric)
+    restarted = pl.col("reason").str.starts_with(RESTARTED)
+    return read.filter(pl.col("value").is_null(), restarted).select("at_ns")
 
 
 def _why_missing(data: StageData) -> str:
-    readings = data.samples.filter((pl.col("sensor") == "engine") & (pl.col("subject") == "target"))
+    readings = data.samples.filter(sensor="engine", subject="target")
     return "engine_does_not_say" if readings.height else "no_engine_page"
 
 

@@ -56,7 +56,9 @@ def events_of(attempts: pl.DataFrame) -> Events:
     rows = np.flatnonzero(lengths_all)
     lengths = lengths_all[rows].astype(np.int64)
     some = attempts[rows]
-    gaps = _flat(some, "event_gap_ns").astype(np.int64, copy=False)
+    gaps = np.zeros(0, dtype=np.int64)
+    if some.height:
+        gaps = some.get_column("event_gap_ns").explode().to_numpy().astype(np.int64, copy=False)
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)[: len(lengths)]
     arrival = np.cumsum(gaps)
     before = arrival[starts] - gaps[starts] if len(gaps) else arrival
@@ -79,12 +81,6 @@ def events_of(attempts: pl.DataFrame) -> Events:
         attempts=attempts.height,
         sent_ns=attempts.get_column("sent_ns").fill_null(0).to_numpy().astype(np.int64),
     )
-
-
-def _flat(frame: pl.DataFrame, column: str) -> NDArray[np.generic]:
-    if not frame.height:
-        return np.zeros(0)
-    return frame.get_column(column).explode().to_numpy()
 
 
 def _spread(

@@ -38,9 +38,7 @@ def idle_around(data: StageData) -> Idle | None:
         return None
     first, last = _least(sent, "sent_ns"), _most(sent, "ended_ns")
     spoke = sent.filter(pl.col("first_token_ns").is_not_null())
-    others = data.run_requests.filter(
-        (pl.col("stage") != data.window.stage) & pl.col("f_sent_ns").is_not_null()
-    )
+    others = data.run_requests.filter(pl.col("stage") != data.window.stage)
     earlier = others.filter(pl.col("f_sent_ns") < first)
     later = others.filter(pl.col("f_sent_ns") >= first)
     if earlier.get_column("a_ended_ns").null_count():

@@ -67,7 +67,7 @@ class StageData:
     @cached_property
     def streamed(self) -> bool:
         """Whether more than half of the whole answers really came as streams; true where it is not known."""
-        came = self.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
+        came = self.counted.filter(outcome="ok").get_column("a_streamed").drop_nulls()
         return 2 * int(came.sum()) > len(came) if len(came) else True
 
     def in_time(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.float64]]:
@@ -101,9 +101,7 @@ class StageData:
 
     def ended_ok(self, window: Window | None = None) -> pl.DataFrame:
         """Return the successes that ended in the window (default: the stage's), whenever they began."""
-        return self.requests.filter(
-            (pl.col("outcome") == "ok") & (window or self.window).holds("a_ended_ns")
-        )
+        return self.requests.filter((window or self.window).holds("a_ended_ns"), outcome="ok")
 
 
 def gather(

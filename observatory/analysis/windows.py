@@ -62,28 +62,19 @@ def window_of(manifest: Manifest, stage: StageTimes) -> Window | None:
 
 def counted(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
     """Return the rows of request_frame that the window's distributions are over."""
-    return requests.filter(
-        (pl.col("stage") == window.stage) & window.holds("scheduled_ns") & pl.col("counted")
-    )
+    return requests.filter("counted", window.holds("scheduled_ns"), stage=window.stage)
 
 
 def offered(requests: pl.DataFrame, window: Window) -> pl.DataFrame:
     """Return the rows that time from `scheduled` is over: those counted, and those that were held back."""
-    return requests.filter(
-        (pl.col("stage") == window.stage)
-        & window.holds("scheduled_ns")
-        & (pl.col("counted") | pl.col("held_back"))
-    )
+    measured = pl.col("counted") | pl.col("held_back")
+    return requests.filter(measured, window.holds("scheduled_ns"), stage=window.stage)
 
 
 def left_out(requests: pl.DataFrame, window: Window) -> dict[str, int]:
     """Return how many requests scheduled in the window do not count, by outcome."""
-    rows = requests.filter(
-        (pl.col("stage") == window.stage)
-        & window.holds("scheduled_ns")
-        & ~pl.col("counted")
-        & ~pl.col("held_back")
-    )
+    unmeasured = ~pl.col("counted") & ~pl.col("held_back")
+    rows = requests.filter(unmeasured, window.holds("scheduled_ns"), stage=window.stage)
     return dict(rows.group_by("outcome").len().sort("outcome").iter_rows())
 
 
@@ -92,12 +83,8 @@ def failure_bound_s(requests: pl.DataFrame, window: Window) -> float | None:
 
     The drain limit, or the shortest time after which a request was really given up, if less.
     """
-    waited = (
-        counted(requests, window)
-        .filter(pl.col("outcome") == "timeout")
-        .select(((pl.col("a_ended_ns") - pl.col("scheduled_ns")) / 1e9).min())
-        .item()
-    )
+    given_up = counted(requests, window).filter(outcome="timeout")
+    waited = given_up.select(((pl.col("a_ended_ns") - pl.col("scheduled_ns")) / 1e9).min()).item()
     limits = [limit for limit in (window.drain_s, waited) if limit]
     return min(limits) if limits else None
 

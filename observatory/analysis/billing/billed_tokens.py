@@ -4,7 +4,7 @@ Every price is applied here, in Python; the database only adds the rows up.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple
 from functools import lru_cache, partial
 
 import polars as pl
@@ -60,15 +60,6 @@ def billed_tokens(manifest: Manifest, frames: RunFrames) -> pl.DataFrame:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """Tokens of a kind and what they cost at the prices of their prompts' sizes."""
-
-    tokens: int
-    usd: float
-    usd_per_million: float
-
-
 def stage_costs(data: StageData, billed: pl.DataFrame) -> Iterator[tuple[object, ...]]:
     """Yield the components of the window's cost by each accounting; rows of STAGE_COSTS without run_id.
 
@@ -87,30 +78,26 @@ def stage_costs(data: StageData, billed: pl.DataFrame) -> Iterator[tuple[object,
 def _token_components(data: StageData, billed: pl.DataFrame) -> Iterator[Component]:
     cost = cost_of(data)
     sums = _sums_by_kind(data, billed)
-    for kind, one in sums.items():
-        usd = one.usd / one.tokens * MILLION if one.tokens else one.usd_per_million
-        yield _component(
-            data, kind, one.tokens / MILLION, usd if cost.usd is not None else None, cost.reason
-        )
-    if not sums and cost.usd is None:
-        for kind in ("input", "output"):
-            if (row := data.prices.row(kind)) is not None:
-                yield _component(data, kind, None, row.usd, cost.reason)
+    for kind, tokens, usd, usd_per_million in sums.iter_rows():
+        price = usd / tokens * MILLION if tokens else usd_per_million
+        known = None if cost.usd is None else price
+        yield _component(data, kind, tokens / MILLION, known, cost.reason)
+    if sums.is_empty() and cost.usd is None:
+        rows = (data.prices.row("input"), data.prices.row("output"))
+        for row in filter(None, rows):
+            yield _component(data, row.kind, None, row.usd, cost.reason)
 
 
-def _sums_by_kind(data: StageData, billed: pl.DataFrame) -> dict[PriceKind, _Sum]:
-    """Return the sums of the requests that ended in the window, with any outcome."""
+def _sums_by_kind(data: StageData, billed: pl.DataFrame) -> pl.DataFrame:
+    """Return kind, tokens, usd (at the prices of their prompts' sizes) and usd_per_million of the requests
+    that ended in the window, with any outcome."""
     ended = data.requests.filter(data.window.holds("a_ended_ns")).get_column("request")
-    of_stage = billed.filter(
-        (pl.col("stage") == data.window.stage)
-        & pl.col("request").is_in(ended.implode())
-        & pl.col("usd_per_million").is_not_null()
-    )
+    in_window = pl.col("request").is_in(ended.implode())
+    of_stage = billed.filter(in_window, stage=data.window.stage).drop_nulls("usd_per_million")
     usd = pl.col("tokens") * pl.col("usd_per_million") / MILLION
-    sums = of_stage.group_by("kind", maintain_order=True).agg(
+    return of_stage.group_by("kind", maintain_order=True).agg(
         pl.col("tokens").sum(), usd.sum().alias("usd"), pl.col("usd_per_million").first()
     )
-    return {kind: _Sum(tokens, of_kind, price) for kind, tokens, of_kind, price in sums.iter_rows()}
 
 
 def _component(
@@ -126,14 +113,4 @@ def _component(
 
 
 def _row(data: StageData, accounting: str, part: Component) -> tuple[object, ...]:
-    return (
-        data.window.stage,
-        accounting,
-        part.name,
-        part.quantity,
-        part.unit,
-        part.usd_per_unit,
-        part.basis,
-        part.source,
-        part.reason,
-    )
+    return data.window.stage, accounting, *astuple(part)

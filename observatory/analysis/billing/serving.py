@@ -21,7 +21,6 @@ SAME = "whole replicas: the same at both ends"
 """Why an interval of a step function has no width."""
 INVALID = "the run is invalid"
 """Why no figure of money is derived from a run."""
-_UNCOUNTED = "some of its answers do not say how many tokens they took, or there are none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,10 @@ def refusal(self_row: MoneyRow, api_row: MoneyRow) -> str | None:
     if self_row.served_reason == "sample_floor":
         return f"what {own} serves within the SLO is not known: {_few_independent(self_row)}"
     if not self_row.goodput_rps:
+        best = self_row.best_fraction
         return (
             f"{own} does not meet the SLO at any stage (asked {self_row.attainment:.1%} of requests, "
-            f"at best {_share(self_row.best_fraction)}): it has no break-even"
+            f"at best {'not known' if best is None else f'{best:.1%}'}): it has no break-even"
         )
     if self_row.electricity_missing:
         return f"{own} pays its electricity apart, and tariff or energy is not known"
@@ -187,12 +187,8 @@ def no_month(row: MoneyRow) -> str:
 def _unpriced(row: MoneyRow) -> str:
     """Return why what a request costs is not known."""
     if row.usd_per_request_reason == "sample_floor":
-        return _few(row.priced_n)
-    return _UNCOUNTED
-
-
-def _few(found: int | None) -> str:
-    return f"{needs_text(MEAN_FLOOR, found or 0)} in a steady window"
+        return f"{needs_text(MEAN_FLOOR, row.priced_n or 0)} in a steady window"
+    return "some of its answers do not say how many tokens they took, or there are none"
 
 
 def _few_independent(row: MoneyRow) -> str:
@@ -234,7 +230,3 @@ def steps_of(one: BreakEvenReport) -> list[BreakEvenStep]:
         )
         for place in sorted(places)
     ]
-
-
-def _share(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.1%}"

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import polars as pl
 
 from observatory.analysis.checks.findings import as_found, over_limit
-from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.stage_data import StageData
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Finding, Manifest
@@ -23,11 +22,7 @@ BURST_EVENTS = 4
 
 def answer_lengths(data: StageData) -> Iterator[Finding]:
     """Find answers far shorter than requested under `ignore_eos`, and answers longer than their limit."""
-    answers = data.counted.filter(
-        (pl.col("outcome") == "ok")
-        & pl.col("max_tokens").is_not_null()
-        & pl.col("a_output_tokens").is_not_null()
-    )
+    answers = data.counted.filter(outcome="ok").drop_nulls(["max_tokens", "a_output_tokens"])
     least = _least_requested(data.manifest)
     if least is not None:
         requested = answers.with_columns(
@@ -61,9 +56,6 @@ def _lengths(
     found = answers.filter(which)
     if not found.height:
         return
-    share = found.height / answers.height
-    threshold = THRESHOLDS[code]
-    severity = threshold.severity(share) or "note"
     # The answer with the median share of its requested tokens, with both numbers.
     ratio = pl.col("a_output_tokens") / pl.col("requested")
     middle = found.sort(ratio).row(found.height // 2, named=True)
@@ -72,12 +64,13 @@ def _lengths(
         f"{found.height:,} of {count_of(answers.height, 'answer has', 'answers have')} {word} tokens than {than}: typically "
         f"{middle['a_output_tokens']:,} of {middle['requested']:,}{counted}"
     )
-    yield Finding(code, severity, message, data.window.stage, share, threshold.limit(severity))
+    share = found.height / answers.height
+    yield from over_limit(code, share, message, data.window.stage, "note")
 
 
 def empty_answers(data: StageData) -> Iterator[Finding]:
     """Yield whole answers without any text, reasoning or tool call; the message counts their finish reasons."""
-    answers = data.counted.filter(pl.col("outcome") == "ok")
+    answers = data.counted.filter(outcome="ok")
     parts = ("a_answer_characters", "a_reasoning_characters", "a_tool_calls")
     empty = answers.filter(pl.all_horizontal(pl.col(part).fill_null(0) == 0 for part in parts))
     if not empty.height:
@@ -90,16 +83,14 @@ def empty_answers(data: StageData) -> Iterator[Finding]:
         f"(finish reason: {listed}; {count_of(billed, 'output token')} billed); they have no time to first token"
     )
     share = empty.height / answers.height
-    severity = THRESHOLDS["empty_answers"].severity(share) or "note"
-    limit = THRESHOLDS["empty_answers"].limit(severity)
-    yield Finding("empty_answers", severity, message, data.window.stage, share, limit)
+    yield from over_limit("empty_answers", share, message, data.window.stage, "note")
 
 
 def not_streamed(data: StageData) -> Iterator[Finding]:
     """Find answers that arrived in one piece although a stream was requested."""
     if not data.manifest.stored.workload.stream:
         return
-    came = data.counted.filter(pl.col("outcome") == "ok").get_column("a_streamed").drop_nulls()
+    came = data.counted.filter(outcome="ok").get_column("a_streamed").drop_nulls()
     at_once = len(came) - int(came.sum())
     if at_once:
         message = (
@@ -112,11 +103,9 @@ def not_streamed(data: StageData) -> Iterator[Finding]:
 def burst_streams(data: StageData) -> Iterator[Finding]:
     """Yield streams whose events all came at one instant: something on the way holds them back."""
     final = data.attempts.filter("final").join(
-        data.counted.filter(pl.col("outcome") == "ok").select("request"), on="request", how="semi"
+        data.counted.filter(outcome="ok").select("request"), on="request", how="semi"
     )
-    several = final.filter(
-        (pl.col("event_gap_ns").list.len() >= BURST_EVENTS) & (pl.col("shared_stamps") == 0)
-    )
+    several = final.filter(pl.col("event_gap_ns").list.len() >= BURST_EVENTS, shared_stamps=0)
     if not several.height:
         return
     later = pl.col("event_gap_ns").list.slice(1).list.max()

@@ -141,7 +141,7 @@ def offered_rate(data: StageData, stage: StageTimes) -> Iterator[Finding]:
     if not stage.open_loop:
         return
     planned = data.requests.filter(
-        data.window.holds("scheduled_ns") & (pl.col("outcome") != "refused_by_budget")
+        data.window.holds("scheduled_ns"), pl.col("outcome") != "refused_by_budget"
     )
     left = planned.filter(pl.col("outcome") != "not_issued").select(
         pl.coalesce("f_connect_started_ns", "f_sent_ns", "released_ns", "scheduled_ns").alias("at"),
@@ -167,11 +167,7 @@ def clock_steps(data: StageData) -> Iterator[Finding]:
 
 
 def _heartbeats(data: StageData, ticks: pl.DataFrame) -> pl.DataFrame:
-    return ticks.filter(
-        (pl.col("stage") == data.window.stage)
-        & (pl.col("kind") == "tick")
-        & data.window.holds("at_ns")
-    )
+    return ticks.filter(data.window.holds("at_ns"), stage=data.window.stage, kind="tick")
 
 
 def _rate(instants: pl.Series) -> float | None:

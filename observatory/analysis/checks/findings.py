@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from observatory.analysis.checks.thresholds import THRESHOLDS
-from observatory.core.run import Finding
+from observatory.core.run import Finding, Severity
 
 
-def over_limit(code: str, value: float, message: str, stage: int | None) -> Iterator[Finding]:
-    """Yield a finding where a value exceeds a limit of its code."""
+def over_limit(
+    code: str, value: float, message: str, stage: int | None, below: Severity | None = None
+) -> Iterator[Finding]:
+    """Yield a finding where a value exceeds a limit of its code; below it one of severity `below`, if any."""
     threshold = THRESHOLDS[code]
-    severity = threshold.severity(value)
+    severity = threshold.severity(value) or below
     if severity is not None:
         yield Finding(code, severity, message, stage, value, threshold.limit(severity))
 

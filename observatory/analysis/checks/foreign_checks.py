@@ -48,15 +48,10 @@ def _effects(
     if target.on_this_host and not target.emulated:
         if found.slowed is None:
             return
-        yield (
-            found.slowed,
-            f"it slowed the engine by about {found.slowed:.0%}",
-        )
+        yield found.slowed, f"it slowed the engine by about {found.slowed:.0%}"
     if late is not None:
-        yield (
-            late.share,
-            f"the load generator was late by {late.share:.1%} of the median time to first token",
-        )
+        what = f"{late.share:.1%} of the median time to first token"
+        yield late.share, f"the load generator was late by {what}"
 
 
 def shared_cores(manifest: Manifest, samples: pl.DataFrame, *, starved: bool) -> Iterator[Finding]:
@@ -100,14 +95,8 @@ def _busy(manifest: Manifest, samples: pl.DataFrame, start: int, end: int) -> fl
     found = foreign_cpu_of(manifest, samples, start, end)
     if isinstance(found, ForeignCpu):
         return found.own_fraction
-    share = (
-        samples.filter(
-            (pl.col("sensor") == "host")
-            & (pl.col("metric") == "cpu_util_fraction")
-            & (pl.col("device") == "")  # not a probe's host
-            & pl.col("at_ns").is_between(start, end)
-        )
-        .get_column("value")
-        .mean()
-    )
+    in_time = pl.col("at_ns").is_between(start, end)
+    # The device of a probe's host is the probe.
+    read = samples.filter(in_time, sensor="host", metric="cpu_util_fraction", device="")
+    share = read.get_column("value").mean()
     return share if isinstance(share, float) else None

@@ -65,22 +65,14 @@ class ForeignCpu:
     @property
     def words(self) -> str:
         """Who took how much, the most first."""
+        cores = count_of(self.machine, "core")
         parts = (
-            (
-                self.others,
-                f"other processes kept {self.others:.2g} of {count_of(self.machine, 'core')} busy",
-            ),
-            (
-                self.stolen,
-                f"the hypervisor took {self.stolen:.2g} of {count_of(self.machine, 'core')}",
-            ),
-            (
-                self.withheld,
-                f"a CPU quota withheld {self.withheld:.2g} of {count_of(self.machine, 'core')}",
-            ),
+            (self.others, f"other processes kept {self.others:.2g} of {cores} busy"),
+            (self.stolen, f"the hypervisor took {self.stolen:.2g} of {cores}"),
+            (self.withheld, f"a CPU quota withheld {self.withheld:.2g} of {cores}"),
         )
         least = 0.01 * self.machine
-        named = [words for cores, words in sorted(parts, reverse=True) if cores >= least]
+        named = [words for taken, words in sorted(parts, reverse=True) if taken >= least]
         return " and ".join(named) or parts[0][1]
 
 
@@ -96,13 +88,7 @@ def foreign_cpu_of(
     own = _own(manifest, rows)
     if isinstance(own, str):
         return own
-    engine, waited = (
-        _first(
-            _growth(rows, "process", metric, f"engine:{manifest.target.name}"),
-            _growth(rows, "own", metric, f"server:{manifest.target.name}"),
-        )
-        for metric in ("cpu_s", "cpu_wait_s")
-    )
+    engine, waited = (_of_target(manifest, rows, metric) for metric in ("cpu_s", "cpu_wait_s"))
     return ForeignCpu(
         machine=machine,
         own=own,
@@ -114,15 +100,16 @@ def foreign_cpu_of(
     )
 
 
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
+def _of_target(manifest: Manifest, rows: pl.DataFrame, metric: str) -> float | None:
+    own = _growth(rows, "process", metric, f"engine:{manifest.target.name}")
+    return (
+        own if own is not None else _growth(rows, "own", metric, f"server:{manifest.target.name}")
+    )
 
 
 def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
     """Return the cores of the run's own processes; by their roles in runs that have no count of them all."""
-    totals = rows.filter(
-        (pl.col("sensor") == "own") & (pl.col("device") == "") & (pl.col("metric") == "cpu_s")
-    )
+    totals = rows.filter(sensor="own", device="", metric="cpu_s")
     if totals.height:
         if totals.get_column("value").null_count() == totals.height:
             return "server_unknown"
@@ -130,13 +117,8 @@ def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
         return "no_sensor" if grown is None else grown
     target = manifest.target
     here = ~pl.col("device").str.contains(":", literal=True)  # another host's are PROBE:...
-    roles = set(
-        rows.filter(
-            (pl.col("sensor") == "process")
-            & (pl.col("metric") == "cpu_s")
-            & (here | pl.col("device").str.starts_with("engine:"))
-        ).get_column("device")
-    )
+    ours = here | pl.col("device").str.starts_with("engine:")
+    roles = set(rows.filter(ours, sensor="process", metric="cpu_s").get_column("device"))
     if "client" not in roles:
         return "no_sensor"
     if target.on_this_host and f"engine:{target.name}" not in roles:
@@ -146,12 +128,8 @@ def _own(manifest: Manifest, rows: pl.DataFrame) -> float | str:
 
 def _growth(rows: pl.DataFrame, sensor: str, metric: str, device: str = "") -> float | None:
     """Return what a counter grew by a second, from the first reading to the last; None below two readings."""
-    read = rows.filter(
-        (pl.col("sensor") == sensor)
-        & (pl.col("metric") == metric)
-        & (pl.col("device") == device)
-        & pl.col("value").is_not_null()
-    ).sort("at_ns")
+    read = rows.filter(sensor=sensor, metric=metric, device=device)
+    read = read.drop_nulls("value").sort("at_ns")
     if read.height < LEAST_READINGS:
         return None
     seconds = (read.item(-1, "at_ns") - read.item(0, "at_ns")) / 1e9

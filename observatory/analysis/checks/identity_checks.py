@@ -6,7 +6,6 @@ A service may change both without a word; what was measured is then of two, or o
 from collections.abc import Iterator
 
 import msgspec
-import polars as pl
 
 from observatory.analysis.checks.findings import as_found, over_limit
 from observatory.core.run import Finding, Manifest
@@ -35,7 +34,8 @@ def identity_changes(manifest: Manifest, frames: RunFrames) -> Iterator[Finding]
     models = _named(frames, "model_reported")
     in_turn = manifest.target.models_in_turn
     wanted = len(set(in_turn)) or 1
-    message = f"{_counted(models)} answered where {wanted} {_were(wanted)} requested"
+    asked = "1 was" if wanted == 1 else f"{wanted} were"
+    message = f"{_counted(models)} answered where {asked} requested"
     yield from over_limit("model_changed", len(models) - wanted, message, None)
     yield from _substituted(manifest, models, in_turn)
     prints = _named(frames, "system_fingerprint")
@@ -80,7 +80,8 @@ def _since(manifest: Manifest, models: dict[str, int], prints: dict[str, int]) -
 def _named(frames: RunFrames, column: str) -> dict[str, int]:
     """Return what the whole answers named, and how many each, the most frequent first."""
     counts = (
-        frames.attempts.filter((pl.col("outcome") == "ok") & pl.col(column).is_not_null())
+        frames.attempts.filter(outcome="ok")
+        .drop_nulls(column)
         .group_by(column)
         .len()
         .sort(["len", column], descending=[True, False])
@@ -92,7 +93,3 @@ def _counted(named: dict[str, int]) -> str:
     shown = [f"{name} ({count})" for name, count in list(named.items())[:4]]
     more = len(named) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"

@@ -52,7 +52,7 @@ def host_of(device: str, probes: set[str]) -> str:
 
 def probes_of(samples: pl.DataFrame) -> set[str]:
     """Return the names of the probes that were read, or should have been."""
-    return set(samples.filter(pl.col("sensor") == "probe").get_column("device").unique())
+    return set(samples.filter(sensor="probe").get_column("device").unique())
 
 
 def sensor_outages(data: StageData) -> dict[tuple[str, str], SensorOutage]:
@@ -64,16 +64,10 @@ def sensor_outages(data: StageData) -> dict[tuple[str, str], SensorOutage]:
     probes = probes_of(data.samples)
     own = f"engine:{data.manifest.target.name}"
     states: dict[tuple[str, str], list[tuple[int, str, float, str]]] = {}
-    rows = (
-        data.samples.filter(
-            (pl.col("metric") == "up")
-            & (pl.col("sensor") != _NO_SENSOR)
-            & (pl.col("at_ns") < data.window.end_ns)
-        )
-        .sort("at_ns")
-        .select("sensor", "device", "at_ns", "value", "reason")
-    )
-    for sensor, device, at, value, reason in rows.iter_rows():
+    so_far = pl.col("at_ns") < data.window.end_ns
+    rows = data.samples.filter(so_far, pl.col("sensor") != _NO_SENSOR, metric="up").sort("at_ns")
+    names = ("sensor", "device", "at_ns", "value", "reason")
+    for sensor, device, at, value, reason in rows.select(names).iter_rows():
         if not device.startswith("engine:") or device == own:
             key = (sensor, host_of(device, probes))
             states.setdefault(key, []).append((at, device, value, reason or "no reason given"))
@@ -130,9 +124,9 @@ def sensor_lies(data: StageData) -> Iterator[Finding]:
     """Yield values that cannot be; they are null in the samples, with the value in the reason."""
     lies = (
         data.samples.filter(
-            data.window.holds("at_ns")
-            & pl.col("value").is_null()
-            & pl.col("reason").fill_null("").str.starts_with(IMPLAUSIBLE)
+            data.window.holds("at_ns"),
+            pl.col("value").is_null(),
+            pl.col("reason").str.starts_with(IMPLAUSIBLE),
         )
         .group_by("sensor", "device", "metric")
         .agg(pl.len().alias("readings"), pl.col("reason").first())
@@ -151,16 +145,9 @@ def sensor_lies(data: StageData) -> Iterator[Finding]:
 
 def sampler_cpu(data: StageData) -> Iterator[Finding]:
     """Yield what sampling took of a core over the window."""
-    share = (
-        data.samples.filter(
-            (pl.col("sensor") == "sampler")
-            & (pl.col("metric") == "cpu_fraction")
-            & (pl.col("device") == "")
-            & data.window.holds("at_ns")
-        )
-        .get_column("value")
-        .mean()
-    )
+    inside = data.samples.filter(data.window.holds("at_ns"))
+    read = inside.filter(sensor="sampler", metric="cpu_fraction", device="")
+    share = read.get_column("value").mean()
     if isinstance(share, float) and share > NOTED_CPU_SHARE:
         message = f"sampling took {share:.0%} of a core"
         yield as_found("sampler_cpu", message, data.window.stage, share, NOTED_CPU_SHARE)

@@ -72,7 +72,7 @@ def counts_of(data: StageData) -> EngineCounts | None:
     idle = idle_around(data)
     if idle is None:
         return None
-    sent = data.attempts.filter(pl.col("sent_ns").is_not_null()).height
+    sent = data.attempts.get_column("sent_ns").count()
     return EngineCounts(idle, sent, counted_by_engine(data, "engine_requests_total", idle))
 
 
@@ -96,12 +96,8 @@ def server_tokens(data: StageData, counts: EngineCounts) -> Iterator[Finding]:
     in the engine than in usage are a contradiction.
     """
     attempts = data.attempts.filter(pl.col("sent_ns").is_not_null() & ~_CLOSED_UNREAD)
-    known = attempts.filter(
-        (pl.col("outcome") == "ok")
-        & (pl.col("output_tokens_from") == "usage")
-        & pl.col("output_tokens").is_not_null()
-        & pl.col("prompt_tokens").is_not_null()
-    )
+    known = attempts.filter(outcome="ok", output_tokens_from="usage")
+    known = known.drop_nulls(["output_tokens", "prompt_tokens"])
     complete = known.height == attempts.height
     found: list[tuple[float, str]] = []
     for kind in ("output", "prompt"):

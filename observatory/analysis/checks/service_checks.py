@@ -15,7 +15,6 @@ from observatory.analysis.checks.sensor_checks import (
     sensor_outages,
     tolerated_s,
 )
-from observatory.analysis.checks.thresholds import THRESHOLDS
 from observatory.analysis.frames import FINAL_OVERLOADED, RATE_LIMITED
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.drift import relative_drift
@@ -105,17 +104,12 @@ def throttled(data: StageData) -> Iterator[Finding]:
     if not refused:
         return
     hit = data.counted.filter(pl.col("attempts_throttled") > 0).get_column("outcome")
-    share = refused / attempts
     message = (
         f"{refused} of {count_of(attempts, 'HTTP attempt was', 'HTTP attempts were')} throttled; {len(hit)} of "
         f"{count_of(data.counted.height, 'request')} met that, and {int((hit == 'ok').sum())} of them "
         f"{'was' if (hit == 'ok').sum() == 1 else 'were'} served in the end"
     )
-    threshold = THRESHOLDS["throttled"]
-    severity = threshold.severity(share) or "note"
-    yield Finding(
-        "throttled", severity, message, data.window.stage, share, threshold.limit(severity)
-    )
+    yield from over_limit("throttled", refused / attempts, message, data.window.stage, "note")
 
 
 def stale_connections(data: StageData) -> Iterator[Finding]:
@@ -129,10 +123,7 @@ def stale_connections(data: StageData) -> Iterator[Finding]:
         f"{lost} of {count_of(attempts, 'HTTP attempt', 'HTTP attempts')} met a kept connection that the service closed without an answer; "
         "they were made again on a new connection"
     )
-    threshold = THRESHOLDS["stale_connections"]
-    severity = threshold.severity(lost / attempts) or "note"
-    limit = threshold.limit(severity)
-    yield Finding("stale_connections", severity, message, data.window.stage, lost / attempts, limit)
+    yield from over_limit("stale_connections", lost / attempts, message, data.window.stage, "note")
 
 
 def pace_not_kept(data: StageData) -> Iterator[Finding]:
@@ -199,13 +190,8 @@ def token_mismatch(data: StageData) -> Iterator[Finding]:
     less than a token, and no character has more than four (the bytes of UTF-8). Tool calls are left
     out: their events carry names and brackets that are no output of their own.
     """
-    both = data.counted.filter(
-        (pl.col("outcome") == "ok")
-        & (pl.col("a_output_tokens_from") == "usage")
-        & pl.col("a_output_tokens").is_not_null()
-        & pl.col("a_streamed_tokens").is_not_null()
-        & (pl.col("a_tool_calls") == 0)
-    ).select(
+    answers = data.counted.filter(outcome="ok", a_output_tokens_from="usage", a_tool_calls=0)
+    both = answers.drop_nulls(["a_output_tokens", "a_streamed_tokens"]).select(
         (pl.col("a_output_tokens") - _HIDDEN_TOKENS).alias("visible"),
         "a_streamed_tokens",
         "a_events",
@@ -232,11 +218,7 @@ def token_mismatch(data: StageData) -> Iterator[Finding]:
 def cache_state(data: StageData) -> Iterator[Finding]:
     """Check by the endpoint's own count that the cache was in the state that the scenario requires."""
     requested = data.manifest.stored.workload.cache
-    reported = data.counted.filter(
-        (pl.col("outcome") == "ok")
-        & pl.col("a_cached_tokens").is_not_null()
-        & pl.col("a_prompt_tokens").is_not_null()
-    )
+    reported = data.counted.filter(outcome="ok").drop_nulls(["a_cached_tokens", "a_prompt_tokens"])
     prompt = int(reported.get_column("a_prompt_tokens").sum())
     if prompt == 0:
         return
@@ -257,11 +239,8 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
     Of sensors that did not even report that they were down: the sampler itself was silent.
     """
     window, samples = data.window, data.samples
-    read = samples.filter(
-        pl.col("sensor").is_in(CONTINUOUS_SENSORS)
-        & pl.col("value").is_not_null()
-        & (pl.col("metric") != "up")
-    )
+    read = samples.filter(pl.col("sensor").is_in(CONTINUOUS_SENSORS), pl.col("metric") != "up")
+    read = read.drop_nulls("value")
     sensors = read.select("sensor", "device").unique().sort("sensor", "device").rows()
     tolerated = tolerated_s(data)
     silent, probes = sensor_outages(data), probes_of(samples)
@@ -270,13 +249,8 @@ def telemetry_gap(data: StageData) -> Iterator[Finding]:
         host = host_of(device, probes)
         if (sensor, host) in silent or ("probe", host) in silent:
             continue  # sensor_down reports it, with the reason
-        instants = (
-            read.filter(
-                (pl.col("sensor") == sensor) & (pl.col("device") == device) & window.holds("at_ns")
-            )
-            .get_column("at_ns")
-            .unique()
-        )
+        own = read.filter(window.holds("at_ns"), sensor=sensor, device=device)
+        instants = own.get_column("at_ns").unique()
         edges = pl.Series([window.start_ns, window.end_ns], dtype=pl.Int64)
         longest = pl.concat([instants, edges]).sort().diff().max()
         assert isinstance(longest, int)

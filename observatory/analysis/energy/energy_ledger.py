@@ -6,10 +6,8 @@ reason; the arithmetic is economics'.
 
 from collections.abc import Iterator, Sequence
 
-import polars as pl
-
 from observatory.analysis.frames import request_frame
-from observatory.analysis.windows import Window, loaded_stages, window_of
+from observatory.analysis.windows import loaded_stages, window_of
 from observatory.core.run import Manifest
 from observatory.core.sample import EnergyRow, Sample
 from observatory.core.sensors_asked import GridIntensity
@@ -41,7 +39,10 @@ def energy_ledger(
 def site_of(manifest: Manifest) -> Site:
     """Return where the target ran and what the scenario states of its electricity."""
     target, telemetry = manifest.target, manifest.stored.telemetry
-    no_energy = None
+    no_energy = grid = None
+    if telemetry.grid:
+        stated = GridIntensity.model_validate(telemetry.grid)
+        grid = Grid(stated.zone or "stated", stated.kgco2e_per_kwh, stated.source)
     if target.emulated:
         no_energy = "emulated"
     elif kind_traits(target.kind).energy == "modelled":
@@ -55,32 +56,18 @@ def site_of(manifest: Manifest) -> Site:
             target.settings, target.engine_distribution
         ),
         pue=telemetry.pue,
-        grid=_grid(telemetry.grid),
+        grid=grid,
         elsewhere=MANAGED if target.hosting == "managed" else ELSEWHERE,
     )
 
 
-def _grid(given: object) -> Grid | None:
-    if not given:
-        return None
-    stated = GridIntensity.model_validate(given)
-    return Grid(stated.zone or "stated", stated.kgco2e_per_kwh, stated.source)
-
-
 def _answered(manifest: Manifest, frames: RunFrames) -> Iterator[Answered]:
+    """Yield each window's successes that ended in it, as j_per_request counts them."""
     requests = request_frame(frames)
     for stage in loaded_stages(manifest):
         window = window_of(manifest, stage)
         if window is not None:
-            yield Answered(
-                stage.index, window.start_ns, window.end_ns, list(_answers(requests, window))
-            )
-
-
-def _answers(requests: pl.DataFrame, window: Window) -> Iterator[BilledAnswer]:
-    """Yield the successes that ended in the window, as j_per_request counts them."""
-    ended = requests.filter(
-        (pl.col("stage") == window.stage) & (pl.col("outcome") == "ok") & window.holds("a_ended_ns")
-    )
-    for tokens, latency_s in ended.select("a_output_tokens", "e2e_s").iter_rows():
-        yield BilledAnswer(tokens, latency_s)
+            ended = requests.filter(window.holds("a_ended_ns"), stage=window.stage, outcome="ok")
+            rows = ended.select("a_output_tokens", "e2e_s").iter_rows()
+            answers = [BilledAnswer(*row) for row in rows]
+            yield Answered(stage.index, window.start_ns, window.end_ns, answers)

@@ -133,16 +133,12 @@ def headline(
 
 def facility(data: StageData) -> Energy:
     """Return the same with what the data centre adds to it: by a stated PUE, or inside a model's range."""
-    energy, overhead = headline(data, lambda _: True), _overhead(data)
-    inside = overhead is not None or energy.scopes == "host modelled"
+    energy, rows = headline(data, lambda _: True), data.manifest.energy
+    stated = any(row.scope == OVERHEAD and row.stage == data.window.stage for row in rows)
+    inside = stated or energy.scopes == "host modelled"
     if energy.energy_j is None or inside:
         return energy
     return Energy(energy.window, None, None, "no_pue")
-
-
-def _overhead(data: StageData) -> EnergyRow | None:
-    rows = (row for row in data.manifest.energy if row.scope == OVERHEAD)
-    return next((row for row in rows if row.stage == data.window.stage), None)
 
 
 def scopes_of(data: StageData) -> dict[str, str | None]:
@@ -196,15 +192,11 @@ def energy_metrics(data: StageData) -> Iterator[BasedRow]:
     for metric, unit in of_requests.items():
         yield metric, "value", _per(energy, unit, requests), energy.basis
     yield from _of_tokens(data, energy, tokens)
-    carbon = replace(
-        energy, energy_j=energy.kgco2e, low_j=None, high_j=None, reason=_carbon_reason(energy)
-    )
-    yield (
-        "kgco2e_per_million_requests",
-        "value",
-        _per(carbon, MILLION, requests),
-        energy.basis,
-    )
+    no_carbon = energy.energy_j is not None and energy.kgco2e is None
+    reason = "no_grid_intensity" if no_carbon else energy.reason
+    carbon = replace(energy, energy_j=energy.kgco2e, low_j=None, high_j=None, reason=reason)
+    of_carbon = _per(carbon, MILLION, requests)
+    yield "kgco2e_per_million_requests", "value", of_carbon, energy.basis
     total = facility(data)
     yield "facility_energy_j", "value", _scaled(total, 1.0), total.basis
     gpu = _gpu(data)
@@ -254,7 +246,7 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
     here = pl.col("device") == ""  # not a probe's host
     host = _readings(data, "host", "cpu_util_fraction", pl.col("value").mean(), here)
     gpus = pl.col("device").is_in(_gpus(data))
-    yield "cpu_util_fraction", "value", _mean_reading(host), "measured"
+    yield "cpu_util_fraction", "value", mean_reading(host), "measured"
     foreign = foreign_cpu_of(data.manifest, data.samples, data.window.start_ns, data.window.end_ns)
     taken = absent(foreign) if isinstance(foreign, str) else Estimate(value=foreign.fraction)
     yield "foreign_cpu_fraction", "value", taken, "measured"
@@ -264,10 +256,17 @@ def sensor_metrics(data: StageData) -> Iterator[BasedRow]:
         ("gpu_power_w", pl.col("value").sum()),
     ):
         readings = _readings(data, "nvml", metric, combined, gpus)
-        yield metric, "value", _mean_reading(readings), "measured"
-        if len(readings):
-            p95 = float(readings.sort()[rank(len(readings), 0.95) - 1])
-            yield metric, "p95", Estimate(value=p95), "measured"
+        yield from reading_rows(metric, readings, "measured")
+
+
+def reading_rows(
+    metric: str, readings: pl.Series, basis: Basis, missing: str = "no_sensor"
+) -> Iterator[BasedRow]:
+    """Yield the mean of readings and their p95; without any no mean, because of `missing`."""
+    yield metric, "value", mean_reading(readings, missing), basis
+    if len(readings):
+        p95 = float(readings.sort()[rank(len(readings), 0.95) - 1])
+        yield metric, "p95", Estimate(value=p95), basis
 
 
 def _gpus(data: StageData) -> list[str]:
@@ -276,12 +275,13 @@ def _gpus(data: StageData) -> list[str]:
 
     Parts of a GPU (MIG) are left out: their memory is in the whole GPU's.
     """
-    rows = data.samples.filter((pl.col("sensor") == "nvml") & data.window.holds("at_ns"))
+    rows = data.samples.filter(data.window.holds("at_ns"), sensor="nvml")
     undivided = rows.filter(
-        (pl.col("metric") == "gpu_memory_used_bytes") | (pl.col("metric") == "gpu_power_w")
-    ).filter(~pl.col("device").str.contains("/", literal=True))
-    claimed = set(undivided.filter(pl.col("subject") == "target").get_column("device"))
-    own = rows.filter(pl.col("device") == f"engine:{data.manifest.target.name}")
+        pl.col("metric").is_in(["gpu_memory_used_bytes", "gpu_power_w"]),
+        ~pl.col("device").str.contains("/", literal=True),
+    )
+    claimed = set(undivided.filter(subject="target").get_column("device"))
+    own = rows.filter(device=f"engine:{data.manifest.target.name}")
     held = set(own.get_column("metric").str.extract(r"^(gpu\d+)_memory_used_bytes$").drop_nulls())
     here = {device for device in undivided.get_column("device") if ":" not in device}
     target = data.manifest.target
@@ -293,13 +293,8 @@ def _readings(
     data: StageData, sensor: str, metric: str, combined: pl.Expr, devices: pl.Expr
 ) -> pl.Series:
     """Return its readings over all devices, one an instant; where hosts read apart, one an interval."""
-    rows = data.samples.filter(
-        (pl.col("sensor") == sensor)
-        & (pl.col("metric") == metric)
-        & devices
-        & pl.col("value").is_not_null()
-        & data.window.holds("at_ns")
-    )
+    inside = data.window.holds("at_ns")
+    rows = data.samples.filter(inside, devices, sensor=sensor, metric=metric).drop_nulls("value")
     interval_ns = round(data.manifest.stored.telemetry.interval_s * 1e9)
     return over_devices(rows, combined, interval_ns)
 
@@ -330,9 +325,10 @@ def over_devices(rows: pl.DataFrame, combined: pl.Expr, interval_ns: int) -> pl.
     )
 
 
-def _mean_reading(readings: pl.Series) -> Estimate:
+def mean_reading(readings: pl.Series, missing: str = "no_sensor") -> Estimate:
+    """Return the mean in the order of the readings; without any none, because of `missing`."""
     if not len(readings):
-        return absent("no_sensor")
+        return absent(missing)
     return Estimate(value=float(readings.to_numpy().mean()))
 
 
@@ -342,12 +338,6 @@ def _of_tokens_basis(data: StageData, energy: Energy) -> Basis | None:
     if energy.basis is None or counted not in BASES:
         return energy.basis and counted
     return max(energy.basis, counted, key=BASES.index)
-
-
-def _carbon_reason(energy: Energy) -> str | None:
-    if energy.energy_j is not None and energy.kgco2e is None:
-        return "no_grid_intensity"
-    return energy.reason
 
 
 def _scaled(energy: Energy, factor: float, n: int | None = None) -> Estimate:

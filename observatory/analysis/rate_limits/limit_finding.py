@@ -148,7 +148,10 @@ def _bucket(ordered: LimitedAttempts, openings: NDArray[np.int64], least: float)
         return FoundLimit(None, excluded_below=least, reason="hardly_refused")
     rate, half, seconds = _between(ordered, openings)
     cycles, one = len(openings) - 1, _one(ordered)
-    burst = max(0.0, _burst(ordered, rate))
+    # What was let in before the first refusal, beyond the rate.
+    refused = int(np.argmin(ordered.let_in))
+    earned = rate * (ordered.sent_s[refused] - ordered.sent_s[0])
+    burst = max(0.0, float(ordered.amount[:refused].sum() - earned))
     found = _ceiling(rate, half, "refill", burst, cycles, least)
     if burst >= SAVES_UP * one:
         return found
@@ -212,12 +215,6 @@ def _one_window(ordered: LimitedAttempts, opening: int, least: float) -> FoundLi
     half = (_one(ordered) + rate * unsure_s) / window_s
     source: WindowFrom = "told" if known.any() else "assumed"
     return _ceiling(rate, half, "window", allowance, 1, least, window_s, source)
-
-
-def _burst(ordered: LimitedAttempts, rate: float) -> float:
-    """Return what was let in before the first refusal, beyond the rate."""
-    first = int(np.argmin(ordered.let_in))
-    return float(ordered.amount[:first].sum() - rate * (ordered.sent_s[first] - ordered.sent_s[0]))
 
 
 def _spread(

@@ -7,7 +7,7 @@ decides nothing about further runs.
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -122,7 +122,7 @@ def read_limits(manifest: Manifest, frames: RunFrames, unit: Unit | None = None)
         if not stage.priming
     ]
     stages = [_stage(stage, part, of, each) for stage, part in parts]
-    best = _best(stages)
+    best = best_of(stages)
     part = parts[stages.index(best)][1] if best is not None else attempts
     ceiling = best.ceiling if best is not None else FoundLimit(None, reason="never_refused")
     by_usage = None
@@ -243,15 +243,6 @@ def _reached(
     return None
 
 
-def _best(stages: list[StageSeen]) -> StageSeen | None:
-    """Return the stage whose ceiling is known best; without one, the last that was refused anything, or the last."""
-    found = [stage for stage in stages if stage.ceiling.a_minute is not None]
-    if found:
-        return min(found, key=lambda stage: relative_width(stage.ceiling))
-    refused = [stage for stage in stages if stage.refused]
-    return (refused or stages)[-1] if stages else None
-
-
 def relative_width(ceiling: FoundLimit) -> float:
     """Return half the interval over the figure; infinite where there is none."""
     if not ceiling.a_minute or ceiling.low is None or ceiling.high is None:
@@ -259,8 +250,12 @@ def relative_width(ceiling: FoundLimit) -> float:
     return (ceiling.high - ceiling.low) / 2 / ceiling.a_minute
 
 
-def best_of(seen: Sequence[LimitsSeen]) -> LimitsSeen | None:
-    """Return the run whose ceiling is known best; without one, the last that was refused, or the last."""
+Seen = TypeVar("Seen", StageSeen, LimitsSeen)
+
+
+def best_of(seen: Sequence[Seen]) -> Seen | None:
+    """Return the stage, or the run, whose ceiling is known best; without one, the last that was refused
+    anything, or the last."""
     if not seen:
         return None
     found = [one for one in seen if one.ceiling.a_minute is not None]

@@ -170,10 +170,8 @@ class Clustered:
             share = float(below.sum()) / self.observations
             error = self._ratio_error(below, share)
             if error and 0 < share < 1:
-                tail = (1 + level) / 2
-                narrowing = student_quantile(
-                    tail, max(self.observations - 1, 1)
-                ) / student_quantile(tail, self.clusters - 1)
+                tail, most = (1 + level) / 2, max(self.observations - 1, 1)
+                narrowing = student_quantile(tail, most) / student_quantile(tail, self.clusters - 1)
                 n = min(share * (1 - share) / error**2, self.observations) * narrowing**2
                 n /= time.requests
         hits = p * n

@@ -141,24 +141,13 @@ class Ordered:
         """Return no value; the bound is what the effective n supports."""
         n = len(self.values)
         below = quantiles.lower_bound_rank(int(effective), p)
-        bound = None
+        bound, reason = None, "sample_floor"
         if below:
             bound = float(self.ascending[max(1, math.floor(below / int(effective) * n)) - 1])
         if bound is not None and math.isinf(bound):
-            return Estimate(
-                bound=failure_bound,
-                n=n,
-                needs_n=exact.needs_n,
-                reason="failures",
-                effective_n=int(effective),
-            )
-        return Estimate(
-            bound=bound,
-            n=n,
-            needs_n=exact.needs_n,
-            reason="sample_floor",
-            effective_n=int(effective),
-        )
+            bound, reason = failure_bound, "failures"
+        known = Estimate(bound=bound, n=n, needs_n=exact.needs_n, reason=reason)
+        return replace(known, effective_n=int(effective))
 
     def _ends(self, p: float, time: CorrelationTime, wider: float) -> tuple[float, float]:
         """Order statistics at the ends of Jeffreys' interval of the share below the quantile.
