@@ -168,3 +168,25 @@ def test_a_restarted_replica_is_a_null_with_its_reason_between_two_readings() ->
     )
     assert [each["engine_requests_running"].value for each in found] == [3, 3, 3]
     assert all(each["up"].value == 1.0 for each in found)
+
+
+@pytest.mark.parametrize(
+    ("page", "metric", "reason"),
+    [
+        ("vllm:kv_cache_usage_perc 50", "engine_kv_cache_fraction",
+         "implausible: vllm:kv_cache_usage_perc 50 is no share from 0 to 1"),
+        ('vllm:kv_cache_usage_perc{engine="0"} 1.5\nvllm:kv_cache_usage_perc{engine="1"} 0.1',
+         "engine_kv_cache_fraction", "implausible: vllm:kv_cache_usage_perc 1.5 is no share from 0 to 1"),
+        ("sglang:token_usage -0.25", "engine_kv_cache_fraction", "implausible: sglang:token_usage -0.25 is negative"),
+        ("vllm:num_requests_running -3", "engine_batch_size", "implausible: vllm:num_requests_running -3 is negative"),
+        ("vllm:request_queue_time_seconds_sum -0.5", "engine_queue_seconds_sum",
+         "implausible: vllm:request_queue_time_seconds_sum -0.5 is negative"),
+        ("vllm:kv_cache_usage_perc +Inf", "engine_kv_cache_fraction", "a part of it is no number on the engine's page"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_a_null_with_its_reason(page: str, metric: str, reason: str) -> None:
+    text = f"{page}\nvllm:num_requests_waiting 2\nsglang:num_queue_reqs 2\n"
+    with serving(lambda: (200, "text/plain", text)) as served:
+        read = {one.metric: one for one in EngineSensor("engine:t", served.connection).read(5)}
+    assert (read[metric].value, read[metric].reason) == (None, reason)
+    assert (read["up"].value, read["engine_requests_waiting"].value) == (1.0, 2.0)

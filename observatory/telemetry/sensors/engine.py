@@ -5,6 +5,7 @@ reading; a server without such a page gives no samples, because there is nothing
 """
 
 import http.client
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,9 +13,17 @@ from observatory.connect.tls import tls_context
 from observatory.core.connection import Connection, resolved_headers
 from observatory.core.errors import ObservatoryError
 from observatory.core.sample import Sample
+from observatory.telemetry.plausible import IMPLAUSIBLE
 from observatory.telemetry.scraping.exposition import ExposedSeries, read_page
 from observatory.telemetry.scraping.scrape import Address, Scrape, address_of
-from observatory.telemetry.sensors.engine_names import NAMES, of_target, translate
+from observatory.telemetry.sensors.engine_names import (
+    FRACTIONS,
+    NAMES,
+    TERMS,
+    Read,
+    of_target,
+    translate,
+)
 from observatory.telemetry.sensors.engine_restarts import EVIDENCE, Restarts
 from observatory.telemetry.sensors.sensor import down, up
 
@@ -22,6 +31,24 @@ AGAIN_AFTER = 4
 """Readings that are left out after a page that could be read and had nothing of an engine: some engines have
 no series before their first request."""
 NO_NUMBER = "a part of it is no number on the engine's page"
+
+
+def implausible(read: Read) -> dict[str, str]:
+    """Return our metrics of which a part cannot be, each with the reason: below 0, or no share from 0 to 1.
+
+    Engines and their forks differ in whether a `_perc` is a fraction or per cent.
+    """
+    found: dict[str, str] = {}
+    for name, series in read.items():
+        for value in series.values():
+            if value < 0:
+                lie = "is negative"
+            elif name in FRACTIONS and 1 + 1e-9 < value < math.inf:
+                lie = "is no share from 0 to 1"
+            else:
+                continue
+            found |= dict.fromkeys(TERMS[name], f"{IMPLAUSIBLE}{name} {value:.6g} {lie}")
+    return found
 
 
 class EngineSensor:
@@ -85,6 +112,9 @@ class EngineSensor:
         if not values:
             return [self._down(now, "the page has nothing of an engine that is known")]
         reasons = dict.fromkeys((metric for metric in values if values[metric] is None), NO_NUMBER)
+        for metric, why in implausible(read).items():
+            if metric in values:
+                values[metric], reasons[metric] = None, why
         for metric, why in self._restarts.found(read, series).items():
             values[metric], reasons[metric] = None, why
         return [

@@ -204,6 +204,13 @@ COUNTERS = frozenset(
     for name in parts
 )
 """Those that only grow while their process lives."""
+FRACTIONS = frozenset(
+    name
+    for term, alternatives in _ALTERNATIVES
+    if term.kind == "fraction"
+    for parts in alternatives
+    for name in parts
+)
 
 TERMS = {
     name: [
