@@ -6,6 +6,7 @@ whose next step is to run the module. Tests of the start itself, of memory, and 
 start an interpreter instead.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -27,12 +28,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from observatory.economics.ledger_book import ledger_providers
 from tests import slowest
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS, LOAD = "commands", "load"
 """The two kinds of servers: Locust patches the process that imports it."""
-ROOMS = ("cli", "runner", "analysis", "store", "site", "workload")
+ROOMS = ("cli", "runner", "analysis", "store", "site", "workload", "endpoints", "emulator")
 """What is imported for commands."""
 LONGEST = 1 << 20
 """Bytes of one command with its environment."""
@@ -204,6 +206,7 @@ def import_all(kind: str) -> Callable[[], int]:
             package = importlib.import_module(f"observatory.{room}")
             for module in pkgutil.walk_packages(package.__path__, f"observatory.{room}."):
                 importlib.import_module(module.name)
+        ledger_providers()
         return os.fork
     gevent = importlib.import_module("gevent.os")
     for name in (
@@ -281,6 +284,24 @@ def _serve(channel: socket.socket, fork: Callable[[], int]) -> list[str]:
                 _close(end)
 
 
+def _end(code: object) -> None:
+    """End this process as the interpreter would, but for taking every loaded module apart; return where it cannot.
+
+    To take them apart costs a fork more than all else: each page of memory that it touches is copied first.
+    """
+    if not (code is None or isinstance(code, int)):
+        return  # it is said, as text
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return
+    os._exit((code or 0) & 0xFF)
+
+
 def _main() -> None:
     kind, descriptor = sys.argv[1:]
     channel = socket.socket(fileno=int(descriptor))
@@ -289,9 +310,16 @@ def _main() -> None:
     words = _serve(channel, fork)
     if not words:
         os._exit(0)  # what was frozen would be reported as leaked
-    gc.unfreeze()
     sys.argv = ["", *words[1:]]
-    runpy._run_module_as_main(words[0])  # what -m does
+    try:
+        runpy._run_module_as_main(words[0])  # what -m does
+    except SystemExit as ended:
+        _end(ended.code)
+        raise
+    else:
+        _end(None)
+    finally:
+        gc.unfreeze()  # what is frozen when an interpreter ends is reported as leaked
 
 
 if __name__ == "__main__":
