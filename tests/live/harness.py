@@ -18,7 +18,7 @@ import psutil
 from observatory.cli.answers import write_json
 from observatory.core import workspace as places
 from observatory.store.queries.query import open_for_query, run_query
-from tests.empty_database import stock
+from tests.empty_database import stock_with_prices
 from tests.forked import COMMANDS, Command, start
 
 MEASURED = (0, 3)
@@ -145,7 +145,7 @@ def open_workspace(root: Path, stocked: bool = True) -> Iterator[Workspace]:
     }
     space = Workspace(root, environment)
     if stocked:
-        stock(places.Workspace(space.root, space.results))
+        stock_with_prices(places.Workspace(space.root, space.results))
     try:
         yield space
     finally:

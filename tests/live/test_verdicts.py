@@ -24,7 +24,7 @@ from observatory.core.workspace import Workspace
 from observatory.runner.finish import finish_run
 from observatory.store.folder.manifest import read_manifest
 from tests import forked
-from tests.empty_database import stock
+from tests.empty_database import stock_with_prices
 from tests.live.harness import PATIENCE_S
 
 pytestmark = pytest.mark.live
@@ -85,7 +85,7 @@ ALIKE = _alike()
 
 def start(words: list[str], results: Path) -> Manifest:
     """Run a module, or (a path) a program as it is documented, but for where results go; return the manifest."""
-    stock(Workspace(results.parent, results))
+    stock_with_prices(Workspace(results.parent, results))
     given = [*words, "--results", str(results)]
     if given[0].endswith(".py"):
         done = subprocess.run(
@@ -129,7 +129,7 @@ def provoke(code: str, results: Path) -> Manifest:
     command = COMMANDS[code]
     if command.startswith("observatory "):
         return give(command, results)
-    stock(Workspace(results.parent, results))
+    stock_with_prices(Workspace(results.parent, results))
     log = results.parent / "log"
 
     def begin(words: list[str], **settings: Any) -> Any:
