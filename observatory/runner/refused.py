@@ -7,6 +7,7 @@ from observatory.core.counted_nouns import count_of
 from observatory.core.record import WorkerEnd
 from observatory.core.run import REFUSED_ALIKE
 from observatory.core.stage_counts import EMPTY_ALIKE
+from observatory.wires.failures.other_apis import CHATS, MESSAGES, RESPONSES
 
 _FIELDS = (
     (r"temperature", "set workload.sampling.temperature to null, or to what the model takes"),
@@ -48,6 +49,7 @@ _STATUSES = {
     415: "check that the base URL is an OpenAI-compatible API's",
 }
 
+_WIRES = {CHATS: "openai", RESPONSES: "responses", MESSAGES: "messages"}
 _FEWEST_INSIDE = 5
 """Errors inside a 200 and empty answers may be of single requests: fewer of them end no run."""
 
@@ -87,6 +89,9 @@ def fix_of(alike: int, words: str) -> str:
             "look at the server's own log: its answers have a status of success and nothing in them"
         )
     if 0 <= alike < 300:
+        for api, wire in _WIRES.items():
+            if f"is one of {api}" in words:
+                return f"set the target's wire to {wire}"
         return "look at what answers at that address: it speaks no HTTP or no API (a proxy, a login page)"
     if 300 <= alike < 400:
         return "use the address that it redirects to; no redirect is followed"

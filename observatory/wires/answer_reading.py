@@ -38,13 +38,14 @@ class AnswerReading(msgspec.Struct, eq=False):
     output tokens that usage gave in text events, of those that had it. tools: index -> [name,
     arguments]. split_unknown: usage does not count the tokens of the text that was streamed, because
     reasoning was streamed as a summary of what was billed, or its tokens are not counted separately.
-    saw_done: the end marker of the wire was received. ends_with: which one. bad_end: the finish
+    saw_done: the end marker of the wire was received. ends_with: which one. api: the name of the wire's API. bad_end: the finish
     reason means a failure or a filter. odd_end: it is an unknown name. end_seen: a possible end was
     received, so that the next text has to be read whole. odd_events: events of no known form and without
     text, which are passed over and counted; odd_event is the first of them.
     """
 
     ends_with: ClassVar[str]
+    api: ClassVar[str]
     quick: ClassVar[bool] = False
     """Whether stream_reading's fast path, which reads chat events, may be taken."""
 

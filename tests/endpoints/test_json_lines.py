@@ -67,7 +67,7 @@ def test_lines_of_another_api_are_named() -> None:
         for text in ("one", " two")
     ]
     attempt = read(lines([*said, {"model": "m", "done": True}], "application/x-ndjson")).attempt
-    assert (attempt.outcome, attempt.error_kind) == ("error", "early_close")
+    assert (attempt.outcome, attempt.error_kind) == ("error", "not_sse")
     assert JSON_LINES in (attempt.error_text or "")
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
@@ -316,3 +317,34 @@ def test_odd_types_are_passed_over_and_the_rest_is_read() -> None:
 @given(cuts=st.lists(st.integers(0, 6000), max_size=12), keep=st.integers(0, len(TEXT)))
 def test_any_cutting_gives_the_same_record(cuts: list[int], keep: int) -> None:
     check(b"".join(stream([named(one) for one in TEXT[:keep]])), cuts, "responses")
+
+
+DONE_TEXT = {
+    "type": "response.output_text.done",
+    "output_index": 0,
+    "content_index": 0,
+    "text": "whole",
+}
+THINKING = {"type": "response.reasoning_text.delta", "output_index": 0, "delta": "hm"}
+MESSAGE = {"type": "message", "content": [{"type": "output_text", "text": "whole"}]}
+LAST = {"type": "response.completed", "response": {"status": "completed"}}
+
+
+@pytest.mark.parametrize(
+    ("events", "text", "reasoning"),
+    [
+        ([DONE_TEXT, LAST], "whole", ""),
+        ([THINKING, DONE_TEXT, LAST], "whole", "hm"),
+        ([DONE_TEXT, {**DONE_TEXT, "content_index": 1, "text": " second"}, LAST], "whole second", ""),
+        ([THINKING, {**LAST, "response": {"status": "completed", "output": [
+            {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "hm"}]}, MESSAGE]}}], "whole", "hm"),
+        ([{"type": "response.output_text.delta", "output_index": 0, "delta": "whole"}, DONE_TEXT,
+          {**LAST, "response": {"status": "completed", "output": [MESSAGE]}}], "whole", ""),
+        ([DONE_TEXT, {**LAST, "response": {"status": "completed", "output": [MESSAGE]}}], "whole", ""),
+    ],
+)  # fmt: skip
+def test_a_text_that_comes_whole_is_taken_once(
+    events: list[dict[str, Any]], text: str, reasoning: str
+) -> None:
+    answer = read(stream([named(one) for one in events]), wire="responses")
+    assert (answer.attempt.outcome, answer.text, answer.reasoning) == ("ok", text, reasoning)

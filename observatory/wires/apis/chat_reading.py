@@ -19,6 +19,7 @@ from observatory.wires.answer_reading import AnswerReading
 from observatory.wires.apis.unknown_reasoning import unknown_reasoning
 from observatory.wires.failures.failures import failure_in
 from observatory.wires.failures.finish_reasons import bad_end
+from observatory.wires.failures.other_apis import CHATS
 from observatory.wires.streams.odd_events import is_done_name
 from observatory.wires.streams.sse import NO_FIELD
 from observatory.wires.token_split import joined, running_output
@@ -38,6 +39,7 @@ class ChatReading(AnswerReading, eq=False):
     """
 
     ends_with: ClassVar[str] = "[DONE] or finish reason"
+    api: ClassVar[str] = CHATS
     quick: ClassVar[bool] = True
 
     _ended_choices: dict[int, bool] = msgspec.field(default_factory=dict)

@@ -13,6 +13,7 @@ import msgspec
 from observatory.wires.answer_json import Details, Usage
 from observatory.wires.answer_reading import AnswerReading
 from observatory.wires.failures.failures import failure_in
+from observatory.wires.failures.other_apis import MESSAGES
 from observatory.wires.fitting import read_fitting
 
 FINISH_REASONS = {
@@ -101,6 +102,7 @@ class MessagesReading(AnswerReading, eq=False):
     """
 
     ends_with: ClassVar[str] = "message_stop"
+    api: ClassVar[str] = MESSAGES
 
     _counted: _Usage = msgspec.field(default_factory=_Usage)
     _thought: bool = False

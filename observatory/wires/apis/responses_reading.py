@@ -12,6 +12,7 @@ import msgspec
 from observatory.wires.answer_json import Usage
 from observatory.wires.answer_reading import AnswerReading
 from observatory.wires.failures.failures import failure_in, is_void
+from observatory.wires.failures.other_apis import RESPONSES
 from observatory.wires.fitting import read_fitting
 from observatory.wires.token_split import joined
 
@@ -55,6 +56,7 @@ class _Response(msgspec.Struct, gc=False):
 class _Event(msgspec.Struct, gc=False):
     type: str | None = None
     delta: str | None = None
+    text: str | None = None
     output_index: int | None = None
     item_id: str | None = None
     item: _Item | None = None
@@ -75,11 +77,16 @@ _CALLS = frozenset({"function_call", "custom_tool_call"})
 
 
 class ResponsesReading(AnswerReading, eq=False):
-    """Tokens of a reasoning summary are counted nowhere; reasoning_tokens are of what it sums up."""
+    """Tokens of a reasoning summary are counted nowhere; reasoning_tokens are of what it sums up.
+
+    A text that comes whole, in its `.done` event or in the response, is taken where it had no deltas.
+    """
 
     ends_with: ClassVar[str] = "response.completed"
+    api: ClassVar[str] = RESPONSES
 
     _refused: bool = False
+    _whole_texts: bool = False
     _places: dict[str, int] = msgspec.field(default_factory=dict)
 
     def event(self, data: bytes, name: bytes, at: int, read: int, whole: bool) -> None:
@@ -94,6 +101,9 @@ class ResponsesReading(AnswerReading, eq=False):
         match event.type:
             case "response.output_text.delta":
                 characters = self._says(event.delta, at)
+            case "response.output_text.done" if self._whole_texts or not self.content_pieces:
+                characters = self._says(event.text, at)
+                self._whole_texts = characters > 0
             case "response.reasoning_summary_text.delta":
                 characters = self._summarises(event.delta, at)
             case "response.reasoning_text.delta":
@@ -170,8 +180,9 @@ class ResponsesReading(AnswerReading, eq=False):
             self.error = f"the response's status is {response.status}"
         characters = 0
         if response.status in ("completed", "incomplete"):
-            if not self.event_ns:
-                for place, item in enumerate(response.output or ()):
+            answered = self.content_pieces or self.tools
+            for place, item in enumerate(response.output or ()):
+                if not self.event_ns or (not answered and item.type == "message"):
                     characters += self._item(item, place, at)
             self._finished(response)
         return characters

@@ -5,6 +5,7 @@ from observatory.core.record import ErrorKind, ErrorPhase, Outcome
 from observatory.wires.answer_reading import AnswerReading
 from observatory.wires.failures.asked_wait import NOT_NOW, asked_wait_s
 from observatory.wires.failures.error_words import error_in, is_filter, words_of
+from observatory.wires.failures.other_apis import other_api
 from observatory.wires.failures.overload import is_overload, is_throttle, refusal_kind
 from observatory.wires.http_attempt import Fault, HttpAttempt
 from observatory.wires.streams.http_response import ResponseReader
@@ -19,7 +20,7 @@ def final_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: bytes) 
     An HTTP status other than 2xx; a content filter; an error object, in a 200 stream too; a finish
     reason that means a failure; what the transport met, unless the stream's end marker had already
     arrived (where only that is missing, the text states it); a body that is neither a stream nor JSON;
-    an event that is no JSON; a stream that does not end as its wire's do; an empty answer.
+    an event that is no JSON; an answer of another API; a stream that does not end as its wire's do; an empty answer.
     """
     response = http_attempt.response
     if response is None or response.status is None:
@@ -88,6 +89,11 @@ def _content_fault(http_attempt: HttpAttempt, reading: AnswerReading, body: byte
         phase = _phase(reading, early="first_event")
         return Fault(
             phase, "bad_json", f"not JSON: {_text(reading.bad_json)}{_blank_line(reading)}"
+        )
+    said = reading.event_ns or (reading.finish_reason and not _ended_oddly(reading))
+    if not said and (other := other_api(body, reading.api)) is not None:
+        return Fault(
+            "body", "not_sse", f"the answer is one of {other}, not of {reading.api}{_odd(reading)}"
         )
     if reading.sort == "json":
         if reading.event_ns or (reading.finish_reason and not _ended_oddly(reading)):
