@@ -49,7 +49,8 @@ def show_table(
     remaining = iter(rows)
     shown = list(islice(remaining, min(limit, sys.maxsize)) if limit else remaining)
     cells = [[cell_text(value, longest) for value in row] for row in shown]
-    needed = sum(_widths(columns, cells)) + 3 * len(columns)
+    widths = (max(map(len, column)) for column in zip(columns, *cells, strict=True))
+    needed = sum(widths) + 3 * len(columns)
     if shown and needed > _FOLDS * console.width:
         _print_records(console, columns, cells)
     else:
@@ -60,12 +61,6 @@ def show_table(
         )
     elif not shown:
         console.print("No rows.")
-
-
-def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
-    return [
-        max([len(name), *(len(row[place]) for row in cells)]) for place, name in enumerate(columns)
-    ]
 
 
 def _numeric(columns: Sequence[str], rows: list[Sequence[Any]]) -> list[bool]:

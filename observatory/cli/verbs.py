@@ -15,102 +15,73 @@ import typer.core
 
 
 class Verb(NamedTuple):
-    """Where a verb is: a module, and its function or its Typer of inner verbs; the first line of its help."""
+    """Where a verb is: a module with a function of its name, or a Typer `app` of inner verbs; its help."""
 
     module: str
-    name: str
     help: str
 
 
-VERBS: dict[str, Verb] = {
-    "init": Verb(
-        "observatory.cli.setup.init",
-        "init",
+_VERBS = {
+    "init": (
+        "setup",
         "Lay out a workspace: scenarios, locustfiles and site sources to change as you like.",
     ),
-    "doctor": Verb(
-        "observatory.cli.setup.doctor",
-        "doctor",
-        "List what is installed and what is missing, with the fix for each.",
-    ),
-    "calibrate": Verb(
-        "observatory.cli.measure.calibrate",
-        "calibrate",
+    "doctor": ("setup", "List what is installed and what is missing, with the fix for each."),
+    "calibrate": (
+        "measure",
         "Measure this machine's own ceiling: streams held truly, events/s, requests/s, rate.",
     ),
-    "run": Verb(
-        "observatory.cli.measure.run",
-        "run",
-        "Load a scenario's targets, record everything, and judge the numbers.",
-    ),
-    "limits": Verb(
-        "observatory.cli.measure.limits",
-        "limits",
-        "Find the requests and tokens a minute that are let in.",
-    ),
-    "sql": Verb(
-        "observatory.cli.results.sql",
-        "sql",
-        "Query the database in SQL (DuckDB's dialect; docs/sql.md has examples).",
-    ),
-    "schema": Verb(
-        "observatory.cli.results.schema",
-        "schema",
+    "run": ("measure", "Load a scenario's targets, record everything, and judge the numbers."),
+    "limits": ("measure", "Find the requests and tokens a minute that are let in."),
+    "sql": ("results", "Query the database in SQL (DuckDB's dialect; docs/sql.md has examples)."),
+    "schema": (
+        "results",
         "Describe every table, view and column, with its unit, and what macros answer.",
     ),
-    "export": Verb(
-        "observatory.cli.results.export",
-        "export",
+    "export": (
+        "results",
         "Write a run's rows of every table and view, or one table or view of all runs, as files.",
     ),
-    "cost": Verb(
-        "observatory.cli.money.cost",
-        "cost",
+    "cost": (
+        "money",
         "Show what runs cost: every component, the machine's time kept and in use, and a month.",
     ),
-    "breakeven": Verb(
-        "observatory.cli.money.breakeven",
-        "breakeven",
+    "breakeven": (
+        "money",
         "Find the volume from which serving it yourself costs no more than buying it, for one workload.",
     ),
-    "rebuild": Verb(
-        "observatory.cli.results.rebuild",
-        "rebuild",
+    "rebuild": (
+        "results",
         "Make the database again from the run folders; readers may keep the old one open.",
     ),
-    "emulate": Verb(
-        "observatory.cli.setup.emulate",
-        "emulate",
+    "emulate": (
+        "setup",
         "Serve an emulated model: seeded latencies and faults, filler text, the real wire.",
     ),
-    "probe": Verb(
-        "observatory.cli.setup.probe",
-        "probe",
+    "probe": (
+        "setup",
         "Serve this host's sensors (GPUs, processors, memory) to a run on another host.",
     ),
-    "scenario": Verb(
-        "observatory.cli.setup.scenario", "app", "List, show, check and plan scenarios."
-    ),
-    "runs": Verb("observatory.cli.results.runs", "app", "List, show, label and delete runs."),
-    "site": Verb("observatory.cli.results.site", "app", "Build and serve the static site."),
-    "target": Verb("observatory.cli.setup.target", "app", "List and check what can be measured."),
-    "engine": Verb("observatory.cli.setup.engine", "app", "Install, list and remove engines."),
-    "prices": Verb(
-        "observatory.cli.money.prices",
-        "app",
-        "Show, check and book prices of tokens; price runs again.",
-    ),
-    "model": Verb(
-        "observatory.cli.setup.model", "app", "Fetch, make and list the built-in models."
-    ),
+    "scenario": ("setup", "List, show, check and plan scenarios."),
+    "runs": ("results", "List, show, label and delete runs."),
+    "site": ("results", "Build and serve the static site."),
+    "target": ("setup", "List and check what can be measured."),
+    "engine": ("setup", "Install, list and remove engines."),
+    "prices": ("money", "Show, check and book prices of tokens; price runs again."),
+    "model": ("setup", "Fetch, make and list the built-in models."),
+}
+"""Verb -> the folder of its module, and the first line of its help."""
+
+VERBS = {
+    name: Verb(f"observatory.cli.{folder}.{name}", help) for name, (folder, help) in _VERBS.items()
 }
 
 
 @cache
 def load_verb(name: str) -> Any:
     """Import the verb's module and return its command; KeyError where there is no such verb."""
-    verb = VERBS[name]
-    found = getattr(import_module(verb.module), verb.name)
+    module = import_module(VERBS[name].module)
+    found = getattr(module, "app", None) or getattr(module, name)
     holder = typer.Typer(
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )

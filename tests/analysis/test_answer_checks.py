@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from observatory.analysis.checks.judge import judge_run
-from observatory.analysis.comparison.compare import side_of, statements
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Attempt, Tokens
 from observatory.core.run import Finding
 from observatory.economics.price_rows import AppliedPrices, PriceRow
+from tests.analysis.comparisons import side_of, statements
 
 N = 100
 SLO = {"slo": {"per_request": {"ttft": "500ms"}, "attainment": 0.9}}

@@ -13,12 +13,11 @@ from observatory.analysis.comparison.compare import (
     ComparedRun,
     Difference,
     differences,
-    side_of,
     statement,
-    statements,
 )
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.analysis.statistics.estimate import Estimate
+from tests.analysis.comparisons import side_of, statements
 
 ONE = ComparedRun("run-1", "ours", False, "key", {}, "valid", "m", "tk")
 TWO = ComparedRun("run-2", "theirs", False, "key", {}, "degraded", "m", "tk")

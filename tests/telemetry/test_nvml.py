@@ -7,12 +7,13 @@ from typing import Any
 import pynvml
 import pytest
 
-from observatory.telemetry.sensors.nvml_readings import LINK_METRICS, METRICS
+from observatory.telemetry.sensors.nvml_readings import LINK_READINGS, METRICS
 
 ERROR_CODES = sorted(
     {value for name, value in vars(pynvml).items() if name.startswith("NVML_ERROR_")}
 )
 ONE_READING = "print(json.dumps(rows(NvmlSensor(lambda: {}).read(5))))"
+LINK_METRICS = [metric for reading in LINK_READINGS for metric in reading.metrics]
 WithGpus = Callable[..., Any]
 
 

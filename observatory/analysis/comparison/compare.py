@@ -6,15 +6,12 @@ statement, different questions are not compared, and no model wins without its s
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
-
-import polars as pl
 
 from observatory.analysis.comparison import two_runs
 from observatory.analysis.statistics.estimate import Estimate
-from observatory.core.metric import BY_NAME, FOREIGN_CPU, FOREIGN_CPU_APART
-from observatory.core.run import Manifest
+from observatory.core.metric import BY_NAME, FOREIGN_CPU_APART
 from observatory.core.stage_words import human_stage
 from observatory.core.units import human_number, human_seconds
 
@@ -82,57 +79,12 @@ class Statement:
     text: str
 
 
-def side_of(manifest: Manifest) -> ComparedRun:
-    """Return the side that a run takes in a comparison."""
-    return ComparedRun(
-        run_id=manifest.run_id,
-        target=manifest.target.name,
-        emulated=manifest.target.emulated,
-        comparison_key=manifest.comparison_key,
-        comparison_fields=manifest.comparison_fields,
-        verdict=manifest.verdict.level if manifest.verdict else None,
-        model=manifest.target.model,
-        tokenizer=manifest.target.tokenizer,
-        not_streamed=frozenset(stage.index for stage in manifest.stages if stage.streamed is False),
-    )
-
-
 def differences(first: ComparedRun, second: ComparedRun) -> list[Difference]:
     """Return which fields keep two runs from being compared; none where their keys are equal."""
     if first.comparison_key == second.comparison_key:
         return []
     found = list(_differing("", first.comparison_fields, second.comparison_fields))
     return found or [Difference("comparison_key", first.comparison_key, second.comparison_key)]
-
-
-def statements(
-    first: ComparedRun,
-    second: ComparedRun,
-    first_metrics: pl.DataFrame,
-    second_metrics: pl.DataFrame,
-) -> list[Statement]:
-    """Return one statement for each figure that both have a row for (frames as stage_metrics gives them).
-
-    Statistics over successes only (_ok) make no statement of their own and are left out.
-    """
-    theirs = _estimates(second_metrics)
-    first = replace(first, foreign_cpu=foreign_cpu(first_metrics))
-    second = replace(second, foreign_cpu=foreign_cpu(second_metrics))
-    scores = tuple(
-        {stage: each for (stage, metric, _), each in found.items() if metric == "score"}
-        for found in (_estimates(first_metrics), theirs)
-    )
-    return [
-        statement(
-            first,
-            second,
-            key,
-            (mine, theirs[key]),
-            (scores[0].get(key[0]), scores[1].get(key[0])),
-        )
-        for key, mine in _estimates(first_metrics).items()
-        if key in theirs and not key[2].endswith("_ok")
-    ]
 
 
 def statement(
@@ -196,12 +148,6 @@ def _why_silent(
     return next((code for code, applies in rules if applies), None)
 
 
-def foreign_cpu(metrics: pl.DataFrame) -> dict[int, float]:
-    """Return stage -> the share of the machine that other work took, where it is known."""
-    rows = metrics.filter((pl.col("metric") == FOREIGN_CPU) & pl.col("value").is_not_null())
-    return dict(rows.select("stage", "value").iter_rows())
-
-
 def _apart(first: ComparedRun, second: ComparedRun, stage: int) -> bool:
     """Return whether other work took shares of the machine that are too different for a ratio."""
     mine, other = first.foreign_cpu.get(stage), second.foreign_cpu.get(stage)
@@ -240,15 +186,6 @@ def _figure(metric: str, value: float | None) -> str:
     if unit == "s":
         return human_seconds(value)
     return human_number(value) + ("" if unit == "1" or value is None else f" {unit}")
-
-
-def _estimates(metrics: pl.DataFrame) -> dict[tuple[int, str, str], Estimate]:
-    return {
-        (row["stage"], row["metric"], row["statistic"]): Estimate(
-            **{name: row[name] for name in Estimate.__dataclass_fields__}
-        )
-        for row in metrics.iter_rows(named=True)
-    }
 
 
 def _differing(path: str, first: Any, second: Any) -> Iterator[Difference]:

@@ -9,14 +9,13 @@ from observatory.cli.measure.design_views import design_facts, print_design, pri
 from observatory.connect.proxies import proxy_of
 from observatory.core.counted_nouns import count_of
 from observatory.core.distribution import in_words
-from observatory.core.matrices.design import Design
-from observatory.core.plan import Plan
+from observatory.core.plan import Plan, plan_sha256
 from observatory.core.scenario import Budget, Scenario
 from observatory.core.stage_words import human_stage
-from observatory.core.units import human_seconds
+from observatory.core.units import human_level, human_seconds
 from observatory.core.workspace import Workspace
 from observatory.endpoints.api import missing_keys
-from observatory.endpoints.catalogue import installed_distribution
+from observatory.endpoints.catalogue import installed_distribution, planned_connection
 from observatory.presentation.dollars import write_usd
 from observatory.runner.campaign import look_before_start
 from observatory.runner.campaign_execution import RunRequest
@@ -27,7 +26,6 @@ def print_dry_run(workspace: Workspace, request: RunRequest, json_output: bool) 
     """Plan, check the budget and this host, print; nothing is opened and nothing is sent."""
     from observatory.cli.measure.quote_view import quote_lines
     from observatory.economics.prices import prices_of
-    from observatory.endpoints.catalogue import planned_connection
     from observatory.inputs.price_files import agreed_prices
     from observatory.runner.checks.askable import check_askable
     from observatory.runner.checks.references import check_references
@@ -72,7 +70,9 @@ def print_dry_run(workspace: Workspace, request: RunRequest, json_output: bool) 
     if request.design is not None:
         print_design(open_console(), request.design)
         print_turns(open_console(), request.design)
-        _print_length(plan, request.design)
+        stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
+        load = human_seconds(stages_s * len(request.design.cells) * request.design.repeats)
+        echo(f"  load: {load} in all, start-ups, drains and sealing apart")
     echo(f"  load generator: {demand_line(preflight.estimate)}")
     for line in facts["warnings"]:
         echo(f"  warning: {line}")
@@ -95,7 +95,10 @@ def _print_plan(
         served = f", served by {in_words(row['engine'])}" if row["engine"] else ""
         basis = row["price_basis"] or "none"
         echo(f"  target {row['target']} ({row['kind']}){served}, prices: {basis}")
-    echo(f"  budget: {_caps(scenario.budget)}{_of_each(request)}")
+    each, design = "", request.design
+    if design is not None:  # caps hold for a run; a matrix has many
+        each = f" for each of {count_of(len(design.cells) * design.repeats, 'run')}"
+    echo(f"  budget: {_caps(scenario.budget)}{each}")
 
 
 def _caps(budget: Budget) -> str:
@@ -106,23 +109,7 @@ def _caps(budget: Budget) -> str:
     return ", ".join(caps) or "none"
 
 
-def _of_each(request: RunRequest) -> str:
-    """Return the words for each run: caps hold for a run; a matrix has many."""
-    if request.design is None:
-        return ""
-    return f" for each of {count_of(len(request.design.cells) * request.design.repeats, 'run')}"
-
-
-def _print_length(plan: Plan, design: Design) -> None:
-    runs = len(design.cells) * design.repeats
-    stages_s = sum(stage.warmup_s + stage.steady_s for stage in plan.stages)
-    echo(f"  load: {human_seconds(stages_s * runs)} in all, start-ups, drains and sealing apart")
-
-
 def _facts(scenario: Scenario, plan: Plan, targets: list[dict[str, Any]]) -> dict[str, Any]:
-    from observatory.core.plan import plan_sha256
-    from observatory.core.units import human_level
-
     return {
         "scenario": scenario.name,
         "plan_sha256": plan_sha256(plan),

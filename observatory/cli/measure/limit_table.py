@@ -49,17 +49,18 @@ def print_limits(answers: Sequence[LimitAnswer]) -> None:
 
 
 def _rows(answers: Sequence[LimitAnswer]) -> list[tuple[str, list[str]]]:
+    costs = [answer.cost_usd for answer in answers]
     rows = [
         ("effective", [effective(answer) for answer in answers]),
         ("advertised (headers)", [_number(answer.advertised_a_minute) for answer in answers]),
-        ("effective / advertised", [_ratio(answer) for answer in answers]),
+        ("effective / advertised", [_number(answer.ratio, ".3f") for answer in answers]),
         ("kind", [kind(answer.best.ceiling) for answer in answers]),
         ("burst", [_number(answer.best.ceiling.burst) for answer in answers]),
         ("refused", [_refused(answer.best) for answer in answers]),
         ("Retry-After", [waits(answer.best) for answer in answers]),
         ("highest demand", [_number(answer.highest_demand_a_minute) for answer in answers]),
         ("requests sent", [_number(answer.requests) for answer in answers]),
-        ("cost", [_dollars(answer.cost_usd) for answer in answers]),
+        ("cost", [MISSING if usd is None else write_usd(usd) for usd in costs]),
         ("ended by", [_ENDED[answer.ended] if answer.ended else MISSING for answer in answers]),
     ]
     return [row for row in rows if any(cell != MISSING for cell in row[1])]
@@ -71,15 +72,12 @@ def effective(answer: LimitAnswer) -> str:
     if ceiling.a_minute is not None:
         return f"{ceiling.a_minute:,.0f} [{ceiling.low:,.0f}–{ceiling.high:,.0f}]"
     if not any(stage.let_in for stage in answer.stages):
-        refused = any(stage.refused for stage in answer.stages)
-        return f"not found: {'everything was refused' if refused else _silence(answer)}"
+        if any(stage.refused for stage in answer.stages):
+            return "not found: everything was refused"
+        return f"not found: nothing was {'answered' if answer.requests else 'sent'}"
     if ceiling.reason == "never_refused" or ceiling.reason is None:
         return f"not found: no refusal up to {answer.highest_demand_a_minute:,.0f} a minute"
     return UNFOUND[ceiling.reason]
-
-
-def _silence(answer: LimitAnswer) -> str:
-    return "nothing was answered" if answer.requests else "nothing was sent"
 
 
 def notes(answer: LimitAnswer) -> list[str]:
@@ -132,13 +130,5 @@ def _refused(seen: LimitsSeen) -> str:
     return f"{seen.refused:,} of {seen.sent:,}, HTTP 429{named}"
 
 
-def _number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:,.0f}"
-
-
-def _ratio(answer: LimitAnswer) -> str:
-    return MISSING if answer.ratio is None else f"{answer.ratio:.3f}"
-
-
-def _dollars(value: float | None) -> str:
-    return MISSING if value is None else write_usd(value)
+def _number(value: float | None, form: str = ",.0f") -> str:
+    return MISSING if value is None else format(value, form)

@@ -52,7 +52,8 @@ def print_matrix(console: Console, design: Design, runs: Sequence[FinishedRun]) 
         for stage in run.manifest.stages
         if not stage.priming
     }
-    rows = cell_levels(design, _served(runs))
+    in_cells = [(run.manifest.cell, run.manifest.target.engine_distribution) for run in runs]
+    rows = cell_levels(design, {cell: served for cell, served in in_cells if cell is not None})
     for index, level in sorted(levels.items()):
         title = f"Load: {level}"
         for table in _tables(design, rows, sound, index, title, console.width):
@@ -150,16 +151,13 @@ def _cell_heading(design: Design, cell: Cell, levels: list[str]) -> Text:
 
 
 def _blocks(runs: Sequence[FinishedRun], index: int, cell: Cell) -> str:
-    return str(
-        len(
-            {
-                run.manifest.block
-                for run in runs
-                if run.manifest.cell == cell.place
-                and any(stage.index == index for stage in run.manifest.stages)
-            }
-        )
-    )
+    blocks = {
+        run.manifest.block
+        for run in runs
+        if run.manifest.cell == cell.place
+        and any(stage.index == index for stage in run.manifest.stages)
+    }
+    return str(len(blocks))
 
 
 def _heading(
@@ -205,14 +203,6 @@ def cell_levels(design: Design, served: Mapping[int, str | None]) -> dict[int, l
         ]
         for cell in design.cells
     }  # fmt: skip
-
-
-def _served(runs: Sequence[FinishedRun]) -> dict[int, str | None]:
-    return {
-        run.manifest.cell: run.manifest.target.engine_distribution
-        for run in runs
-        if run.manifest.cell is not None
-    }
 
 
 def _cell(figure: Pooled, unit: str, repeats: int) -> Text:

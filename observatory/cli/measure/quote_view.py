@@ -29,12 +29,7 @@ def quote_lines(quotes: CampaignQuote) -> list[str]:
     for place, one in quotes.quotes.items():
         lines += _of_target(one, quotes.runs[place])
     lines += _rests_on(list(quotes.quotes.values()))
-    whole = quotes.usd
-    if whole is not None and sum(quotes.runs.values()) > 1:
-        lines.append(
-            f"quote for all {count_of(sum(quotes.runs.values()), 'run')}: {usd_text(whole)}"
-        )
-    return lines
+    return lines + _of_all(quotes)
 
 
 def short_lines(quotes: CampaignQuote) -> list[str]:
@@ -49,12 +44,15 @@ def short_lines(quotes: CampaignQuote) -> list[str]:
         )
         if (line := _held_back(one)) is not None:
             lines.append(f"warning: {line}")
-    whole = quotes.usd
-    if whole is not None and sum(quotes.runs.values()) > 1:
-        lines.append(
-            f"quote for all {count_of(sum(quotes.runs.values()), 'run')}: {usd_text(whole)}"
-        )
-    return lines
+    return lines + _of_all(quotes)
+
+
+def _of_all(quotes: CampaignQuote) -> list[str]:
+    """Return the line of all runs together, where there are several and something is paid for them."""
+    usd, runs = quotes.usd, sum(quotes.runs.values())
+    if usd is None or runs < 2:
+        return []
+    return [f"quote for all {count_of(runs, 'run')}: {usd_text(usd)}"]
 
 
 def _of_target(one: Quote, runs: int) -> list[str]:

@@ -164,7 +164,8 @@ def _request(
                 f"{written.name} is no matrix: its campaigns are run in one go", where="--resume"
             )
         file = find_campaign(workspace, written.name, resume)
-        typed = _remembered(typed, file.options)
+        # What is typed now goes before what was typed when the campaign began.
+        typed = replace(typed, **{**file.options, **_given(typed)})
     if matrix is None:
         loaded = resolve_scenario(file_read, workspace, seed=typed.seed)
         targets = _targets(workspace, loaded, typed.target, endpoint)
@@ -184,11 +185,6 @@ def _request(
         options=_given(typed),
         resume=file,
     )
-
-
-def _remembered(typed: _Options, options: dict[str, Any]) -> _Options:
-    """Return the merged options: what is typed now goes before what was typed when the campaign began."""
-    return replace(typed, **{**options, **_given(typed)})
 
 
 def _given(typed: _Options) -> dict[str, Any]:

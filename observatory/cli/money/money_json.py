@@ -56,6 +56,19 @@ def _ends_json(row: MoneyRow, one: BreakEvenReport) -> dict[str, Any] | None:
     return None if one.volume is None else asdict(month_ends(row, one.demand, one.volume))
 
 
+_OF_RUN = ("run_id", "target", "emulated", "billing", "price_basis")
+_OF_REQUEST = ("usd_per_request", *(f"usd_per_request_{of}" for of in ("low", "high", "reason")))
+_OF_COMPONENT = (
+    "stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd", "basis", "source",
+    "reason",
+)  # fmt: skip
+_OF_FIGURE = ("stage", "metric", "value", "low", "high", "n", "needs_n", "basis", "reason")
+
+
+def _picked(row: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
 def cost_json(
     row: MoneyRow,
     components: Sequence[ComponentRow],
@@ -66,44 +79,17 @@ def cost_json(
 ) -> dict[str, Any]:
     """Return one run for scripts."""
     month = None if volume is None else month_of(row, demand, volume)
-    own = ("run_id", "target", "emulated", "billing", "price_basis")
-    each = (
-        "usd_per_request",
-        "usd_per_request_low",
-        "usd_per_request_high",
-        "usd_per_request_reason",
-    )
-    kept = ("stage", "accounting", "component", "quantity", "unit", "usd_per_unit", "usd")
     left_out = is_invalid(row)
     if left_out:
         components = figures = ()
     return {
-        **{name: getattr(row, name) for name in own},
-        **{name: None if left_out else getattr(row, name) for name in each},
+        **_picked(row, _OF_RUN),
+        **(dict.fromkeys(_OF_REQUEST) if left_out else _picked(row, _OF_REQUEST)),
         "verdict": row.verdict,
         "left_out": INVALID if left_out else None,
         "changed_since_sealed": changed.get(row.run_id),
-        "components": [
-            {name: getattr(one, name) for name in (*kept, "basis", "source", "reason")}
-            for one in components
-        ],
-        "figures": [
-            {
-                name: getattr(one, name)
-                for name in (
-                    "stage",
-                    "metric",
-                    "value",
-                    "low",
-                    "high",
-                    "n",
-                    "needs_n",
-                    "basis",
-                    "reason",
-                )
-            }
-            for one in figures
-        ],
+        "components": [_picked(one, _OF_COMPONENT) for one in components],
+        "figures": [_picked(one, _OF_FIGURE) for one in figures],
         "cache": None if left_out else cache_sentence(row),
         "demand": demand.model_dump(mode="json"),
         "no_month": no_month(row) if month is None and volume is not None else None,

@@ -61,7 +61,10 @@ def print_cost(
         )
         return
     if not components:
-        echo(f"  {_nothing(row, note)}\n")
+        why = f"nothing was measured that has a cost{note}: no stage reached its steady window"
+        if row.price_basis is None:
+            why = f"no price is known{note}: state rate or price in targets.yaml"
+        echo(f"  {why}\n")
         return
     show_table(
         ["load", "accounting", "component", "quantity", "a unit", "cost", "basis"],
@@ -90,14 +93,8 @@ def print_cost(
     echo("")
 
 
-def _nothing(row: MoneyRow, note: str) -> str:
-    """Return why a run has no component."""
-    if row.price_basis is None:
-        return f"no price is known{note}: state rate or price in targets.yaml"
-    return f"nothing was measured that has a cost{note}: no stage reached its steady window"
-
-
 def _component_line(one: ComponentRow, note: str) -> list[Any]:
+    basis = "; ".join(filter(None, (one.basis, reason_words(one.reason or ""))))
     return [
         human_level(one.stage_kind, one.concurrency, one.rate_per_s),
         ACCOUNTINGS[one.accounting].partition(" (")[0],
@@ -105,13 +102,8 @@ def _component_line(one: ComponentRow, note: str) -> list[Any]:
         f"{human_number(one.quantity, 4)} {one.unit}",
         DASH if one.usd_per_unit is None else write_unit_price(one.usd_per_unit),
         DASH if one.usd is None else write_usd(one.usd),
-        _marked("; ".join(filter(None, (one.basis, reason_words(one.reason or "")))), note),
+        basis if note.startswith(f" ({basis}") else f"{basis}{note}",
     ]
-
-
-def _marked(basis: str, note: str) -> str:
-    """Return a basis with its run's mark, which is not repeated."""
-    return basis if note.startswith(f" ({basis}") else f"{basis}{note}"
 
 
 def _source_lines(components: Sequence[ComponentRow]) -> list[str]:

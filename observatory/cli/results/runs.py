@@ -18,7 +18,7 @@ from observatory.core.workspace import Workspace, open_workspace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from observatory.core.run import Finding, Manifest
+    from observatory.core.run import Manifest, TargetFacts
     from observatory.store.folder.run_folder import RunEntry
 
 app = typer.Typer(help="List, show, label and delete runs.", no_args_is_help=True)
@@ -244,7 +244,7 @@ def _lines(entry: "RunEntry") -> list[str]:
         f"  target    {target.name}{' (emulated)' if target.emulated else ''}: {what}",
         f"  model     {target.model_reported or target.model or '–'}",
         *([f"  measured  {target.through}"] if target.through else []),
-        *_engine_lines(manifest),
+        *_engine_lines(target),
         *_matrix_lines(manifest),
         f"  started   {manifest.created_utc}, ended {manifest.ended_utc or '–'}",
         f"  status    {_status(entry.state, manifest.status_reason)}",
@@ -256,8 +256,7 @@ def _lines(entry: "RunEntry") -> list[str]:
     if changed := changed_since_sealed(entry.folder, thorough=True):
         words = in_words(changed)
         lines.insert(1, f"  {words[:1].upper()}{words[1:]}")
-    lines += [_finding_line(finding, manifest) for finding in manifest.findings]
-    return [*lines, *_stage_lines(manifest), ""]
+    return [*lines, *_finding_and_stage_lines(manifest), ""]
 
 
 def _status(state: str, reason: str | None) -> str:
@@ -269,18 +268,10 @@ def _status(state: str, reason: str | None) -> str:
     )
 
 
-def _finding_line(finding: "Finding", manifest: "Manifest") -> str:
-    from observatory.core.stage_words import stage_words
-
-    where = "" if finding.stage is None else f"{stage_words(finding.stage, manifest.stages)}: "
-    return f"  finding   {finding.severity}: {where}{finding.message} ({finding.code})"
-
-
-def _engine_lines(manifest: "Manifest") -> list[str]:
+def _engine_lines(target: "TargetFacts") -> list[str]:
     """Return what served it, with the truth about its build."""
     from observatory.core.distribution import served_by
 
-    target = manifest.target
     said = served_by(
         target.engine, target.engine_version, target.engine_distribution, kind=target.kind
     )
@@ -295,10 +286,14 @@ def _matrix_lines(manifest: "Manifest") -> list[str]:
     return lines + [f"  confounded: {sentence}" for sentence in manifest.confounded]
 
 
-def _stage_lines(manifest: "Manifest") -> list[str]:
+def _finding_and_stage_lines(manifest: "Manifest") -> list[str]:
     from observatory.core.stage_words import stage_words
 
     lines = []
+    for finding in manifest.findings:
+        where = "" if finding.stage is None else f"{stage_words(finding.stage, manifest.stages)}: "
+        told = f"{finding.severity}: {where}{finding.message} ({finding.code})"
+        lines.append(f"  finding   {told}")
     for stage in manifest.stages:
         window = "no steady window"
         if stage.steady_started is not None and stage.steady_ended is not None:

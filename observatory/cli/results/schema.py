@@ -1,6 +1,6 @@
 """`observatory schema`: the data dictionary of the warehouse, its macros included."""
 
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,9 +40,11 @@ def schema(
         _print_macro(macros[name], json_output)
         return
     if name is not None:
-        entries = [entry for entry in entries if entry.name == name] or _unknown(
-            name, [*(entry.name for entry in entries), *macros]
-        )
+        known = [*(entry.name for entry in entries), *macros]
+        entries = [entry for entry in entries if entry.name == name]
+        if not entries:
+            fix = f"one of {', '.join(known)}"
+            raise BadInput(f"no table, view or macro is called {name!r}", fix=fix)
     if markdown:
         echo(as_markdown(entries), end="")
         return
@@ -78,7 +80,3 @@ def _print_macro(macro: "Macro", json_output: bool) -> None:
         for one in macro.parameters
     ]
     show_table(["parameter", "default", "what it means"], rows, longest=_WHOLE)
-
-
-def _unknown(name: str, known: list[str]) -> NoReturn:
-    raise BadInput(f"no table, view or macro is called {name!r}", fix=f"one of {', '.join(known)}")

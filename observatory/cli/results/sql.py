@@ -59,8 +59,8 @@ def sql(
     text = _from_stdin() if query == "-" else query
     chosen = _format(answer_format, out)
     workspace = open_workspace(results)
-    if chosen is not AnswerFormat.table and out is not None:
-        _check_writable(out)
+    if out is not None and not out.resolve().parent.is_dir():
+        raise BadInput("there is no such folder", where=str(out.resolve().parent))
     parquet = out if chosen is AnswerFormat.parquet else None
     with ExitStack() as stack:
         file = None
@@ -102,11 +102,6 @@ def _format(chosen: AnswerFormat | None, out: Path | None) -> AnswerFormat:
     if chosen is AnswerFormat.table and out is not None:
         raise BadInput("a table is for reading", where="--out", fix="use csv, json or parquet")
     return chosen
-
-
-def _check_writable(out: Path) -> None:
-    if not out.resolve().parent.is_dir():
-        raise BadInput("there is no such folder", where=str(out.resolve().parent))
 
 
 def _write(answer: "QueryResult", chosen: AnswerFormat, out: Path | None, limit: int) -> None:

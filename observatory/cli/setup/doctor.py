@@ -55,7 +55,8 @@ def doctor(json_output: JsonOption = False, results: ResultsOption = None) -> No
     ]
     fit = not any(check.needed and check.state == "missing" for check in checks)
     if json_output:
-        _print_json(checks, fit)
+        rows = [dataclasses.asdict(check) for check in checks]
+        echo_json(json.dumps({"fit_for_quickstart": fit, "checks": rows}, indent=2))
     else:
         _print_table(checks, fit)
     if not fit:
@@ -172,11 +173,6 @@ def calibration_check(workspace: Workspace) -> "Check":
     if reasons:
         return Check("calibration", "warning", f"{found}; {'; '.join(reasons)}", fix)
     return Check("calibration", "ok", found)
-
-
-def _print_json(checks: "list[Check]", fit: bool) -> None:
-    rows = [dataclasses.asdict(check) for check in checks]
-    echo_json(json.dumps({"fit_for_quickstart": fit, "checks": rows}, indent=2))
 
 
 def _print_table(checks: "list[Check]", fit: bool) -> None:

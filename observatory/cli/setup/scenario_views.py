@@ -14,7 +14,6 @@ from observatory.core.matrices.design import Design
 from observatory.core.plan import Plan, StagePlan, plan_sha256
 from observatory.core.scenario import Scenario
 from observatory.core.stage_words import human_stage
-from observatory.core.targets.catalogue import Target
 from observatory.core.units import format_duration, human_level
 from observatory.inputs.scenario_files import ListedScenario, LoadedScenario
 from observatory.inputs.text_files import shown_path
@@ -52,9 +51,8 @@ def print_scenario(loaded: LoadedScenario) -> None:
     for name, value in _scenario_facts(scenario):
         facts.add_row(name, value)
     console.print(facts)
-    stages = Table(box=None, pad_edge=False, title="stages", title_justify="left")
-    for heading in ("stage", "level", "warm-up", "steady", "drain at most"):
-        stages.add_column(heading)
+    headings = ("stage", "level", "warm-up", "steady", "drain at most")
+    stages = Table(*headings, box=None, pad_edge=False, title="stages", title_justify="left")
     for number, stage in enumerate(scenario.stages):
         timing = scenario.timing_of(number)
         times = (timing.warmup, timing.steady, timing.drain)
@@ -68,7 +66,9 @@ def print_scenario(loaded: LoadedScenario) -> None:
     for heading in ("target", "kind", "model", "hosting", "weights", "billing"):
         targets.add_column(heading, overflow="fold")
     for target in loaded.targets:
-        targets.add_row(*_target_cells(target))
+        model = getattr(target, "model", None) or "–"
+        known = (target.hosting, target.weights, target.billing)
+        targets.add_row(target.name, target.kind, model, *known)
     console.print(targets if loaded.targets else "no targets: name them when you run it")
 
 
@@ -120,9 +120,8 @@ def print_plan(facts: dict[str, Any], design: Design | None = None) -> None:
     ):
         spread = facts[name]
         console.print(f"{title}: {spread['min']} to {spread['max']}, median {spread['median']:g}")
-    table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "level", "seconds", "requests", "prompt tokens", "output tokens"):
-        table.add_column(heading)
+    headings = ("stage", "level", "seconds", "requests", "prompt tokens", "output tokens")
+    table = Table(*headings, box=None, pad_edge=False)
     for stage in facts["stages"]:
         table.add_row(*_stage_cells(stage))
     console.print(table)
@@ -201,11 +200,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _target_cells(target: Target) -> list[str]:
-    model = getattr(target, "model", None) or "–"
-    return [target.name, target.kind, model, target.hosting, target.weights, target.billing]
 
 
 def _spread(values: list[int]) -> dict[str, float]:

@@ -117,6 +117,3 @@ LINK_READINGS: tuple[Reading, ...] = (
 GPU. The NVLink counters are of payload, over all links of the GPU."""
 
 METRICS: tuple[str, ...] = tuple(metric for reading in READINGS for metric in reading.metrics)
-LINK_METRICS: tuple[str, ...] = tuple(
-    metric for reading in LINK_READINGS for metric in reading.metrics
-)
