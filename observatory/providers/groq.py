@@ -21,6 +21,7 @@ GROQ = Provider(
     reasoning_in="delta.reasoning",
     rate_limit_headers=RATE_LIMITS,
     rate_limits_read="requests are a day's, tokens a minute's; resets are durations (2m59.56s)",
+    request_windows_s={"x-ratelimit-limit-requests": 86_400.0},
     looked="2026-11-27",
     sources=(
         ProviderSource(

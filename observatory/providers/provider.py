@@ -60,7 +60,8 @@ class Provider:
     of the names there. tried_with_key: the day of the last run with a real key; None: never, so that
     all of this was checked only against documented or recorded exchanges. reasoning_in: the field of an
     answer's reasoning; "" where it shows none. rate_limit_headers: the documented ones, with rate_limits_read
-    for their meaning; () where none is documented.
+    for their meaning; () where none is documented. request_windows_s: header of a request limit ->
+    seconds that it counts over, where its name does not tell.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Provider:
     processing_headers: tuple[str, ...] = ()
     rate_limit_headers: tuple[str, ...] = ()
     rate_limits_read: str = ""
+    request_windows_s: Mapping[str, float] = field(default_factory=dict)
     tried_with_key: str | None = None
     notes: tuple[str, ...] = field(default=())
 

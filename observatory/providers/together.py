@@ -26,6 +26,7 @@ TOGETHER = Provider(
     rate_limits_read="the suggested interval before a retry, in seconds; the limits themselves are "
     "dynamic and not published; older answers also had x-ratelimit-limit and x-tokenlimit-limit, a "
     "second",
+    request_windows_s={"x-ratelimit-limit": 1.0},
     looked="2026-11-27",
     sources=(
         ProviderSource(

@@ -1,4 +1,5 @@
-"""Code outside a kind's own files reads traits: no kind of arrivals, stages or targets is compared by name."""
+"""Code outside a kind's own files reads traits: no kind of arrivals, stages or targets is compared by name, and no
+provider of the catalogue."""
 
 import ast
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from observatory.core.arrivals.catalogue import ARRIVALS, arrival_label
 from observatory.core.plan import PRIMING
 from observatory.core.targets.catalogue import TARGETS, kind_traits
 from observatory.core.targets.identity import TargetIdentity
+from observatory.providers.catalogue import PROVIDERS
 
 ROOT = Path(observatory.__file__).parent
-OWN = ("core/arrivals/", "core/targets/")
+OWN = ("core/arrivals/", "core/targets/", "providers/")
 OF_KINDS = {
     "ApiTarget": ("endpoints/api.py",),
     "VllmTarget": ("endpoints/vllm.py", "engines/vllm_executable.py"),
@@ -54,6 +56,19 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, name) for name in told & CLASSES)
 
 
+def compared_providers(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that compare a provider with a name of the catalogue, with that name."""
+    text = path.read_text(encoding="utf-8")
+    if "provider" not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Compare) and "provider" in ast.unparse(node).lower():
+            yield from ((node.lineno, word) for word in words(node) & set(PROVIDERS))
+        elif isinstance(node, ast.Match) and "provider" in ast.unparse(node.subject).lower():
+            for case in node.cases:
+                yield from ((node.lineno, word) for word in words(case.pattern) & set(PROVIDERS))
+
+
 def words(node: ast.AST) -> set[str]:
     """Return the strings in a part of the program."""
     found = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant))
@@ -83,12 +98,24 @@ def test_the_search_finds_what_it_is_for(tmp_path: Path) -> None:
     ]
 
 
+def test_the_search_finds_compared_providers(tmp_path: Path) -> None:
+    path = tmp_path / "one.py"
+    path.write_text(
+        'a = 1 if provider == "groq" else 2\n'
+        'b = target.provider in ("together", "other")\n'
+        'c = wire == "openai"\n'
+        'd = provider == "of nobody"\n'
+        'match run.provider:\n    case "mistral":\n        pass\n'
+    )
+    assert sorted(compared_providers(path)) == [(1, "groq"), (2, "together"), (5, "mistral")]
+
+
 def test_no_kind_is_compared_outside_its_own_files() -> None:
     found = [
         f"{name}:{line}: {what}"
         for path in sorted(ROOT.rglob("*.py"))
         if not (name := str(path.relative_to(ROOT))).startswith(OWN)
-        for line, what in compared(path)
+        for line, what in (*compared(path), *compared_providers(path))
         if name not in OF_KINDS.get(what, ())
     ]
     assert found == []

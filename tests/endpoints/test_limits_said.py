@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from observatory.core.emulation.profile import Limits
 from observatory.emulator.limits import Allowance, written_duration
+from observatory.providers.catalogue import PROVIDERS
 from observatory.wires.failures.rate_limit_headers import (
     RateLimitHeaders,
     rate_limit_headers,
@@ -120,10 +121,12 @@ def test_each_provider_is_read_as_it_documents(
 def test_a_provider_settles_what_its_names_leave_open() -> None:
     bare = {"x-ratelimit-limit": "5", "x-ratelimit-remaining": "5"}
     assert rate_limit_headers(bare, unix_s=NOW_S).requests_per_minute is None
-    assert rate_limit_headers(bare, unix_s=NOW_S, provider="together").requests_per_minute == 300
+    together = PROVIDERS["together"].request_windows_s
+    assert rate_limit_headers(bare, unix_s=NOW_S, windows_s=together).requests_per_minute == 300
     full = {"x-ratelimit-limit-requests": "1000", "x-ratelimit-remaining-requests": "1000"}
     assert rate_limit_headers(full, unix_s=NOW_S).requests_per_minute == 1000
-    groq = rate_limit_headers(full, unix_s=NOW_S, provider="groq")
+    daily = PROVIDERS["groq"].request_windows_s
+    groq = rate_limit_headers(full, unix_s=NOW_S, windows_s=daily)
     assert (groq.requests_per_minute, groq.requests_per_day) == (None, 1000)
     marked = rate_limit_headers(full | {"x-groq-region": "gcp-us-east1"}, unix_s=NOW_S)
     assert marked.requests_per_day == 1000

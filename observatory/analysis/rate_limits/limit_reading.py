@@ -24,6 +24,7 @@ from observatory.analysis.rate_limits.limit_finding import (
 from observatory.core.counted_nouns import count_of
 from observatory.core.run import Manifest, StageTimes
 from observatory.core.stored_scenario import StoredLengths
+from observatory.providers.catalogue import PROVIDERS
 from observatory.store.frames import RunFrames
 from observatory.wires.failures.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 
@@ -271,13 +272,15 @@ def advertised(
 
     attempts has rate_limit_headers (JSON) and ended_ns from an anchor of that realtime.
     """
+    known = PROVIDERS.get(provider or "")
+    windows_s = None if known is None else known.request_windows_s
     latest: dict[str, Any] = {}
     rows = attempts.filter(pl.col("rate_limit_headers").is_not_null()).select(
         "rate_limit_headers", "ended_ns"
     )
     for text, ended in rows.unique("rate_limit_headers", keep="last").sort("ended_ns").iter_rows():
         unix_s = (realtime_ns + (ended or 0)) / 1e9
-        headers = rate_limit_headers(json.loads(text), unix_s=unix_s, provider=provider)
+        headers = rate_limit_headers(json.loads(text), unix_s=unix_s, windows_s=windows_s)
         latest |= {
             name: getattr(headers, name)
             for name in RateLimitHeaders.__dataclass_fields__

@@ -91,16 +91,17 @@ _OUTPUT = "anthropic-ratelimit-output-tokens-limit"
 
 
 def rate_limit_headers(
-    headers: Mapping[str, str], *, unix_s: float, provider: str | None = None
+    headers: Mapping[str, str], *, unix_s: float, windows_s: Mapping[str, float] | None = None
 ) -> RateLimitHeaders:
     """Return the limits in `headers` (any case) of a response received at `unix_s`; all None where it has none.
 
     Values below zero, which Azure sends for "unknown", and a limit of zero or an implausible one
-    count as not stated. provider, of the catalogue, settles what names alone leave open.
+    count as not stated. windows_s: the seconds that the provider's request limits count over, by header
+    (Provider.request_windows_s), where a name alone leaves them open.
 
-    A request limit of OpenAI's names is one a day where Groq sent it ("always refers to Requests Per
-    Day") and where its own numbers show it: limits refill evenly, so that limit x reset / used is the
-    window.
+    A request limit of OpenAI's names is one a day where Groq's own headers are with it ("always refers to
+    Requests Per Day") and where its own numbers show it: limits refill evenly, so that limit x reset /
+    used is the window.
     """
     named = {name.lower(): value for name, value in headers.items()}
     policies = quotas_of(named) if any(name in named for name in FIELDS) else []
@@ -110,12 +111,14 @@ def rate_limit_headers(
     token_limit, token_left, token_reset = _three(tokens, named, unix_s)
     window_s = requests.window_s if requests is not None else None
     if requests is not None and requests.limit == "x-ratelimit-limit":
-        window_s = 1.0 if provider == "together" or "x-tokenlimit-limit" in named else None
+        window_s = 1.0 if "x-tokenlimit-limit" in named else None
     if requests is not None and requests.limit == "x-ratelimit-limit-requests":
-        groq = provider == "groq" or any(name.startswith("x-groq-") for name in named)
+        groq = any(name.startswith("x-groq-") for name in named)
         window_s = DAY_S if groq or _refills_in_a_day(limit, left, reset) else MINUTE_S
     if requests is not None and requests.limit == "ratelimit-limit":
         window_s = next((one.window_s for one in policies if one.quota == limit), None)
+    if requests is not None and windows_s is not None:
+        window_s = windows_s.get(requests.limit, window_s)
     of_requests = _Policies(
         [one for one in policies if one.unit == "requests" and not one.of_tokens]
     )
