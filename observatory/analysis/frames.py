@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from observatory.core import metric as metrics
-from observatory.core.metric import COUNTED, HELD_BACK, REQUEST_METRICS
+from observatory.core.metric import COUNTED, HELD_BACK, METRICS, REQUEST_METRICS
 from observatory.store.frames import RunFrames
 
 SECOND_NS = 1e9
@@ -51,8 +51,8 @@ _IN_FRAME = {
 def _read_by_metrics(attempt: str, others: Iterable[str]) -> list[str]:
     """Return the columns of an attempt (a or f) that the metrics' SQL reads, with the others."""
     found = dict.fromkeys(others)
-    for metric in REQUEST_METRICS:
-        sql = metric.sql or ""
+    for metric in METRICS:
+        sql = f"{metric.sql or ''} {metric.stage_sql or ''} {metric.n_sql}"
         for of_list in _IN_FRAME:
             sql = sql.replace(of_list, "")
         found |= dict.fromkeys(re.findall(rf"\b{attempt}\.(\w+)", sql))
@@ -70,6 +70,13 @@ REQUEST_EXPRESSIONS: dict[str, pl.Expr] = {
     metric.name: _expression(metric.sql) for metric in REQUEST_METRICS if metric.sql is not None
 }
 """Request-grain metrics over the columns of request_frame, null where they have no value."""
+
+STAGE_EXPRESSIONS: dict[str, tuple[pl.Expr, pl.Expr]] = {
+    metric.name: (_expression(metric.stage_sql), _expression(metric.n_sql))
+    for metric in METRICS
+    if metric.stage_sql is not None
+}
+"""Stage-grain aggregates over the counted rows of request_frame with window_s: the value, and of how many."""
 
 CLIENT_LAG_S = (
     pl.coalesce("f_connect_started_ns", "f_sent_ns")

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from observatory.analysis.frames import STAGE_EXPRESSIONS
 from observatory.analysis.latencies import Row
 from observatory.analysis.stage_data import StageData
 from observatory.analysis.statistics.estimate import Estimate, absent
@@ -32,14 +33,24 @@ def rate_rows(data: StageData) -> Iterator[Row]:
     failed = (data.in_time(data.offered)[0].get_column("outcome") != "ok").to_numpy()
     yield "error_rate", "value", share(failed, data.latency_dependence)
     yield "throttle_rate", "value", _throttle_rate(data)
-    stale, attempts = (
-        int(data.counted.get_column(name).sum()) for name in ("attempts_stale", "attempts_recorded")
-    )
-    yield "stale_retries", "value", Estimate(float(stale), n=attempts)
     level, n = data.open_requests, data.offered.height
     yield "open_requests", "value", Estimate(level.mean, n=n)
     noise = None if level.trend else "within_noise"
     yield "open_requests_change", "value", Estimate(level.change, n=n, reason=noise)
+
+
+def aggregate_rows(data: StageData) -> Iterator[Row]:
+    """Yield the `value` of each metric whose entry has an aggregate of its own (Metric.stage_sql)."""
+    requests = data.counted.lazy().with_columns(window_s=pl.lit(data.window.seconds))
+    found = requests.select(
+        pl.struct(value=value.cast(pl.Float64), n=n.cast(pl.Int64)).alias(name)
+        for name, (value, n) in STAGE_EXPRESSIONS.items()
+    ).collect()
+    for name in STAGE_EXPRESSIONS:
+        one = found.item(0, name)
+        known = one["value"] is not None
+        reason = None if known else "not_observed" if one["n"] else "no_requests"
+        yield name, "value", Estimate(one["value"], n=one["n"], reason=reason)
 
 
 def arrived(data: StageData, weights: NDArray[np.float32], window: Window) -> float | None:

@@ -19,7 +19,7 @@ from observatory.analysis.energy.energy_metrics import (
 from observatory.analysis.engine_metrics import engine_metrics, sm_activity
 from observatory.analysis.frames import request_frame
 from observatory.analysis.latencies import Row, latency_rows
-from observatory.analysis.rates import rate_rows
+from observatory.analysis.rates import aggregate_rows, rate_rows
 from observatory.analysis.stage_data import Basis, StageData, gather
 from observatory.analysis.statistics.estimate import Estimate, absent
 from observatory.analysis.windows import Window, loaded_stages, window_of
@@ -93,6 +93,7 @@ def needs_s(estimate: Estimate, window: Window | None) -> float | None:
 def _of_stage(data: StageData) -> Iterator[BasedRow]:
     yield from (_based(data, row) for row in latency_rows(data))
     yield from (_based(data, row) for row in rate_rows(data))
+    yield from (_based(data, row) for row in aggregate_rows(data))
     yield from engine_metrics(data)
     yield from sensor_metrics(data)
     yield from sm_activity(data)

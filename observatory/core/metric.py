@@ -60,7 +60,12 @@ Trait = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """name ends in the unit; sql gives one value a request (None: computed per stage)."""
+    """name ends in the unit; sql gives one value a request (None: computed per stage).
+
+    stage_sql: a stage's value, as an aggregate of the window's counted requests over r (also window_s, in each
+    row, and attempts_recorded, _throttled and _stale), a and f; n_sql: of how many. Without it a function that
+    analysis.stage_metrics names computes it.
+    """
 
     name: str
     title: str
@@ -71,6 +76,8 @@ class Metric:
     sql: str | None = None
     needs: tuple[str, ...] = ()
     traits: tuple[Trait, ...] = ()
+    stage_sql: str | None = None
+    n_sql: str = "count(*)"
 
     @property
     def quantiles(self) -> bool:
@@ -229,7 +236,7 @@ METRICS: tuple[Metric, ...] = (
         needs=("event_tokens",),
         traits=("of_stream", "per_token", "of_streamed_tokens"),
     ),
-    *_of_stage(f"""
+    *_of_stage("""
         output_tps | Output tokens a second | 1/s | higher | per_token | of_streamed_tokens
             -- streamed tokens whose arrival falls in the window / window
         chars_per_s | Characters a second | 1/s | higher
@@ -248,10 +255,18 @@ METRICS: tuple[Metric, ...] = (
             failed
         throttle_rate | Throttle rate | 1 | lower | share
             -- throttled / all attempts
-        stale_retries | Attempts on stale connections | attempts | lower
-            -- HTTP attempts of the window's requests that the server answered with no byte, by
-            closing the kept connection that they were sent on; each was made again on a new
-            connection
+    """),
+    Metric(
+        "stale_retries",
+        "Attempts on stale connections",
+        "attempts",
+        "lower",
+        "HTTP attempts of the window's requests that the server answered with no byte, by closing the kept "
+        "connection that they were sent on; each was made again on a new connection",
+        stage_sql="coalesce(sum(r.attempts_stale), 0)",
+        n_sql="coalesce(sum(r.attempts_recorded), 0)",
+    ),
+    *_of_stage(f"""
         open_requests | Open requests | requests | neither
             -- mean number of requests between scheduled and ended over the window
         open_requests_change | Change of open requests | 1 | neither

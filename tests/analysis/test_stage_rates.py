@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from observatory.analysis import rates
 from observatory.analysis.stage_metrics import stage_metrics
 from observatory.core.record import Attempt, Tokens
 
@@ -45,6 +46,17 @@ def test_requests_count_where_they_end_and_attempts_where_they_are_sent(
     assert figure(frame, "request_rate")["value"] == pytest.approx(30 / 30)
     assert figure(frame, "attempt_rate")["value"] == pytest.approx(30 / 30)
     assert figure(frame, "request_rate")["n"] == 30
+
+
+def test_an_aggregate_without_a_value_has_a_reason(
+    steady: Any, figure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One over requests that do not exist, of all and of none."""
+    value = pl.col("stage").cast(pl.Float64).filter(False).max()
+    for of, reason, n in ((pl.len(), "not_observed", 30), (pl.lit(0), "no_requests", 0)):
+        monkeypatch.setitem(rates.STAGE_EXPRESSIONS, "stale_retries", (value, of))
+        row = figure(metrics(steady), "stale_retries")
+        assert (row["value"], row["reason"], row["n"]) == (None, reason, n)
 
 
 def test_failures_send_attempts_and_end_nothing(steady: Any, figure: Any) -> None:

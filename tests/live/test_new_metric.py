@@ -1,4 +1,4 @@
-"""A request's metric is one entry of METRICS: views, stage figures, docs and pages have it."""
+"""A metric of a request or of a stage is one entry of METRICS: views, stage figures, docs and pages have it."""
 
 import subprocess
 import sys
@@ -19,6 +19,14 @@ ENTRY = """Metric(
         grain="request",
         sql="a.bytes_received",
         needs=("bytes_received",),
+    ),
+    Metric(
+        "response_bytes_per_s",
+        "Bytes of responses a second",
+        "B/s",
+        "higher",
+        "bytes received of the window's successes / window",
+        stage_sql="sum(CASE WHEN r.outcome = 'ok' THEN a.bytes_received ELSE 0 END) / max(r.window_s)",
     ),"""
 
 MARKERS = """<!-- begin metrics -->
@@ -46,6 +54,18 @@ def test_a_new_metric_needs_no_other_place(bare: Workspace) -> None:
     assert wide["response_mean_bytes"] == by_statistic["mean"]
     assert wide["response_p50_bytes"] == by_statistic["p50"]
 
+    (stored,) = bare.sql("""select value, n, basis, reason from stage_metrics
+        where metric = 'response_bytes_per_s' and statistic = 'value'""")
+    (whole,) = bare.sql("select response_bytes_per_s, window_s from stage_summary")
+    (of,) = bare.sql("""select count(*) as requests,
+            sum(a.bytes_received) filter (where r.outcome = 'ok') as bytes
+        from request_metrics r
+        join attempts a on a.run_id = r.run_id and a.stage = r.stage and a.request = r.request
+        where a.final and r.counted""")
+    assert (stored["n"], stored["basis"], stored["reason"]) == (of["requests"], "emulated", None)
+    assert stored["value"] == whole["response_bytes_per_s"] > 0
+    assert stored["value"] == pytest.approx(of["bytes"] / whole["window_s"])
+
     page = bare.root / "metrics.md"
     page.write_text(MARKERS)
     command = [sys.executable, "-m", "tools.metrics_page", str(page)]
@@ -54,9 +74,12 @@ def test_a_new_metric_needs_no_other_place(bare: Workspace) -> None:
         page.read_text()
     )
 
+    assert "| `response_bytes_per_s` | stage | B/s | higher | bytes received" in page.read_text()
+
     bare.run("site", "build")
     built = bare.root / "site" / "dist"
     (run,) = (built / "runs").glob("*.html")
     for path in (run, built / "methodology.html"):
         assert "Size of a response" in path.read_text(), path.name
+        assert "Bytes of responses a second" in path.read_text(), path.name
     assert "response_p50_bytes" in (built / "schema.html").read_text()
