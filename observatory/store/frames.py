@@ -81,15 +81,11 @@ def read_frames(folder: Path) -> RunFrames:
     EnvironmentFailed names a file that cannot be read.
     """
     return RunFrames(
-        requests=_read(folder, "requests.parquet"),
-        attempts=_read(folder, "attempts.parquet"),
-        samples=_read(folder, "samples.parquet"),
-        ticks=_read(folder, "ticks.parquet"),
+        **{table.name: _read(folder / name, table) for name, table in SEALED_TABLES.items()}
     )
 
 
-def _read(folder: Path, name: str) -> pl.DataFrame:
-    path = folder / name
+def _read(path: Path, table: Table) -> pl.DataFrame:
     try:
         with library_path(path) as file:
             frame = pl.read_parquet(file)
@@ -99,8 +95,7 @@ def _read(folder: Path, name: str) -> pl.DataFrame:
             where=str(path),
             fix="restore it from a copy; an unsealed run is sealed by the next `observatory run`",
         ) from error
-    schema = polars_schema(SEALED_TABLES[name])
     return frame.select(
         pl.col(column) if column in frame.columns else pl.lit(None, dtype=kind).alias(column)
-        for column, kind in schema.items()
+        for column, kind in polars_schema(table).items()
     )

@@ -4,11 +4,11 @@ A torn tail is what a killed worker leaves: it is counted, never an error.
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from observatory.store.files import disk_error
 
 JOURNAL_FOLDER = "journal"
 Kind = Literal["requests", "ticks"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,12 @@ def worker_journals(folder: Path, kind: Kind) -> list[WorkerJournal]:
 
 def entries(path: Path) -> Iterator[JournalEntry]:
     """Yield every whole entry; EnvironmentFailed where one is not of this version's kind."""
-    with _mapped(path) as data:
-        try:
-            yield from decode_entries(data)
-        except msgspec.MsgspecError as error:
-            raise _foreign(path, error) from error
+    yield from _decoded(path, decode_entries)
 
 
 def samples(path: Path) -> Iterator[Sample]:
     """Yield every whole sample of a samples journal; EnvironmentFailed as in entries."""
-    with _mapped(path) as data:
-        try:
-            yield from decode_samples(data)
-        except msgspec.MsgspecError as error:
-            raise _foreign(path, error) from error
+    yield from _decoded(path, decode_samples)
 
 
 def torn_bytes(path: Path) -> int:
@@ -80,9 +73,13 @@ def _mapped(path: Path) -> Iterator[bytes]:
         raise disk_error(error, path) from error
 
 
-def _foreign(path: Path, error: Exception) -> EnvironmentFailed:
-    return EnvironmentFailed(
-        f"an entry cannot be understood: {error}",
-        where=str(path),
-        fix="seal it with the version of the observatory that wrote it",
-    )
+def _decoded(path: Path, decode: Callable[[bytes], Iterator[T]]) -> Iterator[T]:
+    with _mapped(path) as data:
+        try:
+            yield from decode(data)
+        except msgspec.MsgspecError as error:
+            raise EnvironmentFailed(
+                f"an entry cannot be understood: {error}",
+                where=str(path),
+                fix="seal it with the version of the observatory that wrote it",
+            ) from error

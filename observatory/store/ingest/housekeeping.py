@@ -30,13 +30,11 @@ def label_runs(
     return _keep(workspace, run_ids, "label", label, wait_s)
 
 
-def publish_runs(
-    workspace: Workspace, run_ids: Sequence[str], publish: bool, *, wait_s: float = WAIT_S
-) -> str | None:
+def publish_runs(workspace: Workspace, run_ids: Sequence[str], publish: bool) -> str | None:
     """Show runs on the published site, or no longer, on disk and in the database; answers as label_runs."""
     for run_id in run_ids:
         annotate(workspace.runs / run_id, publish=publish)
-    return _keep(workspace, run_ids, "publish", publish, wait_s)
+    return _keep(workspace, run_ids, "publish", publish, WAIT_S)
 
 
 def _keep(

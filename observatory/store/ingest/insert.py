@@ -1,4 +1,4 @@
-"""Rows of a frame into a table of an open database."""
+"""Rows of a frame, or of a Parquet file, into a table of an open database."""
 
 import tempfile
 from pathlib import Path
@@ -32,3 +32,17 @@ def insert_frame(
         frame.write_parquet(path)
         with library_path(path) as file:
             connection.execute(f"{insert}{names} FROM read_parquet(?)", [run_id, file])
+
+
+def insert_file(connection: duckdb.DuckDBPyConnection, table: Table, file: str) -> set[str]:
+    """Insert the rows of a Parquet file by the names of its columns, which are returned; others are null.
+
+    file: library_path's name of it.
+    """
+    described = connection.execute("SELECT name FROM parquet_schema(?)", [file]).fetchall()
+    present = {name for (name,) in described}
+    names = ", ".join(column.name for column in table.columns if column.name in present)
+    connection.execute(
+        f"INSERT INTO {table.name} ({names}) SELECT {names} FROM read_parquet(?)", [file]
+    )
+    return present

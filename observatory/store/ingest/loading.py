@@ -15,7 +15,7 @@ from observatory.core.run import Manifest
 from observatory.economics.machine_money import pays_electricity, tariff_of
 from observatory.economics.price_rows import AppliedPrices, PriceRow
 from observatory.store.frames import SEALED_TABLES, RunFigures, RunFrames
-from observatory.store.ingest.insert import insert_frame
+from observatory.store.ingest.insert import insert_file, insert_frame
 from observatory.store.library_paths import library_path
 from observatory.store.schema.tables import (
     BILLED_TOKENS,
@@ -51,7 +51,8 @@ def load_run(
     _insert(connection, RUNS, [{**run_row(manifest), **identity, "folder": folder.name}])
     _insert(connection, STAGES, _stage_rows(manifest))
     for name, table in SEALED_TABLES.items():
-        _copy(connection, table, folder / name)
+        with library_path(folder / name) as file:
+            insert_file(connection, table, file)
     _insert(connection, ENERGY, _energy_rows(manifest))
     _insert(connection, PRICES, _price_rows(manifest))
     _insert(connection, FINDINGS, [msgspec.structs.asdict(f) for f in manifest.findings], manifest)
@@ -207,17 +208,6 @@ def _insert(
     # By name: in a database that was brought up to date, newer columns are last.
     names = ", ".join(column.name for column in table.columns)
     connection.execute(f"INSERT INTO {table.name} ({names}) SELECT {columns}", values)
-
-
-def _copy(connection: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    """Copy a sealed file into its table; a column that its version did not know yet is null."""
-    with library_path(path) as file:
-        described = connection.execute("SELECT name FROM parquet_schema(?)", [file]).fetchall()
-        present = {name for (name,) in described}
-        names = ", ".join(column.name for column in table.columns if column.name in present)
-        connection.execute(
-            f"INSERT INTO {table.name} ({names}) SELECT {names} FROM read_parquet(?)", [file]
-        )
 
 
 def _json(value: Any) -> str:

@@ -23,6 +23,7 @@ from observatory.inputs.price_files import agreed_prices
 from observatory.store.database import transaction
 from observatory.store.files import disk_error, replacing
 from observatory.store.frames import polars_schema
+from observatory.store.ingest.insert import insert_file
 from observatory.store.library_paths import library_path
 from observatory.store.schema.price_columns import OF_DETAILS, fill_price_book
 from observatory.store.schema.tables import PRICE_BOOK
@@ -84,15 +85,8 @@ def _load(
         if path.name in present:
             continue
         with library_path(path) as file:
-            described = connection.execute("SELECT name FROM parquet_schema(?)", [file]).fetchall()
-            known = {name for (name,) in described}
-            names = ", ".join(column.name for column in PRICE_BOOK.columns if column.name in known)
             with transaction(connection):
-                connection.execute(
-                    f"INSERT INTO {PRICE_BOOK.name} ({names}) SELECT {names} FROM read_parquet(?)",
-                    [file],
-                )
-                if not known.issuperset(OF_DETAILS):
+                if not insert_file(connection, PRICE_BOOK, file).issuperset(OF_DETAILS):
                     fill_price_book(connection)
             added += connection.execute(
                 "SELECT book, version, count(*) FROM read_parquet(?) GROUP BY ALL", [file]
@@ -118,17 +112,13 @@ def book_frame(book: Book, taken_at: datetime) -> pl.DataFrame:
     """Return the rows of table price_book."""
     schema = polars_schema(PRICE_BOOK)
     common = {"book": book.name, "version": book.version, "taken_at": taken_at}
-    columns: dict[str, list[Any]] = {}
-    for name in schema:
-        if name == "is_current":
-            continue
-        if name in common:
-            columns[name] = [common[name]] * len(book.rows)
-        else:
-            columns[name] = [
-                getattr(row.details if name in OF_DETAILS else row, name) for row in book.rows
-            ]
-    columns["is_current"] = [None] * len(book.rows)  # of the database, not of the version
+    common["is_current"] = None  # of the database, not of the version
+    columns: dict[str, list[Any]] = {
+        name: [common[name]] * len(book.rows)
+        if name in common
+        else [getattr(row.details if name in OF_DETAILS else row, name) for row in book.rows]
+        for name in schema
+    }
     columns["details"] = [
         msgspec.json.encode(plain, order="deterministic").decode() if plain else None
         for plain in map(msgspec.to_builtins, columns["details"])

@@ -91,12 +91,10 @@ def ingest(
     return IngestResult((manifest.run_id, *others.ingested), others.message)
 
 
-def ingest_pending(
-    workspace: Workspace, summarise: Summarise, *, wait_s: float = WAIT_S
-) -> IngestResult:
+def ingest_pending(workspace: Workspace, summarise: Summarise) -> IngestResult:
     """Take in every sealed run that the database lacks or holds in an older state."""
     try:
-        connection = connect(workspace, read_only=False, wait_s=wait_s)
+        connection = connect(workspace, read_only=False)
     except ObservatoryError as error:
         return IngestResult((), str(error))
     with connection:

@@ -13,7 +13,7 @@ import duckdb
 
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace
-from observatory.store.database import WAIT_S, connect
+from observatory.store.database import connect
 from observatory.store.schema.migrations import quote
 
 _ROWS_A_FETCH = 10_000
@@ -35,7 +35,6 @@ def open_for_query(
     write: bool = False,
     files: bool = False,
     out: str | None = None,
-    wait_s: float = WAIT_S,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the warehouse for a person's SQL.
 
@@ -44,7 +43,7 @@ def open_for_query(
     BadInput in one line.
     """
     settings = {"python_enable_replacements": False, "autoinstall_known_extensions": False}
-    connection = connect(workspace, read_only=not write, wait_s=wait_s, settings=settings)
+    connection = connect(workspace, read_only=not write, settings=settings)
     try:
         if not files:
             if out is not None:

@@ -10,20 +10,11 @@ from typing import Literal
 import duckdb
 
 from observatory.store.schema.migrations import migrate
-from observatory.store.schema.tables import SCHEMA_VERSION, STORAGE_VERSION, TABLES
+from observatory.store.schema.tables import SCHEMA_VERSION, STORAGE_VERSION, TABLES, Column
 from observatory.store.views.catalogue import STAGE_SUMMARY, TARGET_COMPARISON, VIEWS
 from observatory.store.views.macro import Macro
 from observatory.store.views.macro_catalogue import MACROS
 from observatory.store.views.stage_columns import INTERVAL_ENDING
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnEntry:
-    """A column, its SQL type and its comment."""
-
-    name: str
-    type: str
-    comment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +24,7 @@ class Entry:
     name: str
     kind: Literal["table", "view"]
     comment: str
-    columns: tuple[ColumnEntry, ...]
+    columns: tuple[Column, ...]
 
 
 def data_dictionary() -> list[Entry]:
@@ -58,7 +49,7 @@ def data_dictionary() -> list[Entry]:
             kind,
             comments[name] or "",
             tuple(
-                ColumnEntry(column, sql_type, comment or "")
+                Column(column, sql_type, comment or "")
                 for owner, column, sql_type, comment in columns
                 if owner == name
             ),
@@ -99,7 +90,7 @@ def _of_macro(macro: Macro) -> str:
     return f"## {macro.name}\n\n{kind} `{macro.signature}`. {_cell(macro.comment)}\n{table}"
 
 
-def _lines(columns: Iterable[ColumnEntry]) -> Iterable[str]:
+def _lines(columns: Iterable[Column]) -> Iterable[str]:
     rows: list[tuple[str, str, str]] = []
     for column in columns:
         if column.comment.endswith(INTERVAL_ENDING) and rows:

@@ -11,17 +11,7 @@ import duckdb
 
 from observatory.core.errors import BadInput
 from observatory.store.schema.price_columns import fill_price_book, fill_prices
-from observatory.store.schema.tables import (
-    ENERGY,
-    PRICE_BOOK,
-    RUNS,
-    STAGE_METRICS,
-    TABLES,
-    THRESHOLDS,
-    Column,
-    Table,
-    columns,
-)
+from observatory.store.schema.tables import TABLES, Column, Table, columns
 from observatory.store.views.catalogue import VIEWS
 from observatory.store.views.macro_catalogue import MACROS
 
@@ -46,83 +36,37 @@ class Migration:
     apply: Callable[[duckdb.DuckDBPyConnection], None]
 
 
-def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+def _complete(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add every table and column that is missing, null in older runs, and bring the comments up to date."""
+    names = {
+        name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    }
     for table in TABLES:
-        create_table(connection, table)
-
-
-def _add_thresholds(connection: duckdb.DuckDBPyConnection) -> None:
-    _add_missing_table(connection, THRESHOLDS)
-
-
-def _add_missing_table(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Create the table where it is missing; a new database has every table already."""
-    names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
-    if (table.name,) not in names:
-        create_table(connection, table)
-
-
-def _add_engines_and_energy(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add engine, model and matrix columns of runs; ranges and PUE of energy. Null in older runs."""
-    _add_missing_columns(connection, (RUNS, ENERGY))
-
-
-def _add_energy_evidence(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the evidence of energy rows and figures: gaps, limits, scopes. Null in older runs.
-
-    Of runs what the first databases of version 3 did not have yet: cell and turn.
-    """
-    _add_missing_columns(connection, (RUNS, ENERGY, STAGE_METRICS))
-    _say_anew(connection)
-
-
-def _add_apis_and_money(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add provider, wire, transport and quote of runs, null in older ones; the book of prices."""
-    _add_missing_table(connection, PRICE_BOOK)
-    _add_missing_columns(connection, (RUNS,))
-    _say_anew(connection)
-
-
-def _mend(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add every table and column that the version before did not have. Null in older runs."""
-    for table in TABLES:
-        _add_missing_table(connection, table)
-    _add_missing_columns(connection, TABLES)
-    _say_anew(connection)
-
-
-def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add the tables of what a run was charged; every run is taken in again, to fill them."""
-    _mend(connection)
-    connection.execute("UPDATE runs SET manifest_sha256 = NULL")
-
-
-def _type_price_details(connection: duckdb.DuckDBPyConnection) -> None:
-    """Add columns for the fields of a price's details that queries read, and runs.matrix_order, all filled."""
-    _mend(connection)
-    connection.execute("UPDATE runs SET matrix_order = turn")
-    fill_prices(connection)
-    fill_price_book(connection)
-
-
-def _add_missing_columns(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+        if table.name not in names:
+            create_table(connection, table)
     present = _comments(connection)
-    for table in tables:
+    for table in TABLES:
         for column in table.columns:
             if (table.name, column.name) not in present:
                 connection.execute(
                     f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}"
                 )
+            if present.get((table.name, column.name)) != column.comment:
                 _comment_on(connection, table, column)
 
 
-def _say_anew(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the comments on the columns up to date: what a column holds may have grown."""
-    present = _comments(connection)
-    for table in TABLES:
-        for column in table.columns:
-            if present.get((table.name, column.name), column.comment) != column.comment:
-                _comment_on(connection, table, column)
+def _store_costs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add the tables of what a run was charged; every run is taken in again, to fill them."""
+    _complete(connection)
+    connection.execute("UPDATE runs SET manifest_sha256 = NULL")
+
+
+def _type_price_details(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add columns for the fields of a price's details that queries read, and runs.matrix_order, all filled."""
+    _complete(connection)
+    connection.execute("UPDATE runs SET matrix_order = turn")
+    fill_prices(connection)
+    fill_price_book(connection)
 
 
 def _comments(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str | None]:
@@ -135,12 +79,12 @@ def _comments(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], st
 
 
 MIGRATIONS: tuple[Migration, ...] = (
-    Migration(1, "create_tables", _create_tables),
-    Migration(2, "add_thresholds", _add_thresholds),
-    Migration(3, "add_engines_and_energy", _add_engines_and_energy),
-    Migration(4, "add_energy_evidence", _add_energy_evidence),
-    Migration(5, "add_apis_and_money", _add_apis_and_money),
-    Migration(6, "mend", _mend),
+    Migration(1, "create_tables", _complete),
+    Migration(2, "add_thresholds", _complete),
+    Migration(3, "add_engines_and_energy", _complete),
+    Migration(4, "add_energy_evidence", _complete),
+    Migration(5, "add_apis_and_money", _complete),
+    Migration(6, "mend", _complete),
     Migration(7, "store_costs", _store_costs),
     Migration(8, "type_price_details", _type_price_details),
 )
