@@ -7,12 +7,14 @@ never the ones after it.
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from observatory.emulator.load import DelayFactor, Slots
 from observatory.emulator.script import Ending, Stretch, WriteStep
 from observatory.emulator.truth import Trace, WriteLateness
 
 
+@dataclass(eq=False, kw_only=True, slots=True)
 class EmulatedAnswer:
     """One answer in progress, from its request's arrival to its last byte.
 
@@ -20,52 +22,41 @@ class EmulatedAnswer:
     ended is called once, after the last of them, with how the connection ends; not after cancel.
     """
 
-    def __init__(
-        self,
-        script: Callable[[], Iterator[WriteStep]],
-        *,
-        slots: Slots,
-        pace: DelayFactor,
-        lateness: WriteLateness,
-        trace: Trace | None,
-        send: Callable[[bytes], None],
-        ended: Callable[[Ending | None], None],
-    ) -> None:
-        self._script = script
-        self._slots = slots
-        self._pace = pace
-        self._lateness = lateness
-        self._trace = trace
-        self._send = send
-        self._ended = ended
-        self._loop = asyncio.get_running_loop()
-        self._due = 0.0
-        self._queued = False
-        self._streaming = False
-        self._steps: Iterator[WriteStep] | None = None
-        self._next: WriteStep | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._comments: asyncio.TimerHandle | None = None
+    script: Callable[[], Iterator[WriteStep]]
+    slots: Slots
+    pace: DelayFactor
+    lateness: WriteLateness
+    trace: Trace | None
+    send: Callable[[bytes], None]
+    ended: Callable[[Ending | None], None]
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    _due: float = 0.0
+    _queued: bool = False
+    _streaming: bool = False
+    _steps: Iterator[WriteStep] | None = None
+    _next: WriteStep | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _comments: asyncio.TimerHandle | None = None
 
     def begin(self, arrived_s: float) -> None:
         """Queue for a slot; arrived_s, of the loop's clock, is when the request was fully read."""
         self._due = arrived_s
-        self._slots.take(self._start)
+        self.slots.take(self._start)
         self._queued = self._steps is None
 
     def cancel(self) -> None:
         """Called when the client is gone: stop sending and free the slot."""
-        if self._slots.forget(self._start):
+        if self.slots.forget(self._start):
             return
         self._stop_timers()
-        self._slots.give_back()
+        self.slots.give_back()
 
     def keep_alive(self, data: bytes, every_s: float) -> None:
         """Write this, too, every so often between events, from the stream's head on."""
 
         def again() -> None:
             if self._streaming and not (self._next is not None and self._next.inside):
-                self._send(data)
+                self.send(data)
             self._comments = self._loop.call_later(every_s, again)
 
         self._comments = self._loop.call_later(every_s, again)
@@ -74,9 +65,9 @@ class EmulatedAnswer:
         now = self._loop.time()
         if self._queued:
             self._due = now
-        if self._trace is not None:
-            self._trace.started_ns = time.time_ns()
-        self._steps = self._script()
+        if self.trace is not None:
+            self.trace.started_ns = time.time_ns()
+        self._steps = self.script()
         self._advance(self._steps)
         if self._due <= now and not self._queued:
             self._play(now)
@@ -89,14 +80,14 @@ class EmulatedAnswer:
         """Take the next step and fix its deadline."""
         step = self._next = next(steps, None)
         if step is not None and step.gap_s:
-            self._due += step.gap_s if self._pace.even else step.gap_s * self._times(step.stretch)
+            self._due += step.gap_s if self.pace.even else step.gap_s * self._times(step.stretch)
 
     def _times(self, stretch: Stretch) -> float:
         match stretch:
             case "load":
-                return self._pace.by_load()
+                return self.pace.by_load()
             case "drift":
-                return self._pace.by_time()
+                return self.pace.by_time()
         return 1.0
 
     def _fire(self) -> None:
@@ -136,17 +127,17 @@ class EmulatedAnswer:
         if not data:
             return
         late_s = self._loop.time() - due
-        self._lateness.add(late_s)
-        if self._trace is not None:
-            self._trace.writes.append((time.time_ns(), round(late_s * 1e9), events, tokens))
-        self._send(data)
+        self.lateness.add(late_s)
+        if self.trace is not None:
+            self.trace.writes.append((time.time_ns(), round(late_s * 1e9), events, tokens))
+        self.send(data)
         self._streaming = self._streaming or events > 0
-        self._slots.generated_tokens += tokens
+        self.slots.generated_tokens += tokens
 
     def _finish(self, ending: Ending | None) -> None:
         self._stop_timers()
-        self._slots.give_back()
-        self._ended(ending)
+        self.slots.give_back()
+        self.ended(ending)
 
     def _stop_timers(self) -> None:
         self._steps = None

@@ -8,11 +8,14 @@ from typing import Any
 
 import msgspec
 
-from observatory.core.emulation.profile import Reasoning, Shape
+from observatory.core.emulation.profile import Profile, Reasoning
+from observatory.emulator.draws import DrawnAnswer
 from observatory.emulator.requests import ParsedRequest
 
 STREAM_END = b"0\r\n\r\n"
 BIG_EVENT_BYTES = 1 << 20
+SWAPPED = "-swapped"
+"""What a model_swap appends to the model's name."""
 _encode = msgspec.json.Encoder().encode
 _ERROR = {
     "error": {
@@ -48,28 +51,29 @@ class TokenCounts:
 class AnswerBytes:
     """One answer's bytes, of a chat or a completion; other wires override the differences.
 
-    number (of the request) makes its id; usage_factor falsifies usage.
+    number (of the request) makes its id. Faults of its fate: wrong_usage falsifies usage, model_swap the
+    model's name, and with fingerprint_swap it names another system fingerprint than all other answers.
     """
 
     def __init__(
         self,
         asked: ParsedRequest,
+        fate: DrawnAnswer,
         counts: TokenCounts,
-        finished: str,
+        profile: Profile,
         *,
-        shape: Shape,
-        reasoning: Reasoning,
         model: str,
         number: int,
         created: int,
-        usage_factor: float = 1.0,
     ) -> None:
+        shape = profile.shape
         self._chat = asked.kind != "completions"
         self._shape = shape
         self._counts = counts
-        self._finished = finished
-        self._factor = usage_factor
-        self._names = _reasoning_names(reasoning) if self._chat else ()
+        self._finished = fate.finished
+        wrong = fate.fault == "wrong_usage"
+        self._factor = profile.faults.wrong_usage_factor if wrong else 1.0
+        self._names = _reasoning_names(profile.reasoning) if self._chat else ()
         self._asked = asked.include_usage
         self._eol = b"\r\n" if shape.line_end == "crlf" else b"\n"
         self._number = number
@@ -79,9 +83,11 @@ class AnswerBytes:
             "id": f"{'chatcmpl' if self._chat else 'cmpl'}-emulated-{number:08d}",
             "object": "chat.completion.chunk" if self._chat else "text_completion",
             "created": created,
-            "model": model,
+            "model": model + (SWAPPED if fate.fault == "model_swap" else ""),
             "system_fingerprint": "fp_emulated",
         }
+        if fate.fault == "fingerprint_swap":
+            self._head["system_fingerprint"] = "fp_emulated_other"
         if shape.padding_bytes:
             self._head["padding"] = "x" * shape.padding_bytes
 
@@ -89,10 +95,6 @@ class AnswerBytes:
     def reasons_aloud(self) -> bool:
         """Return whether reasoning has a field to be streamed in."""
         return bool(self._names)
-
-    def from_another_backend(self) -> None:
-        """Name another system fingerprint than all other answers."""
-        self._head["system_fingerprint"] = "fp_emulated_other"
 
     def opening(self) -> bytes:
         """Return the role-only event that opens a chat stream; nothing where the shape has none."""

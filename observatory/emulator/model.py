@@ -20,9 +20,6 @@ from observatory.emulator.responses import ResponsesBytes
 from observatory.emulator.script import Script, WriteStep, refusal_of
 from observatory.emulator.truth import TruthLog, WriteLateness
 
-SWAPPED = "-swapped"
-"""What a model_swap appends to the model's name."""
-
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -113,9 +110,15 @@ class EmulatedModel:
             reasoning=fate.reasoning_tokens,
             output=fate.reasoning_tokens + fate.tokens,
         )
-        content = self._content(asked, fate, counts, number)
-        if fate.fault == "fingerprint_swap":
-            content.from_another_backend()
+        content = _BYTES.get(asked.kind, AnswerBytes)(
+            asked,
+            fate,
+            counts,
+            self.profile,
+            model=self.name,
+            number=number,
+            created=int(time.time()),
+        )
         script = Script(
             fate,
             self.profile,
@@ -130,23 +133,6 @@ class EmulatedModel:
         if asked.stream:  # hidden tokens are generated too; whole answers count them
             self.slots.generated_tokens += script.hidden_tokens
         return Prepared(content, script, asked.stream, _facts(asked, fate, counts))
-
-    def _content(
-        self, asked: ParsedRequest, fate: DrawnAnswer, counts: TokenCounts, number: int
-    ) -> AnswerBytes:
-        profile = self.profile
-        wrong = fate.fault == "wrong_usage"
-        return _BYTES.get(asked.kind, AnswerBytes)(
-            asked,
-            counts,
-            fate.finished,
-            shape=profile.shape,
-            reasoning=profile.reasoning,
-            model=self.name + (SWAPPED if fate.fault == "model_swap" else ""),
-            number=number,
-            created=int(time.time()),
-            usage_factor=profile.faults.wrong_usage_factor if wrong else 1.0,
-        )
 
 
 def _messages_limit(name: str, limit: int, left: int, full_s: float) -> Headers:

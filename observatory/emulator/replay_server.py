@@ -66,18 +66,15 @@ class ReplaySecond(msgspec.Struct, frozen=True):
     worst_ns: int
 
 
-class _Stream:
+class _Stream(msgspec.Struct, eq=False):
     """One connection. place is the next write of the answer in progress, -1 between answers."""
 
-    __slots__ = ("closed", "data", "pending", "place", "sock", "wanted")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.data = b""
-        self.wanted = -1
-        self.place = -1
-        self.pending = b""
-        self.closed = False
+    sock: socket.socket
+    data: bytes = b""
+    wanted: int = -1
+    place: int = -1
+    pending: bytes = b""
+    closed: bool = False
 
 
 class ReplayServer:

@@ -5,11 +5,10 @@ Pure: bytes in, values and bytes out; no socket, no clock, no draw.
 
 import hmac
 import math
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import msgspec
-
-from observatory.emulator.dialects import Dialect, read_fields
 
 EMULATOR = "observatory-emulator"
 """How it calls itself: in `server:` and as the owner of its model."""
@@ -17,19 +16,8 @@ TOKENIZER = "words (emulator)"
 """A token of the emulator is a run of characters without white space, in prompts and in answers."""
 
 _encode = msgspec.json.Encoder().encode
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    413: "Content Too Large",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-    505: "HTTP Version Not Supported",
-    529: "Overloaded",
-}
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_REASONS |= {413: "Content Too Large", 529: "Overloaded"}  # RFC 9110's, and Anthropic's own
 
 
 class _StreamOptions(msgspec.Struct):
@@ -39,18 +27,56 @@ class _StreamOptions(msgspec.Struct):
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Body(msgspec.Struct):
-    """The fields that matter here; others are accepted and ignored, as engines do."""
+class _Body(msgspec.Struct, kw_only=True):
+    """The fields that matter here of every API; others are accepted and ignored, as engines do.
+
+    ignore_eos is the emulator's own on some of them, as engines have it.
+    """
 
     model: str
+    stream: bool = False
+    ignore_eos: bool = False
+
+    def read(self) -> tuple[list[str], int | None, bool]:
+        """Return its texts, its output limit, and whether a stream of it returns usage."""
+        raise NotImplementedError
+
+
+class _Chat(_Body, kw_only=True):
+    """A chat or a completion."""
+
     messages: list[dict[str, Any]] | None = None
     prompt: str | list[str | int] | None = None
-    stream: bool = False
     stream_options: _StreamOptions | None = None
     max_tokens: _Positive | None = None
     max_completion_tokens: _Positive | None = None
     n: _Positive | None = None
-    ignore_eos: bool = False
+
+    def read(self) -> tuple[list[str], int | None, bool]:
+        include_usage = self.stream_options is not None and self.stream_options.include_usage
+        return _chat_texts(self), self.max_completion_tokens or self.max_tokens, include_usage
+
+
+class _Messages(_Body, kw_only=True):
+    max_tokens: _Positive
+    messages: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    system: str | list[dict[str, Any]] | None = None
+
+    def read(self) -> tuple[list[str], int | None, bool]:
+        contents = (message.get("content") for message in self.messages)
+        return _texts(self.system, *contents), self.max_tokens, True
+
+
+class _Responses(_Body, kw_only=True):
+    input: str | list[dict[str, Any]]
+    instructions: str | None = None
+    max_output_tokens: _Positive | None = None
+
+    def read(self) -> tuple[list[str], int | None, bool]:
+        given: list[Any] = [self.input]
+        if not isinstance(self.input, str):
+            given = [item.get("content", item.get("output")) for item in self.input]
+        return _texts(self.instructions, *given), self.max_output_tokens, True
 
 
 Kind = Literal["chat", "completions", "messages", "responses"]
@@ -82,7 +108,13 @@ class Reply(msgspec.Struct, frozen=True):
     media: str = "application/json"
 
 
-_decoder = msgspec.json.Decoder(_Body)
+_chat: msgspec.json.Decoder[_Body] = msgspec.json.Decoder(_Chat)
+_DECODERS: dict[Kind, msgspec.json.Decoder[_Body]] = {
+    "chat": _chat,
+    "completions": _chat,
+    "messages": msgspec.json.Decoder(_Messages),
+    "responses": msgspec.json.Decoder(_Responses),
+}
 
 
 def error(
@@ -133,8 +165,6 @@ def understand(
     if kind is None:
         return _models(path, model)
     try:
-        if kind == "messages" or kind == "responses":
-            return _asked_otherwise(kind, body, model)
         return _asked(kind, body, model)
     except msgspec.ValidationError as problem:
         return error(400, f"Invalid request: {problem}")
@@ -155,10 +185,25 @@ def _no_model(name: str) -> Reply:
     return error(404, f"The model `{name}` does not exist.", code="model_not_found", param="model")
 
 
-def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> ParsedRequest | Reply:
-    fields = _decoder.decode(body)
+def _asked(kind: Kind, body: bytes, model: str) -> ParsedRequest | Reply:
+    fields = _DECODERS[kind].decode(body)
     if fields.model != model:
         return _no_model(fields.model)
+    refused = _refused(kind, fields) if isinstance(fields, _Chat) else None
+    if refused is not None:
+        return refused
+    texts, limit, include_usage = fields.read()
+    return ParsedRequest(
+        kind=kind,
+        text="\n".join(texts),
+        stream=fields.stream,
+        include_usage=include_usage,
+        limit=limit,
+        whole_limit=fields.ignore_eos,
+    )
+
+
+def _refused(kind: Kind, fields: _Chat) -> Reply | None:
     if kind == "chat" and not fields.messages:
         return error(400, "messages must not be empty", param="messages")
     if kind == "completions" and fields.prompt is None:
@@ -169,36 +214,14 @@ def _asked(kind: Literal["chat", "completions"], body: bytes, model: str) -> Par
         return error(400, "stream_options needs stream: true", param="stream_options")
     if fields.n is not None and fields.n > 1:
         return error(400, "n above 1 is not emulated", param="n")
-    return ParsedRequest(
-        kind=kind,
-        text=_text(fields),
-        stream=fields.stream,
-        include_usage=fields.stream_options is not None and fields.stream_options.include_usage,
-        limit=fields.max_completion_tokens or fields.max_tokens,
-        whole_limit=fields.ignore_eos,
-    )
+    return None
 
 
-def _asked_otherwise(kind: Dialect, body: bytes, model: str) -> ParsedRequest | Reply:
-    """Parse a request to the Messages or the Responses API, which always return usage."""
-    fields = read_fields(kind, body)
-    if fields.model != model:
-        return _no_model(fields.model)
-    return ParsedRequest(
-        kind=kind,
-        text=fields.text,
-        stream=fields.stream,
-        include_usage=True,
-        limit=fields.limit,
-        whole_limit=fields.whole_limit,
-    )
-
-
-def _text(fields: _Body) -> str:
+def _chat_texts(fields: _Chat) -> list[str]:
     if fields.messages is None:
         # A list is one prompt as token ids: a token is a word here too.
         parts = fields.prompt if isinstance(fields.prompt, list) else [fields.prompt or ""]
-        return " ".join(map(str, parts))
+        return [" ".join(map(str, parts))]
     pieces = []
     for message in fields.messages:
         content = message.get("content")
@@ -206,7 +229,19 @@ def _text(fields: _Body) -> str:
             pieces.append(content)
         elif isinstance(content, list):
             pieces += [str(part.get("text", "")) for part in content if isinstance(part, dict)]
-    return "\n".join(pieces)
+    return pieces
+
+
+def _texts(*contents: Any) -> list[str]:
+    """Return the texts of contents: themselves, or those of their parts, and of the results within them."""
+    found: list[str] = []
+    for content in contents:
+        if isinstance(content, str):
+            found.append(content)
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict):
+                found += _texts(part.get("text")) or _texts(part.get("content"))
+    return found
 
 
 def response_head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 
 import httptools
+import msgspec
 
 from observatory.emulator.answer import EmulatedAnswer
 from observatory.emulator.limits import Headers
@@ -42,37 +43,21 @@ _STREAM_HEADERS: Headers = (
 )
 
 
-class _Request:
+class _Request(msgspec.Struct, eq=False):
     """What the parser gathers of one request; read_s (loop) and read_ns (realtime): its last byte."""
 
-    __slots__ = (
-        "authorization",
-        "body",
-        "expects",
-        "headers",
-        "keep_alive",
-        "method",
-        "read_ns",
-        "read_s",
-        "size",
-        "trace",
-        "url",
-        "version",
-    )
-
-    def __init__(self) -> None:
-        self.url = b""
-        self.method = ""
-        self.version = ""
-        self.authorization = ""
-        self.expects = False
-        self.keep_alive = True
-        self.body: list[bytes] = []
-        self.size = 0
-        self.read_s = 0.0
-        self.read_ns = 0
-        self.headers: Headers = ()
-        self.trace: Trace | None = None
+    url: bytes = b""
+    method: str = ""
+    version: str = ""
+    authorization: str = ""
+    expects: bool = False
+    keep_alive: bool = True
+    body: list[bytes] = []
+    size: int = 0
+    read_s: float = 0.0
+    read_ns: int = 0
+    headers: Headers = ()
+    trace: Trace | None = None
 
     @property
     def path(self) -> str:
@@ -222,7 +207,7 @@ class ClientConnection(asyncio.Protocol):
         if request.trace is not None:
             request.trace.facts.update(prepared.facts)
         self._answer = EmulatedAnswer(
-            prepared.steps,
+            script=prepared.steps,
             slots=model.slots,
             pace=model.pace,
             lateness=model.lateness,

@@ -58,19 +58,16 @@ class WriteLateness:
         }
 
 
-class Trace:
+class Trace(msgspec.Struct, eq=False):
     """What happened to one request; instants are CLOCK_REALTIME nanoseconds.
 
     writes: (instant just before the write, nanoseconds late, events in it, tokens in it).
     """
 
-    __slots__ = ("facts", "read_ns", "started_ns", "writes")
-
-    def __init__(self, read_ns: int, facts: dict[str, Any]) -> None:
-        self.read_ns = read_ns
-        self.facts = facts
-        self.started_ns: int | None = None
-        self.writes: list[tuple[int, int, int, int]] = []
+    read_ns: int
+    facts: dict[str, Any]
+    started_ns: int | None = None
+    writes: list[tuple[int, int, int, int]] = []
 
 
 class TruthLog:
