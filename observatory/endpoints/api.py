@@ -51,14 +51,11 @@ def api_connection(target: ApiTarget) -> Connection:
             where=where,
             fix=f"transport: lean, or wire: {other}" if other else "transport: lean",
         )
-    scheme, host, port, base_path = address_of(_base_url(target, provider), where)
+    address = address_of(_base_url(target, provider), where)
     connection = connect(
         target,
-        scheme=scheme,
-        host=host,
-        port=port,
-        base_path=base_path or provider.base_path,
-        model=target.model,
+        address._replace(base_path=address.base_path or provider.base_path),
+        target.model,
         key=_key(target, provider, offer),
         stream_usage=offer.stream_usage,
         max_tokens_field=offer.max_tokens_field,

@@ -14,7 +14,14 @@ from observatory.core.targets.emulated import EmulatedTarget
 from observatory.core.workspace import open_workspace
 from observatory.emulator.emulator import EMULATED_MODEL, EmulatorConfig
 from observatory.emulator.requests import EMULATOR, TOKENIZER
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.opened import (
+    Address,
+    OpenContext,
+    OpenTarget,
+    connect,
+    facts_of,
+    own_connection,
+)
 from observatory.endpoints.opener import Opener
 from observatory.inputs.profile_files import load_profile
 from observatory.processes.server_child import ServerChild
@@ -40,11 +47,8 @@ def open_emulated(target: EmulatedTarget, context: OpenContext) -> OpenTarget:
         ready = child.wait_ready(time.monotonic() + START_TIMEOUT_S)
         connection = connect(
             target,
-            scheme="http",
-            host=ready["host"],
-            port=ready["port"],
-            base_path="/v1",
-            model=EMULATED_MODEL,
+            Address("http", ready["host"], ready["port"]),
+            EMULATED_MODEL,
             wire=target.wire,
             transport=target.transport,
         )

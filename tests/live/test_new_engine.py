@@ -56,7 +56,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from observatory.core.system.processes import die_with_parent
 from observatory.core.targets.echo import EchoTarget
-from observatory.endpoints.opened import OpenContext, OpenTarget, connect, facts_of, own_connection
+from observatory.endpoints.opened import (
+    Address,
+    OpenContext,
+    OpenTarget,
+    connect,
+    facts_of,
+    own_connection,
+)
 from observatory.endpoints.opener import Opener, Prerequisite
 from observatory.engines.first_answer import await_completion, await_health
 from observatory.processes.server_child import ReportChannel, ServerChild
@@ -73,11 +80,8 @@ def open_echo(target: EchoTarget, context: OpenContext) -> OpenTarget:
         ready = child.wait_ready(deadline_s)
         connection = connect(
             target,
-            scheme="http",
-            host=ready["host"],
-            port=ready["port"],
-            base_path="/v1",
-            model=target.model,
+            Address("http", ready["host"], ready["port"]),
+            target.model,
         )
         await_health(child, connection, deadline_s)
         body = {"model": target.model, "messages": [{"role": "user", "content": "Hello"}]}

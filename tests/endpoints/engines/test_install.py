@@ -109,7 +109,7 @@ def test_with_a_gpu_it_is_the_projects_own_build_with_all_that_it_asks_for(
     shelf.add("torch", "9.0", "nvidia-things")
     shelf.add("nvidia-things", "1.0")
     engine = put(shelf, gpu, "vllm==1.2")
-    assert (engine.name, engine.distribution) == ("vllm-1.2-cuda", "vllm")
+    assert (engine.name, engine.record.distribution) == ("vllm-1.2-cuda", "vllm")
     record = engine.record
     assert (record.third_party, record.shim, record.left_out) == (False, None, ())
     assert {"torch", "triton", "nvidia-things"} <= {package.name for package in record.packages}
@@ -127,8 +127,8 @@ def test_a_build_can_be_asked_for(shelf: Shelf, gpu: HostFacts, no_gpu: HostFact
 def test_the_newest_is_the_newest_that_has_a_build_for_this_machine(
     shelf: Shelf, no_gpu: HostFacts
 ) -> None:
-    assert put(shelf, no_gpu, "vllm").version == "1.1"
-    assert put(shelf, no_gpu, "vllm<1.1").version == "1.0"
+    assert put(shelf, no_gpu, "vllm").record.version == "1.1"
+    assert put(shelf, no_gpu, "vllm<1.1").record.version == "1.0"
 
 
 @pytest.mark.parametrize("asked", ["vllm==1.2", "vllm==7.7"])
@@ -181,7 +181,7 @@ def test_torch_for_cuda_is_refused_and_the_place_of_the_other_can_be_said(
     engine = put(shelf, no_gpu, "vllm==1.0", torch_index=elsewhere)
     assert engine.record.torch is not None and engine.record.torch.version == "9.0+cpu"
     monkeypatch.setenv("OBSERVATORY_TORCH_INDEX", elsewhere)
-    assert put(shelf, no_gpu, "vllm==1.1").version == "1.1"
+    assert put(shelf, no_gpu, "vllm==1.1").record.version == "1.1"
 
 
 def test_a_public_torch_that_is_no_cuda_build_will_do(shelf: Shelf, no_gpu: HostFacts) -> None:

