@@ -61,8 +61,8 @@ class AnswerBytes:
         fate: DrawnAnswer,
         counts: TokenCounts,
         profile: Profile,
-        *,
         model: str,
+        *,
         number: int,
         created: int,
     ) -> None:

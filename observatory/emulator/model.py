@@ -110,15 +110,9 @@ class EmulatedModel:
             reasoning=fate.reasoning_tokens,
             output=fate.reasoning_tokens + fate.tokens,
         )
-        content = _BYTES.get(asked.kind, AnswerBytes)(
-            asked,
-            fate,
-            counts,
-            self.profile,
-            model=self.name,
-            number=number,
-            created=int(time.time()),
-        )
+        made_of = _BYTES.get(asked.kind, AnswerBytes)
+        now = int(time.time())
+        content = made_of(asked, fate, counts, self.profile, self.name, number=number, created=now)
         script = Script(
             fate,
             self.profile,
