@@ -4,7 +4,7 @@ It knows no kind of target; each kind's file makes one of these.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -32,42 +32,37 @@ class OpenContext:
     say: Callable[[str], None]
 
 
+@dataclass(eq=False, slots=True)
 class OpenTarget:
     """Closed by leaving its `with` block; close() twice is as good as once.
 
-    To be opened in a thread that lives at least as long (see ServerChild).
+    To be opened in a thread that lives at least as long (see ServerChild). masker: masks the secrets of
+    this connection in the server's texts; set by open_target.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        facts: TargetFacts,
-        child: ServerChild | SupervisedChild | None = None,
-    ) -> None:
-        self.connection = connection
-        self.facts = facts
-        self.masker = Masker()
-        """Masks the secrets of this connection in the server's texts; set by open_target."""
-        self._child = child
+    connection: Connection
+    facts: TargetFacts
+    child: ServerChild | SupervisedChild | None = None
+    masker: Masker = field(default_factory=Masker)
 
     @property
     def process_id(self) -> int | None:
         """Return the server's process id where we started it."""
-        return self._child.process_id if self._child is not None else None
+        return self.child.process_id if self.child is not None else None
 
     @property
     def log_path(self) -> Path | None:
         """Return the server's log where we started it."""
-        return self._child.log_path if self._child is not None else None
+        return self.child.log_path if self.child is not None else None
 
     def alive(self) -> str | None:
         """Return None while nothing is known to be wrong, else how our server ended."""
-        return self._child.alive() if self._child is not None else None
+        return self.child.alive() if self.child is not None else None
 
     def close(self) -> None:
         """End what we started."""
-        if self._child is not None:
-            self._child.close()
+        if self.child is not None:
+            self.child.close()
 
     def __enter__(self) -> Self:
         return self

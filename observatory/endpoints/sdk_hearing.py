@@ -5,6 +5,7 @@ instant is when the client yielded it, and what it never yielded is left out: so
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +24,7 @@ class PassedBound(Exception):
     """More came than is taken of an answer; the HTTP attempt has ended with that fault."""
 
 
+@dataclass(eq=False, slots=True)
 class Hearing:
     """One request's. phase: how far it has come. connected: called once it is being sent. over: called
     when the stream's end marker has arrived, though the client reads on. grown: called with the size of a
@@ -32,35 +34,30 @@ class Hearing:
     bytes_received counts the body, without HTTP's framing, which the client does not show.
     """
 
-    def __init__(
-        self,
-        http_attempt: HttpAttempt,
-        now: Callable[[], int],
-        connected: Callable[[], None],
-        over: Callable[[], None],
-        grown: Callable[[int], None],
-    ) -> None:
-        self.phase: ErrorPhase = "connect"
-        self._http_attempt = http_attempt
-        self._now = now
-        self._connected = connected
-        self._over = over
-        self._grown = grown
-        self._opened = self._tunnelling = False
-        self._response = ResponseReader()
+    http_attempt: HttpAttempt
+    now: Callable[[], int]
+    connected: Callable[[], None]
+    over: Callable[[], None]
+    grown: Callable[[int], None]
+    phase: ErrorPhase = "connect"
+    _opened: bool = False
+    _tunnelling: bool = False
+    _response: ResponseReader = field(default_factory=ResponseReader)
+    _raw: list[bytes] = field(default_factory=list)
+    _free: int = HEAD
+    _yielded: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
         self._response.release()
-        self._raw: list[bytes] = []
-        self._free = HEAD
-        self._yielded: list[int] = []
-        http_attempt.sent = now()
+        self.http_attempt.sent = self.now()
 
     def sending(self, size: int) -> None:
         """Called before so many bytes are sent."""
-        self._http_attempt.bytes_sent = size
+        self.http_attempt.bytes_sent = size
 
     def trace(self, name: str, info: dict[str, Any]) -> None:
         """Called by httpcore at each of its steps. A proxy's tunnel is a part of connecting."""
-        http_attempt = self._http_attempt
+        http_attempt = self.http_attempt
         _, _, step = name.partition(".")
         if step == "send_request_headers.started":
             self._tunnelling = info["request"].method == b"CONNECT"
@@ -74,14 +71,14 @@ class Hearing:
             http_attempt.reused = not self._opened
             http_attempt.response = self._response
             self.phase = "send"
-            self._connected()
+            self.connected()
         elif step == "send_request_body.complete":
-            http_attempt.body_sent = self._now()
+            http_attempt.body_sent = self.now()
             self.phase = "headers"
 
     def head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Called when the response's head has arrived."""
-        if self._http_attempt.ended is None:
+        if self.http_attempt.ended is None:
             self._response.status = status
             for name, value in headers:
                 self._response.on_header(name, value)
@@ -89,7 +86,7 @@ class Hearing:
 
     def piece(self, data: bytes) -> None:
         """Called when some of the response's body has come; PassedBound where that is more than is taken."""
-        if self._http_attempt.ended is None:
+        if self.http_attempt.ended is None:
             self._raw.append(data)
             response = self._response
             response.received += len(data)
@@ -100,7 +97,7 @@ class Hearing:
         self._free = response.received + _STEP
         headers_at = response.headers_at
         response.pieces, response.headers_at = self._raw, 0
-        response.measure(events=self._http_attempt.streaming)
+        response.measure(events=self.http_attempt.streaming)
         response.pieces, response.headers_at = [], headers_at
         if response.fault is not None:
             fault = Fault("stream", "too_large", response.fault)
@@ -108,22 +105,22 @@ class Hearing:
             del self._raw[_KEPT_PIECES:]
             self.ended(fault)
             raise PassedBound(fault.text)
-        self._grown(response.received)
+        self.grown(response.received)
 
     def returned(self) -> None:
         """Called when the client has returned the response: for its caller, its head arrives now."""
-        if self._http_attempt.ended is None and self._response.headers_at is None:
-            self._response.headers_at = self._now()
+        if self.http_attempt.ended is None and self._response.headers_at is None:
+            self._response.headers_at = self.now()
 
     def event(self) -> None:
         """Called when the client has yielded an event."""
-        if self._http_attempt.ended is None:
-            self._yielded.append(self._now())
+        if self.http_attempt.ended is None:
+            self._yielded.append(self.now())
 
     def stream_over(self) -> None:
         """End the HTTP attempt: the event just yielded was the stream's last one, though HTTP may send more."""
         self.ended(None)
-        self._over()
+        self.over()
 
     def ended(self, fault: Fault | None, *, choked: bool = False) -> None:
         """Called at the end of the request; only the first call counts.
@@ -131,11 +128,11 @@ class Hearing:
         choked: the client raised at the event after the last that it yielded, so that one is kept as
         its cause. Of an answer that is no event stream, all that came is kept.
         """
-        http_attempt = self._http_attempt
+        http_attempt = self.http_attempt
         if http_attempt.ended is not None:
             return
         http_attempt.fault = fault
-        http_attempt.ended = at = self._now()
+        http_attempt.ended = at = self.now()
         if http_attempt.response is None:
             http_attempt.sent = None  # never got so far: nothing was sent
             return

@@ -8,7 +8,7 @@ from typing import Literal
 
 from observatory.core.record import Attempt
 from observatory.core.stage_counts import NANO_USD, OUTPUT_TOKENS, TRIES
-from observatory.load.budget import WorkerBudget
+from observatory.load.budget import WorkerBudget, share
 from observatory.load.handoff import Handoff
 from observatory.load.in_flight import InFlight
 from observatory.load.rate_limit import AllowanceCost, Pacer, RateLimit
@@ -35,8 +35,8 @@ class Admission:
         self._lasting = lasting if capped else None
         self.in_flight = 0
         limits = [handoff.connection.max_concurrency, handoff.stage.in_flight_limit]
-        shares = [_share(limit, worker, workers) for limit in limits if limit is not None]
-        self._most = min(shares) if shares else None
+        shares = (share(limit, worker, workers) for limit in limits)
+        self._most = min((most for most in shares if most is not None), default=None)
         rate = handoff.connection.max_rate_per_s
         self._rate = None if rate is None else RateLimit(rate, worker, workers, start_ns)
         throttle = handoff.connection.throttle
@@ -135,7 +135,3 @@ class Admission:
     def leave(self) -> None:
         """Called when an HTTP attempt ended; its cost is settled once it is decoded."""
         self.in_flight -= 1
-
-
-def _share(limit: int, worker: int, workers: int) -> int:
-    return limit // workers + (worker < limit % workers)

@@ -52,7 +52,7 @@ class DecodeQueue:
         failed: Callable[[Exception], None],
     ) -> None:
         self._failed = failed
-        self._endpoint = endpoint
+        self._decoding = endpoint.decoding
         self._record = record
         self._write = write
         self._idle = idle
@@ -85,7 +85,9 @@ class DecodeQueue:
     def drain(self) -> None:
         """Decode everything now, even while others wait."""
         while self._queue or self._current is not None:
-            self._write([self._finish()])
+            record = self._step()
+            if record is not None:
+                self._write([record])
         self._flush()
 
     def close(self) -> None:
@@ -129,34 +131,20 @@ class DecodeQueue:
         else:
             self._idle()
 
-    def _finish(self) -> RequestRecord:
-        """Return the oldest one's record, at once."""
-        while True:
-            record = self._step()
-            if record is not None:
-                return record
-
     def _step(self) -> RequestRecord | None:
         """Decode some events further with the oldest; its record when that was the end."""
         if self._current is None:
             in_flight = self._queue.popleft()
             self._queued_bytes -= _size(in_flight)
-            self._current = (in_flight, self._steps(in_flight))
+            steps = decode_steps(in_flight.http_attempt, **self._decoding)
+            self._current = (in_flight, steps)
         record = self._further(*self._current)
         if record is not None:
             self._current = None
         return record
 
-    def _steps(self, in_flight: InFlight) -> Steps:
-        anchor_unix_ns = self._endpoint.anchor.realtime_ns
-        masker = self._endpoint.masker
-        wire = self._endpoint.connection.wire
-        return decode_steps(
-            in_flight.http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire
-        )
-
     def _whole(self, in_flight: InFlight) -> RequestRecord:
-        steps = self._steps(in_flight)
+        steps = decode_steps(in_flight.http_attempt, **self._decoding)
         while True:
             record = self._further(in_flight, steps)
             if record is not None:
@@ -178,12 +166,7 @@ class DecodeQueue:
         in_flight.http_attempt.fault = Fault(
             "stream", "client", f"not decoded: {type(error).__name__}"
         )
-        anchor_unix_ns = self._endpoint.anchor.realtime_ns
-        masker = self._endpoint.masker
-        wire = self._endpoint.connection.wire
-        return decode(
-            in_flight.http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire
-        )
+        return decode(in_flight.http_attempt, **self._decoding)
 
 
 _MARKS = (b"error", b"code", b"status", b"throttl", b"limit", b"overload", b"busy")
@@ -201,12 +184,7 @@ def refused_inside(endpoint: Endpoint, http_attempt: HttpAttempt) -> bool:
         body = b"".join(response.pieces)
         if not any(mark in body for mark in _MARKS):
             return False
-    answer = decode(
-        http_attempt,
-        anchor_unix_ns=endpoint.anchor.realtime_ns,
-        masker=endpoint.masker,
-        wire=endpoint.connection.wire,
-    )
+    answer = decode(http_attempt, **endpoint.decoding)
     return answer.attempt.outcome == "throttled"
 
 

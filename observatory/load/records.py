@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -27,51 +28,58 @@ _QUOTING = frozenset({"bad_json", "not_sse", "empty_answer", "early_close"})
 _log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False, slots=True)
 class RecordMaker:
     """Makes a worker's records. Each answer is counted against the budget and the target's limits first."""
 
-    def __init__(
-        self,
-        handoff: Handoff,
-        worker: int,
-        endpoint: Endpoint,
-        clock: ClockWatch,
-        admission: Admission,
-        retry_policy: RetryPolicy,
-    ) -> None:
-        self._handoff = handoff
-        self._worker = worker
-        self._endpoint = endpoint
-        self._clock = clock
-        self._admission = admission
-        self._retry_policy = retry_policy
+    handoff: Handoff
+    worker: int
+    endpoint: Endpoint
+    clock: ClockWatch
+    admission: Admission
+    retry_policy: RetryPolicy
+    _decoding: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._decoding = self.endpoint.decoding
 
     def answered(self, in_flight: InFlight, answer: DecodedAnswer) -> RequestRecord:
         """Return the record of a request that was issued; its earlier attempts are decoded now."""
-        self._clock.check()
-        budget = self._admission.budget
+        self.clock.check()
+        budget = self.admission.budget
         budget.settle(
             in_flight.worst_prompt_tokens, in_flight.worst_output_tokens, [answer.attempt]
         )
-        self._admission.counted(in_flight, answer.attempt)
-        stepped = self._clock.stepped_between(in_flight.due_monotonic, in_flight.ended_monotonic)
-        masker = self._endpoint.masker
-        anchor_unix_ns = self._handoff.anchor.realtime_ns
-        wire = self._endpoint.connection.wire
-        earlier = [
-            decode(http_attempt, anchor_unix_ns=anchor_unix_ns, masker=masker, wire=wire).attempt
-            for http_attempt in in_flight.earlier
-        ]
-        attempts = [self._retry_policy.as_recorded(each) for each in (*earlier, answer.attempt)]
+        self.admission.counted(in_flight, answer.attempt)
+        stepped = self.clock.stepped_between(in_flight.due_monotonic, in_flight.ended_monotonic)
+        earlier = [decode(each, **self._decoding).attempt for each in in_flight.earlier]
+        attempts = [self.retry_policy.as_recorded(each) for each in (*earlier, answer.attempt)]
+        masker = self.endpoint.masker
         return request_record(
-            self._handoff, self._worker, in_flight, answer, attempts, masker, clock_step=stepped
+            self.handoff, self.worker, in_flight, answer, attempts, masker, clock_step=stepped
         )
 
     def unsent(
         self, in_flight: InFlight, outcome: Literal["refused_by_budget", "not_issued"], reason: str
     ) -> RequestRecord:
         """Return the record of a request that was planned and never sent."""
-        return unsent_record(self._handoff, self._worker, in_flight, outcome, reason)
+        return RequestRecord(
+            index=in_flight.index,
+            stage=self.handoff.stage.index,
+            prompt_id=in_flight.item.prompt_id,
+            prompt_sha256=in_flight.item.sha256,
+            scheduled=in_flight.scheduled,
+            released=None,
+            outcome=outcome,
+            attempts=[],
+            worker=self.worker,
+            task=in_flight.item.task,
+            item=in_flight.item_index,
+            reason=reason,
+            phase=in_flight.phase,
+            scorer=in_flight.item.scorer,
+            max_tokens=in_flight.item.max_tokens,
+        )
 
 
 def request_record(
@@ -142,33 +150,6 @@ def _refusal(attempt: Attempt) -> str | None:
     if found or attempt.outcome != "throttled":
         return found
     return attempt.error_kind if attempt.error_kind == "rate_limited" else "overloaded"
-
-
-def unsent_record(
-    handoff: Handoff,
-    worker: int,
-    in_flight: InFlight,
-    outcome: Literal["refused_by_budget", "not_issued"],
-    reason: str,
-) -> RequestRecord:
-    """Return a planned request that was never sent."""
-    return RequestRecord(
-        index=in_flight.index,
-        stage=handoff.stage.index,
-        prompt_id=in_flight.item.prompt_id,
-        prompt_sha256=in_flight.item.sha256,
-        scheduled=in_flight.scheduled,
-        released=None,
-        outcome=outcome,
-        attempts=[],
-        worker=worker,
-        task=in_flight.item.task,
-        item=in_flight.item_index,
-        reason=reason,
-        phase=in_flight.phase,
-        scorer=in_flight.item.scorer,
-        max_tokens=in_flight.item.max_tokens,
-    )
 
 
 def _score(in_flight: InFlight, answer: DecodedAnswer, text: str) -> Score | None:

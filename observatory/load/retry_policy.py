@@ -5,6 +5,7 @@ Connection resets, stalls and every other failure are outcomes and are never ret
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec.structs import replace
@@ -23,27 +24,22 @@ JITTER = 0.25
 GaveUp = Literal["max_attempts", "max_wait"]
 
 
+@dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """A policy and its bounds, for the requests of one stage.
 
     refused_inside: whether an answer with a status of success is a refusal all the same.
     """
 
-    def __init__(
-        self,
-        throttle: Throttle,
-        seed: int,
-        stage: int,
-        refused_inside: Callable[[HttpAttempt], bool] = lambda http_attempt: False,
-    ) -> None:
-        self._throttle = throttle
-        self._refused_inside = refused_inside
-        self._key = f"retry/{seed}/{stage}"
+    throttle: Throttle
+    seed: int
+    stage: int
+    refused_inside: Callable[[HttpAttempt], bool] = lambda http_attempt: False
 
     @property
     def asks_again(self) -> bool:
         """Whether the policy is any but to record."""
-        return self._throttle.policy != "record"
+        return self.throttle.policy != "record"
 
     def after(self, in_flight: InFlight, unix_s: float) -> float | GaveUp | None:
         """Return what follows the attempt that has just ended, at `unix_s`.
@@ -54,10 +50,10 @@ class RetryPolicy:
         http_attempt = in_flight.http_attempt
         if not self.asks_again or not self._is_refused(http_attempt):
             return None
-        if http_attempt.number - in_flight.stale_attempts + 1 >= self._throttle.max_attempts:
+        if http_attempt.number - in_flight.stale_attempts + 1 >= self.throttle.max_attempts:
             return "max_attempts"
         wait_s = self._wait_s(in_flight, unix_s)
-        if in_flight.waited_s + wait_s > self._throttle.max_wait_s:
+        if in_flight.waited_s + wait_s > self.throttle.max_wait_s:
             return "max_wait"
         return wait_s
 
@@ -68,7 +64,8 @@ class RetryPolicy:
         if told is not None:
             return told
         number = in_flight.http_attempt.number - in_flight.stale_attempts
-        drawn = random.Random(f"{self._key}/{in_flight.index}/{number}").uniform(-JITTER, JITTER)
+        key = f"retry/{self.seed}/{self.stage}/{in_flight.index}/{number}"
+        drawn = random.Random(key).uniform(-JITTER, JITTER)
         return float(FIRST_WAIT_S * 2**number * (1 + drawn))
 
     def as_recorded(self, attempt: Attempt) -> Attempt:
@@ -81,7 +78,7 @@ class RetryPolicy:
     def _is_refused(self, http_attempt: HttpAttempt) -> bool:
         if http_attempt.response is None:
             return False
-        return http_attempt.response.status in NOT_NOW or self._refused_inside(http_attempt)
+        return http_attempt.response.status in NOT_NOW or self.refused_inside(http_attempt)
 
 
 def retry_policy_of(handoff: Handoff, refused_inside: Callable[[HttpAttempt], bool]) -> RetryPolicy:

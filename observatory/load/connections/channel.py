@@ -8,6 +8,8 @@ middle of a stream are kept as they are, and even their framing waits for the an
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
+from typing import Any
 
 from observatory.connect.bounds import HEAD
 from observatory.core.record import ErrorKind
@@ -29,6 +31,7 @@ _PEEK = 0x2
 _EOF = Fault("stream", "early_close", "the server closed the connection")
 
 
+@dataclass(eq=False, slots=True)
 class Channel:
     """A connection that carries one HTTP attempt at a time; `usable` is whether it may carry another.
 
@@ -36,55 +39,31 @@ class Channel:
     and `http_attempt.fault` where it broke.
     """
 
-    __slots__ = (
-        "_anchor_ns",
-        "_end",
-        "_ended_at",
-        "_free",
-        "_http_attempt",
-        "_incoming",
-        "_kept",
-        "_large",
-        "_opened",
-        "_raw",
-        "_reads",
-        "_received",
-        "_response",
-        "_scanned",
-        "_segments",
-        "_tails",
-        "done",
-        "usable",
-    )
+    opened: OpenedSocket
+    anchor_ns: int
+    done: Callable[[], None]
+    tails: Tails
+    ring: InitVar[Ring | None] = None
+    usable: bool = True
+    _reads: int = 0
+    _received: int = 0
+    _large: list[int] = field(default_factory=list)
+    _kept: KeptReads | None = None
+    _end: StreamEnd | None = None
+    _ended_at: int | None = None
+    _free: int = 0
+    _scanned: int = 0
+    _http_attempt: HttpAttempt | None = None
+    _response: ResponseReader | None = None
+    _raw: Any = field(init=False)
+    _segments: SegmentCount = field(init=False)
+    _incoming: ConnectionReads = field(init=False)
 
-    def __init__(
-        self,
-        opened: OpenedSocket,
-        anchor_ns: int,
-        done: Callable[[], None],
-        tails: Tails,
-        ring: Ring | None = None,
-    ) -> None:
+    def __post_init__(self, ring: Ring | None) -> None:
         """Start reading: the ring reads, where there is one; OSError where it takes no more."""
-        self._opened = opened
-        self._raw = opened.raw
-        self._reads = self._received = 0
-        self._large: list[int] = []
-        self._kept: KeptReads | None = None
-        self._tails = tails
-        self._end: StreamEnd | None = None
-        self._ended_at: int | None = None
-        self._free = 0
-        self._scanned = 0
-        self._anchor_ns = anchor_ns
-        self._segments = SegmentCount(opened.raw, fresh=opened.tls is None)
-        self._http_attempt: HttpAttempt | None = None
-        self._response: ResponseReader | None = None
-        self.done = done
-        self.usable = True
-        self._incoming: ConnectionReads = (
-            PolledReads(opened.raw, self) if ring is None else RingReads(ring, opened.raw, self)
-        )
+        raw = self._raw = self.opened.raw
+        self._segments = SegmentCount(raw, fresh=self.opened.tls is None)
+        self._incoming = PolledReads(raw, self) if ring is None else RingReads(ring, raw, self)
 
     @property
     def taken(self) -> int:
@@ -96,7 +75,7 @@ class Channel:
         """Return whether the idle connection is still open: the server may have closed it unseen."""
         if self.usable and not self._incoming.quiet():
             # TLS session tickets come unasked; anything else is surplus, or the end.
-            self.usable = self._opened.tls is not None and not self._ended()
+            self.usable = self.opened.tls is not None and not self._ended()
         return self.usable
 
     def _ended(self) -> bool:
@@ -114,35 +93,35 @@ class Channel:
         self._end = None
         self._scanned = 0
         self._free = HEAD
-        http_attempt.stamp_source = "kernel" if self._opened.stamped else "read"
+        http_attempt.stamp_source = "kernel" if self.opened.stamped else "read"
         data = b"".join(pieces)
         http_attempt.bytes_sent = len(data)
-        tls = self._opened.tls
+        tls = self.opened.tls
         if tls is not None:
             tls.write(data)
-            data = self._opened.outgoing.read()
-        http_attempt.sent = time.time_ns() - self._anchor_ns
+            data = self.opened.outgoing.read()
+        http_attempt.sent = time.time_ns() - self.anchor_ns
         send_all(self._raw, data)
-        http_attempt.body_sent = time.time_ns() - self._anchor_ns
+        http_attempt.body_sent = time.time_ns() - self.anchor_ns
 
     def give_up(self, fault: Fault) -> None:
         """End the HTTP attempt in progress, if any, and the connection with it."""
         self.usable = False
-        self._over(fault, time.time_ns() - self._anchor_ns)
+        self._over(fault, time.time_ns() - self.anchor_ns)
 
     def close(self) -> None:
         """Close the socket; an HTTP attempt in progress is heard of no more."""
         self.usable = False
         self._http_attempt = self._response = None
         self._forget_tail()
-        self._tails.room.leaves(self)
+        self.tails.room.leaves(self)
         self._incoming.close()
         self._raw.close()
 
     def _forget_tail(self) -> None:
         if self._ended_at is not None:
             self._ended_at = None
-            self._tails.came(self)
+            self.tails.came(self)
 
     def arrived(self, read: bytes) -> None:
         """Take bytes from the reader; must not raise, for any bytes that a server sends."""
@@ -171,18 +150,18 @@ class Channel:
                 http_attempt.stamp_source = "read"
         if response is not None:
             self._settle(response)
-        at = stamp_ns - self._anchor_ns
+        at = stamp_ns - self.anchor_ns
         size = len(data)
         self._reads += 1
         self._received += size
         if size > SMALLEST_SEGMENT:
             self._large.append(size)
         closed = False
-        if self._opened.tls is not None:
+        if self.opened.tls is not None:
             data, closed = self._decrypt(data)
         if response is None:
             # Bytes without a request: only TLS housekeeping is innocent.
-            if data or closed or self._opened.tls is None:
+            if data or closed or self.opened.tls is None:
                 self.usable = False
                 self._incoming.close()
             return
@@ -200,11 +179,11 @@ class Channel:
             if over:
                 self._complete(response, at)
                 return
-            kept = response.deferrable and self._tails.keeps_after(data)
+            kept = response.deferrable and self.tails.keeps_after(data)
             if not kept and pieces and self._streamed(response, at):
                 return
-            if response.deferrable and not self._segments.exact and self._opened.tls is None:
-                self._kept = KeptReads(self._tails.may_be_kept)
+            if response.deferrable and not self._segments.exact and self.opened.tls is None:
+                self._kept = KeptReads(self.tails.may_be_kept)
                 self._incoming.keep(self._kept)
         if closed:
             self._closed()
@@ -214,7 +193,7 @@ class Channel:
         self._free = response.received + STEP
         response.measure()
         if response.fault is None:
-            self._tails.room.grows(self, response.received)
+            self.tails.room.grows(self, response.received)
         return response.fault is not None or self._response is None
 
     def _streamed(self, response: ResponseReader, at: int) -> bool:
@@ -229,7 +208,7 @@ class Channel:
             or not 200 <= (response.status or 0) < 300
         ):
             return False
-        end = self._end = self._end or self._tails.end()
+        end = self._end = self._end or self.tails.end()
         scanned, self._scanned = self._scanned, len(pieces)
         after = end.found(pieces[-1] if scanned + 1 == len(pieces) else b"".join(pieces[scanned:]))
         if after is None:
@@ -237,7 +216,7 @@ class Channel:
         response.drop_last(after)
         self._scanned = len(pieces)
         self._ended_at = at
-        if not self._tails.wait(self):
+        if not self.tails.wait(self):
             self.tail_is_late()
         return True
 
@@ -257,7 +236,7 @@ class Channel:
         """Called when the stream is over, and HTTP's end is not waited for any more: the connection is of no use."""
         self.usable = False
         self._incoming.close()
-        self._over(None, time.time_ns() - self._anchor_ns)
+        self._over(None, time.time_ns() - self.anchor_ns)
 
     def _settle(self, response: ResponseReader) -> None:
         """Take in the reads that were kept."""
@@ -265,7 +244,7 @@ class Channel:
         if kept is not None:
             self._incoming.keep(None)
         if kept:
-            sizes, stamps, raw = split_reads(kept, self._anchor_ns)
+            sizes, stamps, raw = split_reads(kept, self.anchor_ns)
             response.take_reads(sizes, stamps, raw)
             self._reads += len(sizes)
             self._received += len(kept) - HEAD_SIZE * len(sizes)
@@ -286,9 +265,9 @@ class Channel:
 
     def _decrypt(self, data: bytes | memoryview) -> tuple[bytes, bool]:
         """Return the plaintext of what arrived, and whether the peer sent close_notify."""
-        tls, plain = self._opened.tls, []
+        tls, plain = self.opened.tls, []
         assert tls is not None
-        self._opened.incoming.write(data)
+        self.opened.incoming.write(data)
         closed = False
         try:
             while piece := tls.read(65_536):
@@ -298,8 +277,8 @@ class Channel:
             pass
         except ssl.SSLZeroReturnError:
             closed = True
-        if self._opened.outgoing.pending and not closed:
-            send_all(self._raw, self._opened.outgoing.read())
+        if self.opened.outgoing.pending and not closed:
+            send_all(self._raw, self.opened.outgoing.read())
         return b"".join(plain), closed
 
     def _complete(self, response: ResponseReader, at: int) -> None:
@@ -321,7 +300,7 @@ class Channel:
         if response is not None and response.finish():
             self._over(None, response.stamps[-1])
         else:
-            self._over(_EOF, time.time_ns() - self._anchor_ns)
+            self._over(_EOF, time.time_ns() - self.anchor_ns)
 
     def _over(self, fault: Fault | None, at: int) -> None:
         http_attempt, response = self._http_attempt, self._response
@@ -340,7 +319,7 @@ class Channel:
         self._find_merged(response)
         response.release()
         if self._free != HEAD:
-            self._tails.room.leaves(self)
+            self.tails.room.leaves(self)
         if fault is not None and fault.phase == "stream" and response.headers_at is None:
             fault = Fault("headers", fault.kind, fault.text, fault.outcome)
         http_attempt.fault = fault

@@ -165,11 +165,6 @@ def _writable(sockets: Sequence[Any], timeout_s: float | None) -> Sequence[Any]:
     return ready
 
 
-def wait_writable(raw: Any) -> None:
-    """Wait until the socket takes bytes."""
-    _wait(raw, 2)
-
-
 def _wait(raw: Any, events: int) -> None:
     hub = gevent.get_hub()
     watcher = hub.loop.io(raw.fileno(), events)
@@ -241,4 +236,4 @@ def send_all(raw: Any, data: bytes) -> None:
         try:
             rest = rest[raw.send(rest) :]
         except BlockingIOError:
-            wait_writable(raw)
+            _wait(raw, 2)

@@ -5,7 +5,7 @@ Secrets are resolved here, in the process that sends, and leave it only on the s
 
 import ssl
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from observatory.connect.masking import Masker
 from observatory.connect.proxies import Proxy, proxy_of
@@ -29,6 +29,12 @@ class Endpoint:
     masker: Masker
     tls: ssl.SSLContext | None
     proxy: Proxy | None = None
+
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """Return what decode and decode_steps take in addition to an HTTP attempt."""
+        wire = self.connection.wire
+        return {"anchor_unix_ns": self.anchor.realtime_ns, "masker": self.masker, "wire": wire}
 
     def request(self, body: list[bytes]) -> list[bytes]:
         """Return the request's bytes, to be sent one after another."""

@@ -4,6 +4,7 @@ It measures what an application sees: instants are taken when the client returns
 limits and with the same words for what went wrong as the lean transport has.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import gevent
@@ -46,45 +47,40 @@ class SdkTransportFactory:
         gevent.spawn(self.client.close)
 
 
+@dataclass(eq=False, slots=True)
 class SdkTransport:
     """As Transport: used by one greenlet at a time; `give_up` may be called from any other.
 
     Connections are the client's own, of all users together; it decides which is kept.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, watchdog: Watchdog, factory: SdkTransportFactory
-    ) -> None:
-        self._endpoint = endpoint
-        self._watchdog = watchdog
-        self._factory = factory
-        self._hearing: Hearing | None = None
-        self._greenlet: Any = None
-        self.http_attempt: HttpAttempt | None = None
+    endpoint: Endpoint
+    watchdog: Watchdog
+    factory: SdkTransportFactory
+    http_attempt: HttpAttempt | None = None
+    _hearing: Hearing | None = None
+    _greenlet: Any = None
 
     def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `http_attempt`.
 
         However the wait ends (being killed included, which is raised on), `http_attempt.ended` is set.
         """
-        limit_s = self._endpoint.connection.connect_timeout_s
+        limit_s = self.endpoint.connection.connect_timeout_s
         late = gevent.Timeout(limit_s)
         hearing = Hearing(
             http_attempt,
-            self._endpoint.anchor.now,
+            self.endpoint.anchor.now,
             late.close,
             lambda: self._leave_soon(http_attempt),
             self._grown,
         )
-        self.http_attempt, self._hearing, self._greenlet = (
-            http_attempt,
-            hearing,
-            gevent.getcurrent(),
-        )
-        self._watchdog.watch(self)
+        self.http_attempt, self._hearing = http_attempt, hearing
+        self._greenlet = gevent.getcurrent()
+        self.watchdog.watch(self)
         late.start()
         try:
-            self._factory.client.ask(b"".join(body), hearing)
+            self.factory.client.ask(b"".join(body), hearing)
             hearing.ended(None)
         except _Abandoned:
             pass
@@ -98,12 +94,12 @@ class SdkTransport:
             hearing.ended(Fault(hearing.phase, "cancelled", text, "interrupted"))
             raise
         except Exception as error:
-            fault = self._factory.fault(error, hearing.phase, self._endpoint.proxy)
+            fault = self.factory.fault(error, hearing.phase, self.endpoint.proxy)
             hearing.ended(fault, choked=True)
         finally:
             late.close()
-            self._factory.room.leaves(self)
-            self._watchdog.release(self)
+            self.factory.room.leaves(self)
+            self.watchdog.release(self)
             self.http_attempt = self._hearing = self._greenlet = None
 
     @property
@@ -132,7 +128,7 @@ class SdkTransport:
 
     def _grown(self, size: int) -> None:
         """Yield to other greenlets, the time limits among them: a server that always sends lets no other run."""
-        self._factory.room.grows(self, size)
+        self.factory.room.grows(self, size)
         gevent.sleep(_PAUSE_S)
 
     def _leave_soon(self, http_attempt: HttpAttempt) -> None:

@@ -4,6 +4,7 @@ An HTTP attempt is never sent twice here: a connection found closed before anyth
 again, anything later is a fault of this attempt (retry_loop.py decides when there is another).
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
@@ -24,23 +25,23 @@ class _Abandoned(Exception):
     """The connecting or sending under way is no longer awaited."""
 
 
+@dataclass(eq=False, slots=True)
 class Transport:
-    """Used by one greenlet at a time; `give_up` may be called from any other."""
+    """Used by one greenlet at a time; `give_up` may be called from any other.
 
-    def __init__(
-        self, endpoint: Endpoint, watchdog: Watchdog, tails: Tails, ring: Ring | None = None
-    ) -> None:
-        """Keep the endpoint. ring: what reads its connections; without one they are polled."""
-        self._endpoint = endpoint
-        self._watchdog = watchdog
-        self._tails = tails
-        self._ring = ring
-        self._hub = gevent.get_hub()
-        self._channel: Channel | None = None
-        self._greenlet: Any = None
-        self._over = False
-        self._waiting = False
-        self.http_attempt: HttpAttempt | None = None
+    ring: what reads its connections; without one they are polled.
+    """
+
+    endpoint: Endpoint
+    watchdog: Watchdog
+    tails: Tails
+    ring: Ring | None = None
+    http_attempt: HttpAttempt | None = None
+    _hub: Any = field(default_factory=gevent.get_hub)
+    _channel: Channel | None = None
+    _greenlet: Any = None
+    _over: bool = False
+    _waiting: bool = False
 
     def ask(self, body: list[bytes], http_attempt: HttpAttempt) -> None:
         """Send one request and wait for the whole answer; its course is recorded in `http_attempt`.
@@ -50,7 +51,7 @@ class Transport:
         self.http_attempt = http_attempt
         self._greenlet = gevent.getcurrent()
         self._over = self._waiting = False
-        self._watchdog.watch(self)
+        self.watchdog.watch(self)
         try:
             self._http_attempt(body, http_attempt)
         except _Abandoned:
@@ -62,7 +63,7 @@ class Transport:
             self._fail(http_attempt, Fault(_phase(http_attempt), "cancelled", text, "interrupted"))
             raise
         finally:
-            self._watchdog.release(self)
+            self.watchdog.release(self)
             self.http_attempt = self._greenlet = None
             if self._channel is not None and not self._channel.usable:
                 self.close()
@@ -72,13 +73,13 @@ class Transport:
             self.close()
         channel = self._channel
         if channel is None:
-            opened = open_connection(self._endpoint, http_attempt)
+            opened = open_connection(self.endpoint, http_attempt)
             channel = self._make_channel(opened)
             self._channel = channel
         else:
             http_attempt.reused = True
         try:
-            channel.send(self._endpoint.request(body), http_attempt)
+            channel.send(self.endpoint.request(body), http_attempt)
         except OSError as error:
             if not self._over:
                 raise AttemptBroken(socket_fault("send", error)) from error
@@ -91,13 +92,13 @@ class Transport:
                 self._waiting = False
 
     def _make_channel(self, opened: OpenedSocket) -> Channel:
-        anchor_ns = self._endpoint.anchor.realtime_ns
-        if self._ring is not None and opened.stamped:
+        anchor_ns = self.endpoint.anchor.realtime_ns
+        if self.ring is not None and opened.stamped:
             try:
-                return Channel(opened, anchor_ns, self._done, self._tails, self._ring)
+                return Channel(opened, anchor_ns, self._done, self.tails, self.ring)
             except OSError:
-                self._ring = None
-        return Channel(opened, anchor_ns, self._done, self._tails)
+                self.ring = None
+        return Channel(opened, anchor_ns, self._done, self.tails)
 
     def _done(self) -> None:
         """Called by the channel when the HTTP attempt is over: in the hub, or wherever we gave it up."""
@@ -141,7 +142,7 @@ class Transport:
     def _fail(self, http_attempt: HttpAttempt, fault: Fault) -> None:
         if http_attempt.ended is None:
             http_attempt.fault = fault
-            http_attempt.ended = self._endpoint.anchor.now()
+            http_attempt.ended = self.endpoint.anchor.now()
         self._spoil()
 
     def _spoil(self) -> None:
