@@ -5,15 +5,14 @@ LiteLLM send; llama.cpp's `timings` and everything else unknown is passed over i
 """
 
 import json
-import math
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Literal, TypeGuard
 
 import msgspec
 
 from observatory.wires.failures.finish_reasons import bad_end
+from observatory.wires.fitting import fitted
 
 
 class Function(msgspec.Struct, gc=False):
@@ -161,7 +160,6 @@ class PlainChunk(Chunk, forbid_unknown_fields=True, gc=False):
 
 _decode_plain = msgspec.json.Decoder(PlainChunk).decode
 _decode = msgspec.json.Decoder(Chunk).decode
-_DIGITS = 12
 
 
 def read_chunk(data: bytes) -> Chunk | None:
@@ -193,74 +191,73 @@ def read_plain_chunk(data: bytes) -> PlainChunk | None:
 
 
 def _coerced(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of Chunk that are of their type; choices and usage looked into."""
-    kept = {name: value[name] for name in _TEXTS if isinstance(value.get(name), str)}
-    kept.update({name: value[name] for name in ("error", "detail") if name in value})
-    if isinstance(value.get("choices"), list):
-        kept["choices"] = [_choice(one) for one in value["choices"] if isinstance(one, dict)]
-    if isinstance(value.get("usage"), dict):
-        kept["usage"] = _integers(value["usage"])
-    if isinstance(value.get("x_groq"), dict):
-        kept["x_groq"] = _coerced(value["x_groq"])
+    """Return the fields of Chunk that are of their type, of a JSON object that is read in place."""
+    choices = value.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            _read_choice(choice)
+    _read_cost(value)
+    _read_cost(value.get("x_groq"))
+    kept: dict[str, Any] = fitted(value, Chunk)
     return kept
 
 
 _SAID = ("content", "reasoning_content", "reasoning", "reasoning_text", "thinking", "refusal")
-_TEXTS = ("model", "system_fingerprint", "service_tier", "object", "message")
 
 
-def _choice(value: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+def _read_choice(value: dict[str, Any]) -> None:
+    """Join the texts of a choice that came in parts, and read its finish reason."""
     for name in ("delta", "message"):
         if isinstance(value.get(name), dict):
-            kept[name] = _said(value[name])
-    if "text" in value:
-        kept["text"] = text_of(value["text"])
-    kept["error"] = value.get("error")
-    kept["content_filter_results"] = value.get("content_filter_results")
-    if isinstance(native := value.get("native_finish_reason"), str):
-        kept["native_finish_reason"] = native
+            _read_said(value[name])
+    value["text"] = text_of(value.get("text"))
     reason = value.get("finish_reason")
     if isinstance(reason, list):
         reason = next(iter(reason), None)
     if isinstance(reason, dict):  # SGLang's own: {"type": "abort", "message": ...}
         kind = reason.get("type")
         if isinstance(kind, str) and bad_end(kind) == "failed" and reason.get("message"):
-            kept["error"] = kept["error"] or reason
+            value["error"] = value.get("error") or reason
         reason = kind
-    if isinstance(reason, str):
-        kept["finish_reason"] = reason
-    if is_integer(value.get("index")):
-        kept["index"] = value["index"]
-    if isinstance(value.get("usage"), dict):
-        kept["usage"] = _integers(value["usage"])
-    return kept
+    value["finish_reason"] = reason
+    _read_index(value)
+    _read_cost(value)
 
 
-def _said(value: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for name in _SAID:
-        kept[name] = text_of(value.get(name))
-    if isinstance(value.get("reasoning_details"), list):
-        kept["reasoning_details"] = [
-            {"text": text_of(one.get("text")), "summary": text_of(one.get("summary"))}
-            for one in value["reasoning_details"]
-            if isinstance(one, dict)
-        ]
-    if isinstance(value.get("usage"), dict):
-        kept["usage"] = _integers(value["usage"])
-    if isinstance(value.get("channel"), str):
-        kept["channel"] = value["channel"]
-    if isinstance(value.get("content"), list):
+def _read_said(value: dict[str, Any]) -> None:
+    content = value.get("content")
+    if isinstance(content, list):
         # Mistral: thinking is among the content's parts.
-        thinking = [part for part in value["content"] if _is_thought(part)]
-        kept["content"] = text_of([part for part in value["content"] if part not in thinking])
-        kept["thinking"] = kept["thinking"] or text_of(thinking)
-    if isinstance(value.get("tool_calls"), list):
-        kept["tool_calls"] = [_call(one) for one in value["tool_calls"] if isinstance(one, dict)]
-    if isinstance(value.get("function_call"), dict):
-        kept["function_call"] = _function(value["function_call"])
-    return kept
+        thinking = [part for part in content if _is_thought(part)]
+        value["content"] = [part for part in content if part not in thinking]
+        value["thinking"] = text_of(value.get("thinking")) or thinking
+    details, calls = value.get("reasoning_details"), value.get("tool_calls")
+    for thought in details if isinstance(details, list) else ():
+        if isinstance(thought, dict):
+            thought.update({name: text_of(thought.get(name)) for name in ("text", "summary")})
+    calls = [one for one in calls if isinstance(one, dict)] if isinstance(calls, list) else []
+    for call in calls:
+        _read_index(call)
+    for function in (value.get("function_call"), *(call.get("function") for call in calls)):
+        if isinstance(function, dict):
+            function["name"] = text_of(function.get("name"))
+            arguments = function.get("arguments")
+            if arguments is not None and not isinstance(arguments, str):
+                function["arguments"] = json.dumps(arguments, ensure_ascii=False)
+    value.update({name: text_of(value.get(name)) for name in _SAID})
+    _read_cost(value)
+
+
+def _read_index(holder: dict[str, Any]) -> None:
+    if not is_integer(holder.get("index")):
+        holder["index"] = None
+
+
+def _read_cost(holder: Any) -> None:
+    """Read the cost of the usage in an object: Perplexity's is an object with its parts."""
+    usage = holder.get("usage") if isinstance(holder, dict) else None
+    if isinstance(usage, dict) and isinstance(usage.get("cost"), dict):
+        usage["cost"] = usage["cost"].get("total_cost")
 
 
 def _is_thought(part: Any) -> bool:
@@ -288,58 +285,12 @@ THOUGHTS = re.compile(r"(?i)reasoning|think|thought|^cot$")
 """In the name of a field or type that holds reasoning."""
 
 
-def _call(value: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    if is_integer(value.get("index")):
-        kept["index"] = value["index"]
-    if isinstance(value.get("function"), dict):
-        kept["function"] = _function(value["function"])
-    return kept
-
-
-def _function(value: dict[str, Any]) -> dict[str, Any]:
-    arguments = value.get("arguments")
-    if arguments is not None and not isinstance(arguments, str):
-        arguments = json.dumps(arguments, ensure_ascii=False)
-    return {"name": text_of(value.get("name")), "arguments": arguments}
-
-
 def usage_of(value: dict[str, Any]) -> Usage:
     """Return the counts in a JSON object, those of another type coerced or dropped."""
-    return msgspec.convert(_integers(value), Usage)
+    _read_cost({"usage": value})
+    return msgspec.convert(fitted(value, Usage), Usage)
 
 
 def is_integer(value: object) -> TypeGuard[int]:
     """Return whether a JSON value is an integer: to Python, true is one as well."""
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_count(text: str) -> bool:
-    """Return whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
-    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
-
-
-def _integers(value: dict[str, Any]) -> dict[str, Any]:
-    """Return whole numbers, of usage and of its details; 12.0 and "12" count as 12, true does not as 1."""
-    kept: dict[str, Any] = {}
-    for name, one in value.items():
-        if name in _DETAILS:
-            if isinstance(one, dict):
-                kept[name] = _integers(one)
-        elif isinstance(one, float) and not (math.isfinite(one) and one.is_integer()):
-            continue
-        elif isinstance(one, float) or is_integer(one) or (isinstance(one, str) and is_count(one)):
-            kept[name] = int(one)
-    kept = {name: one for name, one in kept.items() if name in _COUNTS}
-    cost = value.get("cost")
-    if isinstance(cost, dict):  # Perplexity's is an object with its parts
-        cost = cost.get("total_cost")
-    kept.pop("cost", None)
-    if isinstance(cost, float) or is_integer(cost):
-        with suppress(OverflowError):  # an integer of more than 308 digits
-            kept["cost"] = float(cost)
-    return kept
-
-
-_DETAILS = frozenset(name for name in Usage.__struct_fields__ if name.endswith("_details"))
-_COUNTS = frozenset(Usage.__struct_fields__) | frozenset(Details.__struct_fields__)

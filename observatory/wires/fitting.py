@@ -3,13 +3,13 @@
 import json
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from observatory.wires.answer_json import is_count
-
 Fitted = TypeVar("Fitted", bound=msgspec.Struct)
+_DIGITS = 12
 
 
 def read_fitting(data: bytes, decode: Any, kind: type[Fitted]) -> Fitted | None:
@@ -26,24 +26,31 @@ def read_fitting(data: bytes, decode: Any, kind: type[Fitted]) -> Fitted | None:
         value = json.loads(data.decode("utf-8", "replace"))
         if not isinstance(value, dict):
             return None
-        return msgspec.convert(_fit(value, kind), kind)
+        return msgspec.convert(fitted(value, kind), kind)
     except (ValueError, RecursionError):
         return None
 
 
-def _fit(value: Any, kind: Any) -> Any:
+def is_count(text: str) -> bool:
+    """Return whether text is a whole number as JSON has it, of no more digits than a count of tokens."""
+    return text.isascii() and text.isdecimal() and len(text) <= _DIGITS
+
+
+def fitted(value: Any, kind: Any) -> Any:
     """Return the part of `value` that converts to `kind`; None where there is none."""
+    if kind is Any:
+        return value
     struct = _struct_in(kind)
     if isinstance(value, dict) and struct is not None:
         hints = typing.get_type_hints(struct)
         kept = {
-            name: _fit(value[name], hints[name])
+            name: fitted(value[name], hints[name])
             for name in struct.__struct_fields__
             if name in value
         }
         return {name: part for name, part in kept.items() if part is not None}
     if isinstance(value, list) and (inside := _listed_in(kind)) is not None:
-        parts = [_fit(part, inside) for part in value]
+        parts = [fitted(part, inside) for part in value]
         return [part for part in parts if part is not None]
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a count written as 12.0
@@ -68,6 +75,6 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
 
 def _listed_in(kind: Any) -> Any:
     for one in _alternatives(kind):
-        if get_origin(one) is list:
+        if get_origin(one) in (list, Sequence):
             return get_args(one)[0]
     return None

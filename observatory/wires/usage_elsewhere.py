@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from observatory.wires.answer_json import Details, Usage, is_count, usage_of
+from observatory.wires.answer_json import Details, Usage, usage_of
+from observatory.wires.fitting import fitted
 
 _TAIL = 65_536
 _LAST_EVENTS = 4
@@ -110,8 +111,8 @@ def _counts(part: dict[str, Any]) -> Usage | None:
         return usage
     known: dict[str, int] = {}
     for name, value in part.items():
-        count = _whole(value)
-        if count is not None:
+        count = fitted(value, int)
+        if count is not None and count >= 0:
             known.setdefault(_plain(name), count)
     output = _first(known, _OUTPUT)
     reasoning = _first(known, _REASONING)
@@ -139,14 +140,3 @@ def _first(known: dict[str, int], names: frozenset[str]) -> int | None:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
-
-
-def _whole(value: Any) -> int | None:
-    """Return a count, also as 12.0 or "12"; None for what is none."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return int(value) if is_count(value) else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, int) and value >= 0 else None
