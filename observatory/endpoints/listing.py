@@ -28,11 +28,14 @@ from observatory.core.connection import (
 )
 from observatory.core.errors import BadInput, TargetFailed
 from observatory.endpoints.listing_pages import page_in
+from observatory.wires.failures.error_words import error_in, words_of
+from observatory.wires.failures.failures import failure_in
 from observatory.wires.wires import fixed_headers
 
 _PAGE = 1000
 """Models requested at once where a list comes in pages: the most that Anthropic allows ("List Models")."""
 _LONGEST_SAID = 200
+_GZIP = b"\x1f\x8b"
 _MOST_PAGES = 20
 _ROUTES = ("/chat/completions", "/completions", "/responses", "/messages", "/models")
 """What people leave at the end of a base URL; the longest first."""
@@ -97,6 +100,13 @@ def _page(
     try:
         return page_in(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        failure = failure_in(text)
+        if failure is not None:
+            said = masker.error(words_of(failure))[:_LONGEST_SAID]
+            raise TargetFailed(
+                f"it answered an error instead of a list of models: {said}",
+                where=f"{connection.endpoint}/models",
+            ) from None
         raise TargetFailed(
             f"it answered {masker.error(_what(text, media))} instead of a list of models",
             where=f"{connection.endpoint}/models",
@@ -268,10 +278,10 @@ def _key_fix(key: KeySource) -> str:
 
 def _message(error: openai.APIStatusError) -> str:
     """Return the error's text in one line after ": "; "" where it is empty or an HTML page."""
+    found = error_in(error.response.content)
+    if found:
+        return f": {words_of(found)}"
     body: Any = error.body
-    for _ in range(2):
-        if isinstance(body, dict):
-            body = body.get("message") or body.get("error") or body.get("detail")
     if not isinstance(body, str) or not body or body.startswith("<"):
         return ""
     return f": {' '.join(body.split())}"
@@ -338,4 +348,6 @@ def _what(text: bytes, media: str) -> str:
         return "an HTML page"
     if not text.strip():
         return "nothing"
+    if text.startswith(_GZIP):
+        return "a compressed body, although none was requested,"
     return "other JSON" if text.lstrip()[:1] in b"{[" else f"{media or 'something'}"

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from observatory.wires.streams.sse import BOM
+
 
 class _Listed(msgspec.Struct):
     id: str
@@ -22,7 +24,7 @@ def page_in(text: bytes) -> tuple[dict[str, str | None], str | None]:
 
     Together AI returns the bare list.
     """
-    page = msgspec.json.decode(text, type=_Listing | list[_Listed])
+    page = msgspec.json.decode(text.removeprefix(BOM), type=_Listing | list[_Listed])
     listed = page if isinstance(page, list) else page.data
     owned = {one.id: one.owned_by if isinstance(one.owned_by, str) else None for one in listed}
     return owned, page.last_id if isinstance(page, _Listing) and page.has_more else None

@@ -92,6 +92,8 @@ def fix_of(alike: int, words: str) -> str:
         for api, wire in _WIRES.items():
             if f"is one of {api}" in words:
                 return f"set the target's wire to {wire}"
+        if "is one of " in words:
+            return "give the base URL of its OpenAI-compatible API, which usually ends in /v1"
         return "look at what answers at that address: it speaks no HTTP or no API (a proxy, a login page)"
     if 300 <= alike < 400:
         return "use the address that it redirects to; no redirect is followed"

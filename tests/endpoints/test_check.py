@@ -133,6 +133,34 @@ def json_error(message: str) -> bytes:
         (200, b"", {}, TargetFailed, "answered nothing instead of a list"),
         (200, b'{"status":"ok"}', {}, TargetFailed, "other JSON instead of a list"),
         (200, b"hello", {"content-type": "text/plain"}, TargetFailed, "text/plain instead"),
+        (
+            200,
+            json_error("no such key"),
+            {},
+            TargetFailed,
+            "an error instead of a list of models: no such key$",
+        ),
+        (
+            200,
+            b'{"code": 401, "message": "expired"}',
+            {},
+            TargetFailed,
+            "a list of models: expired .401.$",
+        ),
+        (
+            200,
+            b"\x1f\x8b\x08\x00",
+            {},
+            TargetFailed,
+            "a compressed body, although none was requested",
+        ),
+        (
+            422,
+            b'{"detail": [{"loc": ["header", "x-team"], "msg": "Field required", "type": "missing"}]}',
+            {},
+            TargetFailed,
+            "HTTP 422: header.x-team: Field required .missing.$",
+        ),
     ],
 )
 def test_each_wrong_answer_has_its_line(
@@ -149,6 +177,11 @@ def test_each_wrong_answer_has_its_line(
         check(scripted.url, tmp_path)
     assert str(caught.value).startswith(scripted.url)
     assert "\n" not in str(caught.value)
+
+
+def test_a_list_behind_a_byte_order_mark_is_a_list(scripted: Scripted, tmp_path: Path) -> None:
+    scripted.body = b"\xef\xbb\xbf" + json.dumps({"data": [{"id": "m-1"}]}).encode()
+    assert "m-1" in (check(scripted.url, tmp_path).models or {})
 
 
 def test_other_models_are_named_the_nearest_first(scripted: Scripted, tmp_path: Path) -> None:

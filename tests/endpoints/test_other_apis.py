@@ -63,7 +63,9 @@ def test_a_stream_of_another_api_is_named_and_alike(api: str, wire: WireName) ->
     assert likeness(attempt)
     fix = fix_of(likeness(attempt), attempt.error_text)
     wires = [name for name, own in WIRES.items() if own == api]
-    assert fix == f"set the target's wire to {wires[0]}" if wires else "no API" in fix
+    assert (
+        fix == f"set the target's wire to {wires[0]}" if wires else "OpenAI-compatible API" in fix
+    )
 
 
 @pytest.mark.parametrize(
