@@ -1,7 +1,7 @@
 """What a person's price file charges a target: stated prices, or a share off the ledger's list price."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from observatory.core.errors import BadInput
 from observatory.core.money.agreed_prices import (
@@ -109,8 +109,8 @@ def _discounted_rows(entry: PriceEntry, model: str, share: float, where: str) ->
         )
     made = []
     for row in of_tier:
-        begin, end = _later(row.effective_from, entry.effective_from), entry.effective_until
-        end = min(filter(None, (row.effective_until, end)), default=None)
+        begin = max(filter(None, (row.effective_from, entry.effective_from)), default=None)
+        end = min(filter(None, (row.effective_until, entry.effective_until)), default=None)
         if begin is not None and end is not None and end <= begin:
             continue
         off = share if row.kind in entry.discount_on else 0.0
@@ -136,7 +136,3 @@ def _discounted_rows(entry: PriceEntry, model: str, share: float, where: str) ->
             )
         )
     return made
-
-
-def _later(first: date | None, second: date | None) -> date | None:
-    return max(filter(None, (first, second)), default=None)

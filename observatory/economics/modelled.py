@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from observatory.core.counted_nouns import count_of
 from observatory.core.sample import EnergyRow
 from observatory.economics.energy import J_PER_KWH
@@ -69,14 +71,8 @@ def _row(provider: str, models: Sequence[str], window: Answered) -> EnergyRow:
         warnings |= dict.fromkeys(warning.message for warning in impact.warnings or [])
     zone, intensity = _mix(name)
     middle = (low + high) / 2
-    return EnergyRow(
-        stage=window.stage,
-        subject="target",
-        scope="host",
-        basis="modelled",
-        method="ecologits",
-        window_start=window.start,
-        window_end=window.end,
+    return msgspec.structs.replace(
+        _missing(window, source, None),
         energy_j=middle,
         low_j=low,
         high_j=high,
@@ -87,7 +83,7 @@ def _row(provider: str, models: Sequence[str], window: Answered) -> EnergyRow:
     )
 
 
-def _missing(window: Answered, source: str, reason: str) -> EnergyRow:
+def _missing(window: Answered, source: str, reason: str | None) -> EnergyRow:
     return EnergyRow(
         stage=window.stage,
         subject="target",

@@ -4,6 +4,8 @@ import json
 from functools import lru_cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from observatory.core.strict import Strict
 
 
@@ -17,6 +19,6 @@ def json_schema(model: type[Strict]) -> str:
 
 
 @lru_cache(maxsize=4)
-def schema_of(model: type[Strict]) -> dict[str, Any]:
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON Schema of a file's model."""
     return model.model_json_schema()

@@ -116,6 +116,11 @@ def _targets(settings: list[Setting], document: YamlDocument, settle: Settle) ->
     """Return a target for each; raise BadInput with the errors of all of them at once."""
     field_errors: dict[str, FieldError] = {}
     targets: list[Target] = []
+
+    def note(*found: FieldError) -> None:
+        for field_error in found:
+            field_errors.setdefault(str(field_error), field_error)
+
     for setting, name in zip(settings, _names(settings), strict=True):
         line = document.line_of(setting.place)
         try:
@@ -123,23 +128,15 @@ def _targets(settings: list[Setting], document: YamlDocument, settle: Settle) ->
             target = _TARGET.validate_json(json.dumps(data), strict=True)
             targets.append(settle(target, f"{document.name}:{line}"))
         except ValidationError as error:
-            for field_error in _translated(error, data, setting, document):
-                field_errors.setdefault(str(field_error), field_error)
+            note(*_translated(error, data, setting, document))
         except _NoMapping as error:
             place = setting.places[error.field]
-            field_error = FieldError(document.line_of(place), dotted(place), str(error))
-            field_errors.setdefault(str(field_error), field_error)
+            note(FieldError(document.line_of(place), dotted(place), str(error)))
     if not field_errors:
-        for field_error in (
-            *_same(settings, targets, document),
-            *_twice(settings, targets, document),
-        ):
-            field_errors.setdefault(str(field_error), field_error)
+        note(*_same(settings, targets, document), *_twice(settings, targets, document))
     if len(settings) < 2:
         line = document.line_of(("matrix", "exclude"))
-        field_errors["few"] = FieldError(
-            line, "matrix", "one cell is left, or none: nothing to compare"
-        )
+        note(FieldError(line, "matrix", "one cell is left, or none: nothing to compare"))
     if field_errors:
         raise refusal(document.name, list(field_errors.values()))
     return targets

@@ -4,19 +4,17 @@ Every refusal is a BadInput that names file and line.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import date
 from itertools import combinations
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from observatory.core.money.agreed_prices import PRICES_FILE, AgreedPrices, PriceEntry, PriceFile
 from observatory.core.workspace import Workspace
+from observatory.inputs.model_files import model_of
 from observatory.inputs.strict_yaml import YamlDocument, read_yaml
 from observatory.inputs.text_files import shown_path
-from observatory.inputs.validation_errors import FieldError, field_errors_of, refusal
+from observatory.inputs.validation_errors import FieldError, refusal
 
 
 def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
@@ -31,11 +29,7 @@ def agreed_prices(workspace: Workspace) -> AgreedPrices | None:
 def read_price_file(path: Path) -> AgreedPrices:
     """Return a price file by its path; raise BadInput with file and line of every error."""
     document = read_yaml(path)
-    try:
-        read = PriceFile.model_validate_json(json.dumps(document.value), strict=True)
-    except ValidationError as error:
-        schema = PriceFile.model_json_schema()
-        raise refusal(document.name, field_errors_of(error, document, schema)) from error
+    read = model_of(document, PriceFile)
     lines = [document.line_of(("prices", place)) for place in range(len(read.prices))]
     entries = tuple(zip(lines, read.prices, strict=True))
     _refuse_overlaps(document, read.prices)

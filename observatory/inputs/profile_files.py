@@ -3,18 +3,16 @@
 Every refusal is a BadInput that names file and line.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from observatory.core.emulation.profile import Profile
 from observatory.core.errors import BadInput
 from observatory.core.workspace import Workspace, shipped
+from observatory.inputs.model_files import model_of
 from observatory.inputs.strict_yaml import read_yaml
-from observatory.inputs.validation_errors import did_you_mean, field_errors_of, refusal
+from observatory.inputs.validation_errors import did_you_mean
 
 FOLDER = "profiles"
 DEFAULT_PROFILE = "chat-api"
@@ -52,12 +50,7 @@ def load_profile(name: str, scenarios: Iterable[Path], beside: Path | None = Non
 
 def read_profile(path: Path) -> Profile:
     """Return the profile in a YAML file, named after the file where it names itself not."""
-    document = read_yaml(path)
-    try:
-        profile = Profile.model_validate_json(json.dumps(document.value), strict=True)
-    except ValidationError as error:
-        field_errors = field_errors_of(error, document, Profile.model_json_schema())
-        raise refusal(document.name, field_errors) from error
+    profile = model_of(read_yaml(path), Profile)
     return profile if profile.name is not None else profile.model_copy(update={"name": path.stem})
 
 

@@ -3,11 +3,8 @@
 Every refusal is a BadInput that names file and line. Nothing is opened, sent or planned here.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from observatory.core.errors import BadInput
 from observatory.core.matrices.design import Design
@@ -15,8 +12,8 @@ from observatory.core.money.agreed_prices import PRICES_FILE
 from observatory.core.scenario import Scenario
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
-from observatory.inputs.json_schemas import schema_of
 from observatory.inputs.matrix import Setting, combinations_of, design_of
+from observatory.inputs.model_files import model_of
 from observatory.inputs.strict_yaml import Place, YamlDocument, read_yaml
 from observatory.inputs.target_files import (
     TARGETS_FILE,
@@ -28,7 +25,6 @@ from observatory.inputs.validation_errors import (
     FieldError,
     did_you_mean,
     dotted,
-    field_errors_of,
     refusal,
 )
 
@@ -213,12 +209,7 @@ def list_scenarios(workspace: Workspace) -> list[ListedScenario]:
 
 def _read(path: Path) -> ScenarioFile:
     document = read_yaml(path)
-    try:
-        scenario = Scenario.model_validate_json(json.dumps(document.value), strict=True)
-    except ValidationError as error:
-        field_errors = field_errors_of(error, document, schema_of(Scenario))
-        raise refusal(document.name, field_errors) from error
-    return ScenarioFile(path, document, scenario)
+    return ScenarioFile(path, document, model_of(document, Scenario))
 
 
 def _scenario_paths(workspace: Workspace) -> dict[str, Path]:

@@ -3,24 +3,22 @@
 Every refusal is a BadInput that names file and line.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from observatory.core.errors import BadInput
 from observatory.core.strict import Strict
 from observatory.core.targets.catalogue import Target
 from observatory.core.workspace import Workspace
-from observatory.inputs.json_schemas import schema_of
+from observatory.inputs.model_files import model_of
 from observatory.inputs.profile_files import load_profile
 from observatory.inputs.strict_yaml import read_yaml
 from observatory.inputs.validation_errors import (
     FieldError,
     did_you_mean,
-    field_errors_of,
     refusal,
 )
 
@@ -58,20 +56,14 @@ def pick_target(
 def read_targets(path: Path) -> dict[str, Target]:
     """Return the targets of one targets.yaml by name, their relative paths made absolute from its folder."""
     document = read_yaml(path)
-    try:
-        read = TargetsFile.model_validate_json(json.dumps(document.value), strict=True)
-    except ValidationError as error:
-        field_errors = field_errors_of(error, document, schema_of(TargetsFile))
-        raise refusal(document.name, field_errors) from error
     targets: dict[str, Target] = {}
-    for place, target in enumerate(read.targets):
+    for place, target in enumerate(model_of(document, TargetsFile).targets):
+        line = document.line_of(("targets", place))
         if target.name in targets:
-            line = document.line_of(("targets", place))
             raise refusal(
                 document.name,
                 [FieldError(line, f"targets[{place}].name", f"{target.name!r} is named twice")],
             )
-        line = document.line_of(("targets", place))
         where = f"{document.name}:{line}"
         targets[target.name] = resolve_target(target, path.parent, [path.parent], where)
     return targets

@@ -76,12 +76,12 @@ def _more_lines(lines: list[int]) -> str:
 
 
 def field_errors_of(
-    error: ValidationError, document: YamlDocument, schema: dict[str, Any], below: Place = ()
+    error: ValidationError, document: YamlDocument, schema: dict[str, Any]
 ) -> list[FieldError]:
-    """Return pydantic's errors over the part of the document at `below`, whose JSON Schema is `schema`."""
+    """Return pydantic's errors over a document, whose JSON Schema is `schema`."""
     found = []
     for details in error.errors(include_url=False):
-        spot = _locate(details["loc"], document, schema, below)
+        spot = _locate(details["loc"], document, schema)
         if spot is not None:
             found.append(_field_error(details, spot, document))
     return found
@@ -117,14 +117,15 @@ class _Spot:
 
 
 def _locate(
-    loc: tuple[int | str, ...], document: YamlDocument, schema: dict[str, Any], below: Place
+    loc: tuple[int | str, ...], document: YamlDocument, schema: dict[str, Any]
 ) -> _Spot | None:
     """Walk an error's loc through schema and document; None where it is of an alternative not meant.
 
     pydantic puts a union's tag or branch into loc; only the schema distinguishes it from a key.
     """
     definitions = schema.get("$defs", {})
-    place, value = below, _at(document.value, below)
+    place: Place = ()
+    value = document.value
     here, around = _resolved(schema, definitions), schema
     for part in loc:
         branches = _branches(here)
@@ -138,22 +139,18 @@ def _locate(
         else:
             around = here = _resolved(branches[0], definitions) if branches else here
             place = (*place, part)
-            value = _at(value, (part,))
+            value = _at(value, part)
             here = _resolved(_child(here, part), definitions)
             continue
         around = here
     return _Spot(place, around, here)
 
 
-def _at(value: Any, place: Place) -> Any:
-    for part in place:
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return None
-    return value
+def _at(value: Any, part: int | str) -> Any:
+    if isinstance(value, dict):
+        return value.get(part)
+    inside = isinstance(value, list) and isinstance(part, int) and part < len(value)
+    return value[part] if inside else None
 
 
 def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 It states; `endpoints` acts it out. docs/emulator.md explains every field and is tested against this.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,25 +11,6 @@ from observatory.core.units import Duration, PositiveDuration
 
 Share = Annotated[float, Field(ge=0, le=1)]
 PROFILE_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-FAULT_KINDS = (
-    "http_429",
-    "http_500",
-    "http_503",
-    "http_529",
-    "error_event",
-    "reset",
-    "stall",
-    "early_close",
-    "garbage_event",
-    "garbage_http",
-    "slow_headers",
-    "big_event",
-    "wrong_usage",
-    "model_swap",
-    "no_done",
-    "fingerprint_swap",
-    "drop_kept",
-)
 
 
 def _ordered(median: float, p95: float, stem: str) -> None:
@@ -219,6 +200,12 @@ class Faults(Part):
     def rates(self) -> list[tuple[str, float]]:
         """Return (kind, chance) of every kind, in FAULT_KINDS' order."""
         return [(kind, getattr(self, kind)) for kind in FAULT_KINDS]
+
+
+FAULT_KINDS = tuple(
+    kind for kind, hint in get_type_hints(Faults, include_extras=True).items() if hint == Share
+)
+"""The kinds of fault: the fields of Faults that are chances."""
 
 
 class Profile(Part):

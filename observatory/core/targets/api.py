@@ -68,16 +68,6 @@ class ApiTarget(TargetIdentity):
         return None
 
     @property
-    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
-        """Return price."""
-        return self.price
-
-    @property
     def listed_model(self) -> ListedModel | None:
         """Return the target itself."""
         return self
-
-    @property
-    def key_variable(self) -> str | None:
-        """Return api_key_env."""
-        return self.api_key_env

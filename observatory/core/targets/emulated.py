@@ -45,13 +45,3 @@ class EmulatedTarget(TargetIdentity):
         if "emulated" not in name:
             raise ValueError("the name of an emulated target must contain 'emulated'")
         return name
-
-    @property
-    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
-        """Return price."""
-        return self.price
-
-    @property
-    def latency_profile(self) -> Profile | str | None:
-        """Return profile."""
-        return self.profile

@@ -97,7 +97,8 @@ class HttpOptions(Strict):
 class TargetIdentity(HttpOptions):
     """What every target states of itself, and the traits that code outside its kind's files reads.
 
-    The defaults are those of an engine that is started here; a kind overrides what differs.
+    The defaults are those of an engine that is started here; a kind overrides what differs. A trait that a kind
+    lets people state is the value of its field: url, metrics_url, port, environment, rate, price, api_key_env, profile.
     """
 
     name: str = Field(pattern=NAME, description="how rows and pages name it")
@@ -137,28 +138,36 @@ class TargetIdentity(HttpOptions):
 
     @property
     def runs_here(self) -> bool:
-        """Return whether its server is a process that the observatory starts and stops."""
-        return True
+        """Return whether its server is a process that the observatory starts and stops: it has no url."""
+        return self._url is None
 
     @property
     def lock_subject(self) -> str:
         """Return the resource that is locked while it is measured: two targets of any kinds may share it."""
-        return f"{self.kind}|{self.name}"
+        return f"{self.kind}|{self.name}" if self._url is None else f"url|{self._url}"
+
+    @property
+    def _url(self) -> str | None:
+        url: str | None = getattr(self, "url", None)
+        return url
 
     @property
     def engine_page(self) -> str | None:
         """Address of its engine's Prometheus page: BESIDE_API, a URL, or None where there is none."""
-        return BESIDE_API
+        page: str | None = getattr(self, "metrics_url", BESIDE_API)
+        return page
 
     @property
     def fixed_port(self) -> int:
         """Return the port on loopback that its file reserves; 0 for none."""
-        return 0
+        port: int = getattr(self, "port", 0)
+        return port
 
     @property
     def child_environment(self) -> dict[str, str]:
         """Variables that its file gives to the process of its engine."""
-        return {}
+        given: dict[str, str] = getattr(self, "environment", {})
+        return given
 
     @property
     def gpu_use(self) -> GpuUse | None:
@@ -168,12 +177,14 @@ class TargetIdentity(HttpOptions):
     @property
     def stated_rate(self) -> MachineRate | None:
         """Return the stated cost of an hour of its machine."""
-        return None
+        rate: MachineRate | None = getattr(self, "rate", None)
+        return rate
 
     @property
     def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
         """Return the stated price of its tokens; None without one."""
-        return None
+        price: TokenPrices | Literal["unknown"] | None = getattr(self, "price", None)
+        return price
 
     @property
     def listed_model(self) -> ListedModel | None:
@@ -183,12 +194,14 @@ class TargetIdentity(HttpOptions):
     @property
     def key_variable(self) -> str | None:
         """Return the environment variable with its key, as its file names it."""
-        return None
+        variable: str | None = getattr(self, "api_key_env", None)
+        return variable
 
     @property
     def latency_profile(self) -> Profile | str | None:
         """Return the delays that it emulates, or their profile's name; None for a real service."""
-        return None
+        profile: Profile | str | None = getattr(self, "profile", None)
+        return profile
 
     def local_files(self, folder: Path) -> dict[str, Any]:
         """Return the kind's own fields whose relative paths count from `folder`, as absolute paths."""

@@ -37,16 +37,6 @@ class LlamaCppTarget(TargetIdentity):
     billing: Literal["hours"] = "hours"
     rate: MachineRate | None = None
 
-    @property
-    def fixed_port(self) -> int:
-        """Return port."""
-        return self.port
-
-    @property
-    def stated_rate(self) -> MachineRate | None:
-        """Return rate."""
-        return self.rate
-
     def local_files(self, folder: Path) -> dict[str, Any]:
         """Return the model's path where it is a GGUF file."""
         if not self.model.endswith(".gguf"):

@@ -77,33 +77,3 @@ class UrlTarget(TargetIdentity):
         if self.billing == "hours" and self.price is not None:
             raise ValueError("price is for billing: tokens; billing: hours takes rate")
         return self
-
-    @property
-    def runs_here(self) -> bool:
-        """Return False."""
-        return False
-
-    @property
-    def lock_subject(self) -> str:
-        """Return its url."""
-        return f"url|{self.url}"
-
-    @property
-    def engine_page(self) -> str | None:
-        """Return metrics_url."""
-        return self.metrics_url
-
-    @property
-    def stated_rate(self) -> MachineRate | None:
-        """Return rate."""
-        return self.rate
-
-    @property
-    def stated_price(self) -> TokenPrices | Literal["unknown"] | None:
-        """Return price."""
-        return self.price
-
-    @property
-    def key_variable(self) -> str | None:
-        """Return api_key_env."""
-        return self.api_key_env

@@ -163,31 +163,6 @@ class VllmTarget(TargetIdentity):
         return checked_environment(environment)
 
     @property
-    def runs_here(self) -> bool:
-        """Return whether it has no url."""
-        return self.url is None
-
-    @property
-    def lock_subject(self) -> str:
-        """Return its url, as a target of kind url has it, or its name."""
-        return f"{self.kind}|{self.name}" if self.url is None else f"url|{self.url}"
-
-    @property
-    def engine_page(self) -> str | None:
-        """Return metrics_url."""
-        return self.metrics_url
-
-    @property
-    def fixed_port(self) -> int:
-        """Return port."""
-        return self.port
-
-    @property
-    def child_environment(self) -> dict[str, str]:
-        """Return environment."""
-        return self.environment
-
-    @property
     def gpu_use(self) -> GpuUse | None:
         """Return gpus, tensor_parallel_size and gpu_memory_utilization."""
         return GpuUse(
@@ -198,11 +173,6 @@ class VllmTarget(TargetIdentity):
             count_key="tensor_parallel_size",
             share_key="gpu_memory_utilization",
         )
-
-    @property
-    def stated_rate(self) -> MachineRate | None:
-        """Return rate."""
-        return self.rate
 
     def local_files(self, folder: Path) -> dict[str, Any]:
         """Return model, adapters and executable, where they are files."""

@@ -13,25 +13,12 @@ from observatory.core.targets.literal_secrets import ENVIRONMENT_NAME, no_litera
 FlagValue = bool | int | float | str | None | list[str | int | float] | dict[str, Any]
 """true: a bare switch; false: its --no- form; null: left out; a list: the flag with several values;
 a mapping: its JSON."""
-_STARTED_ONLY = frozenset(
-    {
-        "served_model_name",
-        "revision",
-        "dtype",
-        "quantization",
-        "kv_cache_dtype",
-        "tensor_parallel_size",
-        "max_model_len",
-        "max_num_seqs",
-        "enable_prefix_caching",
-        "enforce_eager",
-        "gpu_memory_utilization",
-        "flags",
-        "environment",
-        "adapters",
-        "port",
-    }
-)
+_OF_ENGINE = (
+    "served_model_name", "revision", "dtype", "quantization", "kv_cache_dtype", "tensor_parallel_size",
+    "max_model_len", "max_num_seqs", "enable_prefix_caching", "enforce_eager", "gpu_memory_utilization", "port",
+)  # fmt: skip
+"""Fields of a target that are flags of `vllm serve` of the same name."""
+_STARTED_ONLY = frozenset({*_OF_ENGINE, "flags", "environment", "adapters"})
 """Fields of a target that do not apply to one that runs already."""
 _PROMPTS_IN_LOG = "its log is kept with the run and must contain no prompts and answers"
 _SPOKEN_OTHERWISE = "the observatory speaks plain HTTP with it, on loopback"
@@ -49,25 +36,16 @@ _FLAGS_REFUSED = {
 
 _FLAGS_OF_OURS = frozenset(
     {
-        "model",
-        "served_model_name",
-        "revision",
-        "dtype",
-        "quantization",
-        "kv_cache_dtype",
-        "tensor_parallel_size",
-        "max_model_len",
-        "max_num_seqs",
-        "enable_prefix_caching",
-        "no_enable_prefix_caching",
-        "enforce_eager",
-        "gpu_memory_utilization",
-        "host",
-        "port",
-        "uds",
-        "api_key",
-        "lora_modules",
-        "enable_lora",
+        *_OF_ENGINE,
+        *(
+            "model",
+            "no_enable_prefix_caching",
+            "host",
+            "uds",
+            "api_key",
+            "lora_modules",
+            "enable_lora",
+        ),
     }
 )
 
