@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import IO
 
 from observatory.economics.ledger_book import ledger_providers
-from tests import slowest
+from tests import forked_children, slowest
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS, LOAD = "commands", "load"
@@ -38,6 +38,8 @@ ROOMS = ("cli", "runner", "analysis", "store", "site", "workload", "endpoints", 
 """What is imported for commands."""
 LONGEST = 1 << 20
 """Bytes of one command with its environment."""
+ROOM = " " * 4096
+"""In the server's command line, for those of its forks."""
 _select, _set_handler, _close = select.select, signal.signal, os.close
 """As they are before gevent patches them."""
 
@@ -161,7 +163,7 @@ class Server:
             side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forked", kind, str(theirs.fileno())],
+                [sys.executable, "-m", "tests.forked", kind, str(theirs.fileno()), ROOM],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -207,6 +209,7 @@ def import_all(kind: str) -> Callable[[], int]:
             for module in pkgutil.walk_packages(package.__path__, f"observatory.{room}."):
                 importlib.import_module(module.name)
         ledger_providers()
+        forked_children.import_locust()
         return os.fork
     gevent = importlib.import_module("gevent.os")
     for name in (
@@ -303,13 +306,15 @@ def _end(code: object) -> None:
 
 
 def _main() -> None:
-    kind, descriptor = sys.argv[1:]
+    kind, descriptor, _ = sys.argv[1:]
     channel = socket.socket(fileno=int(descriptor))
     fork = import_all(kind)
     gc.freeze()
     words = _serve(channel, fork)
     if not words:
         os._exit(0)  # what was frozen would be reported as leaked
+    if kind == COMMANDS:
+        words = forked_children.begin(words)
     sys.argv = ["", *words[1:]]
     try:
         runpy._run_module_as_main(words[0])  # what -m does
